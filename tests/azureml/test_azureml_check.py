@@ -10,7 +10,7 @@ from azure_stand_in.ml.judged import RULES, Sent
 from azureml_planned import ONE, blobs, codes, job, model, problems, settings, source, spec
 from robotrain.errors import Problem, Stage, format_problem
 from robotrain.model.job import Job
-from robotrain_azureml.spec import command_job, job_settings
+from robotrain_azureml.spec import job_settings, render
 
 HUB = source("huggingface", "lerobot/pusht@main")
 
@@ -521,7 +521,7 @@ class TestVariables:
         name, room = "INIT_FROM_POLICY_MODEL_SOURCE", 131_072 - len("INIT_FROM_POLICY_MODEL_SOURCE=\0")
         for size in (room, room + 1):
             of = job(*blobs(), source("blob_url", ONE + "x" * (size - len(ONE)), "init_policy"))
-            held = {name: command_job.make_compat_variables(of)[name]}
+            held = {name: render.make_compat_variables(of)[name]}
             assert len(held[name]) == size
             if size == room:
                 assert codes(of) == set()

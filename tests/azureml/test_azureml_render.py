@@ -9,7 +9,7 @@ from pathlib import Path
 import azureml_planned as planned
 import pytest
 from azureml_planned import ONE, PINNED, TWO, assets, blobs, job, model, order_of, placement, plan, source, spec
-from robotrain_azureml.spec import command_job, submission_spec
+from robotrain_azureml.spec import render, submission_spec
 from robotrain_runtime.contract import document as contract_document
 from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
 
@@ -99,7 +99,7 @@ def test_the_job_lies_beside_its_code_and_names_it() -> None:
     assert (made.spec, spec(made)["code"]) == ("job.yaml", "code")
     assert made.shown == ("job.yaml", "code/job.json")
     assert made.files["code/payload.zip"] == planned.payload().archive
-    assert made.files["code/start.py"].decode() == command_job.START_PROGRAM
+    assert made.files["code/start.py"].decode() == render.START_PROGRAM
 
 
 def test_the_command_is_the_same_for_every_job() -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from azureml_planned import job, plan
 from robotrain.model.plan import Payload, write_plan_files
-from robotrain_azureml.spec import command_job
+from robotrain_azureml.spec import render
 
 RUNTIME = """
 import os, signal, sys, time
@@ -42,9 +42,9 @@ def code(tmp_path: Path) -> Path:
 
 
 def begin(code: Path, before: str = "", **environ: str) -> "subprocess.Popen[str]":
-    (code / "start.py").write_text(before + command_job.START_PROGRAM)
+    (code / "start.py").write_text(before + render.START_PROGRAM)
     return subprocess.Popen(
-        [sys.executable, *command_job.START_COMMAND.split()[1:]],
+        [sys.executable, *render.START_COMMAND.split()[1:]],
         cwd=code,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -127,10 +127,10 @@ def test_code_that_did_not_come_whole_is_told_in_a_sentence(code: Path, file: st
 
 
 def test_an_old_python_can_read_it_to_say_that_it_is_too_old() -> None:
-    ast.parse(command_job.START_PROGRAM, feature_version=(3, 7))
+    ast.parse(render.START_PROGRAM, feature_version=(3, 7))
 
 
 def test_it_holds_nothing_that_a_template_would_read() -> None:
-    assert command_job.START_PROGRAM.isascii()
-    assert "$" not in command_job.START_PROGRAM
-    assert "$" not in command_job.START_COMMAND
+    assert render.START_PROGRAM.isascii()
+    assert "$" not in render.START_PROGRAM
+    assert "$" not in render.START_COMMAND

@@ -6,7 +6,7 @@ import azureml_planned as planned
 import pytest
 import yaml
 from azureml_planned import assets, blobs, job, model, placement, plan, source, spec
-from robotrain_azureml.spec import command_job
+from robotrain_azureml.spec import render
 
 
 class TestNames:
@@ -72,13 +72,13 @@ class TestText:
     def test_what_was_read_is_written_the_same(self) -> None:
         for of in (job(), job(*assets("azureml:a:3"), model("azureml:m:1"))):
             content = plan(of, display_name="a: b", labels="on=off,é=1").files["job.yaml"].decode()
-            assert command_job.dump_yaml(planned.read(content)) == content
+            assert render.dump_yaml(planned.read(content)) == content
 
     @pytest.mark.parametrize("where", [{"display_name": "${{ x }}"}, {"labels": "a=${{x}}"}, {"labels": "${{x}}=a"}])
     def test_a_value_that_is_a_template_is_never_written(self, where: dict[str, str]) -> None:
-        with pytest.raises(command_job.ExpressionError):
+        with pytest.raises(render.ExpressionError):
             plan(job(), **where)
 
     def test_a_name_that_no_reader_would_find_the_end_of_is_never_written(self) -> None:
-        with pytest.raises(command_job.ExpressionError):
+        with pytest.raises(render.ExpressionError):
             plan(job(), labels=f"{'x' * 1001}=1")

@@ -12,7 +12,7 @@ from azureml_planned import assets, source
 from robotrain.errors import Rejected, format_problem
 from robotrain_azureml.platform import AzureMLPlatform
 from robotrain_azureml.spec import submission_spec
-from robotrain_azureml.submit import reconcile
+from robotrain_azureml.submit import submit
 from robotrain_sources.local_path import pin
 
 
@@ -28,7 +28,7 @@ def test_a_job_is_made_with_its_code_and_its_environment(azureml, tmp_path, monk
     wanted = sendable(azureml)
     reference = AzureMLPlatform().submit(wanted)
     [job] = azureml.jobs.values()
-    assert job.name == reference["job"] == reconcile.read_job_name(wanted)
+    assert job.name == reference["job"] == submit.read_job_name(wanted)
     assert job.name.startswith(f"{wanted.run}-")
     assert job.image == IMAGE
     assert job.outputs["checkpoints"].prefix == reference["output"] == f"azureml/{job.name}/checkpoints"
@@ -69,7 +69,7 @@ def test_an_equal_job_of_a_colleague_is_another_one(azureml, tmp_path, monkeypat
 
 def test_the_name_is_written_down_before_anything_is_asked(azureml):
     wanted, seen = sendable(azureml), []
-    azureml.at_call(1, act=lambda: seen.append(reconcile.read_job_name(wanted)))
+    azureml.at_call(1, act=lambda: seen.append(submit.read_job_name(wanted)))
     reference = AzureMLPlatform().submit(wanted)
     assert seen == [reference["job"]]
 
@@ -196,7 +196,7 @@ def test_a_job_that_was_changed_to_another_or_to_none_is_refused_by_the_key(azur
     assert (problem.code, problem.where) == (code, f"job.yaml: {key}")
     assert [one.where for one in AzureMLPlatform().preflight(wanted)] == [problem.where]
     assert azureml.calls == []
-    assert reconcile.read_job_name(wanted) == ""
+    assert submit.read_job_name(wanted) == ""
 
 
 def test_an_order_and_a_document_that_differ_are_refused(azureml):
@@ -235,7 +235,7 @@ def test_a_refused_job_is_forgotten(azureml):
     assert "az role assignment create --assignee" in told
     assert '--role "AzureML Data Scientist"' in told
     assert not azureml.jobs
-    assert reconcile.read_job_name(wanted) == ""
+    assert submit.read_job_name(wanted) == ""
 
 
 def test_a_workspace_that_cannot_be_asked_for_a_job_is_told(azureml):

@@ -15,7 +15,7 @@ from robotrain_azureml.platform import AzureMLPlatform
 from robotrain_azureml.service.datastore import StorageError
 from robotrain_azureml.spec import submission_spec
 from robotrain_azureml.submit import errors as submit_errors
-from robotrain_azureml.submit import reconcile
+from robotrain_azureml.submit import submit
 
 ARM = ("GET .*/environments/", "PUT .*/environments/", "GET .*/codes/", "POST .*/startPendingUpload", "PUT .*/codes/")
 BLOBS = ("HEAD .*/code/job.json", "PUT .*/code/payload.zip", "PUT .*comp=metadata")
@@ -189,7 +189,7 @@ def test_a_refusal_at_any_call_is_told_and_leaves_nothing(azureml, call, status)
     assert len(problem.title) < 160
     assert "Traceback" not in format_problem(problem)
     assert not azureml.jobs
-    assert reconcile.read_job_name(wanted) == ""
+    assert submit.read_job_name(wanted) == ""
 
 
 @pytest.mark.slow
@@ -241,7 +241,7 @@ def unanswered(azureml, monkeypatch):
         AzureMLPlatform().submit(wanted)
     azureml.manager.faults.clear()
     assert AzureMLPlatform().find(wanted) is None
-    return wanted, reconcile.read_job_name(wanted)
+    return wanted, submit.read_job_name(wanted)
 
 
 @pytest.mark.parametrize(
@@ -254,7 +254,7 @@ def test_a_job_that_was_asked_for_keeps_its_name_whatever_refuses_the_next_attem
     with pytest.raises(Unanswered) as raised:
         AzureMLPlatform().submit(wanted)
     assert raised.value.problems[0].suggestions
-    assert reconcile.read_job_name(wanted) == name
+    assert submit.read_job_name(wanted) == name
     azureml.manager.faults.clear()
     assert AzureMLPlatform().submit(wanted)["job"] == name
 
@@ -264,16 +264,16 @@ def test_a_conflict_at_the_first_attempt_is_with_a_job_that_is_there(azureml):
     azureml.fault(JOB, status=409, code="Conflict")
     with pytest.raises(Unanswered, match="rejects the job"):
         AzureMLPlatform().submit(wanted)
-    assert reconcile.read_job_name(wanted)
+    assert submit.read_job_name(wanted)
 
 
 def test_a_name_that_nobody_was_asked_for_is_forgotten_when_something_else_is_refused(azureml):
     wanted = sendable(azureml)
-    drawn = reconcile.draw_job_name(wanted)  # by a submit that was killed a moment later
+    drawn = submit.draw_job_name(wanted)  # by a submit that was killed a moment later
     azureml.deny("GET /environments/")
     assert AzureMLPlatform().find(wanted) is None
     refused(wanted)
-    assert reconcile.read_job_name(wanted) == ""
+    assert submit.read_job_name(wanted) == ""
     assert drawn
 
 
@@ -285,14 +285,14 @@ def test_ctrl_c_before_the_job_was_asked_for_has_sent_nothing(azureml, monkeypat
     wanted = sendable(azureml)
     with pytest.raises(NotSubmitted):
         AzureMLPlatform().submit(wanted)
-    assert reconcile.read_job_name(wanted) == ""
+    assert submit.read_job_name(wanted) == ""
 
 
 @pytest.mark.parametrize("content", [b"", b'{"plan": "', b"[]", b"{}", b"\xff"])
 def test_a_note_that_is_torn_is_named_with_the_way_on(azureml, content):
     wanted = sendable(azureml)
-    reconcile.draw_job_name(wanted)
-    file = records.get_run_folder(wanted.run) / reconcile.NAME_FILE
+    submit.draw_job_name(wanted)
+    file = records.get_run_folder(wanted.run) / submit.NOTE.file
     file.write_bytes(content)
     with pytest.raises(Rejected) as raised:
         AzureMLPlatform().find(wanted)
@@ -339,7 +339,7 @@ def test_a_job_that_the_service_broke_off_at_is_not_known(azureml, status):
     azureml.fault(JOB, status=status, code="InternalServerError")
     with pytest.raises(Unanswered):
         AzureMLPlatform().submit(wanted)
-    assert reconcile.read_job_name(wanted)
+    assert submit.read_job_name(wanted)
     azureml.manager.faults.clear()
     assert AzureMLPlatform().find(wanted) is None
     assert AzureMLPlatform().submit(wanted)["job"] in azureml.jobs

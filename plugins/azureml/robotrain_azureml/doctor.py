@@ -8,13 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from robotrain.config import project_file as projects
+from robotrain.cluster.settings import make_configured_request, read_configured_settings
 from robotrain.config import terraform
-from robotrain.config.coerce import coerce_values
-from robotrain.config.layers import LayerStack, read_dotenv_files, read_environment
-from robotrain.config.provenance import make_variable_name
-from robotrain.config.request import Request
-from robotrain.config.terraform import TerraformLayer
 from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.model.health import (
     HealthCheck,
@@ -25,44 +20,27 @@ from robotrain.model.health import (
     report_ok,
     report_warning,
 )
+from robotrain.model.workload import WorkloadProfile
+from robotrain_azure.workspace import find_default_subscription, get_workspace
 
-from robotrain_azureml import settings
-from robotrain_azureml.settings import AzureMLSettings
+from robotrain_azureml.settings import SIGN_IN_VARIABLES, AzureMLSettings
+from robotrain_azureml.spec import job_settings
+from robotrain_azureml.spec.submission_spec import AzureMLSubmissionSpec, WorkspaceEnvironment
 
 if TYPE_CHECKING:
     from robotrain_azureml.preflight.context import PreflightContext
-    from robotrain_azureml.spec.submission_spec import AzureMLSubmissionSpec
 
 PLATFORM_NAME = "azureml"
 
 
-def read_configured_settings(with_terraform: bool = False) -> AzureMLSettings:
-    """Return the configured settings; invalid values count as not set. Terraform's outputs take a moment to read."""
-    request = _make_request(with_terraform)
-    tables = request.project.list_settings(PLATFORM_NAME) if request.project else []
-    values, _ = coerce_values(AzureMLSettings, LayerStack(request).resolve_values(AzureMLSettings, {}, {}, tables))
-    settings: AzureMLSettings = values
-    return settings
-
-
 def find_terraform_folder() -> str:
     """Return the folder of Terraform's outputs for display; empty if there is none."""
-    request = _make_request(with_terraform=False)
+    request = make_configured_request(with_terraform=False)
     try:
         folder = terraform.find_terraform_folder(request.variables, request.project, Path.cwd())
     except Rejected:
         return ""
     return terraform.format_folder(folder) if folder else ""
-
-
-def _make_request(with_terraform: bool) -> Request:
-    here = Path.cwd()
-    names = (read_environment(), *read_dotenv_files(here))
-    profile = next((value for layer in names if (value := layer.find_first((make_variable_name("profile"),)))), None)
-    project = projects.load_project(here, profile)
-    return Request(
-        variables=names, project=project, terraform=TerraformLayer(names, project, here) if with_terraform else None
-    )
 
 
 LIBRARIES = {
@@ -92,12 +70,10 @@ def list_health_checks() -> Iterable[HealthCheck]:
 
 def check_libraries() -> Iterator[HealthResult]:
     """Check that Azure's libraries are installed, without importing them: that takes seconds."""
-    missing = [name for module, name in LIBRARIES.items() if not _is_installed(module)]
-    yield (
-        report_failure(f"not installed: {', '.join(missing)}", INSTALL_SUGGESTION)
-        if missing
-        else report_ok(", ".join(LIBRARIES.values()))
-    )
+    if missing := [name for module, name in LIBRARIES.items() if not _is_installed(module)]:
+        yield report_failure(f"not installed: {', '.join(missing)}", INSTALL_SUGGESTION)
+    else:
+        yield report_ok(", ".join(LIBRARIES.values()))
 
 
 def check_sign_in() -> Iterator[HealthResult]:
@@ -105,12 +81,10 @@ def check_sign_in() -> Iterator[HealthResult]:
 
     A machine of Azure's may have a managed identity.
     """
-    from robotrain_azure import workspace
-
-    variable = next((name for name in settings.SIGN_IN_VARIABLES if os.environ.get(name)), "")
+    variable = next((name for name in SIGN_IN_VARIABLES if os.environ.get(name)), "")
     if variable and os.environ.get("AZURE_CLIENT_ID"):
         yield report_ok(f"as AZURE_CLIENT_ID, by {variable}")
-    elif subscription := workspace.find_default_subscription():
+    elif subscription := find_default_subscription():
         yield report_ok(f"{subscription[1]}, subscription {subscription[0]}")
     else:
         message = "you are not signed in to the Azure CLI, and the environment sets no identity"
@@ -120,11 +94,7 @@ def check_sign_in() -> Iterator[HealthResult]:
 
 def check_settings() -> Iterator[HealthResult]:
     """Check that a workspace and a compute are set; without both, Azure ML may not be used from here."""
-    from robotrain_azure.workspace import get_workspace
-
-    from robotrain_azureml.spec import job_settings
-
-    configured, terraform = read_configured_settings(), find_terraform_folder()
+    configured, terraform = read_configured_settings(AzureMLSettings, PLATFORM_NAME), find_terraform_folder()
     workspace, compute = get_workspace(configured), job_settings.get_compute_name(configured)
     if terraform and not (workspace and compute):
         yield report_ok(f"missing settings are read from Terraform's outputs in {terraform} at submission")
@@ -140,12 +110,11 @@ def check_settings() -> Iterator[HealthResult]:
 def check_workspace() -> Iterator[HealthResult]:
     """Check that the workspace and the compute exist, and that you may submit."""
     from robotrain_azure.arm import ArmClient, ArmError
-    from robotrain_azure.workspace import get_workspace
 
     from robotrain_azureml.preflight import context
     from robotrain_azureml.preflight.context import PreflightContext
 
-    configured = read_configured_settings(with_terraform=True)
+    configured = read_configured_settings(AzureMLSettings, PLATFORM_NAME, with_terraform=True)
     if (workspace := get_workspace(configured)) is None:
         yield report_warning("no workspace is set, so Azure was not asked", WORKSPACE_SUGGESTION)
         return
@@ -189,28 +158,20 @@ def _check_compute(preflight: "PreflightContext") -> Iterator[Problem]:
     yield from compute.check_fetched_compute(replace(preflight, spec=spec), found)
 
 
-def _make_submission_spec(settings: AzureMLSettings) -> "AzureMLSubmissionSpec":
+def _make_submission_spec(settings: AzureMLSettings) -> AzureMLSubmissionSpec:
     """Return a spec with what the checks need."""
-    from robotrain.model.workload import WorkloadProfile
-
-    from robotrain_azureml.spec import job_settings
-    from robotrain_azureml.spec.submission_spec import AzureMLSubmissionSpec, WorkspaceEnvironment
-
-    profile = WorkloadProfile()
+    profile, workspace = WorkloadProfile(), job_settings.get_job_workspace(settings)
+    name, image = job_settings.get_environment_name(profile, settings), job_settings.get_image(profile, settings)
     try:
         version = job_settings.get_environment_version(profile, settings)
     except ValueError:
         version = ""
     return AzureMLSubmissionSpec(
         run="",
-        subscription=settings.subscription_id or "",
-        group=settings.resource_group or "",
-        workspace=settings.workspace_name or "",
-        environment=WorkspaceEnvironment(
-            name=job_settings.get_environment_name(profile, settings),
-            version=version,
-            image=job_settings.get_image(profile, settings),
-        ),
+        subscription=workspace.subscription,
+        group=workspace.group,
+        workspace=workspace.name,
+        environment=WorkspaceEnvironment(name=name, version=version, image=image),
         compute=job_settings.get_compute_name(settings),
         compute_kind=settings.compute_kind or "",
         instance_type=settings.instance_type or "",

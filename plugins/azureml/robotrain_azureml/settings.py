@@ -55,15 +55,6 @@ class AzureMLSettings(AzureSettings):
             metavar="NAME",
         ),
     ] = None
-    image: Annotated[
-        str | None,
-        Param(
-            help="container image (default: the workload's)",
-            short="-i",
-            env=("IMAGE",),
-            metavar="IMAGE",
-        ),
-    ] = None
     environment_name: Annotated[
         str | None,
         Param(
@@ -117,19 +108,6 @@ class AzureMLSettings(AzureSettings):
             metavar="NAME",
         ),
     ] = None
-    work_dir: Annotated[
-        str,
-        Param(
-            help="working folder of the run in the container",
-            pattern=r"^(/[A-Za-z0-9._-]+)+$",
-            pattern_help="an absolute path of letters, digits, `_`, `.` and `-`",
-            metavar="FOLDER",
-        ),
-    ] = "/tmp/robotrain"
-    cache_gib: Annotated[
-        float | None, Param(help="size limit of the container's data cache in GiB (default: no limit)", gt=0)
-    ] = None
-    download_mib: Annotated[int, Param(help="memory limit of downloads in MiB", ge=16)] = 256
 
 
 CLIENT_ID_VARIABLE = "AZURE_CLIENT_ID"

@@ -1,21 +1,17 @@
-"""A job as Azure ML describes it: queried and parsed."""
-
-from __future__ import annotations
+"""A job as Azure ML describes it: queried, parsed, cancelled."""
 
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from robotrain.model.run import Reference
+from robotrain.cluster.cancel import require_end
+from robotrain.model.run import Reference, RunState
 from robotrain_azure.arm import ArmError
 
 from robotrain_azureml import errors
 from robotrain_azureml.service import jobs
-
-if TYPE_CHECKING:
-    from robotrain.model.run import RunState
 
 CANCELED = "Canceled"
 AZURE_OUTPUTS = "default"
@@ -188,3 +184,27 @@ def query_job_region(reference: Reference) -> AzureMLJob:
     except ArmError as error:
         raise errors.make_rejection(error, workspace, f"ask the workspace's region for the job {name}") from None
     return parse_job({} if details else jobs.get_job(reference), details)
+
+
+CANCEL_SECONDS = 60.0
+"""How long the end is waited for: the machine must react and may save its state."""
+DECLINED_STATUSES = (400, 409)
+"""Answers if there is nothing to cancel."""
+
+
+def cancel_job(reference: Reference) -> None:
+    """End a job and return when it has ended; one that has ended is unchanged. Raises RunGone, Rejected."""
+
+    def has_ended() -> bool:
+        return query_job(reference)[0].is_finished
+
+    if has_ended():
+        return
+    workspace, name, refusal = jobs.get_run_workspace(reference), reference["job"], ""
+    try:
+        jobs.request_cancel(jobs.get_client(), workspace, name)
+    except ArmError as error:
+        if error.status not in DECLINED_STATUSES:
+            raise errors.make_rejection(error, workspace, f"cancel the job {name}") from None
+        refusal = str(error)  # it may have ended meanwhile
+    require_end(reference, name, "Azure ML", has_ended, CANCEL_SECONDS, refusal=refusal)

@@ -11,10 +11,10 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import TypeVar
 
+from robotrain.cluster import reasons
 from robotrain.errors import Rejected
 from robotrain.model.run import Reference
-from robotrain_runtime.contract import event
-from robotrain_runtime.contract.event import Outcome, StageEvent
+from robotrain_runtime.contract.event import Outcome
 
 from robotrain_azureml import errors
 from robotrain_azureml.errors import RequestRejected, StorageError
@@ -272,10 +272,6 @@ class AzureMLLogFollower:
             raise rejection
 
 
-OUTCOME_LINES = 400
-"""Last lines that are searched for the run's outcome."""
-
-
 def read_logs(reference: Reference, follow: bool, tail: int | None = None) -> Iterator[str]:
     """Yield what the run printed, with its events; robotrain's own lines have a prefix. Raises RunGone,
     RequestRejected.
@@ -289,17 +285,10 @@ def read_outcome(reference: Reference, job: AzureMLJob) -> Outcome | None:
     """Return the outcome in the log of a job that has ended; None if it has none or cannot be read."""
     if not select_run_logs(job.logs):
         return None
-    last: Outcome | None = None
     try:
-        for line in JobLogs(reference, job).read_last(OUTCOME_LINES):
-            record = event.parse_event(line)
-            if record and isinstance(record.event, Outcome):
-                last = record.event
-            elif record and isinstance(record.event, StageEvent) and record.event.state == "started":
-                last = None  # it was that of an earlier try
+        return reasons.find_outcome(JobLogs(reference, job).read_last(reasons.OUTCOME_LINES))
     except (StorageError, Rejected):  # the state is known anyway
         return None
-    return last
 
 
 def _read_current_log(reference: Reference, tail: int | None) -> Iterator[str]:

@@ -5,14 +5,15 @@ import re
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from robotrain.errors import Problem, Rejected, Stage, Suggestion
+from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.model.run import Output, Reference
 from robotrain.store import records
-from robotrain_azure import outputs
+from robotrain_azure import outputs, upload_rules
 from robotrain_azure.arm import ServiceError
+from robotrain_azure.checks import make_problem
 from robotrain_azure.outputs import RunLog
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.checkpoint import MANIFEST, CheckpointManifest
@@ -54,14 +55,9 @@ class SealedOutput:
     """Files of the manifest that do not exist."""
 
 
-def get_output_datastore(reference: Reference) -> Datastore:
-    """Return the datastore of the output. Raises RequestRejected."""
-    return get_datastore(reference, reference.get("datastore", ""))
-
-
-def get_datastore(reference: Reference, name: str) -> Datastore:
-    """Return a datastore of the workspace. Raises RequestRejected."""
-    workspace = jobs.get_run_workspace(reference)
+def get_datastore(reference: Reference, name: str = "") -> Datastore:
+    """Return a datastore of the workspace: that of the output without a name. Raises RequestRejected."""
+    workspace, name = jobs.get_run_workspace(reference), name or reference.get("datastore", "")
     try:
         return datastore.get_datastore(jobs.get_client(), workspace, name)
     except ServiceError as error:
@@ -78,15 +74,9 @@ def get_results_name(reference: Reference) -> str:
     return reference.get("output", "").strip("/").rpartition("/")[2]
 
 
-def list_complete_checkpoints(reference: Reference, datastore: Datastore) -> list[SealedOutput]:
-    """Return the complete checkpoints by step. Raises RequestRejected."""
-    return [
-        output for output in list_sealed_outputs(reference, datastore) if output.folder and not output.missing_files
-    ]
-
-
-def list_sealed_outputs(reference: Reference, store: Datastore) -> list[SealedOutput]:
+def list_sealed_outputs(reference: Reference) -> list[SealedOutput]:
     """Return checkpoints by step, or the results, including incomplete ones. Raises RequestRejected."""
+    store = get_datastore(reference)
     output, in_folders = reference.get("output", "").strip("/"), not has_results(reference)
     try:
         with datastore.open_datastore(jobs.get_client(), store) as blobs:
@@ -103,11 +93,6 @@ def make_artifact_path(reference: Reference, name: str) -> str:
     return f"ExperimentRun/dcid.{reference['job']}/{name}"
 
 
-def is_foreign_checkpoint(reference: Reference, manifest: CheckpointManifest) -> bool:
-    """Return whether a checkpoint belongs to another run or submission."""
-    return outputs.is_foreign_checkpoint(manifest, reference.get("job", ""), reference.get("run", ""))
-
-
 def _read_seals(
     reference: Reference, blobs: DatastoreBlobs, listed: Mapping[str, DatastoreBlob]
 ) -> Iterator[SealedOutput]:
@@ -116,7 +101,8 @@ def _read_seals(
         if last != MANIFEST or not re.fullmatch(r"\d*", folder):
             continue
         manifest = _parse_manifest(blobs.read_blob(listed[name].name))
-        if manifest is None or is_foreign_checkpoint(reference, manifest):
+        job, run = reference.get("job", ""), reference.get("run", "")
+        if manifest is None or outputs.is_foreign_checkpoint(manifest, job, run):
             continue
         files = {file: listed.get(f"{folder}/{file}" if folder else file) for file in manifest.files}
         size = sum(blob.size for blob in files.values() if blob)
@@ -132,60 +118,31 @@ def _parse_manifest(content: bytes) -> CheckpointManifest | None:
         return checkpoint.read_manifest(Path(folder))
 
 
-MAX_FILES = 3
-
-
 def make_no_outputs_problem(reference: Reference, job: AzureMLJob, incomplete: Mapping[str, SealedOutput]) -> Problem:
     """Return the problem of a job that reported outputs of which none is complete."""
+    run, place = reference.get("run") or reference["job"], reference.get("datastore", "")
+    noun, folder = "results" if has_results(reference) else "checkpoints", reference.get("output", "")
     if not job.is_finished:
-        return _make_not_yet_problem(reference, job)
-    return _make_incomplete_problem(reference, incomplete) if incomplete else _make_unpublished_problem(reference)
+        at_end = job.output_mode == "Upload"
+        why = "The output of this job is uploaded when it ends." if at_end else "They are being copied."
+        code, title = "outputs-not-yet", f"no {noun} of {run} have reached its output yet"
+        fix = Suggestion(f"robotrain wait {run}", "waits for its end")
+        return make_problem(code, title, "", "", why, fix, _suggest_mount(run))
+    fix = Suggestion(f"robotrain status {run}", "shows why it ended")
+    if incomplete:
+        code, title = "outputs-torn", f"all outputs of {run} are incomplete"
+        details = "; ".join(f"{name} {format_missing_files(item)}" for name, item in incomplete.items())
+        why = f"In the datastore {place}, folder {folder}: {details}."
+    else:
+        code = "outputs-unpublished"
+        title = f"the {noun} of {run} did not reach its output: they are lost with the job's machine"
+        why = f"The datastore {place} has nothing complete in {folder}."
+    return make_problem(code, title, "", "", why, fix, _suggest_mount(run))
 
 
 def format_missing_files(sealed_output: SealedOutput) -> str:
     """Return which files are missing."""
-    missing = sealed_output.missing_files
-    more = f" and {len(missing) - MAX_FILES} more" if len(missing) > MAX_FILES else ""
-    return f"lacks {', '.join(missing[:MAX_FILES])}{more}"
-
-
-def _make_not_yet_problem(reference: Reference, job: AzureMLJob) -> Problem:
-    run = reference.get("run") or reference["job"]
-    noun = "results" if has_results(reference) else "checkpoints"
-    at_end = job.output_mode == "Upload"
-    why = "The output of this job is uploaded when it ends." if at_end else "They are being copied."
-    return Problem(
-        code="outputs-not-yet",
-        stage=Stage.SUBMIT,
-        title=f"no {noun} of {run} have reached its output yet",
-        why=why,
-        suggestions=(Suggestion(f"robotrain wait {run}", "waits for its end"), _suggest_mount(run)),
-    )
-
-
-def _make_unpublished_problem(reference: Reference) -> Problem:
-    run = reference.get("run") or reference["job"]
-    noun = "results" if has_results(reference) else "checkpoints"
-    store, folder = reference.get("datastore", ""), reference.get("output", "")
-    return Problem(
-        code="outputs-unpublished",
-        stage=Stage.SUBMIT,
-        title=f"the {noun} of {run} did not reach its output: they are lost with the job's machine",
-        why=f"The datastore {store} has nothing complete in {folder}.",
-        suggestions=(Suggestion(f"robotrain status {run}", "shows why it ended"), _suggest_mount(run)),
-    )
-
-
-def _make_incomplete_problem(reference: Reference, incomplete: Mapping[str, SealedOutput]) -> Problem:
-    run = reference.get("run") or reference["job"]
-    details = "; ".join(f"{name} {format_missing_files(item)}" for name, item in incomplete.items())
-    return Problem(
-        code="outputs-torn",
-        stage=Stage.SUBMIT,
-        title=f"all outputs of {run} are incomplete",
-        why=f"In the datastore {reference.get('datastore', '')}, folder {reference.get('output', '')}: {details}.",
-        suggestions=(Suggestion(f"robotrain status {run}", "shows why it ended"), _suggest_mount(run)),
-    )
+    return f"lacks {upload_rules.summarize_names(sealed_output.missing_files)}"
 
 
 def _suggest_mount(run: str) -> Suggestion:
@@ -222,14 +179,8 @@ def list_outputs(reference: Reference) -> list[Output]:
 
 def _list_published(run_log: RunLog) -> Iterator[Output]:
     for published in run_log.published_checkpoints:
-        yield Output(
-            name=_make_checkpoint_name(published.step),
-            kind="checkpoint",
-            source=BLOB_KIND,
-            uri=published.to,
-            step=published.step,
-            model=run_log.models.get(published.step, ""),
-        )
+        name, model = _make_checkpoint_name(published.step), run_log.models.get(published.step, "")
+        yield Output(name=name, kind="checkpoint", source=BLOB_KIND, uri=published.to, step=published.step, model=model)
     if run_log.results_url:
         yield Output(name=run_log.results_name, kind="file", source=BLOB_KIND, uri=run_log.results_url)
 
@@ -237,7 +188,7 @@ def _list_published(run_log: RunLog) -> Iterator[Output]:
 def _list_sealed(reference: Reference, published: bool) -> dict[str, SealedOutput]:
     """Return the content of the declared output by name. Raises RequestRejected unless something was published."""
     try:
-        sealed = list_sealed_outputs(reference, get_output_datastore(reference))
+        sealed = list_sealed_outputs(reference)
     except RequestRejected as rejected:
         if not published:
             raise
@@ -248,18 +199,11 @@ def _list_sealed(reference: Reference, published: bool) -> dict[str, SealedOutpu
 
 
 def _make_output(name: str, sealed_output: SealedOutput) -> Output:
+    uri, size, manifest = sealed_output.uri, sealed_output.size, sealed_output.manifest
+    output = Output(name=name, kind="file", source=DatastorePath.kind, uri=uri, size=size)
     if not sealed_output.folder:
-        return Output(name=name, kind="file", source=DatastorePath.kind, uri=sealed_output.uri, size=sealed_output.size)
-    return Output(
-        name=name,
-        kind="checkpoint",
-        source=DatastorePath.kind,
-        uri=sealed_output.uri,
-        step=sealed_output.manifest.step,
-        model=sealed_output.manifest.model,
-        digest=sealed_output.manifest.digest,
-        size=sealed_output.size,
-    )
+        return output
+    return replace(output, kind="checkpoint", step=manifest.step, model=manifest.model, digest=manifest.digest)
 
 
 def _list_models(reference: Reference, run_log: RunLog) -> Iterator[Output]:
@@ -279,8 +223,8 @@ def _make_checkpoint_name(step: int) -> str:
     return f"checkpoints/{step:06}"
 
 
-def download_output(reference: Reference, output: Output, to: Path) -> None:
-    """Download an output to the new folder `to`, atomically. Raises Rejected."""
+def download_output(reference: Reference, output: Output, target: Path) -> None:
+    """Download an output to the new folder `target`, atomically. Raises Rejected."""
 
     def fetch(scratch: Path) -> None:
         if _is_published(reference, output):
@@ -289,7 +233,7 @@ def download_output(reference: Reference, output: Output, to: Path) -> None:
             _download_from_datastore(reference, output, scratch)
         _verify_download(reference, output, scratch)
 
-    outputs.download_atomically(output, to, fetch)
+    outputs.download_atomically(output, target, fetch)
 
 
 def _is_published(reference: Reference, output: Output) -> bool:

@@ -6,10 +6,11 @@ change.
 
 import sys
 
-from robotrain.errors import Problem, Rejected, Stage, Suggestion
+from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.model.run import Reference
 from robotrain_azure import model_registration
 from robotrain_azure.arm import ArmError, ServiceError
+from robotrain_azure.checks import make_problem
 from robotrain_azure.model_registration import ModelMetadata, ModelVersion
 from robotrain_azure.outputs import RunLog
 from robotrain_azure.tracking.container import WorkspaceModels
@@ -35,15 +36,11 @@ def write_lineage(reference: Reference, path: str, content: bytes) -> None:
             name = outputs.make_artifact_path(reference, f"{path}/{LINEAGE_FILE}")
             if not blobs.has_blob(name):  # an evaluated policy has that of its training
                 blobs.write_blob(name, content)
-    except Rejected as rejected:
-        _warn_no_lineage(str(rejected))
-    except ServiceError as error:
-        workspace, action = jobs.get_run_workspace(reference), f"write {LINEAGE_FILE} beside the model"
-        _warn_no_lineage(str(errors.make_rejection(error, workspace, action)))
-
-
-def _warn_no_lineage(reason: str) -> None:
-    print(f"warning: cannot write {LINEAGE_FILE}; the model's tags have the same content: {reason}", file=sys.stderr)
+    except (Rejected, ServiceError) as error:
+        if isinstance(error, ServiceError):
+            action = f"write {LINEAGE_FILE} beside the model"
+            error = errors.make_rejection(error, jobs.get_run_workspace(reference), action)
+        print(f"warning: cannot write {LINEAGE_FILE}; the model's tags have the same content: {error}", file=sys.stderr)
 
 
 ARTIFACTS_OUTPUT = "artifacts"
@@ -79,11 +76,12 @@ def register_model(reference: Reference, name: str, step: int | None) -> Registe
 def _list_checkpoints(reference: Reference, artifacts: dict[int, str]) -> list[SealedOutput]:
     """Return the checkpoints in the output; none if that fails and tracking has artifacts."""
     try:
-        return outputs.list_complete_checkpoints(reference, outputs.get_output_datastore(reference))
+        sealed = outputs.list_sealed_outputs(reference)
     except RequestRejected:
         if not artifacts:
             raise
         return []
+    return [item for item in sealed if item.folder and not item.missing_files]
 
 
 def _make_metadata(reference: Reference, step: int, checkpoint: SealedOutput | None, run_log: RunLog) -> ModelMetadata:
@@ -120,12 +118,7 @@ def _choose_source(
 
 def _make_missing_problem(reference: Reference, steps: list[int], wanted: int | None) -> Problem:
     run = reference.get("run") or reference["job"]
-    of = "" if wanted is None else f" of step {wanted}"
-    return Problem(
-        code="checkpoint-missing",
-        stage=Stage.SUBMIT,
-        title=f"{run} has no checkpoint{of} to register",
-        where="" if wanted is None else "--step",
-        why=f"Its checkpoints: {', '.join(map(str, steps)) or 'none'}.",
-        suggestions=(Suggestion(f"robotrain outputs {run}", "lists its outputs"),),
-    )
+    of, where = ("", "") if wanted is None else (f" of step {wanted}", "--step")
+    title, why = f"{run} has no checkpoint{of} to register", f"Its checkpoints: {', '.join(map(str, steps)) or 'none'}."
+    fix = Suggestion(f"robotrain outputs {run}", "lists its outputs")
+    return make_problem("checkpoint-missing", title, where, "", why, fix)

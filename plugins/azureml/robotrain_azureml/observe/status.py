@@ -1,4 +1,4 @@
-"""The status of a job, and its reason in one sentence with what to do.
+"""The status of a job, and its reason in one sentence: the cause, recognized in Azure ML's messages, and what to do.
 
 Sentences begin with a small letter and have no full stop: they follow the name and the state of a run.
 """
@@ -7,17 +7,21 @@ import dataclasses
 import re
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 
+from robotrain.cluster import reasons
+from robotrain.cluster.reasons import RETRY_HINT
 from robotrain.model.run import Reference, Status
 from robotrain_azure import credential
 from robotrain_azure.arm import ServiceError
 from robotrain_azure.credential import UNKNOWN_OBJECT_ID
+from robotrain_azure.errors import make_role_command
+from robotrain_azure.roles import BLOB_CONTRIBUTOR_ROLE, BLOB_READER_ROLE
 from robotrain_azure.workspace import Workspace
 from robotrain_runtime.contract.event import Outcome
 
-from robotrain_azureml.errors import UNKNOWN_ACCOUNT
-from robotrain_azureml.observe import causes, job_state, logs
-from robotrain_azureml.observe.causes import TRY_AGAIN
+from robotrain_azureml.errors import UNKNOWN_ACCOUNT, make_account_id, make_identity_auth_command
+from robotrain_azureml.observe import job_state, logs
 from robotrain_azureml.observe.job_state import AzureMLJob
 from robotrain_azureml.service import datastore, jobs
 
@@ -72,9 +76,132 @@ def _get_exit_code(job: AzureMLJob) -> int | None:
     return 0 if job.state == "succeeded" else job.exit_code
 
 
-HOUR_SECONDS = 3600.0
-_WAIT_STEPS = ((24 * HOUR_SECONDS, "a day"), (6 * HOUR_SECONDS, "6 h"), (2 * HOUR_SECONDS, "2 h"),
-               (HOUR_SECONDS, "1 h"), (1800.0, "30 min"), (600.0, "10 min"), (120.0, "2 min"))  # fmt: skip
+OTHER_INSTANCE_TYPE = "`robotrain resubmit --set instance_type=NAME`"
+"""For a job that exists; for a rejected one, the option itself is suggested."""
+OUT_OF_MEMORY = "out of memory: use an --instance-type with more, a smaller --batch-size or fewer --num-workers"
+_ACCOUNT_PATTERN = r"(?:https://(?=[a-z0-9]+\.(?:blob|dfs)\.)|account[ :]*')([a-z0-9]{3,24})"
+_IMAGE_PATTERN = r"image[ :]+\\?[\"']?([\w./-]+[:@][\w.:@-]+)"
+_MACHINE_PATTERN = r"(?:nodes?|machines?|pods?|vms?|vmss|(?:compute|spot) instances?)"
+_PREEMPTED_PATTERN = r"(?:(?:was |were |been |got )?(?:preempted|evicted)|preemptions?|evictions?)"
+
+
+@dataclass(frozen=True, slots=True)
+class FailureCause:
+    """A cause: the pattern of the message in any case, and the sentence with what to do."""
+
+    pattern: str
+    sentence: str
+
+
+CAUSES = (
+    FailureCause(
+        r"invalid instance ?type|instance ?type\b.{0,80}(?:not found|not exist|not valid|unknown)"
+        r"|exceed\w* the node size",
+        "the compute has no instance type{instance_type}, or no node that is large enough for it: "
+        "use {another_type} with one that `az ml compute show --name {compute}` lists",
+    ),
+    FailureCause(
+        r"identity not found|no (?:user.?assigned|managed|msi)\b.{0,60}identity|no token received"
+        r"|managedidentitycredential|failed to (?:acquire|get|retrieve) (?:a |an )?(?:msi |aad |access )?token",
+        "its identity{identity} is not assigned to its compute, or is not a client id: "
+        "--workload-identity takes the CLIENT id (not the object id) of one that `az ml compute show --name {compute} "
+        "--query identity` lists",
+    ),
+    FailureCause(
+        r"keybasedauthenticationnotpermitted|key.?based authentication is not permitted",
+        "the storage of the workspace does not accept keys: run `{by_identity}`, and assign roles to all users",
+    ),
+    FailureCause(
+        r"workspace (?:msi|managed identity|identity).{0,40}(?:fail|cannot|not)|datastore has no credentials",
+        "the datastore has no credentials, and the workspace's own identity may not read it: run `{workspace_reader}`, "
+        "or give the datastore credentials (`az ml datastore update`)",
+    ),
+    FailureCause(
+        r"writestreams\.?\w*\.(?:auth|permission|forbidden)|writestreams.{0,200}(?:permissiondenied|forbidden|403)"
+        r"|(?:upload|write|writing)\b.{0,120}authorizationpermissionmismatch",
+        "its identity may not write its output: run `{writer}`",
+    ),
+    FailureCause(
+        r"permission to alter this storage account",
+        "the user who submitted it may not write to the storage of the workspace: run `{sender_writer}` (a role on the "
+        "workspace itself is not enough)",
+    ),
+    FailureCause(
+        r"streamaccess\.?\w*\.(?:auth|permission|forbidden)|streamaccess.{0,200}(?:permissiondenied|forbidden|403)"
+        r"|authorizationpermissionmismatch|authorizationfailure",
+        "its identity may not read its inputs: run `{reader}`; or the storage's firewall blocks its network",
+    ),
+    FailureCause(
+        r"streamaccess\.?\w*\.notfound"
+        r"|(?:data ?(?:asset|set)|model|input)\b.{0,120}(?:not found|not exist|not be found)"
+        r"|(?:data|models)/[^ ]+/versions/[^ ]+.{0,60}not (?:found|exist)",
+        "one of its inputs does not exist: check its data assets and models (`az ml data show`, `az ml model show`) "
+        "and their blobs",
+    ),
+    FailureCause(
+        r"errimagepull|imagepullbackoff|errimagenever|failed to pull|pull access denied"
+        r"|manifest (?:unknown|for\b.{0,200}not)"
+        r"|invalidimagename|image\b.{0,80}(?:not found|could not be pulled|does not exist)",
+        "cannot pull its image{image}: check --image, and that the compute may read its registry",
+    ),
+    FailureCause(r"oomkilled|out ?of ?memory|exit(?:ed with)?(?: status)? code:? ?137\b", OUT_OF_MEMORY),
+    FailureCause(
+        r"no space left|disk ?full|diskpressure|ephemeral[- ]storage|disk (?:usage|space|quota)",
+        "its disk is full: use an --instance-type with more, or limit the cache (--cache-gib)",
+    ),
+    FailureCause(
+        r"nodelost|\b(?:node|pod|vm|job)[ _]?preempt|\bnode[ \w'-]{0,60}(?:lost|removed|deleted|not ready|shut ?down)"
+        rf"|\b{_MACHINE_PATTERN}\b[ \w'\"/-]{{0,60}}\b{_PREEMPTED_PATTERN}\b"
+        rf"|\b{_PREEMPTED_PATTERN}\b[ \w'\"/-]{{0,40}}\b{_MACHINE_PATTERN}\b"
+        rf"|\b(?:the|this|your) (?:job|run) {_PREEMPTED_PATTERN}\b|\b(?:spot|low.?priority) {_MACHINE_PATTERN}\b",
+        f"its machine was preempted, as spot machines may be: {RETRY_HINT}, or use an --instance-type that is not spot",
+    ),
+    FailureCause(
+        r"quota|corelimit|maxnodes|out of capacity|allocationfailed|skunotavailable",
+        "the quota or capacity for its machines is too small: use another --compute, or request more "
+        "(`az ml compute list-usage --location REGION`)",
+    ),
+    FailureCause(
+        r"insufficient (?:nvidia|cpu|memory|pods|amd)|failedscheduling|unschedulable|nodes are available",
+        "no node of the cluster has room for it: use another --instance-type, or wait until one is free",
+    ),
+    FailureCause(
+        r"serviceerror|internalservererror|internal server error|service ?unavailable|systemerror",
+        f"Azure ML itself failed, not the job: {RETRY_HINT}",
+    ),
+)
+"""The first that matches counts."""
+
+
+def find_cause(message: str, job: AzureMLJob, workspace: Workspace) -> str:
+    """Return the sentence for a message of Azure ML's; empty if none matches."""
+    matching = (cause for cause in CAUSES if re.search(cause.pattern, message, re.IGNORECASE | re.DOTALL))
+    return next((cause.sentence.format_map(_make_facts(message, job, workspace)) for cause in matching), "")
+
+
+def _make_facts(message: str, job: AzureMLJob, workspace: Workspace) -> Mapping[str, str]:
+    name = _match_group(_ACCOUNT_PATTERN, message)
+    account, output = make_account_id(workspace, name), make_account_id(workspace, name or job.storage_account)
+    holder = job.identity or UNKNOWN_OBJECT_ID
+    return {
+        "compute": job.compute or "COMPUTE",
+        "instance_type": f" {job.instance_type}" if job.instance_type else "",
+        "identity": f" ({job.identity})" if job.identity else "",
+        "another_type": OTHER_INSTANCE_TYPE if job.job_status else "--instance-type NAME",
+        "image": f" {image}" if (image := _match_group(_IMAGE_PATTERN, message)) else "",
+        "reader": make_role_command(holder, BLOB_READER_ROLE, account),
+        "writer": make_role_command(holder, BLOB_CONTRIBUTOR_ROLE, output),
+        "sender_writer": make_role_command(job.sender or UNKNOWN_OBJECT_ID, BLOB_CONTRIBUTOR_ROLE, account),
+        "workspace_reader": make_role_command("PRINCIPAL-ID-OF-THE-WORKSPACE", BLOB_READER_ROLE, account),
+        "by_identity": make_identity_auth_command(workspace),
+    }
+
+
+def _match_group(pattern: str, message: str) -> str:
+    match = re.search(pattern, message, re.IGNORECASE)
+    return match[1] if match else ""
+
+
 LONG_WAIT_SECONDS = 1800.0
 """After so long, the next step is suggested."""
 
@@ -98,19 +225,8 @@ RUNNING_REASONS: Mapping[str, str] = {
 }
 """Reasons by Azure ML's state, while the job runs."""
 
-EXIT_CODE_REASONS: Mapping[int, str] = {
-    1: "it failed (exit code 1)",
-    2: "the job document is not valid there (exit code 2)",
-    4: "its preflight check failed (exit code 4)",
-    75: f"the infrastructure failed, not the job (exit code 75): {TRY_AGAIN}",
-    126: "its image cannot run `python3` (exit code 126): use another --image",
-    127: "its image has no `python3` (exit code 127): use another --image",
-    130: "it was interrupted (exit code 130)",
-    137: f"{causes.OUT_OF_MEMORY} (exit code 137)",
-    139: "a program crashed (exit code 139, a segmentation fault)",
-    143: "it was terminated (exit code 143)",
-}
-"""Exit codes of the run itself; its log has details."""
+EXIT_CODE_REASONS: Mapping[int, str] = {**reasons.EXIT_REASONS, 137: f"{OUT_OF_MEMORY} (exit code 137)"}
+"""Reasons by the exit code of the run itself; its log has details."""
 
 _EMPTY_MESSAGES = (
     r"Execution failed\.?",
@@ -118,6 +234,7 @@ _EMPTY_MESSAGES = (
     r"Please check (?:the )?(?:log file )?'?[\w/.-]*'? for (?:more |error )?details\.?",
     r"(?:Job failed with )?non-zero exit code:? ?\d*\.?",
     r"(?:Process|It|Container) exited with (?:status )?code:? ?\d+\.?",
+    r"^\s*error:?\s*$",
 )
 """Messages of Azure ML that add nothing to an exit code."""
 
@@ -125,9 +242,9 @@ _EMPTY_MESSAGES = (
 def explain_waiting(job: AzureMLJob, workspace: Workspace, now: float) -> str:
     """Return why a job has not ended; empty if there is nothing to say. `now`: seconds since the epoch."""
     if not job.is_known:
-        return f"Azure ML reports an unknown state: {_redact_text(job.job_status) or 'none'}"
+        return f"Azure ML reports an unknown state: {reasons.redact_text(job.job_status) or 'none'}"
     warning = job.warnings[-1] if job.warnings else ""
-    cause = causes.find_cause(warning, job, workspace) if job.state == "pending" else ""
+    cause = find_cause(warning, job, workspace) if job.state == "pending" else ""
     if cause:
         return _append_message(cause, warning)
     if job.job_status in RUNNING_REASONS or job.state == "running":
@@ -140,23 +257,13 @@ def explain_failure(job: AzureMLJob, workspace: Workspace, outcome: Outcome | No
     """Return why a job failed: a timeout, its own outcome, the meaning of Azure ML's message, or its exit code."""
     if job.has_timed_out:
         remedy = "use `robotrain resume` or `robotrain resubmit` with a larger --exec-timeout"
-        return _append_message(f"it reached its time limit{_format_limit(job.limit)}: {remedy}", job.message)
-    cause = causes.find_cause(f"{job.code}: {job.message}", job, workspace)
+        return _append_message(f"it reached its time limit{reasons.format_limit(job.limit)}: {remedy}", job.message)
+    cause = find_cause(f"{job.code}: {job.message}", job, workspace)
     if cause and job.exit_code is None:
         return _append_message(cause, job.message)
-    if own := explain_outcome(job, outcome):
-        return own
+    if own := reasons.explain_outcome(outcome, job.exit_code):
+        return f"{EXIT_CODE_REASONS[137]} ({own})" if job.exit_code == 137 else own
     return _append_message(cause or _explain_exit_code(job), job.message)
-
-
-def explain_outcome(job: AzureMLJob, outcome: Outcome | None) -> str:
-    """Return the run's own reason for its failure; empty if the outcome is that of another try."""
-    if outcome is None or outcome.state != "failed" or not outcome.reason:
-        return ""
-    if job.exit_code not in (None, outcome.exit_code):
-        return ""
-    reason = _redact_text(outcome.reason, longest=800)
-    return f"{EXIT_CODE_REASONS[137]} ({reason})" if job.exit_code == 137 else reason
 
 
 def explain_cancellation(job: AzureMLJob) -> str:
@@ -167,15 +274,13 @@ def explain_cancellation(job: AzureMLJob) -> str:
 def _explain_exit_code(job: AzureMLJob) -> str:
     code = job.exit_code
     if code is None:
-        return "it failed" if job.message or not job.code else f"it failed ({_redact_text(job.code)})"
+        return "it failed" if job.message or not job.code else f"it failed ({reasons.redact_text(job.code)})"
     return EXIT_CODE_REASONS.get(code, f"it ended with exit code {code}")
 
 
 def _format_wait(job: AzureMLJob, now: float) -> str:
-    """Return how long the job waits, in steps, so that the text rarely changes."""
     waited = now - job.created if job.created and job.started is None else 0.0
-    step = next((f", for more than {text}" for least, text in _WAIT_STEPS if waited >= least), "")
-    return f"{step}{_suggest_next_step(job) if waited >= LONG_WAIT_SECONDS else ''}"
+    return f"{reasons.format_wait(waited)}{_suggest_next_step(job) if waited >= LONG_WAIT_SECONDS else ''}"
 
 
 def _suggest_next_step(job: AzureMLJob) -> str:
@@ -188,22 +293,4 @@ def _suggest_next_step(job: AzureMLJob) -> str:
 
 
 def _append_message(sentence: str, message: str) -> str:
-    """Append Azure ML's message in brackets if it says more than an exit code."""
-    for pattern in _EMPTY_MESSAGES:
-        message = re.sub(pattern, " ", message, flags=re.IGNORECASE)
-    detail = _redact_text(" ".join(message.split()).strip(". "))
-    return f"{sentence} (Azure ML: {detail})" if detail and not re.fullmatch(r"(?i)error:?", detail) else sentence
-
-
-def _format_limit(seconds: float | None) -> str:
-    if not seconds:
-        return ""
-    from robotrain.model.amounts import format_duration
-
-    return f", {format_duration(seconds)}"
-
-
-def _redact_text(text: str, longest: int = 300) -> str:
-    from robotrain.redaction import redact
-
-    return redact(text, max_length=longest)
+    return reasons.append_message(sentence, "Azure ML", message, _EMPTY_MESSAGES)

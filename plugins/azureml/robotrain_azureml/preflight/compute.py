@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from robotrain.errors import Problem, Rejected, Suggestion
+from robotrain.model.job import Job
 from robotrain.model.platform import PlatformDefault
 from robotrain_azure import errors
 from robotrain_azure.arm import ArmClient, ArmError
@@ -172,7 +173,7 @@ UNKNOWN_SETTINGS: Mapping[str, UnknownSetting] = {
 }
 
 
-def fetch_compute_settings(settings: AzureMLSettings) -> Mapping[str, PlatformDefault]:
+def fetch_compute_settings(job: Job, settings: AzureMLSettings) -> Mapping[str, PlatformDefault]:
     """Return settings that only the workspace knows, in one request; empty without a workspace or compute.
 
     Raises Rejected with a warning if that fails: the preflight gives details.

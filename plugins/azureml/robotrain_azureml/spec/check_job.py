@@ -17,8 +17,8 @@ from robotrain_azure.checks import (
 )
 
 from robotrain_azureml.settings import AzureMLSettings
-from robotrain_azureml.spec import command_job, job_settings
-from robotrain_azureml.spec.command_job import EXPRESSION_START
+from robotrain_azureml.spec import job_settings, render
+from robotrain_azureml.spec.render import EXPRESSION_START
 
 
 def make_invalid_value_problem(
@@ -357,6 +357,6 @@ def check_job(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
     yield from check_datastore(settings)
     yield from check_preemption(job, settings)
     yield from checks.check_variable_sizes(
-        "azureml-variable-too-long", command_job.make_compat_variables(job), SHORTER_OPTIONS
+        "azureml-variable-too-long", render.make_compat_variables(job), SHORTER_OPTIONS
     )
     yield from check_hub_secret(job, settings)

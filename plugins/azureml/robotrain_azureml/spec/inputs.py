@@ -20,6 +20,7 @@ from robotrain_sources.role_flags import INIT_POLICY, POLICY_MODEL, RESUME
 
 from robotrain_azureml import datastore_path
 from robotrain_azureml.settings import AzureMLSettings
+from robotrain_azureml.spec import job_settings
 from robotrain_azureml.spec.submission_spec import DatastoreUpload, WorkspaceAsset
 
 
@@ -142,15 +143,11 @@ def make_asset_uri(asset: WorkspaceAsset) -> str:
 
 def _make_asset_input(name: str, source: JobSource, flag: str) -> JobInput:
     if source.kind == "data_asset":
-        data = data_asset.parse_data_asset(source.uri)
-        asset = _make_asset("data", data, flag)
-        return JobInput(
-            name=name, source=source, asset=asset, entry=_make_entry("uri_folder", "ro_mount", make_asset_uri(asset))
-        )
-    asset = _make_asset("models", model_asset.parse_model_asset(source.uri), flag)
-    return JobInput(
-        name=name, source=source, asset=asset, entry=_make_entry("custom_model", "download", make_asset_uri(asset))
-    )
+        asset, form = _make_asset("data", data_asset.parse_data_asset(source.uri), flag), ("uri_folder", "ro_mount")
+    else:
+        asset = _make_asset("models", model_asset.parse_model_asset(source.uri), flag)
+        form = ("custom_model", "download")
+    return JobInput(name=name, source=source, asset=asset, entry=_make_entry(*form, make_asset_uri(asset)))
 
 
 def _make_asset(
@@ -160,8 +157,7 @@ def _make_asset(
 
 
 def _make_datastore_input(name: str, source: JobSource, settings: AzureMLSettings) -> JobInput:
-    here = Workspace(settings.subscription_id or "", settings.resource_group or "", settings.workspace_name or "")
-    place = datastore_path.parse_datastore_path(source.uri).relative_to(here)
+    place = datastore_path.parse_datastore_path(source.uri).relative_to(job_settings.get_job_workspace(settings))
     return JobInput(name=name, source=source, entry=_make_entry("uri_folder", "ro_mount", f"{place}/"))
 
 

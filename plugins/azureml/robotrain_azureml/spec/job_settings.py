@@ -1,13 +1,14 @@
 """Settings as the job uses them: compute, machine, environment, timeout, tags, secret; and their defaults."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from robotrain.config.coerce import parse_pairs
 from robotrain.model.job import Job
 from robotrain.model.platform import PlatformDefault
 from robotrain.model.workload import WorkloadProfile
 from robotrain_azure import checks, workspace
+from robotrain_azure.workspace import Workspace
 
 from robotrain_azureml.settings import AzureMLSettings
 
@@ -23,6 +24,11 @@ def get_compute_name(settings: AzureMLSettings) -> str:
 def make_compute_name(cluster: str) -> str:
     """Return `k8s-robot-dev-00` for `aks-robot-dev-001`."""
     return f"k8s-{cluster.removeprefix('aks-')}"[:MAX_COMPUTE_NAME].removesuffix("-")
+
+
+def get_job_workspace(settings: AzureMLSettings) -> Workspace:
+    """Return the workspace of a job; a name that is not set is empty, which `check` rejects."""
+    return Workspace(settings.subscription_id or "", settings.resource_group or "", settings.workspace_name or "")
 
 
 INSTANCE_TYPE_GPUS: Mapping[str, int] = {"gpuspot": 1, "gpuspot2": 2, "gpuspot4": 4, "gpu": 1, "gpu2": 2, "gpu4": 4}
@@ -134,24 +140,28 @@ def _refuse_token(text: str) -> None:
         raise SecretNameError("This looks like a token: jobs contain only the name of its secret.")
 
 
-ASKED_AT_SUBMIT = "looked up in the workspace at submission"
+LOOKED_UP = "looked up in the workspace at submission"
 
 
-def derive_defaults(job: Job, settings: AzureMLSettings) -> Iterator[tuple[str, PlatformDefault]]:
-    """Yield the defaults that depend on other settings, by name; the caller ignores those that are set."""
+def derive_defaults(job: Job, settings: AzureMLSettings) -> dict[str, PlatformDefault]:
+    """Return the defaults that depend on other settings, by name; the caller ignores those that are set."""
+    for_workload, defaults = f"for {job.workload}", dict[str, PlatformDefault]()
     if compute := get_compute_name(settings):
-        yield "compute", PlatformDefault(compute, f"for the AKS cluster {settings.aks_cluster}")
+        defaults["compute"] = PlatformDefault(compute, f"for the AKS cluster {settings.aks_cluster}")
     if instance_type := choose_instance_type(job, settings):
         gpus = get_gpu_count(job) or 1
         unless = "" if settings.compute_kind else "; none on a managed compute"
-        yield "instance_type", PlatformDefault(instance_type, f"for {gpus} GPU{'' if gpus == 1 else 's'}{unless}")
-    yield "image", PlatformDefault(get_image(job.profile, settings), f"for {job.workload}")
-    yield "environment_name", PlatformDefault(get_environment_name(job.profile, settings), f"for {job.workload}")
-    yield "environment_version", PlatformDefault(get_environment_version(job.profile, settings), "from the image")
-    yield "display_name", PlatformDefault("", "the run's name")
-    yield "experiment_name", PlatformDefault(get_experiment_name(job), f"for {job.workload}")
-    yield "compute_kind", PlatformDefault("", ASKED_AT_SUBMIT)
-    yield "workload_identity", PlatformDefault("", ASKED_AT_SUBMIT)
+        reason = f"for {gpus} GPU{'' if gpus == 1 else 's'}{unless}"
+        defaults["instance_type"] = PlatformDefault(instance_type, reason)
+    return defaults | {
+        "image": PlatformDefault(get_image(job.profile, settings), for_workload),
+        "environment_name": PlatformDefault(get_environment_name(job.profile, settings), for_workload),
+        "environment_version": PlatformDefault(get_environment_version(job.profile, settings), "from the image"),
+        "display_name": PlatformDefault("", "the run's name"),
+        "experiment_name": PlatformDefault(get_experiment_name(job), for_workload),
+        "compute_kind": PlatformDefault("", LOOKED_UP),
+        "workload_identity": PlatformDefault("", LOOKED_UP),
+    }
 
 
 def get_experiment_name(job: Job) -> str:

@@ -1,120 +1,285 @@
-"""From a job to the plan of a command job. Pure: no clock, randomness, network or disk."""
+"""From a job to the plan of a command job. Pure: no clock, randomness, network or disk.
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+The YAML is ASCII, and ambiguous text is quoted; importing a YAML library would take longer than the whole rendering.
+
+The start program is the same for every job and runs on any `python3` since 3.6, to report that one is too old. Free
+text of the user is only in the job document.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from robotrain.model import plan
 from robotrain.model.job import Job
 from robotrain.model.plan import Payload
-from robotrain_azure.workspace import Workspace
+from robotrain_azure import workspace
+from robotrain_azure.workspace import CONTAINER_PLUGINS
 from robotrain_runtime.contract.document import Placement, format_document
 
 from robotrain_azureml.settings import AzureMLSettings
-from robotrain_azureml.spec import command_job, inputs, job_settings, submission_spec
+from robotrain_azureml.spec import inputs as spec_inputs
+from robotrain_azureml.spec import job_settings, submission_spec
 from robotrain_azureml.spec.inputs import JobInput
+from robotrain_azureml.spec.job_settings import get_experiment_name
+
+QUOTED_KEY = "environment_variables"
+"""Values below this key are always quoted."""
+EXPRESSION_START = "${{"
+_PLAIN_TEXT = r"[A-Za-z$](?:[\w./@+=-]|:(?=[\w/])| (?=[\w/]))*"
+_RESERVED_WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
+_MAX_KEY_LENGTH = 1000
+"""YAML readers support keys of up to 1024 characters."""
+
+
+class ExpressionError(ValueError):
+    """A job that Azure ML would misread; `check` rejects every value that causes it."""
+
+
+def dump_yaml(job: Mapping[str, Any]) -> str:
+    """Return a job of nested mappings, strings and integers as YAML. Raises ExpressionError."""
+    return "".join(f"{line}\n" for line in _format_lines(job, "", False))
+
+
+def _format_lines(values: Mapping[str, Any], indent: str, quoted: bool) -> Iterator[str]:
+    for name, value in values.items():
+        key = f"{indent}{_format_text(name, False)}:"
+        if len(key) > _MAX_KEY_LENGTH:
+            raise ExpressionError("a name of the job is too long for one line")
+        if isinstance(value, Mapping):
+            yield key
+            yield from _format_lines(value, f"{indent}  ", quoted or name == QUOTED_KEY)
+        else:
+            yield f"{key} {_format_text(value, quoted) if isinstance(value, str) else int(value)}"
+
+
+def _format_text(text: str, quoted: bool) -> str:
+    if EXPRESSION_START in text:
+        raise ExpressionError(f"a value of the job holds {EXPRESSION_START}")
+    if not quoted and re.fullmatch(_PLAIN_TEXT, text, re.ASCII) and text.lower() not in _RESERVED_WORDS:
+        return text
+    if text.isascii() and text.isprintable():
+        return "'" + text.replace("'", "''") + "'"
+    return '"' + re.sub(r"[^ !#-\[\]-~]", _escape_character, text) + '"'
+
+
+def _escape_character(match: re.Match[str]) -> str:
+    if match[0] in '"\\':
+        return "\\" + match[0]
+    code = ord(match[0])
+    return f"\\u{code:04x}" if code < 1 << 16 else f"\\U{code:08x}"
+
+
+START_COMMAND = "python3 start.py"
+START_PROGRAM = """\
+import os
+import sys
+
+
+def refuse(why):
+    print("error: " + why, file=sys.stderr, flush=True)
+    sys.exit(2)
+
+
+if sys.version_info < (3, 10):
+    found = sys.version.split()[0]
+    refuse("the python3 of this image is " + found + ", and 3.10 is the oldest that will do: use another --image")
+try:
+    import json, shutil, zipfile
+except ImportError as error:
+    refuse("the python3 of this image lacks a part of its library (" + str(error) + "): use another --image")
+code = os.path.dirname(os.path.abspath(__file__))
+try:
+    with open(os.path.join(code, "job.json"), encoding="utf-8") as file:
+        folder = json.load(file)["placement"]["work"]
+    os.makedirs(folder, exist_ok=True)
+    shutil.copyfile(os.path.join(code, "job.json"), os.path.join(folder, "job.json"))
+    with zipfile.ZipFile(os.path.join(code, "payload.zip")) as packed:
+        packed.extractall(os.path.join(folder, "payload"))
+except (OSError, EOFError, LookupError, TypeError, ValueError, zipfile.BadZipFile) as error:
+    refuse("the job cannot be unpacked: " + (str(error) or type(error).__name__))
+os.chdir(folder)
+os.environ["PYTHONPATH"] = os.path.join(folder, "payload")
+os.execv(sys.executable, [sys.executable, "-m", "robotrain_runtime", "run", "job.json"])
+"""
+
+
+_EXPANDED_DOLLAR = r"\$(?=[$({])"
+"""A dollar that Kubernetes or Azure ML would expand."""
+
+
+def make_compat_variables(job: Job) -> dict[str, str]:
+    """Return the variables that repeat the document's sources, in their order, for compatibility."""
+    variables: dict[str, str] = {}
+    if assets := _list_uris(job, "dataset", "data_asset"):
+        variables |= {"DATASET_ASSETS": _dump_uris(assets), "DATASET_ASSET_COUNT": str(len(assets))}
+    if urls := _list_uris(job, "dataset", "blob_url"):
+        variables["BLOB_URLS"] = _dump_uris(urls)
+    for uri in _list_uris(job, "init_policy"):
+        if not re.search(_EXPANDED_DOLLAR, uri):  # it would be expanded and cannot be escaped
+            variables["INIT_FROM_POLICY_MODEL_SOURCE"] = uri
+    return variables
+
+
+def make_variables(job: Job, settings: AzureMLSettings) -> dict[str, str]:
+    """Return the job's environment variables."""
+    return {
+        "PYTHONUNBUFFERED": "1",
+        "GIT_PYTHON_REFRESH": "quiet",
+        "AZURE_AUTHORITY_HOST": f"https://{workspace.get_cloud().authority}",
+        **({"AZURE_CLIENT_ID": settings.workload_identity} if settings.workload_identity else {}),
+        "AZURE_SUBSCRIPTION_ID": settings.subscription_id or "",
+        "AZURE_RESOURCE_GROUP": settings.resource_group or "",
+        "AZUREML_WORKSPACE_NAME": settings.workspace_name or "",
+        "MLFLOW_TRACKING_TOKEN_REFRESH_RETRIES": str(settings.mlflow_token_retries),
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": str(settings.mlflow_http_timeout),
+        **make_compat_variables(job),
+    }
+
+
+def _list_uris(job: Job, role: str, *kinds: str) -> list[str]:
+    return [source.uri for source in job.sources if source.role == role and (not kinds or source.kind in kinds)]
+
+
+def _dump_uris(uris: Iterable[str]) -> str:
+    """Return URIs as JSON, with dollars that would be expanded as `\\u0024`."""
+    return re.sub(_EXPANDED_DOLLAR, r"\\u0024", json.dumps(uris))
+
+
+JOB_SCHEMA = "https://azuremlschemas.azureedge.net/latest/commandJob.schema.json"
+RUN_TAG = "robotrain.run"
+DIGEST_TAG = "robotrain.job"
+"""Tags of every job: the run's name, and the digest of the job before pinning."""
+
+
+def make_command_job(job: Job, settings: AzureMLSettings, run: str, inputs: Iterable[JobInput]) -> dict[str, Any]:
+    """Return the job without empty values. Its command is always the same: no value of the user is in it."""
+    own_tags, environment = {RUN_TAG: run, DIGEST_TAG: job.digest}, make_environment(job, settings)
+    return _drop_empty(
+        {
+            "$schema": JOB_SCHEMA,
+            "type": "command",
+            "name": run,
+            "display_name": settings.display_name or run,
+            "experiment_name": get_experiment_name(job),
+            "tags": {**own_tags, **job_settings.parse_labels(settings), **own_tags},
+            "code": submission_spec.CODE_FOLDER,
+            "command": START_COMMAND,
+            "environment": f"azureml:{environment.name}:{environment.version}",
+            "compute": f"azureml:{job_settings.get_compute_name(settings)}",
+            "resources": _drop_empty(
+                {
+                    "instance_count": 1,
+                    "instance_type": job_settings.choose_instance_type(job, settings),
+                    "shm_size": settings.shm_size,
+                }
+            ),
+            "limits": _drop_empty({"timeout": job_settings.parse_timeout(settings)}),
+            "identity": {"type": "managed"},
+            "environment_variables": make_variables(job, settings),
+            "inputs": {job_input.name: dict(job_input.entry) for job_input in inputs},
+            "outputs": spec_inputs.make_outputs(job.profile.outputs.folder, settings, run),
+        }
+    )
+
+
+def make_environment(job: Job, settings: AzureMLSettings) -> submission_spec.WorkspaceEnvironment:
+    """Return the environment that the job uses."""
+    return submission_spec.WorkspaceEnvironment(
+        name=job_settings.get_environment_name(job.profile, settings),
+        version=job_settings.get_environment_version(job.profile, settings),
+        image=job_settings.get_image(job.profile, settings),
+    )
+
+
+def _drop_empty(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value}
+
 
 TRACKING_RUN_VARIABLE = "MLFLOW_RUN_ID"
 SUBMISSION_VARIABLE = "AZUREML_RUN_ID"
 """Variables that Azure ML sets: the tracking run, and the job's name, which is the same for each attempt."""
-CREDENTIAL_OPTIONS = {"huggingface": "--hf-credential NAME"}
+HUB_CREDENTIAL_FLAG = "--hf-credential"
+CREDENTIAL_OPTIONS = {"huggingface": f"{HUB_CREDENTIAL_FLAG} NAME"}
+
+
+def find_container_plugins(job: Job, settings: AzureMLSettings) -> Mapping[str, str]:
+    """Return the plugin that resolves the workspace's tracking URI."""
+    return CONTAINER_PLUGINS
 
 
 def render_plan(
     job: Job, settings: AzureMLSettings, run: str, payload: Payload, container_plugins: Mapping[str, str]
 ) -> plan.Plan:
     """Return the plan: the job, its code, its readable document, and the submission spec."""
-    builder = _AzureMLPlanBuilder(job, settings, run)
-    spec = command_job.make_command_job(job, settings, run, builder.inputs)
+    inputs = tuple(spec_inputs.list_inputs(job, settings, run))
+    secret = job_settings.find_hub_token_address(job, settings)
+    placement = _make_placement(job, settings, run, inputs, secret)
+    document = plan.make_job_document(
+        job, run=run, platform="azureml", container_plugins=container_plugins, placement=placement
+    )
+    spec = _make_submission_spec(job, settings, run, inputs, secret)
     return plan.Plan(
         platform="azureml",
         run=run,
         job=job,
         spec=submission_spec.JOB_FILE,
         files={
-            submission_spec.JOB_FILE: command_job.dump_yaml(spec).encode(),
-            submission_spec.SUBMISSION_FILE: submission_spec.SUBMISSION.dump(builder.make_submission_spec()),
-            submission_spec.START_FILE: command_job.START_PROGRAM.encode(),
-            submission_spec.DOCUMENT_FILE: builder.dump_document(container_plugins),
+            submission_spec.JOB_FILE: dump_yaml(make_command_job(job, settings, run, inputs)).encode(),
+            submission_spec.SUBMISSION_FILE: submission_spec.SUBMISSION.dump(spec),
+            submission_spec.START_FILE: START_PROGRAM.encode(),
+            submission_spec.DOCUMENT_FILE: format_document(document).encode(),
             submission_spec.PAYLOAD_FILE: payload.archive,
         },
         shown=(submission_spec.JOB_FILE, submission_spec.DOCUMENT_FILE),
     )
 
 
-@dataclass(frozen=True)
-class _AzureMLPlanBuilder:
-    """The files of a plan."""
+def _make_submission_spec(
+    job: Job, settings: AzureMLSettings, run: str, inputs: Sequence[JobInput], secret: str
+) -> submission_spec.AzureMLSubmissionSpec:
+    """Return the submission spec; duplicate uploads and assets are listed once. `secret`: its URL, empty for none."""
+    token = submission_spec.KeyVaultSecret(uri=secret, flag=HUB_CREDENTIAL_FLAG, what="your Hugging Face token")
+    at = job_settings.get_job_workspace(settings)
+    return submission_spec.AzureMLSubmissionSpec(
+        run=run,
+        subscription=at.subscription,
+        group=at.group,
+        workspace=at.name,
+        environment=make_environment(job, settings),
+        compute=job_settings.get_compute_name(settings),
+        compute_kind=settings.compute_kind or "",
+        instance_type=job_settings.choose_instance_type(job, settings),
+        gpus=job_settings.get_gpu_count(job),
+        datastore=settings.datastore,
+        uploads=tuple(dict.fromkeys(item.upload for item in inputs if item.upload)),
+        assets=tuple(dict.fromkeys(item.asset for item in inputs if item.asset)),
+        secrets=(token,) if secret else (),
+        identity=settings.workload_identity or "",
+        publishes=str(dict(job.parameters).get("publish_url") or ""),
+        output=job.profile.outputs.folder,
+    )
 
-    job: Job
-    settings: AzureMLSettings
-    run: str
-    workspace: Workspace = field(init=False)
-    inputs: tuple[JobInput, ...] = field(init=False)
-    secret: str = field(init=False)
-    """The URL of the Hub token's secret; empty for none."""
 
-    def __post_init__(self) -> None:
-        settings = self.settings
-        names = (settings.subscription_id or "", settings.resource_group or "", settings.workspace_name or "")
-        object.__setattr__(self, "workspace", Workspace(*names))
-        object.__setattr__(self, "inputs", tuple(inputs.list_inputs(self.job, settings, self.run)))
-        object.__setattr__(self, "secret", job_settings.find_hub_token_address(self.job, settings))
-
-    def dump_document(self, container_plugins: Mapping[str, str]) -> bytes:
-        """Return the job document."""
-        document = plan.make_job_document(
-            self.job,
-            run=self.run,
-            platform="azureml",
-            container_plugins=container_plugins,
-            placement=self._make_placement(),
-        )
-        return format_document(document).encode()
-
-    def make_submission_spec(self) -> submission_spec.AzureMLSubmissionSpec:
-        """Return the submission spec; duplicate uploads and assets are listed once."""
-        settings = self.settings
-        return submission_spec.AzureMLSubmissionSpec(
-            run=self.run,
-            subscription=self.workspace.subscription,
-            group=self.workspace.group,
-            workspace=self.workspace.name,
-            environment=command_job.make_environment(self.job, settings),
-            compute=job_settings.get_compute_name(settings),
-            compute_kind=settings.compute_kind or "",
-            instance_type=job_settings.choose_instance_type(self.job, settings),
-            gpus=job_settings.get_gpu_count(self.job),
-            datastore=settings.datastore,
-            uploads=tuple(dict.fromkeys(item.upload for item in self.inputs if item.upload)),
-            assets=tuple(dict.fromkeys(item.asset for item in self.inputs if item.asset)),
-            secrets=self._list_secrets(),
-            identity=settings.workload_identity or "",
-            publishes=str(dict(self.job.parameters).get("publish_url") or ""),
-            output=self.job.profile.outputs.folder,
-        )
-
-    def _make_placement(self) -> Placement:
-        settings, profile = self.settings, self.job.profile.outputs
-        output = inputs.make_output_variable(profile.folder)
-        return Placement(
-            work=f"{settings.work_dir}/{self.run}",
-            cache=f"{settings.work_dir}/cache",
-            tracking_uri=self.workspace.tracking_uri,
-            tracking_run=TRACKING_RUN_VARIABLE,
-            submission=SUBMISSION_VARIABLE,
-            kept=output,
-            kept_as=inputs.make_output_uri(settings.datastore, f"${{{SUBMISSION_VARIABLE}}}", profile.folder),
-            left=output if profile.resumable and settings.output_mode == "rw_mount" else "",
-            mounts=tuple(item.mount for item in self.inputs),
-            credentials={"huggingface": self.secret} if self.secret else {},
-            promised=command_job.make_compat_variables(self.job),
-            ways=CREDENTIAL_OPTIONS,
-            download_mib=settings.download_mib,
-            cache_gib=settings.cache_gib,
-        )
-
-    def _list_secrets(self) -> tuple[submission_spec.KeyVaultSecret, ...]:
-        what = "your Hugging Face token"
-        return (
-            (submission_spec.KeyVaultSecret(uri=self.secret, flag="--hf-credential", what=what),) if self.secret else ()
-        )
+def _make_placement(
+    job: Job, settings: AzureMLSettings, run: str, inputs: Sequence[JobInput], secret: str
+) -> Placement:
+    profile = job.profile.outputs
+    output = spec_inputs.make_output_variable(profile.folder)
+    return Placement(
+        work=f"{settings.work_dir}/{run}",
+        cache=f"{settings.work_dir}/cache",
+        tracking_uri=job_settings.get_job_workspace(settings).tracking_uri,
+        tracking_run=TRACKING_RUN_VARIABLE,
+        submission=SUBMISSION_VARIABLE,
+        kept=output,
+        kept_as=spec_inputs.make_output_uri(settings.datastore, f"${{{SUBMISSION_VARIABLE}}}", profile.folder),
+        left=output if profile.resumable and settings.output_mode == "rw_mount" else "",
+        mounts=tuple(item.mount for item in inputs),
+        credentials={"huggingface": secret} if secret else {},
+        promised=make_compat_variables(job),
+        ways=CREDENTIAL_OPTIONS,
+        download_mib=settings.download_mib,
+        cache_gib=settings.cache_gib,
+    )

@@ -12,10 +12,12 @@ from robotrain.errors import MAX_SENTENCE, Problem, Rejected, Stage, Suggestion
 from robotrain.redaction import redact
 from robotrain_azure import arm, credential
 from robotrain_azure.arm import SIGNED_OUT, ArmError, ServiceError
+from robotrain_azure.checks import make_problem
 from robotrain_azure.credential import EXPIRED_TOKEN_CODES
 
 from robotrain_azureml import errors
-from robotrain_azureml.observe import causes, job_state
+from robotrain_azureml.observe import status
+from robotrain_azureml.observe.job_state import AzureMLJob
 from robotrain_azureml.service import datastore
 from robotrain_azureml.spec import inputs
 from robotrain_azureml.spec.submission_spec import JOB_FILE
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from robotrain_azureml.submit.sdk import SdkCall
 
 MAX_MESSAGE_LENGTH = 400
+NO_ANSWER_KINDS = {arm.SIGN_IN_ERROR, *arm.NO_ANSWER_ERRORS}
 _BLOB_HOST = r"https://([a-z0-9]+)\.(?:blob|dfs)\."
 
 
@@ -33,7 +36,10 @@ def find_azure_error(error: BaseException, host: str = "") -> ServiceError | Non
     for cause in credential.iterate_causes(error):
         if isinstance(cause, ServiceError):
             return cause
-        if azure_error := _parse_answer(cause) or _parse_no_answer(cause, host or "Azure"):
+        azure_error = _parse_answer(cause)
+        if azure_error is None and {base.__name__ for base in type(cause).__mro__} & NO_ANSWER_KINDS:
+            azure_error = arm.make_no_answer_error(cause, host or "Azure")
+        if azure_error:
             azure_error.__cause__ = cause
             return azure_error
     return None
@@ -61,14 +67,6 @@ def _parse_answer(error: BaseException) -> ServiceError | None:
     return ArmError(f"{message} (HTTP {status} {code})".replace(" )", ")"), status, code)
 
 
-def _parse_no_answer(error: BaseException, host: str) -> ArmError | None:
-    """Convert a failed sign-in, or a request without an answer."""
-    kinds = {base.__name__ for base in type(error).__mro__}
-    if kinds & {arm.SIGN_IN_ERROR, *arm.NO_ANSWER_ERRORS}:
-        return arm.make_no_answer_error(error, host)
-    return None
-
-
 def get_first_sentence(text: str) -> str:
     """Return the first sentence of a text that may begin with a code, without secrets."""
     line = re.sub(r"^\(\w+\) ", "", next(iter(text.strip().splitlines()), ""))
@@ -76,17 +74,23 @@ def get_first_sentence(text: str) -> str:
 
 
 MISSING_PARTS = (
-    (r"\bcomputes?\b", "--compute", "compute {compute}", "az ml compute list"),
-    (r"\binstance ?types?\b", "--instance-type", "instance type {instance_type}", ""),
+    (r"\bcomputes?\b", "--compute", "compute {spec.compute}", "az ml compute list"),
+    (r"\binstance ?types?\b", "--instance-type", "instance type {spec.instance_type}", ""),
     (r"\bmodels?\b", "", "model {models}", "az ml model list"),
     (r"\b(?:data|datasets?|data assets?)\b", "--dataset-asset", "data asset {data}", "az ml data list"),
-    (r"\bdatastores?\b", "--datastore", "datastore {datastore}", "az ml datastore list"),
-    (r"\benvironments?\b", "--environment-name", "environment {environment}", "az ml environment list"),
+    (r"\bdatastores?\b", "--datastore", "datastore {spec.datastore}", "az ml datastore list"),
+    (
+        r"\benvironments?\b",
+        "--environment-name",
+        "environment {spec.environment.name}:{spec.environment.version}",
+        "az ml environment list",
+    ),
 )
 """For each part that may be missing: a pattern for Azure's message, the flag, a description, the list command."""
 WORKSPACE_MISSING_CODES = ("ResourceNotFound", "ResourceGroupNotFound", "SubscriptionNotFound")
 """Codes of a 404 for a missing or invisible workspace."""
 _OF_THE_WORKSPACE = r"workspaces/[^/']+' under"
+_ASSETS = ("data", "models")
 
 
 def make_missing_part_problem(error: ArmError, spec: AzureMLSubmissionSpec) -> Problem | None:
@@ -96,30 +100,17 @@ def make_missing_part_problem(error: ArmError, spec: AzureMLSubmissionSpec) -> P
     if row is None or error.code in WORKSPACE_MISSING_CODES[1:] or re.search(_OF_THE_WORKSPACE, text):
         return None
     _, flag, description, list_command = row
+    names = {kind: [f"{asset.name}:{asset.version}" for asset in spec.assets if asset.kind == kind] for kind in _ASSETS}
+    assets = {kind: ", ".join(listed) or "of that name" for kind, listed in names.items()}
     at = f"--workspace-name {spec.workspace} --resource-group {spec.group} --subscription {spec.subscription}"
-    return Problem(
-        code="azureml-missing",
-        stage=Stage.SUBMIT,
-        title=f"the workspace {spec.workspace} has no {description.format(**_list_names(spec))}",
-        where=flag or next((asset.flag for asset in spec.assets if asset.kind == "models"), ""),
-        why=f"{text}.",
-        suggestions=(Suggestion(f"{list_command} {at}", "lists what exists"),) if list_command else (),
+    return make_problem(
+        "azureml-missing",
+        f"the workspace {spec.workspace} has no {description.format(spec=spec, **assets)}",
+        flag or next((asset.flag for asset in spec.assets if asset.kind == "models"), ""),
+        "",
+        f"{text}.",
+        Suggestion(f"{list_command} {at}", "lists what exists") if list_command else "",
     )
-
-
-def _list_names(spec: AzureMLSubmissionSpec) -> dict[str, str]:
-    def join_assets(kind: str) -> str:
-        names = [f"{asset.name}:{asset.version}" for asset in spec.assets if asset.kind == kind]
-        return ", ".join(names) or "of that name"
-
-    return {
-        "compute": spec.compute,
-        "instance_type": spec.instance_type,
-        "datastore": spec.datastore,
-        "environment": f"{spec.environment.name}:{spec.environment.version}",
-        "models": join_assets("models"),
-        "data": join_assets("data"),
-    }
 
 
 SAME_COMMAND = Suggestion("repeat the same command", "nothing is submitted twice")
@@ -138,17 +129,12 @@ def make_submit_rejection(error: BaseException, spec: AzureMLSubmissionSpec, cal
     azure_error = find_azure_error(error, call.host if call else "")
     if azure_error is None:
         return Rejected([_make_unknown_problem(error)])
-    if azure_error.status == 401 and azure_error.code in EXPIRED_TOKEN_CODES:
-        return TokenExpired(
-            [errors.make_signed_out_problem(azure_error, spec.target_workspace, Stage.SUBMIT, SAME_COMMAND)]
-        )
-    if azure_error.code == SIGNED_OUT:
-        return Rejected(
-            [errors.make_signed_out_problem(azure_error, spec.target_workspace, Stage.SUBMIT, SAME_COMMAND)]
-        )
-    if isinstance(azure_error, ArmError) and (problem := _make_specific_problem(azure_error, spec, call)):
-        return Rejected([problem])
-    return Rejected([_make_general_problem(azure_error, spec, call)])
+    has_expired = azure_error.status == 401 and azure_error.code in EXPIRED_TOKEN_CODES
+    if has_expired or azure_error.code == SIGNED_OUT:
+        problem = errors.make_signed_out_problem(azure_error, spec.target_workspace, Stage.SUBMIT, SAME_COMMAND)
+        return TokenExpired([problem]) if has_expired else Rejected([problem])
+    specific = _make_specific_problem(azure_error, spec, call) if isinstance(azure_error, ArmError) else None
+    return Rejected([specific or _make_general_problem(azure_error, spec, call)])
 
 
 def _make_specific_problem(error: ArmError, spec: AzureMLSubmissionSpec, call: SdkCall | None) -> Problem | None:
@@ -156,33 +142,16 @@ def _make_specific_problem(error: ArmError, spec: AzureMLSubmissionSpec, call: S
     if error.status == 404 and (missing := make_missing_part_problem(error, spec)):
         return missing
     if error.status == 429:
-        return Problem(
-            code="azureml-busy",
-            stage=Stage.SUBMIT,
-            title="Azure ML limits your requests",
-            why=f"{error}.",
-            suggestions=(Suggestion("repeat the same command", "in a few minutes; nothing is submitted twice"),),
-        )
+        fix = Suggestion(SAME_COMMAND.text, "in a few minutes; nothing is submitted twice")
+        return make_problem("azureml-busy", "Azure ML limits your requests", "", "", f"{error}.", fix)
     if error.status in EXPLAINED_STATUSES and error.code not in WORKSPACE_MISSING_CODES:
-        cause = causes.find_cause(str(error), _make_observed_job(spec), spec.target_workspace)
-        return Problem(
-            code="azureml-refused",
-            stage=Stage.SUBMIT,
-            title=f"Azure ML rejects {_describe_request(call)}",
-            where=inputs.find_input_flag(str(error)) or _find_flag(cause),
-            why=f"{error}.{_format_cause(cause)}",
-            suggestions=(Suggestion("robotrain render …", "shows what was submitted"),),
-        )
+        job = AzureMLJob(compute=spec.compute, instance_type=spec.instance_type, identity=spec.identity)
+        cause = status.find_cause(str(error), job, spec.target_workspace)
+        flag = inputs.find_input_flag(str(error)) or _find_flag(cause)
+        title, why = f"Azure ML rejects {_describe_request(call)}", f"{error}.{cause and f' This means: {cause}.'}"
+        fix = Suggestion("robotrain render …", "shows what was submitted")
+        return make_problem("azureml-refused", title, flag, "", why, fix)
     return None
-
-
-def _make_observed_job(spec: AzureMLSubmissionSpec) -> job_state.AzureMLJob:
-    """Return the job as a status query would show it."""
-    return job_state.AzureMLJob(compute=spec.compute, instance_type=spec.instance_type, identity=spec.identity)
-
-
-def _format_cause(cause: str) -> str:
-    return f" This means: {cause}." if cause else ""
 
 
 def _find_flag(cause: str) -> str:
@@ -200,24 +169,12 @@ def _make_general_problem(error: ServiceError, spec: AzureMLSubmissionSpec, call
 
 
 def _make_unknown_problem(error: BaseException) -> Problem:
-    return Problem(
-        code="azureml-failed",
-        stage=Stage.SUBMIT,
-        title=f"Azure ML's SDK failed ({type(error).__name__})",
-        why=_get_library_message(error),
-        suggestions=(
-            SAME_COMMAND,
-            Suggestion("robotrain render … --to FOLDER", "then az ml job create -f FOLDER/job.yaml"),
-        ),
-    )
-
-
-def _get_library_message(error: BaseException) -> str:
-    """Return the message of an error of Azure's libraries; others may repeat any value."""
-    if not type(error).__module__.startswith("azure."):
-        return "The error contains no answer of Azure's."
-    sentence = get_first_sentence(str(getattr(error, "message", "") or error))
-    return f"{sentence}. The job file of this plan may have been changed."
+    title, why = f"Azure ML's SDK failed ({type(error).__name__})", "The error contains no answer of Azure's."
+    if type(error).__module__.startswith("azure."):  # messages of other libraries may repeat any value
+        sentence = get_first_sentence(str(getattr(error, "message", "") or error))
+        why = f"{sentence}. The job file of this plan may have been changed."
+    fix = Suggestion("robotrain render … --to FOLDER", "then az ml job create -f FOLDER/job.yaml")
+    return make_problem("azureml-failed", title, "", "", why, SAME_COMMAND, fix)
 
 
 def _describe_request(call: SdkCall | None) -> str:
@@ -237,16 +194,14 @@ def make_unreadable_job_problem(error: BaseException) -> Problem:
     errors = [f"{key} {'is not a known key' if unknown else 'has an invalid value'}." for key, unknown in keys.items()]
     cause = f"The plan was edited, or robotrain has a bug ({type(error).__name__})."
     remark = "renders it again" if keys else "shows the job; please report it with its job.yaml"
-    return Problem(
-        code="azureml-job-not-read",
-        stage=Stage.SUBMIT,
-        title="Azure ML's SDK rejects the job of this plan",
-        where=", ".join(f"{JOB_FILE}: {key}" for key in keys),
-        why=redact(" ".join(errors), max_length=MAX_SENTENCE) or cause,
-        suggestions=(
-            Suggestion("robotrain render … --to FOLDER", remark),
-            Suggestion("az ml job create -f FOLDER/job.yaml", "shows what is wrong with it"),
-        ),
+    return make_problem(
+        "azureml-job-not-read",
+        "Azure ML's SDK rejects the job of this plan",
+        ", ".join(f"{JOB_FILE}: {key}" for key in keys),
+        "",
+        redact(" ".join(errors), max_length=MAX_SENTENCE) or cause,
+        Suggestion("robotrain render … --to FOLDER", remark),
+        Suggestion("az ml job create -f FOLDER/job.yaml", "shows what is wrong with it"),
     )
 
 

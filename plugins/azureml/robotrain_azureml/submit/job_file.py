@@ -5,6 +5,7 @@ The folder is a temporary one: a `.git`, an ignore file or a link would change w
 
 import contextlib
 import dataclasses
+import itertools
 import re
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -14,12 +15,12 @@ from typing import Any, NamedTuple
 from robotrain.errors import Problem, Rejected, Stage, Suggestion
 from robotrain.model.plan import Plan
 from robotrain.model.run import Reference
-from robotrain.redaction import redact
+from robotrain_azure.checks import make_problem
 from robotrain_runtime.contract import document
 from robotrain_runtime.contract.document import JobDocument
 
 from robotrain_azureml.spec import check_job, inputs, submission_spec
-from robotrain_azureml.spec.command_job import EXPRESSION_START, QUOTED_KEY
+from robotrain_azureml.spec.render import EXPRESSION_START, QUOTED_KEY
 from robotrain_azureml.spec.submission_spec import REQUIRED_FILES, AzureMLSubmissionSpec
 
 IDENTITY_KEY = "environment_variables.AZURE_CLIENT_ID"
@@ -42,11 +43,8 @@ def check_consistency(
     job: Mapping[str, Any], spec: AzureMLSubmissionSpec, document: JobDocument, stage: Stage
 ) -> Iterator[Problem]:
     """Check that the job file agrees with the plan's other files. `job`: the plan's job file."""
-    for part in (
-        *_list_spec_values(spec),
-        *_list_input_values(job, spec, document),
-        *_list_asset_values(job, spec, document),
-    ):
+    values = (_list_spec_values(spec), _list_input_values(job, spec, document), _list_asset_values(job, spec, document))
+    for part in itertools.chain(*values):
         if get_job_value(job, part.key) != part.expected:
             yield _make_changed_problem(part, get_job_value(job, part.key), stage)
 
@@ -97,15 +95,12 @@ def _list_asset_values(
 
 
 def _make_changed_problem(expectation: ExpectedValue, value: str, stage: Stage) -> Problem:
-    return Problem(
-        code="plan-changed-in-part",
-        stage=stage,
-        title=f"the plan was changed in {submission_spec.JOB_FILE} but not in {expectation.file}: {expectation.key}",
-        where=f"{submission_spec.JOB_FILE}: {expectation.key}",
-        given=redact(value),
-        why=f"{expectation.file} has {expectation.expected or 'none'}, which is checked, uploaded and recorded.",
-        suggestions=(Suggestion(f"robotrain render … {expectation.flag} --to FOLDER", "renders both"),),
-    )
+    file, key = expectation.file, expectation.key
+    title = f"the plan was changed in {submission_spec.JOB_FILE} but not in {file}: {key}"
+    where = f"{submission_spec.JOB_FILE}: {key}"
+    why = f"{file} has {expectation.expected or 'none'}, which is checked, uploaded and recorded."
+    fix = Suggestion(f"robotrain render … {expectation.flag} --to FOLDER", "renders both")
+    return make_problem("plan-changed-in-part", title, where, value, why, fix, stage=stage)
 
 
 VALUE_RULES = (
@@ -149,15 +144,9 @@ def _get_mapping(job: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 def _make_value_problem(
     key: str, value: str, reason: str, stage: Stage, command: str = "robotrain render … --to FOLDER"
 ) -> Problem:
-    return Problem(
-        code="azureml-value-invalid",
-        stage=stage,
-        title=f"{submission_spec.JOB_FILE} has an invalid value: {key}",
-        where=f"{submission_spec.JOB_FILE}: {key}",
-        given=redact(value),
-        why=reason,
-        suggestions=(Suggestion(command, "renders it again"),),
-    )
+    title, where = f"{submission_spec.JOB_FILE} has an invalid value: {key}", f"{submission_spec.JOB_FILE}: {key}"
+    fix = Suggestion(command, "renders it again")
+    return make_problem("azureml-value-invalid", title, where, value, reason, fix, stage=stage)
 
 
 JOB_TYPE = "command"
@@ -262,16 +251,8 @@ def stage_job(plan: Plan, job_file: bytes) -> Iterator[Path]:
             for path in REQUIRED_FILES:
                 (folder / path).write_bytes(job_file if path == submission_spec.JOB_FILE else plan.files[path])
         except OSError as error:
-            raise Rejected([_make_staging_problem(error)]) from error
+            title, given = "cannot write the job to a temporary folder", str(error.filename or tempfile.gettempdir())
+            fix = Suggestion("TMPDIR=/path/to/folder", "an environment variable that selects another folder")
+            why = f"{error.strerror or error}."
+            raise Rejected([make_problem("not-staged", title, "", given, why, fix)]) from error
         yield folder / submission_spec.JOB_FILE
-
-
-def _make_staging_problem(error: OSError) -> Problem:
-    return Problem(
-        code="not-staged",
-        stage=Stage.SUBMIT,
-        title="cannot write the job to a temporary folder",
-        given=str(error.filename or tempfile.gettempdir()),
-        why=f"{error.strerror or error}.",
-        suggestions=(Suggestion("TMPDIR=/path/to/folder", "an environment variable that selects another folder"),),
-    )

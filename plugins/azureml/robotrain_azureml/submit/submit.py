@@ -1,5 +1,7 @@
 """Submission of a plan, exactly once: its environment and uploads first, then the job under a recorded name.
 
+An interrupted submit is reconciled by that name: it is recorded before the workspace is asked for the job.
+
 The name is forgotten only if no job can exist under it: none was requested, or every request was refused. A request
 without an answer may succeed late, so a refusal of the next one proves nothing about it.
 """
@@ -7,24 +9,73 @@ without an answer may succeed late, so a refusal of the next one proves nothing 
 import contextlib
 import dataclasses
 import functools
+import secrets
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from robotrain.cluster.submit_note import SubmitNote
 from robotrain.errors import NotSubmitted, Problem, Rejected, Stage, Suggestion, Unanswered
 from robotrain.model.plan import Plan
 from robotrain.model.run import Reference
-from robotrain.redaction import redact
 from robotrain_azure import credential
+from robotrain_azure.arm import ArmError
+from robotrain_azure.checks import make_problem
 
+from robotrain_azureml import errors as azureml_errors
 from robotrain_azureml.service import jobs
 from robotrain_azureml.spec import inputs, submission_spec
 from robotrain_azureml.spec.submission_spec import AzureMLSubmissionSpec, WorkspaceEnvironment
-from robotrain_azureml.submit import errors, job_file, reconcile, upload
+from robotrain_azureml.submit import errors, job_file, upload
 from robotrain_azureml.submit.errors import get_http_status
 from robotrain_azureml.submit.sdk import SdkClient
 from robotrain_azureml.submit.upload import PreparedPart
+
+NOTE = SubmitNote("azureml-sent.json", ("job", "asked"), "Azure ML", "job", "azureml-note-damaged")
+"""The job's name, and whether the workspace was asked for the job."""
+
+
+def draw_job_name(plan: Plan) -> str:
+    """Return the job's name: the one recorded for this plan, else a new one. Raises Rejected."""
+    if name := read_job_name(plan):
+        return name
+    name = f"{plan.run}-{secrets.token_hex(3)}"  # a colleague's equal job has the same run name
+    NOTE.write(plan, {"job": name, "asked": False})
+    return name
+
+
+def read_job_name(plan: Plan) -> str:
+    """Return the recorded name; empty if there is none. Raises Rejected for a damaged record."""
+    return str((NOTE.read(plan) or {}).get("job", ""))
+
+
+def is_job_requested(plan: Plan) -> bool:
+    """Return whether the workspace was asked for the job, which may exist now or soon. Raises Rejected."""
+    return bool((NOTE.read(plan) or {}).get("asked"))
+
+
+def mark_job_requested(plan: Plan, name: str) -> None:
+    """Record that the workspace is about to be asked for the job. Raises Rejected."""
+    if not is_job_requested(plan):
+        NOTE.write(plan, {"job": name, "asked": True})
+
+
+def find_run(plan: Plan) -> Reference | None:
+    """Return the job of an earlier submit of this plan; None if there is none. Raises Rejected."""
+    spec = submission_spec.SUBMISSION.load(plan, Stage.SUBMIT)
+    return find_submitted_job(spec, read_job_name(plan)) if is_job_requested(plan) else None
+
+
+def find_submitted_job(spec: AzureMLSubmissionSpec, name: str) -> Reference | None:
+    """Return the job of this name, which is ours: its suffix was drawn at random. Raises Rejected."""
+    try:
+        job = jobs.find_job(jobs.get_client(), spec.target_workspace, name)
+    except ArmError as error:
+        raise azureml_errors.make_rejection(error, spec.target_workspace, f"ask for the job {name}") from None
+    if job is None:
+        return None
+    return job_file.make_reference(spec, name, str((job.get("properties") or {}).get("codeId") or ""))
 
 
 def submit_plan(plan: Plan) -> Reference:
@@ -50,20 +101,20 @@ def submit_plan(plan: Plan) -> Reference:
 
 def _is_job_possible(plan: Plan) -> bool:
     try:
-        return reconcile.is_job_requested(plan)
+        return is_job_requested(plan)
     except Rejected as rejected:
         raise Unanswered(rejected.problems) from rejected
 
 
 def _forget_name(plan: Plan) -> None:
     with contextlib.suppress(OSError):
-        reconcile.forget_job_name(plan)
+        NOTE.delete(plan)
 
 
 def _submit_named(plan: Plan) -> Reference:
     spec = submission_spec.SUBMISSION.load(plan, Stage.SUBMIT)
     upload.require_uploadable(plan, spec)
-    name = reconcile.draw_job_name(plan)
+    name = draw_job_name(plan)
     try:
         return _submit_staged(plan, spec, name)
     except errors.TokenExpired:
@@ -78,7 +129,7 @@ def _submit_staged(plan: Plan, spec: AzureMLSubmissionSpec, name: str) -> Refere
         for part in prepare_workspace(sdk, plan, job_file.rename_upload_folders(spec, name)):
             if part.new:
                 print(part.line, file=sys.stderr, flush=True)
-        sdk.calls.before_job = functools.partial(reconcile.mark_job_requested, plan, name)
+        sdk.calls.before_job = functools.partial(mark_job_requested, plan, name)
         try:
             return job_file.make_reference(spec, name, sdk.create_job(job))
         except KeyboardInterrupt:
@@ -103,7 +154,7 @@ def _resolve_refusal(sdk: SdkClient, spec: AzureMLSubmissionSpec, name: str, err
     if not sdk.calls.has_requested_job():
         raise rejection from error
     with contextlib.suppress(Rejected):
-        if reference := reconcile.find_submitted_job(spec, name):
+        if reference := find_submitted_job(spec, name):
             print(f"{rejection.problems[0].title}; but the workspace has the job {name}", file=sys.stderr)
             return reference
     if sdk.calls.can_have_made_job():
@@ -190,16 +241,14 @@ def _register_environment(sdk: SdkClient, environment: WorkspaceEnvironment) -> 
 def make_environment_differs_problem(environment: WorkspaceEnvironment, image: str, stage: Stage) -> Problem:
     """Return the problem of an environment with another image; `image` is empty if it is built from files."""
     content = f"the image {image}" if image else "no image: it is built from files"
-    return Problem(
-        code="azureml-environment-differs",
+    return make_problem(
+        "azureml-environment-differs",
+        f"the environment {environment.name}:{environment.version} of the workspace has another image",
+        "--environment-version",
+        environment.version,
+        f"It has {content}; the job needs {environment.image}. A version cannot be changed.",
+        Suggestion("--environment-version VERSION", "registers a new version with the job's image"),
+        Suggestion("--environment-name NAME", "registers a new environment"),
+        Suggestion(f"--image {image}", "if the job can run in that image") if image else "",
         stage=stage,
-        title=f"the environment {environment.name}:{environment.version} of the workspace has another image",
-        where="--environment-version",
-        given=redact(environment.version),
-        why=f"It has {content}; the job needs {environment.image}. A version cannot be changed.",
-        suggestions=(
-            Suggestion("--environment-version VERSION", "registers a new version with the job's image"),
-            Suggestion("--environment-name NAME", "registers a new environment"),
-            *([Suggestion(f"--image {image}", "if the job can run in that image")] if image else []),
-        ),
     )

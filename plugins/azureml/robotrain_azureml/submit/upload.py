@@ -19,22 +19,23 @@ from robotrain.model.amounts import format_size
 from robotrain.model.plan import Plan
 from robotrain_azure import upload_rules
 from robotrain_azure.arm import ServiceError
+from robotrain_azure.checks import make_problem
 from robotrain_runtime.contract.document import JobSource
 
 from robotrain_azureml.errors import StorageError
 from robotrain_azureml.service import datastore, folder_transfer, jobs
 from robotrain_azureml.service.datastore import DatastoreBlob, DatastoreBlobs
 from robotrain_azureml.spec import inputs
-from robotrain_azureml.spec.submission_spec import AzureMLSubmissionSpec, DatastoreUpload
+from robotrain_azureml.spec.submission_spec import SUBMISSION, AzureMLSubmissionSpec, DatastoreUpload
 
 SEAL_SUFFIX = ".complete.json"
 
 
-def find_uploaded_sources(plan: Plan, spec: AzureMLSubmissionSpec) -> list[JobSource]:
-    """Return the local folders of a plan that are uploaded as they were pinned."""
-    return upload_rules.select_uploaded_sources(
-        plan, {(upload.path, upload.to.rpartition("/")[2]) for upload in find_complete_uploads(spec)}
-    )
+def find_uploaded_sources(plan: Plan) -> list[JobSource]:
+    """Return the local folders of a plan that are uploaded as they were pinned. Raises Rejected."""
+    complete = find_complete_uploads(SUBMISSION.load(plan, Stage.SUBMIT))
+    uploaded = {(upload.path, upload.to.rpartition("/")[2]) for upload in complete}
+    return upload_rules.select_uploaded_sources(plan, uploaded)
 
 
 def find_complete_uploads(spec: AzureMLSubmissionSpec) -> set[DatastoreUpload]:
@@ -168,7 +169,9 @@ def upload_folders(plan: Plan, spec: AzureMLSubmissionSpec) -> Iterator[Prepared
             except ServiceError:
                 raise
             except OSError as error:
-                raise Rejected([_make_unreadable_problem(upload, error)]) from error
+                why = f"{error.filename}: {error.strerror}." if error.filename else f"{error}."
+                title = "the upload cannot be read"
+                raise Rejected([make_problem("upload-unreadable", title, upload.flag, upload.path, why)]) from error
             if content is not None:
                 _seal_unless_changed(blobs, plan, upload, content)
             state = "was uploaded" if content else "is uploaded already"
@@ -216,30 +219,16 @@ def _check_unchanged(plan: Plan, upload: DatastoreUpload, when: str) -> Iterator
     """Check that the folder matches its pin, as the job will."""
     again = Suggestion("repeat the same command", "pins the present content")
     for why in upload_rules.find_pin_mismatches(plan, upload.path):
-        yield _make_problem(upload, "upload-changed", f"the folder changed {when}", why, again)
+        yield make_problem("upload-changed", f"the folder changed {when}", upload.flag, upload.path, why, again)
 
 
 def _make_mixed_problem(blobs: DatastoreBlobs, upload: DatastoreUpload, names: list[str]) -> Problem:
     store = blobs.store
     where = f"--account-name {store.account} --source {store.container} --pattern '{upload.to}/*' --auth-mode login"
-    return _make_problem(
-        upload,
-        "upload-mixed",
-        "the target folder of the upload has other files",
-        f"{_make_uri(blobs, upload)} holds {upload_rules.summarize_names(names)}.",
-        Suggestion(f"az storage blob delete-batch {where}", "if nobody uses them"),
-    )
-
-
-def _make_unreadable_problem(upload: DatastoreUpload, error: OSError) -> Problem:
-    why = f"{error.filename}: {error.strerror}." if error.filename else f"{error}."
-    return _make_problem(upload, "upload-unreadable", "the upload cannot be read", why)
-
-
-def _make_problem(upload: DatastoreUpload, code: str, title: str, reason: str, *fixes: Suggestion) -> Problem:
-    return Problem(
-        code=code, stage=Stage.SUBMIT, title=title, where=upload.flag, given=upload.path, why=reason, suggestions=fixes
-    )
+    why = f"{_make_uri(blobs, upload)} holds {upload_rules.summarize_names(names)}."
+    fix = Suggestion(f"az storage blob delete-batch {where}", "if nobody uses them")
+    title = "the target folder of the upload has other files"
+    return make_problem("upload-mixed", title, upload.flag, upload.path, why, fix)
 
 
 def _make_uri(blobs: DatastoreBlobs, upload: DatastoreUpload) -> str:
