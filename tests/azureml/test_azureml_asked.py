@@ -21,7 +21,7 @@ def said(azureml) -> AzureMLSettings:
 
 
 def answer(said: AzureMLSettings, **more: object) -> dict[str, str]:
-    told = compute.fetch_compute_settings(dataclasses.replace(said, **more))
+    told = compute.fetch_compute_settings(None, dataclasses.replace(said, **more))
     assert all(isinstance(one, PlatformDefault) and one.why for one in told.values())
     return {name: one.value for name, one in told.items()}
 

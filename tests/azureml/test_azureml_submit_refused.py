@@ -299,7 +299,7 @@ def test_a_note_that_is_torn_is_named_with_the_way_on(azureml, content):
     said = format_problem(raised.value.problems[0])
     assert str(file) in said
     assert "--new" in said
-    with pytest.raises(Unanswered, match="read the record of"):
+    with pytest.raises(Unanswered, match="note of an earlier submit"):
         AzureMLPlatform().submit(wanted)
     assert azureml.calls == []
 

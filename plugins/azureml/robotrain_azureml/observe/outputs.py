@@ -223,8 +223,8 @@ def _make_checkpoint_name(step: int) -> str:
     return f"checkpoints/{step:06}"
 
 
-def download_output(reference: Reference, output: Output, target: Path) -> None:
-    """Download an output to the new folder `target`, atomically. Raises Rejected."""
+def download_output(reference: Reference, output: Output, to: Path) -> None:
+    """Download an output to the new folder `to`, atomically. Raises Rejected."""
 
     def fetch(scratch: Path) -> None:
         if _is_published(reference, output):
@@ -233,7 +233,7 @@ def download_output(reference: Reference, output: Output, target: Path) -> None:
             _download_from_datastore(reference, output, scratch)
         _verify_download(reference, output, scratch)
 
-    outputs.download_atomically(output, target, fetch)
+    outputs.download_atomically(output, to, fetch)
 
 
 def _is_published(reference: Reference, output: Output) -> bool:
