@@ -106,5 +106,9 @@ def unpacked(archive: bytes) -> dict[str, bytes]:
         return {member.name: packed.extractfile(member).read() for member in packed}  # type: ignore[union-attr]
 
 
+def document_of(of: Plan) -> document.JobDocument:
+    return document.parse_document(of.files["job.json"].decode())
+
+
 def placement(of: Plan) -> document.Placement:
-    return document.parse_document(of.files["job.json"].decode()).placement
+    return document_of(of).placement

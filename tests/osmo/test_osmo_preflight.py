@@ -148,12 +148,13 @@ def test_a_dataset_of_an_older_osmo_is_asked_for(osmo, tmp_path):
         planned.job(source("dataset", "osmo_dataset", "mine/pusht:1", "")), server="6.3", pool="default"
     )
     order = submission_spec.SUBMISSION.load(wanted, Stage.PREFLIGHT)
-    [problem] = run_preflight.check_datasets(wanted, order, 10.0)
+    job_document = planned.document_of(wanted)
+    [problem] = run_preflight.check_datasets(job_document, order)
     assert (problem.code, problem.where, problem.given) == ("osmo-dataset-unknown", "--dataset-name", "mine/pusht:1")
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "a").write_bytes(b"x")
     Datasets(osmo.store).upload("mine/pusht", str(tmp_path / "data"))
-    assert list(run_preflight.check_datasets(wanted, order, 10.0)) == []
+    assert list(run_preflight.check_datasets(job_document, order)) == []
 
 
 def test_that_no_task_is_started_again_is_told_to_who_may_know_it(osmo):
@@ -327,7 +328,8 @@ def test_the_identity_is_asked_about_every_account_that_the_job_reaches():
 
 def test_an_identity_is_not_looked_up_in_silence_where_no_subscription_is_known():
     order = dataclasses.replace(ORDER, publishes="azure://acc/c/out", identity="1111")
-    [problem] = run_preflight.check_azure_access(plan(), order)
+    job_document = planned.document_of(plan())
+    [problem] = run_preflight.check_azure_access(job_document, order)
     assert (problem.code, problem.severity, problem.where) == ("azure-unchecked", "warning", "--workload-identity")
     assert [way.text for way in problem.suggestions] == ["--subscription-id ID"]
-    assert not list(run_preflight.check_azure_access(plan(), dataclasses.replace(ORDER, identity="1111")))
+    assert not list(run_preflight.check_azure_access(job_document, dataclasses.replace(ORDER, identity="1111")))

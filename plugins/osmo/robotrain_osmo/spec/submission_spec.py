@@ -82,4 +82,4 @@ class OsmoSubmissionSpec:
         return self.publishes.replace(WORKFLOW_ID, workflow)
 
 
-SUBMISSION = SubmissionSpecFile(OsmoSubmissionSpec, SUBMISSION_FILE, SCHEMA, "OSMO")
+SUBMISSION = SubmissionSpecFile(OsmoSubmissionSpec, SUBMISSION_FILE, SCHEMA, "OSMO", required=(DOCUMENT_FILE,))

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from robotrain.cluster.problems import make_submit_problem
 from robotrain.errors import Problem, Rejected, Stage, Suggestion
 from robotrain.model.plan import Plan
 from robotrain_azure import upload_rules
@@ -45,11 +46,11 @@ def upload_folders(plan: Plan, submission: OsmoSubmissionSpec) -> None:
     for upload in find_missing_uploads(plan, submission):
         with _provide_folder(plan, upload) as folder, _attribute_failures(upload):
             count = _upload_folder(submission.cli, upload, folder)
-        if count and (changes := list(find_changes(plan, upload, "while it was uploaded"))):
+        if count and (changes := list(_find_changes(plan, upload, is_sent=True))):
             raise Rejected(changes)
         if count and upload.path and is_content_addressed(upload):
             with _attribute_failures(upload):
-                write_seal(submission.cli, upload.url, count)
+                _write_seal(submission.cli, upload.url, count)
 
 
 def find_missing_uploads(plan: Plan, submission: OsmoSubmissionSpec) -> list[OsmoUpload]:
@@ -57,12 +58,16 @@ def find_missing_uploads(plan: Plan, submission: OsmoSubmissionSpec) -> list[Osm
 
     Raise Rejected with the problems of all others.
     """
-    problems = {upload: list(_find_upload_problems(plan, upload)) for upload in submission.uploads if upload.path}
+    problems = {
+        upload: [*check_uploadable(plan, upload, Stage.SUBMIT)] or [*_find_changes(plan, upload, is_sent=False)]
+        for upload in submission.uploads
+        if upload.path
+    }
     uploaded = {upload for upload, found in problems.items() if found and is_uploaded(submission.cli, upload)}
     if blocking := [problem for upload, found in problems.items() if upload not in uploaded for problem in found]:
         raise Rejected(blocking)
     for upload in uploaded:
-        _print_already_uploaded(upload)
+        print(f"{upload.path} is already uploaded: {upload.url}", file=sys.stderr, flush=True)
     return [upload for upload in submission.uploads if upload not in uploaded]
 
 
@@ -73,32 +78,27 @@ def check_uploadable(plan: Plan, upload: OsmoUpload, stage: Stage) -> Iterator[P
     )
 
 
-def _find_upload_problems(plan: Plan, upload: OsmoUpload) -> list[Problem]:
-    return [*check_uploadable(plan, upload, Stage.SUBMIT)] or [*find_changes(plan, upload, "since it was pinned")]
-
-
 def _upload_folder(cli: str, upload: OsmoUpload, folder: Path) -> int:
     """Upload a folder unless it is complete in the storage. Return the number of uploaded files. Raise Rejected."""
-    content = upload_rules.scan_folder(folder)
+    content, name = upload_rules.scan_folder(folder), upload.path or "the payload"
     list_seconds = service.LIST_SECONDS + len(content.files) / service.MIN_FILES_PER_SECOND
     stored = service.list_stored_files(cli, upload.url, Stage.SUBMIT, list_seconds)
-    data = exclude_seal(stored)
+    data = _exclude_seal(stored)
     if is_complete(upload, stored) if upload.path else data == content.files.keys():
-        _print_already_uploaded(upload)
+        print(f"{name} is already uploaded: {upload.url}", file=sys.stderr, flush=True)
         return 0
-    if data - content.files.keys():
-        raise Rejected([make_other_files_problem(upload, sorted(data - content.files.keys()))])
+    if others := data - content.files.keys():
+        raise Rejected([_make_other_files_problem(upload, sorted(others))])
     resumed = f" ({len(data)} already uploaded)" if data else ""
-    _print_line(f"uploading {_describe_upload(upload)} to {upload.url}: {content}{resumed}")
+    print(f"uploading {name} to {upload.url}: {content}{resumed}", file=sys.stderr, flush=True)
     exclude = ("-x", EXCLUDE_PATTERN) if content.excluded else ()
     seconds = MIN_UPLOAD_SECONDS + content.size / MIN_BYTES_PER_SECOND
     words = ("data", "upload", upload.url, f"{folder}/*", *exclude)
-    service.raise_for_failure(
-        service.call_command(cli, *words, seconds=seconds, inherit_stderr=_is_terminal()), Stage.SUBMIT
-    )
+    is_terminal = sys.stderr.isatty()  # then a progress bar is useful
+    service.raise_for_failure(service.call_command(cli, *words, seconds=seconds, inherit_stderr=is_terminal))
     missing = content.files.keys() - service.list_stored_files(cli, upload.url, Stage.SUBMIT, list_seconds)
     if missing:  # the command reports success in this case, too
-        raise Rejected([make_incomplete_problem(upload, sorted(missing), len(content.files))])
+        raise Rejected([_make_incomplete_problem(upload, sorted(missing), len(content.files))])
     return len(content.files)
 
 
@@ -126,26 +126,6 @@ def _attribute_failures(upload: OsmoUpload) -> Iterator[None]:
         raise Rejected([problem]) from error
 
 
-def _is_terminal() -> bool:
-    """Return whether a progress bar is useful."""
-    try:
-        return sys.stderr.isatty()
-    except (AttributeError, ValueError):
-        return False
-
-
-def _print_already_uploaded(upload: OsmoUpload) -> None:
-    _print_line(f"{_describe_upload(upload)} is already uploaded: {upload.url}")
-
-
-def _describe_upload(upload: OsmoUpload) -> str:
-    return upload.path or "the payload"
-
-
-def _print_line(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
-
-
 RUN_FOLDER = "/robotrain/runs/"
 """Part of the URLs without a digest."""
 SEAL_SECONDS = 300.0
@@ -156,9 +136,8 @@ def find_uploaded(plan: Plan) -> list[JobSource]:
     """Return the sources of a plan whose pinned content is in the storage."""
     submission = submission_spec.SUBMISSION.load(plan, Stage.SUBMIT)
     uploaded = [upload for upload in submission.uploads if is_uploaded(submission.cli, upload)]
-    return upload_rules.select_uploaded_sources(
-        plan, {(upload.path, upload.url.rpartition("/")[2]) for upload in uploaded}
-    )
+    digests = {(upload.path, upload.url.rpartition("/")[2]) for upload in uploaded}
+    return upload_rules.select_uploaded_sources(plan, digests)
 
 
 def is_content_addressed(upload: OsmoUpload) -> bool:
@@ -177,69 +156,48 @@ def is_uploaded(cli: str, upload: OsmoUpload) -> bool:
         return False
 
 
-def exclude_seal(paths: Collection[str]) -> set[str]:
-    """Return the paths without the seal."""
+def _exclude_seal(paths: Collection[str]) -> set[str]:
     return {path for path in paths if not re.fullmatch(SEAL_PATTERN, path)}
 
 
 def is_complete(upload: OsmoUpload, paths: Collection[str]) -> bool:
     """Return whether there is a seal for exactly this number of files."""
-    return is_content_addressed(upload) and _make_seal_name(len(exclude_seal(paths))) in paths
+    return is_content_addressed(upload) and _make_seal_name(len(_exclude_seal(paths))) in paths
 
 
-def write_seal(cli: str, url: str, count: int) -> None:
+def _write_seal(cli: str, url: str, count: int) -> None:
     """Upload the seal of a complete folder with `count` files. Raise CommandFailed."""
     with tempfile.TemporaryDirectory(prefix="robotrain-") as temporary:
         file = Path(temporary) / _make_seal_name(count)
         file.write_text(f"{upload_rules.format_file_count(count)}\n", encoding="utf-8")
-        service.raise_for_failure(
-            service.call_command(cli, "data", "upload", url, str(file), seconds=SEAL_SECONDS), Stage.SUBMIT
-        )
+        words = ("data", "upload", url, str(file))
+        service.raise_for_failure(service.call_command(cli, *words, seconds=SEAL_SECONDS))
 
 
 def _make_seal_name(count: int) -> str:
     return f".robotrain-complete-{count}"
 
 
-def find_changes(plan: Plan, upload: OsmoUpload, when: str) -> Iterator[Problem]:
-    """Yield a problem for each difference between a folder and its pin."""
+def _find_changes(plan: Plan, upload: OsmoUpload, is_sent: bool) -> Iterator[Problem]:
+    """Yield a problem for each difference between a folder and its pin. `is_sent`: it changed during the upload."""
+    fixes = [Suggestion("the same command", "pins the current content")]
+    if is_sent:
+        fixes.insert(0, Suggestion(f"osmo data delete {upload.url}", "removes the uploaded files"))
+    title = f"the folder changed {'while it was uploaded' if is_sent else 'since it was pinned'}"
     for why in upload_rules.find_pin_mismatches(plan, upload.path) if upload.path else ():
-        yield _make_upload_problem(
-            upload, "upload-changed", f"the folder changed {when}", why, *_suggest_retry(upload, when)
-        )
+        yield make_submit_problem("upload-changed", title, upload.flag, upload.path, why, *fixes)
 
 
-def _suggest_retry(upload: OsmoUpload, when: str) -> tuple[Suggestion, ...]:
-    retry = Suggestion("the same command", "pins the current content")
-    if "while" not in when:
-        return (retry,)
-    return (Suggestion(f"osmo data delete {upload.url}", "removes the uploaded files"), retry)
-
-
-def make_other_files_problem(upload: OsmoUpload, names: list[str]) -> Problem:
+def _make_other_files_problem(upload: OsmoUpload, names: list[str]) -> Problem:
     """Return the problem of files in the storage that the folder does not have."""
-    return _make_upload_problem(
-        upload,
-        "upload-mixed",
-        "the upload URL contains other files",
-        f"{upload.url} holds {upload_rules.summarize_names(names)}.",
-        Suggestion(f"osmo data delete {upload.url}", "if nobody needs them"),
-    )
+    title, why = "the upload URL contains other files", f"{upload.url} holds {upload_rules.summarize_names(names)}."
+    fix = Suggestion(f"osmo data delete {upload.url}", "if nobody needs them")
+    return make_submit_problem("upload-mixed", title, upload.flag, upload.path or upload.url, why, fix)
 
 
-def make_incomplete_problem(upload: OsmoUpload, names: list[str], count: int) -> Problem:
+def _make_incomplete_problem(upload: OsmoUpload, names: list[str], count: int) -> Problem:
     """Return the problem of an upload of `count` files that lacks some."""
-    return _make_upload_problem(
-        upload,
-        "upload-incomplete",
-        f"{len(names)} of {upload_rules.format_file_count(count)} were not uploaded",
-        f"`osmo data upload` reported success, but these are missing: {upload_rules.summarize_names(names)}.",
-        Suggestion("the same command", "uploads the missing files"),
-    )
-
-
-def _make_upload_problem(upload: OsmoUpload, code: str, title: str, why: str, *suggestions: Suggestion) -> Problem:
-    given = upload.path or upload.url
-    return Problem(
-        code=code, stage=Stage.SUBMIT, title=title, where=upload.flag, given=given, why=why, suggestions=suggestions
-    )
+    title = f"{len(names)} of {upload_rules.format_file_count(count)} were not uploaded"
+    why = f"`osmo data upload` reported success, but these are missing: {upload_rules.summarize_names(names)}."
+    fix = Suggestion("the same command", "uploads the missing files")
+    return make_submit_problem("upload-incomplete", title, upload.flag, upload.path or upload.url, why, fix)
