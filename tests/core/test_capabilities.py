@@ -282,7 +282,7 @@ def test_and_so_does_a_place_of_a_stranger_to_publish_to(robotrain, stones, plat
 
 
 def test_osmo_declares_the_size_that_it_holds_workflows_to():
-    from robotrain_osmo.capabilities import CAPABILITIES
+    from robotrain_osmo.platform import CAPABILITIES
     from robotrain_osmo.spec import workflow
 
     assert CAPABILITIES.limits["spec_kib"] << 10 == workflow.MAX_WORKFLOW_BYTES

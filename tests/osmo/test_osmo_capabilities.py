@@ -2,7 +2,7 @@
 
 import pytest
 from planned import ONE, TWO
-from robotrain_osmo.capabilities import OPTION_HINTS
+from robotrain_osmo.platform import OPTION_HINTS
 from robotrain_osmo.settings import OsmoSettings
 from robotrain_runtime.contract.parameter import get_parameters
 from robotrain_workloads.lerobot_train.parameters import TrainParameters
@@ -83,6 +83,6 @@ def test_a_kind_of_machine_as_the_platform_is_answered_with_its_own_option(robot
 
 
 def test_a_strangers_workload_is_packed_the_same_way() -> None:
-    from robotrain_osmo.capabilities import CAPABILITIES
+    from robotrain_osmo.platform import CAPABILITIES
 
     assert CAPABILITIES.workload("somebodys-own")

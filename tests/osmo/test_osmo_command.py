@@ -1,12 +1,13 @@
 """Running the `osmo` command: words stay words, it ends when it should, and what is wrong with it is said."""
 
+import contextlib
 import os
 import signal
 import time
 
 import pytest
 from robotrain.errors import Rejected
-from robotrain_osmo.client import command, service, stream
+from robotrain_osmo.client import command, service
 
 
 @pytest.fixture
@@ -98,22 +99,21 @@ def test_an_interrupted_call_leaves_nothing_behind(program, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "mode", "why", "words"),
+    ("content", "mode", "words"),
     [
-        (None, 0, "missing", "no such file"),
-        (b"#!/bin/sh\n", 0o644, "not-executable", "not executable"),
-        (b"\x7fELF\x02\x01\x01 of another machine", 0o755, "wrong-machine", "not a program for this type of machine"),
-        (b"#!/nowhere/python9\n", 0o755, "other", "interpreter"),
+        (None, 0, "no such file"),
+        (b"#!/bin/sh\n", 0o644, "not executable"),
+        (b"\x7fELF\x02\x01\x01 of another machine", 0o755, "not a program for this type of machine"),
+        (b"#!/nowhere/python9\n", 0o755, "interpreter"),
     ],
 )
-def test_a_command_that_does_not_start_is_told_apart(tmp_path, content, mode, why, words):
+def test_a_command_that_does_not_start_is_told_apart(tmp_path, content, mode, words):
     path = tmp_path / "osmo"
     if content is not None:
         path.write_bytes(content)
         path.chmod(mode)
-    with pytest.raises(command.CommandStartError, match=words) as raised:
+    with pytest.raises(command.CommandStartError, match=words):
         command.run_command(str(path), "version")
-    assert raised.value.cause == why
 
 
 def test_a_missing_command_is_told_with_the_setting_that_names_it(monkeypatch, tmp_path):
@@ -131,21 +131,29 @@ def test_what_was_too_much_is_asked_again(program, tmp_path):
     assert (tmp_path / "calls").read_text() == "x\nx\n"
 
 
+def read_to_end(stream: command.CommandStream) -> list[str | None]:
+    lines = []
+    with contextlib.suppress(EOFError):
+        while True:
+            lines.append(stream.read_line(10))
+    return lines
+
+
 def test_lines_come_as_they_are_printed(program):
-    with stream.start_stream(program("echo first; sleep 60")) as lines:
+    with service.start_stream(program("echo first; sleep 60")) as lines:
         assert lines.read_line(5) == "first"
         assert lines.read_line(0.05) is None
 
 
 def test_a_stream_ends_with_its_command(program):
-    with stream.start_stream(program("printf 'one\\n\\ntwo'; echo wrong >&2; exit 2")) as lines:
-        assert list(lines) == ["one", "", "two"]
+    with service.start_stream(program("printf 'one\\n\\ntwo'; echo wrong >&2; exit 2")) as lines:
+        assert read_to_end(lines) == ["one", "", "two"]
     assert (lines.exit_code, lines.stderr) == (2, "wrong\n")
     assert lines.make_result().stdout == "one\n\ntwo\n"
 
 
 def test_a_stream_that_is_left_ends_its_command(program, tmp_path):
-    with stream.start_stream(program(f"echo $$ > '{tmp_path}/pid'; echo begun; exec sleep 60")) as lines:
+    with service.start_stream(program(f"echo $$ > '{tmp_path}/pid'; echo begun; exec sleep 60")) as lines:
         assert lines.read_line(5) == "begun"
         started = time.monotonic()
     assert gone(int((tmp_path / "pid").read_text()))
@@ -156,5 +164,5 @@ def test_a_stream_that_is_left_ends_its_command(program, tmp_path):
 
 @pytest.mark.slow
 def test_a_stream_whose_command_left_somebody_behind_ends_all_the_same(program):
-    with stream.start_stream(program("setsid sleep 5 & echo one")) as lines:
-        assert list(lines) == ["one"]
+    with service.start_stream(program("setsid sleep 5 & echo one")) as lines:
+        assert read_to_end(lines) == ["one"]

@@ -1,16 +1,104 @@
-"""The OSMO platform and its hooks. Each method is a function whose module is imported when it is called."""
+"""The OSMO platform: what it supports, and the functions that implement it, imported when they are called."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from robotrain.model.capabilities import ANY, YES, Capabilities, no
 from robotrain.model.platform import Platform, lazy_method
 from robotrain.plugins.hookspecs import hook
+from robotrain_azure.settings import MODEL_OPTION_HINTS
 
-from robotrain_osmo.capabilities import CAPABILITIES, OPTION_HINTS
 from robotrain_osmo.settings import OsmoSettings
 
 if TYPE_CHECKING:
     from robotrain.model.health import HealthCheck
+
+
+BLOB = "https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX"
+NO_MODELS = "OSMO reads storage URLs, not models of a registry."
+CONTAINER_ROLES = ("dataset", "policy", "init_policy", "resume", "publish")
+"""Roles that the container fetches or writes with a source kind's container plugin, which is sent with the job."""
+
+CAPABILITIES = Capabilities(
+    sources={
+        ("dataset", "huggingface"): YES,
+        ("dataset", "blob_url"): YES,
+        ("dataset", "local_path"): YES,
+        ("dataset", "osmo_dataset"): YES,
+        ("policy", "huggingface"): YES,
+        ("policy", "blob_url"): YES,
+        ("policy", "local_path"): YES,
+        ("policy", "registered_model"): YES,
+        ("policy", "mlflow_run"): YES,
+        ("policy", "model_asset"): YES,
+        ("init_policy", "blob_url"): YES,
+        ("init_policy", "registered_model"): no(NO_MODELS, f"--init-from-policy-model {BLOB}"),
+        ("resume", "blob_url"): YES,
+        ("resume", "local_path"): YES,
+        ("resume", "osmo_storage"): YES,
+        ("publish", "blob_url"): YES,
+        ("publish", "osmo_storage"): YES,
+        **{(role, ANY): YES for role in CONTAINER_ROLES},
+    },
+    workloads={ANY: YES},
+    features={
+        "register_model": YES,
+        "tracking": YES,
+        "multi_gpu": YES,
+        "mixed_precision": YES,
+        "several_datasets": YES,
+        "wandb": YES,
+        "stream_logs": YES,
+        "cancel": YES,
+        "runs_here": no("The job runs in a pod of the cluster.", "--platform local"),
+        "publish_folder": no("The pod's disk is deleted when the run ends.", f"--publish-url {BLOB}"),
+    },
+    limits={"spec_kib": 1024},  # enforced by robotrain_osmo.spec.workflow
+)
+
+_STORAGE = "use the full URL: --blob-url https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX; repeat it for several"
+_AZUREML = "only for Azure ML: on OSMO use --pool and --gpu-platform"
+_ENVIRONMENT = "OSMO has no registered environments: choose the image with --image IMAGE"
+_PAYLOAD = "not needed: the code is part of the workflow; set its working folder with --work-dir"
+_TEMPLATE = (
+    "there is no workflow template: write the workflow with `robotrain render … --to FOLDER` and submit it with "
+    "`robotrain submit --plan FOLDER`"
+)
+_EXPLAIN = "use `robotrain explain …` or `robotrain submit … --dry-run`"
+_OPTIONS = "use the option of the value: `robotrain submit --help --platform osmo` lists all"
+
+OPTION_HINTS: Mapping[str, str] = {
+    **MODEL_OPTION_HINTS,
+    "--workflow": _TEMPLATE,
+    "-w": _TEMPLATE,
+    "--job-file": _TEMPLATE,
+    "--set": _OPTIONS,
+    "--set-string": _OPTIONS,
+    "--set-env": "not needed: robotrain sets the job's variables; secrets: --hf-credential, --wandb-credential",
+    "--use-local-osmo": "use --osmo-cli PATH",
+    "--config-preview": _EXPLAIN,
+    "--from-blob": _STORAGE,
+    "--from-blob-dataset": _STORAGE,
+    "--blob-prefix": _STORAGE,
+    "--dataset-root": "not needed: data is downloaded to the container's cache below --work-dir",
+    "--dataset-localpath": "use --dataset-path FOLDER; the folder is uploaded",
+    "--training-path": _PAYLOAD,
+    "--payload-root": _PAYLOAD,
+    "--mlflow-enable": "not needed: runs are tracked if a workspace is known; turn this off with --tracking-uri none",
+    "--mlflow-tracking-uri": "use --tracking-uri",
+    "--compute": _AZUREML,
+    "--instance-type": _AZUREML,
+    "--environment-name": _ENVIRONMENT,
+    "--environment-version": _ENVIRONMENT,
+    "--display-name": "name the tracking run with --job-name; the workflow is named by its job",
+    "--hf-token": "a job never contains a token: store it as an OSMO credential and use --hf-credential NAME",
+    "--node": _AZUREML,
+    "--environment": "the job uses the container's environment: choose the image with --image IMAGE",
+    "--torch-backend": "OSMO uses the locked PyTorch: choose an image that contains it with --image IMAGE",
+    "--runs-dir": "the job runs in a container: use --work-dir",
+    "--blob-credential-file": "store the secret as an OSMO credential and use --blob-credential NAME",
+    "--hub-token-file": "store the token as an OSMO credential and use --hf-credential NAME",
+}
 
 
 class OsmoPlatform(Platform):
@@ -36,7 +124,7 @@ class OsmoPlatform(Platform):
     describe_reference = lazy_method("robotrain_osmo.observe.outputs:describe_reference")
     status = lazy_method("robotrain_osmo.observe.status:query_status")
     logs = lazy_method("robotrain_osmo.observe.logs:read_logs")
-    cancel = lazy_method("robotrain_osmo.observe.cancel:cancel_workflow")
+    cancel = lazy_method("robotrain_osmo.observe.workflow_state:cancel_workflow")
     outputs = lazy_method("robotrain_osmo.observe.outputs:list_outputs")
     download = lazy_method("robotrain_osmo.observe.outputs:download_output")
     register = lazy_method("robotrain_osmo.observe.register:register_model")

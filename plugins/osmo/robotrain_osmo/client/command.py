@@ -1,18 +1,22 @@
-"""The `osmo` command: started without a shell, and ended with all its child processes."""
+"""The `osmo` command: its result, or its output as it runs. Its child processes end with it."""
 
 from __future__ import annotations
 
 import atexit
 import contextlib
 import errno
-import functools
 import json
 import os
 import re
+import select
 import signal
+import tempfile
+import time
+import tty
 import weakref
+from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import subprocess
@@ -51,10 +55,6 @@ _running: weakref.WeakSet[subprocess.Popen[bytes]] = weakref.WeakSet()
 class CommandStartError(OSError):
     """The command could not be started; the message is a sentence."""
 
-    def __init__(self, cause: Literal["missing", "not-executable", "wrong-machine", "other"], sentence: str) -> None:
-        super().__init__(sentence)
-        self.cause = cause
-
 
 def start_process(cli: str, words: tuple[str, ...], **streams: Any) -> subprocess.Popen[bytes]:
     """Start `cli`, a name or a path, in its own session. Raise CommandStartError if that fails."""
@@ -66,8 +66,7 @@ def start_process(cli: str, words: tuple[str, ...], **streams: Any) -> subproces
     except OSError as error:
         raise _explain_start_error(cli, program, error) from error
     except ValueError as error:  # a zero byte
-        raise CommandStartError("other", f"{cli!r} cannot be started: {error}.") from error
-    _end_processes_at_exit()
+        raise CommandStartError(f"{cli!r} cannot be started: {error}.") from error
     _running.add(process)
     return process
 
@@ -100,13 +99,9 @@ def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> N
         os.killpg(process.pid, number)
 
 
-@functools.cache
+@atexit.register
 def _end_processes_at_exit() -> None:
-    """End running commands at exit, including those of abandoned threads."""
-    atexit.register(_terminate_all)
-
-
-def _terminate_all() -> None:
+    """End running commands, including those of abandoned threads."""
     for process in list(_running):
         _signal_group(process, signal.SIGTERM)
 
@@ -114,17 +109,16 @@ def _terminate_all() -> None:
 def _explain_start_error(cli: str, program: str, error: OSError) -> CommandStartError:
     import shutil
 
-    found = shutil.which(program)
+    found, sentence = shutil.which(program), f"{error.strerror or error}."
     if error.errno == errno.ENOEXEC:
-        return CommandStartError("wrong-machine", f"{found or cli} is not a program for this type of machine.")
-    if isinstance(error, FileNotFoundError) and found:
-        return CommandStartError("other", f"The interpreter in the first line of {found} does not exist.")
-    if isinstance(error, FileNotFoundError | NotADirectoryError):
-        why = "There is no such file." if os.sep in program else "It is not on PATH."
-        return CommandStartError("missing", why)
-    if isinstance(error, PermissionError):
-        return CommandStartError("not-executable", "The file is not executable.")
-    return CommandStartError("other", f"{error.strerror or error}.")
+        sentence = f"{found or cli} is not a program for this type of machine."
+    elif isinstance(error, FileNotFoundError) and found:
+        sentence = f"The interpreter in the first line of {found} does not exist."
+    elif isinstance(error, FileNotFoundError | NotADirectoryError):
+        sentence = "There is no such file." if os.sep in program else "It is not on PATH."
+    elif isinstance(error, PermissionError):
+        sentence = "The file is not executable."
+    return CommandStartError(sentence)
 
 
 COMMAND_SECONDS = 60.0
@@ -145,24 +139,114 @@ def run_command(
     process = start_process(cli, words, stdout=pipe, stderr=None if inherit_stderr else pipe, pass_fds=pass_fds)
     timed_out = False
     try:
-        stdout, stderr = process.communicate(timeout=seconds)
+        output = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
         timed_out = True
         end_process(process)
-        stdout, stderr = _drain_output(process)
+        try:
+            output = process.communicate(timeout=DRAIN_SECONDS)
+        except subprocess.TimeoutExpired as late:  # a process outside its group holds the pipe
+            output = late.stdout or b"", late.stderr or b""
     finally:
         release_process(process)
-    return OsmoCommandResult(process.returncode, _decode(stdout), _decode(stderr), timed_out)
+    stdout, stderr = ((content or b"").decode("utf-8", "replace") for content in output)
+    return OsmoCommandResult(process.returncode, stdout, stderr, timed_out)
 
 
-def _drain_output(process: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
-    import subprocess
-
-    try:
-        return process.communicate(timeout=DRAIN_SECONDS)
-    except subprocess.TimeoutExpired as late:  # a process outside its group holds the pipe
-        return late.stdout or b"", late.stderr or b""
+CHUNK_BYTES = 1 << 16
+MAX_OUTPUT_BYTES = 1 << 16
+"""Of stdout and stderr each, for `make_result`."""
+POLL_SECONDS = 0.5
 
 
-def _decode(content: bytes | None) -> str:
-    return (content or b"").decode("utf-8", "replace")
+class CommandStream:
+    """The output of a running command, line by line; the end of `with` or of this process ends the command.
+
+    The command writes to a pseudo-terminal: into a pipe, it would buffer its last 8 KiB.
+    """
+
+    def __init__(self, cli: str, words: tuple[str, ...]) -> None:
+        self.exit_code: int | None = None
+        self._output, self._partial_line = "", b""
+        self._lines: deque[str] = deque()
+        self._finished = self._closed = False
+        self._stderr_text = ""
+        self._stderr_file = tempfile.TemporaryFile()  # noqa: SIM115 - closed with this
+        self._terminal, terminal_end = os.openpty()
+        try:
+            tty.setraw(terminal_end)  # keeps line ends unchanged
+            self._process = start_process(cli, words, stdout=terminal_end, stderr=self._stderr_file)
+        except BaseException:
+            os.close(self._terminal)
+            self._stderr_file.close()
+            raise
+        finally:
+            os.close(terminal_end)
+
+    def __enter__(self) -> CommandStream:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+        if not self._stderr_file.closed:
+            self._stderr_text = self.stderr
+            self._stderr_file.close()
+            os.close(self._terminal)
+
+    def read_line(self, seconds: float) -> str | None:
+        """Return the next line, or None if none came within `seconds`. Raise EOFError at the end."""
+        until = time.monotonic() + seconds
+        while not self._lines:
+            if self._finished or self._closed:
+                raise EOFError
+            wait = min(POLL_SECONDS, until - time.monotonic())
+            if not self._read_chunk(max(0.0, wait)) and time.monotonic() >= until:
+                return None
+        return self._lines.popleft()
+
+    def close(self) -> None:
+        """End the command; safe to call twice and from another thread."""
+        if not self._closed:
+            self._closed = True
+            end_process(self._process)
+            self.exit_code = self._process.returncode
+
+    @property
+    def stderr(self) -> str:
+        """The stderr output so far."""
+        if self._stderr_file.closed:
+            return self._stderr_text
+        return os.pread(self._stderr_file.fileno(), MAX_OUTPUT_BYTES, 0).decode("utf-8", "replace")
+
+    def make_result(self) -> OsmoCommandResult:
+        """Return the result, with the first lines of the output."""
+        return OsmoCommandResult(self.exit_code if self.exit_code is not None else -1, self._output, self.stderr)
+
+    def _read_chunk(self, seconds: float) -> bool:
+        """Read what comes within `seconds`. Return whether anything came, including the end."""
+        ended = self._process.poll() is not None
+        if not select.select([self._terminal], [], [], seconds)[0]:
+            if ended:  # a process it left behind holds its terminal
+                self._finish()
+            return ended
+        try:
+            chunk = os.read(self._terminal, CHUNK_BYTES)
+        except OSError:  # the other end of a terminal is closed
+            chunk = b""
+        *lines, self._partial_line = (self._partial_line + chunk).split(b"\n")
+        if not chunk:
+            lines, self._partial_line = [*lines, *([self._partial_line] if self._partial_line else [])], b""
+            self._finish()
+        for line in lines:
+            text = line.decode("utf-8", "replace").rstrip("\r")
+            self._lines.append(text)
+            if len(self._output) < MAX_OUTPUT_BYTES:
+                self._output += f"{text}\n"
+        return True
+
+    def _finish(self) -> None:
+        self._finished = True
+        if not self._closed:
+            with contextlib.suppress(Exception):
+                self._process.wait(GRACE_SECONDS)
+            self.close()

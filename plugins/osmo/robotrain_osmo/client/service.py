@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from robotrain.errors import Stage
 
 from robotrain_osmo.client import command, failures
-from robotrain_osmo.client.command import COMMAND_SECONDS, OsmoCommandResult
+from robotrain_osmo.client.command import COMMAND_SECONDS, CommandStream, OsmoCommandResult
 from robotrain_osmo.client.failures import CommandFailed, CommandFailure
 
 if TYPE_CHECKING:
@@ -56,6 +56,14 @@ def call_command(
         return command.run_command(cli, *words, seconds=seconds, inherit_stderr=inherit_stderr, pass_fds=pass_fds)
     except command.CommandStartError as error:
         raise CommandFailed(failures.make_start_failure(cli, str(error)), stage) from error
+
+
+def start_stream(cli: str, *words: str) -> CommandStream:
+    """Start the command and return its output as a context manager. Raise CommandFailed if that fails."""
+    try:
+        return CommandStream(cli, words)
+    except command.CommandStartError as error:
+        raise CommandFailed(failures.make_start_failure(cli, str(error))) from error
 
 
 def call_with_retries(

@@ -15,9 +15,9 @@ from robotrain.cluster import reasons
 from robotrain.model.run import Reference
 from robotrain_runtime.contract.event import Outcome
 
-from robotrain_osmo.client import command, failures, service, stream
+from robotrain_osmo.client import failures, service
+from robotrain_osmo.client.command import CommandStream
 from robotrain_osmo.client.failures import CommandFailed
-from robotrain_osmo.client.stream import CommandStream
 from robotrain_osmo.observe import workflow_state
 from robotrain_osmo.observe.workflow_state import WorkflowState
 
@@ -27,20 +27,12 @@ OSMO_MARK = "[osmo] "
 """Prefix of OSMO's own lines."""
 TRIMMED_LINE = f"{OSMO_MARK}OSMO keeps the last {MAX_LOG_LINES:,} lines of a log: earlier ones are lost"
 _HEADER = re.compile(r"Workflow \S+ has (?:error )?logs:")
-_STREAM_BREAK = "Log stream has timed out or failed"
+"""The first line of the command's output."""
+STREAM_BREAK = "Log stream has timed out or failed"
+"""Start of the line that reports a broken stream, after which the command succeeds."""
 _LINE = re.compile(
     r"(?P<stamp>\d{4}/\d\d/\d\d \d\d:\d\d:\d\d) \[[^\]\s]+(?: retry-\d+)?\](?P<osmo>\[osmo\])? ?(?P<text>.*)", re.DOTALL
 )
-
-
-def is_header(raw: str) -> bool:
-    """Return whether it is the first line of the command's output."""
-    return _HEADER.fullmatch(raw) is not None
-
-
-def is_stream_break(raw: str) -> bool:
-    """Return whether it reports a broken stream, after which the command succeeds."""
-    return raw.startswith(_STREAM_BREAK)
 
 
 def parse_timestamp(raw: str) -> str:
@@ -120,11 +112,8 @@ ERROR_PREFIX = "Error message: "
 
 def open_log(reference: Reference, *more: str) -> CommandStream:
     """Return the log stream of a workflow as a context manager. Raise Rejected if the command cannot start."""
-    cli = workflow_state.get_command(reference)
-    try:
-        return stream.start_stream(cli, "workflow", "logs", reference.get("workflow", ""), *more)
-    except command.CommandStartError as error:
-        raise failures.CommandFailed(failures.make_start_failure(cli, str(error))) from error
+    name = reference.get("workflow", "")
+    return service.start_stream(workflow_state.get_command(reference), "workflow", "logs", name, *more)
 
 
 def read_raw_lines(log: CommandStream, start: float = START_SECONDS) -> Iterator[str | None]:
@@ -152,13 +141,13 @@ def read_raw_lines(log: CommandStream, start: float = START_SECONDS) -> Iterator
         elif started:
             held.append(line)  # a continuation, or the command's own last lines
         else:
-            started = is_header(line)
+            started = _HEADER.fullmatch(line) is not None
 
 
 def _drop_command_lines(last_lines: list[str]) -> list[str]:
     """Return the last lines without those of the command itself."""
     for index, line in enumerate(last_lines):
-        if is_stream_break(line) or line.startswith(ERROR_PREFIX):
+        if line.startswith((STREAM_BREAK, ERROR_PREFIX)):
             lines = last_lines[:index]
             return lines[:-1] if lines and not lines[-1] else lines
     return last_lines

@@ -12,9 +12,8 @@ from robotrain.errors import Rejected
 from robotrain.model.amounts import format_duration
 from robotrain.model.run import Reference, Status
 
-from robotrain_osmo.client import command
-from robotrain_osmo.client import stream as client_stream
-from robotrain_osmo.client.stream import CommandStream
+from robotrain_osmo.client import service
+from robotrain_osmo.client.command import CommandStream
 from robotrain_osmo.observe import logs, workflow_state
 from robotrain_osmo.observe.workflow_state import WorkflowState
 
@@ -70,16 +69,14 @@ _VAGUE_EVENT = r"(?i)back-?off|errimagepull"
 
 def query_blocking_event(reference: Reference) -> str:
     """Return the event that explains why the workflow waits, or ""."""
+    words = ("workflow", "events", reference.get("workflow", ""))
     try:
-        stream = client_stream.start_stream(
-            workflow_state.get_command(reference), "workflow", "events", reference.get("workflow", "")
-        )
-    except command.CommandStartError:  # the state is known without it
+        stream = service.start_stream(workflow_state.get_command(reference), *words)
+    except Rejected:  # the state is known without it
         return ""
     with stream:
-        return find_blocking_event(
-            logs.parse_text(raw) for raw in _read_current_events(stream) if logs.parse_timestamp(raw)
-        )
+        lines = _read_current_events(stream)
+        return find_blocking_event(logs.parse_text(raw) for raw in lines if logs.parse_timestamp(raw))
 
 
 def find_blocking_event(events: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""The state of a workflow, parsed from OSMO's answer to a query."""
+"""The state of a workflow, parsed from OSMO's answer to a query, and its cancellation."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from robotrain.cluster import cancel
+from robotrain.errors import Suggestion
 from robotrain.model.run import Reference, RunGone
 
 from robotrain_osmo.client import failures, service
@@ -158,3 +160,32 @@ def query_workflow(reference: Reference) -> WorkflowState:
 def get_command(reference: Reference) -> str:
     """Return the `osmo` command of the submit."""
     return reference.get("cli") or "osmo"
+
+
+CANCEL_MESSAGE = "robotrain cancel"
+CANCEL_SECONDS = 30.0
+"""Time limit for the end: OSMO cancels later, from a queue."""
+
+
+def cancel_workflow(reference: Reference) -> None:
+    """Cancel the workflow and wait for its end; do nothing if it has ended. Raise RunGone or Rejected.
+
+    The command reports success even if OSMO refused, so the state is queried again.
+    """
+
+    def has_ended() -> bool:
+        return query_workflow(reference).is_finished
+
+    if has_ended():
+        return
+    name = reference["workflow"]
+    words = ("workflow", "cancel", name, "-m", CANCEL_MESSAGE, "-t", "json")
+    refusal = _read_refusal(service.query_text(get_command(reference), *words))
+    force = Suggestion(f"osmo workflow cancel {name} --force", "if its cluster is gone")
+    cancel.require_end(reference, name, "OSMO", has_ended, CANCEL_SECONDS, force, refusal=refusal)
+
+
+def _read_refusal(output: str) -> str:
+    """Return why OSMO refused to cancel, or ""."""
+    reason = output.partition("cancelation failed for workflow")[2].partition(":")[2]
+    return " ".join(reason.split()) or ("" if '"name"' in output else " ".join(output.split()) or "OSMO gave no reason")
