@@ -42,11 +42,11 @@ runpy.run_module("robotrain", run_name="__main__")
 """
 
 ROWS = {
-    "before a name is held": r"runs$|tmp\w+$|mkdir .*/state$",
-    "the name is held, nothing is kept": r"/runs/[^/]+$|/claimed$",
-    "the plan is being kept": r"/payloads|/plan",
+    "before a name is claimed": r"runs$|tmp\w+$|mkdir .*/state$",
+    "the name is claimed, nothing is stored": r"/runs/[^/]+$|/claimed$",
+    "the plan is being stored": r"/payloads|/plan",
     "the record is being written, nothing was sent": r"/\.record-\w+\.tmp",
-    "the engine has it, its name was not recorded": r"/venus/jobs",
+    "the platform has the run, its reference was not recorded": r"/venus/jobs",
 }
 """What is under way, by the effect that the process is killed before; the first that fits counts, writing the record
 twice: before and after the engine."""
@@ -143,5 +143,5 @@ def test_two_submits_at_once_are_two_runs(venus, pusht, tmp_path):
 
 def test_the_table_of_the_docs_has_exactly_these_rows():
     text = (Path(__file__).parents[2] / "docs/runs.md").read_text()
-    table = text.split("| cut off when |")[1].split("\n\n")[0].splitlines()[2:]
+    table = text.split("| interrupted when |")[1].split("\n\n")[0].splitlines()[2:]
     assert [line.split("|")[1].strip() for line in table] == [*ROWS, "the name was printed"]
