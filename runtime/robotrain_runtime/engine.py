@@ -5,7 +5,6 @@ import json
 import threading
 import time
 import traceback
-from collections import deque
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -16,9 +15,9 @@ from robotrain_runtime.checkpoints import recovery
 from robotrain_runtime.checkpoints.recovery import RecoverableCheckpoint
 from robotrain_runtime.checkpoints.targets import InspectedTarget
 from robotrain_runtime.contract import document, failure, plugin_loader
-from robotrain_runtime.contract.container_plugin import PublishingSpec, WorkCommand
+from robotrain_runtime.contract.container_plugin import WorkCommand
 from robotrain_runtime.contract.document import JobDocument, JobSource
-from robotrain_runtime.contract.event import Fault, Note, Outcome, Published, StageEvent, Track
+from robotrain_runtime.contract.event import Note, Outcome, Published, StageEvent, Track
 from robotrain_runtime.contract.failure import EXIT_FAILED, EXIT_PREFLIGHT, Cancelled, JobFailed
 from robotrain_runtime.contract.files import write_atomically
 from robotrain_runtime.data.run_data import RunData
@@ -34,7 +33,6 @@ from robotrain_runtime.publishing.publication import Publication
 from robotrain_runtime.tracking.tracker import Tracker
 
 OUTCOME_FILE = "outcome.json"
-REMEMBERED_LINES = 200
 
 
 @dataclass(slots=True, kw_only=True)
@@ -78,7 +76,10 @@ def _run_to_outcome(document: JobDocument, services: RunServices, earlier: recov
         run_environment.check_promised_variables(document.placement.promised)
         return Engine(document, services, earlier).run()
     except StopRequested:
-        return _make_cancelled_outcome(services.stop, failure.read_stop_reason(Path(document.placement.work)))
+        fault = failure.read_stop_reason(Path(document.placement.work))
+        why = {"stopped": "", "preempted": ": its machine was preempted"}.get(fault, f": it was {fault}")
+        exit_code = services.stop.exit_code
+        return Outcome(state="cancelled", exit_code=exit_code, reason=f"the run was stopped{why}", fault=fault)
     except JobFailed as failed:
         code = failure.choose_exit_code(failed.exit_code, failed.fault)
         return Outcome(state="failed", exit_code=code, reason=failed.reason, fault=failed.fault)
@@ -89,11 +90,6 @@ def _run_to_outcome(document: JobDocument, services: RunServices, earlier: recov
         fault = failure.classify_error(reason) or "code"
         code = failure.choose_exit_code(EXIT_FAILED, fault)
         return Outcome(state="failed", exit_code=code, reason=reason, fault=fault)
-
-
-def _make_cancelled_outcome(stop: StopSignal, fault: Fault) -> Outcome:
-    why = "" if fault == "stopped" else f": its machine was {fault}" if fault == "preempted" else f": it was {fault}"
-    return Outcome(state="cancelled", exit_code=stop.exit_code, reason=f"the run was stopped{why}", fault=fault)
 
 
 class Engine:
@@ -117,16 +113,20 @@ class Engine:
     def run(self) -> Outcome:
         """Run all stages."""
         python, data, work_data = self._prepare_inputs()
-        spec = self._save_publishing_spec(data)
-        publication = Publication(self._document, spec, self._relay, self._earlier, self._services.tracker)
+        spec = publication.get_publishing_spec(self._plugin, self._document, data)
+        try:
+            registration.write_publishing_spec(Path(self._placement.work), spec)
+        except OSError as error:
+            self._relay.log.write_line(f"{registration.PUBLISHING_FILE} could not be written: {error}")
+        published = Publication(self._document, spec, self._relay, self._earlier, self._services.tracker)
         try:
             with self._run_stage("work"):
                 self._run_work(python, self._plugin.work(self._document, work_data, Path(self._placement.work)))
         except (JobFailed, StopRequested):
             with suppress(JobFailed, StopRequested):  # already reported; why the work ended matters more
-                self._finish_publication(publication, python, succeeded=False)
+                self._finish_publication(published, python, succeeded=False)
             raise
-        self._finish_publication(publication, python, succeeded=True)
+        self._finish_publication(published, python, succeeded=True)
         return Outcome(state="succeeded", exit_code=0)
 
     def _prepare_inputs(self) -> tuple[Path, dict[JobSource, Path], dict[JobSource, Path]]:
@@ -207,12 +207,12 @@ class Engine:
 
     def _restore_checkpoint(self) -> None:
         """Restore the last checkpoint of an earlier attempt to the folder where this one saves its own."""
+        if not self._recoverable:
+            return
 
         def fetch(checkpoint: RecoverableCheckpoint) -> Path:
             return self._data.fetch_extra(checkpoint.source, checkpoint.plugin, self._wait_for_python)
 
-        if not self._recoverable:
-            return
         try:
             restored = recovery.restore_checkpoint(
                 self._document, self._recoverable, fetch, self._emit_warning, lambda: self._stop.count > 0
@@ -268,34 +268,15 @@ class Engine:
         return data | dict.fromkeys(preparation.sources, prepared)
 
     def _run_work(self, python: Path, work: WorkCommand) -> None:
-        lines: deque[str] = deque(maxlen=REMEMBERED_LINES)
-
-        def take_line(line: str) -> None:
-            lines.append(line)
-            self._relay.log.write_line(line)
-
         for note in work.notes:
             self._relay.emit(note)
-        arguments = [str(python), *work.arguments]
-        environ, oom_kills = (
-            run_environment.make_program_environ(self._document, work.environ),
-            failure.count_oom_kills(),
+        child.run_successfully(
+            [str(python), *work.arguments],
+            environ=run_environment.make_program_environ(self._document, work.environ),
+            stop=self._stop,
+            on_line=self._relay.log.write_line,
+            on_event=self._relay.forward,
         )
-        code = child.run_program(
-            arguments, environ=environ, stop=self._stop, on_line=take_line, on_event=self._relay.forward
-        )
-        if code:
-            why = failure.explain_exit(code, lines)
-            fault = failure.classify_exit(code, why, lines, failure.count_oom_kills() > oom_kills)
-            raise JobFailed(why, 128 - code if code < 0 else code, fault)
-
-    def _save_publishing_spec(self, data: dict[JobSource, Path]) -> PublishingSpec:
-        spec = publication.get_publishing_spec(self._plugin, self._document, data)
-        try:
-            registration.write_publishing_spec(Path(self._placement.work), spec)
-        except OSError as error:
-            self._relay.log.write_line(f"{registration.PUBLISHING_FILE} could not be written: {error}")
-        return spec
 
     def _finish_publication(self, publication: Publication, python: Path, *, succeeded: bool) -> None:
         """Finish publishing once the work is over. Raise JobFailed if a requested artifact could not be published."""

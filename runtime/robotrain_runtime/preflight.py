@@ -184,8 +184,7 @@ def _build_python(cache: Path, log_line: LogFunction, stop: StopSignal, required
     """Return the interpreter of an environment that fetches data; build it if necessary. Raise JobFailed."""
     if environment.find_environment(required.lock, required.python, cache) is None:
         log_line("building the environment that data is fetched in: this takes some seconds, once on this machine")
-    built = environment.build_environment(required.lock, required.python, cache, lambda line: None, stop)
-    return environment.get_python(built)
+    return environment.build_python(required, cache, lambda line: None, stop)
 
 
 def _localize_document(document: JobDocument, cache: Path, credential_hints: Mapping[str, str]) -> JobDocument:
@@ -249,7 +248,7 @@ def _check_local_sources(
                 present[source] = mounted_folders[source] = folder
             continue
         plugin = plugin_loader.load_source_plugin(document, source)
-        problems = () if plugin_loader.get_batch_fetcher_name(plugin) else tuple(plugin.preflight(source, context))
+        problems = () if plugin.CARRIER else tuple(plugin.preflight(source, context))
         findings += [failure.make_finding("source-unreachable", sentence, source.uri) for sentence in problems]
         if not problems and Path(source.uri).is_absolute() and Path(source.uri).is_dir():
             present[source] = Path(source.uri)

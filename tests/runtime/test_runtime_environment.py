@@ -270,8 +270,8 @@ def test_uv_is_fetched_and_checked_where_there_is_none(tmp_path, monkeypatch):
     monkeypatch.delenv("UV", raising=False)
     half = tmp_path / "cache/uv" / uv.get_uv_version() / "left over"
     half.mkdir(parents=True)  # as an interrupted fetch of an earlier day left it
-    fetched = uv._fetch_uv(tmp_path / "cache", StopSignal())
+    fetched = uv.fetch_uv(tmp_path / "cache", StopSignal())
     told = subprocess.run([str(fetched), "--version"], capture_output=True, text=True, check=True).stdout
     assert uv.get_uv_version() in told
-    assert uv._fetch_uv(tmp_path / "cache", StopSignal()) == fetched
+    assert uv.fetch_uv(tmp_path / "cache", StopSignal()) == fetched
     assert not half.exists()

@@ -165,7 +165,7 @@ def download_blobs(kind: str, uri: str, to: Path) -> None:
     module = Plugins().source_kinds()[source.kind].container_plugin
     plugin = plugin_loader.load_container_plugin(module, SourceContainerPlugin)
     carrier, cache = (
-        plugin_loader.load_batch_fetcher(plugin_loader.get_batch_fetcher_name(plugin)),
+        plugin_loader.load_batch_fetcher(plugin.CARRIER),
         files.get_cache_folder(),
     )
     spec = carrier.ENVIRONMENT

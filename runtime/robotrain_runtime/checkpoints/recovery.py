@@ -188,7 +188,7 @@ def _find_in_folders(document: JobDocument) -> Iterator[RecoverableCheckpoint]:
                 display_name = f"{name}/{folder.name}" if name else ""
                 candidate = dataclasses.replace(candidate, published=True, display_name=display_name)
             yield candidate
-    for target in targets.list_targets(plugin_loader.load_workload_plugin(document), document, {}) if own else ():
+    for target in plugin_loader.load_workload_plugin(document).targets(document, {}) if own else ():
         if Path(target.to).is_absolute():
             for _, folder in checkpoint.list_checkpoints(Path(target.to)):
                 found = checkpoint.read_manifest(folder)

@@ -14,7 +14,6 @@ from robotrain_runtime.contract.container_plugin import (
     PythonEnvironment,
     TargetContainerPlugin,
     TargetInspection,
-    WorkloadContainerPlugin,
 )
 from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_runtime.contract.failure import EXIT_REFUSED, Finding, JobFailed
@@ -35,13 +34,6 @@ class InspectedTarget:
     inspection: TargetInspection
 
 
-def list_targets(
-    plugin: WorkloadContainerPlugin, document: JobDocument, data: Mapping[JobSource, Path]
-) -> tuple[ArtifactTarget, ...]:
-    """Return where the workload publishes its checkpoints or results. `data` are the folders that are known so far."""
-    return tuple(plugin.targets(document, data))
-
-
 def find_target_plugin(document: JobDocument, address: str) -> TargetContainerPlugin | None:
     """Return the plugin that writes to an address; None for a folder or an unknown address. Raise JobFailed."""
     return next((plugin for _, plugin in _load_target_plugins(document) if plugin.normalize(address)), None)
@@ -56,7 +48,7 @@ def inspect_targets(
     document: JobDocument, data: Mapping[JobSource, Path], context: ContainerContext
 ) -> Iterator[InspectedTarget]:
     """Inspect each address that the job publishes to; without `context.python`, offline. Raise JobFailed."""
-    for target in list_targets(plugin_loader.load_workload_plugin(document), document, data):
+    for target in plugin_loader.load_workload_plugin(document).targets(document, data):
         for kind, plugin in _load_target_plugins(document):
             if to := plugin.normalize(target.to):
                 inspection = plugin.inspect(target.to, context)

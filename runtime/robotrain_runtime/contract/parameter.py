@@ -1,7 +1,6 @@
-"""How a workload's parameters and a platform's settings are declared: annotated fields of a frozen dataclass.
+"""Declaration of a workload's parameters and a platform's settings: annotated fields of a frozen dataclass.
 
-Standard library only. Pydantic finds the bounds through `__get_pydantic_core_schema__`, and only when a submit side
-validates; the container reads the same classes without it.
+Only the submit side validates with pydantic, which finds the bounds through `__get_pydantic_core_schema__`.
 """
 
 import dataclasses
@@ -15,22 +14,18 @@ from typing import Any, Literal, NamedTuple, get_args, get_origin
 class Param(NamedTuple):
     """What the command line, the job file and the docs need to know of one field, beside its type and default.
 
-    flag: `--name` when it is not the field's name with dashes. aliases: further long names. short: `-p`.
-    off: a switch that means the value `off_value` (`--no-val-split`). env: names read after `ROBOTRAIN_<NAME>`.
-    gt, ge, lt, le: bounds of a number. pattern: a regular expression the whole text must match; form: the
-    same in words.
-    path: a file or folder here; a relative one in a job file starts from that file's folder.
-    requires: the feature that a platform must have for any value but the default.
-    terraform: where a value stands in the output of `terraform output -json`, as `storage_account.value.name`.
-    lookup: `package.module:function`, which looks a value up on this machine, offline: it is called without arguments
-    when nothing else said one, and answers with the value and where it stood, or None.
-    beside: taken from Terraform when it is read anyway, and never the reason to read it. unless: the field of the same
-    class that, once said, makes it such a one. together: the fields of the same class without which what was read or
-    looked up for this one counts for nothing.
-    table: several names with a value each: `NAME=VALUE,NAME=VALUE`; files may say them as a table.
-    json: the text may be JSON: a job file or a call may say it as a list or a mapping of its own.
-    elsewhere: the flag that other tools give this with, and that means something else here. alone: the value that the
-    flag stands for when none follows it.
+    flag: the option, if it is not the field's name with dashes. aliases: more long names. short: `-p`.
+    off: a switch that stands for `off_value` (`--no-val-split`). bare_value: the value of the flag without a value.
+    env: variables that are read after `ROBOTRAIN_<NAME>`. metavar: what help shows in the value's place.
+    gt, ge, lt, le: bounds of a number. pattern: a regular expression for the whole text; pattern_help: that in words.
+    path: a file or folder of this machine; a relative one in a job file starts from that file's folder.
+    requires: the feature that a platform must have for any other value than the default.
+    lookup: `package.module:function`, called if no layer gives a value; it returns a value and its origin, or None.
+    terraform: the path of the value in `terraform output -json`, such as `storage_account.value.name`.
+    terraform_optional: whether Terraform is not read for this value alone. optional_with: the field that makes it so.
+    needed_with: fields without which a value from Terraform or the lookup is ignored.
+    table: several `NAME=VALUE,NAME=VALUE`, in files a table. json: the text may be JSON, in files a list or mapping.
+    foreign_flag: a flag that other tools use for this, and that means something else here.
     """
 
     help: str = ""
@@ -75,7 +70,7 @@ class Param(NamedTuple):
 
 
 class Parameter(NamedTuple):
-    """One declared field, read from the class that declares it. required: it has no default, and None stands for it."""
+    """A declared field. A required one has no default; its `default` is None."""
 
     name: str
     type: Any
@@ -90,12 +85,12 @@ class Parameter(NamedTuple):
 
     @property
     def flags(self) -> tuple[str, ...]:
-        """Every spelling that gives this field a value, the canonical one first."""
+        """All options that set this field, the canonical one first."""
         return (self.flag, *self.param.aliases, *((self.param.short,) if self.param.short else ()))
 
     @property
     def bare_type(self) -> Any:
-        """The type without `None`: `int` of `int | None`."""
+        """The type without `None`."""
         if get_origin(self.type) in (typing.Union, types.UnionType):
             return next(part for part in get_args(self.type) if part is not type(None))
         return self.type
@@ -112,19 +107,19 @@ class Parameter(NamedTuple):
 
     @property
     def metavar(self) -> str:
-        """What help shows in the value's place."""
+        """The placeholder of the value in help."""
         words = {str: "TEXT", int: "INT", float: "FLOAT"}
         return self.param.metavar or "|".join(self.choices) or words.get(self.bare_type, "TEXT")
 
     @property
     def env(self) -> tuple[str, ...]:
-        """Environment names in the order they are read."""
+        """The environment variables, in the order that they are read."""
         return (f"ROBOTRAIN_{self.name.upper()}", *self.param.env)
 
 
-@functools.cache  # a command asks some twenty times
+@functools.cache  # called some twenty times by a command
 def get_parameters(declared: type) -> tuple[Parameter, ...]:
-    """Each field of the dataclass `declared` that carries a `Param`, in the order declared."""
+    """Return each field of the dataclass `declared` that has a `Param`, in order."""
     return tuple(_find_parameters(declared))
 
 

@@ -23,7 +23,6 @@ from robotrain_runtime.contract.failure import EXIT_REFUSED, JobFailed
 
 TRACKING_PREFIX = "tracking."
 
-
 Interface = TypeVar("Interface")
 
 
@@ -60,16 +59,6 @@ def has_source_plugin(document: JobDocument, source: JobSource) -> bool:
     return f"source.{source.kind}" in document.halves
 
 
-def get_source_environment(plugin: SourceContainerPlugin) -> PythonEnvironment | None:
-    """Return the environment that a source is fetched in; None for that of the run."""
-    return plugin.ENVIRONMENT
-
-
-def get_batch_fetcher_name(plugin: SourceContainerPlugin) -> str:
-    """Return the module that fetches the sources of a kind in batches; empty if the plugin fetches them itself."""
-    return plugin.CARRIER
-
-
 def load_batch_fetcher(name: str) -> BatchFetcher:
     """Return the batch fetcher of that name. Raise JobFailed."""
     return _import_plugin(name, "a source kind", BatchFetcher)
@@ -80,8 +69,7 @@ def list_other_environments(document: JobDocument) -> list[PythonEnvironment]:
     environments: dict[Path, PythonEnvironment] = {}
     for source in contract_document.list_fetched_sources(document):
         plugin = load_source_plugin(document, source)
-        name = get_batch_fetcher_name(plugin)
-        if environment := load_batch_fetcher(name).ENVIRONMENT if name else get_source_environment(plugin):
+        if environment := load_batch_fetcher(plugin.CARRIER).ENVIRONMENT if plugin.CARRIER else plugin.ENVIRONMENT:
             environments[environment.lock] = environment
     if tracking := load_tracking_plugin(document):
         environments[tracking.ENVIRONMENT.lock] = tracking.ENVIRONMENT

@@ -2,7 +2,6 @@
 
 import os
 import re
-from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import replace
@@ -12,7 +11,6 @@ from pathlib import Path
 from robotrain_runtime.contract import document, failure, files, plugin_loader
 from robotrain_runtime.contract.container_plugin import DataPreparation, PythonEnvironment
 from robotrain_runtime.contract.document import JobDocument, JobSource
-from robotrain_runtime.contract.event import EventRecord
 from robotrain_runtime.contract.failure import EXIT_PREFLIGHT, JobFailed
 from robotrain_runtime.contract.plugin_loader import make_container_context
 from robotrain_runtime.data import sources
@@ -25,9 +23,6 @@ from robotrain_runtime.process.event_relay import EventRelay
 from robotrain_runtime.process.stop import StopSignal
 
 PREPARED_FILE = "prepared.json"
-REMEMBERED_LINES = 200
-
-MakeFolder = Callable[[Path], None]
 
 
 def get_prepared_folder(document: JobDocument, preparation: DataPreparation) -> Path:
@@ -35,38 +30,6 @@ def get_prepared_folder(document: JobDocument, preparation: DataPreparation) -> 
     if not preparation.key:
         return Path(document.placement.work) / "prepared"
     return Path(document.placement.cache) / "prepared" / document.workload / preparation.key
-
-
-def make_preparation_program(
-    document: JobDocument,
-    preparation: DataPreparation,
-    python: Path,
-    stop: StopSignal,
-    on_line: Callable[[str], None],
-    on_event: Callable[[EventRecord], None],
-) -> MakeFolder:
-    """Return a function that runs the preparation's program to fill a folder."""
-
-    def fill_folder(to: Path) -> None:
-        output: deque[str] = deque(maxlen=REMEMBERED_LINES)
-
-        def take_line(line: str) -> None:
-            output.append(line)
-            on_line(line)
-
-        oom_kills = failure.count_oom_kills()
-        command = [str(python), *preparation.arguments, str(to)]
-        environ = run_environment.make_program_environ(document, preparation.environ)
-        code = child.run_program(command, environ=environ, stop=stop, on_line=take_line, on_event=on_event)
-        if code:
-            why = failure.explain_exit(code, output)
-            fault = failure.classify_exit(code, why, output, failure.count_oom_kills() > oom_kills)
-            raise JobFailed(why, fault=fault)
-        if not to.is_dir():
-            raise JobFailed(f"the preparation of the data did not create {to}")
-        os.sync()  # after a power cut, files of the right size must have the right content
-
-    return fill_folder
 
 
 class RunData:
@@ -83,9 +46,8 @@ class RunData:
 
     def build_python(self, required: PythonEnvironment) -> Path:
         """Return the interpreter of an environment that fetches data; build it if necessary."""
-        lock, log_line = required.lock, self._relay.log.write_line
-        build = partial(environment.build_environment, lock, required.python, self._cache, log_line, self._stop)
-        return environment.get_python(self._make_leased(build))
+        log_line = self._relay.log.write_line
+        return self._make_leased(partial(environment.build_python, required, self._cache, log_line, self._stop))
 
     @property
     def needs_run_environment(self) -> bool:
@@ -135,9 +97,20 @@ class RunData:
         if not is_cached and preparation.key:
             surveys = self.batches.surveys
             self._make_room(sum(surveys[source].size for source in preparation.sources if source in surveys))
-        fill_folder = make_preparation_program(
-            self._document, preparation, python, self._stop, log_line, self._relay.forward
-        )
+
+        def fill_folder(to: Path) -> None:
+            command = [str(python), *preparation.arguments, str(to)]
+            environ = run_environment.make_program_environ(self._document, preparation.environ)
+            try:
+                child.run_successfully(
+                    command, environ=environ, stop=self._stop, on_line=log_line, on_event=self._relay.forward
+                )
+            except JobFailed as failed:  # its exit code says nothing about the run
+                raise JobFailed(failed.reason, fault=failed.fault) from failed
+            if not to.is_dir():
+                raise JobFailed(f"the preparation of the data did not create {to}")
+            os.sync()  # after a power cut, files of the right size must have the right content
+
         prepare = partial(
             files.fill_cache_folder,
             place,
@@ -167,7 +140,7 @@ class RunData:
         if document.find_mount(self._document, source):
             return False
         plugin = plugin_loader.load_source_plugin(self._document, source)
-        return bool(plugin_loader.get_batch_fetcher_name(plugin) or plugin_loader.get_source_environment(plugin))
+        return bool(plugin.CARRIER or plugin.ENVIRONMENT)
 
     def _fetch_batches(self) -> dict[JobSource, Path]:
         while True:
@@ -182,8 +155,7 @@ class RunData:
         if document.find_mount(self._document, source):
             return self._fetch_mounted(source)
         plugin = plugin_loader.load_source_plugin(self._document, source)
-        required = plugin_loader.get_source_environment(plugin)
-        source_python = self.build_python(required) if required else python()
+        source_python = self.build_python(plugin.ENVIRONMENT) if plugin.ENVIRONMENT else python()
         context = make_container_context(self._document, source_python, self._relay.log.write_line)
         try:
             with self._stop.interruptible():

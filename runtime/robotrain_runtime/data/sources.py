@@ -86,7 +86,7 @@ def group_by_fetcher(document: JobDocument) -> dict[str, list[JobSource]]:
     """Return the sources of each batch fetcher, by its module, in order. Raise JobFailed."""
     batches: dict[str, list[JobSource]] = {}
     for source in contract_document.list_fetched_sources(document):
-        if name := plugin_loader.get_batch_fetcher_name(plugin_loader.load_source_plugin(document, source)):
+        if name := plugin_loader.load_source_plugin(document, source).CARRIER:
             batches.setdefault(name, []).append(source)
     return batches
 
@@ -175,4 +175,4 @@ def _load_reader(document: JobDocument, source: JobSource) -> SourceContainerPlu
     if not plugin_loader.has_source_plugin(document, source):
         return None
     plugin = plugin_loader.load_source_plugin(document, source)
-    return None if plugin_loader.get_batch_fetcher_name(plugin) else plugin
+    return None if plugin.CARRIER else plugin

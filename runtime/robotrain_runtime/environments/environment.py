@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from robotrain_runtime.contract import files
+from robotrain_runtime.contract.container_plugin import PythonEnvironment
 from robotrain_runtime.contract.failure import JobFailed
 from robotrain_runtime.environments import interpreter, torch_build, uv
 from robotrain_runtime.process import child
@@ -90,7 +91,7 @@ def make_environment(
             shutil.rmtree(place)
         for leftover in place.parent.glob(f".{place.name}.*"):  # of killed builders, whose uv may still be running
             shutil.rmtree(leftover, ignore_errors=True)
-        _make_in_scratch(place, recipe, uv.obtain_uv(cache, stop), log_line, stop)
+        _make_in_scratch(place, recipe, uv.find_uv(cache) or uv.fetch_uv(cache, stop), log_line, stop)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
@@ -152,9 +153,7 @@ def _link_image_torch(
     torch.link(next(scratch.glob("lib/python*/site-packages")))
     output: list[str] = []
     command = [str(get_python(scratch)), "-c", torch_build.IMPORT_PROBE, *split.locked_torch_pins]
-    if child.run_program(
-        command, environ=uv.make_uv_environ(), stop=stop, on_line=output.append, on_event=lambda record: None
-    ):
+    if child.run_program(command, environ=uv.make_uv_environ(), stop=stop, on_line=output.append):
         raise ImageTorchUnusable(output[-1] if output else "Python crashed")
     remark = f"{torch.description}: not pinned by hash"
     return {"torch_of": str(torch.python), "unpinned": list(torch.pins), "remark": remark}
@@ -170,6 +169,13 @@ def _install_without_torch(
         lock = Path(scratch, "kept.txt")
         lock.write_text(split.other_pins, encoding="utf-8")
         uv.run_uv([*pip, *LOCKED_FLAGS, lock], log_line, stop)
+
+
+def build_python(
+    required: PythonEnvironment, cache: Path, log_line: LogFunction, stop: StopSignal, torch_backend: str | None = None
+) -> Path:
+    """Return the interpreter of a required environment, as `build_environment` does."""
+    return get_python(build_environment(required.lock, required.python, cache, log_line, stop, torch_backend))
 
 
 def get_environment_folder(lock: Path, cache: Path, torch_backend: str | None = None) -> Path:

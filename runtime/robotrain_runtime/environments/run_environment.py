@@ -162,10 +162,7 @@ def get_run_python(document: JobDocument, log_line: Callable[[str], None], stop:
     if placement.environment is not None:
         return environment.get_python(Path(placement.environment))
     required, cache = plugin_loader.get_job_environment(document), Path(placement.cache)
-    built = environment.build_environment(
-        required.lock, required.python, cache, log_line, stop, placement.torch_backend
-    )
-    return environment.get_python(built)
+    return environment.build_python(required, cache, log_line, stop, placement.torch_backend)
 
 
 def make_program_environ(document: JobDocument, added: Mapping[str, str] = MappingProxyType({})) -> dict[str, str]:

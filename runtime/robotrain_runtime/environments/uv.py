@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from robotrain_runtime.contract import failure
@@ -72,22 +72,15 @@ def run_uv(command: Sequence[str | Path], log_line: LogFunction, stop: StopSigna
             log_line(f"uv: {line}" if line.startswith("error") else line)  # robotrain's own error follows
 
     arguments = [str(part) for part in command]
-    code = child.run_program(
-        arguments, environ=make_uv_environ(), stop=stop, on_line=take_line, on_event=lambda record: None
-    )
-    if code:
-        message = _extract_error(output) or f"nothing, and exited with {code}"
+    if code := child.run_program(arguments, environ=make_uv_environ(), stop=stop, on_line=take_line):
+        lines = [line for line in output if line]
+        first = next((index for index, line in enumerate(lines) if line.startswith(("error", "×"))), 0)
+        message = " / ".join(line.removeprefix("error: ") for line in lines[first:])
+        message = message or f"nothing, and exited with {code}"
         fault = classify_uv_error(message)
         why = f": {FAULT_TEXTS[fault]}" if fault in FAULT_TEXTS else ""
         raise JobFailed(f"the environment could not be built{why}; uv said: {message}", fault=fault)
     return installed
-
-
-def _extract_error(output: Iterable[str]) -> str:
-    """Return uv's output from its first error on; all of it if there is none."""
-    lines = [line for line in output if line]
-    first = next((index for index, line in enumerate(lines) if line.startswith(("error", "×"))), 0)
-    return " / ".join(line.removeprefix("error: ") for line in lines[first:])
 
 
 def make_uv_environ() -> dict[str, str]:
@@ -109,12 +102,9 @@ def find_uv(cache: Path) -> Path | None:
 
 def find_python_with_pip() -> Path | None:
     """Return a Python that has pip, to fetch uv with."""
-    return next((python for python in _list_pythons() if _has_pip(python)), None)
-
-
-def obtain_uv(cache: Path, stop: StopSignal) -> Path:
-    """Return uv; fetch it with pip if necessary. Raise JobFailed or StopRequested."""
-    return find_uv(cache) or _fetch_uv(cache, stop)
+    on_path = map(shutil.which, ("python3", "python3.12", "python3.11", "python"))
+    pythons = (sys.executable, f"{sys.base_prefix}/bin/python3", *filter(None, on_path))
+    return next((Path(python) for python in pythons if _has_pip(python)), None)
 
 
 def get_uv_version() -> str:
@@ -124,7 +114,8 @@ def get_uv_version() -> str:
     return match[1]
 
 
-def _fetch_uv(cache: Path, stop: StopSignal) -> Path:
+def fetch_uv(cache: Path, stop: StopSignal) -> Path:
+    """Fetch uv with pip into the cache; return its path. Raise JobFailed or StopRequested."""
     python, target = find_python_with_pip(), _get_fetched_folder(cache)
     if python is None:
         raise JobFailed("uv is missing, and so is pip to fetch it with: install uv (https://docs.astral.sh/uv)")
@@ -133,10 +124,7 @@ def _fetch_uv(cache: Path, stop: StopSignal) -> Path:
         fetched, output = Path(scratch, "uv"), deque[str](maxlen=REMEMBERED_PIP_LINES)
         flags = ("--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes", "--only-binary", ":all:")
         command = [str(python), "-m", "pip", "install", *flags, "--target", str(fetched), "-r", str(UV_LOCK)]
-        code = child.run_program(
-            command, environ=os.environ, stop=stop, on_line=output.append, on_event=lambda record: None
-        )
-        if code:
+        if child.run_program(command, environ=os.environ, stop=stop, on_line=output.append):
             why, fault = output[-1] if output else "no reason given", classify_uv_error("\n".join(output))
             raise JobFailed(f"uv {get_uv_version()} could not be fetched with pip: {why}", fault=fault)
         _install_fetched(fetched, target)
@@ -158,16 +146,8 @@ def _get_fetched_folder(cache: Path) -> Path:
     return cache / "uv" / get_uv_version()
 
 
-def _list_pythons() -> Iterator[Path]:
-    yield Path(sys.executable)
-    yield Path(sys.base_prefix, "bin", "python3")
-    for name in ("python3", "python3.12", "python3.11", "python"):
-        if found := shutil.which(name):
-            yield Path(found)
-
-
-def _has_pip(python: Path) -> bool:
+def _has_pip(python: str) -> bool:
     try:
-        return subprocess.run([str(python), "-c", PIP_PROBE], capture_output=True, timeout=10).returncode == 0
+        return subprocess.run([python, "-c", PIP_PROBE], capture_output=True, timeout=10).returncode == 0
     except (OSError, subprocess.TimeoutExpired):
         return False

@@ -5,11 +5,13 @@ import re
 import subprocess
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import IO
 
-from robotrain_runtime.contract import event
+from robotrain_runtime.contract import event, failure
 from robotrain_runtime.contract.event import EVENTS_DESCRIPTOR, EventRecord
+from robotrain_runtime.contract.failure import JobFailed
 from robotrain_runtime.process.stop import GRACE_VARIABLE, StopRequested, StopSignal
 
 BAR_SECONDS = 10.0
@@ -64,6 +66,7 @@ class LineSplitter:
 
 GRACE_SECONDS = 15.0
 LAST_OUTPUT_SECONDS = 5.0
+REMEMBERED_LINES = 200
 
 
 def run_program(
@@ -72,7 +75,7 @@ def run_program(
     environ: Mapping[str, str],
     stop: StopSignal,
     on_line: Callable[[str], None],
-    on_event: Callable[[EventRecord], None],
+    on_event: Callable[[EventRecord], None] = lambda record: None,
 ) -> int:
     """Run a program; return its exit status, negative for a signal.
 
@@ -85,10 +88,36 @@ def run_program(
         start_reader(forward_events, os.fdopen(receive, "rb"), on_event),
     )
     try:
-        return _wait_for_exit(process, stop)
+        with stop.interruptible():
+            return process.wait()
+    except StopRequested:
+        _end_program(process, stop)
+        raise
     finally:
         for thread in readers:  # a process that it left behind may keep the pipe open
             thread.join(LAST_OUTPUT_SECONDS)
+
+
+def run_successfully(
+    arguments: Sequence[str],
+    *,
+    environ: Mapping[str, str],
+    stop: StopSignal,
+    on_line: Callable[[str], None],
+    on_event: Callable[[EventRecord], None],
+) -> None:
+    """Run a program as `run_program` does. Raise JobFailed with the reason, the exit code and the fault if it fails."""
+    lines: deque[str] = deque(maxlen=REMEMBERED_LINES)
+
+    def take_line(line: str) -> None:
+        lines.append(line)
+        on_line(line)
+
+    oom_kills = failure.count_oom_kills()
+    if code := run_program(arguments, environ=environ, stop=stop, on_line=take_line, on_event=on_event):
+        why = failure.explain_exit(code, lines)
+        fault = failure.classify_exit(code, why, lines, failure.count_oom_kills() > oom_kills)
+        raise JobFailed(why, 128 - code if code < 0 else code, fault)
 
 
 def start_program(
@@ -122,13 +151,19 @@ def start_program(
 
 def forward_lines(pipe: IO[bytes], on_line: Callable[[str], None], on_event: Callable[[EventRecord], None]) -> None:
     """Forward the lines of a pipe, to its end; event lines are forwarded as events."""
+    with pipe:
+        for line in _read_lines(pipe):
+            if record := event.parse_event(line):
+                on_event(record)
+            else:
+                on_line(line)
+
+
+def _read_lines(pipe: IO[bytes]) -> Iterator[str]:
     lines = LineSplitter()
     while piece := os.read(pipe.fileno(), 65536):
-        for line in lines.feed(piece):
-            _forward_line(line, on_line, on_event)
-    for line in lines.flush():
-        _forward_line(line, on_line, on_event)
-    pipe.close()
+        yield from lines.feed(piece)
+    yield from lines.flush()
 
 
 def forward_events(pipe: IO[bytes], on_event: Callable[[EventRecord], None]) -> None:
@@ -144,22 +179,6 @@ def start_reader(read: Callable[..., None], *arguments: object) -> threading.Thr
     thread = threading.Thread(target=read, args=arguments, daemon=True)
     thread.start()
     return thread
-
-
-def _forward_line(line: str, on_line: Callable[[str], None], on_event: Callable[[EventRecord], None]) -> None:
-    if record := event.parse_event(line):
-        on_event(record)
-    else:
-        on_line(line)
-
-
-def _wait_for_exit(process: "subprocess.Popen[bytes]", stop: StopSignal) -> int:
-    try:
-        with stop.interruptible():
-            return process.wait()
-    except StopRequested:
-        _end_program(process, stop)
-        raise
 
 
 def _end_program(process: "subprocess.Popen[bytes]", stop: StopSignal) -> None:

@@ -50,7 +50,7 @@ def list_publish_targets(
 ) -> tuple[ArtifactTarget, ...]:
     """Return the places that each complete checkpoint is copied to."""
     own = (ArtifactTarget(to=spec.to),) if spec.to else ()
-    return (*own, *targets.list_targets(plugin, document, data))
+    return (*own, *plugin.targets(document, data))
 
 
 class FolderDestination(Destination):
@@ -248,13 +248,11 @@ class Publication:
 
     def _open_writer(self, plugin: TargetContainerPlugin, address: str) -> TargetWriter:
         """Open a writer in the plugin's environment, which is built if necessary. Raise OSError."""
-        required, log_line = plugin.ENVIRONMENT, self._relay.log.write_line
-        cache = Path(self._document.placement.cache)
+        cache, log_line = Path(self._document.placement.cache), self._relay.log.write_line
         try:
-            built = environment.build_environment(required.lock, required.python, cache, log_line, StopSignal())
+            python = environment.build_python(plugin.ENVIRONMENT, cache, log_line, StopSignal())
         except JobFailed as failed:
             raise OSError(failed.reason) from failed
-        python = environment.get_python(built)
         return plugin.open(address, make_container_context(self._document, python, log_line))
 
     def _emit_note(self, text: str) -> None:
