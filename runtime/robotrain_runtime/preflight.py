@@ -36,12 +36,16 @@ def find_disk_problems(
     `free` and `missing` are bytes: free before the run, and still to be fetched. Data with one of `used_digests` is
     not counted as evictable.
     """
-    environment_bytes = _count_environment_bytes(document)
+    placement, required = document.placement, plugin_loader.get_job_environment(document)
+    is_built = placement.environment is not None or environment.find_environment(
+        required.lock, required.python, Path(placement.cache), placement.torch_backend
+    )
+    environment_bytes = 0 if is_built else round(required.gib * GIB)
     needed = missing + environment_bytes + SPARE_BYTES
     if not missing or free >= needed:
         return
-    if (limit := document.placement.cache_gib) is not None:
-        free += disk_cache.count_evictable_bytes(Path(document.placement.cache), limit, missing, used_digests)
+    if placement.cache_gib is not None:
+        free += disk_cache.count_evictable_bytes(Path(placement.cache), placement.cache_gib, missing, used_digests)
     if free >= needed:
         return
     also = f" and {environment_bytes / GIB:.1f} GiB for the environment" if environment_bytes else ""
@@ -49,7 +53,7 @@ def find_disk_problems(
         code="disk-full",
         title=f"there is too little disk space for the data: {free / GIB:.1f} GiB free, {needed / GIB:.1f} GiB needed",
         where="ROBOTRAIN_CACHE",
-        given=document.placement.cache,
+        given=placement.cache,
         why=f"The run downloads {missing / GIB:.1f} GiB{also} to the cache folder.",
         ways=(
             "free some space there",
@@ -58,16 +62,6 @@ def find_disk_problems(
         ),
         fault="disk_full",
     )
-
-
-def _count_environment_bytes(document: JobDocument) -> int:
-    """Return the size of the run's environment in bytes; 0 if it exists."""
-    required, placement = plugin_loader.get_job_environment(document), document.placement
-    if placement.environment is not None:
-        return 0
-    cache = Path(placement.cache)
-    built = environment.find_environment(required.lock, required.python, cache, placement.torch_backend)
-    return 0 if built else round(required.gib * GIB)
 
 
 ANSWER_SLACK_SECONDS = 1.0
@@ -126,9 +120,7 @@ def preflight_remotely(
         except DeadlineExceeded:
             expired.set()
             return [_make_unchecked_finding(f"there was no answer within {seconds:g} s")]
-        except JobFailed as failed:
-            return [_make_unchecked_finding(failed.reason)]
-        except OSError as error:
+        except (JobFailed, OSError) as error:
             return [_make_unchecked_finding(str(error))]
 
 
@@ -155,12 +147,17 @@ def collect_findings(
         required = plugin_loader.get_job_environment(document)
         findings += environment_check.find_environment_problems(required, document.placement)
         blocked = list(_check_other_environments(document))
-        machine = DeadlineFuture(lambda: list(_check_machine(workload, document)))
+        machine = DeadlineFuture(lambda: list(hardware.find_gpu_problems(workload.gpus(document), document.placement)))
         if not findings and not blocked:
             start_build()
         needs_environment = plugin_loader.load_tracking_plugin(document) is not None
         tracking = None if blocked and needs_environment else TrackingCheck(document, batches.python)
-        findings += [] if blocked else list(_check_surveyed_sources(batches))
+        if not blocked:
+            try:
+                findings += _survey_sources(batches)
+            except JobFailed as failed:
+                fault = failed.fault or "configuration"
+                findings.append(failure.make_finding("sources-unread", failed.reason, fault=fault))
         findings += _compare_sources(workload, document, present, batches)
         if not blocked:
             findings += _check_targets(
@@ -170,7 +167,10 @@ def collect_findings(
             findings += find_disk_problems(document, free, batches.missing_bytes, batches.digests)
         with stop.interruptible():
             findings += blocked
-            findings += _wait_for_findings(machine, hardware.DRIVER_SECONDS, hardware.make_timeout_finding())
+            try:
+                findings += machine.result(hardware.DRIVER_SECONDS + ANSWER_SLACK_SECONDS)
+            except DeadlineExceeded:
+                findings.append(hardware.make_timeout_finding())
             findings += tracking.wait_for_findings() if tracking else []
     except JobFailed as failed:
         return [failure.make_finding("half-missing", failed.reason, fault=failed.fault or "configuration")]
@@ -273,13 +273,6 @@ def _survey_sources(batches: SourceBatches) -> Iterator[Finding]:
             yield failure.make_finding("source-unreachable", sentence, source.uri, survey.fault)
 
 
-def _check_surveyed_sources(batches: SourceBatches) -> Iterator[Finding]:
-    try:
-        yield from _survey_sources(batches)
-    except JobFailed as failed:
-        yield failure.make_finding("sources-unread", failed.reason, fault=failed.fault or "configuration")
-
-
 def _compare_sources(
     workload: WorkloadContainerPlugin, document: JobDocument, present: dict[JobSource, Path], batches: SourceBatches
 ) -> Iterator[Finding]:
@@ -303,16 +296,3 @@ def _check_targets(
         inspected += targets.inspect_targets(document, present, make_container_context(document, python))
     problems = list(targets.find_target_problems(document, inspected))
     yield from (failure.make_finding("publish-unwritable", sentence, fault="configuration") for sentence in problems)
-
-
-def _check_machine(workload: WorkloadContainerPlugin, document: JobDocument) -> Iterator[Finding]:
-    yield from hardware.find_gpu_problems(workload.gpus(document), document.placement)
-
-
-def _wait_for_findings(
-    future: "DeadlineFuture[list[Finding]]", seconds: float, timeout_finding: Finding
-) -> list[Finding]:
-    try:
-        return future.result(seconds + ANSWER_SLACK_SECONDS)
-    except DeadlineExceeded:
-        return [timeout_finding]

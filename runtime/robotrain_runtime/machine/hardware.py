@@ -17,55 +17,59 @@ NVIDIA_SMI_QUERY = ("--query-gpu=name,driver_version,memory.total,compute_cap", 
 DRIVER_SECONDS = 8.0
 VISIBLE_DEVICES = "CUDA_VISIBLE_DEVICES"
 OLDEST_DRIVER = {"11": "450.80.02", "12": "525.60.13", "13": "580.65.06"}
-"""By CUDA's major version, the oldest Linux driver that runs every minor one of it: CUDA Toolkit Release Notes, table
-"CUDA Toolkit and Minimum Required Driver Version for CUDA Minor Version Compatibility".
+"""The oldest Linux driver for each major version of CUDA: CUDA Toolkit Release Notes, table "CUDA Toolkit and Minimum
+Required Driver Version for CUDA Minor Version Compatibility".
 """
 BF16_CAPABILITY = (8, 0)
-"""The compute capability from which on a GPU computes in bf16: Ampere."""
+"""The lowest compute capability with bf16: Ampere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gpu:
-    """One, as the driver tells. mib: its memory. capability: such as (8, 0); (0, 0) when the driver does not know."""
+    """A GPU of this machine, as its driver reports it."""
 
     name: str
     driver: str
     mib: int
+    """Its memory."""
     capability: tuple[int, int]
+    """The compute capability, such as (8, 0); (0, 0) if unknown."""
 
 
 class DriverUnavailable(Exception):
-    """The driver told nothing of use. The text is why, a sentence without a full stop."""
+    """The driver reports no GPUs; the message is a sentence without a full stop."""
 
 
 def find_gpu_problems(required: GpuRequirement | None, placement: Placement) -> Iterator[Finding]:
-    """What the job asks for and this machine does not have; quick."""
+    """Yield the requirements of the job that this machine does not meet."""
     if required is None or required.count < 1:
         return
     many = f"{required.count} GPU{'s' if required.count > 1 else ''}"
     try:
-        there = _select_visible(query_gpus())
+        gpus = _select_visible(query_gpus())
     except DriverUnavailable as why:
-        yield _make_gpu_finding(
-            "gpu-missing", f"the job asks for {many}, and this machine shows none", f"{why}.", *_GPU_SUGGESTIONS
-        )
+        yield _make_gpu_finding("gpu-missing", f"the job asks for {many}, and this machine shows none", f"{why}.")
         return
-    if len(there) < required.count:
-        yield _make_too_few_finding(many, there)
-    used = there[: required.count]
+    if len(gpus) < required.count:
+        value = os.environ.get(VISIBLE_DEVICES)
+        why_few = f"It shows {', '.join(gpu.name for gpu in gpus) or 'none'}."
+        why_few += "" if value is None else f" {VISIBLE_DEVICES} is {value or 'empty'}."
+        title = f"the job asks for {many}, and this machine shows {len(gpus)}"
+        yield _make_gpu_finding("gpu-too-few", title, why_few)
+    used = gpus[: required.count]
     yield from _check_driver(get_cuda_version(required, placement), used)
     if required.bf16:
         yield from _check_bf16(used)
 
 
 def make_timeout_finding() -> Finding:
-    """For a driver that gave no answer in time."""
+    """Return the finding for a driver that did not answer in time."""
     why = f"nvidia-smi did not answer within {DRIVER_SECONDS:g} s."
-    return _make_gpu_finding("gpu-missing", "the job asks for GPUs, and the driver hangs", why, *_GPU_SUGGESTIONS)
+    return _make_gpu_finding("gpu-missing", "the job asks for GPUs, and the driver hangs", why)
 
 
 def query_gpus() -> list[Gpu]:
-    """All of the machine's. Raises DriverUnavailable."""
+    """Return all GPUs of this machine. Raise DriverUnavailable."""
     program = shutil.which("nvidia-smi")
     if program is None:
         raise DriverUnavailable("There is no nvidia-smi on PATH, so no NVIDIA driver reaches here")
@@ -82,15 +86,15 @@ def query_gpus() -> list[Gpu]:
         raise DriverUnavailable(f"nvidia-smi did not answer within {DRIVER_SECONDS:g} s: the driver hangs") from None
     except OSError as error:
         raise DriverUnavailable(f"nvidia-smi does not run: {error.strerror}") from error
-    found = [gpu for line in done.stdout.splitlines() if (gpu := _parse_gpu(line))]
-    if done.returncode or not found:
-        said = next(filter(None, map(str.strip, (done.stdout + done.stderr).splitlines())), "nothing")
-        raise DriverUnavailable(f"nvidia-smi said: {said.rstrip('.')}")
-    return found
+    gpus = [gpu for line in done.stdout.splitlines() if (gpu := _parse_gpu(line))]
+    if done.returncode or not gpus:
+        output = next(filter(None, map(str.strip, (done.stdout + done.stderr).splitlines())), "nothing")
+        raise DriverUnavailable(f"nvidia-smi printed: {output.rstrip('.')}")
+    return gpus
 
 
 def get_cuda_version(required: GpuRequirement, placement: Placement) -> str:
-    """The CUDA that PyTorch will bring, as 12.8; empty when that cannot be told."""
+    """Return the version of CUDA that PyTorch will bring, such as 12.8; empty if unknown."""
     if placement.environment is not None:
         return ""
     if placement.torch_backend is None:
@@ -114,28 +118,19 @@ def _parse_gpu(line: str) -> Gpu | None:
 
 
 def _select_visible(gpus: Sequence[Gpu]) -> list[Gpu]:
-    """Those that CUDA_VISIBLE_DEVICES leaves: as CUDA does, up to the first that is none."""
-    said = os.environ.get(VISIBLE_DEVICES)
-    if said is None:
+    """Return the GPUs that CUDA_VISIBLE_DEVICES selects: as for CUDA, up to the first invalid one."""
+    value = os.environ.get(VISIBLE_DEVICES)
+    if value is None:
         return list(gpus)
-    left: list[Gpu] = []
-    for name in map(str.strip, said.split(",")):
-        if name.startswith(("GPU-", "MIG-")) and len(left) < len(gpus):  # which one, the driver was not asked
-            left.append(gpus[len(left)])
+    selected: list[Gpu] = []
+    for name in map(str.strip, value.split(",")):
+        if name.startswith(("GPU-", "MIG-")) and len(selected) < len(gpus):  # any: the query has no ids
+            selected.append(gpus[len(selected)])
         elif name.isdigit() and int(name) < len(gpus):
-            left.append(gpus[int(name)])
+            selected.append(gpus[int(name)])
         else:
             break
-    return left
-
-
-def _make_too_few_finding(many: str, gpus: Sequence[Gpu]) -> Finding:
-    said = os.environ.get(VISIBLE_DEVICES)
-    seen = f"It shows {', '.join(gpu.name for gpu in gpus)}." if gpus else "It shows none."
-    why = f"{seen} {VISIBLE_DEVICES} is {said or 'empty'}." if said is not None else seen
-    return _make_gpu_finding(
-        "gpu-too-few", f"the job asks for {many}, and this machine shows {len(gpus)}", why, *_GPU_SUGGESTIONS
-    )
+    return selected
 
 
 def _check_driver(cuda: str, used: Sequence[Gpu]) -> Iterator[Finding]:
@@ -145,7 +140,7 @@ def _check_driver(cuda: str, used: Sequence[Gpu]) -> Iterator[Finding]:
     yield _make_gpu_finding(
         "gpu-driver",
         f"the driver {used[0].driver} is too old for CUDA {cuda}, which the job's PyTorch brings",
-        f"It takes {oldest} or newer; otherwise PyTorch sees no GPU.",
+        f"It needs {oldest} or newer; otherwise PyTorch sees no GPU.",
         f"update the NVIDIA driver to {oldest} or newer, or choose a machine that has it",
         "--torch-backend auto   the build of PyTorch that this driver can run",
     )
@@ -158,7 +153,7 @@ def _check_bf16(used: Sequence[Gpu]) -> Iterator[Finding]:
         yield _make_gpu_finding(
             "gpu-bf16",
             f"the job computes in bf16, and {old[0].name} cannot",
-            f"Its compute capability is {capability}; bf16 takes 8.0 or newer.",
+            f"Its compute capability is {capability}; bf16 needs 8.0 or newer.",
             "--mixed-precision fp16",
             "--mixed-precision no",
         )
@@ -168,7 +163,7 @@ _GPU_SUGGESTIONS = ("choose a machine with that many GPUs", "--num-gpus N   no m
 
 
 def _make_gpu_finding(code: str, title: str, why: str, *ways: str) -> Finding:
-    return Finding(code=code, title=title, where="", why=why, ways=ways)
+    return Finding(code=code, title=title, why=why, ways=ways or _GPU_SUGGESTIONS)
 
 
 def _parse_version(version: str) -> tuple[int, ...]:
@@ -179,12 +174,12 @@ MEGA, GIGA = 1e6, 1e9
 
 
 def read_system_metrics() -> dict[str, float]:
-    """What can be read now; a library that is missing or fails leaves its values out."""
+    """Return the current metrics; those of a library that is missing or fails are left out."""
     values: dict[str, float] = {}
     for part in (_read_cpu_and_memory, _read_gpus):
         try:
             values.update(part())
-        except Exception:  # a driver can fail in ways of its own; the run matters more
+        except Exception:  # of any kind: the run matters more
             continue
     return values
 

@@ -1,6 +1,6 @@
-"""Tracking addresses: the plugin of each, its look at one, and what MLflow needs before it is imported.
+"""Tracking addresses: the container plugin of each, its preflight, and what MLflow needs before it is imported.
 
-`python -m robotrain_runtime.track.looking MODULE ADDRESS`
+`python -m robotrain_runtime.tracking.address MODULE ADDRESS` prints the findings of a plugin's preflight.
 """
 
 import dataclasses
@@ -21,48 +21,45 @@ from robotrain_runtime.contract.plugin_loader import load_container_plugin
 
 @functools.cache
 def find_tracking_plugin(uri: str) -> TrackingContainerPlugin | None:
-    """The half that takes an address; None when MLflow knows it by itself."""
+    """Return the container plugin of an address; None if MLflow knows the address."""
     modules = filter(None, os.environ.get(TRACKING_PLUGINS_VARIABLE, "").split(","))
-    known = (load_container_plugin(module, TrackingContainerPlugin) for module in modules)
-    return next((one for one in known if one.accepts(uri)), None)
+    plugins = (load_container_plugin(module, TrackingContainerPlugin) for module in modules)
+    return next((plugin for plugin in plugins if plugin.accepts(uri)), None)
 
 
 class AddressUnavailable(OSError):
-    """The half of an address cannot tell what MLflow calls it. The text says why."""
+    """A container plugin cannot resolve its address; the message says why."""
 
 
 @functools.cache
 def resolve_address(uri: str) -> str:
-    """The address as MLflow's client takes it, asked until it was told. Raises AddressUnavailable."""
-    known = find_tracking_plugin(uri)
-    if known is None:
+    """Return the address as MLflow's client takes it; errors are not cached. Raise AddressUnavailable."""
+    plugin = find_tracking_plugin(uri)
+    if plugin is None:
         return uri
     try:
-        address = known.address(uri)
+        address = plugin.address(uri)
     except OSError as error:
         raise AddressUnavailable(str(error)) from error
-    os.environ["MLFLOW_TRACKING_URI"] = address  # stores of artifacts look there, not at their client's address
+    os.environ["MLFLOW_TRACKING_URI"] = address  # artifact stores read it instead of their client's address
     return address
 
 
 def get_run_page(uri: str, experiment_id: str, run_id: str) -> str:
-    """Where a run is looked at, as its half says it; else the address."""
+    """Return the URL of a run's page; the address if it has no container plugin."""
     plugin = find_tracking_plugin(uri)
     return plugin.ui(uri, experiment_id, run_id) if plugin else uri
 
 
-MLFLOW_GROUPS = "mlflow."
-
-
 @contextmanager
 def hide_mlflow_plugins() -> Iterator[None]:
-    """What is imported meanwhile finds no plugins of MLflow; all others as ever."""
+    """Hide MLflow's own plugins from imports inside the block: to load them is slow."""
     find = metadata.entry_points
 
-    def others(**asked: Any) -> Any:
-        return metadata.EntryPoints() if str(asked.get("group", "")).startswith(MLFLOW_GROUPS) else find(**asked)
+    def find_others(**query: Any) -> Any:
+        return metadata.EntryPoints() if str(query.get("group", "")).startswith("mlflow.") else find(**query)
 
-    metadata.entry_points = others
+    metadata.entry_points = find_others
     try:
         yield
     finally:
@@ -70,7 +67,7 @@ def hide_mlflow_plugins() -> Iterator[None]:
 
 
 def has_mlflow_tables(database: Path) -> bool:
-    """Whether all are there: MLflow notes its first experiment once they are."""
+    """Return whether a database has all tables: MLflow creates its first experiment after them."""
     address = f"{database.absolute().as_uri()}?mode=ro"
     try:
         with closing(sqlite3.connect(address, uri=True)) as connection:
@@ -83,11 +80,9 @@ FINDINGS_PREFIX = "found: "
 
 
 def print_findings(module: str, uri: str) -> None:
-    """Look, and tell."""
-    found = [
-        dataclasses.asdict(one) for one in load_container_plugin(module, TrackingContainerPlugin).preflight_address(uri)
-    ]
-    print(FINDINGS_PREFIX + json.dumps(found), flush=True)
+    """Print the findings of a plugin about an address."""
+    findings = load_container_plugin(module, TrackingContainerPlugin).preflight_address(uri)
+    print(FINDINGS_PREFIX + json.dumps([*map(dataclasses.asdict, findings)]), flush=True)
 
 
 if __name__ == "__main__":

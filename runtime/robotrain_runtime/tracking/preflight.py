@@ -1,4 +1,4 @@
-"""Checks in the background whether the tracking address can be reached."""
+"""Background checks whether the tracking address can be reached."""
 
 import http.client
 import json
@@ -8,6 +8,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from robotrain_runtime.contract import failure, plugin_loader
@@ -41,11 +42,6 @@ def make_silent_finding(uri: str, seconds: float = ADDRESS_SECONDS) -> Finding:
     return _make_unreachable_finding(uri, f"It did not answer within {seconds:g} s.", "network")
 
 
-def make_unchecked_finding(uri: str, why: str) -> Finding:
-    """Return the finding for an address that could not be checked."""
-    return _make_unreachable_finding(uri, f"The check failed: {why.rstrip('.')}.", "code")
-
-
 def redact_address(uri: str) -> str:
     """Return an address without the parts that may be secret."""
     parts = urllib.parse.urlsplit(uri)
@@ -72,16 +68,12 @@ def _check_database(database: Path, uri: str) -> Iterator[Finding]:
     existing = disk_cache.find_existing_parent(database)
     if not os.access(existing, os.W_OK):
         yield _make_unreachable_finding(uri, f"You may not write to {existing}.", "configuration")
-    elif existing == database and not _is_database(database):
-        yield _make_unreachable_finding(uri, f"{database} is not an SQLite database.", "configuration")
-
-
-def _is_database(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            return file.read(16) in (b"SQLite format 3\0", b"")
-    except OSError:
-        return False
+    elif existing == database:
+        content = b"?"
+        with suppress(OSError), database.open("rb") as file:
+            content = file.read(16)
+        if content not in (b"SQLite format 3\0", b""):
+            yield _make_unreachable_finding(uri, f"{database} is not an SQLite database.", "configuration")
 
 
 def _make_unreachable_finding(uri: str, why: str, fault: Fault) -> Finding:
@@ -107,15 +99,16 @@ class TrackingCheck:
     """
 
     def __init__(self, document: JobDocument, python: Callable[[PythonEnvironment], Path]) -> None:
-        self._uri = document.placement.tracking_uri
+        self._uri = uri = document.placement.tracking_uri
         plugin = plugin_loader.load_tracking_plugin(document)
-        self._seconds = ADDRESS_SECONDS if plugin is None else PLUGIN_SECONDS
         if plugin is None:
-            self._future = DeadlineFuture(lambda: list(find_address_problems(self._uri)))
+            self._seconds = ADDRESS_SECONDS
+            self._future = DeadlineFuture(lambda: list(find_address_problems(uri)))
             return
-        command = [str(python(plugin.ENVIRONMENT)), "-m", address.__name__, str(vars(plugin)["__name__"]), self._uri]
+        self._seconds = PLUGIN_SECONDS
+        command = [str(python(plugin.ENVIRONMENT)), "-m", address.__name__, str(vars(plugin)["__name__"]), uri]
         environ = run_environment.make_program_environ(document)
-        self._future = DeadlineFuture(lambda: _run_check_program(command, environ, self._uri))
+        self._future = DeadlineFuture(lambda: _run_check_program(command, environ, uri))
 
     def wait_for_findings(self) -> list[Finding]:
         """Wait for the findings, with a deadline: a name lookup has none of its own."""
@@ -142,6 +135,7 @@ def _run_check_program(command: Sequence[str], environ: Mapping[str, str], uri: 
     lines = done.stdout.splitlines()
     line = next((line for line in lines if line.startswith(address.FINDINGS_PREFIX)), "")
     if not line:
-        return [make_unchecked_finding(uri, failure.explain_exit(done.returncode, lines))]
+        why = failure.explain_exit(done.returncode, lines).rstrip(".")
+        return [_make_unreachable_finding(uri, f"The check failed: {why}.", "code")]
     findings = json.loads(line.removeprefix(address.FINDINGS_PREFIX))
     return [Finding(**{**finding, "ways": tuple(finding["ways"])}) for finding in findings]
