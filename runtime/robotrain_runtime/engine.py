@@ -22,7 +22,7 @@ from robotrain_runtime.contract.failure import EXIT_FAILED, EXIT_PREFLIGHT, Canc
 from robotrain_runtime.contract.files import write_atomically
 from robotrain_runtime.data.run_data import RunData
 from robotrain_runtime.environments import environment, run_environment
-from robotrain_runtime.environments.run_environment import EnvironmentBuild
+from robotrain_runtime.environments.run_environment import BackgroundBuild
 from robotrain_runtime.machine.disk_cache import CacheLease
 from robotrain_runtime.preflight import collect_findings
 from robotrain_runtime.process import child
@@ -105,7 +105,7 @@ class Engine:
         self._earlier = earlier
         self._plugin = plugin_loader.load_workload_plugin(document)
         self._data = RunData(document, self._relay, self._stop, self._lease)
-        self._background = EnvironmentBuild(document, self._relay, self._stop, self._on_environment_ready)
+        self._background = BackgroundBuild(document, self._relay, self._stop, self._on_environment_ready)
         self._preflight_done = threading.Event()
         self._recoverable: list[RecoverableCheckpoint] = []
         self._tracking_started = False

@@ -11,11 +11,9 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 import robotrain_runtime
 from robotrain_runtime.contract import failure, plugin_loader
-from robotrain_runtime.contract.container_plugin import PythonEnvironment
 from robotrain_runtime.contract.document import JobDocument
 from robotrain_runtime.contract.event import StageEvent
 from robotrain_runtime.contract.failure import EXIT_REFUSED, JobFailed
@@ -29,7 +27,7 @@ ERROR_PREFIX = "error: "
 REMEMBERED_LINES = 50
 
 
-class EnvironmentBuild:
+class BackgroundBuild:
     """The build of the run's environment in the background.
 
     `on_ready` is called with its folder, in a thread. If the build fails, waits elsewhere are ended: they raise
@@ -59,13 +57,22 @@ class EnvironmentBuild:
 
     def start(self) -> None:
         """Start the build if it is necessary."""
-        self._built = self._find_existing()
+        required = self._required
+        if self._placement.environment is not None:
+            self._built = Path(self._placement.environment)
+        else:
+            cache, backend = Path(self._placement.cache), self._placement.torch_backend
+            self._built = environment.find_environment(required.lock, required.python, cache, backend)
         if self._built is not None:
             return
         self._relay.emit(StageEvent(name="environment", state="started"))
+        placement, root = self._placement, Path(str(robotrain_runtime.__file__)).parents[1]
+        command = [sys.executable, "-m", "robotrain_runtime", "environment", str(required.lock)]
+        command += ["--cache", placement.cache, "--python", required.python, "--gib", f"{required.gib:g}"]
+        command += ["--torch-backend", placement.torch_backend] if placement.torch_backend else []
         self._process = subprocess.Popen(
-            self._make_command(self._required),
-            env=_make_build_environ(),
+            command,
+            env={**os.environ, "PYTHONPATH": str(root), "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -94,18 +101,6 @@ class EnvironmentBuild:
             self._process.kill()
         self._watcher.join(child.LAST_OUTPUT_SECONDS)
 
-    def _find_existing(self) -> Path | None:
-        """Return the environment that the user chose, or that was built before."""
-        if self._placement.environment is not None:
-            return Path(self._placement.environment)
-        required, cache = self._required, Path(self._placement.cache)
-        return environment.find_environment(required.lock, required.python, cache, self._placement.torch_backend)
-
-    def _make_command(self, required: PythonEnvironment) -> list[str]:
-        options = ("--cache", self._placement.cache, "--python", required.python, "--gib", f"{required.gib:g}")
-        backend = ("--torch-backend", self._placement.torch_backend) if self._placement.torch_backend else ()
-        return [sys.executable, "-m", "robotrain_runtime", "environment", str(required.lock), *options, *backend]
-
     def _watch_process(self, process: "subprocess.Popen[bytes]", began: float) -> None:
         """Read the build's output to its end, in a thread."""
         answers: deque[str] = deque(maxlen=1)
@@ -116,17 +111,13 @@ class EnvironmentBuild:
         code = process.wait()
         stderr_reader.join(child.LAST_OUTPUT_SECONDS)
         seconds = round(time.monotonic() - began, 3)
-        if code == 0 and answers and not self._closing:
-            self._finish(Path(answers[0]), seconds)
-        else:
+        if code or not answers or self._closing:
             self._relay.emit(StageEvent(name="environment", state="failed", seconds=seconds))
             self._report_failure(self._explain_exit(code))
-
-    def _finish(self, built: Path, seconds: float) -> None:
-        self._relay.emit(
-            StageEvent(name="environment", state="done", seconds=seconds, detail=environment.read_remark(built))
-        )
-        self._built = built
+            return
+        self._built = built = Path(answers[0])
+        remark = environment.read_remark(built)
+        self._relay.emit(StageEvent(name="environment", state="done", seconds=seconds, detail=remark))
         try:
             self._on_ready(built)
         except Exception as error:  # it would only end this thread
@@ -148,12 +139,6 @@ class EnvironmentBuild:
         sentence = errors[0] if errors else f"the environment could not be built: {last}"
         fault = uv.classify_uv_error(sentence) or failure.classify_error(sentence)
         return JobFailed(sentence, fault="stopped" if -code in (signal.SIGTERM, signal.SIGINT) else fault)
-
-
-def _make_build_environ() -> dict[str, str]:
-    """Return the variables to import the runtime with, and nothing from the current folder."""
-    root = Path(str(robotrain_runtime.__file__)).parents[1]
-    return {**os.environ, "PYTHONPATH": str(root), "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1"}
 
 
 def get_run_python(document: JobDocument, log_line: Callable[[str], None], stop: StopSignal) -> Path:
@@ -191,26 +176,18 @@ def find_broken_promises(promised: Mapping[str, str], environ: Mapping[str, str]
         if value is None:
             yield f"{name} is not set in the environment; the job document promises {len(expected)} characters"
         elif not _is_same_value(value, expected):
+            differing = (index for index, pair in enumerate(zip(value, expected, strict=False)) if len({*pair}) > 1)
+            equal = next(differing, min(len(value), len(expected)))
             yield (
                 f"{name} in the environment differs from the job document: {len(value)} characters, expected"
-                f" {len(expected)}, equal up to character {_count_common_prefix(value, expected)}"
+                f" {len(expected)}, equal up to character {equal}"
             )
 
 
 def _is_same_value(first: str, second: str) -> bool:
     """Whether two values are equal, as text or as JSON."""
-    if first == second:
-        return True
-    try:
-        return _normalize_json(json.loads(first)) == _normalize_json(json.loads(second))
+    try:  # compared as text: in Python 1, 1.0 and True are equal
+        values = [json.dumps(json.loads(text), sort_keys=True) for text in (first, second)]
     except (ValueError, RecursionError):
-        return False
-
-
-def _normalize_json(value: Any) -> str:
-    return json.dumps(value, sort_keys=True)  # as text: in Python 1, 1.0 and True are equal
-
-
-def _count_common_prefix(first: str, second: str) -> int:
-    differing = (index for index, (a, b) in enumerate(zip(first, second, strict=False)) if a != b)
-    return next(differing, min(len(first), len(second)))
+        return first == second
+    return first == second or values[0] == values[1]
