@@ -126,6 +126,8 @@ def coerce_values(declared: type, raw: Mapping[str, Value]) -> tuple[Any, list[P
 
 def _make_instance(declared: type, given: Mapping[str, Any]) -> tuple[Any, Sequence[str], Sequence[Problem]]:
     """Return an instance or a stand-in, the names of invalid values, and the problems of `__post_init__`."""
+    if (instance := convert_plain_values(declared, given)) is not None:
+        return instance, (), ()
     from pydantic import ValidationError
 
     try:
@@ -141,6 +143,57 @@ def _make_instance(declared: type, given: Mapping[str, Any]) -> tuple[Any, Seque
         raise
     except BaseException as cause:  # SystemExit among others
         return _make_stand_in(declared), (), [_make_failure_problem(declared, cause)]
+
+
+INT_PATTERN = r"[+-]?[0-9]{1,15}"
+FLOAT_PATTERN = r"[+-]?[0-9]{1,15}(\.[0-9]{1,15})?([eE][+-]?[0-9]{1,2})?"
+
+
+def convert_plain_values(declared: type, given: Mapping[str, Any]) -> Any:
+    """Return an instance if every value is plainly valid; None where pydantic, half of a start-up, has to decide."""
+    parameters = {parameter.name: parameter for parameter in get_parameters(declared)}
+    values = {}
+    for name, text in given.items():
+        if (value := _convert_plain_value(parameters[name], text)) is None:
+            return None
+        values[name] = value
+    if hasattr(declared, "__pydantic_config__"):
+        return None
+    try:
+        with calls.redirect_output():  # `__post_init__` may be a plugin's
+            return declared(**values)
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # pydantic calls it again and reports it
+        return None
+
+
+def _convert_plain_value(parameter: Parameter, text: Any) -> Any:
+    """Return the value of a text that needs no judgement, else None."""
+    kind, param = parameter.bare_type, parameter.param
+    if parameter.custom or not isinstance(text, str) or not text.isascii():
+        return None
+    if parameter.choices:
+        return text if text in parameter.choices else None
+    if kind is bool:
+        return {"true": True, "false": False}.get(text)
+    if kind is str:
+        return text if param.pattern is None or _matches_pattern(param.pattern, text) else None
+    if kind not in (int, float) or not re.fullmatch(INT_PATTERN if kind is int else FLOAT_PATTERN, text):
+        return None
+    number = kind(text)
+    is_within = (
+        (param.gt is None or number > param.gt)
+        and (param.ge is None or number >= param.ge)
+        and (param.lt is None or number < param.lt)
+        and (param.le is None or number <= param.le)
+    )
+    return number if is_within else None
+
+
+def _matches_pattern(pattern: str, text: str) -> bool:
+    """Return whether a text matches, and certainly in pydantic's engine too."""
+    return "\n" not in text and "(?" not in pattern.replace("(?:", "") and bool(re.search(pattern, text))
 
 
 def _make_refusal_problem(message: str) -> Problem:

@@ -77,6 +77,8 @@ class Parameter(NamedTuple):
     default: Any
     param: Param
     required: bool = False
+    custom: bool = False
+    """Whether the annotation has more than a `Param`, which only pydantic can apply."""
 
     @property
     def flag(self) -> str:
@@ -131,4 +133,5 @@ def _find_parameters(declared: type) -> Iterator[Parameter]:
         if param is not None:
             required = field.default is dataclasses.MISSING
             default = None if required else field.default
-            yield Parameter(field.name, get_args(annotated)[0], default, param, required)
+            custom = type(param) is not Param or annotated.__metadata__ != (param,)
+            yield Parameter(field.name, get_args(annotated)[0], default, param, required, custom)
