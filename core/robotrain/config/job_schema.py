@@ -28,6 +28,7 @@ _TABLE_SCHEMA = {
     "additionalProperties": {"type": [*SCALAR, "null"], "pattern": "^[^,]*$"},
 }
 SWITCH_WORDS = ("true", "false", "yes", "no", "on", "off", "y", "n", "t", "f", "0", "1")
+SWITCH_PATTERN = "|".join("".join(f"[{letter.upper()}{letter}]" for letter in word) for word in SWITCH_WORDS)
 BOUNDS = {"gt": "exclusiveMinimum", "ge": "minimum", "lt": "exclusiveMaximum", "le": "maximum"}
 
 
@@ -49,7 +50,11 @@ def make_job_schema(
             SCHEMA_KEY: {"description": "the schema, for editors"},
             "workload": _make_workload_schema(every, default),
             **inputs,
-            "trainer_args": _make_arguments_schema(),
+            "trainer_args": {
+                "description": "options passed to the trainer unchanged: - --NAME=VALUE",
+                "type": ["array", "null"],
+                "items": {"type": SCALAR},
+            },
             "platforms": _make_platforms_schema(platforms),
         },
         "additionalProperties": False,
@@ -88,7 +93,13 @@ def _list_source_definitions(
         if fitting := [kind for kind in kinds.values() if role in kind.roles]:
             yield (
                 f"{workload.name}.{role}",
-                _make_table_schema("", {kind.name: _make_source_schema(kind) for kind in fitting}),
+                _make_table_schema(
+                    "",
+                    {
+                        kind.name: {"description": f"{kind.help} {kind.form}", "examples": [kind.form], "type": SCALAR}
+                        for kind in fitting
+                    },
+                ),
             )
 
 
@@ -102,15 +113,6 @@ def _make_roles_schema(workload: Workload, kinds: Mapping[str, SourceKind]) -> d
         several = {"type": "array", "items": entry, "maxItems": MAX_SOURCES if rule.many else 1}
         found[role] = {"description": text, "anyOf": [several, entry]}
     return found
-
-
-def _make_source_schema(kind: SourceKind) -> dict[str, Any]:
-    return {"description": f"{kind.help} {kind.form}", "examples": [kind.form], "type": SCALAR}
-
-
-def _make_arguments_schema() -> dict[str, Any]:
-    text = "options passed to the trainer unchanged: - --NAME=VALUE"
-    return {"description": text, "type": ["array", "null"], "items": {"type": SCALAR}}
 
 
 def _make_platforms_schema(platforms: Iterable[Platform]) -> dict[str, Any]:
@@ -150,8 +152,10 @@ def _make_type_schema(parameter: Parameter) -> dict[str, Any]:
     if parameter.choices:
         return {"enum": [*parameter.choices, None, ""]}
     if parameter.is_switch:
-        words = "|".join(map(_match_any_case, SWITCH_WORDS))
-        return _make_pattern_schema(["boolean", "integer", "string"], f"^({words})$") | {"minimum": 0, "maximum": 1}
+        return _make_pattern_schema(["boolean", "integer", "string"], f"^({SWITCH_PATTERN})$") | {
+            "minimum": 0,
+            "maximum": 1,
+        }
     bounds = {name: bound for mine, name in BOUNDS.items() if (bound := getattr(parameter.param, mine)) is not None}
     if parameter.bare_type is int:
         return _make_pattern_schema(["integer", "string"], INTEGER_PATTERN) | bounds
@@ -166,7 +170,3 @@ def _make_type_schema(parameter: Parameter) -> dict[str, Any]:
 
 def _make_pattern_schema(types: list[str], pattern: str | None) -> dict[str, Any]:
     return {"type": [*types, "null"]} | ({"pattern": f"{pattern}|^$"} if pattern else {})
-
-
-def _match_any_case(word: str) -> str:
-    return "".join(f"[{letter.upper()}{letter}]" for letter in word)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -100,11 +99,6 @@ def _make_unreadable_problem(path: Path, error: Exception) -> Problem:
 LOOKUP_LAYER = "looked up"
 
 
-def _import_function(name: str) -> Any:
-    module, _, function = name.partition(":")
-    return getattr(importlib.import_module(module), function)
-
-
 def _make_lookup_problem(parameter: Parameter, error: BaseException) -> Problem:
     return Problem(
         code="lookup-failed",
@@ -146,8 +140,10 @@ class FallbackResolver:
         """Return the value that the parameter's lookup function finds, with its place."""
         if not parameter.param.lookup:
             return None
+        import pkgutil
+
         try:
-            value, where = _import_function(parameter.param.lookup)() or ("", "")
+            value, where = pkgutil.resolve_name(parameter.param.lookup)() or ("", "")
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # SystemExit too

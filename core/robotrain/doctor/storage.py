@@ -40,7 +40,8 @@ def _check_folder(folder: Path, name: str, free_space: Suggestion) -> Iterator[H
         yield report_failure(f"{folder} cannot be written: {why}", another)
         return
     kind, free = files.get_filesystem(folder), disk_cache.get_free_bytes(folder)
-    facts = (_format_disk_kind(kind), f"{format_size(free)} free", _describe_missing_folder(folder))
+    shared = "shared over a network" if files.is_network_filesystem(kind) else ""
+    facts = (kind, shared, f"{format_size(free)} free", "" if folder.exists() else "created when needed")
     about = ", ".join(filter(None, facts))
     if free < MIN_FREE_BYTES:
         larger = Suggestion(f"{name}=FOLDER robotrain …", "on a larger disk")
@@ -63,14 +64,6 @@ def _describe_write_failure(folder: Path) -> str:
     except OSError as error:
         return str(error.strerror or error)
     return ""
-
-
-def _format_disk_kind(kind: str) -> str:
-    return f"{kind}, shared over a network" if files.is_network_filesystem(kind) else kind
-
-
-def _describe_missing_folder(folder: Path) -> str:
-    return "" if folder.exists() else "created when needed"
 
 
 MIN_AGE_SECONDS = 24 * 3600

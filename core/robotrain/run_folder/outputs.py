@@ -84,7 +84,7 @@ def download_output(output: Output, to: Path) -> None:
     scratch = to.with_name(f".{to.name}.{os.urandom(4).hex()}.part")
     try:
         to.parent.mkdir(parents=True, exist_ok=True)
-        _copy_path(source, scratch)
+        (shutil.copytree if source.is_dir() else shutil.copy2)(source, scratch)
         if output.digest and (wrong := checkpoint.validate_checkpoint(scratch)):
             raise OSError(wrong.replace(str(scratch), str(source)))
         os.rename(scratch, to)
@@ -150,13 +150,6 @@ def _measure_size(path: Path) -> int | None:
         return sum(part.stat().st_size for part in path.rglob("*") if part.is_file() and not part.is_symlink())
     except OSError:  # it is being written or removed
         return None
-
-
-def _copy_path(source: Path, scratch: Path) -> None:
-    if source.is_dir():
-        shutil.copytree(source, scratch)
-    else:
-        shutil.copy2(source, scratch)
 
 
 def _explain_error(error: OSError) -> str:

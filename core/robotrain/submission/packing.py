@@ -53,7 +53,7 @@ def _make_archive(files: tuple[tuple[str, str, tuple[int, ...]], ...]) -> Payloa
         for name, path, _ in files:
             entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))  # equal content gives equal bytes
             entry.external_attr = 0o644 << 16
-            archive.writestr(entry, _read_file(path))
+            archive.writestr(entry, Path(path).read_bytes())
     return Payload(buffer.getvalue())
 
 
@@ -61,11 +61,6 @@ def _get_fingerprint(path: str) -> tuple[int, ...]:
     """Return what changes with a file, even if its modification time is set by hand."""
     state = os.stat(path)
     return state.st_ino, state.st_ctime_ns, state.st_mtime_ns, state.st_size
-
-
-def _read_file(path: str) -> bytes:
-    with open(path, "rb") as file:
-        return file.read()
 
 
 def _find_packages(package: str) -> list[str]:
@@ -76,7 +71,8 @@ def _find_packages(package: str) -> list[str]:
     found = [package]
     for current in found:
         top = current.partition(".")[0]
-        for path in _list_modules(current):
+        file = _find_module_file(current)
+        for path in [file] if file else sorted(_find_package_folder(current).glob("*.py")):
             text = path.read_text(encoding="utf-8")
             if not _imports_core(text):
                 found += [name for name in _find_plugin_file_modules(text) if name not in found]
@@ -130,11 +126,6 @@ def _walk_folder(folder: str, inside: str, *above: str) -> Iterator[tuple[str, s
         if not EXCLUDED_FILES.fullmatch(entry.name):
             name = f"{inside}/{entry.name}"
             yield from _walk_folder(entry.path, name, real, *above) if entry.is_dir() else [(name, entry.path)]
-
-
-def _list_modules(package: str) -> list[Path]:
-    """Return the files of a package's own modules; of a module its file."""
-    return [file] if (file := _find_module_file(package)) else sorted(_find_package_folder(package).glob("*.py"))
 
 
 def _find_module_file(name: str) -> Path | None:

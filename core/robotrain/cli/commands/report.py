@@ -58,7 +58,7 @@ def report(
 
 
 def _render_page(runs: "Sequence[RunFacts]", folder: Path) -> str:
-    from robotrain.report.comparison_page import render_comparison_page
+    from robotrain.report.comparison import render_comparison_page
     from robotrain.report.run_page import render_run_page
 
     beside = {path.stem for path in folder.glob("*.html")}
@@ -82,14 +82,14 @@ def _summarize_run(facts: "RunFacts") -> str:
 
 def _dump_report(compared: "Sequence[RunFacts]", target: Path) -> dict[str, Any]:
     """Return what was reported as data; the keys are an API."""
-    from robotrain.report import compare
+    from robotrain.report import comparison
 
     if len(compared) == 1:
         return {"run": compared[0].record.run, "path": str(target.absolute())}
     differing = {
-        "metrics": compare.compare_metrics,
-        "settings": compare.compare_settings,
-        "sources": compare.compare_sources,
+        "metrics": comparison.compare_metrics,
+        "settings": comparison.compare_settings,
+        "sources": comparison.compare_sources,
     }
     return {
         "runs": [facts.record.run for facts in compared],
