@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 QUERY_SECONDS = 4.5
 """Less than the time limit of a check."""
-FORBIDDEN_CODE = "osmo-forbidden"
 INSTALL_SUGGESTION = Suggestion(
     "--osmo-cli /path/to/osmo", "if it is installed elsewhere; or osmo_cli in robotrain.toml"
 )
@@ -45,7 +44,7 @@ def list_health_checks() -> Iterable[HealthCheck]:
 
 def check_command() -> Iterator[HealthResult]:
     """Look for the command, without a network call. Without a pool, OSMO is not used and nothing fails."""
-    settings = _read_settings()
+    settings = read_configured_settings(OsmoSettings, "osmo")
     path = shutil.which(os.path.expanduser(settings.osmo_cli))
     if path is None:
         text = f"there is no `{settings.osmo_cli}` command, which submitting to OSMO needs"
@@ -79,19 +78,16 @@ def check_service() -> Iterator[HealthResult]:
 
 def check_configured_pool() -> Iterator[HealthResult]:
     """Check that you may use the pool, which needs a valid sign-in."""
-    from robotrain_osmo.client import service
-    from robotrain_osmo.preflight import service as preflight_service
+    from robotrain_osmo.preflight import service
 
     settings = _get_usable_settings()
     if settings is None or not settings.pool:
         return
     try:
-        problems = preflight_service.find_pool_problems(
-            _make_submission_spec(settings), service.list_pools(settings.osmo_cli, QUERY_SECONDS)
-        )
-        found = [convert_problem(problem) for problem in problems if problem.severity != "note"]
+        problems = [*service.check_pool(_make_submission_spec(settings), QUERY_SECONDS)]
     except Rejected as rejected:
-        found = list(map(convert_problem, rejected.problems))
+        problems = [*rejected.problems]
+    found = [convert_problem(problem) for problem in problems if problem.severity != "note"]
     yield from found or [report_ok(f"{settings.pool}, with {settings.gpu_platform}")]
 
 
@@ -105,22 +101,17 @@ def check_retry_setting() -> Iterator[HealthResult]:
     try:
         count = service.query_max_retries(settings.osmo_cli, QUERY_SECONDS)
     except failures.CommandFailed as refused:
-        if refused.failure.code == FORBIDDEN_CODE:  # other failures are reported by check_service
-            yield report_warning(
-                "only OSMO's administrators can see whether preempted tasks are restarted",
-                service.RETRY_SUGGESTION,
-            )
+        if refused.failure.code == "osmo-forbidden":  # other failures are reported by check_service
+            text = "only OSMO's administrators can see whether preempted tasks are restarted"
+            yield report_warning(text, service.RETRY_SUGGESTION)
         return
-    yield (
-        report_ok(f"a preempted task is restarted at most {count} times")
-        if count
-        else convert_problem(service.make_no_retries_problem())
-    )
+    restarted = report_ok(f"a preempted task is restarted at most {count} times")
+    yield restarted if count else convert_problem(service.make_no_retries_problem())
 
 
 def _get_usable_settings() -> OsmoSettings | None:
     """Return the settings, or None if there is no `osmo` command."""
-    settings = _read_settings()
+    settings = read_configured_settings(OsmoSettings, "osmo")
     return settings if shutil.which(os.path.expanduser(settings.osmo_cli)) else None
 
 
@@ -143,7 +134,3 @@ def _make_submission_spec(settings: OsmoSettings) -> "OsmoSubmissionSpec":
         mounts=resources.list_mounts(settings),
         shared_memory=settings.shared_memory or "",
     )
-
-
-def _read_settings() -> OsmoSettings:
-    return read_configured_settings(OsmoSettings, "osmo")

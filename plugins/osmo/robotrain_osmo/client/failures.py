@@ -180,6 +180,21 @@ class CommandFailure:
         )
 
 
+TIMEOUT = CommandFailure(
+    code="osmo-overdue",
+    title="OSMO did not answer in time",
+    why="The command was killed. The usual cause is a VPN or a port-forward that is down.",
+    suggestions=(Suggestion("osmo version", "shows whether the service answers"),),
+    certain=False,
+)
+INVALID_JSON = CommandFailure(
+    code="osmo-not-osmo",
+    title="the answer of the `osmo` command is not JSON",
+    suggestions=(Suggestion("osmo version", "shows whether command and service are compatible"),),
+    certain=False,
+)
+
+
 class CommandFailed(Rejected):
     """A failed call of the `osmo` command."""
 
@@ -191,7 +206,7 @@ class CommandFailed(Rejected):
 def diagnose_failure(answer: OsmoCommandResult) -> CommandFailure | None:
     """Return the failure that a result means, or None if the command succeeded."""
     if answer.timed_out:
-        return make_timeout_failure()
+        return TIMEOUT
     if answer.exit_code == 0:
         return None
     message = extract_body(extract_message(answer))
@@ -216,27 +231,6 @@ def make_start_failure(cli: str, sentence: str) -> CommandFailure:
                 "https://nvidia.github.io/OSMO/main/user_guide/getting_started/install", "explains the installation"
             ),
         ),
-    )
-
-
-def make_timeout_failure() -> CommandFailure:
-    """Return the failure of a command that exceeded its time limit."""
-    return CommandFailure(
-        code="osmo-overdue",
-        title="OSMO did not answer in time",
-        why="The command was killed. The usual cause is a VPN or a port-forward that is down.",
-        suggestions=(Suggestion("osmo version", "shows whether the service answers"),),
-        certain=False,
-    )
-
-
-def make_invalid_json_failure() -> CommandFailure:
-    """Return the failure of a command that succeeded without a JSON answer."""
-    return CommandFailure(
-        code="osmo-not-osmo",
-        title="the answer of the `osmo` command is not JSON",
-        suggestions=(Suggestion("osmo version", "shows whether command and service are compatible"),),
-        certain=False,
     )
 
 

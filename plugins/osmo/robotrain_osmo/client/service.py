@@ -28,7 +28,7 @@ def query_json(cli: str, *words: str, seconds: float = COMMAND_SECONDS, stage: S
     try:
         return answer.parse_json()
     except ValueError:
-        raise CommandFailed(failures.make_invalid_json_failure(), stage) from None
+        raise CommandFailed(failures.INVALID_JSON, stage) from None
 
 
 def query_text(cli: str, *words: str, seconds: float = COMMAND_SECONDS, stage: Stage = Stage.SUBMIT) -> str:
@@ -101,10 +101,7 @@ _NO_TOTAL = CommandFailure(
 
 def list_stored_files(cli: str, url: str, stage: Stage, seconds: float) -> set[str]:
     """Return the paths of all objects below `url`, or the name of `url` if it is one object. Raise CommandFailed."""
-    text = query_text(cli, "data", "list", url, "-r", "--no-pager", seconds=seconds, stage=stage)
-    total = re.search(_TOTAL, text, re.MULTILINE)
-    if total is None:
-        raise CommandFailed(_NO_TOTAL, stage)
+    text, total = _list_storage(cli, url, stage, seconds, "-r")
     keys = [line for line in text[: total.start()].splitlines() if line.strip()]
     folder = _get_key_prefix(url)
     return {key.removeprefix(folder) if key.startswith(folder) else key.rpartition("/")[2] for key in keys}
@@ -112,11 +109,16 @@ def list_stored_files(cli: str, url: str, stage: Stage, seconds: float) -> set[s
 
 def is_storage_empty(cli: str, url: str, seconds: float) -> bool:
     """Return whether there is no object at `url`. Raise CommandFailed if it cannot be listed."""
-    text = query_text(cli, "data", "list", url, "--no-pager", seconds=seconds, stage=Stage.PREFLIGHT)
-    total = re.search(_TOTAL, text, re.MULTILINE)
-    if total is None:
-        raise CommandFailed(_NO_TOTAL, Stage.PREFLIGHT)
+    _, total = _list_storage(cli, url, Stage.PREFLIGHT, seconds)
     return int(total[1]) == 0
+
+
+def _list_storage(cli: str, url: str, stage: Stage, seconds: float, *options: str) -> tuple[str, re.Match[str]]:
+    """Return the list of the objects at `url`, and its last line, which has their number."""
+    text = query_text(cli, "data", "list", url, *options, "--no-pager", seconds=seconds, stage=stage)
+    if total := re.search(_TOTAL, text, re.MULTILINE):
+        return text, total
+    raise CommandFailed(_NO_TOTAL, stage)
 
 
 def _get_key_prefix(url: str) -> str:

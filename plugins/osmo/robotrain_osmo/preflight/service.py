@@ -107,7 +107,7 @@ def query_max_retries(cli: str, seconds: float) -> int:
     try:
         return int(text)
     except ValueError:
-        raise CommandFailed(failures.make_invalid_json_failure(), Stage.PREFLIGHT) from None
+        raise CommandFailed(failures.INVALID_JSON, Stage.PREFLIGHT) from None
 
 
 def check_retry_limit(submission: OsmoSubmissionSpec, seconds: float) -> Iterator[Problem]:

@@ -1,7 +1,7 @@
 """Rules of OSMO on a job: pool, resources, names, credentials, storage. Pure."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from robotrain.config.coerce import parse_pairs
 from robotrain.errors import Problem, Stage, select_errors
@@ -38,8 +38,7 @@ def _check_all(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
     yield from check_pool_name(settings)
     yield from check_gpus(job, settings)
     yield from check_image(job, settings)
-    yield from check_sizes(settings)
-    yield from check_time_limits(settings)
+    yield from check_quantities(settings)
     yield from check_task_name(job)
     yield from check_labels(settings)
     yield from check_credential_names(job, settings)
@@ -55,14 +54,20 @@ def _check_all(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
     yield from checks.check_variable_sizes("osmo-variable-too-long", environment.make_compat_env(job), {})
 
 
+MAX_TASK_NAME_LENGTH = 58
+"""OSMO names the task's group `<task>-group`, in at most 64 characters."""
+MAX_RUN_NAME_LENGTH = 64
+POOL_NAME_PATTERN = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
+"""Names of pools and of their platforms."""
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?"
+_DNS_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_LABEL_KEY = rf"(?:(?=[^/]{{1,253}}/){_DNS_LABEL}(?:\.{_DNS_LABEL})*/)?{_LABEL}"
 MAX_LABELS = 16
 
 
 def check_task_name(job: Job) -> Iterator[Problem]:
     """Check the workload's name, which is the task's name and part of the workflow's."""
-    longest = min(
-        workflow.MAX_TASK_NAME_LENGTH, workflow.MAX_RUN_NAME_LENGTH - len(job.run_name(999)) + len(job.workload)
-    )
+    longest = min(MAX_TASK_NAME_LENGTH, MAX_RUN_NAME_LENGTH - len(job.run_name(999)) + len(job.workload))
     if not re.fullmatch(environment.NAME_PATTERN, job.workload) or len(job.workload) > longest:
         why = f"Task names are a letter followed by letters, digits, `-` and `_`, at most {longest} characters."
     elif job.workload.lower().replace("_", "-") == "osmo-ctrl":
@@ -85,12 +90,11 @@ def check_labels(settings: OsmoSettings) -> Iterator[Problem]:
         why = f"OSMO accepts at most {MAX_LABELS} labels, not {len(labels)}."
         yield make_invalid_value_problem("--labels", "", "labels", why)
     for name, value in labels.items():
-        if not workflow.is_label_key(name):
-            why = f"{redact(name)!r} is not the name of a label: at most 63 letters, digits, `-`, `_` and `.`."
-            yield make_invalid_value_problem("--labels", name, "a list of Kubernetes labels", why)
-        if not workflow.is_label_value(value):
-            why = f"{redact(value)!r} is not the value of a label: at most 63 letters, digits, `-`, `_` and `.`."
-            yield make_invalid_value_problem("--labels", f"{name}={value}", "a list of Kubernetes labels", why)
+        parts = ((name, "name", name, _LABEL_KEY), (value, "value", f"{name}={value}", _LABEL))
+        for text, part, given, pattern in parts:
+            if not re.fullmatch(pattern, text):
+                why = f"{redact(text)!r} is not the {part} of a label: at most 63 letters, digits, `-`, `_` and `.`."
+                yield make_invalid_value_problem("--labels", given, "a list of Kubernetes labels", why)
 
 
 def check_pool_name(settings: OsmoSettings) -> Iterator[Problem]:
@@ -100,15 +104,11 @@ def check_pool_name(settings: OsmoSettings) -> Iterator[Problem]:
         yield make_missing_value_problem(
             "osmo-pool-missing", "no pool is set", "--pool", why, make_suggestions("--pool NAME", "OSMO_POOL=NAME")
         )
-    elif not re.fullmatch(workflow.POOL_NAME_PATTERN, settings.pool):
-        yield make_invalid_value_problem(
-            "--pool", settings.pool, "the name of a pool", "It may contain letters, digits, `-`, `_` and `.`."
-        )
-    if not re.fullmatch(workflow.POOL_NAME_PATTERN, settings.gpu_platform):
-        expected = "the name of a pool's platform"
-        yield make_invalid_value_problem(
-            "--gpu-platform", settings.gpu_platform, expected, "It may contain letters, digits, `-`, `_` and `.`."
-        )
+    names = (("--pool", settings.pool, "a pool"), ("--gpu-platform", settings.gpu_platform, "a pool's platform"))
+    for flag, name, what in names:
+        if name is not None and not re.fullmatch(POOL_NAME_PATTERN, name):
+            why = "It may contain letters, digits, `-`, `_` and `.`."
+            yield make_invalid_value_problem(flag, name, f"the name of {what}", why)
 
 
 def check_gpus(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
@@ -126,29 +126,29 @@ def check_image(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
     image = resources.resolve_resources(job.profile, settings).image
     reference = checks.parse_image_reference(image)
     if not reference:
+        suggestions = make_suggestions(f"--image {job.profile.container.image}")
         expected = "the reference of a container image"
-        default = resources.get_workload_resources(job.profile).image
-        yield make_invalid_value_problem(
-            "--image", image, expected, checks.IMAGE_FORM, make_suggestions(f"--image {default}")
-        )
+        yield make_invalid_value_problem("--image", image, expected, checks.IMAGE_FORM, suggestions)
     elif not (reference.tag or reference.digest):
         why = "Without a tag or a digest the image may change at any time."
         suggestions = make_suggestions(f"--image {image}:TAG", f"--image {image}@sha256:DIGEST")
         yield make_invalid_value_problem("--image", image, "an image with a tag or a digest", why, suggestions)
 
 
-def check_sizes(settings: OsmoSettings) -> Iterator[Problem]:
-    """Check the sizes of memory and disk."""
-    for flag, text in (("--memory", settings.memory), ("--storage", settings.storage)):
-        if text is not None:
-            yield from _check_quantity(flag, text, "a size for OSMO", resources.parse_size)
-
-
-def check_time_limits(settings: OsmoSettings) -> Iterator[Problem]:
-    """Check the time limits of running and waiting."""
-    for flag, text in (("--exec-timeout", settings.exec_timeout), ("--queue-timeout", settings.queue_timeout)):
-        if text is not None:
-            yield from _check_quantity(flag, text, "a time for OSMO", resources.parse_duration)
+def check_quantities(settings: OsmoSettings) -> Iterator[Problem]:
+    """Check the sizes of memory and disk, and the time limits of running and waiting."""
+    quantities: tuple[tuple[str, str | None, str, Callable[[str], float]], ...] = (
+        ("--memory", settings.memory, "a size for OSMO", resources.parse_size),
+        ("--storage", settings.storage, "a size for OSMO", resources.parse_size),
+        ("--exec-timeout", settings.exec_timeout, "a time for OSMO", resources.parse_duration),
+        ("--queue-timeout", settings.queue_timeout, "a time for OSMO", resources.parse_duration),
+    )
+    for flag, text, expected, parse in quantities:
+        try:
+            parse(text) if text is not None else 0.0
+        except QuantityError as error:
+            suggestions = make_suggestions(error.suggestion and f"{flag} {error.suggestion}")
+            yield make_invalid_value_problem(flag, text or "", expected, str(error), suggestions)
 
 
 def check_data_loading(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
@@ -157,26 +157,8 @@ def check_data_loading(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
     if workers and settings.shared_memory != resources.MOUNT_SHARED_MEMORY:
         why = "A pod has 64 MiB unless the platform mounts more. The training ends with a bus error if it needs more."
         suggestions = make_suggestions("--shared-memory mount", "--num-workers 0")
-        yield make_warning(
-            "osmo-no-shared-memory",
-            f"{workers} processes load data without shared memory",
-            "--num-workers",
-            why,
-            suggestions,
-        )
-
-
-def _check_quantity(flag: str, given: str, expected: str, parse: Callable[[str], float]) -> Iterator[Problem]:
-    try:
-        parse(given)
-    except QuantityError as error:
-        yield make_invalid_value_problem(
-            flag,
-            given,
-            expected,
-            str(error),
-            make_suggestions(error.suggestion and f"{flag} {error.suggestion}"),
-        )
+        title = f"{workers} processes load data without shared memory"
+        yield make_warning("osmo-no-shared-memory", title, "--num-workers", why, suggestions)
 
 
 def check_credential_names(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
@@ -184,27 +166,26 @@ def check_credential_names(job: Job, settings: OsmoSettings) -> Iterator[Problem
     names = {"--hf-credential": settings.hf_credential, "--blob-credential": settings.blob_credential}
     if environment.is_wandb_enabled(job):
         names["--wandb-credential"] = settings.wandb_credential
-    problems = [
-        problem for flag, text in names.items() if text is not None and (problem := _check_credential_name(flag, text))
-    ]
-    yield from problems
-    if not problems:
-        yield from _check_double_use(environment.collect_credentials(job, settings))
+    problems = [*_check_credential_names(names)]
+    yield from problems or _check_double_use(environment.collect_credentials(job, settings))
 
 
-def _check_credential_name(flag: str, text: str) -> Problem | None:
-    try:
-        environment.parse_credential(text, flag)
-    except environment.CredentialError as error:
-        return Problem(  # without the value, which may be a secret
-            code="osmo-credential-invalid",
-            stage=Stage.PARSE,
-            title=f"the value of {flag} is not the name of an OSMO credential",
-            where=flag,
-            why=str(error),
-            suggestions=make_suggestions(f"{flag} {environment.CREDENTIAL_FORM}"),
-        )
-    return None
+def _check_credential_names(names: Mapping[str, str | None]) -> Iterator[Problem]:
+    for flag, text in names.items():
+        if text is None:
+            continue
+        try:
+            environment.parse_credential(text, flag)
+        except environment.CredentialError as error:  # the problem does not show the value, which may be a secret
+            title = f"the value of {flag} is not the name of an OSMO credential"
+            yield Problem(
+                code="osmo-credential-invalid",
+                stage=Stage.PARSE,
+                title=title,
+                where=flag,
+                why=str(error),
+                suggestions=make_suggestions(f"{flag} {environment.CREDENTIAL_FORM}"),
+            )
 
 
 def _check_double_use(credentials: Iterable[OsmoCredential]) -> Iterator[Problem]:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass
 
 from robotrain.model.job import Job
 from robotrain.model.platform import PlatformDefault
@@ -48,23 +48,16 @@ class TaskResources:
     exec_timeout: str
 
 
-def get_workload_resources(profile: WorkloadProfile) -> TaskResources:
-    """Return the resources that the workload declares."""
-    declared = profile.resources
-    return TaskResources(
-        image=profile.container.image,
-        cpu=declared.cpu,
-        memory=declared.memory,
-        storage=declared.storage,
-        exec_timeout=declared.time_limit,
-    )
-
-
 def resolve_resources(profile: WorkloadProfile, settings: OsmoSettings) -> TaskResources:
     """Return the resources of a job: those of the settings, or those that its workload declares."""
-    names = [field.name for field in fields(TaskResources)]
-    overrides = {name: value for name in names if (value := getattr(settings, name)) is not None}
-    return replace(get_workload_resources(profile), **overrides)
+    declared = profile.resources
+    return TaskResources(
+        image=profile.container.image if settings.image is None else settings.image,
+        cpu=declared.cpu if settings.cpu is None else settings.cpu,
+        memory=declared.memory if settings.memory is None else settings.memory,
+        storage=declared.storage if settings.storage is None else settings.storage,
+        exec_timeout=declared.time_limit if settings.exec_timeout is None else settings.exec_timeout,
+    )
 
 
 SHARED_MEMORY_FOLDER = "/dev/shm"

@@ -23,15 +23,7 @@ if TYPE_CHECKING:
     from robotrain.model.plan import Plan
     from robotrain_azure.checks import Suggestions
 
-MAX_TASK_NAME_LENGTH = 58
-"""OSMO names the task's group `<task>-group`, in at most 64 characters."""
-MAX_RUN_NAME_LENGTH = 64
-POOL_NAME_PATTERN = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
-"""Names of pools and of their platforms."""
 _TEMPLATE_SYNTAX = r"\{\{|\{%|\{#|\$\(|\$\$"
-_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?"
-_DNS_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
-_LABEL_KEY = rf"(?:(?=[^/]{{1,253}}/){_DNS_LABEL}(?:\.{_DNS_LABEL})*/)?{_LABEL}"
 
 
 def find_template_syntax(text: str) -> str:
@@ -47,16 +39,6 @@ def make_invalid_value_problem(
     if syntax := find_template_syntax(given):
         why = f"OSMO and Kubernetes would read `{syntax}` as the start of a template expression or variable."
     return checks.make_invalid_value_problem("osmo-value-invalid", flag, given, expected, why, suggestions)
-
-
-def is_label_key(text: str) -> bool:
-    """Return whether Kubernetes accepts it as the name of a label, with or without a prefix."""
-    return bool(re.fullmatch(_LABEL_KEY, text))
-
-
-def is_label_value(text: str) -> bool:
-    """Return whether OSMO accepts it as the value of a label: like Kubernetes, but never empty."""
-    return bool(re.fullmatch(_LABEL, text))
 
 
 RESOURCE_NAME = "default"

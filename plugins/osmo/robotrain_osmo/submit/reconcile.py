@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from robotrain.cluster.problems import make_submit_problem
 from robotrain.cluster.submit_note import SubmitNote
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, Unanswered
 from robotrain.model.plan import Plan
@@ -36,7 +37,7 @@ class SubmitInProgress(Unanswered):
 
     def __init__(self) -> None:
         title = "an `osmo` command of an earlier submit is still running"
-        super().__init__([Problem(code="osmo-still-sending", stage=Stage.SUBMIT, title=title)])
+        super().__init__([make_submit_problem("osmo-still-sending", title)])
 
 
 @contextlib.contextmanager
@@ -73,7 +74,7 @@ def wait_for_submit(run: str) -> None:
         time.sleep(POLL_SECONDS)
 
 
-def get_settle_seconds(run: str) -> float:
+def _get_settle_seconds(run: str) -> float:
     """Return the seconds until OSMO lists everything that was sent."""
     try:
         return max(0.0, _get_lock_path(run).stat().st_mtime + SETTLE_SECONDS - time.time())
@@ -86,17 +87,11 @@ def _get_lock_path(run: str) -> Path:
 
 
 def _make_lock_problem(run: str) -> Problem:
-    return Problem(
-        code="osmo-still-sending",
-        stage=Stage.SUBMIT,
-        title="an `osmo` command of an earlier submit does not end",
-        given=run,
-        why="While it runs, it may still submit the workflow.",
-        suggestions=(
-            Suggestion("pgrep -af 'workflow submit'", "shows the command; end it if it hangs"),
-            Suggestion("the same command", "after its end; it finds out what OSMO accepted"),
-        ),
-    )
+    title = "an `osmo` command of an earlier submit does not end"
+    why = "While it runs, it may still submit the workflow."
+    search = Suggestion("pgrep -af 'workflow submit'", "shows the command; end it if it hangs")
+    retry = Suggestion("the same command", "after its end; it finds out what OSMO accepted")
+    return make_submit_problem("osmo-still-sending", title, "", run, why, search, retry)
 
 
 NOTE = SubmitNote("osmo-sent.json", ("before", "workflow"), "OSMO", "workflow", "osmo-note-damaged")
@@ -153,7 +148,7 @@ def make_reference(submission: OsmoSubmissionSpec, workflow: str) -> Reference:
 def _find_new_workflow(submission: OsmoSubmissionSpec, mark: str, before: Sequence[str]) -> str | None:
     """Return the id of the new workflow, looking again after a pause because OSMO lists it with a delay."""
     workflow = _find_workflow_of_plan(submission, mark, before)
-    if workflow is None and (pause := get_settle_seconds(submission.run)):
+    if workflow is None and (pause := _get_settle_seconds(submission.run)):
         time.sleep(pause)
         workflow = _find_workflow_of_plan(submission, mark, before)
     return workflow
@@ -181,7 +176,7 @@ def _list_workflows(submission: OsmoSubmissionSpec) -> list[Mapping[str, Any]]:
         answer = service.query_json(submission.cli, *words)
         rows = answer.get("workflows") if isinstance(answer, dict) else None
         if not isinstance(rows, list):  # a missing list is not an empty one
-            raise CommandFailed(failures.make_invalid_json_failure())
+            raise CommandFailed(failures.INVALID_JSON)
         if len(rows) < count:
             return [row for row in rows if isinstance(row, dict)]
         count *= 10
@@ -213,14 +208,8 @@ def _read_plan_mark(plan: Plan) -> str:
 
 
 def _make_ambiguous_problem(run: str, names: list[str]) -> Problem:
-    return Problem(
-        code="osmo-several-workflows",
-        stage=Stage.SUBMIT,
-        title=f"OSMO has several workflows of {run} and does not show their content",
-        given=", ".join(names),
-        suggestions=(
-            Suggestion(f"osmo workflow query {names[-1]}", "shows one"),
-            Suggestion(f"osmo workflow cancel {names[-1]}", "ends one"),
-            Suggestion("--new", "starts a new run"),
-        ),
-    )
+    title = f"OSMO has several workflows of {run} and does not show their content"
+    query = Suggestion(f"osmo workflow query {names[-1]}", "shows one")
+    cancel = Suggestion(f"osmo workflow cancel {names[-1]}", "ends one")
+    new = Suggestion("--new", "starts a new run")
+    return make_submit_problem("osmo-several-workflows", title, "", ", ".join(names), "", query, cancel, new)
