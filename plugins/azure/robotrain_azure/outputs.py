@@ -16,11 +16,13 @@ from robotrain.redaction import redact
 from robotrain_runtime.contract import checkpoint, event
 from robotrain_runtime.contract.checkpoint import CheckpointManifest
 from robotrain_runtime.contract.document import Scalar
-from robotrain_runtime.contract.event import Checkpoint, Evaluated, Published, Track
+from robotrain_runtime.contract.event import Checkpoint, Evaluated, Track
 from robotrain_runtime.contract.failure import JobFailed
 
 from robotrain_azure.checks import make_problem
 
+BLOB_KIND = "blob_url"
+"""The source kind of published outputs."""
 POLICY_TAG = "policy_artifact"
 """The tag of a run that holds the artifact path of the evaluated policy."""
 
@@ -35,10 +37,18 @@ class RunLog:
     tags: Mapping[str, str]
     params: Mapping[str, Scalar]
 
-    @property
-    def published_checkpoints(self) -> Iterator[Published]:
-        """Yield the checkpoints that were published to a URL; a folder of the machine is gone with it."""
-        return (published for published in self.progress.published if _is_url(published.to))
+    def list_published(self) -> Iterator[Output]:
+        """Yield the checkpoints and results that were published to a URL; a folder of the machine is gone with it."""
+        for published in self.progress.published:
+            if _is_url(published.to):
+                yield self.make_checkpoint(published.step, BLOB_KIND, published.to)
+        if self.results_url:
+            yield Output(name=self.results_name, kind="file", source=BLOB_KIND, uri=self.results_url)
+
+    def make_checkpoint(self, step: int, source: str, uri: str) -> Output:
+        """Return a checkpoint as an output. `source`: the source kind that reads `uri`."""
+        name, model = make_checkpoint_name(step), self.models.get(step, "")
+        return Output(name=name, kind="checkpoint", source=source, uri=uri, step=step, model=model)
 
     @property
     def results_url(self) -> str:
@@ -90,6 +100,11 @@ def parse_run_log(lines: Iterable[str]) -> RunLog:
                 tags |= record.event.tags
                 params |= record.event.params
     return RunLog(progress=progress, models=models, tags=tags, params=params)
+
+
+def make_checkpoint_name(step: int) -> str:
+    """Return the name of a checkpoint among the outputs."""
+    return f"checkpoints/{step:06}"
 
 
 def _is_url(to: str) -> bool:

@@ -149,8 +149,6 @@ def _suggest_mount(run: str) -> Suggestion:
     return Suggestion(f"robotrain resubmit {run} --set output_mode=rw_mount", "the same job; keeps each one at once")
 
 
-BLOB_KIND = "blob_url"
-"""The source kind of published outputs and models."""
 MODELS_FOLDER = "models"
 """The folder of model names, beside that of checkpoints, from which a training can resume."""
 
@@ -164,7 +162,7 @@ def list_outputs(reference: Reference) -> list[Output]:
     if job.state == "pending" and not job.logs:
         return []
     run_log = read_run_log(reference)
-    complete = {output.name: output for output in _list_published(run_log)}
+    complete = {output.name: output for output in run_log.list_published()}
     sealed = _list_sealed(reference, published=bool(complete))
     complete |= {name: _make_output(name, item) for name, item in sealed.items() if not item.missing_files}
     incomplete = {name: item for name, item in sealed.items() if name not in complete}
@@ -177,14 +175,6 @@ def list_outputs(reference: Reference) -> list[Output]:
     return [*sorted(complete.values(), key=lambda output: output.step or 0), *models]
 
 
-def _list_published(run_log: RunLog) -> Iterator[Output]:
-    for published in run_log.published_checkpoints:
-        name, model = _make_checkpoint_name(published.step), run_log.models.get(published.step, "")
-        yield Output(name=name, kind="checkpoint", source=BLOB_KIND, uri=published.to, step=published.step, model=model)
-    if run_log.results_url:
-        yield Output(name=run_log.results_name, kind="file", source=BLOB_KIND, uri=run_log.results_url)
-
-
 def _list_sealed(reference: Reference, published: bool) -> dict[str, SealedOutput]:
     """Return the content of the declared output by name. Raises RequestRejected unless something was published."""
     try:
@@ -195,7 +185,7 @@ def _list_sealed(reference: Reference, published: bool) -> dict[str, SealedOutpu
         print(f"warning: cannot list the job's output: {rejected}", file=sys.stderr)
         return {}
     results_name = get_results_name(reference)
-    return {_make_checkpoint_name(item.manifest.step) if item.folder else results_name: item for item in sealed}
+    return {outputs.make_checkpoint_name(item.manifest.step) if item.folder else results_name: item for item in sealed}
 
 
 def _make_output(name: str, sealed_output: SealedOutput) -> Output:
@@ -216,11 +206,7 @@ def _list_models(reference: Reference, run_log: RunLog) -> Iterator[Output]:
         return
     for step, artifact in sorted(artifacts.items()):
         uri = f"{url}/{make_artifact_path(reference, artifact)}"
-        yield Output(name=f"{MODELS_FOLDER}/{step:06}", kind="file", source=BLOB_KIND, uri=uri)
-
-
-def _make_checkpoint_name(step: int) -> str:
-    return f"checkpoints/{step:06}"
+        yield Output(name=f"{MODELS_FOLDER}/{step:06}", kind="file", source=outputs.BLOB_KIND, uri=uri)
 
 
 def download_output(reference: Reference, output: Output, to: Path) -> None:

@@ -8,13 +8,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from robotrain.errors import Problem, Rejected, Stage, Suggestion
+from robotrain.cluster.problems import make_submit_problem
+from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.model.run import Output, Reference
 from robotrain.store import records
 from robotrain_azure import outputs
 from robotrain_azure.outputs import RunLog
 from robotrain_runtime.contract import checkpoint
-from robotrain_runtime.contract.checkpoint import MANIFEST, CheckpointManifest
+from robotrain_runtime.contract.checkpoint import MANIFEST
 
 from robotrain_osmo.client import service
 from robotrain_osmo.kinds import storage
@@ -49,8 +50,6 @@ def _find_tracking_run(run_log: RunLog) -> str:
     return next((match[1] for match in matches if match), "")
 
 
-BLOB_KIND, STORAGE_KIND = "blob_url", "osmo_storage"
-"""Source kinds that read outputs; OSMO's copies in Azure are blobs, too."""
 _SEALED_CHECKPOINT = rf"(?:.*/)?(?P<step>\d+)/{re.escape(MANIFEST)}"
 
 
@@ -61,7 +60,7 @@ def list_outputs(reference: Reference) -> list[Output]:
     """
     log, url = read_run_log(reference), reference.get("publishes", "")
     run_log = log.run_log
-    found = {output.name: output for output in _list_published(run_log)}
+    found = {output.name: output for output in run_log.list_published()}
     if is_osmo_storage(url):
         found |= {output.name: output for output in _list_copied(reference, url, run_log)}
     elif url and log.trimmed:
@@ -83,14 +82,6 @@ def is_osmo_storage(url: str) -> bool:
     return storage.is_storage_url(url)
 
 
-def _list_published(run_log: RunLog) -> Iterator[Output]:
-    """Yield the outputs that the run published at a URL."""
-    for published in run_log.published_checkpoints:
-        yield _make_checkpoint_output(published.step, BLOB_KIND, published.to, run_log)
-    if run_log.results_url:
-        yield Output(name=run_log.results_name, kind="file", source=BLOB_KIND, uri=run_log.results_url)
-
-
 def _list_copied(reference: Reference, url: str, run_log: RunLog) -> Iterator[Output]:
     """Yield the outputs of this run that OSMO copied, or the whole folder if this machine cannot list it."""
     try:
@@ -108,7 +99,7 @@ def _list_copied(reference: Reference, url: str, run_log: RunLog) -> Iterator[Ou
     for key in keys:
         if (match := re.fullmatch(_SEALED_CHECKPOINT, key)) and int(match["step"]) not in foreign_steps:
             name = key.rpartition("/")[0].rpartition("/")[2]
-            yield _make_checkpoint_output(int(match["step"]), *_get_source(f"{url.rstrip('/')}/{name}"), run_log)
+            yield run_log.make_checkpoint(int(match["step"]), *_get_source(f"{url.rstrip('/')}/{name}"))
 
 
 def _make_folder_output(url: str, run_log: RunLog) -> Output:
@@ -120,14 +111,9 @@ def _make_folder_output(url: str, run_log: RunLog) -> Output:
 
 
 def _get_source(url: str) -> tuple[str, str]:
-    """Return the source kind that reads an OSMO storage URL, and the URL in its form."""
+    """Return the source kind that reads an OSMO storage URL, and the URL in its form; in Azure, it is a blob URL."""
     blob_url = storage.to_blob_url(url)
-    return (BLOB_KIND, blob_url) if blob_url else (STORAGE_KIND, url)
-
-
-def _make_checkpoint_output(step: int, source: str, uri: str, run_log: RunLog) -> Output:
-    name = f"checkpoints/{step:06}"
-    return Output(name=name, kind="checkpoint", source=source, uri=uri, step=step, model=run_log.models.get(step, ""))
+    return (outputs.BLOB_KIND, blob_url) if blob_url else (storage.KIND.name, url)
 
 
 def _make_unpublished_problem(reference: Reference, run_log: RunLog) -> Problem:
@@ -135,18 +121,10 @@ def _make_unpublished_problem(reference: Reference, run_log: RunLog) -> Problem:
     noun, tracked = ("results", "them") if run_log.evaluation else ("checkpoints", "the models")
     notes = [f"The tracking run has {tracked}: {progress.tracking_ui}."] if progress.tracking_ui else []
     notes += [f"The model is registered: {model.name}, version {model.version}." for model in progress.registered]
-    return Problem(
-        code="outputs-unpublished",
-        stage=Stage.SUBMIT,
-        title=f"the {noun} of {run} were not published: they are deleted with the pod's disk",
-        why=" ".join(notes),
-        suggestions=(
-            Suggestion(
-                f"robotrain resubmit {run} --set publish_url=https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX",
-                f"the same run again, with published {noun}",
-            ),
-        ),
-    )
+    title = f"the {noun} of {run} were not published: they are deleted with the pod's disk"
+    command = f"robotrain resubmit {run} --set publish_url=https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX"
+    fix = Suggestion(command, f"the same run again, with published {noun}")
+    return make_submit_problem("outputs-unpublished", title, "", "", " ".join(notes), fix)
 
 
 _SEAL_FILES = rf"(?:.*/)?\d+/{re.escape(checkpoint.MANIFEST)}$"
@@ -158,17 +136,12 @@ def find_foreign_steps(reference: Reference, url: str) -> frozenset[int]:
     A manifest that cannot be read counts as the run's own; the download checks it again.
     """
     with tempfile.TemporaryDirectory(prefix="robotrain-") as folder:
+        words = ("data", "download", url, folder, "--regex", _SEAL_FILES)
         with contextlib.suppress(Rejected):
-            service.query_text(
-                workflow_state.get_command(reference), "data", "download", url, folder, "--regex", _SEAL_FILES
-            )
+            service.query_text(workflow_state.get_command(reference), *words)
         manifests = [(step, checkpoint.read_manifest(path)) for step, path in checkpoint.list_checkpoints(Path(folder))]
-    return frozenset(step for step, found in manifests if found and is_foreign_checkpoint(reference, found))
-
-
-def is_foreign_checkpoint(reference: Reference, manifest: CheckpointManifest) -> bool:
-    """Return whether a manifest names another run or submission."""
-    return outputs.is_foreign_checkpoint(manifest, reference.get("workflow", ""), reference.get("run", ""))
+    own = (reference.get("workflow", ""), reference.get("run", ""))
+    return frozenset(step for step, found in manifests if found and outputs.is_foreign_checkpoint(found, *own))
 
 
 DOWNLOAD_SECONDS = 6 * 3600.0
@@ -178,18 +151,14 @@ def download_output(reference: Reference, output: Output, to: Path) -> None:
     """Copy an output to the new folder `to` atomically. Raise Rejected if it cannot be copied."""
 
     def fetch(scratch: Path) -> None:
-        if _is_readable_by_osmo(reference, output):
-            _download_storage(reference, output, scratch)
-        else:
+        if output.source == outputs.BLOB_KIND and not is_osmo_storage(reference.get("publishes", "")):
             outputs.download_blobs(output.source, output.uri, scratch)
+        else:
+            words = ("data", "download", to_storage_url(output.uri), str(scratch))
+            service.query_text(workflow_state.get_command(reference), *words, seconds=DOWNLOAD_SECONDS)
         _verify_download(reference, output, scratch)
 
     outputs.download_atomically(output, to, fetch)
-
-
-def _is_readable_by_osmo(reference: Reference, output: Output) -> bool:
-    """Return whether the `osmo` command can download the output."""
-    return output.source != BLOB_KIND or is_osmo_storage(reference.get("publishes", ""))
 
 
 def _verify_download(reference: Reference, output: Output, folder: Path) -> None:
@@ -199,8 +168,3 @@ def _verify_download(reference: Reference, output: Output, folder: Path) -> None
     run = reference.get("run", "")
     has_manifest = output.step is not None or (folder / MANIFEST).exists()  # results copied by OSMO have none
     outputs.verify_checkpoint(output, folder, reference.get("workflow", ""), run, complete=has_manifest)
-
-
-def _download_storage(reference: Reference, output: Output, to: Path) -> None:
-    words = ("data", "download", to_storage_url(output.uri), str(to))
-    service.query_text(workflow_state.get_command(reference), *words, seconds=DOWNLOAD_SECONDS)

@@ -1,5 +1,6 @@
 """Register a model from the artifacts of a tracked run, whose pod and disk are gone."""
 
+from robotrain.cluster.problems import make_submit_problem
 from robotrain.errors import MAX_SENTENCE, Problem, Rejected, Stage, Suggestion
 from robotrain.model.run import Reference
 from robotrain.model.workload import OutputProfile
@@ -8,10 +9,7 @@ from robotrain.store import records
 from robotrain_azure import errors, model_registration, workspace
 from robotrain_azure.arm import ArmClient, ArmError
 from robotrain_azure.model_registration import ModelVersion
-from robotrain_azure.outputs import RunLog
 from robotrain_azure.tracking.container import WorkspaceModels
-from robotrain_azure.workspace import Workspace
-from robotrain_runtime.contract.document import JobDocument
 from robotrain_runtime.contract.event import Registered
 
 from robotrain_osmo.observe.outputs import TRIMMED_LOG_NOTE, OsmoRunLog, read_run_log
@@ -32,17 +30,12 @@ def register_model(reference: Reference, name: str, step: int | None) -> Registe
     target = workspace.parse_tracking_uri(document.placement.tracking_uri) if document else None
     artifacts = run_log.find_artifacts(run_log.run_id)
     if target is None or not artifacts:
-        raise Rejected([make_impossible_problem(reference, name, log)])
+        raise Rejected([_make_impossible_problem(reference, name, log)])
     step = max(artifacts) if step is None else step
     if step not in artifacts:
-        raise Rejected([make_missing_step_problem(reference, sorted(artifacts), step, log)])
-    version = _make_model_version(reference, run_log, step)
-    return _register_version(name, version, document, run_log, target, artifacts[step])
-
-
-def _make_model_version(reference: Reference, run_log: RunLog, step: int) -> ModelVersion:
+        raise Rejected([_make_missing_step_problem(reference, sorted(artifacts), step, log)])
     ids = {"mlflow_run_id": run_log.run_id, "mlflow_experiment_id": run_log.experiment_id}
-    return ModelVersion(
+    version = ModelVersion(
         run=reference.get("run", ""),
         platform="osmo",
         step=step,
@@ -50,40 +43,25 @@ def _make_model_version(reference: Reference, run_log: RunLog, step: int) -> Mod
         manifest=None,
         ids={name: value for name, value in ids.items() if value},
     )
-
-
-def _register_version(
-    name: str,
-    model_version: ModelVersion,
-    document: JobDocument | None,
-    run_log: RunLog,
-    target: Workspace,
-    path: str,
-) -> Registered:
-    metadata = model_registration.make_model_metadata(model_version, document, run_log)
+    metadata = model_registration.make_model_metadata(version, document, run_log)
     models = WorkspaceModels(ArmClient(RETRY_SECONDS), target)
 
     def create() -> str:
-        return models.create(name, run_log.run_id, path, metadata.tags, metadata.description)
+        return models.create(name, run_log.run_id, artifacts[step], metadata.tags, metadata.description)
 
     try:
-        return model_registration.register_version(models, name, model_version.step, metadata, create)
+        return model_registration.register_version(models, name, step, metadata, create)
     except ArmError as error:
-        raise Rejected([_make_azure_problem(error, target, name)]) from None
+        diagnosis = errors.diagnose_workspace_error(error, target)
+        title, why = (
+            f"cannot register the model {name}: {diagnosis.title}",
+            redact(diagnosis.why, max_length=MAX_SENTENCE),
+        )
+        fixes = map(Suggestion, diagnosis.suggestions)
+        raise Rejected([make_submit_problem("azure-not-registered", title, "", "", why, *fixes)]) from None
 
 
-def _make_azure_problem(error: ArmError, target: Workspace, name: str) -> Problem:
-    diagnosis = errors.diagnose_workspace_error(error, target)
-    return Problem(
-        code="azure-not-registered",
-        stage=Stage.SUBMIT,
-        title=f"cannot register the model {name}: {diagnosis.title}",
-        why=redact(diagnosis.why, max_length=MAX_SENTENCE),
-        suggestions=tuple(Suggestion(text) for text in diagnosis.suggestions),
-    )
-
-
-def make_impossible_problem(reference: Reference, name: str, log: OsmoRunLog) -> Problem:
+def _make_impossible_problem(reference: Reference, name: str, log: OsmoRunLog) -> Problem:
     """Return the problem of a run that was not tracked in a workspace, or has no model there."""
     run = reference.get("run") or "RUN"
     outputs = records.get_output_profile(reference.get("run", ""))
@@ -100,18 +78,16 @@ def make_impossible_problem(reference: Reference, name: str, log: OsmoRunLog) ->
     )
 
 
-def make_missing_step_problem(reference: Reference, steps: list[int], step: int, log: OsmoRunLog) -> Problem:
+def _make_missing_step_problem(reference: Reference, steps: list[int], step: int, log: OsmoRunLog) -> Problem:
     """Return the problem of a step that has no tracked model."""
     run = reference.get("run") or "RUN"
     note = f" {TRIMMED_LOG_NOTE}: there may be earlier steps." if log.trimmed else ""
-    return Problem(
-        code="checkpoint-missing",
-        stage=Stage.SUBMIT,
-        title=f"tracking has no model of step {step} of {run}",
-        where="--step",
-        why=f"It has the steps {', '.join(map(str, steps))}.{note}",
-        suggestions=(Suggestion(f"robotrain outputs {run}", "lists the checkpoints"),),
+    title, why = (
+        f"tracking has no model of step {step} of {run}",
+        f"It has the steps {', '.join(map(str, steps))}.{note}",
     )
+    listing = Suggestion(f"robotrain outputs {run}", "lists the checkpoints")
+    return make_submit_problem("checkpoint-missing", title, "--step", "", why, listing)
 
 
 def _explain_impossible(log: OsmoRunLog, outputs: OutputProfile) -> str:
