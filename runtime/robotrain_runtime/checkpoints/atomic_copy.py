@@ -27,14 +27,20 @@ def copy_checkpoint(folder: Path, manifest: CheckpointManifest, to: Path, is_can
     if existing := checkpoint.read_manifest(target):
         if existing.run != manifest.run:
             raise PermanentError(f"{target} is of the run {existing.run}")
-        if existing.digest == manifest.digest and _has_all_files(target, manifest):
+        if existing.digest == manifest.digest and all((target / path).is_file() for path in manifest.files):
             return False
     elif os.path.lexists(target) and not _is_empty_folder(target):
         raise PermanentError(f"{target} is something else")
-    if not to.is_dir():
-        to.mkdir()
+    to.mkdir(exist_ok=True)
+
+    def verify_copy(copy: Path) -> None:
+        if why := checkpoint.validate_checkpoint(copy):
+            if changed := checkpoint.validate_checkpoint(folder):
+                raise PermanentError(changed)
+            raise OSError(f"the copy differs: {why}")
+
     files = {path: folder / path for path in (*manifest.files, MANIFEST)}
-    replace_folder(files, target, is_cancelled, key=manifest.run, check=lambda copy: _verify_copy(copy, folder))
+    replace_folder(files, target, is_cancelled, key=manifest.run, check=verify_copy)
     return True
 
 
@@ -78,8 +84,11 @@ def replace_folder(
     try:
         for path, source in files.items():
             (scratch / path).parent.mkdir(parents=True, exist_ok=True)
-            if not (linked and _link_file(source, scratch / path)):
-                copy_file(source, scratch / path, is_cancelled)
+            if linked:
+                with suppress(OSError):
+                    os.link(source, scratch / path)
+                    continue
+            copy_file(source, scratch / path, is_cancelled)
         check(scratch)
         try:
             _swap_folders(scratch, target, get_hidden_path(target, key, "old"))
@@ -123,13 +132,6 @@ def remove_leftovers(to: Path, key: str) -> None:
                 shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _verify_copy(copy: Path, original: Path) -> None:
-    if why := checkpoint.validate_checkpoint(copy):
-        if changed := checkpoint.validate_checkpoint(original):
-            raise PermanentError(changed)
-        raise OSError(f"the copy differs: {why}")
-
-
 def _swap_folders(new: Path, target: Path, old: Path) -> None:
     """Replace `target` by `new`; a reader never sees half of either."""
     if target.is_dir() and not _is_empty_folder(target):
@@ -150,28 +152,14 @@ def _rewrite_in_place(files: Mapping[str, Path], target: Path, is_cancelled: Can
     *_, last = files
     (target / last).unlink(missing_ok=True)
     try:
-        for path, source in files.items():
-            (target / path).parent.mkdir(parents=True, exist_ok=True)
-            copy_file(source, target / path, is_cancelled)
+        copy_files_into(files, target, is_cancelled)
     except BaseException:
         shutil.rmtree(target, ignore_errors=True)
         raise
 
 
-def _link_file(source: Path, target: Path) -> bool:
-    try:
-        os.link(source, target)
-    except OSError:
-        return False
-    return True
-
-
 def _is_empty_folder(path: Path) -> bool:
     return path.is_dir() and not path.is_symlink() and not any(path.iterdir())
-
-
-def _has_all_files(folder: Path, manifest: CheckpointManifest) -> bool:
-    return all((folder / path).is_file() for path in manifest.files)
 
 
 def copy_sealed_into(folder: Path, to: Path, is_cancelled: CancelCheck) -> bool:
@@ -206,15 +194,10 @@ def copy_files_into(sources: Mapping[str, Path], to: Path, is_cancelled: CancelC
         scratch = target.with_name(f".{target.name}.part")
         try:
             copy_file(source, scratch, is_cancelled)
-            _rename_or_copy(scratch, target, source, is_cancelled)
+            os.replace(scratch, target)
+        except OSError as error:
+            if error.errno not in RENAME_UNSUPPORTED:
+                raise
+            copy_file(source, target, is_cancelled)
         finally:
             scratch.unlink(missing_ok=True)
-
-
-def _rename_or_copy(scratch: Path, target: Path, source: Path, is_cancelled: CancelCheck) -> None:
-    try:
-        os.replace(scratch, target)
-    except OSError as error:
-        if error.errno not in RENAME_UNSUPPORTED:
-            raise
-        copy_file(source, target, is_cancelled)

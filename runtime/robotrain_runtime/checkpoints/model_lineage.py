@@ -23,7 +23,7 @@ def format_lineage(lineage: Mapping[str, object], run_id: str, experiment_id: st
     return (json.dumps(facts, indent=2, sort_keys=True) + "\n").encode()
 
 
-POLICY_RUN, POLICY_JOB, POLICY_STEP, POLICY_DIGEST = (
+POLICY_FACTS = POLICY_RUN, POLICY_JOB, POLICY_STEP, POLICY_DIGEST = (
     "policy_run",
     "policy_job_digest",
     "policy_step",
@@ -46,8 +46,7 @@ def read_policy_lineage(cache: Path, folder: Path) -> dict[str, str]:
     """Return the recorded facts about the policy in `folder`; empty if there are none."""
     try:
         facts = json.loads(_get_policy_lineage_path(cache, folder).read_text(encoding="utf-8"))
-        names = (POLICY_RUN, POLICY_JOB, POLICY_STEP, POLICY_DIGEST)
-        return {name: str(facts[name]) for name in names if name in facts}
+        return {name: str(facts[name]) for name in POLICY_FACTS if name in facts}
     except (OSError, ValueError, TypeError):
         return {}
 
@@ -80,10 +79,7 @@ def hash_model_files(files: Mapping[str, Path]) -> str:
 
 def _combine_digests(files: Mapping[str, str]) -> str:
     own = {path: digest for path, digest in files.items() if _is_model_file(path)}
-    total = hashlib.sha256()
-    for path, digest in sorted(own.items()):
-        total.update(f"{digest} {path}\n".encode())
-    return total.hexdigest() if own else ""
+    return checkpoint.combine_digests(own) if own else ""
 
 
 def _is_model_file(path: str) -> bool:

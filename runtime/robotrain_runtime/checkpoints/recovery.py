@@ -7,6 +7,7 @@ where the run saves its own, so that the work resumes from it.
 import dataclasses
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from robotrain_runtime.contract.event import Checkpoint, Delivered, Evaluated, P
 from robotrain_runtime.contract.failure import CancelCheck, JobFailed, PermanentError
 
 EVENTS_FILE = "events.jsonl"
+LogFunction = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +51,12 @@ def read_earlier_attempts(work: Path) -> EarlierAttempts:
     published: dict[int, frozenset[str]] = {}
     evaluated: Evaluated | None = None
     delivered: frozenset[str] = frozenset()
-    for line in _read_lines(work / EVENTS_FILE):
+    text = ""
+    with suppress(OSError):
+        text = (work / EVENTS_FILE).read_text(encoding="utf-8", errors="replace")
+    for line in text.splitlines():
+        if '"event": "metrics"' in line:  # most lines: not parsed
+            continue
         match record.event if (record := event.parse_event(line)) else None:
             case Tracking() as found:
                 tracking = found
@@ -65,17 +72,6 @@ def read_earlier_attempts(work: Path) -> EarlierAttempts:
     return EarlierAttempts(
         tracking=tracking, checkpoints=checkpoints, published=published, evaluated=evaluated, delivered=delivered
     )
-
-
-def _read_lines(path: Path) -> list[str]:
-    try:
-        text = path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return []
-    return [line for line in text.splitlines() if '"event": "metrics"' not in line]
-
-
-LogFunction = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +110,9 @@ def find_recoverable(document: JobDocument, inspected: Iterable[InspectedTarget]
     own = _get_checkpoint_folder(document)
     if own is None:
         return []
-    candidates = [*_find_in_folders(document), *_find_at_addresses(document, inspected)]
+    candidates = list(_find_in_folders(document))
+    if submission := contract_document.read_submission_id(document):
+        candidates += _find_at_addresses(document.run, submission, inspected)
     candidates.sort(key=lambda candidate: (candidate.step, not candidate.plugin))
     last = checkpoint.find_last_complete(own, run=document.run, job=document.job) if candidates else None
     return [candidate for candidate in reversed(candidates) if last is None or candidate.step > last[0]]
@@ -145,21 +143,15 @@ def restore_checkpoint(
     own = _get_checkpoint_folder(document)
     assert own is not None
     for candidate in recoverable:
-        folder = _fetch_recoverable(candidate, fetch, log_line) if candidate.plugin else Path(candidate.location)
-        if folder is None:
-            continue
-        if why := _explain_mismatch(document, candidate, folder):
-            log_line(f"the run does not resume from {candidate.location}: {why}")
-            continue
-        manifest = checkpoint.read_manifest(folder)
-        assert manifest is not None
-        target, linked = own / candidate.name, bool(candidate.plugin) or not candidate.published
         try:
+            folder = _fetch_recoverable(candidate, fetch) if candidate.plugin else Path(candidate.location)
+            manifest = _read_expected_manifest(document, candidate, folder)
+            target, linked = own / candidate.name, bool(candidate.plugin) or not candidate.published
             _restore_files(folder, manifest, target, is_cancelled, linked=linked)
         except PermanentError as error:
             log_line(f"the run does not resume from {candidate.location}: {error}")
-            continue
-        return candidate, Checkpoint(step=candidate.step, path=str(target), model=manifest.model)
+        else:
+            return candidate, Checkpoint(step=candidate.step, path=str(target), model=manifest.model)
     return None
 
 
@@ -196,12 +188,13 @@ def _find_in_folders(document: JobDocument) -> Iterator[RecoverableCheckpoint]:
                     yield dataclasses.replace(_make_recoverable(folder, found), published=True)
 
 
-def _find_at_addresses(document: JobDocument, inspected: Iterable[InspectedTarget]) -> Iterator[RecoverableCheckpoint]:
-    own = contract_document.read_submission_id(document)
-    for target in inspected if own else ():
+def _find_at_addresses(
+    run: str, submission: str, inspected: Iterable[InspectedTarget]
+) -> Iterator[RecoverableCheckpoint]:
+    for target in inspected:
         plugin = target.plugin.SOURCE
         for step, mark in target.inspection.marks.items():
-            if plugin and mark.submission == own and target.inspection.runs.get(step) == document.run:
+            if plugin and mark.submission == submission and target.inspection.runs.get(step) == run:
                 yield RecoverableCheckpoint(
                     step=step,
                     name=mark.name,
@@ -230,32 +223,31 @@ def _make_recoverable(folder: Path, manifest: CheckpointManifest) -> Recoverable
     return RecoverableCheckpoint(step=manifest.step, name=folder.name, location=str(folder), tracking=manifest.tracking)
 
 
-def _fetch_recoverable(
-    recoverable: RecoverableCheckpoint, fetch: Callable[[RecoverableCheckpoint], Path], log_line: LogFunction
-) -> Path | None:
-    """Return the folder of a fetched checkpoint; None if it is damaged.
+def _fetch_recoverable(recoverable: RecoverableCheckpoint, fetch: Callable[[RecoverableCheckpoint], Path]) -> Path:
+    """Return the folder of a fetched checkpoint. Raise PermanentError if it is damaged.
 
     Raise JobFailed if it cannot be fetched: the run must not start from step 0 and overwrite it.
     """
     try:
         return fetch(recoverable)
     except JobFailed as failed:
-        if failed.fault != "data":
-            step, location = recoverable.step, recoverable.location
-            why = f"step {step} of an earlier attempt cannot be restored from {location}: {failed.reason}"
-            raise JobFailed(why, failed.exit_code, failed.fault) from failed
-        log_line(f"the run does not resume from {recoverable.location}: {failed.reason}")
-        return None
+        if failed.fault == "data":
+            raise PermanentError(failed.reason) from failed
+        step, location = recoverable.step, recoverable.location
+        why = f"step {step} of an earlier attempt cannot be restored from {location}: {failed.reason}"
+        raise JobFailed(why, failed.exit_code, failed.fault) from failed
 
 
-def _explain_mismatch(document: JobDocument, expected: RecoverableCheckpoint, folder: Path) -> str:
-    """Return why a folder is not the expected checkpoint; empty if it is."""
+def _read_expected_manifest(document: JobDocument, expected: RecoverableCheckpoint, folder: Path) -> CheckpointManifest:
+    """Return the manifest of a checkpoint. Raise PermanentError if it is not the expected one."""
     found, own = checkpoint.read_manifest(folder), contract_document.read_submission_id(document)
     if found is None:
-        return f"{folder} was never completed"
+        raise PermanentError(f"{folder} was never completed")
     if (found.run, found.job, found.step) != (document.run, document.job, expected.step):
-        return f"it is step {found.step} of the run {found.run}"
-    return f"it is of another submission ({found.submission})" if own and found.submission != own else ""
+        raise PermanentError(f"it is step {found.step} of the run {found.run}")
+    if own and found.submission != own:
+        raise PermanentError(f"it is of another submission ({found.submission})")
+    return found
 
 
 def _restore_files(

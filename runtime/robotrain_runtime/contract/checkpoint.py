@@ -46,10 +46,7 @@ class CheckpointManifest:
     @property
     def digest(self) -> str:
         """64 hex digits over all files and their paths."""
-        total = hashlib.sha256()
-        for path, digest in sorted(self.files.items()):
-            total.update(f"{digest} {path}\n".encode())
-        return total.hexdigest()
+        return combine_digests(self.files)
 
     @staticmethod
     def read(folder: Path) -> CheckpointManifest | None:
@@ -157,16 +154,19 @@ def list_checkpoints(parent: Path) -> Iterator[tuple[int, Path]]:
         yield int(entry.name), Path(entry.path)
 
 
+def combine_digests(files: Mapping[str, str]) -> str:
+    """Return the SHA-256 over the SHA-256 of files by path."""
+    return hashlib.sha256("".join(f"{digest} {path}\n" for path, digest in sorted(files.items())).encode()).hexdigest()
+
+
 def hash_files(folder: Path) -> dict[str, str]:
-    """Return the SHA-256 of each file below `folder`, by path. Raise OSError."""
-    return {path: hash_file(folder / path) for path in _list_files(folder)}
-
-
-def _list_files(folder: Path) -> Iterator[str]:
-    for path in sorted(folder.rglob("*")):
-        is_manifest = path.name == MANIFEST or path.name.startswith(f".{Path(MANIFEST).stem}")
-        if path.is_file() and not path.is_symlink() and not is_manifest:
-            yield path.relative_to(folder).as_posix()
+    """Return the SHA-256 of each file below `folder`, by path, without the manifest. Raise OSError."""
+    scratch = f".{Path(MANIFEST).stem}"  # what a killed process left of a manifest
+    return {
+        path.relative_to(folder).as_posix(): hash_file(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not path.is_symlink() and path.name != MANIFEST and not path.name.startswith(scratch)
+    }
 
 
 def hash_file(path: Path) -> str:

@@ -190,10 +190,17 @@ class Publisher:
         self._digests: dict[Path, str] = {}
         self._warned: set[tuple[str, str]] = set()
         self._queues = [
-            (to, RetryQueue(partial(self._publish_artifact, to), partial(self._warn_not_published, to)))
+            (
+                to,
+                RetryQueue(
+                    partial(self._publish_artifact, to), partial(self._warn_about, to.name, f"published to {to.name}")
+                ),
+            )
             for to in destinations
         ]
-        self._sealing: RetryQueue[CompleteArtifact] = RetryQueue(self._seal_artifact, self._warn_not_sealed)
+        self._sealing: RetryQueue[CompleteArtifact] = RetryQueue(
+            self._seal_artifact, partial(self._warn_about, "sealing", "complete")
+        )
         for path, event in earlier.checkpoints.items():
             if not all(any(map(to.contains_address, self._published.get(event.step, ()))) for to in destinations):
                 self.has_artifacts = True
@@ -237,14 +244,23 @@ class Publisher:
             except StopRequested:
                 until = min(until, time.monotonic() + child.get_grace_seconds())
             if time.monotonic() > began + OPTIONAL_SECONDS:
-                self._drop_optional()
+                for to, queue in self._queues:
+                    if queue.is_failing and not to.is_required:
+                        queue.cancel()
             if time.monotonic() > next_report:
                 self._emit(Note(level="info", text="still publishing: " + "; ".join(self._describe_progress())))
                 next_report, pause = next_report + pause, pause * 2
         self._cancel()
         self._closed = True
         sealing.remove_results_copy(self._document)
-        return self._report_unpublished()
+        sentences = list(self._list_unpublished())
+        for text, is_required in sentences:
+            self._emit(Note(level="error" if is_required else "warning", text=text))
+        return [text for text, is_required in sentences if is_required]
+
+    def _make_queue(self, to: Destination) -> RetryQueue[SealedArtifact]:
+        warn = partial(self._warn_about, to.name, f"published to {to.name}")
+        return RetryQueue(partial(self._publish_artifact, to), warn)
 
     def _is_busy(self) -> bool:
         if self._sealing.is_busy:
@@ -252,11 +268,6 @@ class Publisher:
         for _, queue in self._queues:
             queue.finish()
         return any(queue.is_busy for _, queue in self._queues)
-
-    def _drop_optional(self) -> None:
-        for to, queue in self._queues:
-            if queue.is_failing and not to.is_required:
-                queue.cancel()
 
     def _cancel(self) -> None:
         queues = [self._sealing, *(queue for _, queue in self._queues)]
@@ -315,11 +326,10 @@ class Publisher:
         for address in removed:
             self._emit_while_open(Withdrawn(to=address))
 
-    def _warn_not_sealed(self, artifact: CompleteArtifact, why: str, retrying: bool) -> None:
-        self._warn_once("sealing", why, f"{_describe_artifacts([artifact])} is not complete: {why}", retrying)
-
-    def _warn_not_published(self, to: Destination, sealed: SealedArtifact, why: str, retrying: bool) -> None:
-        self._warn_once(to.name, why, f"{_describe_artifacts([sealed])} is not published to {to.name}: {why}", retrying)
+    def _warn_about(
+        self, about: str, problem: str, artifact: CompleteArtifact | SealedArtifact, why: str, retrying: bool
+    ) -> None:
+        self._warn_once(about, why, f"{_describe_artifacts([artifact])} is not {problem}: {why}", retrying)
 
     def _warn_once(self, about: str, why: str, text: str, retrying: bool) -> None:
         if (about, why) not in self._warned:
@@ -332,12 +342,6 @@ class Publisher:
         for to, queue in self._queues:
             for why, items in _group_by_error(queue.unfinished if queue.is_busy else ()):
                 yield f"{_describe_artifacts(items)} to {to.name}" + ("" if why == NO_TIME else f" ({why})")
-
-    def _report_unpublished(self) -> list[str]:
-        sentences = list(self._list_unpublished())
-        for text, is_required in sentences:
-            self._emit(Note(level="error" if is_required else "warning", text=text))
-        return [text for text, is_required in sentences if is_required]
 
     def _list_unpublished(self) -> Iterator[tuple[str, bool]]:
         """Yield a sentence for each error, and whether the artifact was required."""

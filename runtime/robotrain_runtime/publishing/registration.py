@@ -1,19 +1,17 @@
 """Registration of a checkpoint or an evaluated policy as a version of a model."""
 
-import contextlib
 import dataclasses
 import functools
 import json
 import re
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from robotrain_runtime.checkpoints import model_lineage, recovery
 from robotrain_runtime.checkpoints.model_lineage import make_version_tags
-from robotrain_runtime.checkpoints.recovery import EarlierAttempts
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.checkpoint import CheckpointManifest
 from robotrain_runtime.contract.container_plugin import PublishingSpec
@@ -43,15 +41,6 @@ class RegistrationCandidate:
     def display_name(self) -> str:
         """The name for people."""
         return f"{self.kind} {self.folder.name}"
-
-
-def choose_from_run(
-    document: JobDocument, earlier: EarlierAttempts, step: int | None, log_line: LogFunction
-) -> RegistrationCandidate:
-    """Return the candidate of an ended run: of `step`, or the last one. Raise JobFailed if there is none."""
-    if evaluated := earlier.evaluated:
-        return _choose_policy(document, evaluated, step)
-    return choose_checkpoint(document, {Path(path).parent for path in earlier.checkpoints}, step, log_line)
 
 
 def choose_checkpoint(
@@ -108,8 +97,6 @@ def _find_checkpoint(document: JobDocument, folders: Iterable[Path], step: int |
 MODEL_NAME_PATTERN = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,254}"
 RETRY_PAUSES = (1.0, 2.0, 4.0)
 
-RegistrationCall = Callable[[], Mapping[str, object]]
-
 
 def register_model(
     document: JobDocument,
@@ -142,8 +129,7 @@ def register_model(
         "scores": model_lineage.make_score_tags(candidate.evaluated, document.run, spec.evaluated_on),
         "lineage": dict(spec.lineage),
     }
-    with contextlib.closing(_make_calls(document, tracker, python, request)) as calls:
-        reply = _call_with_retries(calls, name, stop, log_line)
+    reply = _request_with_retries(document, tracker, python, request, stop, log_line)
     version, new, replaced = str(reply["version"]), bool(reply["new"]), str(reply.get("replaced") or "")
     if not new:
         scores = f": the scores of {replaced} are replaced by those of {document.run}" if replaced else ""
@@ -166,55 +152,51 @@ def register_ended_run(
     earlier = recovery.read_earlier_attempts(work)
     if not (run_id := earlier.get_tracking_run(uri)):
         raise JobFailed(f"the model {name} was not registered: the run was not tracked", EXIT_PREFLIGHT)
-    candidate = choose_from_run(document, earlier, step, log_line)
+    if earlier.evaluated:
+        candidate = _choose_policy(document, earlier.evaluated, step)
+    else:
+        candidate = choose_checkpoint(document, {Path(path).parent for path in earlier.checkpoints}, step, log_line)
     spec = dataclasses.replace(read_publishing_spec(work), register=name)
     python = run_environment.get_run_python(document, log_line, stop)
     log_line(f"registering {candidate.folder} as {name}")
     return register_model(document, spec, candidate, run_id=run_id, python=python, stop=stop, log_line=log_line)
 
 
-def _call_with_retries(
-    calls: Iterator[RegistrationCall], name: str, stop: StopSignal, log_line: LogFunction
+def _request_with_retries(
+    document: JobDocument,
+    tracker: Tracker | None,
+    python: Path,
+    request: Mapping[str, object],
+    stop: StopSignal,
+    log_line: LogFunction,
 ) -> Mapping[str, object]:
-    for pause in (*RETRY_PAUSES, None):
-        try:
-            with stop.interruptible():
-                return next(calls)()
-        except (OSError, PermanentError) as error:
-            if pause is None:
-                raise JobFailed(f"the model {name} was not registered: {describe_error(error)}") from error
-            log_line(f"the model {name} is not registered yet: {describe_error(error)}; trying again")
-            with stop.interruptible():
-                time.sleep(pause)
-    raise AssertionError
-
-
-def _make_calls(
-    document: JobDocument, tracker: Tracker | None, python: Path, request: Mapping[str, object]
-) -> Generator[RegistrationCall, None, None]:
-    """Yield calls to try: first with the tracking process of the run; if it has ended, with one of its own."""
-    if tracker is not None and tracker.run_id:
-        yield functools.partial(tracker.send_request, REGISTER_REQUEST, request, _is_never_cancelled)
+    """Return the reply of the run's tracking process; if that has ended, of one that is started for this request."""
     environ, uri = run_environment.make_program_environ(document), document.placement.tracking_uri
-    while True:
-        try:
-            own = Tracker(python, uri, system_metrics=False, environ=environ, on_event=lambda record: None)
-        except OSError as error:
-            yield functools.partial(_raise_error, error)
-            continue
-        try:
-            while own.is_alive:
-                yield functools.partial(own.send_request, REGISTER_REQUEST, request, _is_never_cancelled)
-        finally:
+    if tracker is not None and not tracker.run_id:
+        tracker = None
+    own: Tracker | None = None
+    try:
+        for pause in (*RETRY_PAUSES, None):
+            try:
+                with stop.interruptible():
+                    if tracker is None or not tracker.is_alive:
+                        if own is not None:
+                            own.close()
+                        tracker = own = Tracker(
+                            python, uri, system_metrics=False, environ=environ, on_event=lambda record: None
+                        )
+                    return tracker.send_request(REGISTER_REQUEST, request, lambda: False)
+            except (OSError, PermanentError) as error:
+                name = request["name"]
+                if pause is None:
+                    raise JobFailed(f"the model {name} was not registered: {describe_error(error)}") from error
+                log_line(f"the model {name} is not registered yet: {describe_error(error)}; trying again")
+                with stop.interruptible():
+                    time.sleep(pause)
+        raise AssertionError
+    finally:
+        if own is not None:
             own.close()
-
-
-def _is_never_cancelled() -> bool:
-    return False
-
-
-def _raise_error(error: OSError) -> Mapping[str, object]:
-    raise error
 
 
 PUBLISHING_FILE = "publishing.json"
