@@ -35,7 +35,7 @@ def list_health_checks() -> Iterable[HealthCheck]:
 
 def check_run_folders() -> Iterator[HealthResult]:
     """Report free disk space, runs without a record, and leftover scratch folders."""
-    top = _get_runs_folder()
+    top = Path(os.path.abspath(os.environ.get("ROBOTRAIN_RUNS_DIR") or files.get_state_folder() / "local"))
     free = disk_cache.get_free_bytes(top)
     if free < MIN_FREE_GIB * GIB:
         larger = Suggestion("ROBOTRAIN_RUNS_DIR=FOLDER robotrain …", "uses a larger disk")
@@ -65,7 +65,9 @@ def check_tracking_database() -> Iterator[HealthResult]:
         yield report_ok(f"{database} (created by the first run)")
         return
     try:
-        runs = _count_runs(database)
+        address = f"{database.as_uri()}?mode=ro"
+        with closing(sqlite3.connect(address, uri=True, timeout=BUSY_SECONDS)) as connection:
+            runs = int(connection.execute("select count(*) from runs").fetchone()[0])
     except sqlite3.DatabaseError as error:  # only a warning: runs train without tracking
         if "locked" in str(error):
             yield report_ok(f"{database} (being written)")
@@ -83,10 +85,6 @@ def check_tracking_database() -> Iterator[HealthResult]:
         yield report_ok(f"{database}, {runs} tracked run{'' if runs == 1 else 's'}")
 
 
-def _get_runs_folder() -> Path:
-    return Path(os.path.abspath(os.environ.get("ROBOTRAIN_RUNS_DIR") or files.get_state_folder() / "local"))
-
-
 def _find_unrecorded_runs(top: Path) -> Iterator[HealthResult]:
     """Report run folders without a record. None is removed: you may want their checkpoints."""
     folders = [
@@ -99,12 +97,6 @@ def _find_unrecorded_runs(top: Path) -> Iterator[HealthResult]:
         size = format_size(disk_cache.measure_folder(folder).reclaimable)
         remove = [Suggestion(f"rm -r {folder}", "if you do not need it")] if status.finished else ()
         yield report_warning(f"{folder} is a run without a record: {status.state}, {size}", *remove)
-
-
-def _count_runs(database: Path) -> int:
-    """Return the number of runs, opening the database read-only."""
-    with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS)) as connection:
-        return int(connection.execute("select count(*) from runs").fetchone()[0])
 
 
 def _is_old(path: Path) -> bool:

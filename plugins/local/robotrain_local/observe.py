@@ -10,6 +10,8 @@ from robotrain.errors import Problem, Rejected, Stage, Suggestion
 from robotrain.model.run import Reference, RunGone, Status
 from robotrain.run_folder import log
 from robotrain.run_folder.log import EVENTS_FILE
+from robotrain_runtime.contract import failure
+from robotrain_runtime.contract.files import is_locked
 
 from robotrain_local import process, spec
 from robotrain_local.process import Host, Process
@@ -35,7 +37,7 @@ def find_run_folder(reference: Reference) -> Path:
 
 def read_status(folder: Path) -> Status:
     """Return the state and its reason. The runtime's own outcome takes precedence over exit codes."""
-    supervisor = process.parse_process(spec.read_json(folder / spec.SUPERVISOR_FILE))
+    supervisor = _read_supervisor(folder)
     # before reading exit.json: an end in between is then noticed
     alive = supervisor is not None and _is_supervisor_alive(folder, supervisor)
     if ended := spec.read_json(folder / spec.EXIT_FILE):
@@ -53,7 +55,7 @@ def _is_supervisor_alive(folder: Path, supervisor: Process) -> bool | None:
     """Return whether the supervisor runs, or None if this machine cannot know."""
     if supervisor.host.is_here:
         return supervisor.is_alive
-    return spec.is_locked(folder / spec.SUPERVISOR_FILE) if supervisor.host.has_same_kernel else None
+    return is_locked(folder / spec.SUPERVISOR_FILE) if supervisor.host.has_same_kernel else None
 
 
 def _describe_remote_run(folder: Path, host: Host) -> str:
@@ -73,7 +75,7 @@ def _read_pending_status(folder: Path) -> Status:
     marker = folder / spec.SUPERVISOR_FILE
     if (folder / spec.CANCEL_FILE).exists():
         return Status(state="pending", reason=CANCELLING_REASON)
-    if not marker.exists() or time.time() - marker.stat().st_mtime < START_SECONDS or spec.is_locked(marker):
+    if not marker.exists() or time.time() - marker.stat().st_mtime < START_SECONDS or is_locked(marker):
         return Status(state="pending", reason=WAITING_REASON)
     return Status(state="lost", reason=START_INTERRUPTED_REASON)
 
@@ -115,14 +117,7 @@ def _explain_exit_code(folder: Path, exit_code: int) -> str:
         reason = spec.read_failure_reason(folder)
         return f"the runtime ended with exit code {exit_code}" + (f": {reason}" if reason else " and no message")
     hint = ": unless somebody did that, memory ran out" if exit_code == process.KILLED_EXIT_CODE else ""
-    return f"the runtime was killed by signal {exit_code - 128} ({_get_signal_name(exit_code - 128)}){hint}"
-
-
-def _get_signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return "unknown"
+    return f"the runtime was killed by signal {exit_code - 128} ({failure.get_signal_name(exit_code - 128)}){hint}"
 
 
 def _describe_survivors(folder: Path) -> str:
@@ -150,7 +145,7 @@ def cancel_run(folder: Path) -> None:
 
     Raise Rejected if it runs on another host, which signals do not reach.
     """
-    if _has_ended(folder):
+    if read_status(folder).finished:
         return
     supervisor = _read_supervisor(folder)
     if supervisor and not supervisor.host.is_here:
@@ -170,7 +165,8 @@ def _end_run(folder: Path, supervisor: Process, is_first: bool) -> None:
     process.send_signal(signaled, signal.SIGTERM)  # the supervisor passes on only the first one
     if is_first:  # a second signal would interrupt the saving that the first one started
         _signal_new_heads(folder, supervisor, signaled)
-    in_time = _wait_until(lambda: _has_ended(folder), _read_grace(folder) + MARGIN_SECONDS)
+    grace_seconds = spec.parse_spec((folder / spec.SPEC_FILE).read_bytes()).grace_seconds
+    in_time = _wait_until(lambda: read_status(folder).finished, grace_seconds + MARGIN_SECONDS)
     if in_time:  # the process that recorded the end is exiting
         _wait_until(lambda: not process.list_run_processes(supervisor), HANDOVER_SECONDS)
     else:
@@ -181,7 +177,7 @@ def _end_run(folder: Path, supervisor: Process, is_first: bool) -> None:
 def _signal_new_heads(folder: Path, supervisor: Process, signaled: set[int]) -> None:
     """Signal processes that become heads of the run because the signaled ones were killed."""
     until = time.monotonic() + HANDOVER_SECONDS
-    while time.monotonic() < until and not _has_ended(folder):
+    while time.monotonic() < until and not read_status(folder).finished:
         is_led = signaled and all(process.get_birth(pid) for pid in signaled)
         if not is_led and (fresh := {*process.find_heads(process.list_run_processes(supervisor))} - signaled):
             process.send_signal(fresh, signal.SIGTERM)
@@ -197,16 +193,8 @@ def _kill_processes(supervisor: Process) -> list[int]:
     return pids
 
 
-def _has_ended(folder: Path) -> bool:
-    return read_status(folder).finished
-
-
 def _read_supervisor(folder: Path) -> Process | None:
     return process.parse_process(spec.read_json(folder / spec.SUPERVISOR_FILE))
-
-
-def _read_grace(folder: Path) -> float:
-    return spec.parse_spec((folder / spec.SPEC_FILE).read_bytes()).grace_seconds
 
 
 def _wait_until(condition: Callable[[], bool], seconds: float) -> bool:

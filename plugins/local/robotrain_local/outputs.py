@@ -17,7 +17,7 @@ from robotrain_runtime.contract import failure
 from robotrain_runtime.contract.event import Registered
 from robotrain_runtime.machine import disk_cache
 
-from robotrain_local import errors, observe, spec
+from robotrain_local import observe, spec
 from robotrain_local.render import DOCUMENT_FILE
 
 REGISTER_COMMAND = "register"
@@ -41,10 +41,7 @@ def register_model(folder: Path, name: str, step: int | None) -> Registered:
 
 
 def _can_register(folder: Path) -> bool:
-    """Return whether the run's bundled runtime can register models; that of an older run may not.
-
-    It is preferred because its container plugins and its lock are those of the run.
-    """
+    """Return whether the run's bundled runtime, which fits its plugins and lock, can register; an older one may not."""
     return _run_runtime(folder, [REGISTER_COMMAND, "--help"], bundled=True).returncode == 0
 
 
@@ -101,7 +98,7 @@ def _check_removable(folder: Path) -> Problem | None:
     """Return why the folder must stay, or None if it may be removed."""
     try:
         run = spec.parse_spec((folder / spec.SPEC_FILE).read_bytes()).run
-    except (OSError, *errors.PLAN_ERRORS):
+    except (OSError, ValueError):
         run = ""
     if run != folder.name:  # a record may name any folder
         remove = Suggestion(f"rm -r {folder}", "if you know that it is not needed")

@@ -1,14 +1,14 @@
-"""The local platform and its hooks. The methods import what they need when they are called."""
+"""The local platform, what it supports, and its hooks. Methods import what they need when they are called."""
 
 from __future__ import annotations  # the types below are for readers and checkers: importing them costs start-up
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from robotrain.model.capabilities import ANY, YES, Capabilities
 from robotrain.model.platform import Platform
 from robotrain.plugins.hookspecs import hook
 
-from robotrain_local.capabilities import CAPABILITIES, OPTION_HINTS
 from robotrain_local.settings import LocalSettings
 
 if TYPE_CHECKING:
@@ -22,6 +22,47 @@ if TYPE_CHECKING:
     from robotrain_runtime.contract.event import Registered
 
 
+WEIGHTS = ("registered_model", "blob_url")
+FEATURES = "runs_here register_model tracking publish_folder multi_gpu mixed_precision several_datasets wandb"
+CAPABILITIES = Capabilities(
+    sources={
+        **{("dataset", kind): YES for kind in ("local_path", "huggingface", "blob_url")},
+        **{("policy", kind): YES for kind in ("local_path", "huggingface", "mlflow_run", *WEIGHTS)},
+        **{("init_policy", kind): YES for kind in WEIGHTS},
+        **{(role, ANY): YES for role in ("dataset", "policy", "init_policy", "resume", "publish")},
+        **{("resume", kind): YES for kind in ("local_path", "blob_url")},
+        ("publish", "blob_url"): YES,
+    },
+    workloads={ANY: YES},
+    features=dict.fromkeys((*FEATURES.split(), "stream_logs", "cancel"), YES),
+)
+
+_HINTS = {
+    "-i --image --environment-name --environment-version --assets-only": (
+        "only for container platforms: the local platform uses a Python environment of this machine; "
+        "choose one with --environment PATH"
+    ),
+    "--pool --compute --instance-type --gpu-platform --use-local-osmo": (
+        "only for clusters: the local platform runs the job on this machine"
+    ),
+    "--from-aml-model --model-name --model-version": (
+        "use --policy-model models:/NAME/VERSION for an MLflow model; download an Azure ML model first "
+        "(az ml model download), then use --policy-path FOLDER"
+    ),
+    "--from-blob --from-blob-dataset --storage-account --storage-container --blob-prefix": (
+        "use the full URL: --blob-url https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX"
+    ),
+    "--azure-subscription-id --azure-resource-group --azure-workspace-name --subscription-id --resource-group"
+    " --workspace-name": "only for cloud platforms: the local platform runs the job on this machine",
+    "--mlflow-enable": "not needed: every run is tracked; change the server with --tracking-uri URI",
+    "--mlflow-tracking-uri": "use --tracking-uri",
+    "--dataset-root": "not needed: a local dataset is read in place",
+    "--config-preview": "use `robotrain explain …` or `robotrain submit … --dry-run`",
+}
+OPTION_HINTS = {option: hint for options, hint in _HINTS.items() for option in options.split()}
+"""Hints for options of other tools and platforms."""
+
+
 class LocalPlatform(Platform):
     """Runs a job as a background process of this machine."""
 
@@ -33,10 +74,10 @@ class LocalPlatform(Platform):
 
     def check(self, job: Job, settings: LocalSettings) -> Iterable[Problem]:
         """Check the tracking URI and the PyTorch build."""
-        from robotrain_local import errors
+        from robotrain_local import render
 
-        yield from errors.check_tracking_uri(settings.tracking_uri or "")
-        yield from errors.check_torch_backend(settings)
+        yield from render.check_tracking_uri(settings.tracking_uri or "")
+        yield from render.check_torch_backend(settings)
 
     def render(
         self, job: Job, settings: LocalSettings, run: str, payload: Payload, container_plugins: Mapping[str, str]

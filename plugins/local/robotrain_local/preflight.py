@@ -4,6 +4,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from robotrain.errors import Problem, Stage, Suggestion
@@ -13,7 +14,7 @@ from robotrain_runtime import preflight as runtime_preflight
 from robotrain_runtime.contract import document
 from robotrain_runtime.machine.disk_cache import GIB
 
-from robotrain_local import errors, spec, submit
+from robotrain_local import spec, submit
 from robotrain_local.render import DOCUMENT_FILE
 
 MIN_FREE_GIB = 1.0
@@ -24,16 +25,12 @@ def run_preflight(plan: Plan) -> Iterator[Problem]:
     try:
         job = document.parse_document(plan.files[DOCUMENT_FILE].decode())
         folder = Path(spec.parse_spec(plan.files[plan.spec]).folder)
-    except errors.PLAN_ERRORS as error:
-        yield errors.make_damaged_plan_problem(error)
+    except submit.PLAN_ERRORS as error:
+        yield submit.make_damaged_plan_problem(error)
         return
-    yield from map(convert_finding, runtime_preflight.run_preflight(job, _print_progress))
+    yield from map(convert_finding, runtime_preflight.run_preflight(job, partial(print, file=sys.stderr, flush=True)))
     if not submit.is_interrupted_submit(plan, folder):
         yield from _check_run_folder(folder)
-
-
-def _print_progress(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
 
 
 def _check_run_folder(folder: Path) -> Iterator[Problem]:

@@ -1,11 +1,15 @@
-"""Render a job to the plan of a process. Pure, except for the location of robotrain's folders."""
+"""Render a job to the plan of a process, and check its settings. Pure, except for where robotrain's folders are."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
+from robotrain.errors import Problem, Stage, Suggestion
 from robotrain.model import plan
 from robotrain.model.job import Job
 from robotrain.model.plan import Payload
+from robotrain.redaction import redact
 from robotrain.store import files
 from robotrain_runtime.contract.document import Placement, format_document
 from robotrain_runtime.process.stop import GRACE_VARIABLE
@@ -22,13 +26,14 @@ def render_plan(
 ) -> plan.Plan:
     """Return the plan: the process, the job document and the payload."""
     folder = Path(settings.runs_dir or files.get_state_folder() / "local") / run
+    credentials = {"blob_url": settings.blob_credential_file, "huggingface": settings.hub_token_file}  # paths only
     placement = Placement(
         work=str(folder),
         cache=str(files.get_cache_folder()),
         tracking_uri=settings.tracking_uri or f"{SQLITE_SCHEME}{files.get_state_folder() / 'mlflow.db'}",
         environment=settings.environment,
         torch_backend=settings.torch_backend,
-        credentials=_list_credential_files(settings),
+        credentials={kind: file for kind, file in credentials.items() if file},
         download_mib=settings.download_mib,
         cache_gib=settings.cache_gib,
     )
@@ -60,7 +65,73 @@ def render_plan(
     )
 
 
-def _list_credential_files(settings: LocalSettings) -> dict[str, str]:
-    """Return the paths of the credential files by source kind, never their content."""
-    paths = {"blob_url": settings.blob_credential_file, "huggingface": settings.hub_token_file}
-    return {kind: file for kind, file in paths.items() if file}
+TRACKING_FLAG = "--tracking-uri"
+
+
+def check_tracking_uri(address: str) -> Iterator[Problem]:
+    """Check that the URI is valid and carries no user, query or fragment. Secrets in it are redacted."""
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        yield _make_problem(
+            TRACKING_FLAG,
+            "tracking-address-malformed",
+            "the tracking URI is not a valid URL",
+            address,
+            "MLflow cannot open it.",
+        )
+        return
+    if address and not parts.scheme:
+        why = "MLflow no longer stores runs in plain folders."
+        sqlite = Suggestion(f"--tracking-uri sqlite:///{address}/mlflow.db")
+        yield _make_problem(
+            TRACKING_FLAG, "tracking-address-a-folder", "the tracking URI is a folder", address, why, sqlite
+        )
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        bare = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+        title = "the tracking URI must not contain a user, a query or a fragment"
+        why = "The plan and the run's record would contain it."
+        safe = Suggestion(f"--tracking-uri {bare}", "with MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD set")
+        yield _make_problem(TRACKING_FLAG, "secret-in-address", title, address, why, safe)
+
+
+TORCH_BACKEND_FLAG = "--torch-backend"
+TORCH_BACKEND_PATTERN = r"auto|cpu|xpu|cu[0-9]{2,3}|rocm[0-9]+(\.[0-9]+){1,2}"
+
+
+def check_torch_backend(settings: LocalSettings) -> Iterator[Problem]:
+    """Check that the build exists and that an environment will be built."""
+    if not (backend := settings.torch_backend):
+        return
+    if not re.fullmatch(TORCH_BACKEND_PATTERN, backend):
+        yield _make_problem(
+            TORCH_BACKEND_FLAG,
+            "torch-backend-unknown",
+            f"the value of {TORCH_BACKEND_FLAG} is not a build of PyTorch",
+            backend,
+            "The builds are auto, cpu, xpu, and CUDA or ROCm with a version, such as cu126 or rocm6.4.",
+            Suggestion(f"{TORCH_BACKEND_FLAG} auto", "fits this machine's driver"),
+            Suggestion(f"{TORCH_BACKEND_FLAG} cpu", "no GPU"),
+        )
+    elif settings.environment:
+        yield _make_problem(
+            TORCH_BACKEND_FLAG,
+            "torch-backend-unused",
+            f"{TORCH_BACKEND_FLAG} has no effect with --environment",
+            backend,
+            f"The run uses the PyTorch of {settings.environment}; nothing is built.",
+            Suggestion(f"leave {TORCH_BACKEND_FLAG} out"),
+            Suggestion("leave --environment out", "builds the locked environment with this PyTorch"),
+        )
+
+
+def _make_problem(where: str, code: str, title: str, given: str, why: str, *suggestions: Suggestion) -> Problem:
+    return Problem(
+        code=code,
+        stage=Stage.PARSE,
+        title=title,
+        where=where,
+        given=redact(given),
+        why=why,
+        suggestions=suggestions,
+    )

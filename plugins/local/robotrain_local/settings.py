@@ -19,19 +19,11 @@ class LocalSettings:
 
     environment: Annotated[
         str | None,
-        Param(
-            help="use this Python environment instead of building the locked one",
-            metavar="PATH",
-            path=True,
-        ),
+        Param(help="use this Python environment instead of building the locked one", metavar="PATH", path=True),
     ] = None
     runs_dir: Annotated[
         str | None,
-        Param(
-            help="folder for run folders (default: `local` in robotrain's state folder)",
-            metavar="FOLDER",
-            path=True,
-        ),
+        Param(help="folder of run folders (default: `local` in robotrain's state folder)", metavar="FOLDER", path=True),
     ] = None
     # No `env`: an MLFLOW_TRACKING_URI that was set for another project must not redirect runs.
     tracking_uri: Annotated[

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import fcntl
 import json
 import os
 import time
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from robotrain_runtime.contract import event, failure
+from robotrain_runtime.contract.files import lock_file
 
 SPEC_FILE = "process.json"
 SCHEMA = 1
@@ -87,13 +87,6 @@ def read_json(path: Path) -> dict[str, Any] | None:
     return data if isinstance(data, dict) else None
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write `path` so that readers see the old or the new content, never a part."""
-    temporary = _make_temporary_path(path)
-    temporary.write_bytes(content)
-    os.replace(temporary, path)
-
-
 def create_json(path: Path, data: dict[str, Any]) -> bool:
     """Create `path` with `data`. Return False, leaving it unchanged, if it exists."""
     handle = create_locked_json(path, data)
@@ -104,7 +97,8 @@ def create_json(path: Path, data: dict[str, Any]) -> bool:
 
 def create_locked_json(path: Path, data: dict[str, Any]) -> int | None:
     """Create `path` like `create_json`. Return the open handle, which holds a lock, or None if it exists."""
-    temporary, content = _make_temporary_path(path), (json.dumps(data, indent=1, sort_keys=True) + "\n").encode()
+    temporary = path.with_name(f".{path.name}.{os.urandom(6).hex()}")
+    content = (json.dumps(data, indent=1, sort_keys=True) + "\n").encode()
     handle = _create_locked_file(temporary, content)
     try:
         os.link(temporary, path)  # no reader sees the file without its content and its lock
@@ -121,18 +115,6 @@ def create_locked_json(path: Path, data: dict[str, Any]) -> int | None:
         temporary.unlink(missing_ok=True)
 
 
-def is_locked(path: Path) -> bool | None:
-    """Return whether a live process holds the lock of `path`, or None if the file system has no locks."""
-    try:
-        with path.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return None
-    return False
-
-
 def record_exit(folder: Path, exit_code: int, reason: str = "") -> None:
     """Record how the run in `folder` ended, unless that is recorded already."""
     create_json(folder / EXIT_FILE, {"exit_code": exit_code, "ended": time.time(), "reason": reason})
@@ -141,14 +123,10 @@ def record_exit(folder: Path, exit_code: int, reason: str = "") -> None:
 def _create_locked_file(path: Path, content: bytes) -> int:
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
     with contextlib.suppress(OSError):  # a file system without locks
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock_file(handle)
     os.write(handle, content)
     os.fsync(handle)
     return handle
-
-
-def _make_temporary_path(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{os.urandom(6).hex()}")
 
 
 TAIL_BYTES = 1 << 14

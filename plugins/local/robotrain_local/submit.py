@@ -13,9 +13,12 @@ from robotrain.errors import Problem, Rejected, Stage, Suggestion
 from robotrain.model import plan as plans
 from robotrain.model.plan import Plan
 from robotrain.model.run import Reference
+from robotrain_runtime.contract.files import write_atomically
 
-from robotrain_local import errors, process, spec
+from robotrain_local import process, spec
 
+PLAN_ERRORS = (ValueError, KeyError, zipfile.BadZipFile)
+"""Errors of reading a damaged plan."""
 POLL_SECONDS = 0.01
 STARTING_SECONDS = 2.0
 PATIENCE_SECONDS = 30.0
@@ -26,8 +29,8 @@ def submit_plan(plan: Plan) -> Reference:
     try:
         process_spec = spec.parse_spec(plan.files[plan.spec])
         payload = zipfile.ZipFile(io.BytesIO(plan.files[spec.PAYLOAD_FILE]))
-    except errors.PLAN_ERRORS as error:
-        raise errors.make_damaged_plan_rejection(error) from error
+    except PLAN_ERRORS as error:
+        raise Rejected([make_damaged_plan_problem(error)]) from error
     folder = Path(process_spec.folder)
     try:
         provide_run_folder(plan, folder, payload)
@@ -38,7 +41,8 @@ def submit_plan(plan: Plan) -> Reference:
             _wait_until_started(folder, _start_supervisor(folder, process_spec))
     except OSError as error:
         discard_run_folder(folder)
-        raise Rejected([_make_start_problem(error)]) from error
+        title, why = "cannot start the run's supervisor process", f"{error.strerror or error}."
+        raise Rejected([_make_problem("supervisor-not-started", title, sys.executable, why)]) from error
     with contextlib.suppress(OSError):  # if missing, the next submit of this plan is taken for a repetition
         (folder / spec.SUBMITTED_FILE).touch()
     return {"folder": str(folder)}
@@ -55,10 +59,11 @@ def find_run(plan: Plan) -> Reference | None:
             if time.time() > min(until, folder.stat().st_mtime + STARTING_SECONDS):
                 return None
             time.sleep(POLL_SECONDS)
-    except errors.PLAN_ERRORS as error:
-        raise errors.make_damaged_plan_rejection(error) from error
+    except PLAN_ERRORS as error:
+        raise Rejected([make_damaged_plan_problem(error)]) from error
     except OSError as error:
-        raise Rejected([_make_unreadable_folder_problem(error)]) from error
+        title, why = "cannot read the run's folder", f"{error.strerror or error}."
+        raise Rejected([_make_problem("run-folder-unreadable", title, error.filename or "", why)]) from error
     return {"folder": str(folder)}
 
 
@@ -97,42 +102,28 @@ def _has_exited(child: int) -> bool:
         return True
 
 
+def make_damaged_plan_problem(error: Exception) -> Problem:
+    """Return the problem of a plan that raised one of PLAN_ERRORS."""
+    why = f"{error} is missing." if isinstance(error, KeyError) else f"{error}."
+    again = Suggestion("robotrain render … --to DIR", "writes the plan again")
+    return Problem(
+        code="plan-damaged", stage=Stage.PARSE, title="the plan cannot be read", why=why, suggestions=(again,)
+    )
+
+
 def _make_refused_folder_problem(folder: Path, error: Exception) -> Problem:
+    title, why = "cannot create the run's folder", f"{getattr(error, 'strerror', None) or error}."
+    suggestion = Suggestion("--runs-dir FOLDER", "a writable folder")
     if folder.is_dir():
         why = "A run of this name was submitted before."
         suggestion = Suggestion(f"rm -r {folder}", "if you do not need it")
-    else:
-        why = f"{getattr(error, 'strerror', None) or error}."
-        suggestion = Suggestion("--runs-dir FOLDER", "a writable folder")
+    return _make_problem("run-folder-refused", title, str(folder), why, suggestion)
+
+
+def _make_problem(code: str, title: str, given: str, why: str, *suggestions: Suggestion) -> Problem:
+    where = "" if code == "supervisor-not-started" else "--runs-dir"
     return Problem(
-        code="run-folder-refused",
-        stage=Stage.SUBMIT,
-        title="cannot create the run's folder",
-        where="--runs-dir",
-        given=str(folder),
-        why=why,
-        suggestions=(suggestion,),
-    )
-
-
-def _make_start_problem(error: OSError) -> Problem:
-    return Problem(
-        code="supervisor-not-started",
-        stage=Stage.SUBMIT,
-        title="cannot start the run's supervisor process",
-        given=sys.executable,
-        why=f"{error.strerror or error}.",
-    )
-
-
-def _make_unreadable_folder_problem(error: OSError) -> Problem:
-    return Problem(
-        code="run-folder-unreadable",
-        stage=Stage.SUBMIT,
-        title="cannot read the run's folder",
-        where="--runs-dir",
-        given=error.filename or "",
-        why=f"{error.strerror or error}.",
+        code=code, stage=Stage.SUBMIT, title=title, where=where, given=given, why=why, suggestions=suggestions
     )
 
 
@@ -210,7 +201,7 @@ def _complete_run_folder(plan: Plan, folder: Path, payload: zipfile.ZipFile) -> 
     for path, content in {**unpacked, **plan.files}.items():
         if _read_bytes(folder / path) != content:
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            spec.write_atomically(folder / path, content)
+            write_atomically(folder / path, content)
 
 
 def _read_bytes(path: Path) -> bytes:

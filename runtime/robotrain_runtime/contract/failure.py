@@ -85,7 +85,8 @@ LAUNCHER_EXCEPTIONS = re.compile(r"[\w.]*(?:ChildFailedError|CalledProcessError|
 def explain_exit(code: int, lines: Sequence[str]) -> str:
     """Return the reason of an exit status (negative for a signal, as in subprocess), from the output's last lines."""
     if code < 0:
-        return _explain_signal(-code)
+        hint = "; on Linux the most common reason is that memory ran out" if -code == signal.SIGKILL else ""
+        return f"the program was ended by signal {-code} ({get_signal_name(-code)}){hint}"
     return ERROR_PREFIX.sub("", explain_output(lines)) or f"the program ended with exit code {code} and no output"
 
 
@@ -118,13 +119,12 @@ def _find_exception(output: Sequence[str]) -> str:
     return exceptions[-1] if exceptions else ""
 
 
-def _explain_signal(number: int) -> str:
+def get_signal_name(number: int) -> str:
+    """Return the name of a signal, such as `SIGKILL`."""
     try:
-        name = signal.Signals(number).name
+        return signal.Signals(number).name
     except ValueError:
-        name = "unknown"
-    hint = "; on Linux the most common reason is that memory ran out" if number == signal.SIGKILL else ""
-    return f"the program was ended by signal {number} ({name}){hint}"
+        return "unknown"
 
 
 STOP_REASON_FILE = "stop-reason"

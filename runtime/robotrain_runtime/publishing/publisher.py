@@ -7,7 +7,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from robotrain_runtime.checkpoints import model_lineage
 from robotrain_runtime.checkpoints.recovery import EarlierAttempts
@@ -189,15 +189,7 @@ class Publisher:
         self._closed = False
         self._digests: dict[Path, str] = {}
         self._warned: set[tuple[str, str]] = set()
-        self._queues = [
-            (
-                to,
-                RetryQueue(
-                    partial(self._publish_artifact, to), partial(self._warn_about, to.name, f"published to {to.name}")
-                ),
-            )
-            for to in destinations
-        ]
+        self._queues = [(to, self._make_queue(to)) for to in destinations]
         self._sealing: RetryQueue[CompleteArtifact] = RetryQueue(
             self._seal_artifact, partial(self._warn_about, "sealing", "complete")
         )
@@ -270,7 +262,7 @@ class Publisher:
         return any(queue.is_busy for _, queue in self._queues)
 
     def _cancel(self) -> None:
-        queues = [self._sealing, *(queue for _, queue in self._queues)]
+        queues: list[RetryQueue[Any]] = [self._sealing, *(queue for _, queue in self._queues)]
         until = time.monotonic() + CANCEL_SECONDS
         for queue in queues:
             queue.cancel()
