@@ -24,7 +24,7 @@ NO_REWRAP = "\b"
 
 def make_app(*commands: Callable[..., None]) -> typer.Typer:
     """Return the app of a module's commands; their docstrings are their help."""
-    app = _make_plain_app()
+    app = make_plain_app()
     for command in commands:
         app.command(help=format_help(inspect.getdoc(command) or ""))(command)
     return app
@@ -32,7 +32,7 @@ def make_app(*commands: Callable[..., None]) -> typer.Typer:
 
 def make_job_app(name: str, cls: Any, help: str, settings: dict[str, Any]) -> typer.Typer:
     """Return the app of one command that takes a job, whose options are composed later."""
-    app = _make_plain_app()
+    app = make_plain_app()
     app.command(name, cls=cls, help=format_help(help), context_settings=settings)(lambda: None)
     return app
 
@@ -46,7 +46,8 @@ def format_help(text: str) -> str:
     )
 
 
-def _make_plain_app() -> typer.Typer:
+def make_plain_app() -> typer.Typer:
+    """Return an app without commands, completion and rich."""
     return typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 

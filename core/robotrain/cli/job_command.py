@@ -4,6 +4,7 @@ Only public parts of Typer are used, so that versions with and without a vendore
 `make_parser`, `parse_args`, `format_options`, and functions with a generated signature.
 """
 
+import functools
 import inspect
 import itertools
 from pathlib import Path
@@ -13,21 +14,19 @@ import typer
 from typer.core import TyperCommand
 from typer.main import get_command
 
-from robotrain.cli.app import get_plugins, split_at_dashes
+from robotrain.cli.app import get_plugins, make_plain_app, split_at_dashes
 from robotrain.cli.options import (
     PARAMETER_PREFIX,
     SET_NAME,
     SETTING_PREFIX,
     Choice,
     ComposedOptions,
-    add_parameters,
-    add_set,
-    add_settings,
+    add_declared,
     add_sources,
     fill_optional_values,
     is_job_file,
     load_or_none,
-    make_text_option,
+    make_completer,
     make_words_argument,
     read_name_layers,
     resolve_choice,
@@ -37,26 +36,16 @@ from robotrain.config.provenance import DEFAULT_ORIGIN
 
 if TYPE_CHECKING:
     from robotrain.errors import Problem
-    from robotrain.model.platform import Platform
     from robotrain.plugins.manager import Plugins
     from robotrain.submission.prepare import PreparedJob
 
-AFTER_DASHES_KEY = "robotrain.after-dashes"
-ORDER_KEY = "robotrain.order"
-
-
+AFTER_DASHES_KEY, ORDER_KEY = "robotrain.after-dashes", "robotrain.order"
+SET_HELP = "set a value by its name in a job file (batch_size, platforms.NAME.KEY, sources.ROLE.KIND)  [repeatable]"
 CONTEXT_SETTINGS = {
     "ignore_unknown_options": True,  # collected, so that all are reported at once
     "allow_extra_args": True,
     "help_option_names": ["-h", "--help"],
 }
-
-
-def guess_choice(args: list[str]) -> tuple[dict[str, str], list[str]]:
-    """Return the values and words that choose the options, as far as they show before the options are known."""
-    next_words = dict(itertools.pairwise(args))
-    values = {name: next_words[f"--{name}"] for name in ("platform", "profile") if f"--{name}" in next_words}
-    return values, [word for word in args[:1] if not word.startswith("-")]
 
 
 class ComposedCommand(TyperCommand):
@@ -69,7 +58,9 @@ class ComposedCommand(TyperCommand):
         it belongs to: then the loop ends, and `execute` reports the swallowed flag.
         """
         head, tail = split_at_dashes(args)
-        choice = self.make_choice(*guess_choice(head), parent)  # right for most command lines
+        next_words = dict(itertools.pairwise(head))
+        values = {name: next_words[f"--{name}"] for name in ("platform", "profile") if f"--{name}" in next_words}
+        choice = self.make_choice(values, [word for word in head[:1] if not word.startswith("-")], parent)  # a guess
         command, tried = self.build_for(choice, parent), [choice]
         while (parsed := self.parse_choice(command, self.fill_optional_values(head, parent), parent)) != choice:
             choice, command = parsed, self.build_for(parsed, parent)
@@ -90,11 +81,8 @@ class ComposedCommand(TyperCommand):
 
         context = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
         run.__signature__ = inspect.Signature([context, *parameters])  # type: ignore[attr-defined]
-        run.__annotations__ = {
-            "ctx": typer.Context,
-            **{parameter.name: parameter.annotation for parameter in parameters},
-        }
-        app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+        run.__annotations__ = {parameter.name: parameter.annotation for parameter in (context, *parameters)}
+        app = make_plain_app()
         app.command(self.name, cls=type(self), epilog=self.epilog, help=self.help, context_settings=CONTEXT_SETTINGS)(
             run
         )
@@ -169,26 +157,27 @@ class JobCommand(ComposedCommand):
         """Return the options of the chosen workload and platform; a plugin that fails to load has none."""
         plugins = get_plugins(parent)
         self.options = options = ComposedOptions()
-        options.add(make_words_argument("[WORKLOAD | JOB.yaml]", lambda: plugins.list_names("workload")), ())
-        installed = tuple(plugins.list_names("platform"))
+        words = make_completer(lambda: plugins.list_names("workload"))
+        options.add(make_words_argument("[WORKLOAD | JOB.yaml]", words), ())
+        installed = plugins.list_names("platform")
         help = f"the platform to run on: {', '.join(installed)}  [env: ROBOTRAIN_PLATFORM]"
-        options.add(make_text_option("platform", ("--platform",), help, "Options", "NAME", installed), ("--platform",))
-        profiles = choice.project.profiles if choice.project else ()
+        options.add_own("--platform", help=help, metavar="NAME", complete=make_completer(lambda: installed))
+        profiles = make_completer(lambda: choice.project.profiles if choice.project else ())
         help = "the profile of robotrain.toml to use  [env: ROBOTRAIN_PROFILE]"
-        options.add(make_text_option("profile", ("--profile",), help, "Options", "NAME", profiles), ("--profile",))
+        options.add_own("--profile", help=help, metavar="NAME", complete=profiles)
         self.add_own_options(options)
-        help = "also write the job to a new job file"
-        options.add(make_text_option("save_as", ("--save-as",), help, "Options", "FILE.yaml"), ("--save-as",))
-        workload, platform = (
-            load_or_none(plugins.workload, choice.workload),
-            load_or_none(plugins.platform, choice.platform),
-        )
-        add_set(options, lambda incomplete: _complete_set(incomplete, workload, platform, plugins))
+        options.add_own("--save-as", help="also write the job to a new job file", metavar="FILE.yaml")
+        workload = load_or_none(plugins.workload, choice.workload)
+        platform = load_or_none(plugins.platform, choice.platform)
+        keys = functools.partial(_complete_set, workload, platform, plugins)
+        options.add_own("--set", help=SET_HELP, metavar="KEY=VALUE", complete=keys, kind=list[str] | None)
         if workload:
+            name, owner = workload.name, f"workload {workload.name}"
             add_sources(options, workload, plugins.source_kinds())
-            add_parameters(options, workload)
+            add_declared(options, workload.parameters, PARAMETER_PREFIX, f"Parameters of {name}", owner)
         if platform:
-            add_settings(options, platform)
+            owner = f"platform {platform.name}"
+            add_declared(options, platform.settings, SETTING_PREFIX, f"Settings of {owner}", owner)
         return options.signature
 
     def execute(self, ctx: typer.Context, choice: Any, values: dict[str, Any]) -> None:
@@ -264,18 +253,15 @@ class JobCommand(ComposedCommand):
         if not choice.platform and not files:
             problems.append(usage.platform_missing_problem(plugins))
         if parts.get("workload"):  # without one, every option of a workload would seem unknown
-            words = (
-                [] if any(problem.code == "flag-without-value" for problem in problems) else values.get("words") or []
-            )
+            swallowed = any(problem.code == "flag-without-value" for problem in problems)
+            words = [] if swallowed else values.get("words") or []
             problems += usage.find_unknown_words(words, choice, self.options, plugins)
-        if usage.is_other_workload_meant(problems, choice) or not all(
-            parts.get(family) for family in ("workload", "platform")
-        ):
+        if usage.is_other_workload_meant(problems, choice) or not (parts.get("workload") and parts.get("platform")):
             raise Rejected([*problems, *files])
         return parts["workload"], parts["platform"]
 
 
-def _complete_set(incomplete: str, workload: Any, platform: "Platform", plugins: "Plugins") -> list[str]:
+def _complete_set(workload: Any, platform: Any, plugins: "Plugins", incomplete: str) -> list[str]:
     """Return completions of `--set`: keys, and the choices of a key that has some."""
     from robotrain.config import overrides
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
+import itertools
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -21,76 +23,51 @@ if TYPE_CHECKING:
     from robotrain.config.job_file import JobFile
     from robotrain.config.layers import VariableLayer
     from robotrain.config.project_file import Project
-    from robotrain.model.platform import Platform
     from robotrain.model.workload import Workload
 
 Completer = Callable[[str], Sequence[str]]
 """Returns the completions of a beginning."""
 
 
-def make_text_option(
-    name: str, flags: tuple[str, ...], help: str, panel: str, metavar: str = "TEXT", choices: tuple[str, ...] = ()
-) -> inspect.Parameter:
-    """Return an option that takes text; every value stays text until it is resolved."""
-
-    def complete(incomplete: str) -> list[str]:
-        return [choice for choice in choices if choice.startswith(incomplete)]
-
-    return _make_option(name, str | None, flags, help, panel, metavar, complete if choices else None)
-
-
-def make_list_option(
-    name: str, flags: tuple[str, ...], help: str, panel: str, metavar: str = "TEXT", complete: Completer | None = None
-) -> inspect.Parameter:
-    """Return an option that may be repeated."""
-    return _make_option(name, list[str] | None, flags, help, panel, metavar, complete)
-
-
-def make_switch(name: str, flags: tuple[str, ...], help: str, panel: str) -> inspect.Parameter:
-    """Return an option without a value; it is None when it is not given."""
-    return _make_option(name, bool | None, flags, help, panel, None, None)
-
-
-def make_words_argument(metavar: str, list_words: Callable[[], Iterable[str]] = tuple) -> inspect.Parameter:
-    """Return the argument that takes all words, unknown options among them.
-
-    :param list_words: returns the words to complete.
-    """
-
-    def complete(incomplete: str) -> list[str]:
-        return [word for word in list_words() if word.startswith(incomplete)]
-
-    return inspect.Parameter(
-        "words",
-        inspect.Parameter.POSITIONAL_OR_KEYWORD,
-        default=None,
-        annotation=Annotated[
-            list[str] | None, typer.Argument(metavar=metavar, show_default=False, autocompletion=complete)
-        ],
-    )
-
-
-def _make_option(
+def make_option(
     name: str,
-    kind: Any,
-    flags: tuple[str, ...],
+    flags: Sequence[str],
     help: str,
-    panel: str,
-    metavar: str | None,
-    completer: Completer | None,
+    metavar: str | None = None,
+    panel: str = "Options",
+    kind: Any = None,
+    complete: Completer | None = None,
 ) -> inspect.Parameter:
-    def complete(incomplete: str) -> list[str]:
-        return list(completer(incomplete)) if completer else []
+    """Return an option that is None when it is not given; every value stays text until it is resolved.
 
+    :param metavar: None for a switch.
+    """
     option = typer.Option(
         *flags,
         help=help,
         rich_help_panel=panel,
         metavar=metavar,
         show_default=False,
-        autocompletion=complete if completer else None,
+        autocompletion=(lambda incomplete: list(complete(incomplete))) if complete else None,
     )
+    kind = kind or (str | None if metavar else bool | None)
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind, option])
+
+
+def make_words_argument(metavar: str, complete: Completer) -> inspect.Parameter:
+    """Return the argument that takes all words, unknown options among them."""
+    words = typer.Argument(metavar=metavar, show_default=False, autocompletion=complete)
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    return inspect.Parameter("words", kind, default=None, annotation=Annotated[list[str] | None, words])
+
+
+def make_completer(list_words: Callable[[], Iterable[str]]) -> Completer:
+    """Return a completer of these words."""
+
+    def complete(incomplete: str) -> list[str]:
+        return [word for word in list_words() if word.startswith(incomplete)]
+
+    return complete
 
 
 PLATFORM_ENV, PROFILE_ENV = make_variable_name("platform"), make_variable_name("profile")
@@ -241,6 +218,13 @@ class ComposedOptions:
         self.owners.update(dict.fromkeys(spellings, owner))
         return True
 
+    def add_own(
+        self, *flags: str, help: str, metavar: str | None = None, complete: Completer | None = None, kind: Any = None
+    ) -> None:
+        """Add an option of the command itself, named by its first flag; without a metavar it is a switch."""
+        name = flags[0].strip("-").replace("-", "_")
+        self.add(make_option(name, flags, help, metavar, kind=kind, complete=complete), flags)
+
     def _find_owner(self, spelling: str) -> str:
         """Return the owner of a spelling, empty where it is free."""
         return ROBOTRAIN_OWNER if re.fullmatch(NUMBERED_ENV_PATTERN, spelling) else self.owners.get(spelling, "")
@@ -257,60 +241,30 @@ def add_sources(options: ComposedOptions, workload: Workload, kinds: Mapping[str
             name = SOURCE_PREFIX + role + "__" + flag.flag.strip("-").replace("-", "_")
             spellings = (flag.flag, *flag.aliases)
             help = (flag.help or owners[0].help) + ("  [repeatable]" if flag.repeatable else "")
-            option = make_list_option(name, spellings, help, "Data", flag.form or owners[0].form, flag.complete)
+            form = flag.form or owners[0].form
+            option = make_option(name, spellings, help, form, "Data", list[str] | None, flag.complete)
             owner_text = "source " + " and ".join(owner.name for owner in owners)
             if options.add(option, spellings, f"{owner_text} as {role}", make_variable_name(flag.flag)):
                 options.sources[name] = SourceOption(role, flag, tuple(owner.name for owner in owners))
 
 
-def add_parameters(options: ComposedOptions, workload: Workload) -> None:
-    """Add the workload's parameters."""
-    owner = f"workload {workload.name}"
-    _add_declared(options, workload.parameters, PARAMETER_PREFIX, f"Parameters of {workload.name}", owner)
-
-
-def add_settings(options: ComposedOptions, platform: Platform) -> None:
-    """Add the platform's settings."""
-    owner = f"platform {platform.name}"
-    _add_declared(options, platform.settings, SETTING_PREFIX, f"Settings of {owner}", owner)
-
-
-def add_set(options: ComposedOptions, complete: Callable[[str], list[str]]) -> None:
-    """Add `--set KEY=VALUE`."""
-    option = typer.Option(
-        "--set",
-        help="set a value by its name in a job file (batch_size, platforms.NAME.KEY, sources.ROLE.KIND)  [repeatable]",
-        rich_help_panel="Options",
-        metavar="KEY=VALUE",
-        show_default=False,
-        autocompletion=complete,
-    )
-    kind = inspect.Parameter.KEYWORD_ONLY
-    parameter = inspect.Parameter(SET_NAME, kind, default=None, annotation=Annotated[list[str] | None, option])
-    options.add(parameter, ("--set",))
-
-
-def _add_declared(options: ComposedOptions, declared: type, prefix: str, panel: str, owner: str) -> None:
+def add_declared(options: ComposedOptions, declared: type, prefix: str, panel: str, owner: str) -> None:
+    """Add the parameters of a workload or the settings of a platform."""
     for parameter in get_parameters(declared):
-        name = prefix + parameter.name
+        name, flags, help = prefix + parameter.name, parameter.flags, format_option_help(parameter)
         if parameter.is_switch:
-            both = f"{parameter.flag}/--no-{parameter.flag[2:]}"
-            option = make_switch(name, (both, *parameter.flags[1:]), format_option_help(parameter), panel)
-            flags = (*both.split("/"), *parameter.flags[1:])
+            no = f"--no-{parameter.flag[2:]}"
+            option = make_option(name, (f"{parameter.flag}/{no}", *flags[1:]), help, panel=panel)
+            flags = (*flags, no)
         else:
-            metavar = format_metavar(parameter)
-            option = make_text_option(
-                name, parameter.flags, format_option_help(parameter), panel, metavar, parameter.choices
-            )
-            flags = parameter.flags
+            complete = make_completer(functools.partial(tuple, parameter.choices)) if parameter.choices else None
+            option = make_option(name, flags, help, format_metavar(parameter), panel, complete=complete)
         if not options.add(option, flags, owner, parameter.env[0]):
             continue
         options.declared[name] = parameter
-        if parameter.param.off:
+        if off := parameter.param.off:
             same = f"the same as {parameter.flag} {parameter.param.off_value}"
-            options.add(
-                make_switch(OFF_PREFIX + name, (parameter.param.off,), same, panel), (parameter.param.off,), owner
-            )
+            options.add(make_option(OFF_PREFIX + name, (off,), same, panel=panel), (off,), owner)
 
 
 def format_metavar(parameter: Parameter) -> str:
@@ -347,13 +301,10 @@ def list_flags(declared: type) -> Iterator[str]:
 
 def fill_optional_values(args: Sequence[str], options: ComposedOptions, is_word: Callable[[str], bool]) -> list[str]:
     """Return `args` with a value after each option that stands alone: at the end, before a flag or before a word."""
-    parameters = [parameter for parameter in options.declared.values() if parameter.param.bare_value]
-    bare_values = {flag: parameter.param.bare_value for parameter in parameters for flag in parameter.flags}
+    bare_values = {flag: one.param.bare_value for one in options.declared.values() for flag in one.flags}
     filled: list[str] = []
-    for index, argument in enumerate(args):
+    for argument, following in itertools.zip_longest(args, args[1:], fillvalue="-"):
         filled.append(argument)
-        if argument in bare_values:
-            following = args[index + 1] if index + 1 < len(args) else "-"
-            if following.startswith("-") or is_word(following):
-                filled.append(bare_values[argument])
+        if bare_values.get(argument) and (following.startswith("-") or is_word(following)):
+            filled.append(bare_values[argument])
     return filled

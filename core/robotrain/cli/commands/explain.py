@@ -8,7 +8,7 @@ import typer
 
 from robotrain.cli.app import get_plugins, make_job_app
 from robotrain.cli.job_command import CONTEXT_SETTINGS, JobCommand
-from robotrain.cli.options import ComposedOptions, make_switch
+from robotrain.cli.options import ComposedOptions
 from robotrain.cli.output import format_table, print_json, print_problems, print_result
 
 if TYPE_CHECKING:
@@ -35,23 +35,21 @@ class ExplainCommand(JobCommand):
 
     def add_own_options(self, options: ComposedOptions) -> None:
         """Add `--json`."""
-        options.add(make_switch("json", ("--json",), "print JSON", "Options"), ("--json",))
+        options.add_own("--json", help="print JSON")
 
     def run_prepared(self, ctx: typer.Context, prepared: "PreparedJob", values: dict[str, Any]) -> None:
         """Print every value."""
         print_problems(prepared.warnings)
-        rows = [*self._list_choices(), *_list_values(prepared)]
+        chosen = zip(("workload", "platform"), self.choice, self.choice.origins, strict=False)
+        rows: list[dict[str, Any]] = [
+            {"name": name, "value": value, "origin": str(origin), "overrode": []} for name, value, origin in chosen
+        ]
+        rows += _list_values(prepared)
         if values.get("json"):
             job = prepared.job
             print_json({"workload": job.workload, "job": job.digest, "values": rows})
         else:
             print_result(format_table([("NAME", "VALUE", "FROM", "OVERRODE"), *map(_format_row, rows)]))
-
-    def _list_choices(self) -> Iterator[dict[str, Any]]:
-        """Yield the rows of the workload and the platform."""
-        workload, platform = self.choice.origins
-        yield {"name": "workload", "value": self.choice.workload, "origin": str(workload), "overrode": []}
-        yield {"name": "platform", "value": self.choice.platform, "origin": str(platform), "overrode": []}
 
 
 def _print_error_code(word: str, parent: Any) -> None:

@@ -8,9 +8,9 @@ import typer
 
 from robotrain.cli.app import make_job_app
 from robotrain.cli.job_command import CONTEXT_SETTINGS, JobCommand
-from robotrain.cli.options import ComposedOptions, make_switch, make_text_option
+from robotrain.cli.options import ComposedOptions
 from robotrain.cli.output import print_json, print_message, print_problems, print_result
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any
+from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any, usage_problem
 from robotrain.plugins.platform_guard import has_method
 
 if TYPE_CHECKING:
@@ -36,15 +36,11 @@ class RenderCommand(JobCommand):
 
     def add_own_options(self, options: ComposedOptions) -> None:
         """Add the options for the folder, the attempt, pins and JSON."""
-        to = make_text_option("to", ("--to",), "write all files of the plan to this folder", "Options", "DIR")
-        attempt = make_text_option(
-            "attempt", ("--attempt",), "the attempt to name the run by  [default: 1]", "Options", "N"
-        )
-        options.add(to, ("--to",))
-        options.add(attempt, ("--attempt",))
+        options.add_own("--to", help="write all files of the plan to this folder", metavar="DIR")
+        options.add_own("--attempt", help="the attempt to name the run by  [default: 1]", metavar="N")
         pin = "resolve branches, tags and folders to commits and digests now, and pin them in the plan"
-        options.add(make_switch("pin", ("--pin",), pin, "Options"), ("--pin",))
-        options.add(make_switch("json", ("--json",), "print JSON", "Options"), ("--json",))
+        options.add_own("--pin", help=pin)
+        options.add_own("--json", help="print JSON")
 
     def run_prepared(self, ctx: typer.Context, prepared: "PreparedJob", values: dict[str, Any]) -> None:
         """Print the plan, or write it to a folder."""
@@ -67,9 +63,8 @@ class RenderCommand(JobCommand):
             folder = Path(values["to"])
             _check_folder_is_free(folder)
             plans.write_plan_folder(rendered, folder)
-            print_message(
-                f"wrote the plan of {plan.run} to {folder} ({len(plan.files)} files, digest {plan.digest[:12]})"
-            )
+            content = f"{len(plan.files)} files, digest {plan.digest[:12]}"
+            print_message(f"wrote the plan of {plan.run} to {folder} ({content})")
         if values.get("json"):
             print_json(dump_plan(plan))
         elif values.get("to"):
@@ -89,16 +84,10 @@ def _find_open_questions(prepared: "PreparedJob") -> list[Problem]:
     names = unpinned[:MAX_NAMED_SOURCES]
     names += [f"{len(unpinned) - MAX_NAMED_SOURCES} more"] * (len(unpinned) > MAX_NAMED_SOURCES)
     names += [f"settings of {prepared.platform.name}"] * settings
-    return [
-        Problem(
-            code="not-asked",
-            stage=Stage.CHECK,
-            title="this plan is not pinned: `submit` resolves these values first",
-            given=redact(", ".join(names)),  # in the title, the `@` of a revision would look like a password
-            severity="note",
-            suggestions=(Suggestion("--pin", "resolves them now, so that `submit --plan` sends the same"),),
-        )
-    ]
+    title = "this plan is not pinned: `submit` resolves these values first"
+    given = redact(", ".join(names))  # in the title, the `@` of a revision would look like a password
+    ways = (Suggestion("--pin", "resolves them now, so that `submit --plan` sends the same"),)
+    return [Problem(code="not-asked", stage=Stage.CHECK, title=title, given=given, severity="note", suggestions=ways)]
 
 
 def dump_plan(plan: Any) -> dict[str, Any]:
@@ -138,22 +127,15 @@ def _parse_attempt(text: str | None) -> int:
         return 1
     if text.isdecimal() and len(text) < 7 and int(text) > 0:
         return int(text)
-    title = "--attempt needs a whole number greater than 0"
-    raise Rejected([Problem(code="value-invalid", stage=Stage.USAGE, title=title, where="--attempt")])
+    raise Rejected([usage_problem("value-invalid", "--attempt needs a whole number greater than 0", "--attempt")])
 
 
 def _check_folder_is_free(folder: Path) -> None:
     if (folder.is_dir() and any(folder.iterdir())) or folder.is_file():
-        problem = Problem(
-            code="folder-in-use",
-            stage=Stage.USAGE,
-            title="the folder for the plan is not empty",
-            where="--to",
-            given=str(folder),
-            why="Files of another plan beside these would make it unclear what is submitted.",
-            suggestions=(Suggestion("--to NEW_FOLDER"),),
-        )
-        raise Rejected([problem])
+        title = "the folder for the plan is not empty"
+        why = "Files of another plan beside these would make it unclear what is submitted."
+        ways = [Suggestion("--to NEW_FOLDER")]
+        raise Rejected([usage_problem("folder-in-use", title, "--to", why, str(folder), ways)])
 
 
 app = make_job_app("render", RenderCommand, HELP, CONTEXT_SETTINGS)

@@ -14,7 +14,7 @@ import typer
 
 from robotrain.cli.app import get_plugins, make_job_app
 from robotrain.cli.job_command import AFTER_DASHES_KEY, CONTEXT_SETTINGS, ORDER_KEY, JobCommand
-from robotrain.cli.options import ComposedOptions, make_switch, make_text_option
+from robotrain.cli.options import ComposedOptions
 from robotrain.cli.output import print_json, print_message, print_problems, print_result
 from robotrain.errors import Problem, Stage, Suggestion, raise_if_any
 
@@ -38,6 +38,15 @@ Everything after `--` is passed to the trainer unchanged. If a submit is interru
 finds the run, or submits it.
 """
 
+SUBMIT_SWITCHES = {
+    "--wait": "wait until the run ends; the exit code says how it ended",
+    "--stream": "show the log until the run ends, then exit as --wait does",
+    "--dry-run": "check, render and run the preflight checks, but do not submit",
+    "--assets-only": "upload what the run needs (its environment, local folders), but do not submit",
+    "--new": "start a new run even if an interrupted submit of the same job exists",
+    "--no-pin": "do not resolve branches and tags to commits now",
+    "--json": "print JSON",
+}
 OPTIONS_WITH_PLAN = ("plan", "platform", "wait", "stream", "dry_run", "assets_only", "save_spec", "json")
 """Options that go with `--plan`; all others belong to a job."""
 PLAN_FOLDER_SUGGESTION = Suggestion("--plan FOLDER", "what `robotrain render … --to FOLDER` wrote")
@@ -48,15 +57,12 @@ class SubmitCommand(JobCommand):
 
     def add_own_options(self, options: ComposedOptions) -> None:
         """Add the switches, `--save-spec` and `--plan`."""
-        for name, help in SUBMIT_SWITCHES.items():
-            flag = "--" + name.replace("_", "-")
-            options.add(make_switch(name, (flag,), help, "Options"), (flag,))
-        plan = "submit the plan that `render --to` wrote to this folder, instead of a job"
+        for flag, help in SUBMIT_SWITCHES.items():
+            options.add_own(flag, help=help)
         save = "after submission, write the platform's spec of the run to this file"
-        options.add(
-            make_text_option("save_spec", ("--save-spec", "-a"), save, "Options", "FILE"), ("--save-spec", "-a")
-        )
-        options.add(make_text_option("plan", ("--plan",), plan, "Options", "FOLDER"), ("--plan",))
+        options.add_own("--save-spec", "-a", help=save, metavar="FILE")
+        plan = "submit the plan that `render --to` wrote to this folder, instead of a job"
+        options.add_own("--plan", help=plan, metavar="FOLDER")
 
     def execute(self, ctx: typer.Context, choice: Any, values: dict[str, Any]) -> None:
         """Submit a plan unchanged; prepare anything else first."""
@@ -113,18 +119,6 @@ def _usage_problem(code: str, title: str, where: str, instead: Suggestion) -> Pr
 
 
 app = make_job_app("submit", SubmitCommand, HELP, CONTEXT_SETTINGS)
-
-
-SUBMIT_SWITCHES = {
-    "wait": "wait until the run ends; the exit code says how it ended",
-    "stream": "show the log until the run ends, then exit as --wait does",
-    "dry_run": "check, render and run the preflight checks, but do not submit",
-    "assets_only": "upload what the run needs (its environment, local folders), but do not submit",
-    "new": "start a new run even if an interrupted submit of the same job exists",
-    "no_pin": "do not resolve branches and tags to commits now",
-    "json": "print JSON",
-}
-"""The switches of every command that submits, by name."""
 
 
 def submit_job(ctx: typer.Context, prepared: PreparedJob, options: dict[str, Any]) -> None:
