@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from robotrain.cli.app import get_plugins, make_app
-from robotrain.cli.arguments import JsonOption, RunArgument, open_run
+from robotrain.cli.arguments import JsonOption, RunArgument, open_run, option
 from robotrain.cli.commands import submit
 from robotrain.cli.output import print_message
+from robotrain.errors import Rejected, Suggestion, usage_problem
 
 if TYPE_CHECKING:
     from robotrain.submission.prepare import PreparedJob
@@ -53,15 +54,9 @@ def resume(
     ctx: typer.Context,
     run: RunArgument = "",
     training_steps: Annotated[
-        str | None,
-        typer.Option("--training-steps", "--steps", metavar="INT", help="Train up to this step in total."),
+        str | None, typer.Option("--training-steps", "--steps", metavar="INT", help="Train up to this step in total.")
     ] = None,
-    resume_from: Annotated[
-        str,
-        typer.Option(
-            RESUME_FROM_FLAG, metavar="CHECKPOINT", show_default=False, help="Continue from this folder or blob URL."
-        ),
-    ] = "",
+    resume_from: Annotated[str, option(RESUME_FROM_FLAG, "CHECKPOINT", "Continue from this folder or blob URL.")] = "",
     set: SetOption = None,
     wait: WaitOption = False,
     stream: StreamOption = False,
@@ -113,41 +108,28 @@ def _find_last_checkpoint(ctx: typer.Context, stored: Any) -> Any:
 
     Raise Rejected when there is none, or the run has not ended.
     """
-    from robotrain.errors import Problem, Rejected, Stage, Suggestion
     from robotrain.model.run import RunGone
     from robotrain.submission import resume
 
     run, why = stored.plan.run, f"{stored.plan.run} has no complete checkpoint to resume from"
     try:
-        checkpoints = _list_own_checkpoints(ctx, run)
+        record, platform = open_run(ctx, run)
+        status = platform.status(record.reference)
+        if not status.finished:
+            ways = [
+                Suggestion(f"robotrain wait {run}", "waits until it ends"),
+                Suggestion(f"robotrain cancel {run}", "stops it; progress after its last checkpoint may be lost"),
+            ]
+            raise Rejected([usage_problem("run-goes-on", f"{run} is still {status.state}", suggestions=ways)])
+        if checkpoints := [one for one in platform.outputs(record.reference) if one.kind == "checkpoint"]:
+            return resume.find_last_intact_checkpoint(checkpoints, print_message)
     except RunGone as gone:
-        checkpoints, why = [], gone.problems[0].title
-    if checkpoints:
-        return resume.find_last_intact_checkpoint(checkpoints, print_message)
+        why = gone.problems[0].title
     if copy := resume.find_published_checkpoint(stored, get_plugins(ctx)):
         print_message(f"{why}: resuming from a published copy")
         return copy
-    ways = (Suggestion(f"robotrain resubmit {run}", "starts the same job over"),)
-    raise Rejected([Problem(code="checkpoint-missing", stage=Stage.USAGE, title=why, suggestions=ways)])
-
-
-def _list_own_checkpoints(ctx: typer.Context, run: str) -> list[Any]:
-    """Return the checkpoints in the folder of an ended run.
-
-    Raise Rejected when it has not ended, and RunGone when the platform does not know it.
-    """
-    from robotrain.errors import Problem, Rejected, Stage, Suggestion
-
-    record, platform = open_run(ctx, run)
-    status = platform.status(record.reference)
-    if not status.finished:
-        ways = (
-            Suggestion(f"robotrain wait {run}", "waits until it ends"),
-            Suggestion(f"robotrain cancel {run}", "stops it; progress after its last checkpoint may be lost"),
-        )
-        title = f"{run} is still {status.state}"
-        raise Rejected([Problem(code="run-goes-on", stage=Stage.USAGE, title=title, suggestions=ways)])
-    return [one for one in platform.outputs(record.reference) if one.kind == "checkpoint"]
+    ways = [Suggestion(f"robotrain resubmit {run}", "starts the same job over")]
+    raise Rejected([usage_problem("checkpoint-missing", why, suggestions=ways)])
 
 
 def _print_differences(run: str, differences: list[tuple[str, Any, Any]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -15,8 +16,9 @@ import typer
 from robotrain.cli.app import get_plugins, make_job_app
 from robotrain.cli.job_command import AFTER_DASHES_KEY, CONTEXT_SETTINGS, ORDER_KEY, JobCommand
 from robotrain.cli.options import ComposedOptions
-from robotrain.cli.output import print_json, print_message, print_problems, print_result
-from robotrain.errors import Problem, Stage, Suggestion, raise_if_any
+from robotrain.cli.output import describe_exception, print_json, print_message, print_problems, print_result
+from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any, usage_problem
+from robotrain.redaction import redact
 
 if TYPE_CHECKING:
     from robotrain.model.plan import RenderedPlan
@@ -49,7 +51,8 @@ SUBMIT_SWITCHES = {
 }
 OPTIONS_WITH_PLAN = ("plan", "platform", "wait", "stream", "dry_run", "assets_only", "save_spec", "json")
 """Options that go with `--plan`; all others belong to a job."""
-PLAN_FOLDER_SUGGESTION = Suggestion("--plan FOLDER", "what `robotrain render … --to FOLDER` wrote")
+Announcer = Callable[[str], None]
+"""Prints the name of a run before it is sent."""
 
 
 class SubmitCommand(JobCommand):
@@ -76,8 +79,6 @@ class SubmitCommand(JobCommand):
         submit_job(ctx, prepared, values)
 
     def _submit_plan(self, ctx: typer.Context, choice: Any, values: dict[str, Any]) -> None:
-        from pathlib import Path
-
         from robotrain.cli import usage
         from robotrain.store import plans
 
@@ -91,31 +92,19 @@ class SubmitCommand(JobCommand):
         extra = [flags[name] for name in dict.fromkeys(order) if name in flags and name not in OPTIONS_WITH_PLAN]
         extra += [*words, *(ctx.meta.get(AFTER_DASHES_KEY) or [])]
         if not values["plan"]:
-            mistakes.append(
-                _usage_problem("flag-without-value", "--plan needs a folder", "--plan", PLAN_FOLDER_SUGGESTION)
-            )
-        raise_if_any(mistakes or [_plan_fixed_problem(word) for word in extra[:1]])
+            ways = [Suggestion("--plan FOLDER", "what `robotrain render … --to FOLDER` wrote")]
+            mistakes.append(usage_problem("flag-without-value", "--plan needs a folder", "--plan", suggestions=ways))
+        if extra and not mistakes:
+            title = f"{redact(extra[0])} cannot change a plan: it is submitted unchanged"
+            ways = [Suggestion("robotrain render … --to FOLDER", "renders a plan with other values")]
+            mistakes.append(usage_problem("plan-fixed", title, "--plan", suggestions=ways))
+        raise_if_any(mistakes)
         rendered = plans.read_plan_folder(Path(values["plan"]))
         if values.get("platform") not in (None, rendered.plan.platform):
-            raise_if_any([_other_platform_problem(rendered.plan.platform)])
+            title = f"the plan was rendered for {rendered.plan.platform}"
+            ways = [Suggestion(f"--platform {rendered.plan.platform}", "or no --platform")]
+            raise Rejected([usage_problem("plan-fixed", title, "--platform", suggestions=ways)])
         submit_plan(ctx, rendered, values)
-
-
-def _plan_fixed_problem(option: str) -> Problem:
-    from robotrain.redaction import redact
-
-    title = f"{redact(option)} cannot change a plan: it is submitted unchanged"
-    way = Suggestion("robotrain render … --to FOLDER", "renders a plan with other values")
-    return _usage_problem("plan-fixed", title, "--plan", way)
-
-
-def _other_platform_problem(platform: str) -> Problem:
-    way = Suggestion(f"--platform {platform}", "or no --platform")
-    return _usage_problem("plan-fixed", f"the plan was rendered for {platform}", "--platform", way)
-
-
-def _usage_problem(code: str, title: str, where: str, instead: Suggestion) -> Problem:
-    return Problem(code=code, stage=Stage.USAGE, title=title, where=where, suggestions=(instead,))
 
 
 app = make_job_app("submit", SubmitCommand, HELP, CONTEXT_SETTINGS)
@@ -123,30 +112,26 @@ app = make_job_app("submit", SubmitCommand, HELP, CONTEXT_SETTINGS)
 
 def submit_job(ctx: typer.Context, prepared: PreparedJob, options: dict[str, Any]) -> None:
     """Submit a prepared job, or do what the switches in `options` ask for instead."""
-    from robotrain.submission import submitter as sending
+    from robotrain.submission import submitter
 
-    _check_switches(options)
     check_asset_options(prepared.platform, options)
     print_problems(prepared.warnings)
-    asked = {"new": bool(options.get("new")), "pinning": not options.get("no_pin")}
-    if options.get("dry_run"):
-        _print_dry_run(sending.dry_run_job(prepared, print_problems, **asked), options)
-        return
-    if options.get("assets_only"):
-        prepare_assets(sending.dry_run_job(prepared, print_problems, **asked), prepared.platform, options)
-        return
-    with interrupt_on_sigterm():
-        record = sending.submit_job(prepared, print_problems, _select_announcer(options), **asked)
-    finish_submission(ctx, record, prepared.platform, options)
+    how = {"new": bool(options.get("new")), "pinning": not options.get("no_pin")}
+
+    def dry_run() -> RenderedPlan:
+        return submitter.dry_run_job(prepared, print_problems, **how)
+
+    def submit(announce: Announcer) -> RunRecord:
+        return submitter.submit_job(prepared, print_problems, announce, **how)
+
+    _submit_or_dry_run(ctx, prepared.platform, options, dry_run, submit)
 
 
 def submit_plan(ctx: typer.Context, rendered: RenderedPlan, options: dict[str, Any]) -> None:
     """Submit a plan that was rendered before, byte for byte."""
     from robotrain.check import check
-    from robotrain.errors import raise_if_any
-    from robotrain.submission import submitter as sending
+    from robotrain.submission import submitter
 
-    _check_switches(options)
     plugins = get_plugins(ctx)
     platform = plugins.platform(rendered.plan.platform)
     check_asset_options(platform, options)
@@ -156,17 +141,37 @@ def submit_plan(ctx: typer.Context, rendered: RenderedPlan, options: dict[str, A
     problems += plugins.find_site_problems(rendered.plan.job, platform.name)
     raise_if_any(problems)
     print_problems(problems)
+
+    def dry_run() -> RenderedPlan:
+        submitter.dry_run_plan(rendered, platform, print_problems)
+        return rendered
+
+    def submit(announce: Announcer) -> RunRecord:
+        return submitter.submit_plan(rendered, platform, print_problems, announce)
+
+    _submit_or_dry_run(ctx, platform, options, dry_run, submit)
+
+
+def _submit_or_dry_run(
+    ctx: typer.Context,
+    platform: Platform,
+    options: dict[str, Any],
+    dry_run: Callable[[], RenderedPlan],
+    submit: Callable[[Announcer], RunRecord],
+) -> None:
+    from robotrain.cli.commands import render
+
+    as_json = bool(options.get("json"))
     if options.get("dry_run"):
-        sending.dry_run_plan(rendered, platform, print_problems)
-        _print_dry_run(rendered, options)
-        return
-    if options.get("assets_only"):
-        sending.dry_run_plan(rendered, platform, print_problems)
-        prepare_assets(rendered, platform, options)
-        return
-    with interrupt_on_sigterm():
-        record = sending.submit_plan(rendered, platform, print_problems, _select_announcer(options))
-    finish_submission(ctx, record, platform, options)
+        plan = dry_run().plan
+        print_json(render.dump_plan(plan)) if as_json else print_result(render.format_plan(plan))
+        print_message(f"dry run: {plan.run} is valid; nothing was sent")
+    elif options.get("assets_only"):
+        prepare_assets(dry_run(), platform, as_json)
+    else:
+        with interrupt_on_sigterm():
+            record = submit(print_message if as_json else print_result)
+        finish_submission(ctx, record, platform, options)
 
 
 def finish_submission(ctx: typer.Context, record: RunRecord, platform: Platform, options: dict[str, Any]) -> None:
@@ -174,141 +179,95 @@ def finish_submission(ctx: typer.Context, record: RunRecord, platform: Platform,
     from robotrain.cli.watch import run_summary
     from robotrain.model.job import parse_attempt
 
-    if (attempt := parse_attempt(record.run)) > 1:
+    run, plugins, as_json = record.run, get_plugins(ctx), bool(options.get("json"))
+    if (attempt := parse_attempt(run)) > 1:
         print_message(f"  this is attempt {attempt} of the same job")
-    for name, value in run_summary.list_native_names(record, platform):
+    native = dict(run_summary.list_native_names(record, platform))
+    for name, value in native.items():
         print_message(f"  {name} {value}")
     unsaved = save_spec(record, platform, Path(options["save_spec"])) if options.get("save_spec") else []
-    print_problems([*unsaved, *get_plugins(ctx).notify_run_changed(record)])
-    as_json, plugins = bool(options.get("json")), get_plugins(ctx)
+    print_problems([*unsaved, *plugins.notify_run_changed(record)])
     if options.get("stream") or options.get("wait"):
         from robotrain.cli.commands.watch import follow_submitted
 
         follow_submitted(record, platform, plugins, as_json, stream=bool(options.get("stream")))
     elif as_json:
-        print_json(
-            {
-                "run": record.run,
-                "platform": record.platform,
-                "job": record.job,
-                "reference": record.reference,
-                "shown": dict(run_summary.list_native_names(record, platform)),
-                "notes": list(record.notes),
-            }
-        )
+        identity = {name: getattr(record, name) for name in ("run", "platform", "job", "reference")}
+        print_json(identity | {"shown": native, "notes": list(record.notes)})
     else:
-        print_message(
-            f"  robotrain status {record.run}    see its state\n  robotrain logs -f {record.run}   follow its log"
-        )
+        print_message(f"  robotrain status {run}    see its state\n  robotrain logs -f {run}   follow its log")
     if unsaved:
         raise typer.Exit(unsaved[0].stage.exit_code)
 
 
-def _select_announcer(options: dict[str, Any]) -> Callable[[str], None]:
-    return print_message if options.get("json") else print_result
-
-
-def _print_dry_run(rendered: RenderedPlan, options: dict[str, Any]) -> None:
-    from robotrain.cli.commands import render
-
-    plan = rendered.plan
-    print_json(render.dump_plan(plan)) if options.get("json") else print_result(render.format_plan(plan))
-    print_message(f"dry run: {plan.run} is valid; nothing was sent")
-
-
-def _check_switches(options: dict[str, Any]) -> None:
-    """Raise Rejected for switches that need a run together with those that submit none."""
-    from robotrain.errors import Rejected
-
+def check_asset_options(platform: Platform, options: dict[str, Any]) -> None:
+    """Raise Rejected for switches that contradict each other, and for assets and specs that cannot be made."""
     dry = [flag for name, flag in (("dry_run", "--dry-run"), ("assets_only", "--assets-only")) if options.get(name)]
     others = ["--" + name.replace("_", "-") for name in ("wait", "stream", "save_spec") if options.get(name)]
+    problems = []
     if dry and others:
         title = f"{dry[0]} submits no run: {' and '.join(others)} cannot be used with it"
-    elif len(dry) > 1:
-        title = f"{dry[0]} and {dry[1]} cannot be used together"
-    else:
-        return
-    raise Rejected([Problem(code="options-conflict", stage=Stage.USAGE, title=title, where=dry[0])])
-
-
-def check_asset_options(platform: Platform, options: dict[str, Any]) -> None:
-    """Raise Rejected if `--assets-only` or `--save-spec` cannot be done, before anything is sent."""
-    problems = []
+        raise Rejected([usage_problem("options-conflict", title, dry[0])])
+    if len(dry) > 1:
+        raise Rejected([usage_problem("options-conflict", f"{dry[0]} and {dry[1]} cannot be used together", dry[0])])
     if options.get("assets_only") and not platform.can_prepare:
-        problems.append(_nothing_to_prepare_problem(platform.name))
+        title, where = f"{platform.name} uploads nothing before a run", "--assets-only"
+        ways = (Suggestion("--dry-run", "checks whether the run could be submitted"),)
+        code = "feature-not-there"
+        problems.append(Problem(code=code, stage=Stage.CHECK, title=title, where=where, suggestions=ways))
     if options.get("save_spec"):
         problems += _check_spec_path(Path(options["save_spec"]))
     raise_if_any(problems)
 
 
-def prepare_assets(rendered: RenderedPlan, platform: Platform, options: dict[str, Any]) -> None:
+def prepare_assets(rendered: RenderedPlan, platform: Platform, as_json: bool) -> None:
     """Upload what the plan needs without submitting it; raise Rejected when that fails."""
-    print_line, assets = print_message if options.get("json") else print_result, []
+    assets = []
     for line in _run_prepare(rendered, platform):
         assets.append(line)
-        print_line(line)
-    if options.get("json"):
+        print_message(line) if as_json else print_result(line)
+    if as_json:
         print_json({"platform": platform.name, "assets": assets})
     print_message(f"{rendered.plan.run} was not submitted")
 
 
-def save_spec(record: RunRecord, platform: Platform, to: Path) -> list[Problem]:
-    """Write the native spec of a submitted run; return what prevented it, since the run goes on."""
-    from robotrain.errors import Rejected
-    from robotrain.redaction import redact
-    from robotrain.store import files, plans
-
-    try:
-        plan = plans.read_stored_plan(record.run).plan
-        content = platform.read_submitted_spec(plan, record.reference)
-        to.parent.mkdir(parents=True, exist_ok=True)
-        if to.exists():  # created since `_check_spec_path`
-            return [_spec_not_saved_problem(record, to, "The file exists by now.")]
-        files.write_atomically(to, content)
-    except Rejected as rejected:
-        return [_spec_not_saved_problem(record, to, ""), *rejected.problems]
-    except OSError as error:
-        return [_spec_not_saved_problem(record, to, f"{error.strerror or redact(str(error))}.")]
-    except Exception as error:  # whatever a platform raises
-        return [_spec_not_saved_problem(record, to, f"{redact(f'{type(error).__name__}: {error}')}.")]
-    print_message(f"  wrote {to}")
-    return []
-
-
 def _run_prepare(rendered: RenderedPlan, platform: Any) -> Iterator[str]:
-    from robotrain.errors import Problem, Rejected, Stage
-    from robotrain.redaction import redact
-
     try:
         yield from platform.prepare(rendered.plan)
     except Rejected:
         raise
     except Exception as error:  # whatever a platform raises
-        title = f"the assets of the run could not be uploaded to {platform.name}"
-        why = f"{redact(f'{type(error).__name__}: {error}')}."
+        title, why = f"the assets of the run could not be uploaded to {platform.name}", f"{describe_exception(error)}."
         raise Rejected([Problem(code="assets-not-brought", stage=Stage.SUBMIT, title=title, why=why)]) from error
 
 
-def _spec_not_saved_problem(record: RunRecord, to: Path, why: str) -> Problem:
-    from robotrain.errors import Problem, Stage, Suggestion
+def save_spec(record: RunRecord, platform: Platform, to: Path) -> list[Problem]:
+    """Write the native spec of a submitted run; return what prevented it, since the run goes on."""
+    from robotrain.store import files, plans
 
-    return Problem(
-        code="not-saved",
-        stage=Stage.SUBMIT,
-        title=f"{record.run} was submitted, but {to} could not be written",
-        where="--save-spec",
-        why=why,
-        suggestions=(Suggestion(f"robotrain status {record.run}", "shows its state"),),
-    )
+    why, problems = "", tuple[Problem, ...]()
+    try:
+        plan = plans.read_stored_plan(record.run).plan
+        content = platform.read_submitted_spec(plan, record.reference)
+        to.parent.mkdir(parents=True, exist_ok=True)
+        if not to.exists():
+            files.write_atomically(to, content)
+            print_message(f"  wrote {to}")
+            return []
+        why = "The file exists by now."  # created since `_check_spec_path`
+    except Rejected as rejected:
+        problems = rejected.problems
+    except Exception as error:  # whatever a platform raises
+        own_words = error.strerror if isinstance(error, OSError) else ""
+        why = f"{own_words or describe_exception(error)}."
+    title = f"{record.run} was submitted, but {to} could not be written"
+    ways = (Suggestion(f"robotrain status {record.run}", "shows its state"),)
+    own = Problem(code="not-saved", stage=Stage.SUBMIT, title=title, where="--save-spec", why=why, suggestions=ways)
+    return [own, *problems]
 
 
 def _check_spec_path(to: Path) -> Iterator[Problem]:
     """Check before submission whether a spec can be written there; existing files are not overwritten."""
-    import os
-
-    from robotrain.errors import Problem, Stage, Suggestion
-    from robotrain.redaction import redact
-
     above = next(folder for folder in to.absolute().parents if folder.exists() or folder == folder.parent)
     if to.is_dir():
         title = "--save-spec needs a file, but this is a folder"
@@ -320,26 +279,8 @@ def _check_spec_path(to: Path) -> Iterator[Problem]:
         title = f"the spec cannot be written: you have no write access to {redact(str(above))}"
     else:
         return
-    yield Problem(
-        code="file-unsuitable",
-        stage=Stage.USAGE,
-        title=title,
-        where="--save-spec",
-        given=redact(str(to)),
-        suggestions=(Suggestion("--save-spec FILE"),),
-    )
-
-
-def _nothing_to_prepare_problem(platform: str) -> Problem:
-    from robotrain.errors import Problem, Stage, Suggestion
-
-    return Problem(
-        code="feature-not-there",
-        stage=Stage.CHECK,
-        title=f"{platform} uploads nothing before a run",
-        where="--assets-only",
-        suggestions=(Suggestion("--dry-run", "checks whether the run could be submitted"),),
-    )
+    ways = [Suggestion("--save-spec FILE")]
+    yield usage_problem("file-unsuitable", title, "--save-spec", given=redact(str(to)), suggestions=ways)
 
 
 @contextlib.contextmanager
