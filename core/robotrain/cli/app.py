@@ -1,5 +1,6 @@
 """The root command: help, global options, and the factory of command apps."""
 
+import contextlib
 import functools
 import inspect
 import io
@@ -13,7 +14,7 @@ from typer.core import TyperCommand, TyperGroup
 from robotrain import __version__
 from robotrain.cli.output import handle_errors
 from robotrain.command_table import COMMANDS
-from robotrain.errors import Problem, Rejected, Stage, Suggestion
+from robotrain.errors import Problem, Rejected, Suggestion, suggest_name, usage_problem
 
 if TYPE_CHECKING:
     from robotrain.plugins.manager import Plugins
@@ -27,13 +28,6 @@ def make_app(*commands: Callable[..., None]) -> typer.Typer:
     app = make_plain_app()
     for command in commands:
         app.command(help=format_help(inspect.getdoc(command) or ""))(command)
-    return app
-
-
-def make_job_app(name: str, cls: Any, help: str, settings: dict[str, Any]) -> typer.Typer:
-    """Return the app of one command that takes a job, whose options are composed later."""
-    app = make_plain_app()
-    app.command(name, cls=cls, help=format_help(help), context_settings=settings)(lambda: None)
     return app
 
 
@@ -59,6 +53,10 @@ CompletionItem: Any = vars(typer.core)["CompletionItem"]
 PLUGINS_KEY = "robotrain.plugins"
 AS_JSON_KEY = "robotrain.as-json"
 
+WITHOUT_HELP = (
+    "Do not load this plugin: a distribution, or a claim (platform.NAME)  [repeatable]  [env: ROBOTRAIN_WITHOUT=A,B]"
+)
+PLUGINS_FROM_HELP = "Load robotrain_plugin.py of this folder as a plugin  [env: ROBOTRAIN_PLUGINS_FROM]"
 PLUGIN_MODES = {"no_plugins": "none", "strict_plugins": "strict"}
 
 HELP = """Describe a robot-learning job once; run it on any platform whose plugin supports it.
@@ -122,8 +120,7 @@ class RootGroup(TyperGroup):
             try:
                 return super().invoke(ctx)
             except UsageError as error:
-                problem = Problem(code="usage", stage=Stage.USAGE, title=error.format_message().rstrip("."))
-                raise Rejected([problem]) from None
+                raise Rejected([usage_problem("usage", error.format_message().rstrip("."))]) from None
             except Exception as cause:
                 self._raise_plugin_failure(ctx, cause)
                 raise
@@ -139,23 +136,21 @@ class RootGroup(TyperGroup):
             raise PluginCallError(make_failure(claim, cause, f"`robotrain {name}`")) from cause
 
 
-app = typer.Typer(
-    cls=RootGroup,
-    help=format_help(HELP),
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
-
 def _show_version(requested: bool) -> None:
     if requested:
         typer.echo(f"robotrain {__version__}")
         raise typer.Exit
 
 
-@app.callback()
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+@app.callback(
+    cls=RootGroup,
+    help=format_help(HELP),
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 def root(
     version: Annotated[
         bool, typer.Option("--version", help="Print the version.", callback=_show_version, is_eager=True)
@@ -168,21 +163,10 @@ def root(
         typer.Option("--strict-plugins", help="Stop when a plugin fails to load.  [env: ROBOTRAIN_PLUGINS=strict]"),
     ] = False,
     without: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME",
-            show_default=False,
-            help="Do not load this plugin: a distribution, or a claim (platform.NAME)  [repeatable]"
-            "  [env: ROBOTRAIN_WITHOUT=A,B]",
-        ),
+        list[str] | None, typer.Option("--without", metavar="NAME", show_default=False, help=WITHOUT_HELP)
     ] = None,
     plugins_from: Annotated[
-        str,
-        typer.Option(
-            metavar="FOLDER",
-            show_default=False,
-            help="Load robotrain_plugin.py of this folder as a plugin  [env: ROBOTRAIN_PLUGINS_FROM]",
-        ),
+        str, typer.Option("--plugins-from", metavar="FOLDER", show_default=False, help=PLUGINS_FROM_HELP)
     ] = "",
 ) -> None:
     """Options of every command."""
@@ -215,34 +199,26 @@ def _option_before_command_problem(args: list[str], error: Any) -> Problem | Non
     if not flag or not command:
         return None
     flag = redact(flag)
-    title = f"{flag} is not a global option: put it after the command"
-    suggestions = (Suggestion(f"robotrain {command} … {flag}"),)
-    return Problem(code="option-elsewhere", stage=Stage.USAGE, title=title, where=flag, suggestions=suggestions)
+    title, ways = f"{flag} is not a global option: put it after the command", [f"robotrain {command} … {flag}"]
+    return usage_problem("option-elsewhere", title, flag, suggestions=map(Suggestion, ways))
 
 
 def _unknown_command_problem(name: str, plugins: "Plugins") -> Problem:
-    from robotrain.errors import suggest_name
     from robotrain.redaction import redact
 
     known = [*COMMANDS, *plugins.list_names("command")]
     workloads = [known for known in plugins.list_names("workload") if known == name or known.endswith(f"-{name}")]
     runs = tuple(Suggestion(f"robotrain submit {workload} …", "runs this workload") for workload in workloads)
-    return Problem(
-        code="command-unknown",
-        stage=Stage.USAGE,
-        title=f"there is no command {redact(name)!r}",
-        why=f"Commands: {', '.join(known)}.",
-        suggestions=runs or suggest_name(name, known, prefix="robotrain "),
-    )
+    title, why = f"there is no command {redact(name)!r}", f"Commands: {', '.join(known)}."
+    ways = runs or suggest_name(name, known, prefix="robotrain ")
+    return usage_problem("command-unknown", title, why=why, suggestions=ways)
 
 
 def _load_command_for_completion(ctx: Any, name: str) -> Any:
     """Return a plugin's command for completion; one without options when it fails to load."""
-    try:
+    with contextlib.suppress(Exception):  # whatever a plugin raises
         if found := get_plugins(ctx).load_command(name):
             return typer.main.get_command(found)
-    except Exception:  # whatever a plugin raises
-        pass
     return TyperCommand(name, add_help_option=False)
 
 

@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperCommand
 from typer.main import get_command
 
-from robotrain.cli.app import get_plugins, make_plain_app, split_at_dashes
+from robotrain.cli.app import format_help, get_plugins, make_plain_app, split_at_dashes
 from robotrain.cli.options import (
     PARAMETER_PREFIX,
     SET_NAME,
@@ -48,8 +48,28 @@ CONTEXT_SETTINGS = {
 }
 
 
-class ComposedCommand(TyperCommand):
-    """A command whose options depend on a choice that the arguments make."""
+def make_job_app(name: str, cls: Any, help: str) -> typer.Typer:
+    """Return the app of one command that takes a job, whose options are composed later."""
+    app = make_plain_app()
+    app.command(name, cls=cls, help=format_help(help), context_settings=CONTEXT_SETTINGS)(lambda: None)
+    return app
+
+
+class JobCommand(TyperCommand):
+    """A command that takes a job; its options depend on the workload and platform that the arguments choose.
+
+    Subclasses add options, and act on the prepared job.
+    """
+
+    options: ComposedOptions
+    choice: Choice
+
+    def add_own_options(self, options: ComposedOptions) -> None:
+        """Add the options of the command itself."""
+
+    def run_prepared(self, ctx: typer.Context, prepared: "PreparedJob", values: dict[str, Any]) -> None:
+        """Act on a job that its platform can run."""
+        raise NotImplementedError
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
         """Compose options until they parse to the choice that they were composed for.
@@ -60,19 +80,20 @@ class ComposedCommand(TyperCommand):
         head, tail = split_at_dashes(args)
         next_words = dict(itertools.pairwise(head))
         values = {name: next_words[f"--{name}"] for name in ("platform", "profile") if f"--{name}" in next_words}
-        choice = self.make_choice(values, [word for word in head[:1] if not word.startswith("-")], parent)  # a guess
+        choice = resolve_choice(values, [word for word in head[:1] if not word.startswith("-")], parent)  # a guess
+        workloads = get_plugins(parent).list_names("workload")
+        fill = functools.partial(fill_optional_values, is_word=lambda word: is_job_file(word) or word in workloads)
         command, tried = self.build_for(choice, parent), [choice]
-        while (parsed := self.parse_choice(command, self.fill_optional_values(head, parent), parent)) != choice:
+        while (parsed := self.parse_choice(command, fill(head, self.options), parent)) != choice:
             choice, command = parsed, self.build_for(parsed, parent)
             if parsed in tried:
                 break
             tried.append(parsed)
-        args = self.fill_optional_values(head, parent)
-        context = TyperCommand.make_context(command, info_name, args, parent, **extra)
+        context = TyperCommand.make_context(command, info_name, fill(head, self.options), parent, **extra)
         context.meta[AFTER_DASHES_KEY] = tail
         return context
 
-    def build_for(self, choice: Any, parent: Any) -> "ComposedCommand":
+    def build_for(self, choice: Choice, parent: Any) -> "JobCommand":
         """Return this command with the options of a choice."""
         parameters = self.compose_parameters(choice, parent)
 
@@ -83,19 +104,17 @@ class ComposedCommand(TyperCommand):
         run.__signature__ = inspect.Signature([context, *parameters])  # type: ignore[attr-defined]
         run.__annotations__ = {parameter.name: parameter.annotation for parameter in (context, *parameters)}
         app = make_plain_app()
-        app.command(self.name, cls=type(self), epilog=self.epilog, help=self.help, context_settings=CONTEXT_SETTINGS)(
-            run
-        )
+        app.command(self.name, cls=type(self), help=self.help, context_settings=CONTEXT_SETTINGS)(run)
         command = get_command(app)
-        assert isinstance(command, ComposedCommand)
+        assert isinstance(command, JobCommand)
         return command
 
-    def parse_choice(self, command: "ComposedCommand", args: list[str], parent: Any) -> Any:
+    def parse_choice(self, command: "JobCommand", args: list[str], parent: Any) -> Choice:
         """Return the choice that `args` make, parsed with the options of `command`."""
         probe = command.context_class(command, resilient_parsing=True, **command.context_settings)
         values, rest, _ = command.make_parser(probe).parse_args(list(args))
         words = values.get("words")
-        return self.make_choice(values, [*(words if isinstance(words, (list, tuple)) else ()), *rest], parent)
+        return resolve_choice(values, [*(words if isinstance(words, (list, tuple)) else ()), *rest], parent)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse, and keep the order of the options, which only the parser knows."""
@@ -114,46 +133,7 @@ class ComposedCommand(TyperCommand):
             with formatter.section(title):
                 formatter.write_dl(records)
 
-    def fill_optional_values(self, args: list[str], parent: Any) -> list[str]:
-        """Return `args` with a value after each option that may stand without one."""
-        return args
-
-    def make_choice(self, values: dict[str, Any], words: list[str], parent: Any) -> Any:
-        """Return the choice of parsed values; choices are compared with ==."""
-        raise NotImplementedError
-
-    def compose_parameters(self, choice: Any, parent: Any) -> list[inspect.Parameter]:
-        """Return the arguments and options of a choice."""
-        raise NotImplementedError
-
-    def execute(self, ctx: typer.Context, choice: Any, values: dict[str, Any]) -> Any:
-        """Run the command."""
-        raise NotImplementedError
-
-
-class JobCommand(ComposedCommand):
-    """A command that takes a job; subclasses add options and act on the prepared job."""
-
-    options: ComposedOptions
-    choice: Choice
-
-    def add_own_options(self, options: ComposedOptions) -> None:
-        """Add the options of the command itself."""
-
-    def run_prepared(self, ctx: typer.Context, prepared: "PreparedJob", values: dict[str, Any]) -> None:
-        """Act on a job that its platform can run."""
-        raise NotImplementedError
-
-    def make_choice(self, values: dict[str, Any], words: list[str], parent: Any) -> Choice:
-        """Return the workload, platform and files that the arguments choose."""
-        return resolve_choice(values, words, parent)
-
-    def fill_optional_values(self, args: list[str], parent: Any) -> list[str]:
-        """Return `args` with the values of options that stand alone; a workload or job file is no such value."""
-        workloads = get_plugins(parent).list_names("workload")
-        return fill_optional_values(args, self.options, lambda word: is_job_file(word) or word in workloads)
-
-    def compose_parameters(self, choice: Any, parent: Any) -> list[inspect.Parameter]:
+    def compose_parameters(self, choice: Choice, parent: Any) -> list[inspect.Parameter]:
         """Return the options of the chosen workload and platform; a plugin that fails to load has none."""
         plugins = get_plugins(parent)
         self.options = options = ComposedOptions()
@@ -180,7 +160,7 @@ class JobCommand(ComposedCommand):
             add_declared(options, platform.settings, SETTING_PREFIX, f"Settings of {owner}", owner)
         return options.signature
 
-    def execute(self, ctx: typer.Context, choice: Any, values: dict[str, Any]) -> None:
+    def execute(self, ctx: typer.Context, choice: Choice, values: dict[str, Any]) -> None:
         """Prepare the job and run the command on it; all problems are reported at once."""
         from robotrain.cli import usage
         from robotrain.config.request import Request

@@ -1,5 +1,6 @@
 """Values collected from the command line, and problems for every mistake in it."""
 
+import dataclasses
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ from robotrain.cli.options import (
     load_or_none,
 )
 from robotrain.config.provenance import DEFAULT_ORIGIN, Origin, Value
-from robotrain.errors import Problem, Stage, Suggestion, find_nearest_name, suggest_name
+from robotrain.errors import Problem, Suggestion, find_nearest_name, suggest_name, usage_problem
 from robotrain.plugins.errors import suggest_exclusion
 from robotrain.redaction import redact
 
@@ -70,7 +71,7 @@ def find_swallowed_flags(option_values: dict[str, Any], options: ComposedOptions
         for text in value if isinstance(value, list) else [value]:
             if is_flag(text, options):
                 title = f"{flag} needs a value, but the next word is {redact(text.partition('=')[0])}"
-                yield _usage_problem("flag-without-value", title, flag)
+                yield usage_problem("flag-without-value", title, flag)
 
 
 def is_flag(text: object, options: ComposedOptions) -> bool:
@@ -91,12 +92,11 @@ def find_repeated_options(order: Sequence[str], options: ComposedOptions) -> Ite
     for name in dict.fromkeys(order):
         if order.count(name) > 1 and name not in ("words", SET_NAME) and not name.startswith(SOURCE_PREFIX):
             flag = _canonical_flag(name, options)
-            yield _usage_problem(
-                "option-repeated", f"{flag} is given {order.count(name)} times; it takes one value", flag
-            )
+            title = f"{flag} is given {order.count(name)} times; it takes one value"
+            yield usage_problem("option-repeated", title, flag)
         if OFF_PREFIX + name in order:
             both = f"{_canonical_flag(name, options)} and {_canonical_flag(OFF_PREFIX + name, options)}"
-            yield _usage_problem("options-conflict", f"{both} contradict each other")
+            yield usage_problem("options-conflict", f"{both} contradict each other")
 
 
 def find_unknown_words(
@@ -118,7 +118,7 @@ def find_unknown_words(
     for names in (workloads, files):
         if len(names) > 1:
             title = f"only one job at a time: you named {redact(names[0])} and {redact(names[1])}"
-            yield _usage_problem("word-repeated", title)
+            yield usage_problem("word-repeated", title)
     for word in plain:
         if word not in workloads and word not in files:
             yield _unknown_word_problem(word, plugins)
@@ -146,16 +146,17 @@ def find_option_clashes(options: ComposedOptions, plugins: "Plugins") -> Iterato
         both = " and ".join(owners)
         env = not spelling.startswith("-")
         title = f"{both} both read {spelling}" if env else f"{both} both have an option {spelling}"
-        plugin_claims = [claim for claim in plugins.claims if not claim.built_in and _is_claim_of_owner(claim, owners)]
+        words = [owner.split() for owner in owners]
+        plugin_claims = [
+            claim
+            for claim in plugins.claims
+            if not claim.built_in and any(claim.family == family and claim.name in rest for family, *rest in words)
+        ]
         origins = "".join(f" {claim} comes from {claim.distribution}." for claim in plugin_claims)
         why = f"Only one can use it; the author of the other has to rename it.{origins}"
         suggestions = [suggest_exclusion(claim) for claim in plugin_claims]
-        yield _usage_problem("names-clash" if env else "options-clash", title, spelling, why, suggestions)
-
-
-def _is_claim_of_owner(claim: Any, owners: Sequence[str]) -> bool:
-    """Whether a claim is one of the owners, in words."""
-    return any(owner.split()[0] == claim.family and claim.name in owner.split() for owner in owners)
+        code = "names-clash" if env else "options-clash"
+        yield usage_problem(code, title, spelling, why, suggestions=suggestions)
 
 
 def find_unknown_tables(choice: Choice, plugins: "Plugins") -> Iterator[Problem]:
@@ -175,22 +176,18 @@ def check_save_path(save_as: str | None) -> Iterator[Problem]:
     path = Path(save_as or "")
     if save_as and not is_job_file(save_as):
         why = "The command line recognizes a job file by this ending."
-        suggestions = (Suggestion(f"--save-as {redact(path.stem)}.yaml"),)
-        yield _usage_problem("file-unsuitable", "the name of a job file ends in .yaml", "--save-as", why, suggestions)
+        title, ways = "the name of a job file ends in .yaml", [Suggestion(f"--save-as {redact(path.stem)}.yaml")]
+        yield usage_problem("file-unsuitable", title, "--save-as", why, suggestions=ways)
     elif save_as and not path.absolute().parent.is_dir():
-        yield _usage_problem("file-unsuitable", "the folder for the job file does not exist", "--save-as")
+        yield usage_problem("file-unsuitable", "the folder for the job file does not exist", "--save-as")
 
 
 def platform_missing_problem(plugins: "Plugins") -> Problem:
     """Return the problem of a job without a platform."""
     installed = plugins.list_names("platform")
-    return Problem(
-        code="platform-missing",
-        stage=Stage.USAGE,
-        title="no platform was chosen",
-        why=f"Installed: {', '.join(installed) or 'none'}. ROBOTRAIN_PLATFORM sets one for every command.",
-        suggestions=tuple(Suggestion(f"--platform {name}") for name in installed),
-    )
+    why = f"Installed: {', '.join(installed) or 'none'}. ROBOTRAIN_PLATFORM sets one for every command."
+    ways = [Suggestion(f"--platform {name}") for name in installed]
+    return usage_problem("platform-missing", "no platform was chosen", why=why, suggestions=ways)
 
 
 def not_loaded_problem(
@@ -208,16 +205,11 @@ def not_loaded_problem(
     (problem,) = error.problems
     others = [] if origin == DEFAULT_ORIGIN else [known for known in plugins.list_names(family) if known != name]
     near = suggest_name(name, others, prefix="--platform " if family == "platform" else "")
-    return Problem(
-        code=f"{family}-not-loaded",
-        stage=problem.stage,
-        title=problem.title,
-        where=origin.where,
-        given=redact(name),
-        suggestions=near or (*alternatives, *problem.suggestions)
-        if getattr(error, "misspelled", False)
-        else problem.suggestions,
-    )
+    ways = problem.suggestions
+    if getattr(error, "misspelled", False):
+        ways = near or (*alternatives, *problem.suggestions)
+    code = f"{family}-not-loaded"
+    return dataclasses.replace(problem, code=code, where=origin.where, given=redact(name), why="", suggestions=ways)
 
 
 def suggest_platform_settings(flag: str, value: str, plugins: "Plugins") -> tuple[Suggestion, ...]:
@@ -238,37 +230,29 @@ def _unknown_option_problem(flag: str, choice: Choice, options: ComposedOptions,
     flag = redact(flag)
     platform = load_or_none(plugins.platform, choice.platform)
     workload = load_or_none(plugins.workload, choice.workload)
-    for plugin in filter(None, (platform, workload)):
-        if hint := plugin.option_hints.get(flag):
-            return _usage_problem("option-elsewhere", f"{plugin.name} takes no {flag}", flag, hint)
-    owners = list(find_option_owners(flag, choice, plugins))
-    if owners:
+    code, why, ways = "option-elsewhere", "", list[str]()
+    if hints := [(one, hint) for one in (platform, workload) if one and (hint := one.option_hints.get(flag))]:
+        title, why = f"{hints[0][0].name} takes no {flag}", hints[0][1]
+    elif owners := list(find_option_owners(flag, choice, plugins)):
         here = f"{choice.workload} on {choice.platform}" if choice.platform else choice.workload
         title = f"{flag} is an option of {' and '.join(owners)}, not of {here}"
-        ways = tuple(
-            Suggestion(owner.replace("platform ", "--platform ", 1).removeprefix("workload ")) for owner in owners
-        )
-        return _usage_problem("option-elsewhere", title, flag, suggestions=ways)
-    if command := _find_command_with(flag):
-        title, way = f"{flag} is an option of `robotrain {command}` only", Suggestion(f"robotrain {command} … {flag}")
-        return _usage_problem("option-elsewhere", title, flag, suggestions=(way,))
-    if flag in GLOBAL_SWITCHES:
-        title, way = f"{flag} is a global option: put it before the command", Suggestion(f"robotrain {flag} … submit …")
-        return _usage_problem("option-elsewhere", title, flag, suggestions=(way,))
-    if workload and flag in workload.managed_options:
-        way = Suggestion(workload.managed_options[flag])
-        return _usage_problem("option-owned", f"robotrain sets {flag} itself", flag, suggestions=(way,))
-    for name, other in plugins.workloads().items():
-        if flag in other.option_hints:
-            why = f"With workload {name}: {other.option_hints[flag]}."
-            return _usage_problem("option-elsewhere", f"there is no option {flag}", flag, why)
-    if "." in flag:
+        ways = [owner.replace("platform ", "--platform ", 1).removeprefix("workload ") for owner in owners]
+    elif command := _find_command_with(flag):
+        title, ways = f"{flag} is an option of `robotrain {command}` only", [f"robotrain {command} … {flag}"]
+    elif flag in GLOBAL_SWITCHES:
+        title, ways = f"{flag} is a global option: put it before the command", [f"robotrain {flag} … submit …"]
+    elif workload and flag in workload.managed_options:
+        code, title, ways = "option-owned", f"robotrain sets {flag} itself", [workload.managed_options[flag]]
+    elif name := next((name for name, one in plugins.workloads().items() if flag in one.option_hints), ""):
+        title = f"there is no option {flag}"
+        why = f"With workload {name}: {plugins.workloads()[name].option_hints[flag]}."
+    elif "." in flag:
+        code, title, ways = "option-unknown", f"robotrain has no option {flag}", [f"-- {flag}=…"]
         why = f"Put options of {workload.program if workload else 'the trainer'} itself after `--`."
-        return _usage_problem(
-            "option-unknown", f"robotrain has no option {flag}", flag, why, (Suggestion(f"-- {flag}=…"),)
-        )
-    why, near = plugins.describe_excluded_kinds(), suggest_name(flag, options.flags)
-    return _usage_problem("option-unknown", f"there is no option {flag}", flag, why, near)
+    else:
+        code, title, why = "option-unknown", f"there is no option {flag}", plugins.describe_excluded_kinds()
+        ways = [way.text for way in suggest_name(flag, options.flags)]
+    return usage_problem(code, title, flag, why, suggestions=map(Suggestion, ways))
 
 
 JOB_COMMANDS = ("submit", "render", "explain")
@@ -287,23 +271,18 @@ def _find_command_with(flag: str) -> str | None:
 
 
 def _unknown_word_problem(word: str, plugins: "Plugins") -> Problem:
-    near = suggest_name(word, plugins.list_names("workload"))
-    return _usage_problem(
+    workloads = plugins.list_names("workload")
+    near = suggest_name(word, workloads)
+    code, title = (
         "workload-misspelt" if near else "word-unknown",
         f"{redact(word)!r} is neither a workload nor a job file",
-        why=f"Workloads: {', '.join(plugins.list_names('workload'))}; a job file ends in .yaml.",
-        suggestions=near,
     )
+    why = f"Workloads: {', '.join(workloads)}; a job file ends in .yaml."
+    return usage_problem(code, title, why=why, suggestions=near)
 
 
 def _canonical_flag(name: str, options: ComposedOptions) -> str:
     return next((flag for flag, owner in options.flags.items() if owner == name), name)
-
-
-def _usage_problem(
-    code: str, title: str, where: str = "", why: str = "", suggestions: Iterable[Suggestion] = ()
-) -> Problem:
-    return Problem(code=code, stage=Stage.USAGE, title=title, where=where, why=why, suggestions=tuple(suggestions))
 
 
 WORKLOAD_PREFIX = "workload "
@@ -311,12 +290,10 @@ WORKLOAD_PREFIX = "workload "
 
 def find_option_owners(flag: str, choice: Choice, plugins: "Plugins") -> Iterator[str]:
     """Yield the platforms and workloads, in words, that have an option; the chosen ones are left out."""
-    for name, platform in plugins.platforms().items():
-        if name != choice.platform and flag in list_flags(platform.settings):
-            yield f"platform {name}"
-    for name, workload in plugins.workloads().items():
-        if name != choice.workload and flag in list_flags(workload.parameters):
-            yield f"workload {name}"
+    declared = {f"platform {name}": one.settings for name, one in plugins.platforms().items()}
+    declared |= {f"workload {name}": one.parameters for name, one in plugins.workloads().items()}
+    chosen = (f"platform {choice.platform}", f"workload {choice.workload}")
+    yield from (owner for owner, one in declared.items() if owner not in chosen and flag in list_flags(one))
 
 
 def group_by_other_workload(unknown: Sequence[str], choice: Choice, plugins: "Plugins") -> dict[str, list[str]]:
@@ -338,8 +315,8 @@ def workload_elsewhere_problem(name: str, flags: Sequence[str], choice: Choice) 
     is_default = choice.origins[0] == DEFAULT_ORIGIN
     rest = f"; the default workload is {choice.workload}" if is_default else f", not of {choice.workload}"
     title = f"{', '.join(names)} {verb} of workload {name}{rest}"
-    way = Suggestion(f"robotrain submit {name} …")
-    return Problem(code="workload-elsewhere", stage=Stage.USAGE, title=title, where=names[0], suggestions=(way,))
+    ways = [Suggestion(f"robotrain submit {name} …")]
+    return usage_problem("workload-elsewhere", title, names[0], suggestions=ways)
 
 
 def is_other_workload_meant(problems: Iterable[Problem], choice: Choice) -> bool:

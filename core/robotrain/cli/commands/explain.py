@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from robotrain.cli.app import get_plugins, make_job_app
-from robotrain.cli.job_command import CONTEXT_SETTINGS, JobCommand
+from robotrain.cli.app import get_plugins
+from robotrain.cli.job_command import JobCommand, make_job_app
 from robotrain.cli.options import ComposedOptions
 from robotrain.cli.output import format_table, print_json, print_problems, print_result
 
@@ -84,4 +84,4 @@ def _format_row(row: dict[str, Any]) -> tuple[str, str, str, str]:
     return row["name"], value, row["origin"], ", ".join(overridden) if row["origin"] != "default" else ""
 
 
-app = make_job_app("explain", ExplainCommand, HELP, CONTEXT_SETTINGS)
+app = make_job_app("explain", ExplainCommand, HELP)

@@ -3,13 +3,13 @@
 import functools
 import gc
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from robotrain.cli.app import make_app
-from robotrain.cli.arguments import RunArgument, open_run
+from robotrain.cli.arguments import JsonLinesOption, RunArgument, open_run
 from robotrain.cli.output import print_message, print_result_line
 from robotrain.errors import EXIT_INTERRUPTED
 
@@ -29,7 +29,7 @@ def logs(
     ] = False,
     tail: Annotated[int | None, typer.Option("--tail", min=0, metavar="INT", help="Print only the last lines.")] = None,
     raw: Annotated[bool, typer.Option("--raw", help="Print all lines unchanged, including events.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")] = False,
+    json: JsonLinesOption = False,
 ) -> None:
     """Print the log of a run; with -f, follow it.
 
@@ -48,14 +48,14 @@ def logs(
         line_format = renderer.format_json_line if json else str
     if follow:
         return _follow_log(record, platform, tail, line_format)
-    read = _read_all_lines if tail is None else functools.partial(_read_last_lines, count=tail)
-    if not _print_lines(read(record, platform, line_format)) and tail != 0:
+    lines: Iterable[str]
+    if tail is None:
+        shown = map(line_format, platform.logs(record.reference, follow=False))
+        lines = (line for line in shown if line is not None)
+    else:
+        lines = _read_last_lines(record, platform, line_format, tail)
+    if not _print_lines(lines) and tail != 0:
         _explain_empty_log(record, platform)
-
-
-def _read_all_lines(record: Any, platform: "Platform", line_format: "LineFormat") -> Iterator[str]:
-    lines = map(line_format, platform.logs(record.reference, follow=False))
-    return (line for line in lines if line is not None)
 
 
 def _read_last_lines(record: Any, platform: "Platform", line_format: "LineFormat", count: int) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sys
@@ -15,28 +16,26 @@ from robotrain_runtime.machine import disk_cache
 
 from robotrain.cli import output
 from robotrain.cli.app import make_app
-from robotrain.cli.arguments import JsonOption, RunArgument, open_run
+from robotrain.cli.arguments import JsonOption, RunArgument, open_run, option
 from robotrain.cli.columns import truncate
 from robotrain.cli.output import format_table, print_json, print_message, print_result
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any
+from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any, usage_problem
 from robotrain.model import amounts
+from robotrain.redaction import redact, redact_if_secret
 
 if TYPE_CHECKING:
     from robotrain.model.platform import Platform
     from robotrain.model.run import Output, RunRecord, Status
 
+PROGRESS_SECONDS = 0.5
+
 
 def outputs(
     ctx: typer.Context,
     run: RunArgument = "",
-    to: Annotated[
-        Path | None, typer.Option("--to", metavar="FOLDER", show_default=False, help="Download to this folder.")
-    ] = None,
+    to: Annotated[Path | None, option("--to", "FOLDER", "Download to this folder.")] = None,
     checkpoint: Annotated[
-        str,
-        typer.Option(
-            metavar="STEP|last|all", show_default=False, help="Only checkpoints: of one step, the last, or all."
-        ),
+        str, option("--checkpoint", "STEP|last|all", "Only checkpoints: of one step, the last, or all.")
     ] = "",
     json: JsonOption = False,
 ) -> None:
@@ -44,29 +43,29 @@ def outputs(
 
     robotrain outputs --checkpoint last --to ./policy act-train-fab69e8c-1
     """
-    from robotrain.redaction import redact_if_secret
-
     record, platform = open_run(ctx, run)
     available = list(platform.outputs(record.reference))
     if not available:
-        raise Rejected([_outputs_missing_problem(record, platform.status(record.reference))])
+        status = platform.status(record.reference)
+        title = f"{record.run} has no outputs" if status.finished else f"{record.run} has no outputs yet"
+        watch = f"robotrain watch {record.run}", "shows its first checkpoint when it is saved"
+        show = f"robotrain status {record.run}", "shows what happened"
+        ways, why = (Suggestion(*(show if status.finished else watch)),), _explain_no_outputs(status)
+        # an empty list would look like success
+        raise Rejected([Problem(code="outputs-missing", stage=Stage.SUBMIT, title=title, why=why, suggestions=ways)])
     chosen = _select_outputs(available, checkpoint, record)
     if record.makes == "checkpoints" and not any(output.kind == "checkpoint" for output in available):
-        why = _outputs_missing_problem(record, platform.status(record.reference)).why
+        why = _explain_no_outputs(platform.status(record.reference))
         print_message(f"there is no checkpoint among them: {why}")
     downloaded = download_outputs(chosen, platform, record, to) if to else {}
     if json:
         print_json({"run": record.run, "outputs": [_dump_output(output, downloaded) for output in chosen]})
     elif not to:
-        rows = [
-            (
-                redact_if_secret(output.name),
-                "" if output.size is None else amounts.format_size(output.size),
-                redact_if_secret(output.uri),
-            )
-            for output in chosen
-        ]
-        print_result(format_table([("NAME", "SIZE", "WHERE"), *rows]))
+        rows = [("NAME", "SIZE", "WHERE")]
+        for one in chosen:
+            size = "" if one.size is None else amounts.format_size(one.size)
+            rows.append((redact_if_secret(one.name), size, redact_if_secret(one.uri)))
+        print_result(format_table(rows))
         print_message(f"  robotrain outputs --to FOLDER {record.run}    download them")
     else:
         print_result("\n".join(str(path) for path in downloaded.values()))
@@ -81,58 +80,30 @@ def _select_outputs(available: Sequence[Output], checkpoint: str, record: RunRec
     if checkpoint not in ("last", "all"):
         selected = [output for output in checkpoints if checkpoint.isdecimal() and output.step == int(checkpoint)]
     if not selected:
-        raise Rejected([_checkpoint_missing_problem(checkpoint, checkpoints, record)])
+        steps = [str(one.step) for one in checkpoints]
+        of = "" if checkpoint in ("last", "all") else f" of step {redact(checkpoint)}"
+        title, why = f"{record.run} has no checkpoint{of}", f"Its checkpoints: {', '.join(steps) or 'none'}."
+        ways = [Suggestion(f"--checkpoint {step}") for step in ["last", *steps[-3:]] if steps]
+        raise Rejected([usage_problem("checkpoint-missing", title, "--checkpoint", why, suggestions=ways)])
     return selected
 
 
-def _checkpoint_missing_problem(requested: str, checkpoints: Sequence[Output], record: RunRecord) -> Problem:
-    from robotrain.redaction import redact
-
-    steps = [str(one.step) for one in checkpoints]
-    of = "" if requested in ("last", "all") else f" of step {redact(requested)}"
-    return Problem(
-        code="checkpoint-missing",
-        stage=Stage.USAGE,
-        title=f"{record.run} has no checkpoint{of}",
-        where="--checkpoint",
-        why=f"Its checkpoints: {', '.join(steps) or 'none'}.",
-        suggestions=tuple(Suggestion(f"--checkpoint {step}") for step in ["last", *steps[-3:]] if steps),
-    )
-
-
-def _outputs_missing_problem(record: RunRecord, status: Status) -> Problem:
-    """Return the problem of a run without outputs: an empty list would look like success."""
+def _explain_no_outputs(status: Status) -> str:
     why = {
         "pending": "It has not started yet",
         "running": "It is running and has not saved anything yet",
         "succeeded": "It succeeded, but saved nothing, or its outputs were removed",
     }.get(status.state, f"It {status.state} before it saved anything" if status.state != "lost" else "It was lost")
-    watch = (f"robotrain watch {record.run}", "shows its first checkpoint when it is saved")
-    show = (f"robotrain status {record.run}", "shows what happened")
-    return Problem(
-        code="outputs-missing",
-        stage=Stage.SUBMIT,
-        title=f"{record.run} has no outputs" if status.finished else f"{record.run} has no outputs yet",
-        why=f"{why}{': ' + status.reason if status.reason else ''}.",
-        suggestions=(Suggestion(*(show if status.finished else watch)),),
-    )
+    return f"{why}{': ' + status.reason if status.reason else ''}."
 
 
 def _dump_output(output: Output, paths: dict[str, Path]) -> dict[str, Any]:
     """Return an output as data; the keys are an API."""
-    from robotrain.redaction import redact_if_secret
-
     names = ("name", "kind", "source", "uri", "step", "model", "digest", "size")
     path = paths.get(output.name)
     values = {name: getattr(output, name) for name in names}
     shown = {name: redact_if_secret(value) if isinstance(value, str) else value for name, value in values.items()}
     return shown | {"path": str(path) if path else None}
-
-
-app = make_app(outputs)
-
-
-PROGRESS_SECONDS = 0.5
 
 
 def download_outputs(outputs: Sequence[Output], platform: Platform, record: RunRecord, to: Path) -> dict[str, Path]:
@@ -142,7 +113,7 @@ def download_outputs(outputs: Sequence[Output], platform: Platform, record: RunR
     """
     places = {one.name: to / one.name for one in outputs}
     raise_if_any(_find_unsafe_names(outputs))
-    raise_if_any([*_find_existing_files(places.values()), *_check_disk_space(outputs, to)])
+    raise_if_any(_find_space_problems(outputs, to))
     for number, one in enumerate(outputs, 1):
         count = f"{number} of {len(outputs)}: " if len(outputs) > 1 else ""
         _download_output(one, platform, record, places[one.name], f"{count}{one.name}")
@@ -169,7 +140,10 @@ def _download_output(output: Output, platform: Platform, record: RunRecord, targ
             raise errors[0]
         os.replace(scratch, target)
     finally:
-        _remove_path(scratch)
+        if scratch.is_dir() and not scratch.is_symlink():
+            shutil.rmtree(scratch, ignore_errors=True)
+        else:
+            scratch.unlink(missing_ok=True)
 
 
 def _show_progress(thread: threading.Thread, scratch: Path, item: Output, title: str) -> None:
@@ -197,53 +171,29 @@ def _find_unsafe_names(outputs: Sequence[Output]) -> Iterator[Problem]:
             yield Problem(code="output-name-unsafe", stage=Stage.SUBMIT, title=title)
 
 
-def _find_existing_files(places: Iterator[Path] | Sequence[Path] | Any) -> Iterator[Problem]:
-    for place in places:
-        if os.path.lexists(place):
-            yield Problem(
-                code="output-there-already",
-                stage=Stage.PREFLIGHT,
-                title="the target exists and is not overwritten",
-                where="--to",
-                given=str(place),
-                suggestions=(
-                    Suggestion("--to FOLDER", "another folder"),
-                    Suggestion(f"rm -r {place}", "if it is not needed"),
-                ),
-            )
-
-
-def _check_disk_space(outputs: Sequence[Output], to: Path) -> Iterator[Problem]:
-    needed = sum(one.size or 0 for one in outputs)
-    free = disk_cache.get_free_bytes(to.absolute())
+def _find_space_problems(outputs: Sequence[Output], to: Path) -> Iterator[Problem]:
+    """Find targets that exist, and a disk that is too small."""
+    stage, where = Stage.PREFLIGHT, "--to"
+    for place in [to / one.name for one in outputs if os.path.lexists(to / one.name)]:
+        title, given = "the target exists and is not overwritten", str(place)
+        ways = (Suggestion("--to FOLDER", "another folder"), Suggestion(f"rm -r {place}", "if it is not needed"))
+        yield Problem(code="output-there-already", stage=stage, title=title, where=where, given=given, suggestions=ways)
+    needed, free = sum(one.size or 0 for one in outputs), disk_cache.get_free_bytes(to.absolute())
     if needed > free:
-        yield Problem(
-            code="disk-too-small",
-            stage=Stage.PREFLIGHT,
-            title="there is too little disk space for the outputs: "
-            f"{amounts.format_size(free)} free, {amounts.format_size(needed)} needed",
-            where="--to",
-            given=str(to),
-            suggestions=(Suggestion("--checkpoint last", "only the newest checkpoint"),),
-        )
+        title = f"{amounts.format_size(free)} free, {amounts.format_size(needed)} needed"
+        title, given = f"there is too little disk space for the outputs: {title}", str(to)
+        smaller = (Suggestion("--checkpoint last", "only the newest checkpoint"),)
+        yield Problem(code="disk-too-small", stage=stage, title=title, where=where, given=given, suggestions=smaller)
 
 
 def _measure_size(path: Path) -> int:
     """Return the current size of a file or folder in bytes."""
-    if path.is_file():
-        return path.stat().st_size
-    total = 0
-    for folder, _, names in os.walk(path):
-        for name in names:
-            try:
-                total += os.lstat(os.path.join(folder, name)).st_size
-            except OSError:  # renamed meanwhile
-                continue
-    return total
+    files = [path] if path.is_file() else [Path(folder, name) for folder, _, names in os.walk(path) for name in names]
+    size = 0
+    for file in files:
+        with contextlib.suppress(OSError):  # renamed meanwhile
+            size += file.lstat().st_size
+    return size
 
 
-def _remove_path(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
+app = make_app(outputs)

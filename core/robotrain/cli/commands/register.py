@@ -6,30 +6,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from robotrain.cli.app import get_plugins, make_app
-from robotrain.cli.arguments import JsonOption, complete_run_names
+from robotrain.cli.arguments import JsonOption, argument, complete_run_names
 from robotrain.cli.output import print_json, print_message, print_result
 
 if TYPE_CHECKING:
     from robotrain_runtime.contract.event import Evaluated, Registered
 
-    from robotrain.plugins.manager import Plugins
-
 
 def register(
     ctx: typer.Context,
-    run: Annotated[
-        str,
-        typer.Argument(
-            metavar="RUN",
-            show_default=False,
-            autocompletion=complete_run_names,
-            help="The run's name or its beginning.",
-        ),
-    ],
-    name: Annotated[
-        str,
-        typer.Argument(metavar="[MODEL]", help="The model's name; default: that of the run's -r."),
-    ] = "",
+    run: Annotated[str, argument("RUN", "The run's name or its beginning.", complete_run_names)],
+    name: Annotated[str, argument("[MODEL]", "The model's name; default: that of the run's -r.")] = "",
     step: Annotated[
         int | None, typer.Option("--step", min=1, metavar="INT", help="The checkpoint's step; default: the last.")
     ] = None,
@@ -40,6 +27,7 @@ def register(
 
     robotrain register act-train-fab69e8c-1 pusht-act
     """
+    from robotrain.cli.watch.run_summary import read_run_log
     from robotrain.model import scores
     from robotrain.store import records
     from robotrain.submission import registration
@@ -48,7 +36,9 @@ def register(
     plugins = get_plugins(ctx)
     on_start = functools.partial(print_message, f"registering the model of {run} …")
     registered = registration.register_checkpoint(run, name, step, plugins, on_start)
-    evaluated = _read_evaluation(run, plugins)
+    record = records.read_record(run)
+    progress, _ = read_run_log(record, plugins.platform(record.platform))
+    evaluated = progress.evaluated
     if json:
         print_json(_dump_registration(registered, evaluated))
     else:
@@ -56,7 +46,7 @@ def register(
         print_result(f"{registered.name} version {registered.version}: {at}{registered.uri}".rstrip(" :"))
         if note := scores.format_registration_note(registered):
             print_result(f"  {note}")
-        if evaluated and (text := scores.format_scores_with_conditions(evaluated, records.read_record(run).metrics)):
+        if evaluated and (text := scores.format_scores_with_conditions(evaluated, record.metrics)):
             print_result(f"  {text}")
 
 
@@ -72,16 +62,6 @@ def _dump_registration(registered: "Registered", evaluated: "Evaluated | None") 
         "scores": dict(evaluated.scores) if evaluated else {},
         "conditions": evaluated.conditions if evaluated else "",
     }
-
-
-def _read_evaluation(run: str, plugins: "Plugins") -> "Evaluated | None":
-    """Return the scores of a run that evaluated a policy."""
-    from robotrain.cli.watch.run_summary import read_run_log
-    from robotrain.store import records
-
-    record = records.read_record(run)
-    progress, _ = read_run_log(record, plugins.platform(record.platform))
-    return progress.evaluated
 
 
 app = make_app(register)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from robotrain.cli.app import get_plugins, make_app
-from robotrain.cli.arguments import JsonOption, RunsArgument
+from robotrain.cli.arguments import JsonOption, RunsArgument, option
 from robotrain.cli.output import print_json, print_message, print_result
 
 if TYPE_CHECKING:
@@ -15,19 +15,13 @@ if TYPE_CHECKING:
     from robotrain.report.collect import RunFacts
 
 COMPARISON_NAME = "comparison"
+TO_HELP = "A file, a folder, or - for stdout; default: RUN.html or comparison.html in this folder."
 
 
 def report(
     ctx: typer.Context,
     runs: RunsArgument = None,
-    to: Annotated[
-        str,
-        typer.Option(
-            "--to",
-            metavar="FILE",
-            help="A file, a folder, or - for stdout; default: RUN.html or comparison.html in this folder.",
-        ),
-    ] = "",
+    to: Annotated[str, option("--to", "FILE", TO_HELP)] = "",
     json: JsonOption = False,
 ) -> None:
     """Write an HTML page about a run: loss or evaluation, settings and their origins, lineage, outputs; or about
@@ -86,6 +80,7 @@ def _dump_report(compared: "Sequence[RunFacts]", target: Path) -> dict[str, Any]
 
     if len(compared) == 1:
         return {"run": compared[0].record.run, "path": str(target.absolute())}
+    evaluated = [facts.log.progress.evaluated for facts in compared]
     differing = {
         "metrics": comparison.compare_metrics,
         "settings": comparison.compare_settings,
@@ -94,20 +89,10 @@ def _dump_report(compared: "Sequence[RunFacts]", target: Path) -> dict[str, Any]
     return {
         "runs": [facts.record.run for facts in compared],
         "path": str(target.absolute()),
-        "scores": [_get_scores(facts) for facts in compared],
-        "conditions": [_get_conditions(facts) for facts in compared],
+        "scores": [dict(one.scores) if one else None for one in evaluated],
+        "conditions": [one.conditions if one else None for one in evaluated],
         **{name: {row.name: list(row.values) for row in find(compared)} for name, find in differing.items()},
     }
-
-
-def _get_scores(facts: "RunFacts") -> dict[str, float] | None:
-    evaluated = facts.log.progress.evaluated
-    return dict(evaluated.scores) if evaluated else None
-
-
-def _get_conditions(facts: "RunFacts") -> str | None:
-    evaluated = facts.log.progress.evaluated
-    return evaluated.conditions if evaluated else None
 
 
 app = make_app(report)

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from robotrain.cli.app import get_plugins, make_job_app
-from robotrain.cli.job_command import AFTER_DASHES_KEY, CONTEXT_SETTINGS, ORDER_KEY, JobCommand
-from robotrain.cli.options import ComposedOptions
+from robotrain.cli.app import get_plugins
+from robotrain.cli.job_command import AFTER_DASHES_KEY, ORDER_KEY, JobCommand, make_job_app
+from robotrain.cli.options import Choice, ComposedOptions
 from robotrain.cli.output import describe_exception, print_json, print_message, print_problems, print_result
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any, usage_problem
 from robotrain.redaction import redact
@@ -67,7 +67,7 @@ class SubmitCommand(JobCommand):
         plan = "submit the plan that `render --to` wrote to this folder, instead of a job"
         options.add_own("--plan", help=plan, metavar="FOLDER")
 
-    def execute(self, ctx: typer.Context, choice: Any, values: dict[str, Any]) -> None:
+    def execute(self, ctx: typer.Context, choice: Choice, values: dict[str, Any]) -> None:
         """Submit a plan unchanged; prepare anything else first."""
         if values.get("plan") is not None:
             self._submit_plan(ctx, choice, values)
@@ -78,7 +78,7 @@ class SubmitCommand(JobCommand):
         """Submit the job, and follow it if requested."""
         submit_job(ctx, prepared, values)
 
-    def _submit_plan(self, ctx: typer.Context, choice: Any, values: dict[str, Any]) -> None:
+    def _submit_plan(self, ctx: typer.Context, choice: Choice, values: dict[str, Any]) -> None:
         from robotrain.cli import usage
         from robotrain.store import plans
 
@@ -107,7 +107,7 @@ class SubmitCommand(JobCommand):
         submit_plan(ctx, rendered, values)
 
 
-app = make_job_app("submit", SubmitCommand, HELP, CONTEXT_SETTINGS)
+app = make_job_app("submit", SubmitCommand, HELP)
 
 
 def submit_job(ctx: typer.Context, prepared: PreparedJob, options: dict[str, Any]) -> None:

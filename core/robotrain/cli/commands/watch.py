@@ -1,5 +1,7 @@
 """`robotrain watch`, `robotrain wait`, `robotrain submit --wait`: follow runs until they end."""
 
+from __future__ import annotations  # the types are for checkers: importing them costs start-up
+
 import gc
 import signal
 import sys
@@ -21,29 +23,12 @@ from robotrain.cli.arguments import (
     open_runs,
     option,
 )
-from robotrain.cli.output import (
-    print_json,
-    print_message,
-    print_message_line,
-    print_problems,
-    print_result,
-    print_result_line,
-)
-from robotrain.cli.watch import run_summary
-from robotrain.cli.watch.dashboard import Screen, draw_curve
-from robotrain.cli.watch.follower import FollowedRun, RunFollower
-from robotrain.cli.watch.renderer import (
-    ChangeRenderer,
-    JsonRenderer,
-    LiveLineRenderer,
-    LogRenderer,
-    Renderer,
-    SilentRenderer,
-)
+from robotrain.cli.output import print_json, print_message, print_message_line, print_problems, print_result
 from robotrain.errors import EXIT_INTERRUPTED, Problem, Rejected, Stage, Suggestion, usage_problem
-from robotrain.model import amounts, scores
 
 if TYPE_CHECKING:
+    from robotrain.cli.watch.follower import FollowedRun, RunFollower
+    from robotrain.cli.watch.renderer import Renderer
     from robotrain.model.platform import Platform
     from robotrain.model.run import RunRecord
     from robotrain.plugins.manager import Plugins
@@ -67,9 +52,13 @@ def watch(
 
     robotrain watch                  all that have not ended, else the newest
     """
+    from robotrain.cli.watch.follower import RunFollower
+    from robotrain.cli.watch.renderer import ChangeRenderer, JsonRenderer, SilentRenderer
+    from robotrain.cli.watch.run_summary import suggest_commands
+
     opened = open_runs(ctx, runs) if runs else _open_unfinished_runs(ctx)
     drawn = not json and output.is_live(sys.stdout)
-    renderer = (JsonRenderer if json else SilentRenderer if drawn else ChangeRenderer)(print_result_line)
+    renderer = (JsonRenderer if json else SilentRenderer if drawn else ChangeRenderer)(output.print_result_line)
     follower = RunFollower(opened, renderer, get_plugins(ctx))
     if drawn:
         _follow(follower, renderer, "watch", lambda: _draw_until_over(follower))
@@ -77,7 +66,7 @@ def watch(
         _follow(follower, renderer, "watch", lambda: follower.wait_until_over(should_stop=renderer.reader_gone.is_set))
     for one in follower.runs:
         if drawn and one.is_over and not one.failure:
-            print_message("   ".join(run_summary.suggest_commands(one.record.run, one.status, one.progress)[0]))
+            print_message("   ".join(suggest_commands(one.record.run, one.status, one.progress)[0]))
     _exit_as_ended(follower)
 
 
@@ -91,6 +80,9 @@ def wait(
 
     robotrain wait --timeout 12h act-train-fab69e8c-1
     """
+    from robotrain.cli.watch.follower import RunFollower
+    from robotrain.cli.watch.renderer import ChangeRenderer, LiveLineRenderer
+
     seconds = parse_timeout(timeout)
     opened = open_runs(ctx, runs)
     renderer = LiveLineRenderer() if len(opened) == 1 else ChangeRenderer(print_message_line)
@@ -111,12 +103,15 @@ def wait(
 
 
 def follow_submitted(
-    record: "RunRecord", platform: "Platform", plugins: "Plugins", as_json: bool = False, stream: bool = False
+    record: RunRecord, platform: Platform, plugins: Plugins, as_json: bool = False, stream: bool = False
 ) -> None:
     """Follow a run that was just submitted; raise typer.Exit with 5 if it does not succeed.
 
     :param stream: print its log on stderr, instead of its progress.
     """
+    from robotrain.cli.watch.follower import RunFollower
+    from robotrain.cli.watch.renderer import LiveLineRenderer, LogRenderer
+
     renderer = LogRenderer(print_message_line) if stream else LiveLineRenderer()
     follower = RunFollower([(record, platform)], renderer, plugins, just_sent=True)
     _follow(follower, renderer, "wait", follower.wait_until_over)
@@ -169,6 +164,8 @@ def _open_unfinished_runs(ctx: typer.Context) -> list[Any]:
 
 def _draw_until_over(follower: RunFollower) -> bool:
     """Draw twice a second until all runs have ended."""
+    from robotrain.cli.watch.dashboard import Screen
+
     screen = Screen(sys.stdout)
     signal.signal(signal.SIGCONT, lambda *_: screen.release())  # keep what the shell wrote meanwhile
     try:
@@ -182,12 +179,15 @@ def _draw_until_over(follower: RunFollower) -> bool:
 
 
 def _dump_run(followed_run: FollowedRun) -> dict[str, Any]:
+    from robotrain.cli.watch import run_summary
+
     known = run_summary.dump_status(followed_run.record, followed_run.status, followed_run.progress)
     return known | ({"state": "unknown", "reason": followed_run.reported_state[1]} if followed_run.failure else {})
 
 
 def parse_timeout(text: str) -> float | None:
     """Return a duration in seconds, None for an empty text; raise Rejected when it is invalid."""
+    from robotrain.model import amounts
     from robotrain.redaction import redact
 
     bare = text.removesuffix("s")
@@ -216,6 +216,8 @@ def _print_end(followed: FollowedRun, as_json: bool, with_tail: bool) -> None:
 
     :param with_tail: if it failed, also print the last lines of its log.
     """
+    from robotrain.cli.watch import run_summary
+
     if followed.failure:
         raise followed.failure
     record, status, known = followed.record, followed.status, followed.progress
@@ -232,6 +234,10 @@ def _print_end(followed: FollowedRun, as_json: bool, with_tail: bool) -> None:
 
 def _format_end(followed: FollowedRun) -> str:
     """Return the loss curve, the end of the run, its outputs, and the next commands."""
+    from robotrain.cli.watch import run_summary
+    from robotrain.cli.watch.dashboard import draw_curve
+    from robotrain.model import scores
+
     record, status, known = followed.record, followed.status, followed.progress
     has_curve = known.main_metric and len(known.curve) > 1
     curve = draw_curve(known.curve, known.main_metric.name) + "\n\n" if known.main_metric and has_curve else ""
@@ -248,6 +254,9 @@ def _format_end(followed: FollowedRun) -> str:
 
 
 def _format_brief_end(followed: FollowedRun) -> list[str]:
+    from robotrain.cli.watch import run_summary
+    from robotrain.model import scores
+
     run, known = followed.record.run, followed.progress
     if followed.failure:
         return [f"{run} unknown: {followed.reported_state[1]}"]
