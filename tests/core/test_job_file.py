@@ -74,10 +74,10 @@ def test_settings_of_another_platform_do_no_harm(render):
 
 def test_relative_paths_of_settings_start_from_the_file(robotrain):
     Path("deep").mkdir()
-    Path("deep/job.yaml").write_text(GOOD + "platforms:\n  local:\n    environment: envs/mine\n")
+    Path("deep/job.yaml").write_text(GOOD + "platforms:\n  local:\n    runs_dir: mine/runs\n")
     answer = robotrain("explain", "--platform", "local", "deep/job.yaml", "--json")
     values = {row["name"]: row["value"] for row in answer.json["values"]}
-    assert values["environment"] == str(Path.cwd() / "deep/envs/mine")
+    assert values["runs_dir"] == str(Path.cwd() / "deep/mine/runs")
 
 
 def test_a_platform_nobody_installed_is_a_warning_with_the_nearest(render):

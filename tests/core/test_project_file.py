@@ -50,7 +50,7 @@ training_steps = 10
 seed = 1
 
 [profiles.quick.platforms.local]
-environment = "/opt/x"
+runs_dir = "/opt/x"
 """
 
 
@@ -79,7 +79,7 @@ def test_a_profile_over_the_top(explain):
     assert [loser["value"] for loser in rows["seed"]["overrode"]] == ["7", "1000"]
     assert rows["training_steps"]["value"] == 10
     assert rows["batch_size"]["value"] == 9
-    assert rows["environment"]["origin"] == "robotrain.toml [profiles.quick.platforms.local]"
+    assert rows["runs_dir"]["origin"] == "robotrain.toml [profiles.quick.platforms.local]"
     assert rows["workload"]["origin"] == "robotrain.toml [profiles.quick]"
 
 
@@ -194,13 +194,14 @@ def test_a_folder_of_somebody_else_steers_nothing(explain, monkeypatch):
 
 
 def test_relative_paths_start_from_the_file(explain, monkeypatch):
-    say("[platforms.local]\nruns_dir = 'runs'\nenvironment = '~/env'\n")
+    say("[platforms.local]\nruns_dir = 'runs'\n")
     Path("deep").mkdir()
     here = Path.cwd()
     monkeypatch.chdir("deep")
     rows = explain("--platform", "local")
     assert rows["runs_dir"]["value"] == str(here / "runs")
-    assert rows["environment"]["value"] == str(Path.home() / "env")
+    (here / "robotrain.toml").write_text("[platforms.local]\nruns_dir = '~/runs'\n")
+    assert explain("--platform", "local")["runs_dir"]["value"] == str(Path.home() / "runs")
 
 
 @pytest.mark.parametrize(

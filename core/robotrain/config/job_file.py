@@ -13,12 +13,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from robotrain.config.coerce import ValueTable
-from robotrain.config.provenance import Origin, Value
+from robotrain.config.provenance import JOB_FILE_LAYER, MAX_LETTERS, Origin, Value
 from robotrain.errors import Problem, Stage, Suggestion, suggest_name
 from robotrain.redaction import redact
 
 MAX_DEPTH = 16
-MAX_LETTERS = 1 << 18
 """The maximal number of characters in a file, and of those that its aliases repeat."""
 JSON_SCALAR = r"true|false|-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?"
 NULLS = ("", "~", "null", "Null", "NULL")
@@ -166,7 +165,6 @@ FOREIGN_KEYS = {
     "platform": ("The same job file is for every platform.", "--platform NAME"),
     "profile": ("A profile of robotrain.toml is chosen at submission.", "--profile NAME"),
 }
-JOB_FILE_LAYER = "job file"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from robotrain_runtime.contract.parameter import Parameter, get_parameters
 
 from robotrain.config import coerce
-from robotrain.config.provenance import DEFAULT_ORIGIN, PLATFORM_LAYER, Origin, Value
+from robotrain.config.provenance import DEFAULT_ORIGIN, FOLDER_LAYERS, MAX_LETTERS, PLATFORM_LAYER, Origin, Value
 from robotrain.errors import Problem, Stage, Suggestion
 from robotrain.redaction import redact
 from robotrain.store.files import DOTENV_FILES
@@ -59,15 +61,26 @@ def read_dotenv(path: Path) -> VariableLayer:
     known: dict[str, Any] = dict(os.environ)
     try:
         with path.open(encoding="utf-8") as stream:
-            bindings = list(parse_stream(stream))
+            content = stream.read(MAX_LETTERS + 1)
     except (OSError, UnicodeDecodeError) as error:
-        return VariableLayer(path.name, {}, (_make_unreadable_problem(path, error),))
+        reason = "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else str(error)
+        return VariableLayer(path.name, {}, (_make_unreadable_problem(path, reason),))
+    if len(content) > MAX_LETTERS:
+        reason = f"it is larger than {MAX_LETTERS >> 10} KiB"
+        return VariableLayer(path.name, {}, (_make_unreadable_problem(path, reason),))
+    bindings, room = list(parse_stream(io.StringIO(content))), MAX_LETTERS
     for binding in bindings:
         where = f"{path.name}:{_get_line(binding.original)}"
         if binding.error:
             problems.append(_make_malformed_problem(where))
         elif binding.key and binding.value:
-            text = "".join(atom.resolve(known) for atom in parse_variables(binding.value))
+            parts = []
+            for atom in parse_variables(binding.value):
+                parts.append(atom.resolve(known))
+                room -= len(parts[-1])
+                if room < 0:  # each line may repeat the one before it many times
+                    return VariableLayer(path.name, {}, (*problems, _make_expanding_problem(where)))
+            text = "".join(parts)
             known[binding.key] = os.environ.get(binding.key) or text
             values[binding.key] = Value(text, Origin(path.name, where))
     return VariableLayer(path.name, {name: value for name, value in values.items() if value.value}, tuple(problems))
@@ -89,8 +102,17 @@ def _make_malformed_problem(where: str) -> Problem:
     )
 
 
-def _make_unreadable_problem(path: Path, error: Exception) -> Problem:
-    reason = "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else str(error)
+def _make_expanding_problem(where: str) -> Problem:
+    return Problem(
+        code="env-file-too-large",
+        stage=Stage.PARSE,
+        title=f"the values of the .env file expand to more than {MAX_LETTERS >> 10} KiB",
+        where=where,
+        why="References such as `${NAME}` repeat the text of other lines.",
+    )
+
+
+def _make_unreadable_problem(path: Path, reason: str) -> Problem:
     return Problem(
         code="env-file-unreadable", stage=Stage.PARSE, title=f"{path.name} cannot be read", where=path.name, why=reason
     )
@@ -177,6 +199,29 @@ def _find_unused_values(
     )
 
 
+def _make_untrusted_problem(parameter: Parameter, value: Value) -> Problem:
+    return Problem(
+        code="setting-not-trusted",
+        stage=Stage.RESOLVE,
+        title=f"{parameter.flag} does not count in {value.origin.layer}: it names a program to run",
+        where=value.origin.where,
+        given=redact(str(value.value)),
+        why="A file that comes with a project may not choose which programs run on this machine.",
+        suggestions=(
+            Suggestion(f"{parameter.flag} {parameter.metavar}", "if you trust it"),
+            Suggestion(f"{parameter.env[0]}={parameter.metavar}"),
+        ),
+    )
+
+
+def find_destinations(values: Mapping[str, Value], declared: type) -> Iterator[tuple[str, Value]]:
+    """Yield flag and value of each destination (an account, an address) that a project's file set."""
+    for parameter in get_parameters(declared):
+        value = values.get(parameter.name)
+        if value and parameter.param.destination and value.value and value.origin.layer in FOLDER_LAYERS:
+            yield parameter.flag, value
+
+
 Layer = Callable[[Parameter], Value | None]
 """Return a layer's value for a parameter."""
 GivenValues = Mapping[str, Value]
@@ -204,6 +249,7 @@ class LayerStack:
         """
         tables = [coerce.convert_tables(table, declared, self._problems) for table in (by_flag, in_file, *in_project)]
         layers, parameters = list(self._list_layers(*tables)), list(get_parameters(declared))
+        layers = [partial(self._refuse_programs, layer) for layer in layers]
         given = {p.name: values for p in parameters if (values := list(_collect_given(p, layers)))}
         fallbacks = self._fallbacks.find_values(parameters, given) if self._fallbacks else {}
         found = {}
@@ -219,6 +265,14 @@ class LayerStack:
         yield from self._problems
         if self._fallbacks:
             yield from self._fallbacks.problems()
+
+    def _refuse_programs(self, layer: Layer, parameter: Parameter) -> Value | None:
+        """Return the layer's value; nothing, with a problem, if it names a program and comes from a project's file."""
+        value = layer(parameter)
+        if value and parameter.param.program and value.value and value.origin.layer in FOLDER_LAYERS:
+            self._problems.append(_make_untrusted_problem(parameter, value))
+            return None
+        return value
 
     def _list_layers(self, by_flag: GivenValues, in_file: GivenValues, *in_project: GivenValues) -> Iterator[Layer]:
         """Yield the layers, the strongest first; relative paths start from the folder of the file or request."""

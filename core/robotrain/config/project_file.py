@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from robotrain.config.coerce import ValueTable
-from robotrain.config.provenance import Origin, Value
+from robotrain.config.provenance import MAX_LETTERS, Origin, Value
 from robotrain.errors import Problem, Stage, Suggestion, suggest_name
 from robotrain.redaction import redact
 from robotrain.store.files import PROJECT_FILE, find_project_file
@@ -56,7 +56,11 @@ class _ProjectReader:
         import tomllib
 
         try:
-            text = path.read_text(encoding="utf-8-sig")
+            with path.open(encoding="utf-8-sig") as file:
+                text = file.read(MAX_LETTERS + 1)
+            if len(text) > MAX_LETTERS:
+                self.add_unreadable(f"It is larger than {MAX_LETTERS >> 10} KiB.")
+                return None
             return tomllib.loads(text, parse_float=str)  # as written, like the text of a flag
         except tomllib.TOMLDecodeError as error:
             line = re.search(r"line (\d+)", str(error))

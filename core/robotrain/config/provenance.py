@@ -27,6 +27,12 @@ class Value(NamedTuple):
     overrode: tuple[Value, ...] = ()
 
 
+MAX_LETTERS = 1 << 18
+"""The largest job file, robotrain.toml or .env file, and the largest text that its references expand to."""
+JOB_FILE_LAYER = "job file"
+PROJECT_LAYER = "robotrain.toml"
+FOLDER_LAYERS = (JOB_FILE_LAYER, ".env.local", ".env", PROJECT_LAYER)
+"""The layers of files that may come with a cloned repository: they may not name a program to run."""
 DEFAULT_ORIGIN = Origin("default")
 PLATFORM_LAYER = "platform"
 DEFAULT_LAYERS = ("default", PLATFORM_LAYER)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -9,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.config.coerce import coerce_values, list_fields
-from robotrain.config.layers import LayerStack, make_platform_layer
-from robotrain.config.provenance import Origin, Value
+from robotrain.config.layers import LayerStack, find_destinations, make_platform_layer
+from robotrain.config.provenance import FOLDER_LAYERS, Origin, Value
 from robotrain.config.sources import JobInputs, collect_sources
 from robotrain.errors import Problem, Stage, Suggestion, select_errors, suggest_name
 from robotrain.model.job import Job
@@ -83,6 +84,7 @@ def resolve_job(
         *_find_missing_sources(inputs, workload, platform, kinds, request),
         *_find_misplaced_args(arguments, workload, platform, request.flags),
         *_find_secrets(arguments, workload),
+        *_list_chosen_by_files(request, inputs, (workload.parameters, parameters), (platform.settings, settings)),
     ]
     return Resolution(
         job=job,
@@ -214,6 +216,31 @@ def _find_secrets(arguments: Sequence[Value], workload: Workload) -> Iterator[Pr
             where=arguments[index].origin.where,
             given=redact_argument(texts, index),
             why="Jobs are stored in plans and records unencrypted.",
+        )
+
+
+def _list_chosen_by_files(
+    request: Request, inputs: JobInputs, *groups: tuple[type, Mapping[str, Value]]
+) -> Iterator[Problem]:
+    """Yield a note with the accounts, addresses and outside folders that files of the project chose, not the user."""
+    found = [
+        f"{flag} {value.value} ({value.origin.where})"
+        for declared, values in groups
+        for flag, value in find_destinations(values, declared)
+    ]
+    project = request.file.folder if request.file else request.folder
+    for chosen in inputs.chosen:
+        path = str(chosen.source)
+        is_outside = os.path.isabs(path) and os.path.commonpath([path, project]) != str(project)
+        if is_outside and chosen.origin.layer in FOLDER_LAYERS:
+            found.append(f"{chosen.source.kind} {path} ({chosen.origin.where})")
+    if found:
+        yield Problem(
+            code="chosen-by-file",
+            stage=Stage.RESOLVE,
+            severity="note",
+            title="files of this project choose where data comes from and goes to",
+            why="\n".join(map(redact, found)),
         )
 
 

@@ -19,6 +19,7 @@ RESOURCE_GROUP = Param(
     optional_with=TRACKING_SETTING,
     needed_with=("subscription_id", "workspace_name"),
     metavar="NAME",
+    destination=True,
 )
 WORKSPACE_NAME = Param(
     help="Azure ML workspace for tracked runs and registered models",
@@ -28,6 +29,7 @@ WORKSPACE_NAME = Param(
     optional_with=TRACKING_SETTING,
     needed_with=("subscription_id", "resource_group"),
     metavar="NAME",
+    destination=True,
 )
 
 
@@ -45,6 +47,7 @@ class AzureSettings(ClusterSettings):
             optional_with=TRACKING_SETTING,
             lookup="robotrain_azure.workspace:find_default_subscription",
             metavar="ID",
+            destination=True,
         ),
     ] = None
     resource_group: Annotated[str | None, RESOURCE_GROUP] = None

@@ -19,7 +19,12 @@ class LocalSettings:
 
     environment: Annotated[
         str | None,
-        Param(help="use this Python environment instead of building the locked one", metavar="PATH", path=True),
+        Param(
+            help="use this Python environment instead of building the locked one",
+            metavar="PATH",
+            path=True,
+            program=True,
+        ),
     ] = None
     runs_dir: Annotated[
         str | None,
@@ -28,7 +33,10 @@ class LocalSettings:
     # No `env`: an MLFLOW_TRACKING_URI that was set for another project must not redirect runs.
     tracking_uri: Annotated[
         str | None,
-        Param(help="MLflow tracking URI (default: a SQLite file in the state folder; MLFLOW_TRACKING_URI is ignored)"),
+        Param(
+            help="MLflow tracking URI (default: a SQLite file in the state folder; MLFLOW_TRACKING_URI is ignored)",
+            destination=True,
+        ),
     ] = None
 
     torch_backend: Annotated[

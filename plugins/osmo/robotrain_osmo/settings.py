@@ -56,7 +56,10 @@ class OsmoSettings(AzureSettings):
     labels: Annotated[str | None, Param(help="labels of the workflow", metavar="NAME=VALUE,…", table=True)] = None
     tracking_uri: Annotated[
         str | None,
-        Param(help="MLflow tracking URI instead of the workspace; none: no tracking (MLFLOW_TRACKING_URI is ignored)"),
+        Param(
+            help="MLflow tracking URI instead of the workspace; none: no tracking (MLFLOW_TRACKING_URI is ignored)",
+            destination=True,
+        ),
     ] = None
     hf_credential: Annotated[
         str | None,
@@ -93,6 +96,7 @@ class OsmoSettings(AzureSettings):
             "that name in the storage account)",
             metavar="NAME=URL,…",
             table=True,
+            destination=True,
         ),
     ] = None
     storage_account: Annotated[
@@ -104,10 +108,11 @@ class OsmoSettings(AzureSettings):
             pattern=r"^[a-z0-9]{3,24}$",
             pattern_help="3 to 24 lowercase letters and digits",
             metavar="NAME",
+            destination=True,
         ),
     ] = None
     storage_container: Annotated[
         str, Param(help="container for uploads", env=("OSMO_WORKFLOW_BUCKET",), metavar="NAME")
     ] = "osmo"
     server: Annotated[ServerVersion, Param(help="version of the OSMO service")] = "6.4"
-    osmo_cli: Annotated[str, Param(help="path or name of the `osmo` command", metavar="COMMAND")] = "osmo"
+    osmo_cli: Annotated[str, Param(help="path or name of the `osmo` command", metavar="COMMAND", program=True)] = "osmo"

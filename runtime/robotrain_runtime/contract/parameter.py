@@ -53,6 +53,10 @@ class Param(NamedTuple):
     json: bool = False
     foreign_flag: str = ""
     bare_value: str = ""
+    program: bool = False
+    """It names a program to run, or a folder with one: files of a project may not set it."""
+    destination: bool = False
+    """It says where data, results or metrics go, or who pays: a submit names it if a file of a project set it."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
         schema = handler(source)

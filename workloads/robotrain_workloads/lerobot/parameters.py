@@ -40,7 +40,7 @@ def make_output_param(help: str) -> Param:
 
 def make_publish_param(help: str) -> Param:
     """Return the parameter with the folder or URL that files are copied to."""
-    return Param(help=help, metavar="FOLDER|URL", requires="publish_folder")
+    return Param(help=help, metavar="FOLDER|URL", requires="publish_folder", destination=True)
 
 
 def make_model_param(help: str, variable: str) -> Param:
