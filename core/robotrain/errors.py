@@ -117,11 +117,25 @@ def raise_if_any(problems: Iterable[Problem]) -> None:
 
 
 def usage_problem(
-    code: str, title: str, where: str = "", why: str = "", given: str = "", suggestions: Iterable[Suggestion] = ()
+    code: str,
+    title: str,
+    where: str = "",
+    why: str = "",
+    given: str = "",
+    suggestions: Iterable[Suggestion] = (),
+    absent: tuple[str, ...] = (),
 ) -> Problem:
     """Return a problem of the command line."""
-    ways = tuple(suggestions)
-    return Problem(code=code, stage=Stage.USAGE, title=title, where=where, given=given, why=why, suggestions=ways)
+    return Problem(
+        code=code,
+        stage=Stage.USAGE,
+        title=title,
+        where=where,
+        given=given,
+        why=why,
+        suggestions=tuple(suggestions),
+        absent=absent,
+    )
 
 
 MAX_ALIGNED = 60

@@ -76,8 +76,8 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[s
 
 def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> WorkCommand:
     """Return the launcher's command, for the run's environment."""
-    arguments = _make_launcher_arguments(document, data, run_setup.resolve_output_folder(document, work), work)
-    return WorkCommand(arguments=tuple(arguments), environ=run_setup.make_hub_environment(document.sources))
+    arguments = tuple(_make_launcher_arguments(document, data, work))
+    return WorkCommand(arguments=arguments, environ=run_setup.make_hub_environment(document.sources))
 
 
 def gpus(document: JobDocument) -> GpuRequirement | None:
@@ -127,32 +127,21 @@ def _find_policy_problems(document: JobDocument, data: Mapping[JobSource, Path])
 
 def _find_episode_problems(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:
     """Yield requested episodes that do not exist."""
-    requested = document.parameters["replay_episodes"]
+    requested, flag = document.parameters["replay_episodes"], held_out.REPLAY_EPISODES_FLAG
     datasets = [source for source in document.sources if source.role == "dataset"]
     if requested is None or not datasets or any(source not in data for source in datasets):
         return
     with suppress(OSError, ValueError, KeyError, TypeError):  # dataset problems are reported already
         total = sum(int(dataset.load_dataset_info(data[source])["total_episodes"]) for source in datasets)
-        yield from _find_missing_episodes(str(requested), total)
-    if (
-        requested == selection.HELD_OUT
-        and len(datasets) == 1
-        and selection.find_policy_source(document.sources) in data
-    ):
-        yield from _find_held_out_problem(data[datasets[0]], selection.find_policy_folder(data))
-
-
-def _find_held_out_problem(root: Path, model: Path | None) -> Iterator[str]:
-    flag = held_out.REPLAY_EPISODES_FLAG
-    if reason := held_out.explain_unknown_split(root, model):
+        try:
+            selection.select_episodes(selection.parse_episodes(str(requested)) or [], total)
+        except ValueError as error:
+            yield f"{flag} {requested}: {error}"
+    has_policy = selection.find_policy_source(document.sources) in data
+    if requested != selection.HELD_OUT or len(datasets) != 1 or not has_policy:
+        return
+    if reason := held_out.explain_unknown_split(data[datasets[0]], selection.find_policy_folder(data)):
         yield f"{flag} {selection.HELD_OUT}: {reason}\n{flag} {selection.ALL}"
-
-
-def _find_missing_episodes(requested: str, total: int) -> Iterator[str]:
-    try:
-        selection.select_episodes(selection.parse_episodes(requested) or [], total)
-    except ValueError as error:
-        yield f"{held_out.REPLAY_EPISODES_FLAG} {requested}: {error}"
 
 
 def _find_output_problems(document: JobDocument, output: Path) -> Iterator[str]:
@@ -163,24 +152,38 @@ def _find_output_problems(document: JobDocument, output: Path) -> Iterator[str]:
         yield f"the output folder {output} has results of another evaluation\n--output-dir NEW_FOLDER"
 
 
-def _make_launcher_arguments(
-    document: JobDocument, data: Mapping[JobSource, Path], output: Path, work: Path
-) -> Iterator[str]:
-    """Yield the arguments after python. `output`: folder for results. `work`: the run's own folder."""
-    values = document.parameters
+def _make_launcher_arguments(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> Iterator[str]:
+    """Yield the arguments after python. `work`: the run's own folder. Raise OSError."""
+    values, output = document.parameters, run_setup.resolve_output_folder(document, work)
     yield from ("-m", LAUNCHER)
-    yield from _make_policy_options(document, data)
-    yield from _make_dataset_options(document, data)
-    yield from (
-        f"--{option}={values[name]}" for name, option in FORWARDED_PARAMETERS.items() if values[name] is not None
-    )
+    model = selection.find_policy_folder(data)
+    yield f"--policy={model}" if model else f"--builtin={selection.get_builtin_type(values)}"
+    yield f"--policy-name={selection.get_policy_name(document)}"
+    yield f"--policy-source={selection.get_policy_origin(document)}"
+    if pin := selection.get_policy_pin(document):
+        yield f"--policy-pin={pin}"
+    step = selection.find_policy_step(document, data)
+    yield f"--policy-step={step}"
+    if root := next((folder for source, folder in data.items() if source.role == "dataset"), None):
+        yield f"--root={root}"  # several datasets are merged into one before
+        yield f"--dataset-name={get_dataset_name(document)}"
+        if (seconds := dataset.compute_frame_tolerance(root)) is not None:
+            yield f"--tolerance={seconds:g}"
+    forwarded = {option: values[name] for name, option in FORWARDED_PARAMETERS.items()}
+    yield from (f"--{option}={value}" for option, value in forwarded.items() if value is not None)
     if values["starts"] is not None:
-        yield _make_starts_option(str(values["starts"]), work)
+        starts = str(values["starts"])
+        if len(starts) <= LONGEST_ARGUMENT:
+            yield f"--starts={starts}"
+        else:
+            work.mkdir(parents=True, exist_ok=True)
+            (work / STARTS_FILE).write_text(starts, encoding="utf-8")
+            yield f"--starts-file={work / STARTS_FILE}"
     if values["record_video"]:
         yield "--record-video"
     yield f"--results={output / RESULTS_FOLDER}"
     if not values["builtin_policy"] and (values["keep_policy"] or values["register_model"]):
-        yield f"--keep-policy={output / POLICY_FOLDER / f'{selection.find_policy_step(document, data):06}'}"
+        yield f"--keep-policy={output / POLICY_FOLDER / f'{step:06}'}"
         if _can_link_policy(document, data):
             yield "--link-policy"
     yield from (f"--tag={name}={value}" for name, value in tracking.make_training_tags(document, data).items())
@@ -198,33 +201,3 @@ def _can_link_policy(document: JobDocument, data: Mapping[JobSource, Path]) -> b
     manifest = read_checkpoint_manifest(folder)
     is_sealed = manifest is not None and manifest.run in folder.resolve().parts
     return is_sealed or folder.resolve().is_relative_to(Path(document.placement.cache).resolve())
-
-
-def _make_policy_options(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:
-    model = selection.find_policy_folder(data)
-    yield f"--policy={model}" if model else f"--builtin={selection.get_builtin_type(document.parameters)}"
-    yield f"--policy-name={selection.get_policy_name(document)}"
-    yield f"--policy-source={selection.get_policy_origin(document)}"
-    if pin := selection.get_policy_pin(document):
-        yield f"--policy-pin={pin}"
-    yield f"--policy-step={selection.find_policy_step(document, data)}"
-
-
-def _make_dataset_options(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:
-    """Yield the options of the dataset; several are merged into one before."""
-    root = next((folder for source, folder in data.items() if source.role == "dataset"), None)
-    if root is None:
-        return
-    yield f"--root={root}"
-    yield f"--dataset-name={get_dataset_name(document)}"
-    if (seconds := dataset.compute_frame_tolerance(root)) is not None:
-        yield f"--tolerance={seconds:g}"
-
-
-def _make_starts_option(text: str, work: Path) -> str:
-    """Return the option with the starts themselves, or the file that they are written to. Raise OSError."""
-    if len(text) <= LONGEST_ARGUMENT:
-        return f"--starts={text}"
-    work.mkdir(parents=True, exist_ok=True)
-    (work / STARTS_FILE).write_text(text, encoding="utf-8")
-    return f"--starts-file={work / STARTS_FILE}"

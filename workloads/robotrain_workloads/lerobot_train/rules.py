@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from robotrain.errors import Problem, Stage, Suggestion
+from robotrain.errors import Problem, Stage, Suggestion, usage_problem
 from robotrain.redaction import redact
 
 from robotrain_workloads.lerobot import parameters, publish_url
@@ -29,10 +29,9 @@ START_ROLES = ("policy", "init_policy", "resume")
 def check_device(job: "Job") -> Iterator[Problem]:
     """Reject what no machine can run."""
     for title, remedy in parameters.find_device_problems(dict(job.parameters)):
-        yield Problem(
-            code="device-cannot",
-            stage=Stage.USAGE,
-            title=title,
+        yield usage_problem(
+            "device-cannot",
+            title,
             where="--device",
             given=str(job["device"]),
             suggestions=(Suggestion(remedy),),
@@ -43,10 +42,9 @@ def check_single_start(job: "Job") -> Iterator[Problem]:
     """Require at most one start."""
     starts = [source for source in job.sources if source.role in START_ROLES]
     if len(starts) > 1:
-        yield Problem(
-            code="several-starts",
-            stage=Stage.USAGE,
-            title=f"a training starts from one policy, but {len(starts)} are given",
+        yield usage_problem(
+            "several-starts",
+            f"a training starts from one policy, but {len(starts)} are given",
             given=", ".join(f"{source.role} {redact(source.uri)}" for source in starts),
             why="`policy` uses the complete policy, `init_policy` only its weights.",
             suggestions=tuple(_suggest_start(source) for source in starts),
@@ -72,10 +70,9 @@ def check_steps_left(job: "Job") -> Iterator[Problem]:
 def check_keep(job: "Job") -> Iterator[Problem]:
     """Require --publish-url with --keep."""
     if job["keep"] is not None and job["publish_url"] is None:
-        yield Problem(
-            code="keep-without-publish-url",
-            stage=Stage.USAGE,
-            title="--keep has no effect without --publish-url",
+        yield usage_problem(
+            "keep-without-publish-url",
+            "--keep has no effect without --publish-url",
             where="--keep",
             given=str(job["keep"]),
             why="The run's own folder keeps every checkpoint.",
@@ -95,10 +92,9 @@ def check_wandb_project(job: "Job") -> Iterator[Problem]:
 
     name = tracking.get_experiment_name(dict(job.parameters))
     if reason := wandb.find_project_problem(name):
-        yield Problem(
-            code="wandb-project-invalid",
-            stage=Stage.USAGE,
-            title="the experiment name is not a valid project name at Weights & Biases",
+        yield usage_problem(
+            "wandb-project-invalid",
+            "the experiment name is not a valid project name at Weights & Biases",
             where="--wandb",
             given=name,
             why=reason,

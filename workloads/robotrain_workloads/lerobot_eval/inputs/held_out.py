@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from robotrain_workloads.lerobot import dataset, file_formats
 from robotrain_workloads.lerobot.parameters import DEFAULT_VAL_SPLIT
@@ -24,7 +24,6 @@ Statistics = Mapping[str, tuple[float, ...]]
 """By `FEATURE.STATISTIC`."""
 REPLAY_EPISODES_FLAG = "--replay-episodes"
 DEFAULT_REASON = f"those that a training holds out by default (--val-split {DEFAULT_VAL_SPLIT:g}), for comparison"
-UNSEEN_REASON = "training held them out"
 UNTRAINED_REASON = "the policy is untrained: no episodes are held out"
 SEEN_REASON = "an earlier training of the policy saw all episodes that the last one held out"
 
@@ -53,32 +52,25 @@ def read_training(model: Path) -> PolicyTraining | None:
     dataset_config = config.get("dataset")
     if not isinstance(dataset_config, dict):
         return None
+    part, episodes = dataset_config.get("eval_split") or 0, dataset_config.get("episodes") or []
+    if isinstance(part, bool) or not isinstance(part, int | float) or not 0 <= part <= 1:
+        raise ValueError(f"{model / TRAIN_CONFIG_FILE}: dataset.eval_split must be a number from 0 to 1")
+    if not isinstance(episodes, list) or not all(isinstance(number, int) for number in episodes):
+        raise ValueError(f"{model / TRAIN_CONFIG_FILE}: dataset.episodes must be a list of whole numbers, or null")
     policy = config.get("policy")
     started_from = policy.get("pretrained_path") if isinstance(policy, dict) else None
     return PolicyTraining(
         model=model,
-        part=_parse_part(model, dataset_config.get("eval_split") or 0),
-        episodes=_parse_training_episodes(model, dataset_config.get("episodes") or []) or None,
+        part=float(part),
+        episodes=episodes or None,
         started_from=started_from if isinstance(started_from, str) else "",
         is_resumed=config.get("resume") is True,
     )
 
 
-def _parse_part(model: Path, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-        raise ValueError(f"{model / TRAIN_CONFIG_FILE}: dataset.eval_split must be a number from 0 to 1")
-    return float(value)
-
-
-def _parse_training_episodes(model: Path, value: Any) -> list[int]:
-    if not isinstance(value, list) or not all(isinstance(number, int) for number in value):
-        raise ValueError(f"{model / TRAIN_CONFIG_FILE}: dataset.episodes must be a list of whole numbers, or null")
-    return value
-
-
 def is_same_dataset(root: Path, model: Path) -> bool:
     """Return whether all statistics that both have agree. Raise OSError or ValueError for damaged files."""
-    dataset_statistics, policy_statistics = _read_dataset_statistics(root), _read_policy_statistics(model)
+    dataset_statistics, policy_statistics = _read_dataset_statistics(root), next(_read_normalizers(model), {})
     common = dataset_statistics.keys() & policy_statistics.keys()
     has_needed = {f"action.{name}" for name in NEEDED_STATISTICS} <= common
     return has_needed and all(_is_close(dataset_statistics[name], policy_statistics[name]) for name in common)
@@ -100,22 +92,14 @@ def _read_dataset_statistics(root: Path) -> Statistics:
     }
 
 
-def _read_policy_statistics(model: Path) -> Statistics:
-    """Return the statistics of the first processor that has any."""
-    return next(_read_normalizers(model), {})
-
-
 def _read_normalizers(model: Path) -> Iterator[Statistics]:
+    """Yield the statistics of each processor that has any."""
     names = {f"{feature}.{name}" for feature in COMPARED_FEATURES for name in COMPARED_STATISTICS}
     for processor_file, step_name in NORMALIZER_STEPS.items():
-        steps = file_formats.read_json_object(model / processor_file).get("steps") or ()
-        for step in steps:
+        for step in file_formats.read_json_object(model / processor_file).get("steps") or ():
             if step.get("registry_name") == step_name and step.get("state_file"):
-                yield {
-                    name: values
-                    for name, values in file_formats.read_safetensors(model / step["state_file"]).items()
-                    if name in names
-                }
+                tensors = file_formats.read_safetensors(model / step["state_file"])
+                yield {name: values for name, values in tensors.items() if name in names}
 
 
 class TrainingHistory(NamedTuple):
@@ -137,11 +121,10 @@ def load_training_history(root: Path, model: Path) -> TrainingHistory:
     trainings = [training]
     while trainings[-1].started_from:
         folder = _find_start_folder(trainings[-1])
+        if folder is None and trainings[-1].is_resumed:
+            return TrainingHistory(trainings)
         if folder is None:
-            return TrainingHistory(
-                trainings,
-                doubt="" if trainings[-1].is_resumed else _format_doubt(trainings[-1].started_from, "it is not here"),
-            )
+            return TrainingHistory(trainings, doubt=_format_doubt(trainings[-1].started_from, "it is not here"))
         if folder.resolve() in [known.model.resolve() for known in trainings]:
             break
         earlier, why = _load_training(root, folder)
@@ -196,9 +179,8 @@ def choose_episodes(requested: str | None, root: Path, model: Path | None) -> Ep
     """
     total = int(dataset.load_dataset_info(root)["total_episodes"])
     if model is None and requested in (None, selection.HELD_OUT) and (default := _list_default_held_out(root)):
-        return EpisodeSelection(
-            default, True, f"{_format_episodes(len(default))} of {total} may be replayed: {DEFAULT_REASON}"
-        )
+        why = f"{_format_episodes(len(default))} of {total} may be replayed: {DEFAULT_REASON}"
+        return EpisodeSelection(default, True, why)
     held, why, doubt = _find_unseen_episodes(root, model)
     if requested == selection.HELD_OUT and (why or doubt):
         raise ValueError(f"{REPLAY_EPISODES_FLAG} {requested}: {why or doubt} (--replay-episodes all)")
@@ -209,12 +191,11 @@ def choose_episodes(requested: str | None, root: Path, model: Path | None) -> Ep
         return EpisodeSelection(held, not doubt, f"{_format_episodes(len(held))} of {total} may be replayed: {kind}")
     ranges = selection.parse_episodes(str(requested))
     numbers = list(range(total)) if ranges is None else selection.select_episodes(ranges, total)
-    reason = _describe_overlap(numbers, [] if doubt else held) if model else "the policy is untrained"
-    return EpisodeSelection(
-        numbers,
-        reason == UNSEEN_REASON,
-        f"{_format_episodes(len(numbers))} of {total} may be replayed, as requested: {reason}",
-    )
+    is_unseen = bool(model and held and not doubt and set(numbers) <= set(held))
+    reason = "training held them out" if is_unseen else "training may have seen them"
+    reason = reason if model else "the policy is untrained"
+    why = f"{_format_episodes(len(numbers))} of {total} may be replayed, as requested: {reason}"
+    return EpisodeSelection(numbers, is_unseen, why)
 
 
 def explain_unknown_split(root: Path, model: Path | None) -> str:
@@ -252,18 +233,9 @@ def _list_held_out(tasks: Mapping[int, str], training: PolicyTraining) -> list[i
 
 def _list_default_held_out(root: Path) -> list[int]:
     """Return what a training holds out by default; nothing if a task would lose all episodes."""
-    part = DEFAULT_VAL_SPLIT
-    return (
-        []
-        if dataset.find_emptied_tasks(dataset.count_episodes_by_task(root), part)
-        else dataset.select_last_episodes(dataset.read_first_tasks(root), part)
-    )
-
-
-def _describe_overlap(numbers: list[int], held_out_episodes: list[int]) -> str:
-    return (
-        UNSEEN_REASON if held_out_episodes and set(numbers) <= set(held_out_episodes) else "training may have seen them"
-    )
+    if dataset.find_emptied_tasks(dataset.count_episodes_by_task(root), DEFAULT_VAL_SPLIT):
+        return []
+    return dataset.select_last_episodes(dataset.read_first_tasks(root), DEFAULT_VAL_SPLIT)
 
 
 def _format_episodes(count: int) -> str:

@@ -14,7 +14,6 @@ from robotrain_workloads.lerobot.lineage import SOURCE_KIND_NAMES
 POLICY_ROLE = "policy"
 BUILTIN_SOURCE = "builtin"
 DEFAULT_POLICY_TYPE = "act"
-"""The default type of an untrained policy."""
 STEP_PATTERN = re.compile(r"(?:/(?:checkpoints|policy)/([0-9]{1,12})|/(0[0-9]{5}))(?:/pretrained_model)?/?$")
 HELD_OUT, ALL = "held-out", "all"
 RANGE_PATTERN = re.compile(r"([0-9]{1,9})(?:-([0-9]{1,9}))?")
@@ -64,9 +63,8 @@ def find_policy_step(document: JobDocument, data: Mapping[JobSource, Path]) -> i
         return manifest.step
     with suppress(OSError, ValueError, TypeError):
         return int(file_formats.read_json_object(folder.parent / policy.STEP_FILE).get("step") or 0)
-    if step := model_lineage.read_policy_lineage(Path(document.placement.cache), data[source]).get(
-        model_lineage.POLICY_STEP, ""
-    ):
+    known = model_lineage.read_policy_lineage(Path(document.placement.cache), data[source])
+    if step := known.get(model_lineage.POLICY_STEP, ""):
         return int(step) if step.isdecimal() else 0
     match = STEP_PATTERN.search(source.uri)
     return int(match[1] or match[2]) if match else 0
@@ -74,9 +72,7 @@ def find_policy_step(document: JobDocument, data: Mapping[JobSource, Path]) -> i
 
 def parse_episodes(text: str) -> list[range] | None:
     """Return the ranges; None for `held-out` and `all`. Raise ValueError with a sentence."""
-    if text in (HELD_OUT, ALL):
-        return None
-    return [_parse_range(part.strip()) for part in text.split(",")]
+    return None if text in (HELD_OUT, ALL) else [_parse_range(part.strip()) for part in text.split(",")]
 
 
 def select_episodes(parts: Sequence[range], total: int) -> list[int]:
