@@ -152,19 +152,19 @@ def test_an_episode_whose_latency_was_not_measured_has_none():
         summary.make_summary(EvaluationResult(about=ABOUT, replayed=replayed(one)))
     )["per_episode"]
     assert (told["mse"], told["avg_inference_ms"], told["throughput_hz"]) == (1.0, None, None)
-    assert set(scores.score_replay_episode(one)) == {"ep7_mse", "ep7_mae"}
+    assert set(scores.score_episode(one)) == {"ep7_mse", "ep7_mae"}
 
 
 def test_tracked_names_are_those_of_the_contract():
     one = episode(7, steps=10, mse=1.0)
-    assert set(scores.score_replay_episode(one)) == {"ep7_mse", "ep7_mae", "ep7_avg_inference_ms", "ep7_throughput_hz"}
+    assert set(scores.score_episode(one)) == {"ep7_mse", "ep7_mae", "ep7_avg_inference_ms", "ep7_throughput_hz"}
     told = scores.score_evaluation(EvaluationResult(about=ABOUT, replayed=replayed(one), rolled=rolled(True, False)))
     assert told["aggregate_mse"] == 1.0
     assert told["aggregate_throughput_hz"] == told["replay/throughput_hz"] == 250.0
     assert told["rollout/success_rate"] == 0.5
     assert told["replay/latency_p95_ms"] == 10.0
     assert (
-        scores.score_rollout_episode(rolled(False).episodes[0])["rollout_ep0_success"] == 0.0
+        scores.score_episode(rolled(False).episodes[0])["rollout_ep0_success"] == 0.0
     )  # no number of a recorded episode
 
 

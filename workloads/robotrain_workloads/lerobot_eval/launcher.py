@@ -45,15 +45,10 @@ class EvaluationProgress:
         """Send the number of episodes before the first one ends."""
         self._send({})
 
-    def add_replay_episode(self, episode: ReplayEpisode) -> None:
-        """Send the scores of a replayed episode."""
+    def add_episode(self, episode: ReplayEpisode | RolloutEpisode) -> None:
+        """Send the scores of an episode."""
         self._done += 1
-        self._send(scores.score_replay_episode(episode))
-
-    def add_rollout_episode(self, episode: RolloutEpisode) -> None:
-        """Send the scores of a rollout episode."""
-        self._done += 1
-        self._send(scores.score_rollout_episode(episode))
+        self._send(scores.score_episode(episode))
 
     def finish(self, result: EvaluationResult) -> None:
         """Send the scores of all episodes, and print them for readers of the log."""
@@ -74,9 +69,26 @@ def parse_launcher_options(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="launcher", allow_abbrev=False)
     add = parser.add_argument
     add("--job-name", required=True)
-    _add_policy_options(parser)
-    _add_replay_options(parser)
-    _add_rollout_options(parser)
+    add("--policy", type=Path, help="the folder of the model")
+    add("--builtin", default="", help="the type of an untrained policy")
+    add("--policy-name", default="", help="the name that the user gave")
+    add("--policy-source", default="", help="the kind of its source")
+    add("--policy-pin", default="")
+    add("--policy-step", type=int, default=0, help="the step at which it was saved; 0 if unknown")
+    add("--keep-policy", type=Path, help="the folder to copy its files to")
+    add("--link-policy", action="store_true", help="link its files instead of copying: they never change")
+    add("--root", type=Path, help="the dataset to replay")
+    add("--dataset-name", default="", help="the name that the user gave")
+    add("--replay-episodes", help="held-out, all, or as 0,3,5-9")
+    add("--tolerance", type=float, default=1e-4, help="seconds that a video frame may be off")
+    add("--env", default="")
+    add("--env-steps", type=int)
+    add("--starts")
+    add("--starts-file", type=Path, help="a file with starts too long for --starts")
+    add("--success-reward", type=float)
+    add("--success-threshold", type=float)
+    add("--record-video", action="store_true")
+    add("--workers", type=int, help="processes that step environments")
     add("--episodes", type=int, required=True)
     add("--batch", type=int, required=True, help="episodes that the policy acts in at once")
     add("--seed", type=int, required=True)
@@ -87,38 +99,6 @@ def parse_launcher_options(arguments: Sequence[str]) -> argparse.Namespace:
     if options.starts_file:
         options.starts = options.starts_file.read_text(encoding="utf-8")
     return options
-
-
-def _add_policy_options(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    add("--policy", type=Path, help="the folder of the model")
-    add("--builtin", default="", help="the type of an untrained policy")
-    add("--policy-name", default="", help="the name that the user gave")
-    add("--policy-source", default="", help="the kind of its source")
-    add("--policy-pin", default="")
-    add("--policy-step", type=int, default=0, help="the step at which it was saved; 0 if unknown")
-    add("--keep-policy", type=Path, help="the folder to copy its files to")
-    add("--link-policy", action="store_true", help="link its files instead of copying: they never change")
-
-
-def _add_replay_options(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    add("--root", type=Path, help="the dataset to replay")
-    add("--dataset-name", default="", help="the name that the user gave")
-    add("--replay-episodes", help="held-out, all, or as 0,3,5-9")
-    add("--tolerance", type=float, default=1e-4, help="seconds that a video frame may be off")
-
-
-def _add_rollout_options(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    add("--env", default="")
-    add("--env-steps", type=int)
-    add("--starts")
-    add("--starts-file", type=Path, help="a file with starts too long for --starts")
-    add("--success-reward", type=float)
-    add("--success-threshold", type=float)
-    add("--record-video", action="store_true")
-    add("--workers", type=int, help="processes that step environments")
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -137,7 +117,17 @@ def main(arguments: Sequence[str]) -> None:
         result_store.write_results(result, folder)
     if own.keep_policy:
         result_store.copy_policy(loaded, own.keep_policy, link=own.link_policy)
-    emit_event(_make_evaluated_event(own, result))
+    emit_event(
+        Evaluated(
+            episodes=result.episodes,
+            scores=scores.compute_scores(result),
+            results=str(own.results.absolute()),
+            policy=str(own.keep_policy.absolute()) if own.keep_policy else "",
+            step=own.policy_step,
+            passed=result.passed,
+            conditions=summary.describe_conditions(result),
+        )
+    )
     if sentence := scores.explain_low_success(result):
         raise SystemExit(f"error: {sentence}")
 
@@ -190,7 +180,6 @@ def _describe_setup(
         "step": arguments.policy_step,
         "sha256": result_store.digest_policy(loaded.folder) if loaded.folder else None,
     }
-    repeated = {name: getattr(arguments, name) for name in REPEATED_OPTIONS}
     return EvaluationSetup(
         job_name=arguments.job_name,
         policy=policy,
@@ -201,27 +190,21 @@ def _describe_setup(
         held_out=is_held_out,
         fps=fps,
         options=options,
-        **repeated,
+        **{name: getattr(arguments, name) for name in REPEATED_OPTIONS},
     )
 
 
 def _run_replay(
     arguments: argparse.Namespace, loaded: LoadedPolicy, episodes: Sequence[int], progress: EvaluationProgress
 ) -> ReplayResult:
-    request = ReplayRequest(
-        root=arguments.root,
-        episodes=episodes,
-        batch=arguments.batch,
-        seed=arguments.seed,
-        tolerance=arguments.tolerance,
-    )
+    options = {name: getattr(arguments, name) for name in ("root", "batch", "seed", "tolerance")}
+    request = ReplayRequest(episodes=episodes, **options)
     recording = replay.open_recording(loaded, request)
     samples = replay.measure_latency(loaded, recording, episodes)
     started = time.perf_counter()
-    replayed = replay.replay_episodes(loaded, recording, request, progress.add_replay_episode, samples.seconds)
-    return ReplayResult(
-        episodes=replayed, latency=replay.summarize_latency(samples), seconds=time.perf_counter() - started
-    )
+    replayed = replay.replay_episodes(loaded, recording, request, progress.add_episode, samples.seconds)
+    seconds = time.perf_counter() - started
+    return ReplayResult(episodes=replayed, latency=replay.summarize_latency(samples), seconds=seconds)
 
 
 def _run_rollout(
@@ -244,19 +227,7 @@ def _run_rollout(
         env_options=tuple(option for option in options if option.startswith("--env.")),
     )
     return RolloutResult(
-        episodes=importlib.import_module(ROLLOUT_MODULE).run_rollout(loaded, request, progress.add_rollout_episode)
-    )
-
-
-def _make_evaluated_event(arguments: argparse.Namespace, result: EvaluationResult) -> Evaluated:
-    return Evaluated(
-        episodes=result.episodes,
-        scores=scores.compute_scores(result),
-        results=str(arguments.results.absolute()),
-        policy=str(arguments.keep_policy.absolute()) if arguments.keep_policy else "",
-        step=arguments.policy_step,
-        passed=result.passed,
-        conditions=summary.describe_conditions(result),
+        episodes=importlib.import_module(ROLLOUT_MODULE).run_rollout(loaded, request, progress.add_episode)
     )
 
 

@@ -15,6 +15,8 @@ MOST_FLAT_LABELS = 5
 LONGEST_LABEL = 14
 RECORDED, PREDICTED = "#1f77b4", "#d95f02"
 DPI = 80
+LABEL_ROOM = 1.1
+"""Inches below each row of panels, for rotated labels."""
 LEFT, RIGHT, ABOVE, BELOW = 1.1, 0.2, 0.6, 0.6
 """Margins, in inches."""
 MOST_NUMBERS = 32
@@ -26,23 +28,15 @@ def draw_plots(episodes: Sequence[ReplayEpisode], folder: Path, fps: float) -> N
     for episode in episodes[:MOST_PLOTTED]:
         episode_folder = folder / f"episode_{episode.episode:03d}"
         episode_folder.mkdir(parents=True)
-        plot_actions(episode, fps, episode_folder / "action_deltas.png")
-        plot_action_sums(episode, fps, episode_folder / "cumulative_positions.png")
+        path, title = episode_folder / "action_deltas.png", f"Episode {episode.episode}: actions"
+        _plot_curves(episode, episode.recorded, episode.predicted, fps, title, path)
+        path = episode_folder / "cumulative_positions.png"
+        title = f"Episode {episode.episode}: cumulative actions (positions, if actions are steps)"
+        _plot_curves(episode, episode.recorded.cumsum(axis=0), episode.predicted.cumsum(axis=0), fps, title, path)
         plot_error_heatmap(episode, fps, episode_folder / "error_heatmap.png")
         plot_episode_summary(episode, fps, episode_folder / "summary_panel.png")
     if len(episodes) > 1:
         plot_all_episodes(episodes, folder / "aggregate_summary.png")
-
-
-def plot_actions(episode: ReplayEpisode, fps: float, path: Path) -> None:
-    """Plot the actions."""
-    _plot_curves(episode, episode.recorded, episode.predicted, fps, f"Episode {episode.episode}: actions", path)
-
-
-def plot_action_sums(episode: ReplayEpisode, fps: float, path: Path) -> None:
-    """Plot cumulative sums: where actions are steps, these are positions."""
-    title = f"Episode {episode.episode}: cumulative actions (positions, if actions are steps)"
-    _plot_curves(episode, episode.recorded.cumsum(axis=0), episode.predicted.cumsum(axis=0), fps, title, path)
 
 
 def _plot_curves(episode: ReplayEpisode, recorded: Any, predicted: Any, fps: float, title: str, path: Path) -> None:
@@ -56,7 +50,7 @@ def _plot_curves(episode: ReplayEpisode, recorded: Any, predicted: Any, fps: flo
         panel.set_ylabel(shorten_label(name), fontsize=7)
     rows[0][0].legend(fontsize=8)
     rows[-1][0].set_xlabel("seconds")
-    save_figure(figure, path)
+    figure.savefig(path, dpi=DPI)
 
 
 def plot_error_heatmap(episode: ReplayEpisode, fps: float, path: Path) -> None:
@@ -69,14 +63,14 @@ def plot_error_heatmap(episode: ReplayEpisode, fps: float, path: Path) -> None:
     panel.set_yticks([index + 0.5 for index in ticks], [shorten_label(names[index]) for index in ticks], fontsize=7)
     panel.set_xlabel("seconds")
     figure.colorbar(image, ax=panel, label="absolute error")
-    save_figure(figure, path)
+    figure.savefig(path, dpi=DPI)
 
 
 def plot_episode_summary(episode: ReplayEpisode, fps: float, path: Path) -> None:
     """Plot actions, spread of errors, inference time, and mean error of each dimension."""
     title = f"Episode {episode.episode}: {episode.steps} frames, mse {episode.mse:.4g}, mae {episode.mae:.4g}"
     figure, ((actions, spread), (times, errors)) = make_panels(2, 2, 11, 7.5, title)
-    make_label_room(figure)
+    figure.subplots_adjust(bottom=LABEL_ROOM / figure.get_figheight(), hspace=0.65)
     names = list(episode.each_mae)
     seconds = [frame / fps for frame in range(episode.steps)]
     actions.set_title("recorded (lines) and predicted (dashes)", fontsize=9)
@@ -92,14 +86,14 @@ def plot_episode_summary(episode: ReplayEpisode, fps: float, path: Path) -> None
     times.plot(seconds, [1000 * latency for latency in episode.seconds])
     times.set_xlabel("seconds")
     draw_bars(errors, names, list(episode.each_mae.values()), "mean absolute error")
-    save_figure(figure, path)
+    figure.savefig(path, dpi=DPI)
 
 
 def plot_all_episodes(episodes: Sequence[ReplayEpisode], path: Path) -> None:
     """Plot errors and speed of each episode, and the error of each dimension over all."""
     title = f"{len(episodes)} episodes: mse {fmean(episode.mse for episode in episodes):.4g}"
     figure, ((mae, mse), (hertz, joints)) = make_panels(2, 2, 11, 7.5, title)
-    make_label_room(figure)
+    figure.subplots_adjust(bottom=LABEL_ROOM / figure.get_figheight(), hspace=0.65)
     numbers = [str(episode.episode) for episode in episodes]
     draw_bars(mae, numbers, [episode.mae for episode in episodes], "mean absolute error by episode")
     draw_bars(mse, numbers, [episode.mse for episode in episodes], "mean squared error by episode")
@@ -107,7 +101,7 @@ def plot_all_episodes(episodes: Sequence[ReplayEpisode], path: Path) -> None:
     names = list(episodes[0].each_mae)
     means = [fmean(episode.each_mae[name] for episode in episodes) for name in names]
     draw_bars(joints, names, means, "mean absolute error by action dimension")
-    save_figure(figure, path)
+    figure.savefig(path, dpi=DPI)
 
 
 def draw_bars(panel: Any, names: Sequence[str], values: Sequence[float], title: str) -> None:
@@ -122,12 +116,6 @@ def label_bars(panel: Any, names: Sequence[str], first: int = 0) -> None:
     ticks = choose_ticks(names)
     texts, rotation = [shorten_label(names[index]) for index in ticks], 90 if len(ticks) > MOST_FLAT_LABELS else 0
     panel.set_xticks([index + first for index in ticks], texts, fontsize=7, rotation=rotation)
-
-
-def make_label_room(figure: Any) -> None:
-    """Make room for rotated labels below each row of panels."""
-    height = figure.get_figheight()
-    figure.subplots_adjust(bottom=1.1 / height, hspace=0.65)
 
 
 def shorten_label(name: str) -> str:
@@ -148,12 +136,6 @@ def make_panels(rows: int, columns: int, width: float, height: float, title: str
     return figure, figure.subplots(rows, columns, squeeze=False, **options)
 
 
-def save_figure(figure: Any, path: Path) -> None:
-    """Save as PNG."""
-    figure.savefig(path, dpi=DPI)
-
-
 def choose_ticks(values: Any, most: int = 40) -> list[int]:
     """Return positions of ticks whose labels do not overlap."""
-    step = -(-len(values) // most)
-    return list(range(0, len(values), step))
+    return list(range(0, len(values), -(-len(values) // most)))

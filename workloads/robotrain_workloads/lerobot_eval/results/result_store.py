@@ -9,7 +9,7 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -30,19 +30,20 @@ def write_results(result: EvaluationResult, folder: Path) -> None:
     """Write the results beside the videos. Plots need Matplotlib, and show only the first episodes."""
     write_json(folder / "eval_results.json", summary.make_summary(result))
     write_json(folder / "metrics.json", scores.make_metrics_report(result))
-    write_json_lines(folder / "failure_cases.jsonl", _list_failures(result.rolled) if result.rolled else ())
+    failures = [json.dumps(case, allow_nan=False) + "\n" for case in _list_failures(result.rolled)]
+    (folder / "failure_cases.jsonl").write_text("".join(failures), encoding="utf-8")
     if result.replayed:
         _write_predictions(result.replayed, folder / "predictions")
         plots: Any = importlib.import_module("robotrain_workloads.lerobot_eval.results.plots")
         plots.draw_plots(result.replayed.episodes, folder / "plots", result.about.fps or 1.0)
 
 
-def _list_failures(rolled: RolloutResult) -> Iterator[dict[str, Any]]:
+def _list_failures(rolled: RolloutResult | None) -> Iterator[Any]:
     """Yield what helps to repeat each failed episode: its seed starts the same one."""
-    for episode in rolled.episodes:
+    for episode in rolled.episodes if rolled else ():
         if not episode.success:
             values = {name: getattr(episode, name) for name in ("seed", "steps", "sum_reward", "max_reward", "video")}
-            yield {"episode": episode.index, **values}
+            yield replace_non_finite({"episode": episode.index, **values})
 
 
 def _write_predictions(replayed: ReplayResult, folder: Path) -> None:
@@ -65,7 +66,12 @@ def fill_folder(folder: Path) -> Iterator[Path]:
     partial.mkdir(parents=True)
     try:
         yield partial
-        _replace_folder(folder, partial)
+        old = folder.with_name(f".{folder.name}.old")
+        shutil.rmtree(old, ignore_errors=True)
+        if folder.exists():
+            folder.rename(old)
+        partial.rename(folder)
+        shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
@@ -78,7 +84,13 @@ def copy_policy(loaded: LoadedPolicy, folder: Path, *, link: bool = False) -> No
                 component.save_pretrained(partial)
             return
         for path in list_policy_files(loaded.folder):
-            _link_or_copy(path, partial / path.relative_to(loaded.folder), link)
+            target = partial / path.relative_to(loaded.folder)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if link:
+                with suppress(OSError):  # another disk, or one without links
+                    os.link(path.resolve(), target)
+                    continue
+            shutil.copyfile(path, target)
 
 
 def list_policy_files(folder: Path) -> Iterator[Path]:
@@ -92,29 +104,10 @@ def list_policy_files(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def _replace_folder(folder: Path, new: Path) -> None:
-    old = folder.with_name(f".{folder.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
-        folder.rename(old)
-    new.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _link_or_copy(path: Path, target: Path, linked: bool) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if linked:
-        with suppress(OSError):  # another disk, or one without links
-            os.link(path.resolve(), target)
-            return
-    shutil.copyfile(path, target)
-
-
 def digest_policy(folder: Path) -> str:
     """Return the SHA-256 of a policy, as registration computes it."""
-    return model_lineage.hash_model_files(
-        {path.relative_to(folder).as_posix(): path for path in list_policy_files(folder)}
-    )
+    files = {path.relative_to(folder).as_posix(): path for path in list_policy_files(folder)}
+    return model_lineage.hash_model_files(files)
 
 
 def digest_statistics(root: Path) -> str:
@@ -125,12 +118,6 @@ def digest_statistics(root: Path) -> str:
 def write_json(path: Path, value: object) -> None:
     """Write one value, indented."""
     path.write_text(json.dumps(replace_non_finite(value), indent=1, allow_nan=False) + "\n", encoding="utf-8")
-
-
-def write_json_lines(path: Path, values: Iterable[object]) -> None:
-    """Write one value a line."""
-    lines = (json.dumps(replace_non_finite(value), allow_nan=False) + "\n" for value in values)
-    path.write_text("".join(lines), encoding="utf-8")
 
 
 def replace_non_finite(value: Any) -> Any:

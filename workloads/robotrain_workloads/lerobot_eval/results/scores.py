@@ -4,13 +4,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from robotrain_workloads.lerobot_eval.results.evaluation import (
-    EvaluationResult,
-    ReplayEpisode,
-    ReplayResult,
-    RolloutEpisode,
-    RolloutResult,
-)
+from robotrain_workloads.lerobot_eval.results.evaluation import EvaluationResult, ReplayEpisode, RolloutEpisode
 from robotrain_workloads.lerobot_eval.results.summary import AGGREGATES
 
 ERROR_SUFFIXES = ("_mse", "_mae")
@@ -24,16 +18,13 @@ REPLAY_METRICS = {
 }
 
 
-def score_replay_episode(episode: ReplayEpisode) -> dict[str, float]:
-    """Return the tracked metrics of one episode: errors, and latency if measured."""
+def score_episode(episode: ReplayEpisode | RolloutEpisode) -> dict[str, float]:
+    """Return the tracked metrics of one episode: of a replay by its number, of a rollout by its index."""
+    if isinstance(episode, RolloutEpisode):
+        values = {"sum_reward": episode.sum_reward, "max_reward": episode.max_reward, "success": float(episode.success)}
+        return {f"rollout_ep{episode.index}_{name}": value for name, value in values.items()}
     values = {f"ep{episode.episode}_{name}": getattr(episode, name) for name in AGGREGATES}
     return {name: value for name, value in values.items() if not math.isnan(value) or name.endswith(ERROR_SUFFIXES)}
-
-
-def score_rollout_episode(episode: RolloutEpisode) -> dict[str, float]:
-    """Return the tracked metrics of one episode, by its index among the rollouts."""
-    values = {"sum_reward": episode.sum_reward, "max_reward": episode.max_reward, "success": float(episode.success)}
-    return {f"rollout_ep{episode.index}_{name}": value for name, value in values.items()}
 
 
 def score_evaluation(result: EvaluationResult) -> dict[str, float]:
@@ -45,31 +36,27 @@ def score_evaluation(result: EvaluationResult) -> dict[str, float]:
 
 def compute_scores(result: EvaluationResult) -> dict[str, float]:
     """Return the scores of the policy."""
-    replayed = _score_replay(result.replayed) if result.replayed else {}
-    return {**replayed, **(_score_rollout(result.rolled) if result.rolled else {})}
-
-
-def _score_replay(replayed: ReplayResult) -> dict[str, float]:
-    return {
-        "replay/mse": replayed.mean("mse"),
-        "replay/mae": replayed.mean("mae"),
-        "replay/latency_p50_ms": replayed.latency.p50,
-        "replay/latency_p95_ms": replayed.latency.p95,
-        "replay/latency_p99_ms": replayed.latency.p99,
-        "replay/throughput_hz": 1000 / replayed.latency.action,
-        "replay/episodes": float(len(replayed.episodes)),
-    }
-
-
-def _score_rollout(rolled: RolloutResult) -> dict[str, float]:
-    low, high = rolled.interval
-    return {
-        "rollout/success_rate": rolled.rate,
-        "rollout/success_rate_low": low,
-        "rollout/success_rate_high": high,
-        **{f"rollout/{name}": rolled.mean(field) for name, field in ROLLOUT_FIELDS.items()},
-        "rollout/episodes": float(len(rolled.episodes)),
-    }
+    found: dict[str, float] = {}
+    if replayed := result.replayed:
+        found |= {
+            "replay/mse": replayed.mean("mse"),
+            "replay/mae": replayed.mean("mae"),
+            "replay/latency_p50_ms": replayed.latency.p50,
+            "replay/latency_p95_ms": replayed.latency.p95,
+            "replay/latency_p99_ms": replayed.latency.p99,
+            "replay/throughput_hz": 1000 / replayed.latency.action,
+            "replay/episodes": float(len(replayed.episodes)),
+        }
+    if rolled := result.rolled:
+        low, high = rolled.interval
+        found |= {
+            "rollout/success_rate": rolled.rate,
+            "rollout/success_rate_low": low,
+            "rollout/success_rate_high": high,
+            **{f"rollout/{name}": rolled.mean(field) for name, field in ROLLOUT_FIELDS.items()},
+            "rollout/episodes": float(len(rolled.episodes)),
+        }
+    return found
 
 
 def make_metrics_report(result: EvaluationResult) -> dict[str, Any]:
@@ -115,11 +102,6 @@ def explain_low_success(result: EvaluationResult) -> str:
         return ""
     rolled, required = result.rolled, result.threshold or 0.0
     count = f"{rolled.successes} of {len(rolled.episodes)}"
-    rate = _format_lower_rate(rolled.rate, required)
+    texts = (f"{rolled.rate:.{digits}f}" for digits in range(2, 17))  # as many as it takes to be visibly lower
+    rate = next((text for text in texts if float(text) < required), repr(rolled.rate))
     return f"the success rate {rate} ({count}) is below --success-threshold {required:.15g}"
-
-
-def _format_lower_rate(rate: float, required: float) -> str:
-    """Return the rate with two digits, or as many as it takes to be visibly lower."""
-    texts = (f"{rate:.{digits}f}" for digits in range(2, 17))
-    return next((text for text in texts if float(text) < required), repr(rate))

@@ -11,7 +11,6 @@ from robotrain_workloads.lerobot_eval.inputs.selection import ALL, BUILTIN_SOURC
 from robotrain_workloads.lerobot_eval.results.evaluation import (
     EvaluationResult,
     EvaluationSetup,
-    ReplayEpisode,
     ReplayResult,
     RolloutResult,
 )
@@ -19,6 +18,8 @@ from robotrain_workloads.lerobot_eval.results.evaluation import (
 EPISODE_FIELDS = ("steps", "mse", "mae", "max_error", "avg_inference_ms", "throughput_hz")
 LATENCY_FIELDS = ("frames", "mean", "p50", "p95", "p99", "max")
 AGGREGATES = ("mse", "mae", "avg_inference_ms", "throughput_hz")
+ROLLOUT_SETTINGS = ("env", "starts", "success_reward", "env_steps", "batch")
+"""What a repetition needs besides the seeds; null: the environment's own."""
 
 
 def make_summary(result: EvaluationResult) -> dict[str, Any]:
@@ -34,8 +35,10 @@ def make_summary(result: EvaluationResult) -> dict[str, Any]:
         **{f"aggregate_{name}": result.replayed and result.replayed.aggregates[name] for name in AGGREGATES},
         "held_out": setup.held_out,
         **_summarize_replay(result.replayed),
-        "replay": _make_replay_settings(setup) if result.replayed else None,
-        "rollout": result.rolled and {**_make_rollout_settings(setup), **_summarize_rollout(result.rolled)},
+        "replay": result.replayed
+        and {"asked": setup.replay_episodes, "held_out": setup.held_out, "batch": setup.batch},
+        "rollout": result.rolled
+        and {**{name: getattr(setup, name) for name in ROLLOUT_SETTINGS}, **_summarize_rollout(result.rolled)},
         "seed": setup.seed,
         "options": list(setup.options),
         "conditions": describe_conditions(result),
@@ -44,16 +47,6 @@ def make_summary(result: EvaluationResult) -> dict[str, Any]:
         "passed": result.passed,
         "status": "completed",
     }
-
-
-def _make_replay_settings(setup: EvaluationSetup) -> dict[str, Any]:
-    return {"asked": setup.replay_episodes, "held_out": setup.held_out, "batch": setup.batch}
-
-
-def _make_rollout_settings(setup: EvaluationSetup) -> dict[str, Any]:
-    """Return what a repetition needs besides the seeds; null: the environment's own."""
-    names = ("env", "starts", "success_reward", "env_steps", "batch")
-    return {name: getattr(setup, name) for name in names}
 
 
 def _summarize_replay(replayed: ReplayResult | None) -> dict[str, Any]:
@@ -68,13 +61,15 @@ def _summarize_replay(replayed: ReplayResult | None) -> dict[str, Any]:
         "per_joint": list(_summarize_joints(replayed)),
         "latency_ms": {name: getattr(replayed.latency, name) for name in LATENCY_FIELDS},
         "action_ms": {"frames": replayed.latency.actions, "mean": replayed.latency.action},
-        "per_episode": [_summarize_episode(episode) for episode in replayed.episodes],
+        "per_episode": [
+            {
+                "episode": episode.episode,
+                **{name: getattr(episode, name) for name in EPISODE_FIELDS},
+                "per_dim_mae": list(episode.each_mae.values()),
+            }
+            for episode in replayed.episodes
+        ],
     }
-
-
-def _summarize_episode(episode: ReplayEpisode) -> dict[str, Any]:
-    values = {name: getattr(episode, name) for name in EPISODE_FIELDS}
-    return {"episode": episode.episode, **values, "per_dim_mae": list(episode.each_mae.values())}
 
 
 def _summarize_joints(replayed: ReplayResult) -> Iterator[dict[str, Any]]:
@@ -110,16 +105,18 @@ def describe_conditions(result: EvaluationResult) -> str:
 def _list_conditions(result: EvaluationResult) -> Iterator[str]:
     setup = result.about
     if result.rolled:
-        parts = (setup.env, _describe_start_condition(setup), _describe_steps(setup), _describe_success(setup))
+        steps, reward = setup.env_steps, setup.success_reward
+        limit = "default steps" if steps is None else f"at most {steps} step{'s' * (steps != 1)}"
+        rule = "default success rule" if reward is None else f"success from reward {reward:g}"
+        parts = (setup.env, _describe_start_condition(setup), limit, rule)
         yield ", ".join((*parts, *_describe_options(setup.options)))
     if result.replayed:
         options = [option for option in setup.options if option.startswith(POLICY_OPTION)]
         yield ", ".join((_describe_replay(setup, len(result.replayed.episodes)), *_describe_options(options)))
 
 
-def _describe_options(options: Sequence[str]) -> Iterator[str]:
-    if options:
-        yield f"with {' '.join(options)}"
+def _describe_options(options: Sequence[str]) -> tuple[str, ...]:
+    return (f"with {' '.join(options)}",) if options else ()
 
 
 def _describe_start_condition(setup: EvaluationSetup) -> str:
@@ -129,22 +126,10 @@ def _describe_start_condition(setup: EvaluationSetup) -> str:
     return f"{text} starts" if text.isidentifier() else f"starts {text}"
 
 
-def _describe_steps(setup: EvaluationSetup) -> str:
-    if setup.env_steps is None:
-        return "default steps"
-    return f"at most {setup.env_steps} step{'s' * (setup.env_steps != 1)}"
-
-
-def _describe_success(setup: EvaluationSetup) -> str:
-    return "default success rule" if setup.success_reward is None else f"success from reward {setup.success_reward:g}"
-
-
 def _describe_replay(setup: EvaluationSetup, count: int) -> str:
     requested = setup.replay_episodes
     which = f" ({requested})" if requested not in (None, ALL, HELD_OUT) else ""
     text = f"{count} {'held-out ' if setup.held_out else ''}episode{'s' * (count != 1)}{which} of {setup.dataset}"
     digest = f" (statistics {setup.statistics})" if setup.dataset == DEFAULT_DATASET_NAME and setup.statistics else ""
-    note = (
-        ", which training may have seen" if setup.held_out is False and setup.policy["source"] != BUILTIN_SOURCE else ""
-    )
-    return text + digest + note
+    is_seen = setup.held_out is False and setup.policy["source"] != BUILTIN_SOURCE
+    return text + digest + (", which training may have seen" if is_seen else "")
