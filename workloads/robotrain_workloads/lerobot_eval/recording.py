@@ -68,17 +68,20 @@ class Recording:
 
         `ahead`: stretches that are read while the policy acts; with 0 nothing runs meanwhile.
         """
-        longest = max(map(self.count_frames, episodes))
+        torch: Any = importlib.import_module("torch")
+        longest, threads = max(map(self.count_frames, episodes)), len(os.sched_getaffinity(0)) - 1
         starts = range(0, longest, self._length)
         with (
-            ThreadPoolExecutor(_count_threads()) as pool,
+            ThreadPoolExecutor(max(1, min(MOST_THREADS, threads))) as pool,
             closing(self._read_stretches(pool, episodes, starts, ahead)) as stretches,
         ):
             for start, parts in zip(starts, stretches, strict=True):
-                stacked = {key: _stack_by_frame([part[key] for part in parts]) for key in (*self._keys, ACTION)}
+                keys = (*self._keys, ACTION)
+                stacked = {key: torch.stack([part[key] for part in parts], dim=1) for key in keys}  # by frame first
                 for number in range(min(self._length, longest - start)):
                     observation = {key: stacked[key][number] for key in self._keys}
-                    observation["task"] = [self._get_task(episode, start + number) for episode in episodes]
+                    tasks = [self._task_indices[self._find_row(episode, start + number)] for episode in episodes]
+                    observation["task"] = [self._tasks[task] for task in tasks]
                     yield RecordedFrame(observation=observation, action=stacked[ACTION][number])
 
     def _read_stretches(
@@ -114,33 +117,21 @@ class Recording:
         first, count = self._extents[episode]
         return first + min(step, count - 1)
 
-    def _get_task(self, episode: int, step: int) -> str:
-        return self._tasks[self._task_indices[self._find_row(episode, step)]]
-
 
 def _load_extents(dataset: Any) -> dict[int, tuple[int, int]]:
     """Return the first row of each episode, among those that were read, and its number of frames."""
     rows = {index: row for row, index in enumerate(_read_column(dataset, "index"))}
-    episodes = {episode: dataset.meta.episodes[episode] for episode in dataset.episodes}
-    bounds = {
-        episode: (metadata["dataset_from_index"], metadata["dataset_to_index"])
-        for episode, metadata in episodes.items()
-    }
-    return {episode: (rows[first], end - first) for episode, (first, end) in bounds.items()}
+    extents = {}
+    for episode in dataset.episodes:
+        metadata = dataset.meta.episodes[episode]
+        first = metadata["dataset_from_index"]
+        extents[episode] = (rows[first], metadata["dataset_to_index"] - first)
+    return extents
 
 
 def _read_column(dataset: Any, name: str) -> list[int]:
     values: list[int] = dataset.hf_dataset.data.column(name).to_pylist()
     return values
-
-
-def _stack_by_frame(parts: Sequence[Any]) -> Any:
-    """Stack by frame first, then by episode."""
-    return importlib.import_module("torch").stack(parts, dim=1)
-
-
-def _count_threads() -> int:
-    return max(1, min(MOST_THREADS, len(os.sched_getaffinity(0)) - 1))
 
 
 def list_policy_features(loaded: LoadedPolicy, features: Mapping[str, Any]) -> list[str]:

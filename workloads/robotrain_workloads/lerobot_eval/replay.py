@@ -36,7 +36,9 @@ def replay_episodes(
     errors of one frame do not add up over the next.
     """
     replayed: list[ReplayEpisode] = []
-    for episodes in group_into_waves(recording, request):
+    ordered = sorted(request.episodes, key=recording.count_frames)  # a wave lasts as long as its longest one
+    for start in range(0, len(ordered), request.batch):
+        episodes = ordered[start : start + request.batch]
         for episode in replay_wave(loaded, recording, episodes, request.seed, measured):
             on_episode(episode)
             replayed.append(episode)
@@ -52,12 +54,6 @@ def open_recording(loaded: LoadedPolicy, request: ReplayRequest) -> Recording:
             text = f"error: {request.root} is incomplete: files that meta/info.json names are missing"
             raise SystemExit(text) from error
         raise
-
-
-def group_into_waves(recording: Recording, request: ReplayRequest) -> list[list[int]]:
-    """Return the episodes grouped by length: a wave lasts as long as its longest one."""
-    ordered = sorted(request.episodes, key=recording.count_frames)
-    return [ordered[start : start + request.batch] for start in range(0, len(ordered), request.batch)]
 
 
 def replay_wave(
@@ -77,18 +73,13 @@ def replay_wave(
         recorded.append(frame.action)
         for index, (episode, count) in enumerate(zip(episodes, steps, strict=True)):
             if frame_number <= count:
-                _require_finite(
-                    predicted[-1][index], recorded[-1][index], f"episode {episode}, frame {frame_number - 1}"
-                )
+                place, damage = f"episode {episode}, frame {frame_number - 1}", "the dataset may be damaged"
+                loaded_policy.require_finite_action(recorded[-1][index], "the recorded action", place, damage)
+                loaded_policy.require_finite_action(predicted[-1][index], "the policy's action", place)
             if count == frame_number:
                 rows = ([row[index] for row in predicted], [row[index] for row in recorded])
                 seconds = (*measured.get(episode, ()), *[math.nan] * count)[:count]
                 yield measure_errors(episode, recording.names, *rows, seconds)
-
-
-def _require_finite(predicted: Any, recorded: Any, place: str) -> None:
-    loaded_policy.require_finite_action(recorded, "the recorded action", place, "the dataset may be damaged")
-    loaded_policy.require_finite_action(predicted, "the policy's action", place)
 
 
 def _require_action_size(action: Any, recorded: Any) -> Any:
@@ -104,10 +95,8 @@ def measure_errors(
 ) -> ReplayEpisode:
     """Return the errors of an episode; `predicted` and `recorded` hold an action for each frame."""
     torch: Any = importlib.import_module("torch")
-    predicted_actions, recorded_actions = (
-        torch.stack(list(predicted)).numpy(),
-        torch.stack(list(recorded)).float().numpy(),
-    )
+    predicted_actions = torch.stack(list(predicted)).numpy()
+    recorded_actions = torch.stack(list(recorded)).float().numpy()
     errors = predicted_actions.astype("float64") - recorded_actions
     square, absolute = errors**2, abs(errors)
     return ReplayEpisode(

@@ -22,6 +22,7 @@ POLICY_OPTION = "--policy."
 CONFIGURATION_NAME = "the policy's configuration"
 MOST_NAMED = 3
 INSTALL_ADVICE = re.compile(r"'([^']+)' is required but not installed\b")
+"""LeRobot's error, whose advice is impossible in a locked environment."""
 DAMAGED_HINT = "its weights or its statistics may be damaged"
 
 
@@ -46,14 +47,13 @@ class LoadedPolicy:
     def act(self, batch: Mapping[str, Any]) -> Any:
         """Return the actions for a batch of observations, in units of the dataset: a float32 tensor on the CPU."""
         torch: Any = importlib.import_module("torch")
-        observations = {name: self._scale_image(value, torch) for name, value in batch.items()}
+        observations = {  # images: from bytes to numbers from 0 to 1, on the device
+            name: value.to(self.device).float() / 255 if getattr(value, "dtype", None) is torch.uint8 else value
+            for name, value in batch.items()
+        }
         use_amp = bool(getattr(self.policy.config, "use_amp", False))
         with torch.inference_mode(), torch.autocast(torch.device(self.device).type, enabled=use_amp):
             return self.postprocessor(self.policy.select_action(self.preprocessor(observations))).float().cpu()
-
-    def _scale_image(self, value: Any, torch: Any) -> Any:
-        """Turn images from bytes into numbers from 0 to 1, on the device."""
-        return value.to(self.device).float() / 255 if getattr(value, "dtype", None) is torch.uint8 else value
 
 
 def load_policy(folder: Path, device: str, overrides: Sequence[str] = ()) -> LoadedPolicy:
@@ -65,13 +65,15 @@ def load_policy(folder: Path, device: str, overrides: Sequence[str] = ()) -> Loa
             raise ValueError(problem)
         require_known_type(settings.get("type"), _import_config_class().get_known_choices(), folder)
         with options.explain_parser_errors(overrides, CONFIGURATION_NAME):
-            config = _import_config_class().from_pretrained(
-                folder, cli_overrides=_make_config_options(device, overrides)
-            )
+            config_options = _make_config_options(device, overrides)
+            config = _import_config_class().from_pretrained(folder, cli_overrides=config_options)
         config.pretrained_path = folder
         _forget_backbone(config)  # its own weights replace them; else they would be downloaded
-        preprocessor, postprocessor = _load_processors(config, folder, device)
-        policy = _import_policy_factory().get_policy_class(config.type).from_pretrained(folder, config=config)
+        factory = importlib.import_module("lerobot.policies.factory")
+        preprocessor, postprocessor = factory.make_pre_post_processors(
+            config, str(folder), preprocessor_overrides={"device_processor": {"device": device}}
+        )
+        policy = factory.get_policy_class(config.type).from_pretrained(folder, config=config)
         if problem := explain_missing_weights(policy, folder):
             raise ValueError(problem)
     return LoadedPolicy(
@@ -95,8 +97,9 @@ def make_untrained_policy(kind: str, root: Path, device: str, overrides: Sequenc
         _forget_backbone(config)
         meta = importlib.import_module("lerobot.datasets").LeRobotDatasetMetadata(root.name, root=root)
         importlib.import_module("lerobot.utils.random_utils").set_seed(seed)
-        policy = _import_policy_factory().make_policy(config, ds_meta=meta)
-        preprocessor, postprocessor = _import_policy_factory().make_pre_post_processors(
+        factory = importlib.import_module("lerobot.policies.factory")
+        policy = factory.make_policy(config, ds_meta=meta)
+        preprocessor, postprocessor = factory.make_pre_post_processors(
             config, dataset_stats=meta.stats, dataset_meta=meta
         )
         settings = draccus.encode(config, _import_config_class())
@@ -116,13 +119,6 @@ def _explain_load_errors(folder: Path | None) -> Iterator[None]:
         raise
 
 
-def _load_processors(config: Any, folder: Path, device: str) -> tuple[Any, Any]:
-    overrides = {"device_processor": {"device": device}}
-    return tuple(
-        _import_policy_factory().make_pre_post_processors(config, str(folder), preprocessor_overrides=overrides)
-    )
-
-
 def _make_config_options(device: str, overrides: Sequence[str]) -> list[str]:
     return [f"--device={device}", *(f"--{option.removeprefix(POLICY_OPTION)}" for option in overrides)]
 
@@ -130,10 +126,6 @@ def _make_config_options(device: str, overrides: Sequence[str]) -> list[str]:
 def _forget_backbone(config: Any) -> None:
     if hasattr(config, BACKBONE_SETTING):
         setattr(config, BACKBONE_SETTING, None)
-
-
-def _import_policy_factory() -> Any:
-    return importlib.import_module("lerobot.policies.factory")
 
 
 def _import_config_class() -> Any:
@@ -145,25 +137,21 @@ def _import_config_class() -> Any:
 
 def explain_load_error(error: BaseException, folder: Path | None) -> str:
     """Return what is wrong; empty for unknown errors. `folder`: of the policy; None for one that is made here."""
-    text = _get_error_line(error)
+    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+    text = " ".join(text.split()) or type(error).__name__
     if isinstance(error, SystemExit):
         if isinstance(error.code, str):
             return ""
         return f"LeRobot {LEROBOT_VERSION} does not know one of the --policy. options: see the line above"
+    if match := isinstance(error, ImportError) and INSTALL_ADVICE.match(text):
+        return compatibility.explain_missing_package("the policy", match[1])
     if isinstance(error, ImportError):
-        return _explain_import_error(text)
+        return f"the policy needs a package that the run's environment lacks: {text}"
     if mismatch := next((line.strip() for line in str(error).splitlines() if "size mismatch for" in line), ""):
         return f"the weights in {folder} do not match the network in its config.json: {mismatch}"
     if type(error).__name__ in ("DecodingError", "ParsingError"):
         return f"LeRobot {LEROBOT_VERSION} cannot read the policy's configuration: {text}"
     return text if isinstance(error, (OSError, ValueError, KeyError)) else ""
-
-
-def _explain_import_error(text: str) -> str:
-    """Name the package: LeRobot's advice to install it is impossible in a locked environment."""
-    if match := INSTALL_ADVICE.match(text):
-        return compatibility.explain_missing_package("the policy", match[1])
-    return f"the policy needs a package that the run's environment lacks: {text}"
 
 
 def explain_missing_weights(policy: Any, folder: Path) -> str:
@@ -183,11 +171,6 @@ def explain_missing_weights(policy: Any, folder: Path) -> str:
         return ""
     more = f" and {len(missing) - MOST_NAMED} more" if len(missing) > MOST_NAMED else ""
     return f"{folder / policy_files.WEIGHTS_FILE} lacks parts of the network: {', '.join(missing[:MOST_NAMED])}{more}"
-
-
-def _get_error_line(error: BaseException) -> str:
-    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
-    return " ".join(text.split()) or type(error).__name__
 
 
 def require_known_type(kind: object, known: Iterable[str], name: object) -> None:

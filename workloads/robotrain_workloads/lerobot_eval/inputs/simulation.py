@@ -57,13 +57,6 @@ class SimulatedEnvironment:
     options: tuple[str, ...]
     """Names for `--env.NAME`, besides the common ones."""
 
-    def describe_features(self, camera: str, shape: Sequence[int]) -> dict[str, dict[str, Any]]:
-        """Describe its features like those of a dataset. `camera`, `shape`: name and size of its image."""
-        sizes = {ACTION: self.action, STATE: self.state, WORLD: self.world}
-        vectors = {name: {"dtype": "float32", "shape": [size]} for name, size in sizes.items() if size}
-        names = ["channels", "height", "width"]
-        return {**vectors, camera: {"dtype": "image", "shape": list(shape), "names": names}}
-
 
 SIMULATED_ENVIRONMENTS: Mapping[str, SimulatedEnvironment] = {
     "pusht": SimulatedEnvironment(
@@ -88,8 +81,10 @@ def find_environment_problems(settings: Mapping[str, Any], env: str, options: Se
     environment, inputs = SIMULATED_ENVIRONMENTS[env], get_policy_inputs(settings)
     cameras = [name for name in inputs if name not in (STATE, WORLD)]
     camera = cameras[0] if len(cameras) == 1 else environment.camera  # with one camera each, names do not matter
-    size = inputs.get(camera, [])[1:] or [0, 0]  # rendered in the policy's size
-    features = environment.describe_features(camera, [3, *size])
+    sizes = {ACTION: environment.action, STATE: environment.state, WORLD: environment.world}
+    features: dict[str, Any] = {name: {"dtype": "float32", "shape": [size]} for name, size in sizes.items() if size}
+    shape = [3, *(inputs.get(camera, [])[1:] or [0, 0])]  # rendered in the policy's size
+    features[camera] = {"dtype": "image", "shape": shape, "names": ["channels", "height", "width"]}
     yield from find_feature_mismatches(settings, {"features": features}, (), FeatureOrigin(env, "show"))
     if environment.is_exclusive and cameras and WORLD in inputs:
         yield f"the policy reads both {WORLD} and {camera}, but {env} shows only one of them"
@@ -136,8 +131,11 @@ def parse_starts(text: str | None, env: str) -> Starts | None:
     try:
         value = json.loads(text)
     except json.JSONDecodeError as error:
+        if text.lstrip()[:1] in ("[", "{") and error.pos >= len(text.rstrip()):
+            raise ValueError("the JSON is incomplete: a bracket, a brace or a quote is not closed") from None
         if text.lstrip()[:1] in ("[", "{"):
-            raise ValueError(_explain_json_error(error)) from None
+            reason = f"{error.msg[:1].lower()}{error.msg[1:]}"
+            raise ValueError(f"the JSON is invalid at character {error.pos + 1}: {reason}") from None
         value = None
     except (ValueError, RecursionError):
         value = None
@@ -148,12 +146,6 @@ def parse_starts(text: str | None, env: str) -> Starts | None:
     raise ValueError(
         f"it is neither {EASY_STARTS!r} nor a JSON list of states {STATE_FORM} nor a JSON object of ranges"
     )
-
-
-def _explain_json_error(error: json.JSONDecodeError) -> str:
-    if error.pos >= len(error.doc.rstrip()):
-        return "the JSON is incomplete: a bracket, a brace or a quote is not closed"
-    return f"the JSON is invalid at character {error.pos + 1}: {error.msg[:1].lower()}{error.msg[1:]}"
 
 
 def _parse_state(number: int, value: Any) -> tuple[float, ...]:
@@ -169,8 +161,7 @@ def _parse_ranges(values: dict[str, Any]) -> StartRanges:
     if unknown := sorted(set(values) - set(names)):
         raise ValueError(f"unknown range {', '.join(map(repr, unknown))}: the ranges are {', '.join(names)}")
     ranges = StartRanges(**{name: _parse_range(name, value) for name, value in values.items()})
-    agent = (ranges.agent_across, ranges.agent_behind)
-    farthest = find_farthest_position(ranges.distance, ranges.lateral, ranges.turn, *agent, center=WORLD_SIZE / 2)
+    farthest = _find_farthest_position(ranges)
     if not all(0 <= coordinate <= WORLD_SIZE for coordinate in farthest):
         position = ", ".join(f"{coordinate:.0f}" for coordinate in farthest)
         raise ValueError(f"the ranges reach [{position}], but positions lie between 0 and {WORLD_SIZE:g}")
@@ -192,41 +183,31 @@ def summarize_starts(starts: str) -> str:
     text = " ".join(starts.split())
     if len(text) <= LONGEST_STARTS_TEXT:
         return text
-    return f"{_describe_starts(text)} (sha256:{hashlib.sha256(text.encode()).hexdigest()[:16]})"
-
-
-def _describe_starts(text: str) -> str:
     try:
         value = json.loads(text)
+        summary = f"{len(value)} given states" if isinstance(value, list) else "given ranges"
     except ValueError:
-        return "as given"
-    return f"{len(value)} given states" if isinstance(value, list) else "given ranges"
+        summary = "as given"
+    return f"{summary} (sha256:{hashlib.sha256(text.encode()).hexdigest()[:16]})"
 
 
-def find_farthest_position(
-    distance: StartRange, lateral: StartRange, turn: StartRange, across: StartRange, behind: StartRange, center: float
-) -> Position:
-    """Return the position that lies farthest outside of a square around its center."""
-    blocks = [_locate_block(*corner) for corner in product(distance, lateral)]
-    agents = [(x + dx, y + dy) for (x, y), (dx, dy) in product(blocks, list(_locate_agents(turn, across, behind)))]
+def _find_farthest_position(ranges: StartRanges) -> Position:
+    """Return the position of block or agent that lies farthest from the world's center."""
+    cos, sin, center = math.cos(GOAL_ANGLE), math.sin(GOAL_ANGLE), WORLD_SIZE / 2
+    blocks = [
+        (GOAL[0] + sin * distance + cos * lateral, GOAL[1] - cos * distance + sin * lateral)
+        for distance, lateral in product(ranges.distance, ranges.lateral)
+    ]
+    agents = [(x + dx, y + dy) for (x, y), (dx, dy) in product(blocks, list(_locate_agents(ranges)))]
     return max([*blocks, *agents], key=lambda place: max(abs(coordinate - center) for coordinate in place))
 
 
-def _locate_block(distance: float, lateral: float) -> Position:
-    cos, sin = math.cos(GOAL_ANGLE), math.sin(GOAL_ANGLE)
-    return GOAL[0] + sin * distance + cos * lateral, GOAL[1] - cos * distance + sin * lateral
-
-
-def _locate_agents(turn: StartRange, across: StartRange, behind: StartRange) -> Iterator[Position]:
+def _locate_agents(ranges: StartRanges) -> Iterator[Position]:
     """Yield positions as seen from the block: at the corners, and where a turn moves a corner farthest to a side."""
-    for x, y in product(across, behind):
+    first, last = ranges.turn
+    for x, y in product(ranges.agent_across, ranges.agent_behind):
         length, angle = math.hypot(x, y), math.atan2(-y, x) + GOAL_ANGLE
-        for turned in _list_extreme_angles(angle + turn[0], angle + min(turn[1], turn[0] + 4 * QUARTER_TURN)):
+        low, high = angle + first, angle + min(last, first + 4 * QUARTER_TURN)
+        quarters = range(math.ceil(low / QUARTER_TURN), math.floor(high / QUARTER_TURN) + 1)
+        for turned in (low, high, *(number * QUARTER_TURN for number in quarters)):
             yield length * math.cos(turned), length * math.sin(turned)
-
-
-def _list_extreme_angles(low: float, high: float) -> Iterator[float]:
-    yield from (low, high)
-    yield from (
-        number * QUARTER_TURN for number in range(math.ceil(low / QUARTER_TURN), math.floor(high / QUARTER_TURN) + 1)
-    )

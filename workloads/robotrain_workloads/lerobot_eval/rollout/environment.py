@@ -63,38 +63,28 @@ def configure_environment(loaded: LoadedPolicy, request: RolloutRequest) -> Roll
     images = [name for name in inputs if is_image(name)]
     config = _parse_config(request, IMAGE_OBSERVATION if images or request.env != "pusht" else STATE_OBSERVATION)
     _import_environment(config)
-    shapes = get_environment_shapes(config)
-    renames = match_camera_names(images, [name for name in shapes if is_image(name)])
+    shapes = get_feature_shapes(importlib.import_module("lerobot.envs.utils").env_to_policy_features(config))
+    shown, renames = [name for name in shapes if is_image(name)], {}
+    if len(images) == len(shown) == 1 and images != shown:  # with one camera each, names do not matter
+        renames = {shown[0]: images[0]}
+        emit_event(Note(level="info", text=f"the environment's {shown[0]} is used as the policy's {images[0]}"))
     require_matching_features(request.env, loaded, {renames.get(name, name): shape for name, shape in shapes.items()})
-    environment = RolloutEnvironment(
-        config=config,
-        render_size=get_requested_size(request.env_options, config),
-        renamed=renames,
-        scaled=needs_scaled_key_points(loaded),
-    )
-    _note_adjustments(environment)
-    return environment
-
-
-def _note_adjustments(environment: RolloutEnvironment) -> None:
-    """Note the adjustments that make both fit."""
-    for environment_name, policy_name in environment.renamed.items():
-        emit_event(
-            Note(level="info", text=f"the environment's {environment_name} is used as the policy's {policy_name}")
-        )
-    if environment.scaled:
+    is_scaled = needs_scaled_key_points(loaded)
+    if is_scaled:
         text = "the policy was trained on key points from -1 to 1: those of the environment are scaled (k/256 - 1)"
         emit_event(Note(level="info", text=text))
+    # LeRobot reads the options of the image's size, but does not pass them on to Gymnasium.
+    requested = {option.removeprefix(ENVIRONMENT_OPTION).partition("=")[0] for option in request.env_options}
+    render_size = {name: getattr(config, name) for name in SIZE_KEYWORDS if name in requested}
+    return RolloutEnvironment(config=config, render_size=render_size, renamed=renames, scaled=is_scaled)
 
 
 def _parse_config(request: RolloutRequest, observation_type: str) -> Any:
     """Return LeRobot's configuration with the given options. Raise SystemExit with a sentence for an invalid option."""
     draccus: Any = importlib.import_module("draccus")
     config_class = importlib.import_module("lerobot.envs.configs").EnvConfig.get_choice_class(request.env)
-    options = [
-        f"--obs_type={observation_type}",
-        *(f"--{option.removeprefix(ENVIRONMENT_OPTION)}" for option in request.env_options),
-    ]
+    overrides = (f"--{option.removeprefix(ENVIRONMENT_OPTION)}" for option in request.env_options)
+    options = [f"--obs_type={observation_type}", *overrides]
     if request.steps is not None:
         options.append(f"--episode_length={request.steps}")
     try:
@@ -113,8 +103,9 @@ def _import_environment(config: Any) -> None:
 
 
 def _register_environment(env: str) -> None:
-    """Register the environment with Gymnasium."""
-    select_renderer(env)
+    """Register the environment with Gymnasium. It renders without a screen by default."""
+    if env in MUJOCO_ENVIRONMENTS:
+        os.environ.setdefault(RENDERER_VARIABLE, "egl")
     package = f"gym_{env}"
     with explain_render_errors(env):
         try:
@@ -135,28 +126,15 @@ def is_image(name: str) -> bool:
     return name.startswith("observation.image")
 
 
-def get_environment_shapes(config: Any) -> Shapes:
-    """Return what an environment shows and takes, by the names that policies use."""
-    return get_feature_shapes(importlib.import_module("lerobot.envs.utils").env_to_policy_features(config))
-
-
-def match_camera_names(read: Sequence[str], available: Sequence[str]) -> dict[str, str]:
-    """Map the environment's only image to the policy's only image, whatever their names."""
-    return {available[0]: read[0]} if len(read) == len(available) == 1 and read != available else {}
-
-
 def require_matching_features(env: str, loaded: LoadedPolicy, available: Shapes) -> None:
     """Raise SystemExit with a sentence about all mismatches."""
     config = loaded.policy.config
     inputs, outputs = get_feature_shapes(config.input_features), get_feature_shapes(config.output_features)
     problems = [f"it reads {name}, which {env} does not show" for name in inputs if name not in available]
-    compared = {
-        name: shape for name, shape in {**inputs, **outputs}.items() if name in available and not is_image(name)
-    }
     problems += [
         f"its {name} has the shape {list(shape)}, but that of {env} has {list(available[name])}"
-        for name, shape in compared.items()
-        if shape != available[name]
+        for name, shape in {**inputs, **outputs}.items()
+        if name in available and not is_image(name) and shape != available[name]
     ]
     if problems:
         names = ", ".join(sorted(set(available) - {ACTION}))
@@ -165,22 +143,9 @@ def require_matching_features(env: str, loaded: LoadedPolicy, available: Shapes)
 
 def needs_scaled_key_points(loaded: LoadedPolicy) -> bool:
     """Return whether the policy was trained on key points from -1 to 1; gym-pusht gives 0 to 512."""
-    statistics = [
-        stats[KEY_POINTS] for step in loaded.preprocessor.steps if KEY_POINTS in (stats := _get_statistics(step))
-    ]
-    if not statistics or "min" not in statistics[0] or "max" not in statistics[0]:
-        return False
-    return bool((abs(statistics[0]["min"]) <= 1).all() and (abs(statistics[0]["max"]) <= 1).all())
-
-
-def _get_statistics(step: Any) -> Mapping[str, Any]:
-    return getattr(step, "stats", None) or {}
-
-
-def get_requested_size(options: Sequence[str], config: Any) -> dict[str, int]:
-    """Return the user's image size for Gymnasium: LeRobot reads these options but does not pass them on."""
-    names = {option.removeprefix("--env.").partition("=")[0] for option in options}
-    return {name: getattr(config, name) for name in SIZE_KEYWORDS if name in names}
+    statistics = [getattr(step, "stats", None) or {} for step in loaded.preprocessor.steps]
+    limits: Mapping[str, Any] = next((stats[KEY_POINTS] for stats in statistics if KEY_POINTS in stats), {})
+    return {"min", "max"} <= limits.keys() and all((abs(limits[name]) <= 1).all() for name in ("min", "max"))
 
 
 def make_size_keywords(size: ImageSize) -> dict[str, int]:
@@ -188,15 +153,9 @@ def make_size_keywords(size: ImageSize) -> dict[str, int]:
     return dict(zip(SIZE_KEYWORDS, size, strict=True))
 
 
-def get_policy_image_size(loaded: LoadedPolicy) -> ImageSize:
-    """Return the size of the policy's first image; empty for none."""
-    shapes = get_feature_shapes(loaded.policy.config.input_features)
-    return next((shape[1:] for name, shape in shapes.items() if is_image(name)), ())
-
-
-def get_batch_image_size(batch: Mapping[str, Any]) -> ImageSize:
-    """Return the size of a batch's first image; empty for none."""
-    return next((tuple(value.shape[-2:]) for name, value in batch.items() if is_image(name)), ())
+def get_image_size(shapes: Mapping[str, Sequence[int]]) -> ImageSize:
+    """Return the size of the first image among the shapes of observations; empty for none."""
+    return next((tuple(shape[-2:]) for name, shape in shapes.items() if is_image(name)), ())
 
 
 def explain_lerobot_size(rendered: ImageSize, read: ImageSize) -> str:
@@ -217,31 +176,19 @@ def _format_size(size: ImageSize) -> str:
     return "x".join(map(str, size))
 
 
-def select_renderer(env: str) -> None:
-    """Render without a screen by default; call it before the environment is imported."""
-    if env in MUJOCO_ENVIRONMENTS:
-        os.environ.setdefault(RENDERER_VARIABLE, "egl")
-
-
 @contextmanager
 def explain_render_errors(env: str) -> Iterator[None]:
     """Turn a missing rendering library into a sentence with the remedy."""
     try:
         yield
     except Exception as error:
-        if env not in MUJOCO_ENVIRONMENTS or not _is_render_error(error):
+        frames = traceback.extract_tb(error.__traceback__)
+        is_render_error = any(OPENGL_PACKAGES & set(Path(frame.filename).parts) for frame in frames)  # messages vary
+        if env not in MUJOCO_ENVIRONMENTS or not is_render_error:
             raise
-        raise SystemExit(f"error: the images of {env} cannot be rendered with {_suggest_image(error)}") from error
-
-
-def _is_render_error(error: Exception) -> bool:
-    """Return whether the error was raised in an OpenGL package: their messages vary."""
-    return any(OPENGL_PACKAGES & set(Path(frame.filename).parts) for frame in traceback.extract_tb(error.__traceback__))
-
-
-def _suggest_image(error: Exception) -> str:
-    return (
-        f"{RENDERER_VARIABLE}={os.environ.get(RENDERER_VARIABLE, '')}: {type(error).__name__}: {error}. Use an image"
-        " that has OpenGL without a screen (on Debian and Ubuntu: apt-get install libegl1 libgl1; or libosmesa6, and"
-        f" the variable {RENDERER_VARIABLE}=osmesa)"
-    )
+        raise SystemExit(
+            f"error: the images of {env} cannot be rendered with {RENDERER_VARIABLE}="
+            f"{os.environ.get(RENDERER_VARIABLE, '')}: {type(error).__name__}: {error}. Use an image that has OpenGL"
+            " without a screen (on Debian and Ubuntu: apt-get install libegl1 libgl1; or libosmesa6, and the variable"
+            f" {RENDERER_VARIABLE}=osmesa)"
+        ) from error

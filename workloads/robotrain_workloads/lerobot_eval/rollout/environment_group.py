@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from typing import Any, Protocol
+from typing import Any
 
 from robotrain_workloads.lerobot_eval.inputs import simulation
 from robotrain_workloads.lerobot_eval.inputs.simulation import GOAL, GOAL_ANGLE, StartRanges, Starts, StartStates
@@ -33,31 +33,21 @@ class StepResult:
     ended: RolloutEpisode | None
 
 
-class EnvironmentGroup(Protocol):
-    """Environments, counted from 0."""
-
-    def begin(self, episodes: Sequence[int]) -> list[EnvironmentObservation]:
-        """Start these episodes, one in each environment."""
-
-    def step(self, actions: Mapping[int, Any]) -> dict[int, StepResult]:
-        """Take a step in the environments that are given an action."""
-
-
 class LocalEnvironments:
-    """Environments in this process, stepped one after the other."""
+    """Environments in this process, counted from 0 and stepped one after the other."""
 
     def __init__(self, environment: RolloutEnvironment, request: RolloutRequest) -> None:
         self._environment, self._request = environment, request
         self._running: list[RunningEnvironment] = []
 
     def begin(self, episodes: Sequence[int]) -> list[EnvironmentObservation]:
-        """See `EnvironmentGroup`."""
+        """Start these episodes, one in each environment."""
         while len(self._running) < len(episodes):
             self._running.append(RunningEnvironment(self._environment, self._request))
         return [running.begin(episode) for running, episode in zip(self._running, episodes, strict=False)]
 
     def step(self, actions: Mapping[int, Any]) -> dict[int, StepResult]:
-        """See `EnvironmentGroup`."""
+        """Take a step in the environments that are given an action."""
         return {place: self._running[place].step(action) for place, action in actions.items()}
 
 
@@ -80,9 +70,11 @@ class RunningEnvironment:
         if self._starts:
             place_start(self._env.unwrapped, self._starts, episode, self._seed)
             observation = self._env.unwrapped.get_obs()
-        self._video = video.open_episode_video(self._request.video_folder, episode, self._config.fps)
+        folder, self._video = self._request.video_folder, None
+        if folder and episode < video.MOST_FILMED:
+            self._video = video.EpisodeVideo(folder / f"episode_{episode:03d}.mp4", self._config.fps)
         self._record_frame()
-        return self._observe(observation)
+        return EnvironmentObservation(observation, self._get_task())
 
     def step(self, action: Any) -> StepResult:
         """Take a step, and end the episode if it is over."""
@@ -90,10 +82,8 @@ class RunningEnvironment:
         self._rewards.append(float(reward))
         self._success |= bool(info.get("is_success", False))
         self._record_frame()
-        return StepResult(self._observe(observation), self._finish_episode() if terminated or truncated else None)
-
-    def _observe(self, observation: Any) -> EnvironmentObservation:
-        return EnvironmentObservation(observation, self._get_task())
+        ended = self._finish_episode() if terminated or truncated else None
+        return StepResult(EnvironmentObservation(observation, self._get_task()), ended)
 
     def _get_task(self) -> str:
         """Return the task, as LeRobot reads it."""
@@ -129,13 +119,13 @@ class WorkerEnvironments:
         self._pool = pool
 
     def begin(self, episodes: Sequence[int]) -> list[EnvironmentObservation]:
-        """See `EnvironmentGroup`."""
+        """Start these episodes, one in each environment."""
         dealt = [episodes[number :: self._pool.count] for number in range(self._pool.count)]
         answers = self._exchange(BEGIN_REQUEST, {number: share for number, share in enumerate(dealt) if share})
         return [answers[place % self._pool.count][place // self._pool.count] for place in range(len(episodes))]
 
     def step(self, actions: Mapping[int, Any]) -> dict[int, StepResult]:
-        """See `EnvironmentGroup`."""
+        """Take a step in the environments that are given an action."""
         count, dealt = self._pool.count, dict[int, dict[int, Any]]()
         for place, action in actions.items():
             dealt.setdefault(place % count, {})[place // count] = action
@@ -147,6 +137,9 @@ class WorkerEnvironments:
         for number, share in dealt.items():
             self._pool.send(number, (request, share))
         return {number: self._pool.receive(number) for number in dealt}
+
+
+EnvironmentGroup = LocalEnvironments | WorkerEnvironments
 
 
 def serve_environments(environments: LocalEnvironments) -> WorkerTask:

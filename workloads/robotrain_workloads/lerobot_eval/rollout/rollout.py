@@ -89,9 +89,8 @@ def play_wave(wave: Wave, actor: PolicyActor, environments: EnvironmentGroup, se
     while running:
         actions = actor.act(observations)
         for index in sorted(running):
-            loaded_policy.require_finite_action(
-                actions[index], "the policy's action", f"episode {wave[index]}, step {step}"
-            )
+            place = f"episode {wave[index]}, step {step}"
+            loaded_policy.require_finite_action(actions[index], "the policy's action", place)
         for index, result in environments.step({index: actions[index] for index in sorted(running)}).items():
             observations[index] = result.observation
             if result.ended:
@@ -123,30 +122,26 @@ class TrialResult:
 
 def try_policy(loaded: LoadedPolicy, environment: RolloutEnvironment, request: RolloutRequest) -> TrialResult:
     """Try the policy on LeRobot's image size, then on its own. Raise SystemExit with a sentence."""
-    actor, observations = PolicyActor(loaded, environment), _observe_start(environment, request)
-    rendered = rollout_environment.get_batch_image_size(actor.batch(observations))
-    read = rollout_environment.get_policy_image_size(loaded)
+    actor = PolicyActor(loaded, environment)
+    with _open_environments(environment, replace(request, video_folder=None)) as environments:
+        observations = environments.begin([0])
+    batch, features = actor.batch(observations), loaded.policy.config.input_features
+    rendered = rollout_environment.get_image_size({name: getattr(batch[name], "shape", ()) for name in batch})
+    read = rollout_environment.get_image_size(rollout_environment.get_feature_shapes(features))
     differs = rendered and read and rendered != read and not environment.render_size
     try:
         draws = _draws_random_numbers(actor, observations, loaded.device, request.seed)
     except Exception as error:
         if not differs:
             traceback.print_exc()
-            reason = " ".join(str(error).split())
-            raise SystemExit(
-                f"error: the policy cannot act on the observations of --env {request.env}: {reason}"
-            ) from error
+            reason = f"the policy cannot act on the observations of --env {request.env}"
+            raise SystemExit(f"error: {reason}: {' '.join(str(error).split())}") from error
         emit_event(Note(level="info", text=rollout_environment.explain_policy_size(rendered, read)))
         size = rollout_environment.make_size_keywords(read)
         return try_policy(loaded, replace(environment, render_size=size), request)
     if differs:
         emit_event(Note(level="info", text=rollout_environment.explain_lerobot_size(rendered, read)))
     return TrialResult(environment, draws)
-
-
-def _observe_start(environment: RolloutEnvironment, request: RolloutRequest) -> list[EnvironmentObservation]:
-    with _open_environments(environment, replace(request, video_folder=None)) as environments:
-        return environments.begin([0])
 
 
 @contextlib.contextmanager
@@ -181,8 +176,9 @@ def run_rollout(loaded: LoadedPolicy, request: RolloutRequest, on_episode: OnEpi
     worker_pool.retain_freed_memory()
     request = replace(request, workers=_count_workers(request))
     trial = try_policy(loaded, rollout_environment.configure_environment(loaded, request), request)
-    if request.video_folder and (sentence := video.explain_video_limit(request.episodes)):
-        emit_event(Note(level="info", text=sentence))
+    if request.video_folder and request.episodes > video.MOST_FILMED:
+        text = f"videos are recorded of the first {video.MOST_FILMED} of {request.episodes} episodes"
+        emit_event(Note(level="info", text=text))
     with contextlib.closing(_play_episodes(loaded, trial, request)) as episodes:
         rolled = list(_order_episodes(episodes, on_episode))
     videos = [episode.video for episode in rolled if episode.video]
@@ -191,21 +187,16 @@ def run_rollout(loaded: LoadedPolicy, request: RolloutRequest, on_episode: OnEpi
     return rolled
 
 
-def _play_episodes(
-    loaded: LoadedPolicy, trial_result: TrialResult, request: RolloutRequest
-) -> Generator[RolloutEpisode]:
+def _play_episodes(loaded: LoadedPolicy, trial: TrialResult, request: RolloutRequest) -> Generator[RolloutEpisode]:
     """Yield episodes as they end."""
-    chosen_environment = trial_result.environment
-    actor = PolicyActor(loaded, chosen_environment)
+    actor, environments = PolicyActor(loaded, trial.environment), LocalEnvironments(trial.environment, request)
     if not request.workers:
-        yield from _play_waves(deal_waves(request), actor, LocalEnvironments(chosen_environment, request), request)
+        yield from _play_waves(deal_waves(request), actor, environments, request)
     elif loaded.device == "cpu":
-        yield from _play_in_workers(actor, trial_result, request, request.workers)
+        yield from _play_in_workers(actor, trial, request, request.workers)
     else:
-        with WorkerPool(
-            serve_environments(LocalEnvironments(chosen_environment, request)),
-            min(request.workers, request.batch, request.episodes),
-        ) as pool:
+        count = min(request.workers, request.batch, request.episodes)
+        with WorkerPool(serve_environments(environments), count) as pool:
             yield from _play_waves(deal_waves(request), actor, WorkerEnvironments(pool), request)
 
 
@@ -217,31 +208,27 @@ def _play_waves(
 
 
 def _play_in_workers(
-    actor: PolicyActor, trial_result: TrialResult, request: RolloutRequest, workers: int
+    actor: PolicyActor, trial: TrialResult, request: RolloutRequest, workers: int
 ) -> Iterator[RolloutEpisode]:
     max_workers = min(workers, request.batch, request.episodes)
-    waves = deal_waves(request, shares=1 if trial_result.draws else max_workers)
-    count = min(workers, len(waves)) if trial_result.draws else max_workers
+    waves = deal_waves(request, shares=1 if trial.draws else max_workers)
+    count = min(workers, len(waves)) if trial.draws else max_workers
     if count < max_workers:
-        emit_event(Note(level="info", text=_explain_fewer_workers(count, workers, request.batch)))
+        text = (
+            f"the policy draws random numbers: each batch of {request.batch} episodes runs in one process, so that"
+            f" results do not depend on the number of cores: {count} of {workers} processes are used; a smaller"
+            " --eval-batch-size makes more batches, with other random numbers"
+        )
+        emit_event(Note(level="info", text=text))
 
     def work(number: int, pipe: Connection) -> None:
         importlib.import_module("torch").set_num_threads(1)
-        for episode in _play_waves(
-            waves[number::count], actor, LocalEnvironments(trial_result.environment, request), request
-        ):
+        environments = LocalEnvironments(trial.environment, request)
+        for episode in _play_waves(waves[number::count], actor, environments, request):
             pipe.send(episode)
 
     with WorkerPool(work, count) as pool:
         yield from pool.receive_all()
-
-
-def _explain_fewer_workers(count: int, workers: int, batch: int) -> str:
-    return (
-        f"the policy draws random numbers: each batch of {batch} episodes runs in one process, so that results do not"
-        f" depend on the number of cores: {count} of {workers} processes are used; a smaller --eval-batch-size makes"
-        " more batches, with other random numbers"
-    )
 
 
 def _order_episodes(episodes: Iterator[RolloutEpisode], on_episode: OnEpisode) -> Iterator[RolloutEpisode]:
@@ -260,9 +247,6 @@ def _count_workers(request: RolloutRequest) -> int:
     if sys.platform == "linux":
         return len(os.sched_getaffinity(0)) if request.workers is None else request.workers
     if request.workers:
-        emit_event(
-            Note(
-                level="warning", text=f"--env-workers {request.workers}: works only on Linux; one process is used here"
-            )
-        )
+        text = f"--env-workers {request.workers}: works only on Linux; one process is used here"
+        emit_event(Note(level="warning", text=text))
     return 0

@@ -16,16 +16,6 @@ GRID_CELL_WIDTH = 240
 """Of each, in pixels."""
 
 
-def explain_video_limit(episodes: int) -> str:
-    """Return a sentence when not all episodes are recorded."""
-    return f"videos are recorded of the first {MOST_FILMED} of {episodes} episodes" if episodes > MOST_FILMED else ""
-
-
-def open_episode_video(folder: Path | None, episode: int, fps: int) -> "EpisodeVideo | None":
-    """Return the video of an episode, if it has one."""
-    return EpisodeVideo(folder / f"episode_{episode:03d}.mp4", fps) if folder and episode < MOST_FILMED else None
-
-
 class EpisodeVideo:
     """A video that is written frame by frame: those of all episodes would not fit into memory."""
 
@@ -33,6 +23,7 @@ class EpisodeVideo:
         self._file, self._fps = file, fps
         self._av: Any = importlib.import_module("av")
         file.parent.mkdir(parents=True, exist_ok=True)
+        self._unfinished = file.with_name(file.name + UNFINISHED_SUFFIX)
         self._container = self._av.open(str(self._unfinished), "w", format="mp4", options={"movflags": "faststart"})
         self._stream: Any = None
 
@@ -40,7 +31,9 @@ class EpisodeVideo:
         """Add an image: an array of height, width and three colors."""
         height, width = image.shape[0] // 2 * 2, image.shape[1] // 2 * 2  # the format requires even sizes
         if self._stream is None:
-            self._stream = self._open_stream(height, width)
+            self._stream = self._container.add_stream(CODEC, rate=self._fps, options=CODEC_OPTIONS)
+            self._stream.width, self._stream.height, self._stream.pix_fmt = width, height, PIXELS
+            self._stream.codec_context.thread_count = 1  # other processes have the other cores
         contiguous = importlib.import_module("numpy").ascontiguousarray(image[:height, :width])
         self._write(self._av.VideoFrame.from_ndarray(contiguous, format="rgb24"))
 
@@ -50,16 +43,6 @@ class EpisodeVideo:
         self._container.close()
         self._unfinished.rename(self._file)
         return f"{self._file.parent.name}/{self._file.name}"
-
-    @property
-    def _unfinished(self) -> Path:
-        return self._file.with_name(self._file.name + UNFINISHED_SUFFIX)
-
-    def _open_stream(self, height: int, width: int) -> Any:
-        stream = self._container.add_stream(CODEC, rate=self._fps, options=CODEC_OPTIONS)
-        stream.width, stream.height, stream.pix_fmt = width, height, PIXELS
-        stream.codec_context.thread_count = 1  # other processes have the other cores
-        return stream
 
     def _write(self, frame: Any) -> None:
         for packet in self._stream.encode(frame):
