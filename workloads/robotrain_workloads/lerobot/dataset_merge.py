@@ -180,7 +180,6 @@ def _cast_schema(schema: Any, names: Sequence[str]) -> Any:
 
 
 def _make_number_type(arrow: Any, kind: Any) -> Any:
-    """Return the same shape, of 32-bit numbers."""
     if arrow.types.is_fixed_size_list(kind):
         return arrow.list_(_make_number_type(arrow, kind.value_type), kind.list_size)
     if arrow.types.is_list(kind):

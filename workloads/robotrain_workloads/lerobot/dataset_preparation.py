@@ -211,7 +211,6 @@ def _compare_feature(
 
 
 def _make_edit_command(name: str, operation: str) -> str:
-    """Return the command that makes an edited copy of a dataset."""
     root = shlex.quote(name) if name.startswith("/") else "FOLDER"
     copied = f"--root {root} --repo_id NAME --new_root NEW_FOLDER --new_repo_id NEW_NAME"
     return f"lerobot-edit-dataset {copied} --operation.type {operation}"

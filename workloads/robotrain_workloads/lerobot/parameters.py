@@ -12,8 +12,7 @@ JobName = Annotated[str, Param(help="the name of the tracking run", short="-j", 
 ConvertV21 = Annotated[bool, Param(help="convert datasets of LeRobot v2.1 for this run")]
 SystemMetrics = Annotated[bool, Param(help="record metrics of the machine", env=("SYSTEM_METRICS",))]
 LeRobotVersion = Annotated[
-    str | None,
-    Param(help="the LeRobot version that you expect; another one is rejected", env=("LEROBOT_VERSION",)),
+    str | None, Param(help="the LeRobot version that you expect; another one is rejected", env=("LEROBOT_VERSION",))
 ]
 NAME_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,254}$"
 DEFAULT_DATASET_NAME = "dataset"

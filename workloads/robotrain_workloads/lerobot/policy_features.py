@@ -56,7 +56,6 @@ def get_policy_inputs(settings: Mapping[str, Any]) -> dict[str, list[int]]:
 
 
 def _rename_features(info: Mapping[str, Any], options: Sequence[str]) -> dict[str, Mapping[str, Any]]:
-    """Return the dataset's features by the names that the policy sees."""
     try:
         names = json.loads(get_option_value(options, "--rename_map") or "{}")
     except ValueError:

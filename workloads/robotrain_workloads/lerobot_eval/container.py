@@ -126,7 +126,6 @@ def _find_policy_problems(document: JobDocument, data: Mapping[JobSource, Path])
 
 
 def _find_episode_problems(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:
-    """Yield requested episodes that do not exist."""
     requested, flag = document.parameters["replay_episodes"], held_out.REPLAY_EPISODES_FLAG
     datasets = [source for source in document.sources if source.role == "dataset"]
     if requested is None or not datasets or any(source not in data for source in datasets):

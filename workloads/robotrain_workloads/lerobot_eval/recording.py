@@ -10,8 +10,7 @@ import os
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from robotrain_workloads.lerobot_eval.inputs.loaded_policy import LoadedPolicy
 from robotrain_workloads.lerobot_eval.results.evaluation import ReplayRequest
@@ -27,8 +26,7 @@ LONGEST_STRETCH = 64
 PIXEL_BYTES = {"video": 1, "image": 4}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordedFrame:
+class RecordedFrame(NamedTuple):
     """The same frame of several episodes: observation and recorded action."""
 
     observation: Mapping[str, Any]

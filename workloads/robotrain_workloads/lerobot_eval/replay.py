@@ -148,7 +148,6 @@ def measure_latency(loaded: LoadedPolicy, recording: Recording, episodes: Sequen
 
 
 def _warm_up(loaded: LoadedPolicy, recording: Recording, episode: int, until: float) -> None:
-    """Run a few actions: the first ones take longer."""
     with closing(_time_actions(loaded, recording, episode)) as timed_actions:
         for _ in islice(timed_actions, WARM_UP):
             if time.perf_counter() > until:
@@ -158,14 +157,24 @@ def _warm_up(loaded: LoadedPolicy, recording: Recording, episode: int, until: fl
 def _time_actions(loaded: LoadedPolicy, recording: Recording, episode: int) -> Generator[tuple[float, bool]]:
     """Yield the seconds of each action, and whether the network ran. Nothing is decoded meanwhile."""
     loaded.policy.reset()
-    network = NetworkProbe()
     for frame in recording.read_frames([episode], ahead=0):
-        network.watch()
-        started = time.perf_counter()
-        loaded.act(frame.observation)
-        seconds = time.perf_counter() - started
-        network.leave()
-        yield seconds, network.ran
+        yield _time_action(loaded, frame.observation)
+
+
+def _time_action(loaded: LoadedPolicy, observation: Mapping[str, Any]) -> tuple[float, bool]:
+    """Time an action. The hook that sees whether any module of PyTorch runs is called once: the rest costs nothing."""
+    calls = []
+
+    def mark_call(module: object, inputs: object) -> None:
+        calls.append(module)
+        hook.remove()
+
+    hook: Any = importlib.import_module("torch.nn.modules.module").register_module_forward_pre_hook(mark_call)
+    started = time.perf_counter()
+    loaded.act(observation)
+    seconds = time.perf_counter() - started
+    hook.remove()
+    return seconds, bool(calls)
 
 
 def summarize_latency(measured: LatencySamples) -> LatencySummary:
@@ -187,28 +196,3 @@ def summarize_latency(measured: LatencySamples) -> LatencySummary:
 def _percentile(ordered: Sequence[float], percent: int) -> float:
     """Return the smallest value that at least `percent` per cent do not exceed."""
     return ordered[max(0, -(-len(ordered) * percent // 100) - 1)]
-
-
-class NetworkProbe:
-    """Watches whether any module of PyTorch runs. Its hook runs once, so that the rest costs nothing."""
-
-    def __init__(self) -> None:
-        self.ran = False
-        self._hooks: Any = importlib.import_module("torch.nn.modules.module")
-        self._hook: Any = None
-
-    def watch(self) -> None:
-        """Start watching."""
-        self.leave()
-        self.ran = False
-        self._hook = self._hooks.register_module_forward_pre_hook(self._mark_run)
-
-    def leave(self) -> None:
-        """Stop watching."""
-        if self._hook is not None:
-            self._hook.remove()
-            self._hook = None
-
-    def _mark_run(self, module: object, inputs: object) -> None:
-        self.ran = True
-        self.leave()

@@ -55,16 +55,16 @@ def read_results(content: bytes) -> EvaluationResults:
 
 
 def _read_values(data: Mapping[str, Any], rollout: Mapping[str, Any]) -> dict[str, float]:
-    latencies = {f"replay/latency_{name}_ms": value for name, value in _read_latencies(data).items()}
-    others = {
-        "rollout/avg_length": _get_number(rollout, "avg_length"),
-        "replay/throughput_hz": _get_number(data, "aggregate_throughput_hz"),
-    }
-    return latencies | {name: value for name, value in others.items() if value is not None}
+    latencies = _get_object(data, "latency_ms")
+    values = {f"replay/latency_{name}_ms": _get_number(latencies, name) for name in LATENCIES}
+    if not latencies:
+        values["replay/latency_mean_ms"] = _get_number(data, "aggregate_avg_inference_ms")
+    values["rollout/avg_length"] = _get_number(rollout, "avg_length")
+    values["replay/throughput_hz"] = _get_number(data, "aggregate_throughput_hz")
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _make_tables(data: Mapping[str, Any], rollout: Mapping[str, Any], rolled: Rows) -> Iterator[ResultsTable]:
-    """Yield the tables of rollouts and replayed episodes."""
     if rolled:
         environment = _get_text(rollout, "env")
         yield ResultsTable(
@@ -80,7 +80,7 @@ def _make_tables(data: Mapping[str, Any], rollout: Mapping[str, Any], rolled: Ro
             rows=tuple(_format_replay_row(index, row) for index, row in replayed),
             remark=" ".join((HELD_OUT_NOTES[held_out], ERRORS_NOTE) if isinstance(held_out, bool) else (ERRORS_NOTE,)),
             bars_title="Mean absolute error of each action dimension",
-            bars=tuple(_make_joint_bars(_list_rows(_list_joints(data.get("per_joint"))))),
+            bars=tuple(_make_joint_bars(data.get("per_joint"))),
         )
 
 
@@ -110,8 +110,10 @@ def _format_replay_row(index: int, row: Row) -> tuple[str, ...]:
     return (str(_get_index(row, "episode", index)), *(format_number(_get_number(row, name)) for name in names))
 
 
-def _make_joint_bars(joints: Rows) -> Iterator[Bar]:
-    for index, row in joints:
+def _make_joint_bars(joints: Any) -> Iterator[Bar]:
+    if isinstance(joints, dict):  # with the names as its keys
+        joints = [{"name": name, **(row if isinstance(row, dict) else {"mae": row})} for name, row in joints.items()]
+    for index, row in _list_rows(joints):
         name = _get_text(row, "name") or _get_text(row, "joint") or str(index)
         error, largest = _get_number(row, "mae"), _get_number(row, "max_error")
         if error is not None:
@@ -120,7 +122,6 @@ def _make_joint_bars(joints: Rows) -> Iterator[Bar]:
 
 
 def _find_damaged_parts(data: Mapping[str, Any], rollout: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the names of parts of a wrong type."""
     yield from (name for name, kind in PART_TYPES.items() if not isinstance(data.get(name), kind))
     if not isinstance(rollout.get("per_episode"), list | None):
         yield "rollout.per_episode"
@@ -131,26 +132,12 @@ def _list_facts(
 ) -> Iterator[tuple[str, str]]:
     yield "policy", _get_text(data, "policy_repo_id") or _get_text(policy, "source")
     yield "policy type", _get_text(data, "policy_type") or _get_text(policy, "type")
-    yield "policy step", _format_count(_get_number(policy, "step"))
+    step = _get_number(policy, "step")
+    yield "policy step", f"{step:.0f}" if step and step < 1e15 else ""
     yield "policy digest", _get_text(policy, "sha256")
     yield "dataset", _get_text(data, "dataset_repo_id")
     yield "environment", _get_text(rollout, "env")
     yield "device", _get_text(data, "device")
-
-
-def _list_joints(value: Any) -> Any:
-    """Return the rows as a list; an object has the names as its keys."""
-    if not isinstance(value, dict):
-        return value
-    return [{"name": name, **(row if isinstance(row, dict) else {"mae": row})} for name, row in value.items()]
-
-
-def _read_latencies(data: Mapping[str, Any]) -> Mapping[str, float]:
-    latencies = _get_object(data, "latency_ms")
-    values = {name: _get_number(latencies, name) for name in LATENCIES}
-    if not latencies:
-        values["mean"] = _get_number(data, "aggregate_avg_inference_ms")
-    return {name: value for name, value in values.items() if value is not None}
 
 
 def _list_rows(value: Any) -> Rows:
@@ -181,10 +168,6 @@ def _get_number(data: Mapping[str, Any], name: str) -> float | None:
 def _get_index(data: Mapping[str, Any], name: str, default: int) -> int:
     number = _get_number(data, name)
     return int(number) if number is not None and 0 <= number < 1e9 else default
-
-
-def _format_count(value: float | None) -> str:
-    return f"{value:.0f}" if value and value < 1e15 else ""
 
 
 def _reject_constant(word: str) -> float:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from robotrain_runtime.checkpoints import model_lineage
 from robotrain_runtime.contract.container_plugin import TrackingSpec
-from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
+from robotrain_runtime.contract.document import JobDocument, JobSource
 
 from robotrain_workloads.lerobot import lineage, policy
 from robotrain_workloads.lerobot_eval.inputs import selection, simulation
@@ -25,12 +25,30 @@ LONGEST_PARAMETER = 500
 
 def describe_tracking_run(document: JobDocument) -> TrackingSpec:
     """Return the experiment, the run's name, parameters and tags."""
-    values = document.parameters
+    values, has_dataset = document.parameters, bool(lineage.list_dataset_sources(document))
+    policy_source, dataset_name = selection.get_policy_origin(document), lineage.get_dataset_name(document)
+    params = {
+        "policy_repo_id": selection.get_policy_name(document),
+        "policy_source": policy_source,
+        **({"dataset_repo_id": dataset_name} if has_dataset else {}),
+        **{name: values[name] for name in COPIED_PARAMETERS if values[name] is not None},
+        **({"starts": simulation.summarize_starts(str(values["starts"]))} if values["starts"] else {}),
+        **({"options": shlex.join(document.trainer_args)[:LONGEST_PARAMETER]} if document.trainer_args else {}),
+    }
+    tags = {
+        "lerobot.framework": "lerobot",
+        "lerobot.job_name": str(values["job_name"]),
+        "policy.source": policy_source,
+        "policy.pin": selection.get_policy_pin(document),
+        "dataset.repo_id": dataset_name if has_dataset else "",
+        "dataset.source": lineage.describe_dataset_kind(document.sources) if has_dataset else "",
+        "model.register_name": str(values["register_model"] or ""),
+    }
     return TrackingSpec(
         experiment=str(values["experiment_name"] or f"lerobot-{_get_tracked_type(document)}-inference"),
         run_name=str(values["job_name"]),
-        params=_make_params(document),
-        tags=_make_run_tags(document),
+        params=params,
+        tags={name: value for name, value in tags.items() if value},
         machine=bool(values["system_metrics"]),
     )
 
@@ -44,32 +62,6 @@ def _get_tracked_type(document: JobDocument) -> str:
         if source.kind == "local_path":
             return str(policy.load_policy_settings(policy.find_model_folder(Path(source.uri))).get("type") or "policy")
     return str(values["policy_type"] or "policy")
-
-
-def _make_params(document: JobDocument) -> dict[str, Scalar]:
-    values, has_dataset = document.parameters, bool(lineage.list_dataset_sources(document))
-    return {
-        "policy_repo_id": selection.get_policy_name(document),
-        "policy_source": selection.get_policy_origin(document),
-        **({"dataset_repo_id": lineage.get_dataset_name(document)} if has_dataset else {}),
-        **{name: values[name] for name in COPIED_PARAMETERS if values[name] is not None},
-        **({"starts": simulation.summarize_starts(str(values["starts"]))} if values["starts"] else {}),
-        **({"options": shlex.join(document.trainer_args)[:LONGEST_PARAMETER]} if document.trainer_args else {}),
-    }
-
-
-def _make_run_tags(document: JobDocument) -> dict[str, str]:
-    values, has_dataset = document.parameters, bool(lineage.list_dataset_sources(document))
-    tags = {
-        "lerobot.framework": "lerobot",
-        "lerobot.job_name": str(values["job_name"]),
-        "policy.source": selection.get_policy_origin(document),
-        "policy.pin": selection.get_policy_pin(document),
-        "dataset.repo_id": lineage.get_dataset_name(document) if has_dataset else "",
-        "dataset.source": lineage.describe_dataset_kind(document.sources) if has_dataset else "",
-        "model.register_name": str(values["register_model"] or ""),
-    }
-    return {name: value for name, value in tags.items() if value}
 
 
 def describe_model(document: JobDocument, data: Mapping[JobSource, Path]) -> str:

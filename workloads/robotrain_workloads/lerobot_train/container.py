@@ -144,7 +144,6 @@ def _is_saved_step(document: JobDocument, first: int, step: int) -> bool:
 
 
 def _make_launcher_arguments(document: JobDocument, data: Mapping[JobSource, Path], begin: Start) -> Iterator[str]:
-    """Yield the program and its own options."""
     values = document.parameters
     if values["num_gpus"] == 1:
         yield from ("-m", LAUNCHER)

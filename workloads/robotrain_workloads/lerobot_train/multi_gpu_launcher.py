@@ -80,7 +80,6 @@ class LaunchStopHandler:
 
 
 def _launch_processes(command: Sequence[str], launcher: Sequence[str], folder: str) -> Mapping[int, Any]:
-    """Return the failures, by rank."""
     launch: Any = importlib.import_module("accelerate.commands.launch")
     errors: Any = importlib.import_module("torch.distributed.elastic.multiprocessing.errors")
     arguments = launch.launch_command_parser().parse_args([*command, "-m", LAUNCHER])

@@ -30,11 +30,7 @@ def check_device(job: "Job") -> Iterator[Problem]:
     """Reject what no machine can run."""
     for title, remedy in parameters.find_device_problems(dict(job.parameters)):
         yield usage_problem(
-            "device-cannot",
-            title,
-            where="--device",
-            given=str(job["device"]),
-            suggestions=(Suggestion(remedy),),
+            "device-cannot", title, where="--device", given=str(job["device"]), suggestions=(Suggestion(remedy),)
         )
 
 

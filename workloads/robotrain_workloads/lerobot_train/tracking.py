@@ -17,6 +17,7 @@ COPIED_PARAMETERS = (
     *("policy_type", "job_name", "training_steps", "batch_size", "learning_rate", "save_freq", "lr_warmup_steps"),
     *("system_metrics", "num_gpus", "mixed_precision"),
 )
+TAGGED_PARAMETERS = ("policy_type", "job_name", "num_gpus", "mixed_precision")
 MODEL_URI_FORMS = (
     r"models:/(?P<name>[^/@]+)/(?P<version>\d+)",
     r"azureml:(?P<name>[^:/]+):(?P<version>\d+)",
@@ -40,6 +41,10 @@ def make_model_tags(document: JobDocument, data: Mapping[JobSource, Path]) -> di
     """Return the searchable tags; the runtime adds checkpoint and run."""
     values = document.parameters
     kinds = {KIND_NAMES.get(source.kind, source.kind) for source in lineage.list_dataset_sources(document)}
+    base = {}
+    if begin := lineage.find_start_source(document.sources):
+        kind = lineage.SOURCE_KIND_NAMES.get(begin.kind, begin.kind)
+        base = {"base_policy": begin.uri, "base_policy_source": kind, "base_policy_pin": begin.pin}
     tags = {
         "framework": "lerobot",
         "policy_type": str(values["policy_type"]),
@@ -48,7 +53,7 @@ def make_model_tags(document: JobDocument, data: Mapping[JobSource, Path]) -> di
         "source": f"{document.platform}-lerobot-{kinds.pop() if len(kinds) == 1 else 'mixed'}",
         **lineage.make_dataset_tags(document),
         **lineage.make_azureml_tags(document),
-        **_make_base_policy_tags(document.sources),
+        **base,
         **lineage.make_parent_tags(data),
     }
     return {name: value for name, value in tags.items() if value}
@@ -82,29 +87,34 @@ def describe_datasets(sources: Sequence[JobSource], data: Mapping[JobSource, Pat
         yield lineage.format_source_uri(source) + lineage.describe_pin(source.pin) + extent
 
 
-def _make_base_policy_tags(sources: Sequence[JobSource]) -> dict[str, str]:
-    start = lineage.find_start_source(sources)
-    if start is None:
-        return {}
-    return {
-        "base_policy": start.uri,
-        "base_policy_source": lineage.SOURCE_KIND_NAMES.get(start.kind, start.kind),
-        "base_policy_pin": start.pin,
-    }
-
-
 def describe_tracking_run(document: JobDocument, output: Path) -> TrackingSpec:
     """Return the experiment, the run's name, parameters and tags."""
-    values, policies = document.parameters, [source.uri for source in document.sources if source.role == "policy"]
+    values, sources = document.parameters, document.sources
+    policies = [source.uri for source in sources if source.role == "policy"]
+    batch, gpus = int(str(values["batch_size"])), int(str(values["num_gpus"]))
+    params = {
+        "dataset_repo_id": values["dataset_id"],
+        **{name: values[name] for name in COPIED_PARAMETERS},
+        "distributed": gpus > 1,
+        "effective_batch_size": batch * gpus,
+        "output_dir": str(output),
+        **({"policy_repo_id": policies[0]} if policies else {}),
+        **start.read_saved_parameters(sources),
+    }
+    tags = {
+        "lerobot.framework": "lerobot",
+        **{f"lerobot.{name}": str(values[name]) for name in TAGGED_PARAMETERS},
+        "lerobot.distributed": str(gpus > 1).lower(),
+        "dataset.repo_id": str(values["dataset_id"]),
+        "dataset.source": lineage.describe_dataset_kind(sources),
+        **({"model.register_name": str(values["register_checkpoint"])} if values["register_checkpoint"] else {}),
+        **_make_warm_start_tags(sources),
+    }
     return TrackingSpec(
         experiment=get_experiment_name(values),
         run_name=str(values["job_name"]),
-        params={
-            **_make_params(values, output),
-            **({"policy_repo_id": policies[0]} if policies else {}),
-            **start.read_saved_parameters(document.sources),
-        },
-        tags=_make_run_tags(values, document.sources),
+        params=params,
+        tags=tags,
         machine=bool(values["system_metrics"]),
     )
 
@@ -112,37 +122,6 @@ def describe_tracking_run(document: JobDocument, output: Path) -> TrackingSpec:
 def get_experiment_name(parameters: Mapping[str, Scalar]) -> str:
     """Return the experiment's name."""
     return str(parameters["experiment_name"] or f"lerobot-{parameters['policy_type']}-{parameters['job_name']}")
-
-
-def _make_params(parameters: Mapping[str, Scalar], output: Path) -> dict[str, Scalar]:
-    batch, gpus = parameters["batch_size"], parameters["num_gpus"]
-    assert isinstance(batch, int)
-    assert isinstance(gpus, int)
-    return {
-        "dataset_repo_id": parameters["dataset_id"],
-        **{name: parameters[name] for name in COPIED_PARAMETERS},
-        "distributed": gpus > 1,
-        "effective_batch_size": batch * gpus,
-        "output_dir": str(output),
-    }
-
-
-def _make_run_tags(parameters: Mapping[str, Scalar], sources: Sequence[JobSource]) -> dict[str, str]:
-    gpus = parameters["num_gpus"]
-    assert isinstance(gpus, int)
-    registered = parameters["register_checkpoint"]
-    return {
-        "lerobot.framework": "lerobot",
-        "lerobot.policy_type": str(parameters["policy_type"]),
-        "lerobot.job_name": str(parameters["job_name"]),
-        "lerobot.num_gpus": str(gpus),
-        "lerobot.mixed_precision": str(parameters["mixed_precision"]),
-        "lerobot.distributed": str(gpus > 1).lower(),
-        "dataset.repo_id": str(parameters["dataset_id"]),
-        "dataset.source": lineage.describe_dataset_kind(sources),
-        **({"model.register_name": str(registered)} if registered else {}),
-        **_make_warm_start_tags(sources),
-    }
 
 
 def _make_warm_start_tags(sources: Sequence[JobSource]) -> dict[str, str]:

@@ -116,7 +116,6 @@ class TrainerMonitor:
         emit_event(Metrics(values={name: float(value) for name, value in values.items()}, step=step, total=self._total))
 
     def _should_save(self, original: Callable[..., bool], step: int, *arguments: Any, **named: Any) -> bool:
-        """Return whether to save after `step`."""
         self._stopping = self._stop_handler.should_stop(step)
         if time.monotonic() - self._sent > SILENCE_SECONDS and is_first_rank():
             self._send_metrics(step, {})  # the next window is far: send the progress at least

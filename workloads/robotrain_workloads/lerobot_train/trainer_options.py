@@ -186,7 +186,6 @@ def _estimate_feature_bytes(feature: Mapping[str, Any], frames: int) -> int:
 
 
 def _get_number_option(document: JobDocument, name: str, default: int) -> int:
-    """Return a number that the user gave after `--`."""
     value = get_option_value(document.trainer_args, name) or ""
     return int(value) if value.isdecimal() else default
 

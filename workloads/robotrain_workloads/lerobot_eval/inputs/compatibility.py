@@ -43,7 +43,6 @@ def find_mismatches(document: JobDocument, folders: Mapping[JobSource, Path]) ->
 
 
 def _load_infos(document: JobDocument, folders: Mapping[JobSource, Path]) -> Iterator[dict[str, Any]]:
-    """Yield the descriptions of valid datasets."""
     for source in dataset_preparation.list_datasets(document, folders):
         if not any(dataset_preparation.find_source_problems(document, source, folders[source], description_only=True)):
             yield dataset.load_dataset_info(folders[source])
@@ -59,9 +58,10 @@ def _load_settings(
         with suppress(OSError, ValueError):
             model = selection.find_policy_folder(folders)
             assert model is not None
-            return _drop_empty_cameras(policy.load_policy_settings(model)), [
-                f"--rename_map={json.dumps(_load_renames(model))}"
-            ]
+            settings = policy.load_policy_settings(model)
+            inputs = settings.get("input_features") or {}
+            used = {name: feature for name, feature in inputs.items() if not name.startswith(EMPTY_CAMERA)}
+            return {**settings, "input_features": used}, [f"--rename_map={json.dumps(_load_renames(model))}"]
     return None, []
 
 
@@ -87,14 +87,6 @@ def _load_renames(model: Path) -> dict[str, str]:
             (dict(step["config"]["rename_map"]) for step in steps if step.get("registry_name") == RENAME_STEP), {}
         )
     return {}
-
-
-def _drop_empty_cameras(settings: dict[str, Any]) -> dict[str, Any]:
-    inputs = settings.get("input_features") or {}
-    return {
-        **settings,
-        "input_features": {name: feature for name, feature in inputs.items() if not name.startswith(EMPTY_CAMERA)},
-    }
 
 
 def _pad_state(settings: dict[str, Any], info: Mapping[str, Any]) -> dict[str, Any]:

@@ -110,7 +110,6 @@ def make_untrained_policy(kind: str, root: Path, device: str, overrides: Sequenc
 
 @contextlib.contextmanager
 def _explain_load_errors(folder: Path | None) -> Iterator[None]:
-    """Turn known errors of LeRobot into a sentence."""
     try:
         yield
     except (Exception, SystemExit) as error:

@@ -148,32 +148,9 @@ def needs_scaled_key_points(loaded: LoadedPolicy) -> bool:
     return {"min", "max"} <= limits.keys() and all((abs(limits[name]) <= 1).all() for name in ("min", "max"))
 
 
-def make_size_keywords(size: ImageSize) -> dict[str, int]:
-    """Return a size as keywords for Gymnasium."""
-    return dict(zip(SIZE_KEYWORDS, size, strict=True))
-
-
 def get_image_size(shapes: Mapping[str, Sequence[int]]) -> ImageSize:
     """Return the size of the first image among the shapes of observations; empty for none."""
     return next((tuple(shape[-2:]) for name, shape in shapes.items() if is_image(name)), ())
-
-
-def explain_lerobot_size(rendered: ImageSize, read: ImageSize) -> str:
-    """Explain that the policy sees another size than its configuration says."""
-    options = " ".join(f"--env.{name}={length}" for name, length in make_size_keywords(read).items())
-    return (
-        f"images are {_format_size(rendered)}, the default of LeRobot's environment; the policy's configuration says"
-        f" {_format_size(read)}: -- {options} renders this size"
-    )
-
-
-def explain_policy_size(rendered: ImageSize, read: ImageSize) -> str:
-    """Explain that the policy cannot use the size that LeRobot renders."""
-    return f"images are {_format_size(read)}, the policy's size: it cannot act on LeRobot's {_format_size(rendered)}"
-
-
-def _format_size(size: ImageSize) -> str:
-    return "x".join(map(str, size))
 
 
 @contextmanager

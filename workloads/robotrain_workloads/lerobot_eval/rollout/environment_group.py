@@ -3,9 +3,8 @@
 import importlib
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, NamedTuple
 
 from robotrain_workloads.lerobot_eval.inputs import simulation
 from robotrain_workloads.lerobot_eval.inputs.simulation import GOAL, GOAL_ANGLE, StartRanges, Starts, StartStates
@@ -17,16 +16,14 @@ from robotrain_workloads.lerobot_eval.rollout.worker_pool import WorkerPool, Wor
 BEGIN_REQUEST, STEP_REQUEST = "begin", "step"
 
 
-@dataclass(frozen=True, slots=True)
-class EnvironmentObservation:
+class EnvironmentObservation(NamedTuple):
     """Observation of one environment, under its own names, and its task."""
 
     observation: Any
     task: str
 
 
-@dataclass(frozen=True, slots=True)
-class StepResult:
+class StepResult(NamedTuple):
     """Observation after an action, and the episode if it ended."""
 
     observation: EnvironmentObservation
@@ -86,7 +83,6 @@ class RunningEnvironment:
         return StepResult(EnvironmentObservation(observation, self._get_task()), ended)
 
     def _get_task(self) -> str:
-        """Return the task, as LeRobot reads it."""
         for name in ("task_description", "task"):
             if self._env.has_wrapper_attr(name):
                 task = self._env.get_wrapper_attr(name)

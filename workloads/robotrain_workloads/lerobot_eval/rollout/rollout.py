@@ -18,9 +18,9 @@ import random
 import sys
 import traceback
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, NamedTuple
 
 from robotrain_runtime.contract.event import Note, emit_event
 
@@ -76,7 +76,6 @@ class PolicyActor:
 
 
 def _stack_observations(observations: Sequence[Any]) -> Any:
-    """Stack nested observations."""
     if isinstance(observations[0], Mapping):
         return {name: _stack_observations([nested[name] for nested in observations]) for name in observations[0]}
     return importlib.import_module("numpy").stack(observations)
@@ -111,8 +110,7 @@ def deal_waves(request: RolloutRequest, shares: int = 1) -> list[Wave]:
     return [batch[number::shares] for batch in batches for number in range(min(shares, len(batch)))]
 
 
-@dataclass(frozen=True, slots=True)
-class TrialResult:
+class TrialResult(NamedTuple):
     """The environment that the policy can act in."""
 
     environment: RolloutEnvironment
@@ -129,6 +127,8 @@ def try_policy(loaded: LoadedPolicy, environment: RolloutEnvironment, request: R
     rendered = rollout_environment.get_image_size({name: getattr(batch[name], "shape", ()) for name in batch})
     read = rollout_environment.get_image_size(rollout_environment.get_feature_shapes(features))
     differs = rendered and read and rendered != read and not environment.render_size
+    default_size, policy_size = ("x".join(map(str, size)) for size in (rendered, read))
+    keywords = dict(zip(rollout_environment.SIZE_KEYWORDS, read, strict=False))
     try:
         draws = _draws_random_numbers(actor, observations, loaded.device, request.seed)
     except Exception as error:
@@ -136,11 +136,16 @@ def try_policy(loaded: LoadedPolicy, environment: RolloutEnvironment, request: R
             traceback.print_exc()
             reason = f"the policy cannot act on the observations of --env {request.env}"
             raise SystemExit(f"error: {reason}: {' '.join(str(error).split())}") from error
-        emit_event(Note(level="info", text=rollout_environment.explain_policy_size(rendered, read)))
-        size = rollout_environment.make_size_keywords(read)
-        return try_policy(loaded, replace(environment, render_size=size), request)
+        text = f"images are {policy_size}, the policy's size: it cannot act on LeRobot's {default_size}"
+        emit_event(Note(level="info", text=text))
+        return try_policy(loaded, replace(environment, render_size=keywords), request)
     if differs:
-        emit_event(Note(level="info", text=rollout_environment.explain_lerobot_size(rendered, read)))
+        options = " ".join(f"--env.{name}={length}" for name, length in keywords.items())
+        text = (
+            f"images are {default_size}, the default of LeRobot's environment; the policy's configuration says"
+            f" {policy_size}: -- {options} renders this size"
+        )
+        emit_event(Note(level="info", text=text))
     return TrialResult(environment, draws)
 
 
@@ -188,7 +193,6 @@ def run_rollout(loaded: LoadedPolicy, request: RolloutRequest, on_episode: OnEpi
 
 
 def _play_episodes(loaded: LoadedPolicy, trial: TrialResult, request: RolloutRequest) -> Generator[RolloutEpisode]:
-    """Yield episodes as they end."""
     actor, environments = PolicyActor(loaded, trial.environment), LocalEnvironments(trial.environment, request)
     if not request.workers:
         yield from _play_waves(deal_waves(request), actor, environments, request)

@@ -8,10 +8,8 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 PR_SET_PDEATHSIG = 1
 WorkerTask = Callable[[int, Connection], None]
@@ -20,8 +18,7 @@ TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
 KEPT_BYTES, LARGEST_BLOCK = 256 << 20, 64 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerFailure:
+class WorkerFailure(NamedTuple):
     """The last message of a failed process."""
 
     sentence: str
@@ -43,9 +40,7 @@ class WorkerPool:
             self._ends = stack.pop_all()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         for process in self._processes:
             process.kill()
         self._ends.close()
@@ -97,13 +92,12 @@ class WorkerPool:
             raise SystemExit(message.sentence)
         return message
 
-    def _get_exit_code(self, number: int) -> int | None:
+    def _get_exit_code(self, number: int) -> int:
         self._processes[number].join()
-        code: int | None = self._processes[number].exitcode
-        return code
+        return int(self._processes[number].exitcode)
 
     def _raise_exit(self, number: int) -> None:
-        code = self._get_exit_code(number) or 0
+        code = self._get_exit_code(number)
         reason = f" ({signal.Signals(-code).name}; the machine may have too little memory for them)" if code < 0 else ""
         raise SystemExit(
             f"error: worker process {number} of {self.count} ended with exit code {code}{reason};"
@@ -112,8 +106,11 @@ class WorkerPool:
 
 
 def _run_worker(work: WorkerTask, number: int, pipe: Connection, parent: int) -> None:
-    """Run the task in a worker process."""
-    _end_with_parent(parent)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # ends with the parent, whatever ends it
+    if os.getppid() != parent:
+        os._exit(1)
     try:
         work(number, pipe)
     except SystemExit as end:
@@ -122,15 +119,6 @@ def _run_worker(work: WorkerTask, number: int, pipe: Connection, parent: int) ->
         sentence = f"error: an episode failed: {type(error).__name__}: {error}"
         pipe.send(WorkerFailure(sentence, traceback.format_exc()))
     pipe.close()
-
-
-def _end_with_parent(parent: int) -> None:
-    """End with the parent process, whatever ends it."""
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)
 
 
 def retain_freed_memory() -> None:
