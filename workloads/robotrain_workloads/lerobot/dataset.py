@@ -93,21 +93,15 @@ def _explain_unreadable(info: Mapping[str, Any], name: str, convert: bool) -> st
     """Return why nothing else of the dataset can be checked; empty when it can."""
     version = info.get("codebase_version")
     if version is not None and not READABLE_VERSIONS.fullmatch(str(version)) and not (convert and is_convertible(info)):
-        return _explain_version(name, version)
+        if not OLD_VERSIONS.fullmatch(str(version)):
+            return f"{name} has codebase_version {version!r}, and the trainer reads {DATASET_VERSION}"
+        problem = f"{name} is a LeRobot {version} dataset, and the trainer reads {DATASET_VERSION}"
+        if is_convertible(info):
+            return f"{problem}\n{CONVERT_FLAG}"
+        return f"{problem}: only v2.1 is converted; convert it to v2.1 with an older LeRobot first"
     if missing := [key for key in NEEDED_KEYS if key not in info]:
         return f"{INFO_FILE} of {name} lacks {', '.join(missing)}: it does not describe a LeRobot dataset"
     return ""
-
-
-def _explain_version(name: str, version: object) -> str:
-    if CONVERTIBLE_VERSION.fullmatch(str(version)):
-        return f"{name} is a LeRobot {version} dataset, and the trainer reads {DATASET_VERSION}\n{CONVERT_FLAG}"
-    if OLD_VERSIONS.fullmatch(str(version)):
-        return (
-            f"{name} is a LeRobot {version} dataset, and the trainer reads {DATASET_VERSION}: only v2.1 is converted;"
-            " convert it to v2.1 with an older LeRobot first"
-        )
-    return f"{name} has codebase_version {version!r}, and the trainer reads {DATASET_VERSION}"
 
 
 def _find_empty_counts(info: Mapping[str, Any], name: str) -> Iterator[str]:

@@ -28,8 +28,12 @@ def find_feature_mismatches(
     """Yield one sentence for each feature that does not match. `options` are the user's, which may rename features."""
     recorded = _rename_features(info, options)
     for name, shape in get_policy_inputs(settings).items():
-        if name not in recorded:
-            yield _describe_missing(name, recorded, origin)
+        if name not in recorded and name in (STATE, WORLD):
+            yield f"the policy reads {name}, which {origin.name} does not {origin.verb}"
+        elif name not in recorded:
+            cameras = ", ".join(other for other, feature in recorded.items() if _is_camera(feature))
+            available = f"only {cameras}" if cameras else "no camera"
+            yield f"the policy reads the camera {name}, but {origin.name} has {available}"
         elif name in (STATE, WORLD):
             yield from _compare_sizes(name, shape, recorded[name], origin)
         else:
@@ -62,14 +66,6 @@ def _rename_features(info: Mapping[str, Any], options: Sequence[str]) -> dict[st
         names = {}
     names = names if isinstance(names, dict) else {}
     return {str(names.get(name, name)): feature for name, feature in get_features(info).items()}
-
-
-def _describe_missing(name: str, recorded: Mapping[str, Mapping[str, Any]], origin: FeatureOrigin) -> str:
-    if name in (STATE, WORLD):
-        return f"the policy reads {name}, which {origin.name} does not {origin.verb}"
-    cameras = ", ".join(other for other, feature in recorded.items() if _is_camera(feature))
-    available = f"only {cameras}" if cameras else "no camera"
-    return f"the policy reads the camera {name}, but {origin.name} has {available}"
 
 
 def _compare_sizes(

@@ -44,8 +44,11 @@ def describe_tracking_run(document: JobDocument) -> TrackingSpec:
         "dataset.source": lineage.describe_dataset_kind(document.sources) if has_dataset else "",
         "model.register_name": str(values["register_model"] or ""),
     }
+    source = selection.find_policy_source(document.sources)
+    local = Path(source.uri) if source and source.kind == "local_path" else None
+    policy_type = _get_policy_type(document, local) or "policy"
     return TrackingSpec(
-        experiment=str(values["experiment_name"] or f"lerobot-{_get_tracked_type(document)}-inference"),
+        experiment=str(values["experiment_name"] or f"lerobot-{policy_type}-inference"),
         run_name=str(values["job_name"]),
         params=params,
         tags={name: value for name, value in tags.items() if value},
@@ -53,22 +56,12 @@ def describe_tracking_run(document: JobDocument) -> TrackingSpec:
     )
 
 
-def _get_tracked_type(document: JobDocument) -> str:
-    """Return the policy's type from a local folder, else as the user expects it, else `policy`."""
-    values, source = document.parameters, selection.find_policy_source(document.sources)
-    if values["builtin_policy"] or source is None:
-        return selection.get_builtin_type(values)
-    with suppress(OSError, ValueError):
-        if source.kind == "local_path":
-            return str(policy.load_policy_settings(policy.find_model_folder(Path(source.uri))).get("type") or "policy")
-    return str(values["policy_type"] or "policy")
-
-
 def describe_model(document: JobDocument, data: Mapping[JobSource, Path]) -> str:
     """Return a description for people, which stays valid after other evaluations of the model."""
     revision = lineage.describe_pin(selection.get_policy_pin(document))
+    policy_type = _get_policy_type(document, selection.find_policy_folder(data))
     lines = [
-        f"LeRobot {_get_policy_type(document, data)} policy: {selection.get_policy_name(document)}{revision}",
+        f"LeRobot {policy_type} policy: {selection.get_policy_name(document)}{revision}",
         f"Registered by: {document.parameters['job_name']} (run {document.run}), which evaluated it",
         *(f"Azure ML job: {name}" for name in lineage.make_azureml_tags(document).values()),
     ]
@@ -80,7 +73,7 @@ def make_model_tags(document: JobDocument, data: Mapping[JobSource, Path]) -> di
     values = document.parameters
     tags = {
         "framework": "lerobot",
-        "policy_type": _get_policy_type(document, data),
+        "policy_type": _get_policy_type(document, selection.find_policy_folder(data)),
         "job_name": str(values["job_name"]),
         "source": f"{document.platform}-lerobot-inference",
         "policy_uri": selection.get_policy_name(document),
@@ -118,10 +111,12 @@ def make_training_tags(document: JobDocument, data: Mapping[JobSource, Path]) ->
     return model_lineage.read_policy_lineage(Path(document.placement.cache), data[source]) if source else {}
 
 
-def _get_policy_type(document: JobDocument, data: Mapping[JobSource, Path]) -> str:
+def _get_policy_type(document: JobDocument, folder: Path | None) -> str:
     """Return the type from the policy's files, else as the user expects it."""
-    with suppress(OSError, ValueError):
-        if model := selection.find_policy_folder(data):
-            return str(policy.load_policy_settings(model).get("type") or "")
     values = document.parameters
-    return selection.get_builtin_type(values) if values["builtin_policy"] else str(values["policy_type"] or "")
+    if values["builtin_policy"]:
+        return selection.get_builtin_type(values)
+    with suppress(OSError, ValueError):
+        if folder:
+            return str(policy.load_policy_settings(policy.find_model_folder(folder)).get("type") or "")
+    return str(values["policy_type"] or "")

@@ -104,7 +104,11 @@ def targets(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[A
     url, keep = str(document.parameters["publish_url"] or ""), document.parameters["keep"]
     if not url:
         return
-    first = _find_first_step(document.sources, start.get_start_step(data))
+    first: int | None = start.get_start_step(data)
+    resumed = next((source for source in document.sources if source.role == "resume"), None)
+    if not first and resumed:  # its data is not here: the name of the checkpoint may tell
+        name = resumed.uri.rstrip("/").rpartition("/")[2]
+        first = int(name) if name.isdecimal() else None
     yield ArtifactTarget(
         to=publish_url.parse_publish_url(url),
         keep_last=None if keep is None else int(str(keep)),
@@ -127,15 +131,6 @@ def _find_publish_problems(document: JobDocument, output: Path, first: int) -> I
             found = f"it has {path.name} of the run {manifest.run}"  # this run would save one of that name
             yield f"checkpoints cannot be published to {folder}: {found}\n{publish_url.OTHER_FOLDER_HINT}"
             return
-
-
-def _find_first_step(sources: Iterable[JobSource], known_step: int) -> int | None:
-    """Return the step that training starts at: `known_step` from the data, else the name of the checkpoint."""
-    resumed = next((source for source in sources if source.role == "resume"), None)
-    if known_step or resumed is None:
-        return known_step
-    name = resumed.uri.rstrip("/").rpartition("/")[2]
-    return int(name) if name.isdecimal() else None
 
 
 def _is_saved_step(document: JobDocument, first: int, step: int) -> bool:

@@ -13,7 +13,7 @@ from robotrain_workloads.lerobot_eval.rollout import environment, video
 from robotrain_workloads.lerobot_eval.rollout.environment import RolloutEnvironment
 from robotrain_workloads.lerobot_eval.rollout.worker_pool import WorkerPool, WorkerTask
 
-BEGIN_REQUEST, STEP_REQUEST = "begin", "step"
+RESET_REQUEST, STEP_REQUEST = "reset", "step"
 
 
 class EnvironmentObservation(NamedTuple):
@@ -37,11 +37,11 @@ class LocalEnvironments:
         self._environment, self._request = environment, request
         self._running: list[RunningEnvironment] = []
 
-    def begin(self, episodes: Sequence[int]) -> list[EnvironmentObservation]:
+    def reset(self, episodes: Sequence[int]) -> list[EnvironmentObservation]:
         """Start these episodes, one in each environment."""
         while len(self._running) < len(episodes):
             self._running.append(RunningEnvironment(self._environment, self._request))
-        return [running.begin(episode) for running, episode in zip(self._running, episodes, strict=False)]
+        return [running.reset(episode) for running, episode in zip(self._running, episodes, strict=False)]
 
     def step(self, actions: Mapping[int, Any]) -> dict[int, StepResult]:
         """Take a step in the environments that are given an action."""
@@ -58,7 +58,7 @@ class RunningEnvironment:
         self._success = False
         self._video: video.EpisodeVideo | None = None
 
-    def begin(self, episode: int) -> EnvironmentObservation:
+    def reset(self, episode: int) -> EnvironmentObservation:
         """Start an episode. The environment's random numbers depend only on its seed."""
         self._episode, self._seed, self._began = episode, self._request.seed + episode, time.monotonic()
         self._rewards, self._success = [], False
@@ -114,10 +114,10 @@ class WorkerEnvironments:
     def __init__(self, pool: WorkerPool) -> None:
         self._pool = pool
 
-    def begin(self, episodes: Sequence[int]) -> list[EnvironmentObservation]:
+    def reset(self, episodes: Sequence[int]) -> list[EnvironmentObservation]:
         """Start these episodes, one in each environment."""
         dealt = [episodes[number :: self._pool.count] for number in range(self._pool.count)]
-        answers = self._exchange(BEGIN_REQUEST, {number: share for number, share in enumerate(dealt) if share})
+        answers = self._exchange(RESET_REQUEST, {number: share for number, share in enumerate(dealt) if share})
         return [answers[place % self._pool.count][place // self._pool.count] for place in range(len(episodes))]
 
     def step(self, actions: Mapping[int, Any]) -> dict[int, StepResult]:
@@ -147,7 +147,7 @@ def serve_environments(environments: LocalEnvironments) -> WorkerTask:
                 request, share = pipe.recv()
             except EOFError:
                 return
-            pipe.send(environments.begin(share) if request == BEGIN_REQUEST else environments.step(share))
+            pipe.send(environments.reset(share) if request == RESET_REQUEST else environments.step(share))
 
     return serve
 

@@ -56,7 +56,7 @@ class PolicyActor:
             env_cfg=environment.config, policy_cfg=loaded.policy.config
         )
 
-    def begin(self, seed: int) -> None:
+    def reset(self, seed: int) -> None:
         """Start a wave of episodes. The same seed draws the same."""
         importlib.import_module("lerobot.utils.random_utils").set_seed(seed)
         self._loaded.policy.reset()
@@ -83,8 +83,8 @@ def _stack_observations(observations: Sequence[Any]) -> Any:
 
 def play_wave(wave: Wave, actor: PolicyActor, environments: EnvironmentGroup, seed: int) -> Iterator[RolloutEpisode]:
     """Yield each episode when it ends. `seed` is that of episode 0."""
-    actor.begin(seed + wave[0])
-    observations, running, step = environments.begin(wave), set(range(len(wave))), 0
+    actor.reset(seed + wave[0])
+    observations, running, step = environments.reset(wave), set(range(len(wave))), 0
     while running:
         actions = actor.act(observations)
         for index in sorted(running):
@@ -122,7 +122,7 @@ def try_policy(loaded: LoadedPolicy, environment: RolloutEnvironment, request: R
     """Try the policy on LeRobot's image size, then on its own. Raise SystemExit with a sentence."""
     actor = PolicyActor(loaded, environment)
     with _open_environments(environment, replace(request, video_folder=None)) as environments:
-        observations = environments.begin([0])
+        observations = environments.reset([0])
     batch, features = actor.batch(observations), loaded.policy.config.input_features
     rendered = rollout_environment.get_image_size({name: getattr(batch[name], "shape", ()) for name in batch})
     read = rollout_environment.get_image_size(rollout_environment.get_feature_shapes(features))
@@ -164,7 +164,7 @@ def _draws_random_numbers(
     """Return whether an action advances the random number generators."""
     importlib.import_module("lerobot.utils.random_utils").set_seed(seed)
     expected = _draw_numbers(device)
-    actor.begin(seed)
+    actor.reset(seed)
     actor.act(observations)
     return _draw_numbers(device) != expected
 
