@@ -1,11 +1,12 @@
-"""A page as a browser would read it."""
+"""An HTML page, parsed strictly."""
 
 import html.parser
 
 
 class Page(html.parser.HTMLParser):
-    """The page's texts, and every address in it that is not the thing itself; unclosed or crossed elements are an
-    error. embedded: the types of what stands in the page itself.
+    """The texts of a page, the addresses it links to, and the types of embedded files.
+
+    Raise AssertionError for elements that are not closed or not nested.
     """
 
     VOID = ("meta", "img")

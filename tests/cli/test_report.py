@@ -1,4 +1,4 @@
-"""`robotrain report`: one page about a run, whole in itself, true to the log, nothing of which is taken as HTML."""
+"""`robotrain report` of a run: self-contained, complete, and safe against HTML in logs and names."""
 
 import json
 import math
@@ -18,19 +18,19 @@ def run(robotrain, venus, pusht):
     return robotrain("submit", *arguments).stdout.strip()
 
 
-def becomes(venus, run, *told, **state):
-    lines = [line if isinstance(line, str) else event.format_event(line) for line in told]
+def write_state(venus, run, *log, **state):
+    lines = [line if isinstance(line, str) else event.format_event(line) for line in log]
     (venus / f"{run}.json").write_text(json.dumps({"state": "succeeded", "log": lines} | state))
 
 
-def page_of(robotrain, run) -> Page:
+def read_page(robotrain, run) -> Page:
     answer = robotrain("report", run, "--to", "-")
     assert answer.exit_code == 0, answer.stderr
     return Page(answer.stdout)
 
 
-def test_the_page_tells_the_run(robotrain, venus, run, pusht):
-    becomes(
+def test_the_page_shows_the_run(robotrain, venus, run, pusht):
+    write_state(
         venus,
         run,
         StageEvent(name="environment", state="done", seconds=12.0),
@@ -42,57 +42,57 @@ def test_the_page_tells_the_run(robotrain, venus, run, pusht):
         "the last line",
         checkpoints=[20],
     )
-    page = page_of(robotrain, run)
-    for said in (run, "succeeded", "0.75", "train/grad_norm", f"/venus/{run}/checkpoints/000020", "pusht version 3"):
-        assert said in page.text
-    for said in (str(pusht), "training_steps", "flag --training-steps", "the disk is nearly full", "the last line"):
-        assert said in page.text
+    page = read_page(robotrain, run)
+    for text in (run, "succeeded", "0.75", "train/grad_norm", f"/venus/{run}/checkpoints/000020", "pusht version 3"):
+        assert text in page.text
+    for text in (str(pusht), "training_steps", "flag --training-steps", "the disk is nearly full", "the last line"):
+        assert text in page.text
     assert page.count["svg"] == 2
 
 
 def test_the_page_needs_no_network_and_runs_no_script(robotrain, venus, run):
-    becomes(venus, run, Metrics(values={"train/loss": 0.5}, step=10, total=40))
+    write_state(venus, run, Metrics(values={"train/loss": 0.5}, step=10, total=40))
     text = robotrain("report", run, "--to", "-").stdout
     assert Page(text).addresses == []
     assert not re.search(r"<script|@import|url\(|https?://", text)
 
 
-def test_what_a_log_or_a_name_holds_is_never_taken_as_html(robotrain, venus, run):
-    becomes(venus, run, "<script>alert(1)</script>", Note(level="error", text="<img src=x onerror=alert(1)>"))
-    page = page_of(robotrain, run)
+def test_html_in_a_log_or_name_is_escaped(robotrain, venus, run):
+    write_state(venus, run, "<script>alert(1)</script>", Note(level="error", text="<img src=x onerror=alert(1)>"))
+    page = read_page(robotrain, run)
     assert "script" not in page.count
     assert "img" not in page.count
     assert "<b>bold</b>" in page.text
 
 
-def test_a_secret_in_the_log_does_not_get_onto_the_page(robotrain, venus, run):
-    becomes(venus, run, "token=hf_abcdefghijklmnopqrstuvwxyz0123456789", state="failed")
+def test_a_secret_in_the_log_is_not_on_the_page(robotrain, venus, run):
+    write_state(venus, run, "token=hf_abcdefghijklmnopqrstuvwxyz0123456789", state="failed")
     assert "hf_abc" not in robotrain("report", run, "--to", "-").stdout
 
 
-def test_a_run_that_told_nothing_has_a_page_too(robotrain, venus, run):
-    page = page_of(robotrain, run)
+def test_a_run_without_events_has_a_page(robotrain, venus, run):
+    page = read_page(robotrain, run)
     assert "The run logged no values" in page.text
     assert "no complete checkpoint" in page.text
 
 
-def test_the_log_of_a_failed_run_stands_open(robotrain, venus, run):
-    becomes(venus, run, "ValueError: no", state="failed")
+def test_the_log_of_a_failed_run_is_open(robotrain, venus, run):
+    write_state(venus, run, "ValueError: no", state="failed")
     assert "<details open><summary>Last line of" in robotrain("report", run, "--to", "-").stdout
 
 
-def test_a_loss_that_was_never_a_number_is_said(robotrain, venus, run):
-    becomes(venus, run, Metrics(values={"train/loss": math.nan}, step=10, total=40))
-    assert "no finite value" in page_of(robotrain, run).text
+def test_a_loss_without_finite_values_is_reported(robotrain, venus, run):
+    write_state(venus, run, Metrics(values={"train/loss": math.nan}, step=10, total=40))
+    assert "no finite value" in read_page(robotrain, run).text
 
 
-def test_steps_done_again_after_a_restart_are_drawn_once(robotrain, venus, run):
+def test_steps_repeated_after_a_restart_are_drawn_once(robotrain, venus, run):
     steps = (10, 20, 30, 20, 30, 40)
-    becomes(venus, run, *(Metrics(values={"train/loss": step}, step=step, total=40) for step in steps))
-    assert page_of(robotrain, run).count["circle"] == 4
+    write_state(venus, run, *(Metrics(values={"train/loss": step}, step=step, total=40) for step in steps))
+    assert read_page(robotrain, run).count["circle"] == 4
 
 
-def test_the_page_is_written_whole_to_a_file_of_the_runs_name(robotrain, venus, run, tmp_path):
+def test_the_page_is_written_atomically_to_a_file_with_the_name_of_the_run(robotrain, venus, run, tmp_path):
     answer = robotrain("report", run)
     assert answer.stdout.strip() == f"{run}.html"
     assert robotrain("report", run, "--to", tmp_path / "new/page.html", "--json").json == {
@@ -124,19 +124,19 @@ def test_a_long_series_is_thinned_and_keeps_its_end():
     assert len(make_chart({"x": points}).lines[0].places) == len(few)
 
 
-def test_values_that_no_axis_holds_are_left_out_and_that_is_said(robotrain, venus, run):
+def test_values_that_cannot_be_drawn_are_counted(robotrain, venus, run):
     values = (math.nan, math.inf, 1e308, -1e308, 0.5, 5e-324)
-    becomes(
+    write_state(
         venus, run, *(Metrics(values={"train/loss": value}, step=step, total=6) for step, value in enumerate(values))
     )
-    page = page_of(robotrain, run)
+    page = read_page(robotrain, run)
     assert page.count["circle"] == 2
     assert "not drawn: 4 values" in page.text
 
 
-def test_steps_and_times_beyond_all_measure_do_not_stop_the_page(robotrain, venus, run):
+def test_extreme_steps_and_times_do_not_stop_the_page(robotrain, venus, run):
     strange = event.PREFIX + '{"event": "metrics", "time": 1e400, "values": {"cpu": 1}, "step": null}'
-    becomes(
+    write_state(
         venus,
         run,
         Metrics(values={"train/loss": 0.5}, step=1),
@@ -144,10 +144,10 @@ def test_steps_and_times_beyond_all_measure_do_not_stop_the_page(robotrain, venu
         Metrics(values={"cpu": 3}),
         strange,
     )
-    assert page_of(robotrain, run).count["svg"] >= 1
+    assert read_page(robotrain, run).count["svg"] >= 1
 
 
-def test_one_point_has_one_mark_on_the_axis():
+def test_the_axis_of_a_single_point_has_one_label():
     assert [label for *_, label in make_chart({"x": [(7, 0.5)]}).ends] == ["step 7"]
 
 
@@ -157,9 +157,9 @@ def test_a_spike_in_a_long_series_is_drawn():
     assert (4321, 900.0) in thin_points(points)
 
 
-def test_no_field_of_a_log_is_taken_as_html_or_tells_a_secret(robotrain, venus, run):
+def test_every_field_of_a_log_is_escaped_and_redacted(robotrain, venus, run):
     text = "<i>token=hf_abcdefghijklmnopqrstuvwxyz0123456789</i>"
-    becomes(
+    write_state(
         venus,
         run,
         StageEvent(name="work", state="failed", detail=text),
@@ -173,15 +173,15 @@ def test_no_field_of_a_log_is_taken_as_html_or_tells_a_secret(robotrain, venus, 
         checkpoints=[20],
         state="failed",
     )
-    assert "i" not in page_of(robotrain, run).count
+    assert "i" not in read_page(robotrain, run).count
     assert "hf_abc" not in robotrain("report", run, "--to", "-").stdout
 
 
-def test_a_folder_takes_the_page_by_its_name(robotrain, venus, run, tmp_path):
+def test_a_page_in_a_folder_has_the_name_of_the_run(robotrain, venus, run, tmp_path):
     assert robotrain("report", run, "--to", tmp_path).stdout.strip() == str(tmp_path / f"{run}.html")
 
 
-def test_a_page_that_found_no_room_leaves_the_earlier_one(robotrain, venus, run, tmp_path, monkeypatch):
+def test_a_full_disk_keeps_the_earlier_page(robotrain, venus, run, tmp_path, monkeypatch):
     import os
 
     robotrain("report", run, "--to", tmp_path / "page/one.html")
@@ -194,14 +194,14 @@ def test_a_page_that_found_no_room_leaves_the_earlier_one(robotrain, venus, run,
     assert [path.name for path in (tmp_path / "page").iterdir()] == ["one.html"]
 
 
-def test_a_run_whose_plan_is_gone_has_a_page_too(robotrain, venus, run):
+def test_a_run_without_a_stored_plan_has_a_page(robotrain, venus, run):
     import shutil
 
     shutil.rmtree(plans.get_plan_folder(run))
-    assert "The plan of this run is not stored" in page_of(robotrain, run).text
+    assert "The plan of this run is not stored" in read_page(robotrain, run).text
 
 
-def test_a_run_that_was_cut_off_has_no_page_but_a_way_on(robotrain, venus, pusht):
+def test_an_interrupted_submit_has_no_page_but_a_suggestion(robotrain, venus, pusht):
     (venus / "mood").write_text("hangs up")
     robotrain("submit", "--platform", "venus", "--dataset-path", pusht)
     answer = robotrain("report")

@@ -1,4 +1,4 @@
-"""`robotrain report A B C`: one page on several runs, and what differs between them."""
+"""`robotrain report A B C`: one page that compares several runs."""
 
 import json
 
@@ -12,12 +12,12 @@ SCORES = {"rollout/success_rate": 0.5, "rollout/success_rate_low": 0.1, "rollout
 
 @pytest.fixture
 def train(robotrain, venus, pusht):
-    """Submit a training that tells a loss: `train("--batch-size", 8)` → the run."""
+    """Submit a training run with a logged loss: `train("--batch-size", 8)` returns its name."""
 
-    def submit(*words, dataset=pusht, **told):
+    def submit(*words, dataset=pusht, **metrics):
         answer = robotrain("submit", "--platform", "venus", "--dataset-path", dataset, "--training-steps", 40, *words)
         run = answer.stdout.strip()
-        values = {"train/loss": 0.5, "val/loss": 0.75} | told
+        values = {"train/loss": 0.5, "val/loss": 0.75} | metrics
         lines = [event.format_event(Metrics(values=values, step=step, total=40)) for step in (10, 20, 40)]
         (venus / f"{run}.json").write_text(json.dumps({"state": "succeeded", "log": lines}))
         return run
@@ -25,15 +25,15 @@ def train(robotrain, venus, pusht):
     return submit
 
 
-def page_of(robotrain, *runs):
+def read_page(robotrain, *runs):
     answer = robotrain("report", *runs, "--to", "-")
     assert answer.exit_code == 0, answer.stderr
     return Page(answer.stdout)
 
 
-def test_curves_share_an_axis_and_only_what_differs_is_listed(robotrain, train):
+def test_curves_share_axes_and_only_differences_are_listed(robotrain, train):
     runs = [train("--batch-size", size) for size in (7, 13)]
-    page = page_of(robotrain, *runs)
+    page = read_page(robotrain, *runs)
     assert page.count["svg"] == 2
     assert page.count["polyline"] == 4
     assert "batch_size" in page.texts
@@ -43,7 +43,7 @@ def test_curves_share_an_axis_and_only_what_differs_is_listed(robotrain, train):
     assert page.addresses == []
 
 
-def test_programs_get_the_same(robotrain, train, tmp_path):
+def test_json_has_the_same_facts(robotrain, train, tmp_path):
     runs = [train("--batch-size", size) for size in (7, 13)]
     told = robotrain("report", *runs, "--json").json
     assert list(told) == ["runs", "path", "scores", "conditions", "metrics", "settings", "sources"]
@@ -54,7 +54,7 @@ def test_programs_get_the_same(robotrain, train, tmp_path):
     assert (told["sources"], told["scores"]) == ({}, [None, None])
 
 
-def test_sources_that_differ_are_listed(robotrain, train, pusht, tmp_path):
+def test_different_sources_are_listed(robotrain, train, pusht, tmp_path):
     import shutil
 
     other = shutil.copytree(pusht, tmp_path / "other")
@@ -62,13 +62,13 @@ def test_sources_that_differ_are_listed(robotrain, train, pusht, tmp_path):
     assert [text.split(" as of ")[0] for text in told["sources"]["dataset"]] == [str(pusht), str(other)]
 
 
-def test_a_training_and_evaluations_stand_on_one_page(robotrain, train, scripted):
+def test_a_training_run_and_evaluations_are_on_one_page(robotrain, train, scripted):
     run = train()
     for name, rate in (("eval-1", 0.5), ("eval-2", 0.75)):
         found = Evaluated(episodes=4, scores=SCORES | {"rollout/success_rate": rate}, results="/x/eval_results")
         each = Metrics(values={"ep0_mse": 1.0, "rollout_ep0_success": 1.0}, step=1, unit="episode")
         scripted.run(name, each, found, state="succeeded")
-    page = page_of(robotrain, "eval-1", run, "eval-2")
+    page = read_page(robotrain, "eval-1", run, "eval-2")
     assert page.count["svg"] == 3
     assert page.count["path"] == 2
     assert "3 of 4, 75% (10-90%)" in page.texts
@@ -80,21 +80,21 @@ def test_a_training_and_evaluations_stand_on_one_page(robotrain, train, scripted
 
 @pytest.fixture
 def rated(scripted, tmp_path):
-    """An evaluation with the outcome of each of its episodes: `rated("eval-1", [True, False])`."""
+    """Create an evaluation with the outcome of each episode: `rated("eval-1", [True, False])`."""
 
-    def make(name, done, conditions="pusht, easy starts"):
+    def make(name, outcomes, conditions="pusht, easy starts"):
         (folder := tmp_path / name / "eval_results").mkdir(parents=True)
-        rows = [{"seed": 1000 + at, "success": success} for at, success in enumerate(done)]
+        rows = [{"seed": 1000 + at, "success": success} for at, success in enumerate(outcomes)]
         (folder / "eval_results.json").write_text(json.dumps({"rollout": {"per_episode": rows}}))
-        found = SCORES | {"rollout/success_rate": sum(done) / len(done), "rollout/episodes": len(done)}
-        told = Evaluated(episodes=len(done), scores=found, results="/x/eval_results", conditions=conditions)
+        found = SCORES | {"rollout/success_rate": sum(outcomes) / len(outcomes), "rollout/episodes": len(outcomes)}
+        told = Evaluated(episodes=len(outcomes), scores=found, results="/x/eval_results", conditions=conditions)
         scripted.run(name, told, state="succeeded").left("outputs/eval_results", kind="file", uri=str(folder))
 
     return make
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "meant"),
+    ("first", "second", "expected"),
     [
         (
             [True] * 6 + [False],
@@ -107,32 +107,32 @@ def rated(scripted, tmp_path):
         ([True, False], [True, False, True], "The intervals of eval-1 and eval-2 overlap"),
     ],
 )
-def test_whether_two_rates_differ_is_said(robotrain, rated, first, second, meant):
+def test_the_significance_of_a_difference_is_stated(robotrain, rated, first, second, expected):
     rated("eval-1", first)
     rated("eval-2", second)
-    assert meant in page_of(robotrain, "eval-1", "eval-2").text
+    assert expected in read_page(robotrain, "eval-1", "eval-2").text
 
 
 def test_rates_under_different_conditions_are_not_compared(robotrain, rated):
     rated("eval-1", [True, True])
     rated("eval-2", [False, False], "pusht, own starts; 5 episodes replayed")
-    page = page_of(robotrain, "eval-1", "eval-2")
+    page = read_page(robotrain, "eval-1", "eval-2")
     assert "different conditions and cannot be compared" in page.text
     assert "eval-2: pusht, own starts" in page.texts
     assert "had the same" not in page.text
 
 
-def test_a_run_keeps_its_colour_where_others_have_nothing_to_draw(robotrain, train, scripted):
+def test_a_run_keeps_its_color_if_others_have_no_curve(robotrain, train, scripted):
     scripted.run("eval-1", state="succeeded")
     text = robotrain("report", "eval-1", train(), "--to", "-").stdout
     assert 'polyline class="series-2"' in text
     assert 'polyline class="series-1"' not in text
 
 
-def test_more_runs_than_colours_are_said(robotrain, scripted):
+def test_runs_without_a_color_have_no_curve(robotrain, scripted):
     for number in range(9):
         scripted.run(f"train-{number}", Metrics(values={"train/loss": 1.0}, step=1), state="succeeded")
-    page = page_of(robotrain, *(f"train-{number}" for number in range(9)))
+    page = read_page(robotrain, *(f"train-{number}" for number in range(9)))
     assert "Only the first 8 runs have curves." in page.texts
     assert "train-8" in page.texts
 
@@ -142,7 +142,7 @@ def test_one_run_named_twice_is_one_run(robotrain, train):
     assert robotrain("report", run, run[:-1], "--json").json["run"] == run
 
 
-def test_every_run_that_nobody_knows_is_named_and_no_page_written(robotrain, train, tmp_path):
+def test_all_unknown_runs_are_named_and_no_page_is_written(robotrain, train, tmp_path):
     answer = robotrain("report", "nosuch-1", train(), "nosuch-2")
     assert answer.exit_code == 2
     assert "nosuch-1" in answer.stderr
@@ -150,7 +150,7 @@ def test_every_run_that_nobody_knows_is_named_and_no_page_written(robotrain, tra
     assert list((tmp_path / "here").iterdir()) == []
 
 
-def test_what_runs_say_of_themselves_is_never_taken_as_html(robotrain, scripted):
+def test_texts_of_runs_are_escaped_and_redacted(robotrain, scripted):
     bad = "<i>token=hf_abcdefghijklmnopqrstuvwxyz0123456789</i>"
     for name in ("train-1", "train-2"):
         found = Evaluated(episodes=1, scores={bad: 1.0}, results=bad)
@@ -160,7 +160,7 @@ def test_what_runs_say_of_themselves_is_never_taken_as_html(robotrain, scripted)
     assert "hf_abc" not in text
 
 
-def test_of_different_workloads_only_what_somebody_said_differs(robotrain, train, venus, tmp_path):
+def test_between_workloads_only_given_settings_differ(robotrain, train, venus, tmp_path):
     (tmp_path / "config.json").write_text('{"type": "act"}')
     (tmp_path / "model.safetensors").touch()
     words = ("--platform", "venus", "--policy-path", tmp_path, "--env", "pusht", "--job-name", "mine")

@@ -1,4 +1,4 @@
-"""`robotrain report` of an evaluation: scores, every episode, plots and videos in the one page, wherever it ran."""
+"""`robotrain report` of an evaluation: scores, every episode, plots and videos on one page, wherever it ran."""
 
 import json
 import os
@@ -14,8 +14,8 @@ NAME = "eval_results.json"
 
 SCORES = {"rollout/success_rate": 0.5, "rollout/success_rate_low": 0.1, "rollout/success_rate_high": 0.9}
 FOUND = SCORES | {"rollout/episodes": 2, "replay/mse": 0.41}
-TOLD = Evaluated(episodes=3, scores=FOUND, results="/work/eval_results", conditions="easy")
-SAID = {
+EVALUATED = Evaluated(episodes=3, scores=FOUND, results="/work/eval_results", conditions="easy")
+RESULTS = {
     "policy_repo_id": "lerobot/act_pusht",
     "policy_type": "act",
     "held_out": True,
@@ -42,7 +42,7 @@ FILES = {
 }
 
 
-def put(folder, said=SAID, files=FILES):
+def put(folder, said=RESULTS, files=FILES):
     for name, content in {**files, NAME: said if isinstance(said, bytes) else json.dumps(said)}.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -52,9 +52,9 @@ def put(folder, said=SAID, files=FILES):
 
 @pytest.fixture
 def evaluated(scripted):
-    """An evaluation whose results lie where only its platform reaches them: `evaluated()` → the run."""
+    """Create an evaluation whose results only its platform can read: `evaluated()` returns the run."""
 
-    def make(said=SAID, files=FILES, told=TOLD, name="eval-1", **output):
+    def make(said=RESULTS, files=FILES, told=EVALUATED, name="eval-1", **output):
         values = {"rollout_ep1_success": 0.0, "rollout/success_rate": 0.5}
         episodes = [Metrics(step=2, total=2, unit="episode", values=values)]
         run = scripted.run(
@@ -68,19 +68,19 @@ def evaluated(scripted):
     return make
 
 
-def page_of(robotrain, *runs):
+def read_page(robotrain, *runs):
     answer = robotrain("report", *runs, "--to", "-")
     assert answer.exit_code == 0, answer.stderr
     return Page(answer.stdout)
 
 
-def test_an_evaluation_is_one_page_with_everything_in_it(robotrain, evaluated):
+def test_the_page_contains_the_whole_evaluation(robotrain, evaluated):
     evaluated()
-    page = page_of(robotrain, "eval-1")
-    for said in ("50%", "1 of 2; 95% interval 10-90%", "0.41", "1.9 ms", "lerobot/act_pusht", "143", "512"):
-        assert said in page.texts
-    for said in ("0.9876", "1001", "failure", "0.3141", "shoulder", "0.6543, at most 3", "held out from training"):
-        assert said in page.text
+    page = read_page(robotrain, "eval-1")
+    for text in ("50%", "1 of 2; 95% interval 10-90%", "0.41", "1.9 ms", "lerobot/act_pusht", "143", "512"):
+        assert text in page.texts
+    for text in ("0.9876", "1001", "failure", "0.3141", "shoulder", "0.6543, at most 3", "held out from training"):
+        assert text in page.text
     assert sorted(page.embedded) == ["data:image/png"] * 3 + ["data:video/mp4"] * 2
     assert page.addresses == []
     assert "runs:/r" in page.text
@@ -88,37 +88,39 @@ def test_an_evaluation_is_one_page_with_everything_in_it(robotrain, evaluated):
     assert "checkpoint" not in page.text
 
 
-def test_results_on_this_machine_are_read_where_they_lie(robotrain, evaluated, scripted, tmp_path):
-    folder = put(tmp_path / "eval_results", SAID | {"policy_type": "diffusion"})
-    scripted.run("eval-2", TOLD, state="succeeded").left("outputs/eval_results", kind="file", uri=str(folder))
-    assert "diffusion" in page_of(robotrain, "eval-2").texts
+def test_local_results_are_not_downloaded(robotrain, evaluated, scripted, tmp_path):
+    folder = put(tmp_path / "eval_results", RESULTS | {"policy_type": "diffusion"})
+    scripted.run("eval-2", EVALUATED, state="succeeded").left("outputs/eval_results", kind="file", uri=str(folder))
+    assert "diffusion" in read_page(robotrain, "eval-2").texts
 
 
-def test_without_its_results_a_page_tells_what_the_log_does_and_why(robotrain, evaluated, scripted):
-    scripted.run("eval-2", TOLD, state="succeeded")
-    assert "no output with its results" in page_of(robotrain, "eval-2").text
+def test_without_results_the_page_shows_the_log_and_the_reason(robotrain, evaluated, scripted):
+    scripted.run("eval-2", EVALUATED, state="succeeded")
+    assert "no output with its results" in read_page(robotrain, "eval-2").text
     run = evaluated(name="eval-3")
     run.does("tears")
-    page = page_of(robotrain, "eval-3")
+    page = read_page(robotrain, "eval-3")
     assert "the line to pluto broke" in page.text
     assert "50%" in page.texts
     evaluated(name="eval-4", size=3_000_000_000)
-    assert "too large to download (3.0 GB)" in page_of(robotrain, "eval-4").text
+    assert "too large to download (3.0 GB)" in read_page(robotrain, "eval-4").text
 
 
-def test_what_the_page_has_no_room_for_is_named_and_where_it_is(robotrain, evaluated, scripted, tmp_path, monkeypatch):
+def test_files_too_large_for_the_page_are_listed_with_their_location(
+    robotrain, evaluated, scripted, tmp_path, monkeypatch
+):
     monkeypatch.setattr(evaluation, "MAX_MEDIA_BYTES", 110)
     evaluated()
-    page = page_of(robotrain, "eval-1")
+    page = read_page(robotrain, "eval-1")
     assert len(page.embedded) == 2
     assert "robotrain outputs --to FOLDER eval-1" in page.text
     folder = put(tmp_path / "eval_results")
-    scripted.run("eval-2", TOLD, state="succeeded").left("outputs/eval_results", kind="file", uri=str(folder))
-    links = page_of(robotrain, "eval-2").addresses
+    scripted.run("eval-2", EVALUATED, state="succeeded").left("outputs/eval_results", kind="file", uri=str(folder))
+    links = read_page(robotrain, "eval-2").addresses
     assert (folder / "videos/episode_000.mp4").as_uri() in links
 
 
-def test_nothing_in_results_is_taken_as_html_or_tells_a_secret(robotrain, evaluated):
+def test_results_are_escaped_and_redacted(robotrain, evaluated):
     bad = "<i>token=hf_abcdefghijklmnopqrstuvwxyz0123456789</i>"
     said = {
         **{name: bad for name in ("policy_repo_id", "policy_type", "dataset_repo_id", "device")},
@@ -144,24 +146,24 @@ def test_nothing_in_results_is_taken_as_html_or_tells_a_secret(robotrain, evalua
         (b"{}" + b" " * evaluation.MAX_FILE_BYTES, "larger than 16.0 MB"),
     ],
 )
-def test_a_results_file_that_is_none_is_said_and_plots_are_shown(robotrain, evaluated, content, why):
+def test_an_invalid_results_file_is_reported_and_plots_are_shown(robotrain, evaluated, content, why):
     evaluated(content)
-    page = page_of(robotrain, "eval-1")
+    page = read_page(robotrain, "eval-1")
     assert why in page.text
     assert "eval_results.json cannot be read" in page.text
     assert len(page.embedded) == 5
 
 
 @pytest.mark.parametrize("said", [{"rollout": 3, "per_episode": {}, "per_joint": 7}, {"per_episode": [None, 3, {}]}])
-def test_values_of_another_shape_are_left_out(robotrain, evaluated, said):
+def test_values_of_a_wrong_type_are_left_out(robotrain, evaluated, said):
     evaluated(said | {"latency_ms": {"p95": "fast"}, "aggregate_throughput_hz": 10**400, "held_out": "yes"})
-    page = page_of(robotrain, "eval-1")
+    page = read_page(robotrain, "eval-1")
     assert "50%" in page.texts
     if "rollout" in said:
         assert "invalid parts are left out: rollout, per_episode, per_joint" in page.text
 
 
-def test_only_what_is_a_plot_or_a_video_gets_into_the_page(robotrain, evaluated, tmp_path):
+def test_only_plots_and_videos_are_embedded(robotrain, evaluated, tmp_path):
     (tmp_path / "secret.png").write_bytes(PNG)
     (tmp_path / "secret").mkdir()
     (tmp_path / "secret/summary_panel.png").write_bytes(PNG)
@@ -175,9 +177,9 @@ def test_only_what_is_a_plot_or_a_video_gets_into_the_page(robotrain, evaluated,
     assert (found, left) == ([], [])
 
 
-def test_a_threshold_that_was_missed_is_said(robotrain, evaluated):
+def test_a_missed_threshold_is_reported(robotrain, evaluated):
     evaluated(told=Evaluated(episodes=2, scores=SCORES, results="/work/eval_results", passed=False))
-    assert "Below the required threshold." in page_of(robotrain, "eval-1").texts
+    assert "Below the required threshold." in read_page(robotrain, "eval-1").texts
 
 
 def test_the_evaluated_policy_becomes_a_version_with_its_scores(robotrain, venus, pusht, tmp_path):
@@ -185,13 +187,13 @@ def test_the_evaluated_policy_becomes_a_version_with_its_scores(robotrain, venus
     (tmp_path / "model.safetensors").touch()
     words = ("--platform", "venus", "--policy-path", tmp_path, "--dataset-path", pusht, "--register-model", "pusht-act")
     run = robotrain("submit", "lerobot-eval", *words).stdout.strip()
-    (venus / f"{run}.json").write_text(json.dumps({"state": "succeeded", "log": [event.format_event(TOLD)]}))
+    (venus / f"{run}.json").write_text(json.dumps({"state": "succeeded", "log": [event.format_event(EVALUATED)]}))
     said = robotrain("register", run).stdout
     assert said == "pusht-act version 1: models:/pusht-act/1\n  success 1 of 2, 50% (10-90%)  mse 0.41  (easy)\n"
     assert robotrain("register", run, "other", "--json").json["scores"]["replay/mse"] == 0.41
 
 
-def test_the_record_says_what_its_workload_leaves_also_of_one_that_is_sent_again(robotrain, venus, pusht, tmp_path):
+def test_a_record_and_its_resubmission_have_the_outputs_of_the_workload(robotrain, venus, pusht, tmp_path):
     policy = tmp_path / "policy"
     policy.mkdir()
     (policy / "config.json").write_text('{"type": "act"}')
@@ -209,22 +211,22 @@ def test_the_record_says_what_its_workload_leaves_also_of_one_that_is_sent_again
     assert records.read_record(run).makes == "checkpoints", "an earlier robotrain wrote none"
 
 
-def test_many_episodes_are_all_there_those_after_the_first_to_be_opened(robotrain, evaluated):
+def test_all_episodes_are_on_the_page(robotrain, evaluated):
     evaluated({"rollout": {"per_episode": [{"index": at, "seed": 5000 + at} for at in range(70)]}})
-    page = page_of(robotrain, "eval-1")
+    page = read_page(robotrain, "eval-1")
     assert "20 more" in page.texts
     assert "5069" in page.texts
 
 
-def given(run, uri):
-    """The plan of a run that was given that policy."""
+def store_policy_plan(run, uri):
+    """Store a plan with that policy for a run."""
     place = records.get_run_folder(run) / "plan"
     place.mkdir()
     source = {"role": "policy", "kind": "local_path", "uri": uri, "pin": ""}
     (place / "robotrain-plan.json").write_text(json.dumps({"job": {"sources": [source]}}))
 
 
-def test_a_trained_run_names_its_evaluations_and_leads_to_their_pages(robotrain, evaluated, scripted, tmp_path):
+def test_a_training_run_links_to_its_evaluations(robotrain, evaluated, scripted, tmp_path):
     train = scripted.run("train-1", Checkpoint(step=400, path="/work/checkpoints/000400"), state="succeeded")
     train.left("checkpoints/000400", uri="/far/checkpoints/000400", step=400)
     for name, uri in (
@@ -234,7 +236,7 @@ def test_a_trained_run_names_its_evaluations_and_leads_to_their_pages(robotrain,
         ("eval-4", "models:/pusht-act/1"),
     ):
         made = evaluated(name=name)
-        given(name, uri)
+        store_policy_plan(name, uri)
         made.log(Track(tags={"model_sha256": "other" if name == "eval-3" else "same"}))
     for name in ("eval-1", "train-1"):
         robotrain("report", name, "--to", f"{tmp_path}/pages/")

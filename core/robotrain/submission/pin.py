@@ -5,15 +5,15 @@ A pin is not part of the job's digest, so the name of a run does not depend on i
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import threading
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from robotrain_runtime.contract import document
+from robotrain_runtime.contract.deadline import DeadlineFuture
 
 from robotrain.config.provenance import PLATFORM_LAYER, Origin, Value
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any
@@ -90,25 +90,11 @@ def _map_sources(
     """Return every source with its answer. Several are queried in parallel, in threads that do not delay Ctrl-C."""
     if len(job.sources) < 2:
         return [(source, query(source)) for source in job.sources]
-    import queue
-
-    pending: queue.SimpleQueue[int] = queue.SimpleQueue()
-    answers: dict[int, document.JobSource | Problem | None] = {}
-
-    def work() -> None:
-        with contextlib.suppress(queue.Empty):
-            while True:
-                index = pending.get_nowait()
-                answers[index] = query(job.sources[index])
-
-    for index in range(len(job.sources)):
-        pending.put(index)
-    threads = [threading.Thread(target=work, daemon=True) for _ in range(min(MAX_THREADS, len(job.sources)))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return [(source, answers[index]) for index, source in enumerate(job.sources)]
+    answers: list[document.JobSource | Problem | None] = []
+    for start in range(0, len(job.sources), MAX_THREADS):
+        futures = [DeadlineFuture(partial(query, source)) for source in job.sources[start : start + MAX_THREADS]]
+        answers += [future.result() for future in futures]
+    return list(zip(job.sources, answers, strict=True))
 
 
 def _pin_source(
