@@ -6,14 +6,14 @@ import pytest
 from handed_over import RUN, plan, take
 from robotrain.errors import Rejected, format_problem
 from robotrain_osmo.platform import OsmoPlatform
-from robotrain_osmo.submit import reconcile
+from robotrain_osmo.submit import submit
 
 OTHER = "0d" * 32
 
 
 def cut_off(*before: str, workflow: str = ""):
     """A plan that was handed over from here, when there were these."""
-    reconcile.write_note(plan(), before, workflow)
+    submit.write_note(plan(), before, workflow)
     return plan()
 
 
@@ -37,7 +37,7 @@ def test_an_answer_that_was_heard_is_remembered(osmo):
 @pytest.mark.parametrize("content", [b"", b'{"plan": "', b"[]", b"{}", b"\xff"])
 def test_what_is_remembered_and_torn_is_named_with_the_way_on(osmo, content):
     wanted = cut_off()
-    file = reconcile.NOTE.get_path(wanted)
+    file = submit.NOTE.get_path(wanted)
     file.write_bytes(content)
     with pytest.raises(Rejected) as raised:
         OsmoPlatform().find(wanted)
@@ -47,12 +47,12 @@ def test_what_is_remembered_and_torn_is_named_with_the_way_on(osmo, content):
 
 
 def test_what_is_remembered_of_another_plan_counts_for_nothing(osmo):
-    reconcile.write_note(plan(OTHER), (), f"{RUN}-7")
+    submit.write_note(plan(OTHER), (), f"{RUN}-7")
     assert OsmoPlatform().find(plan()) is None
 
 
 def test_one_that_was_there_before_is_not_this_one_though_its_text_cannot_be_seen(osmo, monkeypatch):
-    monkeypatch.setattr(reconcile, "SPEC_SECONDS", (0.0,))
+    monkeypatch.setattr(submit, "SPEC_SECONDS", (0.0,))
     before = take(osmo)
     osmo.fail("workflow spec", "answer", times=None, stdout="environment: [MASKED]")
     assert OsmoPlatform().find(cut_off(before)) is None
@@ -91,7 +91,7 @@ def test_a_run_that_ended_meanwhile_is_found(osmo):
 
 @pytest.mark.slow
 def test_the_only_one_of_the_name_is_taken_when_its_text_cannot_be_seen(osmo, monkeypatch):
-    monkeypatch.setattr(reconcile, "SPEC_SECONDS", (0.0,))
+    monkeypatch.setattr(submit, "SPEC_SECONDS", (0.0,))
     ours = take(osmo)
     osmo.fail(
         "workflow spec", "answer", times=None, code=2, stdout="Error message: The file is not there\nError code: 400"
@@ -103,7 +103,7 @@ def test_the_only_one_of_the_name_is_taken_when_its_text_cannot_be_seen(osmo, mo
 
 @pytest.mark.slow
 def test_several_that_cannot_be_told_apart_are_named(osmo, monkeypatch):
-    monkeypatch.setattr(reconcile, "SPEC_SECONDS", (0.0,))
+    monkeypatch.setattr(submit, "SPEC_SECONDS", (0.0,))
     take(osmo)
     take(osmo)
     osmo.fail("workflow spec", "answer", times=None, stdout="environment: [MASKED]")
@@ -115,7 +115,7 @@ def test_several_that_cannot_be_told_apart_are_named(osmo, monkeypatch):
 
 @pytest.mark.slow
 def test_a_long_list_is_read_to_its_end(osmo, monkeypatch):
-    monkeypatch.setattr(reconcile, "PAGE_SIZE", 1)
+    monkeypatch.setattr(submit, "PAGE_SIZE", 1)
     ours = take(osmo)
     for _ in range(3):
         take(osmo, run=f"{RUN}-1")
@@ -153,8 +153,8 @@ def test_an_answer_of_another_form_is_not_taken_for_an_empty_one(osmo, stdout):
 @pytest.mark.slow
 def test_what_arrives_late_is_waited_for(osmo, monkeypatch):
     take(osmo, OTHER)
-    monkeypatch.setattr(reconcile, "SETTLE_SECONDS", 1.0)
-    with reconcile.hold_submit_lock(RUN):
+    monkeypatch.setattr(submit, "SETTLE_SECONDS", 1.0)
+    with submit.hold_submit_lock(RUN):
         pass
     late = threading.Timer(0.3, take, [osmo])
     late.start()
@@ -164,5 +164,5 @@ def test_what_arrives_late_is_waited_for(osmo, monkeypatch):
 
 
 def test_two_commands_never_send_the_same_run_at_once():
-    with reconcile.hold_submit_lock(RUN), pytest.raises(reconcile.SubmitInProgress), reconcile.hold_submit_lock(RUN):
+    with submit.hold_submit_lock(RUN), pytest.raises(submit.SubmitInProgress), submit.hold_submit_lock(RUN):
         pass

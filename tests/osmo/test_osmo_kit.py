@@ -13,5 +13,5 @@ class TestOsmo(PlatformKit):
 
     @pytest.fixture
     def world(self, osmo, quick, monkeypatch):
-        monkeypatch.setattr("robotrain_osmo.submit.reconcile.SETTLE_SECONDS", 0.0)
+        monkeypatch.setattr("robotrain_osmo.submit.submit.SETTLE_SECONDS", 0.0)
         return OsmoWorld(osmo)

@@ -11,7 +11,7 @@ from robotrain.errors import Rejected, Unanswered, format_problem
 from robotrain_osmo.client import service
 from robotrain_osmo.platform import OsmoPlatform
 from robotrain_osmo.spec.submission_spec import OsmoCredential, OsmoUpload
-from robotrain_osmo.submit import reconcile
+from robotrain_osmo.submit import submit
 
 HF = OsmoCredential(name="hf_token", key="hf_token", flag="--hf-credential", what="your Hugging Face token")
 
@@ -124,7 +124,7 @@ def test_a_service_that_failed_has_perhaps_taken_it(osmo):
 
 def test_what_was_there_before_is_never_taken_for_this_one(osmo, monkeypatch):
     """Of an equal job that another state folder sent: the same name, the same text."""
-    monkeypatch.setattr(reconcile, "SETTLE_SECONDS", 0.0)
+    monkeypatch.setattr(submit, "SETTLE_SECONDS", 0.0)
     for _ in range(2):
         osmo.set_state(take(osmo), task_status="FAILED")
     osmo.fail("workflow submit", "server_error")

@@ -120,7 +120,7 @@ class OsmoPlatform(Platform):
     prepare = lazy_method("robotrain_osmo.submit.upload:prepare_plan")
     find_uploaded = lazy_method("robotrain_osmo.submit.upload:find_uploaded")
     submit = lazy_method("robotrain_osmo.submit.submit:submit_plan")
-    find = lazy_method("robotrain_osmo.submit.reconcile:find_workflow")
+    find = lazy_method("robotrain_osmo.submit.submit:find_workflow")
     describe_reference = lazy_method("robotrain_osmo.observe.outputs:describe_reference")
     status = lazy_method("robotrain_osmo.observe.status:query_status")
     logs = lazy_method("robotrain_osmo.observe.logs:read_logs")
