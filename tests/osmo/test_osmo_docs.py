@@ -49,7 +49,7 @@ def test_a_submit_of_the_document_renders(line, osmo, robotrain, pusht, monkeypa
 
 def test_neither_the_first_command_nor_a_run_of_the_first_settings_loses_its_checkpoints(robotrain):
     assert "--publish-url" in SUBMITS[0]
-    (settings,) = re.findall(r"```toml\n(.*?)```", part("## The first run"), re.DOTALL)
+    (settings,) = re.findall(r"```toml\n(.*?)```", part("## First run"), re.DOTALL)
     Path("robotrain.toml").write_text(settings.replace("ACCOUNT", "robots"))
     answer = robotrain("render", "-d", "lerobot/pusht")
     assert answer.exit_code == 0, answer.stderr
@@ -117,7 +117,7 @@ def test_every_problem_of_osmo_is_in_the_document_and_no_other():
     assert told - FOLDERS == known - {"osmo-ctrl"}
 
 
-@pytest.mark.parametrize("given", re.findall(r"^\| `(\S+)` \|", part("### What is a blob URL"), re.MULTILINE))
+@pytest.mark.parametrize("given", re.findall(r"^\| `(\S+)` \|", part("### Valid blob URLs"), re.MULTILINE))
 def test_what_the_document_says_is_no_blob_url_is_refused(given, robotrain):
     answer = robotrain("render", *OSMO, "--blob-url", given)
     assert answer.exit_code in (2, 3), answer.stdout
