@@ -3,7 +3,7 @@
 import functools
 import shutil
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +13,7 @@ import pytest
 from robotrain_runtime.contract.document import JobDocument
 from robotrain_runtime.contract.parameter import Parameter, get_parameters
 
+from robotrain.model.capabilities import Capabilities
 from robotrain.model.plan import Plan
 from robotrain.model.platform import Platform
 from robotrain.model.run import Reference, RunState
@@ -25,11 +26,14 @@ from robotrain.testing.fixtures import World
 from robotrain.testing.harness import CommandResult, run_with_deadline
 
 SAMPLE_NOTE = "sent by the kit"
+SAMPLE_PACKAGE = "robotrain_kit_sample"
+SAMPLE_KIND = "kit_shelf"
+SAMPLE_WORKLOAD = "kit-train"
 
 
 @functools.lru_cache(maxsize=4)
 def _load_plugins(platform: str, *path: str) -> Plugins:
-    """Found once for all tests of a class: what is installed does not change meanwhile. path: where it was looked."""
+    """Load the platform once for all tests of a class; `path` is where plugins are searched."""
     plugins = Plugins()
     plugins.platform(platform)
     return plugins
@@ -37,7 +41,7 @@ def _load_plugins(platform: str, *path: str) -> Plugins:
 
 @dataclass(frozen=True, slots=True)
 class SubmittedRun:
-    """A run that was sent. answer: what the submit said."""
+    """A submitted run, and the result of its submit command."""
 
     name: str
     reference: Reference
@@ -45,7 +49,7 @@ class SubmittedRun:
 
 
 class Bench:
-    """One platform in its world. plans: those that it rendered since, the newest last."""
+    """One platform in its world. `plans` holds those that it has rendered, the newest last."""
 
     def __init__(self, name: str, world: World) -> None:
         self.name, self.world = name, world
@@ -53,70 +57,87 @@ class Bench:
 
     @cached_property
     def plugins(self) -> Plugins:
-        """What is installed, this platform loaded."""
+        """The installed plugins, with this platform loaded."""
         return _load_plugins(self.name, *sys.path)
 
     @cached_property
     def claim(self) -> Claim:
-        """The claim that brings it."""
+        """The claim of the platform."""
         return next(claim for claim in self.plugins.claims if (claim.family, claim.name) == ("platform", self.name))
 
     @cached_property
     def platform(self) -> Platform:
-        """The platform as its plugin brings it; what core calls is that with a guard around it."""
-        brought: list[Platform] = list(self.claim.point.load().robotrain_platforms())
-        return next(platform for platform in brought if platform.name == self.name)
+        """The platform as its plugin returns it, without core's guard around it."""
+        platforms: list[Platform] = list(self.claim.point.load().robotrain_platforms())
+        return next(platform for platform in platforms if platform.name == self.name)
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """The capabilities that the platform declares."""
+        return self.platform.capabilities
 
     @cached_property
     def kinds(self) -> Mapping[str, SourceKind]:
-        """Every source kind, the platform's own among them."""
+        """Every installed source kind, the platform's own among them."""
         return self.plugins.source_kinds()
 
     @cached_property
     def workload(self) -> Workload:
-        """The kit's own where the platform takes any, else the first that it takes."""
+        """The kit's own workload if the platform accepts it, else the first that it accepts."""
         names = [SAMPLE_WORKLOAD, self.plugins.default_workload(), *self.plugins.list_names("workload")]
         for name in dict.fromkeys(names):
-            if self.platform.capabilities.workload(name) and name in self.plugins.list_names("workload"):
+            if self.capabilities.workload(name) and name in self.plugins.list_names("workload"):
                 return self.plugins.workload(name)
-        pytest.skip(f"{self.name} takes no workload that is installed")
+        pytest.skip(f"{self.name} accepts no installed workload")
 
     def require_sample_workload(self) -> None:
-        """Skip the test where the kit's own workload cannot be sent."""
+        """Skip the test if the platform does not accept the kit's own workload."""
         if self.workload.name != SAMPLE_WORKLOAD:
-            pytest.skip(f"{self.name} takes no workload of a stranger, such as the kit's")
+            pytest.skip(f"{self.name} accepts no third-party workload, such as the kit's")
+
+    def require_feature(self, feature: str) -> None:
+        """Skip the test if the platform does not have a feature."""
+        if not self.capabilities.feature(feature):
+            pytest.skip(f"{self.name} does not declare {feature}")
 
     def run_command(self, command: str, *words: object) -> CommandResult:
-        """A command on the platform, with the world's options. words: a workload first, where one is named."""
+        """Run a command on the platform with the world's options; the workload is the first word, if any is named."""
         return harness.run_command(*self.make_command(command, *words))
 
     def make_command(self, command: str, *words: object) -> list[object]:
-        """Its words; what chooses the options stands in front of them."""
-        chosen = words[:1] if words and not str(words[0]).startswith("-") else ()
-        return [command, *chosen, "--platform", self.name, *self._list_world_options(words), *words[len(chosen) :]]
+        """Return the words of a command; `--platform` follows the workload, if one is named."""
+        workload = words[:1] if words and not str(words[0]).startswith("-") else ()
+        options = self._list_world_options(words)
+        return [command, *workload, "--platform", self.name, *options, *words[len(workload) :]]
+
+    def _list_world_options(self, words: Iterable[object]) -> Iterable[str]:
+        """Yield the world's options, but for those that `words` set."""
+        given = {str(word).partition("=")[0] for word in words}
+        is_dropped = False
+        for word in self.world.options:
+            is_dropped = word in given if word.startswith("--") else is_dropped
+            if not is_dropped:
+                yield word
 
     def list_kind_options(self, *kinds: SourceKind) -> list[str]:
-        """The words that sources of these kinds need on the platform, beside the world's options."""
+        """Return the further options that sources of these kinds need on the platform."""
         needs = self.world.needs
         return [word for kind in kinds for word in needs.get(kind.name, needs.get(kind.requires, ()))]
 
-    def _list_world_options(self, words: Iterable[object]) -> Iterable[str]:
-        """The world's, without those that are said again."""
-        again = {str(word).partition("=")[0] for word in words}
-        dropped = False
-        for word in self.world.options:
-            dropped = word in again if word.startswith("--") else dropped
-            if not dropped:
-                yield word
-
     def render(self, *words: object, workload: Workload | None = None) -> CommandResult:
-        """`robotrain render --json` of a job of a workload, complete but for what `words` say."""
+        """Run `render --json` of a workload's job, with examples of the required inputs that `words` lack."""
         chosen = workload or self.workload
         return self.run_command("render", chosen.name, "--json", *self.required_words(chosen, words), *words)
 
+    def render_plan(self, *words: object) -> Plan:
+        """Render a job, with examples of its inputs, and return the plan; the test fails if it is rejected."""
+        result = self.render(*self.first_source(), *words)
+        assert result.exit_code == 0, result.output
+        return self.plans[-1]
+
     @property
     def complete_words(self) -> list[str]:
-        """The words of a job's inputs: one source where the platform takes any."""
+        """The words of a job's inputs: one source, if the platform accepts any, and what the workload requires."""
         words = self.first_source()
         return [*self.required_words(self.workload, words), *words]
 
@@ -126,114 +147,110 @@ class Bench:
         return [str(word) for word in self.make_command("render", self.workload.name, "--json", *self.complete_words)]
 
     def first_source(self) -> list[str]:
-        """The words of a source that the platform takes; none where it takes none."""
-        for role in self.workload.roles:
-            for kind in self.platform.capabilities.list_accepted_kinds(role, self.kinds):
-                if text := self.example_text(kind):
-                    return [f"{kind.roles[role].flag}={text}"]
-        return []
+        """Return the words of a source that the platform accepts in any role; none if it accepts none."""
+        return next((words for role in self.workload.roles for words in self._list_example_words(role)), [])
 
-    def read_document(self, result: CommandResult) -> JobDocument:
-        """The document that the runtime is started with, of a plan that was just rendered."""
-        assert result.exit_code == 0, result.output
-        return self.world.read_document(self.plans[-1])
+    def first_in_role(self, role: str) -> list[str]:
+        """Return the words of a source of the first kind that the platform accepts in a role."""
+        for words in self._list_example_words(role):
+            return words
+        pytest.skip(f"{self.name} accepts no {role} of a kind with an example")
 
-    def submit(self, *words: object) -> CommandResult:
-        """`robotrain submit` of the world's job."""
-        chosen = self.job_words[:1] if not str(self.job_words[0]).startswith("-") else ()
-        return self.run_command("submit", *chosen, "--no-pin", *words, *self.job_words[len(chosen) :])
+    def _list_example_words(self, role: str) -> Iterator[list[str]]:
+        for kind in self.capabilities.list_accepted_kinds(role, self.kinds):
+            if self.example_text(kind):
+                yield [self.source_word(role, kind)]
 
-    def submit_job(self) -> SubmittedRun:
-        """The world's job, sent."""
-        answer = self.submit("--json")
-        assert answer.exit_code == 0, answer.output
-        return SubmittedRun(answer.json["run"], answer.json["reference"], answer)
+    def source_word(self, role: str, kind: SourceKind) -> str:
+        """Return the option of a kind in a role, with the kind's example."""
+        return f"{kind.roles[role].flag}={self.example_text(kind)}"
 
-    def run_for(self, command: str, run: str) -> CommandResult:
-        """A command about a run, as data where it has any."""
-        words = [command, run, *([] if command == "logs" else ["--json"])]
-        return run_with_deadline(lambda: harness.run_command(*words), command)
-
-    def native_states(self, *states: RunState) -> list[str]:
-        """The engine's words for these states, in this order; the test is skipped where the world says none."""
-        found = [native for state in states for native, means in self.world.native_states.items() if means == state]
-        if not found:
-            pytest.skip(f"the world says no native word for {' or '.join(states)}")
-        return found
-
-    def require_feature(self, feature: str) -> None:
-        """Skip the test where the platform does not have a feature."""
-        if not self.platform.capabilities.feature(feature):
-            pytest.skip(f"{self.name} does not declare {feature}")
-
-    @property
-    def job_words(self) -> Sequence[object]:
-        """The words of a job that the engine takes."""
-        if self.world.job:
-            return self.world.job
-        note = ("--kit-note", SAMPLE_NOTE) if self.workload.name == SAMPLE_WORKLOAD else ()
-        return (self.workload.name, *self.required_words(self.workload, ()), *note)
-
-    def required_words(self, workload: Workload, words_given: Iterable[object]) -> list[str]:
-        """The words for what the workload cannot do without, as far as `given` does not fill it."""
+    def required_words(self, workload: Workload, given: Iterable[object]) -> list[str]:
+        """Return the words for the inputs that the workload requires and `given` does not have."""
         words: list[str] = []
         for role, rule in workload.roles.items():
             flags = {kind.roles[role].flag for kind in self.kinds.values() if role in kind.roles}
-            if (rule.required or rule.typical) and not flags & {str(word).partition("=")[0] for word in words_given}:
+            if (rule.required or rule.typical) and not flags & {str(word).partition("=")[0] for word in given}:
                 words += self.first_in_role(role)
         return words
 
-    def first_in_role(self, role: str) -> list[str]:
-        """The words of a source of the first kind that the platform takes in a role."""
-        for kind in self.platform.capabilities.list_accepted_kinds(role, self.kinds):
-            if text := self.example_text(kind):
-                return [f"{kind.roles[role].flag}={text}"]
-        pytest.skip(f"{self.name} takes no {role} of a kind that says an example")
-
     def example_text(self, kind: SourceKind) -> str:
-        """A text to try of a kind; empty when neither the world nor the kind says one."""
+        """Return a text of a kind to try; empty if neither the world nor the kind has one."""
         return self.world.texts.get(kind.name, kind.example)
 
     def parse_source(self, role: str, kind: SourceKind) -> Source:
-        """The source that the text of a kind is in a role: several kinds may share the flag."""
+        """Return the source that the example of a kind is parsed to: several kinds may share the flag."""
         text = self.example_text(kind)
         sharing = [one for one in self.kinds.values() if one.roles.get(role) == kind.roles[role]]
         meant = next((one for one in sharing if one.recognizes(text)), sharing[0])
         return meant.parse(text, Path.cwd())
 
+    def read_document(self, result: CommandResult) -> JobDocument:
+        """Return the document that the runtime starts with, of the plan that was just rendered."""
+        assert result.exit_code == 0, result.output
+        return self.world.read_document(self.plans[-1])
+
+    @property
+    def job_words(self) -> Sequence[object]:
+        """The words of a job that the engine accepts."""
+        if self.world.job:
+            return self.world.job
+        note = ("--kit-note", SAMPLE_NOTE) if self.workload.name == SAMPLE_WORKLOAD else ()
+        return (self.workload.name, *self.required_words(self.workload, ()), *note)
+
+    def submit(self, *words: object) -> CommandResult:
+        """Run `submit` of the world's job."""
+        workload = self.job_words[:1] if not str(self.job_words[0]).startswith("-") else ()
+        return self.run_command("submit", *workload, "--no-pin", *words, *self.job_words[len(workload) :])
+
+    def submit_job(self) -> SubmittedRun:
+        """Submit the world's job."""
+        result = self.submit("--json")
+        assert result.exit_code == 0, result.output
+        return SubmittedRun(result.json["run"], result.json["reference"], result)
+
+    def run_for(self, command: str, run: str) -> CommandResult:
+        """Run a command about a run, with `--json` if it has that."""
+        words = [command, run, *([] if command == "logs" else ["--json"])]
+        return run_with_deadline(lambda: harness.run_command(*words), command)
+
+    def native_states(self, *states: RunState) -> list[str]:
+        """Return the engine's names for these states, in this order; skip the test if the world has none."""
+        found = [native for state in states for native, means in self.world.native_states.items() if means == state]
+        if not found:
+            pytest.skip(f"the world has no native state for {' or '.join(states)}")
+        return found
+
     def list_text_settings(self) -> list[Parameter]:
-        """The platform's settings that take any text, but for those that the world's options give."""
+        """Return the platform's settings that accept any text, but for those that the world's options set."""
         given = {str(word).partition("=")[0] for word in self.world.options}
         settings = get_parameters(self.platform.settings)
         return [one for one in settings if one.bare_type is str and not one.choices and not given & {*one.flags}]
 
-    def record_plans(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Keep every plan that the platform renders from now on."""
-        rendering: Any = type(self.platform).render
+    def wrap_render(self, monkeypatch: pytest.MonkeyPatch, wrapper: Callable[..., Plan]) -> None:
+        """Call `wrapper(render, arguments)` in place of the platform's `render`; `arguments` begin with the job."""
+        original: Any = type(self.platform).render
 
-        def render(*args: Any, **more: Any) -> Plan:
-            plan: Plan = rendering(*args, **more)
-            self.plans.append(plan)
-            return plan
+        def render(platform: Any, *args: Any, **kwargs: Any) -> Plan:
+            return wrapper(functools.partial(original, platform), [*args, *kwargs.values()])
 
         monkeypatch.setattr(type(self.platform), "render", render)
 
+    def record_plans(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Keep every plan that the platform renders from now on."""
 
-SAMPLE_PACKAGE = "robotrain_kit_stranger"
-SAMPLE_KIND = "kit_shelf"
-SAMPLE_WORKLOAD = "kit-train"
-_ENTRY_POINTS = (
-    f"[robotrain]\nsource.{SAMPLE_KIND} = {SAMPLE_PACKAGE}.plugin\n"
-    f"workload.{SAMPLE_WORKLOAD} = {SAMPLE_PACKAGE}.plugin\n"
-)
+        def record(render: Callable[..., Plan], arguments: list[Any]) -> Plan:
+            self.plans.append(render(*arguments))
+            return self.plans[-1]
+
+        self.wrap_render(monkeypatch, record)
 
 
 def install_sample_plugin(site: Path) -> None:
-    """Make `site` a folder for the path, with the stranger in it."""
-    shutil.copytree(
-        Path(__file__).with_name("sample_plugin"), site / SAMPLE_PACKAGE, ignore=shutil.ignore_patterns("__pycache__")
+    """Make `site` a folder of the path that has the kit's sample plugin."""
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(Path(__file__).with_name("sample_plugin"), site / SAMPLE_PACKAGE, ignore=ignored)
+    module = f"{SAMPLE_PACKAGE}.plugin"
+    harness.install_metadata(
+        site, "robotrain-kit-sample", {f"source.{SAMPLE_KIND}": module, f"workload.{SAMPLE_WORKLOAD}": module}
     )
-    info = site / f"{SAMPLE_PACKAGE}-1.0.dist-info"
-    info.mkdir()
-    info.joinpath("METADATA").write_text("Metadata-Version: 2.1\nName: robotrain-kit-stranger\nVersion: 1.0\n")
-    info.joinpath("entry_points.txt").write_text(_ENTRY_POINTS)

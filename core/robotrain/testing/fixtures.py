@@ -1,4 +1,4 @@
-"""What an author's fixtures return: `World`, a platform's engine, and `Served`, a source that can be fetched."""
+"""What an author's fixtures return: `World`, the engine of a platform, and `Served`, a source that can be fetched."""
 
 import io
 import zipfile
@@ -16,86 +16,81 @@ from robotrain.model.run import Reference, RunState
 
 
 def read_zip(archive: bytes) -> Mapping[str, bytes]:
-    """The files of a zip archive, by their paths."""
+    """Return the files of a zip archive, by their paths."""
     with zipfile.ZipFile(io.BytesIO(archive)) as packed:
         return {one.filename: packed.read(one) for one in packed.infolist() if not one.is_dir()}
 
 
 class World:
-    """An engine on this machine, as the author's fixture `world` brings it up: the real one, or one that refuses what
-    the real one refuses.
-
-    options: what a command line needs there beside `--platform NAME`. job: words of a job that the engine takes as it
-    is. texts: by source kind, a text to try in place of the kind's own example. needs: by source kind, options that a
-    source of it needs there, in place of the same among `options`; by feature, those of all that requires it. natives:
-    every word that the engine has for how a run is, and what it means. only_natives: it can never say another, as it
-    has no version of its own.
+    """An engine on this machine, which the author's fixture `world` returns: the real one, or a stand-in that rejects
+    what the real one rejects.
     """
 
     options: Sequence[str] = ()
+    """The options that a command line needs beside `--platform NAME`."""
     job: Sequence[str] = ()
+    """The words of a job that the engine accepts; by default the kit's own."""
     texts: Mapping[str, str] = {}
+    """By source kind, a text to try instead of the kind's example."""
     needs: Mapping[str, Sequence[str]] = {}
+    """By source kind or feature, the options that it needs; they replace the same among `options`."""
     native_states: Mapping[str, RunState] = {}
+    """Every native state of the engine, and what it means."""
     only_native_states: bool = False
+    """Whether the engine has no other state in any version."""
 
     def read_document(self, plan: Plan) -> JobDocument:
-        """The document that the runtime is started with, after all that the engine does to a plan.
-
-        As it is here: the plan's own `job.json`.
+        """Return the document that the runtime starts with, after all that the engine does to a plan: by default the
+        plan's `job.json`.
         """
         path = next((path for path in sorted(plan.files) if path.rpartition("/")[2] == "job.json"), "")
-        assert path, f"no job.json among {', '.join(sorted(plan.files))}: say in `arrived` where the document is"
+        assert path, f"no job.json among {', '.join(sorted(plan.files))}: override World.read_document"
         return document.parse_document(plan.files[path].decode())
 
     def read_payload(self, plan: Plan) -> Mapping[str, bytes]:
-        """The payload as it lies where the runtime is started: its files by their paths.
-
-        As it is here: those of the plan's own zip archive.
-        """
+        """Return the files of the payload where the runtime starts: by default those of the plan's zip."""
         found = next((content for path, content in sorted(plan.files.items()) if path.endswith(".zip")), b"")
         return read_zip(found) if found else {}
 
     def count_runs(self, run: str) -> int:
-        """How many runs the engine was given under that name, those that ended among them."""
+        """Return how many runs of that name the engine was given, ended ones included."""
         raise NotImplementedError
 
     def set_native_state(self, reference: Reference, native_state: str) -> None:
-        """Let the engine say `native` of a run, one of `natives` or a word that nobody has heard before."""
+        """Make the engine report a native state of a run: one of `native_states`, or an unknown one."""
         raise NotImplementedError
 
     def write_log(self, reference: Reference, *lines: str) -> None:
-        """Let a run print lines."""
+        """Make a run print lines."""
         raise NotImplementedError
 
     def leave_checkpoint(self, reference: Reference, step: int) -> Mapping[str, bytes]:
-        """Let a run leave a complete checkpoint of that step, and answer its files by their paths in it.
-
-        As it is here: none, and nothing that a run left is tried.
-        """
+        """Make a run leave a complete checkpoint, and return its files by their paths; by default none is tested."""
         return {}
 
     def interruptions(self) -> Iterator[AbstractContextManager[object]]:
-        """Ways to cut a submit off: within each of these blocks one ends in the middle, by any exception, and the
-        engine may have taken the run or not. Before and after the platform's own `submit` the kit cuts by itself.
+        """Yield blocks in each of which a submit ends in the middle, by any exception. The kit itself interrupts before
+        and after the platform's `submit`.
         """
         return iter(())
 
 
 @dataclass(frozen=True, kw_only=True)
 class Served:
-    """A source that can be fetched here and now, as the author's fixture `served` brings it up.
-
-    text: what is typed. files: what is there, by path. role: what it is fetched for. missing: a text that names nothing
-    there. cut: within this block the connection breaks in the middle. change: puts other content in its place. python:
-    that of the environment the plugin declares. place: further fields of `ContainerContext`.
-    """
+    """A source that can be fetched on this machine, which the author's fixture `served` returns."""
 
     text: str
+    """What a user types."""
     files: Mapping[str, bytes]
+    """Its files, by path."""
     role: str = "dataset"
     missing: str = ""
+    """A text that names nothing there."""
     cut: Callable[[], AbstractContextManager[object]] | None = None
+    """A block in which the connection breaks in the middle."""
     change: Callable[[], object] | None = None
+    """Replaces the content."""
     python: Path | None = None
+    """The Python of the environment that the plugin declares."""
     place: Mapping[str, Any] = field(default_factory=dict)
+    """Further fields of `ContainerContext`."""

@@ -5,7 +5,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -13,12 +13,12 @@ from typing import Any, NamedTuple, TypeVar
 import pytest
 from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture
 
-KEPT_PREFIXES = ("ROBOTRAIN_TEST_", "ROBOTRAIN_CACHE")
-"""Names that begin so are the author's own; environments that take long to build lie in the cache."""
+OWN_PREFIXES = ("ROBOTRAIN_TEST_", "ROBOTRAIN_CACHE")
+"""Variables with these prefixes stay set: the author's own, and the cache, whose environments take long to build."""
 
 
 class CommandResult(NamedTuple):
-    """What a command answered."""
+    """The exit code and the output of a command."""
 
     exit_code: int
     stdout: str
@@ -26,22 +26,17 @@ class CommandResult(NamedTuple):
 
     @property
     def json(self) -> Any:
-        """Its result, printed with `--json`."""
+        """The result that the command printed with `--json`."""
         return json.loads(self.stdout)
 
     @property
-    def codes(self) -> list[str]:
-        """Those of the problems that a command printed with `--json`."""
-        return [problem["code"] for problem in self.problems]
-
-    @property
     def problems(self) -> list[dict[str, Any]]:
-        """Those that it printed with `--json`."""
+        """The problems that the command printed with `--json`."""
         return list(self.json.get("problems", ())) if self.stdout.startswith("{") else []
 
     @property
     def output(self) -> str:
-        """Everything that it printed."""
+        """Everything that the command printed."""
         return self.stdout + self.stderr
 
     def __str__(self) -> str:
@@ -49,7 +44,7 @@ class CommandResult(NamedTuple):
 
 
 def run_command(*words: object) -> CommandResult:
-    """`robotrain WORD…` in this process. Raises what the command line let through: it never should."""
+    """Run `robotrain WORD…` in this process. Raise what the command line does not handle: it should not."""
     from typer.testing import CliRunner
 
     from robotrain.cli.app import app
@@ -61,14 +56,23 @@ def run_command(*words: object) -> CommandResult:
 
 
 def isolate_folders(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder and a state below `folder`, and no name of whoever runs the test."""
-    for name in [name for name in os.environ if name.startswith("ROBOTRAIN_") and not name.startswith(KEPT_PREFIXES)]:
+    """Use a new working folder and state below `folder`, without the variables of whoever runs the test."""
+    for name in [name for name in os.environ if name.startswith("ROBOTRAIN_") and not name.startswith(OWN_PREFIXES)]:
         monkeypatch.delenv(name)
     here = folder / "here"
     here.mkdir(parents=True)
     monkeypatch.setenv("ROBOTRAIN_STATE", str(folder / "state"))
     monkeypatch.chdir(here)
     return here
+
+
+def install_metadata(site: Path, distribution: str, claims: Mapping[str, str]) -> None:
+    """Write the metadata of a distribution with these claims, each with its module, into a folder of the path."""
+    information = site / f"{distribution.replace('-', '_')}-1.0.dist-info"
+    information.mkdir(parents=True)
+    (information / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n")
+    points = "".join(f"{claim} = {module}\n" for claim, module in claims.items())
+    (information / "entry_points.txt").write_text(f"[robotrain]\n{points}")
 
 
 EFFECT_EVENTS = (
@@ -81,36 +85,34 @@ EFFECT_EVENTS = (
 READ_EVENTS = ("open", "os.listdir", "os.scandir")
 WRITE_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_TRUNC
 
-JOINING_SECONDS = 0.5
-"""For threads that were started in the block, all together: one of them may wait for ever."""
+JOIN_SECONDS = 0.5
+"""For all threads started in the block together: one of them may wait forever."""
 
 _recorders: "list[SideEffectRecorder]" = []
 _listening = threading.Event()
 
 
 class SideEffectRecorder:
-    """deeds: what was done in it. others: the threads that ran before it; those that start within it belong to it.
-    foreign: while it is set, reading is a deed where it says so of a path.
-    """
+    """The side effects of this thread and of those started in the block."""
 
     def __init__(self) -> None:
         self.effects: list[str] = []
         self.other_threads = {one.ident for one in threading.enumerate()} - {threading.get_ident()}
         self.is_foreign: Callable[[str], bool] | None = None
+        """While this is set, reading a path for which it returns true is a side effect."""
 
     def record_event(self, event: str, arguments: tuple[Any, ...]) -> None:
-        """What happens meanwhile, in any thread."""
+        """Record an audit event, of any thread."""
         if threading.get_ident() in self.other_threads:
             return
         if event in EFFECT_EVENTS or (event == "open" and _is_write(arguments)):
-            told = " ".join(str(one) for one in arguments[:2])
-            self.effects.append(f"{event} {told}"[:200])
+            self.effects.append(" ".join(map(str, (event, *arguments[:2])))[:200])
         elif self.is_foreign and isinstance(arguments[0], (str, bytes)) and self.is_foreign(os.fsdecode(arguments[0])):
             self.effects.append(f"read {os.fsdecode(arguments[0])}"[:200])
 
     def join(self) -> None:
-        """Wait for what its threads still do."""
-        until = time.monotonic() + JOINING_SECONDS
+        """Wait for the threads of the block."""
+        until = time.monotonic() + JOIN_SECONDS
         for one in threading.enumerate():
             if one.ident not in self.other_threads and one is not threading.current_thread():
                 one.join(max(0.0, until - time.monotonic()))
@@ -118,13 +120,9 @@ class SideEffectRecorder:
 
 @contextmanager
 def no_side_effects() -> Iterator[SideEffectRecorder]:
-    """Within it, what this thread, or one that starts meanwhile, does to the world outside fails the test at the end of
-    the block: each deed is named.
-
-    Python's own compiled modules are no deed.
-    """
+    """Fail at the end of the block, with the full list, if it had side effects; compiling modules is not one."""
     if not _listening.is_set():
-        sys.addaudithook(_audit_event)  # such a hook can never be taken away again: one for the process
+        sys.addaudithook(_audit_event)  # a hook cannot be removed: one for the process
         _listening.set()
     block = SideEffectRecorder()
     _recorders.append(block)
@@ -133,7 +131,10 @@ def no_side_effects() -> Iterator[SideEffectRecorder]:
         block.join()
     finally:
         _recorders.remove(block)
-    assert not block.effects, "this is to change, ask and look up nothing, and it did: " + "; ".join(block.effects)
+    assert not block.effects, (
+        "this must write nothing, read no foreign file and use no network or program, but it did: "
+        + "; ".join(block.effects)
+    )
 
 
 def _audit_event(event: str, arguments: tuple[Any, ...]) -> None:
@@ -143,18 +144,18 @@ def _audit_event(event: str, arguments: tuple[Any, ...]) -> None:
 
 
 def _is_write(arguments: tuple[Any, ...]) -> bool:
-    """Of `open`: path, mode, flags; who opens by flags alone has no mode. A number was heard of when it was made."""
+    """Return whether `open` (path, mode, flags) writes. A descriptor was recorded when it was opened."""
     path, _, flags = arguments[:3]
     return not isinstance(path, int) and isinstance(flags, int) and bool(flags & WRITE_FLAGS)
 
 
 T = TypeVar("T")
 DEADLINE_SECONDS = 20.0
-"""For what should take a moment."""
+"""For calls that should return at once."""
 
 
 def run_with_deadline(function: Callable[[], T], description: str) -> T:
-    """What `function` returns. Raises what it raises, and AssertionError when it does not return."""
+    """Return what `function` returns. Raise what it raises, and AssertionError if it does not return."""
     try:
         return DeadlineFuture(function).result(DEADLINE_SECONDS)
     except DeadlineExceeded:
@@ -162,6 +163,17 @@ def run_with_deadline(function: Callable[[], T], description: str) -> T:
 
 
 def assert_no_problems(problems: Iterable[str]) -> None:
-    """Fail with every sentence of `wrong` in full, if there is any."""
+    """Fail with every sentence, if there is any."""
     found = list(problems)
     assert not found, "\n".join(found)
+
+
+def assert_none(found: Iterable[object], sentence: str) -> None:
+    """Fail with a sentence and the full list of what was found, if there is any."""
+    listed = [str(one) for one in found]
+    assert not listed, f"{sentence}: {', '.join(listed)}"
+
+
+def assert_has_keys(found: Iterable[str], keys: Iterable[str], where: str) -> None:
+    """Fail if a key of robotrain's JSON output is missing: keys are only ever added."""
+    assert_none(sorted({*keys} - {*found}), f"{where} has no")

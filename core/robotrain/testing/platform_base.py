@@ -36,9 +36,9 @@ def move(host, cores):
     socket.gethostname = socket.getfqdn = platform.node = lambda *name: host
     os.cpu_count = lambda: cores
 
-asked = json.loads(os.environ.pop("KIT_ASKED"))
-shift(asked["shift"])
-move(asked["host"], asked["cores"])
+request = json.loads(os.environ.pop("KIT_REQUEST"))
+shift(request["shift"])
+move(request["host"], request["cores"])
 steps = []
 
 def step(name):
@@ -46,19 +46,19 @@ def step(name):
 
 from robotrain.plugins.manager import Plugins
 step("")
-Plugins().platform(asked["platform"])
-step("asking for the platform")
+Plugins().platform(request["platform"])
+step("loading the platform")
 from robotrain.testing.harness import run_command
 import typer.testing
 from robotrain.cli.app import app
 step("")
-run_command("submit", "--platform", asked["platform"], "--help")
+run_command("submit", "--platform", request["platform"], "--help")
 step("submit --help")
-answer = run_command(*asked["words"])
+result = run_command(*request["words"])
 step("render")
-told = {"steps": steps, "exit_code": answer.exit_code, "stdout": answer.stdout, "stderr": answer.stderr}
-with open(asked["to"], "w") as file:
-    json.dump(told, file)
+report = {"steps": steps, "exit_code": result.exit_code, "stdout": result.stdout, "stderr": result.stderr}
+with open(request["to"], "w") as file:
+    json.dump(report, file)
 """
 
 ENVIRONMENTS: tuple[dict[str, Any], ...] = (
@@ -67,79 +67,64 @@ ENVIRONMENTS: tuple[dict[str, Any], ...] = (
 )
 
 
-@dataclass(frozen=True)
-class ProcessReport:
-    """What one process did. imported: the modules that each step added, by its name."""
-
-    imported: Mapping[str, list[str]]
-    plan: Any
-
-
 @dataclass
 class OtherProcesses:
-    """Two processes for each class of tests: each is asked once for a job. folders: names of the environment that
-    hold folders of theirs.
-    """
+    """Processes that load the platform and render a plan, elsewhere; shared by a class of tests."""
 
     folder: Path
-    reports: dict[tuple[int, tuple[str, ...]], ProcessReport] = field(default_factory=dict)
+    imported: dict[str, list[str]] = field(default_factory=dict)
+    """The modules that each step imported, by the step's name: they are the same for every job."""
 
     @property
     def environ(self) -> dict[str, str]:
-        """The state and the cache of all of them."""
+        """The variables that all of them share: the folders of the state and the cache."""
         return {"ROBOTRAIN_STATE": str(self.folder / "state"), "ROBOTRAIN_CACHE": str(self.folder / "cache")}
 
-    def render_plans(self, bench: Bench) -> list[ProcessReport]:
-        """What each of the two told."""
-        words, answers = tuple(bench.render_command), self.reports
-        missing = [at for at in range(len(ENVIRONMENTS)) if (at, words) not in answers]
-        running = [self._start_process(at, bench.name, words) for at in missing]
-        answers.update(
-            {(at, words): self._read_report(at, process) for at, process in zip(missing, running, strict=True)}
-        )
-        return [answers[at, words] for at in range(len(ENVIRONMENTS))]
+    def render_plans(self, bench: Bench, count: int = len(ENVIRONMENTS)) -> list[Any]:
+        """Return the plan that each process rendered, as data."""
+        words = bench.render_command
+        processes = [self._start_process(number, bench.name, words) for number in range(count)]
+        return [self._read_plan(number, process) for number, process in enumerate(processes)]
 
     def list_imports(self, bench: Bench) -> Mapping[str, list[str]]:
-        """The modules that each step imported, by its name: the same whatever the job is."""
-        if not self.reports:
-            words = tuple(bench.render_command)
-            self.reports[0, words] = self._read_report(0, self._start_process(0, bench.name, words))
-        return next(iter(self.reports.values())).imported
+        """Return the modules that each step imported, by its name."""
+        if not self.imported:
+            self.render_plans(bench, 1)
+        return self.imported
 
-    def _start_process(self, at: int, platform: str, words: tuple[str, ...]) -> "subprocess.Popen[str]":
-        place, here = ENVIRONMENTS[at], self.folder / str(at)
+    def _start_process(self, number: int, platform: str, words: list[str]) -> "subprocess.Popen[str]":
+        place, here = ENVIRONMENTS[number], self.folder / str(number)
         here.mkdir(parents=True, exist_ok=True)
-        asked = {"platform": platform, "words": words, "to": str(here / "told.json")}
-        asked |= {name: place[name] for name in ("shift", "host", "cores")}
+        request = {"platform": platform, "words": words, "to": str(here / "report.json")}
+        request |= {name: place[name] for name in ("shift", "host", "cores")}
         environ = {
             **{name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
             **self.environ,
             **{name: str(place[name]) for name in ("TZ", "COLUMNS")},
-            **dict.fromkeys(("USER", "LOGNAME", "USERNAME"), f"kit-{at}"),
+            **dict.fromkeys(("USER", "LOGNAME", "USERNAME"), f"kit-{number}"),
             **dict.fromkeys(("HOME", "USERPROFILE"), str(here)),
-            "KIT_ASKED": json.dumps(asked),
+            "KIT_REQUEST": json.dumps(request),
             "PYTHONHASHSEED": str(place["seed"]),
             "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
         }
         command = [sys.executable, "-c", RENDER_PROGRAM]
-        return subprocess.Popen(
-            command, cwd=here, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
+        pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        return subprocess.Popen(command, cwd=here, env=environ, **pipes)
 
-    def _read_report(self, at: int, process: "subprocess.Popen[str]") -> ProcessReport:
-        printed = process.communicate()[0]
-        assert process.returncode == 0, printed
-        told = json.loads((self.folder / str(at) / "told.json").read_text())
-        assert told["exit_code"] == 0, told["stderr"]
-        added, before = {}, set[str]()
-        for name, modules in told["steps"]:
-            added[name] = sorted({*modules} - before)
+    def _read_plan(self, number: int, process: "subprocess.Popen[str]") -> Any:
+        output = process.communicate()[0]
+        assert process.returncode == 0, output
+        report = json.loads((self.folder / str(number) / "report.json").read_text())
+        assert report["exit_code"] == 0, report["stderr"]
+        before = set[str]()
+        for step, modules in report["steps"]:
+            self.imported[step] = sorted({*modules} - before)
             before |= {*modules}
-        return ProcessReport(added, json.loads(told["stdout"]))
+        return json.loads(report["stdout"])
 
 
 class PlatformTestBase(PublicImportTests):
-    """The base of every theme of PlatformKit. platform: its name."""
+    """The base of all test classes of PlatformKit; `platform` is the platform's name."""
 
     yours: ClassVar[tuple[str, ...]] = ("platform", "world")
     platform: ClassVar[str]
@@ -147,17 +132,19 @@ class PlatformTestBase(PublicImportTests):
 
     @pytest.fixture(autouse=True)
     def kit_folders(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-        """Nobody's state, settings or `.env` are seen, and nothing is left in them."""
+        """Isolate the state, settings and `.env` of whoever runs the tests."""
         folder = tmp_path / "kit"
         harness.isolate_folders(folder, monkeypatch)
         monkeypatch.setenv("ROBOTRAIN_CACHE", str(folder / "cache"))
-        monkeypatch.setenv("ROBOTRAIN_PLUGIN_SECONDS", "30")  # a preflight that hangs, hangs in every test that submits
+        monkeypatch.setenv(
+            "ROBOTRAIN_PLUGIN_SECONDS", "30"
+        )  # a preflight that hangs does so in every test that submits
         return folder
 
     @pytest.fixture(scope="class")
     @classmethod
     def kit_site_folder(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-        """The folder that the kit's own source kind and workload are installed in."""
+        """The folder with the kit's sample plugin."""
         site = tmp_path_factory.mktemp("kit-site")
         bench.install_sample_plugin(site)
         yield site
@@ -166,7 +153,7 @@ class PlatformTestBase(PublicImportTests):
 
     @pytest.fixture(autouse=True)
     def kit_sample_plugin(self, kit_site_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """They are on the path."""
+        """Put the sample plugin on the path."""
         monkeypatch.syspath_prepend(kit_site_folder)
 
     @pytest.fixture(scope="class")

@@ -11,7 +11,7 @@ from robotrain.model.capabilities import FEATURES, LIMITS
 from robotrain.redaction import holds_secret
 from robotrain.testing import harness, import_rules
 from robotrain.testing.bench import Bench
-from robotrain.testing.harness import assert_no_problems
+from robotrain.testing.harness import assert_has_keys, assert_no_problems, assert_none
 from robotrain.testing.platform_base import OtherProcesses, PlatformTestBase
 from robotrain.testing.platform_rendering import ParameterTransferTests, RenderTests
 from robotrain.testing.platform_runs import LogTests, ObservationTests, SubmitTests
@@ -22,200 +22,190 @@ HEAVY_MODULES = (
     *("asyncio", "multiprocessing", "sqlite3", "unittest", "http.client", "http.server", "ssl", "tkinter", "pydoc"),
     *("pydantic", "typer", "yaml", "numpy", "torch", "requests", "httpx"),
 )
-"""What the module of a platform must not import; its methods may."""
+"""Modules that loading a platform must not import; its methods may."""
 
 
 class PlatformLoadingTests(PlatformTestBase):
-    """What is imported when."""
+    """What loading the plugin imports."""
 
     def test_plugin_loads(self, bench: Bench) -> None:
-        """Its module brings the name that its metadata claims, and nothing is wrong with it."""
+        """Its module brings the name that its metadata claims, without a failure."""
         assert bench.platform.name == bench.name
-        assert bench.platform.summary.strip()
-        assert [str(failure) for failure in bench.plugins.failures.values() if failure.claim == bench.claim] == []
+        assert bench.platform.summary.strip(), "`summary` is empty: say in a few words what the platform is"
+        failures = bench.plugins.failures.values()
+        assert_no_problems(str(failure) for failure in failures if failure.claim == bench.claim)
 
     def test_loading_imports_no_heavy_modules(self, bench: Bench, kit_processes: OtherProcesses) -> None:
-        """Help and completion load its module each time: what takes long is imported by the method that needs it."""
-        imported = kit_processes.list_imports(bench)["asking for the platform"]
-        assert [name for name in imported if name in HEAVY_MODULES] == []
+        """Help and completion load the module each time: a method that needs a heavy module imports it itself."""
+        imported = kit_processes.list_imports(bench)["loading the platform"]
+        assert_none({*imported} & {*HEAVY_MODULES}, "loading the platform imports these; import them in the methods")
 
     def test_no_sdk_is_imported_before_submit(self, bench: Bench, kit_processes: OtherProcesses) -> None:
-        """None of the packages that its distribution requires, for help or for a plan: an SDK takes seconds, and may
-        not be there where somebody only looks.
-        """
+        """Help and plans import none of the packages that the distribution requires: an SDK takes seconds."""
         sdks = import_rules.list_required_modules(bench.claim.project)
-        imported = kit_processes.list_imports(bench)
-        found = {step: sorted(sdks & {*modules}) for step, modules in imported.items()}
-        assert {step: names for step, names in found.items() if names} == {}
+        found = {step: sorted(sdks & {*modules}) for step, modules in kit_processes.list_imports(bench).items()}
+        wrong = (f"{', '.join(names)} ({step})" for step, names in found.items() if names)
+        assert_none(wrong, "these are imported before submit; import them in the methods that need them")
 
 
 SECRET_NAME_PATTERN = (
     r"(?i)(?<![a-z])(api_?key|access_?key|account_?key|token|secret|password|passwd|passphrase|sas)(?![a-z])"
 )
 SECRET_REFERENCE_PATTERN = r"(?i)_(file|name|id|credential)$|^(credential|file|name)_"
-"""A name that ends so says where a secret is, and is none."""
+"""Names of settings that name where a secret is."""
 
 
 class CapabilityTests(PlatformTestBase):
-    """Capabilities beside source kinds, and the settings."""
+    """Capabilities and settings as declared."""
 
     def test_workload_support_matches_declaration(self, bench: Bench) -> None:
-        """One with a yes arrives with its halves; any other is refused (exit code 3) by name."""
+        """A workload with a yes arrives with its plugins; any other is rejected (exit code 3) by name."""
         assert_no_problems(_find_wrong_workloads(bench))
 
     def test_feature_support_matches_declaration(self, bench: Bench) -> None:
-        """A parameter that needs a feature is taken where that is a yes, and refused (exit code 3) everywhere else."""
+        """A parameter that needs a feature is accepted with a yes, and rejected (exit code 3) otherwise."""
         bench.require_sample_workload()
         assert_no_problems(_find_wrong_features(bench))
 
     def test_limits_are_enforced(self, bench: Bench) -> None:
-        """A job at the limit is taken; one with a source more is refused before the engine refuses it."""
-        limits = bench.platform.capabilities.limits
-        assert set(limits) <= set(LIMITS)
-        assert all(isinstance(limit, int) and limit > 0 for limit in limits.values())
+        """A job at the limit is accepted; one with a source more is rejected before the engine does."""
+        limits = bench.capabilities.limits
+        assert_none({*limits} - {*LIMITS}, f"limits are {', '.join(LIMITS)}; not")
+        wrong = (name for name, limit in limits.items() if not isinstance(limit, int) or limit <= 0)
+        assert_none(wrong, "these limits are not whole numbers above 0")
         assert_no_problems(_find_wrong_limits(bench, limits.get("sources"), limits.get("spec_kib")))
 
     def test_every_unsupported_answer_has_a_reason(self, bench: Bench) -> None:
-        """A person who is refused is told why."""
-        can = bench.platform.capabilities
+        """A rejected user is told why."""
+        can = bench.capabilities
         groups = (can.sources, can.combinations, can.workloads, can.features)
-        silent = [what for group in groups for what, one in group.items() if not one and not one.reason]
-        assert silent == []
+        silent = [name for group in groups for name, support in group.items() if not support and not support.reason]
+        assert_none(silent, 'these are declared without a reason; write no("why", "what to do instead")')
 
     def test_supported_roles_exist(self, bench: Bench) -> None:
-        """A role that the kind does not fill cannot be typed by anybody: the yes would be one of the table alone."""
-        can = bench.platform.capabilities
-        said = [(role, bench.kinds[kind]) for (role, kind), one in can.sources.items() if one and kind in bench.kinds]
-        untrue = [
-            (role, kind.name)
-            for role, kind in said
+        """A yes for a role that the kind does not have could not be used by anybody."""
+        supports = bench.capabilities.sources.items()
+        yes = [(role, bench.kinds[kind]) for (role, kind), one in supports if one and kind in bench.kinds]
+        unusable = [
+            f"{kind.name} as {role}"
+            for role, kind in yes
             if not (kind.target or kind.platform_managed if role == "publish" else role in kind.roles)
         ]
-        assert untrue == []
+        assert_none(unusable, "the capabilities say yes to source kinds in roles that they do not have; remove")
 
     def test_settings_are_well_declared(self, bench: Bench) -> None:
-        """A frozen dataclass of parameters, each with its help; none asks for a secret, or holds one: they are kept in
-        plans and records.
-        """
+        """A frozen dataclass of parameters, each with help; none asks for or holds a secret, as plans store them."""
         settings = bench.platform.settings
-        assert dataclasses.is_dataclass(settings)
-        assert settings.__dataclass_params__.frozen  # type: ignore[attr-defined]
+        assert dataclasses.is_dataclass(settings), "settings are not a dataclass"
+        assert settings.__dataclass_params__.frozen, "settings are not frozen"  # type: ignore[attr-defined]
         declared = {one.name: one for one in get_parameters(settings)}
-        assert set(declared) == {field.name for field in dataclasses.fields(settings)}, "each with a Param"
-        assert [name for name, one in declared.items() if not one.param.help] == [], "without a help text"
+        fields = {field.name for field in dataclasses.fields(settings)}
+        assert_none(fields - {*declared}, "settings without a Param; write Annotated[TYPE, Param(help=…)]")
+        assert_none((name for name, one in declared.items() if not one.param.help), "settings without a help text")
         texts = [name for name, one in declared.items() if one.bare_type is str]
-        asking = [
-            name
-            for name in texts
-            if re.search(SECRET_NAME_PATTERN, name) and not re.search(SECRET_REFERENCE_PATTERN, name)
-        ]
-        assert asking == [], "ask for a secret: name the file, or what holds it"
-        assert [name for name, one in declared.items() if holds_secret(str(one.default))] == []
+        secrets = [name for name in texts if re.search(SECRET_NAME_PATTERN, name)]
+        asking = [name for name in secrets if not re.search(SECRET_REFERENCE_PATTERN, name)]
+        assert_none(asking, "settings ask for a secret; ask for the file, or the name of what holds it")
+        holding = [name for name, one in declared.items() if holds_secret(str(one.default))]
+        assert_none(holding, "settings have a secret as default")
 
     def test_setting_flags_are_unique(self, bench: Bench) -> None:
-        """No flag and no environment name is taken by robotrain, the workload or a source kind already."""
-        answer = bench.render(*bench.first_source())
-        assert [one["title"] for one in answer.problems if one["code"] in ("options-clash", "names-clash")] == []
+        """No flag or variable of a setting is taken by robotrain, the workload or a source kind."""
+        result = bench.render(*bench.first_source())
+        clashes = [one["title"] for one in result.problems if one["code"] in ("options-clash", "names-clash")]
+        assert_none(clashes, "rename the setting")
         help = bench.run_command("submit", "--help").stdout
         flags = [one.flag for one in get_parameters(bench.platform.settings)]
-        assert [flag for flag in flags if not re.search(rf"{flag}(?![\w-])", help)] == [], "not among the options"
+        assert_none((one for one in flags if not re.search(rf"{one}(?![\w-])", help)), "--help does not list")
 
     def test_option_hints_are_valid(self, bench: Bench) -> None:
-        """Options of other tools that people try here: each a flag that is none of its own, with what to say."""
+        """Hints are for options of other tools that people try: flags that are not its own, each with a text."""
         own = {flag for one in get_parameters(bench.platform.settings) for flag in one.flags}
-        assert [flag for flag in bench.platform.option_hints if not flag.startswith("-") or flag in own] == []
-        assert [flag for flag, words in bench.platform.option_hints.items() if not words.strip()] == []
+        hints = bench.platform.option_hints.items()
+        wrong = [flag for flag, text in hints if not flag.startswith("-") or flag in own or not text.strip()]
+        assert_none(wrong, "`option_hints` maps flags of other tools to texts; not so")
 
 
 def _find_wrong_workloads(bench: Bench) -> Iterator[str]:
     for name, workload in bench.plugins.workloads().items():
-        support = bench.platform.capabilities.workload(name)
+        support = bench.capabilities.workload(name)
         try:
-            answer = bench.render(workload=workload)
-        except pytest.skip.Exception:  # what it needs, the platform takes from no kind
+            result = bench.render(workload=workload)
+        except pytest.skip.Exception:  # the platform accepts no kind of an input that it requires
             continue
         if support:
-            if answer.exit_code != 0 or f"workload.{name}" not in bench.read_document(answer).halves:
-                yield f"{name}, declared yes: {answer.output}"
-        elif answer.exit_code != 3 or bench.name not in answer.output or name not in answer.output:
-            yield f"{name}, declared {support.level}: {answer.output}"
+            is_right = result.exit_code == 0 and f"workload.{name}" in bench.read_document(result).halves
+        else:
+            is_right = result.exit_code == 3 and bench.name in result.output and name in result.output
+        if not is_right:
+            yield f"{name} is declared {support.level}, but exit code {result.exit_code}: {result.output}"
 
 
 def _find_wrong_features(bench: Bench) -> Iterator[str]:
-    """All that are there in one job, and all that are not in another."""
+    """Yield wrong features: those declared are tried in one job, all others in another."""
     flags = {name: f"--kit-needs-{name.replace('_', '-')}" for name in FEATURES}
-    named = [name for name in flags if bench.platform.capabilities.feature(name)]
-    there = [flags[name] for name in named]
-    answer = bench.render(*there, *(word for name in named for word in bench.world.needs.get(name, ())))
-    if answer.exit_code != 0:
-        yield f"declared yes: {answer.output}"
-    missing = {name: flag for name, flag in flags.items() if flag not in there}
-    if not missing:
+    declared = [name for name in flags if bench.capabilities.feature(name)]
+    needs = [word for name in declared for word in bench.world.needs.get(name, ())]
+    result = bench.render(*(flags.pop(name) for name in declared), *needs)
+    if result.exit_code != 0:
+        yield f"features declared yes ({', '.join(declared)}) are rejected: {result.output}"
+    if not flags:
         return
-    answer = bench.render(*missing.values())
-    if answer.exit_code != 3:
-        yield f"declared anything but yes: exit code {answer.exit_code}: {answer.output}"
-    refused = {one["where"] for one in answer.problems if bench.name in one["title"]}
-    yield from (f"{name} is not declared, and not refused" for name, flag in missing.items() if flag not in refused)
+    result = bench.render(*flags.values())
+    if result.exit_code != 3:
+        yield f"features not declared yes have exit code {result.exit_code}, not 3: {result.output}"
+    rejected = {one["where"] for one in result.problems if bench.name in one["title"]}
+    yield from (f"{name} is not declared, and not rejected" for name, flag in flags.items() if flag not in rejected)
 
 
 def _find_wrong_limits(bench: Bench, sources: int | None, spec: int | None) -> Iterator[str]:
     if sources and getattr(bench.workload.roles.get("dataset"), "many", False):
-        word = _repeatable_words(bench)
-        if (answer := bench.render(*word * sources)).exit_code != 0:
-            yield f"{sources} sources, which is the limit, are refused: {answer.output}"
-        if bench.render(*word * (sources + 1)).exit_code not in (2, 3):
-            yield f"{sources + 1} sources are taken, and the limit is {sources}"
-    if spec and (kib := _spec_size_kib(bench, *bench.complete_words)) > spec:
-        yield f"the spec of the smallest job has {kib} KiB, and the limit is {spec}"
+        kinds = bench.capabilities.list_accepted_kinds("dataset", bench.kinds)
+        found = [kind for kind in kinds if kind.roles["dataset"].repeatable and bench.example_text(kind)]
+        if not found:
+            pytest.skip(f"{bench.name} accepts no dataset of a kind that can be repeated")
+        word = bench.source_word("dataset", found[0])
+        if (result := bench.render(*[word] * sources)).exit_code != 0:
+            yield f"{sources} sources are the limit, but rejected: {result.output}"
+        if bench.render(*[word] * (sources + 1)).exit_code not in (2, 3):
+            yield f"{sources + 1} sources are accepted, but the limit is {sources}"
+    if spec:
+        result = bench.render(*bench.complete_words)
+        assert result.exit_code == 0, result.output
+        plan = bench.plans[-1]
+        if (size := len(plan.files[plan.spec]) / 1024) > spec:
+            yield f"the spec of the smallest job has {size} KiB, but the limit is {spec}"
 
 
-def _repeatable_words(bench: Bench) -> list[str]:
-    """The words of a dataset that can be one of several."""
-    for kind in bench.platform.capabilities.list_accepted_kinds("dataset", bench.kinds):
-        if kind.roles["dataset"].repeatable and (text := bench.example_text(kind)):
-            return [f"{kind.roles['dataset'].flag}={text}"]
-    pytest.skip(f"{bench.name} takes no dataset of a kind that can be given twice")
-
-
-def _spec_size_kib(bench: Bench, *words: object) -> float:
-    """What the native spec of a job comes to."""
-    answer = bench.render(*words)
-    assert answer.exit_code == 0, answer.output
-    plan = bench.plans[-1]
-    return len(plan.files[plan.spec]) / 1024
-
-
-PLAN_KEYS = {"run", "platform", "digest", "spec", "files"}
-FILE_KEYS = {"bytes", "sha256"}
-PLATFORMS_KEYS = {"platforms", "rows", "settings"}
-SETTING_KEYS = {"name", "flag", "default", "env", "help"}
-PROBLEM_KEYS = {"code", "severity", "stage", "title", "where", "given", "why", "instead"}
+PROBLEM_KEYS = ("code", "severity", "stage", "title", "where", "given", "why", "instead")
 
 
 class JsonOutputTests(PlatformTestBase):
-    """`--json` of each command that a platform has a part in, and nothing else on standard output."""
+    """`--json` of each command that a platform takes part in: nothing else is on standard output."""
 
     def test_plan_as_json(self, bench: Bench) -> None:
         """`render --json`."""
         plan = bench.render(*bench.first_source()).json
-        assert set(plan) >= PLAN_KEYS
-        assert all(set(file) >= FILE_KEYS for file in plan["files"].values())
+        assert_has_keys(plan, ("run", "platform", "digest", "spec", "files"), "render --json")
+        for path, file in plan["files"].items():
+            assert_has_keys(file, ("bytes", "sha256"), path)
         assert plan["spec"] in plan["files"]
 
     def test_platform_as_json(self, bench: Bench) -> None:
-        """`platforms NAME --json`: what it declares, and each of its settings."""
-        told = harness.run_command("platforms", bench.name, "--json").json
-        assert set(told) >= PLATFORMS_KEYS
-        assert told["platforms"] == [bench.name]
-        assert all(set(setting) >= SETTING_KEYS for setting in told["settings"][bench.name])
+        """`platforms NAME --json`: the capabilities and each of its settings."""
+        found = harness.run_command("platforms", bench.name, "--json").json
+        assert_has_keys(found, ("platforms", "rows", "settings"), "platforms --json")
+        assert found["platforms"] == [bench.name]
+        for setting in found["settings"][bench.name]:
+            assert_has_keys(setting, ("name", "flag", "default", "env", "help"), "a setting")
 
     def test_problems_as_json(self, bench: Bench) -> None:
-        """Problems, each with its code, and the exit code of the earliest stage that one is of."""
-        answer = bench.render("--kit-no-such-option")
-        assert answer.exit_code == 2
-        assert answer.problems
-        assert all(set(problem) >= PROBLEM_KEYS for problem in answer.problems)
+        """Each problem has its code, and the exit code is that of the earliest stage."""
+        result = bench.render("--kit-no-such-option")
+        assert result.exit_code == 2
+        assert result.problems
+        for problem in result.problems:
+            assert_has_keys(problem, PROBLEM_KEYS, "a problem")
 
 
 class PlatformKit(
@@ -240,6 +230,6 @@ class PlatformKit(
             def world(self, tmp_path):
                 return MarsWorld(tmp_path)
 
-    platform: its name on the command line; its plugin is installed. world: a `robotrain.testing.World`. public_only:
-    False where the plugin is released together with robotrain, and may use more of it than is promised to stay.
+    `platform` is the name of an installed platform, `world` a `robotrain.testing.World`. `public_only` is False if the
+    plugin is released together with robotrain, and may import more than public names.
     """

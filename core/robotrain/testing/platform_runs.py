@@ -2,22 +2,21 @@
 
 import contextlib
 import dataclasses
-import json
-import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture
 
 from robotrain.errors import Problem, Rejected, Stage
-from robotrain.model.plan import Plan
 from robotrain.model.run import Output, Reference, RunState
 from robotrain.store import records
-from robotrain.testing import harness as patience
+from robotrain.testing import harness
 from robotrain.testing.bench import Bench, SubmittedRun
-from robotrain.testing.harness import assert_no_problems, run_with_deadline
+from robotrain.testing.harness import assert_has_keys, assert_no_problems, assert_none, run_with_deadline
 from robotrain.testing.platform_base import PlatformTestBase
 
 SUBMIT_KEYS = {"run", "platform", "job", "reference", "shown", "notes"}
@@ -26,113 +25,109 @@ STATUS_KEYS = {
     *("step", "total", "download", "metrics", "checkpoint", "checkpoint_step", "published", "registered", "tracking"),
     *("warnings", "notes", "next", "shown", "log_end"),
 }
-STATES = ("pending", "running", "succeeded", "failed", "cancelled", "lost")
+STATES = get_args(RunState)
 
 
 class SubmitInterrupted(BaseException):
-    """What ends a submit in the middle: as a kill does, it asks nobody."""
+    """Ends a submit in the middle, as a kill does."""
 
 
 class SubmitTests(PlatformTestBase):
-    """`submit`, and `find` after one that was cut off."""
+    """`submit`, and `find` after an interrupted one."""
 
     def test_submit_creates_one_run(self, bench: Bench) -> None:
-        """Its name is printed, its record says that it was sent, and the engine was given it once."""
+        """The run's name is printed, its record says that it was sent, and the engine has it once."""
         run = bench.submit_job()
         record = records.read_record(run.name)
         assert (record.phase, record.platform, record.reference) == ("sent", bench.name, run.reference)
-        assert bench.world.count_runs(run.name) == 1
-        assert run.reference, "an empty one finds nothing"
-        assert all(isinstance(part, str) for pair in run.reference.items() for part in pair)
-        assert json.loads(json.dumps(dict(run.reference))) == run.reference
+        _assert_count(bench, run.name, 1)
+        assert run.reference, "`submit` returned an empty reference: return what finds the run again"
+        wrong = [name for name, text in run.reference.items() if not isinstance(text, str)]
+        assert_none(wrong, "a reference maps texts to texts; these are not")
 
     def test_run_as_json(self, bench: Bench) -> None:
-        """`submit --json` and `status --json`: keys are only ever added, and the state is one that everybody knows."""
+        """`submit --json` and `status --json` have all keys, and the state is a known one."""
         run = bench.submit_job()
-        assert set(run.result.json) >= SUBMIT_KEYS
+        assert_has_keys(run.result.json, SUBMIT_KEYS, "submit --json")
         status = bench.run_for("status", run.name).json
-        assert set(status) >= STATUS_KEYS
+        assert_has_keys(status, STATUS_KEYS, "status --json")
         assert status["state"] in STATES
 
     def test_same_job_twice_creates_two_runs(self, bench: Bench) -> None:
         """A second submit of what was sent is the next attempt."""
         first, second = bench.submit_job(), bench.submit_job()
         assert (first.name[-2:], second.name[-2:]) == ("-1", "-2")
-        assert [bench.world.count_runs(run.name) for run in (first, second)] == [1, 1]
-        assert first.reference != second.reference
+        for run in (first, second):
+            _assert_count(bench, run.name, 1)
+        assert first.reference != second.reference, "two runs have the same reference"
 
     def test_find_returns_the_submitted_plan_only(self, bench: Bench) -> None:
-        """`find` knows a plan that the engine took, and no other: it decides whether one is sent again."""
+        """`find` finds a plan that the engine has, and no other: it decides whether one is submitted again."""
         assert bench.submit("--dry-run").exit_code == 0
         plan = bench.plans[-1]
-        assert bench.world.count_runs(plan.run) == 0, "a dry run was sent"
-        assert bench.platform.find(plan) is None
+        _assert_count(bench, plan.run, 0)
+        assert bench.platform.find(plan) is None, "`find` returned a run for a plan that was not submitted"
         run = bench.submit_job()
         assert bench.plans[-1].digest == plan.digest
         found = bench.platform.find(plan)
-        assert found is not None
+        assert found is not None, "`find` returned None for a plan that was submitted"
         assert bench.platform.status(found).state == bench.platform.status(run.reference).state
-        assert bench.platform.find(_make_other_plan(plan)) is None, (
-            "another plan of that name is taken for the one that was sent"
-        )
+        files = {**plan.files, plan.spec: plan.files[plan.spec] + b"\n", "kit-another.txt": b"another"}
+        other = dataclasses.replace(plan, files=files)
+        assert bench.platform.find(other) is None, "`find` takes another plan of that name for the submitted one"
 
     def test_run_name_is_printed_before_the_log(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-        """With `--stream`, whatever becomes of the stream, the person has the name and the record says `sent`."""
+        """With `--stream`, whatever happens to the stream, the user has the name and the record says `sent`."""
 
-        def breaks(*args: Any, **more: Any) -> Any:
-            raise ConnectionError("the kit cut the line")
+        def break_connection(*args: Any, **kwargs: Any) -> Any:
+            raise ConnectionError("interrupted by the kit")
 
-        def refuses(*args: Any, **more: Any) -> Any:
-            raise Rejected([Problem(code="kit", stage=Stage.SUBMIT, title="the kit signed you out")])
+        def reject(*args: Any, **kwargs: Any) -> Any:
+            raise Rejected([Problem(code="kit", stage=Stage.SUBMIT, title="signed out by the kit")])
 
-        monkeypatch.setattr(type(bench.platform), "logs", breaks)
-        monkeypatch.setattr(type(bench.platform), "status", refuses)
-        answer = bench.submit("--stream")
-        assert answer.exit_code == 1, answer.output
+        monkeypatch.setattr(type(bench.platform), "logs", break_connection)
+        monkeypatch.setattr(type(bench.platform), "status", reject)
+        result = bench.submit("--stream")
+        assert result.exit_code == 1, result.output
         [name] = records.list_runs()
-        assert name in answer.stdout
+        assert name in result.stdout
         assert records.read_record(name).phase == "sent"
-        assert bench.world.count_runs(name) == 1
+        _assert_count(bench, name, 1)
 
     @pytest.mark.parametrize("taken", [False, True], ids=["before-the-engine-took-it", "after-the-engine-took-it"])
     def test_repeated_submit_after_interruption_creates_one_run(self, bench: Bench, taken: bool) -> None:
-        """The same command finds what the engine has, or sends it under the same name."""
-        _assert_one_run(bench, lambda: _interrupt_submit(bench, taken))
+        """The same command finds what the engine has, or submits it under the same name."""
+        _assert_one_run(bench, _interrupt_submit(bench, taken))
 
     def test_repeated_submit_after_inner_interruption_creates_one_run(self, bench: Bench) -> None:
-        """The same, wherever the platform's own `submit` can be cut off in the world."""
-        cuts = iter(bench.world.interruptions())
-        if (first := next(cuts, None)) is None:
-            pytest.skip("the world says no ways to cut a submit off")
-        _assert_one_run(bench, lambda: first)
-        for cut in cuts:
-            _assert_one_run(bench, lambda cut=cut: cut)  # type: ignore[misc]
+        """The same, wherever the world can interrupt the platform's own `submit`."""
+        interruptions = iter(bench.world.interruptions())
+        if (first := next(interruptions, None)) is None:
+            pytest.skip("the world has no interruptions")
+        _assert_one_run(bench, first)
+        for interruption in interruptions:
+            _assert_one_run(bench, interruption)
 
 
-def _assert_one_run(bench: Bench, interruption: Callable[[], AbstractContextManager[object]]) -> None:
+def _assert_count(bench: Bench, run: str, expected: int) -> None:
+    count = bench.world.count_runs(run)
+    assert count == expected, f"the engine has {count} runs named {run}, not {expected}"
+
+
+def _assert_one_run(bench: Bench, interruption: AbstractContextManager[object]) -> None:
     before = records.list_runs()
-    with interruption():
-        assert not _submit_succeeds(bench), "it was not cut off"
+    with interruption:
+        is_submitted = False
+        with contextlib.suppress(BaseException):
+            is_submitted = bench.submit().exit_code == 0
+        assert not is_submitted, "the submit was not interrupted"
     left = [name for name in records.list_runs() if name not in before]
     run = bench.submit_job()
     new = [name for name in records.list_runs() if name not in before]
-    assert new == [run.name], f"the submit that was cut off left {left}"
-    assert bench.world.count_runs(run.name) == 1
+    assert new == [run.name], f"the interrupted submit left {left}, and the same command created {run.name}"
+    _assert_count(bench, run.name, 1)
     assert records.read_record(run.name).phase == "sent"
     assert bench.run_for("status", run.name).exit_code == 0
-
-
-def _make_other_plan(plan: Plan) -> Plan:
-    """A plan of the same name whose spec says something else, as other settings make it."""
-    files = {**plan.files, plan.spec: plan.files[plan.spec] + b"\n", "kit-another.txt": b"another"}
-    return dataclasses.replace(plan, files=files)
-
-
-def _submit_succeeds(bench: Bench) -> bool:
-    """Whether a submit comes to its good end."""
-    with contextlib.suppress(BaseException):
-        return bench.submit().exit_code == 0
-    return False
 
 
 @contextlib.contextmanager
@@ -140,13 +135,13 @@ def _interrupt_submit(bench: Bench, is_taken: bool) -> Iterator[None]:
     platform: Any = type(bench.platform)
     submit = platform.submit
 
-    def cut_off(*args: Any, **more: Any) -> Any:
+    def interrupted(*args: Any, **kwargs: Any) -> Any:
         if is_taken:
-            submit(*args, **more)
+            submit(*args, **kwargs)
         raise SubmitInterrupted
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(platform, "submit", cut_off)
+        patched.setattr(platform, "submit", interrupted)
         yield
 
 
@@ -155,88 +150,94 @@ CHECKPOINT_STEP = 40
 
 
 class ObservationTests(PlatformTestBase):
-    """`status`, `cancel`, `outputs`, `register` and `shown`."""
+    """`status`, `cancel`, `outputs`, `register` and `describe_reference`."""
 
     def test_native_states_are_mapped(self, bench: Bench) -> None:
-        """What the engine says is one of the six states that everybody knows. A word that nobody heard of is no end: a
-        newer engine may have it, and the reason says it.
+        """Every native state is one of the six states. An unknown one is not an end, as a newer engine may have it,
+        and the reason contains it.
         """
-        assert bench.world.native_states, "the world says no native words: what the platform makes of them is not tried"
-        assert {*bench.world.native_states.values()} <= {*get_args(RunState)}
-        natives = bench.native_states("pending", "running", "succeeded", "failed", "cancelled", "lost")
-        assert_no_problems(_find_wrong_states(bench, bench.submit_job().reference, natives))
+        natives = bench.world.native_states
+        assert natives, "set `native_states` of the world: without it the platform's states are not tested"
+        assert_none({*natives.values()} - {*STATES}, f"`native_states` maps to {', '.join(STATES)}; not to")
+        assert_no_problems(_find_wrong_states(bench, bench.submit_job().reference))
 
     def test_unknown_run_is_rejected(self, bench: Bench) -> None:
-        """A reference of something else is answered with `Rejected` (`RunGone`), never with a state."""
-        reference = bench.submit_job().reference
-        with pytest.raises(Rejected):
-            bench.platform.status({name: f"{text}-kit" for name, text in reference.items()})
+        """A reference of something else raises `Rejected` (`RunGone`), and has no state."""
+        reference = {name: f"{text}-kit" for name, text in bench.submit_job().reference.items()}
+        try:
+            state = bench.platform.status(reference).state
+        except Rejected:
+            return
+        pytest.fail(f"the status of an unknown run is {state}: raise RunGone")
 
     def test_cancel_is_idempotent(self, bench: Bench) -> None:
-        """Who does not know whether the first one arrived says it again, of a run that waits and of one that runs."""
+        """A pending and a running run can be cancelled again: the user may not know whether the first one arrived."""
         bench.require_feature("cancel")
         running = [native for native, state in bench.world.native_states.items() if state == "running"]
         for native in ("", *running[:1]):
             run = bench.submit_job()
             if native:
                 bench.world.set_native_state(run.reference, native)
-            self._cancel_twice(bench, run)
-
-    def _cancel_twice(self, bench: Bench, run: SubmittedRun) -> None:
-        for _ in range(2):
-            answer = run_with_deadline(lambda: bench.run_for("cancel", run.name), "cancel")
-            assert answer.exit_code == 0, answer.output
-        run_with_deadline(lambda: bench.platform.cancel(run.reference), "cancel")
-        assert bench.platform.status(run.reference).state not in ("succeeded", "failed")
+            for _ in range(2):
+                result = bench.run_for("cancel", run.name)
+                assert result.exit_code == 0, result.output
+            run_with_deadline(lambda reference=run.reference: bench.platform.cancel(reference), "cancel")  # type: ignore[misc]
+            assert bench.platform.status(run.reference).state not in ("succeeded", "failed")
 
     def test_cancel_does_not_change_an_ended_run(self, bench: Bench) -> None:
-        """It stays what it was, and nothing is wrong with having asked."""
+        """Cancelling an ended run succeeds, and its state stays."""
         bench.require_feature("cancel")
         native = bench.native_states("succeeded", "failed")[0]
         run = bench.submit_job()
         bench.world.set_native_state(run.reference, native)
         run_with_deadline(lambda: bench.platform.cancel(run.reference), "cancel")
-        assert bench.platform.status(run.reference).state == bench.world.native_states[native]
+        state, ended = bench.platform.status(run.reference).state, bench.world.native_states[native]
+        assert state == ended, f"a run that was {ended} is {state} after cancel"
 
     def test_new_run_has_no_outputs(self, bench: Bench) -> None:
-        """`outputs` answers at once and names no checkpoint; `register` refuses in words; what is shown is text."""
+        """`outputs` returns at once, without a checkpoint; `register` is rejected; what is shown is text."""
         run = bench.submit_job()
-        left = run_with_deadline(lambda: list(bench.platform.outputs(run.reference)), "outputs")
-        assert all(isinstance(one, Output) for one in left)
-        assert [one.name for one in left if one.kind == "checkpoint"] == []
-        if bench.platform.capabilities.feature("register_model"):
+        outputs = _list_outputs(bench, run)
+        assert all(isinstance(one, Output) for one in outputs)
+        assert_none((one.name for one in outputs if one.kind == "checkpoint"), "a new run has checkpoints already")
+        if bench.capabilities.feature("register_model"):
             with pytest.raises(Rejected):
                 bench.platform.register(run.reference, "kit-model", None)
         shown = bench.platform.describe_reference(run.reference)
         assert all(isinstance(part, str) for pair in shown.items() for part in pair)
 
     def test_checkpoint_is_downloaded(self, bench: Bench, tmp_path: Path) -> None:
-        """`outputs` names it with its step, and `bring` copies all of it to a folder of its own."""
-        run, to = bench.submit_job(), tmp_path / "kit-brought"
+        """`outputs` lists a checkpoint with its step, and `download` copies all of it to a new folder."""
+        run, to = bench.submit_job(), tmp_path / "kit-download"
         if not (files := bench.world.leave_checkpoint(run.reference, CHECKPOINT_STEP)):
-            pytest.skip("the world lets no run leave a checkpoint")
-        left = run_with_deadline(lambda: list(bench.platform.outputs(run.reference)), "outputs")
-        checkpoints = [one for one in left if one.kind == "checkpoint"]
-        assert [one.step for one in checkpoints] == [CHECKPOINT_STEP]
-        run_with_deadline(lambda: bench.platform.download(run.reference, checkpoints[0], to), "bring")
-        brought = {path: (to / path).read_bytes() for path in files if (to / path).is_file()}
-        assert brought == files
+            pytest.skip("the world does not implement leave_checkpoint")
+        checkpoints = [one for one in _list_outputs(bench, run) if one.kind == "checkpoint"]
+        steps = [one.step for one in checkpoints]
+        assert steps == [CHECKPOINT_STEP], f"the checkpoints in `outputs` have steps {steps}, not [{CHECKPOINT_STEP}]"
+        run_with_deadline(lambda: bench.platform.download(run.reference, checkpoints[0], to), "download")
+        missing = [path for path in files if not (to / path).is_file() or (to / path).read_bytes() != files[path]]
+        assert_none(missing, "`download` did not copy these files of the checkpoint unchanged")
 
 
-def _find_wrong_states(bench: Bench, reference: Reference, natives: list[str]) -> Iterator[str]:
-    for native in natives:
-        bench.world.set_native_state(reference, native)
-        said, meant = bench.platform.status(reference), bench.world.native_states[native]
-        if said.state != meant:
-            yield f"{native} is {said.state}, and means {meant}"
+def _list_outputs(bench: Bench, run: SubmittedRun) -> list[Output]:
+    return run_with_deadline(lambda: list(bench.platform.outputs(run.reference)), "outputs")
+
+
+def _find_wrong_states(bench: Bench, reference: Reference) -> Iterator[str]:
+    for state in STATES:
+        for native in (native for native, means in bench.world.native_states.items() if means == state):
+            bench.world.set_native_state(reference, native)
+            found = bench.platform.status(reference).state
+            if found != state:
+                yield f"{native} is mapped to {found}, and the world says that it means {state}"
     if bench.world.only_native_states:
         return
     bench.world.set_native_state(reference, UNKNOWN_STATE)
     status = bench.platform.status(reference)
     if status.finished:
-        yield f"{UNKNOWN_STATE}, which nobody knows, is {status.state}"
+        yield f"the unknown native state {UNKNOWN_STATE} is mapped to {status.state}; it must not end the run"
     if UNKNOWN_STATE.lower() not in status.reason.lower():
-        yield f"the reason of {UNKNOWN_STATE} does not say it: {status.reason!r}"
+        yield f"the reason of the native state {UNKNOWN_STATE} does not contain it: {status.reason!r}"
 
 
 LOG_LINES = ("kit: first", "kit: second", "kit: {{ third }}", "kit: fourth ü", "kit: fifth")
@@ -246,74 +247,47 @@ class LogTests(PlatformTestBase):
     """`logs`."""
 
     def test_log_returns_immediately(self, bench: Bench) -> None:
-        """Without following: nothing while the run waits, then its lines so far, each once and in order, or the last of
-        them. A script that asks is never left waiting.
-        """
+        """Without following: nothing while the run is pending, then its lines so far, in order, or the last of them."""
         run = bench.submit_job()
-        assert _own_lines(run_with_deadline(lambda: _read_log(bench, run), "logs of a run that waits"), bench) == []
+        _assert_log(bench, run, [], "a pending run")
         _start_run(bench, run)
         bench.world.write_log(run.reference, *LOG_LINES)
-        assert _own_lines(run_with_deadline(lambda: _read_log(bench, run), "logs of a run that goes on"), bench) == [
-            *LOG_LINES
-        ]
-        last = run_with_deadline(lambda: list(bench.platform.logs(run.reference, False, 2)), "the last lines of a log")
-        assert _own_lines(last, bench) == [*LOG_LINES[-2:]]
+        _assert_log(bench, run, LOG_LINES, "a running run")
+        _assert_log(bench, run, LOG_LINES[-2:], "the last 2 lines of a running run", tail=2)
 
     def test_following_ends_with_the_run(self, bench: Bench) -> None:
-        """From before its beginning to its end, with every line once; then it returns, so that `wait` does. Afterwards
-        the log is the same, with following and without.
-        """
+        """Following yields every line once and returns when the run ends; afterwards the log is the same."""
         ended = bench.native_states("succeeded", "failed", "cancelled")[0]
         run = bench.submit_job()
-        follower = LogFollower(bench, run)
+        lines: list[str] = []
+
+        def follow() -> None:
+            for line in bench.platform.logs(run.reference, True):
+                lines.append(line)
+
+        follower = DeadlineFuture(follow)
         _start_run(bench, run)
         bench.world.write_log(run.reference, *LOG_LINES[:2])
-        if bench.platform.capabilities.feature("stream_logs"):
-            follower.wait_for_line(LOG_LINES[1])
+        if bench.capabilities.feature("stream_logs"):
+            _wait_for_line(lines, LOG_LINES[1], follower)
         bench.world.write_log(run.reference, *LOG_LINES[2:])
         bench.world.set_native_state(run.reference, ended)
-        assert _own_lines(follower.read_to_end(), bench) == [*LOG_LINES]
-        assert _own_lines(run_with_deadline(lambda: _read_log(bench, run), "logs of a run that ended"), bench) == [
-            *LOG_LINES
-        ]
-        assert _own_lines(
-            run_with_deadline(lambda: _read_log(bench, run, True), "following a run that ended"), bench
-        ) == [*LOG_LINES]
-
-
-class LogFollower:
-    """Follows the log of a run in a thread of its own."""
-
-    def __init__(self, bench: Bench, run: SubmittedRun) -> None:
-        self._bench, self._run, self._lines = bench, run, list[str]()
-        self._more, self._failure = threading.Condition(), list[BaseException]()
-        self._thread = threading.Thread(target=self._follow, daemon=True)
-        self._thread.start()
-
-    def wait_for_line(self, line: str) -> None:
-        """Return once it was heard."""
-        with self._more:
-            came = self._more.wait_for(lambda: line in self._lines or self._failure, timeout=patience.DEADLINE_SECONDS)
-        assert came, f"{line!r} was not heard while the run went on, only {self._lines}"
-
-    def read_to_end(self) -> list[str]:
-        """Every line, when there are no more."""
-        self._thread.join(timeout=patience.DEADLINE_SECONDS)
-        assert not self._thread.is_alive(), f"the log went on after the run's end; it told {self._lines}"
-        if self._failure:
-            raise self._failure[0]
-        return self._lines
-
-    def _follow(self) -> None:
         try:
-            for line in self._bench.platform.logs(self._run.reference, True):
-                with self._more:
-                    self._lines.append(line)
-                    self._more.notify_all()
-        except BaseException as error:
-            with self._more:
-                self._failure.append(error)
-                self._more.notify_all()
+            follower.result(harness.DEADLINE_SECONDS * 2)
+        except DeadlineExceeded:
+            pytest.fail(f"following did not end with the run; it yielded {lines}")
+        _assert_lines(bench, lines, LOG_LINES, "a run that was followed")
+        _assert_log(bench, run, LOG_LINES, "an ended run")
+        _assert_log(bench, run, LOG_LINES, "an ended run, followed", follow=True)
+
+
+def _wait_for_line(lines: list[str], line: str, follower: DeadlineFuture[None]) -> None:
+    until = time.monotonic() + harness.DEADLINE_SECONDS
+    while line not in lines:
+        with contextlib.suppress(DeadlineExceeded):
+            follower.result(0)
+        assert time.monotonic() < until, f"{line!r} was not followed while the run was running, only {lines}"
+        time.sleep(0.01)
 
 
 def _start_run(bench: Bench, run: SubmittedRun) -> None:
@@ -322,17 +296,15 @@ def _start_run(bench: Bench, run: SubmittedRun) -> None:
         bench.world.set_native_state(run.reference, running[0])
 
 
-def _read_log(bench: Bench, run: SubmittedRun, follow: bool = False) -> list[str]:
-    return list(bench.platform.logs(run.reference, follow))
+def _assert_log(
+    bench: Bench, run: SubmittedRun, expected: Iterable[str], what: str, follow: bool = False, tail: int | None = None
+) -> None:
+    lines = run_with_deadline(lambda: list(bench.platform.logs(run.reference, follow, tail)), f"the log of {what}")
+    _assert_lines(bench, lines, expected, what)
 
 
-def _own_lines(lines: Any, bench: Bench) -> list[str]:
-    """The run's own lines: what the platform says in between begins with its name."""
-    return [*_drop_prefixed(lines, f"[{bench.name}] ")]
-
-
-def _drop_prefixed(lines: list[str], beginning: str) -> Iterator[str]:
-    for line in lines:
-        assert not line.endswith(("\n", "\r")), "lines have no ends"
-        if not line.startswith(beginning):
-            yield line
+def _assert_lines(bench: Bench, lines: list[str], expected: Iterable[str], what: str) -> None:
+    """Compare the run's own lines: those of the platform begin with its name."""
+    assert_none((line for line in lines if line.endswith(("\n", "\r"))), "lines of a log have no line ends; these do")
+    own = [line for line in lines if not line.startswith(f"[{bench.name}] ")]
+    assert own == [*expected], f"the log of {what} has other lines than were written"

@@ -13,11 +13,9 @@ from robotrain_runtime.contract.document import JobDocument
 from robotrain_runtime.contract.parameter import Parameter
 
 from robotrain.check import check
-from robotrain.model.job import Job
 from robotrain.redaction import HIDDEN, holds_secret, redact
-from robotrain.testing import bench as testing_bench
-from robotrain.testing.bench import Bench
-from robotrain.testing.harness import CommandResult, assert_no_problems
+from robotrain.testing.bench import SAMPLE_KIND, SAMPLE_WORKLOAD, Bench
+from robotrain.testing.harness import CommandResult, assert_no_problems, assert_none
 from robotrain.testing.platform_base import PlatformTestBase
 
 HOSTILE_TEXTS: Mapping[str, Sequence[str]] = {
@@ -70,28 +68,26 @@ HOSTILE_TEXTS: Mapping[str, Sequence[str]] = {
         "long " * 2000,
     ),
 }
-"""By theme."""
 HOSTILE_SETTINGS: Mapping[str, str] = {
     "template": "{{ 7 * 7 }}",
     "shell": '$(id)`id`;"',
     "yaml": "!!python/none x: # y",
 }
-"""Those that settings are tried with."""
 
 
 class TypedText(NamedTuple):
-    """A text, and the option that it is typed with; empty for an argument of the trainer."""
+    """A text and its option; the option is empty for an argument of the trainer."""
 
     option: str
     text: str
 
 
 class InjectionTests(PlatformTestBase):
-    """Texts that mean something to somebody on the way."""
+    """Texts that have a meaning for a program on the way."""
 
     @pytest.mark.parametrize("theme", HOSTILE_TEXTS)
     def test_hostile_text_is_unchanged_or_rejected(self, bench: Bench, theme: str) -> None:
-        """As a parameter, as a source and as an argument of the trainer: unchanged, or refused (exit code 2 or 3)."""
+        """A parameter, a source or an argument of the trainer arrives unchanged, or is rejected (exit code 2 or 3)."""
         bench.require_sample_workload()
         for typed in _make_command_lines(bench, HOSTILE_TEXTS[theme]):
             answer = bench.render(*_to_words(typed))
@@ -102,20 +98,23 @@ class InjectionTests(PlatformTestBase):
 
     @pytest.mark.parametrize("text", HOSTILE_SETTINGS.values(), ids=HOSTILE_SETTINGS)
     def test_hostile_setting_changes_nothing_else(self, bench: Bench, text: str) -> None:
-        """In every setting that takes text: the document is the same but for where the job runs, or it is refused."""
+        """A text setting does not change the document but for where the job runs, or it is rejected."""
         settings = bench.list_text_settings()
         while settings:
             answer = bench.render(*bench.first_source(), *(f"{one.flag}={text}" for one in settings))
             if not _is_refused(answer):
-                assert _document_facts(bench.read_document(answer)) == _expected_facts(bench.plans[-1].job)
+                found, job = bench.read_document(answer), bench.plans[-1].job
+                assert (found.run, found.job, found.workload) == (job.run_name(1), job.digest, job.workload)
+                assert (found.parameters, found.sources) == (dict(job.parameters), job.sources)
+                assert found.trainer_args == job.trainer_args
                 return
             named = [one for one in settings if _is_about_setting(one, answer)]
-            assert named, f"refused without the setting that it is for:\n{answer.output}"
+            assert named, f"rejected without naming the setting:\n{answer.output}"
             settings = [one for one in settings if one not in named]
 
 
 def _make_command_lines(bench: Bench, texts: Sequence[str]) -> Iterator[list[TypedText]]:
-    """Every way to type each of them: one job, and more where it would name more datasets than the platform takes."""
+    """Yield jobs with each text in each place: one, and more if it had more datasets than the platform accepts."""
     parameters = [TypedText(f"--kit-text-{number}", text) for number, text in enumerate(texts, 1)]
     arguments = [TypedText("", one) for text in texts for one in (text, f"--name={text}")]
     first, *more = _group_datasets(bench, texts) or [[]]
@@ -124,8 +123,8 @@ def _make_command_lines(bench: Bench, texts: Sequence[str]) -> Iterator[list[Typ
 
 
 def _group_datasets(bench: Bench, texts: Sequence[str]) -> list[list[TypedText]]:
-    """Each as a dataset, as many together as one job may name."""
-    kind, can = bench.kinds[testing_bench.SAMPLE_KIND], bench.platform.capabilities
+    """Return each text as a dataset, in groups that one job may have."""
+    kind, can = bench.kinds[SAMPLE_KIND], bench.capabilities
     if not can.source("dataset", kind):
         return []
     most = check.get_source_limit(can) if can.combination(kind.name, kind.name) else 1
@@ -135,7 +134,7 @@ def _group_datasets(bench: Bench, texts: Sequence[str]) -> list[list[TypedText]]
 
 
 def _filter_accepted(bench: Bench, typed: list[TypedText]) -> Iterator[TypedText]:
-    """Those that are not refused; a text that is refused in one place may be taken in another."""
+    """Yield those that are accepted; a text that is rejected in one place may be accepted in another."""
     for text in dict.fromkeys(one.text for one in typed):
         group = [one for one in typed if one.text == text]
         if not _is_refused(bench.render(*_to_words(group))):
@@ -150,17 +149,19 @@ def _to_words(typed: Iterable[TypedText]) -> list[str]:
 
 
 def _find_changes(document: JobDocument, typed: Iterable[TypedText]) -> Iterator[str]:
-    """What did not arrive as it was typed."""
-    by_option = [one for one in typed if one.option.startswith("--kit-text")]
-    for option, text in by_option:
-        if document.parameters[option.strip("-").replace("-", "_")] != text:
-            yield f"the parameter {text!r} is {document.parameters[option.strip('-').replace('-', '_')]!r}"
-    sources = [text for option, text in typed if option and (option, text) not in by_option]
+    """Yield what did not arrive as it was typed."""
+    sources, arguments = [], []
+    for option, text in typed:
+        if not option:
+            arguments.append(text)
+        elif not option.startswith("--kit-text"):
+            sources.append(text)
+        elif (found := document.parameters[option.strip("-").replace("-", "_")]) != text:
+            yield f"the parameter {text!r} arrived as {found!r}"
     if sources != [one.uri for one in document.sources]:
-        yield f"the sources {sources} are {[one.uri for one in document.sources]}"
-    arguments = tuple(text for option, text in typed if not option)
-    if arguments != document.trainer_args:
-        yield f"the arguments {arguments} are {document.trainer_args}"
+        yield f"the sources {sources} arrived as {[one.uri for one in document.sources]}"
+    if arguments != [*document.trainer_args]:
+        yield f"the arguments {arguments} arrived as {document.trainer_args}"
 
 
 def _is_refused(result: CommandResult) -> bool:
@@ -169,18 +170,9 @@ def _is_refused(result: CommandResult) -> bool:
 
 
 def _is_about_setting(setting: Parameter, result: CommandResult) -> bool:
-    """Whether a refusal is about a setting."""
-    told = [f"{one['where']} {one['title']} {one['why']} {one['given']}" for one in result.problems]
-    return any(setting.flag in one for one in told)
-
-
-def _document_facts(document: JobDocument) -> object:
-    """What the document says of the job."""
-    return document.run, document.job, document.workload, document.parameters, document.sources, document.trainer_args
-
-
-def _expected_facts(job: Job) -> object:
-    return job.run_name(1), job.digest, job.workload, dict(job.parameters), job.sources, job.trainer_args
+    """Return whether a rejection is about a setting."""
+    texts = [f"{one['where']} {one['title']} {one['why']} {one['given']}" for one in result.problems]
+    return any(setting.flag in one for one in texts)
 
 
 CANARY = "kitCanary0fSecret5"
@@ -195,49 +187,52 @@ CREDENTIAL_URL = f"https://robot:{CANARY}@host.example/path"
 
 
 class SecretTests(PlatformTestBase):
-    """Secrets of the environment, and secrets that somebody typed."""
+    """Secrets of the environment, and secrets that a user typed."""
 
     def test_plan_holds_no_secret_of_the_environment(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A plan is kept, shown and sent to others: it holds the name of a secret at most."""
+        """A plan is stored, shown and sent: it holds the name of a secret at most."""
         for name in _list_secret_names(bench):
             monkeypatch.setenv(name, CANARY)
-        answer = bench.render(*bench.first_source())
-        arrived = document.format_document(bench.read_document(answer)).encode()
-        assert [path for path, content in bench.plans[-1].files.items() if _has_canary(content)] == []
-        assert not _has_canary(arrived)
-        assert (
-            CANARY
-            not in answer.output + bench.run_command("explain", bench.workload.name, *bench.complete_words).output
-        )
+        result = bench.render(*bench.first_source())
+        arrived = document.format_document(bench.read_document(result)).encode()
+        leaking = [path for path, content in bench.plans[-1].files.items() if _has_canary(content)]
+        assert_none(leaking, "these files of the plan hold the value of a secret; name its variable instead")
+        assert not _has_canary(arrived), "the document holds the value of a secret"
+        explained = bench.run_command("explain", bench.workload.name, *bench.complete_words)
+        assert CANARY not in result.output + explained.output, "a secret is printed"
 
     def test_run_record_holds_no_secret_of_the_environment(
         self, bench: Bench, kit_folders: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Neither in its record nor in what is printed of it. What the world signs in with is left to it."""
-        with monkeypatch.context() as secretly:
+        """Neither the record nor the output has it; the variables that the world signs in with stay as they are."""
+        with monkeypatch.context() as patched:
             for name in (name for name in _list_secret_names(bench) if name not in os.environ):
-                secretly.setenv(name, CANARY)
+                patched.setenv(name, CANARY)
             run = bench.submit_job()
-            told = [bench.run_for(command, run.name).output for command in ("status", "logs")]
-        assert CANARY not in run.result.output + "".join(told)
-        assert [*_find_leaking_files(kit_folders / "state" / "runs")] == []
+            outputs = [bench.run_for(command, run.name).output for command in ("status", "logs")]
+        assert CANARY not in run.result.output + "".join(outputs), "a secret is printed"
+        files = (path for path in sorted((kit_folders / "state" / "runs").rglob("*")) if path.is_file())
+        leaking = [f"{path}: {path.read_text()}" for path in files if _has_canary(path.read_bytes())]
+        assert_none(leaking, "these files of the record hold the value of a secret; leave it out of the reference")
 
     def test_run_output_holds_no_secret(self, bench: Bench) -> None:
-        """An address that is signed, as its engine may give it out, is shown and kept: it is told without that."""
+        """A signed address, which an engine may return, is shown and stored without its signature."""
         run = bench.submit_job()
-        said = [text for pair in bench.platform.describe_reference(run.reference).items() for text in pair]
-        said += [one.uri for one in bench.platform.outputs(run.reference)]
-        assert [redact(text) for text in said if holds_secret(text)] == []
+        texts = [text for pair in bench.platform.describe_reference(run.reference).items() for text in pair]
+        texts += [one.uri for one in bench.platform.outputs(run.reference)]
+        found = [redact(text) for text in texts if holds_secret(text)]
+        assert_none(found, "these addresses hold a signature; return them without it")
         assert HIDDEN not in bench.platform.status(run.reference).reason
 
     @pytest.mark.parametrize("text", [SIGNED_URL, CREDENTIAL_URL], ids=["signed", "signed-in"])
     def test_typed_secret_is_rejected_and_not_shown(self, bench: Bench, text: str) -> None:
-        """In each setting that takes text, in a parameter and as an argument of the trainer."""
-        flags = [*(one.flag for one in bench.list_text_settings()), *_list_text_flags(bench)]
+        """In each text setting, in a parameter and as an argument of the trainer."""
+        flags = [one.flag for one in bench.list_text_settings()]
+        flags += ["--kit-note"] if bench.workload.name == SAMPLE_WORKLOAD else []
         while flags:
             answer = bench.render(*bench.first_source(), *(f"{flag}={text}" for flag in flags))
             assert CANARY not in answer.output
-            assert answer.exit_code in (2, 3), f"one of {' '.join(flags)} takes it"
+            assert answer.exit_code in (2, 3), f"one of {' '.join(flags)} accepts a secret"
             refused = [flag for flag in flags if any(flag in one["where"] for one in answer.problems)]
             assert refused, answer.output
             flags = [flag for flag in flags if flag not in refused]
@@ -247,24 +242,12 @@ class SecretTests(PlatformTestBase):
 
 
 def _list_secret_names(bench: Bench) -> list[str]:
-    """Names of secrets that many have, and those that the engine's own may have."""
+    """Return common names of secrets, and those that the engine may use."""
     own = re.sub(r"\W", "_", bench.platform.name).upper()
     return [*SECRET_NAMES, *(f"{own}_{word}" for word in ("TOKEN", "SECRET", "PASSWORD", "API_KEY"))]
 
 
-def _list_text_flags(bench: Bench) -> list[str]:
-    from robotrain.testing import bench as testing_bench
-
-    return ["--kit-note"] if bench.workload.name == testing_bench.SAMPLE_WORKLOAD else []
-
-
-def _find_leaking_files(folder: Path) -> Iterator[str]:
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and _has_canary(path.read_bytes()):
-            yield str(path)
-
-
 def _has_canary(content: bytes) -> bool:
-    """Whether the canary stands in it, as it is or as base64 has it at any place."""
+    """Return whether the content has the canary, plain or in base64."""
     coded = [base64.b64encode(b" " * before + CANARY.encode())[4 if before else 0 :][:16] for before in range(3)]
     return CANARY.encode() in content or any(one in content for one in coded)

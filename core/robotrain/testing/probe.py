@@ -1,4 +1,4 @@
-"""A plugin of the kits: a platform that takes every source, and a workload that takes every role. They only render."""
+"""The kits' probe plugin: a platform that accepts every source, and a workload with every role."""
 
 import typing
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,6 +15,8 @@ from robotrain.model.plan import Payload, Plan, make_job_document
 from robotrain.model.platform import Platform
 from robotrain.model.workload import Role, Workload
 from robotrain.plugin import hook
+from robotrain.testing import harness
+from robotrain.testing.import_rules import PublicImportTests
 
 PROBE_NAME = "kit-probe"
 ROLES: tuple[str, ...] = typing.get_args(RoleName)
@@ -23,11 +25,11 @@ DOCUMENT_NAME = "job.json"
 
 @dataclass(frozen=True, kw_only=True)
 class NoOptions:
-    """Neither has anything to say."""
+    """No parameters and no settings."""
 
 
 class EverySource(Mapping[tuple[str, str], Support]):
-    """Yes to every kind, also those that a platform has to mount."""
+    """Support for every kind, also for those that a platform has to mount."""
 
     def __getitem__(self, key: tuple[str, str]) -> Support:
         return YES
@@ -43,14 +45,14 @@ class ProbePlatform(Platform):
     """A platform whose plan is the document alone."""
 
     name = PROBE_NAME
-    summary = "shows what would reach the container"
+    summary = "shows the job document"
     settings = NoOptions
     capabilities = Capabilities(sources=EverySource(), workloads={ANY: YES}, features={"several_datasets": YES})
 
     def render(
         self, job: Job, settings: object, run: str, payload: Payload, container_plugins: Mapping[str, str]
     ) -> Plan:
-        """The document."""
+        """Return a plan with the document alone."""
         placement = Placement(work="/probe/work", cache="/probe/cache")
         body = make_job_document(
             job, run=run, platform=PROBE_NAME, container_plugins=container_plugins, placement=placement
@@ -61,7 +63,7 @@ class ProbePlatform(Platform):
 
 PROBE_WORKLOAD = Workload(
     name=PROBE_NAME,
-    summary="is only rendered",
+    summary="only rendered",
     parameters=NoOptions,
     roles={role: Role(many=True) for role in ROLES},
     container_plugin="robotrain_runtime.contract.container_plugin",
@@ -70,21 +72,33 @@ PROBE_WORKLOAD = Workload(
 
 @hook
 def robotrain_platforms() -> Iterable[Any]:
-    """The platform of this module."""
+    """Return the probe platform."""
     return (ProbePlatform(),)
 
 
 @hook
 def robotrain_workloads() -> Iterable[Workload]:
-    """The workload of this module."""
+    """Return the probe workload."""
     return (PROBE_WORKLOAD,)
 
 
-def install_probe(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put it beside the installed plugins, for as long as a test lasts."""
-    information = folder / "robotrain_kit_probe-0.dist-info"
-    information.mkdir(parents=True)
-    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: robotrain-kit-probe\nVersion: 0\n")
-    claims = "".join(f"{family}.{PROBE_NAME} = {__name__}\n" for family in ("platform", "workload"))
-    (information / "entry_points.txt").write_text(f"[robotrain]\n{claims}")
-    monkeypatch.syspath_prepend(folder)
+class DeclarationTestBase(PublicImportTests):
+    """The base of the kits of source kinds and workloads: fixtures."""
+
+    @pytest.fixture(autouse=True)
+    def kit_folders(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        """The working folder, empty and the test's own."""
+        return harness.isolate_folders(tmp_path / "kit", monkeypatch)
+
+    @pytest.fixture
+    def probe_plugin(self, kit_folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Install the probe plugin for the duration of a test."""
+        site = kit_folders.parent / "site"
+        claims = {f"{family}.{PROBE_NAME}": __name__ for family in ("platform", "workload")}
+        harness.install_metadata(site, "robotrain-kit-probe", claims)
+        monkeypatch.syspath_prepend(site)
+
+
+def run_with_probe(command: str, *words: str) -> harness.CommandResult:
+    """Run a command with `--json` on the probe platform."""
+    return harness.run_command(command, "--json", "--platform", PROBE_NAME, *words)

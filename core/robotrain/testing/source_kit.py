@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +26,7 @@ from robotrain.model.source import Pinning, SourceKind
 from robotrain.plugins.manager import Plugins
 from robotrain.testing import harness, probe
 from robotrain.testing.fixtures import Served
-from robotrain.testing.harness import no_side_effects
+from robotrain.testing.harness import assert_none, no_side_effects
 from robotrain.testing.import_rules import assert_imports_alone
 from robotrain.testing.source_parsing import (
     BASE_FOLDER,
@@ -38,14 +38,14 @@ from robotrain.testing.source_parsing import (
 
 JOB_FILE = "job.yaml"
 SourceRow = tuple[str, str, str]
-"""Role, kind and printed form."""
+"""Role, kind and printed form of a source."""
 
 
 class SourceJourneyTests(SourceTestBase):
-    """Of the example, in each of its roles."""
+    """The example, in each of its roles, from the command line to the document."""
 
     def test_flags_and_saved_job_agree(self, declaration: SourceKind, probe_plugin: None) -> None:
-        """What is typed reaches the container unchanged and in order, and so does the file that it is saved to."""
+        """What is typed reaches the document unchanged and in order, and so does the job file that it is saved to."""
         typed = _render_sources(*_role_words(declaration), "--save-as", JOB_FILE)
         assert typed == _expected_rows(declaration)
         assert _render_sources(JOB_FILE) == typed
@@ -53,134 +53,128 @@ class SourceJourneyTests(SourceTestBase):
     def test_environment_names_agree_with_flags(
         self, declaration: SourceKind, probe_plugin: None, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """A flag has names in the environment: robotrain's own, and those that the kind declares."""
-        for names in _list_env_names(declaration):
-            with monkeypatch.context() as said:
+        """A flag has variables in the environment: robotrain's own, and those that the kind declares."""
+        variables = [list_source_variables(flag) for flag in declaration.roles.values()]
+        for number in range(max(map(len, variables))):
+            names = [one[min(number, len(one) - 1)] for one in variables]
+            with monkeypatch.context() as patched:
                 for name in names:
-                    said.setenv(name, declaration.example)
-                assert _render_sources() == _expected_rows(declaration), f"said with {', '.join(names)}"
+                    patched.setenv(name, declaration.example)
+                assert _render_sources() == _expected_rows(declaration), f"set with {', '.join(names)}"
 
     def test_platform_that_accepts_any_kind_renders_it(self, declaration: SourceKind, probe_plugin: None) -> None:
-        """`ANY` in a platform's declaration means strangers' kinds: on this machine nothing else has to be said."""
+        """`ANY` in a platform's capabilities includes third-party kinds; on this machine no setting is needed."""
         if not declaration.container_plugin:
-            pytest.skip("nothing of it acts in the container: a platform has to mount it")
+            pytest.skip("it has no container plugin: a platform has to mount it")
         platforms = Plugins().platforms().values()
         here = [platform for platform in platforms if platform.capabilities.feature("runs_here")]
         for platform in here:
             roles = [role for role in declaration.roles if platform.capabilities.source(role, declaration)]
             if roles:
-                assert _render_sources(*_role_words(declaration, roles), platform=platform.name) == _expected_rows(
-                    declaration, roles
-                )
+                found = _render_sources(*_role_words(declaration, roles), platform=platform.name)
+                assert found == _expected_rows(declaration, roles), f"rendered on {platform.name}"
 
 
 def _render_sources(*words: str, platform: str = probe.PROBE_NAME) -> list[SourceRow]:
-    """The sources in the document that a job is rendered to."""
+    """Return the sources in the document of a rendered job."""
     workload = () if JOB_FILE in words[:1] else (probe.PROBE_NAME,)
     to = tempfile.mkdtemp(dir=".")
-    answer = harness.run_command("render", *workload, *words, "--platform", platform, "--to", to)
-    assert answer.exit_code == 0, str(answer)
+    result = harness.run_command("render", *workload, *words, "--platform", platform, "--to", to)
+    assert result.exit_code == 0, str(result)
     (document,) = Path(to).rglob(probe.DOCUMENT_NAME)
     return [(one["role"], one["kind"], one["uri"]) for one in json.loads(document.read_text())["sources"]]
 
 
 def _role_words(kind: SourceKind, roles: Iterable[str] = ()) -> list[str]:
-    """The example in each role."""
+    """Return the words of the example in each role."""
     chosen = {role: flag for role, flag in kind.roles.items() if role in (roles or kind.roles)}
     return [word for flag in chosen.values() for word in (flag.flag, kind.example)]
 
 
 def _expected_rows(kind: SourceKind, roles: Iterable[str] = ()) -> list[SourceRow]:
-    """In the order of the roles, each as its printed form."""
+    """Return the sources that a document should have, in the order of the roles."""
     source = kind.parse(kind.example, BASE_FOLDER)
-    return sorted(
-        [(role, source.kind, str(source)) for role in (roles or kind.roles)], key=lambda one: probe.ROLES.index(one[0])
-    )
-
-
-def _list_env_names(kind: SourceKind) -> Iterator[list[str]]:
-    """A name for each role; as often as any of them has names."""
-    found = [list_source_variables(flag) for flag in kind.roles.values()]
-    for number in range(max(map(len, found))):
-        yield [names[min(number, len(names) - 1)] for names in found]
+    return [(role, source.kind, str(source)) for role in probe.ROLES if role in (roles or kind.roles)]
 
 
 class SourceContainerTests(SourceTestBase):
-    """Of the modules that the declaration names."""
+    """The container plugin and the publish target."""
 
     def test_packed_modules_need_only_the_standard_library(self, declaration: SourceKind, tmp_path: Path) -> None:
-        """The image is a stranger's: a half imports the standard library, robotrain_runtime and what lies beside it."""
+        """Any image may run them: they import the standard library, robotrain_runtime and their own package."""
         modules = [module for module in (declaration.container_plugin, declaration.target) if module]
         if not modules:
-            pytest.skip("nothing of it acts in the container")
+            pytest.skip("it has no container plugin")
         assert_imports_alone(tmp_path, *modules)
 
     def test_container_plugin_is_complete(self, declaration: SourceKind) -> None:
         """A container plugin fetches its sources itself, or names the module that does."""
         if not declaration.container_plugin:
-            pytest.skip("nothing of it acts in the container")
+            pytest.skip("it has no container plugin")
         plugin = load_container_plugin(declaration.container_plugin, SourceContainerPlugin)
         if plugin.CARRIER:
             fetcher = load_container_plugin(plugin.CARRIER, BatchFetcher)
-            assert "deliver" in vars(fetcher), f"{plugin.CARRIER} has no `deliver`"
+            assert "deliver" in vars(fetcher), f"{plugin.CARRIER} has no `deliver`; write it, or leave CARRIER out"
         else:
-            assert {"preflight", "fetch"} <= {*vars(plugin)}, "it has no `preflight` or no `fetch`"
+            assert_none({"preflight", "fetch"} - {*vars(plugin)}, f"{declaration.container_plugin} has no")
 
     def test_target_is_complete(self, declaration: SourceKind) -> None:
-        """A place to write to: `normal`, `look` and `open`, and the ENVIRONMENT to work in. Every address of a job is
-        shown to `normal`; `look` asks nobody while there is no Python.
+        """A target has `open` and ENVIRONMENT. Every address of a job is passed to `normalize`; `inspect` asks nobody
+        without a Python.
         """
         if not declaration.target:
-            pytest.skip("it is no place to write to")
+            pytest.skip("it is not a publish target")
         target = load_container_plugin(declaration.target, TargetContainerPlugin)
-        assert {"ENVIRONMENT", "open"} <= {*vars(target)}, "it has no `ENVIRONMENT` or no `open`"
-        assert isinstance(target.ENVIRONMENT, PythonEnvironment), "`ENVIRONMENT` is no PythonEnvironment"
+        assert_none({"ENVIRONMENT", "open"} - {*vars(target)}, f"{declaration.target} has no")
+        assert isinstance(target.ENVIRONMENT, PythonEnvironment), "`ENVIRONMENT` is not a PythonEnvironment"
         with no_side_effects():
-            assert target.normalize("elsewhere://of/another/kind") == ""
+            assert target.normalize("elsewhere://of/another/kind") == "", (
+                "`normalize` accepts an address of another kind"
+            )
             address = target.normalize(declaration.example)
-            assert target.normalize(address) == address != ""
+            assert target.normalize(address) == address != "", "`normalize` has no stable form for the example"
             assert target.inspect(address, ContainerContext(cache=BASE_FOLDER)) == TargetInspection()
 
 
 MIN_SENTENCE = 20
-"""A sentence has more letters than this: `404` is none."""
+"""A sentence is longer than this: `404` is not one."""
 
 
 class SourceFetchTests(SourceTestBase):
-    """Of the source that the fixture `served` brings up."""
+    """The source of the fixture `served`."""
 
     yours: ClassVar[tuple[str, ...]] = ("served",)
 
     @pytest.fixture
     def served(self) -> Served:
-        """A place that holds a source; yours to define."""
+        """A source that can be fetched; define it to fetch one."""
         pytest.skip("there is no fixture `served`: nothing is fetched")
 
     @pytest.fixture
     def place(self, served: Served, tmp_path: Path) -> ContainerContext:
-        """Where the half works."""
+        """The context of the container plugin."""
         return ContainerContext(cache=tmp_path / "cache", python=served.python, **served.place)
 
     def test_all_files_are_fetched_unchanged(
         self, declaration: SourceKind, served: Served, place: ContainerContext
     ) -> None:
-        """What was recorded is what is trained on: the same files with the same bytes; a second time as well."""
+        """The fetched files are those of the source, byte for byte; from the cache as well."""
         source = make_source(declaration, served, served.text)
         assert read_files(fetch_source(declaration, source, place)) == served.files
         assert read_files(fetch_source(declaration, source, place)) == served.files, "the second time, from the cache"
 
     def test_missing_source_is_reported(self, declaration: SourceKind, served: Served, place: ContainerContext) -> None:
-        """A run that cannot read its data ends at once, with words for the person who wrote the name."""
+        """A run that cannot read its data ends at once, with a sentence."""
         if not served.missing:
             pytest.skip("`served` has no `missing`")
         with pytest.raises(OSError) as caught:
             fetch_source(declaration, make_source(declaration, served, served.missing), place)
-        assert len(str(caught.value)) > MIN_SENTENCE, f"{str(caught.value)!r} is no sentence"
+        assert len(str(caught.value)) > MIN_SENTENCE, f"{str(caught.value)!r} is not a sentence"
 
     def test_interrupted_fetch_is_not_taken_as_complete(
         self, declaration: SourceKind, served: Served, place: ContainerContext, tmp_path: Path
     ) -> None:
-        """A fetch that was interrupted leaves nothing that looks complete, and the next one brings all of it."""
+        """An interrupted fetch leaves nothing that looks complete, and the next one fetches all of it."""
         if served.cut is None:
             pytest.skip("`served` has no `cut`")
         source = make_source(declaration, served, served.text)
@@ -188,17 +182,17 @@ class SourceFetchTests(SourceTestBase):
         with served.cut(), pytest.raises(OSError):
             fetch_source(declaration, source, place)
         left = place.cache / whole.relative_to(tmp_path / "other")
-        assert not left.exists() or read_files(left) == {}, f"{left} is there, though it is not whole"
+        assert not left.exists() or read_files(left) == {}, f"{left} exists, but is not complete"
         assert read_files(fetch_source(declaration, source, place)) == served.files
 
 
 def make_source(kind: SourceKind, served: Served, text: str, pin: str = "") -> JobSource:
-    """The source of a text, as a document holds it."""
+    """Return the source of a text, as a document has it."""
     return JobSource(role=cast(RoleName, served.role), kind=kind.name, uri=str(kind.parse(text, Path("/"))), pin=pin)
 
 
 def fetch_source(kind: SourceKind, source: JobSource, place: ContainerContext) -> Path:
-    """The folder of a source, looked at and fetched as the runtime does. Raises OSError."""
+    """Return the folder of a source, fetched as the runtime does. Raise OSError."""
     plugin = load_container_plugin(kind.container_plugin, SourceContainerPlugin)
     if plugin.CARRIER:
         return _fetch_in_batch(load_container_plugin(plugin.CARRIER, BatchFetcher), plugin, source, place)
@@ -208,7 +202,7 @@ def fetch_source(kind: SourceKind, source: JobSource, place: ContainerContext) -
 
 
 def read_files(folder: Path) -> dict[str, bytes]:
-    """The files below a folder."""
+    """Return the files below a folder, by path."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
@@ -226,45 +220,43 @@ def _fetch_in_batch(
 
 
 class SourcePinTests(SourceFetchTests):
-    """Of a kind that declares how it is pinned."""
+    """The pins of a kind that declares `pinning`."""
 
     @pytest.fixture
     def pinning(self, declaration: SourceKind) -> Pinning:
-        """How it is pinned."""
+        """The functions that pin it."""
         if declaration.pinning is None:
-            pytest.skip("its names mean the same for ever: it declares no pinning")
+            pytest.skip("it declares no pinning")
         return declaration.pinning
 
     def test_same_content_has_the_same_pin(
         self, declaration: SourceKind, pinning: Pinning, served: Served, place: ContainerContext
     ) -> None:
-        """A pin is a digest or a commit, not a moment; what has it is there, and is fetched by it."""
+        """A pin is a digest or a commit; what it pins is there, and is fetched by it."""
         source = declaration.parse(served.text, BASE_FOLDER)
         pin = pinning.resolve(source, served.role)
-        assert pin
-        assert pinning.resolve(source, served.role) == pin
+        assert pin, "`resolve` returned an empty pin"
+        assert pinning.resolve(source, served.role) == pin, "the same content has another pin"
         assert pinning.find_loss(source, served.role, pin) == ""
-        assert list(pinning.find_missing(source, served.role, [*served.files])) == []
-        assert (
-            read_files(fetch_source(declaration, make_source(declaration, served, served.text, pin), place))
-            == served.files
-        )
+        assert_none(pinning.find_missing(source, served.role, [*served.files]), "`find_missing` reports existing files")
+        folder = fetch_source(declaration, make_source(declaration, served, served.text, pin), place)
+        assert read_files(folder) == served.files
 
     def test_changed_content_has_another_pin(
         self, declaration: SourceKind, pinning: Pinning, served: Served, place: ContainerContext
     ) -> None:
-        """A job that was pinned trains on what it was pinned to, or says that it is not there any more."""
+        """A pinned job reads what it was pinned to, or reports that it is no longer there."""
         if served.change is None:
             pytest.skip("`served` has no `change`")
         source = declaration.parse(served.text, BASE_FOLDER)
         pin = pinning.resolve(source, served.role)
         served.change()
-        assert pinning.resolve(source, served.role) != pin
+        assert pinning.resolve(source, served.role) != pin, "other content has the same pin"
         try:
-            brought = fetch_source(declaration, make_source(declaration, served, served.text, pin), place)
+            folder = fetch_source(declaration, make_source(declaration, served, served.text, pin), place)
         except OSError:
             return
-        assert read_files(brought) == served.files
+        assert read_files(folder) == served.files
 
 
 class SourceKit(
@@ -286,7 +278,7 @@ class SourceKit(
             def served(self, server):
                 return Served(text="s3://bucket/episodes", files=server.files)
 
-    kind: its name. good: texts that name a source, with their printed form; relative names start from `/work`. bad:
-    texts that people type and that name none. served: a fixture with a place that really holds a source
-    (`robotrain.testing.Served`); without it nothing is fetched. public_only: as of PlatformKit.
+    `kind` is its name. `good` has texts that name a source, each with its printed form; relative names start from
+    `/work`. `bad` has texts that people type and that name none. The fixture `served` returns a source that can be
+    fetched (`robotrain.testing.Served`); without it nothing is fetched. `public_only` is as in PlatformKit.
     """

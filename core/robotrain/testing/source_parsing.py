@@ -19,45 +19,34 @@ from robotrain.plugins.claims import Claim
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact
 from robotrain.testing import harness, probe
-from robotrain.testing.harness import no_side_effects
-from robotrain.testing.import_rules import PublicImportTests, find_claim
+from robotrain.testing.harness import assert_no_problems, assert_none, no_side_effects
+from robotrain.testing.import_rules import find_claim
+from robotrain.testing.probe import DeclarationTestBase, run_with_probe
 
 BASE_FOLDER = Path("/work")
-"""What relative names in the texts start from."""
+"""The folder that relative names in the texts start from."""
 
 
-class SourceTestBase(PublicImportTests):
-    """kind: its name, installed under the claim `source.NAME` or brought by a platform. good: by text, its printed
-    form; relative names start from `/work`. bad: texts that are refused.
-    """
+class SourceTestBase(DeclarationTestBase):
+    """The base of all test classes of SourceKit."""
 
     yours: ClassVar[tuple[str, ...]] = ("kind", "good", "bad")
     kind: ClassVar[str] = ""
     good: ClassVar[Mapping[str, str]] = {}
     bad: ClassVar[Sequence[str]] = ()
 
-    @pytest.fixture(autouse=True)
-    def kit_folders(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-        """The working folder, empty and the test's own."""
-        return harness.isolate_folders(tmp_path / "kit", monkeypatch)
-
     @pytest.fixture
     def kit_claim(self, kit_folders: Path) -> Claim:
-        """The claim of the kind, where it is not one that a platform brings without."""
+        """The claim of the kind, unless a platform provides it without one."""
         return find_claim("source", self.kind)
 
     @pytest.fixture
     def declaration(self) -> SourceKind:
-        """The declaration, as robotrain finds it."""
+        """The declaration that robotrain loads."""
         return load_kind(self.kind)
 
-    @pytest.fixture
-    def probe_plugin(self, kit_folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A platform and a workload that take everything, beside what is installed."""
-        probe.install_probe(kit_folders.parent / "site", monkeypatch)
-
     def parametrize(self, metafunc: pytest.Metafunc) -> None:
-        """A test for each text."""
+        """Make a test for each text."""
         super().parametrize(metafunc)
         for name, texts in (("text", self.good), ("refused", self.bad)):
             if name in metafunc.fixturenames:
@@ -65,26 +54,31 @@ class SourceTestBase(PublicImportTests):
 
 
 def load_kind(name: str) -> SourceKind:
-    """The source kind of that name; a test that asks for one that is not there fails with what is."""
+    """Return the source kind of that name; the test fails with a list of the kinds if there is none."""
     return _load_kind(name, tuple(sys.path))
 
 
 @functools.lru_cache(64)
 def _load_kind(name: str, path: tuple[str, ...]) -> SourceKind:
-    """path: where plugins are looked for, as long as it is the same they are."""
+    """Load a source kind; `path` is where plugins are searched."""
     plugins = Plugins()
     kinds = plugins.source_kinds()
     if name not in kinds:
-        plugins.platforms()  # one of them may bring it without a claim of its own
+        plugins.platforms()  # one of them may provide it without a claim of its own
         kinds = plugins.source_kinds()
     if name not in kinds:
-        failed = "".join(f"\n{failure}" for failure in plugins.failures.values())
-        pytest.fail(f"no source kind {name!r} is installed; installed: {', '.join(sorted(kinds))}{failed}")
+        failures = "".join(f"\n{failure}" for failure in plugins.failures.values())
+        pytest.fail(f"no source kind {name!r} is installed; installed: {', '.join(sorted(kinds))}{failures}")
     return kinds[name]
 
 
+def parse_again(kind: SourceKind, source: Source, base: Path = BASE_FOLDER) -> Source:
+    """Parse the printed form of a source; a kind may return a source of another kind, which then parses it."""
+    return find_reader(kind, source).parse(str(source), base)
+
+
 def find_reader(kind: SourceKind, source: Source) -> SourceKind:
-    """The kind that reads what `kind` parsed: it may answer with a source of another."""
+    """Return the kind of a source that `kind` parsed: it may return one of another."""
     return kind if source.kind == kind.name else load_kind(source.kind)
 
 
@@ -93,75 +87,76 @@ ALIAS_PATTERN = rf"{FLAG_PATTERN}|-[a-zA-Z]"
 
 
 class SourceDeclarationTests(SourceTestBase):
-    """Of the SourceKind record."""
+    """The SourceKind record."""
 
     def test_plugin_provides_its_claim(self, declaration: SourceKind) -> None:
-        """The name of the entry point is its claim: the kind of that name is brought, and nothing fails on the way."""
+        """The entry point's name is its claim: the plugin has the kind of that name, and loads without a failure."""
         plugins = Plugins()
         plugins.source_kinds()
-        failed = [str(failure) for claim, failure in plugins.failures.items() if claim.name == self.kind]
+        assert_no_problems(str(failure) for claim, failure in plugins.failures.items() if claim.name == self.kind)
         assert declaration.name == self.kind
-        assert not failed
 
     def test_declaration_is_complete(self, declaration: SourceKind) -> None:
-        """Help, refusals and docs are made from these texts: none is empty, and no flag is misspelt."""
-        for name in ("name", "title", "form", "example", "help"):
-            assert getattr(declaration, name).strip(), f"{name} is empty"
-        assert re.fullmatch(r"[a-z][a-z0-9_]*", declaration.name), "a kind's name is small letters, digits and `_`"
-        assert declaration.roles, "it fills no role: nothing could name it"
-        for role, flag in declaration.roles.items():
-            assert role in probe.ROLES, f"no role is called {role!r}; there are {', '.join(probe.ROLES)}"
-            assert re.fullmatch(FLAG_PATTERN, flag.flag), f"{flag.flag!r} is no long option"
-            assert all(re.fullmatch(ALIAS_PATTERN, alias) for alias in flag.aliases), f"{flag.aliases} are no options"
+        """Help, rejections and docs derive from it: no text is empty, and every flag is an option."""
+        texts = ("name", "title", "form", "example", "help")
+        assert_none((name for name in texts if not getattr(declaration, name).strip()), "these texts are empty")
+        assert re.fullmatch(r"[a-z][a-z0-9_]*", declaration.name), (
+            "a kind's name has lower-case letters, digits and `_`"
+        )
+        assert declaration.roles, "it has no role, so nobody can use it"
+        assert_none({*declaration.roles} - {*probe.ROLES}, f"the roles are {', '.join(probe.ROLES)}; not")
+        flags = declaration.roles.values()
+        wrong = [one.flag for one in flags if not re.fullmatch(FLAG_PATTERN, one.flag)]
+        wrong += [alias for one in flags for alias in one.aliases if not re.fullmatch(ALIAS_PATTERN, alias)]
+        assert_none(wrong, "these are not options, such as --blob-url")
 
     def test_example_parses_in_an_empty_folder(self, declaration: SourceKind, kit_folders: Path) -> None:
-        """The example is tried on every platform, on machines where nothing of it is there."""
+        """The example is tried on every platform, on machines that do not have it."""
         with no_side_effects():
             source = declaration.parse(declaration.example, kit_folders)
-        assert find_reader(declaration, source).parse(str(source), BASE_FOLDER) == source
+        assert parse_again(declaration, source) == source
 
     def test_flags_belong_to_no_other(self, declaration: SourceKind) -> None:
-        """A flag means one thing: none is robotrain's, a workload's or a platform's."""
+        """No flag is an option of a workload or a platform."""
         plugins = Plugins()
         others: list[typing.Any] = [*plugins.workloads().values(), *plugins.platforms().values()]
         taken = {flag: other.name for other in others for flag in list_flags(_declared_type(other))}
-        for flag in declaration.roles.values():
-            for spelling in (flag.flag, *flag.aliases):
-                assert spelling not in taken, f"{spelling} is an option of {taken.get(spelling)}"
+        own = [flag for one in declaration.roles.values() for flag in (one.flag, *one.aliases)]
+        assert_none((f"{flag} (of {taken[flag]})" for flag in own if flag in taken), "these flags are taken; rename")
 
     def test_flags_do_not_clash(self, declaration: SourceKind, probe_plugin: None) -> None:
-        """What robotrain finds when it composes the options: a flag shared by kinds is the same throughout."""
-        answer = harness.run_command("explain", probe.PROBE_NAME, "--platform", probe.PROBE_NAME, "--json")
-        clashes = [one for one in answer.json.get("problems", ()) if one["code"].endswith("-clash")]
-        assert not [one["title"] for one in clashes if re.search(rf"\b{declaration.name}\b", one["title"])]
+        """Kinds that share a flag declare it alike: robotrain composes the options without a clash."""
+        problems = run_with_probe("explain", probe.PROBE_NAME).problems
+        clashes = [one["title"] for one in problems if one["code"].endswith("-clash")]
+        assert_none((one for one in clashes if re.search(rf"\b{declaration.name}\b", one)), "options clash")
 
     def test_shared_flag_is_resolved_by_text(self, declaration: SourceKind) -> None:
-        """Kinds may share a flag where the text says which is meant: its own recogniser knows it, no other's does."""
+        """Kinds that share a flag are told apart by the text: only its own recogniser accepts it."""
         sharing = [kind for kind in Plugins().source_kinds().values() if kind.name != self.kind]
         sharing = [kind for kind in sharing if set(kind.roles.items()) & set(declaration.roles.items())]
         if sharing or declaration.target or declaration.platform_managed:
-            assert declaration.recognizes(declaration.example), "it does not recognise its own example"
+            assert declaration.recognizes(declaration.example), "`recognizes` does not accept the kind's own example"
         for text in (declaration.example, *self.good):
             takers = [kind.name for kind in sharing if declaration.recognizes(text) and kind.recognizes(text)]
-            assert not takers, f"{text} is taken for one of {', '.join(takers)} as well"
+            assert_none(takers, f"{text} is also recognised by")
 
     def test_recognizer_is_pure(self, declaration: SourceKind) -> None:
-        """Every text of a job is shown to every recogniser: it looks at the text alone, and always answers."""
+        """Every recogniser is asked about every text: it reads the text alone, and returns a bool."""
         with no_side_effects():
             answers = [declaration.recognizes(text) for text in ("", " ", "\x00", "x", "://", *self.good, *self.bad)]
-        assert all(isinstance(answer, bool) for answer in answers)
+        assert all(isinstance(answer, bool) for answer in answers), "`recognizes` must return a bool"
 
     @pytest.mark.parametrize("asked", ["container_plugin", "target"])
     def test_named_modules_exist(self, declaration: SourceKind, asked: str) -> None:
-        """What acts in the container is packed by its name."""
+        """Container plugins are packed by their module names."""
         from importlib.util import find_spec
 
         module = getattr(declaration, asked)
-        assert not module or find_spec(module), f"{asked}: no module is called {module}"
+        assert not module or find_spec(module), f"{asked}: there is no module {module}"
 
 
 def _declared_type(other: typing.Any) -> type:
-    """The dataclass of a workload's parameters or a platform's settings."""
+    """Return the dataclass of a workload's parameters or a platform's settings."""
     return typing.cast(type, getattr(other, "parameters", None) or other.settings)
 
 
@@ -169,49 +164,49 @@ OTHER_FOLDER = Path("/elsewhere")
 
 
 class SourceTextTests(SourceTestBase):
-    """Of the texts that are good."""
+    """Good texts."""
 
     def test_has_texts_to_try(self) -> None:
-        """A kit tries what it is given: at least one good text, and one bad one."""
-        assert self.good, "say `good`: texts that name a source, each with its printed form"
-        assert self.bad, "say `bad`: texts that people type and that name no source"
+        """The author gives at least one good and one bad text."""
+        assert self.good, "write `good`: texts that name a source, each with its printed form"
+        assert self.bad, "write `bad`: texts that people type and that name no source"
 
     def test_good_text_has_its_printed_form(self, declaration: SourceKind, text: str) -> None:
-        """A source is told, kept and compared by its printed form: one source, one form."""
+        """A source is shown, stored and compared by its printed form: one source, one form."""
         assert str(declaration.parse(text, BASE_FOLDER)) == self.good[text]
 
     def test_printed_form_parses_to_the_same_source(self, declaration: SourceKind, text: str) -> None:
-        """A job carries the printed form: whoever reads it, wherever they are, must find the same source."""
+        """A job has the printed form, which must mean the same source everywhere."""
         source = declaration.parse(text, BASE_FOLDER)
-        again = find_reader(declaration, source).parse(str(source), OTHER_FOLDER)
+        again = parse_again(declaration, source, OTHER_FOLDER)
         assert again == source, "the printed form names another source"
         assert str(again) == str(source), "the printed form is not its own printed form"
 
     def test_parsing_is_pure(self, declaration: SourceKind, text: str) -> None:
-        """Parse is pure and offline: a job can be rendered anywhere, at once, and twice the same."""
+        """Parsing is pure and offline: a job can be rendered anywhere, always with the same result."""
         with no_side_effects():
             first, second = declaration.parse(text, BASE_FOLDER), declaration.parse(text, BASE_FOLDER)
         assert first == second
 
     def test_source_is_an_immutable_value(self, declaration: SourceKind) -> None:
-        """Jobs are compared, hashed and kept: equal sources are equal objects, of one hash, which nothing changes."""
+        """Jobs are compared, hashed and stored: equal sources are equal objects with one hash, and immutable."""
         made = {str(source): source for source in (declaration.parse(text, BASE_FOLDER) for text in self.good)}
         for form, source in made.items():
-            again = find_reader(declaration, source).parse(form, BASE_FOLDER)
+            again = parse_again(declaration, source)
             assert hash(again) == hash(source), f"{form}: equal sources have different hashes"
-            assert not _is_mutable(source), f"{form}: the source can be changed; make it a frozen dataclass"
+            assert not _is_mutable(source), f"{form}: the source is mutable; make it a frozen dataclass"
         assert len(set(made.values())) == len(made), "different printed forms are equal sources"
 
     def test_warnings_are_sentences(self, declaration: SourceKind) -> None:
-        """`warn` speaks to people, and never stops a job."""
+        """`warn` returns sentences."""
         for text in self.good:
             source = declaration.parse(text, BASE_FOLDER)
             for sentence in find_reader(declaration, source).warn(source):
-                assert sentence.endswith("."), f"{sentence!r} is no sentence"
+                assert sentence.endswith("."), f"{sentence!r} is not a sentence that ends with `.`"
 
 
 def _is_mutable(source: Source) -> bool:
-    """Whether another value can be set in it; a frozen dataclass and a tuple refuse that."""
+    """Return whether an attribute can be set."""
     parts = [field.name for field in dataclasses.fields(source)] if dataclasses.is_dataclass(source) else ["kind"]
     for name in parts:
         try:
@@ -224,7 +219,7 @@ def _is_mutable(source: Source) -> bool:
 
 SECRET = "S3CRETzz9kq0123456789"
 PLACEHOLDER_PATTERN = r"\b[A-Z]{3,}\b|^last$|^-|^robotrain "
-"""In an offer: words that the person is to replace, and whole command lines."""
+"""Suggestions with words that the user replaces, and whole command lines."""
 MAX_EXAMPLES = 60
 PIECES = (
     *("://", "//", "/", "\\", ":", "@", "?", "#", "&", "=", "%20", "%3F", " ", "\t", "\n", "\x00", "..", ".", "~", "-"),
@@ -233,17 +228,16 @@ PIECES = (
 
 
 class SourceRefusalTests(SourceTestBase):
-    """Of bad texts, of any text, and of texts with a secret."""
+    """Bad texts, any text, and texts with a secret."""
 
     def test_bad_text_is_rejected(self, declaration: SourceKind, refused: str) -> None:
-        """What cannot be meant is refused where it is typed, with a sentence and, where possible, what to type."""
+        """A bad text is rejected with a sentence and, if possible, what to type."""
         read = _parse_text(declaration, refused)
-        assert isinstance(read, SourceError), f"{refused!r} was taken, as {read}"
-        assert read.why.endswith("."), f"why: {read.why!r} is no sentence"
-        _assert_suggestion_parses(declaration, read)
+        assert isinstance(read, SourceError), f"{refused!r} was accepted, as {read}"
+        _check_error(declaration, read)
 
     def test_any_text_parses_or_is_rejected(self, declaration: SourceKind) -> None:
-        """Whatever people paste: a source in its normal form, or SourceError with a sentence; no other exception."""
+        """Any text gives a source in its normal form, or SourceError with a sentence; no other exception."""
         from hypothesis import HealthCheck, given, settings
         from hypothesis import strategies as st
 
@@ -256,37 +250,33 @@ class SourceRefusalTests(SourceTestBase):
             read = _parse_text(declaration, text)
             declaration.recognizes(text)
             if isinstance(read, SourceError):
-                assert read.why.endswith("."), f"why: {read.why!r} is no sentence"
-                _assert_suggestion_parses(declaration, read)
+                _check_error(declaration, read)
             else:
-                assert find_reader(declaration, read).parse(str(read), BASE_FOLDER) == read, (
-                    "its printed form is another source"
-                )
+                assert parse_again(declaration, read) == read, "its printed form is another source"
                 assert str(read).encode(), "its printed form cannot be written"
 
         any_text()
 
     def test_no_secret_is_repeated(self, declaration: SourceKind) -> None:
-        """A secret that was pasted in is never shown, and no address with one is taken: jobs are kept in the clear."""
+        """A pasted secret is never shown, and no address with one is accepted: jobs are stored in the clear."""
         for text in _add_secrets([*self.good, declaration.form]):
             read = _parse_text(declaration, text)
             if isinstance(read, SourceError):
-                told = f"{read.why} {read.suggestion} {read}"
-                assert SECRET not in told, f"the refusal of {text!r} repeats the secret: {told}"
+                shown = f"{read.why} {read.suggestion} {read}"
+                assert SECRET not in shown, f"the rejection of {text!r} repeats the secret: {shown}"
             else:
-                assert not targets.is_address(str(read)), f"an address with a secret was taken: {text!r}"
+                assert not targets.is_address(str(read)), f"an address with a secret was accepted: {text!r}"
                 shown = redact(str(read), declaration.schemes)
-                assert SECRET not in shown, f"{text!r} was taken, and is shown with its secret: {shown}"
+                assert SECRET not in shown, f"{text!r} was accepted, and is shown with its secret: {shown}"
 
     def test_no_secret_is_printed(self, declaration: SourceKind, probe_plugin: None) -> None:
-        """The same at the command line, where what was typed is shown beside what is wrong with it."""
-        words = [
-            word
-            for text, flag in zip(_add_secrets([*self.good][:1]), _repeat_flags(declaration), strict=False)
-            for word in (flag, text)
-        ]
-        answer = harness.run_command("explain", probe.PROBE_NAME, "--platform", probe.PROBE_NAME, *words)
-        assert SECRET not in answer.stdout + answer.stderr, str(answer)
+        """Nor by the command line, which shows what was typed beside its problem."""
+        count = len(string.ascii_lowercase)
+        flags = [one.flag for one in declaration.roles.values() for _ in range(count if one.repeatable else 1)]
+        texts = _add_secrets([*self.good][:1])
+        words = [word for pair in zip(flags, texts, strict=False) for word in pair]
+        result = harness.run_command("explain", probe.PROBE_NAME, "--platform", probe.PROBE_NAME, *words)
+        assert SECRET not in result.output, f"a secret is printed: {result}"
 
 
 def _parse_text(kind: SourceKind, text: str) -> Source | SourceError:
@@ -296,21 +286,16 @@ def _parse_text(kind: SourceKind, text: str) -> Source | SourceError:
         return refused
 
 
-def _assert_suggestion_parses(kind: SourceKind, refused: SourceError) -> None:
-    """What is offered in place of a refused text must do, as it stands."""
+def _check_error(kind: SourceKind, refused: SourceError) -> None:
+    """Check that an error is a sentence, and that its suggestion is accepted."""
+    assert refused.why.endswith("."), f"why: {refused.why!r} is not a sentence that ends with `.`"
     if refused.suggestion and not re.search(PLACEHOLDER_PATTERN, refused.suggestion):
-        offered = _parse_text(kind, refused.suggestion)
-        assert not isinstance(offered, SourceError), f"offered instead, and refused itself: {refused.suggestion!r}"
-
-
-def _repeat_flags(kind: SourceKind) -> Iterator[str]:
-    """Each flag as often as it can be given."""
-    for flag in kind.roles.values():
-        yield from [flag.flag] * (len(string.ascii_lowercase) if flag.repeatable else 1)
+        suggested = _parse_text(kind, refused.suggestion)
+        assert not isinstance(suggested, SourceError), f"the suggestion {refused.suggestion!r} is rejected itself"
 
 
 def _add_secrets(texts: list[str]) -> Iterator[str]:
-    """Each text with a secret in every place that secrets are pasted into."""
+    """Yield each text with a secret in every place where people paste one."""
     for text in texts:
         scheme, mark, rest = text.rpartition("://")
         yield f"{text}?sv=2024-01-01&sig={SECRET}"
