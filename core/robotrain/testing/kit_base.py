@@ -7,27 +7,29 @@ from typing import Any, ClassVar
 import pytest
 
 CONSTRUCTORS = ("__init__", "__new__", "__init_subclass__")
-"""With one of these pytest would collect nothing, or this module would not be asked."""
+"""With one of these in a subclass, pytest or this module would not see its tests."""
 HIDING_MARKS = ("skip", "skipif", "xfail")
 """Marks that, on a whole class or module, take every test out at once."""
+KITS_PACKAGE = "robotrain.testing"
+GUARD_NAME = "robotrain-kits"
 REMEDY = "call the kit's test in one of your own that is marked @pytest.mark.xfail(reason=…), with the reason"
 
 _marks: dict[object, tuple[pytest.Mark, ...]] = {}
 
 
 class DroppedTestError(TypeError):
-    """A subclass of a kit that leaves standard tests out; names each."""
+    """A subclass of a kit leaves out standard tests; the message names each."""
 
 
 class KitBase:
     """The base of all kits: a class of `robotrain.testing` whose `test_…` methods are standard tests.
 
-    A subclass that replaces a standard test, sets it to None, marks it or changes what it is parametrized with is
-    refused where it is defined, and again where pytest collects it; only a test of its own in that place that is marked
-    `xfail` with a reason is taken. yours: the names of a kit that a subclass is to define; the kit's others stay.
+    A subclass that replaces a standard test, sets it to None, marks it or changes its parameters is rejected when it is
+    defined, and again when pytest collects it; only a test in that place marked `xfail` with a reason is accepted.
     """
 
     yours: ClassVar[tuple[str, ...]] = ()
+    """The names of the kit that a subclass may define."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -37,22 +39,22 @@ class KitBase:
             _refuse_dropped_tests(cls)
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        """Asked by pytest for each test: what was changed after the class was defined is found here."""
+        """Check again when pytest collects a test: the class may have changed after it was defined."""
         _refuse_dropped_tests(type(self))
         _refuse_module_marks(metafunc.definition)
-        register_skip_guard(metafunc.config, REMEDY)
+        register_skip_guard(metafunc.config)
         self.parametrize(metafunc)
 
     def parametrize(self, metafunc: pytest.Metafunc) -> None:
-        """Where a kit makes one test of each case; `metafunc.parametrize` as pytest has it."""
+        """Parametrize a test; a kit overrides it to make one test of each case."""
 
     def test_no_standard_test_is_dropped(self) -> None:
-        """Every standard test runs, or is marked as failing, with a reason: a kit promises only what it tries."""
+        """Every standard test runs, or is marked as failing with a reason."""
         _refuse_dropped_tests(type(self))
 
 
 def find_dropped_tests(subclass: type[KitBase]) -> list[str]:
-    """What is missing of the kits that a class is made from: a sentence each."""
+    """Return a sentence for each standard test that a class leaves out."""
     return [*_find_replaced(subclass), *_find_hidden(subclass), *_find_marked(subclass)]
 
 
@@ -62,14 +64,13 @@ def _refuse_dropped_tests(subclass: type[KitBase]) -> None:
 
 
 def _refuse_module_marks(item: pytest.Item) -> None:
-    """By the `pytestmark` of a module."""
     for node, mark in item.iter_markers_with_node():
         if mark.name in HIDING_MARKS and isinstance(node, (pytest.Module, pytest.Package)):
             raise DroppedTestError(f"pytest.mark.{mark.name} on {node.name} takes every standard test out: {REMEDY}.")
 
 
 def _find_replaced(subclass: type[KitBase]) -> Iterator[str]:
-    """The kit's names that something else stands for, wherever among the bases it came from."""
+    """Yield the kit's names that another base or the class itself replaces."""
     kits = [base for base in subclass.__mro__ if _is_kit(base)]
     yours = tuple(name for kit in kits for name in vars(kit).get("yours", ()))
     for name in dict.fromkeys([*CONSTRUCTORS, *(name for kit in kits for name in vars(kit))]):
@@ -90,7 +91,7 @@ def _find_hidden(subclass: type[KitBase]) -> Iterator[str]:
 
 
 def _find_marked(subclass: type[KitBase]) -> Iterator[str]:
-    """Standard tests that were marked in place: they are shared by every class that is made from the kit."""
+    """Yield standard tests that were marked in place: every class of the kit shares them."""
     for name in (name for kit in subclass.__mro__ if _is_kit(kit) for name in vars(kit) if _is_test(name)):
         test = getattr(subclass, name)
         if isinstance(test, FunctionType) and test in _marks and _own_marks(test) != _marks[test]:
@@ -98,21 +99,25 @@ def _find_marked(subclass: type[KitBase]) -> Iterator[str]:
 
 
 def _is_expected_to_fail(test: object) -> bool:
-    """By a mark that always counts: what fails under a condition may pass for another cause without it."""
+    """Return whether a test is marked xfail with a reason and without a condition."""
     fails = [mark for mark in _own_marks(test) if mark.name == "xfail"]
     plain = [mark for mark in fails if not mark.args and "condition" not in mark.kwargs]
     return any(str(mark.kwargs.get("reason") or "").strip() for mark in plain)
 
 
 def _own_marks(marked: object) -> tuple[pytest.Mark, ...]:
-    """Those of a test or of a class itself, as decorators or `pytestmark` put them there."""
+    """Return the marks of a test or class itself, not of its bases."""
     own: Any = getattr(marked, "__dict__", {}).get("pytestmark", ())
     listed = own if isinstance(own, (list, tuple)) else (own,)
     return tuple(one if isinstance(one, pytest.Mark) else one.mark for one in listed)
 
 
+def _is_of_kit(module: object) -> bool:
+    return f"{module}.".startswith(f"{KITS_PACKAGE}.")
+
+
 def _is_kit(cls: type) -> bool:
-    return f"{cls.__module__}.".startswith(f"{KITS_PACKAGE}.")
+    return _is_of_kit(cls.__module__)
 
 
 def _is_test(name: str) -> bool:
@@ -126,53 +131,38 @@ def _is_special(name: str) -> bool:
 _marks.update((value, _own_marks(value)) for name, value in vars(KitBase).items() if _is_test(name))
 
 
-KITS_PACKAGE = "robotrain.testing"
-GUARD_NAME = "robotrain-kits"
-
-
 class SkipGuard:
-    """A plugin of pytest. way: what to do instead of skipping."""
-
-    def __init__(self, remedy: str) -> None:
-        self._remedy = remedy
+    """A pytest plugin that fails standard tests that are skipped by anybody but the kit."""
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """A skip counts when the kit itself asked for it, or what the author gives for a test is not there today."""
+        """Accept a skip by the kit itself, or by a fixture that the author defines."""
         report = yield
-        if report.skipped and not hasattr(report, "wasxfail") and call.excinfo and _is_standard(item):
+        is_standard = _is_of_kit(getattr(getattr(item, "function", None), "__module__", ""))
+        if report.skipped and not hasattr(report, "wasxfail") and call.excinfo and is_standard:
             frames = [one.frame.raw for one in call.excinfo.traceback]
             if not (_is_skipped_by_kit(frames) or _is_skipped_by_author_fixture(item, frames) or _has_skip_mark(item)):
                 report.outcome = "failed"
-                report.longrepr = (
-                    f"This standard test was left out ({call.excinfo.value}): leave it, or {self._remedy}."
-                )
+                report.longrepr = f"This standard test was skipped ({call.excinfo.value}): leave it, or {REMEDY}."
         return report
 
 
-def register_skip_guard(config: pytest.Config, remedy: str) -> None:
-    """From now on, in this session."""
+def register_skip_guard(config: pytest.Config) -> None:
+    """Register the guard for this session."""
     if not config.pluginmanager.has_plugin(GUARD_NAME):
-        config.pluginmanager.register(SkipGuard(remedy), GUARD_NAME)
-
-
-def _is_standard(item: pytest.Item) -> bool:
-    test = getattr(item, "function", None)
-    return f"{getattr(test, '__module__', '')}.".startswith(f"{KITS_PACKAGE}.")
+        config.pluginmanager.register(SkipGuard(), GUARD_NAME)
 
 
 def _is_skipped_by_kit(frames: list[FrameType]) -> bool:
-    """Whether the code that called `pytest.skip` is a kit's."""
+    """Return whether a kit called `pytest.skip`."""
     own = [name for one in frames if not (name := str(one.f_globals.get("__name__"))).startswith("_pytest.")]
-    return bool(own) and own[-1].startswith(f"{KITS_PACKAGE}.")
+    return bool(own) and _is_of_kit(own[-1])
 
 
 def _is_skipped_by_author_fixture(item: pytest.Item, frames: list[FrameType]) -> bool:
-    """Whether a fixture that is the author's to give, or one that it stands on, asked for it: an engine that is missing
-    on this machine.
-    """
+    """Return whether a fixture of the author, or one that it uses, skipped: an engine is missing on this machine."""
     given = {*_list_author_fixtures(item)}
     making = [one.f_locals.get("fixturedef") for one in frames if one.f_code.co_name == "pytest_fixture_setup"]
     return any(getattr(one, "argname", None) in given for one in making)
@@ -193,5 +183,5 @@ def _list_author_fixtures(item: pytest.Item) -> Iterator[str]:
 
 
 def _has_skip_mark(item: pytest.Item) -> bool:
-    """One that a hook put there, as with an option of the author's: those that are written were refused before."""
+    """Return whether a hook added a skip mark, as for an option: those in the source were rejected before."""
     return any(mark.name in ("skip", "skipif") for mark in item.iter_markers())

@@ -128,9 +128,7 @@ class SourceContainerTests(SourceTestBase):
         assert_none({"ENVIRONMENT", "open"} - {*vars(target)}, f"{declaration.target} has no")
         assert isinstance(target.ENVIRONMENT, PythonEnvironment), "`ENVIRONMENT` is not a PythonEnvironment"
         with no_side_effects():
-            assert target.normalize("elsewhere://of/another/kind") == "", (
-                "`normalize` accepts an address of another kind"
-            )
+            assert target.normalize("elsewhere://of/another/kind") == "", "`normalize` accepts another kind"
             address = target.normalize(declaration.example)
             assert target.normalize(address) == address != "", "`normalize` has no stable form for the example"
             assert target.inspect(address, ContainerContext(cache=BASE_FOLDER)) == TargetInspection()

@@ -100,9 +100,7 @@ class SourceDeclarationTests(SourceTestBase):
         """Help, rejections and docs derive from it: no text is empty, and every flag is an option."""
         texts = ("name", "title", "form", "example", "help")
         assert_none((name for name in texts if not getattr(declaration, name).strip()), "these texts are empty")
-        assert re.fullmatch(r"[a-z][a-z0-9_]*", declaration.name), (
-            "a kind's name has lower-case letters, digits and `_`"
-        )
+        assert re.fullmatch(r"[a-z][a-z0-9_]*", declaration.name), "a kind's name is of the form my_kind"
         assert declaration.roles, "it has no role, so nobody can use it"
         assert_none({*declaration.roles} - {*probe.ROLES}, f"the roles are {', '.join(probe.ROLES)}; not")
         flags = declaration.roles.values()
