@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-HEAVY = ("torch", "lerobot", "mlflow", "azure", "rich", "click", "requests", "numpy")
+HEAVY = ("torch", "lerobot", "mlflow", "azure", "rich", "click", "requests", "numpy", "jinja2")
 PROBE = """
 import json, sys
 sys.argv = ["robotrain", *json.loads(sys.argv[1])]
