@@ -323,7 +323,7 @@ def test_a_file_that_cannot_be_read_is_named(folder: Path) -> None:
         "from robotrain_sources.local_path import container, pin as folder_pin\n"
         "from robotrain_sources.local_path.kind import LocalFolder\n"
         "if os.geteuid() == 0: os.setuid(65534)\n"
-        "try: folder_pin.compute_pin(LocalFolder(sys.argv[1]), 'dataset')\n"
+        "try: folder_pin.resolve_pin(LocalFolder(sys.argv[1]), 'dataset')\n"
         "except SourceError as refused: print(refused.why)\n"
         "pin = 'folder:' + 64 * 'a' + ':' + 32 * 'b' + ':1:1'\n"
         "source = JobSource(role='dataset', kind='local_path', uri=sys.argv[1], pin=pin)\n"

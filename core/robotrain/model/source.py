@@ -1,9 +1,12 @@
 """Source kinds: where data and policies come from, and how users name them."""
 
+import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
+
+from robotrain_runtime.contract.failure import SourceError as SourceError  # part of this module too
 
 from robotrain.model.capabilities import Support
 
@@ -15,15 +18,6 @@ class Source(Protocol):
 
     def __str__(self) -> str:
         """The printed form."""
-
-
-class SourceError(ValueError):
-    """A text is not a valid source of a kind. Neither `why`, a sentence, nor `suggestion` contains secrets."""
-
-    def __init__(self, why: str, suggestion: str = "") -> None:
-        super().__init__(why)
-        self.why = why
-        self.suggestion = suggestion
 
 
 class SourceUnreachable(SourceError):
@@ -69,6 +63,15 @@ class Pinning(NamedTuple):
     """(source, role, pin) → why an earlier pin is no longer available, as a sentence; empty while it is."""
     find_missing: Callable[[Source, str, Sequence[str]], Sequence[str]] = lambda source, role, paths: ()
     """(source, role, paths) → those of `paths` that are certainly not in the source."""
+
+    @classmethod
+    def from_module(cls, module: str) -> "Pinning":
+        """Return the functions `resolve_pin`, `find_loss` and `find_missing_paths` of a module, imported when used."""
+
+        def import_when_called(name: str) -> Callable[..., Any]:
+            return lambda *arguments: getattr(importlib.import_module(module), name)(*arguments)
+
+        return cls(*map(import_when_called, ("resolve_pin", "find_loss", "find_missing_paths")))
 
 
 @dataclass(frozen=True, kw_only=True)

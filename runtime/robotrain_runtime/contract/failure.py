@@ -35,6 +35,15 @@ EXIT_RETRY = 75
 """EX_TEMPFAIL of sysexits.h: "the user is invited to try again"."""
 
 
+class SourceError(ValueError):
+    """A text is not a valid source of a kind. Neither `why`, a sentence, nor `suggestion` contains secrets."""
+
+    def __init__(self, why: str, suggestion: str = "") -> None:
+        super().__init__(why)
+        self.why = why
+        self.suggestion = suggestion
+
+
 class JobFailed(Exception):
     """The run cannot continue; the message is the reason."""
 

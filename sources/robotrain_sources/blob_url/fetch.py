@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from robotrain_runtime.contract.failure import SourceError
+
 from robotrain_sources.blob_url import errors, identity, reference
 from robotrain_sources.blob_url.errors import BlobsNotFound
 from robotrain_sources.blob_url.identity import BlobIdentity
@@ -269,6 +271,6 @@ def open(uri: str, pin: str, role: str, credential: str, way: str = "") -> BlobF
     """Return the files below the address. Raise FetchError if it, or the credential file, is invalid."""
     try:
         prefix = reference.parse_blob_url(uri)
-    except reference.BlobUrlError as error:
+    except SourceError as error:
         raise FetchError(f"the job's blob URL is invalid: {error.why}", "configuration") from None
     return BlobFiles(prefix, pin, identity.load_identity(credential), choose_checkpoint=role == "resume", remedy=way)

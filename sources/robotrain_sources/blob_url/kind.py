@@ -1,10 +1,10 @@
 """The source kind `blob_url`: folders of blobs in Azure Storage."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
-from robotrain.model.source import Pinning, RoleFlag, Source, SourceError, SourceKind
+from robotrain.model.source import Pinning, RoleFlag, Source, SourceKind
 from robotrain.plugins.hookspecs import hook
 
 from robotrain_sources.blob_url import reference
@@ -24,10 +24,7 @@ def recognizes(text: str) -> bool:
 
 def parse_source(text: str, base: Path) -> reference.BlobPrefix:
     """Return the prefix that `text` addresses. Raise SourceError."""
-    try:
-        return reference.parse_blob_url(text)
-    except reference.BlobUrlError as error:
-        raise SourceError(error.why, error.suggestion) from None
+    return reference.parse_blob_url(text)
 
 
 def find_warnings(source: Source) -> list[str]:
@@ -39,27 +36,6 @@ def find_warnings(source: Source) -> list[str]:
     if len(container) < 3:
         warnings.append("Azure's container names have 3 to 63 characters; this one is shorter.")
     return warnings
-
-
-def resolve_pin(source: Source, role: str) -> str:
-    """Return the digest of the current blobs. Raise SourceError."""
-    from robotrain_sources.blob_url import pin
-
-    return pin.compute_pin(source, role)
-
-
-def find_loss(source: Source, role: str, digest: str) -> str:
-    """Return why the pinned blobs are not available; empty if they are. Raise SourceError."""
-    from robotrain_sources.blob_url import pin
-
-    return pin.find_change(source, role, digest)
-
-
-def find_missing_paths(source: Source, role: str, paths: Sequence[str]) -> Sequence[str]:
-    """Return the paths that are not in the folder."""
-    from robotrain_sources.blob_url import pin
-
-    return pin.find_missing_paths(source, role, paths)
 
 
 KIND = SourceKind(
@@ -83,7 +59,7 @@ KIND = SourceKind(
     container_plugin="robotrain_sources.blob_url.container",
     target="robotrain_sources.blob_url.target",
     warn=find_warnings,
-    pinning=Pinning(resolve=resolve_pin, find_loss=find_loss, find_missing=find_missing_paths),
+    pinning=Pinning.from_module("robotrain_sources.blob_url.pin"),
 )
 
 

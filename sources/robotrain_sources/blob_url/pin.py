@@ -14,13 +14,13 @@ THIS_MACHINE = "blobs from this machine"
 SIGN_IN_HINT = "sign in with `az login`"
 
 
-def compute_pin(source: Source, role: str) -> str:
+def resolve_pin(source: Source, role: str) -> str:
     """Return the digest of the blobs below the prefix. Raise SourceError."""
     prefix = parse_blob_url(str(source))
     return _run_with_deadline(prefix, lambda: _list_and_digest(prefix, role, ""))
 
 
-def find_change(source: Source, role: str, pin: str) -> str:
+def find_loss(source: Source, role: str, pin: str) -> str:
     """Return why the pinned blobs are not available; empty if they are. Raise SourceError."""
     prefix = parse_blob_url(str(source))
     digest = _run_with_deadline(prefix, lambda: _list_and_digest(prefix, role, pin))

@@ -8,6 +8,8 @@ import re
 from dataclasses import dataclass
 from typing import ClassVar, NoReturn
 
+from robotrain_runtime.contract.failure import SourceError
+
 HOST = ".blob.core.windows.net"
 FORM = f"https://ACCOUNT{HOST}/CONTAINER/PREFIX"
 MAX_NAME_LENGTH = 1024
@@ -37,31 +39,22 @@ class BlobPrefix:
         return f"https://{self.account}{HOST}/{self.container}/{self.prefix}"
 
 
-class BlobUrlError(ValueError):
-    """A text is not a valid blob URL; `suggestion` is the correct one, if known."""
-
-    def __init__(self, why: str, suggestion: str = "") -> None:
-        super().__init__(why)
-        self.why = why
-        self.suggestion = suggestion
-
-
 def parse_blob_url(text: str) -> BlobPrefix:
-    """Return the prefix that `text` addresses. Raise BlobUrlError."""
+    """Return the prefix that `text` addresses. Raise SourceError."""
     if re.search(_CONTROL, text):
-        raise BlobUrlError("A blob URL contains no control characters.")
+        raise SourceError("A blob URL contains no control characters.")
     if text != text.strip():
-        raise BlobUrlError("There is white space around the URL.", _suggest_url(text.strip()))
+        raise SourceError("There is white space around the URL.", _suggest_url(text.strip()))
     rest = _strip_scheme(text)
     address = re.split(r"[?#]", rest, maxsplit=1)[0]
     if rest[len(address) :].startswith("?"):
-        raise BlobUrlError(
+        raise SourceError(
             "A query can contain a signature, and a job must not contain secrets: "
             "give the job's identity the role Storage Blob Data Reader and omit the query.",
             _suggest_url(f"https://{address}"),
         )
     if address != rest:
-        raise BlobUrlError("A blob URL has no fragment (`#…`).", _suggest_url(f"https://{address}"))
+        raise SourceError("A blob URL has no fragment (`#…`).", _suggest_url(f"https://{address}"))
     authority, slash, path = address.partition("/")
     account = _parse_account(authority, slash + path)
     return BlobPrefix(account, *_parse_path(account, path))
@@ -71,7 +64,7 @@ def _suggest_url(text: str) -> str:
     """Return the normal form of `text`, or the suggestion of its error; empty if there is none."""
     try:
         return str(parse_blob_url(text))
-    except BlobUrlError as error:
+    except SourceError as error:
         return error.suggestion
 
 
@@ -86,28 +79,28 @@ def _raise_wrong_scheme(text: str, scheme: str) -> NoReturn:
     if text.lower().startswith("azureml:"):
         stored = text.lower().startswith("azureml://datastores/")
         why = "An Azure ML name is not a blob URL" + (": use the storage address behind it." if stored else ".")
-        raise BlobUrlError(why, FORM if stored else "")
+        raise SourceError(why, FORM if stored else "")
     if hadoop := re.fullmatch(_HADOOP, re.split(r"[?#]", text)[0]):
         container, host, path = hadoop.groups()
         https = f"https://{host}/{container}{path}"
-        raise BlobUrlError("A blob URL starts with https://, with the container after the host.", _suggest_url(https))
+        raise SourceError("A blob URL starts with https://, with the container after the host.", _suggest_url(https))
     if scheme == "http":
-        raise BlobUrlError("A blob URL starts with https://, not http://.", _suggest_url("https" + text[len("http") :]))
+        raise SourceError("A blob URL starts with https://, not http://.", _suggest_url("https" + text[len("http") :]))
     host = re.split(r"[/?#]", text.removeprefix("//"))[0].lower()
     if not scheme and host.endswith(HOST):
-        raise BlobUrlError("A blob URL starts with https://.", _suggest_url("https://" + text.removeprefix("//")))
-    raise BlobUrlError(f"A blob URL has the form {FORM}.")
+        raise SourceError("A blob URL starts with https://.", _suggest_url("https://" + text.removeprefix("//")))
+    raise SourceError(f"A blob URL has the form {FORM}.")
 
 
 def _parse_account(authority: str, path: str) -> str:
     """Return the storage account of a host."""
     if "@" in authority:
         plain = authority.rpartition("@")[2]
-        raise BlobUrlError("A blob URL contains no user name and no password.", _suggest_url(f"https://{plain}{path}"))
+        raise SourceError("A blob URL contains no user name and no password.", _suggest_url(f"https://{plain}{path}"))
     host, colon, port = authority.partition(":")
     if colon and not authority.startswith("["):
         plain = f"https://{host}{path}" if not port or port.isdigit() else ""
-        raise BlobUrlError("A blob URL has no port.", plain and _suggest_url(plain))
+        raise SourceError("A blob URL has no port.", plain and _suggest_url(plain))
     host = host.lower() if host.isascii() else host
     if not host.endswith(HOST):
         _raise_wrong_host(host, path)
@@ -115,36 +108,36 @@ def _parse_account(authority: str, path: str) -> str:
     primary = re.sub(r"(?:\.privatelink|-secondary)+$", "", account)
     if primary != account:
         why = "Use the account's public, primary host, without `.privatelink` and `-secondary`."
-        raise BlobUrlError(why, _suggest_url(f"https://{primary}{HOST}{path}"))
+        raise SourceError(why, _suggest_url(f"https://{primary}{HOST}{path}"))
     if "." in account:
-        raise BlobUrlError(f"The host is one account name before {HOST}; DNS zone endpoints are not supported.")
+        raise SourceError(f"The host is one account name before {HOST}; DNS zone endpoints are not supported.")
     if not re.fullmatch(_ACCOUNT, account):
-        raise BlobUrlError("A storage account's name is 3 to 24 lower-case letters and digits.")
+        raise SourceError("A storage account's name is 3 to 24 lower-case letters and digits.")
     return account
 
 
 def _raise_wrong_host(host: str, path: str) -> NoReturn:
     if host.endswith(".dfs.core.windows.net"):
         blob = host.removesuffix(".dfs.core.windows.net") + HOST
-        raise BlobUrlError(
+        raise SourceError(
             "This is the Data Lake endpoint: use the blob endpoint.", _suggest_url(f"https://{blob}{path}")
         )
     if host.endswith(HOST + "."):
-        raise BlobUrlError("The host ends with a dot.", _suggest_url(f"https://{host.rstrip('.')}{path}"))
+        raise SourceError("The host ends with a dot.", _suggest_url(f"https://{host.rstrip('.')}{path}"))
     if host.endswith(_OTHER_CLOUDS):
-        raise BlobUrlError("Only the public Azure cloud is supported, not a national one.")
-    raise BlobUrlError(f"The host of a blob URL is ACCOUNT{HOST}.")
+        raise SourceError("Only the public Azure cloud is supported, not a national one.")
+    raise SourceError(f"The host of a blob URL is ACCOUNT{HOST}.")
 
 
 def _parse_path(account: str, path: str) -> tuple[str, str]:
     container, _, prefix = path.lstrip("/").partition("/")
     if not container:
-        raise BlobUrlError("The container is missing.", f"https://{account}{HOST}/CONTAINER/PREFIX")
+        raise SourceError("The container is missing.", f"https://{account}{HOST}/CONTAINER/PREFIX")
     if not re.fullmatch(_CONTAINER, container):
-        raise BlobUrlError("A container's name is 3 to 63 lower-case letters, digits and single dashes.")
+        raise SourceError("A container's name is 3 to 63 lower-case letters, digits and single dashes.")
     base = f"https://{account}{HOST}/{container}"
     if not prefix.strip("/"):
-        raise BlobUrlError("The prefix is missing: a whole container cannot be used.", f"{base}/PREFIX")
+        raise SourceError("The prefix is missing: a whole container cannot be used.", f"{base}/PREFIX")
     prefix = prefix.rstrip("/")
     _check_prefix(base, prefix)
     return container, prefix
@@ -153,27 +146,27 @@ def _parse_path(account: str, path: str) -> tuple[str, str]:
 def _check_prefix(base: str, prefix: str) -> None:
     if signature := re.search(_SIGNATURE, prefix):
         plain = prefix[: signature.start()].partition("&")[0]
-        raise BlobUrlError(
+        raise SourceError(
             "The URL contains a signature (`sig=`), and a job must not contain secrets.",
             _suggest_url(f"{base}/{plain}"),
         )
     if re.search(_ENCODED, prefix):
         decoded = _decode_percent(prefix)
         why = "Blob names are not percent-decoded: use the decoded name."
-        raise BlobUrlError(why, decoded and _suggest_url(f"{base}/{decoded}"))
+        raise SourceError(why, decoded and _suggest_url(f"{base}/{decoded}"))
     if set(prefix) & set("'\"{}\\;"):
-        raise BlobUrlError("A prefix contains no quotes, braces, backslashes or semicolons.")
+        raise SourceError("A prefix contains no quotes, braces, backslashes or semicolons.")
     segments = prefix.split("/")
     if "" in segments:
-        raise BlobUrlError(
+        raise SourceError(
             "The prefix has an empty segment (`//`).", _suggest_url(f"{base}/{re.sub('//+', '/', prefix.lstrip('/'))}")
         )
     if "." in segments or ".." in segments:
-        raise BlobUrlError("Blob names are not paths: `.` and `..` segments have no meaning.")
+        raise SourceError("Blob names are not paths: `.` and `..` segments have no meaning.")
     if prefix != prefix.rstrip():
-        raise BlobUrlError("The prefix ends with white space.", _suggest_url(f"{base}/{re.sub(_EDGE, '', prefix)}"))
+        raise SourceError("The prefix ends with white space.", _suggest_url(f"{base}/{re.sub(_EDGE, '', prefix)}"))
     if len(prefix) > MAX_NAME_LENGTH:
-        raise BlobUrlError(f"A blob's name has at most {MAX_NAME_LENGTH} characters.")
+        raise SourceError(f"A blob's name has at most {MAX_NAME_LENGTH} characters.")
 
 
 def _decode_percent(encoded: str) -> str:

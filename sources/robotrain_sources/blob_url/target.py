@@ -6,6 +6,7 @@ from typing import Any
 
 from robotrain_runtime.contract.checkpoint import CheckpointManifest
 from robotrain_runtime.contract.container_plugin import CheckpointMark, ContainerContext, TargetInspection
+from robotrain_runtime.contract.failure import SourceError
 from robotrain_runtime.process.helper_process import HelperProcess
 
 from robotrain_sources.blob_url import reference
@@ -23,7 +24,7 @@ def normalize(address: str) -> str:
     """Return the normal form of the address; empty if it is not a blob URL."""
     try:
         return str(reference.parse_blob_url(address))
-    except reference.BlobUrlError:
+    except SourceError:
         return ""
 
 

@@ -65,22 +65,13 @@ class DataAsset:
         return DATA_ASSETS.format_asset(self.name, self.version, self.scope)
 
 
-class AssetError(ValueError):
-    """A text is not a valid asset name; `suggestion` is the correct one, if known."""
-
-    def __init__(self, why: str, suggestion: str = "") -> None:
-        super().__init__(why)
-        self.why = why
-        self.suggestion = suggestion
-
-
 def parse_data_asset(text: str) -> DataAsset:
-    """Return the data asset that `text` names. Raise AssetError."""
+    """Return the data asset that `text` names. Raise SourceError."""
     return DataAsset(*parse_asset_name(text, DATA_ASSETS))
 
 
 def parse_asset_name(text: str, family: AssetFamily) -> tuple[str, int, str]:
-    """Return name, version and scope of the asset that `text` names. Raise AssetError."""
+    """Return name, version and scope of the asset that `text` names. Raise SourceError."""
     if long := re.fullmatch(
         rf"azureml://({_SCOPE})/{family.folder}/({_NAME})/versions/([^/]*)", _normalize_resource_id(text)
     ):
@@ -101,50 +92,50 @@ def _parse_version(text: str, before: str) -> int:
         return int(text)
     digits = text.lstrip("0") if text.isascii() and text.isdigit() else ""
     suggestion = before + (digits if re.fullmatch(_VERSION, digits) else "VERSION")
-    raise AssetError("A version is a whole number of at most 9 digits, without leading zeros.", suggestion)
+    raise SourceError("A version is a whole number of at most 9 digits, without leading zeros.", suggestion)
 
 
 def _suggest_asset(text: str, family: AssetFamily) -> str:
     """Return the normal form of `text`, or the suggestion of its error; empty if there is none."""
     try:
         return family.format_asset(*parse_asset_name(text, family))
-    except AssetError as error:
+    except SourceError as error:
         return error.suggestion
 
 
 def _raise_not_an_asset(text: str, family: AssetFamily) -> NoReturn:
     lower, noun = text.lower(), family.noun
     if text != text.strip():
-        raise AssetError("There is white space around the name.", _suggest_asset(text.strip(), family))
+        raise SourceError("There is white space around the name.", _suggest_asset(text.strip(), family))
     if lower.startswith("azureml:") and not text.startswith("azureml:"):
-        raise AssetError(
+        raise SourceError(
             "`azureml:` is written in lower case.", _suggest_asset("azureml:" + text[len("azureml:") :], family)
         )
     if unpinned := re.fullmatch(_UNPINNED, text):
         why = f"A {noun} needs a version: without one, or with a label, its content may change."
-        raise AssetError(why, f"azureml:{unpinned[1]}:VERSION")
+        raise SourceError(why, f"azureml:{unpinned[1]}:VERSION")
     if lower.startswith("azureml://datastores/"):
-        raise AssetError(
+        raise SourceError(
             f"A path in a datastore is not a {noun}: use the storage address behind it.", family.datastore_suggestion
         )
     if lower.startswith("azureml://"):
         _raise_wrong_full_name(text, family)
     if lower.startswith("azureml:"):
-        raise AssetError(f"A {noun} is {ASSET_FORM}; a name is letters, digits, `_`, `.` and `-`, 255 at most.")
+        raise SourceError(f"A {noun} is {ASSET_FORM}; a name is letters, digits, `_`, `.` and `-`, 255 at most.")
     if re.fullmatch(rf"{_NAME}:[0-9]+", text):
-        raise AssetError(f"A {noun} starts with `azureml:`.", _suggest_asset(f"azureml:{text}", family))
-    raise AssetError(f"A {noun} has the form {ASSET_FORM}.")
+        raise SourceError(f"A {noun} starts with `azureml:`.", _suggest_asset(f"azureml:{text}", family))
+    raise SourceError(f"A {noun} has the form {ASSET_FORM}.")
 
 
 def _raise_wrong_full_name(text: str, family: AssetFamily) -> NoReturn:
     folder, noun = family.other_family
     if f"/{folder}/" in text:
-        raise AssetError(f"This names a {noun}, not a {family.noun}.")
+        raise SourceError(f"This names a {noun}, not a {family.noun}.")
     if "/labels/" in text:
-        raise AssetError("The version of a label may change: use `/versions/VERSION`.")
+        raise SourceError("The version of a label may change: use `/versions/VERSION`.")
     if re.match(r"azureml://(?:jobs|[^?#]*/jobs)/", text):
-        raise AssetError(f"An output of a job is not a {family.noun}: register it first.")
-    raise AssetError(
+        raise SourceError(f"An output of a job is not a {family.noun}: register it first.")
+    raise SourceError(
         f"A full name is azureml://SCOPE/{family.folder}/NAME/versions/VERSION, where SCOPE is registries/R, "
         "locations/L/workspaces/W or subscriptions/S/resourcegroups/G/workspaces/W."
     )
@@ -160,10 +151,7 @@ def recognizes(text: str) -> bool:
 
 def parse_source(text: str, base: Path) -> DataAsset:
     """Return the data asset that `text` names. Raise SourceError."""
-    try:
-        return parse_data_asset(text)
-    except AssetError as error:
-        raise SourceError(error.why, error.suggestion) from None
+    return parse_data_asset(text)
 
 
 KIND = SourceKind(

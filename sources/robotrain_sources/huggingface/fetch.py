@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from robotrain_runtime.contract.failure import SourceError
+
 from robotrain_sources.fetching import credential as fetching_credential
 from robotrain_sources.fetching import files
 from robotrain_sources.fetching.errors import FetchError
@@ -175,7 +177,7 @@ def open(uri: str, pin: str, role: str, credential: str, way: str = "") -> Repos
     """Return the files of the repository. Raise FetchError if it, or the credential file, is invalid."""
     try:
         repository = reference.parse_repository(uri)
-    except reference.RepositoryError as error:
+    except SourceError as error:
         raise FetchError(f"{uri} is not a Hub repository: {error.why}", "configuration") from None
     if pin and not re.fullmatch(COMMIT_PATTERN, pin):
         raise FetchError(f"{uri} is pinned to {pin}, which is not a commit of 40 hex digits", "configuration")

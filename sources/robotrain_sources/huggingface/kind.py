@@ -1,11 +1,11 @@
 """The source kind `huggingface`: datasets and policies of the Hugging Face Hub."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from robotrain.model.source import Pinning, RoleFlag, Source, SourceError, SourceKind
+from robotrain.model.source import Pinning, RoleFlag, SourceKind
 from robotrain.plugins.hookspecs import hook
 
 from robotrain_sources.huggingface import reference
@@ -24,31 +24,7 @@ def recognizes(text: str) -> bool:
 
 def parse_source(text: str, base: Path) -> reference.Repository:
     """Return the repository that `text` names. Raise SourceError."""
-    try:
-        return reference.parse_repository(text)
-    except reference.RepositoryError as error:
-        raise SourceError(error.why, error.suggestion) from None
-
-
-def resolve_pin(source: Source, role: str) -> str:
-    """Return the current commit of the revision. Raise SourceError."""
-    from robotrain_sources.huggingface import pin
-
-    return pin.resolve_commit(source, role)
-
-
-def find_loss(source: Source, role: str, commit: str) -> str:
-    """Return why a commit is not available; empty if it is. Raise SourceError."""
-    from robotrain_sources.huggingface import pin
-
-    return pin.find_lost_commit(source, role, commit)
-
-
-def find_missing_paths(source: Source, role: str, paths: Sequence[str]) -> Sequence[str]:
-    """Return the paths that are not in the repository."""
-    from robotrain_sources.huggingface import pin
-
-    return pin.find_missing_paths(source, role, paths)
+    return reference.parse_repository(text)
 
 
 KIND = SourceKind(
@@ -77,7 +53,7 @@ KIND = SourceKind(
     recognizes=recognizes,
     parse=parse_source,
     container_plugin="robotrain_sources.huggingface.container",
-    pinning=Pinning(resolve=resolve_pin, find_loss=find_loss, find_missing=find_missing_paths),
+    pinning=Pinning.from_module("robotrain_sources.huggingface.pin"),
 )
 
 

@@ -169,7 +169,7 @@ REQUEST_SECONDS = 5.0
 DEADLINE_SECONDS = 10.0
 
 
-def resolve_commit(source: Source, role: str) -> str:
+def resolve_pin(source: Source, role: str) -> str:
     """Return the current commit of a repository's revision, a commit as it is. Raise SourceError."""
     repository = parse_repository(str(source))
     if re.fullmatch(COMMIT_PATTERN, repository.revision):
@@ -177,7 +177,7 @@ def resolve_commit(source: Source, role: str) -> str:
     return parallel.run_with_deadline(DEADLINE_SECONDS, lambda: _ask_commit(repository, role), "The Hub")
 
 
-def find_lost_commit(source: Source, role: str, pin: str) -> str:
+def find_loss(source: Source, role: str, pin: str) -> str:
     """Return why the commit `pin` is not available; empty if it is. Raise SourceError."""
     repository = Repository(parse_repository(str(source)).id, pin)
     try:

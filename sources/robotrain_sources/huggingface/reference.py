@@ -8,6 +8,8 @@ import re
 from dataclasses import dataclass
 from typing import ClassVar, NoReturn
 
+from robotrain_runtime.contract.failure import SourceError
+
 FORM = "OWNER/NAME[@REVISION]"
 
 _ID = r"(?a)(?:\b[\w.-]+\b/)?\b[\w.-]{1,96}\b"
@@ -33,21 +35,12 @@ class Repository:
         return f"{self.id}@{self.revision}" if self.revision else self.id
 
 
-class RepositoryError(ValueError):
-    """A text is not a valid repository; `suggestion` is the correct one, if known."""
-
-    def __init__(self, why: str, suggestion: str = "") -> None:
-        super().__init__(why)
-        self.why = why
-        self.suggestion = suggestion
-
-
 def parse_repository(text: str) -> Repository:
-    """Return the repository that `text` names. Raise RepositoryError."""
+    """Return the repository that `text` names. Raise SourceError."""
     if re.search(_TOKEN, text):
-        raise RepositoryError("This looks like an access token, and a job must not contain secrets.")
+        raise SourceError("This looks like an access token, and a job must not contain secrets.")
     if text != text.strip():
-        raise RepositoryError("There is white space around the name.", _suggest_repository(text.strip()))
+        raise SourceError("There is white space around the name.", _suggest_repository(text.strip()))
     name, at, revision = text.partition("@")
     if not is_repository_id(name):
         _raise_not_a_repository(text, name)
@@ -65,7 +58,7 @@ def _suggest_repository(text: str) -> str:
     """Return the normal form of `text`, or the suggestion of its error; empty if there is none."""
     try:
         return str(parse_repository(text))
-    except RepositoryError as error:
+    except SourceError as error:
         return error.suggestion
 
 
@@ -73,39 +66,37 @@ def _raise_not_a_repository(text: str, name: str) -> NoReturn:
     if address := re.fullmatch(_ADDRESS, text):
         revision = address["at"] or address["tree"]
         repository_id = f"{address['id']}@{revision}" if revision else address["id"]
-        raise RepositoryError("Use the repository's id, not its address.", _suggest_repository(repository_id))
+        raise SourceError("Use the repository's id, not its address.", _suggest_repository(repository_id))
     if text.lower().startswith("azureml:"):
-        raise RepositoryError(
+        raise SourceError(
             "An Azure ML name is not a Hub repository; platforms without such names accept the blob URL of its files."
         )
     if re.fullmatch(_VERSIONED, text):
-        raise RepositoryError(
+        raise SourceError(
             "A name with a version is not a Hub repository: use --policy-model NAME:VERSION for a registered model, "
             "azureml:NAME:VERSION in Azure ML."
         )
     if "://" in text:
-        raise RepositoryError("A Hub repository is an id, OWNER/NAME, not an address.")
+        raise SourceError("A Hub repository is an id, OWNER/NAME, not an address.")
     if text.startswith(("/", "./", "../", "~")):
-        raise RepositoryError("A local folder is not a Hub repository.")
+        raise SourceError("A local folder is not a Hub repository.")
     if name.endswith(".git"):
-        raise RepositoryError(
+        raise SourceError(
             "A repository's id does not end with `.git`.", _suggest_repository(re.sub(r"(?:\.git)+$", "", name))
         )
     if name.endswith("/") and is_repository_id(name.rstrip("/")):
-        raise RepositoryError("A repository's id does not end with a slash.", name.rstrip("/"))
-    raise RepositoryError(
+        raise SourceError("A repository's id does not end with a slash.", name.rstrip("/"))
+    raise SourceError(
         "A repository's id is OWNER/NAME: letters, digits, `_`, `.` and `-`, with a letter, digit or `_` at both ends "
         "of each part, no `--`, no `..`, and a name of at most 96 characters."
     )
 
 
 def _check_revision(name: str, revision: str) -> None:
-    """Raise RepositoryError unless git would accept the name of a branch or tag, roughly."""
+    """Raise SourceError unless git would accept the name of a branch or tag, roughly."""
     if not revision:
-        raise RepositoryError("The revision after `@` is missing.", name)
+        raise SourceError("The revision after `@` is missing.", name)
     has_valid_characters = revision.isprintable() and not re.search(r"\s", revision) and len(revision) <= 255
     has_valid_ends = not revision.startswith(("-", "/")) and not revision.endswith(("/", "."))
     if not has_valid_characters or not has_valid_ends or revision == "@" or re.search(_NOT_IN_REF, revision):
-        raise RepositoryError(
-            "The part after `@` is a branch, a tag or a commit, as git names them.", f"{name}@REVISION"
-        )
+        raise SourceError("The part after `@` is a branch, a tag or a commit, as git names them.", f"{name}@REVISION")

@@ -2,12 +2,12 @@
 
 import os.path
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, NoReturn
 
-from robotrain.model.source import Pinning, RoleFlag, Source, SourceError, SourceKind
+from robotrain.model.source import Pinning, RoleFlag, SourceError, SourceKind
 from robotrain.plugins.hookspecs import hook
 
 from robotrain_sources.role_flags import RESUME
@@ -31,26 +31,17 @@ class LocalFolder:
         return self.path
 
 
-class LocalFolderError(ValueError):
-    """A text is not a valid folder; `suggestion` is the correct one, if known."""
-
-    def __init__(self, why: str, suggestion: str = "") -> None:
-        super().__init__(why)
-        self.why = why
-        self.suggestion = suggestion
-
-
 def parse_folder(text: str, base: Path) -> LocalFolder:
-    """Return the folder that `text` names, relative to `base`. Raise LocalFolderError."""
+    """Return the folder that `text` names, relative to `base`. Raise SourceError."""
     if not text.strip():
-        raise LocalFolderError("The path is empty.")
+        raise SourceError("The path is empty.")
     if re.search(_CONTROL, text):
-        raise LocalFolderError("A path contains no control characters, and is valid Unicode.")
+        raise SourceError("A path contains no control characters, and is valid Unicode.")
     if re.match(_URL, text.lstrip()):
         _raise_is_url(text.strip())
     expanded = os.path.expanduser(text)
     if expanded.startswith("~"):
-        raise LocalFolderError(
+        raise SourceError(
             "There is no such user on this machine; write `./` before a folder whose name begins with `~`."
         )
     path = os.path.normpath(os.path.join(os.path.abspath(base), expanded))
@@ -59,8 +50,8 @@ def parse_folder(text: str, base: Path) -> LocalFolder:
 
 def _raise_is_url(text: str) -> NoReturn:
     if local := re.fullmatch(_FILE_URL, text):
-        raise LocalFolderError("Use the path without `file:`.", os.path.normpath(local[1]))
-    raise LocalFolderError("An address is not a local folder.")
+        raise SourceError("Use the path without `file:`.", os.path.normpath(local[1]))
+    raise SourceError("An address is not a local folder.")
 
 
 _HINT = r"(?i)\s*(?:/(?!/)|\.\.?(?:/|$)|~|file:)"
@@ -73,31 +64,7 @@ def recognizes(text: str) -> bool:
 
 def parse_source(text: str, base: Path) -> LocalFolder:
     """Return the folder that `text` names, relative to `base`. Raise SourceError."""
-    try:
-        return parse_folder(text, base)
-    except LocalFolderError as error:
-        raise SourceError(error.why, error.suggestion) from None
-
-
-def resolve_pin(source: Source, role: str) -> str:
-    """Return the digest of the folder. Raise SourceError."""
-    from robotrain_sources.local_path import pin
-
-    return pin.compute_pin(source, role)
-
-
-def find_loss(source: Source, role: str, digest: str) -> str:
-    """Return why the folder is not what was pinned; empty if it is. Raise SourceError."""
-    from robotrain_sources.local_path import pin
-
-    return pin.find_change(source, role, digest)
-
-
-def find_missing_paths(source: Source, role: str, paths: Sequence[str]) -> Sequence[str]:
-    """Return the paths that are not in the folder."""
-    from robotrain_sources.local_path import pin
-
-    return pin.find_missing_paths(source, role, paths)
+    return parse_folder(text, base)
 
 
 KIND = SourceKind(
@@ -118,7 +85,7 @@ KIND = SourceKind(
     recognizes=recognizes,
     parse=parse_source,
     container_plugin="robotrain_sources.local_path.container",
-    pinning=Pinning(resolve=resolve_pin, find_loss=find_loss, find_missing=find_missing_paths),
+    pinning=Pinning.from_module("robotrain_sources.local_path.pin"),
 )
 
 

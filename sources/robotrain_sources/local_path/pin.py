@@ -196,7 +196,7 @@ def check_pin(folder: Path, pin: str) -> str:
     return folder_content.format_change(folder, difference)
 
 
-def compute_pin(source: Source, role: str) -> str:
+def resolve_pin(source: Source, role: str) -> str:
     """Return the pin of the folder, of a policy that of the model; empty if it is not on this machine.
 
     Raise SourceError.
@@ -206,7 +206,7 @@ def compute_pin(source: Source, role: str) -> str:
         return compute_folder_digest(part).pin if part else ""
 
 
-def find_change(source: Source, role: str, pin: str) -> str:
+def find_loss(source: Source, role: str, pin: str) -> str:
     """Return why the folder is not what was pinned; empty if it is. Raise SourceError."""
     part = _find_pinned_part(source, role)
     if part is None:

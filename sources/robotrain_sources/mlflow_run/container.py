@@ -6,6 +6,7 @@ from pathlib import Path
 
 from robotrain_runtime.contract.container_plugin import TRACKING_PLUGINS_VARIABLE, ContainerContext
 from robotrain_runtime.contract.document import JobSource
+from robotrain_runtime.contract.failure import SourceError
 
 from robotrain_sources.fetching import program
 from robotrain_sources.mlflow_run import reference
@@ -17,7 +18,7 @@ def preflight(source: JobSource, place: ContainerContext) -> Iterable[str]:
     """Yield problems of the address and of tracking; the artifacts are looked up once MLflow is installed."""
     try:
         reference.parse_run_artifact(source.uri)
-    except reference.RunArtifactError as error:
+    except SourceError as error:
         yield f"{source.uri} is not an artifact of a run: {error.why}"
     if not place.tracking_uri:
         yield f"{source.uri} cannot be looked up: the job has no tracking address."

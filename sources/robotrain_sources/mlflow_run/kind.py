@@ -24,10 +24,7 @@ def parse_source(text: str, base: Path) -> reference.RunArtifact:
     """Return the artifacts that `text` names. Raise SourceError."""
     if holds_secret(text):
         raise SourceError("The address seems to contain a secret, and a job must not contain secrets.")
-    try:
-        return reference.parse_run_artifact(text)
-    except reference.RunArtifactError as error:
-        raise SourceError(error.why, error.suggestion) from None
+    return reference.parse_run_artifact(text)
 
 
 KIND = SourceKind(

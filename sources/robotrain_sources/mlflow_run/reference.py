@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass
 from typing import ClassVar, NoReturn
 
+from robotrain_runtime.contract.failure import SourceError
+
 FORM = "runs:/RUN_ID/PATH"
 
 _RUN = r"[A-Za-z0-9][A-Za-z0-9_-]{0,254}"
@@ -30,29 +32,20 @@ class RunArtifact:
         return f"runs:/{self.run}/{self.path}"
 
 
-class RunArtifactError(ValueError):
-    """A text is not a valid artifact address; `suggestion` is the correct one, if known."""
-
-    def __init__(self, why: str, suggestion: str = "") -> None:
-        super().__init__(why)
-        self.why = why
-        self.suggestion = suggestion
-
-
 def parse_run_artifact(text: str) -> RunArtifact:
-    """Return the folder that `text` names. Raise RunArtifactError."""
+    """Return the folder that `text` names. Raise SourceError."""
     if text != text.strip():
-        raise RunArtifactError("There is white space around the address.", _suggest_artifact(text.strip()))
+        raise SourceError("There is white space around the address.", _suggest_artifact(text.strip()))
     match = re.fullmatch(_ADDRESS, text)
     if match is None:
         _raise_not_an_artifact(text)
     run, path = match[1], match[2].rstrip("/")
     if not re.fullmatch(_RUN, run):
-        raise RunArtifactError("The id of a run is letters, digits, `_` and `-`, 255 at most.")
+        raise SourceError("The id of a run is letters, digits, `_` and `-`, 255 at most.")
     if not path:
-        raise RunArtifactError("The folder is missing: a run may hold several policies.", f"runs:/{run}/PATH")
+        raise SourceError("The folder is missing: a run may hold several policies.", f"runs:/{run}/PATH")
     if text.startswith("runs://") or text.startswith(f"runs:/{run}//"):
-        raise RunArtifactError(
+        raise SourceError(
             f"One slash follows `runs:`, and one the id: {FORM}.", _suggest_artifact(f"runs:/{run}/{path}")
         )
     _check_path(path)
@@ -62,23 +55,23 @@ def parse_run_artifact(text: str) -> RunArtifact:
 def _check_path(path: str) -> None:
     parts = path.split("/")
     if not all(parts) or {".", ".."} & {*parts}:
-        raise RunArtifactError("No part of the path is empty, `.` or `..`.")
+        raise SourceError("No part of the path is empty, `.` or `..`.")
     if not all(re.fullmatch(_PART, part) for part in parts):
-        raise RunArtifactError("A part of the path is letters, digits and `._=+~!(),-`, without white space.")
+        raise SourceError("A part of the path is letters, digits and `._=+~!(),-`, without white space.")
 
 
 def _suggest_artifact(text: str) -> str:
     """Return the normal form of `text`, or the suggestion of its error; empty if there is none."""
     try:
         return str(parse_run_artifact(text))
-    except RunArtifactError as error:
+    except SourceError as error:
         return error.suggestion
 
 
 def _raise_not_an_artifact(text: str) -> NoReturn:
     if re.match(r"(?i)runs:", text) and not text.startswith("runs:"):
-        raise RunArtifactError("`runs:` is written in lower case.", _suggest_artifact("runs:" + text[len("runs:") :]))
+        raise SourceError("`runs:` is written in lower case.", _suggest_artifact("runs:" + text[len("runs:") :]))
     if stored := re.fullmatch(_STORED, text):
         why = "This is where a server keeps artifacts; a job names them by their run."
-        raise RunArtifactError(why, _suggest_artifact(f"runs:/{stored[1]}/{stored[2]}"))
-    raise RunArtifactError(f"The artifacts of a tracking run have the form {FORM}.")
+        raise SourceError(why, _suggest_artifact(f"runs:/{stored[1]}/{stored[2]}"))
+    raise SourceError(f"The artifacts of a tracking run have the form {FORM}.")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from robotrain_runtime.contract.container_plugin import ContainerContext
 from robotrain_runtime.contract.document import JobSource
+from robotrain_runtime.contract.failure import SourceError
 
 from robotrain_sources.fetching import program
 from robotrain_sources.registered_model import reference
@@ -16,7 +17,7 @@ def preflight(source: JobSource, place: ContainerContext) -> Iterable[str]:
     """Yield problems of the name and of the registry; the model is looked up once MLflow is installed."""
     try:
         reference.parse_registered_model(source.uri)
-    except reference.RegisteredModelError as error:
+    except SourceError as error:
         yield f"{source.uri} is not a version of a registered model: {error.why}"
     if not place.tracking_uri:
         yield f"{source.uri} cannot be looked up in a model registry: the job has no tracking address."

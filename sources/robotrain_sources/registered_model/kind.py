@@ -14,7 +14,7 @@ from robotrain.model.source import SourceError, SourceKind
 from robotrain.plugins.hookspecs import hook
 
 from robotrain_sources.data_asset import kind
-from robotrain_sources.data_asset.kind import AssetError, AssetFamily, parse_asset_name
+from robotrain_sources.data_asset.kind import AssetFamily, parse_asset_name
 from robotrain_sources.mlflow_run import kind as mlflow_run
 from robotrain_sources.mlflow_run import reference
 from robotrain_sources.registered_model import reference as registered_model_reference
@@ -40,11 +40,11 @@ class ModelAsset:
 
 
 def parse_model_asset(text: str) -> ModelAsset:
-    """Return the model that `text` names. Raise AssetError."""
+    """Return the model that `text` names. Raise SourceError."""
     try:
         return ModelAsset(*parse_asset_name(text, MODEL_ASSETS))
-    except AssetError as error:
-        raise AssetError(error.why, error.suggestion or _suggest_run_artifact(text)) from None
+    except SourceError as error:
+        raise SourceError(error.why, error.suggestion or _suggest_run_artifact(text)) from None
 
 
 def _suggest_run_artifact(text: str) -> str:
@@ -52,7 +52,7 @@ def _suggest_run_artifact(text: str) -> str:
     match = re.fullmatch(_ARTIFACTS, text)
     try:
         return f"--policy-model {reference.parse_run_artifact(f'runs:/{match[1]}/{match[2]}')}" if match else ""
-    except reference.RunArtifactError:
+    except SourceError:
         return ""
 
 
@@ -69,10 +69,7 @@ def recognizes(text: str) -> bool:
 
 def parse_source(text: str, base: Path) -> registered_model_reference.RegisteredModel:
     """Return the model version that `text` names. Raise SourceError."""
-    try:
-        return registered_model_reference.parse_registered_model(text)
-    except registered_model_reference.RegisteredModelError as error:
-        raise SourceError(error.why, error.suggestion) from None
+    return registered_model_reference.parse_registered_model(text)
 
 
 def recognizes_asset(text: str) -> bool:
@@ -82,10 +79,7 @@ def recognizes_asset(text: str) -> bool:
 
 def parse_asset_source(text: str, base: Path) -> ModelAsset:
     """Return the Azure ML model that `text` names. Raise SourceError."""
-    try:
-        return parse_model_asset(text)
-    except kind.AssetError as error:
-        raise SourceError(error.why, error.suggestion) from None
+    return parse_model_asset(text)
 
 
 KIND = SourceKind(

@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass
 from typing import ClassVar, NoReturn
 
+from robotrain_runtime.contract.failure import SourceError
+
 MODEL_FORM = "NAME:VERSION"
 
 NAME_PATTERN = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,254}"
@@ -31,24 +33,15 @@ class RegisteredModel:
         return f"models:/{self.name}/{self.version}"
 
 
-class RegisteredModelError(ValueError):
-    """A text is not a valid model version; `suggestion` is the correct one, if known."""
-
-    def __init__(self, why: str, suggestion: str = "") -> None:
-        super().__init__(why)
-        self.why = why
-        self.suggestion = suggestion
-
-
 def parse_registered_model(text: str) -> RegisteredModel:
-    """Return the version that `text` names. Raise RegisteredModelError."""
+    """Return the version that `text` names. Raise SourceError."""
     if text != text.strip():
-        raise RegisteredModelError("There is white space around the name.", _suggest_model(text.strip()))
+        raise SourceError("There is white space around the name.", _suggest_model(text.strip()))
     if moving := re.fullmatch(_MOVING, text):
         why = "`latest`, an alias and a stage move from version to version: the model would change under the job."
-        raise RegisteredModelError(why, f"{moving[moving.lastindex or 0]}:VERSION")
+        raise SourceError(why, f"{moving[moving.lastindex or 0]}:VERSION")
     if re.match(r"(?i)azureml:", text):  # else `azureml` would be the name
-        raise RegisteredModelError("This is a name of Azure ML, not of the registry that the platform tracks to.")
+        raise SourceError("This is a name of Azure ML, not of the registry that the platform tracks to.")
     if match := re.fullmatch(_ADDRESS, text) or re.fullmatch(_SHORT, text):
         return RegisteredModel(match[1], _parse_version(match[1], match[2]))
     _raise_not_a_model(text)
@@ -60,29 +53,27 @@ def _parse_version(name: str, text: str) -> int:
     known = text.lstrip("0") if text.isascii() and text.isdigit() else ""
     instead = f"{name}:{known if re.fullmatch(_VERSION, known) else 'VERSION'}"
     why = "A version is a whole number of at most 9 digits, without leading zeros."
-    raise RegisteredModelError(why, instead)
+    raise SourceError(why, instead)
 
 
 def _suggest_model(text: str) -> str:
     """Return the normal form of `text`, or the suggestion of its error; empty if there is none."""
     try:
         return str(parse_registered_model(text))
-    except RegisteredModelError as error:
+    except SourceError as error:
         return error.suggestion
 
 
 def _raise_not_a_model(text: str) -> NoReturn:
     if re.match(r"(?i)models:", text) and not text.startswith("models:"):
-        raise RegisteredModelError(
-            "`models:` is written in lower case.", _suggest_model("models:" + text[len("models:") :])
-        )
+        raise SourceError("`models:` is written in lower case.", _suggest_model("models:" + text[len("models:") :]))
     if re.match(r"(?i)runs:/", text):
-        raise RegisteredModelError("An artifact of a tracking run is no registered model.")
+        raise SourceError("An artifact of a tracking run is no registered model.")
     if re.match(_OTHER_SCHEME, text) and not text.startswith("models:"):
-        raise RegisteredModelError("An address is no registered model.")
+        raise SourceError("An address is no registered model.")
     if re.fullmatch(rf"(?:models:/)?{NAME_PATTERN}/?", text):
-        raise RegisteredModelError("A model needs a version: without one its content may change.")
-    raise RegisteredModelError(
+        raise SourceError("A model needs a version: without one its content may change.")
+    raise SourceError(
         f"A registered model is {MODEL_FORM} or models:/NAME/VERSION; "
         "a name is letters, digits, `_`, `.` and `-`, 255 at most."
     )
