@@ -18,7 +18,7 @@ COMMANDS = {
     "platforms": ("platforms", "Show what each platform supports."),
     "image": ("image", "Write the Dockerfile of an image that contains a workload's environments."),
     "schema": ("schema", "Print the JSON Schema of job.yaml, for completion and checks in editors."),
-    "plugins": ("plugins", "List the installed plugins, what they provide, and why any failed to load."),
+    "plugins": ("platforms", "List the installed plugins, what they provide, and why any failed to load."),
     "doctor": ("doctor", "Check this machine for what would stop a submit, and say how to fix it."),
     "cache": ("cache", "List what is cached for later runs; with --prune, remove what is no longer used."),
 }

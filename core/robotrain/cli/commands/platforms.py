@@ -1,4 +1,4 @@
-"""`robotrain platforms`: print what each platform supports."""
+"""`robotrain platforms` and `robotrain plugins`: what is installed, and what each platform supports."""
 
 import re
 import sys
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from robotrain.check.matrix import MatrixRow, ParityMatrix
     from robotrain.model.capabilities import Support
     from robotrain.model.platform import Platform
+    from robotrain.plugins.claims import Claim
+    from robotrain.plugins.manager import Plugins
 
 
 def platforms(
@@ -36,13 +38,13 @@ def platforms(
     """Show what each platform supports, as it declares it."""
     from robotrain.check.matrix import make_matrix
 
-    plugins = get_plugins(ctx)
-    named = {name: arguments.load_named_plugin(plugins, "platform", name, Origin("argument"))} if name else {}
-    every = plugins.platforms()  # loads all: a source kind of any plugin is a row
+    installed = get_plugins(ctx)
+    named = {name: arguments.load_named_plugin(installed, "platform", name, Origin("argument"))} if name else {}
+    every = installed.platforms()  # loads all: a source kind of any plugin is a row
     chosen = named or every
-    matrix = make_matrix(chosen, plugins.source_kinds(), plugins.workloads())
+    matrix = make_matrix(chosen, installed.source_kinds(), installed.workloads())
     common = ("", *matrix.exclusions) if matrix.exclusions else ()  # rules that hold on every platform
-    print_problems(failure.make_problem(severity="warning") for failure in plugins.failures.values())
+    print_problems(failure.make_problem(severity="warning") for failure in installed.failures.values())
     if json and markdown:
         ways = Suggestion("--json"), Suggestion("--markdown")
         raise Rejected([usage_problem("usage", "--json and --markdown cannot be used together", suggestions=ways)])
@@ -89,7 +91,6 @@ def _dump_settings(platform: "Platform") -> Iterator[dict[str, Any]]:
 
 
 def _format_settings(platform: "Platform") -> Iterator[str]:
-    """Yield the lines of a platform's settings."""
     from robotrain.cli.options import format_metavar, format_option_help
 
     rows = [
@@ -99,9 +100,6 @@ def _format_settings(platform: "Platform") -> Iterator[str]:
     if rows:
         yield f"\nsettings (in a job file: platforms.{platform.name})\n"
         yield format_table(rows)
-
-
-app = make_app(platforms)
 
 
 ANY_KIND_TITLE, ANY_WORKLOAD_TITLE = "any other kind", "any other workload"
@@ -254,3 +252,44 @@ def _escape_sentence(text: str) -> str:
     parts = re.split(r"(--[a-z][a-z-]*(?: [A-Z]+)?)", text)
     special = r"([\\`*_<>|\[\]])"
     return "".join(f"`{part}`" if at % 2 else re.sub(special, r"\\\1", part) for at, part in enumerate(parts))
+
+
+def plugins(ctx: typer.Context, json: JsonOption = False) -> None:
+    """List the installed plugins, what they provide, and why any failed to load."""
+    installed = get_plugins(ctx)
+    installed.load_all()
+    remarks = installed.find_warnings()
+    rows = [_dump_claim(claim, installed, remarks.get(claim, ())) for claim in installed.claims]
+    if json:
+        print_json({"plugins": rows})
+        return
+    lines = [(row["claim"], row["distribution"], row["module"], _format_state(row)) for row in rows]
+    print_result(format_table([("CLAIM", "FROM", "MODULE", "STATE"), *lines]))
+    print_problems(failure.make_problem(severity="warning") for failure in installed.failures.values())
+
+
+def _dump_claim(claim: "Claim", installed: "Plugins", remarks: Sequence[str]) -> dict[str, Any]:
+    """Return a claim as data; the keys are an API."""
+    failure = installed.failures.get(claim)
+    return {
+        "claim": claim.dotted,
+        "distribution": claim.distribution,
+        "module": claim.point.value,
+        "hooks": installed.list_hooks(claim),
+        "api": installed.get_api_version(claim),
+        "failure": failure.reason if failure else None,
+        "instead": [{"text": way.text, "remark": way.remark} for way in failure.suggestions] if failure else [],
+        "remarks": list(remarks),
+    }
+
+
+def _format_state(row: dict[str, Any]) -> str:
+    """Return the state of a claim; for a site plugin with its hooks, which nothing else shows."""
+    if row["failure"]:
+        return str(row["failure"])
+    is_site = "." not in row["claim"]
+    state = f"ok: {', '.join(row['hooks']) or 'no hook'}" if is_site else "ok"
+    return "; ".join([state, *row["remarks"]])
+
+
+app = make_app(platforms, plugins)

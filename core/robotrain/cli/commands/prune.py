@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from robotrain.cli import arguments
-from robotrain.cli.output import describe_exception, print_json, print_message, print_result
+from robotrain.cli.output import describe_exception, format_table, print_json, print_message, print_result
 from robotrain.cli.watch.run_list import PlatformSilence, Question, ask_platforms, describe_interrupted
 from robotrain.errors import Rejected, Stage
 from robotrain.model import amounts
@@ -129,7 +129,6 @@ class PruneCandidates:
         return prune.PruneCandidate(run=run, created=created, reason=answer.why, gone=answer.gone)
 
     def _ask_about(self, runs: Sequence[str], question: Question) -> dict[str, Any]:
-        """Return the platforms' answers by run."""
         return dict(zip(runs, ask_platforms([self.records[run] for run in runs], self._plugins, question), strict=True))
 
 
@@ -168,16 +167,13 @@ def _format_state(candidate: PruneCandidate) -> str:
 
 
 def _print_candidates(candidates: PruneCandidates, sizes: dict[str, int | None]) -> None:
-    from robotrain.cli.output import format_table
-
     selected, now = candidates.plan.removed, time.time()
     if selected:
         rows = [("RUN", "STATE", "PLATFORM", "ENDED", "SIZE")]
         for one in selected:
-            platform, bytes = candidates.records[one.run].platform, sizes[one.run]
-            rows.append(
-                (one.run, _format_state(one), platform, amounts.format_age(now - one.end_time), _format_size(bytes))
-            )
+            bytes, age = sizes[one.run], amounts.format_age(now - one.end_time)
+            size = "-" if bytes is None else amounts.format_size(bytes)
+            rows.append((one.run, _format_state(one), candidates.records[one.run].platform, age, size))
         print_result(format_table(rows))
         total = amounts.format_size(sum(size or 0 for size in sizes.values()))
         print_message(f"{_count_runs(len(selected))}, {total}")
@@ -186,13 +182,8 @@ def _print_candidates(candidates: PruneCandidates, sizes: dict[str, int | None])
     for run, reason in candidates.plan.kept_reasons.items():
         print_message(f"{run} stays: {reason}")
     if selected and None in sizes.values():
-        print_message(
-            "runs without a size: the platform keeps their outputs; only the record on this machine is removed"
-        )
-
-
-def _format_size(count: int | None) -> str:
-    return "-" if count is None else amounts.format_size(count)
+        why = "the platform keeps their outputs; only the record on this machine is removed"
+        print_message(f"runs without a size: {why}")
 
 
 def _dump_prune(

@@ -60,7 +60,6 @@ def _render_page(runs: "Sequence[RunFacts]", folder: Path) -> str:
 
 
 def _summarize_run(facts: "RunFacts") -> str:
-    """Return one line about a run."""
     from robotrain.model import scores
 
     known = facts.log.progress.evaluated

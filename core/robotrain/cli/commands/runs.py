@@ -73,7 +73,6 @@ def runs(
 
 
 def _check_state(state: str) -> None:
-    """Raise Rejected for an unknown state."""
     from robotrain.cli.watch.run_list import LISTED_STATES
     from robotrain.redaction import redact
 
@@ -96,7 +95,6 @@ def _check_options(prune: bool, of_prune: dict[str, bool], of_list: dict[str, bo
 
 
 def _describe_empty_list(state: str, platform: str) -> str:
-    """Return why the list is empty."""
     from robotrain.store import records
 
     if next(records.iterate_runs(), None) is None:
@@ -112,21 +110,17 @@ def _format_runs(listed_runs: "Sequence[ListedRun]") -> list[str]:
 
     now = time.time()
     reasons = [to_plain_line(one.reason) if one.state in STATES_WITH_REASON else "" for one in listed_runs]
+    declared = [one.record.metrics if one.record else () for one in listed_runs]
+    headlines = [*map(scores.format_headline_score, (one.scores for one in listed_runs), declared)]
     columns = [
         Column("RUN", [one.run for one in listed_runs]),
         Column("STATE", [one.state for one in listed_runs]),
         Column("PLATFORM", [one.record.platform if one.record else "" for one in listed_runs], drop_order=4),
         Column("STEP", [_format_steps(one) for one in listed_runs], drop_order=1),
         Column("LOSS", ["" if one.loss is None else f"{one.loss:.4g}" for one in listed_runs], drop_order=3),
-        Column(
-            "SCORE",
-            [scores.format_headline_score(one.scores, one.record.metrics if one.record else ()) for one in listed_runs],
-            drop_order=3,
-        ),
+        Column("SCORE", headlines, drop_order=3),
         Column("CONDITIONS", [to_plain_line(one.conditions) for one in listed_runs], drop_order=7),
-        Column(
-            "AGE", [_format_age(now - one.record.created) if one.record else "" for one in listed_runs], drop_order=2
-        ),
+        Column("AGE", [_format_age(one, now) for one in listed_runs], drop_order=2),
         Column("TOOK", [_format_duration(one, now) for one in listed_runs], drop_order=5),
         Column("REASON", reasons, drop_order=6, is_flexible=True),
     ]
@@ -156,8 +150,11 @@ def _format_duration(listed_run: "ListedRun", now: float) -> str:
     return format_duration((status.ended or now) - status.started)
 
 
-def _format_age(seconds: float) -> str:
+def _format_age(listed_run: "ListedRun", now: float) -> str:
     """Return an age such as `40 s`, `12 min`, `3 h` or `9 d`."""
+    if listed_run.record is None:
+        return ""
+    seconds = now - listed_run.record.created
     for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
         if seconds >= size:
             return f"{seconds // size:.0f} {unit}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import math
 import re
@@ -82,8 +81,7 @@ class StyledText(NamedTuple):
     style: str = ""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Glyphs:
+class Glyphs(NamedTuple):
     """The characters to draw with."""
 
     full: str = "█"
@@ -124,50 +122,42 @@ def draw_frame(runs: Sequence[FollowedRun], canvas: Canvas) -> list[StyledLine]:
     return [*lines, [rest]] if hidden else lines
 
 
-def fit_line(line: StyledLine, columns: int, mark: str) -> StyledLine:
-    """Return as much of a line as fits."""
-    fitted: StyledLine = []
-    for part in line:
-        room = columns - sum(display_width(one.text) for one in fitted)
-        if room <= 0:
-            break
-        fitted.append(StyledText(truncate(part.text, room, mark), part.style))
-    return fitted
-
-
 def _draw_run(
     run: FollowedRun, level: Callable[[FollowedRun, Canvas], Iterator[StyledLine]], canvas: Canvas
 ) -> list[StyledLine]:
+    """Return as much of each line as fits."""
+    lines: list[StyledLine] = []
     with run.lock:
-        return [fit_line(line, canvas.columns, canvas.glyphs.mark) for line in level(run, canvas)]
+        drawn = list(level(run, canvas))
+    for line in drawn:
+        lines.append([])
+        room = canvas.columns
+        for part in line:
+            if room > 0:
+                lines[-1].append(StyledText(truncate(part.text, room, canvas.glyphs.mark), part.style))
+            room -= display_width(part.text)
+    return lines
 
 
 def _draw_full(run: FollowedRun, canvas: Canvas) -> Iterator[StyledLine]:
     """Yield a line for everything that is known of a run."""
-    yield _draw_header(run, canvas)
+    known = run.progress
+    header, *steps = _draw_brief(run, canvas)
+    yield header
     if text := run.trouble or run.status.reason:
         yield [StyledText(f"  {to_plain_line(text)}", "yellow" if run.trouble else "")]
-    known = run.progress
-    yield from _draw_steps(run, canvas)
-    if known.score_text:
-        yield [StyledText(f"  {known.score_text}")]
-    if known.curve:
-        yield [StyledText(_format_curve(known, canvas))]
-    if known.machine and not run.is_over:
-        yield [StyledText(f"  {format_machine(known.machine)}")]
-    yield from ([StyledText(f"  {text}")] for text in _list_outputs(known, canvas))
+    yield from steps
+    texts = [known.score_text, *([_format_curve(known, canvas)] if known.curve else [])]
+    texts += [format_machine(known.machine)] if known.machine and not run.is_over else []
+    yield from ([StyledText(f"  {text}")] for text in (*texts, *_list_outputs(known, canvas)) if text)
     if known.warnings:
         yield [StyledText(f"  warning: {to_plain_line(known.warnings[-1])}", "yellow")]
 
 
 def _draw_brief(run: FollowedRun, canvas: Canvas) -> Iterator[StyledLine]:
     yield _draw_header(run, canvas)
-    yield from _draw_steps(run, canvas)
-
-
-def _draw_steps(run: FollowedRun, canvas: Canvas) -> Iterator[StyledLine]:
     if run.progress.step is not None:
-        yield [StyledText(_format_progress_bar(run.progress, run.is_over, canvas))]
+        yield [StyledText(f"  {_format_progress_bar(run.progress, run.is_over, canvas)}")]
     elif run.progress.download is not None and not run.is_over:
         yield [StyledText(f"  {run.progress.format_line()}")]
 
@@ -196,7 +186,7 @@ def _format_progress_bar(known: Progress, over: bool, canvas: Canvas) -> str:
     """Return the bar, and of steps, rate and time left what fits beside it."""
     assert known.step is not None
     if not known.total:
-        return f"  {known.unit} {known.step}"
+        return f"{known.unit} {known.step}"
     share = min(1.0, known.step / known.total)
     said = f"{known.step}/{known.total} ({share:.0%})"
     left = f"  {format_duration(known.seconds_left)} left" if known.seconds_left is not None and not over else ""
@@ -205,14 +195,14 @@ def _format_progress_bar(known: Progress, over: bool, canvas: Canvas) -> str:
         bar = min(WIDEST_BAR, canvas.columns - len(said + more) - 4)
         if bar >= NARROWEST_BAR:
             full = int(share * bar)
-            return f"  {canvas.glyphs.full * full}{canvas.glyphs.empty * (bar - full)}  {said}{more}"
-    return f"  {said}"
+            return f"{canvas.glyphs.full * full}{canvas.glyphs.empty * (bar - full)}  {said}{more}"
+    return said
 
 
 def _format_curve(known: Progress, canvas: Canvas) -> str:
-    said = f"  {known.newest_value_text}  "
+    said = f"{known.newest_value_text}  "
     held_out = f"  {known.validation_text}" if known.validation_text else ""
-    left = min(WIDEST_SPARKLINE, canvas.columns - len(said) - len(held_out))
+    left = min(WIDEST_SPARKLINE, canvas.columns - 2 - len(said) - len(held_out))
     drawn = draw_sparkline(known.curve, left, canvas.glyphs.blocks, canvas.glyphs.dot) if left >= NARROWEST_BAR else ""
     return said + drawn + held_out
 
@@ -245,7 +235,7 @@ class Screen:
         self._stream = stream
         self._glyphs = Glyphs()
         try:
-            "".join(dataclasses.astuple(self._glyphs)).encode(stream.encoding or "ascii")
+            "".join(self._glyphs).encode(stream.encoding or "ascii")
         except (UnicodeEncodeError, LookupError):
             self._glyphs = ASCII
         self._shown: list[StyledLine] = []

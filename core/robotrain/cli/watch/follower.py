@@ -111,7 +111,6 @@ class FollowedRun:
         self._renderer.on_line(self, line, found)
 
     def _poll_status(self) -> None:
-        """Poll the state until the run ends."""
         has_polled = False
         while not self._stopped.is_set() and not self.is_over:
             log_ended = self._log_ended.is_set()  # read before the state, so that an end in between is seen

@@ -252,10 +252,9 @@ class LiveLineRenderer(Renderer):
 
     def _print_above(self, text: str) -> None:
         """Print a line above the live line."""
-        if self._live:
-            self._clear_line()
-        elif self._text:
+        if self._text and not self._live:
             self._print_last_text()
+        self._clear_line()
         print_message(text)
         self._draw_line()
 
@@ -271,8 +270,7 @@ class LiveLineRenderer(Renderer):
 
     def _print_last_text(self) -> None:
         """Print the live line so that it stays."""
-        if self._live:
-            self._clear_line()
+        self._clear_line()
         if self._text and self._text != self._printed_text:
             print_message(f"  {self._text}")
             self._printed_text = self._text
@@ -280,7 +278,8 @@ class LiveLineRenderer(Renderer):
         self._text = self._drawn_text = ""
 
     def _clear_line(self) -> None:
-        sys.stderr.write("\r\x1b[K")
+        if self._live:
+            sys.stderr.write("\r\x1b[K")
 
     def _draw_line(self) -> None:
         if self._live and self._text:

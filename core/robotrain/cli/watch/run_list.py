@@ -210,7 +210,6 @@ def describe_interrupted(run: str) -> str:
 
 
 def _read_records(names: Iterator[str], platform: str) -> Iterator[ListedRun]:
-    """Read records lazily."""
     for name in names:
         try:
             record = records.read_record(name)
@@ -230,7 +229,6 @@ def _read_records(names: Iterator[str], platform: str) -> Iterator[ListedRun]:
 
 
 def _describe_broken_record(problem: Problem) -> str:
-    """Return why a record is broken, and what to type."""
     ways = "".join(f"; {way.text}" for way in problem.suggestions[:1])
     return f"{problem.why.rstrip('.') or problem.title}{ways}"
 
