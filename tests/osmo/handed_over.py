@@ -1,4 +1,4 @@
-"""Plans to hand over: small, and as `render` makes them in what matters for that."""
+"""Small plans for tests of submission and preflight, with the same files as rendered ones."""
 
 import dataclasses
 
@@ -18,7 +18,7 @@ ORDER = OsmoSubmissionSpec(run=RUN, cli="osmo", pool="default", server="6.4", ta
 
 
 def workflow(mark: str = MARK, run: str = RUN, credentials=(), **task) -> str:
-    """The text of a workflow of one task."""
+    """The text of a workflow with one task."""
     named = {one.name: {one.key.upper(): one.key} for one in credentials}
     said = {"name": TASK, "image": "ubuntu:24.04", "command": ["true"], "environment": {"ROBOTRAIN_PLAN": mark}}
     body = {"name": run, "resources": {"default": RESOURCES}, "tasks": [{**said, "credentials": named, **task}]}
@@ -26,7 +26,7 @@ def workflow(mark: str = MARK, run: str = RUN, credentials=(), **task) -> str:
 
 
 def plan(mark: str = MARK, sources=(), text: str = "", files=(), placement=None, **order) -> Plan:
-    """A plan whose `osmo.json` says `order` beside the least."""
+    """A plan whose `osmo.json` has the values of `order`."""
     wanted = dataclasses.replace(ORDER, **order)
     told = JobDocument(
         schema=document.SCHEMA,
@@ -49,7 +49,7 @@ def plan(mark: str = MARK, sources=(), text: str = "", files=(), placement=None,
 
 
 def take(osmo, mark: str = MARK, run: str = RUN) -> str:
-    """Let the service have such a workflow already; its id."""
+    """Add such a workflow to the service; return its id."""
     body = {"file": workflow(mark, run), "set_variables": [], "set_string_variables": []}
     answer = osmo.ask("POST", "api/pool/default/workflow", {}, body)
     assert answer.status == 200, answer.body

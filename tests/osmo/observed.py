@@ -1,4 +1,4 @@
-"""Runs to observe: workflows that the stand-in took, each with its record, and what their runtime would print."""
+"""Workflows of the stand-in with their records, and the events that their runtime prints."""
 
 import hashlib
 import json
@@ -26,13 +26,13 @@ EVENTS = (
 
 
 def sealed(files: dict[str, bytes], step: int = 400, run: str = RUN) -> bytes:
-    """The manifest of a checkpoint that holds these files."""
+    """The manifest of a checkpoint with these files."""
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     return json.dumps({"schema": 1, "step": step, "run": run, "job": "j", "files": digests}).encode()
 
 
 class Observed:
-    """A workflow that is there. reference: as a submit keeps it."""
+    """A workflow of the service, with the reference in the run's record."""
 
     def __init__(self, osmo, publishes: str = "") -> None:
         task = {"name": TASK, "image": "ubuntu:24.04", "command": ["true"]}
@@ -84,7 +84,7 @@ class Observed:
 
 @pytest.fixture
 def quick(monkeypatch) -> None:
-    """A log counts as read after a shorter silence, and streams are asked for again at once: the stand-in is quick."""
+    """Shorten pauses in logs and before streams are reopened: the stand-in is quick."""
     monkeypatch.setattr("robotrain_osmo.observe.logs.QUIET_SECONDS", 0.5)
     monkeypatch.setattr("robotrain_osmo.observe.logs.FIRST_PAUSE", 0.05)
     monkeypatch.setattr("robotrain_osmo.observe.logs.BEGIN_POLL_SECONDS", 0.1)

@@ -1,4 +1,4 @@
-"""Jobs and plans for OSMO, made without a command line, and what a container and OSMO would see of a plan."""
+"""Jobs and plans for OSMO without a command line, and what a container and OSMO find in a plan."""
 
 import functools
 import io
@@ -30,7 +30,7 @@ PINNED = f"folder:{'ab' * 32}:{'cd' * 16}:12:3456"
 
 @functools.cache
 def payload(size: int = 0) -> Payload:
-    """A small one, of the right shape. size: bytes in it that nothing makes smaller."""
+    """A small payload with `size` bytes that cannot be compressed."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as packed:
         packed.writestr("robotrain_runtime/__main__.py", "print('here')")
@@ -47,7 +47,7 @@ def blobs(*urls: str) -> list[JobSource]:
 
 
 def job(*sources: JobSource, workload: str = "lerobot-train", trainer_args: tuple[str, ...] = (), **given: Any) -> Job:
-    """A training; what is not given is as nobody said it on OSMO: data is loaded in one process."""
+    """A training with OSMO's defaults: data is loaded in one process."""
     parameters = list_fields(TrainParameters(**{"num_workers": 0} | given))
     return Job(
         workload=workload,
@@ -59,7 +59,7 @@ def job(*sources: JobSource, workload: str = "lerobot-train", trainer_args: tupl
 
 
 def evaluation(*sources: JobSource, **given: Any) -> Job:
-    """Of a policy in blob storage, rolled out, unless other sources are given."""
+    """An evaluation of a policy in blob storage, unless other sources are given."""
     parameters = list_fields(Evaluation(**{"env": "pusht"} | given))
     return Job(
         workload="lerobot-eval",
@@ -82,12 +82,12 @@ def problems(of: Job, **given: Any) -> list[Problem]:
 
 
 def codes(of: Job, **given: Any) -> set[str]:
-    """Of what is wrong; remarks do not count."""
+    """The problems that are errors."""
     return {problem.code for problem in problems(of, **given) if problem.severity == "error"}
 
 
 def read(text: str | bytes) -> Any:
-    """YAML, by the quick reader where it is built."""
+    """Parse YAML, with the fast parser if it is available."""
     return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
@@ -101,7 +101,7 @@ def task(of: Plan) -> dict[str, Any]:
 
 
 def unpacked(archive: bytes) -> dict[str, bytes]:
-    """The files of an archive by their path."""
+    """The files of an archive, by path."""
     with tarfile.open(fileobj=io.BytesIO(archive), mode="r:bz2") as packed:
         return {member.name: packed.extractfile(member).read() for member in packed}  # type: ignore[union-attr]
 

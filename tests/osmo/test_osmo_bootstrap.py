@@ -1,4 +1,4 @@
-"""The program that starts a job in the container: any image's `python3` runs it, and it becomes the runtime."""
+"""The bootstrap program, which starts the runtime with the `python3` of any image."""
 
 import ast
 import io

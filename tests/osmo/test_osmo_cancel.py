@@ -1,4 +1,4 @@
-"""`robotrain cancel` of a workflow: OSMO says that it went well also when it refused, so that it is looked at."""
+"""`robotrain cancel` of a workflow: OSMO reports success even if it refused, so the state is checked."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""What OSMO takes and declines, as the command line tells it."""
+"""What OSMO supports and rejects, on the command line."""
 
 import pytest
 from planned import ONE, TWO

@@ -1,4 +1,4 @@
-"""What is wrong with a job for OSMO is told before anything is sent, all of it at once."""
+"""All problems of a job are reported at once, before anything is sent."""
 
 import planned
 import pytest
@@ -79,7 +79,7 @@ class TestImages:
 
 
 class TestSizesAndTimes:
-    """Units that OSMO takes for what they look like."""
+    """Units as OSMO accepts them."""
 
     @pytest.mark.parametrize("size", ["48Gi", "1.5Ti", "512Mi", "48G", "48GiB"])
     def test_sizes(self, size: str) -> None:
@@ -117,7 +117,7 @@ class TestSizesAndTimes:
 
 
 class TestGpus:
-    """As many as the job trains on."""
+    """The default is the number that the job trains on."""
 
     @pytest.mark.parametrize(("have", "wanted", "device"), [(0, 1, "auto"), (1, 2, "auto"), (1, 2, "cuda")])
     def test_too_few_are_refused(self, have: int, wanted: int, device: str) -> None:
@@ -137,7 +137,7 @@ class TestGpus:
 
 
 class TestNames:
-    """Of tasks and labels."""
+    """Names of tasks and labels."""
 
     @pytest.mark.parametrize("name", ["a.b", "1st", "a_", "x" * 60, "osmo-ctrl"])
     def test_a_workload_that_osmo_cannot_name_a_task_for_is_refused(self, name: str) -> None:
@@ -159,7 +159,7 @@ class TestNames:
 
 
 class TestCredentials:
-    """They are named, never given."""
+    """A job contains names of credentials only."""
 
     TOKEN = "hf_abcdefghijklmnopqrstuvwxyz0123"
 
@@ -201,7 +201,7 @@ class TestCredentials:
 
 
 class TestPlaces:
-    """Where data lies, and where checkpoints go."""
+    """Locations of data and checkpoints."""
 
     def test_a_bucket_that_nobody_placed_names_the_settings_that_would(self) -> None:
         found = one("osmo-bucket-unknown", job(source("osmo_dataset", "pusht")))
@@ -261,7 +261,7 @@ class TestPlaces:
 
 
 class TestTracking:
-    """A whole workspace, an address, or a clear no."""
+    """A complete workspace, a URL, or no tracking."""
 
     def test_a_workspace_named_in_part_says_what_is_missing(self) -> None:
         found = one("osmo-workspace-incomplete", job(), tracking_uri=None, resource_group="rg")

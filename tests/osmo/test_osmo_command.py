@@ -1,4 +1,4 @@
-"""Running the `osmo` command: words stay words, it ends when it should, and what is wrong with it is said."""
+"""Running the `osmo` command: arguments without a shell, time limits, and start errors."""
 
 import contextlib
 import os
@@ -12,7 +12,7 @@ from robotrain_osmo.client import command, service
 
 @pytest.fixture
 def program(tmp_path):
-    """A command of a few lines of shell, in a folder with a space."""
+    """A command made of lines of shell, in a folder with a space in its name."""
 
     def make(lines: str) -> str:
         path = tmp_path / "my tools" / "osmo"

@@ -1,4 +1,4 @@
-"""docs/osmo.md: what it says can be typed, and nothing is missing in it."""
+"""docs/osmo.md: its commands work, and it lists every setting and problem."""
 
 import re
 import shutil
@@ -23,12 +23,12 @@ FOLDERS = {"upload-empty", "upload-links", "upload-secret", "upload-unreadable"}
 
 
 def part(title: str) -> str:
-    """What the document says below a title."""
+    """The document's text below a title."""
     return DOCUMENT.partition(title)[2].partition("\n## ")[0]
 
 
 def typed(line: str) -> list[str]:
-    """The words of a line, its placeholders filled in, without `robotrain`."""
+    """The arguments of a command line with values for its placeholders, without `robotrain`."""
     for name, value in PLACES.items():
         line = line.replace(name, value)
     return line.split()[1:]
@@ -75,7 +75,7 @@ def test_osmo_takes_what_a_submit_of_the_document_would_send(line, osmo, robotra
 
 @pytest.fixture
 def ended(osmo, robotrain, pusht) -> str:
-    """The name of a run that was sent from here, ended well and has a checkpoint in OSMO's storage."""
+    """The name of a run that succeeded and has a checkpoint in OSMO's storage."""
     to = ("--publish-url", "azure://robots/checkpoints/pusht", "--storage-account", "robots")
     sent = robotrain("submit", *OSMO, "--dataset-path", pusht, "--tracking-uri", "none", *to, "--json")
     assert sent.exit_code == 0, sent.stderr

@@ -1,4 +1,4 @@
-"""From the command line to a policy that was evaluated in a pod: what was rendered is what runs, for real."""
+"""An evaluation in a pod, from the command line: the rendered workflow runs."""
 
 import json
 import os
@@ -18,14 +18,14 @@ NAMED = ("--subscription-id", SUBSCRIPTION, "--resource-group", GROUP, "--worksp
 
 @pytest.fixture(scope="session")
 def trained(made_once) -> dict[str, bytes]:
-    """The files of a policy; the environment that evaluates it is built by then."""
+    """The files of a policy, whose environment is built."""
     untrained_policy.environment()
     return untrained_policy.files(made_once("untrained-act", untrained_policy.save))
 
 
 @pytest.fixture
 def pod(azure, trained, data_python, tmp_path, monkeypatch):
-    """What a container of the cluster has: an identity, the way to Azure, and the environments of its image."""
+    """A pod with an identity, access to Azure, and the environments of its image."""
     for name, value in azure.environ.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("ROBOTRAIN_CACHE", str(tmp_path / "cache"))
@@ -36,14 +36,14 @@ def pod(azure, trained, data_python, tmp_path, monkeypatch):
 
 @pytest.fixture
 def policy(azure, trained) -> str:
-    """An address in blob storage."""
+    """The URL of the policy in blob storage."""
     azure.blobs.put("evaluated", {f"policies/act/{name}": content for name, content in trained.items()})
     return azure.url("evaluated", "policies/act")
 
 
 @pytest.fixture
 def submitted(robotrain, osmo):
-    """An evaluation as it was sent: the run's name and the workflow's."""
+    """The names of a submitted evaluation's run and workflow."""
 
     def submitted(*words: str) -> tuple[str, str]:
         typed = ("lerobot-eval", "--platform", "osmo", "--pool", "default", "--gpus", "0", "--device", "cpu", *words)

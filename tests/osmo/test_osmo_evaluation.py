@@ -1,4 +1,4 @@
-"""Evaluations on OSMO: what a workflow asks for, what is wrong with one, and where its results are afterwards."""
+"""Evaluations on OSMO: their workflows, problems and results."""
 
 import pytest
 from observed import Observed

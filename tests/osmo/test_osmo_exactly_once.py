@@ -1,4 +1,4 @@
-"""From the command line: whatever is cut off, and whoever lost an answer, the same command leaves one workflow."""
+"""After an interruption or a lost answer, the same command leaves one workflow."""
 
 import dataclasses
 import signal
@@ -21,13 +21,13 @@ def taken(osmo) -> list[str]:
 
 
 def sent() -> list[str]:
-    """The workflows that records name."""
+    """The workflows in the records."""
     names = (folder.parent.name for folder in (files.get_state_folder() / "runs").glob("*/record.json"))
     return [records.read_record(name).reference["workflow"] for name in names]
 
 
 def killed_after(command, seconds: float, number=signal.SIGKILL) -> int:
-    """Run the command and kill it; its exit status."""
+    """Run the command and kill it; return its exit status."""
     with subprocess.Popen([*command, *JOB], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         time.sleep(seconds)
         process.send_signal(number)
@@ -87,7 +87,7 @@ def test_an_answer_that_was_lost_with_the_connection_is_asked_for_by_the_same_co
 
 
 def test_an_equal_job_that_another_machine_sent_and_that_ended_is_left_alone(osmo, robotrain, tmp_path, monkeypatch):
-    """The same name and the same text, from another state folder."""
+    """A workflow with the same name and text, from another state folder."""
     for number in range(2):
         with monkeypatch.context() as elsewhere:
             elsewhere.setenv("ROBOTRAIN_STATE", str(tmp_path / str(number)))

@@ -1,4 +1,4 @@
-"""Finding what a submit became whose answer nobody heard: the right workflow, or none, or a word that nobody knows."""
+"""Finding the workflow of an interrupted submit: the right one, none, or a problem if that is unknown."""
 
 import threading
 
@@ -12,7 +12,7 @@ OTHER = "0d" * 32
 
 
 def cut_off(*before: str, workflow: str = ""):
-    """A plan that was handed over from here, when there were these."""
+    """A plan with a note of a submit, before which these workflows existed."""
     submit.write_note(plan(), before, workflow)
     return plan()
 

@@ -1,4 +1,4 @@
-"""Whatever a person types, the workflow that OSMO reads after any number of renders is the one that was meant."""
+"""For any values, the workflow that OSMO reads after its renders has the same content as the plan."""
 
 import base64
 import functools
@@ -58,7 +58,7 @@ GOOD: dict[str, Any] = {
 
 @st.composite
 def jobs(draw: st.DrawFn) -> tuple[Job, OsmoSettings]:
-    """A job as core hands it on: sources that their own kinds took, everything else as it may be typed."""
+    """A job as core resolves it: sources that their kinds accept, and any other values."""
     parameters = {
         "job_name": draw(TEXT),
         "experiment_name": draw(st.none() | TEXT),
@@ -118,14 +118,14 @@ sources_of = st.one_of(
 
 
 def renders(text: str) -> str:
-    """As OSMO does it: the section is cut out, its own tokens survive, the rest is a template."""
+    """Render as OSMO does: a section is taken out, its own tokens are kept, the rest is a template."""
     section, defaults = raw.sections(text, (6, 4, 0))
     assert defaults is None
     return template.render(section, {}, seconds=5.0)
 
 
 def holds(of: Job, settings: OsmoSettings) -> bool:
-    """Whether anything is made of the job: it is not refused."""
+    """Whether the job can be rendered."""
     if select_errors(OsmoPlatform().check(of, settings)):
         return False
     made = OsmoPlatform().render(of, settings, of.run_name(1), planned.payload(), planned.HALVES)
@@ -141,7 +141,7 @@ def holds(of: Job, settings: OsmoSettings) -> bool:
 
 
 def unchanged(of: Job, settings: OsmoSettings, made: Plan, task: dict[str, Any]) -> None:
-    """The container reads the job that was meant, and nothing that a person typed is a value of another kind."""
+    """Require that the container reads the same job, and that no text becomes a value of another type."""
     (file,) = task["files"]
     told = document.parse_document(planned.unpacked(base64.b64decode(file["contents"]))["job.json"].decode())
     expected = dict(of.parameters) | ({"publish_url": None} if "checkpoint" in task else {})

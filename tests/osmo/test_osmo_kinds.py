@@ -1,4 +1,4 @@
-"""OSMO's own datasets and storage: what names one, and that a printed form is safe and reads back."""
+"""The source kinds of OSMO: forms that are accepted, and that a formatted source parses to the same one."""
 
 import re
 from collections.abc import Callable
@@ -145,7 +145,7 @@ def holds(text: str) -> None:
 
 
 def read(parse: Callable[[str, Path], object], text: str) -> tuple[str, str]:
-    """The printed form, or what to type instead."""
+    """The formatted source, or the suggestion."""
     try:
         return str(parse(text, HERE)), ""
     except SourceError as refused:

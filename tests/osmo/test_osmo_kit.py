@@ -1,4 +1,4 @@
-"""OSMO keeps what every platform promises."""
+"""OSMO passes the kit of all platforms."""
 
 import pytest
 from osmo_stand_in.world import OsmoWorld

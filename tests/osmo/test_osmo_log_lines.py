@@ -1,4 +1,4 @@
-"""Lines of a log as OSMO prints them, and which of them were shown before."""
+"""Parsing lines of OSMO's log, and telling new lines from repeated ones."""
 
 import random
 
@@ -31,7 +31,7 @@ def test_what_a_run_prints_is_left_as_it_is():
 
 
 def log_of(count: int) -> list[str]:
-    """Several a second, some of them alike, some going on from the one before."""
+    """Lines with equal times, some of them equal, some continuing the line before."""
     times = [f"2026/11/20 06:00:{index // 3:02}" for index in range(count)]
     return [random.Random(at).choice((f"{at} [train] step", f"{at} [train] {at}", "  goes on")) for at in times]
 

@@ -1,4 +1,4 @@
-"""`robotrain logs` of a workflow: at once what there is, or all of it as it comes, each line once."""
+"""`robotrain logs` of a workflow: the current log, or all lines as they are printed, each once."""
 
 import os
 import signal
@@ -73,7 +73,7 @@ def test_one_that_never_started_has_no_log(run):
 
 
 def followed(run, act, tail=None):
-    """The lines that following it brings while `act` happens."""
+    """The lines that following yields while `act` runs."""
     told = threading.Thread(target=act, daemon=True)
     told.start()
     found = list(OsmoPlatform().logs(run.reference, True, tail))
@@ -200,7 +200,7 @@ def test_watching_and_following_end_with_the_run(run, quick, robotrain):
 
 
 def _children(parent: str = ""):
-    """`osmo workflow logs` that this process, or another one, started and that still are there."""
+    """Processes of `osmo workflow logs` that still run."""
     of = parent or str(os.getpid())
     return _processes(lambda words, above: above == of and "logs" in words)
 

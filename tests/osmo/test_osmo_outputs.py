@@ -1,4 +1,4 @@
-"""`robotrain outputs` of a workflow: what outlives its machine, and bringing it here."""
+"""`robotrain outputs` of a workflow: outputs that outlive the pod, listed and downloaded."""
 
 import contextlib
 from pathlib import Path
@@ -30,7 +30,7 @@ def copied(osmo) -> Observed:
 
 @pytest.fixture
 def sealed(tmp_path) -> dict[str, bytes]:
-    """The files of a checkpoint that is whole."""
+    """The files of a complete checkpoint."""
     folder = tmp_path / "sealed"
     (folder / "pretrained_model").mkdir(parents=True)
     (folder / "pretrained_model/model.safetensors").write_bytes(b"weights")
@@ -38,7 +38,7 @@ def sealed(tmp_path) -> dict[str, bytes]:
 
 
 def of(folder: Path, **seal) -> dict[str, bytes]:
-    """The files of a folder, sealed as a checkpoint. seal: what is not as it would be."""
+    """The files of a folder with a manifest. seal: different values of the manifest."""
     checkpoint.seal_checkpoint(folder, **{"step": 400, "run": RUN, "job": "j", "model": "pretrained_model"} | seal)
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 

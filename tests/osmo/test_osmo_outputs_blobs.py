@@ -1,4 +1,4 @@
-"""A checkpoint that a run published to blobs, brought to this machine with its own sign-in."""
+"""Downloading a checkpoint that a run published to blobs, with the sign-in of this machine."""
 
 import dataclasses
 
@@ -17,7 +17,7 @@ WEIGHTS = {"pretrained_model/model.safetensors": b"weights" * 1000, "pretrained_
 
 @pytest.fixture
 def published(osmo, azure, monkeypatch, tmp_path) -> Observed:  # noqa: F811
-    """A run that ended, and its one checkpoint in a container of its own."""
+    """An ended run with one checkpoint in its own container."""
     for name, value in azure.environ.items():
         monkeypatch.setenv(name, value)
     files = WEIGHTS | {checkpoint.MANIFEST: sealed(WEIGHTS)}

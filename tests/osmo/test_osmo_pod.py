@@ -1,4 +1,4 @@
-"""A rendered workflow runs for real: unpacked, started, and started anew from the checkpoints that OSMO copied."""
+"""A rendered workflow runs: unpacked, started, and restarted from the checkpoints that OSMO copied."""
 
 import json
 import os
@@ -56,12 +56,12 @@ def send(osmo: OsmoStandIn, scratch: Path, **given: str) -> str:
 
 
 def command(*words: str) -> str:
-    """What `osmo` prints."""
+    """The output of `osmo`."""
     return subprocess.run(["osmo", *words], check=True, capture_output=True, text=True).stdout
 
 
 def started(osmo: OsmoStandIn, workflow: str) -> str:
-    """What it printed, to its end."""
+    """The output until it ends."""
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # uv is there: none is fetched
     osmo.run(workflow, environ={"PATH": path}, timeout=120)
     return command("workflow", "logs", workflow)

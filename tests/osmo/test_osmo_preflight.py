@@ -1,4 +1,4 @@
-"""The look before a submit: everything that would stop it, at once, with the names that there are."""
+"""Preflight reports everything that would stop a submit at once, with the existing names."""
 
 import dataclasses
 
@@ -36,7 +36,7 @@ def codes(problems):
 
 
 def in_pool(*, order=None, **said):
-    """What is said of a pool."""
+    """The problems of a pool."""
     there = Pool(**{"name": "default", "status": "ONLINE", "platforms": {"gpu_platform": PoolPlatform()}, **said})
     return list(service.find_pool_problems(dataclasses.replace(ORDER, **(order or {})), [there]))
 

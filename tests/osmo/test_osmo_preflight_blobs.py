@@ -1,4 +1,4 @@
-"""What the machine that submits sees of blobs, with its own sign-in: told as a warning, before a GPU finds it out."""
+"""Preflight of blobs with the sign-in of this machine: problems are warnings."""
 
 import pytest
 from azure_stand_in.fixtures import azure, azure_session  # noqa: F401
@@ -10,7 +10,7 @@ JOB = ("submit", "--dry-run", "--platform", "osmo", "--pool", "default", "--trac
 
 @pytest.fixture
 def told(osmo, azure, robotrain, monkeypatch):  # noqa: F811
-    """What a rehearsal says of a job, whose places may be named in a URL of the stand-in: `CONTAINER/PREFIX`."""
+    """The output of a dry run; URLs of the stand-in may be given as `CONTAINER/PREFIX`."""
     for name, value in azure.environ.items():
         monkeypatch.setenv(name, value)
 

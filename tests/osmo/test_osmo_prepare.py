@@ -1,4 +1,4 @@
-"""`submit --assets-only` on OSMO: folders are uploaded ahead, and nothing is submitted."""
+"""`submit --assets-only` on OSMO: folders are uploaded, and nothing is submitted."""
 
 import pytest
 from handed_over import plan

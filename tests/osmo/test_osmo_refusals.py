@@ -1,4 +1,4 @@
-"""What the `osmo` command says when something is wrong, and what a person is told: one row a text."""
+"""Error texts of the `osmo` command and the problems that they become, a row for each text."""
 
 import json
 
@@ -32,7 +32,7 @@ CORRUPT = (
 
 
 def failed(message: str, status: int = 400) -> str:
-    """As `-t json` has it on stdout."""
+    """A refusal as `-t json` prints it on stdout."""
     return json.dumps({"message": message, "code": status}, indent=2)
 
 

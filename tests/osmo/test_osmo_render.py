@@ -1,4 +1,4 @@
-"""The plan of a workflow: what a person reads in it, and what OSMO finds."""
+"""The plan of a workflow, as people and as OSMO read it."""
 
 import base64
 import dataclasses
@@ -123,7 +123,7 @@ def test_a_failure_that_may_pass_and_a_preemption_are_tried_again_by_osmo() -> N
 
 
 class TestDatasetsOfOsmo:
-    """`--dataset-name`, on the versions that have datasets and on those that have addresses alone."""
+    """`--dataset-name` on versions with datasets and on versions with URLs only."""
 
     def test_where_osmo_has_datasets_they_are_its_own(self) -> None:
         made = plan(job(source("osmo_dataset", "pusht:3")), server="6.3")
@@ -149,7 +149,7 @@ class TestDatasetsOfOsmo:
 
 
 class TestFoldersOfThisMachine:
-    """They are uploaded, by their content."""
+    """Folders are uploaded to a URL with the content's digest."""
 
     def test_a_folder_is_uploaded_by_its_content(self) -> None:
         made = plan(job(source("local_path", "/data/pusht", pin=PINNED)), storage_account="acc")
@@ -187,7 +187,7 @@ class TestFoldersOfThisMachine:
 
 
 class TestCheckpoints:
-    """Where they go, and what comes back after a preemption."""
+    """The target of checkpoints, and what a restarted task finds."""
 
     def test_osmo_copies_them_to_its_storage_and_brings_them_back(self) -> None:
         made = plan(job(publish_url="s3://robots/runs/"))
@@ -236,7 +236,7 @@ class TestCheckpoints:
 
 
 class TestCredentials:
-    """Names of OSMO credentials, and only when they are asked for."""
+    """Credentials are named only if the job needs them."""
 
     def of_hub(self, **given: object) -> Job:
         return job(source("huggingface", "lerobot/pusht@main"), **given)
@@ -277,7 +277,7 @@ class TestCredentials:
 
 
 class TestTracking:
-    """In the workspace, at another address, or nowhere."""
+    """Tracking in the workspace, on another server, or off."""
 
     def test_a_whole_workspace_is_where_runs_are_tracked(self) -> None:
         made = plan(job(), tracking_uri=None, **WORKSPACE)
@@ -304,7 +304,7 @@ class TestTracking:
 
 
 class TestSharedMemory:
-    """Where the platform allows it; else data is loaded in one process."""
+    """Shared memory is mounted on request; otherwise data is loaded in one process."""
 
     def test_it_is_mounted_when_that_is_said(self) -> None:
         made = plan(job(), shared_memory="mount")
@@ -323,7 +323,7 @@ class TestSharedMemory:
 
 
 class TestSize:
-    """What is too large for a workflow goes beside it."""
+    """An archive that is too large for the workflow is uploaded."""
 
     @pytest.mark.parametrize(
         "given",

@@ -1,4 +1,4 @@
-"""`robotrain status` of a workflow: how it is, why it waits or failed, and what to do about it."""
+"""`robotrain status` of a workflow: its state, why it waits or failed, and what to do."""
 
 import time
 
@@ -10,7 +10,7 @@ from robotrain_runtime.contract.event import Checkpoint, Outcome, Published, Sta
 
 
 def told(word: str, task: str, **more) -> workflow_state.WorkflowState:
-    """As OSMO answers; more: of the workflow or, where it is the task's, of its one task."""
+    """A workflow state from OSMO's answer; more: fields of the workflow or of its task."""
     of_task = {name: more.pop(name) for name in ("retry_id", "exit_code", "failure_message") if name in more}
     tasks = [{"name": "train", "retry_id": 0, "status": task, **of_task}]
     return workflow_state.parse_workflow(

@@ -1,4 +1,4 @@
-"""A stranger's workload is handed over to OSMO with the machine that it declares, and what it leaves is found again."""
+"""A third party's workload on OSMO: its resources are requested, and its outputs are found."""
 
 import pytest
 from planned import blobs, payload, settings

@@ -1,4 +1,4 @@
-"""Handing a workflow over: once, to the pool that was named; and what is told when OSMO does not take it."""
+"""Submitting a workflow once, to the pool in the settings, and the problems if OSMO refuses."""
 
 import tempfile
 from types import SimpleNamespace

@@ -1,4 +1,4 @@
-"""From the command line to a policy that was trained in a pod: what was rendered is what runs, for real."""
+"""A training in a pod, from the command line: the rendered workflow runs."""
 
 import os
 import time

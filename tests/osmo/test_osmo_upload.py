@@ -1,4 +1,4 @@
-"""What a workflow reads from this machine: uploaded whole, once, and seen to be there before the workflow is sent."""
+"""Uploads of local folders: complete, once, and checked before the workflow is sent."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""The workflows of six jobs as a person reads them: `workflows/*.yaml`, but for the program and the archive."""
+"""The workflows of six jobs as in `workflows/*.yaml`, without the program and the archive."""
 
 import re
 from pathlib import Path

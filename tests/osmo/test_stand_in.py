@@ -1,4 +1,4 @@
-"""The judge is judged: the command takes, prints and ends as the real one does (osmo.md, and its source)."""
+"""The stand-in's command has the arguments, output and exit codes of the real one (osmo.md, its source)."""
 
 import json
 import os

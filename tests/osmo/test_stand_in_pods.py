@@ -1,4 +1,4 @@
-"""The judge is judged: a payload runs as in a pod of OSMO."""
+"""The stand-in runs a payload as a pod of OSMO does."""
 
 import copy
 import json

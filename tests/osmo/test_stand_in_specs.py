@@ -1,4 +1,4 @@
-"""The judge is judged: what the real OSMO refuses of a workflow (osmo.md, its source), it refuses in the same words."""
+"""The stand-in rejects the same workflows as the real OSMO, with the same texts (osmo.md, its source)."""
 
 import base64
 
