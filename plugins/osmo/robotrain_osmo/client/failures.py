@@ -218,6 +218,9 @@ def diagnose_failure(answer: OsmoCommandResult) -> CommandFailure | None:
     return _make_unknown_failure(answer, message)
 
 
+INSTALL_URL = "https://nvidia.github.io/OSMO/main/user_guide/getting_started/install"
+
+
 def make_start_failure(cli: str, sentence: str) -> CommandFailure:
     """Return the failure of a command that cannot be started."""
     return CommandFailure(
@@ -227,9 +230,7 @@ def make_start_failure(cli: str, sentence: str) -> CommandFailure:
         why=f"{redact(cli)}: {sentence}",
         suggestions=(
             Suggestion("--osmo-cli /path/to/osmo", "if it is installed elsewhere"),
-            Suggestion(
-                "https://nvidia.github.io/OSMO/main/user_guide/getting_started/install", "explains the installation"
-            ),
+            Suggestion(INSTALL_URL, "explains the installation"),
         ),
     )
 

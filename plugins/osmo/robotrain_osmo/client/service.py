@@ -171,14 +171,13 @@ def _iterate_pools(answer: Any) -> Iterator[Mapping[str, Any]]:
 
 
 def _parse_pool(data: Mapping[str, Any]) -> Pool:
-    platforms = data.get("platforms")
-    usage = data.get("resource_usage")
+    usage, platforms = data.get("resource_usage"), data.get("platforms") or {}
     usage = usage if isinstance(usage, dict) else {}
     return Pool(
         name=str(data.get("name") or ""),
         status=str(data.get("status") or ""),
         max_exec_timeout=str(data.get("max_exec_timeout") or ""),
-        platforms={str(name): _parse_pool_platform(platform) for name, platform in (platforms or {}).items()},
+        platforms={str(name): _parse_pool_platform(platform) for name, platform in platforms.items()},
         total_gpus=_parse_count(usage.get("total_capacity")),
         free_gpus=_parse_count(usage.get("total_free")),
         quota_gpus=_parse_count(usage.get("quota_free")),

@@ -20,7 +20,7 @@ from robotrain_runtime.contract.document import JobSource
 
 from robotrain_osmo.kinds import dataset, storage
 from robotrain_osmo.settings import OsmoSettings
-from robotrain_osmo.spec import check_tracking, environment, inputs, resources, workflow
+from robotrain_osmo.spec import check_tracking, environment, inputs, resources
 from robotrain_osmo.spec.check_tracking import BLOB_URL_FORM
 from robotrain_osmo.spec.submission_spec import OsmoCredential
 from robotrain_osmo.spec.workflow import make_invalid_value_problem
@@ -80,7 +80,7 @@ def check_task_name(job: Job) -> Iterator[Problem]:
 
 def check_labels(settings: OsmoSettings) -> Iterator[Problem]:
     """Check labels by the rules of Kubernetes; they need OSMO 6.4."""
-    labels = workflow.parse_labels(settings)
+    labels = parse_pairs(settings.labels or "")
     if labels and settings.server in inputs.DATASET_SERVERS:
         title = f"OSMO {settings.server} does not support labels"
         yield make_unsupported_problem(

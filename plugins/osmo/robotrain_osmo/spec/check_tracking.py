@@ -10,7 +10,6 @@ from robotrain.model.workload import OutputProfile
 from robotrain.redaction import redact
 from robotrain_azure import workspace
 from robotrain_azure.checks import (
-    Suggestions,
     make_missing_value_problem,
     make_suggestions,
     make_unsupported_problem,
@@ -50,35 +49,33 @@ def check_tracking_uri(settings: OsmoSettings) -> Iterator[Problem]:
     text = settings.tracking_uri
     if not text or text == environment.NO_TRACKING:
         return
+    why, *fixes = _explain_invalid_uri(text)
+    if why:
+        expected = "the URL of an MLflow server, or `none`"
+        yield make_invalid_value_problem("--tracking-uri", text, expected, why, make_suggestions(*fixes))
+
+
+def _explain_invalid_uri(text: str) -> tuple[str, ...]:
+    """Return why a tracking URI is invalid, and suggestions; the reason of a valid one is empty."""
     if target := workspace.parse_tracking_uri(text):
         parts = zip(workspace.WORKSPACE_FLAGS, (target.subscription, target.group, target.name), strict=True)
-        if not all(workspace.is_valid_name(flag, part) for flag, part in parts):
-            yield _make_uri_problem(
-                text,
-                "It contains a character that Azure names cannot have.",
-                make_suggestions(workspace.WORKSPACE_USAGE),
-            )
-        return
+        if all(workspace.is_valid_name(flag, part) for flag, part in parts):
+            return ("",)
+        return "It contains a character that Azure names cannot have.", workspace.WORKSPACE_USAGE
     if match := re.fullmatch(_REGIONAL_ADDRESS, text, re.IGNORECASE):
-        subscription, group, name = match.groups()
-        flags = f"--subscription-id {subscription} --resource-group {group} --workspace-name {name}"
-        yield _make_uri_problem(
-            text, "The URI of a workspace's region may change; use the names of the workspace.", make_suggestions(flags)
-        )
-        return
+        flags = "--subscription-id {} --resource-group {} --workspace-name {}".format(*match.groups())
+        return "The URI of a workspace's region may change; use the names of the workspace.", flags
     try:
         address = urlsplit(text)
     except ValueError:
-        yield _make_uri_problem(text, "MLflow cannot open it.")
-        return
+        return ("MLflow cannot open it.",)
     if address.scheme.lower() not in ("https", "http") or not address.hostname:
         why = "It is not the URL of a server. The pod's disk is deleted when the run ends."
-        yield _make_uri_problem(text, why, make_suggestions(SERVER_HINT, workspace.WORKSPACE_USAGE))
-    elif "@" in address.netloc or address.query or address.fragment:
+        return why, SERVER_HINT, workspace.WORKSPACE_USAGE
+    if "@" in address.netloc or address.query or address.fragment:
         bare = address._replace(netloc=address.netloc.rpartition("@")[2], query="", fragment="").geturl()
-        yield _make_uri_problem(
-            text, "The plan and the run's record would contain it.", make_suggestions(f"--tracking-uri {bare}")
-        )
+        return "The plan and the run's record would contain it.", f"--tracking-uri {bare}"
+    return ("",)
 
 
 def check_tracking(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
@@ -99,13 +96,8 @@ def check_tracking(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
         yield make_missing_value_problem("osmo-no-registry", title, flag, why, suggestions, str(model))
     elif is_disabled and configured:
         title = f"the run is not tracked in the configured workspace {redact(configured.name)}"
-        yield make_warning(
-            "osmo-workspace-unused",
-            title,
-            "--tracking-uri",
-            f"{_TRACKING_OFF[0].upper()}{_TRACKING_OFF[1:]}.",
-            suggestions,
-        )
+        why = f"{_TRACKING_OFF[0].upper()}{_TRACKING_OFF[1:]}."
+        yield make_warning("osmo-workspace-unused", title, "--tracking-uri", why, suggestions)
     elif not is_disabled:
         why = "Neither a workspace nor an MLflow server is set."
         disable = make_suggestions(f"--tracking-uri {environment.NO_TRACKING}")
@@ -120,12 +112,6 @@ def suggest_tracking(settings: OsmoSettings) -> Iterator[str]:
     else:
         yield workspace.WORKSPACE_USAGE
     yield SERVER_HINT
-
-
-def _make_uri_problem(text: str, why: str, suggestions: Suggestions = ()) -> Problem:
-    return make_invalid_value_problem(
-        "--tracking-uri", text, "the URL of an MLflow server, or `none`", why, suggestions
-    )
 
 
 TRACKED_KINDS = ("registered_model", "mlflow_run")

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from robotrain.config.coerce import parse_pairs
 from robotrain.errors import Problem, Rejected, Stage, Suggestion
 from robotrain.model.job import Job
 from robotrain.redaction import redact
@@ -102,8 +103,6 @@ def get_archive_url(archive: bytes, settings: OsmoSettings) -> str:
 
 def get_bucket_url(name: str, settings: OsmoSettings) -> storage.OsmoStorage:
     """Return the URL of a bucket: from the settings, or the container of that name in the storage account."""
-    from robotrain.config.coerce import parse_pairs
-
     if url := parse_pairs(settings.buckets or "").get(name):
         return storage.parse_storage_url(url)
     return storage.OsmoStorage("azure", (settings.storage_account or "", name))

@@ -6,10 +6,16 @@ The YAML is ASCII, and values of the environment are quoted so that a `true` or 
 import functools
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from robotrain.cluster.problems import make_preflight_problem
+from robotrain.config.coerce import parse_pairs
+from robotrain.errors import Problem, Stage, Suggestion
+from robotrain.model.amounts import format_size
 from robotrain.model.job import Job
+from robotrain.model.plan import Plan
 from robotrain_azure import checks
+from robotrain_azure.checks import Suggestions
 from robotrain_runtime.contract.failure import EXIT_RETRY
 
 from robotrain_osmo.settings import OsmoSettings
@@ -17,11 +23,6 @@ from robotrain_osmo.spec import environment as spec_environment
 from robotrain_osmo.spec import resources
 from robotrain_osmo.spec.resources import count_gpus, list_mounts
 from robotrain_osmo.spec.submission_spec import WORKFLOW_FILE
-
-if TYPE_CHECKING:
-    from robotrain.errors import Problem, Suggestion
-    from robotrain.model.plan import Plan
-    from robotrain_azure.checks import Suggestions
 
 _TEMPLATE_SYNTAX = r"\{\{|\{%|\{#|\$\(|\$\$"
 
@@ -33,8 +34,8 @@ def find_template_syntax(text: str) -> str:
 
 
 def make_invalid_value_problem(
-    flag: str, given: str, expected: str, why: str, suggestions: "Suggestions" = ()
-) -> "Problem":
+    flag: str, given: str, expected: str, why: str, suggestions: Suggestions = ()
+) -> Problem:
     """Return the problem of an invalid value, naming template syntax if it contains any."""
     if syntax := find_template_syntax(given):
         why = f"OSMO and Kubernetes would read `{syntax}` as the start of a template expression or variable."
@@ -61,6 +62,13 @@ def build_workflow(
 ) -> dict[str, Any]:
     """Return the workflow without empty fields. Files come last: people do not read them."""
     resolved = resources.resolve_resources(job.profile, settings)
+    requested = {  # all of them: OSMO's defaults are 1 core, 1 GiB of memory and 1 GiB of disk
+        "gpu": count_gpus(job, settings),
+        "cpu": resolved.cpu,
+        "memory": resolved.memory,
+        "storage": resolved.storage,
+        "platform": settings.gpu_platform,
+    }
     task = {
         "name": job.workload,
         "image": resolved.image,
@@ -77,33 +85,14 @@ def build_workflow(
         "workflow": _drop_empty(
             {
                 "name": run,
-                "labels": parse_labels(settings),
+                "labels": parse_pairs(settings.labels or ""),
                 "timeout": _drop_empty(
                     {"exec_timeout": resolved.exec_timeout, "queue_timeout": settings.queue_timeout}
                 ),
-                "resources": {RESOURCE_NAME: _build_resources(job, settings)},
+                "resources": {RESOURCE_NAME: requested},
                 "tasks": [_drop_empty(task)],
             }
         )
-    }
-
-
-def parse_labels(settings: OsmoSettings) -> dict[str, str]:
-    """Return the labels of the workflow."""
-    from robotrain.config.coerce import parse_pairs
-
-    return parse_pairs(settings.labels or "")
-
-
-def _build_resources(job: Job, settings: OsmoSettings) -> dict[str, Any]:
-    """Return all resources: OSMO's defaults are 1 core, 1 GiB of memory and 1 GiB of disk."""
-    resolved = resources.resolve_resources(job.profile, settings)
-    return {
-        "gpu": count_gpus(job, settings),
-        "cpu": resolved.cpu,
-        "memory": resolved.memory,
-        "storage": resolved.storage,
-        "platform": settings.gpu_platform,
     }
 
 
@@ -186,40 +175,26 @@ of the workflow are that file. LARGE_WORKFLOW_BYTES leaves time for a busy servi
 """
 
 
-def make_too_large_problem(byte_count: int) -> "Problem":
-    """Return the problem of a workflow that is too large."""
-    from robotrain.errors import Problem, Stage
-    from robotrain.model.amounts import format_size
+_UPLOAD = Suggestion("--storage-account NAME", "uploads the archive instead")
 
+
+def make_too_large_problem(byte_count: int) -> Problem:
+    """Return the problem of a workflow that is too large."""
     return Problem(
         code="osmo-workflow-too-large",
         stage=Stage.CHECK,
         title=f"the workflow is too large: {format_size(byte_count)}, and OSMO accepts about 1 MB",
         why="It contains the runtime and the job's modules.",
-        suggestions=_suggest_upload(),
+        suggestions=(_UPLOAD,),
     )
 
 
-def _suggest_upload() -> "tuple[Suggestion, ...]":
-    from robotrain.errors import Suggestion
-
-    return (Suggestion("--storage-account NAME", "uploads the archive instead"),)
-
-
-def check_workflow_size(plan: "Plan") -> "Iterator[Problem]":
+def check_workflow_size(plan: Plan) -> Iterator[Problem]:
     """Check the size of a plan's workflow."""
-    from robotrain.errors import Problem, Stage
-    from robotrain.model.amounts import format_size
-
     size = len(plan.files[WORKFLOW_FILE])
     if size > MAX_WORKFLOW_BYTES:  # only in plans from disk
         yield make_too_large_problem(size)
     elif size > LARGE_WORKFLOW_BYTES:
-        yield Problem(
-            code="osmo-workflow-large",
-            stage=Stage.PREFLIGHT,
-            title=f"the workflow is large ({format_size(size)}): OSMO may refuse it when it is busy",
-            why="OSMO has half a second to read a workflow. You can submit it again if OSMO refuses it.",
-            suggestions=_suggest_upload(),
-            severity="warning",
-        )
+        title = f"the workflow is large ({format_size(size)}): OSMO may refuse it when it is busy"
+        why = "OSMO has half a second to read a workflow. You can submit it again if OSMO refuses it."
+        yield make_preflight_problem("osmo-workflow-large", title, "", "", why, _UPLOAD, severity="warning")
