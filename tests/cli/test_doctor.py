@@ -293,7 +293,7 @@ def look():
     [
         ("time.sleep(60)", "it gave no answer in 1 s"),
         ("raise KeyError('x')", "the check itself failed: KeyError: 'x'"),
-        ("sys.exit(1)", "the check itself failed: RuntimeError: it ended with SystemExit: 1"),
+        ("sys.exit(1)", "the check itself failed: SystemExit: 1"),
         (
             "yield 'text'",
             "the check itself failed: TypeError: a check must return robotrain.model.health.HealthResult objects",

@@ -95,7 +95,7 @@ def test_a_rule_that_exits_does_not_end_the_command(robotrain, install):
     install("acme", {"acme": "acme_exit"}, acme_exit=rule("sys.exit(7)"))
     answer = robotrain(*RENDER)
     assert answer.exit_code == 0
-    assert "robotrain_check: RuntimeError: it ended with SystemExit: 7" in answer.stderr
+    assert "robotrain_check: SystemExit: 7" in answer.stderr
 
 
 def test_a_rule_that_never_stops_answering_is_stopped(robotrain, install):
@@ -133,16 +133,6 @@ def test_what_a_rule_prints_is_no_part_of_the_result(start, install):
         assert words in stderr
 
 
-def test_a_rule_that_prints_for_ever_spoils_nothing_and_holds_up_nothing(start, install):
-    body = "while True:\n    print('stdout')\n    print('stderr', file=sys.stderr)\n    time.sleep(0.001)"
-    noise = install("acme", {"acme": "acme_noise"}, acme_noise=rule(body))
-    process = start(*RENDER, "--json", folders=(noise,), ROBOTRAIN_HOOK_SECONDS="1")
-    stdout, stderr = process.communicate(timeout=60)
-    assert process.returncode == 0
-    assert json.loads(stdout)["platform"] == "local"
-    assert "its rules were not enforced" in stderr.splitlines()[-4]  # and nothing of the plugin after it
-
-
 def test_a_hook_that_hangs_in_a_pool_of_threads_does_not_hold_up_the_end_once_it_was_given_up():
     """A pool joins its threads when the process ends, so an ordinary end would wait for ever."""
     code = (
@@ -151,7 +141,6 @@ def test_a_hook_that_hangs_in_a_pool_of_threads_does_not_hold_up_the_end_once_it
         "calls.call_all_with_timeout([hang], 0.2); print('told')\n"
         "assert calls.has_abandoned_calls(); calls.exit_process(3)"
     )
-    import sys
 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout) == (3, "told\n")
@@ -252,50 +241,3 @@ def test_calls_run_side_by_side(install):
     together = threading.Barrier(4)
     answers = calls.call_all_with_timeout([together.wait] * 4, 30)
     assert sorted(answer.value for answer in answers) == [0, 1, 2, 3]
-
-
-def test_what_another_thread_prints_meanwhile_stays_where_it_belongs(capsys):
-    """Several runs are followed side by side, and each that ends is told: results go on to stdout."""
-    import sys
-    import threading
-
-    printed, go_on = threading.Event(), threading.Event()
-
-    def hook() -> None:
-        print("of the plugin")
-        printed.set()
-        go_on.wait(30)
-        print("of the plugin again")
-
-    follower = threading.Thread(target=calls.call_all_with_timeout, args=([hook], 30))
-    follower.start()
-    assert printed.wait(30)
-    print("a result")
-    sys.stderr.write("narration\n")
-    calls.call_all_with_timeout([lambda: print("of another plugin")], 30)
-    print("another result")
-    go_on.set()
-    follower.join()
-    print("the last result")
-    captured = capsys.readouterr()
-    assert captured.out.splitlines() == ["a result", "another result", "the last result"]
-    assert captured.err.splitlines() == ["of the plugin", "narration", "of another plugin", "of the plugin again"]
-
-
-PRINTS = """
-import os, sys, time
-from robotrain.plugins import calls
-def noisy():
-    while True:
-        print("x")
-        print("y", file=sys.stderr)
-calls.call_all_with_timeout([noisy] * 3, 0.01)
-time.sleep(0.005)
-os._exit(0)
-"""
-
-
-@pytest.mark.slow
-def test_what_goes_on_printing_takes_nothing_with_it():
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    assert {subprocess.run([sys.executable, "-c", PRINTS], **quiet).returncode for _ in range(8)} == {0}

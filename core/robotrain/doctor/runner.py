@@ -85,7 +85,7 @@ def _make_call(check: HealthCheck) -> Callable[[], list[HealthResult]]:
     return call
 
 
-def _check_failed_finding(result: CheckResult, error: Exception) -> HealthResult:
+def _check_failed_finding(result: CheckResult, error: BaseException) -> HealthResult:
     """Return the finding of a check that failed: a warning for a plugin's check."""
     overdue = isinstance(error, calls.PluginTimeout)
     text = str(error) if overdue else f"the check itself failed: {type(error).__name__}: {redact(str(error))}"

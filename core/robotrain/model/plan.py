@@ -38,6 +38,13 @@ class Plan:
     shown: tuple[str, ...] = ()
     """The paths that `render` prints."""
 
+    def __post_init__(self) -> None:
+        for path, content in self.files.items():
+            if not isinstance(content, bytes):
+                raise TypeError(f"the file {path} of its plan is a {type(content).__name__}, and bytes are due")
+        if missing := [path for path in (self.spec, *self.shown) if path not in self.files]:
+            raise ValueError(f"its plan names {missing[0]}, which is none of its files")
+
     @property
     def digest(self) -> str:
         """The SHA-256 of all files and their paths, in hexadecimal."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 from robotrain.errors import Problem, Rejected, Stage
 from robotrain.model.workload import Metric, OutputProfile, Produces
@@ -38,6 +38,8 @@ class Status:
     ended: float | None = None
 
     def __post_init__(self) -> None:
+        if self.state not in get_args(RunState):
+            raise ValueError(f"its state is {self.state!r}, and one of {', '.join(get_args(RunState))} is due")
         if self.reason:  # the text of a plugin: it is shown and recorded
             from robotrain.redaction import redact_if_secret
 

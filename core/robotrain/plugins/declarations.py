@@ -15,7 +15,7 @@ from robotrain.errors import Suggestion, find_nearest_name
 from robotrain.model.capabilities import ANY, FEATURES, LIMITS, Support, SupportLevel
 from robotrain.plugins import hookspecs
 from robotrain.plugins.errors import UnsuitablePlugin
-from robotrain.plugins.platform_guard import has_method
+from robotrain.plugins.guards import has_method
 
 if TYPE_CHECKING:
     from robotrain.model.capabilities import Capabilities

@@ -15,7 +15,7 @@ import pluggy
 from robotrain.model.platform import Platform
 from robotrain.plugins import hookspecs
 from robotrain.plugins.errors import PluginError, PluginFailure, UnsuitablePlugin, make_failure, require_type
-from robotrain.plugins.platform_guard import GuardedPlatform
+from robotrain.plugins.guards import GuardedPlatform, guard_source_kind, guard_workload
 
 if TYPE_CHECKING:
     from robotrain.plugins.claims import Claim
@@ -44,9 +44,8 @@ def accept_source_kind(thing: Any, claim: Claim) -> Any:
     """Return a source kind; a third party's functions are guarded. Raise TypeError or ValueError."""
     if claim.built_in:
         return thing
-    from robotrain.model.source import RoleFlag, SourceKind
+    from robotrain.model.source import Pinning, RoleFlag, SourceKind
     from robotrain.plugins.declarations import require_declared_type, validate_answers, validate_role_flag
-    from robotrain.plugins.kind_guard import guard_source_kind
 
     require_type(thing, SourceKind, "a robotrain.plugin.SourceKind")
     require_declared_type("name", thing.name, str, "a text")
@@ -56,6 +55,8 @@ def accept_source_kind(thing: Any, claim: Claim) -> Any:
         validate_role_flag(role, flag)
     require_declared_type("unsupported", thing.unsupported, Mapping, "a mapping of roles to answers")
     validate_answers("unsupported", thing.unsupported)
+    if thing.pinning is not None:
+        require_declared_type("pinning", thing.pinning, Pinning, "a robotrain.plugin.Pinning")
     return guard_source_kind(thing, claim)
 
 
@@ -70,7 +71,6 @@ def accept_workload(thing: Any, claim: Claim) -> Any:
         validate_fields,
         validate_role_names,
     )
-    from robotrain.plugins.kind_guard import guard_workload
 
     require_type(thing, Workload, "a robotrain.plugin.Workload")
     require_declared_type("name", thing.name, str, "a text")

@@ -19,6 +19,7 @@ from robotrain.config.provenance import PLATFORM_LAYER, Origin, Value
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any
 from robotrain.model.job import Job
 from robotrain.model.source import Pinning, Source, SourceError, SourceKind, SourceNotFound, SourceUnreachable
+from robotrain.plugins import calls
 from robotrain.redaction import redact
 
 if TYPE_CHECKING:
@@ -91,9 +92,10 @@ def _map_sources(
     if len(job.sources) < 2:
         return [(source, query(source)) for source in job.sources]
     answers: list[document.JobSource | Problem | None] = []
-    for start in range(0, len(job.sources), MAX_THREADS):
-        futures = [DeadlineFuture(partial(query, source)) for source in job.sources[start : start + MAX_THREADS]]
-        answers += [future.result() for future in futures]
+    with calls.redirect_output():
+        for start in range(0, len(job.sources), MAX_THREADS):
+            futures = [DeadlineFuture(partial(query, source)) for source in job.sources[start : start + MAX_THREADS]]
+            answers += [future.result() for future in futures]
     return list(zip(job.sources, answers, strict=True))
 
 

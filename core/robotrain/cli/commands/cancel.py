@@ -88,13 +88,16 @@ class RunCancellation:
 
 def _cancel_in_parallel(cancellations: list[RunCancellation]) -> None:
     """Cancel runs at the same time: each may take a while to save a checkpoint."""
+    from robotrain.plugins.calls import redirect_output
+
     threads = [threading.Thread(target=one.cancel, daemon=True) for one in cancellations]
     for one, thread in zip(cancellations, threads, strict=True):
         print_message(f"stopping {one.record.run} …")
         thread.start()
     try:
-        for thread in threads:
-            thread.join()
+        with redirect_output():
+            for thread in threads:
+                thread.join()
     except KeyboardInterrupt:
         names = " ".join(one.record.run for one in cancellations)
         print_message(f"\nstopped waiting; the cancellation continues\n  robotrain wait {names}   wait for the end")

@@ -122,6 +122,8 @@ def download_outputs(outputs: Sequence[Output], platform: Platform, record: RunR
 
 def _download_output(output: Output, platform: Platform, record: RunRecord, target: Path, title: str) -> None:
     """Download to a temporary path beside the target first, so that the target is complete."""
+    from robotrain.plugins.calls import redirect_output
+
     target.parent.mkdir(parents=True, exist_ok=True)
     scratch = target.with_name(f".{target.name}.part-{os.getpid()}")
     errors: list[BaseException] = []
@@ -134,8 +136,9 @@ def _download_output(output: Output, platform: Platform, record: RunRecord, targ
 
     thread = threading.Thread(target=copy, daemon=True)
     try:
-        thread.start()
-        _show_progress(thread, scratch, output, title)
+        with redirect_output():
+            thread.start()
+            _show_progress(thread, scratch, output, title)
         if errors:
             raise errors[0]
         os.replace(scratch, target)

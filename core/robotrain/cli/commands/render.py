@@ -10,7 +10,7 @@ from robotrain.cli.job_command import JobCommand, make_job_app
 from robotrain.cli.options import ComposedOptions
 from robotrain.cli.output import print_json, print_message, print_problems, print_result
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any, usage_problem
-from robotrain.plugins.platform_guard import has_method
+from robotrain.plugins.guards import has_method
 
 if TYPE_CHECKING:
     from robotrain.submission.prepare import PreparedJob

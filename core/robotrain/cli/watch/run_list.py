@@ -55,7 +55,7 @@ def ask_platforms(runs: Sequence[RunRecord], plugins: Plugins, question: Questio
         except Rejected as rejected:
             answers[index] = PlatformSilence(describe_exception(rejected))
     if asks:
-        with calls.redirect_plugin_threads():
+        with calls.redirect_output():
             for index, answer in _iter_answers(asks, calls.get_time_limit()):
                 answers[index] = answer
     return answers
@@ -78,27 +78,23 @@ def _iter_answers(asks: Mapping[str, Mapping[int, Callable[[], Any]]], limit: fl
         workers += [PluginCall(functools.partial(answer_all, platform, todo)) for _ in ends]
     pending = {platform: set(questions) for platform, questions in asks.items()}
     answered_at = dict.fromkeys(pending, time.monotonic())
-    try:
-        for worker in workers:
-            worker.start()
-        while pending:
-            due = min(answered_at[platform] for platform in pending) + limit
-            try:
-                platform, index, answer = inbox.get(timeout=max(0.0, due - time.monotonic()))
-            except queue.Empty:
-                for platform in [one for one in pending if time.monotonic() >= answered_at[one] + limit]:
-                    silence = PlatformSilence(f"{platform} did not answer within {limit:g} s")
-                    yield from ((index, silence) for index in pending.pop(platform))
-                continue
-            if platform in pending:  # else it was just given up
-                answered_at[platform] = time.monotonic()
-                pending[platform].discard(index)
-                if not pending[platform]:
-                    del pending[platform]
-                yield index, answer
-    finally:  # also after Ctrl-C
-        for worker in workers:
-            worker.abandon()
+    for worker in workers:
+        worker.start()
+    while pending:
+        due = min(answered_at[platform] for platform in pending) + limit
+        try:
+            platform, index, answer = inbox.get(timeout=max(0.0, due - time.monotonic()))
+        except queue.Empty:
+            for platform in [one for one in pending if time.monotonic() >= answered_at[one] + limit]:
+                silence = PlatformSilence(f"{platform} did not answer within {limit:g} s")
+                yield from ((index, silence) for index in pending.pop(platform))
+            continue
+        if platform in pending:  # else it was just given up
+            answered_at[platform] = time.monotonic()
+            pending[platform].discard(index)
+            if not pending[platform]:
+                del pending[platform]
+            yield index, answer
 
 
 def _catch_silence(ask: Callable[[], Any]) -> Any:
