@@ -57,10 +57,7 @@ class AzureMLSettings(AzureSettings):
     ] = None
     environment_name: Annotated[
         str | None,
-        Param(
-            help="environment of the workspace that holds the image (default: the workload's)",
-            metavar="NAME",
-        ),
+        Param(help="environment of the workspace that holds the image (default: the workload's)", metavar="NAME"),
     ] = None
     environment_version: Annotated[
         str | None,

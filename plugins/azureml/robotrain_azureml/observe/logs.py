@@ -146,18 +146,20 @@ class JobLogs:
         return sum(reader.offset for reader in self._readers.values())
 
     def read_new(self) -> Iterator[str]:
-        """Yield the lines that were not read yet. Raises StorageError."""
+        """Yield the lines that were not read yet. Raises RequestRejected."""
         for name, reader in self._list_readers():
-            yield from self._add_names(name, reader.read_new())
+            with self._translate_errors():
+                yield from self._add_names(name, reader.read_new())
             if reader.restarted:
                 reader.restarted = False
                 yield from self._add_names(name, [RESTARTED_LINE])
 
     def read_last(self, count: int) -> Iterator[str]:
-        """Yield the last lines; `read_new` continues after them. Raises StorageError."""
+        """Yield the last lines; `read_new` continues after them. Raises RequestRejected."""
         parts: list[tuple[str, list[str]]] = []
         for name, reader in reversed(self._list_readers()):
-            lines = reader.read_last(count)
+            with self._translate_errors():
+                lines = reader.read_last(count)
             count -= len(lines)
             parts.append((name, lines))
         for name, lines in reversed(parts):
@@ -173,10 +175,13 @@ class JobLogs:
             url = jobs.make_studio_url(jobs.get_run_workspace(self._reference), self._reference["job"])
             yield f"{LINE_PREFIX}the job printed nothing; Azure ML's own logs are in the studio ({others}): {url}"
 
-    def make_rejection(self, error: StorageError) -> RequestRejected:
-        """Return the rejection for a log that cannot be read."""
-        workspace, action = jobs.get_run_workspace(self._reference), f"read the log of {self._reference['job']}"
-        return errors.make_rejection(error, workspace, action)
+    @contextlib.contextmanager
+    def _translate_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except StorageError as error:
+            workspace, action = jobs.get_run_workspace(self._reference), f"read the log of {self._reference['job']}"
+            raise errors.make_rejection(error, workspace, action) from None
 
     def _list_readers(self) -> list[tuple[str, RemoteLogReader]]:
         """Return a reader for each present log, in order."""
@@ -257,10 +262,7 @@ class AzureMLLogFollower:
             else:
                 yield from self._files.read_last(self._tail)
                 self._tail = None
-        except StorageError as error:
-            self._raise_if_lasting(self._files.make_rejection(error))
-            return False
-        except RequestRejected as rejected:  # the URL could not be renewed
+        except RequestRejected as rejected:
             self._raise_if_lasting(rejected)
             return False
         self._answered = time.monotonic()
@@ -287,18 +289,15 @@ def read_outcome(reference: Reference, job: AzureMLJob) -> Outcome | None:
         return None
     try:
         return reasons.find_outcome(JobLogs(reference, job).read_last(reasons.OUTCOME_LINES))
-    except (StorageError, Rejected):  # the state is known anyway
+    except Rejected:  # the state is known anyway
         return None
 
 
 def _read_current_log(reference: Reference, tail: int | None) -> Iterator[str]:
     files = JobLogs(reference, job_state.query_job_region(reference))
-    try:
-        if tail is None:
-            yield from files.read_new()
-            yield from files.read_end() if files.job.is_finished else ()
-            return
-        lines = [*files.read_last(tail), *(files.read_end() if files.job.is_finished else ())]
-        yield from lines[-tail:] if tail else ()
-    except StorageError as error:
-        raise files.make_rejection(error) from None
+    if tail is None:
+        yield from files.read_new()
+        yield from files.read_end() if files.job.is_finished else ()
+        return
+    lines = [*files.read_last(tail), *(files.read_end() if files.job.is_finished else ())]
+    yield from lines[-tail:] if tail else ()

@@ -19,11 +19,7 @@ from robotrain_azureml import datastore_path
 from robotrain_azureml.capabilities import CAPABILITIES
 from robotrain_azureml.datastore_path import DatastorePath
 from robotrain_azureml.preflight import context
-from robotrain_azureml.preflight.context import (
-    PreflightContext,
-    make_az_command,
-    make_preflight_problem,
-)
+from robotrain_azureml.preflight.context import PreflightContext, make_az_command, make_preflight_problem
 from robotrain_azureml.preflight.machines import parse_count
 from robotrain_azureml.service import datastore
 from robotrain_azureml.service.datastore import Datastore

@@ -12,11 +12,7 @@ from robotrain_azure.checks import Severity
 from robotrain_azure.workspace import Workspace, get_workspace
 
 from robotrain_azureml.preflight import context, machines
-from robotrain_azureml.preflight.context import (
-    PreflightContext,
-    make_az_command,
-    make_preflight_problem,
-)
+from robotrain_azureml.preflight.context import PreflightContext, make_az_command, make_preflight_problem
 from robotrain_azureml.preflight.machines import Compute, ComputeIdentity
 from robotrain_azureml.settings import AzureMLSettings
 from robotrain_azureml.spec import job_settings

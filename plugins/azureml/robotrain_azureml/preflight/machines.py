@@ -12,11 +12,7 @@ from robotrain_azure.checks import Severity
 from robotrain_runtime.contract.document import JobDocument
 
 from robotrain_azureml.preflight import context
-from robotrain_azureml.preflight.context import (
-    PreflightContext,
-    make_az_command,
-    make_preflight_problem,
-)
+from robotrain_azureml.preflight.context import PreflightContext, make_az_command, make_preflight_problem
 from robotrain_azureml.spec.check_job import NOTHING_SURVIVES_CODE, PREEMPTION_TITLE, PUBLISH_PARAMETER
 from robotrain_azureml.spec.submission_spec import AzureMLSubmissionSpec
 

@@ -1,14 +1,11 @@
 """Upload and download of folders of a datastore, over several connections. Complete files are skipped."""
 
-from __future__ import annotations  # the types below are for readers and checkers: importing them costs start-up
-
 import contextlib
 import hashlib
 import importlib
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -47,7 +44,7 @@ def download_blobs(
         folder.mkdir(parents=True, exist_ok=True)
 
     def download(pair: tuple[DatastoreBlob, Path], stopped: threading.Event) -> None:
-        _download_blob(blobs, *pair, _TransferMonitor(on_bytes, stopped))
+        _download_blob(blobs, *pair, _make_counter(on_bytes, stopped))
 
     _run_parallel(download, pairs)
     return len(pairs)
@@ -67,50 +64,39 @@ def upload_files(
     share = max(1, CONNECTIONS // max(1, len(files)))
 
     def upload(pair: tuple[str, Path], stopped: threading.Event) -> None:
-        name, path = pair
-        size = _upload_file(blobs, f"{folder_name.strip('/')}/{name}", path, _TransferMonitor(on_bytes, stopped), share)
-        on_file(size)
+        name, path = f"{folder_name.strip('/')}/{pair[0]}", pair[1]
+        on_file(_upload_file(blobs, name, path, _make_counter(on_bytes, stopped), share))
 
     _run_parallel(upload, list(files.items()))
 
 
 def find_differing_files(files: Mapping[str, Path], uploaded: Mapping[str, DatastoreBlob]) -> dict[str, Path]:
-    """Return the files that have no blob of equal content, compared in parallel. Raises OSError."""
-    is_same: dict[str, bool] = {}
+    """Return the files that have no blob of equal content; one without an MD5 counts as different. Raises OSError."""
+    equal: set[str] = set()
 
     def compare(name: str, stopped: threading.Event) -> None:
-        blob = uploaded.get(name)
-        is_same[name] = blob is not None and is_same_content(files[name], blob, stopped)
+        path, blob = files[name], uploaded.get(name)
+        is_same_size = blob is not None and path.stat().st_size == blob.size
+        if blob and is_same_size and _compute_md5(path, _make_counter(_ignore_bytes, stopped)) == blob.md5:
+            equal.add(name)
 
     _run_parallel(compare, list(files))
-    return {name: path for name, path in files.items() if not is_same[name]}
-
-
-def is_same_content(path: Path, blob: DatastoreBlob, stopped: threading.Event | None = None) -> bool:
-    """Return whether a blob has a file's content; one without an MD5 counts as different. Raises OSError."""
-    watch = _TransferMonitor(_ignore_bytes, stopped or threading.Event())
-    return path.stat().st_size == blob.size and bool(blob.md5) and _compute_md5(path, watch) == blob.md5
+    return {name: path for name, path in files.items() if name not in equal}
 
 
 class _TransferStopped(Exception):
     """Another transfer failed, or the user pressed Ctrl-C."""
 
 
-@dataclass(frozen=True)
-class _TransferMonitor:
-    """The progress callback and the stop signal of a transfer."""
+def _make_counter(on_bytes: ByteCallback, stopped: threading.Event) -> ByteCallback:
+    """Return a callback that also raises _TransferStopped if the transfer was stopped."""
 
-    on_bytes: ByteCallback
-    stopped: threading.Event
-
-    def add_bytes(self, count: int) -> None:
-        """Report transferred bytes. Raises _TransferStopped."""
-        self.raise_if_stopped()
-        self.on_bytes(count)
-
-    def raise_if_stopped(self) -> None:
-        if self.stopped.is_set():
+    def count_bytes(count: int) -> None:
+        if stopped.is_set():
             raise _TransferStopped
+        on_bytes(count)
+
+    return count_bytes
 
 
 def _run_parallel(
@@ -120,13 +106,14 @@ def _run_parallel(
     parallel.run_parallel(work, items, min(connections, len(items)), grace_seconds=GRACE_SECONDS)
 
 
-def _download_blob(blobs: DatastoreBlobs, blob: DatastoreBlob, path: Path, watch: _TransferMonitor) -> None:
-    if path.is_file() and path.stat().st_size == blob.size and (not blob.md5 or _compute_md5(path, watch) == blob.md5):
-        watch.add_bytes(blob.size)
+def _download_blob(blobs: DatastoreBlobs, blob: DatastoreBlob, path: Path, count_bytes: ByteCallback) -> None:
+    is_same_size = path.is_file() and path.stat().st_size == blob.size
+    if is_same_size and (not blob.md5 or _compute_md5(path, count_bytes) == blob.md5):
+        count_bytes(blob.size)
         return
     part = path.with_name(path.name + PART_SUFFIX)
     try:
-        _stream_blob(blobs, blob, part, watch)
+        _stream_blob(blobs, blob, part, count_bytes)
         os.replace(part, path)
     except BaseException:
         with contextlib.suppress(OSError):
@@ -134,73 +121,52 @@ def _download_blob(blobs: DatastoreBlobs, blob: DatastoreBlob, path: Path, watch
         raise
 
 
-def _stream_blob(blobs: DatastoreBlobs, blob: DatastoreBlob, part: Path, watch: _TransferMonitor) -> None:
-    """Download a blob completely. Raises StorageError."""
+def _stream_blob(blobs: DatastoreBlobs, blob: DatastoreBlob, part: Path, count_bytes: ByteCallback) -> None:
     size, digest = 0, hashlib.md5(usedforsecurity=False)
     with translate_errors(blobs.store), part.open("wb") as file:
         for piece in blobs.client.download_blob(blob.name).chunks():
             file.write(piece)
             digest.update(piece)
             size += len(piece)
-            watch.add_bytes(len(piece))
+            count_bytes(len(piece))
     if size != blob.size or (blob.md5 and digest.digest() != blob.md5):
         why = f"{blob.name} changed during the download, or is incomplete"
         raise StorageError(why, code="not-whole", account=blobs.store.account)
 
 
-def _upload_file(blobs: DatastoreBlobs, name: str, path: Path, watch: _TransferMonitor, connections: int) -> int:
+def _upload_file(blobs: DatastoreBlobs, name: str, path: Path, count_bytes: ByteCallback, connections: int) -> int:
     """Upload a file and return its size. Large files are not left to the SDK, whose threads delay the process's end."""
-    size, content = path.stat().st_size, _make_content_settings(_compute_md5(path, watch))
-    watch.raise_if_stopped()
+    sdk: Any = importlib.import_module("azure.storage.blob")
+    size, digest = path.stat().st_size, _compute_md5(path, count_bytes)
+    content, length = sdk.ContentSettings(content_md5=bytearray(digest)), max(PIECE_BYTES, -(-size // MAX_PIECES))
+    count_bytes(0)
     with translate_errors(blobs.store):
         if size <= SINGLE_REQUEST_BYTES:
             blobs.client.upload_blob(name, path.read_bytes(), overwrite=True, content_settings=content)
-            watch.on_bytes(size)
-        else:
-            _upload_pieces(blobs.client.get_blob_client(name), path, size, content, watch, connections)
+            count_bytes(size)
+            return size
+        blob, starts = blobs.client.get_blob_client(name), range(0, size, length)
+
+        def upload_piece(start: int, stopped: threading.Event) -> None:
+            with path.open("rb") as file:
+                file.seek(start)
+                piece = file.read(min(length, size - start))
+            _make_counter(count_bytes, stopped)(0)
+            blob.stage_block(f"{start:016}", piece)
+            count_bytes(len(piece))
+
+        _run_parallel(upload_piece, starts, connections)
+        blob.commit_block_list([sdk.BlobBlock(f"{start:016}") for start in starts], content_settings=content)
     return size
 
 
-def _upload_pieces(
-    blob: Any, path: Path, size: int, content: object, watch: _TransferMonitor, connections: int
-) -> None:
-    block_type: Any = importlib.import_module("azure.storage.blob").BlobBlock
-    length = max(PIECE_BYTES, -(-size // MAX_PIECES))
-
-    def upload_piece(start: int, stopped: threading.Event) -> None:
-        watch.raise_if_stopped()
-        with path.open("rb") as file:
-            file.seek(start)
-            piece = file.read(min(length, size - start))
-        if stopped.is_set():
-            raise _TransferStopped
-        blob.stage_block(f"{start:016}", piece)
-        watch.on_bytes(len(piece))
-
-    starts = range(0, size, length)
-    _run_parallel(upload_piece, starts, connections)
-    watch.raise_if_stopped()
-    blob.commit_block_list([block_type(f"{start:016}") for start in starts], content_settings=content)
-
-
-def _make_content_settings(digest: bytes) -> object:
-    from azure.storage.blob import ContentSettings
-
-    return ContentSettings(content_md5=bytearray(digest))
-
-
-def _compute_md5(path: Path, watch: _TransferMonitor) -> bytes:
+def _compute_md5(path: Path, count_bytes: ByteCallback) -> bytes:
     digest = hashlib.md5(usedforsecurity=False)
     with path.open("rb") as file:
-        for piece in _iterate_pieces(file.read):
-            watch.raise_if_stopped()
+        while piece := file.read(PIECE_BYTES):
+            count_bytes(0)
             digest.update(piece)
     return digest.digest()
-
-
-def _iterate_pieces(read: Callable[[int], bytes]) -> Iterator[bytes]:
-    while piece := read(PIECE_BYTES):
-        yield piece
 
 
 def _make_relative_name(name: str, folder_name: str) -> str:

@@ -7,26 +7,42 @@ from robotrain.errors import Problem, Stage, Suggestion
 from robotrain.model.job import Job
 from robotrain.redaction import redact
 from robotrain_azure import checks, workspace
-from robotrain_azure.checks import (
-    QuantityError,
-    Suggestions,
-    make_missing_value_problem,
-    make_suggestions,
-    make_unsupported_problem,
-    make_warning,
-)
+from robotrain_azure.checks import QuantityError, make_problem
 
 from robotrain_azureml.settings import AzureMLSettings
 from robotrain_azureml.spec import job_settings, render
-from robotrain_azureml.spec.render import EXPRESSION_START
+from robotrain_azureml.spec.render import EXPRESSION_START, HUB_CREDENTIAL_FLAG
+
+SHORTER_OPTIONS = {"BLOB_URLS": "--dataset-asset azureml:NAME:VERSION"}
+"""Options that need less space, by variable."""
 
 
-def make_invalid_value_problem(
-    flag: str, given: str, expected: str, why: str, suggestions: Suggestions = ()
-) -> Problem:
+def check_job(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
+    """Check a job against Azure ML's rules, including those that its SDK does not check."""
+    yield from _check_workspace_names(settings)
+    yield from _check_compute(settings)
+    yield from _check_instance_type(settings)
+    yield from _check_gpus(job, settings)
+    yield from _check_image(job, settings)
+    yield from _check_environment(job, settings)
+    yield from _check_shared_memory(settings)
+    yield from _check_timeout(settings)
+    yield from _check_workload_name(job)
+    yield from _check_experiment(job)
+    yield from _check_display_name(settings)
+    yield from _check_labels(settings)
+    yield from _check_datastore(settings)
+    yield from _check_preemption(job, settings)
+    variables = render.make_compat_variables(job)
+    yield from checks.check_variable_sizes("azureml-variable-too-long", variables, SHORTER_OPTIONS)
+    yield from _check_hub_secret(job, settings)
+
+
+def _make_invalid_problem(flag: str, given: str, expected: str, why: str, *fixes: str) -> Problem:
     """Return the problem of an invalid value; one with an Azure ML expression is explained as such."""
     if EXPRESSION_START in given:
         why = f"Azure ML reads `{EXPRESSION_START}` as the start of an expression."
+    suggestions = checks.make_suggestions(*fixes)
     return checks.make_invalid_value_problem("azureml-value-invalid", flag, given, expected, why, suggestions)
 
 
@@ -34,24 +50,23 @@ IDENTITY_FLAG = "--workload-identity"
 LIST_WORKSPACES = "az resource list --resource-type Microsoft.MachineLearningServices/workspaces --output table"
 
 
-def check_workspace_names(settings: AzureMLSettings) -> Iterator[Problem]:
-    """Check that all names of the workspace are set and valid."""
+def _check_workspace_names(settings: AzureMLSettings) -> Iterator[Problem]:
     for flag, text in workspace.find_invalid_names(settings):
-        yield make_invalid_value_problem(flag, text, workspace.NAME_FORM, workspace.NAME_REASON)
+        yield _make_invalid_problem(flag, text, workspace.NAME_FORM, workspace.NAME_REASON)
     identity = settings.workload_identity
     if identity and workspace.is_valid_name(IDENTITY_FLAG, identity) and not re.fullmatch(workspace.GUID, identity):
-        command = 'az identity list --query "[].[name, clientId]" --output table'
-        why = f"It is a GUID. `{command}` lists them."
-        yield make_invalid_value_problem(IDENTITY_FLAG, identity, "the client id of a managed identity", why)
+        why = 'It is a GUID. `az identity list --query "[].[name, clientId]" --output table` lists them.'
+        yield _make_invalid_problem(IDENTITY_FLAG, identity, "the client id of a managed identity", why)
     names = (settings.subscription_id, settings.resource_group, settings.workspace_name)
-    missing = [flag for flag, name in zip(workspace.WORKSPACE_FLAGS, names, strict=True) if not name]
-    if missing:
+    if missing := [flag for flag, name in zip(workspace.WORKSPACE_FLAGS, names, strict=True) if not name]:
         subject = "the workspace is incomplete" if any(names[1:]) else "no workspace is set"
         title = f"{subject}: {', '.join(missing)} {'are' if missing[1:] else 'is'} missing"
         why = f"Azure ML needs all three names of a workspace. `{LIST_WORKSPACES}` lists yours."
-        login = "az login" if workspace.WORKSPACE_FLAGS[0] in missing else ""
-        fixes = make_suggestions(" ".join(f"{flag} …" for flag in missing), login)
-        yield make_missing_value_problem("azureml-workspace-incomplete", title, missing[0], why, fixes)
+        fixes = (
+            " ".join(f"{flag} …" for flag in missing),
+            "az login" if workspace.WORKSPACE_FLAGS[0] in missing else "",
+        )
+        yield make_problem("azureml-workspace-incomplete", title, missing[0], "", why, *fixes, stage=Stage.RESOLVE)
 
 
 INSTANCE_TYPE_PATTERN = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?"
@@ -59,73 +74,65 @@ _COMPUTE_PATTERN = r"[A-Za-z](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
 _COMPUTE_LENGTHS = {"kubernetes": (2, 16), "managed": (3, 32), None: (2, 32)}
 
 
-def check_compute(settings: AzureMLSettings) -> Iterator[Problem]:
-    """Check that a compute is set and has a valid name."""
+def _check_compute(settings: AzureMLSettings) -> Iterator[Problem]:
     name = job_settings.get_compute_name(settings)
     if not name:
         why = (
             "Use one that is attached to the workspace. If Terraform names an AKS cluster, its compute is the default. "
             "`az ml compute list --resource-group GROUP --workspace-name NAME` lists them."
         )
-        fixes = make_suggestions("--compute NAME", "AZUREML_COMPUTE=NAME")
-        yield make_missing_value_problem("azureml-compute-missing", "no compute is set", "--compute", why, fixes)
+        fixes = ("--compute NAME", "AZUREML_COMPUTE=NAME")
+        title = "no compute is set"
+        yield make_problem("azureml-compute-missing", title, "--compute", "", why, *fixes, stage=Stage.RESOLVE)
         return
     least, most = _COMPUTE_LENGTHS[settings.compute_kind]
     if not re.fullmatch(_COMPUTE_PATTERN, name) or not least <= len(name) <= most:
         why = f"It has {least} to {most} letters, digits and `-`, and starts with a letter."
         bare = name.removeprefix("azureml:")
-        fixes = make_suggestions(f"--compute {bare}" if bare != name and re.fullmatch(_COMPUTE_PATTERN, bare) else "")
-        yield make_invalid_value_problem("--compute", name, "a valid compute name", why, fixes)
+        fix = f"--compute {bare}" if bare != name and re.fullmatch(_COMPUTE_PATTERN, bare) else ""
+        yield _make_invalid_problem("--compute", name, "a valid compute name", why, fix)
 
 
-def check_instance_type(settings: AzureMLSettings) -> Iterator[Problem]:
-    """Check the instance type: only a Kubernetes compute has several."""
-    instance_type = settings.instance_type
+def _check_instance_type(settings: AzureMLSettings) -> Iterator[Problem]:
+    flag, instance_type = "--instance-type", settings.instance_type
     if instance_type is None:
         return
     if job_settings.is_managed(settings):
         title = "a managed compute has no instance types"
         why = "All of its machines are alike; only a Kubernetes compute has instance types."
-        fixes = (Suggestion("omit --instance-type"), Suggestion("--compute NAME", "a Kubernetes compute"))
-        yield make_unsupported_problem(
-            "azureml-instance-type-managed", title, "--instance-type", why, fixes, instance_type
-        )
+        fixes = (f"omit {flag}", Suggestion("--compute NAME", "a Kubernetes compute"))
+        code = "azureml-instance-type-managed"
+        yield make_problem(code, title, flag, instance_type, why, *fixes, stage=Stage.CHECK)
     elif not re.fullmatch(INSTANCE_TYPE_PATTERN, instance_type):
         why = "It has at most 63 letters, digits, `-`, `_` and `.`."
-        yield make_invalid_value_problem("--instance-type", instance_type, "a valid instance type name", why)
+        yield _make_invalid_problem(flag, instance_type, "a valid instance type name", why)
 
 
-def check_gpus(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
+def _check_gpus(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
     """Check that the instance type has exactly the GPUs that the job trains on."""
     gpus, instance_type = job_settings.get_gpu_count(job), settings.instance_type
     if not gpus or job_settings.is_managed(settings):
         return
-    need = f"the job trains on {gpus} GPU{'' if gpus == 1 else 's'}"
+    need, defaults = f"the job trains on {gpus} GPU{'' if gpus == 1 else 's'}", job_settings.DEFAULT_INSTANCE_TYPES
     if instance_type is None:
-        if gpus not in job_settings.DEFAULT_INSTANCE_TYPES:
-            defaults = ", ".join(f"{name} ({count})" for count, name in job_settings.DEFAULT_INSTANCE_TYPES.items())
-            title = f"{need}, but no instance type is set"
-            why = f"The default instance types have 1, 2 or 4 GPUs: {defaults}."
-            other = "--compute-kind managed" if settings.compute_kind is None else ""
-            counts = [f"--num-gpus {count}" for count in _list_near_counts(gpus)]
-            fixes = make_suggestions("--instance-type NAME", other, *counts)
-            yield make_missing_value_problem(
-                "azureml-instance-type-missing", title, "--num-gpus", why, fixes, str(gpus)
-            )
+        if gpus not in defaults:
+            listed = ", ".join(f"{name} ({count})" for count, name in defaults.items())
+            why = f"The default instance types have 1, 2 or 4 GPUs: {listed}."
+            near = [
+                *[count for count in defaults if count < gpus][-1:],
+                *[count for count in defaults if count > gpus][:1],
+            ]
+            kind = "--compute-kind managed" if settings.compute_kind is None else ""
+            fixes = ("--instance-type NAME", kind, *(f"--num-gpus {count}" for count in near))
+            code, title = "azureml-instance-type-missing", f"{need}, but no instance type is set"
+            yield make_problem(code, title, "--num-gpus", str(gpus), why, *fixes, stage=Stage.RESOLVE)
     elif (count := job_settings.INSTANCE_TYPE_GPUS.get(instance_type, gpus)) != gpus:
         why = "The training would not start." if count < gpus else "You would pay for idle GPUs."
         matching = [name for name, number in job_settings.INSTANCE_TYPE_GPUS.items() if number == gpus]
         matching.sort(key=lambda name: ("spot" in name) != ("spot" in instance_type))
-        fixes = make_suggestions(*(f"--instance-type {name}" for name in matching[:1]), f"--num-gpus {count}")
-        title = f"{need}, but the instance type {instance_type} has {count}"
-        yield make_unsupported_problem("azureml-gpus-differ", title, "--instance-type", why, fixes, instance_type)
-
-
-def _list_near_counts(gpus: int) -> list[int]:
-    """Return the next available counts below and above."""
-    below = [count for count in job_settings.DEFAULT_INSTANCE_TYPES if count < gpus]
-    above = [count for count in job_settings.DEFAULT_INSTANCE_TYPES if count > gpus]
-    return [*below[-1:], *above[:1]]
+        fixes = (*(f"--instance-type {name}" for name in matching[:1]), f"--num-gpus {count}")
+        code, title = "azureml-gpus-differ", f"{need}, but the instance type {instance_type} has {count}"
+        yield make_problem(code, title, "--instance-type", instance_type, why, *fixes, stage=Stage.CHECK)
 
 
 ENVIRONMENT_NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}"
@@ -134,57 +141,56 @@ SHARED_MEMORY_PATTERN = r"[1-9][0-9]{0,14}[bkmg]"
 SHARED_MEMORY_FORM = "It is a positive whole number and one of the units b, k, m and g, like in Docker."
 
 
-def check_image(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
+def _check_image(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
     """Check the image reference; its tag becomes the environment's version unless that is set."""
     image = job_settings.get_image(job.profile, settings)
     reference = checks.parse_image_reference(image)
     if reference is None:
         why = "A digest is `@sha256:` and 64 hex digits in lowercase." if "@" in image else checks.IMAGE_FORM
-        fixes = make_suggestions(f"--image {job.profile.container.image}")
-        yield make_invalid_value_problem("--image", image, "a valid image reference", why, fixes)
+        fix = f"--image {job.profile.container.image}"
+        yield _make_invalid_problem("--image", image, "a valid image reference", why, fix)
     elif not reference.tag and not settings.environment_version:
-        why = "The tag becomes the version of the environment."
         name, at, digest = image.partition("@")
-        fixes = make_suggestions(f"--image {name}:TAG{at}{digest}", "--environment-version VERSION")
-        yield make_invalid_value_problem("--image", image, "an image with a tag", why, fixes)
+        why, fixes = (
+            "The tag becomes the version of the environment.",
+            (f"--image {name}:TAG{at}{digest}", "--environment-version VERSION"),
+        )
+        yield _make_invalid_problem("--image", image, "an image with a tag", why, *fixes)
     elif not reference.digest and not settings.environment_version:
         version = job_settings.make_environment_version(image)
         title = f"the tag of the image {image} may move, but the environment version {version} stays"
-        fixes = make_suggestions(f"--image {image}@sha256:DIGEST", "--environment-version VERSION")
-        yield make_warning("azureml-image-moves", title, "--image", "", fixes)
+        fixes = (f"--image {image}@sha256:DIGEST", "--environment-version VERSION")
+        yield make_problem(
+            "azureml-image-moves", title, "--image", "", "", *fixes, stage=Stage.CHECK, severity="warning"
+        )
 
 
-def check_environment(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
-    """Check the name and the version of the environment."""
+def _check_environment(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
     name, version = job_settings.get_environment_name(job.profile, settings), settings.environment_version
     if not re.fullmatch(ENVIRONMENT_NAME_PATTERN, name):
         why = "It has at most 255 letters, digits, `_`, `.` and `-`, and starts with a letter or a digit."
         bare = name.removeprefix("azureml:").partition(":")[0]
-        fixes = make_suggestions(f"--environment-name {bare}" if re.fullmatch(ENVIRONMENT_NAME_PATTERN, bare) else "")
-        yield make_invalid_value_problem("--environment-name", name, "a valid environment name", why, fixes)
+        fix = f"--environment-name {bare}" if re.fullmatch(ENVIRONMENT_NAME_PATTERN, bare) else ""
+        yield _make_invalid_problem("--environment-name", name, "a valid environment name", why, fix)
     if version and not re.fullmatch(ENVIRONMENT_VERSION_PATTERN, version):
         why = "It has at most 255 letters, digits, `_`, `.` and `-`."
-        yield make_invalid_value_problem("--environment-version", version, "a valid environment version", why)
+        yield _make_invalid_problem("--environment-version", version, "a valid environment version", why)
 
 
-def check_shared_memory(settings: AzureMLSettings) -> Iterator[Problem]:
-    """Check the size of the shared memory."""
+def _check_shared_memory(settings: AzureMLSettings) -> Iterator[Problem]:
     given = settings.shm_size
     if not re.fullmatch(SHARED_MEMORY_PATTERN, given, re.ASCII):
         match = re.fullmatch(r"\s*0*([1-9][0-9]{0,14})\s*([bkmg]?)(?:i?b)?\s*", given.lower(), re.ASCII)
-        fixes = make_suggestions(f"--shm-size {match[1]}{match[2] or 'g'}" if match else "--shm-size 8g")
-        yield make_invalid_value_problem("--shm-size", given, "a valid size", SHARED_MEMORY_FORM, fixes)
+        fix = f"--shm-size {match[1]}{match[2] or 'g'}" if match else "--shm-size 8g"
+        yield _make_invalid_problem("--shm-size", given, "a valid size", SHARED_MEMORY_FORM, fix)
 
 
-def check_timeout(settings: AzureMLSettings) -> Iterator[Problem]:
-    """Check the time limit."""
+def _check_timeout(settings: AzureMLSettings) -> Iterator[Problem]:
     try:
         job_settings.parse_timeout(settings)
     except QuantityError as error:
-        fixes = make_suggestions(error.suggestion and f"--exec-timeout {error.suggestion}")
-        yield make_invalid_value_problem(
-            "--exec-timeout", settings.exec_timeout or "", "a valid time limit", str(error), fixes
-        )
+        given, fix = settings.exec_timeout or "", error.suggestion and f"--exec-timeout {error.suggestion}"
+        yield _make_invalid_problem("--exec-timeout", given, "a valid time limit", str(error), fix)
 
 
 JOB_NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_-]*"
@@ -202,48 +208,44 @@ _RESERVED_LABEL = r"(?i)(?:robotrain|mlflow|azureml)[._]"
 _CONTROL_CHARACTER = r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]"
 
 
-def check_workload_name(job: Job) -> Iterator[Problem]:
+def _check_workload_name(job: Job) -> Iterator[Problem]:
     """Check the workload's name, which is a part of the job's name."""
     longest = MAX_JOB_NAME - JOB_SUFFIX_LENGTH - len(job.run_name(999)) + len(job.workload)
     if not re.fullmatch(JOB_NAME_PATTERN, job.workload) or len(job.workload) > longest:
         title = "the workload's name is not valid in Azure ML"
         why = f"It is a part of the job's name: at most {longest} letters, digits, `-` and `_`."
-        yield make_unsupported_problem("azureml-workload-name", title, "", why, (), job.workload)
+        yield make_problem("azureml-workload-name", title, "", job.workload, why, stage=Stage.CHECK)
 
 
-def check_experiment(job: Job) -> Iterator[Problem]:
-    """Check the name of the experiment."""
+def _check_experiment(job: Job) -> Iterator[Problem]:
     name = job_settings.get_experiment_name(job)
     if not re.fullmatch(EXPERIMENT_PATTERN, name):
         fixed = re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("_-")[:256]
-        fixes = make_suggestions(f"--experiment-name {fixed}" if fixed else "")
-        yield make_invalid_value_problem("--experiment-name", name, "a valid experiment name", EXPERIMENT_FORM, fixes)
+        fix = fixed and f"--experiment-name {fixed}"
+        yield _make_invalid_problem("--experiment-name", name, "a valid experiment name", EXPERIMENT_FORM, fix)
 
 
-def check_display_name(settings: AzureMLSettings) -> Iterator[Problem]:
-    """Check that the display name is one line of text."""
+def _is_line(text: str, longest: int) -> bool:
+    """Return whether a text is one line that Azure ML takes as it is."""
+    return len(text) <= longest and not re.search(_CONTROL_CHARACTER, text) and EXPRESSION_START not in text
+
+
+def _check_display_name(settings: AzureMLSettings) -> Iterator[Problem]:
     text = settings.display_name
-    if text is None:
-        return
-    if (
-        not text.strip()
-        or len(text) > MAX_DISPLAY_NAME
-        or re.search(_CONTROL_CHARACTER, text)
-        or EXPRESSION_START in text
-    ):
+    if text is not None and not (text.strip() and _is_line(text, MAX_DISPLAY_NAME)):
         why = f"It is one line of at most {MAX_DISPLAY_NAME} characters."
-        yield make_invalid_value_problem("--display-name", text, "a valid display name", why)
+        yield _make_invalid_problem("--display-name", text, "a valid display name", why)
 
 
-def check_labels(settings: AzureMLSettings) -> Iterator[Problem]:
+def _check_labels(settings: AzureMLSettings) -> Iterator[Problem]:
     """Check that labels are valid tags and not robotrain's own."""
     labels = job_settings.parse_labels(settings)
     if len(labels) > MAX_LABELS:
         why = f"A job may have {MAX_LABELS} labels; these are {len(labels)}."
-        yield make_invalid_value_problem("--labels", "", "a valid list of tags", why)
+        yield _make_invalid_problem("--labels", "", "a valid list of tags", why)
     for name, value in labels.items():
         if why := _explain_invalid_label(name, value):
-            yield make_invalid_value_problem("--labels", f"{name}={value}", "a valid list of tags", why)
+            yield _make_invalid_problem("--labels", f"{name}={value}", "a valid list of tags", why)
 
 
 def _explain_invalid_label(name: str, value: str) -> str:
@@ -251,7 +253,7 @@ def _explain_invalid_label(name: str, value: str) -> str:
         return f"{redact(name)!r} is not a valid tag name: it has at most 100 letters, digits and `_-./: `."
     if re.match(_RESERVED_LABEL, name):
         return f"{redact(name)!r} is a tag that robotrain or Azure ML sets."
-    if len(value) > MAX_LABEL_VALUE or re.search(_CONTROL_CHARACTER, value) or EXPRESSION_START in value:
+    if not _is_line(value, MAX_LABEL_VALUE):
         return f"The value of {redact(name)!r} must be one line of at most {MAX_LABEL_VALUE} characters."
     return ""
 
@@ -262,39 +264,29 @@ NOTHING_SURVIVES_CODE = "azureml-nothing-survives"
 PREEMPTION_TITLE = "{} may be preempted, and checkpoints are lost without --output-mode rw_mount"
 
 
-def check_datastore(settings: AzureMLSettings) -> Iterator[Problem]:
-    """Check the name of the datastore."""
-    name = settings.datastore
+def _check_datastore(settings: AzureMLSettings) -> Iterator[Problem]:
+    name, why = settings.datastore, "It has letters, digits and `_`."
     if not re.fullmatch(DATASTORE_PATTERN, name):
         match = re.match(rf"(?:azureml:)?(?://datastores/)?({DATASTORE_PATTERN})(?:/|$)", name)
-        fixes = make_suggestions(f"--datastore {match[1]}" if match else "--datastore workspaceblobstore")
-        yield make_invalid_value_problem(
-            "--datastore", name, "a valid datastore name", "It has letters, digits and `_`.", fixes
-        )
+        fix = f"--datastore {match[1] if match else 'workspaceblobstore'}"
+        yield _make_invalid_problem("--datastore", name, "a valid datastore name", why, fix)
 
 
-def check_preemption(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
+def _check_preemption(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
     """Note that a spot machine keeps no checkpoints; the preflight checks this for a managed compute."""
-    if not job.profile.outputs.resumable:
-        return
-    values, instance_type = dict(job.parameters), job_settings.choose_instance_type(job, settings)
-    if (
-        "spot" not in instance_type
-        or settings.output_mode != "upload"
-        or PUBLISH_PARAMETER not in values
-        or values[PUBLISH_PARAMETER]
-    ):
-        return
-    if settings.compute_kind or settings.instance_type:
-        yield make_warning(
-            NOTHING_SURVIVES_CODE, PREEMPTION_TITLE.format(f"a machine of the type {instance_type}"), "", "", note=True
-        )
+    instance_type = job_settings.choose_instance_type(job, settings)
+    publishes = dict(job.parameters).get(PUBLISH_PARAMETER, True)
+    is_known = settings.compute_kind or settings.instance_type
+    is_lost = "spot" in instance_type and settings.output_mode == "upload" and not publishes
+    if job.profile.outputs.resumable and is_known and is_lost:
+        title = PREEMPTION_TITLE.format(f"a machine of the type {instance_type}")
+        yield checks.make_warning(NOTHING_SURVIVES_CODE, title, "", "", note=True)
 
 
-HUB_CREDENTIAL_FLAG, VAULT_FLAG = "--hf-credential", "--key-vault"
+VAULT_FLAG = "--key-vault"
 
 
-def check_hub_secret(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
+def _check_hub_secret(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
     """Check the name of the Hub's secret, even if the job does not need it: the value may be the token itself."""
     text, vault = settings.hf_credential, settings.key_vault or ""
     if not text:
@@ -302,16 +294,13 @@ def check_hub_secret(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
     try:
         job_settings.make_secret_address(text, vault)
     except job_settings.SecretNameError as error:
-        yield Problem(  # the value is not repeated: it may be the secret itself
-            code="azureml-secret-invalid",
-            stage=Stage.PARSE,
-            title=f"the value of {HUB_CREDENTIAL_FLAG} is not the name or the URL of a key vault's secret",
-            where=HUB_CREDENTIAL_FLAG,
-            why=str(error),
-            suggestions=make_suggestions(
-                f"{HUB_CREDENTIAL_FLAG} hf-token {VAULT_FLAG} NAME", f"{HUB_CREDENTIAL_FLAG} {job_settings.SECRET_FORM}"
-            ),
+        title = f"the value of {HUB_CREDENTIAL_FLAG} is not the name or the URL of a key vault's secret"
+        fixes = (
+            f"{HUB_CREDENTIAL_FLAG} hf-token {VAULT_FLAG} NAME",
+            f"{HUB_CREDENTIAL_FLAG} {job_settings.SECRET_FORM}",
         )
+        code, given = "azureml-secret-invalid", ""  # the value may be the secret itself
+        yield make_problem(code, title, HUB_CREDENTIAL_FLAG, given, str(error), *fixes, stage=Stage.PARSE)
         return
     if job_settings.has_hub_source(job) and not text.startswith("https:"):
         yield from _check_vault_name(vault)
@@ -320,43 +309,11 @@ def check_hub_secret(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
 def _check_vault_name(name: str) -> Iterator[Problem]:
     if not name:
         why = "A secret is identified by its name and its vault, or by its URL."
-        fixes = make_suggestions(f"{VAULT_FLAG} NAME", f"{HUB_CREDENTIAL_FLAG} {job_settings.SECRET_FORM}")
-        yield make_missing_value_problem(
-            "azureml-vault-missing", "no key vault is set for the token", VAULT_FLAG, why, fixes
-        )
+        fixes = (f"{VAULT_FLAG} NAME", f"{HUB_CREDENTIAL_FLAG} {job_settings.SECRET_FORM}")
+        title = "no key vault is set for the token"
+        yield make_problem("azureml-vault-missing", title, VAULT_FLAG, "", why, *fixes, stage=Stage.RESOLVE)
     elif not re.fullmatch(job_settings.VAULT_NAME, name, re.IGNORECASE | re.ASCII):
         match = re.match(rf"https://({job_settings.VAULT_NAME})\.", name, re.IGNORECASE | re.ASCII)
         why = "It has 3 to 24 letters, digits and single dashes, and starts with a letter."
-        yield make_invalid_value_problem(
-            VAULT_FLAG,
-            name,
-            "a valid key vault name",
-            why,
-            make_suggestions(f"{VAULT_FLAG} {match[1]}" if match else ""),
-        )
-
-
-SHORTER_OPTIONS = {"BLOB_URLS": "--dataset-asset azureml:NAME:VERSION"}
-"""Options that need less space, by variable."""
-
-
-def check_job(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
-    """Check a job against Azure ML's rules, including those that its SDK does not check."""
-    yield from check_workspace_names(settings)
-    yield from check_compute(settings)
-    yield from check_instance_type(settings)
-    yield from check_gpus(job, settings)
-    yield from check_image(job, settings)
-    yield from check_environment(job, settings)
-    yield from check_shared_memory(settings)
-    yield from check_timeout(settings)
-    yield from check_workload_name(job)
-    yield from check_experiment(job)
-    yield from check_display_name(settings)
-    yield from check_labels(settings)
-    yield from check_datastore(settings)
-    yield from check_preemption(job, settings)
-    yield from checks.check_variable_sizes(
-        "azureml-variable-too-long", render.make_compat_variables(job), SHORTER_OPTIONS
-    )
-    yield from check_hub_secret(job, settings)
+        fix = f"{VAULT_FLAG} {match[1]}" if match else ""
+        yield _make_invalid_problem(VAULT_FLAG, name, "a valid key vault name", why, fix)

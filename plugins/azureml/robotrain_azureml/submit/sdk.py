@@ -128,13 +128,6 @@ SDK_MODULE = "azure.ai.ml"
 RETRIES = 3
 READ_RETRIES = 1
 """Retries of a request that got no answer."""
-NO_REPOSITORY_VARIABLES = {"GIT_DIR": os.devnull}
-"""Otherwise the SDK reports the Git repository of the current folder to the workspace."""
-
-
-def start_import() -> None:
-    """Start to import the SDK in the background, once; errors are raised at its first use."""
-    _start_import_thread()
 
 
 class SdkClient:
@@ -168,10 +161,9 @@ class SdkClient:
     def register_environment(self, name: str, version: str, image: str) -> str:
         """Register an environment with an image and return its image."""
         with _silence_sdk():
-            environment = importlib.import_module(f"{SDK_MODULE}.entities").Environment(
-                name=name, version=version, image=image
-            )
-            return str(self._client.environments.create_or_update(environment).image or "")
+            kind: Any = importlib.import_module(f"{SDK_MODULE}.entities").Environment
+            made = self._client.environments.create_or_update(kind(name=name, version=version, image=image))
+            return str(made.image or "")
 
     def load_job(self, file: Path) -> Any:
         """Load a job file."""
@@ -185,14 +177,14 @@ class SdkClient:
 
 
 @functools.cache
-def _start_import_thread() -> threading.Thread:
+def start_import() -> None:
+    """Start to import the SDK in the background, once; errors are raised at its first use."""
+
     def import_silently() -> None:
         with contextlib.suppress(Exception):
             _import_sdk()
 
-    thread = threading.Thread(target=import_silently, daemon=True)
-    thread.start()
-    return thread
+    threading.Thread(target=import_silently, daemon=True).start()
 
 
 def _import_sdk() -> Any:
@@ -239,13 +231,12 @@ def _limit_storage_retries(transport: Any) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _hide_repository() -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in NO_REPOSITORY_VARIABLES}
-    os.environ.update(NO_REPOSITORY_VARIABLES)
+    """Otherwise the SDK reports the Git repository of the current folder to the workspace."""
+    before = os.environ.pop("GIT_DIR", None)
+    os.environ["GIT_DIR"] = os.devnull
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+        del os.environ["GIT_DIR"]
+        if before is not None:
+            os.environ["GIT_DIR"] = before

@@ -11,7 +11,6 @@ import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
-from types import TracebackType
 from typing import NamedTuple
 
 from robotrain.errors import Problem, Rejected, Stage, Suggestion
@@ -87,22 +86,14 @@ class UploadProgress:
 
     def __init__(self, total: int) -> None:
         self._total = total
-        self._sent = self._complete = 0
+        self.complete_bytes = self._sent = 0
         self._next = time.monotonic() + LINE_INTERVAL_SECONDS
         self._lock = threading.Lock()
-
-    def __enter__(self) -> "UploadProgress":
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        with self._lock:
-            if error is not None and self._complete:
-                print_progress(f"  {format_size(self._complete)} are uploaded; repeat the command for the rest")
 
     def add_file(self, count: int) -> None:
         """Count a complete file; parts of a file are sent again."""
         with self._lock:
-            self._complete += count
+            self.complete_bytes += count
 
     def add_bytes(self, count: int) -> None:
         """Count sent bytes."""
@@ -192,8 +183,13 @@ def _upload_folder(blobs: DatastoreBlobs, upload: DatastoreUpload, folder: Path)
     present = len(files) - len(missing)
     resumed = f"; {upload_rules.format_file_count(present)} uploaded already" if present else ""
     print_progress(f"uploading {upload.path} to {_make_uri(blobs, upload)}: {content}{resumed}")
-    with UploadProgress(sum(content.files[name] for name in missing)) as progress:
+    progress = UploadProgress(sum(content.files[name] for name in missing))
+    try:
         folder_transfer.upload_files(blobs, missing, upload.to, progress.add_bytes, progress.add_file)
+    except BaseException:
+        if progress.complete_bytes:
+            print_progress(f"  {format_size(progress.complete_bytes)} are uploaded; repeat the command for the rest")
+        raise
     return content
 
 
