@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 
 from robotrain.store import plans
 from robotrain_runtime.checkpoints import model_lineage
-from robotrain_runtime.contract import document
 from robotrain_runtime.contract.checkpoint import CheckpointManifest
 from robotrain_runtime.contract.container_plugin import PublishingSpec, WorkloadContainerPlugin
-from robotrain_runtime.contract.document import JobDocument, Placement
+from robotrain_runtime.contract.document import SCHEMA, JobDocument, Placement, parse_document
 from robotrain_runtime.contract.event import Registered
 from robotrain_runtime.contract.plugin_loader import load_container_plugin
 
@@ -56,16 +55,30 @@ def make_model_metadata(model_version: ModelVersion, document: JobDocument | Non
     manifest = model_version.manifest or CheckpointManifest(
         step=model_version.step, run=model_version.run, job=document.job if document else "", files={}
     )
-    document = document or _make_document(model_version, manifest)
-    publishing = _load_publishing(document)
+    document = document or JobDocument(
+        schema=SCHEMA,
+        run=model_version.run,
+        job=manifest.job,
+        workload="",
+        platform=model_version.platform,
+        halves={},
+        parameters={},
+        placement=Placement(work="", cache=""),
+    )
+    publishing, ids = _load_publishing(document), model_version.ids
     scores = model_lineage.make_score_tags(run_log.evaluation, model_version.run, publishing.evaluated_on)
-    own_tags = {**_make_measured_tags(run_log), **publishing.tags, **model_version.ids}
+    # a workload reads the policy's type from its files, which are not here: it comes from the tracking run
+    policy_type = run_log.params.get(POLICY_TYPE) if run_log.evaluation else None
+    own_tags = {**({POLICY_TYPE: str(policy_type)} if policy_type else {}), **publishing.tags, **ids}
     tags = model_lineage.make_version_tags(document, own_tags, Path(model_version.folder), manifest)
     if model_version.manifest is None:  # only the log knows the digest of the files
         tags = {name: value for name, value in tags.items() if name not in model_lineage.DIGEST_TAGS}
         if digest := run_log.tags.get(model_lineage.MODEL_DIGEST_TAG):
             tags[model_lineage.MODEL_DIGEST_TAG] = digest
-    lineage = _dump_lineage(publishing.lineage, model_version.ids) if publishing.lineage else b""
+    lineage = b""
+    if publishing.lineage:
+        run_id, experiment_id = (ids.get(name, "") for name in ("mlflow_run_id", "mlflow_experiment_id"))
+        lineage = model_lineage.format_lineage({**publishing.lineage, **ids}, run_id, experiment_id)
     noun = "policy" if run_log.evaluation else "checkpoint"
     description = publishing.description or f"{noun} {model_version.folder} of {model_version.run}"
     return ModelMetadata({**tags, **scores}, scores, description, lineage)
@@ -76,40 +89,14 @@ def load_submitted_document(run: str, file: str) -> JobDocument | None:
     stored = plans.find_stored_plan(run)
     if stored is None or file not in stored.plan.files:
         return None
-    return document.parse_document(stored.plan.files[file].decode())
-
-
-def _make_measured_tags(run_log: RunLog) -> dict[str, str]:
-    """Return the tags that a workload reads from the policy's files: not here, so they come from the tracking run."""
-    policy_type = run_log.params.get(POLICY_TYPE) if run_log.evaluation else None
-    return {POLICY_TYPE: str(policy_type)} if policy_type else {}
-
-
-def _dump_lineage(lineage: Mapping[str, object], ids: Mapping[str, str]) -> bytes:
-    run_id, experiment_id = (ids.get(name, "") for name in ("mlflow_run_id", "mlflow_experiment_id"))
-    return model_lineage.format_lineage({**lineage, **ids}, run_id, experiment_id)
-
-
-def _make_document(model_version: ModelVersion, manifest: CheckpointManifest) -> JobDocument:
-    """Return what a manifest knows of a run's document."""
-    return JobDocument(
-        schema=document.SCHEMA,
-        run=model_version.run,
-        job=manifest.job,
-        workload="",
-        platform=model_version.platform,
-        halves={},
-        parameters={},
-        placement=Placement(work="", cache=""),
-    )
+    return parse_document(stored.plan.files[file].decode())
 
 
 def _load_publishing(document: JobDocument) -> PublishingSpec:
-    """Return what the job's workload wants to publish with each model."""
     module = document.halves.get(f"workload.{document.workload}")
-    return (
-        load_container_plugin(module, WorkloadContainerPlugin).publishing(document, {}) if module else PublishingSpec()
-    )
+    if not module:
+        return PublishingSpec()
+    return load_container_plugin(module, WorkloadContainerPlugin).publishing(document, {})
 
 
 def register_version(
@@ -117,15 +104,9 @@ def register_version(
 ) -> Registered:
     """Register a model version with `create`, or add the scores to the same one if it exists. Raises ArmError."""
     same = model_lineage.find_same_model(models.versions(name), metadata.tags, by_name=not metadata.scores)
-    if not same:
-        return _make_registered(name, create(), step)
-    number, old_tags = same
-    if metadata.scores:
+    number, old_tags = same or (create(), {})
+    if same and metadata.scores:
         models.tag(name, number, model_lineage.replace_score_tags(old_tags, metadata.scores))
-    replaced = model_lineage.find_replaced_run(old_tags, metadata.scores)
-    return _make_registered(name, number, step, new=False, replaced=replaced)
-
-
-def _make_registered(name: str, number: str, step: int, *, new: bool = True, replaced: str = "") -> Registered:
+    replaced = model_lineage.find_replaced_run(old_tags, metadata.scores) if same else ""
     uri = f"models:/{name}/{number}"
-    return Registered(name=name, version=number, step=step, uri=uri, new=new, replaced=replaced)
+    return Registered(name=name, version=number, step=step, uri=uri, new=not same, replaced=replaced)

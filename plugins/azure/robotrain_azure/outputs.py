@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import re
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -40,7 +39,7 @@ class RunLog:
     def list_published(self) -> Iterator[Output]:
         """Yield the checkpoints and results that were published to a URL; a folder of the machine is gone with it."""
         for published in self.progress.published:
-            if _is_url(published.to):
+            if published.to.startswith("https://"):
                 yield self.make_checkpoint(published.step, BLOB_KIND, published.to)
         if self.results_url:
             yield Output(name=self.results_name, kind="file", source=BLOB_KIND, uri=self.results_url)
@@ -53,7 +52,7 @@ class RunLog:
     @property
     def results_url(self) -> str:
         """The URL that the results were copied to; empty if none."""
-        return next((to for to in reversed(self.progress.results) if _is_url(to)), "")
+        return next((to for to in reversed(self.progress.results) if to.startswith("https://")), "")
 
     @property
     def results_name(self) -> str:
@@ -77,11 +76,8 @@ class RunLog:
 
     def find_artifacts(self, run_id: str) -> dict[int, str]:
         """Return the artifact path of each model, or of the evaluated policy, by step."""
-        paths = {
-            published.step: path
-            for published in self.progress.published
-            if (path := _parse_artifact(published.to, run_id))
-        }
+        start, published = f"runs:/{run_id}/", self.progress.published if run_id else ()
+        paths = {item.step: item.to.removeprefix(start) for item in published if item.to.startswith(start)}
         if self.evaluation and (policy := self.tags.get(POLICY_TAG)):
             paths[self.evaluation.step] = policy
         return paths
@@ -105,15 +101,6 @@ def parse_run_log(lines: Iterable[str]) -> RunLog:
 def make_checkpoint_name(step: int) -> str:
     """Return the name of a checkpoint among the outputs."""
     return f"checkpoints/{step:06}"
-
-
-def _is_url(to: str) -> bool:
-    return to.startswith("https://")
-
-
-def _parse_artifact(to: str, run_id: str) -> str:
-    found = re.fullmatch(rf"runs:/{re.escape(run_id)}/(.+)", to) if run_id else None
-    return found[1] if found else ""
 
 
 def download_atomically(output: Output, to: Path, fetch: Callable[[Path], None]) -> None:
@@ -176,16 +163,12 @@ def download_blobs(kind: str, uri: str, to: Path) -> None:
     from robotrain_runtime.environments import environment
     from robotrain_runtime.process.stop import StopSignal
 
-    source = JobSource(role="resume", kind=kind, uri=uri)
-    module = Plugins().source_kinds()[source.kind].container_plugin
-    plugin = plugin_loader.load_container_plugin(module, SourceContainerPlugin)
-    carrier, cache = (
-        plugin_loader.load_batch_fetcher(plugin.CARRIER),
-        files.get_cache_folder(),
-    )
-    spec = carrier.ENVIRONMENT
-    built = environment.build_environment(spec.lock, spec.python, cache, _print_progress, StopSignal())
-    context = ContainerContext(cache=cache, python=environment.get_python(built), log_line=_print_progress)
+    source, cache = JobSource(role="resume", kind=kind, uri=uri), files.get_cache_folder()
+    plugin = plugin_loader.load_container_plugin(Plugins().source_kinds()[kind].container_plugin, SourceContainerPlugin)
+    carrier = plugin_loader.load_batch_fetcher(plugin.CARRIER)
+    lock, python = carrier.ENVIRONMENT.lock, carrier.ENVIRONMENT.python
+    built = environment.build_environment(lock, python, cache, print_progress, StopSignal())
+    context = ContainerContext(cache=cache, python=environment.get_python(built), log_line=print_progress)
     with contextlib.closing(carrier.deliver([source], {source.kind: plugin}, context, {})) as delivery:
         (survey,) = delivery.survey()
         if survey.problems:
@@ -193,5 +176,6 @@ def download_blobs(kind: str, uri: str, to: Path) -> None:
         shutil.copytree(delivery.fetch(lambda far: None)[source], to, dirs_exist_ok=True)
 
 
-def _print_progress(line: str) -> None:
+def print_progress(line: str) -> None:
+    """Print a line to the user."""
     print(line, file=sys.stderr, flush=True)

@@ -3,7 +3,6 @@
 What Azure does not show is reported as unchecked, never as missing.
 """
 
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -21,6 +20,7 @@ from robotrain_sources.local_path import container
 from robotrain_azure import errors, roles
 from robotrain_azure.arm import SIGNED_OUT, ArmClient, ArmError
 from robotrain_azure.checks import make_problem
+from robotrain_azure.outputs import print_progress
 from robotrain_azure.roles import Permission
 from robotrain_azure.workspace import Workspace
 
@@ -179,7 +179,7 @@ def check_data(document: JobDocument) -> Iterator[Problem]:
     if not sources and not is_published_to_blobs(document):
         return
     findings = preflight_remotely(
-        document, get_cache_folder(), _print_progress, DATA_CHECK_SECONDS, SIGN_IN_HINTS, sources
+        document, get_cache_folder(), print_progress, DATA_CHECK_SECONDS, SIGN_IN_HINTS, sources
     )
     yield from _limit_warnings(_soften_problem(convert_finding(finding)) for finding in findings)
 
@@ -212,7 +212,6 @@ def is_published_to_blobs(document: JobDocument) -> bool:
 
 
 def _soften_problem(problem: Problem) -> Problem:
-    """Turn what may be different in the job into a warning."""
     if problem.code in CERTAIN_CODES:
         return problem
     return replace(problem, why=f"{problem.why} {JOB_CHECKS_AGAIN}".strip(), severity="warning")
@@ -228,7 +227,3 @@ def _limit_warnings(problems: Iterable[Problem]) -> Iterator[Problem]:
     if warned > MAX_WARNINGS:
         title = f"{warned - MAX_WARNINGS} more sources cannot be checked from this machine"
         yield make_problem(UNREACHABLE_CODE, title, why=JOB_CHECKS_AGAIN, stage=Stage.PREFLIGHT, severity="warning")
-
-
-def _print_progress(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)

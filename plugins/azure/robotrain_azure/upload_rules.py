@@ -1,9 +1,9 @@
 """Which files of a local folder are uploaded, and what prevents the upload."""
 
+import contextlib
 import shlex
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path, PurePosixPath
 
 from robotrain.errors import Problem, Stage, Suggestion
@@ -14,6 +14,8 @@ from robotrain_runtime.contract.document import JobSource
 from robotrain_sources.local_path import folder_content
 from robotrain_sources.local_path.folder_content import parse_pin
 from robotrain_sources.local_path.pin import check_pin
+
+from robotrain_azure.checks import make_problem
 
 MAX_NAMES = 3
 
@@ -87,18 +89,20 @@ def check_upload(path: str, flag: str, folder: Path, stage: Stage, platform: str
 
     `path`, `flag`: as it was typed; `folder`: that folder, or the part of it that is used.
     """
-    problem = partial(_make_problem, stage, flag, path)
     try:
         content = scan_folder(folder)
     except OSError as error:
-        yield problem("upload-unreadable", "the upload cannot be read", f"{error.filename}: {error.strerror}.")
+        title, why = "the upload cannot be read", f"{error.filename}: {error.strerror}."
+        yield make_problem("upload-unreadable", title, flag, path, why, stage=stage)
         return
     if content.unsupported:
+        title = "the folder holds more than files and folders"
         why = f"{platform} uploads no links and no special files: {summarize_names(content.unsupported)}."
-        copied = Suggestion(f"cp -rL {shlex.quote(path)} FOLDER", "copies the linked files: upload the copy")
-        yield problem("upload-links", "the folder holds more than files and folders", why, copied)
+        fix = Suggestion(f"cp -rL {shlex.quote(path)} FOLDER", "copies the linked files: upload the copy")
+        yield make_problem("upload-links", title, flag, path, why, fix, stage=stage)
     elif not content.files:
-        yield problem("upload-empty", "the folder is empty", f"{platform} would upload nothing.")
+        why = f"{platform} would upload nothing."
+        yield make_problem("upload-empty", "the folder is empty", flag, path, why, stage=stage)
 
 
 def summarize_names(names: Sequence[str]) -> str:
@@ -112,10 +116,6 @@ def format_file_count(files: int) -> str:
     return f"{files} file{'' if files == 1 else 's'}"
 
 
-def _make_problem(stage: Stage, flag: str, path: str, code: str, title: str, why: str, *fixes: Suggestion) -> Problem:
-    return Problem(code=code, stage=stage, title=title, where=flag, given=path, why=why, suggestions=fixes)
-
-
 TEXT_SUFFIXES = ("", ".cfg", ".ini", ".json", ".jsonl", ".md", ".py", ".sh", ".toml", ".txt", ".yaml", ".yml")
 MAX_TEXT_BYTES = 64 << 10
 """Larger files are not searched for secrets."""
@@ -123,38 +123,18 @@ MAX_TEXT_BYTES = 64 << 10
 
 def check_upload_secrets(path: str, flag: str, folder: Path, stage: Stage) -> Iterator[Problem]:
     """Warn about files that seem to hold secrets, without their content. The parameters are those of `check_upload`."""
-    if names := [name for name in _list_text_files(folder) if _has_secret(folder / name)]:
-        command = f"mv {shlex.quote(names[0])} {shlex.quote(_hide_name(names[0]))}"
-        yield Problem(
-            code="upload-secret",
-            stage=stage,
-            title="the upload seems to hold a secret",
-            where=flag,
-            given=path,
-            why=f"{summarize_names(names)}: everyone with access to the storage can read it.",
-            suggestions=(Suggestion(command, "names that begin with a dot are not uploaded"),),
-            severity="warning",
-        )
+    if names := list(_list_files_with_secrets(folder)):
+        hidden = PurePosixPath(names[0]).with_name(f".{PurePosixPath(names[0]).name}")
+        why = f"{summarize_names(names)}: everyone with access to the storage can read it."
+        command = f"mv {shlex.quote(names[0])} {shlex.quote(str(hidden))}"
+        fix = Suggestion(command, "names that begin with a dot are not uploaded")
+        title = "the upload seems to hold a secret"
+        yield make_problem("upload-secret", title, flag, path, why, fix, stage=stage, severity="warning")
 
 
-def _hide_name(name: str) -> str:
-    return str(PurePosixPath(name).with_name(f".{PurePosixPath(name).name}"))
-
-
-def _list_text_files(folder: Path) -> list[str]:
-    try:
-        files = scan_folder(folder).files
-    except OSError:  # `check_upload` reports it
-        return []
-    return [
-        name
-        for name, size in files.items()
-        if size <= MAX_TEXT_BYTES and PurePosixPath(name).suffix.lower() in TEXT_SUFFIXES
-    ]
-
-
-def _has_secret(file: Path) -> bool:
-    try:
-        return holds_secret(file.read_text(encoding="utf-8", errors="replace"))
-    except OSError:
-        return False
+def _list_files_with_secrets(folder: Path) -> Iterator[str]:
+    with contextlib.suppress(OSError):  # `check_upload` reports it
+        for name, size in scan_folder(folder).files.items():
+            is_text = size <= MAX_TEXT_BYTES and PurePosixPath(name).suffix.lower() in TEXT_SUFFIXES
+            if is_text and holds_secret((folder / name).read_text(encoding="utf-8", errors="replace")):
+                yield name

@@ -14,8 +14,7 @@ PROFILE_FILE = "azureProfile.json"
 
 def find_default_subscription() -> tuple[str, str] | None:
     """Return the id of the Azure CLI's default subscription and where it was found; None without a sign-in."""
-    folder = os.environ.get("AZURE_CONFIG_DIR")
-    file = (Path(folder) if folder else Path.home() / ".azure") / PROFILE_FILE
+    file = Path(os.environ.get("AZURE_CONFIG_DIR") or Path.home() / ".azure") / PROFILE_FILE
     subscriptions = _read_subscriptions(file)
     ids = [item.get("id") for item in subscriptions if item.get("isDefault") and item.get("state") == "Enabled"]
     return (ids[0], f"az account ({_abbreviate_home(file)})") if ids and isinstance(ids[0], str) and ids[0] else None
@@ -113,7 +112,7 @@ class Workspace(NamedTuple):
 
 
 class WorkspaceSettings(Protocol):
-    """Settings that may name a workspace."""
+    """What settings say about a workspace and its jobs. The class itself imports core, and containers have none."""
 
     @property
     def subscription_id(self) -> str | None:
@@ -127,6 +126,10 @@ class WorkspaceSettings(Protocol):
     def workspace_name(self) -> str | None:
         """As set."""
 
+    @property
+    def workload_identity(self) -> str | None:
+        """The client id of the jobs' identity."""
+
 
 def parse_tracking_uri(uri: str) -> Workspace | None:
     """Return the workspace of a tracking URI; None for another kind of URI."""
@@ -136,7 +139,7 @@ def parse_tracking_uri(uri: str) -> Workspace | None:
 
 def get_workspace(settings: WorkspaceSettings) -> Workspace | None:
     """Return the workspace of the settings; None unless all three names are set."""
-    subscription, group, name = _get_names(settings)
+    subscription, group, name = settings.subscription_id, settings.resource_group, settings.workspace_name
     return Workspace(subscription, group, name) if subscription and group and name else None
 
 
@@ -144,11 +147,8 @@ def find_missing_flags(settings: WorkspaceSettings) -> tuple[str, ...]:
     """Return the flags of missing names if some are set. A subscription alone does not count: the CLI has a default."""
     if not (settings.resource_group or settings.workspace_name):
         return ()
-    return tuple(flag for flag, name in zip(WORKSPACE_FLAGS, _get_names(settings), strict=True) if not name)
-
-
-def _get_names(settings: WorkspaceSettings) -> tuple[str | None, str | None, str | None]:
-    return settings.subscription_id, settings.resource_group, settings.workspace_name
+    names = (settings.subscription_id, settings.resource_group, settings.workspace_name)
+    return tuple(flag for flag, name in zip(WORKSPACE_FLAGS, names, strict=True) if not name)
 
 
 WORKSPACE_USAGE = "--subscription-id ID --resource-group GROUP --workspace-name NAME"
@@ -162,15 +162,7 @@ _NAME_PATTERNS = {
 }
 
 
-class AzureNameSettings(WorkspaceSettings, Protocol):
-    """Settings of any platform on Azure."""
-
-    @property
-    def workload_identity(self) -> str | None:
-        """The client id of the jobs' identity."""
-
-
-def find_invalid_names(settings: AzureNameSettings) -> Iterator[tuple[str, str]]:
+def find_invalid_names(settings: WorkspaceSettings) -> Iterator[tuple[str, str]]:
     """Yield the flag and the value of each invalid name."""
     for flag, (field, _) in _NAME_PATTERNS.items():
         text = getattr(settings, field)

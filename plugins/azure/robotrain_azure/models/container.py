@@ -49,6 +49,11 @@ class WorkspaceModel:
         scope = f"subscriptions/{at.subscription}/resourcegroups/{at.group}/workspaces/{at.name}"
         return f"azureml://{scope}/models/{self.name}/versions/{self.version}"
 
+    @property
+    def label(self) -> str:
+        """The model in words."""
+        return f"the model {self.name} version {self.version}"
+
 
 class ModelNameError(ValueError):
     """A name that identifies no model, with the name to use instead if it is known."""

@@ -18,8 +18,6 @@ from robotrain_azure.workspace import Workspace
 
 ARTIFACTS_OUTPUT, ARTIFACT_DATASTORE = "artifacts", "workspaceartifactstore"
 """The output that tracking writes to, and the datastore of every workspace that holds it."""
-DEFAULT_OUTPUT_URI = "azureml://datastores/workspaceblobstore/paths/azureml/{job}/{output}"
-"""The place of an output whose job does not set one."""
 BLOB_DATASTORE_TYPES = ("AzureBlob", "AzureDataLakeGen2")
 BLOB_SUFFIX = "core.windows.net"
 
@@ -76,9 +74,7 @@ def resolve_output_folder(folder: JobOutputFolder, output_uri: str) -> Datastore
     """Return the datastore folder of an output. `output_uri`: its URI in the job; empty for the default place."""
     output = parse_location(output_uri, folder.workspace) if output_uri else None
     if not isinstance(output, DatastoreFolder):
-        default = DEFAULT_OUTPUT_URI.format(job=folder.job, output=folder.output)
-        output = parse_location(default, folder.workspace)
-        assert isinstance(output, DatastoreFolder)
+        output = DatastoreFolder(folder.workspace, "workspaceblobstore", f"azureml/{folder.job}/{folder.output}")
     path = output.path.replace("${{name}}", folder.job).replace("${{output_name}}", folder.output)
     return replace(output, path=f"{path}/{folder.path}".rstrip("/"))
 
@@ -86,10 +82,8 @@ def resolve_output_folder(folder: JobOutputFolder, output_uri: str) -> Datastore
 def make_blob_url(datastore: Mapping[str, Any], path: str) -> str:
     """Return the URL of a blob folder; empty if the datastore holds no blobs. `datastore`: its properties in Azure."""
     account, container = datastore.get("accountName"), datastore.get("containerName") or datastore.get("filesystem")
-    blobs = (
-        datastore.get("datastoreType") in BLOB_DATASTORE_TYPES
-        and (datastore.get("endpoint") or BLOB_SUFFIX) == BLOB_SUFFIX
-    )
+    is_public = (datastore.get("endpoint") or BLOB_SUFFIX) == BLOB_SUFFIX
+    blobs = datastore.get("datastoreType") in BLOB_DATASTORE_TYPES and is_public
     return f"https://{account}.blob.{BLOB_SUFFIX}/{container}/{path}" if blobs and account and container else ""
 
 
@@ -106,8 +100,7 @@ def find_folder_url(arm: ArmClient, model: WorkspaceModel) -> str:
         uri = _fetch_model_uri(arm, model)
         location = parse_location(uri, model.workspace)
         if location is None:
-            reason = f"{_format_model(model)} is not stored as blobs: {uri.partition('?')[0]}"
-            raise FetchError(reason, "configuration")
+            raise FetchError(f"{model.label} is not stored as blobs: {uri.partition('?')[0]}", "configuration")
         return _resolve_url(arm, location, model)
     except ArmError as error:
         raise make_workspace_refusal(error, model.workspace) from error
@@ -116,16 +109,13 @@ def find_folder_url(arm: ArmClient, model: WorkspaceModel) -> str:
 def make_workspace_refusal(error: ArmError, workspace: Workspace) -> FetchError:
     """Return the fetch error for an error of Azure's resource manager."""
     diagnosis = errors.diagnose_workspace_error(error, workspace)
-    sentence = f"{diagnosis.title}: {diagnosis.why}" if diagnosis.why else diagnosis.title
-    return FetchError(
-        "\n".join((sentence, *diagnosis.suggestions[:1])), "network" if diagnosis.network else "configuration"
-    )
+    reason = "\n".join((f"{diagnosis.title}: {diagnosis.why}", *diagnosis.suggestions[:1]))
+    return FetchError(reason, "network" if diagnosis.network else "configuration")
 
 
 def _fetch_model_uri(arm: ArmClient, model: WorkspaceModel) -> str:
-    """Return where the workspace keeps a model. Raises ArmError, FetchError."""
     try:
-        version = arm.get_properties(f"{_make_models_path(model)}/{model.name}/versions/{model.version}")
+        version = arm.get_properties(f"{model.workspace.resource}/models/{model.name}/versions/{model.version}")
     except ArmError as error:
         if not errors.is_part_missing(error):
             raise
@@ -135,19 +125,17 @@ def _fetch_model_uri(arm: ArmClient, model: WorkspaceModel) -> str:
 
 def _make_missing_refusal(arm: ArmClient, model: WorkspaceModel) -> FetchError:
     """Return the error for a missing version, with the versions or models that exist."""
-    at = f"the Azure ML workspace {model.workspace.name}"
+    at, models = f"the Azure ML workspace {model.workspace.name}", f"{model.workspace.resource}/models"
     try:
-        versions = [str(item["name"]) for item in arm.list_all(f"{_make_models_path(model)}/{model.name}/versions")]
+        versions = [str(item["name"]) for item in arm.list_all(f"{models}/{model.name}/versions")]
     except ArmError as error:
         if not errors.is_part_missing(error):
             raise
         versions = []
     if versions:
-        newest = sorted(versions, key=lambda number: (len(number), number))[-MAX_SUGGESTIONS:]
-        return FetchError(
-            f"{at} has no version {model.version} of {model.name}; it has {', '.join(newest)}", "configuration"
-        )
-    names = sorted(str(item["name"]) for item in arm.list_all(_make_models_path(model)))
+        newest = ", ".join(sorted(versions, key=lambda number: (len(number), number))[-MAX_SUGGESTIONS:])
+        return FetchError(f"{at} has no version {model.version} of {model.name}; it has {newest}", "configuration")
+    names = sorted(str(item["name"]) for item in arm.list_all(models))
     similar = difflib.get_close_matches(model.name, names, n=MAX_SUGGESTIONS) or names[:MAX_SUGGESTIONS]
     hint = f"it has {', '.join(similar)}" if similar else "it has no models"
     return FetchError(f"{at} has no model {model.name}; {hint}", "configuration")
@@ -162,25 +150,17 @@ def _resolve_url(arm: ArmClient, location: ModelLocation, model: WorkspaceModel)
     except ArmError as error:
         if not errors.is_part_missing(error):
             raise
-        raise FetchError(f"the place of {_format_model(model)} does not exist any more: {error}", "data") from error
+        raise FetchError(f"the place of {model.label} does not exist any more: {error}", "data") from error
     if url := make_blob_url(store, folder.path):
         return url
     where = f"the datastore {folder.datastore}, which holds no blobs of Azure's public cloud"
-    raise FetchError(f"{_format_model(model)} is in {where}", "configuration")
+    raise FetchError(f"{model.label} is in {where}", "configuration")
 
 
 def _find_output_folder(arm: ArmClient, folder: JobOutputFolder) -> DatastoreFolder:
     job = arm.get_properties(f"{folder.workspace.resource}/jobs/{folder.job}")
     uri = str(((job.get("outputs") or {}).get(folder.output) or {}).get("uri") or "")
     return resolve_output_folder(folder, uri)
-
-
-def _make_models_path(model: WorkspaceModel) -> str:
-    return f"{model.workspace.resource}/models"
-
-
-def _format_model(model: WorkspaceModel) -> str:
-    return f"the model {model.name} version {model.version}"
 
 
 ORIGIN = "robotrain_sources.blob_url.fetch"
@@ -217,7 +197,7 @@ class ModelOrigin:
 
     def explain_empty(self) -> FetchError:
         """Return the error for a version without files."""
-        return FetchError(f"{_format_model(self._model)} has no files: {self._open_blobs().explain_empty()}", "data")
+        return FetchError(f"{self._model.label} has no files: {self._open_blobs().explain_empty()}", "data")
 
     def explain_error(self, error: Exception) -> FetchError:
         """Return the error for an exception of Azure's."""

@@ -1,8 +1,10 @@
 """The environment, data assets and models of a job: whether each exists and can be used."""
 
+import contextlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 from urllib.parse import unquote
 
@@ -53,7 +55,6 @@ def fetch_environment_image(preflight: PreflightContext) -> str | None:
 WORKSPACE_SCOPE = r"subscriptions/([^/]+)/resourcegroups/([^/]+)(?:/providers/[^/]+)?/workspaces/([^/]+)"
 LOCATION_SCOPE = r"locations/[^/]+/workspaces/([^/]+)"
 ASSET_TYPES = {"data": ("dataType", "uri_folder"), "models": ("modelType", "custom_model")}
-ASSET_NOUNS = {"data": "data asset", "models": "model"}
 LIST_COMMANDS = {"data": "data list", "models": "model list"}
 
 
@@ -61,12 +62,14 @@ def check_asset(
     preflight: PreflightContext, asset: WorkspaceAsset, describing_files: Sequence[str] = ()
 ) -> Iterator[Problem]:
     """Check one asset. Raises ArmError if it cannot be read. `describing_files`: files that every dataset has."""
-    workspace = find_asset_workspace(preflight, asset)
+    flag, given, workspace = asset.flag, asset.format_value(), _find_asset_workspace(preflight, asset)
     if workspace is None:
-        yield _make_unchecked_asset_problem(asset)
+        title = f"the {asset.label} of another region or registry was not checked"
+        why = "Azure ML checks it when the job is created."
+        yield make_preflight_problem("azureml-asset-unseen", title, flag, given, why, severity="note")
         return
     try:
-        properties = fetch_asset_properties(preflight, asset, workspace)
+        properties = _fetch_asset_properties(preflight, asset, workspace)
     except ArmError as error:
         yield _make_asset_problem(preflight, asset, workspace, error)
         return
@@ -75,23 +78,20 @@ def check_asset(
     if kind.lower().replace("_", "") not in ("", expected.replace("_", "")):
         yield _make_type_problem(asset, kind, expected)
     else:
-        yield from check_dataset_asset(preflight, asset, properties, describing_files)
+        yield from _check_dataset_asset(preflight, asset, properties, describing_files)
     if properties.get("isArchived"):
-        title = f"the {ASSET_NOUNS[asset.kind]} {format_asset(asset)} is archived"
-        yield make_preflight_problem(
-            "azureml-asset-archived", title, asset.flag, _format_option_value(asset), severity="warning"
-        )
+        title = f"the {asset.label} is archived"
+        yield make_preflight_problem("azureml-asset-archived", title, flag, given, severity="warning")
 
 
-def fetch_asset_properties(
+def _fetch_asset_properties(
     preflight: PreflightContext, asset: WorkspaceAsset, workspace: Workspace
 ) -> Mapping[str, Any]:
-    """Return the properties of an asset's version. Raises ArmError."""
     path = f"{workspace.resource}/{asset.kind}/{asset.name}/versions/{asset.version}"
     return preflight.get_or_fetch(path, lambda: preflight.arm.get_properties(path))
 
 
-def find_asset_workspace(preflight: PreflightContext, asset: WorkspaceAsset) -> Workspace | None:
+def _find_asset_workspace(preflight: PreflightContext, asset: WorkspaceAsset) -> Workspace | None:
     """Return the workspace of an asset; None if its name does not tell."""
     workspace = preflight.spec.target_workspace
     if not asset.scope:
@@ -103,11 +103,6 @@ def find_asset_workspace(preflight: PreflightContext, asset: WorkspaceAsset) -> 
     return workspace if match and match[1].lower() in own_names else None
 
 
-def format_asset(asset: WorkspaceAsset) -> str:
-    """Return `NAME:VERSION`."""
-    return f"{asset.name}:{asset.version}"
-
-
 def _make_asset_problem(
     preflight: PreflightContext, asset: WorkspaceAsset, workspace: Workspace, error: ArmError
 ) -> Problem:
@@ -117,65 +112,44 @@ def _make_asset_problem(
     if workspace == preflight.spec.target_workspace:
         raise error
     if error.status == 404:
-        return replace(
-            context.make_workspace_problem(error, workspace), where=asset.flag, given=_format_option_value(asset)
-        )
-    return context.make_unchecked_problem(
-        [f"the {ASSET_NOUNS[asset.kind]} {format_asset(asset)} of {workspace.name}"],
-        errors.diagnose_workspace_error(error, workspace),
-    )
+        problem = context.make_workspace_problem(error, workspace)
+        return replace(problem, where=asset.flag, given=asset.format_value())
+    diagnosis = errors.diagnose_workspace_error(error, workspace)
+    return context.make_unchecked_problem([f"the {asset.label} of {workspace.name}"], diagnosis)
 
 
 def _make_missing_asset_problem(preflight: PreflightContext, asset: WorkspaceAsset, workspace: Workspace) -> Problem:
     """Return the problem of a missing asset, with the newest version or the existing names."""
-    noun = ASSET_NOUNS[asset.kind]
+    where, listed = f"the workspace {workspace.name}", f"{workspace.resource}/{asset.kind}"
     fixes: tuple[Suggestion, ...]
-    where = f"the workspace {workspace.name}"
-    if newest := _find_newest_version(preflight, f"{workspace.resource}/{asset.kind}/{asset.name}"):
-        title = f"{where} has no version {asset.version} of the {noun} {asset.name}"
-        fixes = (Suggestion(f"{asset.flag} {_format_option_value(asset, version=newest)}", "its newest version"),)
+    if newest := _find_newest_version(preflight, f"{listed}/{asset.name}"):
+        title = f"{where} has no version {asset.version} of the {asset.noun} {asset.name}"
+        fixes = (Suggestion(f"{asset.flag} {asset.format_value(version=newest)}", "its newest version"),)
     else:
-        title = f"{where} has no {noun} {asset.name}"
-        path, command = f"{workspace.resource}/{asset.kind}", make_az_command(preflight.spec, LIST_COMMANDS[asset.kind])
-        option = f"{asset.flag} {_format_option_value(asset, name='{}', version='VERSION')}"
-        fixes = context.suggest_existing(preflight.arm, path, option, asset.name, command)
-    return make_preflight_problem("azureml-asset-missing", title, asset.flag, _format_option_value(asset), "", *fixes)
+        title = f"{where} has no {asset.noun} {asset.name}"
+        option = f"{asset.flag} {asset.format_value(name='{}', version='VERSION')}"
+        command = make_az_command(preflight.spec, LIST_COMMANDS[asset.kind])
+        fixes = context.suggest_existing(preflight.arm, listed, option, asset.name, command)
+    return make_preflight_problem("azureml-asset-missing", title, asset.flag, asset.format_value(), "", *fixes)
 
 
 def _find_newest_version(preflight: PreflightContext, path: str) -> str:
     try:
-        properties = preflight.arm.get_properties(path)
+        newest = preflight.arm.get_properties(path).get("latestVersion")
     except ArmError:
         return ""
-    newest = properties.get("latestVersion")
     return str(newest) if parse_count(newest) is not None else ""
 
 
 def _make_type_problem(asset: WorkspaceAsset, kind: str, wanted: str) -> Problem:
     """Return the problem of a wrong type: an error for data, a warning for a model, which may work."""
-    title = f"the {ASSET_NOUNS[asset.kind]} {format_asset(asset)} has the type {kind}, but the job reads {wanted}"
-    remark = "a version that is a folder" if asset.kind == "data" else "a version that was registered as a folder"
-    fix = Suggestion(f"{asset.flag} {_format_option_value(asset, version='VERSION')}", remark)
-    severity: Severity = "error" if asset.kind == "data" else "warning"
-    return make_preflight_problem(
-        "azureml-asset-type", title, asset.flag, _format_option_value(asset), "", fix, severity=severity
-    )
-
-
-def _make_unchecked_asset_problem(asset: WorkspaceAsset) -> Problem:
-    title = f"the {ASSET_NOUNS[asset.kind]} {format_asset(asset)} of another region or registry was not checked"
-    why = "Azure ML checks it when the job is created."
-    return make_preflight_problem(
-        "azureml-asset-unseen", title, asset.flag, _format_option_value(asset), why, severity="note"
-    )
-
-
-def _format_option_value(asset: WorkspaceAsset, name: str = "", version: str = "") -> str:
-    """Return the asset as an option's value, optionally with another name or version."""
-    name, version = name or asset.name, version or str(asset.version)
-    if not asset.scope:
-        return f"azureml:{name}:{version}"
-    return f"azureml://{asset.scope}/{asset.kind}/{name}/versions/{version}"
+    is_data = asset.kind == "data"
+    title = f"the {asset.label} has the type {kind}, but the job reads {wanted}"
+    remark = f"a version that {'is' if is_data else 'was registered as'} a folder"
+    fix = Suggestion(f"{asset.flag} {asset.format_value(version='VERSION')}", remark)
+    severity: Severity = "error" if is_data else "warning"
+    code, given = "azureml-asset-type", asset.format_value()
+    return make_preflight_problem(code, title, asset.flag, given, "", fix, severity=severity)
 
 
 DATASET_ROLE = "dataset"
@@ -187,14 +161,14 @@ def list_describing_files(document: JobDocument) -> Sequence[str]:
     return tuple(described_by(CAPABILITIES, document.halves).get(DATASET_ROLE, ()))
 
 
-def check_dataset_asset(
+def _check_dataset_asset(
     preflight: PreflightContext, asset: WorkspaceAsset, properties: Mapping[str, Any], describing_files: Sequence[str]
 ) -> Iterator[Problem]:
     """Check that a data asset has a describing file; skipped if it cannot be read, as the job checks again."""
     if asset.kind != "data" or not describing_files:
         return
     try:
-        location = locate_asset_folder(preflight, str(properties.get("dataUri") or ""))
+        location = _locate_asset_folder(preflight, str(properties.get("dataUri") or ""))
         if location is None:
             return
         store, folder = location
@@ -203,32 +177,24 @@ def check_dataset_asset(
                 return
     except ServiceError:
         return
-    yield _make_undescribed_problem(preflight, asset, describing_files)
+    title = f"the {asset.label} is not a valid dataset: it has no {' and no '.join(describing_files)}"
+    why = "The job would fail: use a data asset whose folder has this file."
+    command = make_az_command(preflight.spec, f"data show --name {asset.name} --version {asset.version}")
+    given, fix = f"azureml:{asset.name}:{asset.version}", Suggestion(command, "shows its place")
+    yield make_preflight_problem("source-undescribed", title, asset.flag, given, why, fix)
 
 
-def locate_asset_folder(preflight: PreflightContext, address: str) -> tuple[Datastore, str] | None:
+def _locate_asset_folder(preflight: PreflightContext, address: str) -> tuple[Datastore, str] | None:
     """Return the datastore and folder of an asset; None if its form is unknown. Raises ArmError, StorageError."""
+    workspace = preflight.spec.target_workspace
     if match := re.fullmatch(_BLOB_URL, address):
         account, suffix, container, folder = match.groups()
-        return Datastore(preflight.spec.target_workspace, "", account, container, suffix, keyed=False), unquote(folder)
+        return Datastore(workspace, "", account, container, suffix, keyed=False), unquote(folder)
     try:
         path = datastore_path.parse_datastore_path(address)
     except SourceError:
         return None
-    workspace = path.workspace or preflight.spec.target_workspace
-    return context.get_datastore(preflight, workspace, path.datastore), path.path
-
-
-def _make_undescribed_problem(
-    preflight: PreflightContext, asset: WorkspaceAsset, describing_files: Sequence[str]
-) -> Problem:
-    name = f"{asset.name}:{asset.version}"
-    title = f"the data asset {name} is not a valid dataset: it has no {' and no '.join(describing_files)}"
-    why = "The job would fail: use a data asset whose folder has this file."
-    command = make_az_command(preflight.spec, f"data show --name {asset.name} --version {asset.version}")
-    return make_preflight_problem(
-        "source-undescribed", title, asset.flag, f"azureml:{name}", why, Suggestion(command, "shows its place")
-    )
+    return context.get_datastore(preflight, path.workspace or workspace, path.datastore), path.path
 
 
 ADDRESS_FIELDS = {"data": "dataUri", "models": "modelUri"}
@@ -236,24 +202,16 @@ ADDRESS_FIELDS = {"data": "dataUri", "models": "modelUri"}
 
 def list_mounted_accounts(preflight: PreflightContext, document: JobDocument) -> Iterator[str]:
     """Yield the storage account of each mount that is read with the job's own identity."""
-    for asset in preflight.spec.assets:
-        yield from _list_accounts(preflight, asset)
-    for source in document.sources:
-        if source.kind == DatastorePath.kind:
-            yield from _list_accounts(preflight, source.uri)
-
-
-def _list_accounts(preflight: PreflightContext, source: WorkspaceAsset | str) -> Iterator[str]:
-    try:
-        address = source if isinstance(source, str) else _fetch_asset_address(preflight, source)
-        location = locate_asset_folder(preflight, address)
-    except ServiceError:  # its own check reports it
-        return
-    if location and not location[0].keyed:
-        yield location[0].account
+    addresses = [partial(_fetch_asset_address, preflight, asset) for asset in preflight.spec.assets]
+    uris = [source.uri for source in document.sources if source.kind == DatastorePath.kind]
+    for get_address in (*addresses, *(partial(str, uri) for uri in uris)):
+        with contextlib.suppress(ServiceError):  # its own check reports it
+            location = _locate_asset_folder(preflight, get_address())
+            if location and not location[0].keyed:
+                yield location[0].account
 
 
 def _fetch_asset_address(preflight: PreflightContext, asset: WorkspaceAsset) -> str:
-    workspace = find_asset_workspace(preflight, asset)
-    properties = fetch_asset_properties(preflight, asset, workspace) if workspace else {}
+    workspace = _find_asset_workspace(preflight, asset)
+    properties = _fetch_asset_properties(preflight, asset, workspace) if workspace else {}
     return str(properties.get(ADDRESS_FIELDS[asset.kind]) or "")

@@ -47,15 +47,17 @@ def check_fetched_compute(preflight: PreflightContext, compute: Compute) -> Iter
     """Check a compute that exists. Raises ArmError."""
     spec = preflight.spec
     yield from _check_state(preflight, compute)
+    code, title = "azureml-compute-kind", f"the compute {compute.name} has the type {compute.type or 'unknown'}"
     if not compute.kind:
         why = "Command jobs run on a Kubernetes compute, a compute cluster or a compute instance."
-        title = _describe_type(compute) + " and runs no command jobs"
-        yield make_preflight_problem("azureml-compute-kind", title, "--compute", compute.name, why)
+        yield make_preflight_problem(code, f"{title} and runs no command jobs", "--compute", compute.name, why)
         return
     if (spec.compute_kind or "kubernetes") != compute.kind:
-        yield _make_kind_problem(spec.compute_kind, compute)
+        why = "A job for Kubernetes has an instance type; one for a managed compute has none."
+        fix = Suggestion(f"--compute-kind {compute.kind}", "or omit it: it is looked up at submission")
+        yield make_preflight_problem(code, title, "--compute-kind", spec.compute_kind, why, fix)
         return
-    yield from check_compute_identity(spec, compute)
+    yield from _check_identity(spec, compute)
     if compute.kind == "kubernetes":
         yield from machines.check_kubernetes_compute(spec, compute)
     else:
@@ -71,58 +73,35 @@ def make_missing_compute_problem(name: str, *fixes: Suggestion, severity: Severi
 def _check_state(preflight: PreflightContext, compute: Compute) -> Iterator[Problem]:
     if compute.state in READY_STATES:
         return
-    show = Suggestion(make_az_command(preflight.spec, f"compute show --name {compute.name}"), "shows details")
-    title = f"the compute {compute.name} is not ready: its state is {compute.state}"
+    name, why = compute.name, compute.error
+    fix = Suggestion(make_az_command(preflight.spec, f"compute show --name {name}"), "shows details")
+    title = f"the compute {name} is not ready: its state is {compute.state}"
     severity: Severity = "warning" if compute.state in PENDING_STATES else "error"
-    yield make_preflight_problem(
-        "azureml-compute-state", title, "--compute", compute.name, compute.error, show, severity=severity
-    )
-
-
-def _describe_type(compute: Compute) -> str:
-    return f"the compute {compute.name} has the type {compute.type or 'unknown'}"
-
-
-def _make_kind_problem(kind: str, compute: Compute) -> Problem:
-    why = "A job for Kubernetes has an instance type; one for a managed compute has none."
-    fix = Suggestion(f"--compute-kind {compute.kind}", "or omit it: it is looked up at submission")
-    return make_preflight_problem("azureml-compute-kind", _describe_type(compute), "--compute-kind", kind, why, fix)
+    yield make_preflight_problem("azureml-compute-state", title, "--compute", name, why, fix, severity=severity)
 
 
 IDENTITY_FLAG = "--workload-identity"
 
 
-def check_compute_identity(spec: AzureMLSubmissionSpec, compute: Compute) -> Iterator[Problem]:
+def _check_identity(spec: AzureMLSubmissionSpec, compute: Compute) -> Iterator[Problem]:
     """Check that the job can sign in. On Kubernetes a pod may have another sign-in, so it is a warning there."""
     severity: Severity = "warning" if compute.kind == "kubernetes" else "error"
-    if not compute.identities and not compute.system_assigned:
-        yield _make_no_identity_problem(spec, compute, severity)
-    elif not spec.identity and not compute.system_assigned and len(compute.identities) > 1:
-        yield _make_unnamed_identity_problem(compute, severity)
+    name, count = compute.name, len(compute.identities)
+    if not count and not compute.system_assigned:
+        title = f"the compute {name} has no managed identity for jobs to sign in with"
+        why, fix = (
+            "A job reads storage and key vaults as the identity of its compute.",
+            _suggest_assignment(spec, compute),
+        )
+        yield make_preflight_problem("azureml-identity-missing", title, "--compute", name, why, fix, severity=severity)
+    elif not spec.identity and not compute.system_assigned and count > 1:  # rendered without asking the workspace
+        title = f"the compute {name} has {count} identities, and the job selects none"
+        why = "With several identities, a sign-in must name one."
+        fixes = [_suggest_identity(identity) for identity in compute.identities if identity.client]
+        code = "azureml-identity-unnamed"
+        yield make_preflight_problem(code, title, IDENTITY_FLAG, "", why, *fixes, severity=severity)
     elif spec.identity and all(identity.client for identity in compute.identities):
         yield from _check_named_identity(spec, compute, severity)
-
-
-def _make_no_identity_problem(spec: AzureMLSubmissionSpec, compute: Compute, severity: Severity) -> Problem:
-    title = f"the compute {compute.name} has no managed identity for jobs to sign in with"
-    why = "A job reads storage and key vaults as the identity of its compute."
-    return make_preflight_problem(
-        "azureml-identity-missing",
-        title,
-        "--compute",
-        compute.name,
-        why,
-        _suggest_assignment(spec, compute),
-        severity=severity,
-    )
-
-
-def _make_unnamed_identity_problem(compute: Compute, severity: Severity) -> Problem:
-    """Return the problem of a job that was rendered without asking the workspace."""
-    title = f"the compute {compute.name} has {len(compute.identities)} identities, and the job selects none"
-    why = "With several identities, a sign-in must name one."
-    fixes = [_suggest_identity(identity) for identity in compute.identities if identity.client]
-    return make_preflight_problem("azureml-identity-unnamed", title, IDENTITY_FLAG, "", why, *fixes, severity=severity)
 
 
 def _check_named_identity(spec: AzureMLSubmissionSpec, compute: Compute, severity: Severity) -> Iterator[Problem]:
@@ -136,9 +115,8 @@ def _check_named_identity(spec: AzureMLSubmissionSpec, compute: Compute, severit
     if not by_object_id:
         why = 'The job would fail with "Identity not found".'
         fixes.append(_suggest_assignment(spec, compute))
-    yield make_preflight_problem(
-        "azureml-identity-missing", title, IDENTITY_FLAG, spec.identity, why, *fixes, severity=severity
-    )
+    code, given = "azureml-identity-missing", spec.identity
+    yield make_preflight_problem(code, title, IDENTITY_FLAG, given, why, *fixes, severity=severity)
 
 
 def _suggest_identity(identity: ComputeIdentity) -> Suggestion:
@@ -203,28 +181,21 @@ def _make_fetch_problem(
 ) -> Problem:
     if errors.is_part_missing(error, name):
         return make_missing_compute_problem(name, severity="warning")
-    workspace_error = _find_workspace_error(arm, workspace) if error.status == 403 else error
-    if workspace_error is None:
-        return _make_denied_problem(error, workspace, name, missing)
-    return context.make_workspace_problem(workspace_error, workspace, "warning")
-
-
-def _find_workspace_error(arm: ArmClient, workspace: Workspace) -> ArmError | None:
-    """Return why the workspace cannot be read either; None if it can."""
-    try:
-        arm.get(workspace.resource)
-    except ArmError as error:
-        return error
-    return None
+    if error.status == 403:
+        try:
+            arm.get(workspace.resource)
+        except ArmError as workspace_error:  # the workspace cannot be read either
+            error = workspace_error
+        else:
+            return _make_denied_problem(error, workspace, name, missing)
+    return context.make_workspace_problem(error, workspace, "warning")
 
 
 def _make_denied_problem(error: ArmError, workspace: Workspace, name: str, missing: Sequence[str]) -> Problem:
     """Return the problem of a compute that may not be read, with the values that the job gets instead."""
-    consequences = " and ".join(UNKNOWN_SETTINGS[field].consequence for field in missing)
-    title = f"you may not read the compute {name}: {consequences}"
-    fixes = [
-        *(UNKNOWN_SETTINGS[field].suggestion for field in missing),
-        *map(Suggestion, errors.diagnose_workspace_error(error, workspace).suggestions),
-    ]
+    unknown = [UNKNOWN_SETTINGS[field] for field in missing]
+    title = f"you may not read the compute {name}: {' and '.join(setting.consequence for setting in unknown)}"
+    roles = errors.diagnose_workspace_error(error, workspace).suggestions
+    fixes = [*(setting.suggestion for setting in unknown), *map(Suggestion, roles)]
     why = f"Azure answered HTTP {error.status} {error.code}."  # the preflight shows its message
     return make_preflight_problem(context.UNCHECKED_CODE, title, "--compute", name, why, *fixes, severity="warning")

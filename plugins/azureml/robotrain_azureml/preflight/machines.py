@@ -127,9 +127,8 @@ def find_machine_size(preflight: PreflightContext, size: str) -> MachineSize | N
     """Return a machine size by name; None if the region does not list it. Raises ArmError."""
     for item in preflight.arm.list_all(_make_location_path(preflight, "vmSizes")):
         if str(item.get("name")).lower() == size.lower():
-            return MachineSize(
-                size, str(item.get("family") or ""), parse_count(item.get("vCPUs")) or 0, parse_count(item.get("gpus"))
-            )
+            cores, gpus = parse_count(item.get("vCPUs")) or 0, parse_count(item.get("gpus"))
+            return MachineSize(size, str(item.get("family") or ""), cores, gpus)
     return None
 
 
@@ -140,25 +139,21 @@ def check_quota(preflight: PreflightContext, machine: MachineSize, low_priority:
     limit, used = parse_count(usage.get("limit")), parse_count(usage.get("currentValue")) or 0
     if limit is None or limit == UNLIMITED or not machine.cores or used + machine.cores <= limit:
         return
-    quota = f"the quota of {machine.family} in {preflight.region} is {limit} cores"
-    severity: Severity = "warning"
+    title = f"the quota of {machine.family} in {preflight.region} is {limit} cores"
+    severity: Severity = "error" if machine.cores > limit else "warning"
     if machine.cores > limit:
-        title, why, severity = f"{quota}, but a node needs {machine.cores}", "The compute never gets a node.", "error"
+        title, why = f"{title}, but a node needs {machine.cores}", "The compute never gets a node."
     else:
-        title, why = f"{quota}, of which {used} are used: a node needs {machine.cores}", "The job waits for other jobs."
-    command = make_az_command(preflight.spec, f"compute list-usage --location {preflight.region}")
-    fixes = (Suggestion("https://ml.azure.com/quota", "to request more"), Suggestion(command, "shows the usage"))
-    yield make_preflight_problem(
-        "azureml-quota", title, "--compute", preflight.spec.compute, why, *fixes, severity=severity
-    )
+        title, why = f"{title}, of which {used} are used: a node needs {machine.cores}", "The job waits for other jobs."
+    name, command = preflight.spec.compute, f"compute list-usage --location {preflight.region}"
+    more = Suggestion("https://ml.azure.com/quota", "to request more")
+    usage_fix = Suggestion(make_az_command(preflight.spec, command), "shows the usage")
+    yield make_preflight_problem("azureml-quota", title, "--compute", name, why, more, usage_fix, severity=severity)
 
 
 def _is_quota_of(usage: Mapping[str, Any], machine: MachineSize, low_priority: bool) -> bool:
-    name = usage.get("name")
-    family = str(name.get("value") if isinstance(name, dict) else "")
-    return (
-        family.lower() == machine.family.lower() and ("lowpriority" in str(usage.get("type")).lower()) == low_priority
-    )
+    family = str(_as_mapping(usage.get("name")).get("value")).lower()
+    return family == machine.family.lower() and ("lowpriority" in str(usage.get("type")).lower()) == low_priority
 
 
 def _make_location_path(preflight: PreflightContext, what: str) -> str:
@@ -184,9 +179,7 @@ def check_kubernetes_compute(spec: AzureMLSubmissionSpec, compute: Compute) -> I
 
 def count_gpus(instance_type: object) -> int | None:
     """Return the GPUs of an instance type; None if its resources are not known."""
-    resources = instance_type.get("resources") if isinstance(instance_type, dict) else None
-    if not isinstance(resources, dict):
-        return None
+    resources = _as_mapping(_as_mapping(instance_type).get("resources"))
     tables = [table for name in ("limits", "requests") if isinstance(table := resources.get(name), dict)]
     counts = [parse_count(table.get(name)) or 0 for table in tables for name in GPU_RESOURCES]
     return max(counts) if counts else None
@@ -222,52 +215,44 @@ def is_low_priority(compute: Compute) -> bool:
 
 
 def _check_instance(preflight: PreflightContext, compute: Compute) -> Iterator[Problem]:
-    state = str(compute.details.get("state") or "")
-    title = f"the compute instance {compute.name} is not running: its state is {state}"
+    name, state = compute.name, str(compute.details.get("state") or "")
+    title = f"the compute instance {name} is not running: its state is {state}"
     if state in STOPPED_STATES:
-        start = Suggestion(make_az_command(preflight.spec, f"compute start --name {compute.name}"))
-        yield make_preflight_problem(
-            "azureml-compute-stopped", title, "--compute", compute.name, "The job would wait forever.", start
-        )
+        fix, why = make_az_command(preflight.spec, f"compute start --name {name}"), "The job would wait forever."
+        yield make_preflight_problem("azureml-compute-stopped", title, "--compute", name, why, fix)
     elif state in BROKEN_STATES:
         why = get_first_message(compute.details.get("errors"))
-        yield make_preflight_problem("azureml-compute-state", title, "--compute", compute.name, why)
+        yield make_preflight_problem("azureml-compute-state", title, "--compute", name, why)
 
 
 def _check_cluster(preflight: PreflightContext, compute: Compute) -> Iterator[Problem]:
     most = parse_count(_as_mapping(compute.details.get("scaleSettings")).get("maxNodeCount"))
-    now, idle = parse_count(compute.details.get("currentNodeCount")) or 0, _count_idle_nodes(compute)
+    now = parse_count(compute.details.get("currentNodeCount")) or 0
+    idle = parse_count(_as_mapping(compute.details.get("nodeStateCounts")).get("idleNodeCount")) or 0
+    name = compute.name
     if why := get_first_message(compute.details.get("errors")):
-        title = f"the compute {compute.name} reports an error of its nodes"
-        yield make_preflight_problem(
-            "azureml-compute-errors", title, "--compute", compute.name, why, severity="warning"
-        )
+        title = f"the compute {name} reports an error of its nodes"
+        yield make_preflight_problem("azureml-compute-errors", title, "--compute", name, why, severity="warning")
     if most == 0:
-        title = f"the compute {compute.name} has a maximum of 0 nodes: the job would wait forever"
-        fix = Suggestion(make_az_command(preflight.spec, f"compute update --name {compute.name} --max-instances 1"))
-        yield make_preflight_problem("azureml-compute-empty", title, "--compute", compute.name, "", fix)
+        title = f"the compute {name} has a maximum of 0 nodes: the job would wait forever"
+        fix = make_az_command(preflight.spec, f"compute update --name {name} --max-instances 1")
+        yield make_preflight_problem("azureml-compute-empty", title, "--compute", name, "", fix)
     elif most is not None and now >= most and not idle:
-        title = f"all {most} nodes of the compute {compute.name} are busy: the job waits"
-        yield make_preflight_problem("azureml-compute-busy", title, "--compute", compute.name, severity="note")
+        title = f"all {most} nodes of the compute {name} are busy: the job waits"
+        yield make_preflight_problem("azureml-compute-busy", title, "--compute", name, severity="note")
     yield from _check_size(preflight, compute, 0 if idle or (most is not None and now >= most) else 1)
 
 
 def _check_size(preflight: PreflightContext, compute: Compute, nodes: int) -> Iterator[Problem]:
     """Check the machines' GPUs and, for more `nodes`, the quota."""
     size = str(compute.details.get("vmSize") or "")
-    if not size or not preflight.region:
-        return
-    machine = find_machine_size(preflight, size)
+    machine = find_machine_size(preflight, size) if size and preflight.region else None
     if machine is None:
         return
     subject = f"a {size} of the compute {compute.name}"
     yield from check_gpu_count(preflight.spec, machine.gpus, subject, "--compute", [])
     if nodes:
         yield from check_quota(preflight, machine, is_low_priority(compute))
-
-
-def _count_idle_nodes(compute: Compute) -> int:
-    return parse_count(_as_mapping(compute.details.get("nodeStateCounts")).get("idleNodeCount")) or 0
 
 
 def check_preemption(preflight: PreflightContext, document: JobDocument, outputs: OutputProfile) -> Iterator[Problem]:

@@ -89,7 +89,7 @@ def _check_assets(
 ) -> Iterator[Problem]:
     for asset in assets:
         yield from unchecked.collect_errors(
-            preflight_assets.format_asset(asset),
+            f"{asset.name}:{asset.version}",
             partial(preflight_assets.check_asset, preflight, asset, describing_files),
         )()
 

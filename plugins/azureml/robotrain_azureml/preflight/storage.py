@@ -24,6 +24,8 @@ from robotrain_azureml.service import datastore as service
 from robotrain_azureml.service.datastore import Datastore
 from robotrain_azureml.spec.submission_spec import KeyVaultSecret
 
+AUTH_MODE = "systemDatastoresAuthMode"
+"""The property of a workspace with the way in which it signs in to its datastores."""
 KEY_MODES = ("", "accesskey")
 KNOWN_MODES = (*KEY_MODES, "identity", "userdelegationsas")
 """Modes in which a workspace signs in to its datastores; the last two need no key."""
@@ -47,18 +49,13 @@ def check_storage(preflight: PreflightContext, document: JobDocument) -> Iterato
         title = f"the workspace has no datastore {spec.datastore}"
         yield make_preflight_problem("azureml-datastore-missing", title, "--datastore", spec.datastore, "", *fixes)
         return
-    yield from preflight_checks.run_checks(
-        [
-            partial(_check_accounts, preflight, store),
-            partial(_check_caller_role, preflight, store),
-            partial(_check_job_roles, preflight, document, store),
-            partial(_check_reachability, preflight, store),
-        ]
-    )
-
-
-def _check_job_roles(preflight: PreflightContext, document: JobDocument, datastore: Datastore) -> Iterator[Problem]:
-    yield from preflight_roles.check_storage_roles(preflight, _list_accessed_accounts(preflight, document, datastore))
+    checks: list[preflight_checks.PreflightCheck] = [
+        partial(_check_accounts, preflight, store),
+        partial(_check_caller_role, preflight, store),
+        lambda: preflight_roles.check_storage_roles(preflight, _list_accessed_accounts(preflight, document, store)),
+        partial(_check_reachability, preflight, store),
+    ]
+    yield from preflight_checks.run_checks(checks)
 
 
 def _list_accessed_accounts(
@@ -82,7 +79,8 @@ def _check_accounts(preflight: PreflightContext, datastore: Datastore) -> Iterat
     own = preflight.get_property("storageAccount")
     name = _get_resource_name(own)
     if own:
-        keyed = _get_auth_mode(preflight) in KEY_MODES or (datastore.keyed and name == datastore.account)
+        by_key = preflight.get_property(AUTH_MODE).lower() in KEY_MODES
+        keyed = by_key or (datastore.keyed and name == datastore.account)
         yield from context.soften_denial(f"the storage account {name}", _check_account(preflight, own, keyed))
     if datastore.account != name and (other := _find_account_id(preflight, datastore.account)):
         problems = _check_account(preflight, other, datastore.keyed)
@@ -92,51 +90,35 @@ def _check_accounts(preflight: PreflightContext, datastore: Datastore) -> Iterat
 def _check_account(preflight: PreflightContext, resource: str, keyed: bool) -> Iterator[Problem]:
     """Check the keys and the firewall of an account. `keyed`: whether a key or a signature is used with it."""
     properties = preflight.arm.get_properties(resource, roles.ACCOUNTS_API_VERSION)
+    account, where = f"the storage account {_get_resource_name(resource)}", ("--datastore", preflight.spec.datastore)
     if properties.get("allowSharedKeyAccess") is False:
-        is_own = resource == preflight.get_property("storageAccount")
+        is_own, mode = resource == preflight.get_property("storageAccount"), preflight.get_property(AUTH_MODE)
         if keyed:
             yield _make_keys_problem(preflight, resource)
-        elif is_own and _get_auth_mode(preflight) not in KNOWN_MODES:
-            yield _make_mode_problem(preflight, resource)
+        elif is_own and mode.lower() not in KNOWN_MODES:
+            shown = redact(mode, max_length=MAX_SENTENCE)
+            title = f"{account} does not accept keys, and the workspace uses the mode {shown}"
+            why = "It is not known whether that needs a key."
+            yield make_preflight_problem(context.UNCHECKED_CODE, title, *where, why, severity="note")
     closed = str((properties.get("networkAcls") or {}).get("defaultAction") or "") == "Deny"
     if closed or str(properties.get("publicNetworkAccess") or "") == "Disabled":
-        title = f"the storage account {_get_resource_name(resource)} allows only some networks"
+        title = f"{account} allows only some networks"
         why = "The job's code is uploaded from this machine, which may be in another network."
-        yield make_preflight_problem(
-            "azureml-storage-closed", title, "--datastore", preflight.spec.datastore, why, severity="warning"
-        )
+        yield make_preflight_problem("azureml-storage-closed", title, *where, why, severity="warning")
 
 
 def _make_keys_problem(preflight: PreflightContext, resource: str) -> Problem:
     spec, name = preflight.spec, _get_resource_name(resource)
     assignees = (credential.get_caller_object_id(), preflight_roles.find_assignee(preflight))
     yours, jobs = (make_role_command(who, roles.BLOB_CONTRIBUTOR_ROLE, resource) for who in assignees)
-    return make_preflight_problem(
-        "azureml-keys-refused",
-        f"the storage account {name} does not accept keys, but the workspace {spec.workspace} uses one",
-        "--datastore",
-        spec.datastore,
-        "Uploads and outputs would fail with KeyBasedAuthenticationNotPermitted.",
+    title = f"the storage account {name} does not accept keys, but the workspace {spec.workspace} uses one"
+    why = "Uploads and outputs would fail with KeyBasedAuthenticationNotPermitted."
+    fixes = (
         Suggestion(make_identity_auth_command(spec.target_workspace), "makes it use identities"),
         Suggestion(yours, "for you"),
         Suggestion(jobs, "for the compute's identity"),
     )
-
-
-def _make_mode_problem(preflight: PreflightContext, resource: str) -> Problem:
-    """Return the note for a workspace with an unknown authentication mode."""
-    mode = redact(preflight.get_property("systemDatastoresAuthMode"), max_length=MAX_SENTENCE)
-    name = _get_resource_name(resource)
-    title = f"the storage account {name} does not accept keys, and the workspace uses the mode {mode}"
-    why = "It is not known whether that needs a key."
-    return make_preflight_problem(
-        context.UNCHECKED_CODE, title, "--datastore", preflight.spec.datastore, why, severity="note"
-    )
-
-
-def _get_auth_mode(preflight: PreflightContext) -> str:
-    """Return how the workspace signs in to its datastores, in lowercase; empty if not known."""
-    return preflight.get_property("systemDatastoresAuthMode").lower()
+    return make_preflight_problem("azureml-keys-refused", title, "--datastore", spec.datastore, why, *fixes)
 
 
 def _check_reachability(preflight: PreflightContext, datastore: Datastore) -> Iterator[Problem]:
@@ -193,10 +175,9 @@ REACHABILITY_SECONDS = 3.0
 def is_reachable(url: str) -> bool:
     """Return whether a URL answers within seconds; a refusal is an answer."""
     request = importlib.import_module("azure.core.rest").HttpRequest("GET", url)
+    timeouts = {"connection_timeout": REACHABILITY_SECONDS, "read_timeout": REACHABILITY_SECONDS}
     try:
-        answer = service.get_pipeline().send_request(
-            request, stream=True, connection_timeout=REACHABILITY_SECONDS, read_timeout=REACHABILITY_SECONDS
-        )
+        answer = service.get_pipeline().send_request(request, stream=True, **timeouts)
     except Exception:  # of any underlying library
         return False
     answer.close()
@@ -206,16 +187,9 @@ def is_reachable(url: str) -> bool:
 def check_vault_reachability(secret: KeyVaultSecret) -> Iterator[Problem]:
     """Warn if a key vault does not answer; it may still answer the job from its own network."""
     url = urlsplit(secret.uri)
-    if url.scheme != "https":
-        return
-    if not is_reachable(f"https://{url.netloc}/secrets?api-version=7.4"):
-        vault = (url.hostname or "").partition(".")[0]
-        yield make_preflight_problem(
-            "azureml-vault-silent",
-            f"the key vault {vault} with {secret.what} does not answer",
-            secret.flag,
-            secret.uri,
-            "Its name may be wrong, or it allows only its own network.",
-            Suggestion(f"az keyvault show --name {vault}", "shows whether it exists"),
-            severity="warning",
-        )
+    if url.scheme == "https" and not is_reachable(f"https://{url.netloc}/secrets?api-version=7.4"):
+        vault, where = (url.hostname or "").partition(".")[0], (secret.flag, secret.uri)
+        title = f"the key vault {vault} with {secret.what} does not answer"
+        why = "Its name may be wrong, or it allows only its own network."
+        fix = Suggestion(f"az keyvault show --name {vault}", "shows whether it exists")
+        yield make_preflight_problem("azureml-vault-silent", title, *where, why, fix, severity="warning")

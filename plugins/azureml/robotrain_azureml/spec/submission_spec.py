@@ -50,6 +50,23 @@ class WorkspaceAsset:
     """As in its full name; empty for the job's own workspace."""
     flag: str = ""
 
+    @property
+    def noun(self) -> str:
+        """The kind in words."""
+        return "data asset" if self.kind == "data" else "model"
+
+    @property
+    def label(self) -> str:
+        """The asset in words."""
+        return f"{self.noun} {self.name}:{self.version}"
+
+    def format_value(self, name: str = "", version: str = "") -> str:
+        """Return the asset as an option's value, optionally with another name or version."""
+        name, version = name or self.name, version or str(self.version)
+        if not self.scope:
+            return f"azureml:{name}:{version}"
+        return f"azureml://{self.scope}/{self.kind}/{name}/versions/{version}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyVaultSecret:

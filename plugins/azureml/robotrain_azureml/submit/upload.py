@@ -5,7 +5,6 @@ Until then another submit uploads what is missing.
 """
 
 import json
-import sys
 import threading
 import time
 from collections.abc import Collection, Iterator, Mapping
@@ -19,6 +18,7 @@ from robotrain.model.plan import Plan
 from robotrain_azure import upload_rules
 from robotrain_azure.arm import ServiceError
 from robotrain_azure.checks import make_problem
+from robotrain_azure.outputs import print_progress
 from robotrain_runtime.contract.document import JobSource
 
 from robotrain_azureml.errors import StorageError
@@ -103,11 +103,6 @@ class UploadProgress:
                 self._next = time.monotonic() + LINE_INTERVAL_SECONDS
                 share = min(100, self._sent * 100 // max(1, self._total))
                 print_progress(f"  {share} %: {format_size(self._sent)} of {format_size(self._total)}")
-
-
-def print_progress(line: str) -> None:
-    """Print a line to the user."""
-    print(line, file=sys.stderr, flush=True)
 
 
 class PreparedPart(NamedTuple):
