@@ -56,7 +56,10 @@ def register_model(reference: Reference, name: str, step: int | None) -> Registe
     run_log = read_run_log(reference)
     artifacts = run_log.find_artifacts(reference["job"])
     checkpoints = {item.manifest.step: item for item in _list_checkpoints(reference, artifacts)}
-    chosen = _choose_step(reference, {*checkpoints, *artifacts}, step)
+    steps = {*checkpoints, *artifacts}
+    chosen = max(steps, default=-1) if step is None else step
+    if chosen not in steps:
+        raise Rejected([_make_missing_problem(reference, sorted(steps), step)])
     metadata = _make_metadata(reference, chosen, checkpoints.get(chosen), run_log)
     output, path = _choose_source(reference, chosen, checkpoints.get(chosen), artifacts)
     workspace = jobs.get_run_workspace(reference)
@@ -94,14 +97,6 @@ def _make_metadata(reference: Reference, step: int, checkpoint: SealedOutput | N
     version = ModelVersion(run=run, platform="azureml", step=step, folder=folder, manifest=manifest, ids=ids)
     document = model_registration.load_submitted_document(run, DOCUMENT_FILE)
     return model_registration.make_model_metadata(version, document, run_log)
-
-
-def _choose_step(reference: Reference, steps: set[int], wanted: int | None) -> int:
-    if steps and wanted is None:
-        return max(steps)
-    if wanted in steps:
-        return wanted or 0
-    raise Rejected([_make_missing_problem(reference, sorted(steps), wanted)])
 
 
 def _choose_source(

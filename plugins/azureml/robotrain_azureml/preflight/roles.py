@@ -1,5 +1,6 @@
 """Roles of the submitter and of the job's identity: workspace, storage, key vault."""
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
@@ -45,13 +46,10 @@ def check_caller_roles(preflight: PreflightContext) -> Iterator[Problem]:
 def _list_upload_actions(preflight: PreflightContext) -> Mapping[str, str]:
     """Return the action for uploads to a datastore with a secret."""
     spec = preflight.spec
-    if not spec.uploads:
-        return {}
-    try:
-        keyed = context.get_job_datastore(preflight).keyed
-    except ServiceError:  # the check of the storage reports it
-        return {}
-    return {LIST_SECRETS_ACTION: f"read the secret of the datastore {spec.datastore}"} if keyed else {}
+    with contextlib.suppress(ServiceError):  # the check of the storage reports it
+        if spec.uploads and context.get_job_datastore(preflight).keyed:
+            return {LIST_SECRETS_ACTION: f"read the secret of the datastore {spec.datastore}"}
+    return {}
 
 
 REGISTER_PARAMETER = "register_checkpoint"
@@ -74,11 +72,10 @@ def check_model_roles(preflight: PreflightContext, document: JobDocument) -> Ite
 
 def find_assignee(preflight: PreflightContext) -> str:
     """Return the object id of the job's identity for a command; a placeholder if it is not known."""
-    try:
-        holder = find_role_holder(preflight)
-    except ArmError:
-        return credential.UNKNOWN_OBJECT_ID
-    return holder.principal if holder else credential.UNKNOWN_OBJECT_ID
+    with contextlib.suppress(ArmError):
+        if holder := find_role_holder(preflight):
+            return holder.principal
+    return credential.UNKNOWN_OBJECT_ID
 
 
 def find_role_holder(preflight: PreflightContext) -> RoleHolder | None:

@@ -117,7 +117,10 @@ def get_datastore(arm: ArmClient, workspace: Workspace, name: str) -> Datastore:
 def open_datastore(arm: ArmClient, datastore: Datastore, retries: int = RETRIES) -> Iterator[DatastoreBlobs]:
     """Open the blobs of a datastore, for up to ten connections. Raises ArmError if its secret cannot be read."""
     blob: Any = importlib.import_module("azure.storage.blob")
-    secret = _fetch_secret(arm, datastore) if datastore.keyed else get_shared_credential()
+    secret: Any = None if datastore.keyed else get_shared_credential()
+    if datastore.keyed:  # with a signature or the account's key
+        secrets = arm.post(f"{datastore.resource}/listSecrets")
+        secret = str(secrets.get("sasToken") or secrets.get("key") or "").removeprefix("?")
     options = {"credential": secret, "transport": _make_transport(), **make_retry_options(retries)}
     with blob.ContainerClient.from_container_url(datastore.url, **options) as client:
         yield DatastoreBlobs(datastore, client)
@@ -136,15 +139,11 @@ def translate_errors(datastore: Datastore) -> Iterator[None]:
     try:
         yield
     except importlib.import_module("azure.core.exceptions").AzureError as error:
-        raise make_storage_error(error, datastore.account, datastore.keyed) from error
-
-
-def make_storage_error(error: Exception, account: str, signed: bool = False) -> StorageError:
-    """Return the StorageError for an error of the SDK."""
-    if status := int(getattr(error, "status_code", 0) or 0):
-        return make_refused_error(account, status, get_error_code(error), signed)
-    no_answer = azure_arm.make_no_answer_error(error, f"the storage account {account}")
-    return StorageError(str(no_answer), code=no_answer.code, account=account)
+        account = datastore.account
+        if status := int(getattr(error, "status_code", 0) or 0):
+            raise make_refused_error(account, status, get_error_code(error), datastore.keyed) from error
+        no_answer = azure_arm.make_no_answer_error(error, f"the storage account {account}")
+        raise StorageError(str(no_answer), code=no_answer.code, account=account) from error
 
 
 def make_refused_error(account: str, status: int, code: str, signed: bool) -> StorageError:
@@ -158,11 +157,6 @@ def get_error_code(error: BaseException) -> str:
     code = getattr(error, "error_code", None) or ""
     headers = getattr(getattr(error, "response", None), "headers", None) or {}
     return str(getattr(code, "value", code) or headers.get("x-ms-error-code", ""))
-
-
-def _fetch_secret(arm: ArmClient, datastore: Datastore) -> str:
-    secrets = arm.post(f"{datastore.resource}/listSecrets")
-    return str(secrets.get("sasToken") or secrets.get("key") or "").removeprefix("?")
 
 
 def _make_transport() -> Any:

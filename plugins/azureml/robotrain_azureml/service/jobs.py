@@ -27,15 +27,10 @@ def get_run_workspace(reference: Reference) -> Workspace:
     return Workspace(*(reference.get(name, "") for name in ("subscription", "group", "workspace")))
 
 
-def make_job_path(workspace: Workspace, name: str) -> str:
-    """Return a job's id in the resource manager."""
-    return f"{workspace.resource}/jobs/{name}"
-
-
 def find_job(arm: ArmClient, workspace: Workspace, name: str) -> dict[str, Any] | None:
     """Return a job; None only if the workspace says that it does not exist. Raises ArmError."""
     try:
-        return arm.get(make_job_path(workspace, name))
+        return arm.get(f"{workspace.resource}/jobs/{name}")
     except ArmError as error:
         if azure_errors.is_part_missing(error):
             return None
@@ -57,7 +52,7 @@ def get_job(reference: Reference) -> dict[str, Any]:
 def request_cancel(arm: ArmClient, workspace: Workspace, name: str) -> None:
     """Request the end of a job, which comes later. Raises ArmError, RunGone."""
     try:
-        arm.post(f"{make_job_path(workspace, name)}/cancel")
+        arm.post(f"{workspace.resource}/jobs/{name}/cancel")
     except ArmError as error:
         if azure_errors.is_part_missing(error):
             raise make_run_gone(workspace, name) from None
@@ -95,7 +90,8 @@ def fetch_run_details(workspace: Workspace, name: str, job: Mapping[str, Any] | 
 def _find_region_host(workspace: Workspace, job: Mapping[str, Any] | None) -> str:
     """Return the host of a workspace's region, which is looked up once. Raises ArmError."""
     if workspace not in region_hosts:
-        host = _match_first_host([_get_tracking_endpoint(job)]) if job else ""
+        services = ((job or {}).get("properties") or {}).get("services") or {}
+        host = _match_first_host([(services.get("Tracking") or {}).get("endpoint")])
         if not host:
             properties = get_client().get_properties(workspace.resource)
             host = _match_first_host([properties.get("discoveryUrl"), properties.get("mlFlowTrackingUri")])
@@ -103,11 +99,6 @@ def _find_region_host(workspace: Workspace, job: Mapping[str, Any] | None) -> st
             raise ArmError(f"the workspace {workspace.name} does not name the host of its region")
         region_hosts[workspace] = host
     return region_hosts[workspace]
-
-
-def _get_tracking_endpoint(job: Mapping[str, Any]) -> object:
-    services = (job.get("properties") or {}).get("services") or {}
-    return (services.get("Tracking") or {}).get("endpoint")
 
 
 def _match_first_host(addresses: list[object]) -> str:

@@ -39,17 +39,6 @@ def make_output_uri(datastore: str, name: str, output: str) -> str:
     return f"azureml://datastores/{datastore}/paths/{make_output_folder(name, output)}/"
 
 
-def make_output_variable(output: str) -> str:
-    """Return the environment variable that Azure ML sets to an output's folder in the container."""
-    return f"${{AZURE_ML_OUTPUT_{output}}}"
-
-
-def make_outputs(output: str, settings: AzureMLSettings, name: str) -> dict[str, dict[str, str]]:
-    """Return the job's declared outputs: one with this name."""
-    uri = make_output_uri(settings.datastore, name, output)
-    return {output: {"type": "uri_folder", "mode": settings.output_mode, "path": uri}}
-
-
 CONTENT_PREFIX = "robotrain/data/"
 """The datastore folder of uploads that are named by their digest."""
 
@@ -101,16 +90,11 @@ def list_inputs(job: Job, settings: AzureMLSettings, run: str) -> Iterator[JobIn
             name = form.name.format(numbers[form])
             numbers[form] += 1
             if source.kind == "local_path":
-                yield _make_upload_input(name, source, settings, make_unpinned_folder(run, index), form.flag)
+                yield _make_upload_input(name, source, settings, f"{make_job_folder(run)}/inputs/{index}", form.flag)
             elif source.kind == "datastore_path":
                 yield _make_datastore_input(name, source, settings)
             else:
                 yield _make_asset_input(name, source, form.flag)
-
-
-def make_unpinned_folder(name: str, index: int | str) -> str:
-    """Return the datastore folder of one job for an upload without a digest."""
-    return f"{make_job_folder(name)}/inputs/{index}"
 
 
 def is_by_content(to: str) -> bool:

@@ -156,6 +156,9 @@ DIGEST_TAG = "robotrain.job"
 def make_command_job(job: Job, settings: AzureMLSettings, run: str, inputs: Iterable[JobInput]) -> dict[str, Any]:
     """Return the job without empty values. Its command is always the same: no value of the user is in it."""
     own_tags, environment = {RUN_TAG: run, DIGEST_TAG: job.digest}, make_environment(job, settings)
+    output = job.profile.outputs.folder
+    uri = spec_inputs.make_output_uri(settings.datastore, run, output)
+    machine = _drop_empty({"instance_type": job_settings.choose_instance_type(job, settings)})
     return _drop_empty(
         {
             "$schema": JOB_SCHEMA,
@@ -168,18 +171,12 @@ def make_command_job(job: Job, settings: AzureMLSettings, run: str, inputs: Iter
             "command": START_COMMAND,
             "environment": f"azureml:{environment.name}:{environment.version}",
             "compute": f"azureml:{job_settings.get_compute_name(settings)}",
-            "resources": _drop_empty(
-                {
-                    "instance_count": 1,
-                    "instance_type": job_settings.choose_instance_type(job, settings),
-                    "shm_size": settings.shm_size,
-                }
-            ),
+            "resources": {"instance_count": 1, **machine, "shm_size": settings.shm_size},
             "limits": _drop_empty({"timeout": job_settings.parse_timeout(settings)}),
             "identity": {"type": "managed"},
             "environment_variables": make_variables(job, settings),
             "inputs": {job_input.name: dict(job_input.entry) for job_input in inputs},
-            "outputs": spec_inputs.make_outputs(job.profile.outputs.folder, settings, run),
+            "outputs": {output: {"type": "uri_folder", "mode": settings.output_mode, "path": uri}},
         }
     )
 
@@ -266,7 +263,7 @@ def _make_placement(
     job: Job, settings: AzureMLSettings, run: str, inputs: Sequence[JobInput], secret: str
 ) -> Placement:
     profile = job.profile.outputs
-    output = spec_inputs.make_output_variable(profile.folder)
+    output = f"${{AZURE_ML_OUTPUT_{profile.folder}}}"  # a variable that Azure ML sets
     return Placement(
         work=f"{settings.work_dir}/{run}",
         cache=f"{settings.work_dir}/cache",

@@ -207,35 +207,27 @@ CONFLICT_STATUSES = (400, 409, 412)
 
 def ensure_environment(sdk: SdkClient, environment: WorkspaceEnvironment) -> bool:
     """Register the environment unless it exists; return whether it is new. Raises Rejected if its image differs."""
+    name, version = environment.name, environment.version
     image, new = _fetch_environment_image(sdk, environment), False
     if image is None:
-        image, new = _register_environment(sdk, environment)
+        try:
+            image, new = sdk.register_environment(name, version, environment.image), True
+        except Exception as error:
+            image = _fetch_environment_image(sdk, environment) if get_http_status(error) in CONFLICT_STATUSES else None
+            if image is None:  # else a colleague was faster
+                raise
     if image != environment.image:
         raise Rejected([make_environment_differs_problem(environment, image, Stage.SUBMIT)])
     return new
 
 
 def _fetch_environment_image(sdk: SdkClient, environment: WorkspaceEnvironment) -> str | None:
-    """Return the environment's image; None if it does not exist."""
     try:
         return sdk.get_environment_image(environment.name, environment.version)
     except Exception as error:
         if get_http_status(error) == 404:
             return None
         raise
-
-
-def _register_environment(sdk: SdkClient, environment: WorkspaceEnvironment) -> tuple[str, bool]:
-    """Return the environment's image and whether this call registered it: a colleague may have been faster."""
-    try:
-        return sdk.register_environment(environment.name, environment.version, environment.image), True
-    except Exception as error:
-        if get_http_status(error) not in CONFLICT_STATUSES:
-            raise
-        image = _fetch_environment_image(sdk, environment)
-        if image is None:
-            raise
-        return image, False
 
 
 def make_environment_differs_problem(environment: WorkspaceEnvironment, image: str, stage: Stage) -> Problem:

@@ -114,8 +114,12 @@ class PreparedPart(NamedTuple):
 
 def require_uploadable(plan: Plan, spec: AzureMLSubmissionSpec) -> None:
     """Raise Rejected if folders to upload are invalid, before anything is uploaded."""
-    if problems := _drop_complete(spec, {upload: _check_pinned_folder(plan, upload) for upload in spec.uploads}):
-        raise Rejected(problems)
+    problems = {
+        upload: [*_check_folder(plan, upload, Stage.SUBMIT)] or [*_check_unchanged(plan, upload, "since it was pinned")]
+        for upload in spec.uploads
+    }
+    if listed := _drop_complete(spec, problems):
+        raise Rejected(listed)
 
 
 def check_uploads(plan: Plan, spec: AzureMLSubmissionSpec) -> Iterator[Problem]:
@@ -132,10 +136,6 @@ def _check_folder(plan: Plan, upload: DatastoreUpload, stage: Stage) -> Iterator
     yield from upload_rules.check_upload(
         upload.path, upload.flag, upload_rules.select_uploaded_part(plan, upload.path), stage, "Azure ML"
     )
-
-
-def _check_pinned_folder(plan: Plan, upload: DatastoreUpload) -> list[Problem]:
-    return [*_check_folder(plan, upload, Stage.SUBMIT)] or [*_check_unchanged(plan, upload, "since it was pinned")]
 
 
 def _drop_complete(spec: AzureMLSubmissionSpec, problems: Mapping[DatastoreUpload, list[Problem]]) -> list[Problem]:
@@ -159,7 +159,9 @@ def upload_folders(plan: Plan, spec: AzureMLSubmissionSpec) -> Iterator[Prepared
                 title = "the upload cannot be read"
                 raise Rejected([make_problem("upload-unreadable", title, upload.flag, upload.path, why)]) from error
             if content is not None:
-                _seal_unless_changed(blobs, plan, upload, content)
+                if changed := list(_check_unchanged(plan, upload, "while it was uploaded")):
+                    raise Rejected(changed)
+                write_seal(blobs, upload, len(content.files), content.size)
             state = "was uploaded" if content else "is uploaded already"
             yield PreparedPart(f"{upload.path} {state}: {_make_uri(blobs, upload)}", content is not None)
 
@@ -174,7 +176,10 @@ def _upload_folder(blobs: DatastoreBlobs, upload: DatastoreUpload, folder: Path)
     if other := sorted(uploaded.keys() - content.files.keys()):
         raise Rejected([_make_mixed_problem(blobs, upload, other)])
     files = {name: folder / name for name in content.files}
-    missing = _find_missing_files(upload, files, uploaded)
+    if uploaded:
+        count, size = upload_rules.format_file_count(len(uploaded)), sum(blob.size for blob in uploaded.values())
+        print_progress(f"comparing {upload.path} with its uploaded part: {count}, {format_size(size)}")
+    missing = folder_transfer.find_differing_files(files, uploaded)
     present = len(files) - len(missing)
     resumed = f"; {upload_rules.format_file_count(present)} uploaded already" if present else ""
     print_progress(f"uploading {upload.path} to {_make_uri(blobs, upload)}: {content}{resumed}")
@@ -186,24 +191,6 @@ def _upload_folder(blobs: DatastoreBlobs, upload: DatastoreUpload, folder: Path)
             print_progress(f"  {format_size(progress.complete_bytes)} are uploaded; repeat the command for the rest")
         raise
     return content
-
-
-def _find_missing_files(
-    upload: DatastoreUpload, files: Mapping[str, Path], uploaded: Mapping[str, DatastoreBlob]
-) -> dict[str, Path]:
-    """Return the files without an equal blob."""
-    if uploaded:
-        count, size = upload_rules.format_file_count(len(uploaded)), sum(blob.size for blob in uploaded.values())
-        print_progress(f"comparing {upload.path} with its uploaded part: {count}, {format_size(size)}")
-    return folder_transfer.find_differing_files(files, uploaded)
-
-
-def _seal_unless_changed(
-    blobs: DatastoreBlobs, plan: Plan, upload: DatastoreUpload, content: upload_rules.FolderContent
-) -> None:
-    if changed := list(_check_unchanged(plan, upload, "while it was uploaded")):
-        raise Rejected(changed)
-    write_seal(blobs, upload, len(content.files), content.size)
 
 
 def _check_unchanged(plan: Plan, upload: DatastoreUpload, when: str) -> Iterator[Problem]:
