@@ -102,6 +102,11 @@ class Workspace(NamedTuple):
         """The URI in a job document; the region's own tracking URI is resolved when a run starts."""
         return f"{TRACKING_SCHEME}://{self.subscription}/{self.group}/{self.name}"
 
+    def make_studio_url(self, run: str) -> str:
+        """Return the page of a run in the studio of the current cloud."""
+        names = f"/subscriptions/{self.subscription}/resourcegroups/{self.group}/workspaces/{self.name}"
+        return f"https://{get_cloud().studio}/runs/{run}?wsid={names}"
+
     @property
     def resource(self) -> str:
         """The id in Azure's resource manager."""

@@ -51,9 +51,7 @@ def address(uri: str) -> str:
 
 def ui(uri: str, experiment_id: str, run_id: str) -> str:
     """Return the studio page of a run."""
-    at = _parse_workspace(uri)
-    names = f"/subscriptions/{at.subscription}/resourcegroups/{at.group}/workspaces/{at.name}"
-    return f"https://{get_cloud().studio}/runs/{run_id}?wsid={names}"
+    return _parse_workspace(uri).make_studio_url(run_id)
 
 
 def registry(uri: str) -> Any:

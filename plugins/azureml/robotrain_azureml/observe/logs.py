@@ -21,7 +21,7 @@ from robotrain_azureml.errors import RequestRejected, StorageError
 from robotrain_azureml.observe import job_state
 from robotrain_azureml.observe.job_state import AzureMLJob
 from robotrain_azureml.service import datastore, jobs
-from robotrain_azureml.service.datastore import EXPIRED_STATUSES, BlobRange
+from robotrain_azureml.service.datastore import EXPIRED_STATUSES
 
 LOG_NAME = r"user_logs/std_log[^/]*\.txt"
 """Logs of one or several processes."""
@@ -92,9 +92,10 @@ class RemoteLogReader:
         tries = MAX_TRIES
         while end is None or start < end:
             try:
-                with contextlib.closing(self._open_range(start, end)) as part:
+                opened = self._send_renewing(functools.partial(datastore.open_blob_range, start=start, end=end))
+                with contextlib.closing(opened) as part:
                     if part.length is not None and part.length < self.offset:
-                        self._restart()
+                        self.offset, self._unfinished, self.restarted = 0, b"", True
                         return
                     for piece in part.iterate_pieces():
                         start, tries = start + len(piece), MAX_TRIES
@@ -106,9 +107,6 @@ class RemoteLogReader:
                     raise
                 time.sleep(RETRY_PAUSE)
 
-    def _open_range(self, start: int, end: int | None) -> BlobRange:
-        return self._send_renewing(lambda url: datastore.open_blob_range(url, start, end))
-
     def _send_renewing(self, send: Callable[[str], Answer]) -> Answer:
         """Call `send` with the URL; if it is denied, it may have expired, so renew it once."""
         try:
@@ -117,9 +115,6 @@ class RemoteLogReader:
             if error.status not in EXPIRED_STATUSES:
                 raise
         return send(self._address(True))
-
-    def _restart(self) -> None:
-        self.offset, self._unfinished, self.restarted = 0, b"", True
 
 
 def _decode_line(line: bytes) -> str:
@@ -172,7 +167,7 @@ class JobLogs:
             yield from self._add_names(name, reader.read_unfinished())
         if not readers and self.job.logs:
             others = ", ".join(sorted(self.job.logs))
-            url = jobs.make_studio_url(jobs.get_run_workspace(self._reference), self._reference["job"])
+            url = jobs.get_run_workspace(self._reference).make_studio_url(self._reference["job"])
             yield f"{LINE_PREFIX}the job printed nothing; Azure ML's own logs are in the studio ({others}): {url}"
 
     @contextlib.contextmanager
@@ -228,8 +223,8 @@ class AzureMLLogFollower:
         """Yield all lines until the job's end. Raises RunGone, RequestRejected."""
         pause, quiet = FIRST_PAUSE, False
         while True:
-            refreshed, before = self._refresh_state(), self._files.offset
-            succeeded = yield from self._read_new(refreshed)
+            before = self._files.offset
+            succeeded = yield from self._read_once()
             silent = self._files.offset == before
             if succeeded and silent and self._files.job.is_finished:
                 if quiet:
@@ -240,38 +235,24 @@ class AzureMLLogFollower:
                 quiet, pause = False, min(pause * 1.5, LONGEST_PAUSE) if silent else FIRST_PAUSE
             time.sleep(pause if select_run_logs(self._files.job.logs) or quiet else BEGIN_SECONDS)
 
-    def _refresh_state(self) -> bool:
-        """Query the job's state if it is due; return whether it is known."""
-        if self._files.job.is_finished or time.monotonic() - self._queried < STATE_INTERVAL_SECONDS:
-            return True
+    def _read_once(self) -> Generator[str, None, bool]:
+        """Query the job's state if it is due, and yield new lines; return whether both worked."""
+        is_due = time.monotonic() - self._queried >= STATE_INTERVAL_SECONDS
         try:
-            self._files.job = job_state.query_job_region(self._reference)
-        except RequestRejected as rejected:
-            self._raise_if_lasting(rejected)
-            return False
-        self._queried = self._answered = time.monotonic()
-        return True
-
-    def _read_new(self, refreshed: bool) -> Generator[str, None, bool]:
-        """Yield new lines; return whether all present ones were read."""
-        if not refreshed:
-            return False
-        try:
+            if is_due and not self._files.job.is_finished:
+                self._files.job = job_state.query_job_region(self._reference)
+                self._queried = self._answered = time.monotonic()
             if self._tail is None:
                 yield from self._files.read_new()
             else:
                 yield from self._files.read_last(self._tail)
                 self._tail = None
         except RequestRejected as rejected:
-            self._raise_if_lasting(rejected)
+            if not rejected.transient or time.monotonic() - self._answered > PATIENCE_SECONDS:
+                raise
             return False
         self._answered = time.monotonic()
         return True
-
-    def _raise_if_lasting(self, rejection: RequestRejected) -> None:
-        """Raise errors that are not transient or have lasted too long."""
-        if not rejection.transient or time.monotonic() - self._answered > PATIENCE_SECONDS:
-            raise rejection
 
 
 def read_logs(reference: Reference, follow: bool, tail: int | None = None) -> Iterator[str]:

@@ -213,19 +213,17 @@ def download_output(reference: Reference, output: Output, to: Path) -> None:
     """Download an output to the new folder `to`, atomically. Raises Rejected."""
 
     def fetch(scratch: Path) -> None:
-        if _is_published(reference, output):
+        url = reference.get("publishes", "").rstrip("/")
+        if url and output.uri.startswith(f"{url}/"):  # not in a datastore
             outputs.download_blobs(output.source, output.uri, scratch)
         else:
             _download_from_datastore(reference, output, scratch)
-        _verify_download(reference, output, scratch)
+        run = reference.get("run", "")
+        outputs.require_content(output, scratch, Suggestion(f"robotrain outputs {run}".rstrip(), "lists the outputs"))
+        if output.kind == "checkpoint" or output.name == get_results_name(reference):
+            outputs.verify_checkpoint(output, scratch, reference.get("job", ""), run, complete=True)
 
     outputs.download_atomically(output, to, fetch)
-
-
-def _is_published(reference: Reference, output: Output) -> bool:
-    """Return whether the job published the output, so that it is not in a datastore."""
-    url = reference.get("publishes", "").rstrip("/")
-    return bool(url) and output.uri.startswith(f"{url}/")
 
 
 def _download_from_datastore(reference: Reference, output: Output, to: Path) -> None:
@@ -241,11 +239,3 @@ def _download_from_datastore(reference: Reference, output: Output, to: Path) -> 
             folder_transfer.download_blobs(blobs, blobs.list_blobs(folder), folder, to)
     except ServiceError as error:
         raise errors.make_rejection(error, jobs.get_run_workspace(reference), f"download {output.name}") from None
-
-
-def _verify_download(reference: Reference, output: Output, folder: Path) -> None:
-    """Raise Rejected if the download is empty or damaged."""
-    run = reference.get("run", "")
-    outputs.require_content(output, folder, Suggestion(f"robotrain outputs {run}".rstrip(), "lists the outputs"))
-    if output.kind == "checkpoint" or output.name == get_results_name(reference):
-        outputs.verify_checkpoint(output, folder, reference.get("job", ""), run, complete=True)

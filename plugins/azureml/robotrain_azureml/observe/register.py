@@ -8,11 +8,10 @@ import sys
 
 from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.model.run import Reference
-from robotrain_azure import model_registration
+from robotrain_azure import outputs as azure_outputs
 from robotrain_azure.arm import ArmError, ServiceError
 from robotrain_azure.checks import make_problem
-from robotrain_azure.model_registration import ModelMetadata, ModelVersion
-from robotrain_azure.outputs import RunLog
+from robotrain_azure.outputs import ModelMetadata, ModelVersion, RunLog
 from robotrain_azure.tracking.container import WorkspaceModels
 from robotrain_runtime.checkpoints.model_lineage import LINEAGE_FILE
 from robotrain_runtime.contract.event import Registered
@@ -71,7 +70,7 @@ def register_model(reference: Reference, name: str, step: int | None) -> Registe
         return models.create(name, reference["job"], path, metadata.tags, metadata.description, output=output)
 
     try:
-        return model_registration.register_version(models, name, chosen, metadata, create)
+        return azure_outputs.register_version(models, name, chosen, metadata, create)
     except ArmError as error:
         raise errors.make_rejection(error, workspace, f"register the model {name}") from None
 
@@ -95,8 +94,8 @@ def _make_metadata(reference: Reference, step: int, checkpoint: SealedOutput | N
         ids["mlflow_experiment_id"] = run_log.experiment_id
     folder, manifest = (checkpoint.folder, checkpoint.manifest) if checkpoint else (f"{step:06}", None)
     version = ModelVersion(run=run, platform="azureml", step=step, folder=folder, manifest=manifest, ids=ids)
-    document = model_registration.load_submitted_document(run, DOCUMENT_FILE)
-    return model_registration.make_model_metadata(version, document, run_log)
+    document = azure_outputs.load_submitted_document(run, DOCUMENT_FILE)
+    return azure_outputs.make_model_metadata(version, document, run_log)
 
 
 def _choose_source(

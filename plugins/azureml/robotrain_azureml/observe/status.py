@@ -3,6 +3,7 @@
 Sentences begin with a small letter and have no full stop: they follow the name and the state of a run.
 """
 
+import contextlib
 import dataclasses
 import re
 import time
@@ -33,7 +34,7 @@ def query_status(reference: Reference) -> Status:
     return Status(
         state=job.state,
         reason="; ".join(part for part in (_explain_state(reference, job), hint) if part),
-        exit_code=_get_exit_code(job),
+        exit_code=0 if job.state == "succeeded" else job.exit_code if job.is_finished else None,
         started=None if job.state == "pending" else job.started,
         ended=job.ended if job.is_finished else None,
     )
@@ -45,8 +46,8 @@ def _explain_state(reference: Reference, job: AzureMLJob) -> str:
         return explain_waiting(job, workspace, time.time())
     if job.state == "succeeded":
         return ""
-    if job.state == "cancelled":
-        return explain_cancellation(job)
+    if job.state == "cancelled":  # Azure ML does not tell by whom
+        return _append_message("it was cancelled", job.message)
     return _explain_failed_job(reference, job, workspace)
 
 
@@ -56,24 +57,11 @@ def _explain_failed_job(reference: Reference, job: AzureMLJob, workspace: Worksp
     reason = explain_failure(job, workspace, outcome)
     if not re.search(rf"(?:/storageAccounts/{UNKNOWN_ACCOUNT}|--assignee {UNKNOWN_OBJECT_ID})\b", reason):
         return reason
-    job = dataclasses.replace(
-        job, storage_account=_find_output_account(reference, workspace), sender=credential.get_caller_object_id()
-    )
+    account = ""
+    with contextlib.suppress(ServiceError):
+        account = datastore.get_datastore(jobs.get_client(), workspace, reference.get("datastore", "")).account
+    job = dataclasses.replace(job, storage_account=account, sender=credential.get_caller_object_id())
     return explain_failure(job, workspace, outcome)
-
-
-def _find_output_account(reference: Reference, workspace: Workspace) -> str:
-    """Return the storage account of the output; empty if it is not known."""
-    try:
-        return datastore.get_datastore(jobs.get_client(), workspace, reference.get("datastore", "")).account
-    except ServiceError:
-        return ""
-
-
-def _get_exit_code(job: AzureMLJob) -> int | None:
-    if not job.is_finished:
-        return None
-    return 0 if job.state == "succeeded" else job.exit_code
 
 
 OTHER_INSTANCE_TYPE = "`robotrain resubmit --set instance_type=NAME`"
@@ -264,11 +252,6 @@ def explain_failure(job: AzureMLJob, workspace: Workspace, outcome: Outcome | No
     if own := reasons.explain_outcome(outcome, job.exit_code):
         return f"{EXIT_CODE_REASONS[137]} ({own})" if job.exit_code == 137 else own
     return _append_message(cause or _explain_exit_code(job), job.message)
-
-
-def explain_cancellation(job: AzureMLJob) -> str:
-    """Return that the job was cancelled; Azure ML does not tell by whom."""
-    return _append_message("it was cancelled", job.message)
 
 
 def _explain_exit_code(job: AzureMLJob) -> str:

@@ -21,7 +21,7 @@ from robotrain_azureml import datastore_path
 from robotrain_azureml.capabilities import CAPABILITIES
 from robotrain_azureml.datastore_path import DatastorePath
 from robotrain_azureml.preflight import context
-from robotrain_azureml.preflight.context import PreflightContext, make_az_command, make_preflight_problem
+from robotrain_azureml.preflight.context import PreflightContext, make_preflight_problem
 from robotrain_azureml.preflight.machines import parse_count
 from robotrain_azureml.service import datastore
 from robotrain_azureml.service.datastore import Datastore
@@ -128,7 +128,7 @@ def _make_missing_asset_problem(preflight: PreflightContext, asset: WorkspaceAss
     else:
         title = f"{where} has no {asset.noun} {asset.name}"
         option = f"{asset.flag} {asset.format_value(name='{}', version='VERSION')}"
-        command = make_az_command(preflight.spec, LIST_COMMANDS[asset.kind])
+        command = preflight.spec.make_az_command(LIST_COMMANDS[asset.kind])
         fixes = context.suggest_existing(preflight.arm, listed, option, asset.name, command)
     return make_preflight_problem("azureml-asset-missing", title, asset.flag, asset.format_value(), "", *fixes)
 
@@ -179,7 +179,7 @@ def _check_dataset_asset(
         return
     title = f"the {asset.label} is not a valid dataset: it has no {' and no '.join(describing_files)}"
     why = "The job would fail: use a data asset whose folder has this file."
-    command = make_az_command(preflight.spec, f"data show --name {asset.name} --version {asset.version}")
+    command = preflight.spec.make_az_command(f"data show --name {asset.name} --version {asset.version}")
     given, fix = f"azureml:{asset.name}:{asset.version}", Suggestion(command, "shows its place")
     yield make_preflight_problem("source-undescribed", title, asset.flag, given, why, fix)
 

@@ -12,7 +12,7 @@ from robotrain_azure.checks import Severity
 from robotrain_azure.workspace import Workspace, get_workspace
 
 from robotrain_azureml.preflight import context, machines
-from robotrain_azureml.preflight.context import PreflightContext, make_az_command, make_preflight_problem
+from robotrain_azureml.preflight.context import PreflightContext, make_preflight_problem
 from robotrain_azureml.preflight.machines import Compute, ComputeIdentity
 from robotrain_azureml.settings import AzureMLSettings
 from robotrain_azureml.spec import job_settings
@@ -38,7 +38,7 @@ def fetch_compute(preflight: PreflightContext) -> Compute | Problem:
     except ArmError as error:
         if not errors.is_part_missing(error, spec.compute):
             raise
-    path, command = f"{spec.target_workspace.resource}/computes", make_az_command(spec, "compute list")
+    path, command = f"{spec.target_workspace.resource}/computes", spec.make_az_command("compute list")
     fixes = context.suggest_existing(preflight.arm, path, "--compute {}", spec.compute, command)
     return make_missing_compute_problem(spec.compute, *fixes)
 
@@ -74,7 +74,7 @@ def _check_state(preflight: PreflightContext, compute: Compute) -> Iterator[Prob
     if compute.state in READY_STATES:
         return
     name, why = compute.name, compute.error
-    fix = Suggestion(make_az_command(preflight.spec, f"compute show --name {name}"), "shows details")
+    fix = Suggestion(preflight.spec.make_az_command(f"compute show --name {name}"), "shows details")
     title = f"the compute {name} is not ready: its state is {compute.state}"
     severity: Severity = "warning" if compute.state in PENDING_STATES else "error"
     yield make_preflight_problem("azureml-compute-state", title, "--compute", name, why, fix, severity=severity)
@@ -127,9 +127,9 @@ def _suggest_assignment(spec: AzureMLSubmissionSpec, compute: Compute) -> Sugges
     options = "--identity-type UserAssigned --user-assigned-identities IDENTITY-RESOURCE-ID"
     if compute.kind == "kubernetes":
         options = f"--type Kubernetes --resource-id CLUSTER-RESOURCE-ID {options}"
-        command = make_az_command(spec, f"compute attach --name {compute.name} {options}")
+        command = spec.make_az_command(f"compute attach --name {compute.name} {options}")
         return Suggestion(command, "attaches it again, with an identity")
-    return Suggestion(make_az_command(spec, f"compute update --name {compute.name} {options}"), "assigns one")
+    return Suggestion(spec.make_az_command(f"compute update --name {compute.name} {options}"), "assigns one")
 
 
 class UnknownSetting(NamedTuple):

@@ -101,12 +101,6 @@ def make_preflight_problem(
     return make_problem(code, title, where, given, why, *suggestions, stage=Stage.PREFLIGHT, severity=severity)
 
 
-def make_az_command(spec: AzureMLSubmissionSpec, command: str) -> str:
-    """Return a command of the Azure CLI for the spec's workspace."""
-    at = f"--workspace-name {spec.workspace} --resource-group {spec.group} --subscription {spec.subscription}"
-    return f"az ml {command} {at}"
-
-
 MAX_NAMES = 8
 
 

@@ -12,7 +12,7 @@ from robotrain_azure.checks import Severity
 from robotrain_runtime.contract.document import JobDocument
 
 from robotrain_azureml.preflight import context
-from robotrain_azureml.preflight.context import PreflightContext, make_az_command, make_preflight_problem
+from robotrain_azureml.preflight.context import PreflightContext, make_preflight_problem
 from robotrain_azureml.spec.check_job import NOTHING_SURVIVES_CODE, PREEMPTION_TITLE, PUBLISH_PARAMETER
 from robotrain_azureml.spec.submission_spec import AzureMLSubmissionSpec
 
@@ -147,7 +147,7 @@ def check_quota(preflight: PreflightContext, machine: MachineSize, low_priority:
         title, why = f"{title}, of which {used} are used: a node needs {machine.cores}", "The job waits for other jobs."
     name, command = preflight.spec.compute, f"compute list-usage --location {preflight.region}"
     more = Suggestion("https://ml.azure.com/quota", "to request more")
-    usage_fix = Suggestion(make_az_command(preflight.spec, command), "shows the usage")
+    usage_fix = Suggestion(preflight.spec.make_az_command(command), "shows the usage")
     yield make_preflight_problem("azureml-quota", title, "--compute", name, why, more, usage_fix, severity=severity)
 
 
@@ -218,7 +218,7 @@ def _check_instance(preflight: PreflightContext, compute: Compute) -> Iterator[P
     name, state = compute.name, str(compute.details.get("state") or "")
     title = f"the compute instance {name} is not running: its state is {state}"
     if state in STOPPED_STATES:
-        fix, why = make_az_command(preflight.spec, f"compute start --name {name}"), "The job would wait forever."
+        fix, why = preflight.spec.make_az_command(f"compute start --name {name}"), "The job would wait forever."
         yield make_preflight_problem("azureml-compute-stopped", title, "--compute", name, why, fix)
     elif state in BROKEN_STATES:
         why = get_first_message(compute.details.get("errors"))
@@ -235,7 +235,7 @@ def _check_cluster(preflight: PreflightContext, compute: Compute) -> Iterator[Pr
         yield make_preflight_problem("azureml-compute-errors", title, "--compute", name, why, severity="warning")
     if most == 0:
         title = f"the compute {name} has a maximum of 0 nodes: the job would wait forever"
-        fix = make_az_command(preflight.spec, f"compute update --name {name} --max-instances 1")
+        fix = preflight.spec.make_az_command(f"compute update --name {name} --max-instances 1")
         yield make_preflight_problem("azureml-compute-empty", title, "--compute", name, "", fix)
     elif most is not None and now >= most and not idle:
         title = f"all {most} nodes of the compute {name} are busy: the job waits"

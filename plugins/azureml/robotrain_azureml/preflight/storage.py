@@ -19,7 +19,7 @@ from robotrain_runtime.contract.document import JobDocument
 from robotrain_azureml.errors import StorageError, make_identity_auth_command
 from robotrain_azureml.preflight import assets, context
 from robotrain_azureml.preflight import roles as preflight_roles
-from robotrain_azureml.preflight.context import PreflightContext, make_az_command, make_preflight_problem
+from robotrain_azureml.preflight.context import PreflightContext, make_preflight_problem
 from robotrain_azureml.service import datastore as service
 from robotrain_azureml.service.datastore import Datastore
 from robotrain_azureml.spec.submission_spec import KeyVaultSecret
@@ -34,7 +34,7 @@ _BLOB_ADDRESS = r"https?://([a-z0-9]+)\.(?:blob|dfs)\..*"
 
 def check_storage(preflight: PreflightContext, document: JobDocument) -> Iterator[Problem]:
     """Check that code, folders, outputs and published checkpoints can be written. Raises ArmError."""
-    spec, command = preflight.spec, make_az_command(preflight.spec, "datastore list")
+    spec, command = preflight.spec, preflight.spec.make_az_command("datastore list")
     try:
         store = context.get_job_datastore(preflight)
     except StorageError as error:

@@ -8,7 +8,7 @@ from typing import Any
 from robotrain.model.run import Reference, RunGone
 from robotrain_azure import errors as azure_errors
 from robotrain_azure.arm import ArmClient, ArmError
-from robotrain_azure.workspace import Workspace, get_cloud
+from robotrain_azure.workspace import Workspace
 
 from robotrain_azureml import errors
 
@@ -109,10 +109,4 @@ def _match_first_host(addresses: list[object]) -> str:
 def describe_reference(reference: Reference) -> Mapping[str, str]:
     """Return the job's name and studio page; empty if the run has no job."""
     name = reference.get("job", "")
-    return {"job": name, "studio": make_studio_url(get_run_workspace(reference), name)} if name else {}
-
-
-def make_studio_url(workspace: Workspace, name: str) -> str:
-    """Return a job's page in the studio of the current cloud."""
-    names = f"/subscriptions/{workspace.subscription}/resourcegroups/{workspace.group}/workspaces/{workspace.name}"
-    return f"https://{get_cloud().studio}/runs/{name}?wsid={names}"
+    return {"job": name, "studio": get_run_workspace(reference).make_studio_url(name)} if name else {}

@@ -109,6 +109,11 @@ class AzureMLSubmissionSpec:
         """The workspace of the job."""
         return Workspace(self.subscription, self.group, self.workspace)
 
+    def make_az_command(self, command: str) -> str:
+        """Return a command of the Azure CLI for the workspace."""
+        at = f"--workspace-name {self.workspace} --resource-group {self.group} --subscription {self.subscription}"
+        return f"az ml {command} {at}"
+
 
 REQUIRED_FILES = (JOB_FILE, START_FILE, PAYLOAD_FILE, DOCUMENT_FILE)
 SUBMISSION = SubmissionSpecFile(AzureMLSubmissionSpec, SUBMISSION_FILE, SUBMISSION_SCHEMA, "Azure ML", REQUIRED_FILES)

@@ -74,16 +74,16 @@ def get_first_sentence(text: str) -> str:
 
 
 MISSING_PARTS = (
-    (r"\bcomputes?\b", "--compute", "compute {spec.compute}", "az ml compute list"),
+    (r"\bcomputes?\b", "--compute", "compute {spec.compute}", "compute list"),
     (r"\binstance ?types?\b", "--instance-type", "instance type {spec.instance_type}", ""),
-    (r"\bmodels?\b", "", "model {models}", "az ml model list"),
-    (r"\b(?:data|datasets?|data assets?)\b", "--dataset-asset", "data asset {data}", "az ml data list"),
-    (r"\bdatastores?\b", "--datastore", "datastore {spec.datastore}", "az ml datastore list"),
+    (r"\bmodels?\b", "", "model {models}", "model list"),
+    (r"\b(?:data|datasets?|data assets?)\b", "--dataset-asset", "data asset {data}", "data list"),
+    (r"\bdatastores?\b", "--datastore", "datastore {spec.datastore}", "datastore list"),
     (
         r"\benvironments?\b",
         "--environment-name",
         "environment {spec.environment.name}:{spec.environment.version}",
-        "az ml environment list",
+        "environment list",
     ),
 )
 """For each part that may be missing: a pattern for Azure's message, the flag, a description, the list command."""
@@ -102,14 +102,13 @@ def make_missing_part_problem(error: ArmError, spec: AzureMLSubmissionSpec) -> P
     _, flag, description, list_command = row
     names = {kind: [f"{asset.name}:{asset.version}" for asset in spec.assets if asset.kind == kind] for kind in _ASSETS}
     assets = {kind: ", ".join(listed) or "of that name" for kind, listed in names.items()}
-    at = f"--workspace-name {spec.workspace} --resource-group {spec.group} --subscription {spec.subscription}"
     return make_problem(
         "azureml-missing",
         f"the workspace {spec.workspace} has no {description.format(spec=spec, **assets)}",
         flag or next((asset.flag for asset in spec.assets if asset.kind == "models"), ""),
         "",
         f"{text}.",
-        Suggestion(f"{list_command} {at}", "lists what exists") if list_command else "",
+        Suggestion(spec.make_az_command(list_command), "lists what exists") if list_command else "",
     )
 
 
@@ -201,7 +200,7 @@ def make_unreadable_job_problem(error: BaseException) -> Problem:
         "",
         redact(" ".join(errors), max_length=MAX_SENTENCE) or cause,
         Suggestion("robotrain render … --to FOLDER", remark),
-        Suggestion("az ml job create -f FOLDER/job.yaml", "shows what is wrong with it"),
+        Suggestion("job create -f FOLDER/job.yaml", "shows what is wrong with it"),
     )
 
 

@@ -164,7 +164,7 @@ def _resolve_refusal(sdk: SdkClient, spec: AzureMLSubmissionSpec, name: str, err
 
 def _print_interrupted(sdk: SdkClient, spec: AzureMLSubmissionSpec, name: str) -> None:
     if sdk.calls.has_requested_job():
-        page = jobs.make_studio_url(spec.target_workspace, name)
+        page = spec.target_workspace.make_studio_url(name)
         print(f"the job {name} may exist: {page}", file=sys.stderr, flush=True)
 
 

@@ -6,9 +6,10 @@ from robotrain.model.run import Reference
 from robotrain.model.workload import OutputProfile
 from robotrain.redaction import redact
 from robotrain.store import records
-from robotrain_azure import errors, model_registration, workspace
+from robotrain_azure import errors, workspace
+from robotrain_azure import outputs as azure_outputs
 from robotrain_azure.arm import ArmClient, ArmError
-from robotrain_azure.model_registration import ModelVersion
+from robotrain_azure.outputs import ModelVersion
 from robotrain_azure.tracking.container import WorkspaceModels
 from robotrain_runtime.contract.event import Registered
 
@@ -26,7 +27,7 @@ def register_model(reference: Reference, name: str, step: int | None) -> Registe
     """
     log = read_run_log(reference)
     run_log = log.run_log
-    document = model_registration.load_submitted_document(reference.get("run", ""), DOCUMENT_FILE)
+    document = azure_outputs.load_submitted_document(reference.get("run", ""), DOCUMENT_FILE)
     target = workspace.parse_tracking_uri(document.placement.tracking_uri) if document else None
     artifacts = run_log.find_artifacts(run_log.run_id)
     if target is None or not artifacts:
@@ -43,14 +44,14 @@ def register_model(reference: Reference, name: str, step: int | None) -> Registe
         manifest=None,
         ids={name: value for name, value in ids.items() if value},
     )
-    metadata = model_registration.make_model_metadata(version, document, run_log)
+    metadata = azure_outputs.make_model_metadata(version, document, run_log)
     models = WorkspaceModels(ArmClient(RETRY_SECONDS), target)
 
     def create() -> str:
         return models.create(name, run_log.run_id, artifacts[step], metadata.tags, metadata.description)
 
     try:
-        return model_registration.register_version(models, name, step, metadata, create)
+        return azure_outputs.register_version(models, name, step, metadata, create)
     except ArmError as error:
         diagnosis = errors.diagnose_workspace_error(error, target)
         title, why = (
