@@ -1,5 +1,8 @@
 """Errors of Azure ML and its storage as problems: what is wrong and what to do."""
 
+import contextlib
+from collections.abc import Iterator
+
 from robotrain.errors import MAX_SENTENCE, Problem, Rejected, Stage, Suggestion
 from robotrain.redaction import redact
 from robotrain_azure import credential, errors
@@ -31,24 +34,22 @@ class StorageError(ServiceError):
         self.signed = signed
 
 
-class RequestRejected(Rejected):
-    """A failed request to Azure; `transient` if it may succeed later."""
+@contextlib.contextmanager
+def reject_errors(workspace: Workspace, action: str) -> Iterator[None]:
+    """Raise Rejected for errors of Azure. `action`: what failed, after the words `could not`."""
+    try:
+        yield
+    except ServiceError as error:
+        raise make_rejection(error, workspace, action) from None
 
-    def __init__(self, problem: Problem, transient: bool) -> None:
-        super().__init__([problem], transient=transient)
 
-
-def make_rejection(
-    error: ServiceError, workspace: Workspace, action: str, stage: Stage = Stage.SUBMIT
-) -> RequestRejected:
-    """Return the rejection for an error. `action`: what failed, after the words `could not`."""
+def make_rejection(error: ServiceError, workspace: Workspace, action: str) -> Rejected:
+    """Return the rejection for an error; it is transient if the request may succeed later."""
     diagnosis = _diagnose_error(error, workspace)
     code = "azureml-unreachable" if diagnosis.network else PROBLEM_CODES[diagnosis.kind]
     title = diagnosis.title if diagnosis.kind in SELF_EXPLAINED_KINDS else f"could not {action}"
     why = redact(diagnosis.why, max_length=MAX_SENTENCE)
-    return RequestRejected(
-        make_problem(code, title, "", "", why, *diagnosis.suggestions, stage=stage), error.is_transient
-    )
+    return Rejected([make_problem(code, title, "", "", why, *diagnosis.suggestions)], error.is_transient)
 
 
 def _diagnose_error(error: ServiceError, workspace: Workspace) -> Diagnosis:

@@ -164,7 +164,7 @@ def _parse_time(value: object) -> float | None:
 
 
 def query_job(reference: Reference) -> tuple[AzureMLJob, str]:
-    """Return the job, and why its region gave no details (empty if it did). Raises RunGone, RequestRejected.
+    """Return the job, and why its region gave no details (empty if it did). Raises RunGone, Rejected.
 
     The region of a private workspace may be out of reach; the rest is known anyway.
     """
@@ -177,12 +177,10 @@ def query_job(reference: Reference) -> tuple[AzureMLJob, str]:
 
 
 def query_job_region(reference: Reference) -> AzureMLJob:
-    """Return what the region knows: the state and the logs. Raises RunGone, RequestRejected."""
+    """Return what the region knows: the state and the logs. Raises RunGone, Rejected."""
     workspace, name = jobs.get_run_workspace(reference), reference.get("job", "")
-    try:
+    with errors.reject_errors(workspace, f"ask the workspace's region for the job {name}"):
         details = jobs.fetch_run_details(workspace, name)
-    except ArmError as error:
-        raise errors.make_rejection(error, workspace, f"ask the workspace's region for the job {name}") from None
     return parse_job({} if details else jobs.get_job(reference), details)
 
 

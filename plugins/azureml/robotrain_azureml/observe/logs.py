@@ -9,6 +9,7 @@ import functools
 import re
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import AbstractContextManager
 from typing import TypeVar
 
 from robotrain.cluster import reasons
@@ -17,7 +18,7 @@ from robotrain.model.run import Reference
 from robotrain_runtime.contract.event import Outcome
 
 from robotrain_azureml import errors
-from robotrain_azureml.errors import RequestRejected, StorageError
+from robotrain_azureml.errors import StorageError
 from robotrain_azureml.observe import job_state
 from robotrain_azureml.observe.job_state import AzureMLJob
 from robotrain_azureml.service import datastore, jobs
@@ -141,19 +142,19 @@ class JobLogs:
         return sum(reader.offset for reader in self._readers.values())
 
     def read_new(self) -> Iterator[str]:
-        """Yield the lines that were not read yet. Raises RequestRejected."""
+        """Yield the lines that were not read yet. Raises Rejected."""
         for name, reader in self._list_readers():
-            with self._translate_errors():
+            with self._reject_errors():
                 yield from self._add_names(name, reader.read_new())
             if reader.restarted:
                 reader.restarted = False
                 yield from self._add_names(name, [RESTARTED_LINE])
 
     def read_last(self, count: int) -> Iterator[str]:
-        """Yield the last lines; `read_new` continues after them. Raises RequestRejected."""
+        """Yield the last lines; `read_new` continues after them. Raises Rejected."""
         parts: list[tuple[str, list[str]]] = []
         for name, reader in reversed(self._list_readers()):
-            with self._translate_errors():
+            with self._reject_errors():
                 lines = reader.read_last(count)
             count -= len(lines)
             parts.append((name, lines))
@@ -170,13 +171,9 @@ class JobLogs:
             url = jobs.get_run_workspace(self._reference).make_studio_url(self._reference["job"])
             yield f"{LINE_PREFIX}the job printed nothing; Azure ML's own logs are in the studio ({others}): {url}"
 
-    @contextlib.contextmanager
-    def _translate_errors(self) -> Iterator[None]:
-        try:
-            yield
-        except StorageError as error:
-            workspace, action = jobs.get_run_workspace(self._reference), f"read the log of {self._reference['job']}"
-            raise errors.make_rejection(error, workspace, action) from None
+    def _reject_errors(self) -> AbstractContextManager[None]:
+        action = f"read the log of {self._reference['job']}"
+        return errors.reject_errors(jobs.get_run_workspace(self._reference), action)
 
     def _list_readers(self) -> list[tuple[str, RemoteLogReader]]:
         """Return a reader for each present log, in order."""
@@ -220,7 +217,7 @@ class AzureMLLogFollower:
         self._answered = time.monotonic()
 
     def follow_lines(self) -> Iterator[str]:
-        """Yield all lines until the job's end. Raises RunGone, RequestRejected."""
+        """Yield all lines until the job's end. Raises RunGone, Rejected."""
         pause, quiet = FIRST_PAUSE, False
         while True:
             before = self._files.offset
@@ -247,7 +244,7 @@ class AzureMLLogFollower:
             else:
                 yield from self._files.read_last(self._tail)
                 self._tail = None
-        except RequestRejected as rejected:
+        except Rejected as rejected:
             if not rejected.transient or time.monotonic() - self._answered > PATIENCE_SECONDS:
                 raise
             return False
@@ -257,7 +254,7 @@ class AzureMLLogFollower:
 
 def read_logs(reference: Reference, follow: bool, tail: int | None = None) -> Iterator[str]:
     """Yield what the run printed, with its events; robotrain's own lines have a prefix. Raises RunGone,
-    RequestRejected.
+    Rejected.
     """
     if follow:
         return AzureMLLogFollower(reference, tail).follow_lines()

@@ -12,7 +12,6 @@ from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.model.run import Output, Reference
 from robotrain.store import records
 from robotrain_azure import outputs, upload_rules
-from robotrain_azure.arm import ServiceError
 from robotrain_azure.checks import make_problem
 from robotrain_azure.outputs import RunLog
 from robotrain_runtime.contract import checkpoint
@@ -20,7 +19,6 @@ from robotrain_runtime.contract.checkpoint import MANIFEST, CheckpointManifest
 
 from robotrain_azureml import datastore_path, errors
 from robotrain_azureml.datastore_path import DatastorePath
-from robotrain_azureml.errors import RequestRejected
 from robotrain_azureml.observe import job_state, logs
 from robotrain_azureml.observe.job_state import AzureMLJob
 from robotrain_azureml.service import datastore, folder_transfer, jobs
@@ -56,12 +54,10 @@ class SealedOutput:
 
 
 def get_datastore(reference: Reference, name: str = "") -> Datastore:
-    """Return a datastore of the workspace: that of the output without a name. Raises RequestRejected."""
+    """Return a datastore of the workspace: that of the output without a name. Raises Rejected."""
     workspace, name = jobs.get_run_workspace(reference), name or reference.get("datastore", "")
-    try:
+    with errors.reject_errors(workspace, f"read the datastore {name} of the workspace"):
         return datastore.get_datastore(jobs.get_client(), workspace, name)
-    except ServiceError as error:
-        raise errors.make_rejection(error, workspace, f"read the datastore {name} of the workspace") from None
 
 
 def has_results(reference: Reference) -> bool:
@@ -75,16 +71,13 @@ def get_results_name(reference: Reference) -> str:
 
 
 def list_sealed_outputs(reference: Reference) -> list[SealedOutput]:
-    """Return checkpoints by step, or the results, including incomplete ones. Raises RequestRejected."""
-    store = get_datastore(reference)
+    """Return checkpoints by step, or the results, including incomplete ones. Raises Rejected."""
+    store, workspace = get_datastore(reference), jobs.get_run_workspace(reference)
     output, in_folders = reference.get("output", "").strip("/"), not has_results(reference)
-    try:
-        with datastore.open_datastore(jobs.get_client(), store) as blobs:
-            listed = {blob.name[len(output) + 1 :]: blob for blob in blobs.list_blobs(output)}
-            sealed = [item for item in _read_seals(reference, blobs, listed) if bool(item.folder) == in_folders]
-    except ServiceError as error:
-        workspace = jobs.get_run_workspace(reference)
-        raise errors.make_rejection(error, workspace, f"list the output of {reference['job']}") from None
+    rejecting = errors.reject_errors(workspace, f"list the output of {reference['job']}")
+    with rejecting, datastore.open_datastore(jobs.get_client(), store) as blobs:
+        listed = {blob.name[len(output) + 1 :]: blob for blob in blobs.list_blobs(output)}
+        sealed = [item for item in _read_seals(reference, blobs, listed) if bool(item.folder) == in_folders]
     return sorted(sealed, key=lambda item: item.manifest.step)
 
 
@@ -176,10 +169,10 @@ def list_outputs(reference: Reference) -> list[Output]:
 
 
 def _list_sealed(reference: Reference, published: bool) -> dict[str, SealedOutput]:
-    """Return the content of the declared output by name. Raises RequestRejected unless something was published."""
+    """Return the content of the declared output by name. Raises Rejected unless something was published."""
     try:
         sealed = list_sealed_outputs(reference)
-    except RequestRejected as rejected:
+    except Rejected as rejected:
         if not published:
             raise
         print(f"warning: cannot list the job's output: {rejected}", file=sys.stderr)
@@ -202,7 +195,7 @@ def _list_models(reference: Reference, run_log: RunLog) -> Iterator[Output]:
         return
     try:
         url = get_datastore(reference, ARTIFACT_DATASTORE).url
-    except RequestRejected:
+    except Rejected:
         return
     for step, artifact in sorted(artifacts.items()):
         uri = f"{url}/{make_artifact_path(reference, artifact)}"
@@ -234,8 +227,6 @@ def _download_from_datastore(reference: Reference, output: Output, to: Path) -> 
     else:
         store = get_datastore(reference, ARTIFACT_DATASTORE)
         folder = output.uri.removeprefix(f"{store.url}/")
-    try:
-        with datastore.open_datastore(jobs.get_client(), store) as blobs:
-            folder_transfer.download_blobs(blobs, blobs.list_blobs(folder), folder, to)
-    except ServiceError as error:
-        raise errors.make_rejection(error, jobs.get_run_workspace(reference), f"download {output.name}") from None
+    rejecting = errors.reject_errors(jobs.get_run_workspace(reference), f"download {output.name}")
+    with rejecting, datastore.open_datastore(jobs.get_client(), store) as blobs:
+        folder_transfer.download_blobs(blobs, blobs.list_blobs(folder), folder, to)

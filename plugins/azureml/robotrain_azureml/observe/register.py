@@ -9,7 +9,7 @@ import sys
 from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.model.run import Reference
 from robotrain_azure import outputs as azure_outputs
-from robotrain_azure.arm import ArmError, ServiceError
+from robotrain_azure.arm import ServiceError
 from robotrain_azure.checks import make_problem
 from robotrain_azure.outputs import ModelMetadata, ModelVersion, RunLog
 from robotrain_azure.tracking.container import WorkspaceModels
@@ -17,7 +17,6 @@ from robotrain_runtime.checkpoints.model_lineage import LINEAGE_FILE
 from robotrain_runtime.contract.event import Registered
 
 from robotrain_azureml import errors
-from robotrain_azureml.errors import RequestRejected
 from robotrain_azureml.observe import job_state, outputs
 from robotrain_azureml.observe.outputs import SealedOutput, read_run_log
 from robotrain_azureml.service import datastore, jobs
@@ -69,17 +68,15 @@ def register_model(reference: Reference, name: str, step: int | None) -> Registe
             write_lineage(reference, path, metadata.lineage)
         return models.create(name, reference["job"], path, metadata.tags, metadata.description, output=output)
 
-    try:
+    with errors.reject_errors(workspace, f"register the model {name}"):
         return azure_outputs.register_version(models, name, chosen, metadata, create)
-    except ArmError as error:
-        raise errors.make_rejection(error, workspace, f"register the model {name}") from None
 
 
 def _list_checkpoints(reference: Reference, artifacts: dict[int, str]) -> list[SealedOutput]:
     """Return the checkpoints in the output; none if that fails and tracking has artifacts."""
     try:
         sealed = outputs.list_sealed_outputs(reference)
-    except RequestRejected:
+    except Rejected:
         if not artifacts:
             raise
         return []

@@ -28,7 +28,7 @@ from robotrain_azureml.service import datastore, jobs
 
 
 def query_status(reference: Reference) -> Status:
-    """Return the state and the reason. Raises RunGone, RequestRejected."""
+    """Return the state and the reason. Raises RunGone, Rejected."""
     job, region_error = job_state.query_job(reference)
     hint = f"the workspace's region gave no details: {region_error}" if region_error else ""
     return Status(

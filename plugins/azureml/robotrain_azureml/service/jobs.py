@@ -38,12 +38,10 @@ def find_job(arm: ArmClient, workspace: Workspace, name: str) -> dict[str, Any] 
 
 
 def get_job(reference: Reference) -> dict[str, Any]:
-    """Return the job of a run. Raises RunGone, RequestRejected."""
+    """Return the job of a run. Raises RunGone, Rejected."""
     workspace, name = get_run_workspace(reference), reference.get("job", "")
-    try:
+    with errors.reject_errors(workspace, f"ask Azure ML for the job {name}"):
         job = find_job(get_client(), workspace, name)
-    except ArmError as error:
-        raise errors.make_rejection(error, workspace, f"ask Azure ML for the job {name}") from None
     if job is None:
         raise make_run_gone(workspace, name)
     return job

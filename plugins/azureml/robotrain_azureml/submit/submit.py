@@ -20,7 +20,6 @@ from robotrain.errors import NotSubmitted, Problem, Rejected, Stage, Suggestion,
 from robotrain.model.plan import Plan
 from robotrain.model.run import Reference
 from robotrain_azure import credential
-from robotrain_azure.arm import ArmError
 from robotrain_azure.checks import make_problem
 
 from robotrain_azureml import errors as azureml_errors
@@ -69,10 +68,8 @@ def find_run(plan: Plan) -> Reference | None:
 
 def find_submitted_job(spec: AzureMLSubmissionSpec, name: str) -> Reference | None:
     """Return the job of this name, which is ours: its suffix was drawn at random. Raises Rejected."""
-    try:
+    with azureml_errors.reject_errors(spec.target_workspace, f"ask for the job {name}"):
         job = jobs.find_job(jobs.get_client(), spec.target_workspace, name)
-    except ArmError as error:
-        raise azureml_errors.make_rejection(error, spec.target_workspace, f"ask for the job {name}") from None
     if job is None:
         return None
     return job_file.make_reference(spec, name, str((job.get("properties") or {}).get("codeId") or ""))
