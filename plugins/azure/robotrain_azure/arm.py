@@ -21,7 +21,6 @@ TRANSIENT_STATUSES = (408, 429, 500, 502, 503, 504)
 RENEWALS_VARIABLE = "MLFLOW_TRACKING_TOKEN_REFRESH_RETRIES"
 TIMEOUTS = {"connection_timeout": 5, "read_timeout": 10}
 LONGEST_PAUSE = 5.0
-HTTPS_PORT = ":443"
 
 UNREACHED_PATTERN = (
     r"Failed to (?:resolve '[\w.-]+'|establish a new connection)|Unable to connect to proxy|timed out|SSLError"
@@ -97,7 +96,8 @@ class ArmClient:
     def _send_with_retries(
         self, method: str, url: str, query: Mapping[str, str], body: object = None
     ) -> dict[str, Any]:
-        until, pause, renewals = time.monotonic() + self._patience, 1.0, _read_max_renewals()
+        until, pause, given = time.monotonic() + self._patience, 1.0, os.environ.get(RENEWALS_VARIABLE, "")
+        renewals = int(given) if given.isdecimal() else 3
         while True:
             try:
                 return self._send_request(method, url, query, body)
@@ -125,8 +125,9 @@ class ArmClient:
 
     def _is_same_host(self, url: str) -> bool:
         """Return whether a URL has this client's host, with or without the default port."""
-        other, own = urlsplit(url), urlsplit(self._base)
-        return other.scheme == own.scheme and _normalize_host(other.netloc) == _normalize_host(own.netloc)
+        parts = [urlsplit(address) for address in (url, self._base)]
+        other, own = ((part.scheme, part.netloc.lower().removesuffix(":443")) for part in parts)
+        return other == own
 
     def _get_pipeline(self) -> Any:
         pipeline = self._pipeline  # another thread may reset it
@@ -143,15 +144,6 @@ def make_pipeline(base: str, *policies: Any, **options: Any) -> Any:
     known: Any = importlib.import_module("azure.core.pipeline.policies")
     steps = [known.UserAgentPolicy("robotrain"), known.ProxyPolicy(), *policies]
     return importlib.import_module("azure.core").PipelineClient(base, policies=steps, **options)
-
-
-def _normalize_host(netloc: str) -> str:
-    return netloc.lower().removesuffix(HTTPS_PORT)
-
-
-def _read_max_renewals() -> int:
-    value = os.environ.get(RENEWALS_VARIABLE, "")
-    return int(value) if value.isdecimal() else 3
 
 
 def make_no_answer_error(error: BaseException, host: str) -> ArmError:

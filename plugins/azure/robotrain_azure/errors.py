@@ -14,6 +14,7 @@ SUBSCRIPTION_MISSING_CODES = ("SubscriptionNotFound", "InvalidSubscriptionId")
 WORKSPACE_MISSING_CODES = ("ResourceGroupNotFound", *SUBSCRIPTION_MISSING_CODES)
 _WORKSPACE_PART = r"workspaces/[^/']+/"
 """Matches Azure's message about a missing part of an existing workspace."""
+LOGIN_ELSEWHERE = "az login --tenant TENANT-ID"
 LIST_SUBSCRIPTIONS = "az account list --output table"
 _OBJECT_ID = r"object id '([0-9a-fA-F-]{36})'"
 
@@ -51,22 +52,23 @@ def diagnose_workspace_error(error: ServiceError, workspace: Workspace) -> Diagn
     """Explain an error of Azure's resource manager about a workspace."""
     if error.code in SUBSCRIPTION_MISSING_CODES:
         title = f"you cannot see the subscription {workspace.subscription}"
-        return Diagnosis(kind="role", title=title, why=f"{error}.", suggestions=_suggest_subscriptions(workspace))
+        suggestions = (LOGIN_ELSEWHERE, LIST_SUBSCRIPTIONS)
+        if not re.fullmatch(GUID, workspace.subscription):  # a typing error rather than another tenant's
+            suggestions = suggestions[::-1]
+        return Diagnosis(kind="role", title=title, why=f"{error}.", suggestions=suggestions)
     if error.status == 404:
-        return diagnose_missing_workspace(error, workspace)
+        return _diagnose_missing_workspace(error, workspace)
     if error.code == SIGNED_OUT or (error.status == 401 and error.code in credential.EXPIRED_TOKEN_CODES):
         title, why = _UNREADABLE.format(workspace.name), credential.explain_sign_in_error(error)
         return Diagnosis(kind="signed-out", title=title, why=why, suggestions=("az login",))
     if error.status in (401, 403):
         return _diagnose_denial(error, workspace)
-    title, retry = _UNREADABLE.format(workspace.name), ("try again later",)
-    transient = error.status in (0, 429) or error.status >= 500
-    fixes = retry if transient else ()
+    title, transient = _UNREADABLE.format(workspace.name), error.status in (0, 429) or error.status >= 500
+    fixes = ("try again later",) if transient else ()
     return Diagnosis(kind="other", title=title, why=f"{error}.", suggestions=fixes, network=transient)
 
 
-def diagnose_missing_workspace(error: ServiceError, workspace: Workspace) -> Diagnosis:
-    """Explain that a workspace or its resource group does not exist."""
+def _diagnose_missing_workspace(error: ServiceError, workspace: Workspace) -> Diagnosis:
     what = f"Azure ML workspace {workspace.name} in the resource group {workspace.group}"
     if error.code == "ResourceGroupNotFound":
         what = f"resource group {workspace.group}"
@@ -81,12 +83,6 @@ def make_role_command(assignee: str, role: str, scope: str) -> str:
     return f'az role assignment create --assignee {assignee} --role "{role}" --scope "{scope}"'
 
 
-def _suggest_subscriptions(workspace: Workspace) -> tuple[str, ...]:
-    """Suggest first another tenant for a well-formed id, the list of subscriptions for any other text."""
-    commands = ("az login --tenant TENANT-ID", LIST_SUBSCRIPTIONS)
-    return commands if re.fullmatch(GUID, workspace.subscription) else commands[::-1]
-
-
 _UNREADABLE = "the Azure ML workspace {} cannot be read"
 
 
@@ -98,5 +94,5 @@ def _diagnose_denial(error: ServiceError, workspace: Workspace) -> Diagnosis:
         kind="role",
         title=f"{f'object id {object_id} has' if match else 'you have'} no access to the workspace {workspace.name}",
         why=f"{error}.",
-        suggestions=(command,) if error.status == 403 else ("az login --tenant TENANT-ID",),
+        suggestions=(command,) if error.status == 403 else (LOGIN_ELSEWHERE,),
     )

@@ -9,6 +9,7 @@ from typing import Any
 from robotrain_runtime.contract.failure import Finding
 
 from robotrain_azure.arm import ArmClient, ArmError
+from robotrain_azure.credential import UNKNOWN_OBJECT_ID
 from robotrain_azure.errors import DATA_SCIENTIST_ROLE, make_role_command
 from robotrain_azure.workspace import Workspace
 
@@ -26,14 +27,11 @@ def check_tracking_permissions(arm: ArmClient, workspace: Workspace) -> Iterator
     except ArmError:
         return
     if not any(is_allowed(part, action) for part in permissions for action in TRACKING_ACTIONS):
-        assignee = os.environ.get("AZURE_CLIENT_ID") or "OBJECT-ID"
-        yield Finding(
-            code="tracking-refused",
-            title=f"the job's identity may read the Azure ML workspace {workspace.name}, but not write runs there",
-            given=workspace.tracking_uri,
-            why="None of its roles there allows it.",
-            ways=(make_role_command(assignee, DATA_SCIENTIST_ROLE, workspace.resource),),
-        )
+        assignee = os.environ.get("AZURE_CLIENT_ID") or UNKNOWN_OBJECT_ID
+        title = f"the job's identity may read the Azure ML workspace {workspace.name}, but not write runs there"
+        given, why = workspace.tracking_uri, "None of its roles there allows it."
+        command = make_role_command(assignee, DATA_SCIENTIST_ROLE, workspace.resource)
+        yield Finding(code="tracking-refused", title=title, given=given, why=why, ways=(command,))
 
 
 def is_allowed(

@@ -50,27 +50,20 @@ class Cloud(NamedTuple):
     """The sign-in."""
 
 
+_US_AUTHORITY, _CHINA_AUTHORITY = "login.microsoftonline.us", "login.partner.microsoftonline.cn"
 PUBLIC_CLOUD = Cloud(
     "AzureCloud", "management.azure.com", "ml.azure.com", "vault.azure.net", "login.microsoftonline.com"
 )
 _GOVERNMENT_CLOUD = Cloud(
-    "AzureUSGovernment",
-    "management.usgovcloudapi.net",
-    "ml.azure.us",
-    "vault.usgovcloudapi.net",
-    "login.microsoftonline.us",
+    "AzureUSGovernment", "management.usgovcloudapi.net", "ml.azure.us", "vault.usgovcloudapi.net", _US_AUTHORITY
 )
 _CHINA_CLOUD = Cloud(
-    "AzureChinaCloud",
-    "management.chinacloudapi.cn",
-    "studio.ml.azure.cn",
-    "vault.azure.cn",
-    "login.partner.microsoftonline.cn",
+    "AzureChinaCloud", "management.chinacloudapi.cn", "studio.ml.azure.cn", "vault.azure.cn", _CHINA_AUTHORITY
 )
 CLOUDS_BY_AUTHORITY = {
-    "login.microsoftonline.us": _GOVERNMENT_CLOUD,
+    _US_AUTHORITY: _GOVERNMENT_CLOUD,
     "login.chinacloudapi.cn": _CHINA_CLOUD,
-    "login.partner.microsoftonline.cn": _CHINA_CLOUD,
+    _CHINA_AUTHORITY: _CHINA_CLOUD,
 }
 VAULT_SUFFIXES = tuple(cloud.vault for cloud in (PUBLIC_CLOUD, _GOVERNMENT_CLOUD, _CHINA_CLOUD))
 

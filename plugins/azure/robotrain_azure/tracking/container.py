@@ -80,18 +80,13 @@ def _fetch_address(workspace: Workspace) -> str:
 
 
 def _make_finding(error: ArmError, workspace: Workspace) -> Finding:
-    diagnosis = errors.diagnose_workspace_error(error, workspace)
-    suggestions = diagnosis.suggestions
+    diagnosis, given = errors.diagnose_workspace_error(error, workspace), workspace.tracking_uri
+    title, why, ways = diagnosis.title, diagnosis.why, diagnosis.suggestions
+    if diagnosis.network:
+        return Finding(code="tracking-unreachable", title=title, given=given, why=why, ways=ways, fault="network")
     if diagnosis.kind == "signed-out":
-        suggestions = ("give the job an identity: a workload identity, or a managed one that AZURE_CLIENT_ID names",)
-    return Finding(
-        code="tracking-unreachable" if diagnosis.network else "tracking-refused",
-        title=diagnosis.title,
-        given=workspace.tracking_uri,
-        why=diagnosis.why,
-        ways=suggestions,
-        fault="network" if diagnosis.network else "configuration",
-    )
+        ways = ("give the job an identity: a workload identity, or a managed one that AZURE_CLIENT_ID names",)
+    return Finding(code="tracking-refused", title=title, given=given, why=why, ways=ways, fault="configuration")
 
 
 def find_given_address(workspace: Workspace) -> str:

@@ -89,10 +89,8 @@ def _check_identity(spec: AzureMLSubmissionSpec, compute: Compute) -> Iterator[P
     name, count = compute.name, len(compute.identities)
     if not count and not compute.system_assigned:
         title = f"the compute {name} has no managed identity for jobs to sign in with"
-        why, fix = (
-            "A job reads storage and key vaults as the identity of its compute.",
-            _suggest_assignment(spec, compute),
-        )
+        why = "A job reads storage and key vaults as the identity of its compute."
+        fix = _suggest_assignment(spec, compute)
         yield make_preflight_problem("azureml-identity-missing", title, "--compute", name, why, fix, severity=severity)
     elif not spec.identity and not compute.system_assigned and count > 1:  # rendered without asking the workspace
         title = f"the compute {name} has {count} identities, and the job selects none"

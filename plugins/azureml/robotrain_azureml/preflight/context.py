@@ -76,16 +76,11 @@ class PreflightContext:
         return str((self.workspace.get("properties") or {}).get(name) or "")
 
 
-def get_job_datastore(preflight: PreflightContext) -> Datastore:
-    """Return the job's own datastore. Raises ArmError, and StorageError if it holds no blobs."""
-    return get_datastore(preflight, preflight.spec.target_workspace, preflight.spec.datastore)
-
-
-def get_datastore(preflight: PreflightContext, workspace: Workspace, name: str) -> Datastore:
-    """Return a datastore. Raises ArmError, and StorageError if it holds no blobs."""
-    return preflight.get_or_fetch(
-        f"{workspace.resource}/datastores/{name}", lambda: datastore.get_datastore(preflight.arm, workspace, name)
-    )
+def get_datastore(preflight: PreflightContext, workspace: Workspace | None = None, name: str = "") -> Datastore:
+    """Return a datastore, by default the job's own. Raises ArmError, and StorageError if it holds no blobs."""
+    at, name = workspace or preflight.spec.target_workspace, name or preflight.spec.datastore
+    path = f"{at.resource}/datastores/{name}"
+    return preflight.get_or_fetch(path, lambda: datastore.get_datastore(preflight.arm, at, name))
 
 
 def make_preflight_problem(

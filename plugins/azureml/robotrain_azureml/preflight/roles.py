@@ -47,7 +47,7 @@ def _list_upload_actions(preflight: PreflightContext) -> Mapping[str, str]:
     """Return the action for uploads to a datastore with a secret."""
     spec = preflight.spec
     with contextlib.suppress(ServiceError):  # the check of the storage reports it
-        if spec.uploads and context.get_job_datastore(preflight).keyed:
+        if spec.uploads and context.get_datastore(preflight).keyed:
             return {LIST_SECRETS_ACTION: f"read the secret of the datastore {spec.datastore}"}
     return {}
 

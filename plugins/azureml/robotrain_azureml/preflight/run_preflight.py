@@ -34,14 +34,11 @@ def run_preflight(plan: Plan) -> Iterable[Problem]:
     if problems := job_file.find_edit_problems(plan, spec, Stage.PREFLIGHT):
         return problems
     job_document = document.parse_document(plan.files[submission_spec.DOCUMENT_FILE].decode())
-    return _drop_echoes(
-        preflight_checks.run_checks(
-            [
-                partial(_check_azure, spec, job_document, plan.job.profile.outputs),
-                partial(_check_local, plan, spec, job_document),
-            ]
-        )
-    )
+    azure = partial(_check_azure, spec, job_document, plan.job.profile.outputs)
+    problems = preflight_checks.run_checks([azure, partial(_check_local, plan, spec, job_document)])
+    if not any(problem.code == SIGNED_OUT_CODE for problem in problems):
+        return problems
+    return [problem for problem in problems if problem.severity == "error"]  # warnings have the same cause
 
 
 def _check_azure(spec: AzureMLSubmissionSpec, document: JobDocument, outputs: OutputProfile) -> Iterator[Problem]:
@@ -98,10 +95,3 @@ def _check_local(plan: Plan, spec: AzureMLSubmissionSpec, document: JobDocument)
     """Check the data from this machine, and the folders that are uploaded."""
     yield from upload.check_uploads(plan, spec)
     yield from preflight_checks.check_data(document)
-
-
-def _drop_echoes(problems: list[Problem]) -> list[Problem]:
-    """Drop warnings about the data if you are not signed in: they have the same cause."""
-    if not any(problem.code == SIGNED_OUT_CODE for problem in problems):
-        return problems
-    return [problem for problem in problems if problem.severity == "error"]

@@ -36,7 +36,7 @@ def check_storage(preflight: PreflightContext, document: JobDocument) -> Iterato
     """Check that code, folders, outputs and published checkpoints can be written. Raises ArmError."""
     spec, command = preflight.spec, preflight.spec.make_az_command("datastore list")
     try:
-        store = context.get_job_datastore(preflight)
+        store = context.get_datastore(preflight)
     except StorageError as error:
         fix = Suggestion(command, "lists the others")
         yield make_preflight_problem("azureml-datastore-kind", str(error), "--datastore", spec.datastore, "", fix)

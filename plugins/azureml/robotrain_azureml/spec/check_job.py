@@ -151,10 +151,8 @@ def _check_image(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
         yield _make_invalid_problem("--image", image, "a valid image reference", why, fix)
     elif not reference.tag and not settings.environment_version:
         name, at, digest = image.partition("@")
-        why, fixes = (
-            "The tag becomes the version of the environment.",
-            (f"--image {name}:TAG{at}{digest}", "--environment-version VERSION"),
-        )
+        why = "The tag becomes the version of the environment."
+        fixes = (f"--image {name}:TAG{at}{digest}", "--environment-version VERSION")
         yield _make_invalid_problem("--image", image, "an image with a tag", why, *fixes)
     elif not reference.digest and not settings.environment_version:
         version = job_settings.make_environment_version(image)

@@ -150,11 +150,10 @@ def _make_upload_input(
 ) -> JobInput:
     pin = folder_content.parse_pin(source.pin)
     to = f"{CONTENT_PREFIX}{pin.hex}" if pin else unpinned_folder
-    upload = DatastoreUpload(
-        path=source.uri, to=to, files=pin.files if pin else None, size=pin.size if pin else None, flag=flag
-    )
-    at = make_folder_uri(settings.datastore, to)
-    return JobInput(name=name, source=source, upload=upload, entry=_make_entry("uri_folder", "ro_mount", at))
+    files, size = (pin.files, pin.size) if pin else (None, None)
+    upload = DatastoreUpload(path=source.uri, to=to, files=files, size=size, flag=flag)
+    entry = _make_entry("uri_folder", "ro_mount", make_folder_uri(settings.datastore, to))
+    return JobInput(name=name, source=source, upload=upload, entry=entry)
 
 
 def _make_entry(kind: str, mode: str, uri: str) -> dict[str, str]:
