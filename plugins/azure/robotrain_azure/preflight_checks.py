@@ -83,16 +83,14 @@ def check_identity_blob_roles(client_id: str, subscription: str, accounts: Mappi
     if not accounts:
         return
     holder, subject = RoleHolder("", IDENTITY_FLAG, client_id), ", ".join(sorted(accounts))
+    why: ArmError | str = f"You can see no identity with that client id in the subscription {subscription}."
     try:
-        principal = roles.find_principal(ArmClient(PATIENCE_SECONDS), subscription, client_id)
+        if principal := roles.find_principal(ArmClient(PATIENCE_SECONDS), subscription, client_id):
+            yield from check_blob_roles(RoleHolder(principal, IDENTITY_FLAG, client_id), subscription, accounts)
+            return
     except ArmError as error:
-        yield _make_unchecked_problem(holder, subject, error)
-        return
-    if not principal:
-        why = f"You can see no identity with that client id in the subscription {subscription}."
-        yield _make_unchecked_problem(holder, subject, why)
-        return
-    yield from check_blob_roles(RoleHolder(principal, IDENTITY_FLAG, client_id), subscription, accounts)
+        why = error
+    yield _make_unchecked_problem(holder, subject, why)
 
 
 def check_blob_roles(holder: RoleHolder, subscription: str, accounts: Mapping[str, bool]) -> Iterator[Problem]:
@@ -109,8 +107,11 @@ def check_blob_roles(holder: RoleHolder, subscription: str, accounts: Mapping[st
         if name not in account_ids:
             why = f"You can see no storage account {name} in the subscription {subscription}."
             yield _make_unchecked_problem(holder, name, why)
-        else:
-            yield from _check_account(arm, account_ids[name], holder, writes)
+            continue
+        permission = roles.WRITE_BLOBS if writes else roles.READ_BLOBS
+        action = f"{'write' if writes else 'read'} blobs of the account {name}"
+        role = roles.BLOB_CONTRIBUTOR_ROLE if writes else roles.BLOB_READER_ROLE
+        yield from _check_permission(arm, account_ids[name], holder, permission, name, action, role)
 
 
 def check_model_roles(holder: RoleHolder, workspace: Workspace) -> Iterator[Problem]:
@@ -118,14 +119,6 @@ def check_model_roles(holder: RoleHolder, workspace: Workspace) -> Iterator[Prob
     name, arm = f"the workspace {workspace.name}", ArmClient(PATIENCE_SECONDS)
     action, role = f"register models in {name}", errors.DATA_SCIENTIST_ROLE
     yield from _check_permission(arm, workspace.resource, holder, roles.REGISTER_MODELS, name, action, role)
-
-
-def _check_account(arm: ArmClient, account: str, holder: RoleHolder, writes: bool) -> Iterator[Problem]:
-    name = account.rpartition("/")[2]
-    permission = roles.WRITE_BLOBS if writes else roles.READ_BLOBS
-    action = f"{'write' if writes else 'read'} blobs of the account {name}"
-    role = roles.BLOB_CONTRIBUTOR_ROLE if writes else roles.BLOB_READER_ROLE
-    yield from _check_permission(arm, account, holder, permission, name, action, role)
 
 
 def _check_permission(

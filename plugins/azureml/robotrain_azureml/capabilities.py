@@ -55,64 +55,41 @@ CAPABILITIES = Capabilities(
     },
 )
 
-_STORAGE = f"use the full URL: --blob-url {BLOB}, once for each"
-_POOL = "an OSMO setting: on Azure ML use --compute and --instance-type"
-_BUCKETS = f"buckets exist only in OSMO: use --blob-url {BLOB}"
-_COMMAND = "OSMO is not used: the job goes to the workspace"
-_TEMPLATE = (
-    "templates are not used: `robotrain render … --to FOLDER` writes the job, and "
-    "`robotrain submit --plan FOLDER` submits it"
-)
-_VALUES = "each value has its own option: `robotrain submit --help --platform azureml` lists them"
-_PAYLOAD = "not needed: the job's code contains everything; --work-dir sets the working folder"
-_EXPLAIN = "use `robotrain explain …` or `robotrain submit … --dry-run`"
-_SIZES = "the instance type sets the machine's size: --instance-type NAME"
-_WORKSPACE = "not needed: a job is tracked in its own workspace"
-_UPLOADS = "folders are uploaded to a datastore of the workspace: --datastore NAME"
-_IDENTITY = "the job reads blobs with the compute's managed identity: --workload-identity ID selects one"
-_SECRET = "jobs never contain tokens: --hf-credential NAME names the secret of a key vault"
-
-OPTION_HINTS: Mapping[str, str] = {
-    **MODEL_OPTION_HINTS,
-    "--workflow": _TEMPLATE,
-    "-w": _TEMPLATE,
-    "--job-file": _TEMPLATE,
-    "--file": _TEMPLATE,
-    "--set-string": _VALUES,
+_HINTS = {
+    "--workflow -w --job-file --file": (
+        "templates are not used: `robotrain render … --to FOLDER` writes the job, and `robotrain submit "
+        "--plan FOLDER` submits it"
+    ),
+    "--set-string": "each value has its own option: `robotrain submit --help --platform azureml` lists them",
     "--set-env": "jobs get the variables that they need; use --hf-credential for a token",
-    "--config-preview": _EXPLAIN,
-    "--use-local-osmo": _COMMAND,
-    "--osmo-cli": _COMMAND,
-    "--server": _COMMAND,
-    "--from-blob": _STORAGE,
-    "--from-blob-dataset": _STORAGE,
-    "--blob-prefix": _STORAGE,
+    "--config-preview": "use `robotrain explain …` or `robotrain submit … --dry-run`",
+    "--use-local-osmo --osmo-cli --server": "OSMO is not used: the job goes to the workspace",
+    "--from-blob --from-blob-dataset --blob-prefix": f"use the full URL: --blob-url {BLOB}, once for each",
     "--dataset-root": "not needed: data is mounted or downloaded into the container's cache, below --work-dir",
     "--dataset-localpath": "use --dataset-path FOLDER; it is uploaded",
-    "--training-path": _PAYLOAD,
-    "--payload-root": _PAYLOAD,
-    "--pool": _POOL,
-    "--gpu-platform": _POOL,
+    "--training-path --payload-root": (
+        "not needed: the job's code contains everything; --work-dir sets the working folder"
+    ),
+    "--pool --gpu-platform": "an OSMO setting: on Azure ML use --compute and --instance-type",
     "--gpus": "use --num-gpus; the instance type must have that many",
-    "--cpu": _SIZES,
-    "--memory": _SIZES,
-    "--storage": _SIZES,
+    "--cpu --memory --storage": "the instance type sets the machine's size: --instance-type NAME",
     "--shared-memory": "use --shm-size SIZE",
     "--priority": "not supported; priorities are set where a Kubernetes compute is attached",
     "--queue-timeout": "a job waits for a free machine until `robotrain cancel RUN`",
-    "--buckets": _BUCKETS,
-    "--dataset-bucket": _BUCKETS,
-    "--storage-account": _UPLOADS,
-    "--storage-container": _UPLOADS,
-    "--tracking-uri": _WORKSPACE,
-    "--mlflow-enable": _WORKSPACE,
-    "--mlflow-tracking-uri": _WORKSPACE,
-    "--hf-token": _SECRET,
-    "--hub-token-file": _SECRET,
-    "--blob-credential": _IDENTITY,
-    "--blob-credential-file": _IDENTITY,
+    "--buckets --dataset-bucket": f"buckets exist only in OSMO: use --blob-url {BLOB}",
+    "--storage-account --storage-container": "folders are uploaded to a datastore of the workspace: --datastore NAME",
+    "--tracking-uri --mlflow-enable --mlflow-tracking-uri": "not needed: a job is tracked in its own workspace",
+    "--hf-token --hub-token-file": "jobs never contain tokens: --hf-credential NAME names the secret of a key vault",
+    "--blob-credential --blob-credential-file": (
+        "the job reads blobs with the compute's managed identity: --workload-identity ID selects one"
+    ),
     "--wandb-credential": "Weights & Biases is not supported on Azure ML yet: use --platform osmo",
     "--environment": "use --image IMAGE; the job installs its locked environment",
     "--torch-backend": "PyTorch is locked; --image IMAGE selects an image that contains it",
     "--runs-dir": "use --work-dir: the run works in a container",
+}
+"""Hints by options, separated by spaces."""
+OPTION_HINTS: Mapping[str, str] = {
+    **MODEL_OPTION_HINTS,
+    **{option: hint for options, hint in _HINTS.items() for option in options.split()},
 }

@@ -53,28 +53,24 @@ def _check_azure(spec: AzureMLSubmissionSpec, document: JobDocument, outputs: Ou
         if problem.severity == "error":
             return
     unchecked = context.UncheckedParts(spec.target_workspace)
-    environment = f"the environment {spec.environment.name}"
     has_data = any(asset.kind == "data" for asset in spec.assets)
     describing_files = preflight_assets.list_describing_files(document) if has_data else ()
     assets = partial(_check_assets, preflight, unchecked, describing_files)
-    yield from preflight_checks.run_checks(
-        [
-            unchecked.collect_errors(f"the compute {spec.compute}", partial(compute.check_compute, preflight)),
-            unchecked.collect_errors(environment, partial(preflight_assets.check_environment, preflight)),
-            unchecked.collect_errors("your roles", partial(roles.check_caller_roles, preflight)),
-            unchecked.collect_errors(
-                f"the datastore {spec.datastore}", partial(storage.check_storage, preflight, document)
-            ),
-            unchecked.collect_errors(IDENTITY_ROLES, partial(roles.check_model_roles, preflight, document)),
-            partial(machines.check_preemption, preflight, document, outputs),
-            *(partial(assets, spec.assets[start::ASSET_THREADS]) for start in range(ASSET_THREADS)),
-            *(partial(storage.check_vault_reachability, secret) for secret in spec.secrets),
-            *(
-                unchecked.collect_errors(IDENTITY_ROLES, partial(roles.check_vault_role, preflight, secret))
-                for secret in spec.secrets
-            ),
-        ]
+    subjects = (
+        (f"the compute {spec.compute}", partial(compute.check_compute, preflight)),
+        (f"the environment {spec.environment.name}", partial(preflight_assets.check_environment, preflight)),
+        ("your roles", partial(roles.check_caller_roles, preflight)),
+        (f"the datastore {spec.datastore}", partial(storage.check_storage, preflight, document)),
+        (IDENTITY_ROLES, partial(roles.check_model_roles, preflight, document)),
+        *((IDENTITY_ROLES, partial(roles.check_vault_role, preflight, secret)) for secret in spec.secrets),
     )
+    checks: list[preflight_checks.PreflightCheck] = [
+        *(unchecked.collect_errors(subject, check) for subject, check in subjects),
+        partial(machines.check_preemption, preflight, document, outputs),
+        *(partial(assets, spec.assets[start::ASSET_THREADS]) for start in range(ASSET_THREADS)),
+        *(partial(storage.check_vault_reachability, secret) for secret in spec.secrets),
+    ]
+    yield from preflight_checks.run_checks(checks)
     yield from unchecked.make_problems()
 
 

@@ -116,7 +116,6 @@ SAME_COMMAND = Suggestion("repeat the same command", "nothing is submitted twice
 EXPLAINED_STATUSES = (400, 404, 409, 412, 422)
 REQUEST_PARTS = {"jobs": "the job", "codes": "the code of the job", "environments": "the environment of the job"}
 """What was submitted, by a part of the request's path."""
-BLOB_HOST_PART = ".blob."
 
 
 class TokenExpired(Rejected):
@@ -177,7 +176,7 @@ def _make_unknown_problem(error: BaseException) -> Problem:
 
 
 def _describe_request(call: SdkCall | None) -> str:
-    if call and BLOB_HOST_PART in call.host:
+    if call and ".blob." in call.host:
         return REQUEST_PARTS["codes"]
     return next((name for part, name in REQUEST_PARTS.items() if call and f"/{part}/" in call.path), "the job")
 
