@@ -50,8 +50,8 @@ def run_job(document: JobDocument) -> Outcome:
     """Run a job; its events, outcome and outputs are written below the document's work folder."""
     work = Path(document.placement.work)
     work.mkdir(parents=True, exist_ok=True)
-    (work / OUTCOME_FILE).unlink(missing_ok=True)  # of an earlier attempt
-    failure.clear_stop_reason(work)
+    for file in (OUTCOME_FILE, failure.STOP_REASON_FILE):  # of an earlier attempt
+        (work / file).unlink(missing_ok=True)
     earlier = recovery.read_earlier_attempts(work)
     with (
         EventLog(work / recovery.EVENTS_FILE) as log,
@@ -214,13 +214,12 @@ class Engine:
             return self._data.fetch_extra(checkpoint.source, checkpoint.plugin, self._wait_for_python)
 
         try:
-            restored = recovery.restore_checkpoint(
-                self._document, self._recoverable, fetch, self._emit_warning, lambda: self._stop.count > 0
-            )
+            with failure.convert_os_errors():
+                restored = recovery.restore_checkpoint(
+                    self._document, self._recoverable, fetch, self._emit_warning, lambda: self._stop.count > 0
+                )
         except Cancelled:
             raise StopRequested from None
-        except OSError as error:
-            raise JobFailed(str(error), fault=failure.classify_error(str(error))) from error
         if restored is None:
             self._emit_warning("no checkpoint of an earlier attempt is complete: the run starts again from step 0")
             return

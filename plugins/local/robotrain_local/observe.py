@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from robotrain.errors import Problem, Rejected, Stage, Suggestion
+from robotrain.cluster.problems import make_submit_problem
+from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.model.run import Reference, RunGone, Status
 from robotrain.run_folder import log
 from robotrain.run_folder.log import EVENTS_FILE
@@ -97,19 +98,15 @@ def _read_ended_status(folder: Path, started: float | None, exit_record: dict[st
 
 
 def _read_lost_status(folder: Path, supervisor: Process) -> Status:
-    """Return the status of a run that has neither a process nor an exit record."""
     started = supervisor.started
     if outcome := log.read_outcome(folder):
         return Status(state=outcome.state, reason=outcome.reason, exit_code=outcome.exit_code, started=started)
     if (folder / spec.CANCEL_FILE).exists():
         return Status(state="cancelled", reason=STOPPED_REASON + _describe_survivors(folder), started=started)
-    return Status(state="lost", reason=_explain_loss(supervisor) + _describe_survivors(folder), started=started)
-
-
-def _explain_loss(supervisor: Process) -> str:
+    reason = CONTAINER_GONE_REASON if supervisor.host.is_container and not supervisor.host.is_here else KILLED_REASON
     if supervisor.is_host_restarted:
-        return RESTARTED_REASON
-    return KILLED_REASON if supervisor.host.is_here or not supervisor.host.is_container else CONTAINER_GONE_REASON
+        reason = RESTARTED_REASON
+    return Status(state="lost", reason=reason + _describe_survivors(folder), started=started)
 
 
 def _explain_exit_code(folder: Path, exit_code: int) -> str:
@@ -209,10 +206,8 @@ def _wait_until(condition: Callable[[], bool], seconds: float) -> bool:
 def _make_remote_run_problem(folder: Path, host: Host) -> Problem:
     command = f"robotrain cancel {folder.name}"
     remote = Suggestion(command, "in that container" if host.is_container else "outside this container")
-    return Problem(
-        code="run-elsewhere",
-        stage=Stage.SUBMIT,
-        title=f"{folder.name} runs {host.location} and must be cancelled there",
-        why="Signals from here do not reach its processes.",
-        suggestions=(remote if host.has_same_kernel else Suggestion(f"ssh {host.name} {command}"),),
+    title = f"{folder.name} runs {host.location} and must be cancelled there"
+    suggestion = remote if host.has_same_kernel else Suggestion(f"ssh {host.name} {command}")
+    return make_submit_problem(
+        "run-elsewhere", title, "", "", "Signals from here do not reach its processes.", suggestion
     )

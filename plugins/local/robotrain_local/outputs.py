@@ -10,7 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from robotrain.errors import MAX_SENTENCE, Problem, Rejected, Stage, Suggestion
+from robotrain.cluster.problems import make_submit_problem
+from robotrain.errors import MAX_SENTENCE, Problem, Rejected, Suggestion
 from robotrain.redaction import redact
 from robotrain.run_folder import log
 from robotrain_runtime.contract import failure
@@ -69,14 +70,10 @@ def _make_registration_problem(folder: Path, name: str, step: int | None, why: s
     evaluated = log.read_evaluation(folder)
     last = "the policy that it evaluated" if evaluated else "its last checkpoint"
     which = last if step is None or evaluated else f"the checkpoint of step {step}"
-    return Problem(
-        code="not-registered",
-        stage=Stage.SUBMIT,
-        title=f"{which} could not be registered as {name}",
-        given=folder.name,
-        why="\n".join(redact(line, max_length=MAX_SENTENCE) for line in why.splitlines()),
-        suggestions=(Suggestion(f"robotrain outputs {folder.name}", "shows what it left"),),
-    )
+    title = f"{which} could not be registered as {name}"
+    reason = "\n".join(redact(line, max_length=MAX_SENTENCE) for line in why.splitlines())
+    shown = Suggestion(f"robotrain outputs {folder.name}", "shows what it left")
+    return make_submit_problem("not-registered", title, "", folder.name, reason, shown)
 
 
 REMOVED_SUFFIX = ".gone"
@@ -95,7 +92,6 @@ def remove_run(folder: Path, dry_run: bool = False) -> int:
 
 
 def _check_removable(folder: Path) -> Problem | None:
-    """Return why the folder must stay, or None if it may be removed."""
     try:
         run = spec.parse_spec((folder / spec.SPEC_FILE).read_bytes()).run
     except (OSError, ValueError):
@@ -103,14 +99,11 @@ def _check_removable(folder: Path) -> Problem | None:
     if run != folder.name:  # a record may name any folder
         remove = Suggestion(f"rm -r {folder}", "if you know that it is not needed")
         why = f"It has no {spec.SPEC_FILE} of a run of this name."
-        return _make_removal_problem("not-a-run-folder", f"{folder} is not a run's folder; it was kept", why, remove)
+        title = f"{folder} is not a run's folder; it was kept"
+        return make_submit_problem("not-a-run-folder", title, "", "", why, remove)
     status = observe.read_status(folder)
     if not status.finished:
         cancel = Suggestion(f"robotrain cancel {folder.name}", "stops it")
         title = f"{folder.name} is {status.state}; its folder was kept"
-        return _make_removal_problem("run-goes-on", title, status.reason, cancel)
+        return make_submit_problem("run-goes-on", title, "", "", status.reason, cancel)
     return None
-
-
-def _make_removal_problem(code: str, title: str, why: str, *suggestions: Suggestion) -> Problem:
-    return Problem(code=code, stage=Stage.SUBMIT, title=title, why=why, suggestions=suggestions)

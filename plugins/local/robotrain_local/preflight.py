@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from robotrain.errors import Problem, Stage, Suggestion
+from robotrain.cluster.problems import make_preflight_problem
+from robotrain.errors import Problem, Suggestion
 from robotrain.model.health import convert_finding
 from robotrain.model.plan import Plan
 from robotrain_runtime import preflight as runtime_preflight
@@ -34,28 +35,18 @@ def run_preflight(plan: Plan) -> Iterator[Problem]:
 
 
 def _check_run_folder(folder: Path) -> Iterator[Problem]:
-    parent = next(parent for parent in folder.parents if parent.exists())
+    parent, given = next(parent for parent in folder.parents if parent.exists()), str(folder.parent)
     another = Suggestion("--runs-dir FOLDER", "a writable folder")
     if folder.exists():
-        why = "A run of this name was submitted before."
+        title, why = "the run's folder exists", "A run of this name was submitted before."
         remove = Suggestion(f"rm -r {folder}", "if you do not need that run")
-        yield _make_folder_problem("run-folder-exists", "the run's folder exists", folder, why, remove, another)
+        yield make_preflight_problem("run-folder-exists", title, "--runs-dir", given, why, remove, another)
     elif not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+        title = "cannot create the run's folder"
         why = f"{parent} is {'not writable' if parent.is_dir() else 'not a folder'}."
-        yield _make_folder_problem("run-folder-unwritable", "cannot create the run's folder", folder, why, another)
+        yield make_preflight_problem("run-folder-unwritable", title, "--runs-dir", given, why, another)
     elif (free := shutil.disk_usage(parent).free / GIB) < MIN_FREE_GIB:
+        title = "there is too little disk space for the run"
         why = f"{free:.2f} GiB are free; a run that fills the disk loses its last checkpoint."
         larger = Suggestion("--runs-dir FOLDER", "on a larger disk")
-        yield _make_folder_problem("run-folder-full", "there is too little disk space for the run", folder, why, larger)
-
-
-def _make_folder_problem(code: str, title: str, folder: Path, why: str, *suggestions: Suggestion) -> Problem:
-    return Problem(
-        code=code,
-        stage=Stage.PREFLIGHT,
-        title=title,
-        where="--runs-dir",
-        given=str(folder.parent),
-        why=why,
-        suggestions=suggestions,
-    )
+        yield make_preflight_problem("run-folder-full", title, "--runs-dir", given, why, larger)

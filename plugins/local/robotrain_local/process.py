@@ -71,13 +71,12 @@ def parse_host(data: Mapping[str, Any] | None) -> Host:
 @functools.cache
 def get_host() -> Host:
     """Return the machine or container of this process."""
-    return Host(os.uname().nodename, _read_machine_id(), _read_boot_id(), _read_namespace())
-
-
-def _read_machine_id() -> str:
-    """Return a checksum of the machine id, which is confidential."""
     machine_id = next((text for path in MACHINE_ID_FILES if (text := _read_text(path))), "")
-    return machine_id and f"{binascii.crc32(machine_id.encode()):08x}"
+    machine = machine_id and f"{binascii.crc32(machine_id.encode()):08x}"  # the id itself is confidential
+    namespace = ""
+    with contextlib.suppress(OSError):
+        namespace = os.readlink(PROC_FOLDER / "self/ns/pid")
+    return Host(os.uname().nodename, machine, _read_boot_id(), namespace)
 
 
 def _read_boot_id() -> str:
@@ -90,13 +89,6 @@ def _read_boot_id() -> str:
     except OSError:
         return ""
     return done.stdout.strip()
-
-
-def _read_namespace() -> str:
-    try:
-        return os.readlink(PROC_FOLDER / "self/ns/pid")
-    except OSError:
-        return ""
 
 
 def _read_text(path: Path) -> str:
@@ -166,7 +158,8 @@ def parse_process(data: dict[str, Any] | None) -> Process | None:
 def get_birth(pid: int) -> str:
     """Return the start time of a process as the kernel reports it, or "" if it has ended or is a zombie."""
     if not PROC_FOLDER.joinpath("self/stat").exists():
-        return _get_birth_by_ps(pid)
+        state, _, started = _run_ps("-o", "state=,lstart=", "-p", str(pid)).strip().partition(" ")
+        return "" if state.startswith("Z") else started.strip()
     state, *fields = _read_stat(pid) or ["X"]
     boot = PROC_FOLDER.joinpath("sys/kernel/random/boot_id")
     return "" if state in "ZX" else f"{fields[18]}@{boot.read_text().strip() if boot.exists() else ''}"
@@ -243,11 +236,6 @@ def _get_session(pid: int) -> int:
         return os.getsid(pid)
     except OSError:
         return -1
-
-
-def _get_birth_by_ps(pid: int) -> str:
-    state, _, started = _run_ps("-o", "state=,lstart=", "-p", str(pid)).strip().partition(" ")
-    return "" if state.startswith("Z") else started.strip()
 
 
 def _run_ps(*arguments: str) -> str:

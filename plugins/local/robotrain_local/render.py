@@ -73,20 +73,14 @@ def check_tracking_uri(address: str) -> Iterator[Problem]:
     try:
         parts = urlsplit(address)
     except ValueError:
-        yield _make_problem(
-            TRACKING_FLAG,
-            "tracking-address-malformed",
-            "the tracking URI is not a valid URL",
-            address,
-            "MLflow cannot open it.",
-        )
+        title = "the tracking URI is not a valid URL"
+        yield _make_problem(TRACKING_FLAG, "tracking-address-malformed", title, address, "MLflow cannot open it.")
         return
     if address and not parts.scheme:
         why = "MLflow no longer stores runs in plain folders."
         sqlite = Suggestion(f"--tracking-uri sqlite:///{address}/mlflow.db")
-        yield _make_problem(
-            TRACKING_FLAG, "tracking-address-a-folder", "the tracking URI is a folder", address, why, sqlite
-        )
+        title = "the tracking URI is a folder"
+        yield _make_problem(TRACKING_FLAG, "tracking-address-a-folder", title, address, why, sqlite)
     if "@" in parts.netloc or parts.query or parts.fragment:
         bare = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
         title = "the tracking URI must not contain a user, a query or a fragment"

@@ -9,6 +9,7 @@ import time
 import zipfile
 from pathlib import Path
 
+from robotrain.cluster.problems import make_submit_problem
 from robotrain.errors import Problem, Rejected, Stage, Suggestion
 from robotrain.model import plan as plans
 from robotrain.model.plan import Plan
@@ -42,7 +43,7 @@ def submit_plan(plan: Plan) -> Reference:
     except OSError as error:
         discard_run_folder(folder)
         title, why = "cannot start the run's supervisor process", f"{error.strerror or error}."
-        raise Rejected([_make_problem("supervisor-not-started", title, sys.executable, why)]) from error
+        raise Rejected([make_submit_problem("supervisor-not-started", title, "", sys.executable, why)]) from error
     with contextlib.suppress(OSError):  # if missing, the next submit of this plan is taken for a repetition
         (folder / spec.SUBMITTED_FILE).touch()
     return {"folder": str(folder)}
@@ -63,7 +64,9 @@ def find_run(plan: Plan) -> Reference | None:
         raise Rejected([make_damaged_plan_problem(error)]) from error
     except OSError as error:
         title, why = "cannot read the run's folder", f"{error.strerror or error}."
-        raise Rejected([_make_problem("run-folder-unreadable", title, error.filename or "", why)]) from error
+        raise Rejected(
+            [make_submit_problem("run-folder-unreadable", title, "--runs-dir", error.filename or "", why)]
+        ) from error
     return {"folder": str(folder)}
 
 
@@ -84,10 +87,7 @@ def _start_supervisor(folder: Path, process_spec: spec.ProcessSpec) -> int:
 
 
 def _wait_until_started(folder: Path, pid: int) -> None:
-    """Wait until this or another supervisor has claimed the run, at most PATIENCE_SECONDS.
-
-    Raise ChildProcessError if the supervisor ends before.
-    """
+    """Wait until a supervisor has claimed the run. Raise ChildProcessError if this one ends before."""
     until = time.monotonic() + PATIENCE_SECONDS
     while not spec.has_started(folder) and time.monotonic() < until:
         if _has_exited(pid) and not spec.has_started(folder):
@@ -117,14 +117,7 @@ def _make_refused_folder_problem(folder: Path, error: Exception) -> Problem:
     if folder.is_dir():
         why = "A run of this name was submitted before."
         suggestion = Suggestion(f"rm -r {folder}", "if you do not need it")
-    return _make_problem("run-folder-refused", title, str(folder), why, suggestion)
-
-
-def _make_problem(code: str, title: str, given: str, why: str, *suggestions: Suggestion) -> Problem:
-    where = "" if code == "supervisor-not-started" else "--runs-dir"
-    return Problem(
-        code=code, stage=Stage.SUBMIT, title=title, where=where, given=given, why=why, suggestions=suggestions
-    )
+    return make_submit_problem("run-folder-refused", title, "--runs-dir", str(folder), why, suggestion)
 
 
 def provide_run_folder(plan: Plan, folder: Path, payload: zipfile.ZipFile) -> None:

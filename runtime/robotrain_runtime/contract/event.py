@@ -153,16 +153,7 @@ class Download:
 
 
 Fault = Literal[
-    "",
-    "stopped",
-    "preempted",
-    "evicted",
-    "network",
-    "out_of_memory",
-    "disk_full",
-    "configuration",
-    "data",
-    "code",
+    "", "stopped", "preempted", "evicted", "network", "out_of_memory", "disk_full", "configuration", "data", "code"
 ]
 """The cause of a failure. `stopped`: from outside, for an unknown reason. Empty: none, or unknown."""
 

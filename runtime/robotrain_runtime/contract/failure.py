@@ -17,7 +17,8 @@ from __future__ import annotations
 
 import re
 import signal
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,6 +71,15 @@ class Finding:
     ways: tuple[str, ...] = ()
     """The remedies, best first."""
     fault: Fault = "configuration"
+
+
+@contextmanager
+def convert_os_errors() -> Iterator[None]:
+    """Raise JobFailed with the fault in place of an OSError inside the block."""
+    try:
+        yield
+    except OSError as error:
+        raise JobFailed(str(error), fault=classify_error(str(error))) from error
 
 
 def make_finding(code: str, sentence: str, given: str = "", fault: Fault = "data") -> Finding:
@@ -200,11 +210,6 @@ def read_stop_reason(work: Path) -> Fault:
     """Return the reason for a stop from the file in the run's folder; `stopped` if there is none."""
     reason = _read_text(work / STOP_REASON_FILE).strip()
     return next((fault for fault in STOP_REASONS if fault == reason), "stopped")
-
-
-def clear_stop_reason(work: Path) -> None:
-    """Remove the stop reason of an earlier attempt."""
-    (work / STOP_REASON_FILE).unlink(missing_ok=True)
 
 
 def choose_exit_code(code: int, fault: Fault) -> int:

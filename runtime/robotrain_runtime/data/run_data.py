@@ -25,13 +25,6 @@ from robotrain_runtime.process.stop import StopSignal
 PREPARED_FILE = "prepared.json"
 
 
-def get_prepared_folder(document: JobDocument, preparation: DataPreparation) -> Path:
-    """Return the folder of prepared data: in the cache, or in the run's folder if the preparation has no key."""
-    if not preparation.key:
-        return Path(document.placement.work) / "prepared"
-    return Path(document.placement.cache) / "prepared" / document.workload / preparation.key
-
-
 class RunData:
     """The data of a job's sources: fetched, and leased for the run."""
 
@@ -92,7 +85,11 @@ class RunData:
 
     def prepare(self, preparation: DataPreparation, python: Path) -> tuple[Path, bool]:
         """Return the prepared data, and whether it was in the cache. Raise JobFailed or StopRequested."""
-        place, log_line = get_prepared_folder(self._document, preparation), self._relay.log.write_line
+        log_line = self._relay.log.write_line
+        if preparation.key:
+            place = self._cache / "prepared" / self._document.workload / preparation.key
+        else:
+            place = Path(self._document.placement.work) / "prepared"
         is_cached = bool(preparation.key) and files.find_complete_files(place, PREPARED_FILE) is not None
         if not is_cached and preparation.key:
             surveys = self.batches.surveys
@@ -120,10 +117,8 @@ class RunData:
             waiting=self._stop.interruptible(),
             rebuild=not preparation.key,
         )
-        try:
+        with failure.convert_os_errors():
             return self._make_leased(prepare), is_cached
-        except OSError as error:
-            raise _make_failure(error) from error
 
     def _fetch_all(self, python: Callable[[], Path]) -> dict[JobSource, Path]:
         """Return the folder of each source, in order, after the survey."""
@@ -152,26 +147,17 @@ class RunData:
             self.batches.survey()
 
     def _fetch_source(self, source: JobSource, python: Callable[[], Path]) -> Path:
+        log_line = self._relay.log.write_line
         if document.find_mount(self._document, source):
-            return self._fetch_mounted(source)
+            folder = self.batches.mounted[source]  # as preflight found it
+            context = make_container_context(self._document, None, log_line)
+            with failure.convert_os_errors(), self._stop.interruptible():
+                return sources.fetch_from_mount(self._document, source, folder, context)
         plugin = plugin_loader.load_source_plugin(self._document, source)
         source_python = self.build_python(plugin.ENVIRONMENT) if plugin.ENVIRONMENT else python()
-        context = make_container_context(self._document, source_python, self._relay.log.write_line)
-        try:
-            with self._stop.interruptible():
-                return self._make_leased(partial(plugin.fetch, source, context))
-        except OSError as error:
-            raise _make_failure(error) from error
-
-    def _fetch_mounted(self, source: JobSource) -> Path:
-        """Return the folder that the platform mounted, as preflight found it."""
-        folder = self.batches.mounted[source]
-        context = make_container_context(self._document, None, self._relay.log.write_line)
-        try:
-            with self._stop.interruptible():
-                return sources.fetch_from_mount(self._document, source, folder, context)
-        except OSError as error:
-            raise _make_failure(error) from error
+        context = make_container_context(self._document, source_python, log_line)
+        with failure.convert_os_errors(), self._stop.interruptible():
+            return self._make_leased(partial(plugin.fetch, source, context))
 
     def _make_leased(self, make_path: Callable[[], Path]) -> Path:
         """Return what `make_path` creates or finds, leased for the run; repeat if another process just removed it."""
@@ -183,7 +169,3 @@ class RunData:
         """Evict data from the cache to stay within its limit; data of this run is leased or known by its digest."""
         if (limit := self._document.placement.cache_gib) is not None:
             disk_cache.evict_data(self._cache, limit, incoming_bytes, self._relay.log.write_line, self.batches.digests)
-
-
-def _make_failure(error: OSError) -> JobFailed:
-    return JobFailed(str(error), fault=failure.classify_error(str(error)))

@@ -1,8 +1,10 @@
 """The sources of a run: surveyed and fetched in batches, or mounted by the platform."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from robotrain_runtime.contract import document as contract_document
@@ -73,7 +75,7 @@ class SourceBatches:
             done = sum(survey.missing for survey in others if survey.source in data)
             remaining = sum(survey.missing for survey in others) - done
             with self._stop.interruptible():
-                data.update(batch.fetch(_add_other_bytes(progress, done, remaining)))
+                data.update(batch.fetch(partial(_report_total, progress, done, remaining)))
         return data
 
     def close(self) -> None:
@@ -91,11 +93,9 @@ def group_by_fetcher(document: JobDocument) -> dict[str, list[JobSource]]:
     return batches
 
 
-def _add_other_bytes(progress: Callable[[Download], None], done: int, remaining: int) -> Callable[[Download], None]:
-    """Return a function that reports a batch's progress as that of all, given the bytes of the other batches."""
-    return lambda batch: progress(
-        Download(done=batch.done + done, total=batch.total + done + remaining, rate=batch.rate)
-    )
+def _report_total(progress: Callable[[Download], None], done: int, remaining: int, batch: Download) -> None:
+    """Report a batch's progress as that of all, given the bytes of the other batches."""
+    progress(Download(done=batch.done + done, total=batch.total + done + remaining, rate=batch.rate))
 
 
 def inspect_mount(
@@ -109,7 +109,8 @@ def inspect_mount(
         title = f"{name} is not set: it should name the folder of {origin}"
         return None, [Finding(code="mount-missing", title=title, given=source.uri)]
     try:
-        folders = _find_data_folders(outer, _list_marker_paths(document, source))
+        described = plugin_loader.load_workload_plugin(document).DESCRIBED
+        folders = _find_data_folders(outer, (*described.get(source.role, ()), MANIFEST))
     except OSError as error:
         title = f"{origin} cannot be read in {error.filename or outer}: {error.strerror}"
         return None, [Finding(code="mount-missing", title=title, given=source.uri)]
@@ -117,8 +118,10 @@ def inspect_mount(
         title = f"{origin} was mounted empty: there are no files in {outer}"
         return None, [Finding(code="mount-empty", title=title, given=source.uri, fault="data")]
     sentences: list[str] = []
+    reader = _load_reader(document, source)
     for folder in folders:
-        if not (problems := list(_find_mount_problems(document, source, folder, context))):
+        problems = list(reader.mounted(replace(source, uri=str(folder)), context)) if reader else []
+        if not problems:
             return folder, []
         sentences = sentences or problems
     return None, [make_finding("source-unreachable", sentence, source.uri) for sentence in sentences]
@@ -130,12 +133,6 @@ def fetch_from_mount(document: JobDocument, source: JobSource, folder: Path, con
     return plugin.fetch(replace(source, uri=str(folder), pin=""), context) if plugin else folder
 
 
-def _list_marker_paths(document: JobDocument, source: JobSource) -> Sequence[str]:
-    """Return paths that mark the top folder of the data."""
-    described = plugin_loader.load_workload_plugin(document).DESCRIBED
-    return (*described.get(source.role, ()), MANIFEST)
-
-
 def _find_data_folders(outer: Path, markers: Iterable[str]) -> list[Path]:
     """Return folders that may be the data, likeliest first: an upload keeps the name of the uploaded folder.
 
@@ -144,30 +141,15 @@ def _find_data_folders(outer: Path, markers: Iterable[str]) -> list[Path]:
     candidates: list[Path] = []
     folder: Path | None = outer
     while folder is not None:
-        entries = _list_visible(folder)
+        entries = []
+        with suppress(FileNotFoundError), os.scandir(folder) as found:
+            entries = [entry for entry in found if not entry.name.startswith(".")]
         if not entries:
             break
         candidates.insert(0, folder)
         is_marked = any((folder / path).exists() for path in markers)
         folder = Path(entries[0].path) if len(entries) == 1 and entries[0].is_dir() and not is_marked else None
     return candidates if folder is None else []
-
-
-def _list_visible(folder: Path) -> list["os.DirEntry[str]"]:
-    """Return the entries of a folder that are not hidden; none if it does not exist. Raise OSError."""
-    try:
-        with os.scandir(folder) as entries:
-            return [entry for entry in entries if not entry.name.startswith(".")]
-    except FileNotFoundError:
-        return []
-
-
-def _find_mount_problems(
-    document: JobDocument, source: JobSource, folder: Path, context: ContainerContext
-) -> Iterator[str]:
-    """Yield the problems that the plugin of the source's kind finds, if it reads sources itself."""
-    if plugin := _load_reader(document, source):
-        yield from plugin.mounted(replace(source, uri=str(folder)), context)
 
 
 def _load_reader(document: JobDocument, source: JobSource) -> SourceContainerPlugin | None:

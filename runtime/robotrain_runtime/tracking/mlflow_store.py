@@ -15,7 +15,6 @@ from urllib.parse import quote, unquote, urlsplit
 from robotrain_runtime.checkpoints import atomic_copy
 from robotrain_runtime.contract import files
 from robotrain_runtime.contract.document import Scalar
-from robotrain_runtime.tracking import address
 from robotrain_runtime.tracking import address as tracking_address
 
 SQLITE = "sqlite:///"
@@ -23,7 +22,11 @@ STATUS_TAG = "training_status"
 MISSING_RUN_CODES = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "INVALID_STATE")
 """MLflow's error codes for a run that does not exist or was deleted."""
 
-with address.hide_mlflow_plugins() if os.environ.get("MLFLOW_TRACKING_URI", "").startswith(SQLITE) else nullcontext():
+with (
+    tracking_address.hide_mlflow_plugins()
+    if os.environ.get("MLFLOW_TRACKING_URI", "").startswith(SQLITE)
+    else nullcontext()
+):
     mlflow: Any = importlib.import_module("mlflow")  # only the training environment has it
 
 
@@ -61,14 +64,11 @@ class MlflowStore:
 
     def start_run(self, experiment: str, run_name: str, resume_run: str = "") -> None:
         """Create the run, and the experiment and database if necessary, or resume `resume_run` if it exists."""
-        with nullcontext() if self._has_tables else self.lock_database():  # tables are created once
+        has_tables = self._database is None or tracking_address.has_mlflow_tables(self._database)
+        with nullcontext() if has_tables else self.lock_database():  # tables are created once
             if not (resume_run and self._resume_run(resume_run)):
                 self.experiment_id = self._get_experiment(experiment)
                 self.run_id = self.client.create_run(self.experiment_id, run_name=run_name).info.run_id
-
-    @property
-    def _has_tables(self) -> bool:
-        return self._database is None or address.has_mlflow_tables(self._database)
 
     @contextmanager
     def lock_database(self) -> Iterator[None]:
@@ -110,34 +110,29 @@ class MlflowStore:
         """Upload a folder. On the same disk files are linked, so that a checkpoint is not stored twice."""
         if not folder.is_dir():
             raise FileNotFoundError(f"{folder} does not exist")
-        address = urlsplit(self.artifact_uri)
-        if address.scheme not in ("", "file"):
+        if (artifacts := self._local_artifacts) is None:
             self.client.log_artifacts(self._run, str(folder), name)
             return
-        target = Path(unquote(address.path), name)
+        target = artifacts / name
         target.parent.mkdir(parents=True, exist_ok=True)
         files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
         atomic_copy.replace_folder(files, target, lambda: False, key=self._run, linked=True)
 
     def upload_files(self, folder: Path, names: Sequence[str], target_folder: str) -> None:
         """Upload files of a folder, by path, to `target_folder` (empty for the root), replacing existing ones."""
-        address = urlsplit(self.artifact_uri)
-        if address.scheme not in ("", "file"):
+        if artifacts := self._local_artifacts:
+            sources = {name: folder / name for name in names}
+            atomic_copy.copy_files_into(sources, artifacts / target_folder, lambda: False)
+        else:
             self.client.log_artifacts(self._run, str(folder), target_folder or None)
-            return
-        atomic_copy.copy_files_into(
-            {name: folder / name for name in names}, Path(unquote(address.path), target_folder), lambda: False
-        )
 
     def upload_file(self, content: bytes, name: str) -> None:
-        """Add one file, in a folder or not; in place of one of its name."""
-        folder, _, last = name.rpartition("/")
-        address = urlsplit(self.artifact_uri)
-        if address.scheme in ("", "file"):
-            target = Path(unquote(address.path), name)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            files.write_atomically(target, content)
+        """Upload one file, replacing an existing one."""
+        if artifacts := self._local_artifacts:
+            (artifacts / name).parent.mkdir(parents=True, exist_ok=True)
+            files.write_atomically(artifacts / name, content)
             return
+        folder, _, last = name.rpartition("/")
         with tempfile.TemporaryDirectory(prefix="robotrain-") as made:
             Path(made, last).write_bytes(content)
             self.client.log_artifact(self._run, str(Path(made, last)), folder or None)
@@ -146,6 +141,12 @@ class MlflowStore:
     def artifact_uri(self) -> str:
         """The address of the run's artifacts."""
         return str(self.client.get_run(self._run).info.artifact_uri)
+
+    @property
+    def _local_artifacts(self) -> Path | None:
+        """The folder of the run's artifacts; None if they are not on this machine."""
+        address = urlsplit(self.artifact_uri)
+        return Path(unquote(address.path)) if address.scheme in ("", "file") else None
 
     def end_run(self, status: str, tags: Mapping[str, str]) -> None:
         """End the run."""
