@@ -14,7 +14,7 @@ from typing import Literal
 from robotrain_runtime.checkpoints import recovery
 from robotrain_runtime.checkpoints.recovery import RecoverableCheckpoint
 from robotrain_runtime.checkpoints.targets import InspectedTarget
-from robotrain_runtime.contract import document, failure, plugin_loader
+from robotrain_runtime.contract import document, event, failure, plugin_loader
 from robotrain_runtime.contract.container_plugin import WorkCommand
 from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_runtime.contract.event import Note, Outcome, Published, StageEvent, Track
@@ -62,7 +62,7 @@ def run_job(document: JobDocument) -> Outcome:
         outcome = _run_to_outcome(document, services, earlier)
         if services.tracker is not None:
             services.tracker.close(outcome)
-        log.write_event(outcome)
+        log.write_record(event.make_record(outcome))
         try:
             content = json.dumps(dataclasses.asdict(outcome), indent=1) + "\n"
             write_atomically(work / OUTCOME_FILE, content.encode())
@@ -96,13 +96,9 @@ class Engine:
     """The stages of one run. Each raises JobFailed or StopRequested."""
 
     def __init__(self, document: JobDocument, services: RunServices, earlier: recovery.EarlierAttempts) -> None:
-        self._document = document
-        self._placement = document.placement
-        self._services = services
-        self._relay = services.relay
-        self._stop = services.stop
-        self._lease = services.lease
-        self._earlier = earlier
+        self._document, self._placement = document, document.placement
+        self._services, self._earlier = services, earlier
+        self._relay, self._stop, self._lease = services.relay, services.stop, services.lease
         self._plugin = plugin_loader.load_workload_plugin(document)
         self._data = RunData(document, self._relay, self._stop, self._lease)
         self._background = BackgroundBuild(document, self._relay, self._stop, self._on_environment_ready)
@@ -171,10 +167,8 @@ class Engine:
     def _run_preflight(self) -> None:
         inspected: list[InspectedTarget] = []
         try:
-            start_build, get_python = self._background.start, self._data.build_python
-            findings = collect_findings(
-                self._document, self._data.batches, self._stop, start_build, get_python, inspected
-            )
+            start, get_python, batches = self._background.start, self._data.build_python, self._data.batches
+            findings = collect_findings(self._document, batches, self._stop, start, get_python, inspected)
             if not findings:
                 self._recoverable = recovery.find_recoverable(self._document, inspected)
                 uri = self._placement.tracking_uri
@@ -196,11 +190,8 @@ class Engine:
         self._on_environment_ready(python)
 
     def _on_environment_ready(self, built: Path) -> None:
-        """Start tracking while the data is still on its way.
-
-        It waits for preflight, which finds out whether the tracking run of an earlier attempt is resumed.
-        """
-        self._preflight_done.wait()
+        """Start tracking while the data is still on its way."""
+        self._preflight_done.wait()  # which finds the tracking run of an earlier attempt
         if not self._tracking_started and self._lease.acquire(built):
             self._tracking_started = True
             self._start_tracking(environment.get_python(built))
@@ -248,7 +239,7 @@ class Engine:
                     uri,
                     system_metrics=spec.machine,
                     environ=run_environment.make_program_environ(self._document),
-                    on_event=self._relay.log_record,
+                    on_event=self._relay.log.write_record,  # not sent back to tracking
                     resume_run=platform_run or self._earlier.get_tracking_run(uri),
                     attached=bool(platform_run),
                 )

@@ -137,7 +137,7 @@ def test_it_can_be_broken_off_in_the_middle():
     courier.add("a")
     courier.add("b")
     assert begun.wait(SOON)
-    courier.cancel()
+    courier.finish(cancel=True)
     courier.join(SOON)
     assert not courier.is_busy
     assert courier.unfinished == [("a", "there was no time left"), ("b", "there was no time left")]

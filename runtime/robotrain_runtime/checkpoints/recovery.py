@@ -137,8 +137,8 @@ def restore_checkpoint(
 ) -> tuple[RecoverableCheckpoint, Checkpoint] | None:
     """Restore the first complete checkpoint; return it, before and after. Return None if none is complete.
 
-    `fetch` returns the folder of a checkpoint at an address, or raises JobFailed; `log_line` takes a line for each
-    that is incomplete. Raise OSError, Cancelled, or JobFailed if a checkpoint cannot be fetched.
+    `fetch` returns the folder of a checkpoint at an address, or raises JobFailed. `log_line` is called with why one is
+    not used. Raise OSError, Cancelled, or JobFailed if a checkpoint cannot be fetched.
     """
     own = _get_checkpoint_folder(document)
     assert own is not None
@@ -171,7 +171,6 @@ def _get_checkpoint_folder(document: JobDocument) -> Path | None:
 
 
 def _find_in_folders(document: JobDocument) -> Iterator[RecoverableCheckpoint]:
-    """Yield checkpoints in the folder that the platform restores, and in the folders that the job publishes to."""
     own, platform_folder = contract_document.read_submission_id(document), targets.get_platform_folder(document)
     for folder, manifest in _find_below(document.placement.left):
         if manifest.run == document.run and (not own or manifest.submission == own):
@@ -253,10 +252,7 @@ def _read_expected_manifest(document: JobDocument, expected: RecoverableCheckpoi
 def _restore_files(
     folder: Path, manifest: CheckpointManifest, target: Path, is_cancelled: CancelCheck, linked: bool
 ) -> None:
-    """Link or copy a checkpoint; a published one is copied, so that changes of one do not reach the other.
-
-    Raise PermanentError if a file is damaged, OSError if the disk fails, Cancelled.
-    """
+    """Link or copy a checkpoint: a published one must not share its files. Raise PermanentError, OSError, Cancelled."""
 
     def check(copy: Path) -> None:
         if why := checkpoint.validate_checkpoint(copy):

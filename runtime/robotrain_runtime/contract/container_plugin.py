@@ -94,8 +94,7 @@ class ContainerContext:
 class TrackingContainerPlugin:
     """Tracking addresses that MLflow alone does not know: the module named `tracking.NAME` in a job document.
 
-    It is imported by the runtime's own Python, in the ENVIRONMENT and in the workload's environment: each function
-    imports what it needs.
+    It is imported in several environments: each function imports what it needs.
     """
 
     ENVIRONMENT: PythonEnvironment
@@ -159,10 +158,7 @@ class BatchFetch(Protocol):
 
 
 class BatchFetcher:
-    """A module that fetches sources of several kinds together, with one scheduler for all of them.
-
-    The container plugins of those kinds name it, as `CARRIER = "package.module"`.
-    """
+    """A module that fetches sources of several kinds together; their plugins name it: `CARRIER = "package.module"`."""
 
     ENVIRONMENT: PythonEnvironment
 
@@ -216,9 +212,7 @@ class SourceContainerPlugin:
     """The module that fetches its sources (`BatchFetcher`)."""
 
     def preflight(self, source: JobSource, place: ContainerContext) -> Iterable[str]:
-        """Return quickly why `source` cannot be fetched, or no longer agrees with its pin: one sentence each, the
-        remedy on a second line.
-        """
+        """Return quickly why `source` cannot be fetched as pinned: one sentence each, the remedy on a second line."""
         return ()
 
     def fetch(self, source: JobSource, place: ContainerContext) -> Path:
@@ -267,16 +261,13 @@ class TargetInspection:
 
 
 class TargetWriter(Protocol):
-    """A writer to one address. Errors are retried with backoff; their message is a sentence for the user.
+    """A writer to one address. Errors are retried; their message is a sentence for the user.
 
     A method raises PermanentError if a retry would not help, and Cancelled once `halted()` is true.
     """
 
     def write(self, folder: Path, manifest: CheckpointManifest, halted: CancelCheck) -> bool:
-        """Copy a sealed folder (a checkpoint or results) below the address, under its own name, its manifest last.
-
-        Return whether it was copied, not there already.
-        """
+        """Copy a sealed folder below the address, under its name, its manifest last. Return False if it is there."""
 
     def trim(self, run: str, keep: int, halted: CancelCheck) -> tuple[str, ...]:
         """Remove all but the last `keep` checkpoints of `run`; return their names."""
@@ -333,15 +324,12 @@ class WorkloadContainerPlugin:
     ) -> DataPreparation | None:
         """Return what is made of the data before the work, such as one dataset of several; None for nothing.
 
-        :param digests: what identifies the data of each source; empty where unknown.
+        `digests` identify the data of each source; empty if unknown.
         """
         return None
 
     def inspect(self, document: JobDocument, data: Mapping[JobSource, Path]) -> Iterable[str]:
-        """Return what is wrong with the data for this workload; read small files only.
-
-        One sentence each, the remedy on a second line.
-        """
+        """Return what is wrong with the data, reading small files only: as in `compare`."""
         return ()
 
     def work(self, document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> WorkCommand:
@@ -364,10 +352,7 @@ class WorkloadContainerPlugin:
         return PublishingSpec()
 
     def targets(self, document: JobDocument, data: Mapping[JobSource, Path]) -> Iterable[ArtifactTarget]:
-        """Return where each checkpoint, or the results, are copied to beside the run's own folder.
-
-        Also called before the data is there, with what there is.
-        """
+        """Return where checkpoints or results are copied to; also called before all data is fetched."""
         return ()
 
 

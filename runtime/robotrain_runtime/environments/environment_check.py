@@ -30,9 +30,9 @@ def find_environment_problems(required: PythonEnvironment, placement: Placement)
     """Yield the findings about an environment on this machine."""
     if placement.environment is not None:
         yield from _check_given(required, placement.environment)
-    elif not environment.find_environment(
-        required.lock, required.python, Path(placement.cache), placement.torch_backend
-    ):
+        return
+    cache, backend = Path(placement.cache), placement.torch_backend
+    if not environment.find_environment(required.lock, required.python, cache, backend):
         yield from _check_buildable(required, placement)
 
 
@@ -43,12 +43,9 @@ def _check_given(required: PythonEnvironment, folder: str) -> Iterator[Finding]:
         yield _make_unusable_finding(folder, f"{python} does not exist or does not run.", None)
         return
     for name, version in required.required_packages.items():
-        if not versions[name]:
-            why = f"It does not have {name}; the job needs version {version}."
-            yield _make_unusable_finding(folder, why, required.lock)
-        elif not f"{versions[name]}.".startswith(f"{version}."):
-            why = f"It has {name} {versions[name]}; the job needs {version}."
-            yield _make_unusable_finding(folder, why, required.lock)
+        if not f"{versions[name]}.".startswith(f"{version}."):
+            found = f"has {name} {versions[name]}" if versions[name] else f"does not have {name}"
+            yield _make_unusable_finding(folder, f"It {found}; the job needs version {version}.", required.lock)
 
 
 def _make_unusable_finding(folder: str, why: str, lock: Path | None) -> Finding:

@@ -31,9 +31,9 @@ class EventLog:
         with self._lock, suppress(OSError):  # a full disk loses events, not the run
             self._events.close()
 
-    def write_event(self, sent: Event, sent_at: float | None = None) -> None:
-        """Write an event that was sent at `sent_at` (now by default)."""
-        line = event.format_event(sent, sent_at)
+    def write_record(self, record: EventRecord) -> None:
+        """Write an event."""
+        line = event.format_event(record.event, record.time)
         with self._lock:
             with suppress(OSError, ValueError):  # closed: a process left behind may still send events
                 self._events.write(line + "\n")
@@ -82,16 +82,12 @@ class EventRelay:
 
     def forward(self, record: EventRecord) -> None:
         """Pass on an event, whoever sent it."""
-        self.log.write_event(record.event, record.time)
+        self.log.write_record(record)
         for sink in self._sinks:
             sink(record)
         if isinstance(record.event, Metrics):
             for name in self._find_diverged(record.event):
                 self.emit(Note(level="warning", text=f"{name} is not finite at step {record.event.step}"))
-
-    def log_record(self, record: EventRecord) -> None:
-        """Log an event of tracking, which must not be sent back to it."""
-        self.log.write_event(record.event, record.time)
 
     def _find_diverged(self, metrics: Metrics) -> Iterable[str]:
         new = {

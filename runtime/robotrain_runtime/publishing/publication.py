@@ -173,11 +173,8 @@ class Publication:
         earlier: EarlierAttempts,
         tracker: Tracker | None,
     ) -> None:
-        self._document = document
-        self._spec = spec
-        self._relay = relay
-        self._earlier = earlier
-        self._tracker = tracker
+        self._document, self._spec, self._relay = document, spec, relay
+        self._earlier, self._tracker = earlier, tracker
         destinations: list[Destination] = [TrackingDestination(tracker)] if tracker is not None else []
         publish_targets = list_publish_targets(plugin_loader.load_workload_plugin(document), document, {}, spec)
         destinations += [self._make_destination(target) for target in publish_targets]
@@ -234,7 +231,6 @@ class Publication:
         return registration.make_policy_candidate(event, manifest)
 
     def _get_tracking_run(self) -> str:
-        """Return the id of the tracking run; empty while there is none."""
         earlier = self._earlier.get_tracking_run(self._document.placement.tracking_uri)
         current = self._tracker.run_id if self._tracker else ""
         return current or document.read_platform_tracking_run(self._document) or earlier

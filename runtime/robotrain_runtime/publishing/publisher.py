@@ -55,7 +55,8 @@ class RetryQueue(Generic[Item]):
         self._waiting: deque[Item] = deque()
         self._current: Item | None = None
         self._last_error = ""
-        self._failures = 0
+        self.failures = 0
+        """How often the current item has failed."""
         self._given_up: list[tuple[Item, str]] = []
         self._finishing = self._cancelled = False
         self._last_pauses: Iterator[float] = iter(LAST_PAUSES)
@@ -67,27 +68,16 @@ class RetryQueue(Generic[Item]):
         """Whether it is still working or waiting for more items."""
         return self._thread.is_alive()
 
-    @property
-    def is_failing(self) -> bool:
-        """Whether the last try failed."""
-        return self._failures > 0
-
     def add(self, item: Item) -> None:
         """Add an item; return at once."""
         with self._changed:
             self._waiting.append(item)
             self._changed.notify_all()
 
-    def finish(self) -> None:
-        """Accept no more items: try the remaining ones now, and a few times more."""
+    def finish(self, *, cancel: bool = False) -> None:
+        """Accept no more items: try the remaining ones now, and a few times more; or drop them."""
         with self._changed:
-            self._finishing = True
-            self._changed.notify_all()
-
-    def cancel(self) -> None:
-        """Drop all items; return at once."""
-        with self._changed:
-            self._cancelled = self._finishing = True
+            self._finishing, self._cancelled = True, self._cancelled or cancel
             self._changed.notify_all()
 
     def join(self, seconds: float) -> None:
@@ -129,10 +119,10 @@ class RetryQueue(Generic[Item]):
             except Exception as error:  # whatever it is, the run goes on
                 self._last_error = describe_error(error)
             else:
-                self._failures, self._last_pauses = 0, iter(LAST_PAUSES)
+                self.failures, self._last_pauses = 0, iter(LAST_PAUSES)
                 return None
-            self._failures += 1
-            if self._failures == 1:
+            self.failures += 1
+            if self.failures == 1:
                 self._on_trouble(item, self._last_error, True)
             if not self._wait_for_retry():
                 return self._last_error
@@ -141,7 +131,7 @@ class RetryQueue(Generic[Item]):
         """Wait for the next try; return False if there is none."""
         with self._changed:
             finishing = self._finishing
-            seconds = next(self._last_pauses, None) if finishing else min(LONGEST_PAUSE, 2.0 ** (self._failures - 1))
+            seconds = next(self._last_pauses, None) if finishing else min(LONGEST_PAUSE, 2.0 ** (self.failures - 1))
             if seconds is None or self._cancelled:
                 return False
             self._changed.wait_for(lambda: self._cancelled or self._finishing != finishing, seconds)
@@ -237,8 +227,8 @@ class Publisher:
                 until = min(until, time.monotonic() + child.get_grace_seconds())
             if time.monotonic() > began + OPTIONAL_SECONDS:
                 for to, queue in self._queues:
-                    if queue.is_failing and not to.is_required:
-                        queue.cancel()
+                    if queue.failures and not to.is_required:
+                        queue.finish(cancel=True)
             if time.monotonic() > next_report:
                 self._emit(Note(level="info", text="still publishing: " + "; ".join(self._describe_progress())))
                 next_report, pause = next_report + pause, pause * 2
@@ -265,7 +255,7 @@ class Publisher:
         queues: list[RetryQueue[Any]] = [self._sealing, *(queue for _, queue in self._queues)]
         until = time.monotonic() + CANCEL_SECONDS
         for queue in queues:
-            queue.cancel()
+            queue.finish(cancel=True)
         for queue in queues:
             queue.join(max(0.0, until - time.monotonic()))
         for to, _ in self._queues:

@@ -210,7 +210,6 @@ def write_publishing_spec(work: Path, publishing: PublishingSpec) -> None:
 
 def read_publishing_spec(work: Path) -> PublishingSpec:
     """Return the saved publishing spec; an empty one if it is gone."""
-
     try:
         return PublishingSpec(**json.loads((work / PUBLISHING_FILE).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
