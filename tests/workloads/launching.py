@@ -1,4 +1,4 @@
-"""The launcher of an evaluation as a process, in the environment that evaluations run in; arrays that NumPy saved."""
+"""The launcher of an evaluation as a process, in the evaluation's environment; arrays that NumPy saved."""
 
 import array
 import ast

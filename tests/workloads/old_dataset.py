@@ -1,4 +1,4 @@
-"""A dataset as LeRobot 2.1 laid it out, made of one of v3: a file an episode, and what is said of them line by line."""
+"""A dataset in the format of LeRobot 2.1, made of one of v3: a file an episode, with metadata in JSON lines."""
 
 import subprocess
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Runs where LeRobot is: records a dataset, makes a policy for it, replays it both ways, and writes what it saw.
+"""Program for the training environment: record a dataset, make a policy for it, replay it in both ways, write results.
 
 Episodes of unlike lengths, one longer than what is read at once; one camera as video, one as single images; two tasks.
 """

@@ -1,4 +1,4 @@
-"""Runs in the environment of evaluations: makes small policies, lets them act, and prints what was told as JSON.
+"""Program for the evaluation environment: make small policies, roll them out, and print the results as JSON.
 
 `python rollout_program.py FOLDER NAME…` runs the scenes of these names. The policies are left in FOLDER.
 """

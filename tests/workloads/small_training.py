@@ -1,4 +1,4 @@
-"""Trainings of a few steps: a network that is small, what is left of one, and datasets that are recorded for them."""
+"""Trainings of a few steps: a small network, the files of a run, and datasets that are recorded for them."""
 
 import json
 import sqlite3

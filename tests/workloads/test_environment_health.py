@@ -1,4 +1,4 @@
-"""What `robotrain doctor` says of the environments that work runs in, by the code that a run asks before it starts."""
+"""The health check of workload environments in `robotrain doctor`."""
 
 import shutil
 import sys

@@ -1,4 +1,4 @@
-"""What an evaluation becomes in the container: the launcher's command, the tracking run, what a model is told."""
+"""An evaluation in the container: the launcher's command, the tracking run, the metadata of a model."""
 
 import json
 from pathlib import Path

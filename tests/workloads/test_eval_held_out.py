@@ -1,4 +1,4 @@
-"""Which recorded episodes are replayed: those that the policy's own training held out, where that can be told."""
+"""The choice of recorded episodes to replay: those that the policy's training held out, if they are known."""
 
 import json
 import math

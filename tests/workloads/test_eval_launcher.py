@@ -1,4 +1,4 @@
-"""An evaluation as a process: what it leaves, what it says, and how it ends."""
+"""An evaluation as a process: its files, its log and its exit code."""
 
 import signal
 
@@ -13,7 +13,7 @@ UNTRAINED = {"builtin": "act", "policy_name": "act", "policy_source": "builtin",
 
 
 @pytest.fixture(scope="module")
-def judged(tmp_path_factory):
+def evaluated(tmp_path_factory):
     """An untrained policy of which more is demanded than it can do; results of an earlier attempt are there."""
     output = tmp_path_factory.mktemp("judged")
     (output / "eval_results").mkdir()
@@ -34,14 +34,14 @@ def judged(tmp_path_factory):
     return process.returncode, lines, output
 
 
-def test_a_policy_below_what_is_demanded_ends_the_run_with_1_and_a_sentence(judged):
-    returncode, lines, _ = judged
+def test_a_policy_below_what_is_demanded_ends_the_run_with_1_and_a_sentence(evaluated):
+    returncode, lines, _ = evaluated
     assert returncode == 1
     assert lines[-1] == "error: the success rate 0.00 (0 of 2) is below --success-threshold 0.5"
 
 
-def test_its_results_are_written_and_told_all_the_same(judged):
-    _, lines, output = judged
+def test_its_results_are_written_and_told_all_the_same(evaluated):
+    _, lines, output = evaluated
     (told,) = events(lines, Evaluated)
     assert (told.episodes, told.passed, told.step) == (4, False, 0)
     assert (told.results, told.policy) == (str(output / "eval_results"), str(output / "policy/000000"))
@@ -51,15 +51,15 @@ def test_its_results_are_written_and_told_all_the_same(judged):
     assert not (output / "eval_results/stale.json").exists()
 
 
-def test_the_policy_that_was_made_is_kept_as_one_that_can_be_loaded(judged):
-    *_, output = judged
+def test_the_policy_that_was_made_is_kept_as_one_that_can_be_loaded(evaluated):
+    *_, output = evaluated
     assert sorted(path.name for path in output.iterdir()) == ["eval_results", "policy"]
     kept = {path.name for path in (output / "policy/000000").iterdir()}
     assert {"config.json", "model.safetensors", "policy_preprocessor.json", "policy_postprocessor.json"} <= kept
 
 
-def test_progress_is_told_in_episodes_over_both_ways(judged):
-    _, lines, _ = judged
+def test_progress_is_told_in_episodes_over_both_ways(evaluated):
+    _, lines, _ = evaluated
     told = events(lines, Metrics)
     assert {one.unit for one in told} == {"episode"}
     assert [(one.step, one.total) for one in told] == [(0, 4), (1, 4), (2, 4), (3, 4), (4, 4), (4, 4)]
@@ -68,8 +68,8 @@ def test_progress_is_told_in_episodes_over_both_ways(judged):
     assert {"aggregate_mae", "rollout/success_rate_high"} <= named
 
 
-def test_tracking_learns_what_was_evaluated_and_people_why_these_episodes(judged):
-    _, lines, _ = judged
+def test_tracking_learns_what_was_evaluated_and_people_why_these_episodes(evaluated):
+    _, lines, _ = evaluated
     tags, params = events(lines, Track)
     assert tags.tags == {"framework": "lerobot"}
     assert params.params == {"policy_type": "act", "device": "cpu", "fps": 10.0, "held_out": True}

@@ -1,4 +1,4 @@
-"""Policies are loaded whole, and act in recorded episodes as they would frame by frame."""
+"""Policies are loaded completely, and replay recorded episodes as they would act frame by frame."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The files that an evaluation leaves, made of numbers that it could have found."""
+"""The files of an evaluation, made of given numbers."""
 
 import json
 import math

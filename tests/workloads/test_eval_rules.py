@@ -1,4 +1,4 @@
-"""What an evaluation cannot be is said before anything is done: all at once, each with a way out."""
+"""Rules of an evaluation: all problems at once, each with a suggestion."""
 
 import json
 import re
@@ -16,7 +16,7 @@ POLICY = JobSource(role="policy", kind="local_path", uri="/policy")
 DATASET = JobSource(role="dataset", kind="local_path", uri="/data")
 
 
-def told(*sources, args=(), **parameters) -> dict[str, list]:
+def check_rules(*sources, args=(), **parameters) -> dict[str, list]:
     """The problems of a job by their codes."""
     job = Job(
         workload="lerobot-eval",
@@ -32,29 +32,31 @@ def told(*sources, args=(), **parameters) -> dict[str, list]:
 
 
 def test_a_policy_with_something_to_do_is_enough():
-    assert told(POLICY, DATASET) == {}
-    assert told(POLICY, env="pusht") == {}
-    assert told(POLICY, DATASET, env="aloha", args=["--env.task=AlohaTransferCube-v0"]) == {}
-    assert told(DATASET, builtin_policy=True, env="pusht") == {}
+    assert check_rules(POLICY, DATASET) == {}
+    assert check_rules(POLICY, env="pusht") == {}
+    assert check_rules(POLICY, DATASET, env="aloha", args=["--env.task=AlohaTransferCube-v0"]) == {}
+    assert check_rules(DATASET, builtin_policy=True, env="pusht") == {}
 
 
 def test_everything_that_is_missing_is_said_at_once():
-    found = told(success_threshold=0.5, record_video=True, replay_episodes="all", args=["--env.fps=5"])
+    found = check_rules(success_threshold=0.5, record_video=True, replay_episodes="all", args=["--env.fps=5"])
     assert set(found) == {"no-policy", "nothing-to-evaluate-on", "without-env", "replay-without-dataset"}
     assert [one.where for one in found["without-env"]] == ["--success-threshold", "--record-video", "--"]
 
 
 def test_starts_that_are_too_many_to_travel_with_a_job():
     many = json.dumps([[256, 400, 200, 300, 0.8]] * 40_000)
-    (found,) = told(POLICY, env="pusht", starts=many)["starts-invalid"]
+    (found,) = check_rules(POLICY, env="pusht", starts=many)["starts-invalid"]
     assert "1,000,000" in found.why
 
 
 def test_an_untrained_policy_is_alone_has_a_dataset_and_is_nobodys_model():
-    assert set(told(POLICY, DATASET, builtin_policy=True)) == {"two-policies"}
-    assert set(told(builtin_policy=True, env="pusht")) == {"builtin-without-dataset"}
-    assert set(told(DATASET, builtin_policy=True, register_model="m")) == {"builtin-not-registered"}
-    assert not told(DATASET, builtin_policy=True, replay_episodes="held-out")  # those that a training would hold out
+    assert set(check_rules(POLICY, DATASET, builtin_policy=True)) == {"two-policies"}
+    assert set(check_rules(builtin_policy=True, env="pusht")) == {"builtin-without-dataset"}
+    assert set(check_rules(DATASET, builtin_policy=True, register_model="m")) == {"builtin-not-registered"}
+    assert not check_rules(
+        DATASET, builtin_policy=True, replay_episodes="held-out"
+    )  # those that a training would hold out
 
 
 @pytest.mark.parametrize(
@@ -62,13 +64,13 @@ def test_an_untrained_policy_is_alone_has_a_dataset_and_is_nobodys_model():
     [{"env_steps": 9}, {"starts": "easy"}, {"success_reward": 0.5}, {"success_threshold": 0.0}, {"env_workers": 0}],
 )
 def test_what_is_said_of_rollouts_needs_an_environment(parameter):
-    assert set(told(POLICY, DATASET, **parameter)) == {"without-env"}
-    assert told(POLICY, env="pusht", **parameter) == {}
+    assert set(check_rules(POLICY, DATASET, **parameter)) == {"without-env"}
+    assert check_rules(POLICY, env="pusht", **parameter) == {}
 
 
 @pytest.mark.parametrize("text", ["", "one", "3-1", "1,,2", "-1", "1-", "all,3", "1e3", "9" * 12])
 def test_episodes_that_cannot_be_meant(text):
-    (problem,) = told(POLICY, DATASET, replay_episodes=text)["replay-episodes-invalid"]
+    (problem,) = check_rules(POLICY, DATASET, replay_episodes=text)["replay-episodes-invalid"]
     assert problem.suggestions[0].text == "--replay-episodes 0,3,5-9"
 
 
@@ -84,12 +86,12 @@ def test_episodes_are_those_that_the_text_names(parts):
 
 @pytest.mark.parametrize("text", ["hard", "[]", "{", "[[1,2]]", '{"turn": 1}', '{"tum": [0, 1]}', "[" * 9999])
 def test_starts_that_cannot_be_meant(text):
-    assert set(told(POLICY, env="pusht", starts=text)) == {"starts-invalid"}
+    assert set(check_rules(POLICY, env="pusht", starts=text)) == {"starts-invalid"}
 
 
 def test_only_pusht_lets_its_starts_be_chosen():
-    assert told(POLICY, env="pusht", starts='{"turn": [-0.1, 0.1]}') == {}
-    assert set(told(POLICY, env="aloha", starts="easy")) == {"starts-invalid"}
+    assert check_rules(POLICY, env="pusht", starts='{"turn": [-0.1, 0.1]}') == {}
+    assert set(check_rules(POLICY, env="aloha", starts="easy")) == {"starts-invalid"}
 
 
 @pytest.mark.parametrize(
@@ -102,22 +104,22 @@ def test_only_pusht_lets_its_starts_be_chosen():
     ],
 )
 def test_ranges_that_reach_out_of_the_world(ranges, reached):
-    (found,) = told(POLICY, env="pusht", starts=ranges)["starts-invalid"]
+    (found,) = check_rules(POLICY, env="pusht", starts=ranges)["starts-invalid"]
     assert f"The ranges reach {reached}" in found.why
     assert found.why.endswith("between 0 and 512.")
-    assert told(POLICY, env="pusht", starts='{"turn": [-4, 4], "distance": [0, 100]}') == {}
+    assert check_rules(POLICY, env="pusht", starts='{"turn": [-4, 4], "distance": [0, 100]}') == {}
 
 
 @settings(max_examples=25)
 @given(some.recursive(some.none() | some.booleans() | some.floats() | some.text("turn"), some.lists, max_leaves=9))
 def test_any_json_is_taken_or_refused_in_words(said):
-    assert set(told(POLICY, env="pusht", starts=json.dumps(said))) <= {"starts-invalid"}
+    assert set(check_rules(POLICY, env="pusht", starts=json.dumps(said))) <= {"starts-invalid"}
 
 
 @pytest.mark.parametrize("argument", ["--steps=3", "pool", "--policy.n_action_steps", "--policy.=1", "--env=pusht"])
 def test_after_the_dashes_stand_options_of_the_policy_and_the_environment_alone(argument):
-    assert set(told(POLICY, env="pusht", args=[argument])) == {"option-unknown"}
-    assert told(POLICY, env="pusht", args=["--policy.n_action_steps=4", "--env.fps=5"]) == {}
+    assert set(check_rules(POLICY, env="pusht", args=[argument])) == {"option-unknown"}
+    assert check_rules(POLICY, env="pusht", args=["--policy.n_action_steps=4", "--env.fps=5"]) == {}
 
 
 def test_the_command_line_says_it_all_and_sends_nothing(robotrain):
@@ -140,28 +142,28 @@ def test_a_policy_to_evaluate_is_one_line(robotrain):
 
 
 def test_an_environment_has_options_that_are_known_here():
-    (found,) = told(POLICY, env="pusht", args=["--env.obs_tpe=state", "--policy.chunk_size=8"])["option-unknown"]
+    (found,) = check_rules(POLICY, env="pusht", args=["--env.obs_tpe=state", "--policy.chunk_size=8"])["option-unknown"]
     assert found.given == "--env.obs_tpe=state"
     assert found.suggestions[0].text == "-- --env.obs_type"
-    assert set(told(POLICY, env="aloha", args=["--env.visualization_width=9"])) == {"option-unknown"}
-    assert set(told(POLICY, env="aloha", args=["--env.fps=0"])) == {"option-invalid"}
+    assert set(check_rules(POLICY, env="aloha", args=["--env.visualization_width=9"])) == {"option-unknown"}
+    assert set(check_rules(POLICY, env="aloha", args=["--env.fps=0"])) == {"option-invalid"}
     assert "render_mode" not in found.why
 
 
 def test_a_reward_that_no_episode_can_reach():
-    (found,) = told(POLICY, env="pusht", success_reward=2.0)["success-reward-out-of-reach"]
+    (found,) = check_rules(POLICY, env="pusht", success_reward=2.0)["success-reward-out-of-reach"]
     assert found.suggestions[0].text == "--success-reward 1"
-    assert told(POLICY, env="aloha", success_reward=2.0) == {}
+    assert check_rules(POLICY, env="aloha", success_reward=2.0) == {}
 
 
 @pytest.mark.parametrize("reward", [0.0, -1.0])
 def test_a_reward_that_no_episode_can_miss(reward):
-    (found,) = told(POLICY, env="aloha", success_reward=reward)["success-reward-always-reached"]
+    (found,) = check_rules(POLICY, env="aloha", success_reward=reward)["success-reward-always-reached"]
     assert found.title == "every episode succeeds: aloha gives no reward below 0"
 
 
 def test_json_that_ends_early_is_said_to():
-    (found,) = told(POLICY, env="pusht", starts="[[256, 400")["starts-invalid"]
+    (found,) = check_rules(POLICY, env="pusht", starts="[[256, 400")["starts-invalid"]
     assert "incomplete" in found.why
 
 

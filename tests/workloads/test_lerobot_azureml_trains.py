@@ -28,7 +28,7 @@ print(json.dumps([run.info.run_name, run.info.status, run.data.tags, model.tags,
 """
 
 
-def said(python: Path, program: str, *arguments: str) -> str:
+def run_program(python: Path, program: str, *arguments: str) -> str:
     return subprocess.run(
         [python, "-c", program, *arguments], capture_output=True, text=True, check=True
     ).stdout.strip()
@@ -38,7 +38,7 @@ def test_it_trains_on_what_is_mounted_keeps_its_checkpoints_and_registers_one(
     training, pusht, training_python, training_environment, tmp_path
 ):
     uri = f"sqlite:///{tmp_path}/mlflow.db"
-    theirs = said(training_python, MAKE, uri)
+    theirs = run_program(training_python, MAKE, uri)
     output = tmp_path / "wd" / "checkpoints"
     output.mkdir(parents=True)
     assets = tuple(JobSource(role="dataset", kind="data_asset", uri=f"azureml:pusht:{number}") for number in (1, 2))
@@ -76,7 +76,7 @@ def test_it_trains_on_what_is_mounted_keeps_its_checkpoints_and_registers_one(
     addresses = {one.to for one in told if isinstance(one, Published)}
     assert {f"azureml://datastores/store/paths/azureml/job-1/checkpoints/{folder.name}" for folder in kept} <= addresses
 
-    name, status, tags, model, run_id = json.loads(said(training_python, SHOW, uri, theirs))
+    name, status, tags, model, run_id = json.loads(run_program(training_python, SHOW, uri, theirs))
     assert (name, status, tags["training_status"], run_id) == ("witty_name", "RUNNING", "completed", theirs)
     assert (model["source"], model["dataset_source"]) == ("azureml-lerobot-asset", "azureml-data-asset")
     assert (model["dataset_asset_count"], model["azureml_run_id"], model["mlflow_run_id"]) == ("2", "job-1", theirs)

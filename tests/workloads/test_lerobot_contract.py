@@ -1,6 +1,6 @@
 """Defects of the reference tooling that must not come back, by their number in section H.1 of the contract.
 
-Of H.1-1 also: test_lerobot_going_on.py, where the weights of a policy are really loaded.
+Of H.1-1 also: test_lerobot_resume.py, where the weights of a policy are really loaded.
 """
 
 import dataclasses

@@ -11,28 +11,28 @@ FILM = ((b"ftyp", b"12345678isom"), (b"mdat", b"12345678pictures"), (b"moov", b"
 """The parts of one, each with room for its head."""
 
 
-def said(folder: Path) -> str:
+def find_problems(folder: Path) -> str:
     return " / ".join(find_dataset_problems(folder))
 
 
 def test_a_whole_dataset_has_nothing_wrong(dataset, pusht):
-    assert said(dataset()) == ""
-    assert said(pusht) == ""
+    assert find_problems(dataset()) == ""
+    assert find_problems(pusht) == ""
 
 
 def test_no_folder_and_a_file_in_its_place(tmp_path):
-    assert said(tmp_path / "gone") == f"{tmp_path / 'gone'} is not a folder"
+    assert find_problems(tmp_path / "gone") == f"{tmp_path / 'gone'} is not a folder"
     (tmp_path / "file").touch()
-    assert "is not a folder" in said(tmp_path / "file")
+    assert "is not a folder" in find_problems(tmp_path / "file")
 
 
 def test_a_folder_that_is_something_else(tmp_path):
-    assert "is not a LeRobot dataset: it has no meta/info.json" in said(tmp_path)
+    assert "is not a LeRobot dataset: it has no meta/info.json" in find_problems(tmp_path)
 
 
 def test_the_folder_above_the_dataset_names_the_one_that_is_meant(dataset):
     folder = dataset()
-    assert f"(but {folder} has)" in said(folder.parent)
+    assert f"(but {folder} has)" in find_problems(folder.parent)
 
 
 @pytest.mark.parametrize(
@@ -41,29 +41,29 @@ def test_the_folder_above_the_dataset_names_the_one_that_is_meant(dataset):
 def test_a_description_that_is_none(dataset, text, why):
     folder = dataset()
     (folder / "meta/info.json").write_text(text)
-    assert why in said(folder)
+    assert why in find_problems(folder)
 
 
 @pytest.mark.parametrize("key", ["codebase_version", "total_episodes", "total_frames", "fps", "features"])
 def test_a_missing_key_is_named(dataset, key):
-    assert f"lacks {key}" in said(dataset(**{key: None}))
+    assert f"lacks {key}" in find_problems(dataset(**{key: None}))
 
 
 def test_an_older_version_names_the_flag_that_has_it_converted(dataset):
-    told = said(dataset(codebase_version="v2.1"))
+    told = find_problems(dataset(codebase_version="v2.1"))
     assert "v2.1" in told
     assert told.endswith("\n--convert-v21")
 
 
 @pytest.mark.parametrize("version", ["v2.0", "1.6"])
 def test_a_version_that_nothing_converts_is_told_what_could(dataset, version):
-    told = said(dataset(codebase_version=version))
+    told = find_problems(dataset(codebase_version=version))
     assert version in told
     assert "--convert-v21" not in told
 
 
 def test_an_unknown_version_is_repeated_and_not_guessed_at(dataset):
-    told = said(dataset(codebase_version="v9"))
+    told = find_problems(dataset(codebase_version="v9"))
     assert "'v9'" in told
     assert "convert" not in told
 
@@ -71,7 +71,7 @@ def test_an_unknown_version_is_repeated_and_not_guessed_at(dataset):
 @pytest.mark.parametrize("key", ["total_episodes", "total_frames", "total_tasks", "fps"])
 @pytest.mark.parametrize("value", [0, -1, "many"])
 def test_an_empty_dataset(dataset, key, value):
-    assert f"has no {key.removeprefix('total_')}" in said(dataset(**{key: value}))
+    assert f"has no {key.removeprefix('total_')}" in find_problems(dataset(**{key: value}))
 
 
 @pytest.mark.parametrize(
@@ -83,34 +83,34 @@ def test_an_empty_dataset(dataset, key, value):
     ],
 )
 def test_a_file_that_did_not_come_along(dataset, name):
-    told = said(dataset(without=[name]))
+    told = find_problems(dataset(without=[name]))
     assert "is incomplete" in told
     assert name.split("/")[1].split(".")[0] in told or name.startswith("data/")
 
 
 def test_videos_that_did_not_come_along(dataset):
     folder = dataset(video=True)
-    assert "no videos" in said(folder)
+    assert "no videos" in find_problems(folder)
     (folder / "videos/observation.image/chunk-000").mkdir(parents=True)
     film = folder / "videos/observation.image/chunk-000/file-000.mp4"
     parts = [len(content).to_bytes(4, "big") + name + content[8:] for name, content in FILM]
     film.write_bytes(b"".join(parts))
-    assert said(folder) == ""
+    assert find_problems(folder) == ""
     for cut in (b"", b"".join(parts)[:-1], b"".join(parts[:2])):
         film.write_bytes(cut)
-        assert said(folder).startswith(f"{film} is not a complete MP4 file")
+        assert find_problems(folder).startswith(f"{film} is not a complete MP4 file")
 
 
 def test_statistics_are_what_values_are_normalised_with(dataset):
-    assert "cannot be normalized" in said(dataset(without=["meta/stats.json"]))
+    assert "cannot be normalized" in find_problems(dataset(without=["meta/stats.json"]))
 
 
 def test_videos_lie_where_the_dataset_says(dataset):
     folder = dataset(video=True, video_path="films/{video_key}/{chunk_index}-{file_index:03d}.mkv")
-    assert "no films/*/*-*.mkv" in said(folder)
+    assert "no films/*/*-*.mkv" in find_problems(folder)
     (folder / "films/observation.image").mkdir(parents=True)
     (folder / "films/observation.image/0-000.mkv").touch()
-    assert said(folder) == ""
+    assert find_problems(folder) == ""
 
 
 def test_folders_may_be_links(dataset, tmp_path):
@@ -118,21 +118,21 @@ def test_folders_may_be_links(dataset, tmp_path):
     for name in ("data/chunk-000", "meta/episodes/chunk-000"):
         (folder / name).rename(tmp_path / "elsewhere")
         (folder / name).symlink_to(tmp_path / "elsewhere")
-        assert said(folder) == ""
+        assert find_problems(folder) == ""
         (folder / name).unlink()
         (tmp_path / "elsewhere").rename(folder / name)
 
 
 @pytest.mark.parametrize("version", ["v3.1", "3.0"])
 def test_versions_that_the_trainer_reads_as_well(dataset, version):
-    assert said(dataset(codebase_version=version)) == ""
+    assert find_problems(dataset(codebase_version=version)) == ""
 
 
 def test_a_data_file_outside_a_chunk_is_not_found_by_the_trainer(dataset):
     folder = dataset(without=["data/chunk-000/file-000.parquet"])
     (folder / "data").mkdir()
     (folder / "data/x.parquet").touch()
-    assert "no data/*/*.parquet" in said(folder)
+    assert "no data/*/*.parquet" in find_problems(folder)
 
 
 @pytest.mark.parametrize("name", ["meta/tasks.parquet", "data/chunk-000/file-000.parquet"])
@@ -140,11 +140,11 @@ def test_a_data_file_outside_a_chunk_is_not_found_by_the_trainer(dataset):
 def test_a_file_that_was_cut_short_is_named(dataset, name, text):
     folder = dataset()
     (folder / name).write_text(text)
-    assert f"{folder / name} is not a complete Parquet file" in said(folder)
+    assert f"{folder / name} is not a complete Parquet file" in find_problems(folder)
 
 
 def test_nothing_to_learn(dataset):
-    assert "no feature `action`" in said(dataset(features={"observation.state": {"dtype": "float32"}}))
+    assert "no feature `action`" in find_problems(dataset(features={"observation.state": {"dtype": "float32"}}))
 
 
 def test_cameras_are_images_and_videos():

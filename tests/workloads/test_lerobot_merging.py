@@ -46,7 +46,7 @@ def digest(folder: Path) -> str:
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
 
-def known(folder: Path) -> JobSource:
+def make_source(folder: Path) -> JobSource:
     """A source whose content is known by its pin."""
     return JobSource(role="dataset", kind="local_path", uri=str(folder), pin=digest(folder))
 
@@ -88,7 +88,7 @@ def test_h1_18_two_datasets_are_merged_in_their_order_once_and_a_second_run_take
     train, tmp_path, training_environment
 ):
     before = digest(MINI), digest(MORE)
-    sources = [known(MORE), known(MINI)]
+    sources = [make_source(MORE), make_source(MINI)]
     ran = train(sources, SMALL["act"], **SHORT)
     assert ran.exit_code == 0, "\n".join(ran.lines)
     assert len(losses(ran)) == 2

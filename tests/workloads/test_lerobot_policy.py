@@ -7,15 +7,15 @@ from robotrain_workloads.lerobot_train import container
 
 
 @pytest.fixture
-def told(training, pusht):
+def find_problems(training, pusht):
     """What is said of a folder in a role: `told(folder, role="init_policy", policy_type="diffusion")`."""
 
-    def ask(folder, role="policy", dataset=pusht, **parameters) -> list[str]:
+    def find(folder, role="policy", dataset=pusht, **parameters) -> list[str]:
         document = training(dataset, starts={role: folder}, **parameters)
         data = {source: type(dataset)(source.uri) for source in document.sources}
         return list(container.inspect(document, data))
 
-    return ask
+    return find
 
 
 @pytest.fixture
@@ -32,55 +32,55 @@ def seen(dataset):
     return make
 
 
-def looking(*cameras, shape=(3, 48, 64)):
+def camera_inputs(*cameras, shape=(3, 48, 64)):
     """The inputs of a policy with such cameras."""
     state = {"observation.state": {"type": "STATE", "shape": [2]}}
     return state | {name: {"type": "VISUAL", "shape": list(shape)} for name in cameras}
 
 
-def test_a_model_folder_and_the_checkpoint_around_it_are_the_same_policy(told, policy, saved):
-    assert told(policy()) == []
-    assert told(saved("run/checkpoints/000006", 6)) == []
+def test_a_model_folder_and_the_checkpoint_around_it_are_the_same_policy(find_problems, policy, saved):
+    assert find_problems(policy()) == []
+    assert find_problems(saved("run/checkpoints/000006", 6)) == []
 
 
-def test_no_folder_and_no_policy(told, tmp_path):
-    assert told(tmp_path / "gone") == [f"{tmp_path / 'gone'} is not a folder"]
-    (sentence,) = told(tmp_path)
+def test_no_folder_and_no_policy(find_problems, tmp_path):
+    assert find_problems(tmp_path / "gone") == [f"{tmp_path / 'gone'} is not a folder"]
+    (sentence,) = find_problems(tmp_path)
     assert "config.json is missing" in sentence
 
 
-def test_a_folder_above_names_the_newest_policy_in_it(told, saved, tmp_path):
+def test_a_folder_above_names_the_newest_policy_in_it(find_problems, saved, tmp_path):
     for step in (300, 400):
         saved(f"run/outputs/checkpoints/{step:06}", step)
     newest = tmp_path / "run/outputs/checkpoints/000400/pretrained_model"
     for above in ("run", "run/outputs", "run/outputs/checkpoints"):
-        assert told(tmp_path / above)[0].endswith(f"(but {newest} has)")
+        assert find_problems(tmp_path / above)[0].endswith(f"(but {newest} has)")
 
 
-def test_a_type_that_is_not_the_one_to_train_names_the_option(told, policy):
-    (sentence,) = told(policy(type="diffusion"))
+def test_a_type_that_is_not_the_one_to_train_names_the_option(find_problems, policy):
+    (sentence,) = find_problems(policy(type="diffusion"))
     title, way = sentence.split("\n")
     assert {"diffusion,", "act"} <= set(title.split())
     assert way == "--policy-type diffusion"
-    assert told(policy("other", type="diffusion"), policy_type="diffusion") == []
+    assert find_problems(policy("other", type="diffusion"), policy_type="diffusion") == []
 
 
 @pytest.mark.parametrize(("kind", "why"), [("pi0", "policy type pi0"), (None, "no policy type")])
-def test_a_type_that_cannot_be_trained_names_those_that_can(told, policy, kind, why):
-    (sentence,) = told(policy(type=kind))
+def test_a_type_that_cannot_be_trained_names_those_that_can(find_problems, policy, kind, why):
+    (sentence,) = find_problems(policy(type=kind))
     assert why in sentence
     assert "act, diffusion" in sentence
 
 
 @pytest.mark.parametrize("text", ["{", "[]"])
-def test_settings_that_are_none(told, policy, text):
+def test_settings_that_are_none(find_problems, policy, text):
     folder = policy()
     (folder / "config.json").write_text(text)
-    assert "config.json" in told(folder)[0]
+    assert "config.json" in find_problems(folder)[0]
 
 
-def test_weights_that_are_missing_or_cut_short(told, policy):
-    assert "model.safetensors is missing" in told(policy("none", without=["model.safetensors"]))[0]
+def test_weights_that_are_missing_or_cut_short(find_problems, policy):
+    assert "model.safetensors is missing" in find_problems(policy("none", without=["model.safetensors"]))[0]
     for name, content in {
         "short": lambda old: old[:-1],
         "header": lambda old: old[:12],
@@ -88,77 +88,77 @@ def test_weights_that_are_missing_or_cut_short(told, policy):
     }.items():
         file = policy(name) / "model.safetensors"
         file.write_bytes(content(file.read_bytes()))
-        (sentence,) = told(file.parent)
+        (sentence,) = find_problems(file.parent)
         assert sentence.startswith(f"{file} is not a complete safetensors file")
 
 
-def test_an_adapter_is_no_policy(told, policy):
+def test_an_adapter_is_no_policy(find_problems, policy):
     folder = policy()
     (folder / "adapter_config.json").write_text("{}")
-    assert "holds a PEFT adapter" in told(folder)[0]
+    assert "holds a PEFT adapter" in find_problems(folder)[0]
 
 
-def test_missing_processors_are_named_and_the_weights_alone_do_without(told, policy):
+def test_missing_processors_are_named_and_the_weights_alone_do_without(find_problems, policy):
     bare = policy(without=["policy_preprocessor.json", "policy_postprocessor.json"])
-    assert "policy_preprocessor.json and policy_postprocessor.json" in told(bare)[0]
-    assert told(bare, role="init_policy") == []
-    assert "normalizer.safetensors" in told(policy("cut", without=["normalizer.safetensors"]))[0]
+    assert "policy_preprocessor.json and policy_postprocessor.json" in find_problems(bare)[0]
+    assert find_problems(bare, role="init_policy") == []
+    assert "normalizer.safetensors" in find_problems(policy("cut", without=["normalizer.safetensors"]))[0]
 
 
-def test_a_policy_of_an_older_lerobot_names_the_command_that_converts_it(told, policy):
+def test_a_policy_of_an_older_lerobot_names_the_command_that_converts_it(find_problems, policy):
     old = policy(without=["policy_preprocessor.json", "policy_postprocessor.json"])
     header = json.dumps({"normalize_inputs.x.mean": {"dtype": "U8", "shape": [0], "data_offsets": [0, 0]}}).encode()
     (old / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
-    title, way = told(old)[0].split("\n")
+    title, way = find_problems(old)[0].split("\n")
     assert "older LeRobot" in title
     assert way == f"python -m lerobot.processor.migrate_policy_normalization --pretrained-path {old}"
 
 
-def test_readings_and_actions_of_other_sizes_are_named(told, policy, seen):
+def test_readings_and_actions_of_other_sizes_are_named(find_problems, policy, seen):
     folder = policy()
-    assert told(folder, dataset=seen({}, **{"observation.state": [3]})) == [
+    assert find_problems(folder, dataset=seen({}, **{"observation.state": [3]})) == [
         "observation.state has 3 values in the dataset, but 2 values in the policy"
     ]
-    assert told(folder, dataset=seen({}, action=[1])) == [
+    assert find_problems(folder, dataset=seen({}, action=[1])) == [
         "action has 1 value in the dataset, but 2 values in the policy"
     ]
 
 
-def test_a_reading_that_the_dataset_does_not_have(told, policy, seen):
+def test_a_reading_that_the_dataset_does_not_have(find_problems, policy, seen):
     world = {"observation.environment_state": {"type": "ENV", "shape": [4]}}
-    assert told(policy(input_features=world), dataset=seen({})) == [
+    assert find_problems(policy(input_features=world), dataset=seen({})) == [
         "the policy reads observation.environment_state, which the dataset does not record"
     ]
 
 
-def test_a_camera_that_the_dataset_does_not_have(told, policy, seen):
-    folder = policy(input_features=looking("observation.images.top", "observation.images.wrist"))
+def test_a_camera_that_the_dataset_does_not_have(find_problems, policy, seen):
+    folder = policy(input_features=camera_inputs("observation.images.top", "observation.images.wrist"))
     here = seen({"observation.images.top": [48, 64, 3], "observation.images.side": [48, 64, 3]})
-    assert told(folder, dataset=here) == [
+    assert find_problems(folder, dataset=here) == [
         "the policy reads the camera observation.images.wrist, but the dataset has only observation.images.top,"
         " observation.images.side"
     ]
-    assert "has no camera" in told(folder, dataset=seen({}))[0]
+    assert "has no camera" in find_problems(folder, dataset=seen({}))[0]
 
 
-def test_act_takes_pictures_of_any_size_and_diffusion_those_it_was_trained_with(told, policy, seen):
-    inputs = looking("observation.images.top")
+def test_act_takes_pictures_of_any_size_and_diffusion_those_it_was_trained_with(find_problems, policy, seen):
+    inputs = camera_inputs("observation.images.top")
     larger = seen({"observation.images.top": [96, 128, 3]})
-    assert told(policy("act", input_features=inputs), dataset=larger) == []
+    assert find_problems(policy("act", input_features=inputs), dataset=larger) == []
     diffusion = policy("diffusion", type="diffusion", input_features=inputs)
-    assert told(diffusion, dataset=larger, policy_type="diffusion") == [
+    assert find_problems(diffusion, dataset=larger, policy_type="diffusion") == [
         "observation.images.top is 128 wide and 96 high in the dataset, but the policy was trained with 64 and 48"
     ]
     cropped = policy("cropped", type="diffusion", input_features=inputs, crop_shape=[40, 40])
-    assert told(cropped, dataset=larger, policy_type="diffusion") == []
+    assert find_problems(cropped, dataset=larger, policy_type="diffusion") == []
     grey = seen({"observation.images.top": [48, 64, 1]})
-    assert told(policy("grey", input_features=inputs), dataset=grey) == [
+    assert find_problems(policy("grey", input_features=inputs), dataset=grey) == [
         "observation.images.top has 1 channel in the dataset, but 3 channels in the policy"
     ]
 
 
 def test_a_camera_may_be_renamed_after_the_dashes(training, policy, seen):
-    folder = policy(input_features=looking("observation.images.top"))
+    folder = policy(input_features=camera_inputs("observation.images.top"))
     rename = '--rename_map={"observation.images.side": "observation.images.top"}'
     document = training(seen({"observation.images.side": [48, 64, 3]}), [rename], starts={"policy": folder})
     data = {source: type(folder)(source.uri) for source in document.sources}
@@ -166,7 +166,7 @@ def test_a_camera_may_be_renamed_after_the_dashes(training, policy, seen):
 
 
 def test_a_camera_that_the_policy_never_saw_is_mentioned(training, policy, seen):
-    folder = policy(input_features=looking("observation.images.top"))
+    folder = policy(input_features=camera_inputs("observation.images.top"))
     here = seen({"observation.images.top": [48, 64, 3], "observation.images.side": [48, 64, 3]})
     document = training(here, starts={"policy": folder})
     data = {source: type(folder)(source.uri) for source in document.sources}
@@ -175,38 +175,38 @@ def test_a_camera_that_the_policy_never_saw_is_mentioned(training, policy, seen)
     assert "observation.images.side" in note
 
 
-def test_a_checkpoint_to_go_on_from_is_looked_at_in_the_same_way(told, saved, pusht):
+def test_a_checkpoint_to_go_on_from_is_looked_at_in_the_same_way(find_problems, saved, pusht):
     torn = saved("run/checkpoints/000006", 6, type="diffusion")
     (torn / "training_state/training_step.json").write_text('{"step": 6}')
-    sentences = told(torn, role="resume", training_steps=100)
+    sentences = find_problems(torn, role="resume", training_steps=100)
     assert any("is not what was saved" in sentence for sentence in sentences)
     assert any("--policy-type is act" in sentence for sentence in sentences)
 
 
-def test_a_torn_checkpoint_says_how_the_whole_one_before_it_is_taken(told, saved):
+def test_a_torn_checkpoint_says_how_the_whole_one_before_it_is_taken(find_problems, saved):
     saved("run/checkpoints/000004", 4)
     torn = saved("run/checkpoints/000006", 6)
     (torn / "training_state/training_step.json").write_text('{"step":6}')
-    (sentence,) = told(torn, role="resume", training_steps=100)
+    (sentence,) = find_problems(torn, role="resume", training_steps=100)
     assert sentence.endswith(f"\nmv {torn} {torn}.torn   then the same command resumes from step 4")
 
 
-def test_a_checkpoint_that_was_never_completed_is_refused(told, saved):
-    (sentence,) = told(saved("run/checkpoints/000006", 6, sealed=False), role="resume")
+def test_a_checkpoint_that_was_never_completed_is_refused(find_problems, saved):
+    (sentence,) = find_problems(saved("run/checkpoints/000006", 6, sealed=False), role="resume")
     assert "was never completed" in sentence
 
 
-def test_a_policy_is_no_checkpoint_to_go_on_from(told, policy):
-    (sentence,) = told(policy(), role="resume")
+def test_a_policy_is_no_checkpoint_to_go_on_from(find_problems, policy):
+    (sentence,) = find_problems(policy(), role="resume")
     assert "training_state/training_step.json is missing" in sentence
 
 
-def test_a_checkpoint_that_came_as_far_already_names_the_option(told, saved):
+def test_a_checkpoint_that_came_as_far_already_names_the_option(find_problems, saved):
     folder = saved("run/checkpoints/000400", 400)
-    (sentence,) = told(folder, role="resume", training_steps=400)
+    (sentence,) = find_problems(folder, role="resume", training_steps=400)
     assert "step 400" in sentence
     assert sentence.endswith("\n--training-steps 800")
-    assert told(folder, role="resume", training_steps=401) == []
+    assert find_problems(folder, role="resume", training_steps=401) == []
 
 
 def test_a_policy_whose_files_are_still_to_come_is_looked_at_later(training, pusht):

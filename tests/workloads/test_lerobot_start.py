@@ -1,4 +1,4 @@
-"""Where a training starts: at nothing, at a policy, at weights alone, or at a checkpoint, its own or another's."""
+"""The start of a training: from scratch, a policy, weights alone, or a checkpoint."""
 
 import dataclasses
 import json
@@ -32,12 +32,12 @@ def options(document) -> dict[str, str]:
     return dict(part.split("=", 1) for part in arguments if part.startswith("--") and "=" in part)
 
 
-def refused(document) -> list[str]:
+def find_problems(document) -> list[str]:
     return list(container.inspect(document, folders(document)))
 
 
 @pytest.fixture
-def own(training, pusht, saved, tmp_path):
+def make_own_output(training, pusht, saved, tmp_path):
     """The document of a run that was cut short after it saved these steps."""
 
     def make(*steps, output="outputs", run=RUN, **parameters):
@@ -185,9 +185,9 @@ def test_going_on_where_no_steps_are_left_is_refused_before_it_is_sent(uri, step
     assert not list(LEROBOT_TRAIN.check(Job(workload="lerobot-train", parameters=values, sources=(policy,))))
 
 
-def test_a_run_that_was_cut_short_goes_on_from_its_last_checkpoint(own, tmp_path):
-    document = own(100, 200)
-    assert refused(document) == []
+def test_a_run_that_was_cut_short_goes_on_from_its_last_checkpoint(make_own_output, tmp_path):
+    document = make_own_output(100, 200)
+    assert find_problems(document) == []
     found = options(document)
     assert found["--config_path"].startswith(f"{tmp_path}/work/outputs/checkpoints/000200/")
     assert found["--first"] == "200"
@@ -195,12 +195,12 @@ def test_a_run_that_was_cut_short_goes_on_from_its_last_checkpoint(own, tmp_path
     assert (note.level, note.text) == ("info", "an earlier attempt was interrupted: resuming from step 200")
 
 
-def test_checkpoints_that_are_torn_are_put_aside_and_an_older_one_is_taken(own, saved, tmp_path):
-    document = own(100, 200, 300)
+def test_checkpoints_that_are_torn_are_put_aside_and_an_older_one_is_taken(make_own_output, saved, tmp_path):
+    document = make_own_output(100, 200, 300)
     (tmp_path / "work/outputs/checkpoints/000200/pretrained_model/model.safetensors").write_bytes(b"torn")
     saved("work/outputs/checkpoints/000400", 400, sealed=False)
     (tmp_path / "work/outputs/checkpoints/000300/training_state/training_step.json").unlink()
-    assert refused(document) == []
+    assert find_problems(document) == []
     done = work(document)
     checkpoints = tmp_path / "work/outputs/checkpoints"
     assert f"--config_path={checkpoints}/000100/pretrained_model/train_config.json" in done.arguments
@@ -209,18 +209,18 @@ def test_checkpoints_that_are_torn_are_put_aside_and_an_older_one_is_taken(own, 
     assert there == {"000100", "000200.torn-1", "000300.torn-1", "000400.torn-1"}
 
 
-def test_looking_changes_nothing(own, saved, tmp_path):
-    document = own(100)
+def test_looking_changes_nothing(make_own_output, saved, tmp_path):
+    document = make_own_output(100)
     saved("work/outputs/checkpoints/000200", 200, sealed=False)
     before = sorted(tmp_path.rglob("*"))
-    assert refused(document) == []
+    assert find_problems(document) == []
     assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_an_attempt_that_left_nothing_usable_is_put_aside_as_a_whole(training, pusht, saved, tmp_path):
     saved("work/outputs/checkpoints/000100", 100, sealed=False)
     document = training(pusht)
-    assert refused(document) == []
+    assert find_problems(document) == []
     done = work(document)
     assert "--policy.type=act" in done.arguments
     assert not (tmp_path / "work/outputs").exists()
@@ -228,9 +228,11 @@ def test_an_attempt_that_left_nothing_usable_is_put_aside_as_a_whole(training, p
     assert "left no usable checkpoint" in done.notes[-1].text
 
 
-def test_a_second_attempt_goes_on_from_its_own_checkpoint_rather_than_from_where_the_first_began(own, saved, policy):
+def test_a_second_attempt_goes_on_from_its_own_checkpoint_rather_than_from_where_the_first_began(
+    make_own_output, saved, policy
+):
     at = saved("other/outputs/checkpoints/000400", 400, run="lerobot-train-99999999-1")
-    document = own(450)
+    document = make_own_output(450)
     begun = JobSource(role="resume", kind="local_path", uri=str(at))
     again = dataclasses.replace(document, sources=(*document.sources, begun))
     assert "000450" in options(again)["--config_path"]
@@ -240,8 +242,8 @@ def test_a_second_attempt_goes_on_from_its_own_checkpoint_rather_than_from_where
     assert "--policy.path" not in options(again)
 
 
-def test_a_run_that_came_to_its_end_has_nothing_left_to_train(own):
-    done = work(own(500))
+def test_a_run_that_came_to_its_end_has_nothing_left_to_train(make_own_output):
+    done = work(make_own_output(500))
     assert "no steps are left after step 500" in done.notes[-1].text
     ended = subprocess.run([sys.executable, *done.arguments], capture_output=True)  # here, where there is no LeRobot
     assert ended.returncode == 0, ended.stderr
@@ -251,21 +253,21 @@ def test_an_output_folder_elsewhere_is_the_runs_own_once_it_began_to_work_there(
     out = tmp_path / "elsewhere"
     saved("elsewhere/checkpoints/000100", 100, sealed=False)
     document = training(pusht, output_dir=str(out))
-    assert "is not empty" in refused(document)[0]
+    assert "is not empty" in find_problems(document)[0]
     (tmp_path / "work").mkdir()
     started = [StageEvent(name=name, state="started") for name in ("preflight", "environment", "data")]
     events = tmp_path / "work/events.jsonl"
     events.write_text("".join(event.format_event(one, 1.0) + "\n" for one in started))
-    assert "is not empty" in refused(document)[0]
+    assert "is not empty" in find_problems(document)[0]
     with events.open("a") as file:
         file.write(event.format_event(StageEvent(name="work", state="started"), 2.0) + "\n")
-    assert refused(document) == []
+    assert find_problems(document) == []
 
 
 def test_checkpoints_of_another_run_are_never_gone_on_from_by_chance(training, pusht, saved, tmp_path):
     saved("elsewhere/checkpoints/000100", 100, run="lerobot-train-99999999-3")
     document = training(pusht, output_dir=str(tmp_path / "elsewhere"))
-    (told,) = refused(document)
+    (told,) = find_problems(document)
     assert "checkpoints of the run lerobot-train-99999999-3" in told
     assert "--output-dir" in told
 
@@ -274,7 +276,7 @@ def test_a_resumed_run_leaves_the_folder_of_the_earlier_one_alone(training, push
     at = saved("other/outputs/checkpoints/000400", 400)
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "other").rglob("*")}
     document = training(pusht, starts={"resume": at}, training_steps=500)
-    assert refused(document) == []
+    assert find_problems(document) == []
     work(document)
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "other").rglob("*")} == before
     assert checkpoint.validate_checkpoint(at) == ""

@@ -51,34 +51,34 @@ def home(tmp_path, monkeypatch, server) -> Path:
     return tmp_path / "home"
 
 
-def told(document) -> dict[str, str]:
+def wandb_options(document) -> dict[str, str]:
     """The options that LeRobot gets about it."""
     data = {source: Path(source.uri) for source in document.sources}
     arguments = container.work(document, data, Path(document.placement.work)).arguments
     return dict(part.split("=", 1) for part in arguments if part.startswith("--wandb"))
 
 
-def refused(document) -> list[str]:
+def find_problems(document) -> list[str]:
     data = {source: Path(source.uri) for source in document.sources}
     return [line for line in container.inspect(document, data) if "wandb" in line.lower()]
 
 
 def test_it_is_off_unless_it_is_asked_for(training, pusht, monkeypatch):
     monkeypatch.setenv("WANDB_API_KEY", KEY)
-    assert told(training(pusht)) == {"--wandb.enable": "false"}
-    assert refused(training(pusht)) == []
+    assert wandb_options(training(pusht)) == {"--wandb.enable": "false"}
+    assert find_problems(training(pusht)) == []
 
 
 def test_the_project_is_the_experiment_and_no_checkpoint_is_uploaded(training, pusht):
-    assert told(training(pusht, wandb=True, job_name="arm")) == {
+    assert wandb_options(training(pusht, wandb=True, job_name="arm")) == {
         "--wandb.enable": "true",
         "--wandb.project": "lerobot-act-arm",
         "--wandb.mode": "online",
         "--wandb.disable_artifact": "true",
     }
     said = training(pusht, wandb=True, experiment_name="mine", args=["--wandb.disable_artifact=false"])
-    assert told(said)["--wandb.project"] == "mine"
-    assert told(said)["--wandb.disable_artifact"] == "false"
+    assert wandb_options(said)["--wandb.project"] == "mine"
+    assert wandb_options(said)["--wandb.disable_artifact"] == "false"
 
 
 @pytest.mark.parametrize(
@@ -87,22 +87,24 @@ def test_the_project_is_the_experiment_and_no_checkpoint_is_uploaded(training, p
 )
 def test_the_mode_is_that_of_the_environment(training, pusht, monkeypatch, said, mode):
     monkeypatch.setenv("WANDB_MODE", said)
-    assert told(training(pusht, wandb=True))["--wandb.mode"] == mode
+    assert wandb_options(training(pusht, wandb=True))["--wandb.mode"] == mode
 
 
 def test_what_robotrain_sets_cannot_be_given_to_the_trainer(training, pusht, saved):
     elsewhere = saved("elsewhere/000100", 100)
     document = training(pusht, wandb=True, training_steps=500, starts={"resume": elsewhere})
-    assert "--wandb.run_id" in told(document)
-    assert told(document).keys() - parameters.OWNED_OPTIONS.keys() == {"--wandb.disable_artifact"}
+    assert "--wandb.run_id" in wandb_options(document)
+    assert wandb_options(document).keys() - parameters.OWNED_OPTIONS.keys() == {"--wandb.disable_artifact"}
 
 
 def test_an_attempt_goes_on_with_its_own_run_and_a_new_run_has_another(training, pusht, saved):
     saved("work/outputs/checkpoints/000100", 100)
-    assert "--wandb.run_id" not in told(training(pusht, wandb=True, training_steps=500))  # it is in the checkpoint
+    assert "--wandb.run_id" not in wandb_options(
+        training(pusht, wandb=True, training_steps=500)
+    )  # it is in the checkpoint
     elsewhere = saved("elsewhere/000100", 100, run="another")
     resumed = training(pusht, placement={"work": "/new"}, wandb=True, training_steps=500, starts={"resume": elsewhere})
-    assert told(resumed)["--wandb.run_id"] != told(resumed)["--wandb.run_id"]
+    assert wandb_options(resumed)["--wandb.run_id"] != wandb_options(resumed)["--wandb.run_id"]
 
 
 def test_a_run_that_the_server_does_not_know_yet_can_be_gone_on_with(monkeypatch):
@@ -115,23 +117,23 @@ def test_a_run_that_the_server_does_not_know_yet_can_be_gone_on_with(monkeypatch
 
 
 def test_without_a_key_it_is_refused_with_the_way_to_sign_in(training, pusht):
-    (line,) = refused(training(pusht, wandb=True))
+    (line,) = find_problems(training(pusht, wandb=True))
     assert "not signed in" in line
     assert "\nwandb login " in line
-    (line,) = refused(training(pusht, wandb=True, placement={"ways": {"wandb": "--wandb-credential NAME"}}))
+    (line,) = find_problems(training(pusht, wandb=True, placement={"ways": {"wandb": "--wandb-credential NAME"}}))
     assert line.endswith("\n--wandb-credential NAME")
 
 
 @pytest.mark.parametrize("key", [KEY, f"local-{KEY}", f"wandb_v1_{KEY}", "head.body.signature"])
 def test_a_key_in_the_environment_is_enough(training, pusht, monkeypatch, key):
     monkeypatch.setenv("WANDB_API_KEY", key)
-    assert refused(training(pusht, wandb=True)) == []
+    assert find_problems(training(pusht, wandb=True)) == []
 
 
 @pytest.mark.parametrize("key", ["short", "secret-short", KEY + "\n", f" {KEY}", f"{KEY}!"])
 def test_what_is_no_key_is_refused_and_not_repeated(training, pusht, monkeypatch, key):
     monkeypatch.setenv("WANDB_API_KEY", key)
-    (line,) = refused(training(pusht, wandb=True))
+    (line,) = find_problems(training(pusht, wandb=True))
     assert f"{len(key)} characters" in line
     assert key.strip() not in line
 
@@ -139,18 +141,18 @@ def test_what_is_no_key_is_refused_and_not_repeated(training, pusht, monkeypatch
 @pytest.mark.parametrize("mode", ["offline", "disabled", "dryrun"])
 def test_offline_needs_no_key(training, pusht, monkeypatch, mode):
     monkeypatch.setenv("WANDB_MODE", mode)
-    assert refused(training(pusht, wandb=True)) == []
+    assert find_problems(training(pusht, wandb=True)) == []
 
 
 def test_a_login_counts_for_the_server_that_it_was_for(training, pusht, home, server, monkeypatch):
     (home / ".netrc").write_text(f"machine {server}\n  login user\n  password {KEY}\n")
     (home / ".netrc").chmod(0o600)
-    assert refused(training(pusht, wandb=True)) == []
+    assert find_problems(training(pusht, wandb=True)) == []
     monkeypatch.setenv("NETRC", str(home / "another"))
-    assert len(refused(training(pusht, wandb=True))) == 1
+    assert len(find_problems(training(pusht, wandb=True))) == 1
     monkeypatch.delenv("NETRC")
     monkeypatch.setenv("WANDB_BASE_URL", f"http://localhost.{server}")
-    assert "not signed in" in refused(training(pusht, wandb=True))[0]
+    assert "not signed in" in find_problems(training(pusht, wandb=True))[0]
 
 
 def test_the_server_is_the_one_that_wandb_login_wrote_down(training, pusht, home, server, monkeypatch):
@@ -158,14 +160,14 @@ def test_the_server_is_the_one_that_wandb_login_wrote_down(training, pusht, home
     monkeypatch.setenv("WANDB_API_KEY", KEY)
     (home / ".config/wandb").mkdir(parents=True)
     (home / ".config/wandb/settings").write_text(f"[default]\nbase_url = http://{server}\n")
-    assert refused(training(pusht, wandb=True)) == []
+    assert find_problems(training(pusht, wandb=True)) == []
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
 def test_a_server_that_is_not_there_is_told_at_once_and_not_asked_for_minutes(training, pusht, monkeypatch, address):
     monkeypatch.setenv("WANDB_API_KEY", KEY)
     monkeypatch.setenv("WANDB_BASE_URL", address)
-    (line,) = refused(training(pusht, wandb=True))
+    (line,) = find_problems(training(pusht, wandb=True))
     assert "cannot reach" in line
     assert "\nWANDB_MODE=offline" in line
     assert "secret" not in line
@@ -190,7 +192,7 @@ def test_a_server_that_says_nothing_is_not_waited_for():
 def test_a_file_of_keys_that_says_nothing_is_no_login(training, pusht, home, text):
     (home / ".netrc").write_text(text)
     (home / ".netrc").chmod(0o600)
-    assert len(refused(training(pusht, wandb=True))) == 1
+    assert len(find_problems(training(pusht, wandb=True))) == 1
 
 
 @pytest.mark.parametrize(

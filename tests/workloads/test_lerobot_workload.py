@@ -1,4 +1,4 @@
-"""The declaration is light, true to its lock, and what travels with it needs nothing but the standard library."""
+"""The declaration is light and matches its lock; container code imports no third-party package."""
 
 import ast
 import re

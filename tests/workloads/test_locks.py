@@ -1,4 +1,4 @@
-"""The hashes of the locks: those of wheels that the machines they are for can install, and no others."""
+"""The hashes of the locks: those of wheels that the target machines can install, and no others."""
 
 import importlib.util
 import re
@@ -33,7 +33,7 @@ def tool():
 
 
 @pytest.fixture
-def trimmed(tool, tmp_path):
+def trim_lock(tool, tmp_path):
     """Which wheels' hashes are left of a lock: `trimmed(has={"linux", "mac"}, index={"linux", "mac"})`."""
 
     def trim(has, index=tuple(WHEELS), machines=LINUX) -> set[str]:
@@ -53,32 +53,32 @@ def trimmed(tool, tmp_path):
     return trim
 
 
-def test_only_wheels_for_the_named_machine_stay(trimmed):
-    assert trimmed(has=WHEELS) == {"linux", "pure"}
+def test_only_wheels_for_the_named_machine_stay(trim_lock):
+    assert trim_lock(has=WHEELS) == {"linux", "pure"}
 
 
-def test_every_named_machine_keeps_its_own(trimmed):
+def test_every_named_machine_keeps_its_own(trim_lock):
     machines = "# for: CPython 3.11 3.12 on manylinux_2_28_x86_64 manylinux_2_28_aarch64 macosx_26_0_arm64\n"
-    assert trimmed(has=WHEELS, machines=machines) == {"linux", "mac", "arm", "pure", "old"}
+    assert trim_lock(has=WHEELS, machines=machines) == {"linux", "mac", "arm", "pure", "old"}
 
 
-def test_a_wheel_that_is_added_to_an_old_version_does_not_make_the_lock_stale(trimmed):
-    assert trimmed(has=["linux"]) == {"linux"}
+def test_a_wheel_that_is_added_to_an_old_version_does_not_make_the_lock_stale(trim_lock):
+    assert trim_lock(has=["linux"]) == {"linux"}
 
 
-def test_a_machine_that_is_added_gets_its_wheels_with_what_was_there(trimmed):
+def test_a_machine_that_is_added_gets_its_wheels_with_what_was_there(trim_lock):
     machines = "# for: CPython 3.12 on manylinux_2_28_x86_64 macosx_26_0_arm64\n"
-    assert trimmed(has=["linux"], index=["linux", "mac", "arm"], machines=machines) == {"linux", "mac"}
+    assert trim_lock(has=["linux"], index=["linux", "mac", "arm"], machines=machines) == {"linux", "mac"}
 
 
-def test_a_package_that_is_left_without_a_wheel_is_refused(trimmed):
+def test_a_package_that_is_left_without_a_wheel_is_refused(trim_lock):
     with pytest.raises(SystemExit, match=r"thing==1.0 has no wheel"):
-        trimmed(has=["mac"], index=["mac"])
+        trim_lock(has=["mac"], index=["mac"])
 
 
-def test_a_list_of_other_packages_and_a_source_without_machines_are_refused(trimmed, tool, tmp_path):
+def test_a_list_of_other_packages_and_a_source_without_machines_are_refused(trim_lock, tool, tmp_path):
     with pytest.raises(SystemExit, match="names no machines"):
-        trimmed(has=["mac"], machines="# for me\n")
+        trim_lock(has=["mac"], machines="# for me\n")
     (tmp_path / "a.in").write_text(LINUX)
     (tmp_path / "pylock.toml").write_text("packages = []")
     with pytest.raises(SystemExit, match="not in uv's list"):

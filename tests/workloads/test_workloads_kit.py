@@ -1,4 +1,4 @@
-"""The workloads of this repository pass the kit that strangers have."""
+"""The workloads of this repository pass the kit for third-party workloads."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A newcomer's way: train, then evaluate that run with one command, on this machine."""
+"""A new user's first steps: train, then evaluate that run with one command, on this machine."""
 
 import math
 import sqlite3
@@ -24,7 +24,7 @@ def test_a_trained_run_is_evaluated_filmed_and_registered_with_its_scores(robotr
     run = told.stdout.splitlines()[0]
     results = Path("../state/local") / run / "outputs/eval_results"
     found = strict_json(results / "eval_results.json")
-    assert_told_of_a_real_rollout(found, results)
+    assert_real_rollout(found, results)
     assert found["held_out"] is True
     assert [one["episode"] for one in found["per_episode"]] == [45, 46, 47]
     for one in found["per_episode"]:
@@ -38,7 +38,7 @@ def test_a_trained_run_is_evaluated_filmed_and_registered_with_its_scores(robotr
     assert tags["score_replay_mse"] == f"{found['aggregate_mse']:.6g}"
 
 
-def assert_told_of_a_real_rollout(found, results):
+def assert_real_rollout(found, results):
     told = found["rollout"]
     assert (told["env"], told["episodes"], found["policy"]["step"]) == ("pusht", 3, 40)
     assert told["success_rate"] == sum(one["success"] for one in told["per_episode"]) / 3

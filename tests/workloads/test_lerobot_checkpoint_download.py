@@ -1,4 +1,4 @@
-"""A training's checkpoint, brought back to a machine that knows nothing of it: where it lies, and whose it is."""
+"""A checkpoint that was downloaded to another machine: where it is, and which run it belongs to."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ RUN = "lerobot-train-00000000-1"
 
 
 @pytest.fixture
-def elsewhere(training, pusht, saved, tmp_path):
+def make_document(training, pusht, saved, tmp_path):
     """A document that saves in a folder of its own, where a checkpoint of this submission lies already."""
 
     def make(submission: str, run: str = RUN):
@@ -21,7 +21,7 @@ def elsewhere(training, pusht, saved, tmp_path):
     return make
 
 
-def refused(document) -> list[str]:
+def find_problems(document) -> list[str]:
     return list(container.inspect(document, {source: Path(source.uri) for source in document.sources}))
 
 
@@ -31,10 +31,10 @@ def test_it_is_laid_where_the_run_saves_its_own(training):
     assert container.checkpoints(training(output_dir="/disk/out"), Path("/work")) == Path("/disk/out/checkpoints")
 
 
-def test_an_output_folder_with_checkpoints_of_this_submission_is_the_runs_own(elsewhere, tmp_path, monkeypatch):
+def test_an_output_folder_with_checkpoints_of_this_submission_is_the_runs_own(make_document, tmp_path, monkeypatch):
     monkeypatch.setenv("THIS_ONE", "wf-1")
-    document = elsewhere("wf-1")
-    assert refused(document) == []
+    document = make_document("wf-1")
+    assert find_problems(document) == []
     data = {source: Path(source.uri) for source in document.sources}
     found = container.work(document, data, Path(document.placement.work))
     assert f"--config_path={tmp_path}/disk/out/checkpoints/000200/pretrained_model/train_config.json" in found.arguments
@@ -43,7 +43,7 @@ def test_an_output_folder_with_checkpoints_of_this_submission_is_the_runs_own(el
 @pytest.mark.parametrize(
     ("submission", "here", "run"), [("wf-2", "wf-1", RUN), ("", "", RUN), ("wf-1", "wf-1", "another-1")]
 )
-def test_an_output_folder_of_somebody_else_is_not_written_to(elsewhere, monkeypatch, submission, here, run):
+def test_an_output_folder_of_somebody_else_is_not_written_to(make_document, monkeypatch, submission, here, run):
     monkeypatch.setenv("THIS_ONE", here)
-    (why,) = refused(elsewhere(submission, run))
+    (why,) = find_problems(make_document(submission, run))
     assert why.endswith("--output-dir NEW_FOLDER")

@@ -1,4 +1,4 @@
-"""A training whose machine is taken away with all that lay on it, and that is started again on an empty one."""
+"""A training whose machine is lost, and that is started again on an empty one."""
 
 import dataclasses
 import json
@@ -61,10 +61,10 @@ def machine(azure, training, training_environment, pusht, tmp_path, monkeypatch)
     start.url = url
     yield start
     for process in started:
-        take_away(process)
+        kill_machine(process)
 
 
-def take_away(process) -> None:
+def kill_machine(process) -> None:
     """Everything on the machine ends at once."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
@@ -84,7 +84,7 @@ def test_it_goes_on_from_what_it_published_as_the_same_tracking_run(machine, tmp
     process = machine("wf-7")
     before = list(lines_until(process, f'"to": "{machine.url}/'))
     before += lines_until(process, '"event": "metrics"')
-    take_away(process)
+    kill_machine(process)
     shutil.rmtree(tmp_path / "work")
     shutil.rmtree(tmp_path / "cache/data", ignore_errors=True)  # its environments are built from PyPI, far from here
 

@@ -1,4 +1,4 @@
-"""The fallback that reads LeRobot's log lines: every suffix, every number, and no line that is none of its own."""
+"""The fallback that reads LeRobot's log lines: every suffix, every number, and no other line."""
 
 import math
 

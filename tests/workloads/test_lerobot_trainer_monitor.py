@@ -1,4 +1,4 @@
-"""Numbers on their way out of a trainer: exact where LeRobot's names are known, from its log where they moved."""
+"""Metrics of a trainer: exact where LeRobot's names are known, else from its log."""
 
 import logging
 import sys
@@ -14,7 +14,7 @@ from robotrain_workloads.lerobot_train.trainer_monitor import TrainerMonitor
 
 
 @pytest.fixture
-def ending(monkeypatch):
+def stop_handler(monkeypatch):
     """One that leaves this process's signals alone."""
     monkeypatch.setattr("signal.signal", lambda number, handler: None)
     return SingleProcessStop()
@@ -32,7 +32,7 @@ def root_logger():
 
 
 @pytest.fixture
-def sent(capsys):
+def read_events(capsys):
     return lambda: [
         record.event for line in capsys.readouterr().out.splitlines() if (record := event.parse_event(line))
     ]
@@ -53,25 +53,25 @@ class Tracker:
         self.forgotten = True
 
 
-def test_a_window_is_sent_exactly_before_it_is_forgotten(ending, root_logger, sent):
+def test_a_window_is_sent_exactly_before_it_is_forgotten(stop_handler, root_logger, read_events):
     tracker_class = type("MetricsTracker", (Tracker,), {"reset_averages": Tracker.reset_averages})
-    TrainerMonitor(100_000, 200, ending).install(types.SimpleNamespace(MetricsTracker=tracker_class))
+    TrainerMonitor(100_000, 200, stop_handler).install(types.SimpleNamespace(MetricsTracker=tracker_class))
     tracker = tracker_class()
     for tracker.steps in (1000, 1200):
         logging.info("step:1K smpl:1M loss:0.333")
         tracker.reset_averages()
-    metrics = sent()
+    metrics = read_events()
     assert tracker.forgotten
     assert [(one.step, one.total) for one in metrics] == [(1000, 100_000), (1200, 100_000)]
     assert metrics[1].values == {"train/samples": 1_234_567 * 1200, "train/loss": 1 / 3}
 
 
-def test_where_the_names_moved_the_log_is_read_and_no_two_windows_share_a_step(ending, root_logger, sent):
-    TrainerMonitor(1000, 200, ending).install(types.SimpleNamespace())
+def test_where_the_names_moved_the_log_is_read_and_no_two_windows_share_a_step(stop_handler, root_logger, read_events):
+    TrainerMonitor(1000, 200, stop_handler).install(types.SimpleNamespace())
     for text in ("step:200 smpl:6K loss:0.5 lr:1.0e-04", "cfg.steps=1000", "step:400 smpl:1M loss:nan lr:1.0e-04"):
         logging.info(text)
     logging.info("step 400: eval_loss=0.2500")
-    first, second, held_out = sent()
+    first, second, held_out = read_events()
     assert first == Metrics(
         values={"train/samples": 6000.0, "train/loss": 0.5, "train/learning_rate": 1e-4}, step=200, total=1000
     )
@@ -80,38 +80,38 @@ def test_where_the_names_moved_the_log_is_read_and_no_two_windows_share_a_step(e
     assert held_out == Metrics(values={"val/loss": 0.25}, step=400, total=1000)
 
 
-def test_a_training_that_goes_on_counts_its_windows_from_there(ending, root_logger, sent):
-    TrainerMonitor(1000, 200, ending, first=500).install(types.SimpleNamespace())
+def test_a_training_that_goes_on_counts_its_windows_from_there(stop_handler, root_logger, read_events):
+    TrainerMonitor(1000, 200, stop_handler, first=500).install(types.SimpleNamespace())
     logging.info("step:600 smpl:6K loss:0.5")
     logging.info("step:800 smpl:6K loss:0.5")
-    assert [metrics.step for metrics in sent()] == [600, 800]
+    assert [metrics.step for metrics in read_events()] == [600, 800]
 
 
-def test_a_checkpoint_is_announced_once_it_is_complete(ending, root_logger, sent, tmp_path):
+def test_a_checkpoint_is_announced_once_it_is_complete(stop_handler, root_logger, read_events, tmp_path):
     done = []
     trainer = types.SimpleNamespace(
         update_last_checkpoint=done.append, should_save_checkpoint=lambda step, every, total: step % every == 0
     )
-    TrainerMonitor(100, 10, ending).install(trainer)
+    TrainerMonitor(100, 10, stop_handler).install(trainer)
     assert not trainer.should_save_checkpoint(7, 10, 100)
     trainer.update_last_checkpoint(tmp_path / "000010")
     assert done == [tmp_path / "000010"]
-    assert sent() == [Checkpoint(step=10, path=str(tmp_path / "000010"), model="pretrained_model")]
+    assert read_events() == [Checkpoint(step=10, path=str(tmp_path / "000010"), model="pretrained_model")]
 
 
-def test_a_training_that_was_told_to_stop_saves_at_once_and_ends(ending, root_logger, sent):
+def test_a_training_that_was_told_to_stop_saves_at_once_and_ends(stop_handler, root_logger, read_events):
     trainer = types.SimpleNamespace(update_last_checkpoint=lambda folder: None, should_save_checkpoint=lambda *_: False)
-    TrainerMonitor(100, 10, ending).install(trainer)
-    ending.is_requested = True
+    TrainerMonitor(100, 10, stop_handler).install(trainer)
+    stop_handler.is_requested = True
     assert trainer.should_save_checkpoint(7, 10, 100)
     with pytest.raises(SystemExit) as ended:
         trainer.update_last_checkpoint(Path("/x/000007"))
     assert ended.value.code == 143
-    assert sent()[0].step == 7
+    assert read_events()[0].step == 7
 
 
 def test_one_of_several_ends_after_the_step_they_agreed_on_once_all_have_come_there(
-    ending, root_logger, sent, tmp_path, monkeypatch
+    stop_handler, root_logger, read_events, tmp_path, monkeypatch
 ):
     told = []
     accelerator = type("Accelerator", (), {"wait_for_everyone": lambda self: told.append("met")})
@@ -131,11 +131,11 @@ def test_one_of_several_ends_after_the_step_they_agreed_on_once_all_have_come_th
     assert (ended.value.code, told) == (0, ["met", "met", "left"])
 
 
-def test_between_distant_windows_it_is_told_how_far_training_is(ending, root_logger, sent, monkeypatch):
+def test_between_distant_windows_it_is_told_how_far_training_is(stop_handler, root_logger, read_events, monkeypatch):
     trainer = types.SimpleNamespace(should_save_checkpoint=lambda step, *more: False, update_last_checkpoint=print)
-    TrainerMonitor(100_000, 50_000, ending).install(trainer)
+    TrainerMonitor(100_000, 50_000, stop_handler).install(trainer)
     assert not trainer.should_save_checkpoint(1, 5000, 100_000)
-    assert sent() == []
+    assert read_events() == []
     monkeypatch.setattr(trainer_monitor, "SILENCE_SECONDS", -1.0)
     assert not trainer.should_save_checkpoint(2, 5000, 100_000)
-    assert sent() == [Metrics(values={}, step=2, total=100_000)]
+    assert read_events() == [Metrics(values={}, step=2, total=100_000)]

@@ -1,4 +1,4 @@
-"""Several processes that train together: here they share the cores, as they would each have a GPU."""
+"""Several processes that train together: here they share the cores."""
 
 import json
 import os
@@ -47,11 +47,11 @@ def ranks(work: Path) -> dict[int, int]:
     return found
 
 
-def parent_of(process: int) -> int:
+def read_parent(process: int) -> int:
     return int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
 
 
-def below(work: Path) -> list[str]:
+def list_processes(work: Path) -> list[str]:
     """Every process whose command or environment names the run."""
     told = []
     for process in Path("/proc").glob("[0-9]*"):
@@ -182,7 +182,7 @@ def test_a_stop_ends_all_processes_after_the_same_step_with_one_checkpoint(train
     assert ran.events(Outcome)[0].state == "cancelled"
     assert any("stopping: saving a checkpoint first" in line for line in ran.lines)  # others print to the same pipe
     assert not any("Traceback" in line or "gloo" in line for line in ran.lines)
-    assert below(tmp_path) == []
+    assert list_processes(tmp_path) == []
 
 
 @pytest.mark.slow
@@ -195,7 +195,7 @@ def test_a_process_that_is_killed_ends_the_run_and_is_its_reason(training_in_two
     (outcome,) = ran.events(Outcome)
     assert "SIGKILL" in outcome.reason
     assert f"rank {rank} of 2 was ended by signal 9" in ran.lines
-    assert below(tmp_path) == []
+    assert list_processes(tmp_path) == []
 
 
 @pytest.mark.slow
@@ -208,7 +208,7 @@ def test_an_error_of_one_process_is_the_reason_whatever_the_others_say(training_
     assert "outputs" in outcome.reason
     assert "gloo" not in outcome.reason
     assert sum(line.startswith("Traceback") for line in ran.lines) == 1
-    assert below(tmp_path) == []
+    assert list_processes(tmp_path) == []
 
 
 @pytest.mark.slow
@@ -243,7 +243,7 @@ def test_an_option_that_lerobot_does_not_know_is_the_reason_of_several_too(train
 @pytest.mark.slow
 def test_no_process_outlives_the_one_that_started_them(training_in_two, tmp_path):
     process, _ = training_in_two()
-    (starter,) = {parent_of(rank) for rank in ranks(tmp_path / "work").values()}
+    (starter,) = {read_parent(rank) for rank in ranks(tmp_path / "work").values()}
     os.kill(starter, signal.SIGKILL)  # as the runtime does when the time to save is over
     process.communicate(timeout=SECONDS)
-    assert below(tmp_path) == []
+    assert list_processes(tmp_path) == []

@@ -1,4 +1,4 @@
-"""Real trainings that do not start at nothing: from a policy, after a kill, and from another run's checkpoint."""
+"""Real trainings that start from a policy, after a kill, and from the checkpoint of another run."""
 
 import os
 import shutil
@@ -30,7 +30,7 @@ def mean(folder: Path, feature: str) -> list[float]:
 
 
 @contextmanager
-def not_for_ever(process):
+def kill_after_timeout(process):
     stopper = threading.Timer(300, process.kill)
     stopper.daemon = True
     stopper.start()
@@ -38,7 +38,7 @@ def not_for_ever(process):
     stopper.cancel()
 
 
-def furthest(one: Path, other: Path) -> float:
+def compute_largest_difference(one: Path, other: Path) -> float:
     """How far apart the weights of two policies are at most, by the first of each tensor."""
     before, after = (tensors(folder / MODEL / "model.safetensors") for folder in (one, other))
     assert before.keys() == after.keys()
@@ -58,7 +58,9 @@ def test_h1_01_a_policy_is_tuned_from_its_weights_at_the_new_rate_with_the_stati
     assert rates == [2e-4, 2e-4]
     assert losses(tuned)[1] < losses(small.ran)[1] / 1.5
     made = tuned.work / "outputs/checkpoints/000002"
-    assert 0 < furthest(made, small.checkpoint) < 1e-3  # two steps at this rate; another start is 5 away
+    assert (
+        0 < compute_largest_difference(made, small.checkpoint) < 1e-3
+    )  # two steps at this rate; another start is 5 away
     assert mean(made, "action") == pytest.approx([10 * value for value in mean(small.checkpoint, "action")], rel=1e-4)
     assert '"n_action_steps": 4' in (made / MODEL / "config.json").read_text()
     (parent,) = [one.tags for one in tuned.events(Track) if "parent_run" in one.tags]
@@ -88,7 +90,7 @@ def test_a_run_that_was_killed_goes_on_when_it_is_started_again(start, train, pu
     given = {"training_steps": 240, "save_freq": 60, "log_freq": 10, "eval_freq": 60}
     parent = tmp_path / "work/outputs/checkpoints"
     process = start(pusht, SMALL["act"], **given)
-    with not_for_ever(process):
+    with kill_after_timeout(process):
         list(lines_until(process, '"event": "checkpoint"'))
         while not checkpoint.read_manifest(parent / "000060"):
             time.sleep(0.05)
@@ -114,7 +116,7 @@ def test_a_run_that_was_killed_goes_on_when_it_is_started_again(start, train, pu
 def test_a_run_that_was_stopped_goes_on_in_a_run_of_its_own(start, train, pusht, tmp_path):
     given = {"save_freq": 50_000, "eval_freq": 0, "learning_rate": 3e-4}
     process = start(pusht, SMALL["act"], training_steps=100_000, log_freq=1, **given)
-    with not_for_ever(process):
+    with kill_after_timeout(process):
         list(lines_until(process, "train/loss"))
         os.killpg(process.pid, signal.SIGTERM)
         process.communicate()

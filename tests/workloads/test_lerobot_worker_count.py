@@ -1,4 +1,4 @@
-"""Processes that load data hand it over in shared memory, of which a container may have little."""
+"""The number of data-loading processes, which pass batches in shared memory."""
 
 import json
 import subprocess
@@ -20,13 +20,13 @@ CAMERA = {"dtype": "video", "shape": [480, 640, 3]}
 
 
 @pytest.fixture
-def has(monkeypatch):
+def set_shared_memory(monkeypatch):
     """Say how much shared memory this machine has: `has(64 * MIB)`; None for a machine without such a place."""
 
-    def say(size: int | None) -> None:
+    def set_size(size: int | None) -> None:
         monkeypatch.setattr(trainer_options, "get_free_shared_memory", lambda place: size)
 
-    return say
+    return set_size
 
 
 def camera(folder: Path, **feature) -> Path:
@@ -36,7 +36,7 @@ def camera(folder: Path, **feature) -> Path:
     return folder
 
 
-def asked(document) -> tuple[int, list[str]]:
+def choose_workers(document) -> tuple[int, list[str]]:
     """The processes that the trainer is told to load with, and what is said of them."""
     data = {source: Path(source.uri) for source in document.sources}
     work = container.work(document, data, Path(document.placement.work))
@@ -44,40 +44,42 @@ def asked(document) -> tuple[int, list[str]]:
     return int(get_option_value(work.arguments, "--num_workers") or -1), [note.text for note in work.notes]
 
 
-def test_a_machine_with_enough_changes_nothing(training, dataset, has):
-    has(64 << 30)
-    assert asked(training(camera(dataset()), num_workers=7)) == (7, [])
+def test_a_machine_with_enough_changes_nothing(training, dataset, set_shared_memory):
+    set_shared_memory(64 << 30)
+    assert choose_workers(training(camera(dataset()), num_workers=7)) == (7, [])
 
 
-def test_a_machine_without_such_a_place_changes_nothing(training, dataset, has):
-    has(None)
-    assert asked(training(camera(dataset()))) == (4, [])
+def test_a_machine_without_such_a_place_changes_nothing(training, dataset, set_shared_memory):
+    set_shared_memory(None)
+    assert choose_workers(training(camera(dataset()))) == (4, [])
 
 
-def test_a_container_with_the_usual_64_mib_loads_in_the_training_process_and_says_so(training, dataset, has):
-    has(64 * MIB)
-    count, (said,) = asked(training(camera(dataset())))
+def test_a_container_with_the_usual_64_mib_loads_in_the_training_process_and_says_so(
+    training, dataset, set_shared_memory
+):
+    set_shared_memory(64 * MIB)
+    count, (said,) = choose_workers(training(camera(dataset())))
     assert count == 0
     assert "in the training process itself" in said
     assert "64 MiB free" in said
     assert "add shared memory" in said
 
 
-def test_as_many_load_as_there_is_room_for(training, dataset, has):
-    has(1 << 30)
-    count, (said,) = asked(training(camera(dataset()), num_workers=8))
+def test_as_many_load_as_there_is_room_for(training, dataset, set_shared_memory):
+    set_shared_memory(1 << 30)
+    count, (said,) = choose_workers(training(camera(dataset()), num_workers=8))
     assert 0 < count < 8
     assert f"with {count} of 8 processes" in said
 
 
-def test_whoever_asked_for_none_hears_nothing(training, dataset, has):
-    has(0)
-    assert asked(training(camera(dataset()), num_workers=0)) == (0, [])
+def test_whoever_asked_for_none_hears_nothing(training, dataset, set_shared_memory):
+    set_shared_memory(0)
+    assert choose_workers(training(camera(dataset()), num_workers=0)) == (0, [])
 
 
-def test_small_data_loads_beside_training_in_64_mib(training, dataset, has):
-    has(64 * MIB)
-    assert asked(training(dataset())) == (4, [])
+def test_small_data_loads_beside_training_in_64_mib(training, dataset, set_shared_memory):
+    set_shared_memory(64 * MIB)
+    assert choose_workers(training(dataset())) == (4, [])
 
 
 @pytest.mark.parametrize(
@@ -93,50 +95,55 @@ def test_small_data_loads_beside_training_in_64_mib(training, dataset, has):
     ],
     ids=str,
 )
-def test_what_makes_batches_larger_or_more_leaves_room_for_fewer(training, dataset, has, more):
+def test_what_makes_batches_larger_or_more_leaves_room_for_fewer(training, dataset, set_shared_memory, more):
     image = more.pop("image", {})
     folder = camera(dataset())
     usual = training(folder)
-    has(enough := least(usual, has))
-    assert asked(usual)[0] == 4
-    has(enough)
-    assert asked(training(camera(folder, **image), **more))[0] < 4
+    set_shared_memory(enough := find_least_memory(usual, set_shared_memory))
+    assert choose_workers(usual)[0] == 4
+    set_shared_memory(enough)
+    assert choose_workers(training(camera(folder, **image), **more))[0] < 4
 
 
-def test_without_a_held_out_part_half_of_it_is_enough(training, dataset, has):
+def test_without_a_held_out_part_half_of_it_is_enough(training, dataset, set_shared_memory):
     folder = camera(dataset())
-    with_it, without = least(training(folder), has), least(training(folder, val_split=0), has)
+    with_it, without = (
+        find_least_memory(training(folder), set_shared_memory),
+        find_least_memory(training(folder, val_split=0), set_shared_memory),
+    )
     assert 1.8 < with_it / without < 2
-    assert least(training(folder, eval_freq=0), has) == without
+    assert find_least_memory(training(folder, eval_freq=0), set_shared_memory) == without
 
 
-def least(document, has) -> int:
+def find_least_memory(document, set_shared_memory) -> int:
     """The shared memory that four processes need."""
     low, high = 0, 1 << 40
     while low < high:
-        has(middle := (low + high) // 2)
-        low, high = (low, middle) if asked(document)[0] == 4 else (middle + 1, high)
+        set_shared_memory(middle := (low + high) // 2)
+        low, high = (low, middle) if choose_workers(document)[0] == 4 else (middle + 1, high)
     return low
 
 
 @pytest.mark.parametrize(
     "broken", ["{", '{"features": {"a": {}}}', '{"features": {"a": {"dtype": "x", "shape": ["b"]}}}']
 )
-def test_a_dataset_that_does_not_say_how_large_it_is_stops_nothing(training, dataset, has, broken):
+def test_a_dataset_that_does_not_say_how_large_it_is_stops_nothing(training, dataset, set_shared_memory, broken):
     folder = dataset()
     (folder / "meta/info.json").write_text(broken)
-    has(64 * MIB)
-    assert asked(training(folder))[0] == 4
+    set_shared_memory(64 * MIB)
+    assert choose_workers(training(folder))[0] == 4
 
 
 @settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     free=some.integers(0, 1 << 40), wanted=some.integers(0, 64), batch=some.integers(1, 512), gpus=some.integers(1, 8)
 )
-def test_never_more_than_asked_for_and_silence_when_it_is_as_many(training, dataset, has, free, wanted, batch, gpus):
-    has(free)
+def test_never_more_than_asked_for_and_silence_when_it_is_as_many(
+    training, dataset, set_shared_memory, free, wanted, batch, gpus
+):
+    set_shared_memory(free)
     folder = camera(dataset())
-    count, said = asked(training(folder, num_workers=wanted, batch_size=batch, num_gpus=gpus))
+    count, said = choose_workers(training(folder, num_workers=wanted, batch_size=batch, num_gpus=gpus))
     assert 0 <= count <= wanted
     assert bool(said) == (count < wanted)
 

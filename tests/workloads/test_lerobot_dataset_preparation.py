@@ -1,4 +1,4 @@
-"""Datasets that LeRobot would not merge are told apart from their descriptions alone, before anything is fetched."""
+"""Datasets that LeRobot would not merge are found by their descriptions alone, before any download."""
 
 import copy
 import json
@@ -23,14 +23,14 @@ STATE = {"dtype": "float32", "shape": [2], "names": None}
 RECORDED = {"observation.state": STATE, "action": STATE}
 
 
-def compared(training, *folders, **parameters):
+def find_conflicts(training, *folders, **parameters):
     document = training(list(folders), **parameters)
     described = {source: Path(source.uri) for source in document.sources}
     return list(container.compare(document, described))
 
 
 @pytest.fixture
-def two(dataset):
+def make_two_datasets(dataset):
     """Make two: `two({"fps": 20})`: how the second differs from the first; features: added to both."""
 
     def make(differs, **features):
@@ -41,12 +41,12 @@ def two(dataset):
 
 
 def test_examples_that_fit_are_fine(training):
-    assert compared(training, MINI, MORE) == []
-    assert compared(training, OTHER) == []
+    assert find_conflicts(training, MINI, MORE) == []
+    assert find_conflicts(training, OTHER) == []
 
 
 def test_every_difference_is_told_at_once_and_names_both_datasets(training):
-    told = compared(training, MINI, OTHER)
+    told = find_conflicts(training, MINI, OTHER)
     assert [sentence.partition(":")[0] for sentence in told[:2]] == ["fps", "robot_type"]
     assert f"10 in {MINI}, and 20 in {OTHER}" in told[0]
     assert len(told) == 9
@@ -58,7 +58,7 @@ def test_only_the_description_is_read(training, tmp_path):
         (tmp_path / name / "meta").mkdir(parents=True)
         (tmp_path / name / "meta/info.json").write_bytes((folder / "meta/info.json").read_bytes())
     assert container.DESCRIBED == {"dataset": ("meta/info.json",)}
-    assert compared(training, tmp_path / "a", tmp_path / "b") == []
+    assert find_conflicts(training, tmp_path / "a", tmp_path / "b") == []
 
 
 @pytest.mark.parametrize(
@@ -73,15 +73,17 @@ def test_only_the_description_is_read(training, tmp_path):
         ({"data_path": "d/{file_index}.parquet"}, "data_path of"),
     ],
 )
-def test_what_lerobot_refuses_is_one_sentence(training, two, differs, told):
-    (sentence,) = compared(training, *two(differs))
+def test_what_lerobot_refuses_is_one_sentence(training, make_two_datasets, differs, told):
+    (sentence,) = find_conflicts(training, *make_two_datasets(differs))
     assert sentence.startswith(told)
 
 
-def test_an_image_beside_a_video_of_the_same_camera_names_what_makes_videos_of_images(training, two):
+def test_an_image_beside_a_video_of_the_same_camera_names_what_makes_videos_of_images(training, make_two_datasets):
     image = {name: value for name, value in CAMERA.items() if name != "info"} | {"dtype": "image"}
-    first, second = two({"features": {**RECORDED, "observation.image": image}}, **{"observation.image": CAMERA})
-    (sentence,) = compared(training, first, second)
+    first, second = make_two_datasets(
+        {"features": {**RECORDED, "observation.image": image}}, **{"observation.image": CAMERA}
+    )
+    (sentence,) = find_conflicts(training, first, second)
     assert f"video in {first}, and image in {second}" in sentence
     way = sentence.splitlines()[1]
     assert way.startswith(f"lerobot-edit-dataset --root {second} ")
@@ -97,17 +99,17 @@ def test_an_image_beside_a_video_of_the_same_camera_names_what_makes_videos_of_i
         None,
     ],
 )
-def test_what_versions_of_lerobot_say_differently_of_a_video_is_no_difference(training, two, info):
+def test_what_versions_of_lerobot_say_differently_of_a_video_is_no_difference(training, make_two_datasets, info):
     camera = {**CAMERA, "info": info, "fps": 10}
     differs = {"features": {**RECORDED, "observation.image": camera}}
-    assert compared(training, *two(differs, **{"observation.image": CAMERA})) == []
+    assert find_conflicts(training, *make_two_datasets(differs, **{"observation.image": CAMERA})) == []
 
 
-def test_another_codec_is_a_difference_that_encoding_again_mends(training, two):
+def test_another_codec_is_a_difference_that_encoding_again_mends(training, make_two_datasets):
     camera = copy.deepcopy(CAMERA)
     camera["info"]["video.codec"] = "h264"
     differs = {"features": {**RECORDED, "observation.image": camera}}
-    (sentence,) = compared(training, *two(differs, **{"observation.image": CAMERA}))
+    (sentence,) = find_conflicts(training, *make_two_datasets(differs, **{"observation.image": CAMERA}))
     assert "video.codec of observation.image: av1 in" in sentence
     assert sentence.endswith("--operation.type reencode_videos")
 
@@ -121,9 +123,9 @@ def test_another_codec_is_a_difference_that_encoding_again_mends(training, two):
         ({"features": {"observation.state": STATE}}, "no feature `action`"),
     ],
 )
-def test_each_dataset_must_be_one_to_train_on_by_itself(training, two, broken, told):
-    first, second = two(broken)
-    (sentence,) = compared(training, first, second)
+def test_each_dataset_must_be_one_to_train_on_by_itself(training, make_two_datasets, broken, told):
+    first, second = make_two_datasets(broken)
+    (sentence,) = find_conflicts(training, first, second)
     assert str(second) in sentence
     assert told in sentence
     assert str(first) not in sentence
@@ -131,16 +133,16 @@ def test_each_dataset_must_be_one_to_train_on_by_itself(training, two, broken, t
 
 def test_a_source_without_a_description_is_no_dataset(training, tmp_path):
     (tmp_path / "described").mkdir()
-    (sentence,) = compared(training, tmp_path / "described")
+    (sentence,) = find_conflicts(training, tmp_path / "described")
     assert "is not a LeRobot dataset: it has no meta/info.json" in sentence
 
 
-def test_v21_is_fine_when_it_is_to_be_converted(training, two):
-    assert compared(training, *two({"codebase_version": "v2.1"}), convert_v21=True) == []
+def test_v21_is_fine_when_it_is_to_be_converted(training, make_two_datasets):
+    assert find_conflicts(training, *make_two_datasets({"codebase_version": "v2.1"}), convert_v21=True) == []
 
 
-def test_the_data_itself_is_compared_again_once_it_is_there(training, two):
-    document = training(list(two({"fps": 20})))
+def test_the_data_itself_is_compared_again_once_it_is_there(training, make_two_datasets):
+    document = training(list(make_two_datasets({"fps": 20})))
     data = {source: Path(source.uri) for source in document.sources}
     assert any(sentence.startswith("fps") for sentence in container.inspect(document, data))
 

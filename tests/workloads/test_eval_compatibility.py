@@ -1,0 +1,177 @@
+"""A policy that does not match the dataset or environment is rejected before anything is built."""
+
+import json
+
+import pytest
+from eval_documents import evaluation, folders
+from robotrain_workloads.lerobot_eval import container
+
+STATE = {"observation.state": {"type": "STATE", "shape": [2]}}
+RECORDED = {name: {"dtype": "float32", "shape": [2]} for name in ("observation.state", "action")}
+
+
+def camera(height, width):
+    return {"dtype": "image", "shape": [height, width, 3], "names": ["height", "width", "channels"]}
+
+
+def recorded_camera(name, size=96):
+    return STATE | {name: {"type": "VISUAL", "shape": [3, size, size]}}
+
+
+@pytest.fixture
+def find_mismatches(tmp_path):
+    """What is said of an evaluation, as soon as its files are here: `told(policy=folder, env="pusht")`."""
+
+    def find(**given) -> list[str]:
+        document = evaluation(tmp_path / "work", **given)
+        found = list(container.inspect(document, folders(document)))
+        assert set(container.compare(document, folders(document))) <= set(found)
+        return found
+
+    return find
+
+
+def test_what_fits_is_taken_of_any_type(find_mismatches, policy, dataset, saved):
+    data = dataset(features=RECORDED)
+    assert find_mismatches(policy=policy("vqbet", type="vqbet"), dataset=data) == []
+    assert find_mismatches(policy=policy("any"), env="pusht") == []
+    assert find_mismatches(policy=saved("run/checkpoints/000006", 6), dataset=data) == []
+    assert find_mismatches(dataset=data, builtin_policy=True, env="pusht") == []
+
+
+def test_another_type_than_expected_names_the_option(find_mismatches, policy):
+    (sentence,) = find_mismatches(policy=policy(type="diffusion"), env="pusht", policy_type="act")
+    assert {"diffusion,", "act"} <= set(sentence.split())
+    assert sentence.endswith("\n--policy-type diffusion")
+
+
+def test_a_policy_that_needs_more_than_the_environment_holds(find_mismatches, policy, dataset):
+    (sentence,) = find_mismatches(policy=policy("smolvla", type="smolvla"), env="pusht")
+    assert "smolvla needs transformers," in sentence
+    assert find_mismatches(dataset=dataset(features=RECORDED), builtin_policy=True, policy_type="pi0")[0].count(
+        "pi0 needs"
+    )
+    assert not any(line.startswith("transformers==") for line in read_lock_lines())
+
+
+def read_lock_lines():
+    return [line for lock in container.LOCKS.glob("*.txt") for line in lock.read_text().splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "why"),
+    [
+        (lambda at: (at / "config.json").unlink(), "config.json is missing"),
+        (lambda at: (at / "config.json").write_text("{}"), "has no policy type"),
+        (lambda at: (at / "adapter_config.json").write_text("{}"), "holds a PEFT adapter"),
+        (lambda at: (at / "model.safetensors").write_bytes(b"12"), "is not a complete safetensors file"),
+        (lambda at: (at / "config.json").write_text('{"type": ["act"]}'), "config.json: type must be a word"),
+        (
+            lambda at: (at / "config.json").write_text('{"type": "act", "input_features": ["action"]}'),
+            "config.json: input_features must be an object, not a list",
+        ),
+        (
+            lambda at: (at / "config.json").write_text('{"type": "act", "output_features": {"action": null}}'),
+            "config.json: output_features.action must be an object, not null",
+        ),
+        (lambda at: (at / "config.json").write_text("[" * 100_000), "is nested too deeply"),
+        (lambda at: (at / "policy_preprocessor.json").write_text('{"steps": [3]}'), "steps must be a list of objects"),
+        (lambda at: (at / "policy_preprocessor.json").unlink(), "needs policy_preprocessor.json"),
+    ],
+)
+def test_a_policy_that_is_not_whole(find_mismatches, policy, spoil, why):
+    at = policy()
+    spoil(at)
+    (sentence,) = find_mismatches(policy=at, env="pusht")
+    assert why in sentence
+
+
+def test_dimensions_are_compared_with_those_of_the_dataset(find_mismatches, policy, dataset):
+    wide = {"action": {"type": "ACTION", "shape": [6]}}
+    data = dataset(features=RECORDED)
+    assert find_mismatches(policy=policy("wide", output_features=wide), dataset=data) == [
+        "action has 2 values in the dataset, but 6 values in the policy"
+    ]
+    (sentence,) = find_mismatches(
+        policy=policy("looking", input_features=recorded_camera("observation.image")), dataset=data
+    )
+    assert sentence == "the policy reads the camera observation.image, but the dataset has no camera"
+
+
+def test_dimensions_are_compared_with_those_of_the_environment(find_mismatches, policy):
+    joints = {"observation.state": {"type": "STATE", "shape": [6]}}
+    wide = {"action": {"type": "ACTION", "shape": [6]}}
+    assert find_mismatches(policy=policy("arm", input_features=joints, output_features=wide), env="pusht") == [
+        "observation.state has 2 values in pusht, but 6 values in the policy",
+        "action has 2 values in pusht, but 6 values in the policy",
+    ]
+    world = STATE | {"observation.environment_state": {"type": "ENV", "shape": [16]}}
+    fitting = policy("world", input_features=world)
+    assert find_mismatches(policy=fitting, env="pusht") == []
+    assert "which aloha does not show" in find_mismatches(policy=fitting, env="aloha")[1]
+
+
+def test_cameras_are_those_that_the_environment_has(find_mismatches, policy):
+    other = policy("other", input_features=recorded_camera("observation.images.front"))
+    assert find_mismatches(policy=other, env="pusht") == []  # one picture for one picture is no question of names
+    two = recorded_camera("observation.images.front") | recorded_camera("observation.image")
+    (sentence,) = find_mismatches(policy=policy("two", input_features=two), env="pusht")
+    assert sentence == "the policy reads the camera observation.images.front, but pusht has only observation.image"
+    both = recorded_camera("observation.image") | {"observation.environment_state": {"type": "ENV", "shape": [16]}}
+    (sentence,) = find_mismatches(policy=policy("both", input_features=both), env="pusht")
+    assert sentence.endswith("pusht shows only one of them")
+    assert (
+        find_mismatches(policy=policy("again", input_features=both), env="pusht", args=["--env.obs_type=pixels"]) == []
+    )
+
+
+def test_what_the_policys_own_processors_rename_or_fill_up_fits(find_mismatches, policy, dataset):
+    data = dataset(features=RECORDED | {"observation.images.top": camera(48, 64)})
+    renamed = policy("renamed", input_features=recorded_camera("observation.images.camera1"))
+    assert find_mismatches(policy=renamed, dataset=data) != []
+    rename = {"rename_map": {"observation.images.top": "observation.images.camera1"}}
+    steps = [{"registry_name": "rename_observations_processor", "config": rename}]
+    (renamed / "policy_preprocessor.json").write_text(json.dumps({"steps": steps}))
+    assert find_mismatches(policy=renamed, dataset=data) == []
+    spare = recorded_camera("observation.images.empty_camera_0")
+    assert find_mismatches(policy=policy("spare", input_features=spare), dataset=data) == []
+    long = {"observation.state": {"type": "STATE", "shape": [32]}}
+    assert find_mismatches(policy=policy("padded", input_features=long, max_state_dim=32), dataset=data) == []
+    assert len(find_mismatches(policy=policy("not", input_features=long), dataset=data)) == 1
+
+
+def test_an_untrained_policy_is_judged_by_the_dataset_that_it_is_made_for(find_mismatches, dataset):
+    data = dataset(features=RECORDED | {"action": {"dtype": "float32", "shape": [6]}})
+    assert find_mismatches(dataset=data, builtin_policy=True, env="pusht") == [
+        "action has 2 values in pusht, but 6 values in the policy"
+    ]
+
+
+def test_no_episodes_and_episodes_that_are_not_there(find_mismatches, policy, dataset):
+    at = policy()
+    assert "has no episodes" in find_mismatches(policy=at, dataset=dataset(folder="none", total_episodes=0))[0]
+    data = dataset(features=RECORDED)
+    assert find_mismatches(policy=at, dataset=data, replay_episodes="0-1") == []
+    (sentence,) = find_mismatches(policy=at, dataset=data, replay_episodes="1,7")
+    assert sentence == "--replay-episodes 1,7: the dataset has 2 episodes, numbered from 0: there is no episode 7"
+    more = dataset(folder="more", features=RECORDED, total_episodes=8)
+    assert find_mismatches(policy=at, dataset=[data, more], replay_episodes="1,7") == []
+    (sentence,) = find_mismatches(policy=at, dataset=data, replay_episodes="held-out")
+    assert sentence.endswith("\n--replay-episodes all")
+
+
+def test_results_of_another_evaluation_are_never_written_over(find_mismatches, policy, tmp_path):
+    at, taken = policy(), tmp_path / "taken"
+    (taken / "eval_results").mkdir(parents=True)
+    assert "results of another evaluation" in find_mismatches(policy=at, env="pusht", output_dir=str(taken))[0]
+    (tmp_path / "work/outputs/eval_results").mkdir(parents=True)  # an earlier attempt of this very run
+    assert find_mismatches(policy=at, env="pusht") == []
+
+
+def test_a_place_for_copies_must_be_one(find_mismatches, policy, tmp_path):
+    at = policy()
+    (tmp_path / "file").write_text("")
+    assert "it is a file" in find_mismatches(policy=at, env="pusht", publish_url=str(tmp_path / "file"))[0]
+    (sentence,) = find_mismatches(policy=at, env="pusht", publish_url=str(tmp_path / "work/outputs"))
+    assert sentence.startswith("results cannot be published to")
+    assert find_mismatches(policy=at, env="pusht", publish_url=str(tmp_path / "copies")) == []
