@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -35,6 +35,10 @@ def make_dataset_tags(document: JobDocument) -> dict[str, str]:
     """Return the tags about the datasets; a value may be empty."""
     sources = list_dataset_sources(document)
     uris = [format_source_uri(source) for source in sources]
+    counted: dict[str, str] = {}
+    for kind, (name, plural) in COUNTED_KINDS.items():
+        if own_uris := [source.uri for source in sources if source.kind == kind]:
+            counted |= {f"{name}_count": str(len(own_uris)), f"{name}s": summarize_values(own_uris, plural)}
     return {
         "dataset_source": describe_dataset_kind(sources),
         "dataset_uri": summarize_values(uris, "sources"),
@@ -42,7 +46,7 @@ def make_dataset_tags(document: JobDocument) -> dict[str, str]:
         "dataset_lineage_sha256": digest_json([[source.kind, source.uri, source.pin] for source in sources]),
         "dataset_repo_id": get_dataset_name(document),
         "dataset_pin": summarize_values([source.pin for source in sources if source.pin], "pins"),
-        **dict(_count_by_kind(sources)),
+        **counted,
     }
 
 
@@ -69,13 +73,6 @@ def make_parent_tags(data: Mapping[JobSource, Path]) -> dict[str, str]:
 def read_checkpoint_manifest(folder: Path) -> CheckpointManifest | None:
     """Return the manifest of a checkpoint, also when `folder` is the model inside it."""
     return checkpoint.read_manifest(folder) or checkpoint.read_manifest(folder.parent)
-
-
-def _count_by_kind(sources: Sequence[JobSource]) -> Iterator[tuple[str, str]]:
-    for kind, (name, plural) in COUNTED_KINDS.items():
-        if uris := [source.uri for source in sources if source.kind == kind]:
-            yield f"{name}_count", str(len(uris))
-            yield f"{name}s", summarize_values(uris, plural)
 
 
 def list_dataset_sources(document: JobDocument) -> list[JobSource]:

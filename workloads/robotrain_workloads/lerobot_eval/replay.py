@@ -69,7 +69,11 @@ def replay_wave(
     steps = [recording.count_frames(episode) for episode in episodes]
     predicted, recorded = [], []
     for frame_number, frame in enumerate(recording.read_frames(episodes), start=1):
-        predicted.append(_require_action_size(loaded.act(frame.observation), frame.action))
+        action = loaded.act(frame.observation)
+        if action.shape[-1] != frame.action.shape[-1]:
+            sizes = f"{action.shape[-1]} values, those of the dataset {frame.action.shape[-1]}"
+            raise SystemExit(f"error: the policy's actions have {sizes}")
+        predicted.append(action)
         recorded.append(frame.action)
         for index, (episode, count) in enumerate(zip(episodes, steps, strict=True)):
             if frame_number <= count:
@@ -80,14 +84,6 @@ def replay_wave(
                 rows = ([row[index] for row in predicted], [row[index] for row in recorded])
                 seconds = (*measured.get(episode, ()), *[math.nan] * count)[:count]
                 yield measure_errors(episode, recording.names, *rows, seconds)
-
-
-def _require_action_size(action: Any, recorded: Any) -> Any:
-    if action.shape[-1] == recorded.shape[-1]:
-        return action
-    raise SystemExit(
-        f"error: the policy's actions have {action.shape[-1]} values, those of the dataset {recorded.shape[-1]}"
-    )
 
 
 def measure_errors(

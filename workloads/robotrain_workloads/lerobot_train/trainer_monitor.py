@@ -19,15 +19,16 @@ from robotrain_workloads.lerobot.policy import MODEL_FOLDER
 from robotrain_workloads.lerobot_train.process_group import STOPPED_STATUS, StopHandler
 
 METRIC_NAMES = {
-    "loss": "train/loss",
-    "grad_norm": "train/grad_norm",
-    "lr": "train/learning_rate",
-    "update_s": "train/update_time_s",
-    "dataloading_s": "train/data_time_s",
-    "samples": "train/samples",
-    "episodes": "train/episodes",
-    "epochs": "train/epoch",
+    "train/loss": ("loss", "loss"),
+    "train/grad_norm": ("grad_norm", "grdn"),
+    "train/learning_rate": ("lr", "lr"),
+    "train/update_time_s": ("update_s", "updt_s"),
+    "train/data_time_s": ("dataloading_s", "data_s"),
+    "train/samples": ("samples", "smpl"),
+    "train/episodes": ("episodes", "ep"),
+    "train/epoch": ("epochs", "epch"),
 }
+"""Our names, with LeRobot's in its trackers and in its log."""
 SILENCE_SECONDS = 10.0
 NUMBER_PATTERN = r"[+-]?(?:nan|inf(?:inity)?|(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)"
 FIELD_PATTERN = re.compile(
@@ -35,16 +36,6 @@ FIELD_PATTERN = re.compile(
 )
 HELD_OUT_PATTERN = re.compile(rf"step (?P<step>\d+): eval_loss=(?P<loss>{NUMBER_PATTERN})\b", re.IGNORECASE)
 SUFFIX_SCALES = {"": 1.0, "K": 1e3, "M": 1e6, "B": 1e9, "T": 1e12, "Q": 1e15}
-LOG_NAMES = {
-    "smpl": "train/samples",
-    "ep": "train/episodes",
-    "epch": "train/epoch",
-    "loss": "train/loss",
-    "grdn": "train/grad_norm",
-    "lr": "train/learning_rate",
-    "updt_s": "train/update_time_s",
-    "data_s": "train/data_time_s",
-}
 
 
 class TrainerMonitor:
@@ -84,7 +75,7 @@ class TrainerMonitor:
         """Send the averages of a window before they are reset."""
         if tracker.accelerator is None or tracker.accelerator.is_main_process:
             averages = tracker.to_dict()
-            values = {METRIC_NAMES[name]: averages[name] for name in METRIC_NAMES if name in averages}
+            values = {name: averages[key] for name, (key, _) in METRIC_NAMES.items() if key in averages}
             self._send_metrics(int(averages["steps"]), values)
         original(tracker)
 
@@ -153,7 +144,7 @@ def parse_window(line: str) -> dict[str, float] | None:
     fields = {match["name"]: match for match in FIELD_PATTERN.finditer(line)}
     if not {"step", "loss"} <= fields.keys():
         return None
-    found = {name: fields[short] for short, name in LOG_NAMES.items() if short in fields}
+    found = {name: fields[key] for name, (_, key) in METRIC_NAMES.items() if key in fields}
     return {name: float(match["number"]) * SUFFIX_SCALES[match["suffix"].upper()] for name, match in found.items()}
 
 
