@@ -28,14 +28,14 @@ class SubmitNote:
         """Write the note of a plan, replacing an earlier one. Raise Rejected."""
         path = self.get_path(plan)
         with records.report_write_errors():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            files.write_atomically(path, (json.dumps({"plan": plan.digest, **values}, indent=1) + "\n").encode())
+            files.make_private_folder(path.parent)
+            files.write_private_file(path, (json.dumps({"plan": plan.digest, **values}, indent=1) + "\n").encode())
             files.sync_folder(path.parent.parent)
 
     def read(self, plan: Plan) -> Mapping[str, Any] | None:
         """Return the note of a plan; None if there is none, or one of another plan. Raise Rejected if it is damaged."""
         try:
-            note: dict[str, Any] = json.loads(self.get_path(plan).read_bytes())
+            note: dict[str, Any] = files.read_json(self.get_path(plan))
             note = {key: note[key] for key in ("plan", *self.keys)}
         except FileNotFoundError:
             return None

@@ -1,9 +1,14 @@
 """Files and folders of robotrain: where they are, and the file system below them."""
 
+import errno
+import json
 import os
 import re
+import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from robotrain_runtime.contract.files import sync_folder as sync_folder
 from robotrain_runtime.contract.files import write_atomically as write_atomically
@@ -29,6 +34,51 @@ def _get_folder(name: str, default: str) -> Path:
     import platformdirs
 
     return Path(getattr(platformdirs, default)("robotrain", appauthor=False))
+
+
+PRIVATE_FILE, PRIVATE_FOLDER = 0o600, 0o700
+"""Modes of what lies in the state folder: other users of the machine cannot read it."""
+MAX_STATE_FILE = 1 << 26
+
+
+def make_private_folder(folder: Path) -> None:
+    """Create a folder, and those above it that are missing, for its owner only. Raise OSError."""
+    for place in reversed((folder, *folder.parents)):
+        if not place.is_dir():
+            with suppress(FileExistsError):
+                place.mkdir(PRIVATE_FOLDER)
+    if not folder.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
+
+
+def close_to_others(folder: Path) -> None:
+    """Make a folder of an earlier version private, if it is this user's."""
+    with suppress(OSError):
+        found = folder.stat()
+        if found.st_uid == os.geteuid() and found.st_mode & 0o077:
+            folder.chmod(PRIVATE_FOLDER)
+
+
+def write_private_file(path: Path, content: bytes) -> None:
+    """Replace the content of `path` in one step; only its owner can read it. Raise OSError."""
+    write_atomically(path, content, PRIVATE_FILE)
+
+
+def read_json(path: Path) -> Any:
+    """Return the content of a JSON file of the state. Raise OSError, and ValueError for anything that is none.
+
+    Anything may lie there: a pipe is not waited for, and nesting that Python cannot read is a ValueError too.
+    """
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+        content = file.read(MAX_STATE_FILE + 1)
+    if len(content) > MAX_STATE_FILE:
+        raise ValueError(f"it is larger than {MAX_STATE_FILE >> 20} MiB")
+    try:
+        return json.loads(content)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 PROJECT_FILE = "robotrain.toml"

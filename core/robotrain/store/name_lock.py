@@ -19,7 +19,7 @@ from robotrain_runtime.contract.files import is_locked, lock_file
 
 from robotrain.errors import Problem, Rejected
 from robotrain.model.run import RunRecord
-from robotrain.store import records
+from robotrain.store import files, records
 from robotrain.store.records import (
     LOCK_FILE,
     REMOVED_FILE,
@@ -74,12 +74,12 @@ def acquire_name_lock(folder: Path) -> NameLock | None:
 
     Raise OSError if the folder cannot be written.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    files.make_private_folder(folder.parent)
     while True:
         with contextlib.suppress(FileExistsError):
-            folder.mkdir()
+            folder.mkdir(files.PRIVATE_FOLDER)
         try:
-            handle = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            handle = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, files.PRIVATE_FILE)
         except FileNotFoundError:
             if folder.is_symlink():  # to a disk that is not mounted
                 raise
@@ -117,7 +117,8 @@ def check_state_folder() -> list[Problem]:
     import tempfile
 
     try:
-        get_runs_folder().mkdir(parents=True, exist_ok=True)
+        files.make_private_folder(get_runs_folder())
+        files.close_to_others(get_runs_folder())
         with tempfile.TemporaryFile(dir=get_runs_folder()) as file:
             return [] if _can_lock(file.fileno()) else [records.make_unlockable_problem()]
     except OSError as error:

@@ -73,9 +73,10 @@ def write_plan_folder(rendered: RenderedPlan, folder: Path, shared: Path | None 
     :param shared: a file that has the payload, to link instead of a copy.
     """
     plan, payload = rendered.plan, rendered.payload.archive
+    mode = files.PRIVATE_FILE if folder.is_relative_to(files.get_state_folder()) else 0o666
     packed = next((path for path, content in plan.files.items() if content == payload), PAYLOAD_FILE)
     for path, content in {**plan.files, packed: payload}.items():
-        _write_file(folder / path, content, shared if content == payload else None)
+        _write_file(folder / path, content, shared if content == payload else None, mode)
     body = {
         "schema": SCHEMA,
         "robotrain": __version__,
@@ -92,7 +93,7 @@ def write_plan_folder(rendered: RenderedPlan, folder: Path, shared: Path | None 
         "files": {path: hashlib.sha256(content).hexdigest() for path, content in plan.files.items()},
         "values": [dict(value) for value in rendered.values],
     }
-    files.write_atomically(folder / MANIFEST_FILE, (json.dumps(body, indent=1) + "\n").encode())
+    files.write_atomically(folder / MANIFEST_FILE, (json.dumps(body, indent=1) + "\n").encode(), mode)
 
 
 def read_plan_folder(folder: Path) -> RenderedPlan:
@@ -100,11 +101,11 @@ def read_plan_folder(folder: Path) -> RenderedPlan:
     from pydantic import TypeAdapter, ValidationError
 
     try:
-        data = json.loads((folder / MANIFEST_FILE).read_text(encoding="utf-8"))
+        data = files.read_json(folder / MANIFEST_FILE)
         if data["schema"] != SCHEMA:
             raise ValueError(f"this robotrain reads schema {SCHEMA}, the file has {data['schema']!r}")
         found = TypeAdapter(PlanManifest).validate_python(data)
-        files = {path: _resolve_path(folder, path).read_bytes() for path in found.files}
+        content = {path: _resolve_path(folder, path).read_bytes() for path in found.files}
         payload = Payload(_resolve_path(folder, found.payload).read_bytes())
     except OSError as error:
         raise Rejected([_make_unreadable_problem(folder, f"{error.filename or folder}: {error.strerror}")]) from None
@@ -117,12 +118,12 @@ def read_plan_folder(folder: Path) -> RenderedPlan:
         raise Rejected([_make_unreadable_problem(folder, f"{MANIFEST_FILE} is damaged: {error}")]) from None
     if wrong := _validate_manifest(found):
         raise Rejected([_make_unreadable_problem(folder, f"{MANIFEST_FILE} is damaged: {wrong}")])
-    changed = [path for path, content in files.items() if hashlib.sha256(content).hexdigest() != found.files[path]]
-    if found.payload not in files and payload.digest != found.payload_digest:
+    changed = [path for path, text in content.items() if hashlib.sha256(text).hexdigest() != found.files[path]]
+    if found.payload not in content and payload.digest != found.payload_digest:
         changed.append(found.payload)
     return RenderedPlan(
         plan=Plan(
-            platform=found.platform, run=found.run, job=found.job, spec=found.spec, files=files, shown=found.shown
+            platform=found.platform, run=found.run, job=found.job, spec=found.spec, files=content, shown=found.shown
         ),
         settings=found.settings,
         container_plugins=found.halves,
@@ -133,14 +134,16 @@ def read_plan_folder(folder: Path) -> RenderedPlan:
     )
 
 
-def _write_file(target: Path, content: bytes, shared: Path | None) -> None:
+def _write_file(target: Path, content: bytes, shared: Path | None, mode: int) -> None:
+    if mode == files.PRIVATE_FILE:
+        files.make_private_folder(target.parent)
     target.parent.mkdir(parents=True, exist_ok=True)
     target.unlink(missing_ok=True)
     if shared is not None:
         with contextlib.suppress(OSError):  # another disk, or one without links
             os.link(shared, target)
             return
-    files.write_new_file(target, content)
+    files.write_new_file(target, content, mode)
 
 
 def _resolve_path(folder: Path, path: str) -> Path:
@@ -204,7 +207,7 @@ def find_stored_plan(run: str) -> RenderedPlan | None:
 def read_stored_sources(run: str) -> tuple[JobSource, ...]:
     """Return the sources of a run's job without reading the rest of the plan; none if it is missing."""
     try:
-        manifest = json.loads((get_plan_folder(run) / MANIFEST_FILE).read_text(encoding="utf-8"))
+        manifest = files.read_json(get_plan_folder(run) / MANIFEST_FILE)
         entries = manifest["job"]["sources"]
         return tuple(JobSource(role=one["role"], kind=str(one["kind"]), uri=str(one["uri"])) for one in entries)
     except (OSError, ValueError, KeyError, TypeError):
@@ -215,9 +218,10 @@ def _store_payload(rendered: RenderedPlan) -> Path | None:
     """Return the shared copy of a payload, to which all plans link; None if it cannot be written."""
     path, content = files.get_state_folder() / "payloads" / f"{rendered.payload.digest}.zip", rendered.payload.archive
     with contextlib.suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        files.make_private_folder(path.parent)
+        files.close_to_others(path.parent)
         if not path.exists() or path.read_bytes() != content:  # damaged by a power failure, for example
-            files.write_atomically(path, content)
-            path.chmod(0o444)  # the plans of many runs link to it
+            files.write_private_file(path, content)
+            path.chmod(0o400)  # the plans of many runs link to it
         return path
     return None

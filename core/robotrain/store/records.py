@@ -130,8 +130,8 @@ def write_record(record: RunRecord) -> None:
     body = {field.name: getattr(record, field.name) for field in dataclasses.fields(record)}
     text = json.dumps({"schema": SCHEMA} | body, indent=1, sort_keys=True, default=_convert_to_mapping) + "\n"
     with report_write_errors():
-        home.mkdir(parents=True, exist_ok=True)
-        files.write_atomically(home / RECORD_FILE, text.encode())
+        files.make_private_folder(home)
+        files.write_private_file(home / RECORD_FILE, text.encode())
         files.sync_folder(home.parent)
 
 
@@ -139,10 +139,10 @@ def read_record(run: str) -> RunRecord:
     """Return the record of a run. Raise UnknownRun if there is none, Rejected if it cannot be read."""
     path = get_runs_folder() / run / RECORD_FILE
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
-        raise UnknownRun(f"there is no record of a run {redact(run)!r} in {get_runs_folder()}") from None
+        data = files.read_json(path)
     except (OSError, ValueError) as error:  # a JSON or UTF-8 error is a ValueError
+        if not os.path.lexists(path):
+            raise UnknownRun(f"there is no record of a run {redact(run)!r} in {get_runs_folder()}") from None
         raise Rejected([make_broken_record_problem(path, str(error))]) from None
     return _parse_record(data, path)
 
@@ -297,13 +297,13 @@ def save_final_status(run: str, status: Status) -> None:
     if status.finished and read_final_status(run) != status:
         with contextlib.suppress(OSError):
             text = json.dumps(dataclasses.asdict(status))
-            (get_run_folder(run) / FINAL_STATUS_FILE).write_text(text, encoding="utf-8")
+            files.write_private_file(get_run_folder(run) / FINAL_STATUS_FILE, text.encode())
 
 
 def read_final_status(run: str) -> Status | None:
     """Return the stored status of an ended run; None if there is none."""
     try:
-        status = Status(**json.loads((get_run_folder(run) / FINAL_STATUS_FILE).read_bytes()))
+        status = Status(**files.read_json(get_run_folder(run) / FINAL_STATUS_FILE))
         return status if status.finished else None
     except (OSError, ValueError, TypeError):  # an incomplete file: a JSON or UTF-8 error is a ValueError
         return None

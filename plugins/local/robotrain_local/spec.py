@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from robotrain.store import files
 from robotrain_runtime.contract import event, failure
 from robotrain_runtime.contract.files import lock_file
 
@@ -81,7 +82,7 @@ def has_started(folder: Path) -> bool:
 def read_json(path: Path) -> dict[str, Any] | None:
     """Return the JSON object in `path`, or None if it is missing or incomplete."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = files.read_json(path)
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
     return data if isinstance(data, dict) else None

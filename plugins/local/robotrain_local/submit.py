@@ -14,6 +14,7 @@ from robotrain.errors import Problem, Rejected, Stage, Suggestion
 from robotrain.model import plan as plans
 from robotrain.model.plan import Plan
 from robotrain.model.run import Reference
+from robotrain.store import files
 from robotrain_runtime.contract.files import write_atomically
 
 from robotrain_local import process, spec
@@ -176,6 +177,7 @@ def _is_partial_submit(plan: Plan, folder: Path) -> bool:
 def _create_run_folder(plan: Plan, folder: Path, payload: zipfile.ZipFile) -> None:
     part = _make_partial_path(folder)
     try:
+        files.make_private_folder(part)
         plans.write_plan_files(plan, part)
         payload.extractall(part / spec.PAYLOAD_FOLDER)
         os.rename(part, folder)

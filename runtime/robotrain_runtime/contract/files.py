@@ -13,11 +13,11 @@ from pathlib import Path
 POLL_SECONDS = 0.05
 
 
-def write_atomically(path: Path, content: bytes) -> None:
+def write_atomically(path: Path, content: bytes, mode: int = 0o666) -> None:
     """Replace the content of `path` in one step. Raise OSError; the old content then remains."""
     scratch = path.with_name(f".{path.stem}-{os.urandom(4).hex()}.tmp")
     try:
-        write_new_file(scratch, content)
+        write_new_file(scratch, content, mode)
         os.replace(scratch, path)
     except BaseException:
         with suppress(OSError):
@@ -26,9 +26,9 @@ def write_atomically(path: Path, content: bytes) -> None:
     sync_folder(path.parent)
 
 
-def write_new_file(path: Path, content: bytes) -> None:
-    """Write and sync a new file. Raise OSError, FileExistsError included."""
-    with path.open("xb") as file:
+def write_new_file(path: Path, content: bytes, mode: int = 0o666) -> None:
+    """Write and sync a new file, with a mode that the umask limits. Raise OSError, FileExistsError included."""
+    with open(path, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())

@@ -1,0 +1,114 @@
+"""Whatever lies where a record should: it is one line, hides no other run, and no command waits for it."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from robotrain.store import files, records
+
+DAMAGES = {
+    "empty": b"",
+    "cut": b'{"schema": 1, "run": "tr',
+    "text": b"hello",
+    "binary": bytes(range(256)),
+    "not UTF-8": b'{"schema": 1, "run": "\xff"}',
+    "null": b"null",
+    "number": b"7",
+    "list": b"[]",
+    "string": b'"x"',
+    "empty object": b"{}",
+    "no schema": b'{"run": "train-2"}',
+    "a later schema": b'{"schema": 99}',
+    "deep nesting": b"[" * 200_000,
+    "deep objects": b'{"schema": 1, "run": ' + b'{"a":' * 100_000 + b"1" + b"}" * 100_000 + b"}",
+    "a huge number": b'{"schema": 1, "submitted": ' + b"9" * 5000 + b"}",
+    "wrong types": b'{"schema": 1, "run": 7, "platform": [], "workload": {}, "state": null}',
+    "NaN": b'{"schema": 1, "run": NaN}',
+    "another run": "renamed",
+    "a folder": "folder",
+    "a pipe": "pipe",
+    "a link to nowhere": "link",
+    "a link to itself": "loop",
+}
+PUSHT = Path(__file__).parents[2] / "examples/pusht-mini/dataset"
+COMMANDS = (
+    ("runs",),
+    ("runs", "--json"),
+    ("status",),
+    ("status", "train-1"),
+    ("status", "train-2"),
+    ("logs", "train-2"),
+    ("outputs", "train-2"),
+    ("cancel", "train-2"),
+    ("wait", "train-2"),
+    ("report", "--to", "page.html"),
+    ("resubmit", "train-2"),
+    ("runs", "--prune", "--keep", "5"),
+    ("doctor",),
+)
+
+
+def damage(path: Path, kind: object) -> None:
+    data = json.loads(path.read_text())
+    path.unlink()
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "link":
+        path.symlink_to("nowhere")
+    elif kind == "loop":
+        path.symlink_to(path.name)
+    elif kind == "renamed":
+        path.write_text(json.dumps(data | {"run": "train-9"}))
+    else:
+        path.write_bytes(kind)
+
+
+@pytest.fixture
+def runs(scripted):
+    for name in ("train-1", "train-2", "train-3"):
+        scripted.run(name, "a line", state="succeeded", started=1e9, ended=1e9 + 60)
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_a_damaged_record_hides_no_other_run(robotrain, runs, name):
+    damage(records.get_run_folder("train-2") / records.RECORD_FILE, DAMAGES[name])
+    answer = robotrain("runs")
+    lines = (answer.stdout + answer.stderr).splitlines()
+    assert [sum(run in line for line in lines) > 0 for run in ("train-1", "train-2", "train-3")] == [True] * 3
+    assert sum("train-2" in line for line in answer.stdout.splitlines()) <= 1
+    answer = robotrain("status", "train-2")
+    assert (answer.exit_code, "[record-broken]" in answer.stderr) == (1, True), answer.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+@pytest.mark.parametrize("file", [records.RECORD_FILE, "plan/robotrain-plan.json", records.FINAL_STATUS_FILE])
+def test_no_command_fails_for_a_damaged_file(robotrain, runs, file, command):
+    for name, kind in DAMAGES.items():
+        path = records.get_run_folder("train-2") / file
+        whole = path.read_bytes() if path.exists() else b'{"run": "train-2"}'
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(whole)
+        damage(path, kind)
+        answer = robotrain(*command)  # an exception or a wait would fail the test
+        assert answer.exit_code in (0, 1, 2, 4, 5), name
+        assert "Traceback" not in answer.stderr
+        path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
+        path.write_bytes(whole)
+
+
+@pytest.mark.slow
+def test_nobody_else_reads_the_state(robotrain, runs):
+    job = ("lerobot-train", "--dataset-path", str(PUSHT), "--platform", "local")
+    answer = robotrain("submit", *job)
+    assert answer.exit_code == 0, answer.stderr
+    run = answer.stdout.strip()
+    robotrain("cancel", run)
+    state = files.get_state_folder()
+    for folder in (state / "runs", state / "runs" / run, state / "local" / run, state / "payloads"):
+        assert folder.stat().st_mode & 0o077 == 0, folder
+    for path in (state / "runs" / run).rglob("*"):
+        assert path.stat().st_mode & 0o077 == 0, path
