@@ -244,9 +244,7 @@ def _find_outdated_apis(loader: PluginLoader) -> Iterator[tuple[Claim, str]]:
 
 def _find_unclaimed_names(loader: PluginLoader, kinds: Mapping[str, SourceKind]) -> Iterator[tuple[Claim, str]]:
     for family in ("platform", "workload", "source"):
-        for owners, thing in loader.call_hook(
-            f"robotrain_{family}{'_kind' * (family == 'source')}s", _accept_unchanged
-        ):
+        for owners, thing in loader.list_provided(family):
             claimed = any((owner.family, owner.name) == (family, thing.name) for owner in owners)
             taken = family == "source" and kinds.get(thing.name) is thing
             if not claimed and not taken:
@@ -268,7 +266,7 @@ def _find_unknown_kinds(
 def _find_unknown_features(loader: PluginLoader, platforms: Mapping[str, Platform]) -> Iterator[tuple[Claim, str]]:
     """Yield a warning for each parameter that needs a feature which no platform knows."""
     known = {*FEATURES, *(name for one in platforms.values() for name in one.capabilities.features)}
-    for owners, workload in loader.call_hook("robotrain_workloads", _accept_unchanged):
+    for owners, workload in loader.list_provided("workload"):
         for one in get_parameters(workload.parameters):
             if (feature := one.param.requires) and feature not in known:
                 meant = f"; there is {near}" if (near := find_nearest_name(feature, known)) else ""
@@ -298,7 +296,3 @@ def _find_misspelled_names(loader: PluginLoader, platforms: Mapping[str, Platfor
 
 def _find_loaded_claim(loader: PluginLoader, platform: str) -> Claim:
     return next(one for one in loader.list_claims("platform", platform) if one in loader.loaded)
-
-
-def _accept_unchanged(thing: Any, claim: Claim) -> Any:
-    return thing

@@ -94,6 +94,15 @@ def accept_health_check(thing: Any, claim: Claim) -> Any:
     return thing
 
 
+PROVIDERS: Mapping[str, tuple[str, Callable[[Any, Claim], Any]]] = {
+    "platform": ("robotrain_platforms", accept_platform),
+    "source": ("robotrain_source_kinds", accept_source_kind),
+    "workload": ("robotrain_workloads", accept_workload),
+    "health": ("robotrain_health", accept_health_check),
+}
+"""The hook that provides a family, and what accepts each thing."""
+
+
 def require_command(loaded: Any, claim: Claim) -> None:
     """Raise UnsuitablePlugin for what is not a Typer app, or has a name of robotrain's."""
     import typer
@@ -161,11 +170,9 @@ class PluginLoader:
         """Return a hook's loaded implementations, each with the first claim of its module."""
         return [(self.list_owners(one)[0], one) for one in getattr(self._manager.hook, hook).get_hookimpls()]
 
-    def call_hook(self, hook: str, accept: Callable[[Any, Claim], Any]) -> Iterator[tuple[list[Claim], Any]]:
-        """Yield what each loaded plugin returns from `hook`, with the claims of its module; built-in ones first.
-
-        :param accept: converts an object to what core uses; raises TypeError for a wrong one, which is then a failure.
-        """
+    def list_provided(self, family: str) -> Iterator[tuple[list[Claim], Any]]:
+        """Yield what each loaded plugin provides, with the claims of its module; built-in ones first."""
+        hook, accept = PROVIDERS[family]
         for claim, implementation in sorted(self.list_implementations(hook), key=lambda one: not one[0].built_in):
             if claim in self.failures and self.failures[claim].hook == hook:
                 continue

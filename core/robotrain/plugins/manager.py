@@ -12,10 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from robotrain.errors import Problem, Rejected, Stage
-from robotrain.plugins import loader
 from robotrain.plugins.claims import Claim, read_claims
-from robotrain.plugins.errors import PluginError, PluginFailure, UnsuitablePlugin
-from robotrain.plugins.loader import PluginLoader
 
 if TYPE_CHECKING:
     from robotrain.model.health import HealthCheck
@@ -24,16 +21,11 @@ if TYPE_CHECKING:
     from robotrain.model.run import RunChange, RunRecord, Status
     from robotrain.model.source import SourceKind
     from robotrain.model.workload import Workload
-
-__all__ = ["PluginError", "PluginFailure", "PluginMode", "Plugins"]
+    from robotrain.plugins.errors import PluginFailure
+    from robotrain.plugins.loader import PluginLoader
 
 PluginMode = Literal["all", "none", "strict"]
 """Which plugins run: all; only built-in ones; all, and a failure is fatal."""
-PLATFORMS_HOOK, WORKLOADS_HOOK, SOURCE_KINDS_HOOK = (
-    "robotrain_platforms",
-    "robotrain_workloads",
-    "robotrain_source_kinds",
-)
 
 
 class Plugins:
@@ -70,6 +62,8 @@ class Plugins:
 
     @functools.cached_property
     def _loader(self) -> PluginLoader:
+        from robotrain.plugins.loader import PluginLoader  # completion of a command's name does without it
+
         return PluginLoader(self.claims, strict=self.mode == "strict")
 
     @property
@@ -83,7 +77,7 @@ class Plugins:
 
     def platform(self, name: str) -> Platform:
         """Return the platform `name`. Raise PluginError."""
-        return cast("Platform", self._load_by_name("platform", name, PLATFORMS_HOOK, loader.accept_platform))
+        return cast("Platform", self._load_by_name("platform", name))
 
     def workload(self, name: str) -> Workload:
         """Return the workload `name`. Raise PluginError, or Rejected without a name where none is the default."""
@@ -91,14 +85,14 @@ class Plugins:
             from robotrain.plugins.claims import no_workload
 
             raise no_workload(self.list_names("workload"))
-        return cast("Workload", self._load_by_name("workload", name, WORKLOADS_HOOK, loader.accept_workload))
+        return cast("Workload", self._load_by_name("workload", name))
 
     def source_kinds(self) -> dict[str, SourceKind]:
         """Return every source kind that loads, by name, and those of the platforms loaded so far."""
         for claim in self._loader.list_claims("source"):
             self._loader.load_claim(claim)
         found: dict[str, SourceKind] = {}
-        for owners, kind in self._loader.call_hook(SOURCE_KINDS_HOOK, loader.accept_source_kind):
+        for owners, kind in self._loader.list_provided("source"):
             if self._may_provide(owners, kind.name):
                 found.setdefault(kind.name, kind)
         for claim in self._loader.list_claims("source"):
@@ -172,7 +166,7 @@ class Plugins:
         """Return the plugins' health checks, each with its claim; with `platform` without those of other platforms."""
         self.load_all(platform)
         found: list[tuple[Claim, HealthCheck]] = []
-        for owners, check in self._loader.call_hook("robotrain_health", loader.accept_health_check):
+        for owners, check in self._loader.list_provided("health"):
             if not platform or any(_is_relevant(owner, platform) for owner in owners):
                 found.append((owners[0], check))
         return found
@@ -225,6 +219,8 @@ class Plugins:
     def _load_family(
         self, family: str, one: Callable[[str], Any], names: Iterable[str] | None = None
     ) -> dict[str, Any]:
+        from robotrain.plugins.errors import PluginError
+
         found = {}
         for name in self.list_names(family) if names is None else names:
             for claim in self._loader.list_claims(family, name):
@@ -236,14 +232,16 @@ class Plugins:
                     raise
         return found  # those that failed are in `failures`
 
-    def _load_by_name(self, family: str, name: str, hook: str, accept: Callable[[Any, Claim], Any]) -> Any:
+    def _load_by_name(self, family: str, name: str) -> Any:
+        from robotrain.plugins.errors import PluginError
+
         claims = self._loader.list_claims(family, name)
         if not claims:
             from robotrain.plugins.claims import make_unknown_name_error
 
             raise make_unknown_name_error(family, name, self.list_names(family), self._without)
         module = self._loader.load_first(claims)
-        for owners, thing in self._loader.call_hook(hook, accept):
+        for owners, thing in self._loader.list_provided(family):
             if thing.name == name and any(self._loader.loaded.get(claim) is module for claim in owners):
                 return thing
         claim = next(claim for claim in claims if self._loader.loaded.get(claim) is module)
@@ -252,6 +250,8 @@ class Plugins:
 
     def _record_unkept_claim(self, claim: Claim) -> None:
         """Record a failure for a claim whose plugin does not provide it, unless one is known."""
+        from robotrain.plugins.errors import UnsuitablePlugin
+
         if claim in self._loader.loaded and not self._has_failed(claim):
             why = UnsuitablePlugin(f"{claim.point.value} claims it but brings none of that name")
             self._loader.record_or_raise(claim, why)
