@@ -12,7 +12,7 @@ from azure_stand_in.vault import Vault
 from azureml_looked import COMPUTE, codes, dataset, found, planned, well
 from azureml_planned import assets, model, source
 from robotrain.errors import format_problem
-from robotrain_azureml.preflight import storage
+from robotrain_azureml.preflight import access
 from robotrain_azureml.submit import sdk
 
 DATA_SCIENTIST = "f6c7c914-8db3-469d-8ca1-694a8f32e121"
@@ -371,7 +371,7 @@ def test_a_key_vault_that_does_not_answer_is_a_warning_and_one_that_asks_for_a_s
 
 
 def test_the_job_s_identity_needs_a_role_to_read_the_secret_that_the_job_names(there, monkeypatch):
-    monkeypatch.setattr(storage, "is_reachable", lambda url: True)
+    monkeypatch.setattr(access, "is_reachable", lambda url: True)
     words = {"hf_credential": "hub", "key_vault": "robots"}
     assert found(planned(there, **words)) == []  # the vault is of another subscription
     vault = there.manager.vault("Robots")

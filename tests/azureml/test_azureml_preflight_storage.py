@@ -7,7 +7,7 @@ from azureml_looked import COMPUTE, CONTRIBUTOR, READER, codes, order, planned, 
 from azureml_planned import blobs, source, told
 from robotrain.errors import format_problem
 from robotrain_azure.arm import ArmClient
-from robotrain_azureml.preflight import storage
+from robotrain_azureml.preflight import access
 from robotrain_azureml.preflight.context import PreflightContext
 
 
@@ -21,7 +21,7 @@ def look(azureml, *sources, parameters=None, **settings):
     """What is said of the storage of a plan."""
     wanted, arm = planned(azureml, *sources, parameters=parameters, **settings), ArmClient()
     made = order(azureml, *sources, parameters=parameters, **settings)
-    return list(storage.check_storage(PreflightContext(arm, made, arm.get(azureml.at)), told(wanted)))
+    return list(access.check_storage(PreflightContext(arm, made, arm.get(azureml.at)), told(wanted)))
 
 
 def account(azureml, name: str = "") -> dict:
@@ -161,9 +161,9 @@ def test_the_job_s_identity_must_write_the_output_where_the_workspace_keeps_no_s
 
 
 def test_accounts_are_those_of_blobs_and_of_what_is_written():
-    assert storage.get_account_name("https://one.blob.core.windows.net/c/p") == "one"
-    assert storage.get_account_name("https://two.dfs.core.windows.net/c") == "two"
-    assert storage.get_account_name("lerobot/pusht") == ""
+    assert access.get_account_name("https://one.blob.core.windows.net/c/p") == "one"
+    assert access.get_account_name("https://two.dfs.core.windows.net/c") == "two"
+    assert access.get_account_name("lerobot/pusht") == ""
 
 
 @pytest.mark.slow

@@ -131,10 +131,10 @@ def check_workspace() -> Iterator[HealthResult]:
 def _check_inside_workspace(preflight: "PreflightContext") -> Iterator[HealthResult]:
     from robotrain_azure import preflight_checks
 
-    from robotrain_azureml.preflight import context, roles
+    from robotrain_azureml.preflight import access, context
 
     unchecked = context.UncheckedParts(preflight.spec.target_workspace)
-    check_roles = unchecked.collect_errors("your roles", partial(roles.check_caller_roles, preflight))
+    check_roles = unchecked.collect_errors("your roles", partial(access.check_caller_roles, preflight))
     name = preflight.spec.compute
     check_compute = unchecked.collect_errors(f"the compute {name}", partial(_check_compute, preflight))
     problems = preflight_checks.run_checks([check_compute, check_roles] if name else [check_roles])

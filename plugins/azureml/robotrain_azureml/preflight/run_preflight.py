@@ -11,8 +11,8 @@ from robotrain_azure.arm import ArmClient, ArmError
 from robotrain_runtime.contract import document
 from robotrain_runtime.contract.document import JobDocument
 
+from robotrain_azureml.preflight import access, compute, context, machines
 from robotrain_azureml.preflight import assets as preflight_assets
-from robotrain_azureml.preflight import compute, context, machines, roles, storage
 from robotrain_azureml.preflight.context import PATIENCE_SECONDS, PreflightContext
 from robotrain_azureml.spec import submission_spec
 from robotrain_azureml.spec.submission_spec import AzureMLSubmissionSpec, WorkspaceAsset
@@ -59,16 +59,16 @@ def _check_azure(spec: AzureMLSubmissionSpec, document: JobDocument, outputs: Ou
     subjects = (
         (f"the compute {spec.compute}", partial(compute.check_compute, preflight)),
         (f"the environment {spec.environment.name}", partial(preflight_assets.check_environment, preflight)),
-        ("your roles", partial(roles.check_caller_roles, preflight)),
-        (f"the datastore {spec.datastore}", partial(storage.check_storage, preflight, document)),
-        (IDENTITY_ROLES, partial(roles.check_model_roles, preflight, document)),
-        *((IDENTITY_ROLES, partial(roles.check_vault_role, preflight, secret)) for secret in spec.secrets),
+        ("your roles", partial(access.check_caller_roles, preflight)),
+        (f"the datastore {spec.datastore}", partial(access.check_storage, preflight, document)),
+        (IDENTITY_ROLES, partial(access.check_model_roles, preflight, document)),
+        *((IDENTITY_ROLES, partial(access.check_vault_role, preflight, secret)) for secret in spec.secrets),
     )
     checks: list[preflight_checks.PreflightCheck] = [
         *(unchecked.collect_errors(subject, check) for subject, check in subjects),
         partial(machines.check_preemption, preflight, document, outputs),
         *(partial(assets, spec.assets[start::ASSET_THREADS]) for start in range(ASSET_THREADS)),
-        *(partial(storage.check_vault_reachability, secret) for secret in spec.secrets),
+        *(partial(access.check_vault_reachability, secret) for secret in spec.secrets),
     ]
     yield from preflight_checks.run_checks(checks)
     yield from unchecked.make_problems()
