@@ -134,9 +134,9 @@ def test_warning_is_printed_once(job):
 def test_nothing_is_submitted_if_one_run_is_invalid(job):
     done = sweep(job, "--over", "seed=1,13", "--over", "batch_size=8,-1", "--json")
     assert done.returncode == 2
-    problems = json.loads(done.stdout)["problems"]
-    assert sorted(one["code"] for one in problems) == ["pluto-seed", "value-invalid"]
-    assert "Of 2 of 4 runs: seed=13 batch_size=8" in next(one["why"] for one in problems if one["code"] == "pluto-seed")
+    errors = {one["code"]: one for one in json.loads(done.stdout)["problems"] if one["severity"] == "error"}
+    assert sorted(errors) == ["pluto-seed", "value-invalid"]
+    assert "Of 2 of 4 runs: seed=13 batch_size=8" in errors["pluto-seed"]["why"]
     assert runs() == []
 
 
