@@ -178,9 +178,10 @@ def find_differences(before: Any, now: Any, path: str = "") -> Iterator[str]:
             else:
                 yield f"{path} {key}: is missing"
     elif isinstance(before, list) and isinstance(now, list) and all(map(identify, [*before, *now])):
-        rest = iter(now)  # entries stay in their order
+        rest = iter(now)  # entries stay in their order; only that of a platform's settings follows their classes
         for entry in before:
             name = identify(entry)
+            rest = iter(now) if " settings " in path else rest
             found = next((one for one in rest if identify(one) == name), None)
             if found is None:
                 yield f"{path} {name}: is missing"
