@@ -1,7 +1,6 @@
 """Files and folders of robotrain: where they are, and the file system below them."""
 
 import errno
-import json
 import os
 import re
 import stat
@@ -76,6 +75,8 @@ def read_json(path: Path) -> Any:
     if len(content) > MAX_STATE_FILE:
         raise ValueError(f"it is larger than {MAX_STATE_FILE >> 20} MiB")
     try:
+        import json  # costs start-up
+
         return json.loads(content)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
