@@ -163,7 +163,8 @@ def test_additions_are_no_differences_and_everything_else_is():
         ({"a": {}}, {"a": None}, [" a: {} became None"]),
         ({"a": [1]}, {"a": [1, 2]}, [" a: [1] became [1, 2]"]),
         ([x, y], [z, x, y], []),
-        ([x, y], [y, x], [" y: is missing"]),
+        ([x, y], [y, x], []),
+        ([{"run": "a"}, {"run": "b"}], [{"run": "b"}, {"run": "a"}], [" b: is missing"]),
         ([x], [{**x, "v": 2}], [" x v: 1 became 2"]),
     ):
         assert list(find_differences(before, now)) == found
@@ -178,10 +179,10 @@ def find_differences(before: Any, now: Any, path: str = "") -> Iterator[str]:
             else:
                 yield f"{path} {key}: is missing"
     elif isinstance(before, list) and isinstance(now, list) and all(map(identify, [*before, *now])):
-        rest = iter(now)  # entries stay in their order; only that of a platform's settings follows their classes
+        rest = iter(now)  # runs stay in their order; declared names follow the order of their classes
         for entry in before:
             name = identify(entry)
-            rest = iter(now) if " settings " in path else rest
+            rest = rest if "run" in entry else iter(now)
             found = next((one for one in rest if identify(one) == name), None)
             if found is None:
                 yield f"{path} {name}: is missing"

@@ -135,6 +135,7 @@ def check_upload_secrets(path: str, flag: str, folder: Path, stage: Stage) -> It
 def _list_files_with_secrets(folder: Path) -> Iterator[str]:
     with contextlib.suppress(OSError):  # `check_upload` reports it
         for name, size in scan_folder(folder).files.items():
-            is_text = size <= MAX_TEXT_BYTES and PurePosixPath(name).suffix.lower() in TEXT_SUFFIXES
-            if is_text and holds_secret((folder / name).read_text(encoding="utf-8", errors="replace")):
-                yield name
+            if size <= MAX_TEXT_BYTES and PurePosixPath(name).suffix.lower() in TEXT_SUFFIXES:
+                with contextlib.suppress(OSError):
+                    if holds_secret((folder / name).read_text(encoding="utf-8", errors="replace")):
+                        yield name
