@@ -5,6 +5,7 @@ import itertools
 import pytest
 from robotrain_sources.blob_url import fetch
 from robotrain_sources.blob_url.fetch import ListedBlob
+from robotrain_sources.fetching.errors import find_similar_names
 from robotrain_sources.huggingface import fetch as huggingface_fetch
 
 
@@ -65,12 +66,12 @@ def test_a_file_is_known_by_its_content_where_the_service_knows_it_and_else_by_w
     ("wanted", "there", "near"),
     [
         ("runs/act", ["runs/act-2", "runs/diffusion", "x"], ["runs/act-2"]),
-        ("zzz", ["d", "a", "c", "b"], ["d", "a", "c"]),
+        ("zzz", ["d", "a", "c", "b", "f", "e"], ["d", "a", "c", "b", "f"]),
         ("zzz", [], []),
     ],
 )
 def test_what_was_probably_meant(wanted, there, near):
-    assert fetch.find_similar_names(wanted, there) == near
+    assert find_similar_names(wanted, there) == near
 
 
 def test_weights_that_could_run_code_stay_where_safe_ones_are_to_be_had():

@@ -6,6 +6,7 @@ import json
 import pytest
 from azure_stand_in import Fault
 from reading_origins import digests, read
+from robotrain_sources.fetching import errors
 from robotrain_sources.fetching.errors import FetchError
 from robotrain_sources.huggingface import fetch
 
@@ -128,7 +129,7 @@ def test_a_revision_that_is_not_there(hub):
 
 
 def test_a_hub_that_has_a_bad_day_is_asked_again_once(hub, monkeypatch):
-    monkeypatch.setattr(fetch, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(errors, "RETRY_PAUSE_SECONDS", 0.0)
     hub.repository(NAME, POLICY)
     hub.faults.append(Fault("GET /api/", status=503, times=1))
     assert listed() == sorted(POLICY)

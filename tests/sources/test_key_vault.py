@@ -19,7 +19,7 @@ from reading_origins import digests, read
 from robotrain_runtime.contract import document
 from robotrain_runtime.contract.document import JobDocument, JobSource, Placement
 from robotrain_sources.blob_url import identity
-from robotrain_sources.fetching import credential
+from robotrain_sources.fetching import credential, errors
 from robotrain_sources.fetching.errors import FetchError
 from robotrain_sources.huggingface import fetch
 from robotrain_workloads.lerobot_train.parameters import TrainParameters
@@ -48,8 +48,8 @@ def robots(tenant_session, robots_session, monkeypatch) -> Vault:
     for name, value in tenant_session.workload_identity.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("PATH", "")
-    monkeypatch.setattr(credential, "_answers", {})
-    monkeypatch.setattr(credential, "PAUSE", 0.0)
+    monkeypatch.setattr(credential, "_secrets", {})
+    monkeypatch.setattr(errors, "RETRY_PAUSE_SECONDS", 0.0)
     return robots_session
 
 
@@ -67,7 +67,7 @@ def test_a_secret_is_read_as_the_identity_of_the_job_and_asked_for_once(robots):
     assert {one.text for one in told} == {TOKEN}
     assert told[0].description == "the token in the secret hf-token of the key vault robots"
     assert robots.requests == ["GET /secrets/hf-token?api-version=7.4"]
-    assert TOKEN not in repr((told, credential._answers))
+    assert TOKEN not in repr((told, credential._secrets))
 
 
 def test_a_version_of_a_secret_is_asked_for_as_that(robots):
@@ -145,7 +145,7 @@ def test_a_bad_moment_is_sat_out_and_a_long_one_is_the_networks(robots):
     address = robots.put("hf-token", TOKEN)
     robots.faults.append(Fault("GET", status=503, code="ServiceUnavailable", times=1))
     assert credential.read_secret(address, FORM) == TOKEN
-    credential._answers.clear()
+    credential._secrets.clear()
     robots.faults.append(Fault("GET", status=429, code="Throttled"))
     robots.requests.clear()
     assert refused(address)[2] == "network"

@@ -11,13 +11,8 @@ from robotrain_runtime.contract.failure import PermanentError
 from robotrain_sources.blob_url.identity import READER_ROLE, BlobIdentity
 from robotrain_sources.blob_url.reference import BlobPrefix
 from robotrain_sources.fetching import errors
-from robotrain_sources.fetching.errors import (
-    UNREACHABLE_PATTERN,
-    FetchError,
-    blame_error,
-    blame_no_answer,
-    format_error,
-)
+from robotrain_sources.fetching.credential import explain_sign_in
+from robotrain_sources.fetching.errors import FetchError, blame_error, blame_no_answer, format_error
 
 CHANGED_MESSAGE = "the blobs below {at} are not those that were pinned: some were added, changed or deleted since"
 IDENTITY_HINT = (
@@ -29,11 +24,6 @@ UNAUTHENTICATED_CODES = ("AuthenticationFailed", "InvalidAuthenticationInfo")
 """Error codes for a caller that Azure cannot identify."""
 
 _ERROR_CODE = r"<Code>(\w+)</Code>"
-_TRANSPORT_ERROR = r".*HTTP error: (.+)"
-_SIGN_IN_REASON = (
-    r"AADSTS\d+: [^.\n]*|(?:No such file or directory|Permission denied)(?:: '[^'\n]+')?"
-    r"|No User Assigned[\w ]* Managed Identity found[\w ]*|Identity not found"
-)
 
 
 class BlobsNotFound(FetchError):
@@ -53,12 +43,12 @@ def explain_blob_error(
     if isinstance(error, FetchError):
         return error
     where = f"container {prefix.container} of the storage account {prefix.account}"
-    class_names = {base.__name__ for base in type(error).__mro__}
+    class_names = errors.get_class_names(error)
     if "ClientAuthenticationError" in class_names and not hasattr(error, "error_code"):  # from the sign-in
         return explain_no_identity(error, where, role, remedy)
-    if (status := _get_status(error)) >= FIRST_ERROR_STATUS:
+    if (status := errors.parse_http_status(error)) >= FIRST_ERROR_STATUS:
         return _explain_status(status, _get_error_code(error), prefix, where, (identity, role))
-    if "AzureError" in class_names or _describe_transport_error(error):
+    if "AzureError" in class_names or errors.describe_transport_error(error):
         return _explain_no_answer(error, prefix, class_names)
     if isinstance(error, TimeoutError):
         return FetchError(f"the storage account {prefix.account} did not answer in time: try again later", "network")
@@ -68,18 +58,13 @@ def explain_blob_error(
 
 def explain_no_identity(error: Exception, subject: str, role: str = READER_ROLE, remedy: str = "") -> FetchError:
     """Return the error for a failed sign-in; `subject` is what cannot be read."""
-    reason = re.search(_SIGN_IN_REASON, str(error))
-    if not reason and (unreachable := re.search(UNREACHABLE_PATTERN, str(error))):
-        why = f"cannot reach Azure's sign-in to read {subject} ({unreachable[0]})"
-        return FetchError(f"{why}: try again later", "network")
-    why = f"there is no Azure identity to read {subject} with" + (f" ({reason[0]})" if reason else "")
-    return FetchError(f"{why}: {remedy or IDENTITY_HINT}; an identity needs the role {role}", "configuration")
+    return explain_sign_in(error, subject, f": {remedy or IDENTITY_HINT}; an identity needs the role {role}")
 
 
 def _explain_no_answer(error: Exception, prefix: BlobPrefix, class_names: Set[str]) -> FetchError:
     """Return the error for a request without an answer, or with a part of one."""
     is_sdk_error = "AzureError" in class_names
-    cause = format_error(error) if is_sdk_error else _describe_transport_error(error)
+    cause = format_error(error) if is_sdk_error else errors.describe_transport_error(error)
     if "body" in cause or (is_sdk_error and not {"ServiceRequestError", "ServiceResponseError"} & class_names):
         return FetchError(f"the connection to the storage account {prefix.account} broke ({cause})", "network")
     why = f"the storage account {prefix.account} does not exist or cannot be reached ({cause})"
@@ -111,22 +96,12 @@ def _explain_access_denied(status_text: str, subject: str, identity: BlobIdentit
     return f"Azure does not let {identity.describe()} read {subject} ({status_text}): {remedy}"
 
 
-def _get_status(error: Exception) -> int:
-    return int(getattr(error, "status_code", 0) or 0) or errors.parse_http_status(error)
-
-
 def _get_error_code(error: Exception) -> str:
     """Return the service's error code; for some, the SDK has an enum."""
     if code := getattr(error, "error_code", None):
         return str(getattr(code, "value", code))
     match = re.search(_ERROR_CODE, str(error))
     return match[1] if match else ""
-
-
-def _describe_transport_error(error: Exception) -> str:
-    """Return why a request of obstore got no answer; empty for other errors."""
-    match = re.search(_TRANSPORT_ERROR, str(error))
-    return format_error(ValueError(match[1])).partition(": ")[2] if match else ""
 
 
 CONTRIBUTOR_ROLE = "Storage Blob Data Contributor"

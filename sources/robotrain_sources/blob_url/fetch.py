@@ -1,8 +1,7 @@
 """Blob folders in the data environment: their listing, and the checkpoint to resume from."""
 
-import difflib
 import importlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -15,11 +14,9 @@ from robotrain_sources.blob_url.identity import BlobIdentity
 from robotrain_sources.blob_url.publish import BlobContainer, PublishedCheckpoints
 from robotrain_sources.blob_url.reference import HOST, BlobPrefix
 from robotrain_sources.fetching import files
-from robotrain_sources.fetching.errors import FetchError
+from robotrain_sources.fetching.errors import FetchError, find_similar_names
 from robotrain_sources.transfer import catalog, origin
 from robotrain_sources.transfer.origin import SourceFile
-
-MAX_SIMILAR_NAMES = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,13 +51,6 @@ def select_files(blobs: Iterable[ListedBlob]) -> Iterator[SourceFile]:
         else:
             empty_blobs.append(blob)
     yield from map(_make_source_file, empty_blobs)
-
-
-def find_similar_names(name: str, known_names: Sequence[str]) -> list[str]:
-    """Return the known names most similar to `name`, else the first ones."""
-    return difflib.get_close_matches(name, known_names, n=MAX_SIMILAR_NAMES, cutoff=0.5) or list(
-        known_names[:MAX_SIMILAR_NAMES]
-    )
 
 
 def _is_folder_marker(blob: ListedBlob) -> bool:

@@ -149,8 +149,6 @@ class FileIdentity:
 STORAGE_SCOPE = "https://storage.azure.com/.default"
 RENEWAL_SECONDS = 300
 """Seconds before its expiry that a token is renewed."""
-FAILURE_SECONDS = 10
-"""Seconds to cache a failed sign-in: sixty sources wait for it no longer than one."""
 
 
 class MachineIdentity:
@@ -158,9 +156,7 @@ class MachineIdentity:
 
     def __init__(self) -> None:
         self._chain = credential.make_azure_credential()
-        self._lock = threading.Lock()
-        self._token: Any = None
-        self._failed: tuple[float, Exception] | None = None
+        self._token = credential.ExpiringAnswer()
 
     def get_sdk_credential(self, account: str) -> Any:
         """Return itself: the SDK calls `get_token`."""
@@ -170,12 +166,7 @@ class MachineIdentity:
         """Return a token for storage, cached here as sign-ins by a program cache none. Raise what the chain raises."""
         if options.get("claims") or options.get("tenant_id"):  # the service requests a special token
             return self._chain.get_token(*scopes, **options)
-        with self._lock:
-            if self._failed and time.monotonic() - self._failed[0] < FAILURE_SECONDS:
-                raise self._failed[1]
-            if self._token is None or self._token.expires_on - time.time() < RENEWAL_SECONDS:
-                self._token = self._renew_token()
-            return self._token
+        return self._token.load(self._request_token)
 
     def get_obstore_credential(self) -> dict[str, Any]:
         """Return a token for obstore."""
@@ -197,12 +188,10 @@ class MachineIdentity:
             return f"it must belong to the account's tenant, and needs the role {role} there"
         return f"give it the role {role} there; if it has that role, the account's network rules block this machine"
 
-    def _renew_token(self) -> Any:
-        try:
-            return self._chain.get_token(STORAGE_SCOPE)
-        except Exception as error:
-            self._failed = time.monotonic(), error
-            raise
+    def _request_token(self) -> tuple[Any, float]:
+        """Return a token and the seconds until it should be renewed."""
+        token = self._chain.get_token(STORAGE_SCOPE)
+        return token, token.expires_on - time.time() - RENEWAL_SECONDS
 
 
 class BlobIdentity(Protocol):

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable
-from pathlib import Path
 
 from robotrain.model.source import Pinning, RoleFlag, Source, SourceKind
 from robotrain.plugins.hookspecs import hook
@@ -15,16 +14,6 @@ _FILE_SUFFIX = (
     r"(?i)\.(?:parquet|jsonl?|csv|txt|ya?ml|mp4|avi|mkv|png|jpe?g|zip|tar|t?gz|zst|7z|h5|hdf5|np[yz]|pkl|pt|pth|onnx"
     r"|safetensors|db3|mcap|bag)$"
 )
-
-
-def recognizes(text: str) -> bool:
-    """Return whether the text looks like an address of Azure Storage."""
-    return bool(re.match(_HINT, text))
-
-
-def parse_source(text: str, base: Path) -> reference.BlobPrefix:
-    """Return the prefix that `text` addresses. Raise SourceError."""
-    return reference.parse_blob_url(text)
 
 
 def find_warnings(source: Source) -> list[str]:
@@ -54,8 +43,8 @@ KIND = SourceKind(
         "init_policy": INIT_POLICY,
         "resume": RESUME,
     },
-    recognizes=recognizes,
-    parse=parse_source,
+    recognizes=lambda text: bool(re.match(_HINT, text)),
+    parse=lambda text, base: reference.parse_blob_url(text),
     container_plugin="robotrain_sources.blob_url.container",
     target="robotrain_sources.blob_url.target",
     warn=find_warnings,

@@ -6,9 +6,10 @@ only: container plugins import it.
 
 import re
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar, NoReturn
 
-from robotrain_runtime.contract.failure import SourceError
+from robotrain_runtime.contract.failure import SourceError, suggest_normal_form
 
 HOST = ".blob.core.windows.net"
 FORM = f"https://ACCOUNT{HOST}/CONTAINER/PREFIX"
@@ -60,12 +61,7 @@ def parse_blob_url(text: str) -> BlobPrefix:
     return BlobPrefix(account, *_parse_path(account, path))
 
 
-def _suggest_url(text: str) -> str:
-    """Return the normal form of `text`, or the suggestion of its error; empty if there is none."""
-    try:
-        return str(parse_blob_url(text))
-    except SourceError as error:
-        return error.suggestion
+_suggest_url = partial(suggest_normal_form, parse_blob_url)
 
 
 def _strip_scheme(text: str) -> str:

@@ -6,14 +6,15 @@ Suggestions are made of a parsed name and version only, so they contain no secre
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar, NamedTuple, NoReturn
 
 from robotrain.model.capabilities import ANY, no
 from robotrain.model.source import RoleFlag, SourceError, SourceKind
 from robotrain.plugins.hookspecs import hook
+from robotrain_runtime.contract.failure import suggest_normal_form
 
 ASSET_FORM = "azureml:NAME:VERSION"
+ASSET_HINT = r"(?i)\s*azureml:"
 
 _NAME = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,254}"
 _WORKSPACE = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
@@ -97,10 +98,7 @@ def _parse_version(text: str, before: str) -> int:
 
 def _suggest_asset(text: str, family: AssetFamily) -> str:
     """Return the normal form of `text`, or the suggestion of its error; empty if there is none."""
-    try:
-        return family.format_asset(*parse_asset_name(text, family))
-    except SourceError as error:
-        return error.suggestion
+    return suggest_normal_form(lambda text: family.format_asset(*parse_asset_name(text, family)), text)
 
 
 def _raise_not_an_asset(text: str, family: AssetFamily) -> NoReturn:
@@ -141,19 +139,6 @@ def _raise_wrong_full_name(text: str, family: AssetFamily) -> NoReturn:
     )
 
 
-_HINT = r"(?i)\s*azureml:"
-
-
-def recognizes(text: str) -> bool:
-    """Return whether the text looks like an Azure ML name."""
-    return bool(re.match(_HINT, text))
-
-
-def parse_source(text: str, base: Path) -> DataAsset:
-    """Return the data asset that `text` names. Raise SourceError."""
-    return parse_data_asset(text)
-
-
 KIND = SourceKind(
     name=DataAsset.kind,
     title="azureml data assets",
@@ -162,8 +147,8 @@ KIND = SourceKind(
     example="azureml:pusht-episodes:3",
     help="A LeRobot dataset registered as an Azure ML data asset, mounted by the platform.",
     roles={"dataset": RoleFlag("--dataset-asset", env=("DATASET_ASSETS",))},
-    recognizes=recognizes,
-    parse=parse_source,
+    recognizes=lambda text: bool(re.match(ASSET_HINT, text)),
+    parse=lambda text, base: parse_data_asset(text),
     unsupported={
         ANY: no(
             "An Azure ML data asset can only be mounted by a job of its workspace.",

@@ -7,8 +7,8 @@ import os
 import re
 import threading
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from robotrain_sources.fetching import errors
@@ -78,10 +78,25 @@ def make_azure_credential() -> Any:
     return importlib.import_module("azure.identity").DefaultAzureCredential(**excluded, **SIGN_IN_LIMITS)
 
 
+_SIGN_IN_REASON = (
+    r"AADSTS\d+: [^.\n]*|(?:No such file or directory|Permission denied)(?:: '[^'\n]+')?"
+    r"|No User Assigned[\w ]* Managed Identity found[\w ]*|Identity not found"
+)
+
+
+def explain_sign_in(error: Exception, subject: str, remedy: str) -> FetchError:
+    """Return the error for a failed sign-in; `subject` is what cannot be read, `remedy` ends the sentence."""
+    reason = re.search(_SIGN_IN_REASON, str(error))
+    if not reason and (unreachable := re.search(errors.UNREACHABLE_PATTERN, str(error))):
+        why = f"cannot reach Azure's sign-in to read {subject} ({unreachable[0]})"
+        return FetchError(f"{why}: try again later", "network")
+    why = f"there is no Azure identity to read {subject} with" + (f" ({reason[0]})" if reason else "")
+    return FetchError(f"{why}{remedy}", "configuration")
+
+
 VAULT_ROLE = "Key Vault Secrets User"
 TRANSIENT_STATUS = (408, 429)
 _FIREWALL_CODES = ("ForbiddenByFirewall", "ForbiddenByConnection")
-_SIGN_IN_REASON = r"AADSTS\d+: [^.\n]*|No User Assigned[\w ]* Managed Identity found[\w ]*|Identity not found"
 _RESOURCE_ID = r"Resource: '(/subscriptions/[^']+?/vaults/[^/']+)"
 _OBJECT_ID = r"oid=([0-9a-fA-F-]{36})"
 
@@ -112,20 +127,16 @@ def explain_vault_answer(status: int, body: Mapping[str, Any], secret: VaultSecr
 
 def explain_no_vault_answer(error: Exception, secret: VaultSecret) -> FetchError:
     """Return the error for a failed sign-in, or a request without an answer."""
-    class_names = {base.__name__ for base in type(error).__mro__}
-    unreachable, reason = re.search(errors.UNREACHABLE_PATTERN, str(error)), re.search(_SIGN_IN_REASON, str(error))
-    if "ClientAuthenticationError" not in class_names:
-        cause = unreachable[0] if unreachable else errors.format_error(error)
-        why = f"the key vault {secret.vault} does not exist or cannot be reached ({cause})"
-        untrusted = "CERTIFICATE_VERIFY_FAILED" in str(error)
-        return FetchError(why, "configuration" if untrusted else errors.blame_no_answer(error))
-    if unreachable and not reason:
-        return FetchError(f"cannot reach Azure's sign-in to read {secret} ({unreachable[0]})", "network")
-    cause = f" ({reason[0]})" if reason else ""
-    remedy = (
-        f"give the job an identity with the role {VAULT_ROLE}: a workload identity, or a managed one (AZURE_CLIENT_ID)"
-    )
-    return FetchError(f"there is no Azure identity to read {secret} with{cause}\n{remedy}", "configuration")
+    if "ClientAuthenticationError" in errors.get_class_names(error):
+        identities = "a workload identity, or a managed one (AZURE_CLIENT_ID)"
+        return explain_sign_in(
+            error, str(secret), f"\ngive the job an identity with the role {VAULT_ROLE}: {identities}"
+        )
+    unreachable = re.search(errors.UNREACHABLE_PATTERN, str(error))
+    cause = unreachable[0] if unreachable else errors.format_error(error)
+    why = f"the key vault {secret.vault} does not exist or cannot be reached ({cause})"
+    untrusted = "CERTIFICATE_VERIFY_FAILED" in str(error)
+    return FetchError(why, "configuration" if untrusted else errors.blame_no_answer(error))
 
 
 def _explain_access_denied(status_text: str, code: str, message: str, secret: VaultSecret) -> FetchError:
@@ -159,55 +170,47 @@ def _parse_error_body(body: Mapping[str, Any]) -> tuple[str, str]:
 
 API_VERSION = "7.4"
 VAULT_TIMEOUTS = {"connection_timeout": 5, "read_timeout": 10}
-TRIES, PAUSE = 2, 1.0
 ANSWER_SECONDS = 900.0
 """Seconds to cache a secret: it may be replaced during a run."""
 FAILURE_SECONDS = 10.0
 """Seconds to cache a failure: sixty sources wait for it no longer than one."""
 
 
-@dataclass(frozen=True, slots=True)
-class _CachedAnswer:
-    """A secret or an error, until it expires. The repr never shows the secret."""
+class ExpiringAnswer:
+    """An answer or a failure that all threads share until it expires."""
 
-    expires: float
-    text: str = field(default="", repr=False)
-    error: FetchError | None = None
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._expires = 0.0
+        self._answer: Any = None
+        self._error: Exception | None = None
+
+    def load(self, request: Callable[[], tuple[Any, float]]) -> Any:
+        """Return the answer, from `request` if it expired: an answer and its seconds. Raise what `request` raises."""
+        with self._lock:
+            if time.time() > self._expires:
+                self._answer, self._error, seconds = None, None, FAILURE_SECONDS
+                try:
+                    self._answer, seconds = request()
+                except Exception as error:
+                    self._error = error
+                self._expires = time.time() + seconds
+            if self._error:
+                raise self._error
+            return self._answer
 
 
-_answers: dict[VaultSecret, _CachedAnswer] = {}
-_answers_lock = threading.Lock()
+_secrets: dict[VaultSecret, ExpiringAnswer] = {}
 
 
 def read_vault_secret(secret: VaultSecret) -> str:
     """Return the text of a secret. Raise FetchError."""
-    with _answers_lock:
-        answer = _answers.get(secret)
-        if answer is None or time.monotonic() > answer.expires:
-            answer = _answers[secret] = _ask_and_cache(secret)
-    if answer.error:
-        raise answer.error
-    return answer.text
 
+    def request_text() -> tuple[str, float]:
+        client = _make_vault_client(secret)
+        return errors.retry_once(lambda: _request_secret(client, secret)), ANSWER_SECONDS
 
-def _ask_and_cache(secret: VaultSecret) -> _CachedAnswer:
-    try:
-        return _CachedAnswer(text=_ask_with_retry(secret), expires=time.monotonic() + ANSWER_SECONDS)
-    except FetchError as error:
-        return _CachedAnswer(error=error, expires=time.monotonic() + FAILURE_SECONDS)
-
-
-def _ask_with_retry(secret: VaultSecret) -> str:
-    """Request a secret, twice if the network fails. Raise FetchError."""
-    client = _make_vault_client(secret)
-    for tries in range(1, TRIES + 1):
-        try:
-            return _request_secret(client, secret)
-        except FetchError as error:
-            if error.fault != "network" or tries == TRIES:
-                raise
-        time.sleep(PAUSE)
-    raise AssertionError
+    return str(_secrets.setdefault(secret, ExpiringAnswer()).load(request_text))
 
 
 def _request_secret(client: Any, secret: VaultSecret) -> str:

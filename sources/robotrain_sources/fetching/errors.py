@@ -1,16 +1,22 @@
 """Errors of fetching: FetchError with its fault, what an error means for a retry, error text without secrets."""
 
+import difflib
 import errno
 import re
 import sqlite3
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from robotrain_runtime.contract import failure
 from robotrain_runtime.contract.event import Fault
 
 UNREACHABLE_PATTERN = r"Failed to (?:resolve '[\w.-]+'|establish a new connection)|Unable to connect to proxy|timed out"
 """Part of a library's message that says that a host did not answer."""
+MAX_SUGGESTIONS = 5
 
+_TRANSPORT_ERROR = r".*HTTP error: (.+)"
 _SECRET = r"\?\S+|\bhf_\w{8,}|(?i:\bbearer )\S+|\beyJ[\w.-]+|//[^/@\s]+@"
 
 
@@ -20,6 +26,33 @@ class FetchError(Exception):
     def __init__(self, sentence: str, fault: Fault = "") -> None:
         super().__init__(sentence)
         self.fault: Fault = fault
+
+
+RETRY_PAUSE_SECONDS = 1.0
+
+Answer = TypeVar("Answer")
+
+
+def retry_once(request: Callable[[], Answer]) -> Answer:
+    """Return the answer of `request`, which is repeated once if the network failed. Raise FetchError."""
+    try:
+        return request()
+    except FetchError as error:
+        if error.fault != "network":
+            raise
+    time.sleep(RETRY_PAUSE_SECONDS)
+    return request()
+
+
+def find_similar_names(name: str, known_names: Sequence[str]) -> list[str]:
+    """Return the known names most similar to `name`, else the first ones."""
+    similar = difflib.get_close_matches(name, known_names, n=MAX_SUGGESTIONS, cutoff=0.5)
+    return similar or list(known_names[:MAX_SUGGESTIONS])
+
+
+def get_class_names(*raised: BaseException) -> set[str]:
+    """Return the names of the classes of errors, of libraries that are not imported here."""
+    return {base.__name__ for error in raised for base in type(error).__mro__}
 
 
 def format_error(error: BaseException) -> str:
@@ -62,7 +95,7 @@ def is_transient(error: BaseException) -> bool:
     """Return whether the same request may succeed later."""
     if isinstance(error, ContentMismatch | RequestStalled | TimeoutError):
         return True
-    kinds = {base.__name__ for base in type(error).__mro__}
+    kinds = get_class_names(error)
     if "BaseError" not in kinds or not kinds.isdisjoint(_PERMANENT_ERRORS):
         return False
     status = parse_http_status(error)
@@ -71,21 +104,30 @@ def is_transient(error: BaseException) -> bool:
 
 def is_unauthenticated(error: BaseException) -> bool:
     """Return whether the service does not know the caller: a token may just have expired."""
-    return "UnauthenticatedError" in {base.__name__ for base in type(error).__mro__}
+    return "UnauthenticatedError" in get_class_names(error)
 
 
 def describe_file_change(error: BaseException) -> str:
     """Return "deleted" or "changed" if the file is no longer the one that was listed; else empty."""
-    kinds = {base.__name__ for base in type(error).__mro__}
+    kinds = get_class_names(error)
     if "FileNotFoundError" in kinds and not getattr(error, "errno", None):
         return "deleted"
     return "changed" if "PreconditionError" in kinds or parse_http_status(error) == 416 else ""
 
 
 def parse_http_status(error: BaseException) -> int:
-    """Return the HTTP status in obstore's message; 0 for none."""
+    """Return the HTTP status of a library's error, or in obstore's message; 0 for none."""
+    response = getattr(error, "response", None)
+    if status := getattr(error, "status_code", 0) or getattr(response, "status_code", 0):
+        return int(status)
     match = re.search(_STATUS, str(error))
     return int(match[1]) if match else 0
+
+
+def describe_transport_error(error: BaseException) -> str:
+    """Return why a request of obstore got no answer; empty for other errors."""
+    match = re.search(_TRANSPORT_ERROR, str(error))
+    return format_error(ValueError(match[1])).partition(": ")[2] if match else ""
 
 
 _FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT)

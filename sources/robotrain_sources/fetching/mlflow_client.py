@@ -1,10 +1,9 @@
 """MLflow in fetch programs: client set-up, local artifacts, database lock, policy lineage from tags."""
 
 import contextlib
-import difflib
 import importlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -19,7 +18,6 @@ QUIET_ENV = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_ENABLE_ARTIFACTS_PROGRE
 TIMEOUT_ENV = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}
 """Defaults; the environment may override them."""
 SQLITE = "sqlite:///"
-MAX_SUGGESTIONS = 5
 
 
 def fetch_with_mlflow(fetch: Callable[[str], Path], subject: str, service: str) -> None:
@@ -62,11 +60,6 @@ def lock_tracking_database(address: str) -> contextlib.AbstractContextManager[No
 def redact_address(address: str) -> str:
     """Return a tracking address without user name and password."""
     return address if "@" not in address else address.rpartition("@")[2]
-
-
-def find_similar_names(name: str, known_names: Sequence[str]) -> list[str]:
-    """Return the known names most similar to `name`, else the first ones."""
-    return difflib.get_close_matches(name, known_names, n=MAX_SUGGESTIONS) or list(known_names[:MAX_SUGGESTIONS])
 
 
 def _fetch_or_explain(fetch: Callable[[str], Path], address: str, subject: str, service: str) -> Path:

@@ -1,17 +1,15 @@
 """Errors of the Hub while a run fetches: sentences with a remedy, never with a token."""
 
 import os
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from robotrain_sources.fetching import errors
-from robotrain_sources.fetching.errors import FetchError, blame_error, blame_no_answer, format_error
+from robotrain_sources.fetching.errors import FetchError, blame_error, blame_no_answer, format_error, get_class_names
 
 HUB = "https://huggingface.co"
 PRIVATE_HINT = "it is private and HF_TOKEN is not set"
-_TRANSPORT_ERROR = r".*HTTP error: (.+)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,15 +35,17 @@ def explain_fetch_error(error: Exception, request: HubRequest) -> FetchError:
     """Return an error of the library or obstore as a FetchError."""
     if isinstance(error, FetchError):
         return error
-    causes = list(_iter_causes(error))
-    class_names = {base.__name__ for cause in causes for base in type(cause).__mro__}
+    causes = list(iter_causes(error))
+    class_names = get_class_names(*causes)
     hub = f"the Hub at {urlsplit(_hub_endpoint()).hostname}"
     if why := _explain_library_error(class_names, request, hub):
         return FetchError(why, "configuration")
-    if status := next((code for cause in causes if (code := _get_status(cause))), 0):
+    if status := next((code for cause in causes if (code := errors.parse_http_status(cause))), 0):
         return _explain_status(status, request, hub)
-    if "TransportError" in class_names or re.search(_TRANSPORT_ERROR, str(error)):
-        why = f"the connection to {hub} failed for {request.repository} ({_describe_cause(causes)})"
+    transport_error = errors.describe_transport_error(error)
+    if "TransportError" in class_names or transport_error:
+        cause = transport_error or format_error(causes[-1])
+        why = f"the connection to {hub} failed for {request.repository} ({cause})"
         return FetchError(f"{why}: check that this machine can reach it", blame_no_answer(*causes))
     if isinstance(error, TimeoutError):
         return FetchError(f"{hub} did not answer in time for {request.repository}: try again later", "network")
@@ -90,21 +90,11 @@ def _explain_status(status: int, request: HubRequest, hub: str) -> FetchError:
     return FetchError(f"{hub} answered HTTP {status} for {name}", "configuration")
 
 
-def _iter_causes(error: BaseException | None) -> Iterator[BaseException]:
+def iter_causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and its causes, the innermost last."""
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
-
-
-def _get_status(error: BaseException) -> int:
-    status = getattr(getattr(error, "response", None), "status_code", 0)
-    return int(status or 0) or errors.parse_http_status(error)
-
-
-def _describe_cause(causes: list[BaseException]) -> str:
-    """Return obstore's transport error, or the innermost error of the library."""
-    match = re.search(_TRANSPORT_ERROR, str(causes[0]))
-    return format_error(ValueError(match[1])).partition(": ")[2] if match else format_error(causes[-1])
 
 
 def _repository_page(request: HubRequest) -> str:

@@ -4,7 +4,6 @@ import functools
 import importlib
 import os
 import re
-import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,9 +12,9 @@ from robotrain_runtime.contract.failure import SourceError
 
 from robotrain_sources.fetching import credential as fetching_credential
 from robotrain_sources.fetching import files
-from robotrain_sources.fetching.errors import FetchError
+from robotrain_sources.fetching.errors import FetchError, retry_once
 from robotrain_sources.huggingface import errors, reference
-from robotrain_sources.huggingface.reference import Repository
+from robotrain_sources.huggingface.reference import COMMIT_PATTERN, Repository
 from robotrain_sources.transfer import origin
 from robotrain_sources.transfer.origin import SourceFile
 
@@ -78,8 +77,7 @@ def load_hub_token(credential: str) -> HubToken:
     return HubToken(text, "your token (HF_TOKEN)" if text else "")
 
 
-COMMIT_PATTERN = r"[0-9a-f]{40}"
-INFO_SECONDS, PAUSE_SECONDS = 10.0, 1.0
+INFO_SECONDS = 10.0
 MAX_SIBLINGS = 50_000
 """With more files, the Hub's short listing may be incomplete."""
 UNREDIRECTABLE_PATTERN = r"[\[\]|^]"
@@ -105,7 +103,7 @@ class RepositoryFiles:
 
     def list_files(self) -> Iterator[SourceFile]:
         """List the files of the commit, or of the revision's current commit."""
-        info = self._load_repository_info()
+        info = retry_once(self._load_repository_info)
         self._commit = str(info.sha)
         siblings = info.siblings or ()
         if 0 < len(siblings) <= MAX_SIBLINGS:
@@ -152,18 +150,14 @@ class RepositoryFiles:
         )
         return errors.explain_fetch_error(error, request)
 
-    def _load_repository_info(self, tries: int = 2) -> Any:
-        """Return the Hub's information about the repository."""
+    def _load_repository_info(self) -> Any:
         revision = self._repository.revision or None
         try:
             return self._hub.repo_info(
                 self._repository.id, revision=revision, repo_type=self._kind, files_metadata=True, timeout=INFO_SECONDS
             )
         except Exception as error:
-            if tries < 2 or self.explain_error(error).fault != "network":
-                raise
-        time.sleep(PAUSE_SECONDS)
-        return self._load_repository_info(tries - 1)
+            raise self.explain_error(error) from error
 
     def _list_tree(self) -> Iterator[SourceFile]:
         """List the files page by page."""

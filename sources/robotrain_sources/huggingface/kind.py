@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from robotrain.model.source import Pinning, RoleFlag, SourceKind
@@ -20,11 +19,6 @@ def recognizes(text: str) -> bool:
     """Return whether the text is an address of the Hub, or `OWNER/NAME`."""
     name = text.strip().partition("@")[0]
     return bool(re.match(_ADDRESS, text)) or ("/" in name and reference.is_repository_id(name))
-
-
-def parse_source(text: str, base: Path) -> reference.Repository:
-    """Return the repository that `text` names. Raise SourceError."""
-    return reference.parse_repository(text)
 
 
 KIND = SourceKind(
@@ -51,7 +45,7 @@ KIND = SourceKind(
         ),
     },
     recognizes=recognizes,
-    parse=parse_source,
+    parse=lambda text, base: reference.parse_repository(text),
     container_plugin="robotrain_sources.huggingface.container",
     pinning=Pinning.from_module("robotrain_sources.huggingface.pin"),
 )

@@ -16,12 +16,12 @@ from robotrain.model.health import HealthCheck, HealthResult, report_ok, report_
 from robotrain.model.source import Source, SourceError, SourceNotFound
 
 from robotrain_sources import parallel
-from robotrain_sources.huggingface.reference import Repository, parse_repository
+from robotrain_sources.huggingface.errors import iter_causes
+from robotrain_sources.huggingface.reference import COMMIT_PATTERN, Repository, parse_repository
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
-COMMIT_PATTERN = r"[0-9a-f]{40}"
 LOG_IN_HINT = "log in with `hf auth login`, or set HF_TOKEN"
 WRONG_TOKEN_MESSAGE = "Invalid credentials"
 HINT_SECONDS = 3.0
@@ -55,7 +55,7 @@ def explain_hub_error(error: Exception, repository: Repository, kind: str, hub: 
         return _explain_status(error, repository, kind, hub)
     if isinstance(error, ValueError | LookupError | TypeError | AttributeError):  # the library cannot parse the answer
         return make_not_a_hub_error(hub)
-    if any("Timeout" in type(cause).__name__ for cause in _iter_causes(error)):
+    if any("Timeout" in type(cause).__name__ for cause in iter_causes(error)):
         return SourceError(f"The Hub at {_format_host(hub)} did not answer in time.")
     return SourceError(f"The Hub at {_format_host(hub)} cannot be reached: {_describe_cause(error)}.")
 
@@ -140,15 +140,9 @@ def _is_logged_in() -> bool:
         return False
 
 
-def _iter_causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
-
-
 def _describe_cause(error: Exception) -> str:
     """Return the system's message if there is one, else the type of the error."""
-    for cause in _iter_causes(error):
+    for cause in iter_causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
             return f"its certificate is not trusted ({cause.verify_message})"
         if isinstance(cause, OSError) and cause.strerror:

@@ -6,11 +6,13 @@ container plugins import it.
 
 import re
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar, NoReturn
 
-from robotrain_runtime.contract.failure import SourceError
+from robotrain_runtime.contract.failure import SourceError, suggest_normal_form
 
 FORM = "OWNER/NAME[@REVISION]"
+COMMIT_PATTERN = r"[0-9a-f]{40}"
 
 _ID = r"(?a)(?:\b[\w.-]+\b/)?\b[\w.-]{1,96}\b"
 _TOKEN = r"(?:hf|gh[opsur])_[A-Za-z0-9]{30,}|github_pat_[A-Za-z0-9_]{30,}"
@@ -49,17 +51,12 @@ def parse_repository(text: str) -> Repository:
     return Repository(name, revision)
 
 
+_suggest_repository = partial(suggest_normal_form, parse_repository)
+
+
 def is_repository_id(text: str) -> bool:
     """Return whether `text` is a valid repository id."""
     return bool(re.fullmatch(_ID, text)) and not ("--" in text or ".." in text or text.endswith(".git"))
-
-
-def _suggest_repository(text: str) -> str:
-    """Return the normal form of `text`, or the suggestion of its error; empty if there is none."""
-    try:
-        return str(parse_repository(text))
-    except SourceError as error:
-        return error.suggestion
 
 
 def _raise_not_a_repository(text: str, name: str) -> NoReturn:

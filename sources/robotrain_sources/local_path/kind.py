@@ -56,17 +56,6 @@ def _raise_is_url(text: str) -> NoReturn:
 
 _HINT = r"(?i)\s*(?:/(?!/)|\.\.?(?:/|$)|~|file:)"
 
-
-def recognizes(text: str) -> bool:
-    """Return whether the text looks like a path."""
-    return bool(re.match(_HINT, text))
-
-
-def parse_source(text: str, base: Path) -> LocalFolder:
-    """Return the folder that `text` names, relative to `base`. Raise SourceError."""
-    return parse_folder(text, base)
-
-
 KIND = SourceKind(
     name=LocalFolder.kind,
     title="local folders",
@@ -82,8 +71,8 @@ KIND = SourceKind(
         ),
         "resume": RESUME,
     },
-    recognizes=recognizes,
-    parse=parse_source,
+    recognizes=lambda text: bool(re.match(_HINT, text)),
+    parse=parse_folder,
     container_plugin="robotrain_sources.local_path.container",
     pinning=Pinning.from_module("robotrain_sources.local_path.pin"),
 )

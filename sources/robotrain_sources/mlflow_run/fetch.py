@@ -72,9 +72,7 @@ class ArtifactListing:
             items = {item.path: item.is_dir for item in self._list_folder("/".join(parts[:depth]))}
             if items.get(path) is False:
                 return errors.FetchError(f"{path} of the run {self._run} is a single file: use its folder")
-            if similar := mlflow_client.find_similar_names(
-                path, sorted(name for name, is_dir in items.items() if is_dir)
-            ):
+            if similar := errors.find_similar_names(path, sorted(name for name, is_dir in items.items() if is_dir)):
                 return errors.FetchError(f"the run {self._run} has no artifacts at {path}; it has {', '.join(similar)}")
         return errors.FetchError(f"the run {self._run} has no artifacts at {path}, and no other folders")
 
@@ -84,7 +82,7 @@ class ArtifactListing:
         )
         policies = [f"{path}/{folder}" for folder in folders if f"{folder}/{POLICY_FILES[1]}" in sizes]
         missing = " and ".join(name for name in POLICY_FILES if name not in sizes)
-        hint = f"; below it there is {', '.join(policies[-mlflow_client.MAX_SUGGESTIONS :])}" if policies else ""
+        hint = f"; below it there is {', '.join(policies[-errors.MAX_SUGGESTIONS :])}" if policies else ""
         return errors.FetchError(f"{path} of the run {self._run} contains no policy: it lacks {missing}{hint}")
 
     def _list_below(self, path: str) -> Iterator[tuple[str, int]]:

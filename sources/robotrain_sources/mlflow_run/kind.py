@@ -15,11 +15,6 @@ from robotrain_sources.role_flags import POLICY_MODEL
 _HINT = r"(?i)\s*(?:runs|mlflow-artifacts):"
 
 
-def recognizes(text: str) -> bool:
-    """Return whether the text looks like an address of artifacts."""
-    return bool(re.match(_HINT, text))
-
-
 def parse_source(text: str, base: Path) -> reference.RunArtifact:
     """Return the artifacts that `text` names. Raise SourceError."""
     if holds_secret(text):
@@ -35,7 +30,7 @@ KIND = SourceKind(
     example="runs:/0123456789abcdef0123456789abcdef/checkpoints/000400",
     help="A policy among the artifacts of a run that is tracked where the job is.",
     roles={"policy": POLICY_MODEL},
-    recognizes=recognizes,
+    recognizes=lambda text: bool(re.match(_HINT, text)),
     parse=parse_source,
     container_plugin="robotrain_sources.mlflow_run.container",
     requires="tracking",

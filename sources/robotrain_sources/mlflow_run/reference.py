@@ -5,9 +5,10 @@ Standard library only: container plugins import it.
 
 import re
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar, NoReturn
 
-from robotrain_runtime.contract.failure import SourceError
+from robotrain_runtime.contract.failure import SourceError, suggest_normal_form
 
 FORM = "runs:/RUN_ID/PATH"
 
@@ -52,20 +53,15 @@ def parse_run_artifact(text: str) -> RunArtifact:
     return RunArtifact(run, path)
 
 
+_suggest_artifact = partial(suggest_normal_form, parse_run_artifact)
+
+
 def _check_path(path: str) -> None:
     parts = path.split("/")
     if not all(parts) or {".", ".."} & {*parts}:
         raise SourceError("No part of the path is empty, `.` or `..`.")
     if not all(re.fullmatch(_PART, part) for part in parts):
         raise SourceError("A part of the path is letters, digits and `._=+~!(),-`, without white space.")
-
-
-def _suggest_artifact(text: str) -> str:
-    """Return the normal form of `text`, or the suggestion of its error; empty if there is none."""
-    try:
-        return str(parse_run_artifact(text))
-    except SourceError as error:
-        return error.suggestion
 
 
 def _raise_not_an_artifact(text: str) -> NoReturn:

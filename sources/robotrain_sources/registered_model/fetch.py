@@ -64,12 +64,12 @@ class RegisteredModelFetcher:
             if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                 raise
         if versions := [int(model.version) for model in self._client.search_model_versions(f"name='{self._name}'")]:
-            known = ", ".join(map(str, sorted(versions)[-mlflow_client.MAX_SUGGESTIONS :]))
+            known = ", ".join(map(str, sorted(versions)[-errors.MAX_SUGGESTIONS :]))
             raise errors.FetchError(
                 f"the model registry has no version {self._version} of {self._name}; it has {known}"
             )
         models = sorted(model.name for model in self._client.search_registered_models())
-        similar = mlflow_client.find_similar_names(self._name, models)
+        similar = errors.find_similar_names(self._name, models)
         known = f"it has {', '.join(similar)}" if similar else "it is empty"
         raise errors.FetchError(f"the model registry has no model {self._name}; {known}")
 

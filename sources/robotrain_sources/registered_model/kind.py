@@ -6,15 +6,13 @@ A platform may support one without the other. Both share their flags: the text t
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar
 
 from robotrain.model.capabilities import ANY, no
 from robotrain.model.source import SourceError, SourceKind
 from robotrain.plugins.hookspecs import hook
 
-from robotrain_sources.data_asset import kind
-from robotrain_sources.data_asset.kind import AssetFamily, parse_asset_name
+from robotrain_sources.data_asset.kind import ASSET_FORM, ASSET_HINT, AssetFamily, parse_asset_name
 from robotrain_sources.mlflow_run import kind as mlflow_run
 from robotrain_sources.mlflow_run import reference
 from robotrain_sources.registered_model import reference as registered_model_reference
@@ -58,28 +56,7 @@ def _suggest_run_artifact(text: str) -> str:
 
 _NAME = registered_model_reference.NAME_PATTERN
 _HINT = rf"\s*(?:(?i:models:)|(?!(?i:azureml|file|hf|runs|https?):){_NAME}(?::|@(?!\d))[\w.+-]*\s*$)"
-_ASSET_HINT = r"(?i)\s*azureml:"
 _ROLES = {"policy": POLICY_MODEL, "init_policy": INIT_POLICY}
-
-
-def recognizes(text: str) -> bool:
-    """Return whether the text looks like a name with a version, an alias or a stage."""
-    return bool(re.match(_HINT, text))
-
-
-def parse_source(text: str, base: Path) -> registered_model_reference.RegisteredModel:
-    """Return the model version that `text` names. Raise SourceError."""
-    return registered_model_reference.parse_registered_model(text)
-
-
-def recognizes_asset(text: str) -> bool:
-    """Return whether the text looks like an Azure ML name."""
-    return bool(re.match(_ASSET_HINT, text))
-
-
-def parse_asset_source(text: str, base: Path) -> ModelAsset:
-    """Return the Azure ML model that `text` names. Raise SourceError."""
-    return parse_model_asset(text)
 
 
 KIND = SourceKind(
@@ -90,8 +67,8 @@ KIND = SourceKind(
     example="models:/pusht-act/3",
     help="A model version of the registry that the platform tracks to; or azureml:NAME:VERSION.",
     roles=_ROLES,
-    recognizes=recognizes,
-    parse=parse_source,
+    recognizes=lambda text: bool(re.match(_HINT, text)),
+    parse=lambda text, base: registered_model_reference.parse_registered_model(text),
     container_plugin="robotrain_sources.registered_model.container",
     requires="tracking",
 )
@@ -102,12 +79,12 @@ ASSET_KIND = SourceKind(
     name=ModelAsset.kind,
     title="azureml models",
     schemes=("azureml",),
-    form=kind.ASSET_FORM,
+    form=ASSET_FORM,
     example="azureml:pusht-act:3",
     help="A model of an Azure ML workspace or registry.",
     roles=_ROLES,
-    recognizes=recognizes_asset,
-    parse=parse_asset_source,
+    recognizes=lambda text: bool(re.match(ASSET_HINT, text)),
+    parse=lambda text, base: parse_model_asset(text),
     unsupported={
         ANY: no(MOUNTED, "download it (az ml model download) and name the folder in its place"),
         "init_policy": no(MOUNTED, "--init-from-policy-model https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX"),

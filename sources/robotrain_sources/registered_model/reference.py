@@ -5,9 +5,10 @@ Standard library only: container plugins import it.
 
 import re
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar, NoReturn
 
-from robotrain_runtime.contract.failure import SourceError
+from robotrain_runtime.contract.failure import SourceError, suggest_normal_form
 
 MODEL_FORM = "NAME:VERSION"
 
@@ -47,6 +48,9 @@ def parse_registered_model(text: str) -> RegisteredModel:
     _raise_not_a_model(text)
 
 
+_suggest_model = partial(suggest_normal_form, parse_registered_model)
+
+
 def _parse_version(name: str, text: str) -> int:
     if re.fullmatch(_VERSION, text):
         return int(text)
@@ -54,14 +58,6 @@ def _parse_version(name: str, text: str) -> int:
     instead = f"{name}:{known if re.fullmatch(_VERSION, known) else 'VERSION'}"
     why = "A version is a whole number of at most 9 digits, without leading zeros."
     raise SourceError(why, instead)
-
-
-def _suggest_model(text: str) -> str:
-    """Return the normal form of `text`, or the suggestion of its error; empty if there is none."""
-    try:
-        return str(parse_registered_model(text))
-    except SourceError as error:
-        return error.suggestion
 
 
 def _raise_not_a_model(text: str) -> NoReturn:

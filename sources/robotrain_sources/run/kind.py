@@ -10,11 +10,6 @@ from robotrain.plugins.hookspecs import hook
 _HINT = r"\s*[a-z][a-z0-9-]*-[0-9a-f]{8}-[0-9]+(?:@\S*)?\s*$"
 
 
-def recognizes(text: str) -> bool:
-    """Return whether the text looks like the full name of a run."""
-    return bool(re.match(_HINT, text))
-
-
 def parse_source(text: str, base: Path) -> Source:
     """Return the source of the run's checkpoint, of the kind that reads it. Raise SourceError."""
     from robotrain_sources.run import checkpoint_lookup
@@ -50,7 +45,7 @@ KIND = SourceKind(
             complete=complete_run_name,
         )
     },
-    recognizes=recognizes,
+    recognizes=lambda text: bool(re.match(_HINT, text)),
     parse=parse_source,
     describe_meaning=describe_meaning,
 )
