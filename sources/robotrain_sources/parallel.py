@@ -10,6 +10,7 @@ from robotrain.model.source import SourceError
 from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture
 
 Item = TypeVar("Item")
+Answer = TypeVar("Answer")
 TICK_SECONDS = 0.5
 """Seconds between two calls of `on_tick`."""
 
@@ -74,8 +75,8 @@ def _wait_for_threads(
 
 
 def run_with_deadline(
-    seconds: float, question: Callable[[], str], service: str, timeout_error: type[SourceError] = SourceError
-) -> str:
+    seconds: float, question: Callable[[], Answer], service: str, timeout_error: type[SourceError] = SourceError
+) -> Answer:
     """Return the answer to `question`. Raise what it raises, and `timeout_error` after `seconds`.
 
     Unlike the timeout of a request, this one does not start again with every byte. `service` names who is asked.

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 from robotrain_sources.blob_url import fetch
-from robotrain_sources.blob_url.fetch import ListedBlob
+from robotrain_sources.blob_url.publish import ListedBlob
 from robotrain_sources.fetching.errors import find_similar_names
 from robotrain_sources.huggingface import fetch as huggingface_fetch
 

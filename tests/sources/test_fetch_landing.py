@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from robotrain_runtime.contract.files import find_complete_files
 from robotrain_sources.fetching import files as fetching_files
 
 WRITER = """
@@ -65,7 +66,7 @@ def test_a_folder_is_fetched_once(tmp_path):
     assert (
         fetching_files.fill_cache_folder(tmp_path / "a/data", never)
         == files
-        == fetching_files.find_complete_files(tmp_path / "a/data")
+        == find_complete_files(tmp_path / "a/data", fetching_files.MANIFEST)
     )
 
 
@@ -76,10 +77,10 @@ def test_a_fetch_that_fails_leaves_nothing_to_be_found(tmp_path):
 
     with pytest.raises(ConnectionError):
         fetching_files.fill_cache_folder(tmp_path / "data", fails)
-    assert fetching_files.find_complete_files(tmp_path / "data") is None
+    assert find_complete_files(tmp_path / "data", fetching_files.MANIFEST) is None
     assert [path.name for path in tmp_path.glob("data*")] == ["data.lock"]  # a full disk is not left full
-    assert fetching_files.fill_cache_folder(tmp_path / "data", fill) == fetching_files.find_complete_files(
-        tmp_path / "data"
+    assert fetching_files.fill_cache_folder(tmp_path / "data", fill) == find_complete_files(
+        tmp_path / "data", fetching_files.MANIFEST
     )
 
 
@@ -88,7 +89,7 @@ def test_a_fetch_that_is_killed_is_done_again_from_its_beginning(tmp_path, write
     wait_for(tmp_path / "half")
     first.send_signal(signal.SIGKILL)
     first.wait()
-    assert fetching_files.find_complete_files(tmp_path / "data") is None
+    assert find_complete_files(tmp_path / "data", fetching_files.MANIFEST) is None
     files = fetching_files.fill_cache_folder(tmp_path / "data", fill)
     assert sorted(path.name for path in files.iterdir()) == ["sub"]  # nothing of the one that was killed
 
@@ -118,6 +119,6 @@ def test_a_folder_that_was_damaged_is_fetched_again(tmp_path, capfd, harm):
         os.truncate(files / "sub/weights", 1)
     else:
         (files / "sub/weights" if harm == "missing" else tmp_path / "data" / fetching_files.MANIFEST).unlink()
-    assert fetching_files.find_complete_files(tmp_path / "data") is None
+    assert find_complete_files(tmp_path / "data", fetching_files.MANIFEST) is None
     assert (fetching_files.fill_cache_folder(tmp_path / "data", fill) / "sub/weights").read_bytes() == b"123"
     assert "was changed or damaged" in capfd.readouterr().out

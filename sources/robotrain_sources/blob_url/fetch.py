@@ -2,35 +2,20 @@
 
 import importlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
 from robotrain_runtime.contract.failure import SourceError
 
-from robotrain_sources.blob_url import errors, identity, reference
+from robotrain_sources.blob_url import errors, identity, publish, reference
 from robotrain_sources.blob_url.errors import BlobsNotFound
 from robotrain_sources.blob_url.identity import BlobIdentity
-from robotrain_sources.blob_url.publish import BlobContainer, PublishedCheckpoints
+from robotrain_sources.blob_url.publish import PAGE_SIZE, BlobContainer, ListedBlob, PublishedCheckpoints
 from robotrain_sources.blob_url.reference import HOST, BlobPrefix
 from robotrain_sources.fetching import files
 from robotrain_sources.fetching.errors import FetchError, find_similar_names
 from robotrain_sources.transfer import catalog, origin
 from robotrain_sources.transfer.origin import SourceFile
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListedBlob:
-    """A blob in a listing."""
-
-    name: str
-    """Below the prefix."""
-    size: int
-    etag: str
-    md5: bytes = b""
-    """Empty where the service has none."""
-    is_folder: bool = False
-    """Marked as a folder by the service."""
 
 
 def select_files(blobs: Iterable[ListedBlob]) -> Iterator[SourceFile]:
@@ -62,31 +47,20 @@ def _make_source_file(blob: ListedBlob) -> SourceFile:
     return SourceFile(name=blob.name, size=blob.size, version=f'"{blob.etag.strip(chr(34))}"', md5=blob.md5.hex())
 
 
-SDK_TIMEOUTS = {"retry_total": 1, "initial_backoff": 1, "connection_timeout": 10, "read_timeout": 20}
-"""With its defaults the SDK takes 81 seconds for a host name that cannot be resolved."""
-PAGE_SIZE = 5000
-
-
 class BlobLister:
     """The blobs below a prefix, as one identity lists them. Methods raise what the SDK raises."""
 
     def __init__(self, prefix: BlobPrefix, identity: BlobIdentity) -> None:
-        storage: Any = importlib.import_module("azure.storage.blob")
         self._prefix = prefix
         self._identity = identity
-        self._client = storage.ContainerClient(
-            f"https://{prefix.account}{HOST}",
-            prefix.container,
-            identity.get_sdk_credential(prefix.account),
-            **SDK_TIMEOUTS,
-        )
+        self._client = publish.open_container(prefix, identity, in_haste=True)
 
     def list_blobs(self) -> Iterator[ListedBlob]:
         """Yield every blob below the prefix, page by page."""
         self._identity.get_obstore_credential()  # fails at once where the SDK would retry a sign-in for each prefix
         start = f"{self._prefix.prefix}/"
         blobs = self._client.list_blobs(name_starts_with=start, include=["metadata"], results_per_page=PAGE_SIZE)
-        yield from (_make_listed_blob(blob, start) for blob in blobs if blob.name != start)
+        yield from (publish.make_listed_blob(blob, start) for blob in blobs if blob.name != start)
 
     def has_blob(self, name: str) -> bool:
         """Return whether a blob with that name exists below the prefix."""
@@ -113,16 +87,6 @@ class BlobLister:
         folders = {item.name.rstrip("/") for item in items if item.name.endswith("/")} - {self._prefix.prefix}
         similar = ", ".join(find_similar_names(self._prefix.prefix, sorted(folders)))
         return similar and f"there are no blobs below {self._prefix}; {self._prefix.container} has: {similar}"
-
-
-def _make_listed_blob(blob: Any, start: str) -> ListedBlob:
-    return ListedBlob(
-        name=blob.name.removeprefix(start),
-        size=blob.size,
-        etag=blob.etag,
-        md5=bytes(blob.content_settings.content_md5 or b""),
-        is_folder=(blob.metadata or {}).get("hdi_isfolder") == "true",
-    )
 
 
 MAX_CHECKPOINTS_SHOWN = 8

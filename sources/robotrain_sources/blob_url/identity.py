@@ -15,7 +15,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 from urllib.parse import parse_qs
 
 from robotrain_sources.fetching import credential
@@ -135,7 +135,7 @@ class FileIdentity:
         return f"{secret.form_name} in {secret.location}{f' ({holder})' if holder else ''}"
 
     def describe_remedy(self, role: str, is_known: bool) -> str:
-        """Say what a secret with this form must be."""
+        """Say what a secret with this form must be for `role`; `is_known` says that Azure accepts it."""
         if self._form == "key":
             return f"it must be a key of that account, and the account must allow access by key; {NETWORK_RULES_HINT}"
         if self._form == "sas":
@@ -183,7 +183,7 @@ class MachineIdentity:
         return holder or (f"the identity with client id {client}" if client else "the identity of this machine")
 
     def describe_remedy(self, role: str, is_known: bool) -> str:
-        """Name the role it needs."""
+        """Say that it needs `role`; `is_known` says that Azure accepts its sign-in."""
         if not is_known:
             return f"it must belong to the account's tenant, and needs the role {role} there"
         return f"give it the role {role} there; if it has that role, the account's network rules block this machine"
@@ -194,20 +194,7 @@ class MachineIdentity:
         return token, token.expires_on - time.time() - RENEWAL_SECONDS
 
 
-class BlobIdentity(Protocol):
-    """An identity for blobs."""
-
-    def get_sdk_credential(self, account: str) -> Any:
-        """Return the credential for Azure's SDK and a storage account."""
-
-    def get_obstore_credential(self) -> dict[str, Any]:
-        """Return the credential for obstore; may be called in any thread."""
-
-    def describe(self) -> str:
-        """Return a noun phrase for messages."""
-
-    def describe_remedy(self, role: str, is_known: bool) -> str:
-        """Say what would give it access; `role` is sufficient, `is_known` says that Azure accepts its sign-in."""
+BlobIdentity = FileIdentity | MachineIdentity
 
 
 def load_identity(credential: str) -> BlobIdentity:

@@ -1,6 +1,7 @@
 """Pins of blob URLs: the transfer's digest of the current listing. Nothing is downloaded."""
 
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from robotrain.model.source import Source, SourceNotFound, SourceUnreachable
 
@@ -10,6 +11,7 @@ from robotrain_sources.blob_url.fetch import BlobLister
 from robotrain_sources.blob_url.reference import BlobPrefix, parse_blob_url
 
 DEADLINE_SECONDS = 10.0
+Answer = TypeVar("Answer")
 THIS_MACHINE = "blobs from this machine"
 SIGN_IN_HINT = "sign in with `az login`"
 
@@ -34,11 +36,10 @@ def find_missing_paths(source: Source, role: str, paths: Sequence[str]) -> list[
     """Return the paths without a blob below the prefix. Raise what the SDK raises, and SourceUnreachable."""
     prefix = parse_blob_url(str(source))
     lister = BlobLister(prefix, identity.load_identity(""))
-    missing = _run_with_deadline(prefix, lambda: "\n".join(path for path in paths if not lister.has_blob(path)))
-    return missing.splitlines()
+    return _run_with_deadline(prefix, lambda: [path for path in paths if not lister.has_blob(path)])
 
 
-def _run_with_deadline(prefix: BlobPrefix, question: Callable[[], str]) -> str:
+def _run_with_deadline(prefix: BlobPrefix, question: Callable[[], Answer]) -> Answer:
     return parallel.run_with_deadline(
         DEADLINE_SECONDS, question, f"The storage account {prefix.account}", SourceUnreachable
     )

@@ -45,6 +45,7 @@ SDK_TIMEOUTS = {
     "read_timeout": 60,
 }
 HASTY_SDK_TIMEOUTS = {"retry_total": 1, "initial_backoff": 1, "connection_timeout": 10, "read_timeout": 20}
+"""With its defaults the SDK takes 81 seconds for a host name that cannot be resolved."""
 MEMORY_LIMITS = {
     "max_single_put_size": BLOCK_SIZE,
     "max_block_size": BLOCK_SIZE,
@@ -73,19 +74,18 @@ class BlobAuthor:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PublishedBlob:
-    """A blob in the container."""
+class ListedBlob:
+    """A blob in a listing."""
 
     name: str
     """Below the prefix."""
     size: int
-    md5: bytes
-    author: BlobAuthor
-
-    @property
-    def run(self) -> str:
-        """The run that wrote it; empty if none did."""
-        return self.author.run
+    etag: str
+    md5: bytes = b""
+    """Empty where the service has none."""
+    is_folder: bool = False
+    """Marked as a folder by the service."""
+    author: BlobAuthor = BlobAuthor()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,28 +98,30 @@ class BlobUpload:
     md5: bytes
 
 
+def open_container(prefix: BlobPrefix, identity: BlobIdentity, *, in_haste: bool) -> Any:
+    """Return the SDK's client of a container; `in_haste` with short timeouts, when a user waits."""
+    return importlib.import_module("azure.storage.blob").ContainerClient(
+        f"https://{prefix.account}{HOST}",
+        prefix.container,
+        identity.get_sdk_credential(prefix.account),
+        **(HASTY_SDK_TIMEOUTS if in_haste else SDK_TIMEOUTS),
+        **MEMORY_LIMITS,
+    )
+
+
 class BlobContainer:
     """The blobs below a prefix, as one identity writes them. Methods raise what the SDK raises."""
 
     def __init__(self, prefix: BlobPrefix, identity: BlobIdentity, *, in_haste: bool = False) -> None:
-        """Open the container; `in_haste` with short timeouts, when a user waits."""
-        storage: Any = importlib.import_module("azure.storage.blob")
-        self._settings = storage.ContentSettings
         self._prefix = prefix.prefix
-        self._client = storage.ContainerClient(
-            f"https://{prefix.account}{HOST}",
-            prefix.container,
-            identity.get_sdk_credential(prefix.account),
-            **(HASTY_SDK_TIMEOUTS if in_haste else SDK_TIMEOUTS),
-            **MEMORY_LIMITS,
-        )
+        self._client = open_container(prefix, identity, in_haste=in_haste)
 
-    def list_below(self, folder: str = "") -> dict[str, PublishedBlob]:
+    def list_below(self, folder: str = "") -> dict[str, ListedBlob]:
         """Return every blob below a folder of the prefix, by its name there, without folder markers."""
         start = "/".join(filter(None, (self._prefix, folder))) + "/"
         listing = self._client.list_blobs(name_starts_with=start, include=["metadata"], results_per_page=PAGE_SIZE)
-        blobs = (_make_published_blob(item, start) for item in listing)
-        return {blob.name: blob for blob in blobs if blob is not None}
+        blobs = (make_listed_blob(item, start) for item in listing)
+        return {blob.name: blob for blob in blobs if blob.name and not blob.is_folder}
 
     def read_blob(self, name: str) -> bytes:
         """Return the content of a small blob."""
@@ -157,13 +159,14 @@ class BlobContainer:
     def _upload_content(
         self, name: str, content: Any, size: int, md5: bytes, author: BlobAuthor, overwrite: bool
     ) -> None:
+        settings = importlib.import_module("azure.storage.blob").ContentSettings
         self._get_blob_client(name).upload_blob(
             content,
             length=size,
             overwrite=overwrite,
             validate_content=True,  # the service checks the MD5 of each request
             max_concurrency=PARALLEL_BLOCKS,
-            content_settings=self._settings(content_type="application/octet-stream", content_md5=bytearray(md5)),
+            content_settings=settings(content_type="application/octet-stream", content_md5=bytearray(md5)),
             metadata=author.metadata,
         )
 
@@ -176,18 +179,21 @@ class BlobContainer:
         return self._client.get_blob_client(f"{self._prefix}/{name}")
 
 
-def _make_published_blob(blob: Any, start: str) -> PublishedBlob | None:
+def make_listed_blob(blob: Any, start: str) -> ListedBlob:
+    """Convert a blob of the SDK's listing below `start`."""
     metadata = blob.metadata or {}
-    name = blob.name.removeprefix(start)
-    if metadata.get("hdi_isfolder") == "true" or not name:
-        return None
-    author = BlobAuthor(
-        metadata.get(RUN_METADATA, ""),
-        unquote(metadata.get(SUBMISSION_METADATA, "")),
-        unquote(metadata.get(TRACKING_METADATA, "")),
+    return ListedBlob(
+        name=blob.name.removeprefix(start),
+        size=blob.size,
+        etag=blob.etag,
+        md5=bytes(blob.content_settings.content_md5 or b""),
+        is_folder=metadata.get("hdi_isfolder") == "true",
+        author=BlobAuthor(
+            metadata.get(RUN_METADATA, ""),
+            unquote(metadata.get(SUBMISSION_METADATA, "")),
+            unquote(metadata.get(TRACKING_METADATA, "")),
+        ),
     )
-    md5 = bytes(blob.content_settings.content_md5 or b"")
-    return PublishedBlob(name=name, size=blob.size, md5=md5, author=author)
 
 
 CHUNK_SIZE = 1 << 20
@@ -244,13 +250,13 @@ class PublishedCheckpoints:
         for path, blob in self.blobs.list_below().items():
             name, _, file = path.rpartition("/")
             if file == MANIFEST and (not name or name.isdecimal()):
-                manifest = None if blob.run else self._read_manifest(name)
+                manifest = None if blob.author.run else self._read_manifest(name)
                 authors[name] = (
                     BlobAuthor(manifest.run, manifest.submission, manifest.tracking) if manifest else blob.author
                 )
         return authors
 
-    def _list_own_blobs(self, name: str, run: str) -> Mapping[str, PublishedBlob]:
+    def _list_own_blobs(self, name: str, run: str) -> Mapping[str, ListedBlob]:
         """Return the blobs below a name that is free or the run's own. Raise PermanentError if it is neither."""
         blobs = self.blobs.list_below(name)
         address = f"{self._prefix}/{name}"
@@ -259,9 +265,9 @@ class PublishedCheckpoints:
             if manifest is None or manifest.run != run:
                 owner = f"is a checkpoint of the run {manifest.run}" if manifest else "holds other files"
                 raise PermanentError(f"{address} {owner}")
-        elif other := next((blob.run for blob in blobs.values() if blob.run not in ("", run)), ""):
+        elif other := next((blob.author.run for blob in blobs.values() if blob.author.run not in ("", run)), ""):
             raise PermanentError(f"{address} holds parts of a checkpoint of the run {other}")
-        elif any(not blob.run for blob in blobs.values()):
+        elif any(not blob.author.run for blob in blobs.values()):
             raise PermanentError(f"{address} holds other files")
         return blobs
 
@@ -288,12 +294,12 @@ class PublishedCheckpoints:
         """Return the paths that the run wrote, by checkpoint."""
         paths: dict[str, set[str]] = {}
         for name, blob in self.blobs.list_below().items():
-            if blob.run == run and (match := re.fullmatch(_CHECKPOINT_PATH, name)):
+            if blob.author.run == run and (match := re.fullmatch(_CHECKPOINT_PATH, name)):
                 paths.setdefault(match[1], set()).add(match[2])
         return paths
 
 
-def _is_uploaded(blob: PublishedBlob | None, upload: BlobUpload) -> bool:
+def _is_uploaded(blob: ListedBlob | None, upload: BlobUpload) -> bool:
     return blob is not None and (blob.size, blob.md5) == (upload.size, upload.md5)
 
 

@@ -21,17 +21,6 @@ def find_name_problem(name: str) -> str:
     return ""
 
 
-def describe_name_conflict(folder_name: str, name: str) -> str:
-    """Return the sentence for a name that would be both a file and a folder."""
-    return f"{folder_name!r} is both a file and the folder of {name!r}, so both cannot be written"
-
-
-def list_parent_folders(name: str) -> list[str]:
-    """Return the folders of `name`, the outermost first."""
-    parts = name.split("/")
-    return ["/".join(parts[:depth]) for depth in range(1, len(parts))]
-
-
 def is_debris(name: str) -> bool:
     """Return whether a download tool left the file in a folder that was then uploaded."""
     return DEBRIS_FOLDER in name.split("/")[:-1]
@@ -40,11 +29,6 @@ def is_debris(name: str) -> bool:
 MANIFEST = "fetched.json"
 QUIET_WAIT_SECONDS = 1.0
 """Seconds to wait for a lock before saying so."""
-
-
-def find_complete_files(folder: Path) -> Path | None:
-    """Return the files of `folder`; None if it is missing, or if the length of a file is wrong."""
-    return runtime_files.find_complete_files(folder, MANIFEST)
 
 
 def fill_cache_folder(folder: Path, fill: Callable[[Path], None]) -> Path:

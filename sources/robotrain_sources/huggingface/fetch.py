@@ -98,7 +98,9 @@ class RepositoryFiles:
         self._repository = repository
         self._kind = kind
         self._token = token
-        self._remedy = remedy
+        self._request = errors.HubRequest(
+            repository=repository.id, kind=kind, revision=repository.revision, token=token.description, remedy=remedy
+        )
         self._hub = import_hub_library().HfApi(endpoint=os.environ.get("HF_ENDPOINT") or None, token=token.text or None)
 
     def list_files(self) -> Iterator[SourceFile]:
@@ -141,14 +143,7 @@ class RepositoryFiles:
 
     def explain_error(self, error: Exception) -> FetchError:
         """Return an error of the library or obstore as a FetchError."""
-        request = errors.HubRequest(
-            repository=self._repository.id,
-            kind=self._kind,
-            revision=self._repository.revision,
-            token=self._token.description,
-            remedy=self._remedy,
-        )
-        return errors.explain_fetch_error(error, request)
+        return errors.explain_fetch_error(error, self._request)
 
     def _load_repository_info(self) -> Any:
         revision = self._repository.revision or None

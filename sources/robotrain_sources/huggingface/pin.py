@@ -7,8 +7,8 @@ import contextlib
 import os
 import re
 import ssl
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 from robotrain.errors import Suggestion, find_nearest_name
@@ -162,20 +162,22 @@ def _format_host(hub: "HfApi") -> str:
 REQUEST_SECONDS = 5.0
 DEADLINE_SECONDS = 10.0
 
+Answer = TypeVar("Answer")
+
 
 def resolve_pin(source: Source, role: str) -> str:
     """Return the current commit of a repository's revision, a commit as it is. Raise SourceError."""
     repository = parse_repository(str(source))
     if re.fullmatch(COMMIT_PATTERN, repository.revision):
         return repository.revision
-    return parallel.run_with_deadline(DEADLINE_SECONDS, lambda: _ask_commit(repository, role), "The Hub")
+    return _run_with_deadline(lambda: _ask_commit(repository, role))
 
 
 def find_loss(source: Source, role: str, pin: str) -> str:
     """Return why the commit `pin` is not available; empty if it is. Raise SourceError."""
     repository = Repository(parse_repository(str(source)).id, pin)
     try:
-        parallel.run_with_deadline(DEADLINE_SECONDS, lambda: _ask_commit(repository, role), "The Hub")
+        _run_with_deadline(lambda: _ask_commit(repository, role))
     except RepositoryInaccessible as missing:
         return missing.why
     return ""
@@ -189,9 +191,11 @@ def find_missing_paths(source: Source, role: str, paths: Sequence[str]) -> list[
     repository = parse_repository(str(source))
     if re.fullmatch(COMMIT_PATTERN, repository.revision):
         return []
-    return parallel.run_with_deadline(
-        DEADLINE_SECONDS, lambda: "\n".join(_ask_missing_paths(repository, role, paths)), "The Hub"
-    ).splitlines()
+    return _run_with_deadline(lambda: _ask_missing_paths(repository, role, paths))
+
+
+def _run_with_deadline(question: Callable[[], Answer]) -> Answer:
+    return parallel.run_with_deadline(DEADLINE_SECONDS, question, "The Hub")
 
 
 def _ask_missing_paths(repository: Repository, role: str, paths: Sequence[str]) -> list[str]:

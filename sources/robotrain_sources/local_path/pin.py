@@ -85,15 +85,10 @@ class ReadProgress:
         if time.monotonic() < self._next:
             return
         if not self._printed:
-            _print_line(f"reading all of {self._folder}: next time only files that changed")
+            print(f"reading all of {self._folder}: next time only files that changed", file=sys.stderr)
         self._next, self._printed = time.monotonic() + LINE_SECONDS, True
         share = min(100, self._done * 100 // max(1, self._total))
-        _print_line(f"  {share} %: {format_size(self._done)} of {format_size(self._total)}")
-
-
-def _print_line(line: str) -> None:
-
-    print(line, file=sys.stderr, flush=True)
+        print(f"  {share} %: {format_size(self._done)} of {format_size(self._total)}", file=sys.stderr)
 
 
 PARALLEL_FILES = 8
@@ -107,14 +102,8 @@ _folder_lock = threading.Lock()
 """Folders are read one after the other, each with all threads: they usually share a disk."""
 
 
-def digest_files(folder: Path, files: Sequence[os.DirEntry[str]], end_size: int) -> dict[str, FileDigests]:
-    """Return the digests of each file by its path; `end_size` bytes of its ends count as quick. Raise OSError."""
-    with _folder_lock:
-        return _FolderReader(folder, files, end_size).read_files()
-
-
 class _FolderReader:
-    """Reads the files of one folder."""
+    """Reads the files of one folder; `end` bytes of the ends of a file count as quick."""
 
     def __init__(self, folder: Path, files: Sequence[os.DirEntry[str]], end: int) -> None:
         self._folder, self._files, self._end = folder, files, end
@@ -177,7 +166,8 @@ def compute_folder_digest(folder: Path) -> FolderDigest:
     """Return the digest of a folder. Raise OSError with the file that cannot be read."""
     paths = list(folder_content.list_digested_entries(folder))
     files = [entry for _, entry in paths if entry.is_file(follow_symlinks=False)]
-    digests = digest_files(folder, files, folder_content.compute_end_size(len(paths)))
+    with _folder_lock:
+        digests = _FolderReader(folder, files, folder_content.compute_end_size(len(paths))).read_files()
     whole = [folder_content.make_folder_entry(*path, lambda entry: digests[entry.path].whole) for path in paths]
     ends = [folder_content.make_folder_entry(*path, lambda entry: digests[entry.path].ends) for path in paths]
     return FolderDigest(

@@ -18,7 +18,7 @@ from itertools import islice, starmap
 from pathlib import Path
 from typing import IO, Any
 
-from robotrain_runtime.contract.files import format_size
+from robotrain_runtime.contract.files import format_size, lock_file
 
 from robotrain_sources.fetching.errors import ContentMismatch, FetchError
 from robotrain_sources.transfer.catalog import Catalog, DataSize
@@ -305,10 +305,10 @@ class FolderLock:
         """
         waited, shared_polls = False, 0
         while True:
-            shared = self._try_lock(fcntl.LOCK_SH | fcntl.LOCK_NB)
+            shared = lock_file(self._file.fileno(), fcntl.LOCK_SH)
             if shared and is_from_this_boot(self._folder) and (files := find_complete_files(self._folder)):
                 return files
-            if self._try_lock(fcntl.LOCK_EX | fcntl.LOCK_NB):
+            if lock_file(self._file.fileno()):
                 return self._find_intact_files(is_intact)
             shared_polls = shared_polls + 1 if shared else 0
             if shared_polls >= MAX_SHARED_POLLS:
@@ -320,7 +320,7 @@ class FolderLock:
 
     def share(self) -> None:
         """Let others use the complete folder as well."""
-        self._try_lock(fcntl.LOCK_SH)
+        fcntl.flock(self._file, fcntl.LOCK_SH)
 
     def close(self) -> None:
         """Release the lock."""
@@ -332,20 +332,13 @@ class FolderLock:
 
     def _share_or_raise(self, is_intact: Callable[[Path], bool]) -> Path | None:
         """Share a folder that other runs use; raise FetchError if it is damaged, as it cannot be replaced now."""
-        self._try_lock(fcntl.LOCK_SH)
+        self.share()
         if files := self._find_intact_files(is_intact):
             return files
         why = f"{self._folder} was changed or damaged, and other runs are using it"
         raise FetchError(
             f"{why}: start the run again when they have ended, or set ROBOTRAIN_CACHE to another folder", "data"
         )
-
-    def _try_lock(self, operation: int) -> bool:
-        try:
-            fcntl.flock(self._file, operation)
-        except BlockingIOError:
-            return False
-        return True
 
 
 LISTING_NAME = "listing.sqlite"

@@ -196,10 +196,11 @@ class Catalog:
     def _check_folders(self) -> None:
         previous: set[str] = set()
         for entry in self._iter_by_name():
-            folders = files.list_parent_folders(entry.name)
+            folders = _list_parent_folders(entry.name)
             for folder in folders:
                 if folder not in previous and self.find_file(folder):
-                    raise FetchError(files.describe_name_conflict(folder, entry.name), "data")
+                    why = f"{folder!r} is both a file and the folder of {entry.name!r}, so both cannot be written"
+                    raise FetchError(why, "data")
             previous = set(folders)
 
     def _check_folded_names(self) -> None:
@@ -207,7 +208,7 @@ class Catalog:
         self._database.execute("create table folded (fold text primary key, name text) without rowid")
         with self._database:
             for entry in self._iter_by_name():
-                for folder in files.list_parent_folders(entry.name):
+                for folder in _list_parent_folders(entry.name):
                     self._database.execute(
                         "insert or ignore into folded values (?, ?)", (fold_name(folder), f"{folder}/")
                     )
@@ -228,6 +229,11 @@ class Catalog:
 def _make_source_file(row: tuple[str, int, str, str, str, str]) -> SourceFile:
     name, size, version, md5, sha256, git = row
     return SourceFile(name=name, size=size, version=version, md5=md5, sha256=sha256, git=git)
+
+
+def _list_parent_folders(name: str) -> list[str]:
+    parts = name.split("/")
+    return ["/".join(parts[:depth]) for depth in range(1, len(parts))]
 
 
 def _check_file(entry: SourceFile) -> None:
