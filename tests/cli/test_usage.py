@@ -362,3 +362,20 @@ def test_two_that_exclude_each_other_are_both_named(robotrain):
 def test_a_part_that_was_given_in_percent(robotrain):
     answer = robotrain("submit", "lerobot-eval", "--platform", "local", "--success-threshold", "70")
     assert "use   --success-threshold 0.7" in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("typed", "advice"),
+    [
+        ("--dataset.repo_id lerobot/pusht", "--dataset-repo-id"),
+        ("-d x/y -- --dataset.repo_id=a/b", "--dataset-repo-id"),
+        ("--repo-id lerobot/act", "--dataset-repo-id OWNER/NAME for data"),
+        ("-d x/y -- --policy.path=owner/name", "--policy-repo-id OWNER/NAME"),
+        ("-d x/y --gpus 2", "--num-gpus N"),
+    ],
+)
+def test_spellings_of_lerobot_lead_to_the_right_option(robotrain, typed, advice):
+    answer = robotrain("submit", "lerobot-train", "--platform", "local", *typed.split())
+    assert answer.exit_code == 2
+    assert advice in answer.stderr
+    assert "--dataset-id" not in answer.stderr

@@ -55,6 +55,7 @@ _HINTS = {
     "--azure-subscription-id --azure-resource-group --azure-workspace-name --subscription-id --resource-group"
     " --workspace-name": "only for cloud platforms: the local platform runs the job on this machine",
     "--mlflow-enable": "not needed: every run is tracked; change the server with --tracking-uri URI",
+    "--gpus": "use --num-gpus N",
     "--mlflow-tracking-uri": "use --tracking-uri",
     "--dataset-root": "not needed: a local dataset is read in place",
     "--config-preview": "use `robotrain explain …` or `robotrain submit … --dry-run`",

@@ -11,7 +11,11 @@ from robotrain_workloads.lerobot import parameters as shared
 
 Simulation = Literal["pusht", "aloha"]
 OPTION_PATTERN = re.compile(r"--(env|policy)\.[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*=.*", re.DOTALL)
-EPISODES_FLAG, BATCH_FLAG, POLICY_HINT = "--eval-episodes", "--eval-batch-size", "--policy-path FOLDER"
+EPISODES_FLAG, BATCH_FLAG, POLICY_HINT = (
+    "--eval-episodes",
+    "--eval-batch-size",
+    "--policy-repo-id OWNER/NAME, or --policy-path FOLDER",
+)
 OBSERVATION_HINT = "remove it: the environment shows what the policy reads; -- --env.obs_type=NAME overrides it"
 PUBLISHING_HINT = "remove it: nothing is pushed; --register-model NAME registers the policy"
 OWNED_OPTIONS: Mapping[str, str] = {

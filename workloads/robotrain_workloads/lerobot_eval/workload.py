@@ -61,6 +61,7 @@ OPTION_HINTS = {
     "--eval-seed": "use --seed N",
     "--dataset-revision": "part of the id: --dataset-repo-id OWNER/NAME@REVISION",
     "--policy-revision": "part of the id: --policy-repo-id OWNER/NAME@REVISION",
+    "--repo-id": "use --dataset-repo-id OWNER/NAME for data, --policy-repo-id OWNER/NAME for a policy",
 }
 
 

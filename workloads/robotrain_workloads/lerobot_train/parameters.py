@@ -11,10 +11,10 @@ from robotrain_workloads.lerobot import parameters as shared
 Precision = Literal["no", "fp16", "bf16"]
 ImageStatistics = Literal["imagenet", "dataset"]
 PUBLISHING_HINT = "remove it: checkpoints stay in the run's folder; --publish-url FOLDER copies them"
-POLICY_HINT = "--policy-path FOLDER"
+POLICY_HINT = "--policy-repo-id OWNER/NAME, or --policy-path FOLDER"
 RESUME_HINT = "robotrain resume RUN"
 OWNED_OPTIONS: Mapping[str, str] = {
-    "--dataset.repo_id": "--dataset-id",
+    "--dataset.repo_id": "--dataset-repo-id",
     "--dataset.root": "--dataset-path",
     "--dataset.eval_split": "--val-split",
     "--dataset.use_imagenet_stats": "--image-normalization",

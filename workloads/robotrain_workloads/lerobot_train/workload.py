@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 OPTION_HINTS = {
     "--dataset-revision": "part of the id: --dataset-repo-id OWNER/NAME@REVISION",
     "--policy-revision": "part of the id: --policy-repo-id OWNER/NAME@REVISION",
+    "--repo-id": "use --dataset-repo-id OWNER/NAME for data, --policy-repo-id OWNER/NAME for a policy",
 }
 
 
