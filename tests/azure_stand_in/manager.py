@@ -57,6 +57,8 @@ STORAGE = "Microsoft.Storage/storageAccounts"
 VAULTS = "Microsoft.KeyVault/vaults"
 IDENTITIES = "Microsoft.ManagedIdentity/userAssignedIdentities"
 ROLES = "Microsoft.Authorization"
+CONTRIBUTOR, READER = "ba92f5b4-2d11-453d-a403-e96b0029c9fe", "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1"
+"""Storage Blob Data Contributor and Reader."""
 
 
 @dataclass
@@ -138,7 +140,11 @@ class Manager(Server):
 
     def account(self, name: str) -> str:
         """A new storage account: its resource id."""
-        return self._add(f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{GROUP}/providers/{STORAGE}/{name}", {})
+        return self._add(self.account_id(name), {})
+
+    def account_id(self, name: str) -> str:
+        """The resource id of a storage account, whether it is there or not."""
+        return f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{GROUP}/providers/{STORAGE}/{name}"
 
     def vault(self, name: str, by_roles: bool = True) -> str:
         """A new key vault: its resource id. by_roles: else access policies say who may read it."""

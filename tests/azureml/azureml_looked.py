@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from azure_stand_in.manager import CONTRIBUTOR
 from azure_stand_in.ml.azureml import PRINCIPAL, AzureML
 from azure_stand_in.tenant import CLIENT
 from azureml_planned import job, order_of, plan, source
@@ -11,7 +12,6 @@ from robotrain_azureml import platform
 from robotrain_azureml.spec.submission_spec import AzureMLSubmissionSpec
 
 COMPUTE = "k8s-robot-dev-00"
-CONTRIBUTOR, READER = "ba92f5b4-2d11-453d-a403-e96b0029c9fe", "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1"
 HUB = source("huggingface", "lerobot/pusht", pin="a" * 40)
 
 

@@ -4,14 +4,15 @@ import json
 
 import pytest
 import untrained_policy
+from azure_stand_in.manager import CONTRIBUTOR
 from azure_stand_in.ml.running_fixtures import enclosed, machine
 
 __all__ = ["enclosed", "machine"]
 
 pytestmark = pytest.mark.slow
 
-EVALUATES = "c2000000-0000-0000-0000-000000000002"
-"""The identity that the compute has; who submits has another one."""
+EVALUATES, OTHER = "c2000000-0000-0000-0000-000000000002", "c3000000-0000-0000-0000-000000000003"
+"""The identities of the compute: the job\'s, and one without a role. Who submits has a third one."""
 ROLLED = ("--env", "pusht", "--starts", "easy", "--env-steps", "5", "--episodes", "2", "--env-workers", "0")
 
 
@@ -25,7 +26,10 @@ def trained(made_once) -> dict[str, bytes]:
 @pytest.fixture
 def cluster(trained, azureml_stored, machine, data_python, tmp_path, monkeypatch):
     """The workspace with a compute, and a policy that is a model of it."""
-    azureml_stored.kubernetes("k8s-robots", identities=(("id-train", EVALUATES, "principal"),))
+    azureml_stored.kubernetes(
+        "k8s-robots", identities=(("id-train", EVALUATES, "principal"), ("id-other", OTHER, "nobody"))
+    )
+    azureml_stored.manager.assign("principal", CONTRIBUTOR, azureml_stored.manager.account(azureml_stored.account))
     files = {f"models/act/{name}": content for name, content in trained.items()}
     azureml_stored.store.put(azureml_stored.container, files)
     azureml_stored.model("act", 7, "models/act")

@@ -49,6 +49,7 @@ resources:
   shm_size: '8g'
 identity:
   type: managed
+  client_id: the-client
 environment_variables:
   PYTHONUNBUFFERED: '1'
   GIT_PYTHON_REFRESH: 'quiet'

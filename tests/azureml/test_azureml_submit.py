@@ -138,9 +138,7 @@ def test_a_job_that_the_sdk_does_not_take_is_told_in_our_words_with_the_keys(azu
     assert azureml.calls == []
 
 
-@pytest.mark.parametrize(
-    "path", [submission_spec.SUBMISSION_FILE, submission_spec.START_FILE, submission_spec.JOB_FILE]
-)
+@pytest.mark.parametrize("path", [submission_spec.SUBMISSION_FILE, submission_spec.START_FILE])
 def test_a_plan_that_lacks_a_part_is_told(azureml, path):
     wanted = sendable(azureml)
     files = {name: content for name, content in wanted.files.items() if name != path}
@@ -164,6 +162,7 @@ CHANGED = [
     ("resources.instance_type", "gpux"),
     ("resources.instance_type", None),
     ("environment_variables.AZURE_CLIENT_ID", "11111111-2222-3333-4444-555555555555"),
+    ("identity.client_id", "11111111-2222-3333-4444-555555555555"),
     ("outputs.checkpoints.path", "azureml://datastores/mine/paths/x/"),
     ("inputs.dataset_asset_0.path", "azureml:episodes:4"),
     ("inputs.dataset_asset_0.path", "azureml:episodes@latest"),

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+from azure_stand_in.manager import CONTRIBUTOR
 from azure_stand_in.ml.running_fixtures import enclosed, machine, vault, vault_session
 from hub_stand_in import HubStandIn
 
@@ -14,8 +15,8 @@ __all__ = ["enclosed", "machine", "vault", "vault_session"]
 pytestmark = pytest.mark.slow
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-TRAINS = "c2000000-0000-0000-0000-000000000002"
-"""The identity that the compute has; who submits has another one."""
+TRAINS, OTHER = "c2000000-0000-0000-0000-000000000002", "c3000000-0000-0000-0000-000000000003"
+"""The identities of the compute: the job\'s, and one without a role. Who submits has a third one."""
 NETWORK = ("--", *(f"--policy.{one}" for one in ("chunk_size=8", "n_action_steps=4", "dim_model=32", "n_heads=2")))
 QUICK = ("--batch-size", "4", "--device", "cpu", "--num-workers", "0", "--no-val-split", "--log-freq", "1")
 LENGTHS = """
@@ -39,7 +40,10 @@ def dataset(example: str) -> dict[str, bytes]:
 @pytest.fixture
 def cluster(azureml_stored, machine, data_python, tmp_path, monkeypatch):
     """The workspace with a compute that trains; the laptop that submits has the data environment already."""
-    azureml_stored.kubernetes("k8s-robots", identities=(("id-train", TRAINS, "principal"),))
+    azureml_stored.kubernetes(
+        "k8s-robots", identities=(("id-train", TRAINS, "principal"), ("id-other", OTHER, "nobody"))
+    )
+    azureml_stored.manager.assign("principal", CONTRIBUTOR, azureml_stored.manager.account(azureml_stored.account))
     monkeypatch.setenv("ROBOTRAIN_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("ROBOTRAIN_BAKED", str(data_python.parents[3]))
     return azureml_stored

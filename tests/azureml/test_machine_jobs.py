@@ -4,6 +4,7 @@ import re
 import time
 
 import pytest
+from azure_stand_in.manager import CONTRIBUTOR, READER
 from azure_stand_in.ml.running import Machine
 from azure_stand_in.ml.running_fixtures import enclosed
 
@@ -12,6 +13,7 @@ __all__ = ["enclosed"]
 pytestmark = pytest.mark.slow
 
 TRAINS, OTHER = "c2000000-0000-0000-0000-000000000002", "c3000000-0000-0000-0000-000000000003"
+UNROLED = "c4000000-0000-0000-0000-000000000004"
 SHOWS = """
 echo data $(cat "$AZURE_ML_INPUT_data/a.txt") model $(ls "$AZURE_ML_INPUT_model") word ${{inputs.word}}
 touch "$AZURE_ML_INPUT_data/b" || echo shut; touch "$AZURE_ML_INPUT_model/b" && echo open
@@ -38,7 +40,7 @@ mv "$AZURE_ML_OUTPUT_KEPT/.new" "$AZURE_ML_OUTPUT_KEPT/new-$(ls "$AZURE_ML_OUTPU
 @pytest.fixture
 def executes(enclosed, azureml_stored, tmp_path):
     """The compute of the workspace."""
-    azureml_stored.kubernetes(identities=(("id-train", TRAINS, "p1"),))
+    azureml_stored.kubernetes(identities=(("id-train", TRAINS, "p1"), ("id-other", UNROLED, "p2")))
     azureml_stored.environment("plain", "1", "ubuntu:24.04")
     azureml_stored.runner = machine = Machine(azureml_stored, tmp_path, {})
     yield machine
@@ -114,6 +116,27 @@ def test_only_an_identity_of_the_compute_is_answered(executes, sent):
     job = sent(f"python3 - {TRAINS} {OTHER} <<'END'\n{TOKEN}END\n")
     assert executes.wait(job.name) == "Completed", job.said()
     assert job.said() == [TRAINS, "400"]
+
+
+@pytest.mark.parametrize(
+    ("client", "role", "end", "why"),
+    [
+        (TRAINS, CONTRIBUTOR, "Completed", ""),
+        (TRAINS, READER, "Failed", "WriteStreams.Authentication"),
+        (None, CONTRIBUTOR, "Failed", "StreamAccess.Authentication"),
+    ],
+)
+def test_inputs_and_outputs_are_those_of_the_jobs_identity(azureml_stored, executes, sent, client, role, end, why):
+    azureml_stored.store.put(azureml_stored.container, {"in/a.txt": b"one"})
+    azureml_stored.manager.assign("p1", role, azureml_stored.manager.account(azureml_stored.account))
+    job = sent(
+        'cat "$AZURE_ML_INPUT_data/a.txt" > "$AZURE_ML_OUTPUT_kept/file"',
+        identity={"identityType": "Managed", **({"clientId": client} if client else {})},
+        inputs={"data": {"jobInputType": "uri_folder", "uri": azureml_stored.data("mine", 1, "in")}},
+        outputs={"kept": {"jobOutputType": "uri_folder", "mode": "Upload"}},
+    )
+    assert executes.wait(job.name) == end
+    assert why in (job.error or {"message": ""})["message"]
 
 
 def test_a_mounted_output_is_kept_when_the_machine_is_lost_and_found_again(azureml_stored, executes, sent):

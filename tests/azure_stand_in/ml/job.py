@@ -40,8 +40,9 @@ class Bound:
 class Job:
     """name, at: its own, and its resource id. body: the properties, as they were sent.
 
-    code: the container and the prefix of its code. clients: the client ids of the identities of its compute. cancelled:
-    set when it was asked to end. ended: set when it has.
+    code: the container and the prefix of its code. clients: the client ids of the identities of its compute. holder:
+    the principal whose roles count where inputs and outputs lie; empty where the datastore's own credentials do.
+    cancelled: set when it was asked to end. ended: set when it has.
     """
 
     def __init__(
@@ -55,10 +56,11 @@ class Job:
         outputs: Mapping[str, Bound],
         clients: tuple[str, ...],
         image: str,
+        holder: str = "",
     ) -> None:
         self.name, self.at, self.body, self.store = name, at, dict(body), store
         self.code, self.inputs, self.outputs = code, dict(inputs), dict(outputs)
-        self.clients, self.image = clients, image
+        self.clients, self.image, self.holder = clients, image, holder
         self.cancelled, self.ended = threading.Event(), threading.Event()
         self.status = "NotStarted"
         self.error: dict[str, Any] | None = None

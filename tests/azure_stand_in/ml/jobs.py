@@ -99,11 +99,20 @@ def _made(here: Here, ml: Ml, name: str, body: dict[str, Any]) -> Job:
     inputs = {one: _bound(ml, given) for one, given in (body.get("inputs") or {}).items() if given.get("uri")}
     outputs = {one: _out(ml, name, one, given) for one, given in (body.get("outputs") or {}).items()}
     identity = ml.computes[addresses.part(body["computeId"], ml, "computes").lower()].get("identity") or {}
-    clients = tuple(one["clientId"] for one in (identity.get("userAssignedIdentities") or {}).values())
+    users = {one["clientId"]: one["principalId"] for one in (identity.get("userAssignedIdentities") or {}).values()}
     image = ml.environments[environment.name.lower()][environment.version].get("image") or ""
     at = f"{ml.at}/jobs/{name}"
     where = (found.container, found.prefix) if found else None
-    return Job(name, at, body, here.blobs, where, inputs, outputs, clients, str(image))
+    holder = _holder(body, users, identity.get("principalId") or "")
+    return Job(name, at, body, here.blobs, where, inputs, outputs, tuple(users), str(image), holder)
+
+
+def _holder(body: dict[str, Any], users: dict[str, str], system: str) -> str:
+    """The principal that mounts inputs and writes outputs: a job that names none gets the system's, else the last."""
+    said = body.get("identity") or {}
+    if said.get("identityType") != "Managed":
+        return ""
+    return users[said["clientId"]] if said.get("clientId") else system or list(users.values())[-1]
 
 
 def assets_uri(ml: Ml, of: addresses.Asset) -> str:

@@ -19,7 +19,7 @@ from osmo_stand_in.pod.room import Room
 from azure_stand_in.managed import Managed
 from azure_stand_in.ml import running_environ
 from azure_stand_in.ml.running_outputs import Mounted, Uploaded
-from azure_stand_in.ml.running_room import DataError, Laid, lay
+from azure_stand_in.ml.running_room import DataError, Laid, check_identity, lay
 
 if TYPE_CHECKING:
     from azure_stand_in.ml.azureml import AzureML
@@ -154,6 +154,7 @@ class Running:
             return False
         self.job.state("Preparing")
         try:
+            check_identity(self._machine.azureml.manager, self.job)
             laid = lay(self._room, self.job)
         except DataError as error:
             self.job.fail("UserError", str(error))

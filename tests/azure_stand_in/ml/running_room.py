@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING
 
 from osmo_stand_in.pod.room import Room, isolates
 
+from azure_stand_in.manager import CONTRIBUTOR, READER
+
 if TYPE_CHECKING:
+    from azure_stand_in.manager import Manager
     from azure_stand_in.ml.job import Bound, Job
     from azure_stand_in.ml.store import Store
 
@@ -25,8 +28,36 @@ NOT_FOUND = (
 )
 
 
+REFUSED = (
+    "ScriptExecution.{what}.Authentication: Authentication failed when trying to access the stream. Make sure you have"
+    " correct permissions. AuthorizationPermissionMismatch: the identity {holder} has no role on '{account}'."
+)
+
+
 class DataError(Exception):
-    """An input that is not there: what the job is failed with."""
+    """An input that is not there, or may not be read: what the job is failed with."""
+
+
+def check_identity(manager: Manager, job: Job) -> None:
+    """Raise DataError unless the identity that mounts inputs and writes outputs has a role on their accounts."""
+    for what, bounds, roles in (
+        ("StreamAccess", job.inputs, (READER, CONTRIBUTOR)),
+        ("WriteStreams", job.outputs, (CONTRIBUTOR,)),
+    ):
+        for bound in bounds.values():
+            if job.holder and not _holds(manager, job.holder, bound, roles):
+                raise DataError(REFUSED.format(what=what, holder=job.holder, account=bound.account))
+
+
+def _holds(manager: Manager, holder: str, bound: Bound, roles: tuple[str, ...]) -> bool:
+    account = manager.account_id(bound.account)
+    at = f"{account}/blobServices/default/containers/{bound.container}/".lower()
+    return any(
+        given["principalId"] == holder
+        and given["roleDefinitionId"].rpartition("/")[2] in roles
+        and at.startswith(f"{given['scope'].rstrip('/')}/".lower())
+        for given in manager.there.assignments
+    )
 
 
 @dataclass(frozen=True)

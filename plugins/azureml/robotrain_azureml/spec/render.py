@@ -173,7 +173,7 @@ def make_command_job(job: Job, settings: AzureMLSettings, run: str, inputs: Iter
             "compute": f"azureml:{job_settings.get_compute_name(settings)}",
             "resources": {"instance_count": 1, **machine, "shm_size": settings.shm_size},
             "limits": _drop_empty({"timeout": job_settings.parse_timeout(settings)}),
-            "identity": {"type": "managed"},
+            "identity": _drop_empty({"type": "managed", "client_id": settings.workload_identity}),
             "environment_variables": make_variables(job, settings),
             "inputs": {job_input.name: dict(job_input.entry) for job_input in inputs},
             "outputs": {output: {"type": "uri_folder", "mode": settings.output_mode, "path": uri}},

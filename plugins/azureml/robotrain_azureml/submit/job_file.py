@@ -23,7 +23,8 @@ from robotrain_azureml.spec import check_job, inputs, submission_spec
 from robotrain_azureml.spec.render import EXPRESSION_START, QUOTED_KEY
 from robotrain_azureml.spec.submission_spec import REQUIRED_FILES, AzureMLSubmissionSpec
 
-IDENTITY_KEY = "environment_variables.AZURE_CLIENT_ID"
+IDENTITY_KEYS = ("identity.client_id", "environment_variables.AZURE_CLIENT_ID")
+"""The identity of mounts and outputs, and of the job's process."""
 _INPUT_VARIABLE = r"\$\{AZURE_ML_INPUT_(\w+)\}"
 
 
@@ -65,7 +66,8 @@ def _list_spec_values(spec: AzureMLSubmissionSpec) -> Iterator[ExpectedValue]:
         "environment", f"azureml:{spec.environment.name}:{spec.environment.version}", "--environment-name NAME"
     )
     yield ExpectedValue("resources.instance_type", spec.instance_type, "--instance-type NAME")
-    yield ExpectedValue(IDENTITY_KEY, spec.identity, "--workload-identity CLIENT-ID")
+    for key in IDENTITY_KEYS:
+        yield ExpectedValue(key, spec.identity, "--workload-identity CLIENT-ID")
     yield ExpectedValue(f"outputs.{spec.output}.path", output_uri, "--datastore NAME")
 
 
