@@ -15,15 +15,11 @@ TICK_SECONDS = 0.5
 """Seconds between two calls of `on_tick`."""
 
 
-def _ignore_tick() -> None:
-    """Do nothing."""
-
-
 def run_parallel(
     process_item: Callable[[Item, threading.Event], object],
     items: Iterable[Item],
     thread_count: int,
-    on_tick: Callable[[], object] = _ignore_tick,
+    on_tick: Callable[[], object] = lambda: None,
     grace_seconds: float = 0.0,
 ) -> None:
     """Process every item; the first failure stops all threads, and so does Ctrl-C.

@@ -140,7 +140,6 @@ def _list_known_scores(evaluated: Evaluated, declared: Sequence[Metric]) -> Iter
 
 
 def _list_other_scores(evaluated: Evaluated) -> Iterator[tuple[str, str]]:
-    """Yield the scores that the workload does not declare."""
     from robotrain.redaction import redact_if_secret
 
     finite = [(name, value) for name, value in evaluated.scores.items() if math.isfinite(value)]

@@ -80,11 +80,6 @@ def find_lost_pins(
     return _merge_warnings([problem for source, problem in lost if source not in uploaded])
 
 
-def remove_pins(job: Job) -> Job:
-    """Return the job without pins."""
-    return dataclasses.replace(job, sources=tuple(dataclasses.replace(source, pin="") for source in job.sources))
-
-
 def _map_sources(
     job: Job, query: Callable[[document.JobSource], document.JobSource | Problem | None]
 ) -> list[tuple[document.JobSource, document.JobSource | Problem | None]]:

@@ -48,7 +48,6 @@ def register_checkpoint(
 
 
 def _find_model_name(record: "RunRecord") -> str:
-    """Return the model that the run's job names. Raise Rejected if it names none."""
     stored = plans.find_stored_plan(record.run)
     values = dict(stored.plan.job.parameters) if stored else {}
     name = next((values[parameter] for parameter in MODEL_PARAMETERS if values.get(parameter)), None)

@@ -44,7 +44,11 @@ def read_plan_to_repeat(run: str) -> RenderedPlan:
 
 def remove_plan_pins(stored: RenderedPlan) -> RenderedPlan:
     """Return a plan whose job has no pins."""
-    return dataclasses.replace(stored, plan=dataclasses.replace(stored.plan, job=pin.remove_pins(stored.plan.job)))
+    job = stored.plan.job
+    sources = tuple(dataclasses.replace(source, pin="") for source in job.sources)
+    return dataclasses.replace(
+        stored, plan=dataclasses.replace(stored.plan, job=dataclasses.replace(job, sources=sources))
+    )
 
 
 def repeat_job(stored: RenderedPlan, plugins: "Plugins") -> PreparedJob:
@@ -116,11 +120,8 @@ def find_differences(stored: RenderedPlan, after: PreparedJob) -> Iterator[tuple
     found += _compare_values({"payload": stored.payload.digest[:12]}, {"payload": rendered.payload.digest[:12]})
     yield from found
     if not found and not pending:  # otherwise the files must differ
-        before_files, after_files = (
-            stored.plan.files,
-            rendered.plan.files,
-        )  # edited by hand, or by a change of robotrain
-        for path, _, _ in sorted(_compare_values(before_files, after_files)):
+        # edited by hand, or by a change of robotrain
+        for path, _, _ in sorted(_compare_values(stored.plan.files, rendered.plan.files)):
             yield path, "as it was submitted", "as it is rendered now"
 
 
@@ -196,7 +197,6 @@ def _compare_values(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iter
 
 
 def _format_sources(job: Job, role: str) -> str:
-    """Return the sources of a role with their shortened pins."""
     sources = [source for source in job.sources if source.role == role]
     pins = [f" at {re.sub(DIGEST_TAIL, '…', source.pin)}" if source.pin else "" for source in sources]
     return ", ".join(f"{source.kind} {source.uri}{pin}" for source, pin in zip(sources, pins, strict=True))

@@ -107,7 +107,6 @@ def submit_plan(rendered: RenderedPlan, platform: Platform, report: ReportProble
 
 
 def _claim_plan_name(rendered: RenderedPlan) -> tuple[NameLock, RunRecord | None]:
-    """Claim the name that a plan was rendered for. Raise Rejected if it is taken."""
     run = rendered.plan.run
     claim = name_lock.claim_exact_name(run, lambda record: record.plan == rendered.plan.digest)
     if claim is None:
@@ -228,7 +227,6 @@ def _find_reference(record: RunRecord, rendered: RenderedPlan, context: SubmitCo
 
 
 def _store_and_submit(lock: NameLock, rendered: RenderedPlan, context: SubmitContext) -> RunRecord:
-    """Store the plan and a record in the phase `sending`, then submit."""
     with _release_on_failure(lock):
         plans.store_plan(rendered)
         records.write_record(_make_record(rendered, ()))
@@ -236,7 +234,6 @@ def _store_and_submit(lock: NameLock, rendered: RenderedPlan, context: SubmitCon
 
 
 def _submit_to_platform(lock: NameLock, rendered: RenderedPlan, context: SubmitContext, *notes: str) -> RunRecord:
-    """Submit a plan whose record is stored. Raise Rejected."""
     ahead = _make_record(rendered, notes)
     try:
         reference = redaction.require_no_secrets(context.platform.submit(rendered.plan), ahead.platform)

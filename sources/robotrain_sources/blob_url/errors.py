@@ -62,7 +62,6 @@ def explain_no_identity(error: Exception, subject: str, role: str = READER_ROLE,
 
 
 def _explain_no_answer(error: Exception, prefix: BlobPrefix, class_names: Set[str]) -> FetchError:
-    """Return the error for a request without an answer, or with a part of one."""
     is_sdk_error = "AzureError" in class_names
     cause = format_error(error) if is_sdk_error else errors.describe_transport_error(error)
     if "body" in cause or (is_sdk_error and not {"ServiceRequestError", "ServiceResponseError"} & class_names):

@@ -124,7 +124,6 @@ def compute_listing_digest(lister: BlobLister) -> str:
 
 
 def _list_complete_checkpoints(prefix: BlobPrefix, identity: BlobIdentity, remedy: str) -> dict[str, str]:
-    """Return the run of each complete checkpoint, by its folder name."""
     try:
         authors = PublishedCheckpoints(prefix, BlobContainer(prefix, identity, in_haste=True)).list_authors()
     except Exception as error:

@@ -291,7 +291,6 @@ class PublishedCheckpoints:
             raise UploadMismatch(f"{self._prefix}/{name}/{MANIFEST} differs from what was uploaded")
 
     def _list_paths_by_checkpoint(self, run: str) -> dict[str, set[str]]:
-        """Return the paths that the run wrote, by checkpoint."""
         paths: dict[str, set[str]] = {}
         for name, blob in self.blobs.list_below().items():
             if blob.author.run == run and (match := re.fullmatch(_CHECKPOINT_PATH, name)):

@@ -89,7 +89,6 @@ def _raise_wrong_scheme(text: str, scheme: str) -> NoReturn:
 
 
 def _parse_account(authority: str, path: str) -> str:
-    """Return the storage account of a host."""
     if "@" in authority:
         plain = authority.rpartition("@")[2]
         raise SourceError("A blob URL contains no user name and no password.", _suggest_url(f"https://{plain}{path}"))

@@ -1,8 +1,10 @@
 """MLflow in fetch programs: client set-up, local artifacts, database lock, policy lineage from tags."""
 
+import argparse
 import contextlib
 import importlib
 import os
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,13 +22,40 @@ TIMEOUT_ENV = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3", "MLFLOW_HTTP_REQUEST_TIME
 SQLITE = "sqlite:///"
 
 
-def fetch_with_mlflow(fetch: Callable[[str], Path], subject: str, service: str) -> None:
-    """Answer with the folder that `fetch` returns for the tracking address of the environment. Raise SystemExit.
+def parse_arguments(*names: str) -> argparse.Namespace:
+    """Return the command line of a fetch program: `names`, the folder to fetch to, and the cache."""
+    parser = argparse.ArgumentParser(prog="fetch")
+    for name in names:
+        parser.add_argument(name)
+    parser.add_argument("--to", type=Path, required=True)
+    parser.add_argument("--cache", type=Path, required=True, help="where the policy's lineage is recorded")
+    return parser.parse_args()
 
-    `subject` and `service` name what is fetched and from where, for messages.
+
+FetchPolicy = Callable[[str], tuple[Path, Mapping[str, str]]]
+"""Fetches from a tracking address. Returns the folder, and the tags that say where the policy comes from."""
+
+
+def fetch_with_mlflow(fetch: FetchPolicy, cache: Path, subject: str, service: str) -> None:
+    """Answer with the folder that `fetch` returns for the environment's tracking address. Raise SystemExit.
+
+    The policy's lineage is recorded in `cache`. `subject` and `service` name what is fetched and from where, for
+    messages.
     """
     os.environ.update({**TIMEOUT_ENV, **os.environ, **QUIET_ENV})
-    program.run_and_answer(lambda: _fetch_or_explain(fetch, os.environ["MLFLOW_TRACKING_URI"], subject, service))
+    address = os.environ["MLFLOW_TRACKING_URI"]
+    program.run_and_answer(lambda: _fetch_or_explain(fetch, cache, address, subject, service))
+
+
+def fill_from_download(folder: Path, download: Callable[[str], str], check: Callable[[Path], None]) -> None:
+    """Replace the empty `folder` by what `download` fetches into the folder it is given, once `check` accepts it."""
+    incoming = folder.with_name("incoming")
+    incoming.mkdir()
+    downloaded = Path(download(str(incoming)))
+    check(downloaded)
+    folder.rmdir()
+    os.replace(downloaded, folder)
+    shutil.rmtree(incoming, ignore_errors=True)
 
 
 def import_mlflow(address: str) -> Any:
@@ -62,9 +91,11 @@ def redact_address(address: str) -> str:
     return address if "@" not in address else address.rpartition("@")[2]
 
 
-def _fetch_or_explain(fetch: Callable[[str], Path], address: str, subject: str, service: str) -> Path:
+def _fetch_or_explain(fetch: FetchPolicy, cache: Path, address: str, subject: str, service: str) -> Path:
     try:
-        return fetch(address)
+        folder, tags = fetch(address)
+        model_lineage.write_policy_lineage(cache, folder, read_policy_lineage(tags))
+        return folder
     except (errors.FetchError, OSError):
         raise
     except ModuleNotFoundError as error:

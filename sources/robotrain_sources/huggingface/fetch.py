@@ -155,7 +155,6 @@ class RepositoryFiles:
             raise self.explain_error(error) from error
 
     def _list_tree(self) -> Iterator[SourceFile]:
-        """List the files page by page."""
         items = self._hub.list_repo_tree(
             self._repository.id, recursive=True, revision=self._commit, repo_type=self._kind
         )

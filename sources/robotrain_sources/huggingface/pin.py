@@ -214,7 +214,6 @@ def _make_hub_client() -> "HfApi":
 
 
 def _ask_commit(repository: Repository, role: str) -> str:
-    """Request the commit from the Hub. Raise SourceError."""
     hub, kind = _make_hub_client(), _repository_kind(role)
     try:
         info = hub.repo_info(

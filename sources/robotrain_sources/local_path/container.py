@@ -51,7 +51,6 @@ def _describe_upload_change(difference: str) -> str:
 
 
 def _yield_problem(check: Callable[[], str]) -> Iterator[str]:
-    """Yield the problem that `check` returns, or the file that cannot be read."""
     try:
         if problem := check():
             yield problem

@@ -174,14 +174,12 @@ def digest_file_ends(path: str, end_size: int) -> str:
 
 
 def _update_from_file(file: io.FileIO, max_bytes: int, hasher: "hashlib._Hash") -> None:
-
     while max_bytes and (piece := file.read(min(max_bytes, PIECE_SIZE))):
         hasher.update(piece)
         max_bytes -= len(piece)
 
 
 def _find_newest_file(folder: Path) -> str:
-    """Return the path of the newest file in the folder."""
     times = ((entry.stat(follow_symlinks=False).st_mtime_ns, path) for path, entry in list_entries(folder))
     return max(times, default=(0, "none"))[1]
 

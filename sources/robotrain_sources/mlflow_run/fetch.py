@@ -4,16 +4,12 @@ Run in the run's environment as `python -m robotrain_sources.mlflow_run.fetch RU
 `MLFLOW_TRACKING_URI`.
 """
 
-import argparse
 import hashlib
 import json
-import os
-import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from robotrain_runtime.checkpoints import model_lineage
 from robotrain_runtime.tracking import address as tracking_address
 
 from robotrain_sources.fetching import errors, files, mlflow_client
@@ -86,7 +82,6 @@ class ArtifactListing:
         return errors.FetchError(f"{path} of the run {self._run} contains no policy: it lacks {missing}{hint}")
 
     def _list_below(self, path: str) -> Iterator[tuple[str, int]]:
-        """Yield path and size of the files below a folder."""
         for name, size in self._list_files(path):
             relative = name.removeprefix(f"{path}/")
             if problem := files.find_name_problem(relative):
@@ -107,34 +102,40 @@ class ArtifactListing:
 
 
 class RunArtifactFetcher:
-    """Fetches a policy of one run. `tags` are those of the run, after `fetch_into`."""
+    """Fetches a policy of one run."""
 
     def __init__(self, mlflow: Any, address: str, run: str, shown_address: str) -> None:
         self._mlflow = mlflow
         self._address = address
         self._run = run
         self._shown_address = shown_address
-        self.tags: Mapping[str, str] = {}
         self._client = mlflow.MlflowClient(address, registry_uri=address)
 
-    def fetch_into(self, path: str, to: Path) -> Path:
-        """Return the folder of the policy at `path`; fetched into `to` if it is remote. Raise FetchError."""
+    def fetch_into(self, path: str, to: Path) -> tuple[Path, Mapping[str, str]]:
+        """Return the folder of the policy at `path`, fetched into `to` if it is remote, and the run's tags.
+
+        Raise FetchError.
+        """
         with mlflow_client.lock_tracking_database(self._address):
             run = self._find_run()
-        root, self.tags = str(run.info.artifact_uri), dict(run.data.tags)
+        root, tags = str(run.info.artifact_uri), dict(run.data.tags)
         listing = ArtifactListing(self._client, self._run)
         if local_folder := mlflow_client.find_local_folder(root):
-            return _find_local_policy(local_folder, path, listing)
+            return _find_local_policy(local_folder, path, listing), tags
         part, sizes = listing.find_policy(path)
         key = f"{self._address} {root} {part} {sorted(sizes.items())}"
         identity = hashlib.sha256(key.encode()).hexdigest()[:16]
-        return files.fill_cache_folder(to / identity, lambda folder: self._fill_folder(folder, part, sizes))
+        return files.fill_cache_folder(to / identity, lambda folder: self._fill_folder(folder, part, sizes)), tags
 
     def _fill_folder(self, folder: Path, part: str, sizes: Mapping[str, int]) -> None:
         print(f"fetching {part} of the run {self._run}", flush=True)
-        incoming = folder.with_name("incoming")
-        incoming.mkdir()
-        downloaded = Path(self._client.download_artifacts(self._run, part, str(incoming)))
+        mlflow_client.fill_from_download(
+            folder,
+            lambda to: str(self._client.download_artifacts(self._run, part, to)),
+            lambda downloaded: self._check_files(downloaded, part, sizes),
+        )
+
+    def _check_files(self, downloaded: Path, part: str, sizes: Mapping[str, int]) -> None:
         for name, size in sizes.items():
             file = downloaded / name
             if not file.is_file() or size not in (UNKNOWN_SIZE, file.stat().st_size):
@@ -144,9 +145,6 @@ class RunArtifactFetcher:
         for file in downloaded.rglob("*.safetensors"):
             if why := find_truncation(file):
                 raise errors.FetchError(f"{part} of the run {self._run} is incomplete: {file.name} {why}")
-        folder.rmdir()
-        os.replace(downloaded, folder)
-        shutil.rmtree(incoming, ignore_errors=True)
 
     def _find_run(self) -> Any:
         try:
@@ -159,7 +157,6 @@ class RunArtifactFetcher:
 
 
 def _find_local_policy(root: Path, path: str, listing: ArtifactListing) -> Path:
-    """Return the intact policy in a local folder. Raise FetchError."""
     if not root.is_dir():
         raise errors.FetchError(f"the artifacts of the run are in {root}, and that folder does not exist")
     if not (root / path).is_dir():
@@ -174,27 +171,18 @@ def _find_local_policy(root: Path, path: str, listing: ArtifactListing) -> Path:
 
 def main() -> None:
     """Run the command line."""
-    parser = argparse.ArgumentParser(prog="fetch")
-    parser.add_argument("run")
-    parser.add_argument("path")
-    parser.add_argument("--to", type=Path, required=True)
-    parser.add_argument("--cache", type=Path, required=True, help="where the policy's lineage is recorded")
-    options = parser.parse_args()
-    mlflow_client.fetch_with_mlflow(
-        lambda uri: _fetch_policy(options, uri), f"{options.path} of the run {options.run}", "MLflow"
-    )
+    options = mlflow_client.parse_arguments("run", "path")
 
+    def fetch(uri: str) -> tuple[Path, Mapping[str, str]]:
+        mlflow = mlflow_client.import_mlflow(uri)
+        try:
+            address = tracking_address.resolve_address(uri)
+        except tracking_address.AddressUnavailable as error:
+            raise errors.FetchError(str(error)) from error
+        fetcher = RunArtifactFetcher(mlflow, address, options.run, mlflow_client.redact_address(uri))
+        return fetcher.fetch_into(options.path, options.to)
 
-def _fetch_policy(options: argparse.Namespace, uri: str) -> Path:
-    mlflow = mlflow_client.import_mlflow(uri)
-    try:
-        address = tracking_address.resolve_address(uri)
-    except tracking_address.AddressUnavailable as error:
-        raise errors.FetchError(str(error)) from error
-    fetcher = RunArtifactFetcher(mlflow, address, options.run, mlflow_client.redact_address(uri))
-    folder = fetcher.fetch_into(options.path, options.to)
-    model_lineage.write_policy_lineage(options.cache, folder, mlflow_client.read_policy_lineage(fetcher.tags))
-    return folder
+    mlflow_client.fetch_with_mlflow(fetch, options.cache, f"{options.path} of the run {options.run}", "MLflow")
 
 
 if __name__ == "__main__":

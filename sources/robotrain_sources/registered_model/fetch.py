@@ -4,58 +4,52 @@ Run in the run's environment as `python -m robotrain_sources.registered_model.fe
 FOLDER`, with `MLFLOW_TRACKING_URI`.
 """
 
-import argparse
 import hashlib
-import os
-import shutil
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
-
-from robotrain_runtime.checkpoints import model_lineage
 
 from robotrain_sources.fetching import errors, files, mlflow_client
 
 
 class RegisteredModelFetcher:
-    """Fetches one version of a registered model. `tags` are those of the version, after `fetch_into`."""
+    """Fetches one version of a registered model."""
 
     def __init__(self, mlflow: Any, address: str, name: str, version: str) -> None:
         self._mlflow = mlflow
         self._address = address
         self._name, self._version = name, version
-        self.tags: Mapping[str, str] = {}
 
-    def fetch_into(self, folder: Path) -> Path:
-        """Return the folder of the files, fetched into `folder` if they are remote. Raise FetchError."""
+    def fetch_into(self, folder: Path) -> tuple[Path, Mapping[str, str]]:
+        """Return the folder of the files, fetched into `folder` if they are remote, and the tags. Raise FetchError."""
         with mlflow_client.lock_tracking_database(self._address):
             self._client = self._mlflow.MlflowClient(self._address, registry_uri=self._address)
             version = self._find_version()
-        self.tags = dict(version.tags)
+        tags = dict(version.tags)
         uri = str(self._client.get_model_version_download_uri(self._name, self._version))
         if (local_folder := mlflow_client.find_local_folder(uri)) is None:
             identity = hashlib.sha256(f"{self._address} {uri} {version.creation_timestamp}".encode()).hexdigest()
-            return files.fill_cache_folder(folder / f"{self._version}-{identity[:16]}", self._fill_folder)
+            return files.fill_cache_folder(folder / f"{self._version}-{identity[:16]}", self._fill_folder), tags
         if not local_folder.is_dir():
             raise errors.FetchError(
                 f"{self._name} version {self._version} is in {local_folder}, and that folder does not exist"
             )
-        return local_folder
+        return local_folder, tags
 
     def _fill_folder(self, folder: Path) -> None:
         print(f"fetching {self._name} version {self._version}", flush=True)
-        incoming = folder.with_name("incoming")
-        incoming.mkdir()
-        registry = {"tracking_uri": self._address, "registry_uri": self._address}
-        uri = f"models:/{self._name}/{self._version}"
-        downloaded = Path(
-            self._mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(incoming), **registry)
+        download = partial(
+            self._mlflow.artifacts.download_artifacts,
+            f"models:/{self._name}/{self._version}",
+            tracking_uri=self._address,
+            registry_uri=self._address,
         )
+        mlflow_client.fill_from_download(folder, lambda to: download(dst_path=to), self._check_files)
+
+    def _check_files(self, downloaded: Path) -> None:
         if not any(path.is_file() for path in downloaded.rglob("*")):
             raise errors.FetchError(f"{self._name} version {self._version} has no files")
-        folder.rmdir()
-        os.replace(downloaded, folder)
-        shutil.rmtree(incoming, ignore_errors=True)
 
     def _find_version(self) -> Any:
         try:
@@ -76,21 +70,14 @@ class RegisteredModelFetcher:
 
 def main() -> None:
     """Run the command line."""
-    parser = argparse.ArgumentParser(prog="fetch")
-    parser.add_argument("name")
-    parser.add_argument("version")
-    parser.add_argument("--to", type=Path, required=True)
-    parser.add_argument("--cache", type=Path, required=True, help="where the policy's lineage is recorded")
-    options = parser.parse_args()
+    options = mlflow_client.parse_arguments("name", "version")
+
+    def fetch(address: str) -> tuple[Path, Mapping[str, str]]:
+        mlflow = mlflow_client.import_mlflow(address)
+        return RegisteredModelFetcher(mlflow, address, options.name, options.version).fetch_into(options.to)
+
     subject = f"{options.name} version {options.version}"
-    mlflow_client.fetch_with_mlflow(lambda address: _fetch_model(options, address), subject, "the model registry")
-
-
-def _fetch_model(options: argparse.Namespace, address: str) -> Path:
-    fetcher = RegisteredModelFetcher(mlflow_client.import_mlflow(address), address, options.name, options.version)
-    folder = fetcher.fetch_into(options.to)
-    model_lineage.write_policy_lineage(options.cache, folder, mlflow_client.read_policy_lineage(fetcher.tags))
-    return folder
+    mlflow_client.fetch_with_mlflow(fetch, options.cache, subject, "the model registry")
 
 
 if __name__ == "__main__":

@@ -102,7 +102,6 @@ def _split_reference(text: str) -> tuple[str, int | None]:
 
 
 def _load_checkpoints(name: str, plugins: Plugins) -> tuple[RunRecord, Mapping[int, Output]]:
-    """Return a run and its checkpoints. Raise SourceError if it has none; Rejected."""
     record = name_lock.read_submitted_record(records.find_run(name))
     platform = plugins.platform(record.platform)
     checkpoints = list_checkpoints(record, platform)
@@ -112,7 +111,6 @@ def _load_checkpoints(name: str, plugins: Plugins) -> tuple[RunRecord, Mapping[i
 
 
 def _select_checkpoint(record: RunRecord, checkpoints: Mapping[int, Output], step: int | None) -> Output:
-    """Return the checkpoint of `step`, or the last one. Raise SourceError."""
     if step is None:
         return checkpoints[max(checkpoints)]
     if step not in checkpoints:

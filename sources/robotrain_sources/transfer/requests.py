@@ -266,7 +266,6 @@ class RetryPolicy:
     def _raise_unless_retryable(
         self, error: Exception, download: PartialDownload, entry: SourceFile, mismatches: int
     ) -> None:
-
         if errors.is_out_of_memory(error) or (isinstance(error, OSError) and error.errno):
             raise error
         if change := describe_file_change(error):

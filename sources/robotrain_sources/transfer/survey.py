@@ -102,7 +102,6 @@ def write_listing(origin: DataOrigin, path: Path) -> tuple[DataSize, str]:
 
 
 def _list_files(origin: DataOrigin) -> Iterator[SourceFile]:
-    """Yield the listing. Raise FetchError."""
     try:
         yield from origin.list_files()
     except FetchError:
