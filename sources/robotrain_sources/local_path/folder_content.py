@@ -61,32 +61,22 @@ def describe_difference(before: FolderDigest, now: FolderDigest) -> str:
     return f"the same size ({now}), but other content" if is_same_size else f"{before} then, {now} now"
 
 
-SkipHandler = Callable[[str], object]
-"""Called with the path of each skipped file or folder."""
-
-
-def _ignore_skip(path: str) -> None:
-    """Do nothing."""
-
-
 def list_entries(
-    folder: str | Path, on_skip: SkipHandler = _ignore_skip, parent_path: str = ""
+    folder: str | Path, on_skip: Callable[[str], object] = lambda path: None, parent_path: str = ""
 ) -> Iterator[tuple[str, os.DirEntry[str]]]:
-    """Yield path and entry of the content below a folder, without folders, in a fixed order."""
+    """Yield path and entry of the content below a folder, without folders, in a fixed order.
+
+    `on_skip` is called with the path of each skipped file or folder.
+    """
     with os.scandir(folder) as entries:
         ordered = sorted(entries, key=lambda entry: os.fsencode(entry.name))
     for entry in ordered:
-        if is_skipped(entry.name):
+        if entry.name.startswith(".") or entry.name == "__pycache__":
             on_skip(f"{parent_path}{entry.name}")
         elif entry.is_dir(follow_symlinks=False):
             yield from list_entries(entry.path, on_skip, f"{parent_path}{entry.name}/")
         else:
             yield f"{parent_path}{entry.name}", entry
-
-
-def is_skipped(name: str) -> bool:
-    """Return whether a file or folder with this name is skipped."""
-    return name.startswith(".") or name == "__pycache__"
 
 
 MAX_FILE_BYTES, MIN_FILE_BYTES, MAX_FOLDER_BYTES = 2 << 20, 16 << 10, 1 << 30
@@ -188,7 +178,6 @@ POLICY_ROLES = ("policy", "init_policy")
 POLICY_FILES = ("config.json", "model.safetensors")
 ADAPTER_CONFIG = "adapter_config.json"
 MODEL_FOLDER = "pretrained_model"
-CHUNK_SIZE = 1 << 20
 
 
 def find_used_part(folder: Path, role: str) -> Path | None:
@@ -240,15 +229,7 @@ def _find_changed_files(folder: Path, manifest: checkpoint.CheckpointManifest) -
     for path, digest in manifest.files.items():
         if not manifest.model or path.startswith(f"{manifest.model}/"):
             try:
-                if _digest_file(folder / path) != digest:
+                if checkpoint.hash_file(folder / path) != digest:
                     yield f"{folder / path} is not what was saved"
             except OSError as error:
                 yield f"{folder / path} cannot be read: {error.strerror}"
-
-
-def _digest_file(path: Path) -> str:
-    hasher = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK_SIZE):
-            hasher.update(chunk)
-    return hasher.hexdigest()

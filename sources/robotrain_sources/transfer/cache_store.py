@@ -18,6 +18,7 @@ from itertools import islice, starmap
 from pathlib import Path
 from typing import IO, Any
 
+from robotrain_runtime.contract.checkpoint import hash_file
 from robotrain_runtime.contract.files import format_size, lock_file
 
 from robotrain_sources.fetching.errors import ContentMismatch, FetchError
@@ -92,15 +93,10 @@ def write_pieces(handle: int, pieces: Sequence[Any], offset: int) -> None:
 
 def is_unchanged(path: Path, size: int, sha256: str) -> bool:
     """Return whether a file still is what had arrived."""
-    digest = hashlib.sha256()
     try:
-        if path.is_symlink() or path.stat().st_size != size:
-            return False
-        for piece in _read_pieces(path):
-            digest.update(piece)
+        return not path.is_symlink() and path.stat().st_size == size and hash_file(path) == sha256
     except OSError:
         return False
-    return digest.hexdigest() == sha256
 
 
 def find_changed_files(files: Path, expected: Iterable[tuple[str, int, str]], pool: Executor) -> Iterator[list[str]]:
@@ -109,12 +105,6 @@ def find_changed_files(files: Path, expected: Iterable[tuple[str, int, str]], po
     while batch := list(islice(rest, BATCH_SIZE)):
         unchanged = pool.map(lambda file: is_unchanged(files / file[0], file[1], file[2]), batch)
         yield [file[0] for file, is_same in zip(batch, unchanged, strict=True) if not is_same]
-
-
-def _read_pieces(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as content:
-        while piece := content.read(PIECE_SIZE):
-            yield piece
 
 
 BOOT_NOTE = "boot"

@@ -1,13 +1,12 @@
 """The files of a workspace's model: from its version to a folder of blobs. Runs in the data environment."""
 
-import difflib
 import importlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from robotrain_sources.fetching.errors import FetchError
+from robotrain_sources.fetching.errors import MAX_SUGGESTIONS, FetchError, find_similar_names
 from robotrain_sources.transfer.origin import DataOrigin, SourceFile
 
 from robotrain_azure import errors
@@ -91,9 +90,6 @@ def _locate_artifact(workspace: Workspace, job: str, path: str) -> DatastoreFold
     return DatastoreFolder(workspace, ARTIFACT_DATASTORE, f"ExperimentRun/dcid.{job}/{path}".rstrip("/"))
 
 
-MAX_SUGGESTIONS = 5
-
-
 def find_folder_url(arm: ArmClient, model: WorkspaceModel) -> str:
     """Return the URL of the blob folder that holds a model. Raises FetchError."""
     try:
@@ -136,8 +132,7 @@ def _make_missing_refusal(arm: ArmClient, model: WorkspaceModel) -> FetchError:
         newest = ", ".join(sorted(versions, key=lambda number: (len(number), number))[-MAX_SUGGESTIONS:])
         return FetchError(f"{at} has no version {model.version} of {model.name}; it has {newest}", "configuration")
     names = sorted(str(item["name"]) for item in arm.list_all(models))
-    similar = difflib.get_close_matches(model.name, names, n=MAX_SUGGESTIONS) or names[:MAX_SUGGESTIONS]
-    hint = f"it has {', '.join(similar)}" if similar else "it has no models"
+    hint = f"it has {', '.join(similar)}" if (similar := find_similar_names(model.name, names)) else "it has no models"
     return FetchError(f"{at} has no model {model.name}; {hint}", "configuration")
 
 
