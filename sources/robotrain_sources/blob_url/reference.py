@@ -1,4 +1,4 @@
-"""A blob URL: the typed reference and its parser (contract C.1).
+"""A blob URL: the typed reference and its parser.
 
 Suggestions are always the printed form of a parsed text, so they contain no query and no password. Standard library
 only: container plugins import it.

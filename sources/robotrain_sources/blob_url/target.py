@@ -1,5 +1,6 @@
 """The container plugin that publishes to a blob folder, through a program in the data environment."""
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -33,15 +34,10 @@ def inspect(address: str, place: ContainerContext) -> TargetInspection:
     if place.python is None:
         return TargetInspection()
     try:
-        writer = BlobTargetWriter(address, place)
+        with contextlib.closing(BlobTargetWriter(address, place)) as writer:
+            return _make_inspection(writer.request_action(LOOK, {}, lambda: False)["whole"])
     except OSError as error:
         return TargetInspection(problems=(str(error),))
-    try:
-        return _make_inspection(writer.request_action(LOOK, {}, lambda: False)["whole"])
-    except OSError as error:
-        return TargetInspection(problems=(str(error),))
-    finally:
-        writer.close()
 
 
 def open(address: str, place: ContainerContext) -> "BlobTargetWriter":

@@ -1,4 +1,4 @@
-"""A Hub repository: the typed reference and its parser (contract C.6).
+"""A Hub repository: the typed reference and its parser.
 
 Suggestions are always the printed form of a parsed text, so they contain no query and no token. Standard library only:
 container plugins import it.

@@ -1,4 +1,4 @@
-"""A version of a registered model: the typed reference and its parser (contract C.3).
+"""A version of a registered model: the typed reference and its parser.
 
 Standard library only: container plugins import it.
 """

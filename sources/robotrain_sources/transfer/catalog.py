@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from robotrain_sources.fetching import files
 from robotrain_sources.fetching.errors import FetchError
@@ -151,12 +152,8 @@ class Catalog:
             name, size = page[-1][:2]
 
     def iter_complete(self) -> Iterator[tuple[str, int, str]]:
-        """Yield name, size and SHA-256 of the complete files, by name; arrivals may be recorded meanwhile."""
-        last = ""
-        query = "select name, size, own from files where name > ? and own != '' order by name limit ?"
-        while page := self._database.execute(query, (last, PAGE_SIZE)).fetchall():
-            yield from page
-            last = page[-1][0]
+        """Return name, size and SHA-256 of the complete files, by name; arrivals may be recorded meanwhile."""
+        return self._iter_rows("name, size, own", "own != ''")
 
     def record_arrival(self, files: Iterable[tuple[str, str]], ranges: Iterable[tuple[str, int, int]] = ()) -> None:
         """Record files (name, SHA-256; empty to mark it as missing again) and ranges (name, start, stop)."""
@@ -187,10 +184,14 @@ class Catalog:
             self._database.execute("detach earlier")
 
     def _iter_by_name(self) -> Iterator[SourceFile]:
+        return map(_make_source_file, self._iter_rows(_COLUMNS, "1"))
+
+    def _iter_rows(self, columns: str, condition: str) -> Iterator[Any]:
+        """Yield rows by name, their first column."""
         last = ""
-        query = f"select {_COLUMNS} from files where name > ? order by name limit ?"
-        while page := self._database.execute(query, (last, PAGE_SIZE)).fetchall():
-            yield from map(_make_source_file, page)
+        query = f"select {columns} from files where name > ? and {condition} order by name limit {PAGE_SIZE}"
+        while page := self._database.execute(query, (last,)).fetchall():
+            yield from page
             last = page[-1][0]
 
     def _check_folders(self) -> None:

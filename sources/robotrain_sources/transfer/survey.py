@@ -5,6 +5,7 @@ import importlib
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -90,15 +91,12 @@ def survey_origin(survey: SourceSurvey, origin: DataOrigin, cache: Path) -> None
 
 def write_listing(origin: DataOrigin, path: Path) -> tuple[DataSize, str]:
     """List a source into a catalog on the disk of the cache; return size and digest. Raise FetchError, OSError."""
-    catalog = Catalog(path)
-    try:
+    with closing(Catalog(path)) as catalog:
         catalog.add_files(_list_files(origin), transfer_catalog.is_folding_disk(path.parent))
         size = catalog.measure()
         if not size.files:
             raise origin.explain_empty()
         return size, catalog.compute_digest()
-    finally:
-        catalog.close()
 
 
 def _list_files(origin: DataOrigin) -> Iterator[SourceFile]:
@@ -122,11 +120,8 @@ def _count_arrived_bytes(folder: Path) -> int:
     if not path.exists():
         return 0
     try:
-        catalog = Catalog(path)
-        try:
+        with closing(Catalog(path)) as catalog:
             return catalog.count_arrived_bytes()
-        finally:
-            catalog.close()
     except sqlite3.Error:
         return 0
 
@@ -172,8 +167,7 @@ class Survey:
 
     async def _read_described(self, survey: SourceSurvey, origin: DataOrigin) -> None:
         """Read the describing files, else one byte: who may list may not always read."""
-        catalog = Catalog(survey.listing)
-        try:
+        with closing(Catalog(survey.listing)) as catalog:
             entries = [entry for path in survey.request.described if (entry := catalog.find_file(path))]
             described = [entry for entry in entries if entry.size <= LARGEST_DESCRIBED]
             for entry in described:
@@ -181,8 +175,6 @@ class Survey:
                 _write_file(survey.described / entry.name, content)
             if not described and (entry := catalog.find_smallest_file()):
                 await self._retry_once(origin, partial(_read_first_byte, origin, entry))
-        finally:
-            catalog.close()
 
     async def _retry_once(self, origin: DataOrigin, request: Callable[[RemoteReader], Awaitable[T]]) -> T:
         """Return the answer of the first or second try. Raise FetchError."""
