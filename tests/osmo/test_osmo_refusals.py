@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from osmo_stand_in.service import nodes
 from robotrain.errors import format_problem
 from robotrain_osmo.client import failures
 from robotrain_osmo.client.command import OsmoCommandResult
@@ -42,6 +43,22 @@ def in_submit(message: str) -> str:
 
 def server(status: int, body: str) -> str:
     return failed(f"Status Code: {status}\nHeader:\n  date: Fri\n  server: uvicorn\nBody:\n{body}", status)
+
+
+def resource_table(*reasons: str) -> str:
+    """Why no machine will do, a machine a row, as OSMO 6.4 has it."""
+    tables = [
+        nodes.table(
+            nodes.exposed("default", "gpu", {"cpu": 64 - index, "memory": "128Gi", "storage": "1000Gi", "gpu": 8}),
+            f"Assertion failed for task train: {reason}",
+        ).splitlines()
+        for index, reason in enumerate(reasons)
+    ]
+    rows = "\n".join([*tables[0], *(rows[-1] for rows in tables[1:])])
+    return (
+        f"Resource validation failed for task: train\n{rows}\n"
+        'Please check available resources with "osmo resource list".'
+    )
 
 
 CERTAIN, UNKNOWN = True, False
@@ -151,10 +168,58 @@ ROWS = [
     ),
     (
         1,
-        in_submit("Resource validation failed for task: train\nValue 9000Gi too high for memory\n+---+\n| a |"),
+        in_submit(resource_table("Value 100.0 too high for CPU", "Value 100.0 too high for CPU")),
         "osmo-resources-refused",
         CERTAIN,
-        "Value 9000Gi too high for memory.",
+        "--cpu 100 is too high for machines with up to 64, part of which OSMO needs itself.",
+    ),
+    (
+        1,
+        in_submit(resource_table("Value 9000Gi too high for memory", "Value 100.0 too high for CPU")),
+        "osmo-resources-refused",
+        CERTAIN,
+        "--memory 9000Gi is too high for machines with up to 128Gi; --cpu 100 is too high for machines with up to 63,",
+    ),
+    (
+        1,
+        in_submit(resource_table("Value 9000Gi breaks a rule of this pool", "Value 1 likewise")),
+        "osmo-resources-refused",
+        CERTAIN,
+        "Value 9000Gi breaks a rule of this pool.",
+    ),
+    (
+        2,
+        failed(
+            "Resource validation failed for task: train\n"
+            "Assertion failed for task train: Value 0.0 needs to be greater than 0 for CPU"
+        ),
+        "osmo-resources-refused",
+        CERTAIN,
+        "Value 0.0 needs to be greater than 0 for CPU.",
+    ),
+    (
+        1,
+        in_submit("Registry authorization error for https://nvcr.io:443/v2/nvidia/x/manifests/1:\n <Response [404]>"),
+        "osmo-image-refused",
+        CERTAIN,
+        "registry nvcr.io does not give OSMO the image nvidia/x",
+    ),
+    (
+        1,
+        in_submit(
+            "Registry connection error for https://nowhere.example:443/v2/x/manifests/1:\n HTTPSConnectionPool(host='no"
+            "where.example', port=443): Max retries exceeded (Caused by NameResolutionError(Failed to resolve 'nowhere"
+        ),
+        "osmo-registry-unreachable",
+        CERTAIN,
+        "--image",
+    ),
+    (
+        1,
+        failed("Workflow submit failed:\na rule of the submit"),
+        "osmo-failed",
+        CERTAIN,
+        "command failed: a rule of the submit",
     ),
     (
         1,
@@ -199,7 +264,7 @@ ROWS = [
     (10, server(500, '{"message":"Internal server error: boom"}'), "osmo-service-down", UNKNOWN, "boom."),
     (10, server(502, "<html><title>502</title></html>"), "osmo-service-down", UNKNOWN, "(HTTP 502)"),
     (75, failed("slow down", 429), "osmo-busy", CERTAIN, "too many requests"),
-    (10, failed(REFUSED_CONNECTION, 1), "osmo-unreachable", CERTAIN, "Nothing was sent."),
+    (10, failed(REFUSED_CONNECTION, 1), "osmo-unreachable", CERTAIN, "VPN"),
     (
         10,
         failed(

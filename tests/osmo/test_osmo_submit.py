@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import handed_over
 import pytest
-from handed_over import MARK, RUN, plan, take
+from handed_over import MARK, RUN, plan, take, workflow
 from osmo_stand_in import platform, pool
 from robotrain.errors import Rejected, Unanswered, format_problem
 from robotrain_osmo.client import service
@@ -78,6 +78,27 @@ def test_an_unknown_pool_is_told_with_those_that_there_are(osmo):
 def test_a_platform_that_the_pool_lacks_is_told_with_those_it_has(osmo):
     osmo.pools["default"] = pool(platforms={"a100": platform(), "h100": platform()})
     assert "--gpu-platform a100 (available: a100, h100)" in refused(plan())
+
+
+@pytest.mark.parametrize(
+    ("limits", "cpu", "code", "facts"),
+    [
+        ({}, 4, "osmo-resources-refused", ["--cpu 4 is too high for machines with up to 2,"]),
+        ({"registries_unknown": ["nowhere.example"]}, 1, "osmo-registry-unreachable", ["--image", "nowhere.example"]),
+        (
+            {"registries_open": ["nowhere.example"], "images_refused": ["nowhere.example/a:1"]},
+            1,
+            "osmo-image-refused",
+            ["--image", "registry nowhere.example does not give OSMO the image a", "HTTP 404"],
+        ),
+    ],
+)
+def test_a_refusal_is_told_with_its_reason(osmo, limits, cpu, code, facts):
+    osmo.pools["default"] = pool({"gpu_platform": platform(node={"cpu": 2, "memory": "9Gi", "storage": "99Gi"})})
+    osmo.limits(**limits)
+    told = refused(plan(text=workflow(image="nowhere.example/a:1").replace("cpu: 1", f"cpu: {cpu}")))
+    assert f"[{code}]" in told
+    assert all(fact in told for fact in facts)
 
 
 def test_a_missing_credential_is_told_with_its_flag_and_the_line_that_makes_it(osmo):
@@ -175,7 +196,7 @@ def test_a_plan_that_was_tampered_with_is_not_sent(osmo):
     whole = plan()
     for path in whole.files:
         files = {name: content for name, content in whole.files.items() if name != path}
-        if path != "job.json":
+        if path not in ("job.json", whole.spec):  # a plan without its spec cannot be made
             damaged = type(whole)(platform="osmo", run=RUN, job=whole.job, spec=whole.spec, files=files)
             assert "[plan-damaged]" in refused(damaged)
     assert not osmo.calls

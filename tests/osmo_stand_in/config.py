@@ -18,7 +18,7 @@ def platform(
     host_network_allowed: bool = False,
     node: dict[str, str | int] | None = None,
 ) -> dict[str, Any]:
-    """A kind of machine of a pool. node: the largest, as `{"cpu": 8, "memory": "64Gi", "storage": "200Gi"}`."""
+    """A kind of machine of a pool. node: one of it, as `{"cpu": 8, "memory": "64Gi", "storage": "99Gi", "gpu": 1}`."""
     return {
         "description": description,
         "host_network_allowed": host_network_allowed,
@@ -83,6 +83,8 @@ DEFAULT: dict[str, Any] = {
         "min_supported": "",
         "sandbox_seconds": 0.5,
         "images_refused": [],
+        "registries_open": [],
+        "registries_unknown": [],
     },
 }
 

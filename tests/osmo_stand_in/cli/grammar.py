@@ -15,7 +15,7 @@ Add = Callable[..., Any]
 CREDENTIAL_NAME = r"[a-zA-Z]([a-zA-Z0-9_-]*[a-zA-Z0-9])?"
 PRIORITIES = ("HIGH", "NORMAL", "LOW")
 METHODS = ("pkce", "code", "password", "token", "dev")
-UNDONE = ("app", "task", "token", "resource", "user")
+UNDONE = ("app", "task", "token", "user")
 """Modules that exist and that nobody here needs: they take anything, and answer nothing."""
 
 
@@ -38,6 +38,7 @@ def parser(version: Version) -> argparse.ArgumentParser:
     _credential(_commands(secrets))
     _profile(modules.add_parser("profile").add_subparsers(dest="command"))
     _pool(_commands(modules.add_parser("pool")))
+    _resource(_commands(modules.add_parser("resource")))
     _config(_commands(modules.add_parser("config")))
     for name in (*UNDONE, *(("bucket",) if version < (6, 4, 0) else ())):
         modules.add_parser(name).set_defaults(run="others.undone")
@@ -223,6 +224,17 @@ def _pool(commands: Any) -> None:
     _format(shown)
     shown.add_argument("--mode", "-m", choices=("free", "used"), default="used")
     shown.set_defaults(run="others.pools")
+
+
+def _resource(commands: Any) -> None:
+    shown = commands.add_parser("list")
+    shown.add_argument("--pool", "-p", nargs="+", default=[])
+    shown.add_argument("--platform", nargs="+", default=[])
+    shown.add_argument("--all", "-a", action="store_true")
+    _format(shown)
+    shown.add_argument("--mode", "-m", choices=("free", "used"), default="used")
+    shown.set_defaults(run="others.resources")
+    commands.add_parser("info").set_defaults(run="others.undone")
 
 
 def _config(commands: Any) -> None:

@@ -54,6 +54,28 @@ def pools(client: Client, args: argparse.Namespace) -> None:
         print(f"{pool['name']}  {pool['description']}  {pool['status']}  {pool['resource_usage']['quota_used']}")
 
 
+def resources(client: Client, args: argparse.Namespace) -> None:
+    """The machines of pools, which must exist."""
+    from osmo_stand_in.cli.submitting import default_pool
+
+    pools = args.pool or [default_pool(client)]
+    there = client.request("GET", "api/pool", {"all_pools": True})["pools"]
+    for name in pools:
+        if name not in there:
+            raise OsmoError(f"Pool {name} does not exist!")
+    params: dict[str, Any] = {"pools": pools, "all_pools": args.all}
+    result = client.request(
+        "GET", "api/resources", {**params, **({"platforms": args.platform} if args.platform else {})}
+    )
+    if args.format_type == "json":
+        print(json.dumps(result, indent=2))
+        return
+    for one in result["resources"]:
+        print("  ".join(str(value) for value in one["exposed_fields"].values()))
+    if not result["resources"]:
+        print("There are no available resources.")
+
+
 def profile(client: Client, args: argparse.Namespace) -> None:
     """As the service has it."""
     print(json.dumps(client.request("GET", "api/profile/settings"), indent=2))

@@ -4,12 +4,14 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from osmo_stand_in import refusal
-from osmo_stand_in.service import rules
+from osmo_stand_in.service import nodes, rules
 
 if TYPE_CHECKING:
     from osmo_stand_in.service.spec import AnyWorkflow, ResourceSpec, TaskSpec
 
 DEFAULTS = {"cpu": "1", "memory": "1Gi", "storage": "1Gi"}
+SAID = {"cpu": "CPU"}
+"""Names of resources in refusals."""
 
 
 def grouped(workflow: "AnyWorkflow", pool_name: str, pool: Mapping[str, Any]) -> "AnyWorkflow":
@@ -95,7 +97,7 @@ def machines(workflow: "AnyWorkflow", pool_name: str, pool: Mapping[str, Any]) -
             if kind not in pool["platforms"]:
                 raise refusal.resource(f"Platform {kind} does not exist in pool {pool_name}!")
             _mounts(task, pool["platforms"][kind])
-            _fits(task, pool["platforms"][kind], workflow.name)
+            _fits(task, pool_name, pool["platforms"][kind], workflow.name)
 
 
 def _mounts(task: "TaskSpec", platform: Mapping[str, Any]) -> None:
@@ -120,20 +122,24 @@ def _mounts(task: "TaskSpec", platform: Mapping[str, Any]) -> None:
         raise refusal.resource(f"Task with platform: {kind} does not allow mount: {source}. Task {task.name}")
 
 
-def _fits(task: "TaskSpec", platform: Mapping[str, Any], workflow: str) -> None:
+def _fits(task: "TaskSpec", pool_name: str, platform: Mapping[str, Any], workflow: str) -> None:
+    """By OSMO's own rules: of CPU, memory and storage, not of GPUs."""
     node = platform.get("node")
     if not node:
         return
-    for what in ("cpu", "memory", "storage"):
-        given = str(getattr(task.resources, what) or DEFAULTS[what])
-        wanted, there = rules.size(given, what), rules.size(str(node[what]), what)
-        told = "" if wanted > 0 else "needs to be greater than 0"
-        if wanted > there or (what == "storage" and wanted == there):
-            told = "too high"
-        if told:
+    headline = f"Resource validation failed for task: {task.name}\n"
+    wanted = {what: str(getattr(task.resources, what) or DEFAULTS[what]) for what in DEFAULTS}
+    shown = {**wanted, "cpu": str(float(wanted["cpu"]))}
+    for what, given in wanted.items():
+        named = f"Assertion failed for task {task.name}: Value {shown[what]} {{}} for {SAID.get(what, what)}"
+        size, there = rules.size(given, what), rules.size(str(node[what]), what)
+        if size <= 0:
+            raise refusal.user(headline + named.format("needs to be greater than 0"))
+        if size > there or (what == "storage" and size == there):
+            fields = nodes.exposed(pool_name, task.resources.platform or "", node)
             raise refusal.resource(
-                f"Resource validation failed for task: {task.name}\nAssertion failed for task {task.name}: "
-                f'Value {given} {told} for {what}\nPlease check available resources with "osmo resource list".',
+                f"{headline}{nodes.table(fields, named.format('too high'))}\n"
+                'Please check available resources with "osmo resource list".',
                 workflow,
             )
 
@@ -143,7 +149,7 @@ def secrets(workflow: "AnyWorkflow", user: str, config: Mapping[str, Any]) -> No
     held = config["credentials"]
     for group in workflow.groups:
         for task in group.tasks:
-            _image(task.image, config["limits"]["images_refused"])
+            _image(task.image, config["limits"])
             for one in (*task.inputs, *task.outputs):
                 if hasattr(one, "url"):
                     _reached(one.url, user, held)
@@ -160,9 +166,21 @@ def buckets(workflow: "AnyWorkflow", known: Sequence[str]) -> None:
             raise refusal.broken(f"Bucket {bucket} is not set in the configs")
 
 
-def _image(image: str, refused: list[str]) -> None:
-    if image in refused:
-        registry = image.partition("/")[0] if "." in image.partition("/")[0] else "registry-1.docker.io"
+def _image(image: str, limits: Mapping[str, Any]) -> None:
+    registry, _, rest = image.partition("/")
+    if "." not in registry:
+        registry, rest = "registry-1.docker.io", image
+    name, _, tag = rest.partition(":")
+    url = f"https://{registry}:443/v2/{name}/manifests/{tag or 'latest'}"
+    if registry in limits["registries_unknown"]:
+        raise refusal.credential(
+            f"Registry connection error for {url}:\n HTTPSConnectionPool(host='{registry}', port=443): Max retries "
+            f'exceeded with url: /v2/{name}/manifests/{tag} (Caused by NameResolutionError("HTTPSConnection(host='
+            f"'{registry}', port=443): Failed to resolve '{registry}' ([Errno -2] Name or service not known)\"))"
+        )
+    if registry in limits["registries_open"] and image in limits["images_refused"]:
+        raise refusal.credential(f"Registry authorization error for {url}:\n <Response [404]>")
+    if image in limits["images_refused"]:
         raise refusal.credential(
             f"Unable to authenticate for pulling image {image}. Please create a credential matching {registry} "
             "or check if the image exists."

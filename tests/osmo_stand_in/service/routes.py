@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from osmo_stand_in import config, refusal
-from osmo_stand_in.service import Handler, Service, Unprocessable, rows, submitting, views
+from osmo_stand_in.service import Handler, Service, Unprocessable, nodes, rows, submitting, views
 
 PRIORITIES = ("HIGH", "NORMAL", "LOW")
 BODY = ("file", "set_variables", "set_string_variables", "uploaded_templated_spec")
@@ -47,6 +47,12 @@ def quota(service: Service, params: Params, body: Any) -> dict[str, Any]:
             total = {key: total[key] + used[key] for key in USAGE}
             sets.append({"pools": [{**_told(name, pool), "resource_usage": _texts(used)}]})
     return {"node_sets": sets, "resource_sum": _texts(total)}
+
+
+def resources(service: Service, params: Params, body: Any) -> dict[str, Any]:
+    there = config.read(service.state)["pools"]
+    wanted = list(there) if params.get("all_pools") else params.get("pools") or []
+    return {"resources": list(nodes.resources(there, wanted, params.get("platforms") or []))}
 
 
 def _texts(numbers: dict[str, int]) -> dict[str, str]:
@@ -214,7 +220,7 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("GET", "api/profile/settings", profile),
     ("GET", "api/pool", pools),
     ("GET", "api/pool_quota", quota),
-    ("GET", "api/resources", lambda *_: {"resources": []}),
+    ("GET", "api/resources", resources),
     ("POST", "api/pool/([^/]+)/workflow", submit),
     ("POST", "api/pool/([^/]+)/workflow/([^/]+)/restart", restart),
     ("POST", "api/workflow/([^/]+)/cancel", cancel),

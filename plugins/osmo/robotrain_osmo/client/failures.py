@@ -1,5 +1,6 @@
 """Failures of the `osmo` command: the cause, a problem for the user, and whether the service may have acted."""
 
+import contextlib
 import functools
 import json
 import re
@@ -70,17 +71,41 @@ def describe_field_errors(text: str) -> str:
     return f"{'; '.join(fields[:MAX_FIELDS])}{more}."
 
 
-def extract_first_reason(text: str) -> str:
-    """Return the first reason of a resource validation, without its table."""
-    lines = [line for line in text.splitlines() if line and not line.startswith(("+", "|", "=", "Workflow ", " "))]
-    reasons = [line for line in lines if "Resource validation failed" not in line and "osmo resource list" not in line]
-    return f"{redact(reasons[0]).rstrip('.')}." if reasons else ""
+RESOURCE_FLAGS = {
+    "cpu": ("--cpu", ""),
+    "memory": ("--memory", "Gi"),
+    "storage": ("--storage", "Gi"),
+    "gpu": ("--gpus", ""),
+}
+"""Options of the resources in OSMO's table of machines, and the units of its columns."""
 
 
-EXPLANATIONS = {"service": quote_service, "fields": describe_field_errors, "reason": extract_first_reason}
+def describe_refused_resources(text: str) -> str:
+    """Describe which requested values no machine has, from OSMO's table of the machines and why each one is refused."""
+    rows = [re.split(r"\s{2,}", line.strip()) for line in text.splitlines()]
+    header = next((row for row in rows if row[-1] == "reason"), [])
+    machines = [dict(zip(header, row, strict=True)) for row in rows if len(row) == len(header) and row != header]
+    limits: dict[str, float] = {}
+    for machine in machines:
+        found = re.search(r"Value (\S+?)(?:\.0)? too high for (\w+)$", machine["reason"])
+        with contextlib.suppress(KeyError, ValueError):
+            if found:
+                name = found[2].lower()
+                flag, unit = RESOURCE_FLAGS[name]
+                value = f"{flag} {found[1]} is too high for machines with up to {{:g}}{unit}"
+                limits[value] = max(limits.get(value, 0.0), float(machine[name]))
+    if limits:
+        sentences = "; ".join(value.format(limit) for value, limit in limits.items())
+        return f"{redact(sentences)}, part of which OSMO needs itself."
+    reasons = re.findall(r"(?:^|Assertion failed for task \S+: )(Value .*)", text, re.MULTILINE)
+    return f"{redact(reasons[0]).strip().rstrip('.')}." if reasons else ""
+
+
+EXPLANATIONS = {"service": quote_service, "fields": describe_field_errors, "resources": describe_refused_resources}
 _FIELD_ERROR = r"^([\w.\[\]-]+)\n\s+(.+?)(?: \[type=.*)?$"
 _FRAMED_MESSAGE = r"Error message:\s*(.*?)(?:\nError code: .*)?\Z"
 _RESPONSE_BODY = r"Status Code: \d+\nHeader:\n.*?\nBody:\n(.*)"
+_SUBMIT_FAILED = r"^Workflow [^\n]*submit failed:\n"
 _NOISE = r"^(?:Server responded with status code \d+|Traceback .*|\s.*|WARNING: .*|Current version: .*|Please .*)?$"
 
 
@@ -98,9 +123,9 @@ def extract_http_status(answer: OsmoCommandResult) -> int:
 
 
 def extract_body(text: str) -> str:
-    """Return the message without HTTP headers and JSON wrapping."""
+    """Return the message without HTTP headers, JSON wrapping and the command's first line about a failed submit."""
     found = re.search(_RESPONSE_BODY, text, re.DOTALL)
-    return _unwrap_message(found[1].strip()) if found else text
+    return re.sub(_SUBMIT_FAILED, "", _unwrap_message(found[1].strip()) if found else text)
 
 
 def extract_first_line(text: str) -> str:

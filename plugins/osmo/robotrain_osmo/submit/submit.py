@@ -113,6 +113,8 @@ def explain_refusal(failure: CommandFailure, submission: OsmoSubmissionSpec) -> 
             return environment.make_missing_credential_problem(credential, Stage.SUBMIT)
         if failure.code == "osmo-credential-key" and credential.key == failure.name:
             return _make_missing_key_problem(credential, failure.why)
+    if failure.code == "osmo-unreachable":
+        return dataclasses.replace(problem, why="Nothing was sent.")
     if failure.code not in ("osmo-pool-unknown", "osmo-platform-unknown"):
         return problem
     try:
