@@ -80,7 +80,8 @@ class Room:
         """What to start, with which environment, so that the container's paths lead here."""
         if isolates():
             inside = [sys.executable, "-IS", str(Path(__file__).with_name("enclosed.py")), str(self.disk)]
-            mounts = json.dumps(dict(self.mounts))
+            own = {place: str(self.disk / place.lstrip("/")) for place in self.own}  # over what this machine has there
+            mounts = json.dumps(own | dict(self.mounts))
             return [*UNSHARE, *inside, str(self.scratch / "root"), mounts, *command], dict(environment)
         mapped = {name: self._mapped(value) for name, value in environment.items()}
         return [self._mapped(word) for word in command], mapped
