@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from parity_cells import Cell, cells
 from parity_command import DATASET, PLATFORMS, on
-from robotrain.check.targets import PUBLISH_ROLE
+from robotrain.check.publish_targets import PUBLISH_ROLE
 from robotrain.model.capabilities import ANY
 from robotrain_runtime.contract import plugin_loader
 from robotrain_runtime.contract.document import JobSource

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from robotrain.check import check, targets
-from robotrain.check.check import check_job
+from robotrain.check import capability_checks, publish_targets
+from robotrain.check.capability_checks import check_job
 from robotrain.config.coerce import list_fields
 from robotrain.config.request import Request
 from robotrain.config.resolve import Resolution, list_resolved_values, resolve_job
@@ -76,7 +76,9 @@ class PreparedJob:
         payload = self.payload or pack_payload(self.container_plugins)
         run = self.job.run_name(attempt)
         plan = self.platform.render(self.job, self.settings, run, payload, self.container_plugins)
-        raise_if_any([*check.check_spec_size(plan, self.platform, self.platforms), *find_secrets_in_plan(plan)])
+        raise_if_any(
+            [*capability_checks.check_spec_size(plan, self.platform, self.platforms), *find_secrets_in_plan(plan)]
+        )
         return RenderedPlan(
             plan=plan,
             settings=dict(list_fields(self.settings)),
@@ -149,7 +151,7 @@ def collect_container_plugins(
     for source in job.sources:
         if module := kinds[source.kind].container_plugin:
             found[f"source.{source.kind}"] = module
-    for place in targets.list_targets(job, workload, kinds, platform.capabilities):
+    for place in publish_targets.list_targets(job, workload, kinds, platform.capabilities):
         if place.kind.target:
             found[f"target.{place.kind.name}"] = place.kind.target
     return found | dict(platform.container_plugins(job, settings))

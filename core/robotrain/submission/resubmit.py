@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from robotrain_runtime.contract import document
 
-from robotrain.check import check
+from robotrain.check import capability_checks
 from robotrain.config import overrides
 from robotrain.config.coerce import coerce_values, list_fields
 from robotrain.config.job_file import FileSource, JobFile
@@ -62,7 +62,7 @@ def repeat_job(stored: RenderedPlan, plugins: "Plugins") -> PreparedJob:
     job = stored.plan.job
     problems = [
         *invalid,
-        *check.recheck_plan(stored.plan, platform, plugins),
+        *capability_checks.recheck_plan(stored.plan, platform, plugins),
         *plugins.find_site_problems(job, platform.name),
     ]
     raise_if_any(problems)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from robotrain_runtime.contract import checkpoint, document
 
 from robotrain import redaction
-from robotrain.check import targets
+from robotrain.check import publish_targets
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any
 from robotrain.model.capabilities import UNKNOWN, Support
 from robotrain.model.plan import RenderedPlan
@@ -78,7 +78,7 @@ def find_published_checkpoint(stored: RenderedPlan, plugins: "Plugins") -> Outpu
     For a local folder, return its newest valid checkpoint; the run itself looks into other places.
     """
     job, run = stored.plan.job, stored.plan.run
-    for kind, uri in targets.list_published_copies(
+    for kind, uri in publish_targets.list_published_copies(
         job, plugins.workload(job.workload), plugins.source_kinds(), RESUME_ROLE
     ):
         if kind != LOCAL_KIND:

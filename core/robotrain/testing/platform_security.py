@@ -12,7 +12,7 @@ from robotrain_runtime.contract import document
 from robotrain_runtime.contract.document import JobDocument
 from robotrain_runtime.contract.parameter import Parameter
 
-from robotrain.check import check
+from robotrain.check import capability_checks
 from robotrain.redaction import HIDDEN, holds_secret, redact
 from robotrain.testing.bench import SAMPLE_KIND, SAMPLE_WORKLOAD, Bench
 from robotrain.testing.harness import CommandResult, assert_no_problems, assert_none
@@ -127,7 +127,7 @@ def _group_datasets(bench: Bench, texts: Sequence[str]) -> list[list[TypedText]]
     kind, can = bench.kinds[SAMPLE_KIND], bench.capabilities
     if not can.source("dataset", kind):
         return []
-    most = check.get_source_limit(can) if can.combination(kind.name, kind.name) else 1
+    most = capability_checks.get_source_limit(can) if can.combination(kind.name, kind.name) else 1
     names = [text for text in texts if not any(ord(letter) < 0x20 for letter in text)]
     typed = [TypedText(kind.roles["dataset"].flag, text) for text in names]
     return [typed[at : at + most] for at in range(0, len(typed), most)]

@@ -10,7 +10,7 @@ import pytest
 from robotrain_runtime.contract.document import JobDocument
 from robotrain_runtime.contract.parameter import get_parameters
 
-from robotrain.check import check
+from robotrain.check import capability_checks
 from robotrain.model.job import Job
 from robotrain.model.plan import Plan
 from robotrain.model.source import SourceKind
@@ -141,7 +141,7 @@ def _make_jobs(bench: Bench) -> Iterator[list[tuple[str, SourceKind]]]:
 
 def _can_repeat(bench: Bench, kind: SourceKind) -> bool:
     """Return whether a job may have two datasets of a kind."""
-    return kind.roles["dataset"].repeatable and check.get_source_limit(bench.capabilities) > 1
+    return kind.roles["dataset"].repeatable and capability_checks.get_source_limit(bench.capabilities) > 1
 
 
 def _list_accepted_kinds(bench: Bench, role: str) -> list[SourceKind]:

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 import pytest
 
-from robotrain.check import targets
+from robotrain.check import publish_targets
 from robotrain.cli.options import list_flags
 from robotrain.model.source import Source, SourceError, SourceKind
 from robotrain.plugins.claims import Claim
@@ -263,7 +263,7 @@ class SourceRefusalTests(SourceTestBase):
                 shown = f"{read.why} {read.suggestion} {read}"
                 assert SECRET not in shown, f"the rejection of {text!r} repeats the secret: {shown}"
             else:
-                assert not targets.is_address(str(read)), f"an address with a secret was accepted: {text!r}"
+                assert not publish_targets.is_address(str(read)), f"an address with a secret was accepted: {text!r}"
                 shown = redact(str(read), declaration.schemes)
                 assert SECRET not in shown, f"{text!r} was accepted, and is shown with its secret: {shown}"
 

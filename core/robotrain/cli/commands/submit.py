@@ -129,7 +129,7 @@ def submit_job(ctx: typer.Context, prepared: PreparedJob, options: dict[str, Any
 
 def submit_plan(ctx: typer.Context, rendered: RenderedPlan, options: dict[str, Any]) -> None:
     """Submit a plan that was rendered before, byte for byte."""
-    from robotrain.check import check
+    from robotrain.check import capability_checks
     from robotrain.submission import submitter
 
     plugins = get_plugins(ctx)
@@ -137,7 +137,7 @@ def submit_plan(ctx: typer.Context, rendered: RenderedPlan, options: dict[str, A
     check_asset_options(platform, options)
     if rendered.changed:
         print_message(f"warning: these files were edited after rendering: {', '.join(rendered.changed)}")
-    problems = list(check.recheck_plan(rendered.plan, platform, plugins))
+    problems = list(capability_checks.recheck_plan(rendered.plan, platform, plugins))
     problems += plugins.find_site_problems(rendered.plan.job, platform.name)
     raise_if_any(problems)
     print_problems(problems)

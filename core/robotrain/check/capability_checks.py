@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from robotrain_runtime.contract.parameter import get_parameters
 
-from robotrain.check import combinations, targets
+from robotrain.check import dataset_combinations, publish_targets
 from robotrain.config.provenance import Origin
 from robotrain.config.resolve import Resolution
 from robotrain.config.sources import MAX_SOURCES, Input
@@ -96,14 +96,14 @@ def list_requirements(
     resolution: Resolution,
     workload: Workload,
     kinds: Mapping[str, SourceKind],
-    pairs: Sequence[combinations.DatasetPair],
+    pairs: Sequence[dataset_combinations.DatasetPair],
     can: Capabilities,
 ) -> Iterator[FeatureRequirement]:
     """Yield the features that a job needs."""
     yield from _list_parameter_requirements(resolution, workload, kinds, can)
-    undeclared = (pair for pair in pairs if not combinations.is_pair_declared(can, pair))
+    undeclared = (pair for pair in pairs if not dataset_combinations.is_pair_declared(can, pair))
     if pair := next(undeclared, None):  # a declared combination needs no feature
-        count = sum(item.role == combinations.DATASET for item in resolution.inputs.chosen)
+        count = sum(item.role == dataset_combinations.DATASET for item in resolution.inputs.chosen)
         yield FeatureRequirement("several_datasets", pair.source.origin.where, f"{count} datasets")
     for item in resolution.inputs.chosen:
         yield from _list_source_requirements(item, kinds[item.source.kind], can)
@@ -123,8 +123,8 @@ def check_requirement(
 def _list_parameter_requirements(
     resolution: Resolution, workload: Workload, kinds: Mapping[str, SourceKind], can: Capabilities
 ) -> Iterator[FeatureRequirement]:
-    addresses = {place.parameter for place in targets.list_targets(resolution.job, workload, kinds, can)}
-    addresses |= {name for name in workload.targets if targets.is_address(str(resolution.job[name] or ""))}
+    addresses = {place.parameter for place in publish_targets.list_targets(resolution.job, workload, kinds, can)}
+    addresses |= {name for name in workload.targets if publish_targets.is_address(str(resolution.job[name] or ""))}
     for parameter in get_parameters(workload.parameters):
         given = resolution.job[parameter.name] != parameter.default and parameter.name not in addresses
         if parameter.param.requires and given:
@@ -182,14 +182,14 @@ def check_job(
     chosen = resolution.inputs.chosen
     for item in chosen:
         yield from _check_source(item, platform, kinds, platforms)
-    datasets = [item for item in chosen if item.role == combinations.DATASET]
-    pairs = combinations.list_dataset_pairs(datasets)
-    yield from combinations.check_combinations(pairs, platform, kinds, platforms)
+    datasets = [item for item in chosen if item.role == dataset_combinations.DATASET]
+    pairs = dataset_combinations.list_dataset_pairs(datasets)
+    yield from dataset_combinations.check_combinations(pairs, platform, kinds, platforms)
     yield from check_source_limits(chosen, platform, kinds, platforms)
     requirements = [*list_requirements(resolution, workload, kinds, pairs, platform.capabilities)]
     for need in requirements:
         yield from check_requirement(need, platform, resolution.settings, platforms)
-    yield from targets.check_targets(resolution, workload, platform, kinds, platforms)
+    yield from publish_targets.check_targets(resolution, workload, platform, kinds, platforms)
     unsupported = {need.flag for need in requirements if not platform.capabilities.feature(need.feature)}
     for problem in workload.check(resolution.job):
         # how to correct a value does not help if its feature is missing
@@ -257,7 +257,9 @@ def recheck_plan(plan: Plan, platform: Platform, plugins: Plugins) -> Iterator[P
         for source in plan.job.sources
         if source.kind in kinds and source.role in kinds[source.kind].roles
     ]
-    pairs = combinations.list_dataset_pairs([item for item in chosen if item.role == combinations.DATASET])
-    yield from combinations.check_combinations(pairs, platform, kinds, plugins.platforms)
+    pairs = dataset_combinations.list_dataset_pairs(
+        [item for item in chosen if item.role == dataset_combinations.DATASET]
+    )
+    yield from dataset_combinations.check_combinations(pairs, platform, kinds, plugins.platforms)
     yield from check_source_limits(chosen, platform, kinds, plugins.platforms)
     yield from check_spec_size(plan, platform, plugins.platforms)
