@@ -263,7 +263,7 @@ def _check_other_environments(document: JobDocument) -> Iterator[Finding]:
     for required in {required.lock: required for required in environments}.values():
         for finding in environment_check.find_environment_problems(required, placement):
             ways = tuple(way for way in finding.ways if not way.startswith(environment_check.ENVIRONMENT_OPTION))
-            yield dataclasses.replace(finding, ways=ways)
+            yield finding._replace(ways=ways)
 
 
 def _survey_sources(batches: SourceBatches) -> Iterator[Finding]:

@@ -8,13 +8,13 @@ https://packaging.python.org/en/latest/specifications/entry-points/
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, find_nearest_name
@@ -48,64 +48,49 @@ class EntryPoint(NamedTuple):
 def read_entry_points(group: str) -> list[EntryPoint]:
     """Return the entry points of a group; of two distributions with the same name the first on the path counts."""
     found: list[EntryPoint] = []
-    seen: set[str] = set()
-    for place in dict.fromkeys(place or "." for place in sys.path):
-        if os.path.isdir(place):
-            for folder in _find_metadata_folders(place, seen):
-                found += _read_folder(folder, group)
-        else:
-            found += _read_archive(place, group)
+    for project, read in _find_distributions():
+        if declared := _parse_section(read(ENTRY_POINTS_FILE) or "", group):
+            fields = dict(reversed(_read_fields(read)))
+            name, version = fields.get("Name") or project, fields.get("Version", "")
+            found += [EntryPoint(point, value, name, version) for point, value in declared]
     return found
 
 
 def read_requirements(project: str) -> list[str]:
     """Return the requirements of the first distribution of that name on the path; none if it is not installed."""
-    first = project.partition("-")[0]  # a cheap test first: most folders are others
+    read = next((read for name, read in _find_distributions() if name == project), None)
+    return [value for name, value in _read_fields(read) if name == "Requires-Dist"] if read else []
+
+
+def _find_distributions() -> Iterator[tuple[str, Callable[[str], str | None]]]:
+    """Yield the normalized name of each distribution on the path, and what reads a file of its metadata."""
+    seen = set[str]()
     for place in dict.fromkeys(place or "." for place in sys.path):
-        for name in _list_folder(place):
-            if name.lower().startswith(first) and name.endswith(METADATA_FOLDERS) and _parse_project(name) == project:
-                return re.findall(r"^Requires-Dist: *(.*?)\s*$", _read_fields(Path(place, name)), re.MULTILINE)
-        for distribution in [] if os.path.isdir(place) else _find_archived(place):
-            if _parse_project(f"{distribution.name}.") == project:
-                return list(distribution.requires or ())
-    return []
+        for project, read in _list_place(place):
+            if project not in seen:
+                seen.add(project)
+                yield project, read
 
 
-def _find_metadata_folders(place: str, seen: set[str]) -> Iterator[Path]:
-    """Yield the metadata folders in `place` of distributions that are not in `seen`, and add them to it."""
-    for name in _list_folder(place):
-        if name.endswith(METADATA_FOLDERS) and (project := _parse_project(name)) not in seen:
-            seen.add(project)
-            yield Path(place, name)
-
-
-def _read_folder(folder: Path, group: str) -> Iterator[EntryPoint]:
-    if declared := _parse_section(_read_text(folder / ENTRY_POINTS_FILE), group):
-        distribution, version = _read_name_and_version(folder)
-        yield from (EntryPoint(name, value, distribution, version) for name, value in declared)
-
-
-def _read_archive(place: str, group: str) -> Iterator[EntryPoint]:
-    for distribution in _find_archived(place):
-        for point in distribution.entry_points.select(group=group):
-            yield EntryPoint(point.name, point.value, distribution.name, distribution.version)
-
-
-def _find_archived(place: str) -> Iterator[Any]:
-    """Yield the distributions in a file on the path, such as a zip file."""
-    if os.path.exists(place):
+def _list_place(place: str) -> Iterator[tuple[str, Callable[[str], str | None]]]:
+    if os.path.isdir(place):
+        with contextlib.suppress(OSError):
+            for name in sorted(os.listdir(place)):
+                if name.endswith(METADATA_FOLDERS):
+                    project = normalize_name(name.rpartition(".")[0].partition("-")[0])
+                    yield project, functools.partial(_read_text, os.path.join(place, name))
+    elif os.path.exists(place):  # such as a zip file
         from importlib.metadata import distributions
 
-        yield from distributions(path=[place])
+        yield from ((normalize_name(found.name or ""), found.read_text) for found in distributions(path=[place]))
 
 
 def _parse_section(text: str, group: str) -> list[tuple[str, str]]:
     """Return the names and values of one section."""
     if group not in text:
         return []
-    lines = (line.strip() for line in text.splitlines())
     found, inside = [], False
-    for line in lines:
+    for line in map(str.strip, text.splitlines()):
         if line.startswith("["):
             inside = line == f"[{group}]"
         elif inside and "=" in line and not line.startswith(("#", ";")):
@@ -114,34 +99,18 @@ def _parse_section(text: str, group: str) -> list[tuple[str, str]]:
     return found
 
 
-def _read_name_and_version(folder: Path) -> tuple[str, str]:
-    """Return name and version of a distribution."""
-    fields = dict(re.findall(r"^(Name|Version): *(.*?)\s*$", _read_fields(folder), re.MULTILINE))
-    return fields.get("Name") or folder.name.partition("-")[0], fields.get("Version", "")
+def _read_fields(read: Callable[[str], str | None]) -> list[tuple[str, str]]:
+    """Return the header fields of a distribution's metadata."""
+    header = next(filter(None, map(read, METADATA_FILES)), "").partition("\n\n")[0]
+    return [(name, value.strip()) for name, _, value in (line.partition(":") for line in header.splitlines())]
 
 
-def _read_fields(folder: Path) -> str:
-    """Return the header fields of its metadata."""
-    return next(filter(None, (_read_text(folder / name) for name in METADATA_FILES)), "").partition("\n\n")[0]
-
-
-def _list_folder(folder: str) -> list[str]:
+def _read_text(folder: str, name: str) -> str:
     try:
-        return sorted(os.listdir(folder))
-    except OSError:
-        return []
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
+        with open(os.path.join(folder, name), encoding="utf-8", errors="replace") as file:
+            return file.read()
     except OSError:
         return ""
-
-
-def _parse_project(folder: str) -> str:
-    """Return the normalized name of the distribution of a metadata folder."""
-    return re.sub(r"[-_.]+", "-", folder.rpartition(".")[0].partition("-")[0]).lower()
 
 
 GROUP = "robotrain"
@@ -193,14 +162,18 @@ def _split_claim(point_name: str) -> tuple[str, str]:
 @functools.cache
 def list_built_in_distributions() -> set[str]:
     """Return the normalized names of what the distribution `robotrain` requires, extras included."""
-    return {
-        normalize_name(re.split(r"[^A-Za-z0-9._-]", need, maxsplit=1)[0]) for need in read_requirements("robotrain")
-    }
+    return {parse_requirement_name(need) for need in read_requirements("robotrain")}
+
+
+def parse_requirement_name(requirement: str) -> str:
+    """Return the normalized name of the distribution that a requirement is for."""
+    found = re.match(r"[\w.-]+", requirement)
+    return normalize_name(found[0]) if found else ""
 
 
 def normalize_name(distribution: str) -> str:
     """Return the normalized name of a distribution."""
-    return re.sub(r"[-_.]+", "-", distribution).lower()
+    return "-".join(filter(None, distribution.lower().replace("_", "-").replace(".", "-").split("-")))
 
 
 def exclude_claims(claims: Sequence[Claim], without: Iterable[str]) -> tuple[Claim, ...]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 from robotrain.errors import MAX_SENTENCE, Problem, Rejected, Stage, Suggestion, Unanswered
 from robotrain.plugins import calls
-from robotrain.plugins.claims import normalize_name, read_requirements
+from robotrain.plugins.claims import normalize_name, parse_requirement_name, read_requirements
 
 if TYPE_CHECKING:
     from robotrain.plugins.claims import Claim
@@ -73,10 +73,9 @@ def _list_missing_requirements(claim: Claim) -> Iterator[str]:
     from importlib.metadata import PackageNotFoundError, version
 
     for requirement in read_requirements(claim.project):
-        name = re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0]
         if ";" not in requirement:
             try:
-                version(name)
+                version(parse_requirement_name(requirement))
             except PackageNotFoundError:
                 yield re.sub(r"[\s()]", "", requirement)
 

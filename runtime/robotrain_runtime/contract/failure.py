@@ -19,8 +19,8 @@ import re
 import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 TYPE_CHECKING = False  # plans need an exit code of this module alone: events would cost start-up
 if TYPE_CHECKING:
@@ -63,8 +63,7 @@ class JobFailed(Exception):
         self.fault: Fault = fault
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class Finding(NamedTuple):
     """A reason why the run would fail."""
 
     code: str
@@ -96,16 +95,14 @@ def make_finding(code: str, sentence: str, given: str = "", fault: Fault = "data
     return Finding(code=code, title=title.rstrip("."), given=given, ways=(way,) if way else (), fault=fault)
 
 
+# Patterns are not compiled here: every command imports this module, and few use them.
 TRACEBACK = "Traceback (most"
-EXCEPTION_PATTERN = re.compile(
+EXCEPTION_PATTERN = (
     r"[A-Za-z_][\w.]*(?:Error|Exception|Interrupt|Exit|Warning|NotFound|Expired|Timeout|gaierror)\b(?:: .*)?$"
 )
-ERROR_PATTERN = re.compile(r"\berror\b", re.IGNORECASE)
-RANK_PREFIX = re.compile(r"^\[rank\d+\]: ?")
+RANK_PREFIX = r"^\[rank\d+\]: ?"
 """The prefix that PyTorch adds to the lines of one of several processes."""
-ERROR_PREFIX = re.compile(r"^error: ")
-"""The prefix of an error message."""
-LAUNCHER_EXCEPTIONS = re.compile(r"[\w.]*(?:ChildFailedError|CalledProcessError|ProcessExitedException)\b")
+LAUNCHER_EXCEPTIONS = r"[\w.]*(?:ChildFailedError|CalledProcessError|ProcessExitedException)\b"
 """Exceptions of a launcher whose child process failed; the child's own exception says why."""
 
 
@@ -114,7 +111,7 @@ def explain_exit(code: int, lines: Sequence[str]) -> str:
     if code < 0:
         hint = "; on Linux the most common reason is that memory ran out" if -code == signal.SIGKILL else ""
         return f"the program was ended by signal {-code} ({get_signal_name(-code)}){hint}"
-    return ERROR_PREFIX.sub("", explain_output(lines)) or f"the program ended with exit code {code} and no output"
+    return explain_output(lines).removeprefix("error: ") or f"the program ended with exit code {code} and no output"
 
 
 def explain_output(lines: Sequence[str]) -> str:
@@ -129,20 +126,20 @@ def explain_output(lines: Sequence[str]) -> str:
         if line.startswith(TRACEBACK) and (exception := _find_exception(output[index:]))
     ]
     if exceptions:
-        own = [line for line in exceptions if not LAUNCHER_EXCEPTIONS.match(line)]
+        own = [line for line in exceptions if not re.match(LAUNCHER_EXCEPTIONS, line)]
         return (own or exceptions)[-1]
-    return next((line for line in reversed(output) if ERROR_PATTERN.search(line)), output[-1] if output else "")
+    return next((line for line in reversed(output) if re.search(r"(?i)\berror\b", line)), output[-1] if output else "")
 
 
 def strip_rank_prefixes(lines: Sequence[str]) -> list[str]:
     """Return the lines that are not blank, without the prefixes of processes."""
-    return [text for line in lines if (text := RANK_PREFIX.sub("", line.strip()).strip())]
+    return [text for line in lines if (text := re.sub(RANK_PREFIX, "", line.strip()).strip())]
 
 
 def _find_exception(output: Sequence[str]) -> str:
     """Return the exception of the traceback that `output` begins with; empty if it was cut off."""
     end = next((index for index, line in enumerate(output) if index and line.startswith(TRACEBACK)), len(output))
-    exceptions = [line for line in output[:end] if EXCEPTION_PATTERN.match(line)]
+    exceptions = [line for line in output[:end] if re.match(EXCEPTION_PATTERN, line)]
     return exceptions[-1] if exceptions else ""
 
 

@@ -3,7 +3,6 @@
 `python -m robotrain_runtime.tracking.address MODULE ADDRESS` prints the findings of a plugin's preflight.
 """
 
-import dataclasses
 import functools
 import json
 import os
@@ -82,7 +81,7 @@ FINDINGS_PREFIX = "found: "
 def print_findings(module: str, uri: str) -> None:
     """Print the findings of a plugin about an address."""
     findings = load_container_plugin(module, TrackingContainerPlugin).preflight_address(uri)
-    print(FINDINGS_PREFIX + json.dumps([*map(dataclasses.asdict, findings)]), flush=True)
+    print(FINDINGS_PREFIX + json.dumps([finding._asdict() for finding in findings]), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """Parameters of `lerobot-eval`, and LeRobot options that robotrain sets itself. Names: contract, A.8, A.9."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -10,7 +9,7 @@ from robotrain_runtime.contract.parameter import Param
 from robotrain_workloads.lerobot import parameters as shared
 
 Simulation = Literal["pusht", "aloha"]
-OPTION_PATTERN = re.compile(r"--(env|policy)\.[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*=.*", re.DOTALL)
+OPTION_PATTERN = r"(?s)--(env|policy)\.[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*=.*"
 EPISODES_FLAG, BATCH_FLAG, POLICY_HINT = (
     "--eval-episodes",
     "--eval-batch-size",

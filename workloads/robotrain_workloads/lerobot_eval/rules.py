@@ -131,7 +131,7 @@ def check_lerobot_options(job: "Job") -> Iterator[Problem]:
     for argument in job.trainer_args:
         if argument.partition("=")[0] in OWNED_OPTIONS:  # reported already, with a suggestion
             continue
-        match = OPTION_PATTERN.fullmatch(argument)
+        match = re.fullmatch(OPTION_PATTERN, argument)
         if match is None:
             yield usage_problem(
                 "option-unknown",
