@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from robotrain_runtime.contract import event
-from robotrain_runtime.contract.event import Checkpoint, Metrics
+from robotrain_runtime.contract.event import Checkpoint, Metrics, Note
 from robotrain_workloads.lerobot_train import trainer_monitor
 from robotrain_workloads.lerobot_train.process_group import GroupStop, ProcessAgreement, SingleProcessStop
 from robotrain_workloads.lerobot_train.trainer_monitor import TrainerMonitor
@@ -139,3 +139,49 @@ def test_between_distant_windows_it_is_told_how_far_training_is(stop_handler, ro
     monkeypatch.setattr(trainer_monitor, "SILENCE_SECONDS", -1.0)
     assert not trainer.should_save_checkpoint(2, 5000, 100_000)
     assert read_events() == [Metrics(values={}, step=2, total=100_000)]
+
+
+def test_a_checkpoint_whose_weights_are_not_finite_fails_the_training(
+    stop_handler, root_logger, read_events, monkeypatch
+):
+    saved = []
+    monkeypatch.setattr(trainer_monitor, "find_non_finite_tensor", lambda file: f"{file.parent.name}.weight")
+    trainer = types.SimpleNamespace(update_last_checkpoint=saved.append)
+    TrainerMonitor(100, 10, stop_handler).install(trainer)
+    with pytest.raises(SystemExit, match=r"error: .*NaN or infinite at step 10 .*pretrained_model\.weight") as ended:
+        trainer.update_last_checkpoint(Path("/x/000010"))
+    assert "--allow-non-finite" in ended.value.code
+    assert (read_events(), saved) == ([], [])
+
+
+@pytest.mark.parametrize("loss", ["nan", "inf"])
+def test_a_loss_that_is_not_finite_keeps_no_checkpoint_and_fails_at_the_end(
+    stop_handler, root_logger, read_events, loss
+):
+    trainer = types.SimpleNamespace(update_last_checkpoint=lambda folder: None)
+    monitor = TrainerMonitor(20, 5, stop_handler)
+    monitor.install(trainer)
+    logging.info(f"step:5 smpl:6K loss:{loss}")
+    trainer.update_last_checkpoint(Path("/x/000005"))
+    logging.info("step:10 smpl:6K loss:0.5")
+    trainer.update_last_checkpoint(Path("/x/000010"))
+    monitor.require_finite_loss()
+    logging.info(f"step:15 smpl:6K loss:{loss}")
+    for end in (lambda: trainer.update_last_checkpoint(Path("/x/000020")), monitor.require_finite_loss):
+        with pytest.raises(SystemExit, match=f"train/loss is {loss} at step 15"):
+            end()
+    sent = [one for one in read_events() if not isinstance(one, Metrics)]
+    assert [type(one) for one in sent] == [Note, Checkpoint]
+    assert (sent[0].level, sent[1].step) == ("warning", 10)
+    assert "000005 is not used" in sent[0].text
+
+
+def test_whoever_allows_it_keeps_what_is_not_finite(stop_handler, root_logger, read_events, monkeypatch):
+    monkeypatch.setattr(trainer_monitor, "find_non_finite_tensor", lambda file: "weight")
+    trainer = types.SimpleNamespace(update_last_checkpoint=lambda folder: None)
+    monitor = TrainerMonitor(5, 5, stop_handler, allow_non_finite=True)
+    monitor.install(trainer)
+    logging.info("step:5 smpl:6K loss:nan")
+    trainer.update_last_checkpoint(Path("/x/000005"))
+    monitor.require_finite_loss()
+    assert isinstance(read_events()[-1], Checkpoint)

@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -55,6 +57,20 @@ def test_a_training_tells_exact_numbers_and_leaves_them_in_mlflow(train, pusht, 
     machine = {key for (key,) in ran.ask("select distinct key from metrics where key like 'system/%'")}
     assert {"system/cpu_utilization_percentage", "system/memory_percent", "system/disk_percent"} <= machine
     assert len(ran.events(Tracking)) == 1
+
+
+def test_a_training_that_diverges_fails_and_leaves_nothing_to_register(train, recorded, tmp_path):
+    ran = train(recorded / "small", SMALL["act"], learning_rate=1e36, register_checkpoint="m", tracked=True)
+    (outcome,) = ran.events(Outcome)
+    assert (outcome.state, outcome.exit_code, ran.exit_code) == ("failed", 1, 1)
+    assert re.match(r"the weights are NaN or infinite at step 3 \(.+\): ", outcome.reason)
+    assert "--allow-non-finite" in outcome.reason
+    assert ran.events(Checkpoint) == []
+    assert ran.ask("select name from registered_models") == []
+    command = [sys.executable, "-m", "robotrain_runtime", "register", tmp_path / "work.json", "m"]
+    by_hand = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert by_hand.returncode == 4
+    assert "no complete checkpoint" in by_hand.stderr
 
 
 def test_a_task_of_one_episode_keeps_it_and_random_image_weights_are_mentioned(train, recorded):

@@ -152,6 +152,8 @@ def _make_launcher_arguments(document: JobDocument, data: Mapping[JobSource, Pat
         yield "--new-processors"
     if trainer_options.uses_random_backbone(document.trainer_args, begin):
         yield "--random-backbone"
+    if values["allow_non_finite"]:
+        yield "--allow-non-finite"
     yield from (f"--tag={name}={value}" for name, value in lineage.make_parent_tags(data).items())
 
 

@@ -120,7 +120,8 @@ def _run_trainer(arguments: Sequence[str], stop_handler: StopHandler) -> None:
     if wandb.ENABLED_OPTION in trainer and device.is_first_rank():
         wandb.allow_unknown_runs()
     steps, log_freq = int(get_option_value(trainer, "--steps") or 0), int(get_option_value(trainer, "--log_freq") or 1)
-    TrainerMonitor(steps, log_freq, stop_handler, own.first).install(module)
+    monitor = TrainerMonitor(steps, log_freq, stop_handler, own.first, allow_non_finite=own.allow_non_finite)
+    monitor.install(module)
     atexit.register(_kill_workers)
     try:
         module.main()
@@ -128,6 +129,7 @@ def _run_trainer(arguments: Sequence[str], stop_handler: StopHandler) -> None:
         if sentence := _explain_trainer_error(error, root):
             raise SystemExit(f"error: {sentence}") from error
         raise
+    monitor.require_finite_loss()
 
 
 def _explain_trainer_error(error: Exception, root: Path) -> str:
@@ -151,6 +153,7 @@ def _parse_own_options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--device", required=True)
     parser.add_argument("--random-backbone", action="store_true")
     parser.add_argument("--first", type=int, default=0, help="the step to continue from")
+    parser.add_argument("--allow-non-finite", action="store_true", help="keep NaN and infinite weights")
     parser.add_argument("--new-processors", action="store_true", help="of a policy use only the network")
     parser.add_argument("--tag", action="append", default=[], help="NAME=VALUE, for the tracking run")
     return parser.parse_args(arguments)

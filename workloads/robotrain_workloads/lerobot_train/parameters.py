@@ -127,3 +127,4 @@ class TrainParameters:
     seed: Annotated[int, Param(help="the seed of initialization and data order", ge=0, le=2**32 - 1)] = 1000
     num_workers: Annotated[int, Param(help="processes that load data, for each GPU", ge=0)] = 4
     device: Annotated[shared.Device, Param(help="where to train; auto uses a GPU if there is one")] = "auto"
+    allow_non_finite: Annotated[bool, Param(help="keep a policy whose loss or weights are NaN or infinite")] = False

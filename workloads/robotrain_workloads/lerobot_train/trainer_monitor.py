@@ -12,10 +12,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from robotrain_runtime.contract.event import Checkpoint, Metrics, emit_event
+from robotrain_runtime.contract.event import Checkpoint, Metrics, Note, emit_event
 
 from robotrain_workloads.lerobot.device import is_first_rank
-from robotrain_workloads.lerobot.policy import MODEL_FOLDER
+from robotrain_workloads.lerobot.policy import MODEL_FOLDER, WEIGHTS_FILE
 from robotrain_workloads.lerobot_train.process_group import STOPPED_STATUS, StopHandler
 
 METRIC_NAMES = {
@@ -36,16 +36,26 @@ FIELD_PATTERN = re.compile(
 )
 HELD_OUT_PATTERN = re.compile(rf"step (?P<step>\d+): eval_loss=(?P<loss>{NUMBER_PATTERN})\b", re.IGNORECASE)
 SUFFIX_SCALES = {"": 1.0, "K": 1e3, "M": 1e6, "B": 1e9, "T": 1e12, "Q": 1e15}
+LOSS = "train/loss"
+NON_FINITE_HINT = "use a lower --learning-rate, or --allow-non-finite to keep such a policy"
 
 
 class TrainerMonitor:
     """Sends events about a training. Where LeRobot's names moved, it reads the log instead."""
 
-    def __init__(self, total: int, log_freq: int, stop_handler: StopHandler, first: int = 0) -> None:
-        """`total`: steps of the training. `first`: the step that it continues from."""
+    def __init__(
+        self, total: int, log_freq: int, stop_handler: StopHandler, first: int = 0, *, allow_non_finite: bool = False
+    ) -> None:
+        """`total`: steps of the training. `first`: the step that it continues from.
+
+        `allow_non_finite` keeps checkpoints whose weights or loss are NaN or infinite.
+        """
         self._total = total
         self._log_freq = log_freq
         self._stop_handler = stop_handler
+        self._allow_non_finite = allow_non_finite
+        self._last_loss = (first, 0.0)
+        """Step and value of the last training loss."""
         self._stopping = False
         self._windows = first // log_freq
         self._exact = False
@@ -104,6 +114,8 @@ class TrainerMonitor:
 
     def _send_metrics(self, step: int, values: dict[str, float]) -> None:
         self._sent = time.monotonic()
+        if LOSS in values:
+            self._last_loss = step, float(values[LOSS])
         emit_event(Metrics(values={name: float(value) for name, value in values.items()}, step=step, total=self._total))
 
     def _should_save(self, original: Callable[..., bool], step: int, *arguments: Any, **named: Any) -> bool:
@@ -113,11 +125,28 @@ class TrainerMonitor:
         return self._stopping or original(step, *arguments, **named)
 
     def _send_checkpoint(self, original: Callable[..., Any], folder: Path, *arguments: Any, **named: Any) -> Any:
+        step = int(folder.name)
+        if not self._allow_non_finite and (tensor := find_non_finite_tensor(folder / MODEL_FOLDER / WEIGHTS_FILE)):
+            raise SystemExit(f"error: the weights are NaN or infinite at step {step} ({tensor}): {NON_FINITE_HINT}")
+        if step >= self._total:
+            self.require_finite_loss()
         result = original(folder, *arguments, **named)
-        emit_event(Checkpoint(step=int(folder.name), path=str(folder.absolute()), model=MODEL_FOLDER))
+        if problem := self._find_loss_problem():
+            emit_event(Note(level="warning", text=f"checkpoint {folder.name} is not used: {problem}"))
+        else:
+            emit_event(Checkpoint(step=step, path=str(folder.absolute()), model=MODEL_FOLDER))
         if self._stopping and not self._stop_handler.is_group:
             raise SystemExit(STOPPED_STATUS)
         return result
+
+    def require_finite_loss(self) -> None:
+        """Raise SystemExit with a sentence if the last training loss is NaN or infinite."""
+        if problem := self._find_loss_problem():
+            raise SystemExit(f"error: {problem}: {NON_FINITE_HINT}")
+
+    def _find_loss_problem(self) -> str:
+        step, loss = self._last_loss
+        return "" if self._allow_non_finite or math.isfinite(loss) else f"{LOSS} is {loss} at step {step}"
 
     def _leave_group(self, original: Callable[..., Any], accelerator: Any) -> Any:
         """Leave after all processes have waited here for the first one, which saves."""
@@ -137,6 +166,15 @@ def _wrap_attribute(place: Any, name: str, wrapper: Callable[..., Any]) -> None:
         return wrapper(original, *arguments, **named)
 
     setattr(place, name, replacement)
+
+
+def find_non_finite_tensor(file: Path) -> str:
+    """Return the name of a floating-point tensor of a safetensors file with NaN or infinity; empty for none."""
+    if not file.is_file():
+        return ""
+    with importlib.import_module("safetensors").safe_open(file, framework="pt") as tensors:
+        names = tensors.keys()
+        return next((name for name in names if not bool(tensors.get_tensor(name).isfinite().all())), "")
 
 
 def parse_window(line: str) -> dict[str, float] | None:
