@@ -22,6 +22,9 @@ HALVES = {
     "source.local_path": "robotrain_sources.local_path.container",
 }
 
+PARQUET = "PAR1\x15\x04\x00\x03\x00\x00\x00PAR1"
+"""A file with the shortest footer."""
+
 
 @pytest.fixture
 def training(tmp_path):
@@ -78,9 +81,9 @@ def dataset(tmp_path):
         files = {
             "meta/info.json": json.dumps({name: value for name, value in info.items() if value is not None}),
             "meta/stats.json": "{}",
-            "meta/tasks.parquet": "PAR1PAR1",
-            "meta/episodes/chunk-000/file-000.parquet": "PAR1PAR1",
-            "data/chunk-000/file-000.parquet": "PAR1PAR1",
+            "meta/tasks.parquet": PARQUET,
+            "meta/episodes/chunk-000/file-000.parquet": PARQUET,
+            "data/chunk-000/file-000.parquet": PARQUET,
         }
         for name, text in files.items():
             if name not in without:

@@ -1,5 +1,6 @@
 """A dataset that cannot be trained on is told apart before anything is built, each with its own sentence."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -169,3 +170,82 @@ def test_a_relative_output_folder_lies_below_the_run(training):
     assert container.tracked(document).params["output_dir"] == f"{document.placement.work}/mine"
     named = replace(document, parameters={**document.parameters, "output_dir": None})
     assert container.tracked(named).params["output_dir"] == f"{document.placement.work}/outputs"
+
+
+HOSTILE_DESCRIPTIONS = [
+    ({"data_path": "../../secrets/{file_index}.parquet"}, "data_path"),
+    ({"data_path": "/etc/{chunk_index}"}, "data_path"),
+    ({"video_path": "/etc/{chunk_index}"}, "video_path"),
+    ({"data_path": "data/{chunk_index.__class__}.parquet"}, "data_path"),
+    ({"data_path": "data/{chunk_index:999999999d}.parquet"}, "data_path"),
+    ({"data_path": "data/{secret}.parquet"}, "data_path"),
+    ({"data_path": "data/{0}.parquet"}, "data_path"),
+    ({"data_path": "data/{chunk_index!r}.parquet"}, "data_path"),
+    ({"data_path": "data/{chunk_index"}, "data_path"),
+    ({"data_path": ["data"]}, "data_path"),
+    ({"fps": float("nan")}, "fps"),
+    ({"fps": float("inf")}, "fps"),
+    ({"fps": True}, "fps"),
+    ({"total_episodes": 10**18}, "total_episodes"),
+    ({"total_frames": float("inf")}, "total_frames"),
+    ({"total_frames": 20.5}, "total_frames"),
+    ({"features": {"action": {"dtype": "float32", "shape": [10**12]}}}, "shape of action"),
+    ({"features": {"action": {"dtype": "float32", "shape": [10**6, 10**6]}}}, "shape of action"),
+    ({"features": {"action": {"dtype": "float32", "shape": [-2]}}}, "shape of action"),
+    ({"features": {"action": {"dtype": "float32", "shape": "2"}}}, "shape of action"),
+    ({"features": {"action": {}, "../../x": {"dtype": "float32"}}}, "../../x"),
+]
+
+
+@pytest.mark.parametrize(("changes", "named"), HOSTILE_DESCRIPTIONS)
+@pytest.mark.parametrize("described", [True, False])
+def test_a_hostile_description_is_named(dataset, changes, named, described):
+    (problem,) = find_dataset_problems(dataset(**changes), description_only=described)
+    assert named in problem
+
+
+@pytest.mark.parametrize(
+    "statistics",
+    ['{"action": {"mean": [NaN]}}', '{"action": {"std": [[Infinity]]}}', '{"action": {"max": ["a"]}}', "["],
+)
+def test_statistics_that_are_no_finite_numbers_are_named(dataset, statistics):
+    folder = dataset()
+    (folder / "meta/stats.json").write_text(statistics)
+    (problem,) = find_dataset_problems(folder)
+    assert f"{folder}/meta/stats.json" in problem
+    (folder / "meta/stats.json").write_text('{"action": {"mean": [[1, 2.5]]}, "next.reward": {"mean": [NaN]}}')
+    assert find_problems(folder) == ""
+
+
+@pytest.mark.parametrize("name", ["meta/tasks.parquet", "data/chunk-000/file-000.parquet"])
+@pytest.mark.parametrize("kind", ["fifo", "link to a device", "text"])
+def test_what_is_no_parquet_file_is_named_without_waiting(dataset, name, kind):
+    folder = dataset(without=[name])
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    if kind == "fifo":
+        os.mkfifo(folder / name)
+    elif kind == "text":
+        (folder / name).write_text("PAR1 this is no table PAR1")
+    else:
+        (folder / name).symlink_to("/dev/zero")
+    assert f"{folder / name} is not a complete Parquet file" in find_problems(folder)
+
+
+def test_a_link_out_of_a_folder_is_named_and_one_of_a_cache_or_of_fetched_data_is_not(dataset, training, tmp_path):
+    folder = dataset(folder="repo/snapshots/main")
+    document = training(folder)
+    stats, data = folder / "meta/stats.json", {document.sources[0]: folder}
+    (tmp_path / "repo/blobs").mkdir()
+    for place in (tmp_path / "repo/blobs/stats", folder / "meta/other.json"):
+        stats.rename(place)
+        stats.symlink_to(place)
+        assert list(container.inspect(document, data)) == []
+        stats.unlink()
+        place.rename(stats)
+    stats.rename(tmp_path / "secret")
+    stats.symlink_to(tmp_path / "secret")
+    (problem,) = container.inspect(document, data)
+    assert str(stats) in problem
+    assert "\ncp -rL " in problem
+    fetched = replace(document.sources[0], kind="huggingface")
+    assert list(container.inspect(replace(document, sources=(fetched,)), {fetched: folder})) == []

@@ -7,7 +7,9 @@ can only be the wrong one from half the frame interval on: a quarter of the inte
 
 import importlib
 import math
+import os
 import re
+import string
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -30,6 +32,18 @@ FILES_V21 = ("meta/tasks.jsonl", "meta/episodes.jsonl", "meta/episodes_stats.jso
 MOST_CHECKED = 200  # files of a kind, to stay fast
 VIDEO_FILES = "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4"
 VIDEO_FILES_V21 = "videos/*/*/*.mp4"
+PATH_TEMPLATES = ("data_path", "video_path")
+TEMPLATE_FIELDS = {"chunk_index", "file_index", "video_key", "episode_chunk", "episode_index"}
+LONGEST_TEMPLATE = 500
+TEMPLATE_FORMAT = re.compile(r"(?:0?\d{1,2}d)?")
+LARGEST_COUNT = 10**10
+LARGEST_SAMPLE = 10**9
+"""The most values of a feature in one frame."""
+LARGEST_FLOAT = 3.4e38
+"""Of 32 bits, in which policies compute."""
+STATISTICS = ("mean", "std", "min", "max")
+"""Statistics that values are normalized with."""
+LINK_HINT = "cp -rL {folder} COPY   then use the copy"
 
 
 def find_dataset_problems(
@@ -53,8 +67,27 @@ def find_dataset_problems(
         yield problem
         return
     yield from _find_empty_counts(info, name)
-    if not description_only:
+    yield from _find_shape_problems(info, name)
+    templates = list(_find_template_problems(info, name))
+    yield from templates
+    if not description_only and not templates:
         yield from _find_incomplete_files(folder, info, name)
+        yield from _find_statistics_problems(folder, info)
+
+
+def find_unsafe_links(folder: Path, name: str) -> Iterator[str]:
+    """Yield a sentence for the first link that leaves the folder: what it points to is not part of the dataset.
+
+    Links of a Hugging Face cache, from `snapshots/REVISION` to `blobs`, are part of it.
+    """
+    real = folder.resolve()
+    own = (real, real.parent.parent / "blobs")
+    for parent, folders, files in os.walk(folder):
+        folders[:] = sorted(inner for inner in folders if not inner.startswith("."))
+        for path in (Path(parent, entry) for entry in (*folders, *sorted(files)) if not entry.startswith(".")):
+            if path.is_symlink() and not any(map(Path(os.path.realpath(path)).is_relative_to, own)):
+                yield f"{name} has a link to a place outside of it: {path}\n{LINK_HINT.format(folder=folder)}"
+                return
 
 
 def load_dataset_info(folder: Path, name: str = "") -> dict[str, Any]:
@@ -106,10 +139,68 @@ def _explain_unreadable(info: Mapping[str, Any], name: str, convert: bool) -> st
 
 def _find_empty_counts(info: Mapping[str, Any], name: str) -> Iterator[str]:
     for count in COUNTED_KEYS:
-        if not isinstance(info[count], int | float) or info[count] <= 0:
-            yield f"{name} has no {count.removeprefix('total_')}: {INFO_FILE} says {count} {info[count]!r}"
+        value = info[count]
+        if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+            yield f"{name} has no {count.removeprefix('total_')}: {INFO_FILE} says {count} {value!r}"
+        elif value > LARGEST_COUNT or (count != "fps" and value != int(value)):
+            yield f"{INFO_FILE} of {name} says {count} {value!r}: this is no possible number"
     if not isinstance(info["features"], dict) or "action" not in info["features"]:
         yield f"{name} has no feature `action`, which a policy learns"
+
+
+def _find_shape_problems(info: Mapping[str, Any], name: str) -> Iterator[str]:
+    for feature, description in get_features(info).items():
+        shape = description.get("shape", [])
+        if "/" in feature or feature in (".", ".."):
+            yield f"{INFO_FILE} of {name} has the feature {feature!r}: a name must not contain `/`"
+        elif not isinstance(shape, list) or not all(type(length) is int and length > 0 for length in shape):
+            yield f"{INFO_FILE} of {name}: the shape of {feature} must be a list of positive whole numbers"
+        elif math.prod(shape) > LARGEST_SAMPLE:
+            yield f"{INFO_FILE} of {name}: the shape of {feature} has more than {LARGEST_SAMPLE:,} values a frame"
+
+
+def _find_template_problems(info: Mapping[str, Any], name: str) -> Iterator[str]:
+    """Yield a sentence for each path of files that leaves the dataset, or that is more than names and numbers."""
+    for key in PATH_TEMPLATES:
+        if (template := info.get(key)) is None:
+            continue
+        begin = f"{INFO_FILE} of {name} has the {key} {str(template)[:200]!r}"
+        if not isinstance(template, str) or not _is_valid_template(template):
+            yield f"{begin}: this is not a path with fields like {{chunk_index:03d}}"
+        elif template.startswith("/") or ".." in Path(template).parts or "\0" in template:
+            yield f"{begin}: it is outside the dataset"
+
+
+def _is_valid_template(template: str) -> bool:
+    try:
+        fields = [field for field in string.Formatter().parse(template) if field[1] is not None]
+    except ValueError:
+        return False
+    valid = (
+        field in TEMPLATE_FIELDS and not how and TEMPLATE_FORMAT.fullmatch(spec or "") for _, field, spec, how in fields
+    )
+    return 0 < len(template) <= LONGEST_TEMPLATE and all(valid)
+
+
+def _find_statistics_problems(folder: Path, info: Mapping[str, Any]) -> Iterator[str]:
+    path = folder / STATISTICS_FILE
+    try:
+        statistics = file_formats.read_json_object(path) if path.is_file() else {}
+    except (OSError, ValueError) as error:
+        yield str(error)
+        return
+    for feature in get_features(info):
+        values = statistics.get(feature)
+        if not feature.startswith(("observation", "action")) or not isinstance(values, dict):
+            continue
+        if wrong := [key for key in STATISTICS if not _are_finite(values.get(key, 0))]:
+            yield f"{path}: {', '.join(wrong)} of {feature} must be finite numbers: its values cannot be normalized"
+
+
+def _are_finite(values: Any) -> bool:
+    if isinstance(values, list):
+        return all(map(_are_finite, values))
+    return isinstance(values, int | float) and abs(values) <= LARGEST_FLOAT
 
 
 def _find_incomplete_files(folder: Path, info: Mapping[str, Any], name: str) -> Iterator[str]:

@@ -66,7 +66,9 @@ def find_source_problems(
 ) -> Iterator[str]:
     """Yield one sentence for each problem of one dataset."""
     convert = document.parameters["convert_v21"] is True
-    return dataset.find_dataset_problems(folder, source.uri, convert=convert, description_only=description_only)
+    if source.kind == "local_path" and not description_only:  # fetched data may be linked into a cache
+        yield from dataset.find_unsafe_links(folder, source.uri)
+    yield from dataset.find_dataset_problems(folder, source.uri, convert=convert, description_only=description_only)
 
 
 def list_datasets(document: JobDocument, data: Mapping[JobSource, Path]) -> list[JobSource]:

@@ -13,6 +13,10 @@ MP4_HEAD = 8
 MP4_MOST_PARTS = 10_000
 """The most parts that are read, to stay fast."""
 LONGEST_HEADER = 100_000_000
+LONGEST_JSON = 100_000_000
+PARQUET_MARK = b"PAR1"
+PARQUET_FOOTER = b"\x15"
+"""The first byte of a footer: its first field, the version, in Thrift's compact encoding."""
 TENSOR_FORMATS = {"F32": "f", "F64": "d", "I64": "q", "I32": "i"}
 
 
@@ -20,6 +24,8 @@ def read_json_object(path: Path) -> dict[str, Any]:
     """Return the JSON object in a file. Raise OSError or ValueError with a sentence."""
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist")
+    if path.stat().st_size > LONGEST_JSON:
+        raise ValueError(f"{path} is too large to be read: more than {LONGEST_JSON:,} bytes")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
@@ -33,6 +39,8 @@ def read_json_object(path: Path) -> dict[str, Any]:
 
 def is_complete_mp4(path: Path) -> bool:
     """Return whether no part ends behind the file, and the index is among the parts."""
+    if not path.is_file():
+        return False
     end, offset, names = path.stat().st_size, 0, set[bytes]()
     with path.open("rb") as file:
         for _ in range(MP4_MOST_PARTS):
@@ -50,11 +58,16 @@ def is_complete_mp4(path: Path) -> bool:
 
 
 def is_complete_parquet(path: Path) -> bool:
-    """Return whether the file begins and ends as the format requires."""
+    """Return whether the file begins and ends as the format requires, with a footer of the length that it states."""
+    if not path.is_file():  # opening a FIFO would wait forever
+        return False
+    size = path.stat().st_size
     with path.open("rb") as file:
         head = file.read(4)
-        file.seek(max(0, path.stat().st_size - 4))
-        return head == file.read(4) == b"PAR1"
+        file.seek(max(0, size - 8))
+        length, tail = int.from_bytes(file.read(4), "little"), file.read(4)
+        file.seek(max(0, size - 8 - length))
+        return head == tail == PARQUET_MARK and length <= size - 12 and file.read(1) == PARQUET_FOOTER
 
 
 def read_safetensors_header(path: Path) -> Mapping[str, Any]:
