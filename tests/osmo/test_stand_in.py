@@ -3,7 +3,9 @@
 import json
 import os
 import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import pytest
 import yaml
@@ -33,6 +35,16 @@ GRAMMAR = [
     ("6.4.0", "data list https://x/y", 2),
     ("6.4.0", "", 0),
 ]
+
+
+@pytest.mark.slow
+def test_a_stand_in_made_by_hand_answers_when_its_maker_is_gone(tmp_path):
+    environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    made = [sys.executable, "-m", "osmo_stand_in", str(tmp_path / "by hand")]
+    exports = subprocess.run(made, env=environ, capture_output=True, text=True, check=True).stdout
+    words = f"{exports}\nosmo workflow submit {written(tmp_path)} -t json -p default && osmo workflow list -t json"
+    told = subprocess.run(["sh", "-c", words], capture_output=True, text=True, check=False)
+    assert (told.returncode, "hello-1" in told.stdout) == (0, True), told
 
 
 @pytest.mark.parametrize(("version", "words", "code"), GRAMMAR, ids=[f"{one[0]} {one[1]}" for one in GRAMMAR])

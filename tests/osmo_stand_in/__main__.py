@@ -6,9 +6,11 @@ the payload of a workflow, with this shell's proxy and certificates.
 
 import argparse
 import os
+import shlex
 from pathlib import Path
 
 from osmo_stand_in import OsmoStandIn, platform, pool
+from osmo_stand_in.cli.main import script
 
 PASSED = ("HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "UV_OFFLINE")
 
@@ -20,13 +22,14 @@ def main() -> None:
     parser.add_argument("--run", metavar="ID")
     given = parser.parse_args()
     osmo = OsmoStandIn(given.folder.absolute())
+    osmo.command.write_text(script(Path(__file__).parents[1], osmo.folder))  # that of tests ends with this process
     if given.run:
         environ = {name: os.environ[name] for name in PASSED if name in os.environ}
         print(f"# exit code {osmo.run(given.run, environ, timeout=86400.0)}")
         return
     osmo.pools["default"] = pool({"gpu_platform": platform(allowed_mounts=("/dev/shm",))})
     for name, value in osmo.environ.items():
-        print(f"export {name}={value}")
+        print(f"export {name}={shlex.quote(value)}")
 
 
 if __name__ == "__main__":
