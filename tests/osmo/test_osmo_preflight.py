@@ -52,6 +52,20 @@ def test_a_plan_that_osmo_takes_is_let_pass_and_nothing_is_changed(osmo):
     }
 
 
+def test_a_platform_without_the_gpus_is_told_with_those_that_have_them(osmo):
+    node = {"cpu": 8, "memory": "64Gi", "storage": "99Gi"}
+    kinds = {"gpu_platform": platform(node=node), "h100": platform(node={**node, "gpu": 8}), "empty": platform()}
+    osmo.pools["default"] = pool(kinds)
+    assert codes(found(plan(gpus=0))) == []
+    (problem,) = found(plan(gpus=8))
+    assert (problem.code, problem.severity, problem.where) == ("osmo-gpus-missing", "warning", "--gpu-platform")
+    assert [fix.text for fix in problem.suggestions] == ["--gpu-platform h100"]
+    assert codes(found(plan(gpus=8, gpu_platform="h100"))) == []
+    (problem,) = found(plan(gpus=16, gpu_platform="h100"))
+    assert [fix.text for fix in problem.suggestions] == ["--gpus 8"]
+    assert codes(found(plan(gpus=8, gpu_platform="empty"))) == []
+
+
 def test_everything_that_is_wrong_is_told_at_once(osmo, tmp_path):
     osmo.versions(client="6.2.10")
     osmo.pools["default"] = pool(platforms={"a100": platform()})

@@ -197,6 +197,19 @@ def _parse_count(value: Any) -> int | None:
         return None
 
 
+def list_largest_gpu_counts(cli: str, pool: str, seconds: float) -> dict[str, int]:
+    """Return the GPUs of the largest machine of each platform of a pool. Raise CommandFailed if it does not answer."""
+    answer = query_json(cli, "resource", "list", "-t", "json", "-p", pool, seconds=seconds, stage=Stage.PREFLIGHT)
+    rows = answer.get("resources") if isinstance(answer, dict) else None
+    largest: dict[str, int] = {}
+    for row in rows if isinstance(rows, list) else []:
+        fields, platforms = row.get("exposed_fields") or {}, (row.get("pool_platform_labels") or {}).get(pool) or ()
+        count = _parse_count(fields.get("gpu"))
+        for platform in platforms if count is not None else ():
+            largest[platform] = max(count or 0, largest.get(platform, 0))
+    return largest
+
+
 def list_credentials(cli: str, seconds: float) -> dict[str, str]:
     """Return the types of your credentials by name; OSMO shows no keys. Raise CommandFailed if it does not answer."""
     answer = query_json(cli, "credential", "--format-type", "json", "list", seconds=seconds, stage=Stage.PREFLIGHT)

@@ -36,6 +36,7 @@ def run_preflight(plan: Plan) -> Iterable[Problem]:
             partial(workflow.check_workflow_size, plan),
             partial(preflight_service.check_versions, submission, QUERY_SECONDS),
             partial(preflight_service.check_pool, submission, QUERY_SECONDS),
+            partial(preflight_service.check_gpu_machines, submission, QUERY_SECONDS),
             partial(preflight_service.check_credentials, submission, QUERY_SECONDS),
             partial(preflight_service.check_retry_limit, submission, QUERY_SECONDS),
             partial(check_datasets, job_document, submission),

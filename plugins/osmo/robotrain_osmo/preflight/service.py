@@ -236,6 +236,28 @@ def _check_shared_memory(submission: OsmoSubmissionSpec, machines: PoolPlatform)
         yield make_preflight_problem("osmo-mount-there", title, where, "none", "", suggestion, severity="note")
 
 
+def check_gpu_machines(submission: OsmoSubmissionSpec, seconds: float) -> Iterator[Problem]:
+    """Warn if no machine of the platform has so many GPUs: OSMO accepts the workflow, and it waits for its limit.
+
+    Failures, and platforms without machines, are reported by other checks.
+    """
+    name, gpus = submission.gpu_platform, submission.gpus
+    if not gpus:
+        return
+    try:
+        largest = service.list_largest_gpu_counts(submission.cli, submission.pool, seconds)
+    except CommandFailed:
+        return
+    if (count := largest.get(name, gpus)) >= gpus:
+        return
+    title = f"no machine of the platform {name} has {gpus} GPU{'s' if gpus > 1 else ''}: the workflow will not start"
+    why = f"Its machines have {f'at most {count}' if count else 'none'}; OSMO accepts the workflow and lets it wait."
+    fixes = [Suggestion(f"--gpu-platform {other}") for other, most in sorted(largest.items()) if most >= gpus]
+    fixes += [Suggestion(f"--gpus {count}")] if count else []
+    fixes = fixes or [Suggestion(f"osmo resource list --pool {submission.pool}", "lists the machines")]
+    yield make_preflight_problem("osmo-gpus-missing", title, "--gpu-platform", name, why, *fixes, severity="warning")
+
+
 def _check_free_gpus(submission: OsmoSubmissionSpec, pool: Pool) -> Iterator[Problem]:
     counts = [pool.free_gpus] if submission.priority == LOW_PRIORITY else [pool.free_gpus, pool.quota_gpus]
     if pool.total_gpus and any(count is not None and count <= 0 for count in counts):

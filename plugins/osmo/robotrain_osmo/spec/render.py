@@ -254,6 +254,7 @@ class _OsmoPlanBuilder:
             server=settings.server,
             task=self.job.workload,
             gpu_platform=settings.gpu_platform,
+            gpus=resources.count_gpus(self.job, settings),
             priority=settings.priority or "",
             exec_timeout=resources.resolve_resources(self.job.profile, settings).exec_timeout,
             mounts=resources.list_mounts(settings),

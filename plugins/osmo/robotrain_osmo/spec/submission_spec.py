@@ -60,6 +60,8 @@ class OsmoSubmissionSpec:
     server: str
     task: str
     gpu_platform: str
+    gpus: int = 0
+    """GPUs of the task."""
     priority: str = ""
     exec_timeout: str = ""
     mounts: tuple[str, ...] = ()
