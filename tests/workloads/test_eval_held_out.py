@@ -3,6 +3,7 @@
 import json
 import math
 import re
+import shutil
 import struct
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ from types import ModuleType
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
-from robotrain_workloads.lerobot import dataset
+from robotrain_workloads.lerobot import dataset, training_history
 from robotrain_workloads.lerobot_eval.inputs import held_out
 
 PUSHT = Path(__file__).parents[2] / "examples/pusht-mini/dataset"
@@ -180,6 +181,38 @@ def test_a_training_that_went_on_held_out_the_same_and_began_where_it_began(trai
         assert not held_out.choose_episodes(None, PUSHT, at).held_out
     around = trained("around", begun=tmp_path / "around", resumed=True)
     assert held_out.choose_episodes(None, PUSHT, around).held_out
+
+
+@pytest.mark.parametrize(
+    ("base", "episodes", "held"),
+    [
+        ({"eval_split": 0.05}, [38, 39, 49], True),
+        ({"eval_split": 0.0}, list(range(50)), False),
+        ({"scale": 2.0}, [36, 37, 38, 39, 49], False),
+    ],
+)
+def test_a_preempted_fine_tuning_says_elsewhere_what_its_base_saw(trained, tmp_path, base, episodes, held):
+    """The launcher records at each save; each preemption goes on from the last checkpoint."""
+    begun = trained("here/base", **base)
+    for step in range(1, 4):
+        at = trained(f"here/run/{step:06}", begun=begun, resumed=step > 1)
+        training_history.write_record(at, training_history.load_trainings(begun))
+        begun = at
+    assert len(training_history.read_trainings(begun)) == 2  # preemptions do not make it longer
+    known = held_out.choose_episodes(None, PUSHT, begun)
+    at.rename(tmp_path / "elsewhere")
+    shutil.rmtree(tmp_path / "here")
+    found = held_out.choose_episodes(None, PUSHT, tmp_path / "elsewhere")
+    assert found[:2] == known[:2] == (episodes, held)
+    if "scale" in base:
+        assert re.search("fine-tuned from .*/here/base, .*: the policy was trained on another dataset", found.why)
+
+
+@pytest.mark.parametrize("record", ["{", "[]", "{}", '{"trainings": [1]}', '{"trainings": [{"part": 7}]}'])
+def test_a_damaged_record_counts_as_none(trained, record):
+    at = trained()
+    (at / training_history.RECORD_FILE).write_text(record)
+    assert held_out.choose_episodes(None, PUSHT, at)[:2] == ([36, 37, 38, 39, 49], True)
 
 
 @settings(max_examples=25)

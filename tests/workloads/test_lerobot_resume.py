@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.event import Checkpoint, Metrics, Note, Outcome, Track
+from robotrain_workloads.lerobot import training_history
 from small_training import SMALL, Trained, lines_until, tensors
 
 pytestmark = pytest.mark.slow
@@ -66,6 +67,8 @@ def test_h1_01_a_policy_is_tuned_from_its_weights_at_the_new_rate_with_the_stati
     (parent,) = [one.tags for one in tuned.events(Track) if "parent_run" in one.tags]
     assert parent["parent_step"] == "6"
     assert not any("random weights" in note.text for note in tuned.events(Note))
+    _, base = training_history.read_trainings(made / MODEL)
+    assert (base.model.resolve(), base.part) == ((small.checkpoint / MODEL).resolve(), 0.1)
 
 
 def test_weights_alone_need_nothing_else_of_the_policy(train, small, tmp_path):
@@ -136,3 +139,6 @@ def test_a_run_that_was_stopped_goes_on_in_a_run_of_its_own(start, train, pusht,
     assert (made.step, Path(made.path).parent) == (total, on.work / "outputs/checkpoints")
     rates = {one.values["train/learning_rate"] for one in on.events(Metrics) if "train/learning_rate" in one.values}
     assert rates == {3e-4}
+    (own,) = training_history.read_trainings(Path(made.path, made.model))  # what it resumed is the same training
+    assert (own.started_from, own.is_resumed) == ("", False)
+    assert f"{MODEL}/{training_history.RECORD_FILE}" in checkpoint.read_manifest(Path(made.path)).files

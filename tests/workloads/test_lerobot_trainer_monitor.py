@@ -1,5 +1,6 @@
 """Metrics of a trainer: exact where LeRobot's names are known, else from its log."""
 
+import json
 import logging
 import sys
 import types
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 from robotrain_runtime.contract import event
 from robotrain_runtime.contract.event import Checkpoint, Metrics, Note
+from robotrain_workloads.lerobot import training_history
 from robotrain_workloads.lerobot_train import trainer_monitor
 from robotrain_workloads.lerobot_train.process_group import GroupStop, ProcessAgreement, SingleProcessStop
 from robotrain_workloads.lerobot_train.trainer_monitor import TrainerMonitor
@@ -185,3 +187,17 @@ def test_whoever_allows_it_keeps_what_is_not_finite(stop_handler, root_logger, r
     trainer.update_last_checkpoint(Path("/x/000005"))
     monitor.require_finite_loss()
     assert isinstance(read_events()[-1], Checkpoint)
+
+
+def test_each_checkpoint_records_the_trainings_that_led_to_it(stop_handler, root_logger, read_events, policy):
+    model = policy("run/000010/pretrained_model")
+    config = {"dataset": {"eval_split": 0.1}, "policy": {"pretrained_path": "/gone/base"}}
+    (model / "train_config.json").write_text(json.dumps(config))
+    base = training_history.PolicyTraining(
+        model=Path("/gone/base"), part=0.2, episodes=[1], started_from="", is_resumed=False, statistics={}
+    )
+    trainer = types.SimpleNamespace(update_last_checkpoint=lambda folder: None)
+    TrainerMonitor(100, 10, stop_handler, allow_non_finite=True, earlier=[base]).install(trainer)
+    trainer.update_last_checkpoint(model.parent)
+    own, recorded = training_history.read_trainings(model)
+    assert (own.part, own.started_from, recorded) == (0.1, "/gone/base", base)

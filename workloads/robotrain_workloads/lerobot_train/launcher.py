@@ -16,8 +16,9 @@ from typing import Any
 
 from robotrain_runtime.contract.event import Note, Track, emit_event
 
-from robotrain_workloads.lerobot import dataset, device
+from robotrain_workloads.lerobot import dataset, device, training_history
 from robotrain_workloads.lerobot.options import get_option_value
+from robotrain_workloads.lerobot.training_history import PolicyTraining
 from robotrain_workloads.lerobot_train import process_group, wandb
 from robotrain_workloads.lerobot_train.process_group import GroupStop, SingleProcessStop, StopHandler
 from robotrain_workloads.lerobot_train.trainer_monitor import TrainerMonitor
@@ -120,7 +121,14 @@ def _run_trainer(arguments: Sequence[str], stop_handler: StopHandler) -> None:
     if wandb.ENABLED_OPTION in trainer and device.is_first_rank():
         wandb.allow_unknown_runs()
     steps, log_freq = int(get_option_value(trainer, "--steps") or 0), int(get_option_value(trainer, "--log_freq") or 1)
-    monitor = TrainerMonitor(steps, log_freq, stop_handler, own.first, allow_non_finite=own.allow_non_finite)
+    monitor = TrainerMonitor(
+        steps,
+        log_freq,
+        stop_handler,
+        own.first,
+        allow_non_finite=own.allow_non_finite,
+        earlier=_load_earlier_trainings(trainer),
+    )
     monitor.install(module)
     atexit.register(_kill_workers)
     try:
@@ -130,6 +138,13 @@ def _run_trainer(arguments: Sequence[str], stop_handler: StopHandler) -> None:
             raise SystemExit(f"error: {sentence}") from error
         raise
     monitor.require_finite_loss()
+
+
+def _load_earlier_trainings(trainer: Sequence[str]) -> list[PolicyTraining]:
+    """Return the known trainings of the policy that the trainer starts from."""
+    config = get_option_value(trainer, "--config_path")
+    start = get_option_value(trainer, "--policy.path") or (str(Path(config).parent) if config else "")
+    return training_history.load_trainings(Path(start)) if start else []
 
 
 def _explain_trainer_error(error: Exception, root: Path) -> str:

@@ -6,7 +6,7 @@ import logging
 import math
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
@@ -14,8 +14,10 @@ from typing import Any
 
 from robotrain_runtime.contract.event import Checkpoint, Metrics, Note, emit_event
 
+from robotrain_workloads.lerobot import training_history
 from robotrain_workloads.lerobot.device import is_first_rank
 from robotrain_workloads.lerobot.policy import MODEL_FOLDER, WEIGHTS_FILE
+from robotrain_workloads.lerobot.training_history import PolicyTraining
 from robotrain_workloads.lerobot_train.process_group import STOPPED_STATUS, StopHandler
 
 METRIC_NAMES = {
@@ -44,16 +46,25 @@ class TrainerMonitor:
     """Sends events about a training. Where LeRobot's names moved, it reads the log instead."""
 
     def __init__(
-        self, total: int, log_freq: int, stop_handler: StopHandler, first: int = 0, *, allow_non_finite: bool = False
+        self,
+        total: int,
+        log_freq: int,
+        stop_handler: StopHandler,
+        first: int = 0,
+        *,
+        allow_non_finite: bool = False,
+        earlier: Sequence[PolicyTraining] = (),
     ) -> None:
         """`total`: steps of the training. `first`: the step that it continues from.
 
-        `allow_non_finite` keeps checkpoints whose weights or loss are NaN or infinite.
+        `allow_non_finite` keeps checkpoints whose weights or loss are NaN or infinite. `earlier`: the trainings of the
+        policy that this one starts from.
         """
         self._total = total
         self._log_freq = log_freq
         self._stop_handler = stop_handler
         self._allow_non_finite = allow_non_finite
+        self._earlier = earlier
         self._last_loss = (first, 0.0)
         """Step and value of the last training loss."""
         self._stopping = False
@@ -130,6 +141,8 @@ class TrainerMonitor:
             raise SystemExit(f"error: the weights are NaN or infinite at step {step} ({tensor}): {NON_FINITE_HINT}")
         if step >= self._total:
             self.require_finite_loss()
+        with suppress(OSError, ValueError, *training_history.FORMAT_ERRORS):  # its trainings are unknown then
+            training_history.write_record(folder / MODEL_FOLDER, self._earlier)
         result = original(folder, *arguments, **named)
         if problem := self._find_loss_problem():
             emit_event(Note(level="warning", text=f"checkpoint {folder.name} is not used: {problem}"))

@@ -1,76 +1,32 @@
 """Recorded episodes that a policy's trainings held out, from the files of those trainings. Standard library only."""
 
+import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from robotrain_workloads.lerobot import dataset, file_formats
+from robotrain_workloads.lerobot import dataset, file_formats, training_history
 from robotrain_workloads.lerobot.parameters import DEFAULT_VAL_SPLIT
+from robotrain_workloads.lerobot.training_history import (
+    COMPARED_FEATURES,
+    COMPARED_STATISTICS,
+    PolicyTraining,
+    Statistics,
+)
 from robotrain_workloads.lerobot_eval.inputs import selection
 
-TRAIN_CONFIG_FILE = "train_config.json"
-COMPARED_FEATURES = ("action", "observation.state")
-COMPARED_STATISTICS = ("count", "mean", "std", "min", "max")
 NEEDED_STATISTICS = ("mean", "std")
-NORMALIZER_STEPS = {
-    "policy_preprocessor.json": "normalizer_processor",
-    "policy_postprocessor.json": "unnormalizer_processor",
-}
 TOLERANCE = 1e-5
 """Policies keep statistics in 32 bits."""
-Statistics = Mapping[str, tuple[float, ...]]
-"""By `FEATURE.STATISTIC`."""
 REPLAY_EPISODES_FLAG = "--replay-episodes"
 DEFAULT_REASON = f"those that a training holds out by default (--val-split {DEFAULT_VAL_SPLIT:g}), for comparison"
 UNTRAINED_REASON = "the policy is untrained: no episodes are held out"
 SEEN_REASON = "an earlier training of the policy saw all episodes that the last one held out"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PolicyTraining:
-    """A training that made a policy."""
-
-    model: Path
-    """Folder of the policy that it made."""
-    part: float
-    """Share of each task's episodes that it held out."""
-    episodes: list[int] | None
-    """The episodes that it was given; None for all."""
-    started_from: str
-    """Folder of the policy that it started from; empty for none."""
-    is_resumed: bool
-    """Whether `started_from` is a checkpoint that it resumed."""
-
-
-def read_training(model: Path) -> PolicyTraining | None:
-    """Return the training; None when it is unknown. Raise OSError or ValueError with a sentence."""
-    if not (model / TRAIN_CONFIG_FILE).is_file():
-        return None
-    config = file_formats.read_json_object(model / TRAIN_CONFIG_FILE)
-    dataset_config = config.get("dataset")
-    if not isinstance(dataset_config, dict):
-        return None
-    part, episodes = dataset_config.get("eval_split") or 0, dataset_config.get("episodes") or []
-    if isinstance(part, bool) or not isinstance(part, int | float) or not 0 <= part <= 1:
-        raise ValueError(f"{model / TRAIN_CONFIG_FILE}: dataset.eval_split must be a number from 0 to 1")
-    if not isinstance(episodes, list) or not all(isinstance(number, int) for number in episodes):
-        raise ValueError(f"{model / TRAIN_CONFIG_FILE}: dataset.episodes must be a list of whole numbers, or null")
-    policy = config.get("policy")
-    started_from = policy.get("pretrained_path") if isinstance(policy, dict) else None
-    return PolicyTraining(
-        model=model,
-        part=float(part),
-        episodes=episodes or None,
-        started_from=started_from if isinstance(started_from, str) else "",
-        is_resumed=config.get("resume") is True,
-    )
-
-
-def is_same_dataset(root: Path, model: Path) -> bool:
-    """Return whether all statistics that both have agree. Raise OSError or ValueError for damaged files."""
-    dataset_statistics, policy_statistics = _read_dataset_statistics(root), next(_read_normalizers(model), {})
+def is_same_dataset(dataset_statistics: Statistics, policy_statistics: Statistics) -> bool:
+    """Return whether all statistics that both have agree."""
     common = dataset_statistics.keys() & policy_statistics.keys()
     has_needed = {f"action.{name}" for name in NEEDED_STATISTICS} <= common
     return has_needed and all(_is_close(dataset_statistics[name], policy_statistics[name]) for name in common)
@@ -92,16 +48,6 @@ def _read_dataset_statistics(root: Path) -> Statistics:
     }
 
 
-def _read_normalizers(model: Path) -> Iterator[Statistics]:
-    """Yield the statistics of each processor that has any."""
-    names = {f"{feature}.{name}" for feature in COMPARED_FEATURES for name in COMPARED_STATISTICS}
-    for processor_file, step_name in NORMALIZER_STEPS.items():
-        for step in file_formats.read_json_object(model / processor_file).get("steps") or ():
-            if step.get("registry_name") == step_name and step.get("state_file"):
-                tensors = file_formats.read_safetensors(model / step["state_file"])
-                yield {name: values for name, values in tensors.items() if name in names}
-
-
 class TrainingHistory(NamedTuple):
     """Trainings of a policy on a dataset."""
 
@@ -115,22 +61,19 @@ class TrainingHistory(NamedTuple):
 
 def load_training_history(root: Path, model: Path) -> TrainingHistory:
     """Return the trainings on the dataset at `root`. A resumed checkpoint may be gone: it held out the same."""
-    training, why = _load_training(root, model)
-    if training is None:
-        return TrainingHistory([], why)
-    trainings = [training]
-    while trainings[-1].started_from:
-        folder = _find_start_folder(trainings[-1])
-        if folder is None and trainings[-1].is_resumed:
-            return TrainingHistory(trainings)
-        if folder is None:
-            return TrainingHistory(trainings, doubt=_format_doubt(trainings[-1].started_from, "it is not here"))
-        if folder.resolve() in [known.model.resolve() for known in trainings]:
-            break
-        earlier, why = _load_training(root, folder)
-        if earlier is None:
-            return TrainingHistory(trainings, doubt=_format_doubt(str(folder), why))
-        trainings.append(earlier)
+    trainings: list[PolicyTraining] = []
+    folder: Path | None = model
+    while folder is not None and not training_history.is_known(folder, trainings):
+        found, why = _load_trainings(root, folder)
+        trainings += found
+        if why and not trainings:
+            return TrainingHistory([], why)
+        last = trainings[-1]
+        if why:
+            return TrainingHistory(trainings, doubt=_format_doubt(last.started_from if found else str(folder), why))
+        folder = training_history.find_start_folder(last)
+        if folder is None and last.started_from and not last.is_resumed:
+            return TrainingHistory(trainings, doubt=_format_doubt(last.started_from, "it is not here"))
     return TrainingHistory(trainings)
 
 
@@ -138,27 +81,19 @@ def _format_doubt(start_policy: str, why: str) -> str:
     return f"it was fine-tuned from {start_policy}, which may have seen them: {why}"
 
 
-def _load_training(root: Path, model: Path) -> tuple[PolicyTraining | None, str]:
-    """Return the training that made a policy; None and the reason when it is unknown or used another dataset."""
+def _load_trainings(root: Path, model: Path) -> tuple[list[PolicyTraining], str]:
+    """Return the trainings that the files of a policy tell, up to one that is unknown or used another dataset; why."""
     try:
-        training = read_training(model)
-        if training is None:
-            return None, f"the policy has no {TRAIN_CONFIG_FILE} with its training data"
-        if not is_same_dataset(root, model):
-            return None, "the policy was trained on another dataset: its statistics differ"
+        found = training_history.read_trainings(model)
+        if not found:
+            return [], f"the policy has no {training_history.TRAIN_CONFIG_FILE} with its training data"
+        own = _read_dataset_statistics(root)
+        same = list(itertools.takewhile(lambda training: is_same_dataset(own, training.statistics), found))
     except (OSError, ValueError) as error:
-        return None, str(error)
-    except (AttributeError, KeyError, TypeError):
-        return None, "the statistics of the dataset or of the policy have an unknown format"
-    return training, ""
-
-
-def _find_start_folder(training: PolicyTraining) -> Path | None:
-    """Return the folder that a training started from: the original one, or beside it in a downloaded run."""
-    original = Path(training.started_from)
-    beside = training.model.parent.with_name(original.parent.name) / original.name
-    candidates = (original, *((beside,) if training.is_resumed and original.name == training.model.name else ()))
-    return next((folder for folder in candidates if folder.is_absolute() and folder.is_dir()), None)
+        return [], str(error)
+    except training_history.FORMAT_ERRORS:
+        return [], "the statistics of the dataset or of the policy have an unknown format"
+    return same, "" if len(same) == len(found) else "the policy was trained on another dataset: its statistics differ"
 
 
 class EpisodeSelection(NamedTuple):

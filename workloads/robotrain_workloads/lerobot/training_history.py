@@ -1,0 +1,164 @@
+"""Trainings that made a policy: from its files, from those that it started from, and from the record beside it.
+
+The record travels with the policy, so its trainings are known where the policies that it started from are gone.
+Standard library only.
+"""
+
+import dataclasses
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from robotrain_runtime.contract.files import write_atomically
+
+from robotrain_workloads.lerobot import file_formats
+
+TRAIN_CONFIG_FILE = "train_config.json"
+RECORD_FILE = "robotrain_trainings.json"
+"""The record, in the folder of the policy: a checkpoint's manifest seals it."""
+COMPARED_FEATURES = ("action", "observation.state")
+COMPARED_STATISTICS = ("count", "mean", "std", "min", "max")
+NORMALIZER_STEPS = {
+    "policy_preprocessor.json": "normalizer_processor",
+    "policy_postprocessor.json": "unnormalizer_processor",
+}
+FORMAT_ERRORS = (AttributeError, KeyError, TypeError)
+"""What reading files of an unknown format raises."""
+Statistics = Mapping[str, tuple[float, ...]]
+"""By `FEATURE.STATISTIC`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyTraining:
+    """A training that made a policy."""
+
+    model: Path
+    """Folder of the policy that it made."""
+    part: float
+    """Share of each task's episodes that it held out."""
+    episodes: list[int] | None
+    """The episodes that it was given; None for all."""
+    started_from: str
+    """Folder of the policy that it started from; empty for none."""
+    is_resumed: bool
+    """Whether `started_from` is a checkpoint that it resumed."""
+    statistics: Statistics
+    """Of its dataset."""
+
+
+def read_trainings(model: Path) -> list[PolicyTraining]:
+    """Return a policy's training and the recorded earlier ones; none if it is unknown.
+
+    Raise OSError or ValueError with a sentence, or FORMAT_ERRORS.
+    """
+    own = _read_training(model)
+    if own is None:
+        return []
+    recorded = _read_record(model)
+    if not recorded or not _has_same_split(own, recorded[0]):
+        return [own]
+    start = recorded[0]
+    return [dataclasses.replace(own, started_from=start.started_from, is_resumed=start.is_resumed), *recorded[1:]]
+
+
+def load_trainings(model: Path) -> list[PolicyTraining]:
+    """Return a policy's training and the earlier ones, as far as they are known."""
+    trainings: list[PolicyTraining] = []
+    folder: Path | None = model
+    with suppress(OSError, ValueError, *FORMAT_ERRORS):
+        while folder is not None and not is_known(folder, trainings):
+            found = read_trainings(folder)
+            trainings += found
+            folder = find_start_folder(found[-1]) if found else None
+    return trainings
+
+
+def write_record(model: Path, earlier: Sequence[PolicyTraining]) -> None:
+    """Record the training of a policy, and the `earlier` ones. A resumed training counts as one with its start.
+
+    Raise OSError or ValueError, or FORMAT_ERRORS.
+    """
+    own = _read_training(model)
+    if own is None:
+        return
+    if own.is_resumed and earlier and _has_same_split(own, earlier[0]) and own.statistics == earlier[0].statistics:
+        start, *earlier = earlier
+        own = dataclasses.replace(own, started_from=start.started_from, is_resumed=start.is_resumed)
+    body = [{**dataclasses.asdict(training), "model": str(training.model)} for training in (own, *earlier)]
+    write_atomically(model / RECORD_FILE, (json.dumps({"trainings": body}, sort_keys=True) + "\n").encode())
+
+
+def is_known(model: Path, trainings: Sequence[PolicyTraining]) -> bool:
+    """Return whether one of `trainings` made the policy in a folder."""
+    return model.resolve() in [training.model.resolve() for training in trainings]
+
+
+def find_start_folder(training: PolicyTraining) -> Path | None:
+    """Return the folder that a training started from: the original one, or beside it in a downloaded run."""
+    original = Path(training.started_from)
+    beside = training.model.parent.parent / original.parent.name / original.name
+    candidates = (original, *((beside,) if training.is_resumed and original.name == training.model.name else ()))
+    return next((folder for folder in candidates if folder.is_absolute() and folder.is_dir()), None)
+
+
+def _read_training(model: Path) -> PolicyTraining | None:
+    if not (model / TRAIN_CONFIG_FILE).is_file():
+        return None
+    config = file_formats.read_json_object(model / TRAIN_CONFIG_FILE)
+    dataset_config = config.get("dataset")
+    if not isinstance(dataset_config, dict):
+        return None
+    part, episodes = dataset_config.get("eval_split") or 0, dataset_config.get("episodes") or []
+    if isinstance(part, bool) or not isinstance(part, int | float) or not 0 <= part <= 1:
+        raise ValueError(f"{model / TRAIN_CONFIG_FILE}: dataset.eval_split must be a number from 0 to 1")
+    if not isinstance(episodes, list) or not all(isinstance(number, int) for number in episodes):
+        raise ValueError(f"{model / TRAIN_CONFIG_FILE}: dataset.episodes must be a list of whole numbers, or null")
+    policy = config.get("policy")
+    started_from = policy.get("pretrained_path") if isinstance(policy, dict) else None
+    return PolicyTraining(
+        model=model,
+        part=float(part),
+        episodes=episodes or None,
+        started_from=started_from if isinstance(started_from, str) else "",
+        is_resumed=config.get("resume") is True,
+        statistics=next(_read_normalizers(model), {}),
+    )
+
+
+def _read_normalizers(model: Path) -> Iterator[Statistics]:
+    """Yield the statistics of each processor that has any."""
+    names = {f"{feature}.{name}" for feature in COMPARED_FEATURES for name in COMPARED_STATISTICS}
+    for processor_file, step_name in NORMALIZER_STEPS.items():
+        for step in file_formats.read_json_object(model / processor_file).get("steps") or ():
+            if step.get("registry_name") == step_name and step.get("state_file"):
+                tensors = file_formats.read_safetensors(model / step["state_file"])
+                yield {name: values for name, values in tensors.items() if name in names}
+
+
+def _read_record(model: Path) -> list[PolicyTraining]:
+    """Return the recorded trainings; none for a damaged record."""
+    try:
+        return [_parse_training(entry) for entry in file_formats.read_json_object(model / RECORD_FILE)["trainings"]]
+    except (OSError, ValueError, *FORMAT_ERRORS):
+        return []
+
+
+def _parse_training(entry: Any) -> PolicyTraining:
+    part, episodes = float(entry["part"]), entry["episodes"]
+    if not 0 <= part <= 1:
+        raise ValueError(part)
+    return PolicyTraining(
+        model=Path(entry["model"]),
+        part=part,
+        episodes=None if episodes is None else [int(number) for number in episodes],
+        started_from=str(entry["started_from"]),
+        is_resumed=entry["is_resumed"] is True,
+        statistics={name: tuple(map(float, values)) for name, values in entry["statistics"].items()},
+    )
+
+
+def _has_same_split(left: PolicyTraining, right: PolicyTraining) -> bool:
+    return (left.part, left.episodes) == (right.part, right.episodes)
