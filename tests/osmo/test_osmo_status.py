@@ -3,9 +3,11 @@
 import time
 
 import pytest
+from observed import Observed, sealed
 from robotrain.errors import Rejected
 from robotrain.model.run import RunGone
 from robotrain_osmo.observe import status, workflow_state
+from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.event import Checkpoint, Outcome, Published, StageEvent
 
 
@@ -275,6 +277,26 @@ def test_what_was_published_takes_the_place_of_the_folder_it_was_made_in(run, ro
     text = robotrain("status", name).stdout
     assert f"published   step 400, {to}" in text
     assert "/tmp/robotrain" not in text
+
+
+@pytest.mark.slow
+def test_checkpoints_that_only_their_place_knows_are_told_and_gone_on_from(osmo, robotrain):
+    place, files = "azure://robots/checkpoints/one", {"pretrained_model/config.json": b"{}"}
+    run = Observed(osmo, publishes=place)
+    name = run.set_status("RUNNING").set_status("FAILED", exit_code=1).record()
+    text = robotrain("status", name).stdout
+    assert "it saved no checkpoint" in text
+    assert f"robotrain resubmit {name}" in text
+    for step in (400, 800):
+        osmo.put(f"{place}/{step:06}", files | {checkpoint.MANIFEST: sealed(files, step)})
+    text = robotrain("status", name).stdout
+    assert "published   step 800, https://robots.blob.core.windows.net/checkpoints/one/000800 and 1 earlier" in text
+    assert f"robotrain resume {name}" in text
+    assert [one["step"] for one in robotrain("status", name, "--json").json["published"]] == [400, 800]
+    osmo.fail("data list", "refused", times=None)
+    text = robotrain("status", name).stdout
+    assert "it saved no checkpoint" not in text
+    assert f"robotrain outputs {name}" in text
 
 
 @pytest.mark.slow

@@ -31,6 +31,7 @@ def status(ctx: typer.Context, run: RunArgument = "", json: JsonOption = False) 
     now = platform.status(record.reference)
     records.save_final_status(record.run, now)
     known, lines = run_summary.read_run_log(record, platform)
+    missing = run_summary.add_listed_checkpoints(record, platform, now, known)
     if known.outcome and known.outcome.state == "failed":  # the run said why: the platform's own lines add nothing
         lines = [line for line in lines if not run_summary.is_platform_line(line, record)]
     explains = now.state in ("failed", "lost") and not run_summary.has_failed_verdict(known)
@@ -39,11 +40,11 @@ def status(ctx: typer.Context, run: RunArgument = "", json: JsonOption = False) 
         shown = dict(run_summary.list_native_names(record, platform))
         print_json({**run_summary.dump_status(record, now, known), "shown": shown, "log_end": last})
     else:
-        print_result("\n  ".join(_format_status(record, platform, now, known, last)))
+        print_result("\n  ".join(_format_status(record, platform, now, known, last, missing)))
 
 
 def _format_status(
-    record: "RunRecord", platform: "Platform", now: "Status", known: "Progress", last: list[str]
+    record: "RunRecord", platform: "Platform", now: "Status", known: "Progress", last: list[str], missing: str
 ) -> Iterator[str]:
     from robotrain.cli import output
     from robotrain.cli.watch import run_summary
@@ -58,8 +59,7 @@ def _format_status(
         yield "the end of its log:"
         yield from (f"| {line}" for line in last)
     yield from _format_times(record, now, known)
-    if record.makes == "checkpoints" and now.state in ("failed", "cancelled", "lost") and not known.checkpoint:
-        yield "it saved no checkpoint"
+    yield from [missing] * bool(missing)
     native = dict(run_summary.list_native_names(record, platform))
     yield from (f"{name:<11} {value}" for name, value in native.items())
     places = run_summary.list_places(known, run_summary.is_machine_gone(platform, now))

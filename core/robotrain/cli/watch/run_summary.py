@@ -37,6 +37,30 @@ def read_run_log(record: RunRecord, platform: Platform) -> tuple[Progress, list[
     return known, list(ordinary or others)
 
 
+def add_listed_checkpoints(record: RunRecord, platform: Platform, status: Status, known: Progress) -> str:
+    """Add the listed checkpoints of a run that has not succeeded if its log, which may lack lines, shows none.
+
+    Return what is known of them if there is none.
+    """
+    if known.checkpoint or record.makes != "checkpoints" or status.state not in ("failed", "cancelled", "lost"):
+        return ""
+    if status.started is None and status.state != "lost":
+        return "it saved no checkpoint"
+    unknown = f"its log shows no checkpoint, and its outputs could not be listed: try `robotrain outputs {record.run}`"
+    try:
+        listed = [output for output in platform.outputs(record.reference) if output.kind == "checkpoint"]
+    except Exception:  # whatever a plugin raises: the status can still be shown
+        return unknown
+    for output in listed:
+        if output.step is not None:
+            known.checkpoint, known.checkpoint_step = output.uri, output.step
+            if is_machine_gone(platform, status):
+                known.published.append(event.Published(step=output.step, to=output.uri))
+    if known.checkpoint:
+        return ""
+    return unknown if listed else "it saved no checkpoint"
+
+
 def is_platform_line(line: str, record: RunRecord) -> bool:
     """Whether the platform itself wrote a line."""
     return line.startswith(f"[{record.platform}] ")
