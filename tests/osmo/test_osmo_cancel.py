@@ -5,6 +5,7 @@ import time
 import pytest
 from robotrain.errors import Rejected
 from robotrain.model.run import RunGone
+from robotrain_osmo.observe import workflow_state
 from robotrain_osmo.platform import OsmoPlatform
 
 
@@ -41,10 +42,14 @@ def test_a_refusal_that_the_command_keeps_to_itself_is_told(run):
 @pytest.mark.slow
 def test_one_that_does_not_end_is_not_said_to_have_ended(run, monkeypatch):
     monkeypatch.setattr("robotrain_osmo.observe.workflow_state.CANCEL_SECONDS", 0.5)
-    run.set_status("RUNNING")
+    run.set_status("PROCESSING").record()
+    assert "preparing" in run.status().reason
     run.osmo.cancelling("slow")
     with pytest.raises(Rejected, match="accepted the request"):
         OsmoPlatform().cancel(run.reference)
+    assert (run.status().state, "being cancelled" in run.status().reason) == ("pending", True)
+    run.reference["workflow"] += "0"  # another one, which a later submit of the run made
+    assert not workflow_state.is_cancel_requested(run.reference)
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ import threading
 import time
 
 import pytest
-from observed import EVENTS
+from observed import EVENTS, TASK
 from robotrain_osmo.observe import logs
 from robotrain_osmo.platform import OsmoPlatform
 from robotrain_runtime.contract.event import Checkpoint
@@ -18,6 +18,16 @@ def test_of_a_running_workflow_there_is_what_it_printed_within_seconds(run):
     began = time.monotonic()
     assert run.logs() == ["hello", "world"]
     assert time.monotonic() - began < 3
+
+
+def test_its_one_task_may_be_named_and_no_other(run, robotrain):
+    name = run.set_status("RUNNING").record()
+    run.say("hello")
+    answer = robotrain("logs", "--task", TASK, name)
+    assert (answer.exit_code, answer.stdout) == (0, "hello\n")
+    answer = robotrain("logs", "--task", "other", name)
+    assert answer.exit_code == 2
+    assert f"--task {TASK}" in answer.stderr
 
 
 @pytest.mark.slow

@@ -28,6 +28,7 @@ def logs(
         bool, typer.Option("-f", "--follow", help="Follow the log from before the start of the run to its end.")
     ] = False,
     tail: Annotated[int | None, typer.Option("--tail", min=0, metavar="INT", help="Print only the last lines.")] = None,
+    task: Annotated[str, typer.Option("--task", metavar="NAME", help="The run's task: every run has one.")] = "",
     raw: Annotated[bool, typer.Option("--raw", help="Print all lines unchanged, including events.")] = False,
     json: JsonLinesOption = False,
 ) -> None:
@@ -43,6 +44,10 @@ def logs(
         raise usage_error("--raw and --json cannot be used together", "JSON has every line.", ("--json", ""))
     gc.enable()  # following may take days
     record, platform = open_run(ctx, run)
+    if task and task != (name := record.reference.get("task") or record.workload):
+        from robotrain.cli.arguments import usage_error
+
+        raise usage_error(f"{record.run} has no task {task!r}", f"Its only task is {name}.", (f"--task {name}", ""))
     line_format: LineFormat = functools.partial(renderer.format_log_line, declared=record.metrics)
     if json or raw:
         line_format = renderer.format_json_line if json else str

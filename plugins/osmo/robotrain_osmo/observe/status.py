@@ -32,6 +32,8 @@ def query_status(reference: Reference) -> Status:
 
 def _explain_status(reference: Reference, workflow: WorkflowState) -> str:
     if not workflow.is_finished:
+        if workflow_state.is_cancel_requested(reference):
+            return "it is being cancelled: OSMO has accepted the request and has not ended it yet"
         is_stuck = workflow.state == "pending" and (workflow.queued_seconds or 0.0) >= MIN_WAIT_SECONDS
         return explain_waiting(workflow, query_blocking_event(reference) if is_stuck else "")
     if workflow.state == "succeeded":

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from robotrain.cluster import cancel
 from robotrain.errors import Suggestion
 from robotrain.model.run import Reference, RunGone
+from robotrain.store import files, records
 
 from robotrain_osmo.client import failures, service
 
@@ -181,8 +184,27 @@ def cancel_workflow(reference: Reference) -> None:
     name = reference["workflow"]
     words = ("workflow", "cancel", name, "-m", CANCEL_MESSAGE, "-t", "json")
     refusal = _read_refusal(service.query_text(get_command(reference), *words))
+    if not refusal and reference.get("run"):
+        with contextlib.suppress(OSError):  # OSMO itself shows nothing of it until the end
+            files.write_private_file(_get_cancel_note(reference), name.encode())
     force = Suggestion(f"osmo workflow cancel {name} --force", "if its cluster is gone")
     cancel.require_end(reference, name, "OSMO", has_ended, CANCEL_SECONDS, force, refusal=refusal)
+
+
+CANCEL_NOTE = "osmo.cancelling"
+"""The file in a run's state folder that names the workflow whose cancellation OSMO has accepted."""
+
+
+def is_cancel_requested(reference: Reference) -> bool:
+    """Return whether OSMO has accepted a cancellation from this machine."""
+    try:
+        return _get_cancel_note(reference).read_text(encoding="utf-8") == reference["workflow"]
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def _get_cancel_note(reference: Reference) -> Path:
+    return records.get_run_folder(reference.get("run", "")) / CANCEL_NOTE
 
 
 def _read_refusal(output: str) -> str:
