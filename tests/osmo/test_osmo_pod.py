@@ -30,6 +30,7 @@ folder = parent / "000200"
 (folder / "model").mkdir(parents=True)
 (folder / "model" / "weights.txt").write_text("w")
 (parent / "000400").mkdir()
+(parent / "last").symlink_to("000600")  # for which `osmo data upload` would skip the whole folder, with exit code 0
 emit_event(Checkpoint(step=200, path=str(folder), model="model"))
 print("is cut short", flush=True)
 sys.exit(75)
@@ -73,6 +74,7 @@ def test_a_run_that_was_cut_short_goes_on_from_the_whole_checkpoint_that_osmo_co
     assert "reads ['data', 'meta']" in log, log
     assert log.index("is cut short") < log.index("goes on from ['000200']")
     assert osmo.workflows[sent].status == "COMPLETED"
+    assert "cannot be accessed by OSMO" not in log
     assert "checkpoints/000200/robotrain-checkpoint.json" in osmo.objects(f"s3://robots/runs/{sent}")
 
 

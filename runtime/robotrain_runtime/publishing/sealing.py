@@ -103,6 +103,7 @@ def seal_artifact(
         return SealedArtifact(folder=artifact.folder, manifest=sealed, unsealed_folder=artifact.folder)
     if not artifact.folder.is_dir():
         raise PermanentError("it does not exist")
+    _remove_dangling_links(artifact)
     if artifact.kind == "results":
         return _seal_results(artifact, document, is_cancelled)
     manifest_path = get_policy_seal_path(document) if artifact.kind == "policy" else None
@@ -110,6 +111,14 @@ def seal_artifact(
     return SealedArtifact(
         folder=artifact.folder, manifest=manifest, unsealed_folder=artifact.folder, kind=artifact.kind
     )
+
+
+def _remove_dangling_links(artifact: CompleteArtifact) -> None:
+    """Remove links to nothing beside a checkpoint and in an artifact: OSMO copies no file of a folder with one."""
+    siblings = artifact.folder.parent.iterdir() if artifact.kind == "checkpoint" else ()
+    for path in (*siblings, *artifact.folder.rglob("*")):
+        if path.is_symlink() and not path.exists():
+            path.unlink(missing_ok=True)
 
 
 def get_policy_seal_path(document: JobDocument) -> Path:
