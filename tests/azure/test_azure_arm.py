@@ -1,6 +1,9 @@
 """Azure's resource manager, asked by several threads, and over several pages."""
 
+import contextlib
+
 import pytest
+from azure_stand_in.fault import Fault
 from azure_stand_in.manager import SUBSCRIPTION
 from robotrain_azure.arm import ArmClient, ArmError
 
@@ -55,3 +58,17 @@ def test_one_thread_s_new_sign_in_takes_nothing_from_another_s_request(arm):
         )
         == []
     )
+
+
+@pytest.mark.parametrize(("retry_after", "pauses"), [(7, [7.0]), (None, [1.0]), (60, [])])
+def test_a_retry_waits_as_long_as_azure_asks_for_or_is_not_made(tenant, monkeypatch, retry_after, pauses):
+    slept = []
+    monkeypatch.setattr("robotrain_azure.arm.time.sleep", slept.append)
+    tenant.manager.workspace("robots-ml")
+    tenant.manager.faults.append(
+        Fault("storageAccounts", status=429, code="TooManyRequests", retry_after=retry_after, times=1)
+    )
+    path = f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Storage/storageAccounts"
+    with contextlib.nullcontext() if pauses else pytest.raises(ArmError, match="429"):
+        assert list(ArmClient(20).list_all(path, "2023-05-01")) == []
+    assert [pause for pause in slept if pause >= 1] == pauses

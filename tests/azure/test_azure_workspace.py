@@ -113,6 +113,8 @@ def test_a_refused_secret_is_told_with_azures_reason_and_without_the_secret(ther
     monkeypatch.setenv("AZURE_CLIENT_SECRET", "not-the-right-one")
     with pytest.raises(OSError, match="AADSTS7000215") as error:
         container.address(HERE.tracking_uri)
+    (problem,) = preflight_checks.check_workspace(HERE)
+    assert "AZURE_CLIENT_SECRET" in problem.suggestions[0].text
     assert "not-the-right-one" not in str(error.value)
 
 

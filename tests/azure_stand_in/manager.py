@@ -18,7 +18,7 @@ from azure_stand_in.certificates import Certificates
 from azure_stand_in.fault import Fault, done, meeting, send
 from azure_stand_in.ml import quota, service
 from azure_stand_in.ml.asked import Asked, Refused
-from azure_stand_in.ml.contents import MADE, Ml
+from azure_stand_in.ml.contents import Ml, made
 from azure_stand_in.ml.here import Here
 from azure_stand_in.serving import Server
 from azure_stand_in.sign_in import OBJECT, TENANT
@@ -136,7 +136,9 @@ class Manager(Server):
             "provisioningState": "Succeeded",
         }
         own = {"type": "SystemAssigned", "principalId": str(uuid.uuid5(uuid.NAMESPACE_URL, name)), "tenantId": TENANT}
-        return self._add(at, properties, type=WORKSPACES, location=region, tags={}, identity=own, systemData=MADE)
+        return self._add(
+            at, properties, type=WORKSPACES, location=region, tags={}, identity=own, systemData=made(ml.created)
+        )
 
     def account(self, name: str) -> str:
         """A new storage account: its resource id."""

@@ -72,6 +72,15 @@ def test_everything_that_is_wrong_is_told_at_once(azureml):
     assert sum(code == "azureml-asset-missing" for code, _ in codes(found(wanted))) == 2
 
 
+def test_a_wrong_secret_is_told_by_the_name_of_its_variable(there, monkeypatch):
+    monkeypatch.setenv("AZURE_CLIENT_SECRET", "not-the-right-one")
+    [problem] = found(planned(there))
+    assert (problem.code, ways(problem)[0].split(",")[0]) == ("azureml-signed-out", "set a valid AZURE_CLIENT_SECRET")
+    assert "AZURE_CLIENT_SECRET" in problem.title
+    assert "AADSTS7000215" in problem.why
+    assert "not-the-right-one" not in str(problem)
+
+
 def test_a_damaged_plan_is_told(azureml):
     whole = planned(azureml)
     del whole.files["azureml.json"]

@@ -69,3 +69,14 @@ def test_the_environment_alone_needs_neither_data_nor_a_compute(azureml, robotra
     refused = robotrain(*words, "--dry-run")
     assert "needs a dataset" in refused.stderr
     assert "azureml-compute-missing" in refused.stderr
+
+
+@pytest.mark.parametrize("options", [(), ("--env", "pusht")])
+def test_the_environment_of_an_evaluation_needs_no_policy(azureml, robotrain, options):
+    names = zip(("--subscription-id", "--resource-group", "--workspace-name"), azureml.names, strict=True)
+    words = ("submit", "lerobot-eval", "--platform", "azureml", *(word for pair in names for word in pair), *options)
+    answer = robotrain(*words, "--assets-only")
+    assert answer.exit_code == 0, answer.stderr
+    assert answer.stdout.startswith("environment lerobot-inference-env:")
+    assert azureml.jobs == {}
+    assert "[no-policy]" in robotrain(*words, "--env", "pusht", "--dry-run").stderr

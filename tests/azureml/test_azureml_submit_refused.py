@@ -6,6 +6,7 @@ import types
 
 import pytest
 from azure.core.exceptions import ClientAuthenticationError, HttpResponseError, ServiceRequestError
+from azure.core.pipeline.transport import RequestsTransport
 from azureml_handed_over import refused, sendable
 from robotrain import errors
 from robotrain.errors import NotSubmitted, Rejected, Unanswered, format_problem
@@ -220,6 +221,15 @@ def test_a_storage_account_that_cannot_be_reached_is_told_by_its_name_in_seconds
     assert "could not submit the code of the job" in told
     assert f"{host} cannot be reached (Unable to connect to proxy)" in told
     assert time.monotonic() - before < 20
+
+
+def test_a_pause_that_azure_asks_for_is_made_and_announced(azureml, monkeypatch, capsys):
+    pauses = []
+    monkeypatch.setattr(RequestsTransport, "sleep", lambda self, duration: pauses.append(duration))
+    azureml.fault("GET .*/codes/", status=429, retry_after=120, code="TooManyRequests", times=1)
+    assert AzureMLPlatform().submit(sendable(azureml))["job"] in azureml.jobs
+    assert pauses == [120]
+    assert "120 s" in capsys.readouterr().err
 
 
 @pytest.mark.slow

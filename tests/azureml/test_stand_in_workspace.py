@@ -4,6 +4,7 @@ import http.client
 import re
 import ssl
 import time
+from datetime import datetime, timezone
 from urllib.parse import urlsplit
 
 import pytest
@@ -270,6 +271,16 @@ def test_a_job_that_nobody_runs_is_canceled_at_once_or_when_it_is_said(azureml, 
     azureml.ask("POST", "/jobs/j2/cancel")
     assert (details(azureml, "j2")["status"], azureml.jobs["j2"].cancelled.is_set()) == ("CancelRequested", True)
     assert azureml.ask("POST", "/jobs/j3/cancel")[0] == 404
+
+
+def test_what_is_made_has_todays_date(azureml, made):
+    azureml.kubernetes("k8s")
+    at = [azureml.ask("GET", path)[1] for path in ("", "/jobs/j1", "/datastores/workspaceblobstore")]
+    dates = [*(one["systemData"]["createdAt"] for one in at)]
+    dates.append(azureml.ask("GET", "/computes/k8s")[1]["properties"]["createdOn"])
+    for date in dates:
+        age = datetime.now(timezone.utc) - datetime.fromisoformat(date[:19] + "+00:00")
+        assert abs(age.total_seconds()) < 60
 
 
 def test_a_runner_gets_each_new_job_once(azureml, body):

@@ -108,7 +108,8 @@ def test_no_identity_at_all_says_how_to_get_one(azure, job, no_programs):
 
 def test_a_wrong_secret_is_told_in_azures_own_words_and_not_repeated(azure, job):
     told = job({**azure.environ, "AZURE_CLIENT_SECRET": "s3cret-but-wrong"})
-    assert "there is no Azure identity" in told["refused"]
+    assert "set a valid AZURE_CLIENT_SECRET" in told["refused"]
+    assert "az login" not in told["refused"]
     assert "AADSTS7000215: Invalid client secret provided" in told["refused"]
     assert "s3cret" not in str(told)
 

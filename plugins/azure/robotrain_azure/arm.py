@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from robotrain_azure import credential
-from robotrain_azure.credential import EXPIRED_TOKEN_CODES, NOT_SIGNED_IN
+from robotrain_azure.credential import EXPIRED_TOKEN_CODES
 from robotrain_azure.workspace import get_cloud
 
 API_VERSION = "2024-04-01"
@@ -52,6 +52,9 @@ class ServiceError(OSError):
 
 class ArmError(ServiceError):
     """A failed request to the resource manager."""
+
+    retry_after = 0.0
+    """The seconds to wait that Azure asked for."""
 
 
 class ArmClient:
@@ -105,8 +108,8 @@ class ArmClient:
                 if error.status == 401 and error.code in EXPIRED_TOKEN_CODES and renewals:
                     credential.clear_shared_credential()
                     self._pipeline, renewals = None, renewals - 1
-                elif error.is_transient and time.monotonic() + pause < until:
-                    time.sleep(pause)
+                elif error.is_transient and time.monotonic() + max(pause, error.retry_after) < until:
+                    time.sleep(max(pause, error.retry_after))
                     pause = min(2 * pause, LONGEST_PAUSE)
                 else:
                     raise
@@ -120,7 +123,10 @@ class ArmClient:
         except Exception as error:
             raise make_no_answer_error(error, url.split("/")[2]) from error
         if response.status_code >= 400:
-            raise _make_refusal_error(response.status_code, response.text())
+            refusal = _make_refusal_error(response.status_code, response.text())
+            seconds = response.headers.get("Retry-After", "")
+            refusal.retry_after = float(seconds) if seconds.isdecimal() else 0.0
+            raise refusal
         return _parse_object(response.text())
 
     def _is_same_host(self, url: str) -> bool:
@@ -152,7 +158,8 @@ def make_no_answer_error(error: BaseException, host: str) -> ArmError:
     unreached = re.search(UNREACHED_PATTERN, str(error))
     reason = re.search(SIGN_IN_REASON_PATTERN, str(error))
     if SIGN_IN_ERROR in kinds and (reason or not unreached):
-        return ArmError(NOT_SIGNED_IN + (f" ({reason[0]})" if reason else ""), code=SIGNED_OUT)
+        title = credential.make_sign_in_title(str(error))
+        return ArmError(title + (f" ({reason[0]})" if reason else ""), code=SIGNED_OUT)
     cause = "the connection was closed" if kinds & NO_ANSWER_ERRORS else type(error).__name__
     target = "Azure's sign-in" if SIGN_IN_ERROR in kinds else host
     return ArmError(f"{target} cannot be reached ({unreached[0] if unreached else cause})", code=UNREACHABLE)

@@ -12,6 +12,8 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from robotrain_sources.fetching.credential import find_rejected_variable, suggest_other_value
+
 from robotrain_azure.workspace import get_cloud
 
 EXCLUDED_CREDENTIALS = ("shared_token_cache", "visual_studio_code", "interactive_browser", "broker")
@@ -115,9 +117,17 @@ _CREDENTIAL_NAME = r"^\s*(\w+Credential): "
 
 
 def make_sign_in_title(message: str) -> str:
-    """Return whether the sign-in has expired or is missing, as a sentence."""
+    """Return whether the sign-in is rejected, has expired or is missing, as a sentence."""
+    if variable := find_rejected_variable(message):
+        return f"Azure rejects the sign-in with {variable}"
     expired = re.search(_EXPIRED_SIGN_IN, message) or any(f" {code})" in message for code in EXPIRED_TOKEN_CODES)
     return SIGN_IN_EXPIRED if expired else NOT_SIGNED_IN
+
+
+def suggest_sign_in(message: str) -> str:
+    """Return how to sign in again, or which environment variable to correct."""
+    variable = find_rejected_variable(message)
+    return suggest_other_value(variable) if variable else "az login"
 
 
 def explain_sign_in_error(error: BaseException) -> str:
@@ -127,7 +137,7 @@ def explain_sign_in_error(error: BaseException) -> str:
 
 def make_sign_in_reason(error: BaseException) -> str:
     """Return the same without the words of `make_sign_in_title`."""
-    detail = str(error).removeprefix(NOT_SIGNED_IN).strip(" ().")
+    detail = str(error).removeprefix(make_sign_in_title(str(error))).strip(" ().")
     return " ".join((*([f"{detail[:1].upper()}{detail[1:]}."] if detail else []), *_list_credentials(error)))
 
 

@@ -60,7 +60,7 @@ def diagnose_workspace_error(error: ServiceError, workspace: Workspace) -> Diagn
         return _diagnose_missing_workspace(error, workspace)
     if error.code == SIGNED_OUT or (error.status == 401 and error.code in credential.EXPIRED_TOKEN_CODES):
         title, why = _UNREADABLE.format(workspace.name), credential.explain_sign_in_error(error)
-        return Diagnosis(kind="signed-out", title=title, why=why, suggestions=("az login",))
+        return Diagnosis(kind="signed-out", title=title, why=why, suggestions=(credential.suggest_sign_in(str(error)),))
     if error.status in (401, 403):
         return _diagnose_denial(error, workspace)
     title, transient = _UNREADABLE.format(workspace.name), error.status in (0, 429) or error.status >= 500

@@ -17,7 +17,7 @@ from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_runtime.preflight import preflight_remotely
 from robotrain_sources.local_path import container
 
-from robotrain_azure import errors, roles
+from robotrain_azure import credential, errors, roles
 from robotrain_azure.arm import SIGNED_OUT, ArmClient, ArmError
 from robotrain_azure.checks import make_problem
 from robotrain_azure.outputs import print_progress
@@ -149,7 +149,7 @@ def make_role_problem(holder: RoleHolder, action: str, role: str, scope: str) ->
 def _make_unchecked_problem(holder: RoleHolder, subject: str, reason: ArmError | str) -> Problem:
     title = f"cannot check the roles of the job's identity: {subject}"
     why = reason if isinstance(reason, str) else f"{reason}."
-    login = "az login" if getattr(reason, "code", "") == SIGNED_OUT else ""
+    login = credential.suggest_sign_in(str(reason)) if getattr(reason, "code", "") == SIGNED_OUT else ""
     return make_problem(
         "azure-unchecked", title, holder.where, holder.given, why, login, stage=Stage.PREFLIGHT, severity="warning"
     )

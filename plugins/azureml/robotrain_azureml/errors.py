@@ -71,8 +71,8 @@ def diagnose_storage_error(error: StorageError, workspace: Workspace) -> Diagnos
     """Explain an error of storage. Roles are suggested for the signed-in identity, if its token names it."""
     account, sentence = error.account, f"{str(error)[:1].upper()}{str(error)[1:]}."
     if error.code == SIGNED_OUT:
-        title, why = credential.NOT_SIGNED_IN, credential.explain_sign_in_error(error)
-        return Diagnosis(kind="signed-out", title=title, why=why, suggestions=("az login",))
+        title, why = credential.make_sign_in_title(str(error)), credential.explain_sign_in_error(error)
+        return Diagnosis(kind="signed-out", title=title, why=why, suggestions=(credential.suggest_sign_in(str(error)),))
     subject = f"the storage account {account}" if account else "the storage of the workspace"
     answer = f"The answer was {f'HTTP {error.status} {error.code}'.rstrip()}." if error.status else sentence
     if error.code == KEYS_DISABLED_CODE:
@@ -116,5 +116,8 @@ def make_signed_out_problem(
     """Return the problem of a missing sign-in. `more`: suggestions besides signing in."""
     title = credential.make_sign_in_title(str(error))
     why = redact(credential.make_sign_in_reason(error), max_length=MAX_SENTENCE)
-    login = Suggestion("az login", f"then `az account set --subscription {workspace.subscription}`")
-    return make_problem(SIGNED_OUT_CODE, title, "", "", why, login, *more, stage=stage, severity=severity)
+    fix = credential.suggest_sign_in(str(error))
+    then = f"then `az account set --subscription {workspace.subscription}`" if fix == "az login" else ""
+    return make_problem(
+        SIGNED_OUT_CODE, title, "", "", why, Suggestion(fix, then), *more, stage=stage, severity=severity
+    )

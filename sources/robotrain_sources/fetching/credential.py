@@ -84,12 +84,35 @@ _SIGN_IN_REASON = (
 )
 
 
+_REJECTED_VARIABLES = {
+    "AADSTS7000215": "AZURE_CLIENT_SECRET",  # not a secret of the client
+    "AADSTS7000222": "AZURE_CLIENT_SECRET",  # expired
+    "AADSTS700016": "AZURE_CLIENT_ID",
+    "AADSTS90002": "AZURE_TENANT_ID",
+    "AADSTS900023": "AZURE_TENANT_ID",
+}
+
+
+def find_rejected_variable(message: str) -> str:
+    """Return the environment variable whose value Azure's sign-in rejects; empty if there is none."""
+    names = (_REJECTED_VARIABLES.get(code, "") for code in re.findall(r"AADSTS\d+", message))
+    return next((name for name in names if os.environ.get(name)), "")
+
+
+def suggest_other_value(variable: str) -> str:
+    """Return what to do about a rejected environment variable."""
+    return f"set a valid {variable}, or unset it to use another sign-in"
+
+
 def explain_sign_in(error: Exception, subject: str, remedy: str) -> FetchError:
     """Return the error for a failed sign-in; `subject` is what cannot be read, `remedy` ends the sentence."""
     reason = re.search(_SIGN_IN_REASON, str(error))
     if not reason and (unreachable := re.search(errors.UNREACHABLE_PATTERN, str(error))):
         why = f"cannot reach Azure's sign-in to read {subject} ({unreachable[0]})"
         return FetchError(f"{why}: try again later", "network")
+    if variable := find_rejected_variable(str(error)):
+        why = f"Azure rejects the sign-in with {variable} to read {subject}" + (f" ({reason[0]})" if reason else "")
+        return FetchError(f"{why}: {suggest_other_value(variable)}", "configuration")
     why = f"there is no Azure identity to read {subject} with" + (f" ({reason[0]})" if reason else "")
     return FetchError(f"{why}{remedy}", "configuration")
 

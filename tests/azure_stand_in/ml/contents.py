@@ -4,18 +4,19 @@ import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from azure_stand_in.ml.job import now
+
 if TYPE_CHECKING:
     from azure_stand_in.ml.job import Job
 
 KIND = "Microsoft.MachineLearningServices/workspaces"
-MADE = {
-    "createdAt": "2026-01-01T00:00:00.0000000Z",
-    "createdBy": "somebody",
-    "createdByType": "User",
-    "lastModifiedAt": "2026-01-01T00:00:00.0000000Z",
-}
 Versions = dict[str, dict[str, Any]]
 """Properties, by the version."""
+
+
+def made(at: str) -> dict[str, str]:
+    """The `systemData` of what was made at a time."""
+    return {"createdAt": at, "createdBy": "somebody", "createdByType": "User", "lastModifiedAt": at}
 
 
 @dataclass
@@ -40,6 +41,7 @@ class Ml:
     denied: list[str] = field(default_factory=list)
     mode: str = "accessKey"
     region: str = "westeurope"
+    created: str = field(default_factory=now)
 
     @property
     def names(self) -> tuple[str, str, str]:
@@ -56,5 +58,5 @@ class Ml:
         """A part of it, as it is answered. rest: its path below the workspace."""
         words = rest.strip("/").split("/")
         kind = "/".join([KIND, *words[::2]])
-        made = {"systemData": MADE} if "computes" not in words else {}
-        return {"id": f"{self.at}{rest}", "name": words[-1], "type": kind, "properties": properties, **made, **more}
+        when = {"systemData": made(self.created)} if "computes" not in words else {}
+        return {"id": f"{self.at}{rest}", "name": words[-1], "type": kind, "properties": properties, **when, **more}

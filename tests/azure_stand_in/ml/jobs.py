@@ -7,7 +7,7 @@ from typing import Any
 
 from azure_stand_in.ml import addresses, assets
 from azure_stand_in.ml.asked import Answer, Asked, missing, user_error
-from azure_stand_in.ml.contents import Ml
+from azure_stand_in.ml.contents import Ml, made
 from azure_stand_in.ml.here import Here
 from azure_stand_in.ml.job import Bound, Job
 from azure_stand_in.ml.judged import judge
@@ -62,7 +62,7 @@ def resource(ml: Ml, job: Job) -> dict[str, Any]:
     }
     usual = {"description": None, "tags": {}, "properties": {}, "isArchived": False, "experimentName": "Default"}
     whole = {**usual, **job.body, "status": job.status, "services": services}
-    return ml.resource(f"/jobs/{job.name}", whole)
+    return ml.resource(f"/jobs/{job.name}", whole, systemData=made(job.times["createdUtc"]))
 
 
 ADDRESS = "westeurope.api.azureml.ms"

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from robotrain_azure.workspace import Workspace
 
 LONGEST_PAUSE = 10.0
-"""The longest pause between two attempts in seconds, whatever Azure asks for."""
+"""The longest pause between two attempts in seconds without a line that says so."""
+LONGEST_RETRY_AFTER = 300.0
+"""A longer `Retry-After` in seconds is not waited for."""
 TIMEOUTS = {"connection_timeout": 10, "read_timeout": 25}
 JOB_TIMEOUTS = {"connection_timeout": 10, "read_timeout": 90}
 """Longer than others: without an answer, nobody knows whether the job exists."""
@@ -98,20 +100,24 @@ def make_transport(calls: SdkCalls) -> Any:
             return response
 
         def sleep(self, duration: float) -> None:
-            super().sleep(min(duration, LONGEST_PAUSE))
+            if is_announced := LONGEST_PAUSE < duration <= LONGEST_RETRY_AFTER:
+                _print_line(f"Azure limits your requests and asks for a pause; waiting {duration:g} s", stderr)
+            super().sleep(duration if is_announced else min(duration, LONGEST_PAUSE))
 
     return RecordingTransport(**TIMEOUTS)
+
+
+def _print_line(line: str, stderr: TextIO) -> None:
+    with contextlib.suppress(OSError, ValueError):  # it was closed
+        print(line, file=stderr, flush=True)
 
 
 @contextlib.contextmanager
 def _report_silence(call: SdkCall, stderr: TextIO) -> Iterator[None]:
     """Print a line if the answer takes long."""
 
-    def print_line() -> None:
-        with contextlib.suppress(OSError, ValueError):  # it was closed
-            print(f"{call.host} has not answered for {SILENCE_SECONDS:g} s; still waiting", file=stderr, flush=True)
-
-    timer = threading.Timer(SILENCE_SECONDS, print_line)
+    line = f"{call.host} has not answered for {SILENCE_SECONDS:g} s; still waiting"
+    timer = threading.Timer(SILENCE_SECONDS, _print_line, (line, stderr))
     timer.daemon = True
     timer.start()
     try:
