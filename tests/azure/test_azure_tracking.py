@@ -251,6 +251,23 @@ def test_who_may_not_sign_in_is_told_and_the_run_goes_on(started, azure, monkeyp
     assert "AADSTS700213" in told
 
 
+def test_a_value_that_is_too_long_is_cut_and_a_refused_one_alone_is_lost(started, workspace):
+    tracked = started()
+    there = until_there(tracked)
+    params = {"options": "x" * 900, "k" * 300: "a", **{f"number_{index}": index for index in range(150)}}
+    tags = {"summary": "y" * 3000, "c" * 150: "b", "last": "one"}
+    tracked.tracker.send(event.make_record(Track(params=params, tags=tags)))
+    (warning,) = tracked.end()
+    assert "k" * 80 in warning
+    assert "c" * 80 in warning
+    data = server_said(workspace, there.run_id)["data"]
+    kept = {one["key"]: one["value"] for kind in ("params", "tags") for one in data[kind]}
+    assert {"policy_type": "act", "number_149": "149", "a.b": "c", "last": "one"}.items() <= kept.items()
+    assert (len(kept["options"]), len(kept["summary"])) == (500, 1000)
+    assert kept["options"].endswith("(cut)")
+    assert kept["summary"].endswith("(cut)")
+
+
 def test_a_refused_request_of_mlflow_is_told_once(started, workspace):
     tracked = started()
     until_there(tracked)

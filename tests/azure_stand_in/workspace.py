@@ -84,6 +84,9 @@ class _Handler(BaseHTTPRequestHandler):
             why = "The path holds no MLmodel file: a model that is not in MLflow's format cannot be registered."
             self._json(400, {"error_code": "INVALID_PARAMETER_VALUE", "message": why})
             return
+        if path.startswith("/api/2.0/mlflow/runs/log-batch") and (why := _too_long(json.loads(sent))):
+            self._refuse(400, "UserError", why)
+            return
         server = http.client.HTTPConnection("127.0.0.1", self.server.mlflow, timeout=60)
         path, sent = self.server.runs.inward(path, sent)
         server.request(self.command, path, sent, {"Content-Type": "application/json"})
@@ -144,6 +147,15 @@ class _Handler(BaseHTTPRequestHandler):
         base = f"https://{account}.blob.core.windows.net/{CONTAINER}"
         blobs = {path: f"{base}/{quote(self.server.blob(run, path))}?{signed}" for path in paths}
         return {path: {**_where(run), "path": path, "contentUri": uri} for path, uri in blobs.items()}
+
+
+def _too_long(sent: Mapping[str, Any]) -> str:
+    """Why a batch is refused whole; empty if it is not."""
+    for kind, (name, value) in {"params": (255, 500), "tags": (100, 1000)}.items():
+        for one in sent.get(kind) or ():
+            if len(one["key"]) > name or len(one["value"]) > value:
+                return f"Names of {kind} have at most {name} characters, their values {value}: {one['key'][:20]}."
+    return ""
 
 
 def _where(run: str) -> dict[str, str]:

@@ -174,7 +174,10 @@ def test_a_version_that_is_not_locked_names_the_one_that_is():
 
 
 def test_the_names_of_tracking_are_those_of_the_contract(training):
-    tracked = container.tracked(training(register_checkpoint="my_model", num_gpus=2, batch_size=8))
+    document = training(register_checkpoint="my_model", num_gpus=2, batch_size=8)
+    document = replace(document, trainer_args=("--policy.dim_model=32", "--hub.token=SECRET", "--api_key", "SECRET"))
+    tracked = container.tracked(document)
+    assert tracked.params["options"] == "--policy.dim_model=32 '--hub.token=<redacted>' --api_key '<redacted>'"
     assert tracked.experiment == "lerobot-act-lerobot-act-training"
     assert tracked.params.keys() == {
         *("dataset_repo_id", "policy_type", "job_name", "training_steps", "batch_size", "learning_rate", "save_freq"),
@@ -186,7 +189,7 @@ def test_the_names_of_tracking_are_those_of_the_contract(training):
             "distributed",
             "effective_batch_size",
         ),
-        "output_dir",
+        *("output_dir", "seed", "num_workers", "eval_freq", "log_freq", "image_normalization", "options"),
     }
     assert tracked.params["effective_batch_size"] == 16
     assert tracked.tags.keys() == {

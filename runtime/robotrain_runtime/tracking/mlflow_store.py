@@ -15,10 +15,17 @@ from urllib.parse import quote, unquote, urlsplit
 from robotrain_runtime.checkpoints import atomic_copy
 from robotrain_runtime.contract import files
 from robotrain_runtime.contract.document import Scalar
+from robotrain_runtime.contract.failure import PermanentError
 from robotrain_runtime.tracking import address as tracking_address
 
 SQLITE = "sqlite:///"
 STATUS_TAG = "training_status"
+BATCH_SIZE = 100
+"""The most parameters and tags of one request to MLflow."""
+MAX_PARAM_LENGTH, MAX_TAG_LENGTH = 500, 1000
+"""The most characters of a value at Azure ML; MLflow's own limits are higher."""
+CUT_MARK = " … (cut)"
+MAX_NAME_LENGTH = 80
 MISSING_RUN_CODES = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "INVALID_STATE")
 """MLflow's error codes for a run that does not exist or was deleted."""
 
@@ -87,14 +94,52 @@ class MlflowStore:
         self.experiment_id, self.run_id = str(info.experiment_id), run_id
 
     def log_params(self, params: Mapping[str, Scalar], tags: Mapping[str, str]) -> None:
-        """Add parameters and tags; a parameter without a value is left out."""
-        self.client.log_batch(
-            self._run,
-            params=[
-                mlflow.entities.Param(name, _format_param(value)) for name, value in params.items() if value is not None
-            ],
-            tags=[mlflow.entities.RunTag(name, value) for name, value in tags.items()],
-        )
+        """Add parameters and tags; a parameter without a value is left out.
+
+        A value that is refused is cut, if it is long. Raise PermanentError with the names of those that are refused
+        nevertheless, when all others are recorded.
+        """
+        entries = [
+            mlflow.entities.Param(name, _format_param(value)) for name, value in params.items() if value is not None
+        ]
+        entries += [mlflow.entities.RunTag(name, value) for name, value in tags.items()]
+        batches = [entries[start : start + BATCH_SIZE] for start in range(0, len(entries), BATCH_SIZE)]
+        refused = [refusal for batch in batches for refusal in self._log_entries(batch)]
+        if refused and len(refused) == len(entries):
+            raise refused[0][1]
+        if refused:
+            names = ", ".join(name[:MAX_NAME_LENGTH] for name, _ in refused)
+            reason = str(refused[0][1]).splitlines()[0]
+            raise PermanentError(f"these values were refused: {names} ({reason})") from refused[0][1]
+
+    def _log_entries(self, entries: Sequence[Any]) -> list[tuple[str, Exception]]:
+        """Add entries; return the names of those that are refused, and why."""
+        try:
+            self._log_batch(entries)
+        except mlflow.exceptions.MlflowException as error:
+            if not _is_about_values(error):
+                raise
+            if len(entries) > 1:
+                middle = len(entries) // 2
+                return [*self._log_entries(entries[:middle]), *self._log_entries(entries[middle:])]
+            return [] if self._log_cut(entries[0]) else [(entries[0].key, error)]
+        return []
+
+    def _log_cut(self, entry: Any) -> bool:
+        """Add a long value without its end; return whether that was accepted."""
+        length = MAX_PARAM_LENGTH if isinstance(entry, mlflow.entities.Param) else MAX_TAG_LENGTH
+        if len(entry.value) <= length:
+            return False
+        with suppress(mlflow.exceptions.MlflowException):
+            self._log_batch([type(entry)(entry.key, entry.value[: length - len(CUT_MARK)] + CUT_MARK)])
+            return True
+        return False
+
+    def _log_batch(self, entries: Sequence[Any]) -> None:
+        kinds: dict[str, list[Any]] = {"params": [], "tags": []}
+        for entry in entries:
+            kinds["params" if isinstance(entry, mlflow.entities.Param) else "tags"].append(entry)
+        self.client.log_batch(self._run, **kinds)
 
     def log_metrics(self, values: Mapping[str, float], step: int, time: float) -> None:
         """Add values at a step."""
@@ -203,6 +248,14 @@ class MlflowStore:
             if found := self.client.get_experiment_by_name(name):  # another run created it meanwhile
                 return str(found.experiment_id)
             raise
+
+
+def _is_about_values(error: Any) -> bool:
+    """Return whether a server or MLflow's client refused values; Azure's answers have no error code of MLflow's."""
+    answers = ("INVALID_PARAMETER_VALUE", "BAD_REQUEST", "INTERNAL_ERROR")
+    return error.error_code == answers[0] or (
+        isinstance(error, mlflow.exceptions.RestException) and error.error_code in answers
+    )
 
 
 def _format_param(value: Scalar) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import io
+import re
+import shlex
 import sys
 from collections.abc import Iterator, Sequence
 
@@ -12,6 +14,19 @@ from robotrain_workloads.lerobot.parameters import LEROBOT_VERSION
 UNKNOWN_PREFIX = "unrecognized arguments: "
 PARSER_PREFIX = ": error: "
 WRAPPED_ERRORS = ("DecodingError", "ParsingError")
+
+
+_SECRET_OPTION = r"(--[\w.-]*(?:key|token|secret|password))(=.*)?"
+
+
+def format_options(options: Sequence[str]) -> str:
+    """Return options as they are tracked: in one line, without values of options that are named like secrets."""
+    words, hides_next = [], False
+    for option in options:
+        match = re.fullmatch(_SECRET_OPTION, option, re.DOTALL | re.IGNORECASE)
+        words.append("<redacted>" if hides_next else f"{match[1]}=<redacted>" if match and match[2] else option)
+        hides_next = bool(match and not match[2])
+    return shlex.join(words)
 
 
 @contextlib.contextmanager

@@ -3,7 +3,6 @@
 The launcher adds what only it knows: policy type, device, frame rate.
 """
 
-import shlex
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -13,14 +12,13 @@ from robotrain_runtime.contract.container_plugin import TrackingSpec
 from robotrain_runtime.contract.document import JobDocument, JobSource
 
 from robotrain_workloads.lerobot import lineage, policy
+from robotrain_workloads.lerobot.options import format_options
 from robotrain_workloads.lerobot_eval.inputs import selection, simulation
 
 COPIED_PARAMETERS = (
     *("job_name", "eval_episodes", "eval_batch_size", "replay_episodes", "env", "env_steps", "starts"),
     *("success_reward", "success_threshold", "record_video", "seed", "system_metrics"),
 )
-LONGEST_PARAMETER = 500
-"""The most characters of a parameter at Azure ML."""
 
 
 def describe_tracking_run(document: JobDocument) -> TrackingSpec:
@@ -33,7 +31,7 @@ def describe_tracking_run(document: JobDocument) -> TrackingSpec:
         **({"dataset_repo_id": dataset_name} if has_dataset else {}),
         **{name: values[name] for name in COPIED_PARAMETERS if values[name] is not None},
         **({"starts": simulation.summarize_starts(str(values["starts"]))} if values["starts"] else {}),
-        **({"options": shlex.join(document.trainer_args)[:LONGEST_PARAMETER]} if document.trainer_args else {}),
+        **({"options": format_options(document.trainer_args)} if document.trainer_args else {}),
     }
     tags = {
         "lerobot.framework": "lerobot",

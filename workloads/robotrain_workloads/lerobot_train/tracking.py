@@ -8,6 +8,7 @@ from robotrain_runtime.contract.container_plugin import TrackingSpec
 from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
 
 from robotrain_workloads.lerobot import dataset_preparation, lineage
+from robotrain_workloads.lerobot.options import format_options
 from robotrain_workloads.lerobot_train import start
 
 START_PHRASES = {"policy": "fine-tuned from", "init_policy": "started with the weights of", "resume": "resumed from"}
@@ -15,7 +16,8 @@ KIND_NAMES = {"huggingface": "hf", "blob_url": "blob", "data_asset": "asset", "l
 """Short names of dataset kinds, in the tag `source`."""
 COPIED_PARAMETERS = (
     *("policy_type", "job_name", "training_steps", "batch_size", "learning_rate", "save_freq", "lr_warmup_steps"),
-    *("system_metrics", "num_gpus", "mixed_precision"),
+    *("system_metrics", "num_gpus", "mixed_precision", "seed", "num_workers", "eval_freq", "log_freq"),
+    "image_normalization",
 )
 TAGGED_PARAMETERS = ("policy_type", "job_name", "num_gpus", "mixed_precision")
 MODEL_URI_FORMS = (
@@ -99,6 +101,7 @@ def describe_tracking_run(document: JobDocument, output: Path) -> TrackingSpec:
         "effective_batch_size": batch * gpus,
         "output_dir": str(output),
         **({"policy_repo_id": policies[0]} if policies else {}),
+        **({"options": format_options(document.trainer_args)} if document.trainer_args else {}),
         **start.read_saved_parameters(sources),
     }
     tags = {
