@@ -53,7 +53,7 @@ class BlobLister:
     def __init__(self, prefix: BlobPrefix, identity: BlobIdentity) -> None:
         self._prefix = prefix
         self._identity = identity
-        self._client = publish.open_container(prefix, identity, in_haste=True)
+        self._client = publish.open_container(prefix, identity, short_timeouts=True)
 
     def list_blobs(self) -> Iterator[ListedBlob]:
         """Yield every blob below the prefix, page by page."""
@@ -125,7 +125,7 @@ def compute_listing_digest(lister: BlobLister) -> str:
 
 def _list_complete_checkpoints(prefix: BlobPrefix, identity: BlobIdentity, remedy: str) -> dict[str, str]:
     try:
-        authors = PublishedCheckpoints(prefix, BlobContainer(prefix, identity, in_haste=True)).list_authors()
+        authors = PublishedCheckpoints(prefix, BlobContainer(prefix, identity, short_timeouts=True)).list_authors()
     except Exception as error:
         raise errors.explain_blob_error(error, prefix, identity, remedy=remedy) from error
     return {name: author.run for name, author in authors.items()}

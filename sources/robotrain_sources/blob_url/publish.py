@@ -44,7 +44,7 @@ SDK_TIMEOUTS = {
     "connection_timeout": 10,
     "read_timeout": 60,
 }
-HASTY_SDK_TIMEOUTS = {"retry_total": 1, "initial_backoff": 1, "connection_timeout": 10, "read_timeout": 20}
+SHORT_TIMEOUTS = {"retry_total": 1, "initial_backoff": 1, "connection_timeout": 10, "read_timeout": 20}
 """With its defaults the SDK takes 81 seconds for a host name that cannot be resolved."""
 MEMORY_LIMITS = {
     "max_single_put_size": BLOCK_SIZE,
@@ -98,13 +98,13 @@ class BlobUpload:
     md5: bytes
 
 
-def open_container(prefix: BlobPrefix, identity: BlobIdentity, *, in_haste: bool) -> Any:
-    """Return the SDK's client of a container; `in_haste` with short timeouts, when a user waits."""
+def open_container(prefix: BlobPrefix, identity: BlobIdentity, *, short_timeouts: bool) -> Any:
+    """Return the SDK's client of a container; `short_timeouts`: a user waits."""
     return importlib.import_module("azure.storage.blob").ContainerClient(
         f"https://{prefix.account}{HOST}",
         prefix.container,
         identity.get_sdk_credential(prefix.account),
-        **(HASTY_SDK_TIMEOUTS if in_haste else SDK_TIMEOUTS),
+        **(SHORT_TIMEOUTS if short_timeouts else SDK_TIMEOUTS),
         **MEMORY_LIMITS,
     )
 
@@ -112,9 +112,9 @@ def open_container(prefix: BlobPrefix, identity: BlobIdentity, *, in_haste: bool
 class BlobContainer:
     """The blobs below a prefix, as one identity writes them. Methods raise what the SDK raises."""
 
-    def __init__(self, prefix: BlobPrefix, identity: BlobIdentity, *, in_haste: bool = False) -> None:
+    def __init__(self, prefix: BlobPrefix, identity: BlobIdentity, *, short_timeouts: bool = False) -> None:
         self._prefix = prefix.prefix
-        self._client = open_container(prefix, identity, in_haste=in_haste)
+        self._client = open_container(prefix, identity, short_timeouts=short_timeouts)
 
     def list_below(self, folder: str = "") -> dict[str, ListedBlob]:
         """Return every blob below a folder of the prefix, by its name there, without folder markers."""
@@ -359,15 +359,15 @@ class PublishService:
             authors = checkpoints.list_authors()
             return {"whole": {name: dataclasses.astuple(author) for name, author in authors.items() if name}}
 
-        return self._run_action(check, in_haste=True)
+        return self._run_action(check, short_timeouts=True)
 
-    def _run_action(self, action: Callable[[PublishedCheckpoints], Body], *, in_haste: bool = False) -> Body:
+    def _run_action(self, action: Callable[[PublishedCheckpoints], Body], *, short_timeouts: bool = False) -> Body:
         try:
             blob_identity = identity.load_identity(self._credential)
         except FetchError as error:
             raise OSError(str(error)) from error
         try:
-            blobs = BlobContainer(self._prefix, blob_identity, in_haste=in_haste)
+            blobs = BlobContainer(self._prefix, blob_identity, short_timeouts=short_timeouts)
             return action(PublishedCheckpoints(self._prefix, blobs))
         except Exception as error:
             raise errors.explain_publish_error(error, self._prefix, blob_identity, self._remedy) from error

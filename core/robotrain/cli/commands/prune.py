@@ -11,7 +11,7 @@ import typer
 
 from robotrain.cli import arguments
 from robotrain.cli.output import describe_exception, format_table, print_json, print_message, print_result
-from robotrain.cli.watch.run_list import PlatformSilence, Question, ask_platforms, describe_interrupted
+from robotrain.cli.watch.run_list import FailedQuery, PlatformQuery, ask_platforms, describe_interrupted
 from robotrain.errors import Rejected, Stage
 from robotrain.model import amounts
 from robotrain.model.run import Status
@@ -124,11 +124,11 @@ class PruneCandidates:
             return _interrupted_candidate(run, created, answer)
         if isinstance(answer, Status):
             return prune.PruneCandidate(run=run, created=created, status=answer)
-        if not isinstance(answer, PlatformSilence):
-            answer = PlatformSilence("its platform returned no status")
+        if not isinstance(answer, FailedQuery):
+            answer = FailedQuery("its platform returned no status")
         return prune.PruneCandidate(run=run, created=created, reason=answer.why, gone=answer.gone)
 
-    def _ask_about(self, runs: Sequence[str], question: Question) -> dict[str, Any]:
+    def _ask_about(self, runs: Sequence[str], question: PlatformQuery) -> dict[str, Any]:
         return dict(zip(runs, ask_platforms([self.records[run] for run in runs], self._plugins, question), strict=True))
 
 
@@ -145,7 +145,7 @@ def _interrupted_candidate(run: str, created: float, answer: Any) -> PruneCandid
         return prune.PruneCandidate(run=run, created=created, reason="it is being submitted now")
     if answer is True:
         return prune.PruneCandidate(run=run, created=created, gone=True, interrupted=True)
-    why = answer.why if isinstance(answer, PlatformSilence) else describe_interrupted(run)
+    why = answer.why if isinstance(answer, FailedQuery) else describe_interrupted(run)
     return prune.PruneCandidate(run=run, created=created, reason=why, interrupted=True)
 
 
@@ -155,7 +155,7 @@ def _list_output_uris(record: RunRecord, platform: Platform) -> tuple[str, ...]:
 
 def _add_outputs(candidate: PruneCandidate, outputs: Any) -> PruneCandidate:
     """Add a run's outputs; where they are unknown, the run stays, since another may have started from them."""
-    if isinstance(outputs, PlatformSilence) and not outputs.gone:
+    if isinstance(outputs, FailedQuery) and not outputs.gone:
         return replace(candidate, status=None, reason=f"its outputs are unknown: {outputs.why}")
     return replace(candidate, outputs=outputs if isinstance(outputs, tuple) else ())
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 MAX_WORKERS = 8
 
 
-class PlatformSilence(NamedTuple):
+class FailedQuery(NamedTuple):
     """Stands for an answer that a platform did not give."""
 
     why: str
@@ -37,12 +37,12 @@ class PlatformSilence(NamedTuple):
     """The problem that the platform reported."""
 
 
-Question = Callable[["RunRecord", Any], Any]
+PlatformQuery = Callable[["RunRecord", Any], Any]
 """Asks a platform about a run."""
 
 
-def ask_platforms(runs: Sequence[RunRecord], plugins: Plugins, question: Question) -> list[Any]:
-    """Return the answer about each run, a PlatformSilence for each missing one.
+def ask_platforms(runs: Sequence[RunRecord], plugins: Plugins, question: PlatformQuery) -> list[Any]:
+    """Return the answer about each run, a FailedQuery for each missing one.
 
     Each platform has its own threads, so that none waits for another, and is given up after the plugins' time limit.
     """
@@ -53,7 +53,7 @@ def ask_platforms(runs: Sequence[RunRecord], plugins: Plugins, question: Questio
             ask = functools.partial(question, record, plugins.platform(record.platform))
             asks.setdefault(record.platform, {})[index] = ask
         except Rejected as rejected:
-            answers[index] = PlatformSilence(describe_exception(rejected))
+            answers[index] = FailedQuery(describe_exception(rejected))
     if asks:
         with calls.redirect_output():
             for index, answer in _iter_answers(asks, calls.get_time_limit()):
@@ -67,7 +67,7 @@ def _iter_answers(asks: Mapping[str, Mapping[int, Callable[[], Any]]], limit: fl
 
     def answer_all(platform: str, todo: queue.SimpleQueue[tuple[int, Callable[[], Any]] | None]) -> None:
         for index, ask in iter(todo.get, None):
-            inbox.put((platform, index, _catch_silence(ask)))
+            inbox.put((platform, index, _catch_query_error(ask)))
 
     workers: list[PluginCall[None]] = []
     for platform, questions in asks.items():
@@ -86,8 +86,8 @@ def _iter_answers(asks: Mapping[str, Mapping[int, Callable[[], Any]]], limit: fl
             platform, index, answer = inbox.get(timeout=max(0.0, due - time.monotonic()))
         except queue.Empty:
             for platform in [one for one in pending if time.monotonic() >= answered_at[one] + limit]:
-                silence = PlatformSilence(f"{platform} did not answer within {limit:g} s")
-                yield from ((index, silence) for index in pending.pop(platform))
+                failed = FailedQuery(f"{platform} did not answer within {limit:g} s")
+                yield from ((index, failed) for index in pending.pop(platform))
             continue
         if platform in pending:  # else it was just given up
             answered_at[platform] = time.monotonic()
@@ -97,14 +97,14 @@ def _iter_answers(asks: Mapping[str, Mapping[int, Callable[[], Any]]], limit: fl
             yield index, answer
 
 
-def _catch_silence(ask: Callable[[], Any]) -> Any:
+def _catch_query_error(ask: Callable[[], Any]) -> Any:
     try:
         return ask()
     except Rejected as rejected:
         gone = isinstance(rejected, RunGone)
-        return PlatformSilence(describe_exception(rejected), gone, None if gone else rejected.problems[0])
+        return FailedQuery(describe_exception(rejected), gone, None if gone else rejected.problems[0])
     except BaseException as error:  # whatever a plugin raises: other runs are still shown
-        return PlatformSilence(describe_exception(error))
+        return FailedQuery(describe_exception(error))
 
 
 DEFAULT_NUMBER = 50
@@ -127,7 +127,7 @@ class ListedRun:
     reason: str = ""
     record: RunRecord | None = None
     status: Status | None = None
-    no_answer: PlatformSilence | None = None
+    no_answer: FailedQuery | None = None
     """Set when the platform did not return the state; then an end that was seen before counts."""
     progress: Progress = field(default_factory=Progress)
     """What the end of its log says."""
@@ -235,9 +235,9 @@ def _ask_states(batch: Sequence[ListedRun], plugins: Plugins) -> None:
         if isinstance(answer, Status):
             one.status, one.state, one.reason = answer, answer.state, answer.reason
             records.save_final_status(one.run, answer)
-        elif isinstance(answer, PlatformSilence) and answer.gone:
+        elif isinstance(answer, FailedQuery) and answer.gone:
             one.state, one.reason = "gone", answer.why
-        elif isinstance(answer, PlatformSilence):
+        elif isinstance(answer, FailedQuery):
             one.reason, one.no_answer = answer.why, answer
             if status := records.read_final_status(one.run):
                 one.status, one.state, one.reason = status, status.state, status.reason
@@ -257,6 +257,8 @@ def _ask_progress(listed_runs: Sequence[ListedRun], plugins: Plugins) -> None:
             one.progress = answer
 
 
-def _ask_about(listed: Sequence[ListedRun], plugins: Plugins, question: Question) -> Iterator[tuple[ListedRun, Any]]:
+def _ask_about(
+    listed: Sequence[ListedRun], plugins: Plugins, question: PlatformQuery
+) -> Iterator[tuple[ListedRun, Any]]:
     answers = ask_platforms([one.record for one in listed if one.record], plugins, question)
     return zip(listed, answers, strict=True)
