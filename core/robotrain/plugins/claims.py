@@ -191,20 +191,15 @@ def make_unknown_name_error(family: str, name: str, installed: Sequence[str], wi
     others = f"installed: {', '.join(installed) or 'none'}"
     if off := next((one for one in without if name in _list_excluded_names(family, one)), ""):
         return PluginNotInstalled(f"{family} {name!r} is switched off by --without {off}; {others}", misspelled=False)
-    whole = (
-        []
-        if list_built_in_distributions()
-        else [Suggestion("uv pip install robotrain", "brings all that robotrain comes with")]
-    )
     file = Suggestion("robotrain --plugins-from FOLDER …", "when it comes from a plugin file")
-    return PluginNotInstalled(f"no {family} {redact(name)!r} is installed; {others}", *whole, file)
+    return PluginNotInstalled(f"no {family} {redact(name)!r} is installed; {others}", *_suggest_whole(), file)
 
 
 def describe_excluded_kinds(without: Sequence[str]) -> str:
     """Return a sentence about excluded source kinds, whose options are missing; empty without any."""
     off = {
         claim.dotted: name
-        for claim in read_claims()
+        for claim in (read_claims() if without else ())
         for name in without
         if claim.family == "source" and _matches_name(claim, name)
     }
@@ -214,14 +209,15 @@ def describe_excluded_kinds(without: Sequence[str]) -> str:
 
 def no_workload(installed: Sequence[str]) -> Rejected:
     """Return the error for a job without a workload, where none is the default."""
-    whole = (
-        ()
-        if list_built_in_distributions()
-        else (Suggestion("uv pip install robotrain", "brings all that robotrain comes with"),)
-    )
-    ways = (*(Suggestion(name) for name in installed), *whole)
+    ways = (*(Suggestion(name) for name in installed), *_suggest_whole())
     title = "no workload was chosen, and no installed one is the default"
     return Rejected([Problem(code="workload-missing", stage=Stage.USAGE, title=title, suggestions=ways)])
+
+
+def _suggest_whole() -> list[Suggestion]:
+    """Suggest to install robotrain with all its plugins, where only robotrain-core is."""
+    whole = Suggestion("uv pip install robotrain", "brings all that robotrain comes with")
+    return [] if list_built_in_distributions() else [whole]
 
 
 def several_defaults(names: Sequence[str]) -> Problem:

@@ -6,69 +6,113 @@ import dataclasses
 import re
 import types
 import typing
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 from robotrain_runtime.contract.parameter import Param, Parameter, get_parameters
 
 from robotrain.errors import Suggestion, find_nearest_name
-from robotrain.model.capabilities import ANY, FEATURES, LIMITS, Support, SupportLevel
+from robotrain.model.capabilities import ANY, FEATURES, LIMITS, Capabilities, Support, SupportLevel
+from robotrain.model.platform import Platform
+from robotrain.model.source import Pinning, RoleFlag, SourceKind
+from robotrain.model.workload import Produces, Role, Workload, WorkloadProfile
 from robotrain.plugins import hookspecs
 from robotrain.plugins.errors import UnsuitablePlugin
 from robotrain.plugins.guards import has_method
 
 if TYPE_CHECKING:
-    from robotrain.model.capabilities import Capabilities
-    from robotrain.model.platform import Platform
-    from robotrain.model.source import RoleFlag, SourceKind
     from robotrain.plugins.claims import Claim
     from robotrain.plugins.loader import PluginLoader
 
 FLAG_PATTERN = r"--[A-Za-z0-9][A-Za-z0-9_-]*|-[A-Za-z]"
-EXPECTED_SUPPORT = "a robotrain.plugin.Support, such as YES or no(…),"
+TEXT = (str, "a text")
+FIELDS: Mapping[type, Mapping[str, tuple[Any, str]]] = {
+    Platform: {
+        "name": TEXT,
+        "summary": TEXT,
+        "capabilities": (Capabilities, "a robotrain.plugin.Capabilities"),
+        "can_prepare": (bool, "a bool"),
+        "prepare_ignores": (Collection, "a collection of codes"),
+        "option_hints": (Mapping, "a mapping of flags to what is said of them"),
+    },
+    Capabilities: {field.name: (Mapping, "a mapping") for field in dataclasses.fields(Capabilities)},
+    SourceKind: {
+        "name": TEXT,
+        "roles": (Mapping, "a mapping of roles to flags"),
+        "unsupported": (Mapping, "a mapping of roles to answers"),
+        "pinning": (Pinning | None, "a robotrain.plugin.Pinning"),
+    },
+    RoleFlag: {"aliases": (tuple, "a tuple"), "env": (tuple, "a tuple"), "help": TEXT, "form": TEXT},
+    Workload: {
+        "name": TEXT,
+        "roles": (Mapping, "a mapping of names to roles"),
+        "option_hints": (Mapping, "a mapping of flags to what is said of them"),
+        "profile": (WorkloadProfile, "a robotrain.plugin.WorkloadProfile"),
+    },
+    Support: {"reason": TEXT, "suggestion": TEXT},
+}
+"""The type of each field that other code relies on, and its name in messages."""
 
 
-def require_declared_type(name: str, value: Any, kind: Any, expected: str) -> None:
-    """Raise TypeError if a part of a declaration has the wrong type."""
+def validate_platform(platform: Platform) -> None:
+    """Raise TypeError, ValueError or UnsuitablePlugin for a malformed part of a platform."""
+    _require_fields(Platform, platform)
+    can = platform.capabilities
+    _require_fields(Capabilities, can, "capabilities.")
+    for name, is_pair in (("sources", True), ("combinations", True), ("workloads", False), ("features", False)):
+        _validate_supports(f"capabilities.{name}", getattr(can, name), is_pair)
+    for feature, setting in can.required_settings.items():
+        _require_type(_format_key("capabilities.required_settings", feature), setting, str, "the name of a setting")
+    for key, number in can.limits.items():
+        where = _format_key("capabilities.limits", key)
+        _require_type(where, number, int, "a whole number")
+        if number < 1:
+            raise ValueError(f"its `{where}` is {number}, and a number above 0 is due")
+    validate_fields("settings", platform.settings)
+
+
+def validate_source_kind(kind: SourceKind) -> None:
+    """Raise TypeError or ValueError for a malformed part of a source kind."""
+    _require_fields(SourceKind, kind)
+    for role, flag in kind.roles.items():
+        where = f"roles[{role!r}]"
+        _require_type(where, flag, RoleFlag, "a robotrain.plugin.RoleFlag")
+        _require_fields(RoleFlag, flag, f"{where}.")
+        for one in (flag.flag, *flag.aliases, *flag.env):
+            _require_type(where, one, str, "a text for each spelling")
+        _validate_flags(where, flag.flag, *flag.aliases)
+    _validate_supports("unsupported", kind.unsupported)
+
+
+def validate_workload(workload: Workload) -> None:
+    """Raise TypeError, ValueError or UnsuitablePlugin for a malformed part of a workload."""
+    _require_fields(Workload, workload)
+    for name, role in workload.roles.items():
+        _require_type("roles", name, str, "a text for each role")
+        if not name.isidentifier():
+            raise ValueError(f"its `roles` has the name {name!r}, and a word of letters, digits and _ is due")
+        _require_type(f"roles[{name!r}]", role, Role, "a robotrain.plugin.Role")
+    _require_choice("produces", workload.produces, get_args(Produces))
+    validate_fields("parameters", workload.parameters)
+
+
+def _require_type(name: str, value: Any, kind: Any, expected: str) -> None:
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         there = "None" if value is None else f"a {type(value).__name__}"
         raise TypeError(f"its `{name}` is {there}, and {expected} is due")
 
 
-def require_choice(name: str, given: Any, known: Sequence[str]) -> None:
-    """Raise ValueError for an unknown word."""
+def _require_fields(declared: type, thing: Any, where: str = "") -> None:
+    for name, (kind, expected) in FIELDS[declared].items():
+        _require_type(f"{where}{name}", getattr(thing, name), kind, expected)
+
+
+def _require_choice(name: str, given: Any, known: Sequence[str]) -> None:
     if given not in known:
         raise ValueError(f"its `{name}` is {given!r}, and one of {', '.join(known)} is due")
 
 
-def validate_capabilities(can: Capabilities) -> None:
-    """Raise TypeError or ValueError for a malformed part of the capabilities."""
-    for name in ("sources", "combinations", "workloads", "features", "required_settings", "limits"):
-        require_declared_type(f"capabilities.{name}", getattr(can, name), Mapping, "a mapping")
-    _validate_supports("sources", can.sources, _format_pair_key)
-    _validate_supports("combinations", can.combinations, _format_pair_key)
-    _validate_supports("workloads", can.workloads, _format_text_key)
-    _validate_supports("features", can.features, _format_text_key)
-    for feature, setting in can.required_settings.items():
-        require_declared_type(_format_text_key("required_settings", feature), setting, str, "the name of a setting")
-    for key, number in can.limits.items():
-        where = _format_text_key("limits", key)
-        require_declared_type(where, number, int, "a whole number")
-        if number < 1:
-            raise ValueError(f"its `{where}` is {number}, and a number above 0 is due")
-
-
-def validate_role_flag(role: str, flag: RoleFlag) -> None:
-    """Raise TypeError or ValueError for an invalid flag."""
-    where = f"roles[{role!r}]"
-    for name, due in (("aliases", tuple), ("env", tuple), ("help", str), ("form", str)):
-        require_declared_type(f"{where}.{name}", getattr(flag, name), due, f"a {due.__name__}")
-    for one in (flag.flag, *flag.aliases, *flag.env):
-        require_declared_type(where, one, str, "a text for each spelling")
-    validate_flags(where, flag.flag, *flag.aliases)
-
-
-def validate_flags(where: str, flag: str, *others: str) -> None:
+def _validate_flags(where: str, flag: str, *others: str) -> None:
     """Raise ValueError for an invalid option name; `flag`, which help shows, must be a long one."""
     if wrong := [one for one in (flag, *others) if not re.fullmatch(FLAG_PATTERN, one)]:
         raise ValueError(f"its `{where}` has the flag {wrong[0]!r}, and one such as --name is due")
@@ -76,42 +120,21 @@ def validate_flags(where: str, flag: str, *others: str) -> None:
         raise ValueError(f"its `{where}` has the flag {flag!r}, and a long one such as --name is due")
 
 
-def validate_role_names(where: str, names: Iterable[Any]) -> None:
-    """Raise TypeError or ValueError for roles whose names are not identifiers."""
-    for name in names:
-        require_declared_type(where, name, str, "a text for each role")
-        if not name.isidentifier():
-            raise ValueError(f"its `{where}` has the name {name!r}, and a word of letters, digits and _ is due")
-
-
-def validate_answers(name: str, declared: Mapping[Any, Any]) -> None:
-    """Raise TypeError or ValueError for a malformed Support."""
+def _validate_supports(name: str, declared: Mapping[Any, Any], is_pair: bool = False) -> None:
     for key, answer in declared.items():
-        require_declared_type(name, key, str, "a text for each key")
-        _validate_support(f"{name}[{key!r}]", answer)
+        where = _format_key(name, key, is_pair)
+        _require_type(where, answer, Support, "a robotrain.plugin.Support, such as YES or no(…),")
+        _require_choice(where, answer.level, get_args(SupportLevel))
+        _require_fields(Support, answer, f"{where}.")
 
 
-def _validate_supports(name: str, declared: Mapping[Any, Any], place: Any) -> None:
-    for key, answer in declared.items():
-        _validate_support(place(name, key), answer)
-
-
-def _validate_support(where: str, answer: Any) -> None:
-    require_declared_type(where, answer, Support, EXPECTED_SUPPORT)
-    require_choice(where, answer.level, get_args(SupportLevel))
-    require_declared_type(f"{where}.reason", answer.reason, str, "a text")
-    require_declared_type(f"{where}.suggestion", answer.suggestion, str, "a text")
-
-
-def _format_pair_key(name: str, key: Any) -> str:
-    if not isinstance(key, tuple) or len(key) != 2 or not all(isinstance(one, str) for one in key):
-        raise TypeError(f"its `capabilities.{name}` has the key {key!r}, and a pair of texts is due")
-    return f"capabilities.{name}[{key!r}]"
-
-
-def _format_text_key(name: str, key: Any) -> str:
-    require_declared_type(f"capabilities.{name}", key, str, "a text for each key")
-    return f"capabilities.{name}[{key!r}]"
+def _format_key(name: str, key: Any, is_pair: bool = False) -> str:
+    """Return the place of a value in messages. Raise TypeError if its key is no text, or no pair of texts."""
+    if not is_pair:
+        _require_type(name, key, str, "a text for each key")
+    elif not isinstance(key, tuple) or len(key) != 2 or not all(isinstance(one, str) for one in key):
+        raise TypeError(f"its `{name}` has the key {key!r}, and a pair of texts is due")
+    return f"{name}[{key!r}]"
 
 
 VALUE_TYPES = (str, int, float, bool)
@@ -182,8 +205,8 @@ def _validate_param(where: str, one: Parameter) -> None:
     for name, default in Param._field_defaults.items():
         if default is not None:  # bounds are numbers of either kind, and pydantic looks at them
             kind = type(default)
-            require_declared_type(f"{where}, {name}", getattr(one.param, name), kind, f"a {kind.__name__}")
-    validate_flags(where, one.flag, *one.flags, *((one.param.off,) if one.param.off else ()))
+            _require_type(f"{where}, {name}", getattr(one.param, name), kind, f"a {kind.__name__}")
+    _validate_flags(where, one.flag, *one.flags, *((one.param.off,) if one.param.off else ()))
 
 
 def _is_literal_of_texts(kind: Any) -> bool:

@@ -7,14 +7,21 @@ from __future__ import annotations
 
 import functools
 import types
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar, get_args
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pluggy
 
 from robotrain.model.platform import Platform
-from robotrain.plugins import hookspecs
-from robotrain.plugins.errors import PluginError, PluginFailure, UnsuitablePlugin, make_failure, require_type
+from robotrain.plugins import calls, hookspecs
+from robotrain.plugins.errors import (
+    PluginError,
+    PluginFailure,
+    UnsuitablePlugin,
+    make_failure,
+    require_type,
+    suggest_exclusion,
+)
 from robotrain.plugins.guards import GuardedPlatform, guard_source_kind, guard_workload
 
 if TYPE_CHECKING:
@@ -26,17 +33,9 @@ def accept_platform(thing: Any, claim: Claim) -> Any:
     require_type(thing, Platform, "a robotrain.plugin.Platform")
     found = GuardedPlatform(thing, claim)
     if not claim.built_in:
-        from robotrain.model.capabilities import Capabilities
-        from robotrain.plugins.declarations import require_declared_type, validate_capabilities, validate_fields
+        from robotrain.plugins.declarations import validate_platform
 
-        require_declared_type("name", found.name, str, "a text")
-        require_declared_type("summary", found.summary, str, "a text")
-        require_declared_type("capabilities", found.capabilities, Capabilities, "a robotrain.plugin.Capabilities")
-        validate_capabilities(found.capabilities)
-        require_declared_type("can_prepare", found.can_prepare, bool, "a bool")
-        require_declared_type("prepare_ignores", found.prepare_ignores, Collection, "a collection of codes")
-        require_declared_type("option_hints", found.option_hints, Mapping, "a mapping of flags to what is said of them")
-        validate_fields("settings", found.settings)
+        validate_platform(found)  # type: ignore[arg-type]  # it has a platform's attributes
     return found
 
 
@@ -44,19 +43,10 @@ def accept_source_kind(thing: Any, claim: Claim) -> Any:
     """Return a source kind; a third party's functions are guarded. Raise TypeError or ValueError."""
     if claim.built_in:
         return thing
-    from robotrain.model.source import Pinning, RoleFlag, SourceKind
-    from robotrain.plugins.declarations import require_declared_type, validate_answers, validate_role_flag
+    from robotrain.model.source import SourceKind
+    from robotrain.plugins.declarations import validate_source_kind
 
-    require_type(thing, SourceKind, "a robotrain.plugin.SourceKind")
-    require_declared_type("name", thing.name, str, "a text")
-    require_declared_type("roles", thing.roles, Mapping, "a mapping of roles to flags")
-    for role, flag in thing.roles.items():
-        require_declared_type(f"roles[{role!r}]", flag, RoleFlag, "a robotrain.plugin.RoleFlag")
-        validate_role_flag(role, flag)
-    require_declared_type("unsupported", thing.unsupported, Mapping, "a mapping of roles to answers")
-    validate_answers("unsupported", thing.unsupported)
-    if thing.pinning is not None:
-        require_declared_type("pinning", thing.pinning, Pinning, "a robotrain.plugin.Pinning")
+    validate_source_kind(require_type(thing, SourceKind, "a robotrain.plugin.SourceKind"))
     return guard_source_kind(thing, claim)
 
 
@@ -64,24 +54,10 @@ def accept_workload(thing: Any, claim: Claim) -> Any:
     """Return a workload; a third party's rules are guarded. Raise TypeError, ValueError or UnsuitablePlugin."""
     if claim.built_in:
         return thing
-    from robotrain.model.workload import Produces, Role, Workload, WorkloadProfile
-    from robotrain.plugins.declarations import (
-        require_choice,
-        require_declared_type,
-        validate_fields,
-        validate_role_names,
-    )
+    from robotrain.model.workload import Workload
+    from robotrain.plugins.declarations import validate_workload
 
-    require_type(thing, Workload, "a robotrain.plugin.Workload")
-    require_declared_type("name", thing.name, str, "a text")
-    require_declared_type("roles", thing.roles, Mapping, "a mapping of names to roles")
-    validate_role_names("roles", thing.roles)
-    for name, role in thing.roles.items():
-        require_declared_type(f"roles[{name!r}]", role, Role, "a robotrain.plugin.Role")
-    require_choice("produces", thing.produces, get_args(Produces))
-    require_declared_type("option_hints", thing.option_hints, Mapping, "a mapping of flags to what is said of them")
-    require_declared_type("profile", thing.profile, WorkloadProfile, "a robotrain.plugin.WorkloadProfile")
-    validate_fields("parameters", thing.parameters)
+    validate_workload(require_type(thing, Workload, "a robotrain.plugin.Workload"))
     return guard_workload(thing, claim)
 
 
@@ -148,8 +124,10 @@ class PluginLoader:
             return claim in self.loaded
         try:
             self._require_unique_name(claim)
-            self.loaded[claim] = loaded = _import_claim(claim, requested)
-            _require_supported_api(claim)
+            limit = calls.PLUGIN_SECONDS_VARIABLE if requested else calls.HOOK_SECONDS_VARIABLE
+            self.loaded[claim] = loaded = call_in_time(claim, claim.point.load, "loading", limit)
+            if not claim.built_in:
+                hookspecs.require_supported_api(claim)
             self._add_plugin(claim, loaded)
         except KeyboardInterrupt:
             raise
@@ -229,39 +207,17 @@ class PluginLoader:
         """Raise UnsuitablePlugin if several plugins claim a name, except for the built-in one."""
         rivals = self.list_claims(claim.family, claim.name)
         if len(rivals) > 1 and not claim.built_in:
-            from robotrain.plugins.errors import suggest_exclusion
-
             who = " and ".join(rival.distribution for rival in rivals)
             others = [suggest_exclusion(one) for one in rivals if one.project != claim.project and not one.built_in]
             raise UnsuitablePlugin(f"claimed by {who}; uninstall one", *others)
 
 
-def call_in_time(claim: Claim, work: Callable[[], T], what: str, setting: str = "") -> T:
+def call_in_time(claim: Claim, work: Callable[[], T], what: str, setting: str = calls.HOOK_SECONDS_VARIABLE) -> T:
     """Return what a plugin's code returns; a third party's has a time limit, and prints to stderr."""
     if claim.built_in:
         return work()
-    from robotrain.plugins import calls
-
-    return calls.call_with_timeout(
-        work, f"{what} of {claim} ({claim.distribution})", setting or calls.HOOK_SECONDS_VARIABLE
-    )
+    return calls.call_with_timeout(work, f"{what} of {claim} ({claim.distribution})", setting)
 
 
-def _import_claim(claim: Claim, asked_for: bool) -> Any:
-    if claim.built_in:
-        return claim.point.load()
-    from robotrain.plugins import calls
-
-    return call_in_time(
-        claim, claim.point.load, "loading", calls.PLUGIN_SECONDS_VARIABLE if asked_for else calls.HOOK_SECONDS_VARIABLE
-    )
-
-
-def _require_supported_api(claim: Claim) -> None:
-    """Raise UnsuitablePlugin; built-in plugins have robotrain's own version."""
-    if not claim.built_in:
-        hookspecs.require_supported_api(claim)
-
-
-def _call_and_accept(function: Callable[[], Any], shape: Callable[[Any, Claim], Any], claim: Claim) -> list[Any]:
-    return [shape(thing, claim) for thing in list(function())]
+def _call_and_accept(function: Callable[[], Any], accept: Callable[[Any, Claim], Any], claim: Claim) -> list[Any]:
+    return [accept(thing, claim) for thing in list(function())]

@@ -12,7 +12,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from robotrain.errors import Problem, Rejected, Stage
-from robotrain.plugins.claims import Claim, read_claims
+from robotrain.plugins.claims import (
+    Claim,
+    describe_excluded_kinds,
+    exclude_claims,
+    make_unknown_name_error,
+    no_workload,
+    read_claims,
+    several_defaults,
+)
 
 if TYPE_CHECKING:
     from robotrain.model.health import HealthCheck
@@ -55,9 +63,7 @@ class Plugins:
 
             found = (*found, *plugin_file.read_plugin_file(self._file))
         if self._without:
-            from robotrain.plugins import claims
-
-            found = claims.exclude_claims(found, self._without)
+            found = exclude_claims(found, self._without)
         return tuple(claim for claim in found if claim.built_in) if self.mode == "none" else found
 
     @functools.cached_property
@@ -82,8 +88,6 @@ class Plugins:
     def workload(self, name: str) -> Workload:
         """Return the workload `name`. Raise PluginError, or Rejected without a name where none is the default."""
         if not name:
-            from robotrain.plugins.claims import no_workload
-
             raise no_workload(self.list_names("workload"))
         return cast("Workload", self._load_by_name("workload", name))
 
@@ -102,11 +106,7 @@ class Plugins:
 
     def describe_excluded_kinds(self) -> str:
         """Return a sentence about excluded source kinds, whose options are missing; empty without any."""
-        if not self._without:
-            return ""
-        from robotrain.plugins import claims
-
-        return claims.describe_excluded_kinds(self._without)
+        return describe_excluded_kinds(self._without)
 
     def find_source_problems(self) -> list[Problem]:
         """Return a warning for each failed plugin of source kinds: its flags are missing."""
@@ -128,11 +128,7 @@ class Plugins:
     def default_problems(self) -> list[Problem]:
         """Return a warning if several workloads declare that they are the default."""
         names = self._defaults()
-        if len(names) < 2:
-            return []
-        from robotrain.plugins.claims import several_defaults
-
-        return [several_defaults(names)]
+        return [several_defaults(names)] if len(names) > 1 else []
 
     def _defaults(self) -> list[str]:
         return [name for name, workload in self.workloads().items() if workload.default]
@@ -237,8 +233,6 @@ class Plugins:
 
         claims = self._loader.list_claims(family, name)
         if not claims:
-            from robotrain.plugins.claims import make_unknown_name_error
-
             raise make_unknown_name_error(family, name, self.list_names(family), self._without)
         module = self._loader.load_first(claims)
         for owners, thing in self._loader.list_provided(family):

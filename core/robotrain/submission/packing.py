@@ -27,6 +27,8 @@ CARRIER_PACKAGE = re.compile(r"""^(?:CARRIER|ORIGIN) = ["']([\w.]+)\.\w+["']""",
 """The packages that a container plugin names for fetching its sources; they may be in another distribution."""
 EXCLUDED_FILES = re.compile(r"\..*|.*~|#.*#|.*\.py[co]|__pycache__|py\.typed")
 """Hidden files and those that editors and Python create."""
+DATA_FILE_NAME = re.compile(r"[\w-]+(?:\.[\w-]+)+")
+"""The name of a file that a module may read, such as its lock."""
 
 
 def pack_modules(modules: Iterable[str]) -> Payload:
@@ -89,13 +91,50 @@ def _find_named_siblings(top: str, text: str) -> set[str]:
     return {*re.findall(rf"{top}\.(\w+)", text), *re.findall(r"\w+", re.sub(r"\bas\s+\w+", "", several))}
 
 
-def _find_plugin_file_modules(text: str) -> list[str]:
-    """Return the modules beside a plugin file that a module names."""
-    if PLUGIN_FILE_MODULE not in sys.modules:
-        return []
-    from robotrain.plugins import plugin_file
+def _get_plugin_file_folder() -> Path | None:
+    """Return the folder of the loaded plugin file; None without one. Only what the plugin names in it is packed."""
+    module = sys.modules.get(PLUGIN_FILE_MODULE)
+    return Path(module.__file__).parent if module and module.__file__ else None
 
-    return plugin_file.find_named_modules(text)
+
+def _find_plugin_file_modules(text: str) -> list[str]:
+    """Return the modules beside a plugin file that a module imports, or names in a string: it may start a program."""
+    folder = _get_plugin_file_folder()
+    names = frozenset().union(*_parse_names(text)) - {PLUGIN_FILE_MODULE, "__main__"} if folder else ()
+    return [name for name in sorted(names) if folder and name.isidentifier() and _is_module(folder, name)]
+
+
+def _find_named_files(module: Path) -> dict[str, str]:
+    """Return the files beside a module of the plugin file's folder that it names, by name."""
+    if module.parent != _get_plugin_file_folder():
+        return {}
+    texts = _parse_names(module.read_text(encoding="utf-8"))[1]
+    found = [module.with_name(name) for name in sorted(texts) if DATA_FILE_NAME.fullmatch(name)]
+    return {path.name: str(path) for path in found if path.suffix != ".py" and os.path.isfile(path)}
+
+
+@functools.lru_cache(maxsize=64)
+def _parse_names(text: str) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the top-level names that a module imports, and its string constants."""
+    import ast  # only jobs of a plugin file need it
+
+    imported, texts = set[str](), set[str]()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            imported |= {name.name.partition(".")[0] for name in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            imported.add(node.module.partition(".")[0])
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            texts.add(node.value)
+    return frozenset(imported), frozenset(texts)
+
+
+def _is_module(folder: Path, name: str) -> bool:
+    """Return whether Python finds a module in the folder, and not another of that name first."""
+    if not any(os.path.isfile(folder / place) for place in (f"{name}.py", f"{name}/__init__.py")):
+        return False
+    spec = importlib.util.find_spec(name)
+    return bool(spec and spec.origin and folder in Path(spec.origin).parents)
 
 
 def _imports_core(text: str) -> bool:
@@ -108,10 +147,8 @@ def _list_package_files(package: str) -> Iterator[tuple[str, str]]:
     inside = package.replace(".", "/")
     if file := _find_module_file(package):
         yield f"{inside}.py", str(file)
-        if PLUGIN_FILE_MODULE in sys.modules and "." not in package:
-            from robotrain.plugins import plugin_file
-
-            yield from plugin_file.find_named_files(file, file.read_text(encoding="utf-8")).items()
+        if "." not in package:
+            yield from _find_named_files(file).items()
     else:
         yield from _walk_folder(str(_find_package_folder(package)), inside)
     while "." in package:
