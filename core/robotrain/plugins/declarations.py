@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 import types
 import typing
@@ -139,11 +140,13 @@ def _format_key(name: str, key: Any, is_pair: bool = False) -> str:
 
 VALUE_TYPES = (str, int, float, bool)
 EXPECTED_TYPE = "a str, int, float or bool, or a Literal of texts, is due (with `| None` where it may be left out)"
-JSON_HINT, TABLE_HINT, PATH_HINT = (
-    "json=True, for a list or a mapping",
-    "table=True, for a value by each name",
-    "path=True",
+PARAM_HINTS: Sequence[tuple[type | tuple[type, ...], str]] = (
+    (str, ""),
+    (os.PathLike, "path=True"),
+    (dict, "table=True, for a value by each name"),
+    ((list, tuple, set), "json=True, for a list or a mapping"),
 )
+"""The argument that lets a Param's text stand for a type."""
 
 
 def validate_fields(name: str, declared: Any) -> None:
@@ -165,13 +168,16 @@ def validate_fields(name: str, declared: Any) -> None:
 
 def _validate_type(where: str, one: Parameter) -> None:
     rest = [part for part in _split_union(one.type) if part is not type(None)]
-    if len(rest) == 1 and (rest[0] in VALUE_TYPES or _is_literal_of_texts(rest[0])):
+    texts = get_origin(rest[0]) is Literal and all(isinstance(word, str) for word in get_args(rest[0]))
+    if len(rest) == 1 and (rest[0] in VALUE_TYPES or texts):
         return
     due = Literal[tuple(map(str, get_args(one.bare_type)))] if get_origin(one.bare_type) is Literal else str
     optional = " | None" if type(None) in _split_union(one.type) else ""
+    made = get_origin(one.bare_type) or one.bare_type
+    hint = next((hint for kind, hint in PARAM_HINTS if isinstance(made, type) and issubclass(made, kind)), "")
     raise UnsuitablePlugin(
         f"its `{where}` is declared as {_format_type(one.type)}, and {EXPECTED_TYPE}",
-        _suggest_field(one.name, _format_type(due) + optional, _suggest_param(one.bare_type)),
+        _suggest_field(one.name, _format_type(due) + optional, hint),
     )
 
 
@@ -209,22 +215,8 @@ def _validate_param(where: str, one: Parameter) -> None:
     _validate_flags(where, one.flag, *one.flags, *((one.param.off,) if one.param.off else ()))
 
 
-def _is_literal_of_texts(kind: Any) -> bool:
-    return get_origin(kind) is Literal and all(isinstance(one, str) for one in get_args(kind))
-
-
 def _split_union(kind: Any) -> tuple[Any, ...]:
     return get_args(kind) if get_origin(kind) in (typing.Union, types.UnionType) else (kind,)
-
-
-def _suggest_param(kind: Any) -> str:
-    """Return the argument that lets a Param's text stand for a type."""
-    made = get_origin(kind) or kind
-    if not isinstance(made, type) or issubclass(made, str):
-        return ""
-    if hasattr(made, "__fspath__"):
-        return PATH_HINT
-    return TABLE_HINT if issubclass(made, dict) else JSON_HINT if issubclass(made, (list, tuple, set)) else ""
 
 
 def _suggest_field(name: str, kind: str, more: str = "", end: str = "") -> Suggestion:
@@ -246,23 +238,16 @@ def find_plugin_warnings(
 ) -> dict[Claim, list[str]]:
     """Return warnings by claim, without full stops."""
     found: dict[Claim, list[str]] = {}
-    warnings = (
-        *_find_outdated_apis(loader),
-        *_find_unclaimed_names(loader, kinds),
-        *_find_unknown_kinds(loader, kinds, platforms),
-        *_find_unknown_features(loader, platforms),
-    )
-    for claim, text in (
-        *warnings,
-        *_find_missing_methods(loader, platforms),
-        *_find_misspelled_names(loader, platforms),
-    ):
+    owners = {
+        name: next(one for one in loader.list_claims("platform", name) if one in loader.loaded) for name in platforms
+    }
+    outdated = [(claim, text) for claim in loader.loaded if (text := hookspecs.describe_outdated_api(claim))]
+    checked = [(owners[name], text) for name, one in platforms.items() for text in _check_sources(one, kinds)]
+    named = [(owners[name], text) for name, one in platforms.items() for text in _check_names(one, owners[name])]
+    unknown = _find_unknown_features(loader, platforms)
+    for claim, text in (*outdated, *_find_unclaimed_names(loader, kinds), *checked, *unknown, *named):
         found.setdefault(claim, []).append(text)
     return found
-
-
-def _find_outdated_apis(loader: PluginLoader) -> Iterator[tuple[Claim, str]]:
-    yield from ((claim, text) for claim in loader.loaded if (text := hookspecs.describe_outdated_api(claim)))
 
 
 def _find_unclaimed_names(loader: PluginLoader, kinds: Mapping[str, SourceKind]) -> Iterator[tuple[Claim, str]]:
@@ -274,16 +259,22 @@ def _find_unclaimed_names(loader: PluginLoader, kinds: Mapping[str, SourceKind])
                 yield owners[0], f'it brings {family} {thing.name} and does not claim it: "{family}.{thing.name}"'
 
 
-def _find_unknown_kinds(
-    loader: PluginLoader, kinds: Mapping[str, SourceKind], platforms: Mapping[str, Platform]
-) -> Iterator[tuple[Claim, str]]:
-    for name, platform in platforms.items():
-        for (role, kind), support in platform.capabilities.sources.items():
-            if support and kind != ANY and kind not in kinds:
-                yield (
-                    _find_loaded_claim(loader, name),
-                    f"it says yes to {role} from {kind}, and nothing installed brings that kind",
-                )
+def _check_sources(platform: Platform, kinds: Mapping[str, SourceKind]) -> Iterator[str]:
+    for (role, kind), support in platform.capabilities.sources.items():
+        if support and kind != ANY and kind not in kinds:
+            yield f"it says yes to {role} from {kind}, and nothing installed brings that kind"
+
+
+def _check_names(platform: Platform, claim: Claim) -> Iterator[str]:
+    """Yield a warning for required methods that are missing, and for names that are probably misspelled."""
+    can = platform.capabilities
+    due = REQUIRED_METHODS if can.feature("register_model") else REQUIRED_METHODS[:-1]
+    if not claim.built_in and (missing := [one for one in due if not has_method(platform, one)]):
+        yield f"it has no method {', '.join(missing)}, and fails where that is needed"
+    for word, known, declared in (("feature", FEATURES, can.features), ("limit", LIMITS, can.limits)):
+        for one in declared:
+            if one not in known and (meant := find_nearest_name(one, known)):
+                yield f"it declares the {word} {one}, which robotrain has not; it has {meant}"
 
 
 def _find_unknown_features(loader: PluginLoader, platforms: Mapping[str, Platform]) -> Iterator[tuple[Claim, str]]:
@@ -294,28 +285,3 @@ def _find_unknown_features(loader: PluginLoader, platforms: Mapping[str, Platfor
             if (feature := one.param.requires) and feature not in known:
                 meant = f"; there is {near}" if (near := find_nearest_name(feature, known)) else ""
                 yield owners[0], f"its parameter {one.name} needs the feature {feature}, which no platform has{meant}"
-
-
-def _find_missing_methods(loader: PluginLoader, platforms: Mapping[str, Platform]) -> Iterator[tuple[Claim, str]]:
-    for name, platform in platforms.items():
-        claim = _find_loaded_claim(loader, name)
-        registers = platform.capabilities.feature("register_model")
-        due = REQUIRED_METHODS if registers else REQUIRED_METHODS[:-1]
-        if not claim.built_in and (missing := [one for one in due if not has_method(platform, one)]):
-            yield claim, f"it has no method {', '.join(missing)}, and fails where that is needed"
-
-
-def _find_misspelled_names(loader: PluginLoader, platforms: Mapping[str, Platform]) -> Iterator[tuple[Claim, str]]:
-    for name, platform in platforms.items():
-        can = platform.capabilities
-        for word, known, what in (("feature", FEATURES, can.features), ("limit", LIMITS, can.limits)):
-            for one in what:
-                if one not in known and (meant := find_nearest_name(one, known)):
-                    yield (
-                        _find_loaded_claim(loader, name),
-                        f"it declares the {word} {one}, which robotrain has not; it has {meant}",
-                    )
-
-
-def _find_loaded_claim(loader: PluginLoader, platform: str) -> Claim:
-    return next(one for one in loader.list_claims("platform", platform) if one in loader.loaded)

@@ -171,23 +171,19 @@ EXPECTED_PROBLEMS = "an iterable of robotrain.plugin.Problem"
 
 
 @contextlib.contextmanager
-def guard_call(claim: Claim, method: str, *, allowed: AllowedErrors = ()) -> Iterator[None]:
+def guard_call(claim: Claim, method: str, *, allowed: AllowedErrors = (), programs: bool = True) -> Iterator[None]:
     """Run a plugin's code in this block; replace what it should not raise by a transient PluginCallError.
 
     :param allowed: what it may raise besides Rejected and Unanswered.
+    :param programs: see `redirect_output`.
     """
     try:
-        with calls.redirect_output():
+        with calls.redirect_output(programs):
             yield
     except BaseException as cause:  # SystemExit too, and what ends a task
         if isinstance(cause, (Rejected, Unanswered, KeyboardInterrupt, *allowed)):
             raise
-        raise make_call_error(claim, method, cause) from cause
-
-
-def make_call_error(claim: Claim, what: str, cause: BaseException) -> PluginCallError:
-    """Return the error that replaces an exception that a plugin should not raise."""
-    return PluginCallError(make_failure(claim, cause, what), transient=True)
+        raise PluginCallError(make_failure(claim, cause, method), transient=True) from cause
 
 
 def collect_problems(

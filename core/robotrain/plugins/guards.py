@@ -11,16 +11,16 @@ import importlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from robotrain.errors import Problem, Rejected, Unanswered
+from robotrain.errors import Problem, Unanswered
 from robotrain.model.platform import Platform
 from robotrain.model.source import SourceError
 from robotrain.plugins import calls
 from robotrain.plugins.errors import (
+    AllowedErrors,
     PluginCallError,
     PluginFailure,
     collect_problems,
     guard_call,
-    make_call_error,
     make_failure,
     require_type,
 )
@@ -75,20 +75,15 @@ def _require_answer(method: str, answer: Any) -> Any:
     return require_type(answer, kind, expected)
 
 
-def _call_pure(claim: Claim, name: str, method: Function, *given: Any) -> Any:
-    with guard_call(claim, name):
-        return _require_answer(name, method(*given))
-
-
-def _call_engine(claim: Claim, name: str, method: Function, *given: Any, **named: Any) -> Any:
-    with guard_call(claim, name, allowed=WORLD_ERRORS):
+def _call(allowed: AllowedErrors, claim: Claim, name: str, method: Function, *given: Any, **named: Any) -> Any:
+    with guard_call(claim, name, allowed=allowed):
         return _require_answer(name, method(*given, **named))
 
 
 def _call_submit(claim: Claim, name: str, method: Function, plan: Any) -> Any:
     """Call `submit`; raise Unanswered for a failure of the plugin, since the engine may have the plan."""
     try:
-        return _call_engine(claim, name, method, plan)
+        return _call(WORLD_ERRORS, claim, name, method, plan)
     except PluginCallError as failure:
         raise Unanswered(failure.problems) from failure
 
@@ -120,28 +115,26 @@ def _call_lines(claim: Claim, name: str, method: Function, *given: Any, **named:
 
 def _iterate_lines(claim: Claim, name: str, lines: Iterator[Any]) -> Iterator[str]:
     """Yield lines, and redirect output for each one alone: between them the caller prints results."""
+    end: Any = object()
     try:
         while True:
-            try:
-                with calls.redirect_output(programs=False):
-                    line = require_type(next(lines), str, "a text")
-            except StopIteration:
-                return
-            except (Rejected, KeyboardInterrupt, *WORLD_ERRORS):
-                raise
-            except BaseException as cause:
-                raise make_call_error(claim, name, cause) from cause
+            with guard_call(claim, name, allowed=WORLD_ERRORS, programs=False):
+                line = next(lines, end)
+                if line is end:
+                    return
+                require_type(line, str, "a text")
             yield line
     finally:
         if close := getattr(lines, "close", None):
             close()
 
 
+CALL_PURE, CALL_ENGINE = functools.partial(_call, ()), functools.partial(_call, WORLD_ERRORS)
 GUARDS: Mapping[str, Function] = {
-    **dict.fromkeys(("defaults", "derive_defaults", "container_plugins", "describe_reference"), _call_pure),
-    **dict.fromkeys(("read_submitted_spec", "render"), _call_pure),
-    **dict.fromkeys(("remove_outputs", "find_uploaded", "find", "status", "outputs"), _call_engine),
-    **dict.fromkeys(("cancel", "download", "register", "query_settings"), _call_engine),
+    **dict.fromkeys(("defaults", "derive_defaults", "container_plugins", "describe_reference"), CALL_PURE),
+    **dict.fromkeys(("read_submitted_spec", "render"), CALL_PURE),
+    **dict.fromkeys(("remove_outputs", "find_uploaded", "find", "status", "outputs"), CALL_ENGINE),
+    **dict.fromkeys(("cancel", "download", "register", "query_settings"), CALL_ENGINE),
     "prepare": _call_lines,
     "logs": _call_lines,
     "check": _call_check,
