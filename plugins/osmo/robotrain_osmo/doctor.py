@@ -116,7 +116,6 @@ def _get_usable_settings() -> OsmoSettings | None:
 
 
 def _make_submission_spec(settings: OsmoSettings) -> "OsmoSubmissionSpec":
-    """Return a submission spec with the settings that preflight checks need."""
     from robotrain.model.workload import WorkloadProfile
 
     from robotrain_osmo.spec import resources

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from robotrain.cli.app import make_app
-from robotrain.cli.arguments import JsonLinesOption, RunArgument, open_run
+from robotrain.cli.arguments import JsonLinesOption, RunArgument, open_run, usage_error
 from robotrain.cli.output import print_message, print_result_line
 from robotrain.errors import EXIT_INTERRUPTED
 
@@ -39,14 +39,10 @@ def logs(
     from robotrain.cli.watch import renderer
 
     if raw and json:
-        from robotrain.cli.arguments import usage_error
-
         raise usage_error("--raw and --json cannot be used together", "JSON has every line.", ("--json", ""))
     gc.enable()  # following may take days
     record, platform = open_run(ctx, run)
     if task and task != (name := record.reference.get("task") or record.workload):
-        from robotrain.cli.arguments import usage_error
-
         raise usage_error(f"{record.run} has no task {task!r}", f"Its only task is {name}.", (f"--task {name}", ""))
     line_format: LineFormat = functools.partial(renderer.format_log_line, declared=record.metrics)
     if json or raw:

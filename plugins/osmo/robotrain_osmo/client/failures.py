@@ -116,10 +116,9 @@ def extract_message(answer: OsmoCommandResult) -> str:
 
 def extract_http_status(answer: OsmoCommandResult) -> int:
     """Return the HTTP status in the error, or 0."""
-    found = re.search(r"Status Code: (\d{3})\b", answer.stdout) or re.search(
-        r"^Error code: (\d{3})$", answer.stdout, re.M
-    )
-    return int(found[1]) if found else _parse_status_code(answer)
+    patterns = (r"Status Code: (\d{3})\b", r"^Error code: (\d{3})$", r'"code": (\d{3})\s*\}\s*\Z')
+    found = next(filter(None, (re.search(pattern, answer.stdout, re.MULTILINE) for pattern in patterns)), None)
+    return int(found[1]) if found else 0
 
 
 def extract_body(text: str) -> str:
@@ -165,14 +164,6 @@ def _unwrap_message(text: str) -> str:
         return framed[1].strip() if framed else text
     message = value.get("message") if isinstance(value, dict) else None
     return message.strip() if isinstance(message, str) else text
-
-
-def _parse_status_code(answer: OsmoCommandResult) -> int:
-    try:
-        code = answer.parse_json()["code"]
-    except (ValueError, KeyError, TypeError):
-        return 0
-    return code if isinstance(code, int) and code >= 100 else 0
 
 
 UNREACHABLE_CODES = ("osmo-unreachable", "osmo-service-down", "osmo-busy", "osmo-overdue", "osmo-not-osmo")

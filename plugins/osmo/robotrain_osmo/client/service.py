@@ -122,7 +122,6 @@ def _list_storage(cli: str, url: str, stage: Stage, seconds: float, *options: st
 
 
 def _get_key_prefix(url: str) -> str:
-    """Return the prefix of the objects' keys that `url` stands for."""
     found = re.fullmatch(_STORAGE_PREFIX, url.rstrip("/"))
     return f"{found[1]}/" if found and found[1] else ""
 

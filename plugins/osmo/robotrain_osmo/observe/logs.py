@@ -145,7 +145,6 @@ def read_raw_lines(log: CommandStream, start: float = START_SECONDS) -> Iterator
 
 
 def _drop_command_lines(last_lines: list[str]) -> list[str]:
-    """Return the last lines without those of the command itself."""
     for index, line in enumerate(last_lines):
         if line.startswith((STREAM_BREAK, ERROR_PREFIX)):
             lines = last_lines[:index]

@@ -45,7 +45,6 @@ def read_run_log(reference: Reference) -> OsmoRunLog:
 
 
 def _find_tracking_run(run_log: RunLog) -> str:
-    """Return the id of the tracking run that has the checkpoints, or ""."""
     matches = (re.fullmatch(r"runs:/([^/]+)/.+", item.to) for item in run_log.progress.published)
     return next((match[1] for match in matches if match), "")
 
@@ -162,7 +161,6 @@ def download_output(reference: Reference, output: Output, to: Path) -> None:
 
 
 def _verify_download(reference: Reference, output: Output, folder: Path) -> None:
-    """Raise Rejected if the download differs from what was saved."""
     listing = Suggestion(f"osmo data list {to_storage_url(output.uri)} --no-pager", "lists the storage")
     outputs.require_content(output, folder, listing)
     run = reference.get("run", "")

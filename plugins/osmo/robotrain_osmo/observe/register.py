@@ -63,7 +63,6 @@ def register_model(reference: Reference, name: str, step: int | None) -> Registe
 
 
 def _make_impossible_problem(reference: Reference, name: str, log: OsmoRunLog) -> Problem:
-    """Return the problem of a run that was not tracked in a workspace, or has no model there."""
     run = reference.get("run") or "RUN"
     outputs = records.get_output_profile(reference.get("run", ""))
     return Problem(
@@ -80,7 +79,6 @@ def _make_impossible_problem(reference: Reference, name: str, log: OsmoRunLog) -
 
 
 def _make_missing_step_problem(reference: Reference, steps: list[int], step: int, log: OsmoRunLog) -> Problem:
-    """Return the problem of a step that has no tracked model."""
     run = reference.get("run") or "RUN"
     note = f" {TRIMMED_LOG_NOTE}: there may be earlier steps." if log.trimmed else ""
     title, why = (
@@ -102,7 +100,6 @@ def _explain_impossible(log: OsmoRunLog, outputs: OutputProfile) -> str:
 
 
 def _suggest_checkpoint_use(run: str, name: str, outputs: OutputProfile) -> tuple[Suggestion, ...]:
-    """Suggest resuming from or downloading the published checkpoints."""
     if not outputs.resumable:
         return ()
     return (

@@ -240,5 +240,4 @@ def _explain_exit_code(code: int | None, message: str) -> str:
 
 
 def _append_message(sentence: str, message: str) -> str:
-    """Append OSMO's message in brackets if it has more than an exit code."""
     return reasons.append_message(sentence, "OSMO", message, _NO_MESSAGE)

@@ -208,6 +208,5 @@ def _get_cancel_note(reference: Reference) -> Path:
 
 
 def _read_refusal(output: str) -> str:
-    """Return why OSMO refused to cancel, or ""."""
     reason = output.partition("cancelation failed for workflow")[2].partition(":")[2]
     return " ".join(reason.split()) or ("" if '"name"' in output else " ".join(output.split()) or "OSMO gave no reason")

@@ -90,10 +90,6 @@ def _format_version(version: Any) -> str:
     return ".".join(part for part in parts if part)
 
 
-def _get_severity(is_refused: bool) -> Severity:
-    return "error" if is_refused else "warning"
-
-
 RETRY_SETTING = "max_retry_per_task"
 RETRY_SUGGESTION = Suggestion(
     f"{RETRY_SETTING} of at least 1",
@@ -189,12 +185,12 @@ def _check_pool_status(pool: Pool) -> Iterator[Problem]:
     state = "closed for maintenance" if refused else f"not online ({pool.status.lower()})"
     why = "" if refused else "OSMO accepts the workflow but starts it only when the pool is online."
     other = Suggestion("--pool NAME", "another pool: `osmo pool list` lists them")
-    title, severity = f"the pool {pool.name} is {state}", _get_severity(refused)
+    title = f"the pool {pool.name} is {state}"
+    severity: Severity = "error" if refused else "warning"
     yield make_preflight_problem("osmo-pool-closed", title, "--pool", pool.name, why, other, severity=severity)
 
 
 def _check_exec_timeout(submission: OsmoSubmissionSpec, pool: Pool) -> Iterator[Problem]:
-    """Warn if the pool reduces the time limit."""
     try:
         limit = resources.parse_duration(submission.exec_timeout)
         pool_limit = resources.parse_duration(pool.max_exec_timeout)

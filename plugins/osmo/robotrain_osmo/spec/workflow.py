@@ -137,7 +137,6 @@ class _Block(str):
 
 
 def _mark_styles(value: Any, quoted: bool = False) -> Any:
-    """Return the value with each string marked with its YAML style."""
     if isinstance(value, Mapping):
         return {key: _mark_styles(part, quoted or key == "environment") for key, part in value.items()}
     if isinstance(value, list):

@@ -166,7 +166,6 @@ def is_complete(upload: OsmoUpload, paths: Collection[str]) -> bool:
 
 
 def _write_seal(cli: str, url: str, count: int) -> None:
-    """Upload the seal of a complete folder with `count` files. Raise CommandFailed."""
     with tempfile.TemporaryDirectory(prefix="robotrain-") as temporary:
         file = Path(temporary) / _make_seal_name(count)
         file.write_text(f"{upload_rules.format_file_count(count)}\n", encoding="utf-8")
@@ -189,14 +188,12 @@ def _find_changes(plan: Plan, upload: OsmoUpload, is_sent: bool) -> Iterator[Pro
 
 
 def _make_other_files_problem(upload: OsmoUpload, names: list[str]) -> Problem:
-    """Return the problem of files in the storage that the folder does not have."""
     title, why = "the upload URL contains other files", f"{upload.url} holds {upload_rules.summarize_names(names)}."
     fix = Suggestion(f"osmo data delete {upload.url}", "if nobody needs them")
     return make_submit_problem("upload-mixed", title, upload.flag, upload.path or upload.url, why, fix)
 
 
 def _make_incomplete_problem(upload: OsmoUpload, names: list[str], count: int) -> Problem:
-    """Return the problem of an upload of `count` files that lacks some."""
     title = f"{len(names)} of {upload_rules.format_file_count(count)} were not uploaded"
     why = f"`osmo data upload` reported success, but these are missing: {upload_rules.summarize_names(names)}."
     fix = Suggestion("the same command", "uploads the missing files")
