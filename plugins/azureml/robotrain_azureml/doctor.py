@@ -159,7 +159,6 @@ def _check_compute(preflight: "PreflightContext") -> Iterator[Problem]:
 
 
 def _make_submission_spec(settings: AzureMLSettings) -> AzureMLSubmissionSpec:
-    """Return a spec with what the checks need."""
     profile, workspace = WorkloadProfile(), job_settings.get_job_workspace(settings)
     name, image = job_settings.get_environment_name(profile, settings), job_settings.get_image(profile, settings)
     try:

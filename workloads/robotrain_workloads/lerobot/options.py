@@ -16,7 +16,7 @@ PARSER_PREFIX = ": error: "
 WRAPPED_ERRORS = ("DecodingError", "ParsingError")
 
 
-_SECRET_OPTION = r"(--[\w.-]*(?:key|token|secret|password))(=.*)?"
+_SECRET_OPTION = r"(--[\w.-]*(?:api[_-]?key|token|secret|password))(=.*)?"
 
 
 def format_options(options: Sequence[str]) -> str:

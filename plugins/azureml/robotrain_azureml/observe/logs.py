@@ -176,7 +176,6 @@ class JobLogs:
         return errors.reject_errors(jobs.get_run_workspace(self._reference), action)
 
     def _list_readers(self) -> list[tuple[str, RemoteLogReader]]:
-        """Return a reader for each present log, in order."""
         names = select_run_logs(self.job.logs)
         for name in names:
             self._readers.setdefault(name, RemoteLogReader(functools.partial(self._get_address, name)))

@@ -190,7 +190,6 @@ def _make_output(name: str, sealed_output: SealedOutput) -> Output:
 
 
 def _list_models(reference: Reference, run_log: RunLog) -> Iterator[Output]:
-    """Yield the models of the tracking run; none if the place of its artifacts is not known."""
     if not (artifacts := run_log.find_artifacts(reference["job"])):
         return
     try:

@@ -84,7 +84,6 @@ def _list_checkpoints(reference: Reference, artifacts: dict[int, str]) -> list[S
 
 
 def _make_metadata(reference: Reference, step: int, checkpoint: SealedOutput | None, run_log: RunLog) -> ModelMetadata:
-    """Return the metadata of a version; the job is its own tracking run."""
     job, run = reference["job"], reference.get("run", "")
     ids = {"azureml_run_id": job, "mlflow_run_id": job}
     if run_log.run_id == job and run_log.experiment_id:

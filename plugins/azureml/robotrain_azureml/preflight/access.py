@@ -124,7 +124,6 @@ def _make_keys_problem(preflight: PreflightContext, resource: str) -> Problem:
 
 
 def _check_reachability(preflight: PreflightContext, datastore: Datastore) -> Iterator[Problem]:
-    """Check that the accounts for code and folders answer this machine."""
     own = _get_resource_name(preflight.get_property("storageAccount"))
     for account in dict.fromkeys([own, *([datastore.account] if preflight.spec.uploads else [])]):
         host = f"{account}.blob.{datastore.suffix}"
@@ -224,7 +223,6 @@ def check_caller_roles(preflight: PreflightContext) -> Iterator[Problem]:
 
 
 def _list_upload_actions(preflight: PreflightContext) -> Mapping[str, str]:
-    """Return the action for uploads to a datastore with a secret."""
     spec = preflight.spec
     with contextlib.suppress(ServiceError):  # the check of the storage reports it
         if spec.uploads and context.get_datastore(preflight).keyed:

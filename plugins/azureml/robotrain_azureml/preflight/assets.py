@@ -119,7 +119,6 @@ def _make_asset_problem(
 
 
 def _make_missing_asset_problem(preflight: PreflightContext, asset: WorkspaceAsset, workspace: Workspace) -> Problem:
-    """Return the problem of a missing asset, with the newest version or the existing names."""
     where, listed = f"the workspace {workspace.name}", f"{workspace.resource}/{asset.kind}"
     fixes: tuple[Suggestion, ...]
     if newest := _find_newest_version(preflight, f"{listed}/{asset.name}"):

@@ -190,7 +190,6 @@ def _make_fetch_problem(
 
 
 def _make_denied_problem(error: ArmError, workspace: Workspace, name: str, missing: Sequence[str]) -> Problem:
-    """Return the problem of a compute that may not be read, with the values that the job gets instead."""
     unknown = [UNKNOWN_SETTINGS[field] for field in missing]
     title = f"you may not read the compute {name}: {' and '.join(setting.consequence for setting in unknown)}"
     roles = errors.diagnose_workspace_error(error, workspace).suggestions

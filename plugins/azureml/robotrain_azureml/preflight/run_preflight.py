@@ -88,6 +88,5 @@ def _check_assets(
 
 
 def _check_local(plan: Plan, spec: AzureMLSubmissionSpec, document: JobDocument) -> Iterator[Problem]:
-    """Check the data from this machine, and the folders that are uploaded."""
     yield from upload.check_uploads(plan, spec)
     yield from preflight_checks.check_data(document)

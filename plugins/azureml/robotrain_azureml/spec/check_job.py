@@ -109,7 +109,6 @@ def _check_instance_type(settings: AzureMLSettings) -> Iterator[Problem]:
 
 
 def _check_gpus(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
-    """Check that the instance type has exactly the GPUs that the job trains on."""
     gpus, instance_type = job_settings.get_gpu_count(job), settings.instance_type
     if not gpus or job_settings.is_managed(settings):
         return
@@ -224,7 +223,6 @@ def _check_experiment(job: Job) -> Iterator[Problem]:
 
 
 def _is_line(text: str, longest: int) -> bool:
-    """Return whether a text is one line that Azure ML takes as it is."""
     return len(text) <= longest and not re.search(_CONTROL_CHARACTER, text) and EXPRESSION_START not in text
 
 
@@ -236,7 +234,6 @@ def _check_display_name(settings: AzureMLSettings) -> Iterator[Problem]:
 
 
 def _check_labels(settings: AzureMLSettings) -> Iterator[Problem]:
-    """Check that labels are valid tags and not robotrain's own."""
     labels = job_settings.parse_labels(settings)
     if len(labels) > MAX_LABELS:
         why = f"A job may have {MAX_LABELS} labels; these are {len(labels)}."

@@ -52,7 +52,6 @@ def get_http_status(error: BaseException) -> int:
 
 
 def _parse_answer(error: BaseException) -> ServiceError | None:
-    """Convert an error of azure-core that has an answer."""
     status, body = getattr(error, "status_code", None), getattr(error, "error", None)
     if not isinstance(status, int):
         return None
@@ -136,7 +135,6 @@ def make_submit_rejection(error: BaseException, spec: AzureMLSubmissionSpec, cal
 
 
 def _make_specific_problem(error: ArmError, spec: AzureMLSubmissionSpec, call: SdkCall | None) -> Problem | None:
-    """Return the problem of a refusal that is about this job, or about too many requests."""
     if error.status == 404 and (missing := make_missing_part_problem(error, spec)):
         return missing
     if error.status == 429:

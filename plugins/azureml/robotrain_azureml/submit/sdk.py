@@ -114,7 +114,6 @@ def _print_line(line: str, stderr: TextIO) -> None:
 
 @contextlib.contextmanager
 def _report_silence(call: SdkCall, stderr: TextIO) -> Iterator[None]:
-    """Print a line if the answer takes long."""
 
     line = f"{call.host} has not answered for {SILENCE_SECONDS:g} s; still waiting"
     timer = threading.Timer(SILENCE_SECONDS, _print_line, (line, stderr))

@@ -139,7 +139,6 @@ def _check_folder(plan: Plan, upload: DatastoreUpload, stage: Stage) -> Iterator
 
 
 def _drop_complete(spec: AzureMLSubmissionSpec, problems: Mapping[DatastoreUpload, list[Problem]]) -> list[Problem]:
-    """Return the problems of folders that are not completely uploaded yet."""
     complete = find_complete_uploads(spec) if any(problems.values()) else set()
     return [problem for upload, listed in problems.items() if upload not in complete for problem in listed]
 
@@ -194,7 +193,6 @@ def _upload_folder(blobs: DatastoreBlobs, upload: DatastoreUpload, folder: Path)
 
 
 def _check_unchanged(plan: Plan, upload: DatastoreUpload, when: str) -> Iterator[Problem]:
-    """Check that the folder matches its pin, as the job will."""
     again = Suggestion("repeat the same command", "pins the present content")
     for why in upload_rules.find_pin_mismatches(plan, upload.path):
         yield make_problem("upload-changed", f"the folder changed {when}", upload.flag, upload.path, why, again)
