@@ -13,9 +13,6 @@ pytestmark = pytest.mark.slow
 
 BITES = Path(__file__).with_name("kit_bites")
 DROPPING = "dropping_bites.py"
-MODULE = "dropping_module_bites.py"
-GO_ON = "--continue-on-collection-errors"
-GUARD = "test_no_standard_test_is_dropped"
 SOURCES = {
     "Untold": ["test_has_texts_to_try"],
     "Changing": ["test_source_is_an_immutable_value"],
@@ -27,22 +24,19 @@ SOURCES = {
     "Careless": [
         "test_any_text_parses_or_is_rejected",
         "test_no_secret_is_repeated",
-        "test_no_secret_is_printed",
     ],
     "Taking": ["test_bad_text_is_rejected", "test_no_secret_is_repeated"],
-    "Asking": ["test_parsing_is_pure", "test_recognizer_is_pure"],
+    "Asking": ["test_recognizing_and_parsing_are_pure"],
     "Looking": ["test_example_parses_in_an_empty_folder"],
     "Muttering": ["test_warnings_are_sentences"],
     "Unnamed": ["test_declaration_is_complete"],
-    "Stealing": ["test_flags_belong_to_no_other"],
-    "Ruling": ["test_flags_do_not_clash"],
+    "Stealing": ["test_flags_clash_with_no_others"],
+    "Ruling": ["test_flags_clash_with_no_others"],
     "Twin": [
         "test_shared_flag_is_resolved_by_text",
-        "test_environment_names_agree_with_flags",
-        "test_platform_that_accepts_any_kind_renders_it",
     ],
     "Heavy": ["test_packed_modules_need_only_the_standard_library"],
-    "Absent": ["test_named_modules_exist", "test_packed_modules_need_only_the_standard_library"],
+    "Absent": ["test_packed_modules_need_only_the_standard_library"],
     "Silent": ["test_container_plugin_is_complete"],
     "Greedy": ["test_target_is_complete"],
     "Torn": [
@@ -58,7 +52,7 @@ SOURCES = {
 WORKLOADS = {
     "Loose": ["test_parameters_are_documented", "test_no_parameter_is_a_secret"],
     "Mistaken": ["test_defaults_have_their_declared_type"],
-    "Taking": ["test_flags_clash_on_no_platform", "test_help_schema_and_explain_list_every_parameter"],
+    "Taking": ["test_flags_clash_on_no_platform"],
     "Boundless": ["test_out_of_bounds_value_is_rejected"],
     "Idle": [
         "test_each_parameter_has_an_effect",
@@ -90,11 +84,10 @@ def told(tmp_path_factory) -> str:
         *chosen("source_bites.py", SOURCES),
         *chosen("workload_bites.py", WORKLOADS),
         f"{BITES / DROPPING}",
-        f"{BITES / MODULE}",
     ]
     options = ("-q", "-rA", "--tb=short", "-o", "addopts=", "-o", "filterwarnings=error", "-p", "no:cacheprovider")
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", *options, "--rootdir", str(BITES), GO_ON, *asked],
+        [sys.executable, "-m", "pytest", *options, "--rootdir", str(BITES), *asked],
         env={**os.environ, "KIT_SITES": str(folder), "PYTHONPATH": str(BITES)},
         cwd=folder,
         capture_output=True,
@@ -132,7 +125,7 @@ def chosen(file: str, expected: dict[str, list[str]]) -> list[str]:
 @pytest.mark.parametrize("file", ["source_bites.py", "workload_bites.py"])
 def test_what_is_right_passes_every_standard_test(ended, file):
     good = {name: how for name, how in ended.items() if name.startswith(f"{file}::TestGood::")}
-    assert len(good) > 15
+    assert len(good) >= 15
     assert {name for name, how in good.items() if how != {"PASSED"}} == set()
 
 
@@ -150,24 +143,7 @@ def test_what_a_plugin_has_of_robotrain_by_another_name_is_told(told):
 @pytest.mark.parametrize(("kit", "expected"), [(SourceKit, SOURCES), (WorkloadKit, WORKLOADS)])
 def test_there_is_something_wrong_for_every_standard_test(kit, expected):
     bitten = {test for tests in expected.values() for test in tests}
-    assert {name for name in dir(kit) if name.startswith("test_")} - bitten == {GUARD}
-
-
-def test_a_class_that_is_marked_away_fails_where_pytest_collects_it(told):
-    assert re.search(rf"^ERROR .*{DROPPING}::TestLater\b", told, re.MULTILINE)
-    assert "@pytest.mark.skip on TestLater takes every standard test out" in told
-
-
-def test_a_module_that_is_marked_away_fails_where_pytest_collects_it(told):
-    assert re.search(rf"^ERROR .*{MODULE}::TestModule\b", told, re.MULTILINE)
-    assert f"pytest.mark.skip on {MODULE} takes every standard test out" in told
-
-
-@pytest.mark.parametrize("name", ["TestSetUp", "TestAlways"])
-def test_what_skips_every_test_before_it_begins_fails_each(told, ended, name):
-    assert ended[f"{DROPPING}::{name}::{GUARD}"] >= {"ERROR"}
-    assert ended[f"{DROPPING}::{name}::test_source_is_an_immutable_value"] >= {"ERROR"}
-    assert "This standard test was skipped (not today)" in told
+    assert {name for name in dir(kit) if name.startswith("test_")} - bitten == set()
 
 
 def test_a_server_that_is_not_there_skips_what_needs_it_alone(told, ended):

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from robotrain.testing.import_rules import find_private_imports
+from robotrain.testing.kit_base import find_private_imports
 
 PUBLIC = ("robotrain", "robotrain.plugin", "robotrain.testing", "robotrain_runtime.plugin")
 ROOT = Path(__file__).parents[2]

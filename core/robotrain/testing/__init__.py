@@ -6,19 +6,19 @@ The kits need pytest: install `robotrain-core[testing]`.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from robotrain.testing.fixtures import Served, World
+    from robotrain.testing.bench import World
     from robotrain.testing.platform_kit import PlatformKit
-    from robotrain.testing.source_kit import SourceKit
+    from robotrain.testing.source_kit import Served, SourceKit
     from robotrain.testing.workload_kit import WorkloadKit
 
 __all__ = ["PlatformKit", "Served", "SourceKit", "WorkloadKit", "World"]
 
 _MODULES = {
     "PlatformKit": "platform_kit",
-    "Served": "fixtures",
+    "Served": "source_kit",
     "SourceKit": "source_kit",
     "WorkloadKit": "workload_kit",
-    "World": "fixtures",
+    "World": "bench",
 }
 
 
@@ -27,23 +27,17 @@ def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module 'robotrain.testing' has no attribute {name!r}")
     import importlib
-
-    if name != "World":
-        _register_assert_rewriting()
-    return getattr(importlib.import_module(f"robotrain.testing.{_MODULES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return __all__
-
-
-def _register_assert_rewriting() -> None:
-    import pkgutil
     import sys
+    from pathlib import Path
 
     try:
         import pytest
     except ModuleNotFoundError as missing:
         raise ModuleNotFoundError("the kits need pytest: install robotrain-core[testing]", name="pytest") from missing
-    modules = [one.name for one in pkgutil.walk_packages(__path__, f"{__name__}.")]
-    pytest.register_assert_rewrite(*(name for name in modules if name not in sys.modules))
+    modules = {f"{__name__}.{path.stem}" for path in Path(__file__).parent.glob("[a-z]*.py")}
+    pytest.register_assert_rewrite(*(modules - {*sys.modules}))
+    return getattr(importlib.import_module(f"robotrain.testing.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

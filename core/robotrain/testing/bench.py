@@ -1,15 +1,19 @@
 """A platform under test in its world: command lines, the plans it renders, the kit's sample plugin."""
 
 import functools
+import io
 import shutil
 import sys
+import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pytest
+from robotrain_runtime.contract import document
 from robotrain_runtime.contract.document import JobDocument
 from robotrain_runtime.contract.parameter import Parameter, get_parameters
 
@@ -22,13 +26,72 @@ from robotrain.model.workload import Workload
 from robotrain.plugins.claims import Claim
 from robotrain.plugins.manager import Plugins
 from robotrain.testing import harness
-from robotrain.testing.fixtures import World
 from robotrain.testing.harness import CommandResult, run_with_deadline
 
 SAMPLE_NOTE = "sent by the kit"
 SAMPLE_PACKAGE = "robotrain_kit_sample"
 SAMPLE_KIND = "kit_shelf"
 SAMPLE_WORKLOAD = "kit-train"
+
+
+def read_zip(archive: bytes) -> Mapping[str, bytes]:
+    """Return the files of a zip archive, by their paths."""
+    with zipfile.ZipFile(io.BytesIO(archive)) as packed:
+        return {one.filename: packed.read(one) for one in packed.infolist() if not one.is_dir()}
+
+
+class World:
+    """An engine on this machine, which the author's fixture `world` returns: the real one, or a stand-in that rejects
+    what the real one rejects.
+    """
+
+    options: Sequence[str] = ()
+    """The options that a command line needs beside `--platform NAME`."""
+    job: Sequence[str] = ()
+    """The words of a job that the engine accepts; by default the kit's own."""
+    texts: Mapping[str, str] = {}
+    """By source kind, a text to try instead of the kind's example."""
+    needs: Mapping[str, Sequence[str]] = {}
+    """By source kind or feature, the options that it needs; they replace the same among `options`."""
+    native_states: Mapping[str, RunState] = {}
+    """Every native state of the engine, and what it means."""
+    only_native_states: bool = False
+    """Whether the engine has no other state in any version."""
+
+    def read_document(self, plan: Plan) -> JobDocument:
+        """Return the document that the runtime starts with, after all that the engine does to a plan: by default the
+        plan's `job.json`.
+        """
+        path = next((path for path in sorted(plan.files) if path.rpartition("/")[2] == "job.json"), "")
+        assert path, f"no job.json among {', '.join(sorted(plan.files))}: override World.read_document"
+        return document.parse_document(plan.files[path].decode())
+
+    def read_payload(self, plan: Plan) -> Mapping[str, bytes]:
+        """Return the files of the payload where the runtime starts: by default those of the plan's zip."""
+        found = next((content for path, content in sorted(plan.files.items()) if path.endswith(".zip")), b"")
+        return read_zip(found) if found else {}
+
+    def count_runs(self, run: str) -> int:
+        """Return how many runs of that name the engine was given, ended ones included."""
+        raise NotImplementedError
+
+    def set_native_state(self, reference: Reference, native_state: str) -> None:
+        """Make the engine report a native state of a run: one of `native_states`, or an unknown one."""
+        raise NotImplementedError
+
+    def write_log(self, reference: Reference, *lines: str) -> None:
+        """Make a run print lines."""
+        raise NotImplementedError
+
+    def leave_checkpoint(self, reference: Reference, step: int) -> Mapping[str, bytes]:
+        """Make a run leave a complete checkpoint, and return its files by their paths; by default none is tested."""
+        return {}
+
+    def interruptions(self) -> Iterator[AbstractContextManager[object]]:
+        """Yield blocks in each of which a submit ends in the middle, by any exception. The kit itself interrupts before
+        and after the platform's `submit`.
+        """
+        return iter(())
 
 
 @functools.lru_cache(maxsize=4)
@@ -227,14 +290,14 @@ class Bench:
         settings = get_parameters(self.platform.settings)
         return [one for one in settings if one.bare_type is str and not one.choices and not given & {*one.flags}]
 
-    def wrap_render(self, monkeypatch: pytest.MonkeyPatch, wrapper: Callable[..., Plan]) -> None:
-        """Call `wrapper(render, arguments)` in place of the platform's `render`; `arguments` begin with the job."""
-        original: Any = type(self.platform).render
+    def wrap_method(self, monkeypatch: pytest.MonkeyPatch, name: str, wrapper: Callable[..., Any]) -> None:
+        """Call `wrapper(method, arguments)` in place of a method of the platform."""
+        original: Any = getattr(type(self.platform), name)
 
-        def render(platform: Any, *args: Any, **kwargs: Any) -> Plan:
+        def method(platform: Any, *args: Any, **kwargs: Any) -> Any:
             return wrapper(functools.partial(original, platform), [*args, *kwargs.values()])
 
-        monkeypatch.setattr(type(self.platform), "render", render)
+        monkeypatch.setattr(type(self.platform), name, method)
 
     def record_plans(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Keep every plan that the platform renders from now on."""
@@ -243,7 +306,7 @@ class Bench:
             self.plans.append(render(*arguments))
             return self.plans[-1]
 
-        self.wrap_render(monkeypatch, record)
+        self.wrap_method(monkeypatch, "render", record)
 
 
 def install_sample_plugin(site: Path) -> None:

@@ -1,187 +1,176 @@
-"""The base of all kits: standard tests that a subclass cannot drop or skip unnoticed."""
+"""The base of all kits: what a subclass may define, and what the plugin's modules may import."""
 
-from collections.abc import Generator, Iterator
-from types import FrameType, FunctionType
+import ast
+import importlib
+import importlib.util
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
-CONSTRUCTORS = ("__init__", "__new__", "__init_subclass__")
-"""With one of these in a subclass, pytest or this module would not see its tests."""
-HIDING_MARKS = ("skip", "skipif", "xfail")
-"""Marks that, on a whole class or module, take every test out at once."""
-KITS_PACKAGE = "robotrain.testing"
-GUARD_NAME = "robotrain-kits"
-REMEDY = "call the kit's test in one of your own that is marked @pytest.mark.xfail(reason=…), with the reason"
+from robotrain.plugins.claims import Claim
+from robotrain.plugins.manager import Plugins
+from robotrain.submission.packing import pack_modules
+from robotrain.testing.harness import assert_no_problems, assert_none
 
-_marks: dict[object, tuple[pytest.Mark, ...]] = {}
-
-
-class DroppedTestError(TypeError):
-    """A subclass of a kit leaves out standard tests; the message names each."""
+PUBLIC_PACKAGES = ("robotrain", "robotrain_runtime")
+PUBLIC_MODULES = ("robotrain", "robotrain.plugin", "robotrain.testing", "robotrain_runtime.plugin")
+"""The modules whose `__all__` holds the names that plugins may import."""
+CORE_DISTRIBUTION = "robotrain-core"
 
 
 class KitBase:
     """The base of all kits: a class of `robotrain.testing` whose `test_…` methods are standard tests.
 
-    A subclass that replaces a standard test, sets it to None, marks it or changes its parameters is rejected when it is
-    defined, and again when pytest collects it; only a test in that place marked `xfail` with a reason is accepted.
+    A subclass that defines a name of the kit which is not in `yours` is rejected; only a test marked `xfail` with a
+    reason may replace a standard test.
     """
 
-    yours: ClassVar[tuple[str, ...]] = ()
+    yours: ClassVar[tuple[str, ...]] = ("public_only",)
     """The names of the kit that a subclass may define."""
+    public_only: ClassVar[bool | None] = None
+    """Whether only public names may be imported; by default, unless robotrain comes with the plugin."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        if _is_kit(cls):
-            _marks.update((value, _own_marks(value)) for name, value in vars(cls).items() if _is_test(name))
-        else:
-            _refuse_dropped_tests(cls)
+        if replaced := list(find_replaced_names(cls)):
+            raise TypeError("\n".join(replaced))
 
-    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        """Check again when pytest collects a test: the class may have changed after it was defined."""
-        _refuse_dropped_tests(type(self))
-        _refuse_module_marks(metafunc.definition)
-        register_skip_guard(metafunc.config)
-        self.parametrize(metafunc)
-
-    def parametrize(self, metafunc: pytest.Metafunc) -> None:
-        """Parametrize a test; a kit overrides it to make one test of each case."""
-
-    def test_no_standard_test_is_dropped(self) -> None:
-        """Every standard test runs, or is marked as failing with a reason."""
-        _refuse_dropped_tests(type(self))
+    def test_imports_only_public_names(self, kit_claim: Claim) -> None:
+        """Import only public names of robotrain, and on a platform only what its distribution requires."""
+        only = type(self).public_only
+        if only is False or (only is None and kit_claim.built_in):
+            pytest.skip("it is released together with robotrain")
+        top = _top_module(kit_claim.point.value)
+        spec = importlib.util.find_spec(top)
+        assert spec is not None
+        locations = spec.submodule_search_locations
+        files = sorted(Path(next(iter(locations))).rglob("*.py")) if locations else [Path(str(spec.origin))]
+        declared = {module for name in list_requirements(kit_claim.project) for module in list_modules(name)}
+        allowed = {top, *sys.stdlib_module_names, *declared} if kit_claim.family == "platform" else None
+        assert_no_problems(one for path in files for one in find_private_imports(path, allowed))
 
 
-def find_dropped_tests(subclass: type[KitBase]) -> list[str]:
-    """Return a sentence for each standard test that a class leaves out."""
-    return [*_find_replaced(subclass), *_find_hidden(subclass), *_find_marked(subclass)]
-
-
-def _refuse_dropped_tests(subclass: type[KitBase]) -> None:
-    if found := find_dropped_tests(subclass):
-        raise DroppedTestError("\n".join(found))
-
-
-def _refuse_module_marks(item: pytest.Item) -> None:
-    for node, mark in item.iter_markers_with_node():
-        if mark.name in HIDING_MARKS and isinstance(node, (pytest.Module, pytest.Package)):
-            raise DroppedTestError(f"pytest.mark.{mark.name} on {node.name} takes every standard test out: {REMEDY}.")
-
-
-def _find_replaced(subclass: type[KitBase]) -> Iterator[str]:
-    """Yield the kit's names that another base or the class itself replaces."""
-    kits = [base for base in subclass.__mro__ if _is_kit(base)]
+def find_replaced_names(subclass: type[KitBase]) -> Iterator[str]:
+    """Yield a sentence for each name of the kit that a subclass, or another base of it, must not define."""
+    kits = [base for base in subclass.__mro__ if f"{base.__module__}.".startswith("robotrain.testing.")]
     yours = tuple(name for kit in kits for name in vars(kit).get("yours", ()))
-    for name in dict.fromkeys([*CONSTRUCTORS, *(name for kit in kits for name in vars(kit))]):
+    for name in dict.fromkeys(name for kit in kits for name in vars(kit) if not name.startswith("__")):
         owner = next(base for base in subclass.__mro__ if name in vars(base))
-        if _is_kit(owner) or owner is object or name in yours or (_is_special(name) and name not in CONSTRUCTORS):
+        if owner in kits or name in yours:
             continue
-        if not _is_test(name):
+        if not name.startswith("test_"):
             yield f"{owner.__name__}.{name} takes the place of the kit's own; yours to define: {', '.join(yours)}."
-        elif not _is_expected_to_fail(vars(owner)[name]):
-            yield f"{owner.__name__}.{name} takes the place of a standard test: leave it, or {REMEDY}."
+        elif not any(mark.name == "xfail" and mark.kwargs.get("reason") for mark in _list_marks(vars(owner)[name])):
+            remedy = "mark your test @pytest.mark.xfail(reason=…), with the reason"
+            yield f"{owner.__name__}.{name} takes the place of a standard test: leave it, or {remedy}."
 
 
-def _find_hidden(subclass: type[KitBase]) -> Iterator[str]:
-    for base in subclass.__mro__:
-        for mark in _own_marks(base):
-            if mark.name in HIDING_MARKS:
-                yield f"@pytest.mark.{mark.name} on {base.__name__} takes every standard test out: {REMEDY}."
+def _list_marks(test: object) -> list[pytest.Mark]:
+    return list(getattr(test, "pytestmark", ()))
 
 
-def _find_marked(subclass: type[KitBase]) -> Iterator[str]:
-    """Yield standard tests that were marked in place: every class of the kit shares them."""
-    for name in (name for kit in subclass.__mro__ if _is_kit(kit) for name in vars(kit) if _is_test(name)):
-        test = getattr(subclass, name)
-        if isinstance(test, FunctionType) and test in _marks and _own_marks(test) != _marks[test]:
-            yield f"{subclass.__name__}.{name} is the kit's own test, marked for everybody: {REMEDY}."
+def find_claim(family: str, name: str) -> Claim:
+    """Return the claim of that name; skip the test if there is none."""
+    found = [claim for claim in Plugins().claims if (claim.family, claim.name) == (family, name)]
+    return found[0] if found else pytest.skip("it has no claim of its own: the kit of its platform tests this")
 
 
-def _is_expected_to_fail(test: object) -> bool:
-    """Return whether a test is marked xfail with a reason and without a condition."""
-    fails = [mark for mark in _own_marks(test) if mark.name == "xfail"]
-    plain = [mark for mark in fails if not mark.args and "condition" not in mark.kwargs]
-    return any(str(mark.kwargs.get("reason") or "").strip() for mark in plain)
+def find_private_imports(path: Path, allowed: set[str] | None) -> Iterator[str]:
+    """Yield the imports of a module that are not public; `allowed` are the other top-level modules, None for all."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    used = {(ast.unparse(node.value), node.attr) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            imported = [(alias.name, "", alias.asname or alias.name) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            imported = [(node.module or "", alias.name, alias.asname or alias.name) for alias in node.names]
+        else:
+            continue
+        for module, name, local_name in imported:
+            top = _top_module(module)
+            if top in PUBLIC_PACKAGES or (allowed is not None and top not in allowed):
+                attributes = {attribute for owner, attribute in used if owner == local_name}
+                yield from (f"{path.name}:{node.lineno}: {one}" for one in _list_private(module, name, attributes))
 
 
-def _own_marks(marked: object) -> tuple[pytest.Mark, ...]:
-    """Return the marks of a test or class itself, not of its bases."""
-    own: Any = getattr(marked, "__dict__", {}).get("pytestmark", ())
-    listed = own if isinstance(own, (list, tuple)) else (own,)
-    return tuple(one if isinstance(one, pytest.Mark) else one.mark for one in listed)
+def _list_private(module: str, name: str, attributes: set[str]) -> list[str]:
+    """Return what is private of an import: itself, or the private attributes used of a public module."""
+    if name in list_public_names(module):
+        return []
+    full_name = f"{module}.{name}" if name else module
+    if full_name not in PUBLIC_MODULES:
+        return [f"{module} import {name}" if name else module]
+    submodules = {public.removeprefix(f"{full_name}.") for public in PUBLIC_MODULES}
+    return [f"{full_name}.{one}" for one in sorted(attributes - {*list_public_names(full_name)} - submodules)]
 
 
-def _is_of_kit(module: object) -> bool:
-    return f"{module}.".startswith(f"{KITS_PACKAGE}.")
+def list_public_names(module: str) -> tuple[str, ...]:
+    """Return the names that plugins may import from a module; none of a private one."""
+    return tuple(importlib.import_module(module).__all__) if module in PUBLIC_MODULES else ()
 
 
-def _is_kit(cls: type) -> bool:
-    return _is_of_kit(cls.__module__)
+def _top_module(module: str) -> str:
+    return module.partition(":")[0].partition(".")[0]
 
 
-def _is_test(name: str) -> bool:
-    return name.startswith("test")
+def list_required_modules(distribution: str) -> set[str]:
+    """Return the top-level modules of all that a distribution requires, directly or not, and core does not."""
+    core = _list_all_requirements(CORE_DISTRIBUTION)
+    needed = _list_all_requirements(distribution) - core - {canonicalize_name(distribution)}
+    foreign = {module for name in needed if not name.startswith("robotrain") for module in list_modules(name)}
+    return foreign - {module for name in core for module in list_modules(name)}
 
 
-def _is_special(name: str) -> bool:
-    return name.startswith("__") and name.endswith("__")
+def _list_all_requirements(distribution: str) -> set[str]:
+    found = [distribution]
+    for name in found:
+        found += [need for need in list_requirements(name) if need not in found]
+    return {*found}
 
 
-_marks.update((value, _own_marks(value)) for name, value in vars(KitBase).items() if _is_test(name))
+def list_requirements(distribution: str) -> list[str]:
+    """Return the names of the distributions that it requires here, without those of extras."""
+    try:
+        needs = [Requirement(need) for need in metadata.requires(distribution) or ()]
+    except metadata.PackageNotFoundError:
+        return []
+    return [canonicalize_name(need.name) for need in needs if not need.marker or need.marker.evaluate({"extra": ""})]
 
 
-class SkipGuard:
-    """A pytest plugin that fails standard tests that are skipped by anybody but the kit."""
-
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_makereport(
-        self, item: pytest.Item, call: pytest.CallInfo[None]
-    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Accept a skip by the kit itself, or by a fixture that the author defines."""
-        report = yield
-        is_standard = _is_of_kit(getattr(getattr(item, "function", None), "__module__", ""))
-        if report.skipped and not hasattr(report, "wasxfail") and call.excinfo and is_standard:
-            frames = [one.frame.raw for one in call.excinfo.traceback]
-            if not (_is_skipped_by_kit(frames) or _is_skipped_by_author_fixture(item, frames) or _has_skip_mark(item)):
-                report.outcome = "failed"
-                report.longrepr = f"This standard test was skipped ({call.excinfo.value}): leave it, or {REMEDY}."
-        return report
+def list_modules(distribution: str) -> set[str]:
+    """Return the top-level modules of a distribution; if they are not listed, its name."""
+    try:
+        files = metadata.files(distribution) or []
+    except metadata.PackageNotFoundError:
+        files = []
+    listed = {path.parts[0].partition(".")[0] for path in files if path.suffix == ".py"}
+    return {name for name in listed if name.isidentifier()} or {distribution.replace("-", "_")}
 
 
-def register_skip_guard(config: pytest.Config) -> None:
-    """Register the guard for this session."""
-    if not config.pluginmanager.has_plugin(GUARD_NAME):
-        config.pluginmanager.register(SkipGuard(), GUARD_NAME)
+ISOLATED_PROGRAM = """
+import sys
+sys.path.insert(0, sys.argv[1])
+sys.dont_write_bytecode = True
+for name in sys.argv[2:]:
+    __import__(name)
+files = {name: getattr(module, "__file__", None) or "" for name, module in sys.modules.items()}
+known = {name for name, file in files.items() if file.startswith(sys.argv[1])} | {"__main__"}
+print(*sorted(name for name in {*files} - known if name.partition(".")[0] not in sys.stdlib_module_names))
+"""
 
 
-def _is_skipped_by_kit(frames: list[FrameType]) -> bool:
-    """Return whether a kit called `pytest.skip`."""
-    own = [name for one in frames if not (name := str(one.f_globals.get("__name__"))).startswith("_pytest.")]
-    return bool(own) and _is_of_kit(own[-1])
-
-
-def _is_skipped_by_author_fixture(item: pytest.Item, frames: list[FrameType]) -> bool:
-    """Return whether a fixture of the author, or one that it uses, skipped: an engine is missing on this machine."""
-    given = {*_list_author_fixtures(item)}
-    making = [one.f_locals.get("fixturedef") for one in frames if one.f_code.co_name == "pytest_fixture_setup"]
-    return any(getattr(one, "argname", None) in given for one in making)
-
-
-def _list_author_fixtures(item: pytest.Item) -> Iterator[str]:
-    information: Any = getattr(item, "_fixtureinfo", None)
-    fixtures = getattr(information, "name2fixturedefs", {})
-    kits = getattr(getattr(item, "cls", None), "__mro__", ())
-    open_names = [name for kit in kits for name in vars(kit).get("yours", ())]
-    seen: set[str] = set()
-    while open_names:
-        name = open_names.pop()
-        if name not in seen:
-            seen.add(name)
-            open_names += [needed for one in fixtures.get(name, ()) for needed in one.argnames]
-    return iter(seen)
-
-
-def _has_skip_mark(item: pytest.Item) -> bool:
-    """Return whether a hook added a skip mark, as for an option: those in the source were rejected before."""
-    return any(mark.name in ("skip", "skipif") for mark in item.iter_markers())
+def assert_imports_alone(folder: Path, *modules: str) -> None:
+    """Fail if modules, packed as for a job, cannot be imported by a Python that has nothing else."""
+    archive = folder / "payload.zip"
+    archive.write_bytes(pack_modules(modules).archive)
+    command = [sys.executable, "-I", "-S", "-c", ISOLATED_PROGRAM, str(archive), *modules]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, f"what is packed cannot be imported by itself:\n{done.stderr}"
+    assert_none(done.stdout.split(), "beside what is packed it imports")

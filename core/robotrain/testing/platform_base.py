@@ -13,9 +13,8 @@ import pytest
 
 from robotrain.plugins.claims import Claim
 from robotrain.testing import bench, harness
-from robotrain.testing.bench import Bench
-from robotrain.testing.fixtures import World
-from robotrain.testing.import_rules import PublicImportTests
+from robotrain.testing.bench import Bench, World
+from robotrain.testing.kit_base import KitBase
 
 RENDER_PROGRAM = """
 import datetime, json, os, platform, socket, sys, time
@@ -123,7 +122,7 @@ class OtherProcesses:
         return json.loads(report["stdout"])
 
 
-class PlatformTestBase(PublicImportTests):
+class PlatformTestBase(KitBase):
     """The base of all test classes of PlatformKit; `platform` is the platform's name."""
 
     yours: ClassVar[tuple[str, ...]] = ("platform", "world")

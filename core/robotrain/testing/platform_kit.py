@@ -1,4 +1,4 @@
-"""`PlatformKit`, the conformance kit of platforms, with the tests of declarations and JSON keys."""
+"""`PlatformKit`, the conformance kit of platforms, with the tests of declarations."""
 
 import dataclasses
 import re
@@ -9,9 +9,9 @@ from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.model.capabilities import FEATURES, LIMITS
 from robotrain.redaction import holds_secret
-from robotrain.testing import harness, import_rules
+from robotrain.testing import kit_base
 from robotrain.testing.bench import Bench
-from robotrain.testing.harness import assert_has_keys, assert_no_problems, assert_none
+from robotrain.testing.harness import assert_no_problems, assert_none
 from robotrain.testing.platform_base import OtherProcesses, PlatformTestBase
 from robotrain.testing.platform_rendering import ParameterTransferTests, RenderTests
 from robotrain.testing.platform_runs import LogTests, ObservationTests, SubmitTests
@@ -42,7 +42,7 @@ class PlatformLoadingTests(PlatformTestBase):
 
     def test_no_sdk_is_imported_before_submit(self, bench: Bench, kit_processes: OtherProcesses) -> None:
         """Help and plans import none of the packages that the distribution requires: an SDK takes seconds."""
-        sdks = import_rules.list_required_modules(bench.claim.project)
+        sdks = kit_base.list_required_modules(bench.claim.project)
         found = {step: sorted(sdks & {*modules}) for step, modules in kit_processes.list_imports(bench).items()}
         wrong = (f"{', '.join(names)} ({step})" for step, names in found.items() if names)
         assert_none(wrong, "these are imported before submit; import them in the methods that need them")
@@ -177,37 +177,6 @@ def _find_wrong_limits(bench: Bench, sources: int | None, spec: int | None) -> I
             yield f"the spec of the smallest job has {size} KiB, but the limit is {spec}"
 
 
-PROBLEM_KEYS = ("code", "severity", "stage", "title", "where", "given", "why", "instead")
-
-
-class JsonOutputTests(PlatformTestBase):
-    """`--json` of each command that a platform takes part in: nothing else is on standard output."""
-
-    def test_plan_as_json(self, bench: Bench) -> None:
-        """`render --json`."""
-        plan = bench.render(*bench.first_source()).json
-        assert_has_keys(plan, ("run", "platform", "digest", "spec", "files"), "render --json")
-        for path, file in plan["files"].items():
-            assert_has_keys(file, ("bytes", "sha256"), path)
-        assert plan["spec"] in plan["files"]
-
-    def test_platform_as_json(self, bench: Bench) -> None:
-        """`platforms NAME --json`: the capabilities and each of its settings."""
-        found = harness.run_command("platforms", bench.name, "--json").json
-        assert_has_keys(found, ("platforms", "rows", "settings"), "platforms --json")
-        assert found["platforms"] == [bench.name]
-        for setting in found["settings"][bench.name]:
-            assert_has_keys(setting, ("name", "flag", "default", "env", "help"), "a setting")
-
-    def test_problems_as_json(self, bench: Bench) -> None:
-        """Each problem has its code, and the exit code is that of the earliest stage."""
-        result = bench.render("--kit-no-such-option")
-        assert result.exit_code == 2
-        assert result.problems
-        for problem in result.problems:
-            assert_has_keys(problem, PROBLEM_KEYS, "a problem")
-
-
 class PlatformKit(
     PlatformLoadingTests,
     CapabilityTests,
@@ -219,7 +188,6 @@ class PlatformKit(
     SubmitTests,
     ObservationTests,
     LogTests,
-    JsonOutputTests,
 ):
     """Derive a test class from it, name the platform, and give the fixture `world`::
 

@@ -1,7 +1,5 @@
 """Tests of a platform: rendering is pure and reproducible, and values reach the document unchanged."""
 
-import dataclasses
-import functools
 import os
 import sys
 import zoneinfo
@@ -15,8 +13,7 @@ import pytest
 
 from robotrain.model.plan import Payload, Plan
 from robotrain.testing import harness
-from robotrain.testing.bench import Bench
-from robotrain.testing.fixtures import read_zip
+from robotrain.testing.bench import Bench, read_zip
 from robotrain.testing.harness import SideEffectRecorder, assert_none, no_side_effects
 from robotrain.testing.platform_base import OtherProcesses, PlatformTestBase
 
@@ -26,11 +23,9 @@ class RenderTests(PlatformTestBase):
 
     @pytest.mark.parametrize("command", ["render", "explain"])
     def test_rendering_has_no_side_effects(self, bench: Bench, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Write no file, use no network, start no program, and read only what is installed or named by a setting:
-        anybody can look at a plan, anywhere, and it is the same.
-        """
+        """Write no file, use no network, start no program, and read only what is installed or named by a setting."""
         with no_side_effects() as recorder:
-            record_reads(bench, recorder, monkeypatch)
+            _record_reads(bench, recorder, monkeypatch)
             result = bench.run_command(command, bench.workload.name, "--json", *bench.complete_words)
         assert result.exit_code == 0, result.output
 
@@ -39,14 +34,13 @@ class RenderTests(PlatformTestBase):
         changes: list[str] = []
 
         def compare(render: Callable[..., Plan], arguments: list[Any]) -> Plan:
-            before = {path: repr(value) for path, value in _flatten_values("", arguments)}
+            before = [repr(one) for one in arguments]
             plan = render(*arguments)
-            after = {path: repr(value) for path, value in _flatten_values("", arguments)}
-            changed = [path for path in {**before, **after} if before.get(path) != after.get(path)]
-            changes.extend(f"{path}: {before.get(path)} became {after.get(path)}" for path in changed)
+            pairs = zip(before, map(repr, arguments), strict=True)
+            changes.extend(f"{first} became {then}" for first, then in pairs if first != then)
             return plan
 
-        bench.wrap_render(monkeypatch, compare)
+        bench.wrap_method(monkeypatch, "render", compare)
         bench.render_plan()
         assert_none(changes, "`render` must not change its arguments; copy them with dataclasses.replace")
 
@@ -86,7 +80,7 @@ class RenderTests(PlatformTestBase):
             payloads.extend(one for one in arguments if isinstance(one, Payload))
             return render(*arguments)
 
-        bench.wrap_render(monkeypatch, record)
+        bench.wrap_method(monkeypatch, "render", record)
         found = bench.world.read_payload(bench.render_plan())
         wanted = read_zip(payloads[-1].archive)
         changed = [path for path in wanted if wanted[path] != found.get(path)]
@@ -95,9 +89,7 @@ class RenderTests(PlatformTestBase):
     def test_rendering_is_reproducible(
         self, bench: Bench, kit_processes: OtherProcesses, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Another process of another user on another host, in another folder, time zone and week, with another order of
-        hashes, renders the same bytes: what was shown is what is sent, and `resubmit` sends it again.
-        """
+        """Another process, user, host, folder, time zone, week and order of hashes: the same bytes."""
         for name, value in kit_processes.environ.items():
             monkeypatch.setenv(name, value)
         plans = [harness.run_command(*bench.render_command).json, *kit_processes.render_plans(bench)]
@@ -105,19 +97,6 @@ class RenderTests(PlatformTestBase):
         changed = [path for path in paths if len({str(plan["files"].get(path)) for plan in plans}) > 1]
         assert_none(changed, "these files differ on another machine, at another time; use only `render`'s arguments")
         assert len({plan["digest"] for plan in plans}) == 1
-
-
-def _flatten_values(path: str, value: Any) -> Iterator[tuple[str, Any]]:
-    """Yield every value inside a value, with its path."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        value = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-    if isinstance(value, (list, tuple)):
-        value = dict(enumerate(value))
-    if isinstance(value, dict):
-        for name, part in value.items():
-            yield from _flatten_values(f"{path}.{name}", part)
-    else:
-        yield path, value
 
 
 SAMPLE_VALUES: dict[str, tuple[str, Any]] = {
@@ -164,41 +143,27 @@ PURE_METHODS = ("check", "render", "defaults", "derive_defaults", "container_plu
 CODE_SUFFIXES = tuple(all_suffixes())
 
 
-def record_reads(bench: Bench, recorder: SideEffectRecorder, monkeypatch: pytest.MonkeyPatch) -> None:
+def _record_reads(bench: Bench, recorder: SideEffectRecorder, monkeypatch: pytest.MonkeyPatch) -> None:
     """Record the files that the platform's pure methods read, but for what is installed or named by an argument."""
-    for name in PURE_METHODS:
-        method = getattr_static(type(bench.platform), name, None)
-        if isinstance(method, FunctionType):
-            monkeypatch.setattr(type(bench.platform), name, _record_method(method, recorder))
+    prefixes = (sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix)
+    folders = (*prefixes, *filter(None, sys.path), *zoneinfo.TZPATH)
+    installed = tuple({os.path.realpath(one) + os.sep for one in folders})
 
+    def call_recorded(method: Callable[..., Any], arguments: list[Any]) -> Any:
+        named = repr([one for one in arguments if not isinstance(one, Payload)]).replace("~", os.path.expanduser("~"))
 
-def _record_method(method: Callable[..., Any], recorder: SideEffectRecorder) -> Callable[..., Any]:
-    @functools.wraps(method)
-    def call_recorded(self: Any, *args: Any, **kwargs: Any) -> Any:
-        texts = [value for _, value in _flatten_values("", [*args, *kwargs.values()]) if isinstance(value, str)]
-        allowed = {os.path.realpath(os.path.expanduser(text)) for text in texts if "\0" not in text}
-        before, recorder.is_foreign = recorder.is_foreign, functools.partial(_is_foreign, allowed)
+        def is_foreign(path: str) -> bool:
+            real = os.path.realpath(path)
+            is_installed = path.endswith(CODE_SUFFIXES) or f"{real}{os.sep}".startswith(installed)
+            return not is_installed and path not in named and real not in named
+
+        before, recorder.is_foreign = recorder.is_foreign, is_foreign
         try:
-            result = method(self, *args, **kwargs)
+            result = method(*arguments)
             return iter([*result]) if isinstance(result, Iterator) else result  # a generator works when it is consumed
         finally:
             recorder.is_foreign = before
 
-    return call_recorded
-
-
-def _is_foreign(allowed: set[str], path: str) -> bool:
-    """Return whether a path is neither allowed nor installed here, and is not read by an import."""
-    if path.endswith(CODE_SUFFIXES) or _is_import_running():
-        return False
-    real = os.path.realpath(path)
-    prefixes = (sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix)
-    installed = [os.path.realpath(one) for one in (*prefixes, *filter(None, sys.path), *zoneinfo.TZPATH)]
-    return real not in allowed and not any(real == one or real.startswith(one + os.sep) for one in installed)
-
-
-def _is_import_running() -> bool:
-    frame: Any = sys._getframe()
-    while frame and frame.f_globals.get("__name__") in (__name__, SideEffectRecorder.__module__):
-        frame = frame.f_back
-    return frame is not None and frame.f_code.co_filename.startswith("<frozen importlib")
+    for name in PURE_METHODS:
+        if isinstance(getattr_static(type(bench.platform), name, None), FunctionType):
+            bench.wrap_method(monkeypatch, name, call_recorded)

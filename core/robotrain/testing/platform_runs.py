@@ -11,20 +11,14 @@ from typing import Any, get_args
 import pytest
 from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture
 
-from robotrain.errors import Problem, Rejected, Stage
+from robotrain.errors import Rejected
 from robotrain.model.run import Output, Reference, RunState
 from robotrain.store import records
 from robotrain.testing import harness
 from robotrain.testing.bench import Bench, SubmittedRun
-from robotrain.testing.harness import assert_has_keys, assert_no_problems, assert_none, run_with_deadline
+from robotrain.testing.harness import assert_no_problems, assert_none, run_with_deadline
 from robotrain.testing.platform_base import PlatformTestBase
 
-SUBMIT_KEYS = {"run", "platform", "job", "reference", "shown", "notes"}
-STATUS_KEYS = {
-    *("run", "platform", "workload", "state", "reason", "exit_code", "fault", "created", "started", "ended", "stage"),
-    *("step", "total", "download", "metrics", "checkpoint", "checkpoint_step", "published", "registered", "tracking"),
-    *("warnings", "notes", "next", "shown", "log_end"),
-}
 STATES = get_args(RunState)
 
 
@@ -44,14 +38,6 @@ class SubmitTests(PlatformTestBase):
         assert run.reference, "`submit` returned an empty reference: return what finds the run again"
         wrong = [name for name, text in run.reference.items() if not isinstance(text, str)]
         assert_none(wrong, "a reference maps texts to texts; these are not")
-
-    def test_run_as_json(self, bench: Bench) -> None:
-        """`submit --json` and `status --json` have all keys, and the state is a known one."""
-        run = bench.submit_job()
-        assert_has_keys(run.result.json, SUBMIT_KEYS, "submit --json")
-        status = bench.run_for("status", run.name).json
-        assert_has_keys(status, STATUS_KEYS, "status --json")
-        assert status["state"] in STATES
 
     def test_same_job_twice_creates_two_runs(self, bench: Bench) -> None:
         """A second submit of what was sent is the next attempt."""
@@ -75,24 +61,6 @@ class SubmitTests(PlatformTestBase):
         files = {**plan.files, plan.spec: plan.files[plan.spec] + b"\n", "kit-another.txt": b"another"}
         other = dataclasses.replace(plan, files=files)
         assert bench.platform.find(other) is None, "`find` takes another plan of that name for the submitted one"
-
-    def test_run_name_is_printed_before_the_log(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-        """With `--stream`, whatever happens to the stream, the user has the name and the record says `sent`."""
-
-        def break_connection(*args: Any, **kwargs: Any) -> Any:
-            raise ConnectionError("interrupted by the kit")
-
-        def reject(*args: Any, **kwargs: Any) -> Any:
-            raise Rejected([Problem(code="kit", stage=Stage.SUBMIT, title="signed out by the kit")])
-
-        monkeypatch.setattr(type(bench.platform), "logs", break_connection)
-        monkeypatch.setattr(type(bench.platform), "status", reject)
-        result = bench.submit("--stream")
-        assert result.exit_code == 1, result.output
-        [name] = records.list_runs()
-        assert name in result.stdout
-        assert records.read_record(name).phase == "sent"
-        _assert_count(bench, name, 1)
 
     @pytest.mark.parametrize("taken", [False, True], ids=["before-the-engine-took-it", "after-the-engine-took-it"])
     def test_repeated_submit_after_interruption_creates_one_run(self, bench: Bench, taken: bool) -> None:

@@ -5,67 +5,40 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 from robotrain_runtime.contract import document
 from robotrain_runtime.contract.document import JobDocument
-from robotrain_runtime.contract.parameter import Parameter
 
 from robotrain.check import capability_checks
 from robotrain.redaction import HIDDEN, holds_secret, redact
-from robotrain.testing.bench import SAMPLE_KIND, SAMPLE_WORKLOAD, Bench
+from robotrain.testing.bench import SAMPLE_KIND, Bench
 from robotrain.testing.harness import CommandResult, assert_no_problems, assert_none
 from robotrain.testing.platform_base import PlatformTestBase
 
 HOSTILE_TEXTS: Mapping[str, Sequence[str]] = {
     "templates": (
-        "{{ 7 * 7 }}",
-        "{% for one in range(9) %}x{% endfor %}",
-        "a{# gone #}b",
-        "{{ '{{' }} {% raw %}{{ x }}{% endraw %}",
-        "${{ inputs.data }} $[[ x ]] ${{parent.jobs}}",
-        "%(name)s %s %d %%",
-        "{0} {name!r} {}",
-        "<% x %> <%= y %> #{z}",
+        *("{{ 7 * 7 }}", "{% for one in range(9) %}x{% endfor %}", "a{# gone #}b", "%(name)s %s %d %%"),
+        *("{{ '{{' }} {% raw %}{{ x }}{% endraw %}", "${{ inputs.data }} $[[ x ]] ${{parent.jobs}}"),
+        *("{0} {name!r} {}", "<% x %> <%= y %> #{z}"),
     ),
     "shells": (
-        "$(touch kit-was-here)",
-        "`touch kit-was-here`",
-        "$HOME ${HOME} $$ $? !!",
+        *("$(touch kit-was-here)", "`touch kit-was-here`", "$HOME ${HOME} $$ $? !!", "* ? [a-z] ~ ~root"),
         "a; touch kit-was-here && b || c | d & e > f < g",
-        "it's 'quoted' '",
-        'say "hello" "',
-        "a\\b\\n\\\\ \\x41 \\u0041 \\",
-        "* ? [a-z] ~ ~root",
+        *("it's 'quoted' '", 'say "hello" "', "a\\b\\n\\\\ \\x41 \\u0041 \\"),
     ),
     "yaml": (
-        "key: value # comment",
-        "!!python/object/apply:os.system ['touch kit-was-here']",
-        "&a b *a",
-        "yes",
-        "null",
-        "0x10",
-        "1e3",
-        "2024-01-01",
-        '{"run": "another", "$schema": null}',
+        *("key: value # comment", "!!python/object/apply:os.system ['touch kit-was-here']", "&a b *a"),
+        *("yes", "null", "0x10", "1e3", "2024-01-01", '{"run": "another", "$schema": null}'),
     ),
     "lines": (
-        "one\ntwo\n\nfour\n",
-        "a\n---\n- &a b\n- *a\n...",
-        "a\tb\t",
-        "  before and after  ",
-        "EOF\nEOF\n",
-        "two\n  lines: {{ x }}\n",
+        *("one\ntwo\n\nfour\n", "a\n---\n- &a b\n- *a\n...", "a\tb\t", "  before and after  "),
+        *("EOF\nEOF\n", "two\n  lines: {{ x }}\n"),
     ),
     "dashes": ("--platform=elsewhere", "-x"),
     "letters": (
-        "größe 機器人 🤖 e\u0301 \u00a0|\u2003|\ufeff",
-        "a%20b%2Fc%00d",
-        "../../etc/passwd",
-        "<a href='x'>&amp;</a><!-- -->",
-        "\u202eright to left\u202c \u200b",
-        "long " * 2000,
+        *("größe 機器人 🤖 e\u0301 \u00a0|\u2003|\ufeff", "a%20b%2Fc%00d", "../../etc/passwd"),
+        *("<a href='x'>&amp;</a><!-- -->", "\u202eright to left\u202c \u200b", "long " * 2000),
     ),
 }
 HOSTILE_SETTINGS: Mapping[str, str] = {
@@ -75,11 +48,8 @@ HOSTILE_SETTINGS: Mapping[str, str] = {
 }
 
 
-class TypedText(NamedTuple):
-    """A text and its option; the option is empty for an argument of the trainer."""
-
-    option: str
-    text: str
+TypedText = tuple[str, str]
+"""An option and its text; the option is empty for an argument of the trainer."""
 
 
 class InjectionTests(PlatformTestBase):
@@ -92,7 +62,7 @@ class InjectionTests(PlatformTestBase):
         for typed in _make_command_lines(bench, HOSTILE_TEXTS[theme]):
             answer = bench.render(*_to_words(typed))
             if _is_refused(answer):
-                typed = [*_filter_accepted(bench, typed)]
+                typed = [one for one in typed if not _is_refused(bench.render(*_to_words([one])))]
                 answer = bench.render(*_to_words(typed))
             assert_no_problems(_find_changes(bench.read_document(answer), typed))
 
@@ -108,44 +78,26 @@ class InjectionTests(PlatformTestBase):
                 assert (found.parameters, found.sources) == (dict(job.parameters), job.sources)
                 assert found.trainer_args == job.trainer_args
                 return
-            named = [one for one in settings if _is_about_setting(one, answer)]
+            texts = [f"{one['where']} {one['title']} {one['why']} {one['given']}" for one in answer.problems]
+            named = [one for one in settings if any(one.flag in text for text in texts)]
             assert named, f"rejected without naming the setting:\n{answer.output}"
             settings = [one for one in settings if one not in named]
 
 
 def _make_command_lines(bench: Bench, texts: Sequence[str]) -> Iterator[list[TypedText]]:
     """Yield jobs with each text in each place: one, and more if it had more datasets than the platform accepts."""
-    parameters = [TypedText(f"--kit-text-{number}", text) for number, text in enumerate(texts, 1)]
-    arguments = [TypedText("", one) for text in texts for one in (text, f"--name={text}")]
-    first, *more = _group_datasets(bench, texts) or [[]]
-    yield [*parameters, *first, *arguments]
-    yield from more
-
-
-def _group_datasets(bench: Bench, texts: Sequence[str]) -> list[list[TypedText]]:
-    """Return each text as a dataset, in groups that one job may have."""
     kind, can = bench.kinds[SAMPLE_KIND], bench.capabilities
-    if not can.source("dataset", kind):
-        return []
     most = capability_checks.get_source_limit(can) if can.combination(kind.name, kind.name) else 1
-    names = [text for text in texts if not any(ord(letter) < 0x20 for letter in text)]
-    typed = [TypedText(kind.roles["dataset"].flag, text) for text in names]
-    return [typed[at : at + most] for at in range(0, len(typed), most)]
-
-
-def _filter_accepted(bench: Bench, typed: list[TypedText]) -> Iterator[TypedText]:
-    """Yield those that are accepted; a text that is rejected in one place may be accepted in another."""
-    for text in dict.fromkeys(one.text for one in typed):
-        group = [one for one in typed if one.text == text]
-        if not _is_refused(bench.render(*_to_words(group))):
-            yield from group
-        elif len(group) > 1:
-            yield from (one for one in group if not _is_refused(bench.render(*_to_words([one]))))
+    names = [text for text in texts if can.source("dataset", kind) and not any(ord(letter) < 0x20 for letter in text)]
+    datasets = [(kind.roles["dataset"].flag, text) for text in names]
+    parameters = [(f"--kit-text-{number}", text) for number, text in enumerate(texts, 1)]
+    yield [*parameters, *datasets[:most], *(("", one) for text in texts for one in (text, f"--name={text}"))]
+    yield from (datasets[at : at + most] for at in range(most, len(datasets), most))
 
 
 def _to_words(typed: Iterable[TypedText]) -> list[str]:
-    arguments = [one.text for one in typed if not one.option]
-    return [*(f"{one.option}={one.text}" for one in typed if one.option), "--", *arguments]
+    options = [f"{option}={text}" for option, text in typed if option]
+    return [*options, "--", *(text for option, text in typed if not option)]
 
 
 def _find_changes(document: JobDocument, typed: Iterable[TypedText]) -> Iterator[str]:
@@ -169,12 +121,6 @@ def _is_refused(result: CommandResult) -> bool:
     return result.exit_code != 0
 
 
-def _is_about_setting(setting: Parameter, result: CommandResult) -> bool:
-    """Return whether a rejection is about a setting."""
-    texts = [f"{one['where']} {one['title']} {one['why']} {one['given']}" for one in result.problems]
-    return any(setting.flag in one for one in texts)
-
-
 CANARY = "kitCanary0fSecret5"
 SECRET_NAMES = (
     *("HF_TOKEN", "WANDB_API_KEY", "AWS_SECRET_ACCESS_KEY", "MLFLOW_TRACKING_PASSWORD", "GITHUB_TOKEN"),
@@ -182,8 +128,6 @@ SECRET_NAMES = (
     *("AWS_SESSION_TOKEN", "MLFLOW_TRACKING_TOKEN", "NGC_API_KEY", "DOCKER_PASSWORD"),
     *("ACME_PASSWORD", "KIT_API_KEY", "KIT_SECRET", "DATABASE_URL"),
 )
-SIGNED_URL = f"https://account.blob.core.windows.net/container/prefix?sv=2024-01-01&sig={CANARY}"
-CREDENTIAL_URL = f"https://robot:{CANARY}@host.example/path"
 
 
 class SecretTests(PlatformTestBase):
@@ -223,22 +167,6 @@ class SecretTests(PlatformTestBase):
         found = [redact(text) for text in texts if holds_secret(text)]
         assert_none(found, "these addresses hold a signature; return them without it")
         assert HIDDEN not in bench.platform.status(run.reference).reason
-
-    @pytest.mark.parametrize("text", [SIGNED_URL, CREDENTIAL_URL], ids=["signed", "signed-in"])
-    def test_typed_secret_is_rejected_and_not_shown(self, bench: Bench, text: str) -> None:
-        """In each text setting, in a parameter and as an argument of the trainer."""
-        flags = [one.flag for one in bench.list_text_settings()]
-        flags += ["--kit-note"] if bench.workload.name == SAMPLE_WORKLOAD else []
-        while flags:
-            answer = bench.render(*bench.first_source(), *(f"{flag}={text}" for flag in flags))
-            assert CANARY not in answer.output
-            assert answer.exit_code in (2, 3), f"one of {' '.join(flags)} accepts a secret"
-            refused = [flag for flag in flags if any(flag in one["where"] for one in answer.problems)]
-            assert refused, answer.output
-            flags = [flag for flag in flags if flag not in refused]
-        answer = bench.render(*bench.first_source(), "--", text)
-        assert CANARY not in answer.output
-        assert answer.exit_code in (2, 3)
 
 
 def _list_secret_names(bench: Bench) -> list[str]:

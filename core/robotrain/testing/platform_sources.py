@@ -27,9 +27,8 @@ SAMPLE_PIN = "0123456789abcdef" * 2 + "01234567"
 class SourceSupportTests(PlatformTestBase):
     """Source kinds in their roles, as dataset pairs, and as publish targets."""
 
-    def parametrize(self, metafunc: pytest.Metafunc) -> None:
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Make a test for each role of each installed kind, and for the kit's kind in every role."""
-        super().parametrize(metafunc)
         if {"role", "kind"} <= set(metafunc.fixturenames):
             found = sorted(_list_role_kinds(type(self).platform))
             metafunc.parametrize(("role", "kind"), found, ids=[f"{role}-{kind}" for role, kind in found])
@@ -56,9 +55,7 @@ class SourceSupportTests(PlatformTestBase):
         assert problem["why"] == support.reason
 
     def test_every_source_reaches_the_document(self, bench: Bench) -> None:
-        """The document has each source unchanged, in order, with the plugin that fetches it or the folder where the
-        platform mounts it.
-        """
+        """The document has each source unchanged, in order, with the plugin that fetches it or its mount."""
         for typed in _make_jobs(bench):
             words = [bench.source_word(role, kind) for role, kind in typed]
             wanted = [(role, bench.parse_source(role, kind)) for role, kind in typed]
@@ -75,7 +72,7 @@ class SourceSupportTests(PlatformTestBase):
             sources = tuple(dataclasses.replace(one, pin=SAMPLE_PIN) for one in job.sources)
             return render(dataclasses.replace(job, sources=sources), *arguments[1:])
 
-        bench.wrap_render(monkeypatch, pin_sources)
+        bench.wrap_method(monkeypatch, "render", pin_sources)
         words = [bench.source_word(role, kind) for role, kind in typed]
         arrived = bench.read_document(bench.render(*words))
         assert [(one.uri, one.pin) for one in arrived.sources] == [

@@ -16,7 +16,7 @@ from robotrain.model.platform import Platform
 from robotrain.model.workload import Role, Workload
 from robotrain.plugin import hook
 from robotrain.testing import harness
-from robotrain.testing.import_rules import PublicImportTests
+from robotrain.testing.kit_base import KitBase
 
 PROBE_NAME = "kit-probe"
 ROLES: tuple[str, ...] = typing.get_args(RoleName)
@@ -82,7 +82,7 @@ def robotrain_workloads() -> Iterable[Workload]:
     return (PROBE_WORKLOAD,)
 
 
-class DeclarationTestBase(PublicImportTests):
+class DeclarationTestBase(KitBase):
     """The base of the kits of source kinds and workloads: fixtures."""
 
     @pytest.fixture(autouse=True)

@@ -1,12 +1,11 @@
 """`SourceKit`, the conformance kit of source kinds: rendering, packing, fetching and pinning."""
 
 import json
-import tempfile
-from collections.abc import Iterable
-from contextlib import closing
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, closing
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import ClassVar, cast
+from typing import Any, ClassVar, cast
 
 import pytest
 from robotrain_runtime.contract.container_plugin import (
@@ -21,13 +20,11 @@ from robotrain_runtime.contract.document import JobSource, RoleName
 from robotrain_runtime.contract.failure import JobFailed
 from robotrain_runtime.contract.plugin_loader import load_container_plugin
 
-from robotrain.config.sources import list_source_variables
 from robotrain.model.source import Pinning, SourceKind
-from robotrain.plugins.manager import Plugins
-from robotrain.testing import harness, probe
-from robotrain.testing.fixtures import Served
+from robotrain.testing import probe
 from robotrain.testing.harness import assert_none, no_side_effects
-from robotrain.testing.import_rules import assert_imports_alone
+from robotrain.testing.kit_base import assert_imports_alone
+from robotrain.testing.probe import run_with_probe
 from robotrain.testing.source_parsing import (
     BASE_FOLDER,
     SourceDeclarationTests,
@@ -36,65 +33,25 @@ from robotrain.testing.source_parsing import (
     SourceTextTests,
 )
 
-JOB_FILE = "job.yaml"
-SourceRow = tuple[str, str, str]
-"""Role, kind and printed form of a source."""
-
 
 class SourceJourneyTests(SourceTestBase):
     """The example, in each of its roles, from the command line to the document."""
 
     def test_flags_and_saved_job_agree(self, declaration: SourceKind, probe_plugin: None) -> None:
         """What is typed reaches the document unchanged and in order, and so does the job file that it is saved to."""
-        typed = _render_sources(*_role_words(declaration), "--save-as", JOB_FILE)
-        assert typed == _expected_rows(declaration)
-        assert _render_sources(JOB_FILE) == typed
-
-    def test_environment_names_agree_with_flags(
-        self, declaration: SourceKind, probe_plugin: None, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """A flag has variables in the environment: robotrain's own, and those that the kind declares."""
-        variables = [list_source_variables(flag) for flag in declaration.roles.values()]
-        for number in range(max(map(len, variables))):
-            names = [one[min(number, len(one) - 1)] for one in variables]
-            with monkeypatch.context() as patched:
-                for name in names:
-                    patched.setenv(name, declaration.example)
-                assert _render_sources() == _expected_rows(declaration), f"set with {', '.join(names)}"
-
-    def test_platform_that_accepts_any_kind_renders_it(self, declaration: SourceKind, probe_plugin: None) -> None:
-        """`ANY` in a platform's capabilities includes third-party kinds; on this machine no setting is needed."""
-        if not declaration.container_plugin:
-            pytest.skip("it has no container plugin: a platform has to mount it")
-        platforms = Plugins().platforms().values()
-        here = [platform for platform in platforms if platform.capabilities.feature("runs_here")]
-        for platform in here:
-            roles = [role for role in declaration.roles if platform.capabilities.source(role, declaration)]
-            if roles:
-                found = _render_sources(*_role_words(declaration, roles), platform=platform.name)
-                assert found == _expected_rows(declaration, roles), f"rendered on {platform.name}"
+        source = declaration.parse(declaration.example, BASE_FOLDER)
+        words = [word for flag in declaration.roles.values() for word in (flag.flag, declaration.example)]
+        expected = [(role, source.kind, str(source)) for role in probe.ROLES if role in declaration.roles]
+        assert _render_sources(probe.PROBE_NAME, *words, "--save-as", "job.yaml") == expected
+        assert _render_sources("job.yaml") == expected
 
 
-def _render_sources(*words: str, platform: str = probe.PROBE_NAME) -> list[SourceRow]:
-    """Return the sources in the document of a rendered job."""
-    workload = () if JOB_FILE in words[:1] else (probe.PROBE_NAME,)
-    to = tempfile.mkdtemp(dir=".")
-    result = harness.run_command("render", *workload, *words, "--platform", platform, "--to", to)
+def _render_sources(*words: str) -> list[tuple[str, str, str]]:
+    """Return role, kind and printed form of each source in the document of a rendered job."""
+    result = run_with_probe("render", *words)
     assert result.exit_code == 0, str(result)
-    (document,) = Path(to).rglob(probe.DOCUMENT_NAME)
-    return [(one["role"], one["kind"], one["uri"]) for one in json.loads(document.read_text())["sources"]]
-
-
-def _role_words(kind: SourceKind, roles: Iterable[str] = ()) -> list[str]:
-    """Return the words of the example in each role."""
-    chosen = {role: flag for role, flag in kind.roles.items() if role in (roles or kind.roles)}
-    return [word for flag in chosen.values() for word in (flag.flag, kind.example)]
-
-
-def _expected_rows(kind: SourceKind, roles: Iterable[str] = ()) -> list[SourceRow]:
-    """Return the sources that a document should have, in the order of the roles."""
-    source = kind.parse(kind.example, BASE_FOLDER)
-    return [(role, source.kind, str(source)) for role in probe.ROLES if role in (roles or kind.roles)]
+    sources = json.loads(result.json["files"][probe.DOCUMENT_NAME]["text"])["sources"]
+    return [(one["role"], one["kind"], one["uri"]) for one in sources]
 
 
 class SourceContainerTests(SourceTestBase):
@@ -119,9 +76,7 @@ class SourceContainerTests(SourceTestBase):
             assert_none({"preflight", "fetch"} - {*vars(plugin)}, f"{declaration.container_plugin} has no")
 
     def test_target_is_complete(self, declaration: SourceKind) -> None:
-        """A target has `open` and ENVIRONMENT. Every address of a job is passed to `normalize`; `inspect` asks nobody
-        without a Python.
-        """
+        """A target has `open` and ENVIRONMENT; `normalize` is pure, and `inspect` asks nobody without a Python."""
         if not declaration.target:
             pytest.skip("it is not a publish target")
         target = load_container_plugin(declaration.target, TargetContainerPlugin)
@@ -136,6 +91,27 @@ class SourceContainerTests(SourceTestBase):
 
 MIN_SENTENCE = 20
 """A sentence is longer than this: `404` is not one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Served:
+    """A source that can be fetched on this machine, which the author's fixture `served` returns."""
+
+    text: str
+    """What a user types."""
+    files: Mapping[str, bytes]
+    """Its files, by path."""
+    role: str = "dataset"
+    missing: str = ""
+    """A text that names nothing there."""
+    cut: Callable[[], AbstractContextManager[object]] | None = None
+    """A block in which the connection breaks in the middle."""
+    change: Callable[[], object] | None = None
+    """Replaces the content."""
+    python: Path | None = None
+    """The Python of the environment that the plugin declares."""
+    place: Mapping[str, Any] = field(default_factory=dict)
+    """Further fields of `ContainerContext`."""
 
 
 class SourceFetchTests(SourceTestBase):

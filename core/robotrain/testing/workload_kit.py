@@ -20,7 +20,7 @@ from robotrain.store import records as store_records
 from robotrain.submission.packing import pack_modules
 from robotrain.testing import harness, probe
 from robotrain.testing.harness import assert_none
-from robotrain.testing.import_rules import assert_imports_alone
+from robotrain.testing.kit_base import assert_imports_alone
 from robotrain.testing.probe import run_with_probe
 from robotrain.testing.workload_parameters import (
     ParameterEffectTests,
