@@ -2,15 +2,13 @@
 
 import functools
 import io
-import shutil
 import sys
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from robotrain_runtime.contract import document
@@ -29,7 +27,6 @@ from robotrain.testing import harness
 from robotrain.testing.harness import CommandResult, run_with_deadline
 
 SAMPLE_NOTE = "sent by the kit"
-SAMPLE_PACKAGE = "robotrain_kit_sample"
 SAMPLE_KIND = "kit_shelf"
 SAMPLE_WORKLOAD = "kit-train"
 
@@ -41,9 +38,7 @@ def read_zip(archive: bytes) -> Mapping[str, bytes]:
 
 
 class World:
-    """An engine on this machine, which the author's fixture `world` returns: the real one, or a stand-in that rejects
-    what the real one rejects.
-    """
+    """An engine on this machine, from the author's fixture `world`: the real one, or one that rejects the same."""
 
     options: Sequence[str] = ()
     """The options that a command line needs beside `--platform NAME`."""
@@ -59,9 +54,7 @@ class World:
     """Whether the engine has no other state in any version."""
 
     def read_document(self, plan: Plan) -> JobDocument:
-        """Return the document that the runtime starts with, after all that the engine does to a plan: by default the
-        plan's `job.json`.
-        """
+        """Return the document after all that the engine does to a plan: by default the plan's `job.json`."""
         path = next((path for path in sorted(plan.files) if path.rpartition("/")[2] == "job.json"), "")
         assert path, f"no job.json among {', '.join(sorted(plan.files))}: override World.read_document"
         return document.parse_document(plan.files[path].decode())
@@ -88,9 +81,7 @@ class World:
         return {}
 
     def interruptions(self) -> Iterator[AbstractContextManager[object]]:
-        """Yield blocks in each of which a submit ends in the middle, by any exception. The kit itself interrupts before
-        and after the platform's `submit`.
-        """
+        """Yield blocks in each of which the platform's `submit` ends in the middle, by any exception."""
         return iter(())
 
 
@@ -102,8 +93,7 @@ def _load_plugins(platform: str, *path: str) -> Plugins:
     return plugins
 
 
-@dataclass(frozen=True, slots=True)
-class SubmittedRun:
+class SubmittedRun(NamedTuple):
     """A submitted run, and the result of its submit command."""
 
     name: str
@@ -112,7 +102,7 @@ class SubmittedRun:
 
 
 class Bench:
-    """One platform in its world. `plans` holds those that it has rendered, the newest last."""
+    """One platform in its world, and the `plans` that it has rendered, the newest last."""
 
     def __init__(self, name: str, world: World) -> None:
         self.name, self.world = name, world
@@ -168,19 +158,15 @@ class Bench:
         return harness.run_command(*self.make_command(command, *words))
 
     def make_command(self, command: str, *words: object) -> list[object]:
-        """Return the words of a command; `--platform` follows the workload, if one is named."""
+        """Return the words of a command: the workload, if one is named, and the world's options that `words` lack."""
         workload = words[:1] if words and not str(words[0]).startswith("-") else ()
-        options = self._list_world_options(words)
-        return [command, *workload, "--platform", self.name, *options, *words[len(workload) :]]
-
-    def _list_world_options(self, words: Iterable[object]) -> Iterable[str]:
-        """Yield the world's options, but for those that `words` set."""
         given = {str(word).partition("=")[0] for word in words}
+        options: list[str] = []
         is_dropped = False
         for word in self.world.options:
             is_dropped = word in given if word.startswith("--") else is_dropped
-            if not is_dropped:
-                yield word
+            options += [] if is_dropped else [word]
+        return [command, *workload, "--platform", self.name, *options, *words[len(workload) :]]
 
     def list_kind_options(self, *kinds: SourceKind) -> list[str]:
         """Return the further options that sources of these kinds need on the platform."""
@@ -211,18 +197,12 @@ class Bench:
 
     def first_source(self) -> list[str]:
         """Return the words of a source that the platform accepts in any role; none if it accepts none."""
-        return next((words for role in self.workload.roles for words in self._list_example_words(role)), [])
+        return next((words for role in self.workload.roles if (words := self.first_in_role(role))), [])
 
     def first_in_role(self, role: str) -> list[str]:
-        """Return the words of a source of the first kind that the platform accepts in a role."""
-        for words in self._list_example_words(role):
-            return words
-        pytest.skip(f"{self.name} accepts no {role} of a kind with an example")
-
-    def _list_example_words(self, role: str) -> Iterator[list[str]]:
-        for kind in self.capabilities.list_accepted_kinds(role, self.kinds):
-            if self.example_text(kind):
-                yield [self.source_word(role, kind)]
+        """Return the words of a source of the first kind with an example that the platform accepts in a role."""
+        kinds = self.capabilities.list_accepted_kinds(role, self.kinds)
+        return next(([self.source_word(role, kind)] for kind in kinds if self.example_text(kind)), [])
 
     def source_word(self, role: str, kind: SourceKind) -> str:
         """Return the option of a kind in a role, with the kind's example."""
@@ -234,7 +214,7 @@ class Bench:
         for role, rule in workload.roles.items():
             flags = {kind.roles[role].flag for kind in self.kinds.values() if role in kind.roles}
             if (rule.required or rule.typical) and not flags & {str(word).partition("=")[0] for word in given}:
-                words += self.first_in_role(role)
+                words += self.first_in_role(role) or pytest.skip(f"{self.name} accepts no {role} with an example")
         return words
 
     def example_text(self, kind: SourceKind) -> str:
@@ -245,8 +225,7 @@ class Bench:
         """Return the source that the example of a kind is parsed to: several kinds may share the flag."""
         text = self.example_text(kind)
         sharing = [one for one in self.kinds.values() if one.roles.get(role) == kind.roles[role]]
-        meant = next((one for one in sharing if one.recognizes(text)), sharing[0])
-        return meant.parse(text, Path.cwd())
+        return next((one for one in sharing if one.recognizes(text)), sharing[0]).parse(text, Path.cwd())
 
     def read_document(self, result: CommandResult) -> JobDocument:
         """Return the document that the runtime starts with, of the plan that was just rendered."""
@@ -307,13 +286,3 @@ class Bench:
             return self.plans[-1]
 
         self.wrap_method(monkeypatch, "render", record)
-
-
-def install_sample_plugin(site: Path) -> None:
-    """Make `site` a folder of the path that has the kit's sample plugin."""
-    ignored = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(Path(__file__).with_name("sample_plugin"), site / SAMPLE_PACKAGE, ignore=ignored)
-    module = f"{SAMPLE_PACKAGE}.plugin"
-    harness.install_metadata(
-        site, "robotrain-kit-sample", {f"source.{SAMPLE_KIND}": module, f"workload.{SAMPLE_WORKLOAD}": module}
-    )

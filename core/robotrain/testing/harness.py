@@ -1,5 +1,6 @@
 """The test harness: the command line in this process, deadlines, and blocks without side effects."""
 
+import functools
 import json
 import os
 import sys
@@ -88,7 +89,6 @@ JOIN_SECONDS = 0.5
 """For all threads started in the block together: one of them may wait forever."""
 
 _recorders: "list[SideEffectRecorder]" = []
-_listening = threading.Event()
 
 
 class SideEffectRecorder:
@@ -104,9 +104,11 @@ class SideEffectRecorder:
         """Record an audit event, of any thread."""
         if threading.get_ident() in self.other_threads:
             return
-        if event in EFFECT_EVENTS or (event == "open" and _is_write(arguments)):
+        if event == "open" and isinstance(arguments[0], int):
+            return  # a descriptor was recorded when it was opened
+        if event != "open" or (isinstance(arguments[2], int) and arguments[2] & WRITE_FLAGS):
             self.effects.append(" ".join(map(str, (event, *arguments[:2])))[:200])
-        elif self.is_foreign and isinstance(arguments[0], (str, bytes)) and self.is_foreign(os.fsdecode(arguments[0])):
+        elif self.is_foreign and self.is_foreign(os.fsdecode(arguments[0])):
             self.effects.append(f"read {os.fsdecode(arguments[0])}"[:200])
 
     def join(self) -> None:
@@ -120,9 +122,7 @@ class SideEffectRecorder:
 @contextmanager
 def no_side_effects() -> Iterator[SideEffectRecorder]:
     """Fail at the end of the block, with the full list, if it had side effects; compiling modules is not one."""
-    if not _listening.is_set():
-        sys.addaudithook(_audit_event)  # a hook cannot be removed: one for the process
-        _listening.set()
+    _listen()
     block = SideEffectRecorder()
     _recorders.append(block)
     try:
@@ -130,22 +130,20 @@ def no_side_effects() -> Iterator[SideEffectRecorder]:
         block.join()
     finally:
         _recorders.remove(block)
-    assert not block.effects, (
-        "this must write nothing, read no foreign file and use no network or program, but it did: "
-        + "; ".join(block.effects)
-    )
+    sentence = "this must write nothing, read no foreign file and use no network or program, but it did"
+    assert_none(block.effects, sentence)
 
 
-def _audit_event(event: str, arguments: tuple[Any, ...]) -> None:
-    if _recorders and (event in EFFECT_EVENTS or event == "open") and "__pycache__" not in str(arguments[:2]):
-        for block in _recorders:
-            block.record_event(event, arguments)
+@functools.cache
+def _listen() -> None:
+    """Add the audit hook, once: it cannot be removed."""
 
+    def record(event: str, arguments: tuple[Any, ...]) -> None:
+        if _recorders and (event in EFFECT_EVENTS or event == "open") and "__pycache__" not in str(arguments[:2]):
+            for block in _recorders:
+                block.record_event(event, arguments)
 
-def _is_write(arguments: tuple[Any, ...]) -> bool:
-    """Return whether `open` (path, mode, flags) writes. A descriptor was recorded when it was opened."""
-    path, _, flags = arguments[:3]
-    return not isinstance(path, int) and isinstance(flags, int) and bool(flags & WRITE_FLAGS)
+    sys.addaudithook(record)
 
 
 T = TypeVar("T")

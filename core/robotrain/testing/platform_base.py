@@ -2,9 +2,10 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,52 +13,43 @@ from typing import Any, ClassVar
 import pytest
 
 from robotrain.plugins.claims import Claim
-from robotrain.testing import bench, harness
-from robotrain.testing.bench import Bench, World
+from robotrain.testing import harness
+from robotrain.testing.bench import SAMPLE_KIND, SAMPLE_WORKLOAD, Bench, World
 from robotrain.testing.kit_base import KitBase
+
+SAMPLE_PACKAGE = "robotrain_kit_sample"
 
 RENDER_PROGRAM = """
 import datetime, json, os, platform, socket, sys, time
+request = json.load(open(sys.argv[1]))
 
-def shift(seconds):
-    now, now_ns, local, gm, text = time.time, time.time_ns, time.localtime, time.gmtime, time.strftime
-    time.time, time.time_ns = lambda: now() + seconds, lambda: now_ns() + int(seconds * 1e9)
-    time.localtime = lambda at=None: local(time.time() if at is None else at)
-    time.gmtime = lambda at=None: gm(time.time() if at is None else at)
-    time.strftime = lambda form, at=None: text(form, time.localtime() if at is None else at)
-    class Later(datetime.datetime):
-        now = classmethod(lambda cls, tz=None: cls.fromtimestamp(time.time(), tz))
-        utcnow = classmethod(lambda cls: cls.fromtimestamp(time.time(), datetime.timezone.utc).replace(tzinfo=None))
-        today = classmethod(lambda cls: cls.now())
-    datetime.datetime = Later
-
-def move(host, cores):
-    socket.gethostname = socket.getfqdn = platform.node = lambda *name: host
-    os.cpu_count = lambda: cores
-
-request = json.loads(os.environ.pop("KIT_REQUEST"))
-shift(request["shift"])
-move(request["host"], request["cores"])
-steps = []
-
-def step(name):
-    steps.append([name, sorted(sys.modules)])
+now, now_ns, local, gm, text = time.time, time.time_ns, time.localtime, time.gmtime, time.strftime
+time.time, time.time_ns = lambda: now() + request["shift"], lambda: now_ns() + int(request["shift"] * 1e9)
+time.localtime = lambda at=None: local(time.time() if at is None else at)
+time.gmtime = lambda at=None: gm(time.time() if at is None else at)
+time.strftime = lambda form, at=None: text(form, time.localtime() if at is None else at)
+class Later(datetime.datetime):
+    now = classmethod(lambda cls, tz=None: cls.fromtimestamp(time.time(), tz))
+    utcnow = classmethod(lambda cls: cls.fromtimestamp(time.time(), datetime.timezone.utc).replace(tzinfo=None))
+    today = classmethod(lambda cls: cls.now())
+datetime.datetime = Later
+socket.gethostname = socket.getfqdn = platform.node = lambda *name: request["host"]
+os.cpu_count = lambda: request["cores"]
 
 from robotrain.plugins.manager import Plugins
-step("")
+steps = [["", [*sys.modules]]]
 Plugins().platform(request["platform"])
-step("loading the platform")
+steps.append(["loading the platform", [*sys.modules]])
 from robotrain.testing.harness import run_command
 import typer.testing
 from robotrain.cli.app import app
-step("")
+steps.append(["", [*sys.modules]])
 run_command("submit", "--platform", request["platform"], "--help")
-step("submit --help")
+steps.append(["submit --help", [*sys.modules]])
 result = run_command(*request["words"])
-step("render")
-report = {"steps": steps, "exit_code": result.exit_code, "stdout": result.stdout, "stderr": result.stderr}
-with open(request["to"], "w") as file:
-    json.dump(report, file)
+steps.append(["render", [*sys.modules]])
+assert result.exit_code == 0, result
+json.dump({"steps": steps, "plan": result.json}, open(sys.argv[1], "w"))
 """
 
 ENVIRONMENTS: tuple[dict[str, Any], ...] = (
@@ -81,45 +73,41 @@ class OtherProcesses:
 
     def render_plans(self, bench: Bench, count: int = len(ENVIRONMENTS)) -> list[Any]:
         """Return the plan that each process rendered, as data."""
-        words = bench.render_command
-        processes = [self._start_process(number, bench.name, words) for number in range(count)]
-        return [self._read_plan(number, process) for number, process in enumerate(processes)]
+        processes = [self._start_process(bench, self.folder / str(at), ENVIRONMENTS[at]) for at in range(count)]
+        return [self._read_plan(self.folder / str(at), process) for at, process in enumerate(processes)]
 
-    def list_imports(self, bench: Bench) -> Mapping[str, list[str]]:
+    def list_imports(self, bench: Bench) -> dict[str, list[str]]:
         """Return the modules that each step imported, by its name."""
         if not self.imported:
             self.render_plans(bench, 1)
         return self.imported
 
-    def _start_process(self, number: int, platform: str, words: list[str]) -> "subprocess.Popen[str]":
-        place, here = ENVIRONMENTS[number], self.folder / str(number)
+    def _start_process(self, bench: Bench, here: Path, place: dict[str, Any]) -> "subprocess.Popen[str]":
         here.mkdir(parents=True, exist_ok=True)
-        request = {"platform": platform, "words": words, "to": str(here / "report.json")}
-        request |= {name: place[name] for name in ("shift", "host", "cores")}
+        request = here / "request.json"
+        request.write_text(json.dumps({**place, "platform": bench.name, "words": bench.render_command}))
         environ = {
             **{name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
             **self.environ,
-            **{name: str(place[name]) for name in ("TZ", "COLUMNS")},
-            **dict.fromkeys(("USER", "LOGNAME", "USERNAME"), f"kit-{number}"),
+            **{name: place[name] for name in ("TZ", "COLUMNS")},
+            **dict.fromkeys(("USER", "LOGNAME", "USERNAME"), f"kit-{here.name}"),
             **dict.fromkeys(("HOME", "USERPROFILE"), str(here)),
-            "KIT_REQUEST": json.dumps(request),
-            "PYTHONHASHSEED": str(place["seed"]),
+            "PYTHONHASHSEED": place["seed"],
             "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
         }
-        command = [sys.executable, "-c", RENDER_PROGRAM]
+        command = [sys.executable, "-c", RENDER_PROGRAM, str(request)]
         pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
         return subprocess.Popen(command, cwd=here, env=environ, **pipes)
 
-    def _read_plan(self, number: int, process: "subprocess.Popen[str]") -> Any:
+    def _read_plan(self, here: Path, process: "subprocess.Popen[str]") -> Any:
         output = process.communicate()[0]
         assert process.returncode == 0, output
-        report = json.loads((self.folder / str(number) / "report.json").read_text())
-        assert report["exit_code"] == 0, report["stderr"]
+        report = json.loads((here / "request.json").read_text())
         before = set[str]()
         for step, modules in report["steps"]:
             self.imported[step] = sorted({*modules} - before)
             before |= {*modules}
-        return json.loads(report["stdout"])
+        return report["plan"]
 
 
 class PlatformTestBase(KitBase):
@@ -135,19 +123,19 @@ class PlatformTestBase(KitBase):
         folder = tmp_path / "kit"
         harness.isolate_folders(folder, monkeypatch)
         monkeypatch.setenv("ROBOTRAIN_CACHE", str(folder / "cache"))
-        monkeypatch.setenv(
-            "ROBOTRAIN_PLUGIN_SECONDS", "30"
-        )  # a preflight that hangs does so in every test that submits
+        monkeypatch.setenv("ROBOTRAIN_PLUGIN_SECONDS", "30")  # one preflight that hangs would do so in each submit
         return folder
 
     @pytest.fixture(scope="class")
     @classmethod
     def kit_site_folder(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-        """The folder with the kit's sample plugin."""
-        site = tmp_path_factory.mktemp("kit-site")
-        bench.install_sample_plugin(site)
+        """A folder of the path with the kit's sample plugin."""
+        site, module = tmp_path_factory.mktemp("kit-site"), f"{SAMPLE_PACKAGE}.plugin"
+        shutil.copytree(Path(__file__).with_name("sample_plugin"), site / SAMPLE_PACKAGE)
+        claims = {f"source.{SAMPLE_KIND}": module, f"workload.{SAMPLE_WORKLOAD}": module}
+        harness.install_metadata(site, "robotrain-kit-sample", claims)
         yield site
-        for name in [name for name in sys.modules if name.partition(".")[0] == bench.SAMPLE_PACKAGE]:
+        for name in [name for name in sys.modules if name.partition(".")[0] == SAMPLE_PACKAGE]:
             del sys.modules[name]
 
     @pytest.fixture(autouse=True)

@@ -1,7 +1,7 @@
 """The kits' probe plugin: a platform that accepts every source, and a workload with every role."""
 
 import typing
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from robotrain.model.capabilities import ANY, YES, Capabilities, Support
 from robotrain.model.job import Job
 from robotrain.model.plan import Payload, Plan, make_job_document
 from robotrain.model.platform import Platform
+from robotrain.model.source import SourceKind
 from robotrain.model.workload import Role, Workload
 from robotrain.plugin import hook
 from robotrain.testing import harness
@@ -28,17 +29,12 @@ class NoOptions:
     """No parameters and no settings."""
 
 
-class EverySource(Mapping[tuple[str, str], Support]):
+class ProbeCapabilities(Capabilities):
     """Support for every kind, also for those that a platform has to mount."""
 
-    def __getitem__(self, key: tuple[str, str]) -> Support:
+    def source(self, role: str, kind: SourceKind) -> Support:
+        """Return yes."""
         return YES
-
-    def __iter__(self) -> Iterator[tuple[str, str]]:
-        return iter(())
-
-    def __len__(self) -> int:
-        return 0
 
 
 class ProbePlatform(Platform):
@@ -47,7 +43,7 @@ class ProbePlatform(Platform):
     name = PROBE_NAME
     summary = "shows the job document"
     settings = NoOptions
-    capabilities = Capabilities(sources=EverySource(), workloads={ANY: YES}, features={"several_datasets": YES})
+    capabilities = ProbeCapabilities(workloads={ANY: YES}, features={"several_datasets": YES})
 
     def render(
         self, job: Job, settings: object, run: str, payload: Payload, container_plugins: Mapping[str, str]
