@@ -50,7 +50,7 @@ SOURCES = {
     "Peeking": ["test_imports_only_public_names"],
 }
 WORKLOADS = {
-    "Loose": ["test_parameters_are_documented", "test_no_parameter_is_a_secret"],
+    "Loose": ["test_parameters_are_well_declared"],
     "Mistaken": ["test_defaults_have_their_declared_type"],
     "Taking": ["test_flags_clash_on_no_platform"],
     "Boundless": ["test_out_of_bounds_value_is_rejected"],

@@ -55,7 +55,7 @@ def test_another_base_drops_nothing_either():
         of_kit(Softer)
 
 
-@pytest.mark.parametrize("name", ["declaration", "kit_folders", "yours", "pytest_generate_tests"])
+@pytest.mark.parametrize("name", ["declaration", "kit_folders", "yours"])
 def test_what_tests_are_made_of_stays_the_kits(name):
     """Whoever narrows the texts, the fixtures or the parameters of a test has dropped a part of it."""
     with pytest.raises(TypeError, match=rf"TestMine\.{name} takes the place of the kit's own; yours to define: .*kind"):

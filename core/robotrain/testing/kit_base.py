@@ -1,11 +1,13 @@
 """The base of all kits: what a subclass may define, and what the plugin's modules may import."""
 
 import ast
+import dataclasses
 import importlib
 import importlib.util
+import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,9 +15,11 @@ from typing import Any, ClassVar
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from robotrain_runtime.contract.parameter import Parameter, get_parameters
 
 from robotrain.plugins.claims import Claim
 from robotrain.plugins.manager import Plugins
+from robotrain.redaction import holds_secret
 from robotrain.submission.packing import pack_modules
 from robotrain.testing.harness import assert_no_problems, assert_none
 
@@ -102,9 +106,9 @@ def find_private_imports(path: Path, allowed: set[str] | None) -> Iterator[str]:
 
 def _list_private(module: str, name: str, attributes: set[str]) -> list[str]:
     """Return what is private of an import: itself, or the private attributes used of a public module."""
+    full_name = f"{module}.{name}" if name else module
     if name in list_public_names(module):
         return []
-    full_name = f"{module}.{name}" if name else module
     if full_name not in PUBLIC_MODULES:
         return [f"{module} import {name}" if name else module]
     submodules = {public.removeprefix(f"{full_name}.") for public in PUBLIC_MODULES}
@@ -152,6 +156,35 @@ def list_modules(distribution: str) -> set[str]:
         files = []
     listed = {path.parts[0].partition(".")[0] for path in files if path.suffix == ".py"}
     return {name for name in listed if name.isidentifier()} or {distribution.replace("-", "_")}
+
+
+FLAG_PATTERN = r"--[a-z0-9]+(?:-[a-z0-9]+)*"
+SECRET_NAME_PATTERN = r"(?<![a-z])(key|token|secret|password|passwd|passphrase|signature|credential|sas)s?(?![a-z])"
+SECRET_REFERENCE_PATTERN = r"_(file|name|id|credential)$|^(credential|file|name)_"
+"""Names of parameters that name where a secret is."""
+
+
+def assert_well_declared(declared: type) -> None:
+    """Fail unless it is a frozen dataclass of parameters, each with a help, and none is a secret: plans store them."""
+    assert dataclasses.is_dataclass(declared), "it is not a dataclass"
+    assert vars(declared)["__dataclass_params__"].frozen, "it is not frozen: a job never changes"
+    parameters = get_parameters(declared)
+    bare = {field.name for field in dataclasses.fields(declared)} - {one.name for one in parameters}
+    assert_none(sorted(bare), "parameters without a Param; write Annotated[TYPE, Param(help=…)]")
+    assert_no_problems(_find_declaration_problems(parameters))
+
+
+def _find_declaration_problems(parameters: Iterable[Parameter]) -> Iterator[str]:
+    for one in parameters:
+        if not one.param.help.strip():
+            yield f"{one.name} has no help text"
+        if not re.fullmatch(FLAG_PATTERN, one.flag):
+            yield f"{one.flag} is not a long option, such as --batch-size"
+        is_secret = one.bare_type is str and re.search(SECRET_NAME_PATTERN, one.name.lower())
+        if is_secret and not re.search(SECRET_REFERENCE_PATTERN, one.name):
+            yield f"{one.name} asks for a secret, which plans would store; ask for the name of what holds it"
+        if holds_secret(str(one.default)):
+            yield f"the default of {one.name} holds a secret"
 
 
 ISOLATED_PROGRAM = """

@@ -118,8 +118,9 @@ class PlatformTestBase(KitBase):
     public_only: ClassVar[bool | None] = True
 
     @pytest.fixture(autouse=True)
-    def kit_folders(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-        """Isolate the state, settings and `.env` of whoever runs the tests."""
+    def kit_folders(self, tmp_path: Path, kit_site_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        """Isolate the state, settings and `.env` of whoever runs the tests, and install the sample plugin."""
+        monkeypatch.syspath_prepend(kit_site_folder)
         folder = tmp_path / "kit"
         harness.isolate_folders(folder, monkeypatch)
         monkeypatch.setenv("ROBOTRAIN_CACHE", str(folder / "cache"))
@@ -137,11 +138,6 @@ class PlatformTestBase(KitBase):
         yield site
         for name in [name for name in sys.modules if name.partition(".")[0] == SAMPLE_PACKAGE]:
             del sys.modules[name]
-
-    @pytest.fixture(autouse=True)
-    def kit_sample_plugin(self, kit_site_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Put the sample plugin on the path."""
-        monkeypatch.syspath_prepend(kit_site_folder)
 
     @pytest.fixture(scope="class")
     @classmethod

@@ -1,6 +1,5 @@
 """`PlatformKit`, the conformance kit of platforms, with the tests of declarations."""
 
-import dataclasses
 import re
 from collections.abc import Iterator
 
@@ -8,10 +7,10 @@ import pytest
 from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.model.capabilities import FEATURES, LIMITS
-from robotrain.redaction import holds_secret
 from robotrain.testing import kit_base
 from robotrain.testing.bench import Bench
 from robotrain.testing.harness import assert_no_problems, assert_none
+from robotrain.testing.kit_base import assert_well_declared
 from robotrain.testing.platform_base import OtherProcesses, PlatformTestBase
 from robotrain.testing.platform_rendering import ParameterTransferTests, RenderTests
 from robotrain.testing.platform_runs import LogTests, ObservationTests, SubmitTests
@@ -25,8 +24,8 @@ HEAVY_MODULES = (
 """Modules that loading a platform must not import; its methods may."""
 
 
-class PlatformLoadingTests(PlatformTestBase):
-    """What loading the plugin imports."""
+class DeclarationTests(PlatformTestBase):
+    """What loading the plugin imports, its capabilities and its settings."""
 
     def test_plugin_loads(self, bench: Bench) -> None:
         """Its module brings the name that its metadata claims, without a failure."""
@@ -46,17 +45,6 @@ class PlatformLoadingTests(PlatformTestBase):
         found = {step: sorted(sdks & {*modules}) for step, modules in kit_processes.list_imports(bench).items()}
         wrong = (f"{', '.join(names)} ({step})" for step, names in found.items() if names)
         assert_none(wrong, "these are imported before submit; import them in the methods that need them")
-
-
-SECRET_NAME_PATTERN = (
-    r"(?i)(?<![a-z])(api_?key|access_?key|account_?key|token|secret|password|passwd|passphrase|sas)(?![a-z])"
-)
-SECRET_REFERENCE_PATTERN = r"(?i)_(file|name|id|credential)$|^(credential|file|name)_"
-"""Names of settings that name where a secret is."""
-
-
-class CapabilityTests(PlatformTestBase):
-    """Capabilities and settings as declared."""
 
     def test_workload_support_matches_declaration(self, bench: Bench) -> None:
         """A workload with a yes arrives with its plugins; any other is rejected (exit code 3) by name."""
@@ -95,19 +83,7 @@ class CapabilityTests(PlatformTestBase):
 
     def test_settings_are_well_declared(self, bench: Bench) -> None:
         """A frozen dataclass of parameters, each with help; none asks for or holds a secret, as plans store them."""
-        settings = bench.platform.settings
-        assert dataclasses.is_dataclass(settings), "settings are not a dataclass"
-        assert settings.__dataclass_params__.frozen, "settings are not frozen"  # type: ignore[attr-defined]
-        declared = {one.name: one for one in get_parameters(settings)}
-        fields = {field.name for field in dataclasses.fields(settings)}
-        assert_none(fields - {*declared}, "settings without a Param; write Annotated[TYPE, Param(help=…)]")
-        assert_none((name for name, one in declared.items() if not one.param.help), "settings without a help text")
-        texts = [name for name, one in declared.items() if one.bare_type is str]
-        secrets = [name for name in texts if re.search(SECRET_NAME_PATTERN, name)]
-        asking = [name for name in secrets if not re.search(SECRET_REFERENCE_PATTERN, name)]
-        assert_none(asking, "settings ask for a secret; ask for the file, or the name of what holds it")
-        holding = [name for name, one in declared.items() if holds_secret(str(one.default))]
-        assert_none(holding, "settings have a secret as default")
+        assert_well_declared(bench.platform.settings)
 
     def test_setting_flags_are_unique(self, bench: Bench) -> None:
         """No flag or variable of a setting is taken by robotrain, the workload or a source kind."""
@@ -178,8 +154,7 @@ def _find_wrong_limits(bench: Bench, sources: int | None, spec: int | None) -> I
 
 
 class PlatformKit(
-    PlatformLoadingTests,
-    CapabilityTests,
+    DeclarationTests,
     SourceSupportTests,
     ParameterTransferTests,
     RenderTests,

@@ -44,14 +44,18 @@ class RenderTests(PlatformTestBase):
         bench.render_plan()
         assert_none(changes, "`render` must not change its arguments; copy them with dataclasses.replace")
 
-    def test_plan_names_its_platform_run_and_job(self, bench: Bench) -> None:
-        """A plan has its platform, its run and its job, a native spec among its files, and text in those shown."""
+    def test_plan_and_document_match_the_job(self, bench: Bench) -> None:
+        """They have its platform and run; the plan has a native spec, and shows texts."""
         plan = bench.render_plan()
         assert (plan.platform, plan.run) == (bench.name, plan.job.run_name(1))
         missing = {plan.spec, *plan.shown} - {*plan.files}
         assert_none(missing, "`spec` and `shown` name files that are not in `files`")
         for path in plan.shown:
             plan.files[path].decode()
+        document = bench.world.read_document(plan)
+        found = (document.platform, document.run, document.job, document.workload)
+        assert found == (bench.name, plan.run, plan.job.digest, plan.job.workload), "use `make_job_document`"
+        assert f"workload.{document.workload}" in document.halves
 
     def test_another_attempt_is_another_run(self, bench: Bench) -> None:
         """The plans of attempt 1 and 2 differ, and have the same job."""
@@ -63,14 +67,6 @@ class RenderTests(PlatformTestBase):
         )
         assert first.job == second.job
         assert bench.plans[-1].digest != bench.plans[-2].digest
-
-    def test_document_matches_the_job(self, bench: Bench) -> None:
-        """The document that the runtime starts with has the run, its job, its platform and its workload."""
-        plan = bench.render_plan()
-        document = bench.world.read_document(plan)
-        found = (document.platform, document.run, document.job, document.workload)
-        assert found == (bench.name, plan.run, plan.job.digest, plan.job.workload), "use `make_job_document`"
-        assert f"workload.{document.workload}" in document.halves
 
     def test_payload_is_unpacked_unchanged(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
         """The runtime, the workload and what fetches its sources are where the runtime is started, file by file."""

@@ -11,7 +11,6 @@ from robotrain_runtime.contract import document
 from robotrain_runtime.contract.document import JobDocument
 
 from robotrain.check import capability_checks
-from robotrain.redaction import HIDDEN, holds_secret, redact
 from robotrain.testing.bench import SAMPLE_KIND, Bench
 from robotrain.testing.harness import CommandResult, assert_no_problems, assert_none
 from robotrain.testing.platform_base import PlatformTestBase
@@ -159,23 +158,13 @@ class SecretTests(PlatformTestBase):
         leaking = [f"{path}: {path.read_text()}" for path in files if _has_canary(path.read_bytes())]
         assert_none(leaking, "these files of the record hold the value of a secret; leave it out of the reference")
 
-    def test_run_output_holds_no_secret(self, bench: Bench) -> None:
-        """A signed address, which an engine may return, is shown and stored without its signature."""
-        run = bench.submit_job()
-        texts = [text for pair in bench.platform.describe_reference(run.reference).items() for text in pair]
-        texts += [one.uri for one in bench.platform.outputs(run.reference)]
-        found = [redact(text) for text in texts if holds_secret(text)]
-        assert_none(found, "these addresses hold a signature; return them without it")
-        assert HIDDEN not in bench.platform.status(run.reference).reason
-
 
 def _list_secret_names(bench: Bench) -> list[str]:
-    """Return common names of secrets, and those that the engine may use."""
     own = re.sub(r"\W", "_", bench.platform.name).upper()
     return [*SECRET_NAMES, *(f"{own}_{word}" for word in ("TOKEN", "SECRET", "PASSWORD", "API_KEY"))]
 
 
 def _has_canary(content: bytes) -> bool:
-    """Return whether the content has the canary, plain or in base64."""
+    """Return whether the content has the canary, plain or in base64 at any offset."""
     coded = [base64.b64encode(b" " * before + CANARY.encode())[4 if before else 0 :][:16] for before in range(3)]
-    return CANARY.encode() in content or any(one in content for one in coded)
+    return any(one in content for one in (CANARY.encode(), *coded))

@@ -1,9 +1,10 @@
 """`SourceKit`, the conformance kit of source kinds: rendering, packing, fetching and pinning."""
 
+import contextlib
 import json
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
@@ -28,14 +29,13 @@ from robotrain.testing.probe import run_with_probe
 from robotrain.testing.source_parsing import (
     BASE_FOLDER,
     SourceDeclarationTests,
-    SourceRefusalTests,
     SourceTestBase,
     SourceTextTests,
 )
 
 
-class SourceJourneyTests(SourceTestBase):
-    """The example, in each of its roles, from the command line to the document."""
+class SourceContainerTests(SourceTestBase):
+    """The example from the command line to the document, the container plugin and the publish target."""
 
     def test_flags_and_saved_job_agree(self, declaration: SourceKind, probe_plugin: None) -> None:
         """What is typed reaches the document unchanged and in order, and so does the job file that it is saved to."""
@@ -44,18 +44,6 @@ class SourceJourneyTests(SourceTestBase):
         expected = [(role, source.kind, str(source)) for role in probe.ROLES if role in declaration.roles]
         assert _render_sources(probe.PROBE_NAME, *words, "--save-as", "job.yaml") == expected
         assert _render_sources("job.yaml") == expected
-
-
-def _render_sources(*words: str) -> list[tuple[str, str, str]]:
-    """Return role, kind and printed form of each source in the document of a rendered job."""
-    result = run_with_probe("render", *words)
-    assert result.exit_code == 0, str(result)
-    sources = json.loads(result.json["files"][probe.DOCUMENT_NAME]["text"])["sources"]
-    return [(one["role"], one["kind"], one["uri"]) for one in sources]
-
-
-class SourceContainerTests(SourceTestBase):
-    """The container plugin and the publish target."""
 
     def test_packed_modules_need_only_the_standard_library(self, declaration: SourceKind, tmp_path: Path) -> None:
         """Any image may run them: they import the standard library, robotrain_runtime and their own package."""
@@ -89,6 +77,14 @@ class SourceContainerTests(SourceTestBase):
             assert target.inspect(address, ContainerContext(cache=BASE_FOLDER)) == TargetInspection()
 
 
+def _render_sources(*words: str) -> list[tuple[str, str, str]]:
+    """Return role, kind and printed form of each source in the document of a rendered job."""
+    result = run_with_probe("render", *words)
+    assert result.exit_code == 0, str(result)
+    sources = json.loads(result.json["files"][probe.DOCUMENT_NAME]["text"])["sources"]
+    return [(one["role"], one["kind"], one["uri"]) for one in sources]
+
+
 MIN_SENTENCE = 20
 """A sentence is longer than this: `404` is not one."""
 
@@ -114,8 +110,11 @@ class Served:
     """Further fields of `ContainerContext`."""
 
 
+Fetch = Callable[..., Path]
+
+
 class SourceFetchTests(SourceTestBase):
-    """The source of the fixture `served`."""
+    """The source of the fixture `served`, and its pins if the kind declares `pinning`."""
 
     yours: ClassVar[tuple[str, ...]] = ("served",)
 
@@ -125,86 +124,60 @@ class SourceFetchTests(SourceTestBase):
         pytest.skip("there is no fixture `served`: nothing is fetched")
 
     @pytest.fixture
-    def place(self, served: Served, tmp_path: Path) -> ContainerContext:
-        """The context of the container plugin."""
-        return ContainerContext(cache=tmp_path / "cache", python=served.python, **served.place)
+    def fetch(self, declaration: SourceKind, served: Served, tmp_path: Path) -> Fetch:
+        """A function that returns the folder of a text's source, fetched as the runtime does. It raises OSError."""
 
-    def test_all_files_are_fetched_unchanged(
-        self, declaration: SourceKind, served: Served, place: ContainerContext
-    ) -> None:
-        """The fetched files are those of the source, byte for byte; from the cache as well."""
-        source = make_source(declaration, served, served.text)
-        assert read_files(fetch_source(declaration, source, place)) == served.files
-        assert read_files(fetch_source(declaration, source, place)) == served.files, "the second time, from the cache"
+        def fetch(text: str = served.text, pin: str = "", cache: str = "cache") -> Path:
+            uri = str(declaration.parse(text, Path("/")))
+            source = JobSource(role=cast(RoleName, served.role), kind=declaration.name, uri=uri, pin=pin)
+            place = ContainerContext(cache=tmp_path / cache, python=served.python, **served.place)
+            plugin = load_container_plugin(declaration.container_plugin, SourceContainerPlugin)
+            if not plugin.CARRIER:
+                for problem in plugin.preflight(source, place):
+                    raise OSError(problem)
+                return plugin.fetch(source, place)
+            fetcher = load_container_plugin(plugin.CARRIER, BatchFetcher)
+            with closing(fetcher.deliver([source], {source.kind: plugin}, place, {})) as batch:
+                try:
+                    for survey in batch.survey():
+                        if survey.problems:
+                            raise OSError("; ".join(survey.problems))
+                    return batch.fetch(lambda download: None)[source]
+                except JobFailed as failed:
+                    raise OSError(str(failed)) from failed
 
-    def test_missing_source_is_reported(self, declaration: SourceKind, served: Served, place: ContainerContext) -> None:
-        """A run that cannot read its data ends at once, with a sentence."""
-        if not served.missing:
-            pytest.skip("`served` has no `missing`")
-        with pytest.raises(OSError) as caught:
-            fetch_source(declaration, make_source(declaration, served, served.missing), place)
-        assert len(str(caught.value)) > MIN_SENTENCE, f"{str(caught.value)!r} is not a sentence"
-
-    def test_interrupted_fetch_is_not_taken_as_complete(
-        self, declaration: SourceKind, served: Served, place: ContainerContext, tmp_path: Path
-    ) -> None:
-        """An interrupted fetch leaves nothing that looks complete, and the next one fetches all of it."""
-        if served.cut is None:
-            pytest.skip("`served` has no `cut`")
-        source = make_source(declaration, served, served.text)
-        whole = fetch_source(declaration, source, replace(place, cache=tmp_path / "other"))
-        with served.cut(), pytest.raises(OSError):
-            fetch_source(declaration, source, place)
-        left = place.cache / whole.relative_to(tmp_path / "other")
-        assert not left.exists() or read_files(left) == {}, f"{left} exists, but is not complete"
-        assert read_files(fetch_source(declaration, source, place)) == served.files
-
-
-def make_source(kind: SourceKind, served: Served, text: str, pin: str = "") -> JobSource:
-    """Return the source of a text, as a document has it."""
-    return JobSource(role=cast(RoleName, served.role), kind=kind.name, uri=str(kind.parse(text, Path("/"))), pin=pin)
-
-
-def fetch_source(kind: SourceKind, source: JobSource, place: ContainerContext) -> Path:
-    """Return the folder of a source, fetched as the runtime does. Raise OSError."""
-    plugin = load_container_plugin(kind.container_plugin, SourceContainerPlugin)
-    if plugin.CARRIER:
-        return _fetch_in_batch(load_container_plugin(plugin.CARRIER, BatchFetcher), plugin, source, place)
-    for problem in plugin.preflight(source, place):
-        raise OSError(problem)
-    return plugin.fetch(source, place)
-
-
-def read_files(folder: Path) -> dict[str, bytes]:
-    """Return the files below a folder, by path."""
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-def _fetch_in_batch(
-    fetcher: BatchFetcher, plugin: SourceContainerPlugin, source: JobSource, place: ContainerContext
-) -> Path:
-    with closing(fetcher.deliver([source], {source.kind: plugin}, place, {})) as batch:
-        try:
-            for survey in batch.survey():
-                if survey.problems:
-                    raise OSError("; ".join(survey.problems))
-            return batch.fetch(lambda download: None)[source]
-        except JobFailed as failed:
-            raise OSError(str(failed)) from failed
-
-
-class SourcePinTests(SourceFetchTests):
-    """The pins of a kind that declares `pinning`."""
+        return fetch
 
     @pytest.fixture
     def pinning(self, declaration: SourceKind) -> Pinning:
         """The functions that pin it."""
-        if declaration.pinning is None:
-            pytest.skip("it declares no pinning")
-        return declaration.pinning
+        return declaration.pinning or pytest.skip("it declares no pinning")
+
+    def test_all_files_are_fetched_unchanged(self, served: Served, fetch: Fetch) -> None:
+        """The fetched files are those of the source, byte for byte; from the cache as well."""
+        assert _read_files(fetch()) == served.files
+        assert _read_files(fetch()) == served.files, "the second time, from the cache"
+
+    def test_missing_source_is_reported(self, served: Served, fetch: Fetch) -> None:
+        """A run that cannot read its data ends at once, with a sentence."""
+        if not served.missing:
+            pytest.skip("`served` has no `missing`")
+        with pytest.raises(OSError) as caught:
+            fetch(served.missing)
+        assert len(str(caught.value)) > MIN_SENTENCE, f"{str(caught.value)!r} is not a sentence"
+
+    def test_interrupted_fetch_is_not_taken_as_complete(self, served: Served, fetch: Fetch, tmp_path: Path) -> None:
+        """An interrupted fetch leaves nothing that looks complete, and the next one fetches all of it."""
+        if served.cut is None:
+            pytest.skip("`served` has no `cut`")
+        left = tmp_path / "cache" / fetch(cache="other").relative_to(tmp_path / "other")
+        with served.cut(), pytest.raises(OSError):
+            fetch()
+        assert not left.exists() or _read_files(left) == {}, f"{left} exists, but is not complete"
+        assert _read_files(fetch()) == served.files
 
     def test_same_content_has_the_same_pin(
-        self, declaration: SourceKind, pinning: Pinning, served: Served, place: ContainerContext
+        self, declaration: SourceKind, pinning: Pinning, served: Served, fetch: Fetch
     ) -> None:
         """A pin is a digest or a commit; what it pins is there, and is fetched by it."""
         source = declaration.parse(served.text, BASE_FOLDER)
@@ -213,11 +186,10 @@ class SourcePinTests(SourceFetchTests):
         assert pinning.resolve(source, served.role) == pin, "the same content has another pin"
         assert pinning.find_loss(source, served.role, pin) == ""
         assert_none(pinning.find_missing(source, served.role, [*served.files]), "`find_missing` reports existing files")
-        folder = fetch_source(declaration, make_source(declaration, served, served.text, pin), place)
-        assert read_files(folder) == served.files
+        assert _read_files(fetch(pin=pin)) == served.files
 
     def test_changed_content_has_another_pin(
-        self, declaration: SourceKind, pinning: Pinning, served: Served, place: ContainerContext
+        self, declaration: SourceKind, pinning: Pinning, served: Served, fetch: Fetch
     ) -> None:
         """A pinned job reads what it was pinned to, or reports that it is no longer there."""
         if served.change is None:
@@ -226,20 +198,19 @@ class SourcePinTests(SourceFetchTests):
         pin = pinning.resolve(source, served.role)
         served.change()
         assert pinning.resolve(source, served.role) != pin, "other content has the same pin"
-        try:
-            folder = fetch_source(declaration, make_source(declaration, served, served.text, pin), place)
-        except OSError:
-            return
-        assert read_files(folder) == served.files
+        with contextlib.suppress(OSError):
+            assert _read_files(fetch(pin=pin)) == served.files
+
+
+def _read_files(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 class SourceKit(
     SourceDeclarationTests,
     SourceTextTests,
-    SourceRefusalTests,
-    SourceJourneyTests,
     SourceContainerTests,
-    SourcePinTests,
+    SourceFetchTests,
 ):
     """The standard tests of a source kind. In a test file of your distribution, which is installed::
 

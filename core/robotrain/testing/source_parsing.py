@@ -17,7 +17,7 @@ from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact
 from robotrain.testing import probe
 from robotrain.testing.harness import assert_no_problems, assert_none, no_side_effects
-from robotrain.testing.kit_base import find_claim
+from robotrain.testing.kit_base import FLAG_PATTERN, find_claim
 from robotrain.testing.probe import DeclarationTestBase, run_with_probe
 
 BASE_FOLDER = Path("/work")
@@ -40,23 +40,12 @@ class SourceTestBase(DeclarationTestBase):
     @pytest.fixture
     def declaration(self) -> SourceKind:
         """The declaration that robotrain loads."""
-        return load_kind(self.kind)
-
-    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        """Make a test for each text."""
-        for name, texts in (("text", self.good), ("refused", self.bad)):
-            if name in metafunc.fixturenames:
-                metafunc.parametrize(name, list(texts), ids=repr)
-
-
-def load_kind(name: str) -> SourceKind:
-    """Return the source kind of that name; the test fails with a list of the kinds if there is none."""
-    return _load_kind(name, tuple(sys.path))
+        return load_kind(self.kind, tuple(sys.path))
 
 
 @functools.lru_cache(64)
-def _load_kind(name: str, path: tuple[str, ...]) -> SourceKind:
-    """Load a source kind; `path` is where plugins are searched."""
+def load_kind(name: str, path: tuple[str, ...]) -> SourceKind:
+    """Return the source kind of that name, found on `path`; the test fails if there is none."""
     plugins = Plugins()
     kinds = plugins.source_kinds()
     if name not in kinds:
@@ -68,17 +57,16 @@ def _load_kind(name: str, path: tuple[str, ...]) -> SourceKind:
     return kinds[name]
 
 
+def find_reader(kind: SourceKind, source: Source) -> SourceKind:
+    """Return the kind of a source that `kind` parsed: it may return one of another."""
+    return kind if source.kind == kind.name else load_kind(source.kind, tuple(sys.path))
+
+
 def parse_again(kind: SourceKind, source: Source, base: Path = BASE_FOLDER) -> Source:
-    """Parse the printed form of a source; a kind may return a source of another kind, which then parses it."""
+    """Parse the printed form of a source."""
     return find_reader(kind, source).parse(str(source), base)
 
 
-def find_reader(kind: SourceKind, source: Source) -> SourceKind:
-    """Return the kind of a source that `kind` parsed: it may return one of another."""
-    return kind if source.kind == kind.name else load_kind(source.kind)
-
-
-FLAG_PATTERN = r"--[a-z0-9]+(-[a-z0-9]+)*"
 ALIAS_PATTERN = rf"{FLAG_PATTERN}|-[a-zA-Z]"
 
 
@@ -135,27 +123,35 @@ class SourceDeclarationTests(SourceTestBase):
             assert_none(takers, f"{text} is also recognised by")
 
 
-OTHER_FOLDER = Path("/elsewhere")
+SECRET = "S3CRETzz9kq0123456789"
+PLACEHOLDER_PATTERN = r"\b[A-Z]{3,}\b|^last$|^-|^robotrain "
+"""Suggestions with words that the user replaces, and whole command lines."""
+MAX_EXAMPLES = 60
+PIECES = (
+    *("://", "//", "/", "\\", ":", "@", "?", "#", "&", "=", "%20", "%3F", " ", "\t", "\n", "\x00", "..", ".", "~", "-"),
+    *("https://", "file:", "user:word@", "localhost:8080", "{{x}}", "${x}", "$(x)", "'", '"', "é", "名", "\u202e", "1"),
+)
 
 
 class SourceTextTests(SourceTestBase):
-    """Good texts."""
+    """Good and bad texts, any text, and texts with a secret."""
 
     def test_has_texts_to_try(self) -> None:
         """The author gives at least one good and one bad text."""
         assert self.good, "write `good`: texts that name a source, each with its printed form"
         assert self.bad, "write `bad`: texts that people type and that name no source"
 
-    def test_good_text_has_its_printed_form(self, declaration: SourceKind, text: str) -> None:
+    def test_good_text_has_its_printed_form(self, declaration: SourceKind) -> None:
         """A source is shown, stored and compared by its printed form: one source, one form."""
-        assert str(declaration.parse(text, BASE_FOLDER)) == self.good[text]
+        assert {text: str(declaration.parse(text, BASE_FOLDER)) for text in self.good} == {**self.good}
 
-    def test_printed_form_parses_to_the_same_source(self, declaration: SourceKind, text: str) -> None:
+    def test_printed_form_parses_to_the_same_source(self, declaration: SourceKind) -> None:
         """A job has the printed form, which must mean the same source everywhere."""
-        source = declaration.parse(text, BASE_FOLDER)
-        again = parse_again(declaration, source, OTHER_FOLDER)
-        assert again == source, "the printed form names another source"
-        assert str(again) == str(source), "the printed form is not its own printed form"
+        for text in self.good:
+            source = declaration.parse(text, BASE_FOLDER)
+            again = parse_again(declaration, source, Path("/elsewhere"))
+            assert again == source, f"{text}: the printed form names another source"
+            assert str(again) == str(source), f"{text}: the printed form is not its own printed form"
 
     def test_recognizing_and_parsing_are_pure(self, declaration: SourceKind) -> None:
         """They read the text alone: a job can be rendered anywhere, always with the same result."""
@@ -182,25 +178,12 @@ class SourceTextTests(SourceTestBase):
             for sentence in find_reader(declaration, source).warn(source):
                 assert sentence.endswith("."), f"{sentence!r} is not a sentence that ends with `.`"
 
-
-SECRET = "S3CRETzz9kq0123456789"
-PLACEHOLDER_PATTERN = r"\b[A-Z]{3,}\b|^last$|^-|^robotrain "
-"""Suggestions with words that the user replaces, and whole command lines."""
-MAX_EXAMPLES = 60
-PIECES = (
-    *("://", "//", "/", "\\", ":", "@", "?", "#", "&", "=", "%20", "%3F", " ", "\t", "\n", "\x00", "..", ".", "~", "-"),
-    *("https://", "file:", "user:word@", "localhost:8080", "{{x}}", "${x}", "$(x)", "'", '"', "é", "名", "\u202e", "1"),
-)
-
-
-class SourceRefusalTests(SourceTestBase):
-    """Bad texts, any text, and texts with a secret."""
-
-    def test_bad_text_is_rejected(self, declaration: SourceKind, refused: str) -> None:
+    def test_bad_text_is_rejected(self, declaration: SourceKind) -> None:
         """A bad text is rejected with a sentence and, if possible, what to type."""
-        read = _parse_text(declaration, refused)
-        assert isinstance(read, SourceError), f"{refused!r} was accepted, as {read}"
-        _check_error(declaration, read)
+        for text in self.bad:
+            read = _parse_text(declaration, text)
+            assert isinstance(read, SourceError), f"{text!r} was accepted, as {read}"
+            _check_error(declaration, read)
 
     def test_any_text_parses_or_is_rejected(self, declaration: SourceKind) -> None:
         """Any text gives a source in its normal form, or SourceError with a sentence; no other exception."""

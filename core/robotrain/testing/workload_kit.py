@@ -1,6 +1,5 @@
 """`WorkloadKit`, the conformance kit of workloads: parameters and their effect, container plugin, platforms, a run."""
 
-import dataclasses
 import functools
 import io
 import re
@@ -31,7 +30,7 @@ from robotrain.store import records as store_records
 from robotrain.submission.packing import pack_modules
 from robotrain.testing import harness, probe
 from robotrain.testing.harness import assert_none
-from robotrain.testing.kit_base import assert_imports_alone, find_claim
+from robotrain.testing.kit_base import assert_imports_alone, assert_well_declared, find_claim
 from robotrain.testing.probe import DeclarationTestBase, run_with_probe
 
 FOLDER_KIND = "local_path"
@@ -39,8 +38,6 @@ FOLDER_KIND = "local_path"
 SAMPLE_TEXTS = ("another", "/another", "another/name", "another@example.com", "https://another.example/place", "2")
 """Texts that differ from most defaults."""
 SAMPLE_ARGUMENT = "--kit-argument=1"
-FLAG_PATTERN = r"--[a-z0-9]+(?:-[a-z0-9]+)*"
-SECRET_NAME_PATTERN = r"(?:^|_)(?:key|token|secret|password|passphrase|signature|credential|sas)s?$"
 PINNED_PATTERN = r"(?:==|@ )\S+.*--hash=sha256:[0-9a-f]{64}"
 PYTHON_PATTERN = r"3\.\d+(?:-3\.\d+)?"
 PRODUCED_EVENTS: Mapping[Produces, str] = {"checkpoints": "checkpoint", "results": "evaluated"}
@@ -118,21 +115,9 @@ def _select_errors_of(result: harness.CommandResult) -> list[dict[str, Any]]:
 class WorkloadParameterTests(WorkloadTestBase):
     """The dataclass of the parameters."""
 
-    def test_parameters_are_documented(self, declaration: Workload, parameters: Sequence[Parameter]) -> None:
-        """Flags, help, schema and docs derive from it: a frozen dataclass, with a `Param` and a help for each."""
-        declared = declaration.parameters
-        assert dataclasses.is_dataclass(declared), "the parameters are not a dataclass"
-        assert vars(declared)["__dataclass_params__"].frozen, "the parameters are not frozen: a job never changes"
-        bare = {field.name for field in dataclasses.fields(declared)} - {one.name for one in parameters}
-        assert_none(sorted(bare), "parameters without a Param; write Annotated[TYPE, Param(help=…)]")
-        assert_none((one.name for one in parameters if not one.param.help.strip()), "parameters without a help text")
-        wrong = (one.flag for one in parameters if not re.fullmatch(FLAG_PATTERN, one.flag))
-        assert_none(wrong, "these flags are not long options, such as --batch-size")
-
-    def test_no_parameter_is_a_secret(self, parameters: Sequence[Parameter]) -> None:
-        """Plans and records store every value in the clear: a job names where a secret is."""
-        secrets = (one.name for one in parameters if re.search(SECRET_NAME_PATTERN, one.name))
-        assert_none(secrets, "parameters ask for a secret, which plans would store; ask for the name of what holds it")
+    def test_parameters_are_well_declared(self, declaration: Workload) -> None:
+        """Flags, help, schema and docs derive from it: a frozen dataclass, each with a help, and none a secret."""
+        assert_well_declared(declaration.parameters)
 
     def test_defaults_have_their_declared_type(self, declaration: Workload, parameters: Sequence[Parameter]) -> None:
         """A default is a value that could have been typed."""
@@ -227,7 +212,7 @@ class ParameterEffectTests(WorkloadTestBase):
         for text in [self.changed[name]] if name in self.changed else _list_candidates(parameter):
             values, found = coerce_values(declared, {name: Value(text, Origin("flag", parameter.flag))})
             problems = [one.title for one in found if one.where == parameter.flag]
-            if not problems and (value := getattr(values, name)) != parameter.default:
+            if not problems and (value := getattr(values, name)) != document.parameters[name]:
                 return replace(document, parameters={**document.parameters, name: value})
         pytest.fail(f"write another value of {name} in `changed`: {', '.join(problems)}")
 

@@ -1,4 +1,4 @@
-"""Both halves of the kit's stranger in the container: a shelf is an empty folder, and the work prints a line."""
+"""The container plugin of the sample: a shelf is an empty folder, and the work prints a line."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -16,27 +16,27 @@ ENVIRONMENT = PythonEnvironment(lock=Path(__file__).with_name("lock.txt"), pytho
 
 
 def preflight(source: JobSource, place: ContainerContext) -> Iterable[str]:
-    """Every shelf is there."""
+    """Return no problem: every shelf is there."""
     return ()
 
 
 def fetch(source: JobSource, place: ContainerContext) -> Path:
-    """An empty folder."""
+    """Return an empty folder."""
     folder = place.cache / "kit-shelves"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
 def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterable[str]:
-    """Nothing is wrong with a shelf."""
+    """Return no problem."""
     return ()
 
 
 def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> WorkCommand:
-    """Print the note."""
+    """Return a command that prints the note."""
     return WorkCommand(arguments=("-c", "import sys; print(sys.argv[1])", str(document.parameters.get("kit_note"))))
 
 
 def tracked(document: JobDocument) -> TrackingSpec:
-    """Under its own name."""
+    """Return a tracking under the run's own name."""
     return TrackingSpec(experiment="kit", run_name=document.run, params={}, tags={})

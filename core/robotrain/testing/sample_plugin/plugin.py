@@ -30,7 +30,7 @@ class KitShelf:
 
 
 def parse_shelf(text: str, base: Path) -> KitShelf:
-    """The shelf of that text. Raises SourceError for control characters and for nothing at all."""
+    """Return the shelf of that text. Raise SourceError for control characters and for an empty text."""
     if not text.strip() or any(ord(letter) < 0x20 for letter in text):
         raise SourceError("A shelf has a name without control characters.")
     return KitShelf(text)
@@ -38,7 +38,7 @@ def parse_shelf(text: str, base: Path) -> KitShelf:
 
 @hook
 def robotrain_source_kinds() -> Iterable[SourceKind]:
-    """The kind of this module."""
+    """Return the kind of this module."""
     return (
         SourceKind(
             name=KitShelf.kind,
@@ -54,33 +54,26 @@ def robotrain_source_kinds() -> Iterable[SourceKind]:
     )
 
 
-WORKLOAD_NAME = "kit-train"
-TEXT_PARAMETERS = 9
-"""How many parameters of any text it has, beside others."""
-
-
-def _text_parameter(number: int) -> tuple[str, Any, Any]:
-    return f"kit_text_{number}", Annotated[str, Param(help="any text")], dataclasses.field(default="")
-
-
-def _feature_parameter(feature: str) -> tuple[str, Any, Any]:
-    help = f"needs a platform that can {FEATURES[feature]}"
-    return f"kit_needs_{feature}", Annotated[bool, Param(help=help, requires=feature)], dataclasses.field(default=False)
+def _declare(name: str, type: Any, default: Any, help: str = "any value", **rules: Any) -> tuple[str, Any, Any]:
+    return name, Annotated[type, Param(help=help, **rules)], dataclasses.field(default=default)
 
 
 SampleParameters = dataclasses.make_dataclass(
-    "Parameters",
+    "SampleParameters",
     [
-        ("kit_note", Annotated[str, Param(help="any text")], dataclasses.field(default="")),
-        ("kit_nickname", Annotated[str | None, Param(help="a text, or none")], dataclasses.field(default=None)),
-        ("kit_steps", Annotated[int, Param(help="how many", gt=0)], dataclasses.field(default=1)),
-        ("kit_rate", Annotated[float, Param(help="how fast", gt=0)], dataclasses.field(default=0.5)),
-        ("kit_fast", Annotated[bool, Param(help="whether at all")], dataclasses.field(default=False)),
-        ("kit_mode", Annotated[Literal["plain", "fancy"], Param(help="which way")], dataclasses.field(default="plain")),
-        ("kit_table", Annotated[str | None, Param(help="texts by name", table=True)], dataclasses.field(default=None)),
-        ("publish_url", Annotated[str | None, Param(help="a place to write to")], dataclasses.field(default=None)),
-        *(_text_parameter(number) for number in range(1, TEXT_PARAMETERS + 1)),
-        *(_feature_parameter(feature) for feature in FEATURES),
+        _declare("kit_note", str, ""),
+        _declare("kit_nickname", str | None, None),
+        _declare("kit_steps", int, 1, gt=0),
+        _declare("kit_rate", float, 0.5, gt=0),
+        _declare("kit_fast", bool, False),
+        _declare("kit_mode", Literal["plain", "fancy"], "plain"),
+        _declare("kit_table", str | None, None, table=True),
+        _declare("publish_url", str | None, None, help="a place to write to"),
+        *(_declare(f"kit_text_{number}", str, "") for number in range(1, 10)),
+        *(
+            _declare(f"kit_needs_{name}", bool, False, help=f"needs a platform that can {title}", requires=name)
+            for name, title in FEATURES.items()
+        ),
     ],
     frozen=True,
     kw_only=True,
@@ -90,19 +83,13 @@ SampleParameters.__module__ = __name__
 
 @hook
 def robotrain_workloads() -> Iterable[Workload]:
-    """The workload of this module."""
+    """Return the workload of this module."""
     return (
         Workload(
-            name=WORKLOAD_NAME,
+            name="kit-train",
             summary="what the conformance kit sends",
             parameters=SampleParameters,
-            roles={
-                "dataset": Role(many=True),
-                "policy": Role(),
-                "init_policy": Role(),
-                "checkpoint": Role(),
-                "resume": Role(),
-            },
+            roles={role: Role(many=role == "dataset") for role in ROLE_FLAGS},
             container_plugin=f"{__package__}.container",
             targets=("publish_url",),
         ),
