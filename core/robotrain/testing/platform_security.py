@@ -12,7 +12,7 @@ from robotrain_runtime.contract.document import JobDocument
 
 from robotrain.check import capability_checks
 from robotrain.testing.bench import SAMPLE_KIND, Bench
-from robotrain.testing.harness import CommandResult, assert_no_problems, assert_none
+from robotrain.testing.harness import CommandResult, assert_none
 from robotrain.testing.platform_base import PlatformTestBase
 
 HOSTILE_TEXTS: Mapping[str, Sequence[str]] = {
@@ -63,7 +63,7 @@ class InjectionTests(PlatformTestBase):
             if _is_refused(answer):
                 typed = [one for one in typed if not _is_refused(bench.render(*_to_words([one])))]
                 answer = bench.render(*_to_words(typed))
-            assert_no_problems(_find_changes(bench.read_document(answer), typed))
+            _assert_unchanged(bench.read_document(answer), typed)
 
     @pytest.mark.parametrize("text", HOSTILE_SETTINGS.values(), ids=HOSTILE_SETTINGS)
     def test_hostile_setting_changes_nothing_else(self, bench: Bench, text: str) -> None:
@@ -99,20 +99,14 @@ def _to_words(typed: Iterable[TypedText]) -> list[str]:
     return [*options, "--", *(text for option, text in typed if not option)]
 
 
-def _find_changes(document: JobDocument, typed: Iterable[TypedText]) -> Iterator[str]:
-    """Yield what did not arrive as it was typed."""
-    sources, arguments = [], []
-    for option, text in typed:
-        if not option:
-            arguments.append(text)
-        elif not option.startswith("--kit-text"):
-            sources.append(text)
-        elif (found := document.parameters[option.strip("-").replace("-", "_")]) != text:
-            yield f"the parameter {text!r} arrived as {found!r}"
-    if sources != [one.uri for one in document.sources]:
-        yield f"the sources {sources} arrived as {[one.uri for one in document.sources]}"
-    if arguments != [*document.trainer_args]:
-        yield f"the arguments {arguments} arrived as {document.trainer_args}"
+def _assert_unchanged(document: JobDocument, typed: Iterable[TypedText]) -> None:
+    """Fail if a text did not arrive as it was typed."""
+    is_parameter = {option: option.startswith("--kit-text") for option, _ in typed}
+    names = {option.strip("-").replace("-", "_"): text for option, text in typed if is_parameter[option]}
+    assert {name: document.parameters[name] for name in names} == names
+    sources = [text for option, text in typed if option and not is_parameter[option]]
+    assert [one.uri for one in document.sources] == sources
+    assert [*document.trainer_args] == [text for option, text in typed if not option]
 
 
 def _is_refused(result: CommandResult) -> bool:

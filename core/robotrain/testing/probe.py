@@ -57,15 +57,6 @@ class ProbePlatform(Platform):
         return Plan(platform=PROBE_NAME, run=run, job=job, spec=DOCUMENT_NAME, files=files, shown=(DOCUMENT_NAME,))
 
 
-PROBE_WORKLOAD = Workload(
-    name=PROBE_NAME,
-    summary="only rendered",
-    parameters=NoOptions,
-    roles={role: Role(many=True) for role in ROLES},
-    container_plugin="robotrain_runtime.contract.container_plugin",
-)
-
-
 @hook
 def robotrain_platforms() -> Iterable[Any]:
     """Return the probe platform."""
@@ -75,7 +66,15 @@ def robotrain_platforms() -> Iterable[Any]:
 @hook
 def robotrain_workloads() -> Iterable[Workload]:
     """Return the probe workload."""
-    return (PROBE_WORKLOAD,)
+    return (
+        Workload(
+            name=PROBE_NAME,
+            summary="only rendered",
+            parameters=NoOptions,
+            roles={role: Role(many=True) for role in ROLES},
+            container_plugin="robotrain_runtime.contract.container_plugin",
+        ),
+    )
 
 
 class DeclarationTestBase(KitBase):

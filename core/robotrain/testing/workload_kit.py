@@ -220,7 +220,7 @@ class ParameterEffectTests(WorkloadTestBase):
 def _list_candidates(parameter: Parameter) -> Iterator[str]:
     """Yield texts of values that may be accepted and differ from the default."""
     if parameter.is_switch:
-        yield "false" if parameter.default else "true"
+        yield from ("true", "false")
     elif parameter.choices:
         yield from parameter.choices
     elif parameter.bare_type in (int, float):
