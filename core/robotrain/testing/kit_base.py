@@ -159,7 +159,9 @@ def list_modules(distribution: str) -> set[str]:
 
 
 FLAG_PATTERN = r"--[a-z0-9]+(?:-[a-z0-9]+)*"
-SECRET_NAME_PATTERN = r"(?<![a-z])(key|token|secret|password|passwd|passphrase|signature|credential|sas)s?(?![a-z])"
+SECRET_NAME_PATTERN = (
+    r"(?<![a-z])(token|secret|password|passwd|passphrase|signature|credential|sas)s?(?![a-z])|(?<![a-z])keys?$"
+)
 SECRET_REFERENCE_PATTERN = r"_(file|name|id|credential)$|^(credential|file|name)_"
 """Names of parameters that name where a secret is."""
 
