@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
 from robotrain_runtime.contract.parameter import Parameter, get_parameters
 
 from robotrain.plugins.claims import Claim
@@ -127,7 +125,7 @@ def _top_module(module: str) -> str:
 def list_required_modules(distribution: str) -> set[str]:
     """Return the top-level modules of all that a distribution requires, directly or not, and core does not."""
     core = _list_all_requirements(CORE_DISTRIBUTION)
-    needed = _list_all_requirements(distribution) - core - {canonicalize_name(distribution)}
+    needed = _list_all_requirements(distribution) - core - {distribution}
     foreign = {module for name in needed if not name.startswith("robotrain") for module in list_modules(name)}
     return foreign - {module for name in core for module in list_modules(name)}
 
@@ -140,12 +138,13 @@ def _list_all_requirements(distribution: str) -> set[str]:
 
 
 def list_requirements(distribution: str) -> list[str]:
-    """Return the names of the distributions that it requires here, without those of extras."""
+    """Return the names of the distributions that it requires, without those of extras."""
     try:
-        needs = [Requirement(need) for need in metadata.requires(distribution) or ()]
+        needs = metadata.requires(distribution) or []
     except metadata.PackageNotFoundError:
         return []
-    return [canonicalize_name(need.name) for need in needs if not need.marker or need.marker.evaluate({"extra": ""})]
+    names = [re.split(r"[^A-Za-z0-9._-]", need)[0] for need in needs if not re.search(r";.*\bextra\b", need)]
+    return [re.sub(r"[-_.]+", "-", name).lower() for name in names]
 
 
 def list_modules(distribution: str) -> set[str]:
