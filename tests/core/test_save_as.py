@@ -36,7 +36,7 @@ def fitting(parameter):
 
 
 def values(declared):
-    taken = {parameter.name: fitting(parameter) for parameter in get_parameters(declared)}
+    taken = {one.name: fitting(one) for one in get_parameters(declared) if not one.param.program}
     return st.fixed_dictionaries({}, optional={name: texts.map(_said) for name, texts in taken.items()})
 
 

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from robotrain_runtime.contract.parameter import get_parameters
+
 from robotrain.config.coerce import list_fields
 from robotrain.config.provenance import DEFAULT_LAYERS, Origin, Value
 from robotrain.config.resolve import Resolution
@@ -23,7 +25,7 @@ def format_job_file(resolution: Resolution, platform: str) -> str:
         list(_format_sources(resolution.inputs.chosen)),
         list(_format_table("parameters", resolution.parameters, dict(job.parameters))),
         list(_format_arguments(resolution.trainer_args)),
-        list(_format_settings(platform, resolution.platform_settings, dict(list_fields(resolution.settings)))),
+        list(_format_settings(platform, _remove_programs(resolution), dict(list_fields(resolution.settings)))),
     ]
     return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
 
@@ -65,6 +67,13 @@ def _format_settings(platform: str, values: Mapping[str, Value], resolved: Mappi
     if table := list(_format_table(_format_scalar(platform), values, resolved, indent="  ")):
         yield "platforms:"
         yield from table
+
+
+def _remove_programs(resolution: Resolution) -> dict[str, Value]:
+    """Return the platform's settings without those that a job file may not give: they name a program to run."""
+    declared: type = type(resolution.settings)
+    programs = {parameter.name for parameter in get_parameters(declared) if parameter.param.program}
+    return {name: value for name, value in resolution.platform_settings.items() if name not in programs}
 
 
 def _format_arguments(arguments: tuple[Value, ...]) -> Iterator[str]:
