@@ -1,8 +1,9 @@
 """The look into data assets before a submit: a folder that is no dataset is told before a GPU is paid for."""
 
 import pytest
+from azure_stand_in.manager import READER
 from azure_stand_in.ml.azureml import PRINCIPAL
-from azureml_looked import HUB, READER, codes, dataset, found, planned, well
+from azureml_looked import HUB, codes, dataset, found, planned, well
 from azureml_planned import assets, model, source
 from robotrain.errors import format_problem
 from robotrain_azureml.submit import sdk

@@ -1,9 +1,10 @@
 """What is said of the storage before a job is sent: whether it is there, takes what is sent, and lets the job in."""
 
 import pytest
+from azure_stand_in.manager import CONTRIBUTOR, READER
 from azure_stand_in.ml.azureml import PRINCIPAL
 from azure_stand_in.sign_in import OBJECT
-from azureml_looked import COMPUTE, CONTRIBUTOR, READER, codes, order, planned, well
+from azureml_looked import COMPUTE, codes, order, planned, well
 from azureml_planned import blobs, source, told
 from robotrain.errors import format_problem
 from robotrain_azure.arm import ArmClient
