@@ -54,7 +54,7 @@ class Platform:
     can_prepare: bool = False
     """Whether `prepare` does something: `submit --assets-only` needs it."""
     prepare_ignores: Collection[str] = ()
-    """Codes of problems that do not stop `prepare`, such as `source-missing`."""
+    """Codes of problems that do not stop `prepare`, beside those about missing values (`Problem.absent`)."""
 
     def check(self, job: Job, settings: Any) -> Iterable[Problem]:
         """Check a resolved job against the platform's own rules."""

@@ -120,10 +120,12 @@ def prepare_job(
     """
     kinds = plugins.source_kinds()
     resolution = resolve_job(request, workload, platform, kinds)
-    ignored = platform.prepare_ignores if assets_only else ()
-    problems = [*earlier_problems, *(problem for problem in resolution.problems if problem.code not in ignored)]
-    checks = check_job(resolution, workload, platform, kinds, plugins.platforms)
-    found = [problem for problem in checks if problem.code not in ignored]
+
+    def matters(problem: Problem) -> bool:
+        return not assets_only or not (problem.absent or problem.code in platform.prepare_ignores)
+
+    problems = [*earlier_problems, *filter(matters, resolution.problems)]
+    found = list(filter(matters, check_job(resolution, workload, platform, kinds, plugins.platforms)))
     # an invalid value was checked as its default, so warnings about it may be wrong
     problems += select_errors(found) if select_errors(problems) else found
     problems += plugins.find_source_problems()

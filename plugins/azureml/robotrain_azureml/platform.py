@@ -22,7 +22,7 @@ class AzureMLPlatform(Platform):
     capabilities = CAPABILITIES
     option_hints = OPTION_HINTS
     can_prepare = True
-    prepare_ignores = ("source-missing", "no-policy", "nothing-to-evaluate-on", "azureml-compute-missing")
+    prepare_ignores = ("source-missing", "azureml-compute-missing")
 
     derive_defaults = lazy_method("robotrain_azureml.spec.job_settings:derive_defaults")
     container_plugins = lazy_method("robotrain_azureml.spec.render:find_container_plugins")
