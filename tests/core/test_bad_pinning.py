@@ -34,7 +34,7 @@ SUBMIT = ("submit", "--platform", "mars", "--pet", "rex")
 BUGS = [
     ("raise SystemExit(3)", "SystemExit: 3"),
     ("raise GeneratorExit('team')", "GeneratorExit: team"),
-    ("return 7", "TypeError: the answer is a int, and a text is due"),
+    ("return 7", "TypeError: the answer is a int; expected a text"),
     ("return 'https://a/b?x=1&sig=c2VjcmV0'", "ValueError: its pin contains what looks like a secret"),
 ]
 
@@ -70,4 +70,4 @@ def test_a_pinning_that_is_none_is_told_when_the_kind_is_brought(robotrain, inst
     pet = kind().replace("recognizes=", "pinning='v7', recognizes=")
     install("acme-pet", {"source.pet": "acme_pet"}, acme_pet=pet)
     (row,) = [row for row in robotrain("plugins", "--json").json["plugins"] if row["claim"] == "source.pet"]
-    assert "its `pinning` is a str, and a robotrain.plugin.Pinning is due" in row["failure"]
+    assert "its `pinning` is a str; expected a robotrain.plugin.Pinning" in row["failure"]

@@ -64,10 +64,10 @@ def test_a_method_that_goes_wrong(robotrain, bad, command, method, bug, said):
 
 
 ANSWERS = [
-    ("render", "check", "return 'batches are too big'", "a str, and an iterable of robotrain.plugin.Problem is due"),
-    ("render", "check", "return ['too big']", "a str, and a robotrain.plugin.Problem is due"),
-    ("render", "check", "return None", "None, and an iterable of robotrain.plugin.Problem is due"),
-    ("render", "render", "return None", "None, and a robotrain.plugin.Plan is due"),
+    ("render", "check", "return 'batches are too big'", "a str; expected an iterable of robotrain.plugin.Problem"),
+    ("render", "check", "return ['too big']", "a str; expected a robotrain.plugin.Problem"),
+    ("render", "check", "return None", "None; expected an iterable of robotrain.plugin.Problem"),
+    ("render", "render", "return None", "None; expected a robotrain.plugin.Plan"),
     (
         "render",
         "render",
@@ -75,12 +75,12 @@ ANSWERS = [
         "bytes are due",
     ),
     ("render", "render", "return Plan(platform='mars', run=run, job=job, spec='a', files={})", "none of its files"),
-    ("submit", "preflight", "return {}", "a dict, and an iterable of robotrain.plugin.Problem is due"),
-    ("submit", "submit", "return 'm-1'", "a str, and a mapping of texts, the reference, is due"),
-    ("status", "status", "return {'state': 'running'}", "a dict, and a robotrain.plugin.Status is due"),
-    ("status", "status", "return Status(state='fine')", "its state is 'fine', and one of pending, running, "),
-    ("logs", "logs", "return [b'step 1']", "a bytes, and a text is due"),
-    ("outputs", "outputs", "return ['a']", "a str, and a robotrain.plugin.Output is due"),
+    ("submit", "preflight", "return {}", "a dict; expected an iterable of robotrain.plugin.Problem"),
+    ("submit", "submit", "return 'm-1'", "a str; expected a mapping of texts, the reference"),
+    ("status", "status", "return {'state': 'running'}", "a dict; expected a robotrain.plugin.Status"),
+    ("status", "status", "return Status(state='fine')", "its state is 'fine'; expected one of pending, running, "),
+    ("logs", "logs", "return [b'step 1']", "a bytes; expected a text"),
+    ("outputs", "outputs", "return ['a']", "a str; expected a robotrain.plugin.Output"),
 ]
 
 
@@ -221,10 +221,10 @@ def test_two_that_claim_one_name_are_both_named_and_either_can_be_left_out(robot
 def test_a_claim_that_is_not_kept(robotrain, bad, claim):
     bad(mars(), claim)
     rows = {row["claim"]: row for row in robotrain("plugins", "--json").json["plugins"]}
-    assert rows[claim]["failure"] == "acme_mars claims it but brings none of that name"
+    assert rows[claim]["failure"] == "acme_mars declares this name, but the plugin does not provide it"
     assert rows[claim]["instead"][-1]["text"] == WAY_OUT
     if claim == "platform.venus":
-        told(robotrain("render", "--platform", "venus", *JOB), "claims it but brings none of that name")
+        told(robotrain("render", "--platform", "venus", *JOB), "declares this name, but the plugin does not provide it")
 
 
 def test_what_is_brought_and_not_claimed_cannot_be_had_and_is_told(robotrain, bad):
@@ -268,10 +268,10 @@ def test_a_platform_that_says_yes_to_a_kind_that_nobody_brings(robotrain, bad):
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("capabilities = {}", "its `capabilities` is a dict, and a robotrain.plugin.Capabilities is due"),
+        ("capabilities = {}", "its `capabilities` is a dict; expected a robotrain.plugin.Capabilities"),
         ("settings = Settings()", "its `settings` is to be a frozen dataclass, the class itself"),
-        ("option_hints = ['--pool']", "its `option_hints` is a list, and a mapping"),
-        ("name = None", "its `name` is None, and a text is due"),
+        ("option_hints = ['--pool']", "its `option_hints` is a list; expected a mapping"),
+        ("name = None", "its `name` is None; expected a text"),
     ],
 )
 def test_a_platform_that_declares_something_else(robotrain, bad, line, said):
@@ -300,19 +300,19 @@ def test_a_plugin_file_that_is_named_itself_is_answered_with_its_folder(robotrai
     assert f"use   --plugins-from {tmp_path} (" in answer.stderr
 
 
-NO_SUPPORT = "and a robotrain.plugin.Support, such as YES or no(…), is due"
+NO_SUPPORT = "expected a robotrain.plugin.Support, such as YES or no(…)"
 
 
 @pytest.mark.parametrize(
     ("declared", "said"),
     [
-        ("features={'multi_gpu': False}", f"its `capabilities.features['multi_gpu']` is a bool, {NO_SUPPORT}"),
-        ("features={'cancel': Support('maybe')}", "is 'maybe', and one of yes, not_yet, no, unknown is due"),
-        ("sources={'dataset': YES}", "its `capabilities.sources` has the key 'dataset', and a pair of texts is due"),
-        ("sources=None", "its `capabilities.sources` is None, and a mapping is due"),
-        ("limits={'sources': '3'}", "its `capabilities.limits['sources']` is a str, and a whole number is due"),
-        ("limits={'sources': True}", "its `capabilities.limits['sources']` is a bool, and a whole number is due"),
-        ("limits={'sources': 0}", "its `capabilities.limits['sources']` is 0, and a number above 0 is due"),
+        ("features={'multi_gpu': False}", f"its `capabilities.features['multi_gpu']` is a bool; {NO_SUPPORT}"),
+        ("features={'cancel': Support('maybe')}", "is 'maybe'; expected one of yes, not_yet, no, unknown"),
+        ("sources={'dataset': YES}", "its `capabilities.sources` has the key 'dataset'; expected a pair of texts"),
+        ("sources=None", "its `capabilities.sources` is None; expected a mapping"),
+        ("limits={'sources': '3'}", "its `capabilities.limits['sources']` is a str; expected a whole number"),
+        ("limits={'sources': True}", "its `capabilities.limits['sources']` is a bool; expected a whole number"),
+        ("limits={'sources': 0}", "its `capabilities.limits['sources']` is 0; expected a number above 0"),
     ],
 )
 def test_a_platform_whose_capabilities_nobody_can_read(robotrain, bad, declared, said):
@@ -325,7 +325,7 @@ def test_a_platform_whose_capabilities_nobody_can_read(robotrain, bad, declared,
 def test_a_workload_that_makes_what_nobody_knows(robotrain, bad):
     work = "Workload(name='dig', summary='', parameters=int, roles={}, container_plugin='x', produces='holes')"
     bad(hook("robotrain_workloads", f"from robotrain.model.workload import Workload\nreturn [{work}]"), "workload.dig")
-    said = "its `produces` is 'holes', and one of checkpoints, results, files is due"
+    said = "its `produces` is 'holes'; expected one of checkpoints, results, files"
     told(robotrain("render", "dig", *LOCAL[1:]), said, code=1)
 
 
@@ -387,10 +387,10 @@ def test_a_text_that_a_source_kind_is_cancelled_over(robotrain, bad):
 @pytest.mark.parametrize(
     ("flag", "said"),
     [
-        ("'not a flag'", "has the flag 'not a flag', and one such as --name is due"),
-        ("'-p'", "has the flag '-p', and a long one such as --name is due"),
-        ("'--pet', aliases=('pet',)", "has the flag 'pet', and one such as --name is due"),
-        ("'--pet', aliases='-p'", ".aliases` is a str, and a tuple is due"),
+        ("'not a flag'", "has the flag 'not a flag'; expected one such as --name"),
+        ("'-p'", "has the flag '-p'; expected a long one such as --name"),
+        ("'--pet', aliases=('pet',)", "has the flag 'pet'; expected one such as --name"),
+        ("'--pet', aliases='-p'", ".aliases` is a str; expected a tuple"),
     ],
 )
 def test_a_flag_that_nobody_can_type(robotrain, bad, flag, said):
@@ -514,7 +514,7 @@ def test_a_command_that_goes_wrong(robotrain, bad):
 @pytest.mark.parametrize(
     ("claim", "point", "said"),
     [
-        ("command.dig", "acme_mars", "acme_mars is a module, and a typer.Typer is due"),
+        ("command.dig", "acme_mars", "acme_mars is a module; expected a typer.Typer"),
         ("command.dig", "acme_mars:gone", "AttributeError: module 'acme_mars' has no attribute 'gone'"),
         ("command.submit", "acme_mars:app", "robotrain itself has a command submit"),
     ],

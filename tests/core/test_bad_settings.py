@@ -87,16 +87,16 @@ def test_what_a_program_of_a_plugin_prints_is_no_result():
     [
         (
             "Annotated[Path, Param()] = Path('x')",
-            "declared as Path, and a str,",
+            "declared as Path; expected a str,",
             "Annotated[str, Param(help=…, path=True)]",
         ),
-        ("Annotated[list[int], Param()] = ()", "declared as list[int], and a str,", "Param(help=…, json=True)]"),
+        ("Annotated[list[int], Param()] = ()", "declared as list[int]; expected a str,", "Param(help=…, json=True)]"),
         (
             "Annotated[dict | None, Param()] = None",
             "declared as dict | None",
             "Annotated[str | None, Param(help=…, table=True)]",
         ),
-        ("Annotated[int | str, Param()] = 1", "declared as int | str, and a str,", "Annotated[str, Param(help=…)]"),
+        ("Annotated[int | str, Param()] = 1", "declared as int | str; expected a str,", "Annotated[str, Param(help=…)]"),
         ("Annotated[Literal[1, 2], Param()] = 1", "declared as Literal[1, 2]", "Annotated[Literal['1', '2'], Param"),
         ("Annotated[Literal['a', 'b'], Param()] = 'c'", "and its default 'c' is no such value", WITHOUT),
         ("Annotated[int, Param()] = 'seven'", "declared as int, and its default 'seven' is no such value", WITHOUT),
@@ -113,8 +113,8 @@ def test_what_a_program_of_a_plugin_prints_is_no_result():
         ),
         ("Annotated[str, 'where'] = 'x'", "has no Param", "Annotated[str, Param(help=…)]"),
         ("int = 1", "has no Param", "Annotated[int, Param(help=…)]"),
-        ("Annotated[str, Param(flag='spot')] = 'x'", "has the flag 'spot', and one such as --name is due", WITHOUT),
-        ("Annotated[str, Param(aliases='--place')] = 'x'", "spot, aliases` is a str, and a tuple is due", WITHOUT),
+        ("Annotated[str, Param(flag='spot')] = 'x'", "has the flag 'spot'; expected one such as --name", WITHOUT),
+        ("Annotated[str, Param(aliases='--place')] = 'x'", "spot, aliases` is a str; expected a tuple", WITHOUT),
     ],
 )
 def test_what_cannot_be_kept_of_a_job_is_refused_by_its_name(robotrain, install, field, said, way):

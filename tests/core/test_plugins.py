@@ -61,7 +61,7 @@ def test_a_module_is_imported_only_when_its_name_is_asked_for(robotrain, install
 
 def test_a_claim_that_is_not_kept_is_a_failure(install):
     install("acme", {"platform.ghost": "acme_ghost"}, acme_ghost="")
-    with pytest.raises(PluginError, match="brings none of that name"):
+    with pytest.raises(PluginError, match="the plugin does not provide it"):
         Plugins().platform("ghost")
 
 

@@ -224,9 +224,9 @@ class JobCommand(TyperCommand):
                 settings = usage.suggest_platform_settings("--platform", name, plugins) if unknown else ()
                 problems.append(usage.not_loaded_problem(family, name, error, plugins, origin, settings))
         if not choice.workload:
-            from robotrain.plugins.claims import no_workload
+            from robotrain.plugins.claims import make_no_workload_error
 
-            problems += no_workload(plugins.list_names("workload")).problems
+            problems += make_no_workload_error(plugins.list_names("workload")).problems
         elif choice.origins[0] == DEFAULT_ORIGIN:
             problems += plugins.default_problems()
         files = [*(choice.file.problems if choice.file else ()), *(choice.project.problems if choice.project else ())]

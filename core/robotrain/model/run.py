@@ -39,7 +39,7 @@ class Status:
 
     def __post_init__(self) -> None:
         if self.state not in get_args(RunState):
-            raise ValueError(f"its state is {self.state!r}, and one of {', '.join(get_args(RunState))} is due")
+            raise ValueError(f"its state is {self.state!r}; expected one of {', '.join(get_args(RunState))}")
         if self.reason:  # the text of a plugin: it is shown and recorded
             from robotrain.redaction import redact_if_secret
 

@@ -207,7 +207,7 @@ def describe_excluded_kinds(without: Sequence[str]) -> str:
     return f"The options of {', '.join(off)} are switched off by {words}." if off else ""
 
 
-def no_workload(installed: Sequence[str]) -> Rejected:
+def make_no_workload_error(installed: Sequence[str]) -> Rejected:
     """Return the error for a job without a workload, where none is the default."""
     ways = (*(Suggestion(name) for name in installed), *_suggest_whole())
     title = "no workload was chosen, and no installed one is the default"
@@ -216,11 +216,11 @@ def no_workload(installed: Sequence[str]) -> Rejected:
 
 def _suggest_whole() -> list[Suggestion]:
     """Suggest to install robotrain with all its plugins, where only robotrain-core is."""
-    whole = Suggestion("uv pip install robotrain", "brings all that robotrain comes with")
+    whole = Suggestion("uv pip install robotrain", "installs the standard plugins")
     return [] if list_built_in_distributions() else [whole]
 
 
-def several_defaults(names: Sequence[str]) -> Problem:
+def make_several_defaults_problem(names: Sequence[str]) -> Problem:
     """Return the warning that more than one workload declares that it is the default."""
     return Problem(
         code="workload-defaults",

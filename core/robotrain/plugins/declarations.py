@@ -68,7 +68,7 @@ def validate_platform(platform: Platform) -> None:
         where = _format_key("capabilities.limits", key)
         _require_type(where, number, int, "a whole number")
         if number < 1:
-            raise ValueError(f"its `{where}` is {number}, and a number above 0 is due")
+            raise ValueError(f"its `{where}` is {number}; expected a number above 0")
     validate_fields("settings", platform.settings)
 
 
@@ -91,7 +91,7 @@ def validate_workload(workload: Workload) -> None:
     for name, role in workload.roles.items():
         _require_type("roles", name, str, "a text for each role")
         if not name.isidentifier():
-            raise ValueError(f"its `roles` has the name {name!r}, and a word of letters, digits and _ is due")
+            raise ValueError(f"its `roles` has the name {name!r}; expected a word of letters, digits and _")
         _require_type(f"roles[{name!r}]", role, Role, "a robotrain.plugin.Role")
     _require_choice("produces", workload.produces, get_args(Produces))
     validate_fields("parameters", workload.parameters)
@@ -100,7 +100,7 @@ def validate_workload(workload: Workload) -> None:
 def _require_type(name: str, value: Any, kind: Any, expected: str) -> None:
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         there = "None" if value is None else f"a {type(value).__name__}"
-        raise TypeError(f"its `{name}` is {there}, and {expected} is due")
+        raise TypeError(f"its `{name}` is {there}; expected {expected}")
 
 
 def _require_fields(declared: type, thing: Any, where: str = "") -> None:
@@ -110,15 +110,15 @@ def _require_fields(declared: type, thing: Any, where: str = "") -> None:
 
 def _require_choice(name: str, given: Any, known: Sequence[str]) -> None:
     if given not in known:
-        raise ValueError(f"its `{name}` is {given!r}, and one of {', '.join(known)} is due")
+        raise ValueError(f"its `{name}` is {given!r}; expected one of {', '.join(known)}")
 
 
 def _validate_flags(where: str, flag: str, *others: str) -> None:
     """Raise ValueError for an invalid option name; `flag`, which help shows, must be a long one."""
     if wrong := [one for one in (flag, *others) if not re.fullmatch(FLAG_PATTERN, one)]:
-        raise ValueError(f"its `{where}` has the flag {wrong[0]!r}, and one such as --name is due")
+        raise ValueError(f"its `{where}` has the flag {wrong[0]!r}; expected one such as --name")
     if not flag.startswith("--"):
-        raise ValueError(f"its `{where}` has the flag {flag!r}, and a long one such as --name is due")
+        raise ValueError(f"its `{where}` has the flag {flag!r}; expected a long one such as --name")
 
 
 def _validate_supports(name: str, declared: Mapping[Any, Any], is_pair: bool = False) -> None:
@@ -134,12 +134,12 @@ def _format_key(name: str, key: Any, is_pair: bool = False) -> str:
     if not is_pair:
         _require_type(name, key, str, "a text for each key")
     elif not isinstance(key, tuple) or len(key) != 2 or not all(isinstance(one, str) for one in key):
-        raise TypeError(f"its `{name}` has the key {key!r}, and a pair of texts is due")
+        raise TypeError(f"its `{name}` has the key {key!r}; expected a pair of texts")
     return f"{name}[{key!r}]"
 
 
 VALUE_TYPES = (str, int, float, bool)
-EXPECTED_TYPE = "a str, int, float or bool, or a Literal of texts, is due (with `| None` where it may be left out)"
+EXPECTED_TYPE = "a str, int, float or bool, or a Literal of texts (with `| None` where it may be left out)"
 PARAM_HINTS: Sequence[tuple[type | tuple[type, ...], str]] = (
     (str, ""),
     (os.PathLike, "path=True"),
@@ -176,7 +176,7 @@ def _validate_type(where: str, one: Parameter) -> None:
     made = get_origin(one.bare_type) or one.bare_type
     hint = next((hint for kind, hint in PARAM_HINTS if isinstance(made, type) and issubclass(made, kind)), "")
     raise UnsuitablePlugin(
-        f"its `{where}` is declared as {_format_type(one.type)}, and {EXPECTED_TYPE}",
+        f"its `{where}` is declared as {_format_type(one.type)}; expected {EXPECTED_TYPE}",
         _suggest_field(one.name, _format_type(due) + optional, hint),
     )
 
@@ -184,7 +184,7 @@ def _validate_type(where: str, one: Parameter) -> None:
 def _validate_default(where: str, one: Parameter, field: dataclasses.Field[Any]) -> None:
     if field.default_factory is not dataclasses.MISSING:
         raise UnsuitablePlugin(
-            f"its `{where}` has a default_factory, and a default that help can show is due",
+            f"its `{where}` has a default_factory; expected a default that help can show",
             _suggest_field(one.name, _format_type(one.type), end=" = …"),
         )
     if one.required or _matches_type(one.default, one):

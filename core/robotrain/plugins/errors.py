@@ -204,9 +204,7 @@ def require_type(answer: Any, kind: Any, expected: str) -> Any:
     """Return an answer of the expected type. Raise TypeError for any other."""
     if isinstance(answer, kind):
         return answer
-    raise TypeError(
-        f"the answer is {'None' if answer is None else f'a {type(answer).__name__}'}, and {expected} is due"
-    )
+    raise TypeError(f"the answer is {'None' if answer is None else f'a {type(answer).__name__}'}; expected {expected}")
 
 
 def _require_iterable(answer: Any) -> Iterable[Any]:

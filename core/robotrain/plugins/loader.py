@@ -86,7 +86,7 @@ def require_command(loaded: Any, claim: Claim) -> None:
     from robotrain.command_table import COMMANDS
 
     if not isinstance(loaded, typer.Typer):
-        raise UnsuitablePlugin(f"{claim.point.value} is a {type(loaded).__name__}, and a typer.Typer is due")
+        raise UnsuitablePlugin(f"{claim.point.value} is a {type(loaded).__name__}; expected a typer.Typer")
     if claim.name in COMMANDS:
         raise UnsuitablePlugin(f"robotrain itself has a command {claim.name}")
 

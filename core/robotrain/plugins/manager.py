@@ -16,10 +16,10 @@ from robotrain.plugins.claims import (
     Claim,
     describe_excluded_kinds,
     exclude_claims,
+    make_no_workload_error,
+    make_several_defaults_problem,
     make_unknown_name_error,
-    no_workload,
     read_claims,
-    several_defaults,
 )
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class Plugins:
     def workload(self, name: str) -> Workload:
         """Return the workload `name`. Raise PluginError, or Rejected without a name where none is the default."""
         if not name:
-            raise no_workload(self.list_names("workload"))
+            raise make_no_workload_error(self.list_names("workload"))
         return cast("Workload", self._load_by_name("workload", name))
 
     def source_kinds(self) -> dict[str, SourceKind]:
@@ -128,7 +128,7 @@ class Plugins:
     def default_problems(self) -> list[Problem]:
         """Return a warning if several workloads declare that they are the default."""
         names = self._defaults()
-        return [several_defaults(names)] if len(names) > 1 else []
+        return [make_several_defaults_problem(names)] if len(names) > 1 else []
 
     def _defaults(self) -> list[str]:
         return [name for name, workload in self.workloads().items() if workload.default]
@@ -247,7 +247,7 @@ class Plugins:
         from robotrain.plugins.errors import UnsuitablePlugin
 
         if claim in self._loader.loaded and not self._has_failed(claim):
-            why = UnsuitablePlugin(f"{claim.point.value} claims it but brings none of that name")
+            why = UnsuitablePlugin(f"{claim.point.value} declares this name, but the plugin does not provide it")
             self._loader.record_or_raise(claim, why)
 
     def _has_failed(self, claim: Claim) -> bool:
