@@ -96,7 +96,11 @@ def test_what_a_program_of_a_plugin_prints_is_no_result():
             "declared as dict | None",
             "Annotated[str | None, Param(help=…, table=True)]",
         ),
-        ("Annotated[int | str, Param()] = 1", "declared as int | str; expected a str,", "Annotated[str, Param(help=…)]"),
+        (
+            "Annotated[int | str, Param()] = 1",
+            "declared as int | str; expected a str,",
+            "Annotated[str, Param(help=…)]",
+        ),
         ("Annotated[Literal[1, 2], Param()] = 1", "declared as Literal[1, 2]", "Annotated[Literal['1', '2'], Param"),
         ("Annotated[Literal['a', 'b'], Param()] = 'c'", "and its default 'c' is no such value", WITHOUT),
         ("Annotated[int, Param()] = 'seven'", "declared as int, and its default 'seven' is no such value", WITHOUT),

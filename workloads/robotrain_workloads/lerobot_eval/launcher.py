@@ -58,7 +58,7 @@ class EvaluationProgress:
         if rolled := result.rolled:
             low, high = rolled.interval
             count = f"{rolled.successes} of {len(rolled.episodes)}"
-            print(f"rollout: success {count}, {rolled.rate:.0%} ({low:.0%} to {high:.0%})", flush=True)
+            print(f"rollout: success {count}, {rolled.success_rate:.0%} ({low:.0%} to {high:.0%})", flush=True)
 
     def _send(self, values: dict[str, float]) -> None:
         emit_event(Metrics(values=values, step=self._done, total=self._total, unit="episode"))

@@ -189,7 +189,7 @@ class RolloutResult:
         return sum(episode.success for episode in self.episodes)
 
     @property
-    def rate(self) -> float:
+    def success_rate(self) -> float:
         """Success rate."""
         return self.successes / len(self.episodes)
 
@@ -219,7 +219,7 @@ class EvaluationResult:
         """Whether the required success rate was reached; None for none."""
         if self.threshold is None or self.rolled is None:
             return None
-        return self.rolled.rate >= self.threshold
+        return self.rolled.success_rate >= self.threshold
 
 
 def compute_wilson_interval(successes: int, trials: int) -> tuple[float, float]:

@@ -50,7 +50,7 @@ def compute_scores(result: EvaluationResult) -> dict[str, float]:
     if rolled := result.rolled:
         low, high = rolled.interval
         found |= {
-            "rollout/success_rate": rolled.rate,
+            "rollout/success_rate": rolled.success_rate,
             "rollout/success_rate_low": low,
             "rollout/success_rate_high": high,
             **{f"rollout/{name}": rolled.mean(field) for name, field in ROLLOUT_FIELDS.items()},
@@ -75,7 +75,7 @@ def _list_metrics(result: EvaluationResult) -> Iterator[tuple[str, float, float 
         for name, value in replayed.aggregates.items():
             yield REPLAY_METRICS[name], value, None, None
     if rolled := result.rolled:
-        yield "success_rate", rolled.rate, result.threshold, result.passed
+        yield "success_rate", rolled.success_rate, result.threshold, result.passed
         yield "avg_sum_reward", rolled.mean("sum_reward"), None, None
         yield "avg_max_reward", rolled.mean("max_reward"), None, None
 
@@ -102,6 +102,6 @@ def explain_low_success(result: EvaluationResult) -> str:
         return ""
     rolled, required = result.rolled, result.threshold or 0.0
     count = f"{rolled.successes} of {len(rolled.episodes)}"
-    texts = (f"{rolled.rate:.{digits}f}" for digits in range(2, 17))  # as many as it takes to be visibly lower
-    rate = next((text for text in texts if float(text) < required), repr(rolled.rate))
+    texts = (f"{rolled.success_rate:.{digits}f}" for digits in range(2, 17))  # as many as it takes to be visibly lower
+    rate = next((text for text in texts if float(text) < required), repr(rolled.success_rate))
     return f"the success rate {rate} ({count}) is below --success-threshold {required:.15g}"

@@ -87,7 +87,7 @@ def _summarize_rollout(rolled: RolloutResult) -> dict[str, Any]:
     return {
         "episodes": len(rolled.episodes),
         "successes": rolled.successes,
-        "success_rate": rolled.rate,
+        "success_rate": rolled.success_rate,
         "success_interval": list(rolled.interval),
         "avg_sum_reward": rolled.mean("sum_reward"),
         "avg_max_reward": rolled.mean("max_reward"),
