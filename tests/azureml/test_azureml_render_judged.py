@@ -124,7 +124,8 @@ class TestOfTheSdk:
             assert {sent["environmentId"], sent["computeId"]} == {
                 said[name].removeprefix("azureml:") for name in ("environment", "compute")
             }
-            assert sent["identity"] == {"identityType": "Managed"}
+            client = said["identity"].get("client_id")
+            assert sent["identity"] == {"identityType": "Managed"} | ({"clientId": client} if client else {})
             assert sent["resources"].get("instanceType") == said["resources"].get("instance_type")
             assert sent["resources"]["shmSize"] == said["resources"]["shm_size"]
             assert list(sent.get("inputs", {})) == list(said.get("inputs", {}))
