@@ -27,12 +27,10 @@ FILES = {
     "job.yaml": "workload: lerobot-train\nsources: {dataset: [{huggingface: lerobot/pusht}]}\n"
     "platforms: {osmo: {osmo_cli: ./x.sh, pool: default}, local: {environment: venv}}\n",
 }
-COMMANDS = (
+COMMANDS = [
     ("submit", "--dry-run"),
-    ("submit",),
-    ("render",),
-    ("explain",),
-)
+    *(pytest.param(command, marks=pytest.mark.slow) for command in (("submit",), ("render",), ("explain",))),
+]
 
 
 @pytest.mark.parametrize("platform", ["osmo", "local"])

