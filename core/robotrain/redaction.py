@@ -132,10 +132,11 @@ def redact(text: str, schemes: tuple[str, ...] = (), max_length: int = MAX_LENGT
 
     :param schemes: words that are not a user before a colon: `scheme:name@label` does not change.
     """
-    original, redacted = text, _apply_rules(text, schemes, max_length)
+    original = text = text[: max(MAX_REMEMBERED, 4 * max_length)]  # the rest is never shown
+    redacted = _apply_rules(text, schemes, max_length)
     while redacted != text:  # the result of one rule may match another
         text, redacted = redacted, _apply_rules(redacted, schemes, max_length)
-    if HIDDEN in redacted and len(original) < MAX_REMEMBERED:
+    if HIDDEN in redacted:
         _hidden_words[redacted] = _list_words(original) - _list_words(redacted.replace(HIDDEN, " "))
     return redacted
 

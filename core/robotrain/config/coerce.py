@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from robotrain_runtime.contract.parameter import Parameter, get_parameters
 
-from robotrain.config.provenance import Value
+from robotrain.config.provenance import MAX_LETTERS, Value
 from robotrain.errors import MAX_SENTENCE, Problem, Stage, Suggestion, suggest_name
 from robotrain.plugins import calls
 from robotrain.redaction import redact, value_holds_secret
@@ -230,22 +230,30 @@ def _make_stand_in(declared: type) -> Any:
 def _check_text(parameter: Parameter, value: Value) -> Problem | None:
     """Return the problem of a text that pydantic would accept."""
     text = str(value.value)
-    if _is_unusable(text):
-        return _make_unusable_problem(parameter, value)
+    if trouble := _find_trouble(text):
+        return _make_unusable_problem(parameter, value, trouble)
     return make_invalid_value_problem(parameter, value) if parameter.param.table and not has_pairs(text) else None
 
 
-def _is_unusable(text: str) -> bool:
-    return value_holds_secret(text) or any(ord(letter) < 0x20 and letter not in "\n\t" for letter in text)
+SECRET_TROUBLE = "contains what looks like a secret"
 
 
-def _make_unusable_problem(parameter: Parameter, value: Value) -> Problem:
-    """Return the problem of a text with a secret or control characters."""
-    secret = value_holds_secret(str(value.value))
+def _find_trouble(text: str) -> str:
+    """Return what makes a text unusable for any parameter; empty if nothing does."""
+    if len(text) > MAX_LETTERS:
+        return f"is longer than {MAX_LETTERS >> 10} KiB"
+    if value_holds_secret(text):
+        return SECRET_TROUBLE
+    return "contains control characters" if any(ord(one) < 0x20 and one not in "\n\t" for one in text) else ""
+
+
+def _make_unusable_problem(parameter: Parameter, value: Value, trouble: str) -> Problem:
+    """Return the problem of a text that `_find_trouble` found unusable."""
+    secret = trouble == SECRET_TROUBLE
     return Problem(
         code="secret-in-job" if secret else "value-invalid",
         stage=Stage.RESOLVE,
-        title=f"{parameter.flag} contains {'what looks like a secret' if secret else 'control characters'}",
+        title=f"{parameter.flag} {trouble}",
         where=value.origin.where or value.origin.layer,
         given=redact(str(value.value)),
         why=f"Jobs are stored in plans and records unencrypted. {_describe_parameter(parameter)}".strip()
