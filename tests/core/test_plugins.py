@@ -3,7 +3,7 @@
 import sys
 
 import pytest
-from robotrain.plugins.errors import PluginError
+from robotrain.plugins.failures import PluginError
 from robotrain.plugins.manager import Plugins
 
 SITE = """

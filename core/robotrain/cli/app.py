@@ -131,7 +131,7 @@ class RootGroup(TyperGroup):
         if name in COMMANDS or isinstance(cause, (Rejected, OSError, typer.Exit, typer.Abort, ClickError)):
             return
         if claim := get_plugins(ctx).find_command_claim(name):
-            from robotrain.plugins.errors import PluginCallError, make_failure
+            from robotrain.plugins.failures import PluginCallError, make_failure
 
             raise PluginCallError(make_failure(claim, cause, f"`robotrain {name}`")) from cause
 

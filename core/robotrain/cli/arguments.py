@@ -98,7 +98,7 @@ def open_runs(ctx: typer.Context, runs: Sequence[str] | None) -> list[tuple[RunR
 def load_named_plugin(plugins: Plugins, family: str, name: str, origin: Origin) -> Any:
     """Return the workload or platform of a name; raise Rejected with the nearest name when there is none."""
     from robotrain.cli import usage
-    from robotrain.plugins.errors import PluginError
+    from robotrain.plugins.failures import PluginError
 
     try:
         return getattr(plugins, family)(name)

@@ -212,7 +212,7 @@ class JobCommand(TyperCommand):
         """Return the workload and the platform; raise Rejected with all problems when one is missing."""
         from robotrain.cli import usage
         from robotrain.errors import Rejected
-        from robotrain.plugins.errors import PluginError
+        from robotrain.plugins.failures import PluginError
 
         parts: dict[str, Any] = {}
         names = (("workload", choice.workload), ("platform", choice.platform))

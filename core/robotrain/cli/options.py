@@ -108,7 +108,7 @@ def resolve_choice(values: Mapping[str, Any], words: Sequence[str], parent: Any)
 
 def load_or_none(load: Callable[[str], Any], name: str) -> Any:
     """Load a plugin by name; None without a name, and for a plugin that fails, which the command reports later."""
-    from robotrain.plugins.errors import PluginError
+    from robotrain.plugins.failures import PluginError
 
     try:
         return load(name) if name else None

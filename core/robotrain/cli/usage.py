@@ -18,12 +18,12 @@ from robotrain.cli.options import (
 )
 from robotrain.config.provenance import DEFAULT_ORIGIN, Origin, Value
 from robotrain.errors import Problem, Suggestion, find_nearest_name, suggest_name, usage_problem
-from robotrain.plugins.errors import suggest_exclusion
+from robotrain.plugins.failures import suggest_exclusion
 from robotrain.redaction import redact
 
 if TYPE_CHECKING:
     from robotrain.config.request import SourceText
-    from robotrain.plugins.errors import PluginError
+    from robotrain.plugins.failures import PluginError
     from robotrain.plugins.manager import Plugins
 
 GLOBAL_SWITCHES = ("--no-plugins", "--strict-plugins", "--without", "--plugins-from")

@@ -20,7 +20,7 @@ from robotrain.plugins.claims import list_built_in_distributions
 from robotrain.store import files, records
 
 if TYPE_CHECKING:
-    from robotrain.plugins.errors import PluginFailure
+    from robotrain.plugins.failures import PluginFailure
     from robotrain.plugins.manager import Plugins
 
 

@@ -21,7 +21,7 @@ from robotrain.errors import Problem, Rejected, Stage, Suggestion, find_nearest_
 from robotrain.redaction import redact
 
 if TYPE_CHECKING:
-    from robotrain.plugins.errors import PluginError
+    from robotrain.plugins.failures import PluginError
 
 METADATA_FILES = ("METADATA", "PKG-INFO")
 ENTRY_POINTS_FILE = "entry_points.txt"
@@ -186,7 +186,7 @@ def exclude_claims(claims: Sequence[Claim], without: Iterable[str]) -> tuple[Cla
 
 def make_unknown_name_error(family: str, name: str, installed: Sequence[str], without: Sequence[str]) -> PluginError:
     """Return the error for a name that is not installed or is excluded."""
-    from robotrain.plugins.errors import PluginNotInstalled
+    from robotrain.plugins.failures import PluginNotInstalled
 
     others = f"installed: {', '.join(installed) or 'none'}"
     if off := next((one for one in without if name in _list_excluded_names(family, one)), ""):

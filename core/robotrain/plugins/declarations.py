@@ -18,7 +18,7 @@ from robotrain.model.platform import Platform
 from robotrain.model.source import Pinning, RoleFlag, SourceKind
 from robotrain.model.workload import Produces, Role, Workload, WorkloadProfile
 from robotrain.plugins import hookspecs
-from robotrain.plugins.errors import UnsuitablePlugin
+from robotrain.plugins.failures import UnsuitablePlugin
 from robotrain.plugins.guards import has_method
 
 if TYPE_CHECKING:

@@ -95,7 +95,7 @@ def require_supported_api(claim: Claim) -> None:
     """Raise UnsuitablePlugin if a plugin is written for a version that this robotrain does not support."""
     from robotrain import __version__
     from robotrain.errors import Suggestion
-    from robotrain.plugins.errors import UnsuitablePlugin
+    from robotrain.plugins.failures import UnsuitablePlugin
 
     version = get_api_version(claim)
     if not isinstance(version, int) or isinstance(version, bool):

@@ -14,15 +14,14 @@ import pluggy
 
 from robotrain.model.platform import Platform
 from robotrain.plugins import calls, hookspecs
-from robotrain.plugins.errors import (
+from robotrain.plugins.failures import (
     PluginError,
     PluginFailure,
     UnsuitablePlugin,
     make_failure,
-    require_type,
     suggest_exclusion,
 )
-from robotrain.plugins.guards import GuardedPlatform, guard_source_kind, guard_workload
+from robotrain.plugins.guards import GuardedPlatform, guard_source_kind, guard_workload, require_type
 
 if TYPE_CHECKING:
     from robotrain.plugins.claims import Claim

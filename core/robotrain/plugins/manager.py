@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from robotrain.model.run import RunChange, RunRecord, Status
     from robotrain.model.source import SourceKind
     from robotrain.model.workload import Workload
-    from robotrain.plugins.errors import PluginFailure
+    from robotrain.plugins.failures import PluginFailure
     from robotrain.plugins.loader import PluginLoader
 
 PluginMode = Literal["all", "none", "strict"]
@@ -215,7 +215,7 @@ class Plugins:
     def _load_family(
         self, family: str, one: Callable[[str], Any], names: Iterable[str] | None = None
     ) -> dict[str, Any]:
-        from robotrain.plugins.errors import PluginError
+        from robotrain.plugins.failures import PluginError
 
         found = {}
         for name in self.list_names(family) if names is None else names:
@@ -229,7 +229,7 @@ class Plugins:
         return found  # those that failed are in `failures`
 
     def _load_by_name(self, family: str, name: str) -> Any:
-        from robotrain.plugins.errors import PluginError
+        from robotrain.plugins.failures import PluginError
 
         claims = self._loader.list_claims(family, name)
         if not claims:
@@ -244,7 +244,7 @@ class Plugins:
 
     def _record_unkept_claim(self, claim: Claim) -> None:
         """Record a failure for a claim whose plugin does not provide it, unless one is known."""
-        from robotrain.plugins.errors import UnsuitablePlugin
+        from robotrain.plugins.failures import UnsuitablePlugin
 
         if claim in self._loader.loaded and not self._has_failed(claim):
             why = UnsuitablePlugin(f"{claim.point.value} declares this name, but the plugin does not provide it")

@@ -15,7 +15,7 @@ from typing import Any
 
 from robotrain.errors import Problem, Rejected, Stage, Suggestion
 from robotrain.plugins.claims import Claim, EntryPoint
-from robotrain.plugins.errors import UnsuitablePlugin
+from robotrain.plugins.failures import UnsuitablePlugin
 from robotrain.redaction import redact
 
 PLUGIN_MODULE = "robotrain_plugin"
@@ -115,7 +115,7 @@ def _make_usage_error(code: str, title: str, path: Path, folder: str = "FOLDER",
 
 def _make_load_error(claim: Claim, cause: BaseException, path: Path) -> Rejected:
     """Return the error for a plugin file that does not load, with the last line of the file in the traceback."""
-    from robotrain.plugins.errors import make_failure
+    from robotrain.plugins.failures import make_failure
 
     places = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(cause.__traceback__)]
     places += [(cause.filename or "", cause.lineno)] if isinstance(cause, SyntaxError) else []

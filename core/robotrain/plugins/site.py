@@ -13,7 +13,7 @@ from robotrain.plugins import calls as plugins_calls
 if TYPE_CHECKING:
     from robotrain.model.job import Job
     from robotrain.model.run import RunChange, RunRecord, Status
-    from robotrain.plugins.errors import PluginFailure
+    from robotrain.plugins.failures import PluginFailure
     from robotrain.plugins.manager import Plugins
 
 CHECK_HOOK, RUN_CHANGED_HOOK = "robotrain_check", "robotrain_run_changed"

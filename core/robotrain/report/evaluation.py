@@ -81,7 +81,7 @@ ResultsReader = Callable[[bytes], EvaluationResults]
 
 def find_results_reader(workload: str, plugins: Plugins) -> ResultsReader | None:
     """Return the reader that a workload declares; None if it declares none or is not installed."""
-    from robotrain.plugins.errors import PluginError
+    from robotrain.plugins.failures import PluginError
 
     try:
         declared = plugins.workload(workload).results_reader

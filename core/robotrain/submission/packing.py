@@ -193,7 +193,7 @@ def _find_packing_problem(name: str, module: str) -> Problem | None:
     try:
         pack_modules([module])
     except (Exception, SystemExit) as cause:  # finding a module imports its parent packages
-        from robotrain.plugins.errors import make_failure
+        from robotrain.plugins.failures import make_failure
 
         what = f"packing its container plugin {module}"
         if claim := _find_claim(name):
@@ -213,12 +213,12 @@ def _find_claim(name: str) -> Claim | None:
 
 def _explain_missing_module(claim: Claim, module: str, cause: BaseException) -> BaseException:
     """Return the error for a missing module; of a plugin file, it is missing beside the file."""
-    from robotrain.plugins import errors, plugin_file
+    from robotrain.plugins import failures, plugin_file
 
     missing = str(getattr(cause, "name", "")).partition(".")[0]
     if not plugin_file.is_from_file(claim) or missing != module.partition(".")[0]:
         return cause
     path = Path(claim.point.distribution).parent / f"{module.replace('.', '/')}.py"
-    return errors.UnsuitablePlugin(
+    return failures.UnsuitablePlugin(
         f"there is no module {module}", Suggestion(str(path), "the expected path, beside the plugin file")
     )

@@ -14,7 +14,7 @@ from robotrain.check import capability_checks
 from robotrain.model.job import Job
 from robotrain.model.plan import Plan
 from robotrain.model.source import SourceKind
-from robotrain.plugins.errors import PluginError
+from robotrain.plugins.failures import PluginError
 from robotrain.plugins.manager import Plugins
 from robotrain.testing.bench import SAMPLE_KIND, SAMPLE_WORKLOAD, Bench
 from robotrain.testing.harness import assert_no_problems, no_side_effects

@@ -23,7 +23,7 @@ from robotrain.errors import select_errors
 from robotrain.model.job import Job
 from robotrain.model.workload import Produces, Workload
 from robotrain.plugins.claims import Claim
-from robotrain.plugins.errors import PluginError
+from robotrain.plugins.failures import PluginError
 from robotrain.plugins.manager import Plugins
 from robotrain.store import name_lock
 from robotrain.store import records as store_records

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from robotrain.errors import MAX_SENTENCE, Problem, Rejected, Stage, Suggestion, Unanswered
+from robotrain.errors import MAX_SENTENCE, Problem, Rejected, Stage, Suggestion
 from robotrain.plugins import calls
 from robotrain.plugins.claims import normalize_name, parse_requirement_name, read_requirements
 
@@ -164,50 +163,3 @@ def _print_traceback(cause: BaseException) -> None:
         for line in text.splitlines():
             indent = line[: len(line) - len(line.lstrip())]
             print(indent + redact(line.strip(), max_length=MAX_SENTENCE), file=sys.stderr)
-
-
-AllowedErrors = tuple[type[Exception], ...]
-EXPECTED_PROBLEMS = "an iterable of robotrain.plugin.Problem"
-
-
-@contextlib.contextmanager
-def guard_call(claim: Claim, method: str, *, allowed: AllowedErrors = (), programs: bool = True) -> Iterator[None]:
-    """Run a plugin's code in this block; replace what it should not raise by a transient PluginCallError.
-
-    :param allowed: what it may raise besides Rejected and Unanswered.
-    :param programs: see `redirect_output`.
-    """
-    try:
-        with calls.redirect_output(programs):
-            yield
-    except BaseException as cause:  # SystemExit too, and what ends a task
-        if isinstance(cause, (Rejected, Unanswered, KeyboardInterrupt, *allowed)):
-            raise
-        raise PluginCallError(make_failure(claim, cause, method), transient=True) from cause
-
-
-def collect_problems(
-    claim: Claim, what: str, rule: Callable[[], Any], found: list[Problem], *, allowed: AllowedErrors = ()
-) -> None:
-    """Add the problems of a rule to `found`, and its failure, if any, as one more."""
-    try:
-        with calls.redirect_output():
-            for problem in _require_iterable(rule()):
-                found.append(require_type(problem, Problem, "a robotrain.plugin.Problem"))
-    except BaseException as cause:
-        if isinstance(cause, (Rejected, KeyboardInterrupt, *allowed)):
-            raise
-        found.append(make_failure(claim, cause, what).make_problem())
-
-
-def require_type(answer: Any, kind: Any, expected: str) -> Any:
-    """Return an answer of the expected type. Raise TypeError for any other."""
-    if isinstance(answer, kind):
-        return answer
-    raise TypeError(f"the answer is {'None' if answer is None else f'a {type(answer).__name__}'}; expected {expected}")
-
-
-def _require_iterable(answer: Any) -> Iterable[Any]:
-    """Return an iterable answer. Raise TypeError, also for a string or a mapping."""
-    holds_none = isinstance(answer, (str, bytes, Mapping))
-    return cast(Iterable[Any], require_type(answer, Problem if holds_none else Iterable, EXPECTED_PROBLEMS))
