@@ -99,7 +99,7 @@ def test_one_sign_in_that_failed_stands_for_every_source(azure, box, monkeypatch
     (problem,) = problems
     assert (problem.code, problem.severity) == ("not-pinned", "warning")
     assert problem.given.endswith(" and 61 more")
-    assert "`az login`" in problem.why
+    assert "set a valid AZURE_CLIENT_SECRET" in problem.why
 
 
 def test_a_service_that_takes_too_long_is_not_waited_for(azure, box, monkeypatch):
