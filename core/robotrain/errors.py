@@ -116,6 +116,34 @@ def raise_if_any(problems: Iterable[Problem]) -> None:
         raise Rejected(found)
 
 
+Severity = Literal["error", "warning", "note"]
+
+
+def make_problem(
+    code: str,
+    title: str,
+    where: str = "",
+    given: str = "",
+    why: str = "",
+    *suggestions: Suggestion | str,
+    stage: Stage = Stage.SUBMIT,
+    severity: Severity = "error",
+) -> Problem:
+    """Return a problem. The given value is redacted, `why` must not hold secrets; an empty suggestion is left out."""
+    from robotrain.redaction import redact
+
+    return Problem(
+        code=code,
+        stage=stage,
+        title=title,
+        where=where,
+        given=redact(given),
+        why=why,
+        suggestions=tuple(Suggestion(item) if isinstance(item, str) else item for item in suggestions if item),
+        severity=severity,
+    )
+
+
 def usage_problem(
     code: str,
     title: str,

@@ -137,6 +137,8 @@ def redact(text: str, schemes: tuple[str, ...] = (), max_length: int = MAX_LENGT
     while redacted != text:  # the result of one rule may match another
         text, redacted = redacted, _apply_rules(redacted, schemes, max_length)
     if HIDDEN in redacted:
+        if len(_hidden_words) >= MAX_REMEMBERED:  # a process may redact for days
+            _hidden_words.clear()
         _hidden_words[redacted] = _list_words(original) - _list_words(redacted.replace(HIDDEN, " "))
     return redacted
 

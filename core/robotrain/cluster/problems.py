@@ -1,12 +1,8 @@
 """Problems that platforms with a remote engine find before and during a submit, and suggestions of existing names."""
 
 from collections.abc import Sequence
-from typing import Literal
 
-from robotrain.errors import Problem, Stage, Suggestion, find_nearest_name
-from robotrain.redaction import redact
-
-Severity = Literal["error", "warning", "note"]
+from robotrain.errors import Problem, Severity, Stage, Suggestion, find_nearest_name, make_problem
 
 
 def make_preflight_problem(
@@ -15,29 +11,11 @@ def make_preflight_problem(
     where: str = "",
     given: str = "",
     why: str = "",
-    *suggestions: Suggestion,
+    *suggestions: Suggestion | str,
     severity: Severity = "error",
 ) -> Problem:
     """Return a problem of the preflight stage. `why` must not hold secrets."""
-    return Problem(
-        code=code,
-        stage=Stage.PREFLIGHT,
-        title=title,
-        where=where,
-        given=redact(given),
-        why=why,
-        suggestions=suggestions,
-        severity=severity,
-    )
-
-
-def make_submit_problem(
-    code: str, title: str, where: str = "", given: str = "", why: str = "", *suggestions: Suggestion
-) -> Problem:
-    """Return a problem of the submit stage, or of what follows it. `why` must not hold secrets."""
-    return Problem(
-        code=code, stage=Stage.SUBMIT, title=title, where=where, given=redact(given), why=why, suggestions=suggestions
-    )
+    return make_problem(code, title, where, given, why, *suggestions, stage=Stage.PREFLIGHT, severity=severity)
 
 
 MAX_NAMES = 8

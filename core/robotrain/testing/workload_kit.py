@@ -327,7 +327,7 @@ class WorkloadKit(WorkloadParameterTests, ParameterEffectTests, WorkloadContaine
     """The standard tests of a workload. In a test file of your distribution, which is installed::
 
         class TestStatistics(WorkloadKit):
-            workload = "lerobot-stats"
+            workload = "episode-statistics"
             job = ("--dataset-path", "/folder/of/a/dataset")
             unchanged: ClassVar = {"bins": "counts alike however many there are, in a dataset of one episode"}
 

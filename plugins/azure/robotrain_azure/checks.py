@@ -3,36 +3,10 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
 
-from robotrain.errors import Problem, Stage, Suggestion
-from robotrain.redaction import redact
+from robotrain.errors import Problem, Severity, Stage, Suggestion, make_problem
 
-Severity = Literal["error", "warning", "note"]
 Suggestions = tuple[Suggestion, ...]
-
-
-def make_problem(
-    code: str,
-    title: str,
-    where: str = "",
-    given: str = "",
-    why: str = "",
-    *suggestions: Suggestion | str,
-    stage: Stage = Stage.SUBMIT,
-    severity: Severity = "error",
-) -> Problem:
-    """Return a problem. The given value is redacted, `why` must not hold secrets; an empty suggestion is left out."""
-    return Problem(
-        code=code,
-        stage=stage,
-        title=title,
-        where=where,
-        given=redact(given),
-        why=why,
-        suggestions=tuple(Suggestion(item) if isinstance(item, str) else item for item in suggestions if item),
-        severity=severity,
-    )
 
 
 def make_suggestions(*texts: str) -> Suggestions:

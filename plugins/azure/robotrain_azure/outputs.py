@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from robotrain.errors import Rejected, Suggestion
+from robotrain.errors import Rejected, Suggestion, make_problem
 from robotrain.model.progress import Progress
 from robotrain.model.run import Output
 from robotrain.redaction import redact
@@ -22,8 +22,6 @@ from robotrain_runtime.contract.document import SCHEMA, JobDocument, Placement, 
 from robotrain_runtime.contract.event import Checkpoint, Evaluated, Registered, Track
 from robotrain_runtime.contract.failure import JobFailed
 from robotrain_runtime.contract.plugin_loader import load_container_plugin
-
-from robotrain_azure.checks import make_problem
 
 if TYPE_CHECKING:
     from robotrain_azure.tracking.container import WorkspaceModels

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
 
-from robotrain.errors import Problem, Rejected, Stage, Suggestion
+from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem
 from robotrain.model.health import convert_finding
 from robotrain.store.files import get_cache_folder
 from robotrain_runtime.contract.container_plugin import ContainerContext
@@ -19,7 +19,6 @@ from robotrain_sources.local_path import container
 
 from robotrain_azure import credential, errors, roles
 from robotrain_azure.arm import SIGNED_OUT, ArmClient, ArmError
-from robotrain_azure.checks import make_problem
 from robotrain_azure.outputs import print_progress
 from robotrain_azure.roles import Permission
 from robotrain_azure.workspace import Workspace

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from robotrain.errors import Problem, Stage, Suggestion
+from robotrain.errors import Problem, Stage, Suggestion, make_problem
 from robotrain.model.amounts import format_size
 from robotrain.model.plan import Plan
 from robotrain.redaction import holds_secret
@@ -14,8 +14,6 @@ from robotrain_runtime.contract.document import JobSource
 from robotrain_sources.local_path import folder_content
 from robotrain_sources.local_path.folder_content import parse_pin
 from robotrain_sources.local_path.pin import check_pin
-
-from robotrain_azure.checks import make_problem
 
 MAX_NAMES = 3
 

@@ -3,11 +3,10 @@
 import contextlib
 from collections.abc import Iterator
 
-from robotrain.errors import MAX_SENTENCE, Problem, Rejected, Stage, Suggestion
+from robotrain.errors import MAX_SENTENCE, Problem, Rejected, Severity, Stage, Suggestion, make_problem
 from robotrain.redaction import redact
 from robotrain_azure import credential, errors
 from robotrain_azure.arm import SIGNED_OUT, ServiceError
-from robotrain_azure.checks import Severity, make_problem
 from robotrain_azure.errors import Diagnosis, make_role_command
 from robotrain_azure.roles import BLOB_CONTRIBUTOR_ROLE
 from robotrain_azure.workspace import Workspace

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from robotrain.cluster.problems import make_submit_problem
-from robotrain.errors import Problem, Rejected, Suggestion
+from robotrain.errors import Problem, Rejected, Suggestion, make_problem
 from robotrain.model.run import Reference, RunGone, Status
 from robotrain.run_folder import log
 from robotrain.run_folder.log import EVENTS_FILE
@@ -208,6 +207,4 @@ def _make_remote_run_problem(folder: Path, host: Host) -> Problem:
     remote = Suggestion(command, "in that container" if host.is_container else "outside this container")
     title = f"{folder.name} runs {host.location} and must be cancelled there"
     suggestion = remote if host.has_same_kernel else Suggestion(f"ssh {host.name} {command}")
-    return make_submit_problem(
-        "run-elsewhere", title, "", "", "Signals from here do not reach its processes.", suggestion
-    )
+    return make_problem("run-elsewhere", title, "", "", "Signals from here do not reach its processes.", suggestion)

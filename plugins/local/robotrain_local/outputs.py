@@ -10,8 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from robotrain.cluster.problems import make_submit_problem
-from robotrain.errors import MAX_SENTENCE, Problem, Rejected, Suggestion
+from robotrain.errors import MAX_SENTENCE, Problem, Rejected, Suggestion, make_problem
 from robotrain.redaction import redact
 from robotrain.run_folder import log
 from robotrain_runtime.contract import failure
@@ -73,7 +72,7 @@ def _make_registration_problem(folder: Path, name: str, step: int | None, why: s
     title = f"{which} could not be registered as {name}"
     reason = "\n".join(redact(line, max_length=MAX_SENTENCE) for line in why.splitlines())
     shown = Suggestion(f"robotrain outputs {folder.name}", "shows what it left")
-    return make_submit_problem("not-registered", title, "", folder.name, reason, shown)
+    return make_problem("not-registered", title, "", folder.name, reason, shown)
 
 
 REMOVED_SUFFIX = ".gone"
@@ -100,10 +99,10 @@ def _check_removable(folder: Path) -> Problem | None:
         remove = Suggestion(f"rm -r {folder}", "if you know that it is not needed")
         why = f"It has no {spec.SPEC_FILE} of a run of this name."
         title = f"{folder} is not a run's folder; it was kept"
-        return make_submit_problem("not-a-run-folder", title, "", "", why, remove)
+        return make_problem("not-a-run-folder", title, "", "", why, remove)
     status = observe.read_status(folder)
     if not status.finished:
         cancel = Suggestion(f"robotrain cancel {folder.name}", "stops it")
         title = f"{folder.name} is {status.state}; its folder was kept"
-        return make_submit_problem("run-goes-on", title, "", "", status.reason, cancel)
+        return make_problem("run-goes-on", title, "", "", status.reason, cancel)
     return None

@@ -9,8 +9,7 @@ import time
 import zipfile
 from pathlib import Path
 
-from robotrain.cluster.problems import make_submit_problem
-from robotrain.errors import Problem, Rejected, Stage, Suggestion
+from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem
 from robotrain.model import plan as plans
 from robotrain.model.plan import Plan
 from robotrain.model.run import Reference
@@ -44,7 +43,7 @@ def submit_plan(plan: Plan) -> Reference:
     except OSError as error:
         discard_run_folder(folder)
         title, why = "cannot start the run's supervisor process", f"{error.strerror or error}."
-        raise Rejected([make_submit_problem("supervisor-not-started", title, "", sys.executable, why)]) from error
+        raise Rejected([make_problem("supervisor-not-started", title, "", sys.executable, why)]) from error
     with contextlib.suppress(OSError):  # if missing, the next submit of this plan is taken for a repetition
         (folder / spec.SUBMITTED_FILE).touch()
     return {"folder": str(folder)}
@@ -66,7 +65,7 @@ def find_run(plan: Plan) -> Reference | None:
     except OSError as error:
         title, why = "cannot read the run's folder", f"{error.strerror or error}."
         raise Rejected(
-            [make_submit_problem("run-folder-unreadable", title, "--runs-dir", error.filename or "", why)]
+            [make_problem("run-folder-unreadable", title, "--runs-dir", error.filename or "", why)]
         ) from error
     return {"folder": str(folder)}
 
@@ -118,7 +117,7 @@ def _make_refused_folder_problem(folder: Path, error: Exception) -> Problem:
     if folder.is_dir():
         why = "A run of this name was submitted before."
         suggestion = Suggestion(f"rm -r {folder}", "if you do not need it")
-    return make_submit_problem("run-folder-refused", title, "--runs-dir", str(folder), why, suggestion)
+    return make_problem("run-folder-refused", title, "--runs-dir", str(folder), why, suggestion)
 
 
 def provide_run_folder(plan: Plan, folder: Path, payload: zipfile.ZipFile) -> None:

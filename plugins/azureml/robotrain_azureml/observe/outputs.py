@@ -8,11 +8,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from robotrain.errors import Problem, Rejected, Suggestion
+from robotrain.errors import Problem, Rejected, Suggestion, make_problem
 from robotrain.model.run import Output, Reference
 from robotrain.store import records
 from robotrain_azure import outputs, upload_rules
-from robotrain_azure.checks import make_problem
 from robotrain_azure.outputs import RunLog
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.checkpoint import MANIFEST, CheckpointManifest

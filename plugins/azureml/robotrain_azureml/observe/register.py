@@ -6,11 +6,10 @@ change.
 
 import sys
 
-from robotrain.errors import Problem, Rejected, Suggestion
+from robotrain.errors import Problem, Rejected, Suggestion, make_problem
 from robotrain.model.run import Reference
 from robotrain_azure import outputs as azure_outputs
 from robotrain_azure.arm import ServiceError
-from robotrain_azure.checks import make_problem
 from robotrain_azure.outputs import ModelMetadata, ModelVersion, RunLog
 from robotrain_azure.tracking.container import WorkspaceModels
 from robotrain_runtime.checkpoints.model_lineage import LINEAGE_FILE

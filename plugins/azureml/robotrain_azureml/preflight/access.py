@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from urllib.parse import urlsplit
 
+from robotrain.cluster.problems import make_preflight_problem
 from robotrain.errors import MAX_SENTENCE, Problem, Suggestion
 from robotrain.redaction import redact
 from robotrain_azure import credential, preflight_checks, roles
@@ -21,7 +22,7 @@ from robotrain_runtime.contract.document import JobDocument
 
 from robotrain_azureml.errors import StorageError, make_identity_auth_command
 from robotrain_azureml.preflight import assets, context, machines
-from robotrain_azureml.preflight.context import PreflightContext, make_preflight_problem
+from robotrain_azureml.preflight.context import PreflightContext
 from robotrain_azureml.service import datastore as service
 from robotrain_azureml.service.datastore import Datastore
 from robotrain_azureml.spec.submission_spec import KeyVaultSecret

@@ -8,12 +8,12 @@ from functools import partial
 from typing import Any
 from urllib.parse import unquote
 
-from robotrain.errors import Problem, Stage, Suggestion
+from robotrain.cluster.problems import make_preflight_problem
+from robotrain.errors import Problem, Severity, Stage, Suggestion
 from robotrain.model.source import SourceError
 from robotrain.submission.pin import find_describing_files as described_by
 from robotrain_azure import errors
 from robotrain_azure.arm import ArmError, ServiceError
-from robotrain_azure.checks import Severity
 from robotrain_azure.workspace import Workspace
 from robotrain_runtime.contract.document import JobDocument
 
@@ -21,7 +21,7 @@ from robotrain_azureml import datastore_path
 from robotrain_azureml.capabilities import CAPABILITIES
 from robotrain_azureml.datastore_path import DatastorePath
 from robotrain_azureml.preflight import context
-from robotrain_azureml.preflight.context import PreflightContext, make_preflight_problem
+from robotrain_azureml.preflight.context import PreflightContext
 from robotrain_azureml.preflight.machines import parse_count
 from robotrain_azureml.service import datastore
 from robotrain_azureml.service.datastore import Datastore

@@ -3,16 +3,16 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from robotrain.errors import Problem, Rejected, Suggestion
+from robotrain.cluster.problems import make_preflight_problem
+from robotrain.errors import Problem, Rejected, Severity, Suggestion
 from robotrain.model.job import Job
 from robotrain.model.platform import PlatformDefault
 from robotrain_azure import errors
 from robotrain_azure.arm import ArmClient, ArmError
-from robotrain_azure.checks import Severity
 from robotrain_azure.workspace import Workspace, get_workspace
 
 from robotrain_azureml.preflight import context, machines
-from robotrain_azureml.preflight.context import PreflightContext, make_preflight_problem
+from robotrain_azureml.preflight.context import PreflightContext
 from robotrain_azureml.preflight.machines import Compute, ComputeIdentity
 from robotrain_azureml.settings import AzureMLSettings
 from robotrain_azureml.spec import job_settings

@@ -1,16 +1,16 @@
 """The context shared by all preflight checks: client, submission spec, workspace, answers, problems."""
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from robotrain.errors import MAX_SENTENCE, Problem, Stage, Suggestion, find_nearest_name
+from robotrain.cluster.problems import make_preflight_problem, suggest_names
+from robotrain.errors import MAX_SENTENCE, Problem, Severity, Stage, Suggestion
 from robotrain.redaction import redact
 from robotrain_azure import errors
 from robotrain_azure.arm import UNREACHABLE, ArmClient, ArmError
-from robotrain_azure.checks import Severity, make_problem
 from robotrain_azure.errors import Diagnosis
 from robotrain_azure.workspace import Workspace
 
@@ -83,22 +83,6 @@ def get_datastore(preflight: PreflightContext, workspace: Workspace | None = Non
     return preflight.get_or_fetch(path, lambda: datastore.get_datastore(preflight.arm, at, name))
 
 
-def make_preflight_problem(
-    code: str,
-    title: str,
-    where: str = "",
-    given: str = "",
-    why: str = "",
-    *suggestions: Suggestion | str,
-    severity: Severity = "error",
-) -> Problem:
-    """Return a problem of the preflight stage."""
-    return make_problem(code, title, where, given, why, *suggestions, stage=Stage.PREFLIGHT, severity=severity)
-
-
-MAX_NAMES = 8
-
-
 def suggest_existing(
     arm: ArmClient, path: str, template: str, wanted: str, list_command: str
 ) -> tuple[Suggestion, ...]:
@@ -108,16 +92,6 @@ def suggest_existing(
     except ArmError:
         names = []
     return suggest_names(template, wanted, names, list_command)
-
-
-def suggest_names(template: str, wanted: str, names: Sequence[str], list_command: str) -> tuple[Suggestion, ...]:
-    """Suggest the nearest name and list the others. `template`: the option with `{}` for the name."""
-    if not names:
-        return (Suggestion(list_command, "lists what exists"),)
-    near = find_nearest_name(wanted, names) or (names[0] if len(names) == 1 else "")
-    listed = [*([near] if near else []), *(name for name in names if name != near)]
-    more = f", … ({len(listed) - MAX_NAMES} more)" if len(listed) > MAX_NAMES else ""
-    return (Suggestion(template.replace("{}", near or "NAME"), f"existing: {', '.join(listed[:MAX_NAMES])}{more}"),)
 
 
 SAME_COMMAND = Suggestion("repeat the same command", "when it can be reached")

@@ -4,15 +4,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from robotrain.errors import MAX_SENTENCE, Problem, Suggestion
+from robotrain.cluster.problems import make_preflight_problem, suggest_names
+from robotrain.errors import MAX_SENTENCE, Problem, Severity, Suggestion
 from robotrain.model.workload import OutputProfile
 from robotrain.redaction import redact
 from robotrain_azure.arm import ArmError
-from robotrain_azure.checks import Severity
 from robotrain_runtime.contract.document import JobDocument
 
-from robotrain_azureml.preflight import context
-from robotrain_azureml.preflight.context import PreflightContext, make_preflight_problem
+from robotrain_azureml.preflight.context import PreflightContext
 from robotrain_azureml.spec.check_job import NOTHING_SURVIVES_CODE, PREEMPTION_TITLE, PUBLISH_PARAMETER
 from robotrain_azureml.spec.submission_spec import AzureMLSubmissionSpec
 
@@ -188,7 +187,7 @@ def count_gpus(instance_type: object) -> int | None:
 def _make_instance_type_problem(spec: AzureMLSubmissionSpec, compute: Compute, types: Mapping[str, Any]) -> Problem:
     names = sorted(types)
     large = [name for name in names if (count_gpus(types[name]) or 0) >= spec.gpus] or names
-    fixes = context.suggest_names("--instance-type {}", spec.instance_type, large, "kubectl get instancetype")
+    fixes = suggest_names("--instance-type {}", spec.instance_type, large, "kubectl get instancetype")
     title = f"the compute {compute.name} has no instance type {spec.instance_type}"
     why = 'The job would fail with "Invalid instance type".'
     if not names or large != names:

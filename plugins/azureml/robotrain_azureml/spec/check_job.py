@@ -3,11 +3,11 @@
 import re
 from collections.abc import Iterator
 
-from robotrain.errors import Problem, Stage, Suggestion
+from robotrain.errors import Problem, Stage, Suggestion, make_problem
 from robotrain.model.job import Job
 from robotrain.redaction import redact
 from robotrain_azure import checks, workspace
-from robotrain_azure.checks import QuantityError, make_problem
+from robotrain_azure.checks import QuantityError
 
 from robotrain_azureml.settings import AzureMLSettings
 from robotrain_azureml.spec import job_settings, render

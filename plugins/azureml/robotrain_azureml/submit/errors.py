@@ -8,11 +8,10 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from robotrain.errors import MAX_SENTENCE, Problem, Rejected, Stage, Suggestion
+from robotrain.errors import MAX_SENTENCE, Problem, Rejected, Stage, Suggestion, make_problem
 from robotrain.redaction import redact
 from robotrain_azure import arm, credential
 from robotrain_azure.arm import SIGNED_OUT, ArmError, ServiceError
-from robotrain_azure.checks import make_problem
 from robotrain_azure.credential import EXPIRED_TOKEN_CODES
 
 from robotrain_azureml import errors

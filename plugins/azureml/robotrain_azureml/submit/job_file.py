@@ -12,10 +12,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from robotrain.errors import Problem, Rejected, Stage, Suggestion
+from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem
 from robotrain.model.plan import Plan
 from robotrain.model.run import Reference
-from robotrain_azure.checks import make_problem
 from robotrain_runtime.contract import document
 from robotrain_runtime.contract.document import JobDocument
 

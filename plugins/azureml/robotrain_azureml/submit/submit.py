@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from robotrain.cluster.submit_note import SubmitNote
-from robotrain.errors import NotSubmitted, Problem, Rejected, Stage, Suggestion, Unanswered
+from robotrain.errors import NotSubmitted, Problem, Rejected, Stage, Suggestion, Unanswered, make_problem
 from robotrain.model.plan import Plan
 from robotrain.model.run import Reference
 from robotrain_azure import credential
-from robotrain_azure.checks import make_problem
 
 from robotrain_azureml import errors as azureml_errors
 from robotrain_azureml.service import jobs

@@ -12,12 +12,11 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple
 
-from robotrain.errors import Problem, Rejected, Stage, Suggestion
+from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem
 from robotrain.model.amounts import format_size
 from robotrain.model.plan import Plan
 from robotrain_azure import upload_rules
 from robotrain_azure.arm import ServiceError
-from robotrain_azure.checks import make_problem
 from robotrain_azure.outputs import print_progress
 from robotrain_runtime.contract.document import JobSource
 

@@ -8,8 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from robotrain.cluster.problems import make_submit_problem
-from robotrain.errors import Problem, Rejected, Suggestion
+from robotrain.errors import Problem, Rejected, Suggestion, make_problem
 from robotrain.model.run import Output, Reference
 from robotrain.store import records
 from robotrain_azure import outputs
@@ -123,7 +122,7 @@ def _make_unpublished_problem(reference: Reference, run_log: RunLog) -> Problem:
     title = f"the {noun} of {run} were not published: they are deleted with the pod's disk"
     command = f"robotrain resubmit {run} --set publish_url=https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX"
     fix = Suggestion(command, f"the same run again, with published {noun}")
-    return make_submit_problem("outputs-unpublished", title, "", "", " ".join(notes), fix)
+    return make_problem("outputs-unpublished", title, "", "", " ".join(notes), fix)
 
 
 _SEAL_FILES = rf"(?:.*/)?\d+/{re.escape(checkpoint.MANIFEST)}$"

@@ -1,7 +1,6 @@
 """Register a model from the artifacts of a tracked run, whose pod and disk are gone."""
 
-from robotrain.cluster.problems import make_submit_problem
-from robotrain.errors import MAX_SENTENCE, Problem, Rejected, Stage, Suggestion
+from robotrain.errors import MAX_SENTENCE, Problem, Rejected, Stage, Suggestion, make_problem
 from robotrain.model.run import Reference
 from robotrain.model.workload import OutputProfile
 from robotrain.redaction import redact
@@ -59,7 +58,7 @@ def register_model(reference: Reference, name: str, step: int | None) -> Registe
             redact(diagnosis.why, max_length=MAX_SENTENCE),
         )
         fixes = map(Suggestion, diagnosis.suggestions)
-        raise Rejected([make_submit_problem("azure-not-registered", title, "", "", why, *fixes)]) from None
+        raise Rejected([make_problem("azure-not-registered", title, "", "", why, *fixes)]) from None
 
 
 def _make_impossible_problem(reference: Reference, name: str, log: OsmoRunLog) -> Problem:
@@ -86,7 +85,7 @@ def _make_missing_step_problem(reference: Reference, steps: list[int], step: int
         f"It has the steps {', '.join(map(str, steps))}.{note}",
     )
     listing = Suggestion(f"robotrain outputs {run}", "lists the checkpoints")
-    return make_submit_problem("checkpoint-missing", title, "--step", "", why, listing)
+    return make_problem("checkpoint-missing", title, "--step", "", why, listing)
 
 
 def _explain_impossible(log: OsmoRunLog, outputs: OutputProfile) -> str:

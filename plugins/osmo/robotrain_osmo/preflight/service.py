@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from robotrain.cluster.problems import Severity, make_preflight_problem, suggest_names
-from robotrain.errors import Problem, Stage, Suggestion
+from robotrain.cluster.problems import make_preflight_problem, suggest_names
+from robotrain.errors import Problem, Severity, Stage, Suggestion
 from robotrain_azure.checks import QuantityError
 
 from robotrain_osmo.client import failures, service

@@ -15,9 +15,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from robotrain.cluster.problems import make_submit_problem, suggest_names
+from robotrain.cluster.problems import suggest_names
 from robotrain.cluster.submit_note import SubmitNote
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, Unanswered
+from robotrain.errors import Problem, Rejected, Stage, Suggestion, Unanswered, make_problem
 from robotrain.model.plan import Plan
 from robotrain.model.run import Reference
 from robotrain.redaction import redact
@@ -99,7 +99,7 @@ def _read_workflow_id(result: OsmoCommandResult) -> str:
 
 
 def _make_missing_id_problem() -> Problem:
-    return make_submit_problem("osmo-unanswered", "OSMO's answer contains no workflow id")
+    return make_problem("osmo-unanswered", "OSMO's answer contains no workflow id")
 
 
 QUERY_SECONDS = 15.0
@@ -134,7 +134,7 @@ def _make_missing_key_problem(credential: OsmoCredential, keys: str) -> Problem:
     title = f"the credential {credential.name} has no key {credential.key}"
     other = Suggestion(f"{credential.flag} {credential.name}:KEY", "uses another key")
     replacement = Suggestion(environment.make_credential_command(credential))
-    return make_submit_problem("osmo-credential-key", title, credential.flag, credential.name, keys, other, replacement)
+    return make_problem("osmo-credential-key", title, credential.flag, credential.name, keys, other, replacement)
 
 
 LOCK_FILE = "osmo.sending"
@@ -149,7 +149,7 @@ class SubmitInProgress(Unanswered):
 
     def __init__(self) -> None:
         title = "an `osmo` command of an earlier submit is still running"
-        super().__init__([make_submit_problem("osmo-still-sending", title)])
+        super().__init__([make_problem("osmo-still-sending", title)])
 
 
 @contextlib.contextmanager
@@ -203,7 +203,7 @@ def _make_lock_problem(run: str) -> Problem:
     why = "While it runs, it may still submit the workflow."
     search = Suggestion("pgrep -af 'workflow submit'", "shows the command; end it if it hangs")
     retry = Suggestion("the same command", "after its end; it finds out what OSMO accepted")
-    return make_submit_problem("osmo-still-sending", title, "", run, why, search, retry)
+    return make_problem("osmo-still-sending", title, "", run, why, search, retry)
 
 
 NOTE = SubmitNote("osmo-sent.json", ("before", "workflow"), "OSMO", "workflow", "osmo-note-damaged")
@@ -324,4 +324,4 @@ def _make_ambiguous_problem(run: str, names: list[str]) -> Problem:
     query = Suggestion(f"osmo workflow query {names[-1]}", "shows one")
     cancel = Suggestion(f"osmo workflow cancel {names[-1]}", "ends one")
     new = Suggestion("--new", "starts a new run")
-    return make_submit_problem("osmo-several-workflows", title, "", ", ".join(names), "", query, cancel, new)
+    return make_problem("osmo-several-workflows", title, "", ", ".join(names), "", query, cancel, new)

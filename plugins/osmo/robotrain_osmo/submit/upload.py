@@ -11,8 +11,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from robotrain.cluster.problems import make_submit_problem
-from robotrain.errors import Problem, Rejected, Stage, Suggestion
+from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem
 from robotrain.model.plan import Plan
 from robotrain_azure import upload_rules
 from robotrain_runtime.contract.document import JobSource
@@ -184,17 +183,17 @@ def _find_changes(plan: Plan, upload: OsmoUpload, is_sent: bool) -> Iterator[Pro
         fixes.insert(0, Suggestion(f"osmo data delete {upload.url}", "removes the uploaded files"))
     title = f"the folder changed {'while it was uploaded' if is_sent else 'since it was pinned'}"
     for why in upload_rules.find_pin_mismatches(plan, upload.path) if upload.path else ():
-        yield make_submit_problem("upload-changed", title, upload.flag, upload.path, why, *fixes)
+        yield make_problem("upload-changed", title, upload.flag, upload.path, why, *fixes)
 
 
 def _make_other_files_problem(upload: OsmoUpload, names: list[str]) -> Problem:
     title, why = "the upload URL contains other files", f"{upload.url} holds {upload_rules.summarize_names(names)}."
     fix = Suggestion(f"osmo data delete {upload.url}", "if nobody needs them")
-    return make_submit_problem("upload-mixed", title, upload.flag, upload.path or upload.url, why, fix)
+    return make_problem("upload-mixed", title, upload.flag, upload.path or upload.url, why, fix)
 
 
 def _make_incomplete_problem(upload: OsmoUpload, names: list[str], count: int) -> Problem:
     title = f"{len(names)} of {upload_rules.format_file_count(count)} were not uploaded"
     why = f"`osmo data upload` reported success, but these are missing: {upload_rules.summarize_names(names)}."
     fix = Suggestion("the same command", "uploads the missing files")
-    return make_submit_problem("upload-incomplete", title, upload.flag, upload.path or upload.url, why, fix)
+    return make_problem("upload-incomplete", title, upload.flag, upload.path or upload.url, why, fix)
