@@ -12,11 +12,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import rows
 from robotrain_runtime.contract import document, event
 from robotrain_runtime.environments import environment
 from robotrain_workloads.lerobot_train import container
+from rows import Row
 
 ROOT = Path(__file__).parents[1]
 ROBOTRAIN = str(Path(sys.executable).with_name("robotrain"))
@@ -74,25 +77,27 @@ def _trainer_options(folder: Path) -> list[str]:
     return [*arguments[arguments.index("--") + 1 :], "--policy.device=cpu"]
 
 
-def main() -> None:
-    """Print every pair, and the median of their ratios."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pairs", type=int, default=5)
-    pairs = parser.parse_args().pairs
+def measure(options: argparse.Namespace) -> Iterator[Row]:
+    """Yield the medians of pairs that took turns, and of their ratios."""
     cache = Path(os.environ.get("ROBOTRAIN_CACHE") or Path.home() / ".cache/robotrain")
     python = environment.get_python(environment.get_environment_folder(LOCK, cache))
-    ratios = []
+    taken = []
     with tempfile.TemporaryDirectory() as name:
-        _, options = ours(Path(name) / "warm")
-        plain(options, Path(name) / "warm-plain", python)
-        for pair in range(pairs):
+        _, trainer = ours(Path(name) / "warm")
+        plain(trainer, Path(name) / "warm-plain", python)
+        for pair in range(1 if options.quick else options.pairs):
             us, _ = ours(Path(name) / f"state-{pair}")
-            them = plain(options, Path(name) / f"plain-{pair}", python)
-            ratios.append(us / them)
-            print(f"pair {pair + 1}: robotrain {us:6.2f} s   lerobot-train {them:6.2f} s   {us / them:.3f}", flush=True)
-    median = statistics.median(ratios)
-    print(f"median {median:.3f}, ceiling {CEILING}{'' if median <= CEILING else '  above'}")
+            them = plain(trainer, Path(name) / f"plain-{pair}", python)
+            taken.append((us, them))
+            rows.log(f"pair {pair + 1}: robotrain {us:6.2f} s   lerobot-train {them:6.2f} s   {us / them:.3f}")
+    us, them = min(taken, key=lambda pair: abs(pair[0] / pair[1] - statistics.median_low(u / t for u, t in taken)))
+    yield Row(name="submit to first step", ours=us, unit="s", floor=them, floor_name="lerobot-train", ceiling=CEILING)
+
+
+def main() -> int:
+    """Print the rows."""
+    return rows.run(measure, __doc__, lambda parser: parser.add_argument("--pairs", type=int, default=5))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
