@@ -79,9 +79,6 @@ class Mars(Platform):
     def download(self, reference: Any, output: Any, to: Path) -> None:
         pass
 
-    def register(self, reference: Any, name: str, step: int | None) -> Any:
-        raise NotImplementedError
-
 
 @hook
 def robotrain_platforms() -> list[Mars]:

@@ -136,9 +136,6 @@ class Planet(Platform):
             raise Rejected([Problem(code="gone", stage=Stage.SUBMIT, title=f"{output.name} is not there")])
         shutil.copytree(output.uri, to)
 
-    def register(self, reference: Any, name: str, step: int | None) -> Any:
-        raise Rejected([Problem(code="none", stage=Stage.SUBMIT, title="the planet has no registry")])
-
 
 @hook
 def robotrain_platforms() -> list[Planet]:

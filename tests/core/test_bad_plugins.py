@@ -282,7 +282,6 @@ def test_a_platform_that_declares_something_else(robotrain, bad, line, said):
 
 def test_what_a_platform_lacks_and_misspells_is_told(robotrain, bad):
     source = mars().replace("    def cancel(", "    def stop(").replace("    def find(", "    def seek(")
-    source = source.replace("    def register(", "    def put(")  # nobody misses it: it says that it cannot
     line = "    capabilities = Capabilities(features={'multi_gpus': YES}, limits={'source': 3})\n\n"
     bad(source.replace("    def check(", f"{line}    def check(", 1))
     rows = {row["claim"]: row for row in robotrain("plugins", "--json").json["plugins"]}
@@ -291,6 +290,23 @@ def test_what_a_platform_lacks_and_misspells_is_told(robotrain, bad):
         "it declares the feature multi_gpus, which robotrain has not; it has multi_gpu",
         "it declares the limit source, which robotrain has not; it has sources",
     ]
+
+
+@pytest.mark.parametrize("base", ["Platform", "RunFolderPlatform"])
+def test_a_platform_needs_no_method_for_what_it_declares_no(robotrain, bad, base, tmp_path):
+    source = mars().replace("    def cancel(", "    def stop(").replace('state="succeeded"', 'state="running"')
+    source = source.replace("    Platform,\n", f"    {base},\n").replace("Mars(Platform)", f"Mars({base})")
+    bad(source.replace("features={", 'features={"cancel": no("Nobody can stop a rover.", "wait for the winter"),', 1))
+    (row,) = (row for row in robotrain("plugins", "--json").json["plugins"] if row["claim"] == "platform.mars")
+    assert row["remarks"] == []
+    run = robotrain("submit", "--platform", "mars", *JOB, "--no-pin", "--json").json["run"]
+    for words, facts in {
+        ("cancel", run): ("mars cannot stop a run", "Nobody can stop a rover.", "wait for the winter"),
+        ("register", run, "rover"): ("mars cannot register checkpoints", "There is no registry on Mars."),
+    }.items():
+        answer = robotrain(*words)
+        assert (answer.exit_code, [fact for fact in facts if fact not in answer.stderr]) == (3, [])
+        assert "[feature-not-there]" in answer.stderr
 
 
 def test_a_plugin_file_that_is_named_itself_is_answered_with_its_folder(robotrain, tmp_path):

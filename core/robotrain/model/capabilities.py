@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from robotrain.errors import Suggestion
+from robotrain.errors import Problem, Rejected, Stage, Suggestion
 
 if TYPE_CHECKING:
     from robotrain.model.platform import Platform
@@ -133,6 +133,15 @@ def format_refusal(verb: str, support: Support) -> str:
 def format_yet(support: Support) -> str:
     """Return ` yet` for support that is planned, else nothing."""
     return " yet" if support.level == "not_yet" else ""
+
+
+def make_feature_error(platform: Platform, feature: str) -> Rejected:
+    """Return the error for a request about a run that needs a feature which the platform does not support."""
+    support = platform.capabilities.feature(feature)
+    title = f"{platform.name} cannot {FEATURES[feature]}{format_yet(support)}"
+    ways = (Suggestion(support.suggestion),) if support.suggestion else ()
+    problem = Problem(code="feature-not-there", stage=Stage.CHECK, title=title, why=support.reason, suggestions=ways)
+    return Rejected([problem])
 
 
 def suggest_platforms(

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from robotrain.model.capabilities import Capabilities
+from robotrain.model.capabilities import Capabilities, make_feature_error
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,9 +36,10 @@ class NoSettings:
 class Platform:
     """A place to run jobs.
 
-    A platform implements `render`, `submit`, `find`, `status`, `logs`, `cancel`, `outputs` and `download`, and
-    `register` where its capabilities include `register_model`. The other methods have defaults. `check`, `render`,
-    `defaults`, `derive_defaults`, `container_plugins`, `describe_reference` and `read_submitted_spec` are pure.
+    A platform implements `render`, `submit`, `find`, `status`, `logs`, `outputs` and `download`, and, where its
+    capabilities include the features `cancel` and `register_model`, `cancel` and `register`. The other methods have
+    defaults. `check`, `render`, `defaults`, `derive_defaults`, `container_plugins`, `describe_reference` and
+    `read_submitted_spec` are pure.
     """
 
     name: str = ""
@@ -104,8 +105,8 @@ class Platform:
         raise NotImplementedError
 
     def cancel(self, reference: Reference) -> None:
-        """Stop the run; a run that has ended does not change."""
-        raise NotImplementedError
+        """Stop the run; a run that has ended does not change. By default rejected, as the feature `cancel` says."""
+        raise make_feature_error(self, "cancel")
 
     def outputs(self, reference: Reference) -> Iterable[Output]:
         """Return the run's outputs so far: complete checkpoints, oldest first, then other files."""
@@ -120,7 +121,7 @@ class Platform:
 
         Called only where the feature `register_model` is supported.
         """
-        raise NotImplementedError
+        raise make_feature_error(self, "register_model")
 
     def defaults(self, settings: Any) -> Mapping[str, PlatformDefault]:
         """Return better defaults for parameters, by name; unknown names are ignored, and user values win."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 from robotrain_runtime.contract.parameter import Param, Parameter, get_parameters
 
 from robotrain.errors import Suggestion, find_nearest_name
-from robotrain.model.capabilities import ANY, FEATURES, LIMITS, Capabilities, Support, SupportLevel
+from robotrain.model.capabilities import ANY, FEATURES, LIMITS, YES, Capabilities, Support, SupportLevel
 from robotrain.model.platform import Platform
 from robotrain.model.source import Pinning, RoleFlag, SourceKind
 from robotrain.model.workload import Produces, Role, Workload, WorkloadProfile
@@ -268,7 +268,8 @@ def _check_sources(platform: Platform, kinds: Mapping[str, SourceKind]) -> Itera
 def _check_names(platform: Platform, claim: Claim) -> Iterator[str]:
     """Yield a warning for required methods that are missing, and for names that are probably misspelled."""
     can = platform.capabilities
-    due = REQUIRED_METHODS if can.feature("register_model") else REQUIRED_METHODS[:-1]
+    optional = {"cancel": can.features.get("cancel", YES), "register": can.feature("register_model")}
+    due = [one for one in REQUIRED_METHODS if optional.get(one, YES)]
     if not claim.built_in and (missing := [one for one in due if not has_method(platform, one)]):
         yield f"it has no method {', '.join(missing)}, and fails where that is needed"
     for word, known, declared in (("feature", FEATURES, can.features), ("limit", LIMITS, can.limits)):

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from robotrain.model.capabilities import YES
 from robotrain.model.platform import Platform
 from robotrain.model.run import Output, Reference, RunGone, RunState, Status
 from robotrain.run_folder import creation, log, outputs
@@ -127,6 +128,8 @@ class RunFolderPlatform(Platform):
 
     def cancel(self, reference: Reference) -> None:
         """Stop the run and return when it has ended, or after a minute. Raise RunGone."""
+        if not self.capabilities.features.get("cancel", YES):
+            super().cancel(reference)
         folder = require_run_folder(reference)
         if is_cancelled(folder) or self.status(reference).finished:
             return

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from robotrain_runtime.contract.event import Registered
 
 from robotrain.errors import Problem, Rejected, Stage, Suggestion
+from robotrain.model.capabilities import make_feature_error
 from robotrain.redaction import holds_secret, redact
 from robotrain.store import plans, records
 from robotrain.submission import reconcile
@@ -38,11 +39,8 @@ def register_checkpoint(
         why = "Letters, digits, `_`, `.` and `-`, at most 255."
         title = "the name of the model is invalid"
         raise Rejected([_make_problem("model-name-invalid", Stage.USAGE, title, redact(name), why)])
-    support = platform.capabilities.feature("register_model")
-    if not support:
-        title = f"{record.platform} cannot register checkpoints in a model registry"
-        suggestions = (Suggestion(support.suggestion),) if support.suggestion else ()
-        raise Rejected([_make_problem("feature-not-there", Stage.CHECK, title, "", support.reason, *suggestions)])
+    if not platform.capabilities.feature("register_model"):
+        raise make_feature_error(platform, "register_model")
     on_start()
     return platform.register(record.reference, name, step)
 
