@@ -200,15 +200,16 @@ def redact_problem(problem: Problem) -> dict[str, Any]:
 
     A suggestion made from a value, part of which is hidden elsewhere in the problem, is dropped: it would repeat that.
     """
-    texts = {name: _clean(getattr(problem, name)) for name in ("title", "where", "given", "why")}
+    texts = {name: redact_sentence(getattr(problem, name)) for name in ("title", "where", "given", "why")}
     shown = "\n".join(texts.values())
     hidden = [words for text, words in _hidden_words.items() if HIDDEN in shown and text in shown]
     words = frozenset().union(*hidden)
-    suggestions = [type(each)(*map(_clean, each)) for each in problem.suggestions]
+    suggestions = [type(each)(*map(redact_sentence, each)) for each in problem.suggestions]
     return texts | {"suggestions": tuple(each for each in suggestions if not words & _list_words(" ".join(each)))}
 
 
-def _clean(text: str) -> str:
+def redact_sentence(text: str) -> str:
+    """Return a sentence that others wrote, for everyone's eyes: redacted only if it certainly contains a secret."""
     text = "\n".join(_CONTROL.sub(_escape, line) for line in redact_if_secret(text).split("\n"))
     return _truncate(text, MAX_SENTENCE)
 

@@ -104,6 +104,20 @@ def test_a_reason_is_told_once_and_in_full(scripted, robotrain):
     assert "the Hub says 401; no room is left" not in told
 
 
+def test_a_reason_with_more_than_titles_and_warnings_of_two_attempts_are_told_once(scripted, robotrain):
+    full = "python is old; 3.12 is needed. Instead: --image NAME", "no access to lerobot/pusht@main: HTTP 401. Sign in"
+    notes = [Note(level="error", text=text) for text in full]
+    attempt = Note(level="warning", text="the paint is old. Stir it")
+    reason = "python is old; 3.12 is needed; no access to lerobot/pusht@main: HTTP 401; pluto gave no details"
+    scripted.run("train-1", attempt, attempt, *notes, state="failed", reason=reason)
+    told = [line.strip() for line in robotrain("status").stdout.splitlines()]
+    assert told[1:4] == [*full, "pluto gave no details"]
+    assert [line for line in told if "warning" in line] == ["warning: the paint is old. Stir it"]
+    scripted.run("train-2", *notes, state="failed", reason="python is old; 3.12 is needed; no access to lerobot/p…")
+    text = robotrain("status").stdout
+    assert [text.count(part) for part in ("is needed", "no access", "HTTP 401")] == [1, 1, 1]
+
+
 def test_what_a_platform_says_of_the_end_of_a_run_is_no_cause_where_the_run_told_one(scripted, robotrain):
     outcome = Outcome(state="failed", exit_code=4, reason="out of paint")
     scripted.run("train-1", outcome, "[pluto] uploading", state="failed", reason="out of paint")

@@ -45,6 +45,9 @@ def test_a_stand_in_made_by_hand_answers_when_its_maker_is_gone(tmp_path):
     words = f"{exports}\nosmo workflow submit {written(tmp_path)} -t json -p default && osmo workflow list -t json"
     told = subprocess.run(["sh", "-c", words], capture_output=True, text=True, check=False)
     assert (told.returncode, "hello-1" in told.stdout) == (0, True), told
+    for code, said in ((0, "# exit code 0"), (1, "hello-1 does not run: it is COMPLETED")):
+        ran = subprocess.run([*made, "--run", "hello-1"], env=environ, capture_output=True, text=True, check=False)
+        assert (ran.returncode, said in ran.stdout + ran.stderr) == (code, True), ran
 
 
 @pytest.mark.parametrize(("version", "words", "code"), GRAMMAR, ids=[f"{one[0]} {one[1]}" for one in GRAMMAR])

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from osmo_stand_in import OsmoStandIn, platform, pool
 from osmo_stand_in.cli.main import script
+from osmo_stand_in.refusal import Refusal
 
 PASSED = ("HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "UV_OFFLINE")
 
@@ -25,7 +26,12 @@ def main() -> None:
     osmo.command.write_text(script(Path(__file__).parents[1], osmo.folder))  # that of tests ends with this process
     if given.run:
         environ = {name: os.environ[name] for name in PASSED if name in os.environ}
-        print(f"# exit code {osmo.run(given.run, environ, timeout=86400.0)}")
+        try:
+            print(f"# exit code {osmo.run(given.run, environ, timeout=86400.0)}")
+        except (RuntimeError, Refusal) as error:
+            parser.exit(1, f"{error}\n")
+        finally:
+            osmo.stop()  # also at Ctrl-C: the pod is a session of its own
         return
     osmo.pools["default"] = pool({"gpu_platform": platform(allowed_mounts=("/dev/shm",))})
     for name, value in osmo.environ.items():

@@ -44,7 +44,9 @@ def explain_outcome(outcome: Outcome | None, exit_code: int | None) -> str:
     """Return the run's own reason for its failure; empty if the outcome is that of another attempt."""
     if outcome is None or outcome.state != "failed" or exit_code not in (None, outcome.exit_code):
         return ""
-    return redact_text(outcome.reason, max_length=800)
+    from robotrain.redaction import redact_sentence
+
+    return redact_sentence(outcome.reason)
 
 
 def append_message(sentence: str, engine: str, message: str, noise: Iterable[str] = ()) -> str:
@@ -66,8 +68,8 @@ def format_limit(seconds: float | None) -> str:
     return f", {format_duration(seconds)}" if seconds else ""
 
 
-def redact_text(text: str, max_length: int = 300) -> str:
+def redact_text(text: str) -> str:
     """Return a text of the engine without secrets."""
     from robotrain.redaction import redact
 
-    return redact(text, max_length=max_length)
+    return redact(text, max_length=300)

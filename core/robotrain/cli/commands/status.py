@@ -48,12 +48,11 @@ def _format_status(
 ) -> Iterator[str]:
     from robotrain.cli import output
     from robotrain.cli.watch import run_summary
-    from robotrain.errors import MAX_SENTENCE
-    from robotrain.redaction import redact
+    from robotrain.redaction import redact_sentence
 
     state = output.paint_text(now.state, output.STATE_STYLES.get(now.state, ""), output.has_color(sys.stdout))
     yield f"{record.run}  {state}  on {record.platform}"
-    reasons, warnings = _split_reasons(now.reason, [redact(text, max_length=MAX_SENTENCE) for text in known.warnings])
+    reasons, warnings = _split_reasons(now.reason, [redact_sentence(text) for text in known.warnings])
     yield from reasons
     if last:
         yield "the end of its log:"
@@ -70,13 +69,23 @@ def _format_status(
 
 
 def _split_reasons(reason: str, warnings: list[str]) -> tuple[list[str], list[str]]:
-    """Return the reasons, and the warnings that say anything else.
+    """Return the reasons, and the warnings that say anything else, each once.
 
-    Where each reason also came as a longer warning, as preflight in the container does, the warnings are the reasons.
+    A finding of preflight in the container is a title in the reason and a longer warning: the warning is the reason.
     """
-    full = [next((text for text in warnings if text.startswith(f"{title}.")), "") for title in reason.split("; ")]
-    reasons = full if reason and all(full) else [reason] * bool(reason)
-    return reasons, [text for text in warnings if text not in reasons and text not in reason]
+    lines, titles = [], reason.split("; ")
+    while titles:  # a title may contain "; ", and a long reason is cut
+        counts = range(len(titles), 0, -1)
+        found = ((n, text) for n in counts for text in warnings if _has_title(text, "; ".join(titles[:n])))
+        count, line = next(found, (1, titles[0]))
+        lines.append(line)
+        titles = titles[count:]
+    reasons = lines if set(lines) & set(warnings) else [reason] * bool(reason)
+    return list(dict.fromkeys(reasons)), [text for text in dict.fromkeys(warnings) if text not in reasons and text not in reason]
+
+
+def _has_title(finding: str, title: str) -> bool:
+    return finding.startswith(title[:-1] if title.endswith("…") else f"{title}.")
 
 
 def _format_times(record: "RunRecord", now: "Status", known: "Progress") -> Iterator[str]:
