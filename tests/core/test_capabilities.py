@@ -217,6 +217,15 @@ def test_a_feature_that_a_setting_gives_is_there_where_it_is_said(submit, declar
     assert "  --dataset-stone stone:basalt\n  It is required by stones.\n  use   --telescope TEXT\n" in answer.stderr
     assert submit("--dataset-stone", "stone:basalt", "--telescope", "hubble").exit_code == 0
     assert submit("--blob-url", f"{BLOB}/one").exit_code == 0
+    declares(
+        sources={("dataset", ANY): YES}, features={"tracking": YES}, disabled_by={"tracking": ("telescope", "none")}
+    )
+    answer = submit("--dataset-stone", "stone:basalt", "--telescope", "none")
+    assert answer.exit_code == 3
+    assert "mars cannot track a run with MLflow with --telescope none" in answer.stderr
+    assert "  use   leave --telescope out\n" in answer.stderr
+    assert submit("--dataset-stone", "stone:basalt").exit_code == 0
+    assert submit("--blob-url", f"{BLOB}/one", "--telescope", "none").exit_code == 0
 
 
 def test_what_is_named_counts_and_not_any(submit, declares):

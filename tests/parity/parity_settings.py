@@ -71,6 +71,7 @@ CHANGES: Mapping[str, Mapping[str, Change]] = {
     "azureml": {
         **AZURE,
         **CONTAINER,
+        "tracking_uri": Change("none"),
         "compute": Change("k8s-b"),
         "aks_cluster": Change("aks-2", {"--compute": None, "--aks-cluster": "aks-1"}),
         "compute_kind": Change("managed"),

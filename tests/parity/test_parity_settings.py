@@ -1,11 +1,12 @@
 """Each setting of each platform, changed alone, changes what is sent."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from parity_arrived import Arrived
 from parity_cells import settings_of
-from parity_command import DATASET, PLATFORMS
+from parity_command import DATASET, PLATFORMS, on
 from parity_settings import CHANGES
 
 SETTINGS = [pytest.param(at, name, id=f"{at}-{name}") for at in PLATFORMS for name in CHANGES[at]]
@@ -28,3 +29,15 @@ def test_one_changed_alone_changes_the_plan_and_not_the_job(
     before, after = known[key], rendered(platform, given=usual | {flag: change.value})
     assert before.digest != after.digest
     assert (before.run, before.document.job) == (after.run, after.document.job)
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_a_run_is_not_tracked_by_the_same_word(rendered: Callable[..., Arrived], robotrain: Any, platform: str) -> None:
+    off = {"--tracking-uri": "none"}
+    assert rendered(platform, given={**dict([DATASET]), **off}).document.placement.tracking_uri == ""
+    refused = robotrain("explain", *DATASET, *on(platform, {**off, "-r": "act-pusht"}), "--json")
+    assert refused.exit_code > 0
+    assert "--register-checkpoint" in {problem["where"] for problem in refused.json["problems"]}
+    evaluation = ("lerobot-eval", *DATASET, "--policy-model", f"runs:/{'a' * 32}/checkpoint")
+    assert robotrain("explain", *evaluation, *on(platform, off)).exit_code > 0
+    assert robotrain("explain", *evaluation, *on(platform)).exit_code == 0

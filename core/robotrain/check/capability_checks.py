@@ -118,6 +118,8 @@ def check_requirement(
         yield _make_feature_problem(requirement, platform, platforms)
     elif (name := can.required_settings.get(requirement.feature)) and not getattr(settings, name, None):
         yield _make_setting_problem(requirement, name, platform)
+    elif (off := can.disabled_by.get(requirement.feature)) and getattr(settings, off[0], None) == off[1]:
+        yield _make_setting_problem(requirement, off[0], platform, off[1])
 
 
 def _list_parameter_requirements(
@@ -153,16 +155,18 @@ def _make_feature_problem(need: FeatureRequirement, platform: Platform, platform
     )
 
 
-def _make_setting_problem(need: FeatureRequirement, name: str, platform: Platform) -> Problem:
+def _make_setting_problem(need: FeatureRequirement, name: str, platform: Platform, off: str = "") -> Problem:
+    """Return the problem of a setting that is missing, or whose value `off` turns the feature off."""
     setting = next(parameter for parameter in get_parameters(platform.settings) if parameter.name == name)
+    cause = f"with {setting.flag} {off}" if off else f"without {setting.flag}"
     return Problem(
         code="feature-not-there",
         stage=Stage.CHECK,
-        title=f"{platform.name} cannot {_describe_feature(need)} without {setting.flag}",
+        title=f"{platform.name} cannot {_describe_feature(need)} {cause}",
         where=need.where,
         given=need.given,
         why=f"It is required by {need.sources}." if need.sources else "",
-        suggestions=(Suggestion(f"{setting.flag} {setting.metavar}"),),
+        suggestions=(Suggestion(f"leave {setting.flag} out" if off else f"{setting.flag} {setting.metavar}"),),
     )
 
 

@@ -304,7 +304,7 @@ def _suggest_fraction(parameter: Parameter, value: Value) -> tuple[Suggestion, .
 def describe_expected_value(parameter: Parameter) -> str:
     """Return what the parameter accepts, in words: `a whole number greater than 0`."""
     if parameter.choices:
-        return "one of " + ", ".join(parameter.choices)
+        return ("one of " if len(parameter.choices) > 1 else "only ") + ", ".join(parameter.choices)
     if parameter.is_switch:
         return "yes or no"
     if parameter.param.table:

@@ -81,6 +81,8 @@ class Capabilities:
     features: Mapping[str, Support] = field(default_factory=dict)
     required_settings: Mapping[str, str] = field(default_factory=dict)
     """By feature: the setting that a job must set to use it."""
+    disabled_by: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """By feature: a setting and its value that turn the feature off for a job."""
     limits: Mapping[str, int] = field(default_factory=dict)
     """By the names of LIMITS."""
 

@@ -53,6 +53,7 @@ CAPABILITIES = Capabilities(
             f"--publish-url {BLOB}",
         ),
     },
+    disabled_by=dict.fromkeys(("tracking", "register_model"), ("tracking_uri", "none")),
 )
 
 _HINTS = {
@@ -78,7 +79,9 @@ _HINTS = {
     "--queue-timeout": "a job waits for a free machine until `robotrain cancel RUN`",
     "--buckets --dataset-bucket": f"buckets exist only in OSMO: use --blob-url {BLOB}",
     "--storage-account --storage-container": "folders are uploaded to a datastore of the workspace: --datastore NAME",
-    "--tracking-uri --mlflow-enable --mlflow-tracking-uri": "not needed: a job is tracked in its own workspace",
+    "--mlflow-enable --mlflow-tracking-uri": (
+        "not needed: a job is tracked in its own workspace; turn this off with --tracking-uri none"
+    ),
     "--hf-token --hub-token-file": "jobs never contain tokens: --hf-credential NAME names the secret of a key vault",
     "--blob-credential --blob-credential-file": (
         "the job reads blobs with the compute's managed identity: --workload-identity ID selects one"

@@ -15,8 +15,8 @@ OutputMode = Literal["upload", "rw_mount"]
 class AzureMLSettings(AzureSettings):
     """Settings of the Azure ML platform. A workspace is required, so a part of its names counts too."""
 
-    resource_group: Annotated[str | None, RESOURCE_GROUP._replace(needed_with=())] = None
-    workspace_name: Annotated[str | None, WORKSPACE_NAME._replace(needed_with=())] = None
+    resource_group: Annotated[str | None, RESOURCE_GROUP._replace(needed_with=(), optional_with="")] = None
+    workspace_name: Annotated[str | None, WORKSPACE_NAME._replace(needed_with=(), optional_with="")] = None
     workload_identity: Annotated[
         str | None,
         Param(
@@ -25,6 +25,10 @@ class AzureMLSettings(AzureSettings):
             lookup="robotrain_azureml.settings:find_environment_identity",
             metavar="ID",
         ),
+    ] = None
+    tracking_uri: Annotated[
+        Literal["none"] | None,
+        Param(help="none: no tracking; leave it out to track the job in its own workspace"),
     ] = None
     compute: Annotated[
         str | None,

@@ -9,7 +9,7 @@ from robotrain.model.capabilities import ANY, YES, Capabilities
 from robotrain.model.platform import Platform
 from robotrain.plugins.hookspecs import hook
 
-from robotrain_local.settings import LocalSettings
+from robotrain_local.settings import NO_TRACKING, LocalSettings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,6 +35,7 @@ CAPABILITIES = Capabilities(
     },
     workloads={ANY: YES},
     features=dict.fromkeys((*FEATURES.split(), "stream_logs", "cancel"), YES),
+    disabled_by=dict.fromkeys(("tracking", "register_model"), ("tracking_uri", NO_TRACKING)),
 )
 
 _HINTS = {
@@ -54,7 +55,7 @@ _HINTS = {
     ),
     "--azure-subscription-id --azure-resource-group --azure-workspace-name --subscription-id --resource-group"
     " --workspace-name": "only for cloud platforms: the local platform runs the job on this machine",
-    "--mlflow-enable": "not needed: every run is tracked; change the server with --tracking-uri URI",
+    "--mlflow-enable": "not needed: every run is tracked; change this with --tracking-uri URI, or none",
     "--gpus": "use --num-gpus N",
     "--mlflow-tracking-uri": "use --tracking-uri",
     "--dataset-root": "not needed: a local dataset is read in place",

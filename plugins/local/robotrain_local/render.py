@@ -15,7 +15,7 @@ from robotrain_runtime.contract.document import Placement, format_document
 from robotrain_runtime.process.stop import GRACE_VARIABLE
 
 from robotrain_local import spec
-from robotrain_local.settings import SQLITE_SCHEME, LocalSettings
+from robotrain_local.settings import NO_TRACKING, SQLITE_SCHEME, LocalSettings
 
 DOCUMENT_FILE = "job.json"
 TRAINER_GRACE_SECONDS = 30
@@ -30,7 +30,7 @@ def render_plan(
     placement = Placement(
         work=str(folder),
         cache=str(files.get_cache_folder()),
-        tracking_uri=settings.tracking_uri or f"{SQLITE_SCHEME}{files.get_state_folder() / 'mlflow.db'}",
+        tracking_uri=_get_tracking_uri(settings),
         environment=settings.environment,
         torch_backend=settings.torch_backend,
         credentials={kind: file for kind, file in credentials.items() if file},
@@ -65,6 +65,13 @@ def render_plan(
     )
 
 
+def _get_tracking_uri(settings: LocalSettings) -> str:
+    """Return the tracking URI of the job document, or "" without tracking."""
+    if settings.tracking_uri == NO_TRACKING:
+        return ""
+    return settings.tracking_uri or f"{SQLITE_SCHEME}{files.get_state_folder() / 'mlflow.db'}"
+
+
 TRACKING_FLAG = "--tracking-uri"
 
 
@@ -76,7 +83,7 @@ def check_tracking_uri(address: str) -> Iterator[Problem]:
         title = "the tracking URI is not a valid URL"
         yield _make_problem(TRACKING_FLAG, "tracking-address-malformed", title, address, "MLflow cannot open it.")
         return
-    if address and not parts.scheme:
+    if address and address != NO_TRACKING and not parts.scheme:
         why = "MLflow no longer stores runs in plain folders."
         sqlite = Suggestion(f"--tracking-uri sqlite:///{address}/mlflow.db")
         title = "the tracking URI is a folder"

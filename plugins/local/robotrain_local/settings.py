@@ -8,6 +8,7 @@ from typing import Annotated
 from robotrain_runtime.contract.parameter import Param
 
 SQLITE_SCHEME = "sqlite:///"
+NO_TRACKING = "none"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +35,8 @@ class LocalSettings:
     tracking_uri: Annotated[
         str | None,
         Param(
-            help="MLflow tracking URI (default: a SQLite file in the state folder; MLFLOW_TRACKING_URI is ignored)",
+            help="MLflow tracking URI (default: a SQLite file in the state folder; none: no tracking; "
+            "MLFLOW_TRACKING_URI is ignored)",
             destination=True,
         ),
     ] = None
@@ -69,7 +71,7 @@ class LocalSettings:
         for name in ("environment", "runs_dir", "blob_credential_file", "hub_token_file"):
             if value := getattr(self, name):
                 object.__setattr__(self, name, _make_absolute_path(value))
-        if self.tracking_uri:
+        if self.tracking_uri and self.tracking_uri != NO_TRACKING:
             object.__setattr__(self, "tracking_uri", _make_absolute_uri(self.tracking_uri))
 
 

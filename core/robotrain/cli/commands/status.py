@@ -81,7 +81,8 @@ def _split_reasons(reason: str, warnings: list[str]) -> tuple[list[str], list[st
         lines.append(line)
         titles = titles[count:]
     reasons = lines if set(lines) & set(warnings) else [reason] * bool(reason)
-    return list(dict.fromkeys(reasons)), [text for text in dict.fromkeys(warnings) if text not in reasons and text not in reason]
+    others = [text for text in warnings if text not in reasons and text not in reason]
+    return list(dict.fromkeys(reasons)), list(dict.fromkeys(others))
 
 
 def _has_title(finding: str, title: str) -> bool:

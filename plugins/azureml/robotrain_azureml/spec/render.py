@@ -267,7 +267,7 @@ def _make_placement(
     return Placement(
         work=f"{settings.work_dir}/{run}",
         cache=f"{settings.work_dir}/cache",
-        tracking_uri=job_settings.get_job_workspace(settings).tracking_uri,
+        tracking_uri="" if settings.tracking_uri else job_settings.get_job_workspace(settings).tracking_uri,
         tracking_run=TRACKING_RUN_VARIABLE,
         submission=SUBMISSION_VARIABLE,
         kept=output,
