@@ -1,9 +1,10 @@
 """Problems of a request as data: collected by every stage, reported all at once, with suggestions."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Literal, NamedTuple
+
+from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 
 class Stage(IntEnum):
@@ -34,7 +35,7 @@ class Suggestion(NamedTuple):
     remark: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class Problem:
     """A problem of a request. `str()` is its report as `robotrain` prints it."""
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
+from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.check import dataset_combinations, publish_targets
@@ -242,7 +242,7 @@ def _check_source(
     )
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True)
 class _PlannedSource:
     """A source of a plan."""
 

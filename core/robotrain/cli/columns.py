@@ -2,7 +2,8 @@
 
 import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 GAP = 2
 MIN_TEXT_WIDTH = 16
@@ -43,7 +44,7 @@ def to_plain_line(text: str) -> str:
     ).strip()
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True)
 class Column:
     """A column of a table."""
 

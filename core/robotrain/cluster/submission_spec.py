@@ -2,10 +2,10 @@
 
 import dataclasses
 import json
-from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from robotrain_runtime.contract.document import convert_json
+from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain.errors import Problem, Rejected, Stage, Suggestion
 from robotrain.model.plan import Plan
@@ -17,7 +17,7 @@ class SubmissionSpecError(ValueError):
     """A file that is not a valid submission spec. The message repeats no value."""
 
 
-@dataclass(frozen=True)
+@lazy_dataclass(frozen=True)
 class SubmissionSpecFile(Generic[Spec]):
     """The file of a platform's submission spec in a plan."""
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain.config.coerce import ValueTable
 from robotrain.config.provenance import JOB_FILE_LAYER, MAX_LETTERS, Origin, Value
@@ -167,7 +169,7 @@ FOREIGN_KEYS = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class FileSource:
     """A source in a job file: `- KIND: TEXT` below its role."""
 
@@ -183,7 +185,7 @@ class FileSource:
         return Origin(self.layer, self.where)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class JobFile:
     """The unresolved content of a job file; relative paths start from `folder`."""
 

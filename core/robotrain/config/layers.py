@@ -5,11 +5,11 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_runtime.contract.parameter import Parameter, get_parameters
 
 from robotrain.config import coerce
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from robotrain.model.platform import Platform
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True)
 class VariableLayer:
     """Values by variable name: the process environment, or a parsed `.env` file."""
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.config.coerce import coerce_values, list_fields
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from robotrain.model.workload import Workload
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class Resolution:
     """A resolved job with the origin of its values."""
 

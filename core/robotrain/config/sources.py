@@ -4,10 +4,10 @@ from __future__ import annotations  # the types below are for readers and checke
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from robotrain_runtime.contract.document import JobSource, RoleName
+from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain.config.provenance import Origin, make_variable_name
 from robotrain.config.request import Request, SourceText
@@ -24,7 +24,7 @@ MAX_SOURCES = 64
 """The maximum in one role; more is probably a mistake in a script."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class Input:
     """A parsed source with its role and origin."""
 
@@ -38,7 +38,7 @@ class Input:
         return JobSource(role=cast("RoleName", self.role), kind=self.source.kind, uri=str(self.source))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class JobInputs:
     """The sources of a job."""
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain.errors import Problem, Rejected, Stage, Suggestion
 
@@ -69,7 +71,7 @@ LIMITS: Mapping[str, str] = {
 """The limits that core checks where a platform declares one."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class Capabilities:
     """What a platform declares that it supports."""
 

@@ -2,15 +2,16 @@
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from robotrain_runtime.contract.document import JobSource, Scalar
+from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain.model.workload import WorkloadProfile
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class Job:
     """What will run, with every value resolved."""
 

@@ -3,8 +3,9 @@
 from __future__ import annotations  # the types below are for readers and checkers: importing them costs start-up
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain.model.capabilities import Capabilities, make_feature_error
 
@@ -28,7 +29,7 @@ class PlatformDefault(NamedTuple):
     """The reason in a few words, as `explain` shows it."""
 
 
-@dataclass(frozen=True)
+@lazy_dataclass(frozen=True)
 class NoSettings:
     """The settings of a platform that has none."""
 

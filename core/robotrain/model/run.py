@@ -1,8 +1,10 @@
 """A run: its record, status and outputs."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal, get_args
+
+from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain.errors import Problem, Rejected, Stage
 from robotrain.model.workload import Metric, OutputProfile, Produces
@@ -26,7 +28,7 @@ Reference = Mapping[str, str]
 """What `Platform.submit` returned: the platform finds the run again by it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class Status:
     """The status of a run. Times are seconds since the epoch."""
 
@@ -51,7 +53,7 @@ class Status:
         return self.state in FINAL_STATES
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class Output:
     """A checkpoint or file that a run produced."""
 
@@ -70,7 +72,7 @@ class Output:
     """Bytes, if known."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class RunRecord:
     """The stored record of a run."""
 

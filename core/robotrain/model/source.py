@@ -2,11 +2,12 @@
 
 import importlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 from robotrain_runtime.contract.failure import SourceError as SourceError  # part of this module too
+from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain.model.capabilities import Support
 
@@ -28,7 +29,7 @@ class SourceNotFound(SourceError):
     """The source does not exist, so no run could use it."""
 
 
-@dataclass(frozen=True)
+@lazy_dataclass(frozen=True)
 class RoleFlag:
     """The flag that gives sources of a kind for a role."""
 
@@ -74,7 +75,7 @@ class Pinning(NamedTuple):
         return cls(*map(import_when_called, ("resolve_pin", "find_loss", "find_missing_paths")))
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class SourceKind:
     """A kind of source, as its plugin declares it."""
 

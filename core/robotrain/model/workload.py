@@ -1,8 +1,10 @@
 """Workloads: what can be run, with its parameters, roles, usual resources, outputs and metrics."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 Produces = Literal["checkpoints", "results", "files"]
 """What a run produces: checkpoints of a trained policy, results of an evaluated one, or other files."""
@@ -22,7 +24,7 @@ class Role(NamedTuple):
     """Whether most jobs have one, and so the jobs of tests."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class Resources:
     """The default resources of a workload."""
 
@@ -36,7 +38,7 @@ class Resources:
     """The maximal duration of a run: a number and s, m, h or d."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class Container:
     """The default container of a workload."""
 
@@ -49,7 +51,7 @@ class Container:
     """The name of the image's environment on platforms with named environments."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class OutputProfile:
     """The outputs of a workload's runs, and what messages call them."""
 
@@ -65,7 +67,7 @@ class OutputProfile:
     """Whether a restarted run continues from what is in the folder."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class Metric:
     """A metric that runs of a workload report, and how it is shown."""
 
@@ -101,7 +103,7 @@ class Metric:
         return self.label or self.name
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class WorkloadProfile:
     """What a workload declares for platforms and views; it is part of each job."""
 
@@ -113,7 +115,7 @@ class WorkloadProfile:
     """The tracking experiment; by default the workload's name."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class Workload:
     """A workload, as its plugin declares it."""
 

@@ -10,11 +10,11 @@ import hashlib
 import json
 import os
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from robotrain_runtime.contract.document import JobSource, Scalar
+from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain import __version__
 from robotrain.errors import Problem, Rejected, Stage, Suggestion
@@ -24,7 +24,7 @@ from robotrain.model.workload import Produces
 from robotrain.store import files, records
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class OverriddenValue:
     """A value that another overrode."""
 
@@ -32,7 +32,7 @@ class OverriddenValue:
     origin: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class PlanValue:
     """A value of the job, as `explain` shows it."""
 
@@ -42,7 +42,7 @@ class PlanValue:
     overrode: list[OverriddenValue]
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class PlanManifest:
     """The content of `robotrain-plan.json`."""
 

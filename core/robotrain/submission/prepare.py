@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
+
+from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain.check import capability_checks, publish_targets
 from robotrain.check.capability_checks import check_job
@@ -48,7 +50,7 @@ def _contains_secret(content: bytes) -> bool:
     return "\0" not in text and holds_secret(re.sub(BASE64_FILE, "", text))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class PreparedJob:
     """A checked job with what its plan is rendered from."""
 

@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from robotrain.errors import Problem, Severity, Stage, Suggestion, make_problem
+from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 Suggestions = tuple[Suggestion, ...]
 
@@ -74,7 +74,7 @@ _IMAGE_TAG = r"(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9._-]{0,127}))?(?:@sha256:(?P<di
 _IMAGE = rf"(?:{_IMAGE_HOST}/)?{_IMAGE_PART}(?:/{_IMAGE_PART})*{_IMAGE_TAG}"
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True)
 class ImageReference:
     """The tag and the digest (64 hex digits) of an image reference; each may be empty."""
 

@@ -2,16 +2,16 @@
 
 import os
 import re
-from dataclasses import dataclass
 from typing import Annotated
 
+from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_runtime.contract.parameter import Param
 
 SQLITE_SCHEME = "sqlite:///"
 NO_TRACKING = "none"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class LocalSettings:
     """Settings of the local platform.
 

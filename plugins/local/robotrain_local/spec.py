@@ -6,13 +6,13 @@ import json
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from robotrain.store import files
 from robotrain_runtime.contract import event, failure
 from robotrain_runtime.contract.files import lock_file
+from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 SPEC_FILE = "process.json"
 SCHEMA = 1
@@ -25,7 +25,7 @@ class ProcessSpecError(ValueError):
     """A `process.json` that does not describe a process."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class ProcessSpec:
     """A process, started in `folder` as `python -m module arguments…`."""
 

@@ -10,11 +10,11 @@ import itertools
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from robotrain_runtime.contract.files import write_atomically
+from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 if TYPE_CHECKING:
     from robotrain_runtime.contract.event import Note
@@ -24,7 +24,7 @@ MANIFEST = "robotrain-checkpoint.json"
 SCHEMA = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class CheckpointManifest:
     """The content of a complete checkpoint, and its origin."""
 

@@ -8,9 +8,11 @@ import re
 import types
 import typing
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, Literal
+
+from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 SCHEMA = 1
 
@@ -22,7 +24,7 @@ checkpoint with the full training state.
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class JobSource:
     """An input of a job."""
 
@@ -34,7 +36,7 @@ class JobSource:
     """The commit or digest that the address was resolved to when the job was submitted; empty for none."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class Mount:
     """A source that the platform mounts before the runtime starts; `role` and `uri` are those of the source."""
 
@@ -45,7 +47,7 @@ class Mount:
     """What the platform mounted, for messages."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class Placement:
     """The machine that a job runs on: its folders, credentials and tracking.
 
@@ -86,7 +88,7 @@ class Placement:
     """The name of that folder for people; it may contain `${NAME}` of environment variables."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class JobDocument:
     """A resolved job with everything the runtime needs to run it."""
 

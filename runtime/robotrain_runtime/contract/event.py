@@ -14,16 +14,17 @@ import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import IO, Any, Literal
 
 from robotrain_runtime.contract.document import Scalar, convert_json
+from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 PREFIX = "::robotrain:: "
 LAST_STEP = 2**53
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class StageEvent:
     """The start or end of a stage of the run."""
 
@@ -34,7 +35,7 @@ class StageEvent:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class Track:
     """Facts about the run for tracking; a later event adds to an earlier one."""
 
@@ -44,7 +45,7 @@ class Track:
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class Tracking:
     """The tracking run that was started or resumed."""
 
@@ -55,7 +56,7 @@ class Tracking:
     """The command or URL that shows it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class Metrics:
     """Metrics at a step, by their tracking names (`train/loss`); without values, only the progress of the work."""
 
@@ -67,7 +68,7 @@ class Metrics:
     """What `step` and `total` count."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class Checkpoint:
     """A checkpoint that was completed."""
 
@@ -77,7 +78,7 @@ class Checkpoint:
     """The path of the model inside the checkpoint; empty if it is all model."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class Published:
     """A checkpoint that was copied completely."""
 
@@ -87,7 +88,7 @@ class Published:
     seconds: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class Withdrawn:
     """A published checkpoint that was removed in favor of newer ones."""
 
@@ -95,7 +96,7 @@ class Withdrawn:
     """The address that it had."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class Registered:
     """A checkpoint or policy that is registered as a version of a model."""
 
@@ -110,7 +111,7 @@ class Registered:
     """The run whose scores were replaced on an existing version; empty for none."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class Evaluated:
     """The result of an evaluation."""
 
@@ -129,7 +130,7 @@ class Evaluated:
     """For people: `pusht, easy starts, 80 steps, success from reward 0.842`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class Delivered:
     """Results of a run that were copied completely."""
 
@@ -137,7 +138,7 @@ class Delivered:
     seconds: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class Download:
     """Progress of the download of all sources together, in bytes."""
 
@@ -161,7 +162,7 @@ INFRASTRUCTURE: frozenset[Fault] = frozenset({"stopped", "preempted", "evicted",
 """Faults of the infrastructure, not of the job: the same run may succeed when it is retried."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class Note:
     """A message to the user."""
 
@@ -169,7 +170,7 @@ class Note:
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class Outcome:
     """How the run ended; always the last event."""
 
@@ -208,7 +209,7 @@ EVENT_NAMES = {kind: name for name, kind in _KINDS.items()}
 """The name of each event in a log line."""
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True)
 class EventRecord:
     """An event and when it was sent, in seconds since the epoch."""
 

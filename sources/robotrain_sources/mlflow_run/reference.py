@@ -4,11 +4,11 @@ Standard library only: container plugins import it.
 """
 
 import re
-from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar, NoReturn
 
 from robotrain_runtime.contract.failure import SourceError, suggest_normal_form
+from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 FORM = "runs:/RUN_ID/PATH"
 
@@ -20,7 +20,7 @@ _STORED = rf"(?i:mlflow-artifacts):/(?:/[^/@?#]*/|/*)\d+/({_RUN})/artifacts/([^?
 """Where a server keeps artifacts, as its pages show it."""
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True)
 class RunArtifact:
     """A folder of artifacts; `path` has no slash at its ends."""
 

@@ -5,12 +5,12 @@ A platform may support one without the other. Both share their flags: the text t
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import ClassVar
 
 from robotrain.model.capabilities import ANY, no
 from robotrain.model.source import SourceError, SourceKind
 from robotrain.plugins.hookspecs import hook
+from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain_sources.data_asset.kind import ASSET_FORM, ASSET_HINT, AssetFamily, parse_asset_name
 from robotrain_sources.mlflow_run import kind as mlflow_run
@@ -23,7 +23,7 @@ _ARTIFACTS = r"azureml://jobs/([^/]+)/outputs/artifacts/paths/(.+)"
 """Address of a job's tracking artifacts."""
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True)
 class ModelAsset:
     """One version of a model. `scope` is its workspace or registry; empty for the job's workspace."""
 

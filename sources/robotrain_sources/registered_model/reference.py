@@ -4,11 +4,11 @@ Standard library only: container plugins import it.
 """
 
 import re
-from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar, NoReturn
 
 from robotrain_runtime.contract.failure import SourceError, suggest_normal_form
+from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 MODEL_FORM = "NAME:VERSION"
 
@@ -21,7 +21,7 @@ _MOVING = rf"(?:models:/)?({NAME_PATTERN})@.*|models:/({NAME_PATTERN})/{_STAGE}|
 _OTHER_SCHEME = r"(?i)[a-z][a-z0-9+.-]*:/"
 
 
-@dataclass(frozen=True, slots=True)
+@lazy_dataclass(frozen=True)
 class RegisteredModel:
     """One version of a registered model. `str()` is its address as MLflow knows it."""
 

@@ -1,10 +1,10 @@
 """The submission spec of a plan, `azureml.json`: how its job is submitted and what it needs."""
 
-from dataclasses import dataclass
 from typing import Literal
 
 from robotrain.cluster.submission_spec import SubmissionSpecFile
 from robotrain_azure.workspace import Workspace
+from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 SUBMISSION_FILE = "azureml.json"
 JOB_FILE = "job.yaml"
@@ -16,7 +16,7 @@ START_FILE = f"{CODE_FOLDER}/start.py"
 SUBMISSION_SCHEMA = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class WorkspaceEnvironment:
     """The workspace's environment for the job; it is registered with the image if it does not exist."""
 
@@ -25,7 +25,7 @@ class WorkspaceEnvironment:
     image: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class DatastoreUpload:
     """A local folder that the job reads."""
 
@@ -39,7 +39,7 @@ class DatastoreUpload:
     flag: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class WorkspaceAsset:
     """A data asset or a model that the job reads."""
 
@@ -68,7 +68,7 @@ class WorkspaceAsset:
         return f"azureml://{self.scope}/{self.kind}/{name}/versions/{version}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class KeyVaultSecret:
     """A secret of a key vault that the job reads."""
 
@@ -78,7 +78,7 @@ class KeyVaultSecret:
     """What it holds, in words."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class AzureMLSubmissionSpec:
     """How a job is submitted."""
 

@@ -13,7 +13,6 @@ import tarfile
 import threading
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from robotrain.errors import Rejected
@@ -21,6 +20,7 @@ from robotrain.model import plan
 from robotrain.model.job import Job
 from robotrain.model.plan import Payload
 from robotrain_runtime.contract.document import Placement, format_document
+from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain_osmo.settings import OsmoSettings
 from robotrain_osmo.spec import environment, resources, submission_spec, workflow
@@ -145,7 +145,7 @@ def render_plan(
     )
 
 
-@dataclass(frozen=True)
+@lazy_dataclass(frozen=True)
 class _OsmoPlanBuilder:
     """Builds the files of a plan."""
 

@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 from robotrain.model.job import Job
 from robotrain.model.platform import PlatformDefault
 from robotrain.model.workload import WorkloadProfile
 from robotrain_azure import checks
 from robotrain_azure.checks import QuantityError
+from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain_osmo.settings import OsmoSettings
 
@@ -37,7 +38,7 @@ def _suggest_size(text: str) -> str:
     return f"{match[1]}{(match[2] or 'g').upper()}i" if match else ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class TaskResources:
     """Resources of the task that the workload declares and settings override."""
 

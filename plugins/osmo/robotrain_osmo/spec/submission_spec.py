@@ -1,8 +1,7 @@
 """The submission spec, `osmo.json` in a plan: the arguments of the `osmo` command and what must exist before."""
 
-from dataclasses import dataclass
-
 from robotrain.cluster.submission_spec import SubmissionSpecFile
+from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 SUBMISSION_FILE = "osmo.json"
 WORKFLOW_FILE = "workflow.yaml"
@@ -14,7 +13,7 @@ WORKFLOW_ID = "{{workflow_id}}"
 SCHEMA = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class OsmoUpload:
     """A folder of this machine, or the plan's payload, that the workflow reads."""
 
@@ -30,7 +29,7 @@ class OsmoUpload:
     """The option that named the folder."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class OsmoInput:
     """A storage URL that the workflow reads and that must contain objects."""
 
@@ -38,7 +37,7 @@ class OsmoInput:
     flag: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class OsmoCredential:
     """An OSMO credential that the workflow names."""
 
@@ -50,7 +49,7 @@ class OsmoCredential:
     """The secret it holds, in words."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class OsmoSubmissionSpec:
     """How a workflow is submitted."""
 
