@@ -27,16 +27,16 @@ from robotrain.config.request import Request, SourceText
 from robotrain.config.resolve import find_field
 from robotrain.config.terraform import TerraformLayer
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any, suggest_name
-from robotrain.model import progress
 from robotrain.model.plan import Plan
 from robotrain.model.platform import Platform
+from robotrain.model.progress import Progress
 from robotrain.model.run import Output, RunRecord, Status
 from robotrain.model.source import SourceKind
 from robotrain.model.workload import Workload
 from robotrain.plugins import manager, site
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact
-from robotrain.store import records
+from robotrain.store import progress_cache, records
 from robotrain.submission import pin as pinning
 from robotrain.submission import prepare, reconcile, registration, submitter
 
@@ -239,9 +239,9 @@ class Run:
         """Return its current status."""
         return self._platform.status(self._submitted_record.reference)
 
-    def progress(self) -> progress.Progress:
+    def progress(self) -> Progress:
         """Return its progress so far: steps, metrics, checkpoints."""
-        return progress.read_progress(self.logs(), self.record.metrics)
+        return progress_cache.read_run_log(self._submitted_record, self._platform)[0]
 
     def evaluated(self) -> event.Evaluated | None:
         """Return the result of its evaluation, with `scores` by name; None before there is one."""

@@ -105,6 +105,13 @@ class Platform:
         """
         raise NotImplementedError
 
+    def events_file(self, reference: Reference) -> Path | None:
+        """Return the growing file with the run's event lines, all of them, if this machine has it.
+
+        Progress is then read from it, and only what is new; otherwise from the whole log.
+        """
+        return None
+
     def cancel(self, reference: Reference) -> None:
         """Stop the run; a run that has ended does not change. By default rejected, as the feature `cancel` says."""
         raise make_feature_error(self, "cancel")

@@ -10,8 +10,10 @@ from robotrain_runtime.contract import event
 
 from robotrain.model import scores
 from robotrain.model.amounts import format_duration, format_size
+from robotrain.model.series import Point, Series
 from robotrain.model.workload import Metric
 
+UNITS, FLOAT, NUMBERS = ("step", "episode"), {float}, {float, int}
 MAX_UNDECLARED_METRICS = 2
 """How many metrics a line shows if the workload declares none."""
 
@@ -29,13 +31,20 @@ class Progress:
     total: int | None = None
     unit: str = "step"
     """What `step` and `total` count."""
-    curve: list[tuple[int, float]] = field(default_factory=list)
-    """(step, value) of the main metric."""
     metrics: dict[str, float] = field(default_factory=dict)
     """The newest value of each metric."""
+    series: dict[str, Series] = field(default_factory=dict)
+    """(step, value) by metric."""
     validation_step: int | None = None
     machine: dict[str, float] = field(default_factory=dict)
     """The newest values of the machine's metrics."""
+    machine_series: dict[str, Series] = field(default_factory=dict)
+    """(seconds since the first event, value) by metric of the machine."""
+    began: float | None = None
+    """When the first event was sent."""
+    stages: list[event.StageEvent] = field(default_factory=list)
+    """The stages that have ended."""
+    notes: list[event.Note] = field(default_factory=list)
     checkpoint: str = ""
     """The path of the newest complete checkpoint."""
     checkpoint_step: int | None = None
@@ -47,8 +56,6 @@ class Progress:
     evaluated: event.Evaluated | None = None
     delivered: list[event.Delivered] = field(default_factory=list)
     """Copies of the results."""
-    warnings: list[str] = field(default_factory=list)
-    """Texts of warnings and errors."""
     tracking: dict[str, Any] | None = None
     tags: dict[str, str] = field(default_factory=dict)
     """The tags of the tracking run."""
@@ -56,6 +63,26 @@ class Progress:
     _running_stages: list[str] = field(default_factory=list)
     _first_measurement: tuple[float, int] | None = None
     _newest_time: float = 0.0
+    _main_name: str | None = field(init=False, default=None)
+    _validation_name: str | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        self._main_name = self.main_metric.name if self.main_metric else None
+        self._validation_name = self.validation_metric.name if self.validation_metric else None
+
+    @property
+    def warnings(self) -> list[str]:
+        """The texts of warnings and errors."""
+        return [note.text for note in self.notes if note.level != "info"]
+
+    @property
+    def curve(self) -> list[Point]:
+        """(step, value) of the main metric."""
+        return self.get_points(self._main_name) if self._main_name is not None else []
+
+    def get_points(self, name: str) -> list[Point]:
+        """Return (step, value) of a metric."""
+        return self.series[name].points if name in self.series else []
 
     @property
     def main_metric(self) -> Metric | None:
@@ -70,7 +97,7 @@ class Progress:
         return next((metric for metric in self.declared_metrics if metric.kind == "validation"), None)
 
     @property
-    def losses(self) -> list[tuple[int, float]]:
+    def losses(self) -> list[Point]:
         """(step, loss); empty if the main metric is not a loss."""
         return self.curve if self.main_metric and self.main_metric.kind == "loss" else []
 
@@ -86,16 +113,19 @@ class Progress:
 
     def has_validation(self, values: Mapping[str, float]) -> bool:
         """Return whether the values contain a validation loss."""
-        return self.validation_metric is not None and self.validation_metric.name in values
+        return self._validation_name in values
 
     def add_event(self, record: event.EventRecord) -> None:
         """Update the progress with the next event."""
         happened = record.event
+        self.began = self.began or record.time
         match happened:
-            case event.Metrics(step=int()):
-                self._add_metrics(record.time, happened)
+            case event.Metrics(step=int() as step):
+                self._add_metrics(record.time, happened.values, step, happened.total, happened.unit)
             case event.Metrics():
                 self.machine.update(happened.values)
+                for name, value in happened.values.items():
+                    self._add_point(self.machine_series, name, record.time - self.began, value)
             case event.StageEvent():
                 self._add_stage(happened)
             case event.Download():
@@ -112,8 +142,8 @@ class Progress:
                 self.evaluated = happened
             case event.Delivered():
                 self.delivered.append(happened)
-            case event.Note(level="warning" | "error"):
-                self.warnings.append(happened.text)
+            case event.Note():
+                self.notes.append(happened)
             case event.Track():
                 self.tags.update(happened.tags)
             case event.Tracking():
@@ -132,6 +162,7 @@ class Progress:
         """Update the running stages, which may overlap; restarted work continues from a checkpoint."""
         self._running_stages = [name for name in self._running_stages if name != happened.name]
         if happened.state != "started":
+            self.stages.append(happened)
             self.stage = self._running_stages[-1] if self._running_stages else self.stage
             return
         self._running_stages.append(happened.name)
@@ -140,19 +171,46 @@ class Progress:
             self._first_measurement, self.step, self.outcome, self.evaluated = None, None, None, None
             self.episodes.clear()
 
-    def _add_metrics(self, at: float, metrics: event.Metrics) -> None:
-        assert metrics.step is not None
-        self.metrics.update(metrics.values)
-        if self.has_validation(metrics.values):
-            self.validation_step = metrics.step
-        if (main := self.main_metric) and main.name in metrics.values:
-            self._add_curve_point(metrics.step, metrics.values[main.name])
-        if metrics.unit == "episode":
-            self._add_episode(metrics.values)
-        self.total, self.unit = metrics.total or self.total, metrics.unit
-        if metrics.step > (self.step or 0):
-            self.step, self._newest_time = metrics.step, at
-            self._first_measurement = self._first_measurement or (at, metrics.step)
+    def add_step_metrics(self, data: Any) -> bool:
+        """Update the progress with the JSON object of an event, if it is one of metrics at a step without oddities.
+
+        This is `add_event` without the time that checking and building an event takes: almost all events are such.
+        """
+        try:
+            kind, at, values, step = data["event"], data["time"], data["values"], data["step"]
+            total, unit = data.get("total"), data.get("unit", "step")
+            plain = kind == "metrics" and type(at) is float and type(step) is int and abs(step) <= event.LAST_STEP
+            plain = plain and (total is None or (type(total) is int and abs(total) <= event.LAST_STEP))
+            if not plain or unit not in UNITS:
+                return False
+            if (types := set(map(type, values.values()))) != FLOAT:
+                if not types <= NUMBERS:
+                    return False
+                values = {name: float(value) for name, value in values.items()}
+        except (LookupError, TypeError, AttributeError, OverflowError):
+            return False
+        self.began = self.began or at
+        self._add_metrics(at, values, step, total, unit)
+        return True
+
+    def _add_metrics(self, at: float, values: Mapping[str, float], step: int, total: int | None, unit: str) -> None:
+        for name, value in values.items():
+            self.metrics[name] = value
+            self._add_point(self.series, name, step, value)
+        if self._validation_name in values:
+            self.validation_step = step
+        if unit == "episode":
+            self._add_episode(values)
+        self.total, self.unit = total or self.total, unit
+        if step > (self.step or 0):
+            self.step, self._newest_time = step, at
+            self._first_measurement = self._first_measurement or (at, step)
+
+    @staticmethod
+    def _add_point(series: dict[str, Series], name: str, at: float, value: float) -> None:
+        if (known := series.get(name)) is None:
+            known = series[name] = Series()
+        known.add(at, value)
 
     def _add_episode(self, values: Mapping[str, float]) -> None:
         for name, value in values.items():
@@ -163,11 +221,6 @@ class Progress:
         """Return the metric that summarizes a value over all episodes."""
         summed = (metric for metric in self.declared_metrics if metric.kind == "episode" and metric.brief)
         return next((metric for metric in summed if re.fullmatch(metric.name, name)), None)
-
-    def _add_curve_point(self, step: int, value: float) -> None:
-        while self.curve and self.curve[-1][0] > step:  # a restarted run repeats steps
-            self.curve.pop()
-        self.curve.append((step, value))
 
     def list_copies(self, step: int | None) -> list[str]:
         """Return the places of the copies of a step's checkpoint, without repetition."""

@@ -173,7 +173,7 @@ CALL_PURE, CALL_ENGINE = functools.partial(_call, ()), functools.partial(_call, 
 GUARDS: Mapping[str, Function] = {
     **dict.fromkeys(("defaults", "derive_defaults", "container_plugins", "describe_reference"), CALL_PURE),
     **dict.fromkeys(("read_submitted_spec", "render"), CALL_PURE),
-    **dict.fromkeys(("remove_outputs", "find_uploaded", "find", "status", "outputs"), CALL_ENGINE),
+    **dict.fromkeys(("remove_outputs", "find_uploaded", "find", "status", "events_file", "outputs"), CALL_ENGINE),
     **dict.fromkeys(("cancel", "download", "register", "query_settings"), CALL_ENGINE),
     "prepare": _call_lines,
     "logs": _call_lines,

@@ -3,24 +3,21 @@
 import itertools
 import re
 import time
-from collections import deque
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from robotrain_runtime.contract import event
 from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.contract.event import Evaluated
 
 from robotrain.errors import Problem, Rejected, raise_if_any
-from robotrain.model import progress
 from robotrain.model.progress import Progress
 from robotrain.model.run import Output, RunRecord, Status
 from robotrain.model.workload import Metric
 from robotrain.redaction import redact
 from robotrain.report import evaluation
 from robotrain.report.evaluation import EvaluationFacts
-from robotrain.store import plans, records
+from robotrain.store import plans, progress_cache, records
 from robotrain.submission import reconcile
 
 if TYPE_CHECKING:
@@ -94,7 +91,7 @@ def _query_run(run: str, plugins: "Plugins") -> RelatedRun:
         record = records.read_record(run)
         platform = plugins.platform(record.platform)
         state = platform.status(record.reference).state
-        known = progress.read_progress(platform.logs(record.reference, False), record.metrics)
+        known, _ = progress_cache.read_run_log(record, platform)
     except (Rejected, OSError):
         return RelatedRun(run)
     training_run, digest = (known.tags.get(name, "") for name in (TRAINING_RUN_TAG, POLICY_DIGEST_TAG))
@@ -103,24 +100,6 @@ def _query_run(run: str, plugins: "Plugins") -> RelatedRun:
 
 LAST_LINES = 40
 MAX_LINE = 400
-MAX_STEPS = 2**53
-"""The largest step that an axis can show."""
-
-
-@dataclass(slots=True)
-class LogFacts:
-    """What a log contains."""
-
-    progress: Progress = field(default_factory=Progress)
-    series: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
-    """(step, value) by metric."""
-    machine: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
-    """(seconds since the first event, value) by metric of the machine."""
-    stages: list[event.StageEvent] = field(default_factory=list)
-    notes: list[event.Note] = field(default_factory=list)
-    last_lines: tuple[str, ...] = ()
-    """The last lines that are not events."""
-    began: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +108,9 @@ class RunFacts:
 
     record: RunRecord
     status: Status
-    log: LogFacts
+    progress: Progress
+    last_lines: tuple[str, ...]
+    """The last lines of its log that are not events."""
     outputs: tuple[Output, ...]
     sources: tuple[JobSource, ...]
     values: tuple[Mapping[str, Any], ...]
@@ -160,13 +141,14 @@ def collect_facts(run: str, plugins: "Plugins", on_progress: Callable[[str], Non
         record = reconcile.adopt_run(record, platform)
     stored = plans.find_stored_plan(record.run)
     sources = stored.plan.job.sources if stored else ()
-    log = read_log_facts(platform.logs(record.reference, False), record.metrics)
-    outputs, known = tuple(platform.outputs(record.reference)), log.progress
+    known, lines = progress_cache.read_run_log(record, platform, LAST_LINES)
+    outputs = tuple(platform.outputs(record.reference))
     reader = evaluation.find_results_reader(record.workload, plugins) if known.evaluated else None
     return RunFacts(
         record=record,
         status=platform.status(record.reference),
-        log=log,
+        progress=known,
+        last_lines=tuple(redact(line, max_length=MAX_LINE) for line in lines),
         outputs=outputs,
         sources=sources,
         values=stored.values if stored else (),
@@ -176,45 +158,6 @@ def collect_facts(run: str, plugins: "Plugins", on_progress: Callable[[str], Non
         evaluations=find_evaluations(record, known, outputs, plugins) if complete else (),
         training_run=find_training_run(sources, known.tags),
     )
-
-
-def read_log_facts(lines: Iterable[str], metrics: Sequence[Metric] = ()) -> LogFacts:
-    """Return the facts of a log.
-
-    :param metrics: the metrics that its workload declares.
-    """
-    found, ordinary = LogFacts(Progress(metrics)), deque[str](maxlen=LAST_LINES)
-    for line in lines:
-        if record := event.parse_event(line):
-            found.progress.add_event(record)
-            _add_event(found, record)
-        else:
-            ordinary.append(line)
-    found.last_lines = tuple(redact(line, max_length=MAX_LINE) for line in ordinary)
-    return found
-
-
-def _add_event(log_facts: LogFacts, record: event.EventRecord) -> None:
-    log_facts.began = log_facts.began or record.time
-    match record.event:
-        case event.Metrics(step=int() as step, values=values):
-            for name, value in values.items():
-                _add_point(log_facts.series, name, float(min(step, MAX_STEPS)), value)
-        case event.Metrics(values=values):
-            for name, value in values.items():
-                _add_point(log_facts.machine, name, record.time - log_facts.began, value)
-        case event.StageEvent(state="done" | "failed") as stage:
-            log_facts.stages.append(stage)
-        case event.Note() as note:
-            log_facts.notes.append(note)
-
-
-def _add_point(series: dict[str, list[tuple[float, float]]], name: str, at: float, value: float) -> None:
-    """Add a point; a step that was repeated after a restart replaces the earlier points."""
-    points = series.setdefault(name, [])
-    while points and points[-1][0] >= at:
-        points.pop()
-    points.append((at, value))
 
 
 def collect_all_facts(runs: Sequence[str], plugins: "Plugins", on_progress: Callable[[str], None]) -> list[RunFacts]:

@@ -28,7 +28,7 @@ class DifferingRow:
 
 def compare_metrics(compared: Sequence[RunFacts]) -> list[DifferingRow]:
     """Return the newest value of each metric, without scores and metrics of single episodes."""
-    known = [facts.log.progress for facts in compared]
+    known = [facts.progress for facts in compared]
     names = sorted({name for one in known for name in one.metrics})
     shown = (name for name in names if not any(one.is_episode_metric(name) or one.is_score(name) for one in known))
     return [DifferingRow(name, tuple(one.metrics.get(name) for one in known)) for name in shown]
@@ -175,7 +175,7 @@ def render_comparison_page(compared: Sequence[RunFacts], linked_runs: Collection
 
 
 def _describe_run(facts: RunFacts) -> str:
-    known, status, record = facts.log.progress, facts.status, facts.record
+    known, status, record = facts.progress, facts.status, facts.record
     parts = [f"{record.workload} on {record.platform}", f"submitted {format_time(record.created)}"]
     if known.step is not None:
         parts.append(f"{known.step}{f' of {known.total}' if known.total else ''} {known.unit}s")
@@ -188,11 +188,11 @@ def _describe_run(facts: RunFacts) -> str:
 
 def _list_curves(compared: Sequence[RunFacts]) -> Iterator[tuple[str, Mapping[str, Points], list[str]]]:
     """Yield title and series of each main and validation metric, and the runs that declare it but logged no value."""
-    known, shown = [facts.log.progress for facts in compared], compared[:MAX_LINES]
+    known, shown = [facts.progress for facts in compared], compared[:MAX_LINES]
     found = {one.main_metric.name: one.main_metric for one in known if one.main_metric}
     validation = {one.validation_metric.name: one.validation_metric for one in known if one.validation_metric}
     for metric in (*found.values(), *validation.values()):
-        series = {facts.record.run: facts.log.series.get(metric.name, []) for facts in shown}
+        series = {facts.record.run: facts.progress.get_points(metric.name) for facts in shown}
         declaring = [facts.record.run for facts in shown if metric in facts.record.metrics]
         if any(series.values()):
             yield _capitalize(metric.title), series, [run for run in declaring if not series[run]]
@@ -232,7 +232,7 @@ def _describe_success_rates(compared: Sequence[RunFacts]) -> dict[str, Any]:
 
 
 def _make_success_rate(facts: RunFacts, metric: Metric) -> SuccessRate | None:
-    found = facts.log.progress.evaluated
+    found = facts.progress.evaluated
     value = scores.get_share(found.scores, metric.name) if found else None
     if found is None or value is None:
         return None
@@ -249,13 +249,13 @@ def _make_success_rate(facts: RunFacts, metric: Metric) -> SuccessRate | None:
 
 
 def _make_rate_bar(number: int, facts: RunFacts, rate: SuccessRate, metric: Metric) -> Bar:
-    found = facts.log.progress.evaluated
+    found = facts.progress.evaluated
     return Bar(rate.run, rate.value, scores.format_success(found, metric) if found else "", rate.low, rate.high, number)
 
 
 def _describe_scores(compared: Sequence[RunFacts]) -> dict[str, Any]:
     """Return the table of all scores, the training run of each policy, and notes about the scores."""
-    found = [(facts, evaluated) for facts in compared if (evaluated := facts.log.progress.evaluated)]
+    found = [(facts, evaluated) for facts in compared if (evaluated := facts.progress.evaluated)]
     if not found:
         return {"score_rows": []}
     evaluations = [evaluated for _, evaluated in found]

@@ -8,8 +8,10 @@ from robotrain_runtime.contract.event import Evaluated
 
 from robotrain.model import scores
 from robotrain.model.amounts import format_duration, format_size
+from robotrain.model.progress import Progress
+from robotrain.model.series import Point, Series
 from robotrain.model.workload import Metric
-from robotrain.report.collect import LogFacts, RelatedRun, RunFacts, format_value
+from robotrain.report.collect import RelatedRun, RunFacts, format_value
 from robotrain.report.evaluation import (
     GRID,
     MAX_ROWS,
@@ -27,9 +29,9 @@ def render_run_page(facts: RunFacts, linked_runs: Collection[str] = ()) -> str:
 
     :param linked_runs: runs whose pages are in the same folder, as RUN.html.
     """
-    log, record = facts.log, facts.record
-    main = log.progress.main_metric
-    main_names = [metric.name for metric in (main, log.progress.validation_metric) if metric]
+    known, record = facts.progress, facts.record
+    main, series = known.main_metric, _get_points(known.series)
+    main_names = [metric.name for metric in (main, known.validation_metric) if metric]
     evaluation = _describe_evaluation(facts.evaluation, record.metrics) if facts.evaluation else {}
     return render_template(
         "run.html",
@@ -38,12 +40,14 @@ def render_run_page(facts: RunFacts, linked_runs: Collection[str] = ()) -> str:
         linked_runs,
         record=record,
         status=facts.status,
-        log=log,
+        known=known,
+        last_lines=facts.last_lines,
+        machine_series=_get_points(known.machine_series),
         trains=record.makes == "checkpoints",
         tile_items=_list_tiles(facts),
         main_title=main.title if main and main.kind != "loss" else "Loss",
-        main_series={name: log.series[name] for name in main_names if name in log.series},
-        other_series={name: log.series[name] for name in _list_other_metrics(log, main_names)},
+        main_series={name: series[name] for name in main_names if name in series},
+        other_series={name: series[name] for name in _list_other_metrics(known, main_names)},
         checkpoints=list(_list_checkpoints(facts)),
         related_runs=[_describe_related_run(related) for related in facts.evaluations],
         locations=_list_locations(facts),
@@ -62,7 +66,7 @@ def render_run_page(facts: RunFacts, linked_runs: Collection[str] = ()) -> str:
                 format_duration(stage.seconds) if stage.seconds is not None else "",
                 redact_text(stage.detail),
             )
-            for stage in log.stages
+            for stage in known.stages
         ],
         evaluation=facts.evaluation,
         **evaluation,
@@ -70,7 +74,7 @@ def render_run_page(facts: RunFacts, linked_runs: Collection[str] = ()) -> str:
 
 
 def _list_tiles(facts: RunFacts) -> list[tuple[str, str, str]]:
-    known, status = facts.log.progress, facts.status
+    known, status = facts.progress, facts.status
     until = status.ended or facts.written
     step = "" if known.step is None else f"{known.step} of {known.total}" if known.total else str(known.step)
     metrics = [metric for metric in (known.main_metric, known.validation_metric) if metric]
@@ -82,15 +86,19 @@ def _list_tiles(facts: RunFacts) -> list[tuple[str, str, str]]:
     ]
 
 
-def _list_other_metrics(log: LogFacts, main_names: Collection[str]) -> Iterator[str]:
+def _get_points(series: Mapping[str, Series]) -> dict[str, list[Point]]:
+    return {name: one.points for name, one in series.items()}
+
+
+def _list_other_metrics(known: Progress, main_names: Collection[str]) -> Iterator[str]:
     """Yield the metrics without a chart or table of their own."""
-    for name in sorted(log.series):
-        if name not in main_names and not log.progress.is_episode_metric(name) and not log.progress.is_score(name):
+    for name in sorted(known.series):
+        if name not in main_names and not known.is_episode_metric(name) and not known.is_score(name):
             yield name
 
 
 def _list_checkpoints(facts: RunFacts) -> Iterator[tuple[str, ...]]:
-    progress = facts.log.progress
+    progress = facts.progress
     registered: dict[int | None, str] = {
         model.step: redact_text(f"{model.name} version {model.version}") for model in progress.registered
     }
@@ -113,7 +121,7 @@ def _describe_related_run(related: RelatedRun) -> tuple[RelatedRun, str, str]:
 
 def _list_locations(facts: RunFacts) -> list[tuple[str, str]]:
     """Return the copies of an evaluation's results and policy, and the registered versions."""
-    known = facts.log.progress
+    known = facts.progress
     rows = [("copied to", redact_text(place)) for place in known.results]
     rows += [("policy", redact_text(place)) for place in known.policies]
     for model in known.registered if facts.evaluation else ():
@@ -124,7 +132,7 @@ def _list_locations(facts: RunFacts) -> list[tuple[str, str]]:
 
 
 def _list_identifiers(facts: RunFacts) -> list[tuple[str, str]]:
-    record, tracking = facts.record, facts.log.progress.tracking or {}
+    record, tracking = facts.record, facts.progress.tracking or {}
     return [
         ("job", record.job),
         ("plan", record.plan),

@@ -15,12 +15,13 @@ POLL_SECONDS = 0.2
 CHUNK_SIZE = 1 << 16
 
 
-def read_log_lines(path: Path, has_ended: Callable[[], bool], tail: int | None = None) -> Iterator[str]:
+def read_log_lines(path: Path, has_ended: Callable[[], bool], tail: int | None = None, start: int = 0) -> Iterator[str]:
     """Yield the lines of a log until `has_ended` and all is read; an incomplete line is waited for.
 
     :param tail: begin with so many of the present lines.
+    :param start: the offset to begin at, without `tail`.
     """
-    rest, at = b"", 0 if tail is None else _find_tail_start(path, tail)
+    rest, at = b"", start if tail is None else _find_tail_start(path, tail)
     while True:
         ended = has_ended()  # before reading, so that the last lines are read
         while chunk := _read_chunk(path, at):
@@ -79,6 +80,12 @@ OUTCOME_FILE = "outcome.json"
 EventKind = TypeVar("EventKind", Checkpoint, Evaluated)
 
 
+def find_events_file(folder: Path) -> Path | None:
+    """Return the file of events in a run folder; None before the runtime has begun."""
+    path = folder / EVENTS_FILE
+    return path if path.is_file() else None
+
+
 def read_outcome(folder: Path) -> Outcome | None:
     """Return the outcome that the runtime recorded; None if it was stopped before."""
     try:
@@ -99,11 +106,12 @@ def read_evaluation(folder: Path) -> Evaluated | None:
 
 
 def _read_events(folder: Path, kind: type[EventKind]) -> Iterator[EventKind]:
-    marker = f'"{kind.__name__.lower()}"'
+    marker = f'"{kind.__name__.lower()}"'.encode()
     try:
-        with (folder / EVENTS_FILE).open(encoding="utf-8", errors="replace") as lines:
+        with (folder / EVENTS_FILE).open("rb") as lines:  # as text it takes three times as long
             for line in lines:
-                if marker in line and (record := event.parse_event(line)) and isinstance(record.event, kind):
+                record = event.parse_event(_decode_line(line)) if marker in line else None
+                if record and isinstance(record.event, kind):
                     yield record.event
     except FileNotFoundError:
         return

@@ -126,6 +126,10 @@ class RunFolderPlatform(Platform):
             require_run_folder(reference) / log.LOG_FILE, lambda: not follow or self._has_ended(reference), tail
         )
 
+    def events_file(self, reference: Reference) -> Path | None:
+        """Return the events file in the run folder, once it is there. Raise RunGone."""
+        return log.find_events_file(require_run_folder(reference))
+
     def cancel(self, reference: Reference) -> None:
         """Stop the run and return when it has ended, or after a minute. Raise RunGone."""
         if not self.capabilities.features.get("cancel", YES):

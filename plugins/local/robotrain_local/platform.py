@@ -115,15 +115,22 @@ class LocalPlatform(Platform):
 
     def logs(self, reference: Reference, follow: bool, tail: int | None = None) -> Iterator[str]:
         """Yield the log so far, its last lines, or all of it until the run ends. Raise RunGone if it is gone."""
-        from robotrain_local import spec
+        from robotrain.run_folder import log
 
-        return self._read_lines(reference, spec.LOG_FILE, follow, tail)
+        from robotrain_local import observe, spec
 
-    def events(self, reference: Reference, follow: bool) -> Iterator[str]:
-        """Yield the event lines only, without reading the rest of the log. Raise RunGone if its folder is gone."""
-        from robotrain.run_folder.log import EVENTS_FILE
+        folder = observe.find_run_folder(reference)
+        return log.read_log_lines(
+            folder / spec.LOG_FILE, lambda: not follow or observe.read_status(folder).finished, tail
+        )
 
-        return self._read_lines(reference, EVENTS_FILE, follow)
+    def events_file(self, reference: Reference) -> Path | None:
+        """Return the events file in the run's folder, once it is there. Raise RunGone if its folder is gone."""
+        from robotrain.run_folder import log
+
+        from robotrain_local import observe
+
+        return log.find_events_file(observe.find_run_folder(reference))
 
     def remove_outputs(self, reference: Reference, dry_run: bool = False) -> int:
         """Remove the run's folder unless `dry_run` is set. Return the bytes freed. Raise RunGone if it is gone."""
@@ -156,16 +163,6 @@ class LocalPlatform(Platform):
         from robotrain_local import observe, outputs
 
         return outputs.register_model(observe.find_run_folder(reference), name, step)
-
-    def _read_lines(self, reference: Reference, file: str, follow: bool, tail: int | None = None) -> Iterator[str]:
-        from robotrain.run_folder import log
-
-        from robotrain_local import observe
-
-        folder = observe.find_run_folder(reference)
-        return log.read_log_lines(
-            folder / file, has_ended=lambda: not follow or observe.read_status(folder).finished, tail=tail
-        )
 
 
 @hook

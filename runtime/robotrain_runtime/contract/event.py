@@ -233,7 +233,14 @@ def parse_event(line: str) -> EventRecord | None:
     if not line.startswith(PREFIX):
         return None
     try:
-        data = json.loads(line[len(PREFIX) :])
+        return parse_event_object(json.loads(line[len(PREFIX) :]))
+    except (ValueError, RecursionError):
+        return None
+
+
+def parse_event_object(data: Any) -> EventRecord | None:
+    """Return the event of a JSON value, which is changed; None if it is none that this runtime knows."""
+    try:
         kind, sent_at = _KINDS[data.pop("event")], float(data.pop("time"))
         for numbers in NUMBER_FIELDS.get(kind, ()):
             data[numbers] = {name: float(value) for name, value in data[numbers].items()}
@@ -241,7 +248,7 @@ def parse_event(line: str) -> EventRecord | None:
         errors: list[str] = []
         event = convert_json(kind, {name: value for name, value in data.items() if name in known}, "", errors)
         return None if errors or _has_inexact_count(event) else EventRecord(sent_at, event)
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
         return None
 
 

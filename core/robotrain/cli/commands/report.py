@@ -62,7 +62,7 @@ def _render_page(runs: "Sequence[RunFacts]", folder: Path) -> str:
 def _summarize_run(facts: "RunFacts") -> str:
     from robotrain.model import scores
 
-    known = facts.log.progress.evaluated
+    known = facts.progress.evaluated
     declared = facts.record.metrics
     share = scores.find_share_metric(declared)
     success = scores.format_success(known, share) if known else ""
@@ -79,7 +79,7 @@ def _dump_report(compared: "Sequence[RunFacts]", target: Path) -> dict[str, Any]
 
     if len(compared) == 1:
         return {"run": compared[0].record.run, "path": str(target.absolute())}
-    evaluated = [facts.log.progress.evaluated for facts in compared]
+    evaluated = [facts.progress.evaluated for facts in compared]
     differing = {
         "metrics": comparison.compare_metrics,
         "settings": comparison.compare_settings,

@@ -30,7 +30,7 @@ def status(ctx: typer.Context, run: RunArgument = "", json: JsonOption = False) 
     record, platform = open_run(ctx, run)
     now = platform.status(record.reference)
     records.save_final_status(record.run, now)
-    known, lines = run_summary.read_run_log(record, platform)
+    known, lines = run_summary.read_run_log(record, platform, with_lines=now.state in ("failed", "lost"))
     missing = run_summary.add_listed_checkpoints(record, platform, now, known)
     if known.outcome and known.outcome.state == "failed":  # the run said why: the platform's own lines add nothing
         lines = [line for line in lines if not run_summary.is_platform_line(line, record)]

@@ -24,7 +24,7 @@ BLOCKS = " ▁▂▃▄▅▆▇█"
 MAX_SAMPLES = 16
 
 
-def draw_curve(points: Sequence[tuple[int, float]], title: str, width: int = 60, height: int = 8) -> str:
+def draw_curve(points: Sequence[tuple[float, float]], title: str, width: int = 60, height: int = 8) -> str:
     """Return a bar chart of (step, value) pairs with its range; values that are not finite are left out."""
     finite = [(step, value) for step, value in points if math.isfinite(value)]
     if not finite:
@@ -47,14 +47,14 @@ def draw_curve(points: Sequence[tuple[int, float]], title: str, width: int = 60,
     return "\n".join([*rows, foot])
 
 
-def _slice_points(points: Sequence[tuple[int, float]], width: int) -> Iterator[Sequence[tuple[int, float]]]:
+def _slice_points(points: Sequence[tuple[float, float]], width: int) -> Iterator[Sequence[tuple[float, float]]]:
     """Yield at most `width` slices of neighboring points."""
     count = min(width, len(points))
     edges = [index * len(points) // count for index in range(count + 1)] if count > 0 else []
     return (points[a:b] for a, b in itertools.pairwise(edges))
 
 
-def draw_sparkline(points: Sequence[tuple[int, float]], width: int, blocks: str = BLOCKS[1:], dot: str = "·") -> str:
+def draw_sparkline(points: Sequence[tuple[float, float]], width: int, blocks: str = BLOCKS[1:], dot: str = "·") -> str:
     """Return (step, value) pairs drawn on one line, at most `width` long; a slice without a finite value is a dot.
 
     Long slices are sampled, since the line is redrawn often.
@@ -65,7 +65,7 @@ def draw_sparkline(points: Sequence[tuple[int, float]], width: int, blocks: str 
     return "".join(dot if mean is None else blocks[round((mean - low) / scale * (len(blocks) - 1))] for mean in means)
 
 
-def _mean_value(points: Sequence[tuple[int, float]]) -> float | None:
+def _mean_value(points: Sequence[tuple[float, float]]) -> float | None:
     finite = [value for _, value in points if math.isfinite(value)]
     return sum(finite) / len(finite) if finite else None
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from robotrain_runtime.contract import event
@@ -19,7 +20,8 @@ from robotrain.errors import Problem, Rejected, Stage, Suggestion
 from robotrain.model.progress import Progress
 from robotrain.model.run import Status
 from robotrain.plugins import site
-from robotrain.store import records
+from robotrain.run_folder import log
+from robotrain.store import progress_cache, records
 
 if TYPE_CHECKING:
     from robotrain.cli.watch.renderer import Renderer
@@ -54,7 +56,7 @@ class FollowedRun:
         """Why the run could not be followed to its end."""
         self.lock = threading.Lock()
         self._renderer, self._run_ended, self._tail_count = renderer, run_ended, tail
-        self._lines_read, self._last_line_at = 0, 0.0
+        self._lines_read, self._last_line_at, self._last_poll = 0, 0.0, 0.0
         self._log_trouble, self._status_trouble = "", ""
         self._reported_troubles: set[str] = set()
         self._last_reported = ("", "")
@@ -87,7 +89,10 @@ class FollowedRun:
         """Read the log to its end. A log that is read again begins from its start: known lines are skipped."""
         known = self._lines_read if self._tail_count is None else 0
         try:
-            lines = self.platform.logs(self.record.reference, follow=True, tail=self._tail_count)
+            if events := None if self._renderer.shows_past else self.platform.events_file(self.record.reference):
+                lines, known = self._follow_events(events), 0
+            else:
+                lines = self.platform.logs(self.record.reference, follow=True, tail=self._tail_count)
             for at, line in enumerate(lines, 1):
                 if self._stopped.is_set():
                     return
@@ -100,6 +105,20 @@ class FollowedRun:
         self._log_ended_at = time.monotonic()
         self._log_ended.set()
         self._poll_now.set()
+
+    def _follow_events(self, events: Path) -> Iterator[str]:
+        """Take over the progress in a file of events, and return the lines that are added to it."""
+        progress, offset = progress_cache.read_events_file(self.record, events, with_incomplete=False)
+        with self.lock:
+            self.progress = progress
+        return log.read_log_lines(events, self._has_ended, start=offset)
+
+    def _has_ended(self) -> bool:
+        """Return whether the run has ended, as the platform said at most a second ago."""
+        if time.monotonic() - self._last_poll >= 1.0:
+            self._last_poll = time.monotonic()
+            return self.platform.status(self.record.reference).finished
+        return False
 
     def _handle_line(self, line: str) -> None:
         found = event.parse_event(line) if line.startswith(event.PREFIX) else None

@@ -53,6 +53,9 @@ LineWriter = Callable[[str], bool]
 class Renderer:
     """An observer that renders one thing at a time, whichever thread reports it; silent once closed."""
 
+    shows_past = True
+    """Whether lines of before it began are rendered."""
+
     def __init__(self, write: LineWriter) -> None:
         self.reader_gone = threading.Event()
         self.error: OSError | None = None
@@ -115,6 +118,8 @@ class Renderer:
 
 class SilentRenderer(Renderer):
     """Writes nothing: the dashboard draws the runs."""
+
+    shows_past = False
 
     def _render_trouble(self, followed: FollowedRun, text: str) -> None:
         """Leave it to the dashboard."""

@@ -69,16 +69,16 @@ def _iter_answers(asks: Mapping[str, Mapping[int, Callable[[], Any]]], limit: fl
         for index, ask in iter(todo.get, None):
             inbox.put((platform, index, _catch_query_error(ask)))
 
-    workers: list[PluginCall[None]] = []
+    workers: list[tuple[str, PluginCall[None]]] = []
     for platform, questions in asks.items():
         todo: queue.SimpleQueue[tuple[int, Callable[[], Any]] | None] = queue.SimpleQueue()
         ends = [None] * min(MAX_WORKERS, len(questions))  # one for each thread
         for item in (*questions.items(), *ends):
             todo.put(item)
-        workers += [PluginCall(functools.partial(answer_all, platform, todo)) for _ in ends]
+        workers += [(platform, PluginCall(functools.partial(answer_all, platform, todo))) for _ in ends]
     pending = {platform: set(questions) for platform, questions in asks.items()}
     answered_at = dict.fromkeys(pending, time.monotonic())
-    for worker in workers:
+    for _, worker in workers:
         worker.start()
     while pending:
         due = min(answered_at[platform] for platform in pending) + limit
@@ -86,6 +86,7 @@ def _iter_answers(asks: Mapping[str, Mapping[int, Callable[[], Any]]], limit: fl
             platform, index, answer = inbox.get(timeout=max(0.0, due - time.monotonic()))
         except queue.Empty:
             for platform in [one for one in pending if time.monotonic() >= answered_at[one] + limit]:
+                workers = [one for one in workers if one[0] != platform]
                 failed = FailedQuery(f"{platform} did not answer within {limit:g} s")
                 yield from ((index, failed) for index in pending.pop(platform))
             continue
@@ -95,6 +96,8 @@ def _iter_answers(asks: Mapping[str, Mapping[int, Callable[[], Any]]], limit: fl
             if not pending[platform]:
                 del pending[platform]
             yield index, answer
+    for _, worker in workers:  # they are ending: one that lives at exit counts as given up
+        worker.wait(limit, limit)
 
 
 def _catch_query_error(ask: Callable[[], Any]) -> Any:

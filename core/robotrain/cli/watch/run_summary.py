@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ from robotrain.cli.output import print_message
 from robotrain.model import scores
 from robotrain.model.progress import Progress
 from robotrain.model.run import Status
+from robotrain.store import progress_cache
 
 if TYPE_CHECKING:
     from robotrain.model.platform import Platform
@@ -21,20 +21,19 @@ MAX_LINES = 400
 SHOWN_LINES = 8
 
 
-def read_run_log(record: RunRecord, platform: Platform) -> tuple[Progress, list[str]]:
-    """Return the progress in a run's log and its last ordinary lines; the platform's lines only if it has no others."""
-    known, ordinary, others = Progress(record.metrics), deque[str](maxlen=MAX_LINES), deque[str](maxlen=MAX_LINES)
-    try:
-        for line in platform.logs(record.reference, follow=False):
-            if not line.startswith(event.PREFIX):
-                (others if is_platform_line(line, record) else ordinary).append(line)
-            elif found := event.parse_event(line):
-                known.add_event(found)
-    except Exception as error:  # whatever a plugin raises: the status can still be shown
+def read_run_log(record: RunRecord, platform: Platform, with_lines: bool = False) -> tuple[Progress, list[str]]:
+    """Return the progress of a run.
+
+    :param with_lines: also return the log's last ordinary lines; the platform's lines only if it has no others.
+    """
+
+    def warn(error: Exception) -> None:  # whatever a plugin raises: the status can still be shown
         from robotrain.cli.output import describe_exception
 
         print_message(f"warning: the log of {record.run} cannot be read: {describe_exception(error)}")
-    return known, list(ordinary or others)
+
+    known, lines = progress_cache.read_run_log(record, platform, MAX_LINES if with_lines else 0, warn)
+    return known, [line for line in lines if not is_platform_line(line, record)] or lines
 
 
 def add_listed_checkpoints(record: RunRecord, platform: Platform, status: Status, known: Progress) -> str:

@@ -1,0 +1,78 @@
+"""A series of measured values that stays small however long the run is."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+Point = tuple[float, float]
+MAX_POINTS = 1000
+MAX_TAIL = 64
+
+
+@dataclass(slots=True)
+class Series:
+    """Points (step or seconds, value) in order: all of a short run.
+
+    Of a long run, it has the first and the last, and the lowest and highest of each section between them.
+    """
+
+    closed: list[Point] = field(default_factory=list)
+    """The points of complete sections."""
+    tail: list[Point] = field(default_factory=list)
+    """Points of the last section, up to the newest; empty while all points are kept."""
+    size: int = 1
+    """How many measured points are a section."""
+    count: int = 0
+    """How many measured points belong to the last section."""
+
+    @property
+    def points(self) -> list[Point]:
+        """All points."""
+        return self.closed + self.tail
+
+    def add(self, at: float, value: float) -> None:
+        """Add a point; it replaces earlier ones from `at` on, which a restarted run repeats."""
+        closed, tail = self.closed, self.tail
+        while tail and tail[-1][0] >= at:
+            tail.pop()
+        if not tail:
+            while closed and closed[-1][0] >= at:
+                closed.pop()
+            if not closed:
+                self.size, self.count = 1, 0
+        if self.size == 1 and len(closed) < MAX_POINTS:
+            closed.append((at, value))
+            return
+        if self.size == 1:
+            self._merge_sections(4)
+            closed = self.closed
+        if self.count >= self.size:
+            closed += _select_extremes(tail)
+            tail.clear()
+            self.count = 0
+            if len(closed) > MAX_POINTS:
+                self._merge_sections(2)
+        elif len(tail) >= MAX_TAIL:
+            tail[:] = _select_extremes(tail)
+        tail.append((at, value))
+        self.count += 1
+
+    def _merge_sections(self, factor: int) -> None:
+        """Make sections larger by a factor: of four points, two remain."""
+        first, inner = self.closed[0], self.closed[1:]
+        parts = [inner[start : start + 4] for start in range(0, len(inner), 4)]
+        self.closed = [first, *(point for part in parts for point in _select_extremes(part))]
+        self.size *= factor
+
+
+def _select_extremes(points: Sequence[Point]) -> list[Point]:
+    """Return the lowest and the highest point, in order; only one that is not finite if all are."""
+    finite = [point for point in points if math.isfinite(point[1])]
+    if not finite:
+        return list(points[:1])
+    low, high = min(finite, key=_get_value), max(finite, key=_get_value)
+    return [low] if low is high else [low, high] if low[0] < high[0] else [high, low]
+
+
+def _get_value(point: Point) -> float:
+    return point[1]

@@ -1,0 +1,205 @@
+"""Progress of runs, stored beside their records with how far their events were read.
+
+What is stored for another file of events, or is damaged, does not count: the events are then read from the start.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import zlib
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from robotrain_runtime.contract import event
+
+from robotrain.model.progress import Progress
+from robotrain.model.run import RunRecord
+from robotrain.model.series import Point, Series
+from robotrain.store import files
+from robotrain.store.records import get_run_folder
+
+if TYPE_CHECKING:
+    from robotrain.model.platform import Platform
+
+PROGRESS_FILE = "progress.json"
+SCHEMA = 1
+"""To be increased with each change of what `Progress` makes of events."""
+MIN_STORED_BYTES = 1 << 18
+"""Fewer new bytes of events are read faster than they are stored."""
+BLOCK_SIZE = 1 << 17
+PROBE_SIZE = 256
+"""How many bytes at the start, and before the place up to which it was read, identify a file."""
+PREFIX = event.PREFIX.encode()
+LINES_AMONG_EVENTS = 10
+"""How many lines at the end of a log are searched for one that is no event."""
+
+
+def read_run_log(
+    record: RunRecord,
+    platform: Platform,
+    max_lines: int = 0,
+    on_error: Callable[[Exception], object] | None = None,
+) -> tuple[Progress, list[str]]:
+    """Return the progress of a run, and at most `max_lines` of the last lines of its log that are not events.
+
+    :param on_error: is given what the platform raises; what was read before then counts.
+    """
+    known, ordinary = Progress(record.metrics), deque[str](maxlen=max_lines)
+    try:
+        if path := platform.events_file(record.reference):
+            known, _ = read_events_file(record, path)
+        if path and not max_lines:
+            return known, []
+        tail = {"tail": LINES_AMONG_EVENTS * max_lines} if path else {}
+        for line in platform.logs(record.reference, follow=False, **tail):
+            if not line.startswith(event.PREFIX):
+                ordinary.append(line)
+            elif not path and (found := event.parse_event(line)):
+                known.add_event(found)
+    except Exception as error:
+        if on_error is None:
+            raise
+        on_error(error)
+    return known, list(ordinary)
+
+
+def read_events_file(record: RunRecord, path: Path, with_incomplete: bool = True) -> tuple[Progress, int]:
+    """Return the progress in a file of events, and the offset after its last complete line. Raise OSError.
+
+    Only what was added since the last call is read.
+
+    :param with_incomplete: an incomplete last line counts if it is an event.
+    """
+    with path.open("rb") as file:
+        progress, start = _load(record, file) or (Progress(record.metrics), 0)
+        file.seek(start)
+        offset, rest = start, b""
+        while block := file.read(BLOCK_SIZE):
+            whole, newline, rest = (rest + block).rpartition(b"\n")
+            if newline:
+                _add_lines(progress, whole)
+                offset += len(whole) + 1
+        if offset - start >= MIN_STORED_BYTES:
+            with contextlib.suppress(OSError):
+                _store(record, progress, file, offset)
+    if rest and with_incomplete:
+        _add_lines(progress, rest)
+    return progress, offset
+
+
+def _add_lines(progress: Progress, lines: bytes) -> None:
+    """Add the events of whole lines, without the last line's end."""
+    parsed = _parse_lines(lines)
+    if parsed is None:  # lines of anything else: each by itself
+        for line in lines.split(b"\n"):
+            if found := event.parse_event(line.decode(errors="replace").rstrip("\r")):
+                progress.add_event(found)
+        return
+    for data in parsed:
+        if not progress.add_step_metrics(data) and (found := event.parse_event_object(data)):
+            progress.add_event(found)
+
+
+def _parse_lines(lines: bytes) -> list[Any] | None:
+    """Return the JSON values of lines, parsed at once; None if a line is no event line."""
+    count = lines.count(b"\n") + 1
+    if not lines.startswith(PREFIX) or lines.count(PREFIX) != count:
+        return None
+    try:
+        objects = lines[len(PREFIX) :].replace(b"\n" + PREFIX, b",\n").decode()
+        parsed = json.loads(f"[{objects}]")
+    except (ValueError, RecursionError):
+        return None
+    return parsed if len(parsed) == count else None
+
+
+def _load(record: RunRecord, file: BinaryIO) -> tuple[Progress, int] | None:
+    """Return the stored progress of a file, and how far it was read; None if there is none, or it does not count."""
+    try:
+        check, _, body = (get_run_folder(record.run) / PROGRESS_FILE).read_bytes().partition(b"\n")
+        if int(check, 16) != zlib.crc32(body):
+            return None
+        data = json.loads(body)
+        offset = data["offset"]
+        if data["schema"] != SCHEMA or data["file"] != _identify(record, file, offset):
+            return None
+        return _parse_progress(record, data["progress"]), offset
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+
+
+def _store(record: RunRecord, progress: Progress, file: BinaryIO, offset: int) -> None:
+    identity = _identify(record, file, offset)
+    data = {"schema": SCHEMA, "offset": offset, "file": identity, "progress": _dump_progress(progress)}
+    body = json.dumps(data).encode()
+    files.write_private_file(get_run_folder(record.run) / PROGRESS_FILE, b"%08x\n%b" % (zlib.crc32(body), body))
+
+
+def _identify(record: RunRecord, file: BinaryIO, offset: int) -> list[Any]:
+    """Return what tells a file of events from another one, or from one that was changed before `offset`."""
+    found = os.fstat(file.fileno())
+    start, end = (os.pread(file.fileno(), PROBE_SIZE, at).decode("latin-1") for at in (0, max(0, offset - PROBE_SIZE)))
+    return [found.st_dev, found.st_ino, found.st_size >= offset, start, end, zlib.crc32(repr(record.metrics).encode())]
+
+
+_EVENTS = ("download", "evaluated", "outcome")
+_EVENT_LISTS = ("published", "registered", "delivered", "stages", "notes")
+_SERIES = ("series", "machine_series")
+_DERIVED = ("declared_metrics", "_main_name", "_validation_name")
+"""Fields that the record determines."""
+
+
+def _dump_progress(progress: Progress) -> dict[str, Any]:
+    return {
+        field.name: _dump_field(field.name, getattr(progress, field.name))
+        for field in dataclasses.fields(progress)
+        if field.name not in _DERIVED
+    }
+
+
+def _dump_field(name: str, value: Any) -> Any:
+    if name in _EVENTS:
+        return value and event.format_event(value, 0.0)
+    if name in _EVENT_LISTS:
+        return [event.format_event(one, 0.0) for one in value]
+    if name in _SERIES:
+        return {key: [*_split(one.closed), *_split(one.tail), one.size, one.count] for key, one in value.items()}
+    return value
+
+
+def _parse_progress(record: RunRecord, data: dict[str, Any]) -> Progress:
+    """Return a stored progress. Raise LookupError, TypeError or ValueError for anything else."""
+    progress = Progress(record.metrics)
+    for field in dataclasses.fields(progress):
+        if field.name not in _DERIVED:
+            setattr(progress, field.name, _parse_field(field.name, data[field.name]))
+    return progress
+
+
+def _parse_field(name: str, value: Any) -> Any:
+    if name in _EVENTS:
+        return value and _parse_stored_event(value)
+    if name in _EVENT_LISTS:
+        return [_parse_stored_event(line) for line in value]
+    if name in _SERIES:
+        return {
+            key: Series([*zip(a, b, strict=True)], [*zip(c, d, strict=True)], size, count)
+            for key, (a, b, c, d, size, count) in value.items()
+        }
+    return tuple(value) if name == "_first_measurement" and value else value
+
+
+def _parse_stored_event(line: str) -> event.Event:
+    if found := event.parse_event(line):
+        return found.event
+    raise ValueError
+
+
+def _split(points: list[Point]) -> tuple[list[float], list[float]]:
+    """Return where the points are, and their values."""
+    return [at for at, _ in points], [value for _, value in points]

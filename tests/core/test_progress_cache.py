@@ -1,0 +1,307 @@
+"""Progress that is stored with how far the events were read: never another answer than that of all events."""
+
+import dataclasses
+import itertools
+import json
+import math
+import os
+import random
+from pathlib import Path
+
+import pytest
+from robotrain.model.platform import Platform
+from robotrain.model.progress import Progress, read_progress
+from robotrain.model.run import RunRecord
+from robotrain.model.series import MAX_POINTS, Series
+from robotrain.store import progress_cache, records
+from robotrain.store.progress_cache import PROGRESS_FILE, read_events_file
+from robotrain_runtime.contract import event
+from robotrain_runtime.contract.event import (
+    Checkpoint,
+    Delivered,
+    Download,
+    Evaluated,
+    Metrics,
+    Note,
+    Outcome,
+    Published,
+    Registered,
+    StageEvent,
+    Track,
+    Tracking,
+    Withdrawn,
+)
+from robotrain_workloads.lerobot_eval.workload import LEROBOT_EVAL
+from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
+
+RUN = "act-1"
+METRICS = (*LEROBOT_TRAIN.profile.metrics, *LEROBOT_EVAL.profile.metrics)
+EVENTS = (
+    StageEvent(name="data", state="started"),
+    Download(done=1 << 20, total=1 << 30, rate=1e6),
+    Note(level="info", text="naïve ☃"),
+    Note(level="warning", text="slow disk"),
+    StageEvent(name="data", state="done", seconds=3.5, detail="2 files"),
+    StageEvent(name="work", state="started"),
+    Track(experiment="x", tags={"policy_run": "r"}),
+    Tracking(uri="http://u", experiment_id="1", run_id="2", ui="http://ui"),
+    Metrics(values={"system/memory_percent": 40.0}),
+    Metrics(step=20, total=100, values={"train/loss": 0.5, "train/lr": 1e-4}),
+    Metrics(step=20, total=100, values={"val/loss": 0.25}),
+    Metrics(step=30, total=100, values={}),
+    Metrics(step=40, values={"train/loss": math.nan, "train/grad_norm": math.inf}),
+    Metrics(step=3, total=9, unit="episode", values={"rollout/episode_3/success": 1.0}),
+    Checkpoint(step=40, path="/x/000040", model="pretrained_model"),
+    Published(step=40, to="runs:/r/40", seconds=2.0),
+    Published(step=40, to="az://c/40"),
+    Withdrawn(to="az://c/40"),
+    Registered(name="act", version="3", step=40, uri="models:/act/3"),
+    Evaluated(episodes=9, scores={"rollout/success_rate": 0.5, "other": math.nan}, results="/r", passed=False),
+    Delivered(to="az://c/results"),
+    Outcome(state="failed", exit_code=1, reason="no", fault="code"),
+)
+ODD = (
+    '::robotrain:: {"event": "metrics", "time": 5, "values": {"a": 1, "b": "nan"}, "step": 7}',
+    '::robotrain:: {"event": "metrics", "time": 5.0, "values": {"a": true}, "step": 8, "total": null}',
+    '::robotrain:: {"event": "metrics", "time": 5.0, "values": {"a": 1.0}, "step": true}',
+    '::robotrain:: {"event": "metrics", "time": 5.0, "values": {"a": 1.0}, "step": 9.0}',
+    '::robotrain:: {"event": "metrics", "time": 5.0, "values": {"a": 1.0}, "step": 99999999999999999999}',
+    '::robotrain:: {"event": "metrics", "time": 5.0, "values": {"a": 1.0}, "step": 9, "unit": "hour"}',
+    '::robotrain:: {"event": "metrics", "time": 5.0, "values": [1.0], "step": 9}',
+    '::robotrain:: {"event": "metrics", "time": 5.0, "values": {"a": ' + "9" * 400 + '}, "step": 9}',
+    '::robotrain:: {"event": "metrics", "time": 5.0, "values": {"a": 2.5}, "step": 9, "more": [1]}',
+    '::robotrain:: {"event": "of a newer runtime", "time": 5.0}',
+    '::robotrain:: {"event": "checkpoint", "time": 5.0, "st',
+    "::robotrain:: 5",
+    "::robotrain:: {}",
+    "::robotrain:: null",
+    '::robotrain:: {"a": [{}',
+    "::robotrain:: {}]}, {}",
+    "::robotrain:: [",
+    "::robotrain:: " + "[" * 100_000,
+    "",
+    "an ordinary line",
+    "a ::robotrain:: b",
+    'x ::robotrain:: {"event": "note", "time": 1.0, "level": "error", "text": "inside of a line"}',
+)
+
+
+@pytest.fixture
+def record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunRecord:
+    """A recorded run of a training."""
+    monkeypatch.setenv("ROBOTRAIN_STATE", str(tmp_path / "state"))
+    monkeypatch.setattr(progress_cache, "MIN_STORED_BYTES", 1)
+    made = RunRecord(
+        run=RUN,
+        platform="local",
+        phase="sent",
+        job="a",
+        plan="b",
+        created=1.0,
+        workload="lerobot-train",
+        settings={},
+        reference={},
+        metrics=METRICS,
+    )
+    records.write_record(made)
+    return made
+
+
+def lines_of(seed: int, count: int) -> list[str]:
+    """Events in any order, odd ones and ordinary lines between those of many steps."""
+    chosen, lines = random.Random(seed), list[str]()
+    for number in range(count):
+        kind = chosen.random()
+        if kind < 0.1:
+            lines.append(event.format_event(chosen.choice(EVENTS), float(number)))
+        elif kind < 0.12 and seed % 2:
+            lines.append(chosen.choice(ODD))
+        else:
+            values = {"train/loss": chosen.random(), "train/lr": 1e-4}
+            step = number if kind < 0.99 else chosen.randrange(number + 1)
+            lines.append(event.format_event(Metrics(step=step, total=count, values=values), float(number)))
+    return lines
+
+
+def facts(known: Progress) -> str:
+    """All that is known; a text, since NaN does not equal itself."""
+    return repr({field.name: getattr(known, field.name) for field in dataclasses.fields(known)})
+
+
+def write(path: Path, lines: list[str]) -> None:
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_events_read_in_parts_add_up_to_the_same(seed: int, record: RunRecord, tmp_path: Path) -> None:
+    path, lines, chosen = tmp_path / "events.jsonl", lines_of(seed, 3000), random.Random(seed)
+    ends = sorted(chosen.sample(range(len(lines)), 3))
+    for end in (*ends, len(lines), len(lines)):
+        write(path, lines[:end])
+        assert facts(read_events_file(record, path)[0]) == facts(read_progress(lines[:end], METRICS))
+
+
+def test_every_event_survives_storing(record: RunRecord, tmp_path: Path) -> None:
+    assert {type(one) for one in EVENTS} == set(event.EVENT_NAMES)
+    path, lines = tmp_path / "events.jsonl", [event.format_event(one, 5.5) for one in EVENTS]
+    write(path, lines)
+    first, offset = read_events_file(record, path)
+    assert offset == path.stat().st_size
+    read = list[int]()
+    again = progress_cache._add_lines
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(progress_cache, "_add_lines", lambda known, lines: (read.append(1), again(known, lines)))
+        second, _ = read_events_file(record, path)
+    assert not read
+    assert facts(first) == facts(second) == facts(read_progress(lines, METRICS))
+
+
+@pytest.mark.parametrize("line", ODD)
+def test_odd_lines_count_as_they_do_alone(line: str, record: RunRecord, tmp_path: Path) -> None:
+    path, plain = tmp_path / "events.jsonl", event.format_event(EVENTS[9], 5.5)
+    write(path, [plain, line, plain.replace("20", "21")])
+    wanted = read_progress([plain, line, plain.replace("20", "21")], METRICS)
+    assert facts(read_events_file(record, path)[0]) == facts(wanted)
+
+
+def test_an_incomplete_last_line_is_read_again_once_it_is_complete(record: RunRecord, tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    lines = [event.format_event(Metrics(step=step, values={"train/loss": 0.5}), 5.5) for step in (1, 2, 3)]
+    for end in range(len(lines[0]) + 1, 3 * len(lines[0]) + 2, 5):
+        path.write_text("\n".join(lines)[:end])
+        complete = "\n".join(lines)[:end].split("\n")
+        assert read_events_file(record, path)[0].step == read_progress(complete, METRICS).step
+
+
+def _replace(path: Path) -> None:
+    other = path.with_name("other")
+    write(other, ['::robotrain:: {"event": "note", "time": 1.0, "level": "error", "text": "another file"}'] * 200)
+    os.replace(other, path)
+
+
+def _rewrite(path: Path) -> None:
+    lines = path.read_text().splitlines()
+    write(path, [lines[0].replace("20", "10"), *lines[1:], *lines])
+
+
+def _rewrite_in_place(path: Path) -> None:
+    with path.open("r+") as file:
+        file.write("#")
+
+
+def _truncate(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.truncate(path.stat().st_size // 2)
+
+
+def _truncate_and_continue(path: Path) -> None:
+    _truncate(path)
+    with path.open("a") as file:
+        file.write("\n" + event.format_event(Metrics(step=50, values={"train/loss": 0.125}), 9.5) * 40 + "\n")
+
+
+@pytest.mark.parametrize("change", [_replace, _rewrite, _rewrite_in_place, _truncate, _truncate_and_continue])
+def test_another_file_of_events_is_read_from_its_start(change, record: RunRecord, tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    write(path, [event.format_event(one, 5.5) for one in EVENTS[9:13]] * 20)
+    read_events_file(record, path)
+    change(path)
+    assert facts(read_events_file(record, path)[0]) == facts(read_progress(path.read_text().splitlines(), METRICS))
+
+
+def test_a_damaged_file_is_not_used(record: RunRecord, tmp_path: Path) -> None:
+    path, chosen = tmp_path / "events.jsonl", random.Random(1)
+    write(path, [event.format_event(one, 5.5) for one in EVENTS])
+    wanted = facts(read_events_file(record, path)[0])
+    stored = records.get_run_folder(RUN) / PROGRESS_FILE
+    good = stored.read_bytes()
+    damages = [b"", b"\n", b"00000000\n{}", good[: len(good) // 2], good[:-1], b"null", b"\xff" * 20, good + b" "]
+    for _ in range(50):
+        at = chosen.randrange(len(good))
+        damages.append(good[:at] + bytes([good[at] ^ (1 << chosen.randrange(8))]) + good[at + 1 :])
+    for damage in damages:
+        stored.write_bytes(damage)
+        assert facts(read_events_file(record, path)[0]) == wanted
+    stored.unlink()
+    stored.mkdir()
+    assert facts(read_events_file(record, path)[0]) == wanted
+
+
+def test_other_declared_metrics_are_another_progress(record: RunRecord, tmp_path: Path) -> None:
+    path, lines = tmp_path / "events.jsonl", [event.format_event(one, 5.5) for one in EVENTS]
+    write(path, lines)
+    read_events_file(record, path)
+    undeclared = dataclasses.replace(record, metrics=())
+    assert facts(read_events_file(undeclared, path)[0]) == facts(read_progress(lines))
+
+
+def test_few_events_are_not_stored(record: RunRecord, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    monkeypatch.setenv("ROBOTRAIN_STATE", str(tmp_path / "state"))
+    path = tmp_path / "events.jsonl"
+    write(path, [event.format_event(one, 5.5) for one in EVENTS])
+    read_events_file(record, path)
+    assert not (records.get_run_folder(RUN) / PROGRESS_FILE).exists()
+    write(path, lines_of(2, 4000))
+    read_events_file(record, path)
+    stored = records.get_run_folder(RUN) / PROGRESS_FILE
+    assert json.loads(stored.read_bytes().partition(b"\n")[2])["offset"] == path.stat().st_size
+    assert stored.stat().st_mode & 0o077 == 0
+
+
+def test_a_platform_with_a_file_of_events_is_not_asked_for_its_log(record: RunRecord, tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    write(path, [event.format_event(one, 5.5) for one in EVENTS])
+
+    class Here(Platform):
+        def events_file(self, reference):
+            return path
+
+        def logs(self, reference, follow, tail=None):
+            assert tail is not None
+            yield from ("an ordinary line", "::robotrain:: {}")
+
+    class There(Platform):
+        def logs(self, reference, follow, tail=None):
+            yield from ("an ordinary line", *path.read_text().splitlines())
+
+    here, there = (progress_cache.read_run_log(record, platform, 5) for platform in (Here(), There()))
+    assert (facts(here[0]), here[1]) == (facts(there[0]), there[1])
+    assert here[1] == ["an ordinary line"]
+
+
+def test_a_series_stays_small_and_keeps_its_ends_and_extremes() -> None:
+    series, chosen = Series(), random.Random(3)
+    values = [chosen.random() for _ in range(50_000)]
+    values[31_234], values[7_777] = 9.0, -9.0
+    for step, value in enumerate(values):
+        series.add(step, value)
+        assert len(series.closed) <= MAX_POINTS + 2
+        assert series.points[-1] == (step, value) if step % 997 == 0 else True
+    points = series.points
+    assert points == sorted(points)
+    assert points[0] == (0, values[0])
+    assert points[-1] == (49_999, values[-1])
+    assert {(31_234, 9.0), (7_777, -9.0)} <= set(points)
+    assert len(points) > MAX_POINTS / 3
+    gaps = [later - earlier for (earlier, _), (later, _) in itertools.pairwise(points)]
+    assert max(gaps) < 50_000 / 100
+
+
+def test_a_series_of_few_points_has_all_and_a_restart_replaces_what_it_repeats() -> None:
+    series = Series()
+    for step in (*range(MAX_POINTS), *range(500, 700)):
+        series.add(step, float(step))
+    assert series.points == [(step, float(step)) for step in range(700)]
+    long = Series()
+    for step in range(10 * MAX_POINTS):
+        long.add(step, 1.0)
+    for step in range(3 * MAX_POINTS, 3 * MAX_POINTS + 5):
+        long.add(step, 2.0)
+    points = long.points
+    assert points == sorted(points)
+    assert points[-1] == (3 * MAX_POINTS + 4, 2.0)
+    assert sum(value == 2.0 for _, value in points) == 5
+    for step in range(20):
+        long.add(step, 3.0)
+    assert long.points == [(step, 3.0) for step in range(20)]
