@@ -156,6 +156,7 @@ def holds_secret(text: str) -> bool:
     return any(_compile(pattern).search(text) for pattern in patterns)
 
 
+@functools.lru_cache(MAX_REMEMBERED)
 def value_holds_secret(text: str) -> bool:
     """Return whether a user's value contains a secret, by its shape or by a name before it (`password=…`)."""
     if holds_secret(text):
@@ -218,6 +219,7 @@ def _escape(match: re.Match[str]) -> str:
     return match[0].encode("unicode_escape").decode()
 
 
+@functools.lru_cache(MAX_REMEMBERED)
 def _apply_rules(text: str, schemes: tuple[str, ...], longest: int) -> str:
     if image := re.fullmatch(_IMAGE, text):
         return _apply_rules(image[1], schemes, longest - len(image[2])) + image[2]

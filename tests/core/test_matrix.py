@@ -122,7 +122,7 @@ def test_a_terminal_that_is_too_narrow_gets_tables_below_each_other(mars):
 def test_one_platform_says_its_limits_and_what_does_not_go_together(robotrain):
     told = robotrain("platforms", "osmo").stdout
     (pair,) = [line for line in told.splitlines() if line.startswith("datasets from blob_url and data_asset ")]
-    assert pair.endswith("  no    as dataset from data_asset")
+    assert pair.split()[4:] == ["data_asset", "no", "as", "dataset", "from", "data_asset"]
     assert "1024  " in told
     assert "KiB of native spec" in told
 

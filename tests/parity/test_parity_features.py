@@ -14,6 +14,7 @@ ASKED_OTHERWISE: Mapping[str, str] = {
     "stream_logs": "of a run that was sent: the kit follows a log on each platform",
     "cancel": "of a run that was sent: the kit cancels one on each platform",
     "tracking": "of sources that are looked up where the run is tracked: the tests of sources",
+    "native_dag": "of a pipeline: without it, this machine starts the steps",
     "runs_here": "of nobody: it says where to look for the machine",
 }
 """Features that no option of a job needs by itself."""

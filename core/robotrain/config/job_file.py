@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -178,6 +178,8 @@ class FileSource:
     text: str
     where: str
     layer: str = JOB_FILE_LAYER
+    folder: Path | None = None
+    """The folder that a relative path starts from, if not that of the job file."""
 
     @property
     def origin(self) -> Origin:
@@ -200,17 +202,8 @@ class JobFile:
 
 def read_job_file(path: Path) -> JobFile:
     """Return the job file at `path`, with its problems."""
-    folder = path.absolute().parent
-    try:
-        with path.open(encoding="utf-8-sig") as file:
-            text = file.read(MAX_LETTERS + 1)
-    except (OSError, UnicodeDecodeError) as error:
-        reason = "It is not UTF-8 text." if isinstance(error, UnicodeDecodeError) else f"{error.strerror}."
-        return JobFile(folder=folder, problems=(_make_unreadable_problem(path, reason),))
-    if len(text) > MAX_LETTERS:
-        reason = f"It is larger than {MAX_LETTERS >> 10} KiB."
-        return JobFile(folder=folder, problems=(_make_unreadable_problem(path, reason),))
-    return _JobReader(path.name, folder).read_job(text)
+    reader = JobReader(path)
+    return reader.make_job(dict(reader.read_top(JOB_KEYS)))
 
 
 def find_unknown_platforms(file: JobFile, installed: Iterable[str]) -> Iterator[Problem]:
@@ -227,23 +220,45 @@ def find_unknown_platforms(file: JobFile, installed: Iterable[str]) -> Iterator[
             )
 
 
-class _JobReader:
-    """Reader of one file, which collects values and problems."""
+class JobReader:
+    """Reader of one file, which collects values and problems.
 
-    def __init__(self, name: str, folder: Path) -> None:
-        self.name = name
-        self.folder = folder
+    :param kind: what the file describes: `job`, or `pipeline`.
+    """
+
+    def __init__(self, path: Path, kind: str = "job") -> None:
+        self.path, self.kind = path, kind
+        self.name, self.folder = path.name, path.absolute().parent
+        self.title = f"the {kind} file"
         self.problems: list[Problem] = []
 
-    def read_job(self, text: str) -> JobFile:
+    def read_top(self, known: Sequence[str]) -> Iterator[tuple[str, YamlNode]]:
+        """Yield the entries of the file; none if it cannot be read."""
         try:
+            with self.path.open(encoding="utf-8-sig") as file:
+                text = file.read(MAX_LETTERS + 1)
+            if len(text) > MAX_LETTERS:
+                self.add_unreadable(f"It is larger than {MAX_LETTERS >> 10} KiB.")
+                return
             root, refused = parse_yaml(text)
+        except (OSError, UnicodeDecodeError) as error:
+            reason = "It is not UTF-8 text." if isinstance(error, UnicodeDecodeError) else f"{error.strerror}."
+            self.add_unreadable(reason)
+            return
         except MalformedYaml as error:
             where = self.format_place(error.line) if error.line else self.name
-            problem = _make_problem("job-file-malformed", "the job file is not YAML", where, why=redact(error.why))
-            return JobFile(folder=self.folder, problems=(problem,))
-        self.problems += [_make_problem("job-file-wrong", title, self.format_place(line)) for line, title in refused]
-        top = dict(self.read_mapping(root, "the job file", JOB_KEYS)) if root is not None else {}
+            self.problems.append(
+                _make_problem(f"{self.kind}-file-malformed", f"{self.title} is not YAML", where, redact(error.why))
+            )
+            return
+        self.problems += [
+            _make_problem(f"{self.kind}-file-wrong", title, self.format_place(line)) for line, title in refused
+        ]
+        if root is not None:
+            yield from self.read_mapping(root, self.title, known)
+
+    def make_job(self, top: Mapping[str, YamlNode]) -> JobFile:
+        """Return the job of the entries, with all problems so far."""
         has_workload = "workload" in top and not top["workload"].null
         return JobFile(
             folder=self.folder,
@@ -256,6 +271,7 @@ class _JobReader:
         )
 
     def format_place(self, line: int) -> str:
+        """Return the place of a line."""
         return f"{self.name}:{line}"
 
     def read_mapping(self, node: YamlNode, what: str, known: Iterable[str] = ()) -> Iterator[tuple[str, YamlNode]]:
@@ -295,21 +311,23 @@ class _JobReader:
     def read_nested_value(self, node: YamlNode, what: str) -> ValueTable:
         """Return a table or list for settings that accept one."""
         title = f"{what} must be a single value, not a {node.kind}"
-        refusal = _make_problem("job-file-wrong", title, self.format_place(node.line))
+        refusal = _make_problem(f"{self.kind}-file-wrong", title, self.format_place(node.line))
         json_text = convert_to_json(node)
         if node.kind != "mapping":
             return ValueTable((), refusal, json_text, (refusal,))
-        inner = _JobReader(self.name, self.folder)
+        inner = JobReader(self.path, self.kind)
         entries = tuple(inner.read_table(node, what, nested=True).items())
         return ValueTable(entries, refusal, json_text, tuple(inner.problems))
 
     def read_platforms(self, node: YamlNode) -> dict[str, dict[str, Value]]:
+        """Return the settings by platform."""
         return {
             name: self.read_table(value, f"platforms.{redact(name)}")
             for name, value in self.read_mapping(node, "platforms")
         }
 
     def read_sources(self, node: YamlNode) -> Iterator[FileSource]:
+        """Yield the sources of all roles."""
         for role, listed in self.read_mapping(node, "sources"):
             for entry in listed.items if listed.kind == "sequence" else [listed]:
                 for kind, value in self.read_mapping(entry, f"a source of role {redact(role)}"):
@@ -337,31 +355,34 @@ class _JobReader:
         return tuple(found)
 
     def read_text(self, node: YamlNode, what: str) -> str:
+        """Return the text of a scalar."""
         if node.kind != "scalar":
             self.add_problem(node, f"{what} must be plain text, not a {node.kind}")
         return node.text
 
     def add_problem(self, node: YamlNode, title: str) -> None:
-        self.problems.append(_make_problem("job-file-wrong", title, self.format_place(node.line)))
+        """Report what is wrong with a node."""
+        self.problems.append(_make_problem(f"{self.kind}-file-wrong", title, self.format_place(node.line)))
+
+    def add_unreadable(self, reason: str) -> None:
+        """Report that the file cannot be read."""
+        code, title = f"{self.kind}-file-unreadable", f"{self.title} cannot be read"
+        self.problems.append(_make_problem(code, title, str(self.path), why=reason))
 
     def add_unknown_key(self, key: YamlNode, what: str, known: Iterable[str]) -> None:
         """Report an unknown key, except `$schema`, which is for editors."""
-        if known is JOB_KEYS and key.text == SCHEMA_KEY:
+        if what == self.title and key.text == SCHEMA_KEY:
             return
-        why, suggestion = FOREIGN_KEYS.get(key.text, ("", "")) if known is JOB_KEYS else ("", "")
+        why, suggestion = FOREIGN_KEYS.get(key.text, ("", "")) if what == self.title else ("", "")
         self.problems.append(
             _make_problem(
-                "job-file-unknown-key",
+                f"{self.kind}-file-unknown-key",
                 f"{what} has no key {redact(key.text)!r}",
                 self.format_place(key.line),
                 why=why or f"Known: {', '.join(known)}.",
                 suggestions=(Suggestion(suggestion),) if suggestion else suggest_name(key.text, known),
             )
         )
-
-
-def _make_unreadable_problem(path: Path, reason: str) -> Problem:
-    return _make_problem("job-file-unreadable", "the job file cannot be read", str(path), why=reason)
 
 
 def _make_problem(

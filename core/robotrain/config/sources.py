@@ -103,9 +103,8 @@ def _read_file_sources(
         elif source.kind not in fitting:
             problems.append(_make_unknown_problem("source kind", source.kind, fitting, source.where))
         else:
-            yield SourceText(
-                role=source.role, kinds=(source.kind,), text=source.text, origin=source.origin, base=file.folder
-            )
+            base = source.folder or file.folder
+            yield SourceText(role=source.role, kinds=(source.kind,), text=source.text, origin=source.origin, base=base)
 
 
 def _read_variable_sources(

@@ -60,6 +60,7 @@ FEATURES: Mapping[str, str] = {
     "publish_folder": "copy what a run leaves to a folder",
     "wandb": "log to Weights & Biases",
     "tracking": "track a run with MLflow",
+    "native_dag": "run a pipeline on its own, without this machine",
 }
 """The features core knows; a workload or a platform may declare others."""
 

@@ -102,5 +102,7 @@ class RenderedPlan:
     values: tuple[Mapping[str, Any], ...] = ()
     """The job's values with their origins, as `explain` shows them."""
     produces: Produces = "checkpoints"
+    steps: tuple[str, ...] = ()
+    """The names of its steps, if it is a pipeline."""
     changed: tuple[str, ...] = field(default=(), compare=False)
     """Files that differ from what was rendered, if the plan was read from a folder."""

@@ -22,6 +22,8 @@ class Role(NamedTuple):
     """Whether it accepts several sources, in order."""
     typical: bool = False
     """Whether most jobs have one, and so the jobs of tests."""
+    takes: Produces | None = None
+    """What it takes of an earlier step of a pipeline: a step whose workload produces this can fill it."""
 
 
 @lazy_dataclass(frozen=True, kw_only=True)
@@ -142,5 +144,7 @@ class Workload:
     default: bool = False
     """Whether it is the workload of a job that names none."""
     profile: WorkloadProfile = WorkloadProfile()
+    evaluates: tuple[str, ...] = ()
+    """The workloads whose policies it evaluates: `pipeline train-eval` puts it after one of them."""
     results_reader: str = ""
     """The module whose `read_results(content)` reads `complete_file` for reports; see `robotrain.report.evaluation`."""

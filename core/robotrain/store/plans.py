@@ -60,6 +60,7 @@ class PlanManifest:
     files: dict[str, str]
     values: tuple[PlanValue, ...]
     makes: Produces = "checkpoints"
+    steps: tuple[str, ...] = ()
 
 
 MANIFEST_FILE = "robotrain-plan.json"
@@ -86,6 +87,7 @@ def write_plan_folder(rendered: RenderedPlan, folder: Path, shared: Path | None 
         "settings": dict(rendered.settings),
         "halves": dict(rendered.container_plugins),
         "makes": rendered.produces,
+        **({"steps": list(rendered.steps)} if rendered.steps else {}),
         "payload": packed,
         "payload_digest": rendered.payload.digest,
         "spec": plan.spec,
@@ -130,6 +132,7 @@ def read_plan_folder(folder: Path) -> RenderedPlan:
         payload=payload,
         values=tuple(dataclasses.asdict(row) for row in found.values),
         produces=found.makes,
+        steps=found.steps,
         changed=tuple(changed),
     )
 

@@ -1,12 +1,12 @@
 """Registration of a run's checkpoint, or of the policy it evaluated, in its platform's model registry."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from robotrain_runtime.contract.event import Registered
 
-from robotrain.errors import Problem, Rejected, Stage, Suggestion
+from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any
 from robotrain.model.capabilities import make_feature_error
 from robotrain.redaction import holds_secret, redact
 from robotrain.store import plans, records
@@ -35,14 +35,19 @@ def register_checkpoint(
     if record.phase == "sending":
         record = reconcile.adopt_run(record, platform)
     name = name or _find_model_name(record)
-    if not re.fullmatch(MODEL_NAME_PATTERN, name) or holds_secret(name):
-        why = "Letters, digits, `_`, `.` and `-`, at most 255."
-        title = "the name of the model is invalid"
-        raise Rejected([_make_problem("model-name-invalid", Stage.USAGE, title, redact(name), why)])
+    raise_if_any(check_model_name(name))
     if not platform.capabilities.feature("register_model"):
         raise make_feature_error(platform, "register_model")
     on_start()
     return platform.register(record.reference, name, step)
+
+
+def check_model_name(name: str) -> Iterator[Problem]:
+    """Yield a problem if a registry would refuse the name."""
+    if not re.fullmatch(MODEL_NAME_PATTERN, name) or holds_secret(name):
+        why = "Letters, digits, `_`, `.` and `-`, at most 255."
+        title = "the name of the model is invalid"
+        yield _make_problem("model-name-invalid", Stage.USAGE, title, redact(name), why)
 
 
 def _find_model_name(record: "RunRecord") -> str:

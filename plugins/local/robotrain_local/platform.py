@@ -5,7 +5,7 @@ from __future__ import annotations  # the types below are for readers and checke
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from robotrain.model.capabilities import ANY, YES, Capabilities
+from robotrain.model.capabilities import ANY, YES, Capabilities, no
 from robotrain.model.platform import Platform
 from robotrain.plugins.hookspecs import hook
 
@@ -34,7 +34,10 @@ CAPABILITIES = Capabilities(
         ("publish", "blob_url"): YES,
     },
     workloads={ANY: YES},
-    features=dict.fromkeys((*FEATURES.split(), "stream_logs", "cancel"), YES),
+    features={
+        **dict.fromkeys((*FEATURES.split(), "stream_logs", "cancel"), YES),
+        "native_dag": no("A background process of this machine starts each step."),
+    },
     disabled_by=dict.fromkeys(("tracking", "register_model"), ("tracking_uri", NO_TRACKING)),
 )
 

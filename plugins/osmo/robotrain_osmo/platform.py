@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from robotrain.model.capabilities import ANY, YES, Capabilities, no
+from robotrain.model.capabilities import ANY, YES, Capabilities, no, not_yet
 from robotrain.model.platform import Platform, lazy_method
 from robotrain.plugins.hookspecs import hook
 from robotrain_azure.settings import MODEL_OPTION_HINTS
@@ -50,6 +50,7 @@ CAPABILITIES = Capabilities(
         "wandb": YES,
         "stream_logs": YES,
         "cancel": YES,
+        "native_dag": not_yet("A background process of the submitting machine starts each step."),
         "runs_here": no("The job runs in a pod of the cluster.", "--platform local"),
         "publish_folder": no("The pod's disk is deleted when the run ends.", f"--publish-url {BLOB}"),
     },

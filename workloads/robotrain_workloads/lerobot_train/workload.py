@@ -39,7 +39,12 @@ LEROBOT_TRAIN = Workload(
     name="lerobot-train",
     summary="train an ACT or Diffusion policy with LeRobot",
     parameters=TrainParameters,
-    roles={"dataset": Role(required=True, many=True), "policy": Role(), "init_policy": Role(), "resume": Role()},
+    roles={
+        "dataset": Role(required=True, many=True),
+        "policy": Role(takes="checkpoints"),
+        "init_policy": Role(),
+        "resume": Role(),
+    },
     container_plugin="robotrain_workloads.lerobot_train.container",
     targets=("publish_url",),
     profile=WorkloadProfile(

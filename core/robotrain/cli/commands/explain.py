@@ -49,7 +49,7 @@ class ExplainCommand(JobCommand):
             job = prepared.job
             print_json({"workload": job.workload, "job": job.digest, "values": rows})
         else:
-            print_result(format_table([("NAME", "VALUE", "FROM", "OVERRODE"), *map(_format_row, rows)]))
+            print_result(format_table([("NAME", "VALUE", "FROM", "OVERRODE"), *map(format_row, rows)]))
 
 
 def _print_error_code(word: str, parent: Any) -> None:
@@ -78,7 +78,8 @@ def _list_values(prepared: "PreparedJob") -> Iterator[dict[str, Any]]:
             yield dict(row)
 
 
-def _format_row(row: dict[str, Any]) -> tuple[str, str, str, str]:
+def format_row(row: dict[str, Any]) -> tuple[str, str, str, str]:
+    """Return the cells of a value."""
     overridden = [f"{other['value']} ({other['origin']})" for other in row["overrode"] if other["value"] != "None"]
     value = "-" if row["value"] is None else str(row["value"])
     return row["name"], value, row["origin"], ", ".join(overridden) if row["origin"] != "default" else ""

@@ -60,7 +60,7 @@ class RenderCommand(JobCommand):
         print_problems(prepared.warnings)
         if values.get("to"):
             folder = Path(values["to"])
-            _check_folder_is_free(folder)
+            check_folder_is_free(folder)
             plans.write_plan_folder(rendered, folder)
             content = f"{len(plan.files)} files, digest {plan.digest[:12]}"
             print_message(f"wrote the plan of {plan.run} to {folder} ({content})")
@@ -129,7 +129,8 @@ def _parse_attempt(text: str | None) -> int:
     raise Rejected([usage_problem("value-invalid", "--attempt needs a whole number greater than 0", "--attempt")])
 
 
-def _check_folder_is_free(folder: Path) -> None:
+def check_folder_is_free(folder: Path) -> None:
+    """Raise Rejected if files of another plan may be in the folder."""
     if (folder.is_dir() and any(folder.iterdir())) or folder.is_file():
         title = "the folder for the plan is not empty"
         why = "Files of another plan beside these would make it unclear what is submitted."

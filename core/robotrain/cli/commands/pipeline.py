@@ -1,0 +1,141 @@
+"""`robotrain pipeline`: several jobs that depend on each other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from robotrain.cli.app import format_help, get_plugins, make_app, make_plain_app
+from robotrain.cli.arguments import JsonOption, argument, complete_platforms, option
+from robotrain.cli.output import format_table, print_json, print_message, print_problems, print_result
+from robotrain.errors import Problem, Rejected, Stage
+
+if TYPE_CHECKING:
+    from robotrain.pipeline.prepare import PreparedPipeline, PreparedStep
+
+FileArgument = Annotated[Path, argument("PIPELINE.yaml", "The pipeline file.")]
+PlatformOption = Annotated[str, option("--platform", "NAME", "The platform to run on.", complete_platforms)]
+ProfileOption = Annotated[str, option("--profile", "NAME", "The profile of robotrain.toml to use.")]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="STEP.KEY=VALUE", help="Change a value of a step, named as in a job file."),
+]
+ToOption = Annotated[str, option("--to", "DIR", "Write all files of the plan to this folder.")]
+
+
+def render(
+    ctx: typer.Context,
+    file: FileArgument,
+    platform: PlatformOption = "",
+    profile: ProfileOption = "",
+    set: SetOption = None,
+    to: ToOption = "",
+    json: JsonOption = False,
+) -> None:
+    """Render the plan of a pipeline. Nothing is sent.
+
+    robotrain pipeline render pipeline.yaml --platform PLATFORM
+    """
+    from robotrain.cli.commands import render
+    from robotrain.store import plans
+
+    prepared = prepare_file(ctx, file, platform, profile, set or [])
+    print_problems([*prepared.warnings, *describe_driver(prepared)])
+    rendered = prepared.render(1)
+    if to:
+        render.check_folder_is_free(Path(to))
+        plans.write_plan_folder(rendered, Path(to))
+        print_message(f"wrote the plan of {rendered.plan.run} to {to} ({len(rendered.plan.files)} files)")
+    if json:
+        print_json(render.dump_plan(rendered.plan))
+    else:
+        print_result(str(Path(to) / rendered.plan.spec) if to else render.format_plan(rendered.plan))
+
+
+def explain(
+    ctx: typer.Context,
+    file: FileArgument,
+    platform: PlatformOption = "",
+    profile: ProfileOption = "",
+    set: SetOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Show each value of each step, where it came from, and what it overrode.
+
+    robotrain pipeline explain pipeline.yaml --platform PLATFORM
+    """
+    from robotrain.cli.commands import explain
+
+    prepared = prepare_file(ctx, file, platform, profile, set or [])
+    print_problems(prepared.warnings)
+    rows = [dict(row) for row in prepared.values]
+    if json:
+        print_json({"pipeline": prepared.job.workload, "job": prepared.job.digest, "values": rows})
+    else:
+        print_result(format_table([("NAME", "VALUE", "FROM", "OVERRODE"), *map(explain.format_row, rows)]))
+
+
+def schema(ctx: typer.Context, json: JsonOption = False) -> None:
+    """Print the JSON Schema of pipeline.yaml, for completion and checks in editors.
+
+    robotrain pipeline schema > pipeline.schema.json
+    """
+    from robotrain.pipeline.pipeline_schema import make_pipeline_schema
+
+    found = get_plugins(ctx)
+    workloads, platforms = found.workloads().values(), found.platforms().values()
+    print_json(make_pipeline_schema(workloads, platforms, found.source_kinds(), found.default_workload()))
+
+
+def prepare_file(ctx: typer.Context, file: Path, platform: str, profile: str, sets: list[str]) -> PreparedPipeline:
+    """Return the checked pipeline of a file. Raise Rejected with all problems."""
+    from robotrain.cli import arguments, options, usage
+    from robotrain.pipeline.prepare import prepare_pipeline
+    from robotrain.pipeline.request import RequestContext, request_from_file
+
+    choice = options.resolve_choice({"platform": platform, "profile": profile}, [], ctx)
+    plugins = get_plugins(ctx)
+    if not choice.platform:
+        problems = choice.project.problems if choice.project else ()
+        raise Rejected([*problems, usage.platform_missing_problem(plugins)])
+    chosen = arguments.load_named_plugin(plugins, "platform", choice.platform, choice.origins[1])
+    context = RequestContext(
+        platform=chosen, plugins=plugins, variables=options.read_name_layers(ctx), project=choice.project
+    )
+    return prepare_pipeline(request_from_file(file, context, sets), chosen, plugins)
+
+
+def describe_driver(prepared: PreparedPipeline) -> list[Problem]:
+    """Return a note that this machine must stay on, if the platform does not run the pipeline on its own."""
+    support = prepared.platform.capabilities.feature("native_dag")
+    if support or prepared.platform.capabilities.feature("runs_here"):
+        return []
+    title = f"{prepared.platform.name} does not run the pipeline on its own: this machine starts each step"
+    why = "It must stay on until the last step has begun; the terminal may be closed."
+    return [Problem(code="pipeline-driven-here", stage=Stage.CHECK, severity="note", title=title, why=why)]
+
+
+def format_steps(prepared: PreparedPipeline) -> str:
+    """Return the steps in their order, as a table."""
+    rows = [("STEP", "DOES", "NEEDS")]
+    rows += [(step.name, _describe_step(step), ", ".join(step.needs)) for step in prepared.steps]
+    return format_table(rows)
+
+
+def _describe_step(step: PreparedStep) -> str:
+    if step.job is None:
+        return f"register the policy of {step.policy_from} as {step.model}"
+    taken = [f"{one.role} from {one.step}" for one in step.inputs]
+    named = [f"{one.role} {one.uri}" for one in step.job.job.sources if one.kind != "step"]
+    return f"{step.job.job.workload}: {', '.join([*taken, *named])}".rstrip(": ")
+
+
+HELP = """Submit several jobs that depend on each other, such as a training and the evaluation of its policy.
+
+robotrain pipeline render pipeline.yaml --platform PLATFORM
+"""
+app = make_plain_app()
+app.add_typer(make_app(render, explain, schema), name="pipeline", help=format_help(HELP))
+app.callback()(lambda: None)

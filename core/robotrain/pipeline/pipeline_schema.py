@@ -1,0 +1,77 @@
+"""The JSON Schema (2020-12) of pipeline.yaml, for editors: that of job.yaml, once for each step."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from robotrain.config.job_file import SCHEMA_KEY
+from robotrain.config.job_schema import DIALECT, make_job_schema
+from robotrain.model.platform import Platform
+from robotrain.model.source import SourceKind
+from robotrain.model.workload import Workload
+from robotrain.pipeline.pipeline_file import AFTER_KEY, FROM_KEY, JOB_KEY, REGISTER_KEY
+from robotrain.pipeline.prepare import RUN_NAME_PATTERN
+from robotrain.pipeline.steps import MAX_STEPS, NAME_PATTERN, make_step_kind
+
+
+def make_pipeline_schema(
+    workloads: Iterable[Workload], platforms: Iterable[Platform], kinds: Mapping[str, SourceKind], default: str
+) -> dict[str, Any]:
+    """Return the schema of a pipeline file for these workloads and platforms."""
+    every = list(workloads)
+    taking = {name: True for workload in every for name, role in workload.roles.items() if role.takes}
+    job = make_job_schema(every, platforms, {**kinds, FROM_KEY: make_step_kind(taking, FROM_KEY)}, default)
+    name = {"type": "string", "pattern": f"^({NAME_PATTERN})$"}
+    by_workload = {key: job[key] for key in ("allOf",) if key in job}
+    inputs = {key: value for key, value in job["properties"].items() if key in ("sources", "parameters")}
+    loose = {key: {"type": ["object", "null"]} for key in ("sources", "parameters")}
+    step = {
+        "type": ["object", "null"],
+        "properties": {
+            JOB_KEY: {
+                "description": "a job file, relative to this file; other keys change its values",
+                "type": "string",
+            },
+            **{key: value for key, value in job["properties"].items() if key != SCHEMA_KEY},
+            **loose,
+            AFTER_KEY: {
+                "description": "steps that must succeed before, beside those that it takes an input from",
+                "anyOf": [{"type": "null"}, name, {"type": "array", "items": name}],
+            },
+            REGISTER_KEY: {"description": "the model to register the policy as a version of", "type": "string"},
+            FROM_KEY: {"description": "beside register: the step whose policy is registered", **name},
+        },
+        "additionalProperties": False,
+        "dependentRequired": {REGISTER_KEY: [FROM_KEY], FROM_KEY: [REGISTER_KEY]},
+        "if": {"anyOf": [{"required": [JOB_KEY]}, {"required": [REGISTER_KEY]}]},
+        "else": by_workload or {"properties": inputs},
+    }
+    return {
+        "$schema": DIALECT,
+        "title": "robotrain pipeline",
+        "description": "Jobs that depend on each other. The platform is chosen at submission.",
+        "type": "object",
+        "properties": {
+            SCHEMA_KEY: {"description": "the schema, for editors"},
+            "name": {
+                "description": "the beginning of its runs' names",
+                "type": "string",
+                "pattern": f"^({RUN_NAME_PATTERN})$",
+            },
+            "at_most": {
+                "description": "how many steps may run at the same time",
+                "type": ["integer", "null"],
+                "minimum": 1,
+            },
+            "steps": {
+                "description": "the steps by name; one begins when those that it needs have succeeded",
+                "type": "object",
+                "propertyNames": {"pattern": f"^({NAME_PATTERN})$"},
+                "minProperties": 1,
+                "maxProperties": MAX_STEPS,
+                "additionalProperties": {"$ref": "#/$defs/step"},
+            },
+        },
+        "required": ["steps"],
+        "additionalProperties": False,
+        "$defs": {**job["$defs"], "step": step},
+    }

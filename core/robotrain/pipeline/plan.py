@@ -1,0 +1,165 @@
+"""The plan of a pipeline that a driver runs: `pipeline.json`, and the payloads of its steps."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from typing import TYPE_CHECKING, Any
+
+from robotrain_runtime.contract.document import JobSource, Scalar
+
+from robotrain.config.coerce import list_fields
+from robotrain.model.plan import Payload, Plan, RenderedPlan
+from robotrain.model.workload import Produces
+from robotrain.submission.packing import pack_payload
+
+if TYPE_CHECKING:
+    from robotrain.model.job import Job
+    from robotrain.submission.prepare import PreparedJob
+
+PIPELINE_FILE = "pipeline.json"
+SCHEMA = 1
+MAX_INDENTED = 50
+"""The most steps of a plan whose file is indented for readers."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepInput:
+    """A role that is filled by what another step makes."""
+
+    role: str
+    step: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedStep:
+    """A step of a plan: a job whose inputs of other steps are not known yet, or a registration."""
+
+    name: str
+    needs: tuple[str, ...] = ()
+    """The steps that must succeed before."""
+    inputs: tuple[StepInput, ...] = ()
+    workload: str = ""
+    """Empty for a registration."""
+    parameters: dict[str, Scalar] = field(default_factory=dict)
+    sources: tuple[JobSource, ...] = ()
+    trainer_args: tuple[str, ...] = ()
+    settings: dict[str, Scalar] = field(default_factory=dict)
+    container_plugins: dict[str, str] = field(default_factory=dict)
+    payload: str = ""
+    """The digest of its payload."""
+    produces: Produces = "checkpoints"
+    model: str = ""
+    """The model to register a version of."""
+    policy_from: str = ""
+    """The step whose policy is registered."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PipelinePlan:
+    """The content of `pipeline.json`. The steps are in an order in which they can run."""
+
+    schema: int
+    run: str
+    platform: str
+    at_most: int | None
+    steps: tuple[PlannedStep, ...]
+
+    @property
+    def needs(self) -> dict[str, tuple[str, ...]]:
+        """By step: the steps that must succeed before."""
+        return {step.name: step.needs for step in self.steps}
+
+
+class StepPacker:
+    """The payloads of a pipeline's steps: one for each set of container plugins."""
+
+    def __init__(self) -> None:
+        self._packed: dict[tuple[tuple[str, str], ...], Payload] = {}
+
+    def pack(self, container_plugins: Mapping[str, str]) -> Payload:
+        """Return the payload of these container plugins."""
+        key = tuple(container_plugins.items())
+        if key not in self._packed:
+            self._packed[key] = pack_payload(container_plugins)
+        return self._packed[key]
+
+    @property
+    def payloads(self) -> dict[str, Payload]:
+        """All payloads, by the path in the plan."""
+        return {get_payload_path(payload.digest): payload for payload in self._packed.values()}
+
+
+def get_payload_path(digest: str) -> str:
+    """Return where a plan has the payload with this digest."""
+    return f"payload-{digest[:12]}.zip"
+
+
+def plan_step(
+    name: str, needs: tuple[str, ...], inputs: tuple[StepInput, ...], prepared: PreparedJob, packer: StepPacker
+) -> PlannedStep:
+    """Return the plan of a step with a job."""
+    job = prepared.job
+    return PlannedStep(
+        name=name,
+        needs=needs,
+        inputs=inputs,
+        workload=job.workload,
+        parameters=dict(job.parameters),
+        sources=job.sources,
+        trainer_args=job.trainer_args,
+        settings=dict(list_fields(prepared.settings)),
+        container_plugins=dict(prepared.container_plugins),
+        payload=packer.pack(prepared.container_plugins).digest,
+        produces=prepared.produces,
+    )
+
+
+def render_pipeline(
+    job: Job, plan: PipelinePlan, packer: StepPacker, values: Sequence[Mapping[str, Any]]
+) -> RenderedPlan:
+    """Return the plan as files, with what it was made from."""
+    payloads = packer.payloads
+    body = {one.name: getattr(plan, one.name) for one in fields(plan)} | {"steps": [*map(_dump_step, plan.steps)]}
+    files = {path: payload.archive for path, payload in payloads.items()}
+    indent = 1 if len(plan.steps) <= MAX_INDENTED else None  # a hundred times as fast without
+    files[PIPELINE_FILE] = (json.dumps(body, indent=indent) + "\n").encode()
+    return RenderedPlan(
+        plan=Plan(
+            platform=plan.platform, run=plan.run, job=job, spec=PIPELINE_FILE, files=files, shown=(PIPELINE_FILE,)
+        ),
+        settings={},
+        container_plugins={},
+        payload=next(iter(payloads.values()), Payload(b"")),
+        values=tuple(values),
+        produces=next((step.produces for step in reversed(plan.steps) if step.workload), "files"),
+        steps=tuple(step.name for step in plan.steps),
+    )
+
+
+def _dump_step(step: PlannedStep) -> dict[str, Any]:
+    """Return a step as data, without what does not belong to it, so that the plan can be read."""
+    body = {one.name: getattr(step, one.name) for one in fields(step)}
+    body["inputs"] = [{"role": one.role, "step": one.step} for one in step.inputs]
+    body["sources"] = [asdict(one) for one in step.sources]
+    required = ("model", "policy_from") if step.model else ("workload", "parameters", "settings", "payload", "produces")
+    kept = ("name", "needs", *required)
+    return {name: value for name, value in body.items() if name in kept or (value and name != "produces")}
+
+
+def parse_pipeline(content: bytes) -> PipelinePlan:
+    """Return the plan in the content of `pipeline.json`. Raise ValueError."""
+    from pydantic import TypeAdapter
+
+    data = json.loads(content)
+    if not isinstance(data, dict) or data.get("schema") != SCHEMA:
+        found = data.get("schema") if isinstance(data, dict) else None
+        raise ValueError(f"this robotrain reads schema {SCHEMA}, the file has {found!r}")
+    return TypeAdapter(PipelinePlan).validate_python(data)
+
+
+def list_step_values(values: Iterable[Mapping[str, Any]], step: str) -> list[dict[str, Any]]:
+    """Return the values of one step of a pipeline, with their own names."""
+    start = f"{step}."
+    return [{**row, "name": row["name"].removeprefix(start)} for row in values if row["name"].startswith(start)]

@@ -1,0 +1,296 @@
+"""Preparation of a pipeline: every step is resolved and checked, then the whole is rendered. No side effects."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from robotrain.check.capability_checks import FeatureRequirement, check_requirement
+from robotrain.config.request import Request
+from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any
+from robotrain.model.job import Job
+from robotrain.model.plan import RenderedPlan
+from robotrain.model.platform import NoSettings
+from robotrain.model.workload import Metric, OutputProfile, WorkloadProfile
+from robotrain.pipeline.plan import SCHEMA, PipelinePlan, PlannedStep, StepInput, StepPacker, plan_step, render_pipeline
+from robotrain.pipeline.steps import STEP_KIND, StepNode, check_graph, make_step_kind, order_steps
+from robotrain.redaction import redact
+from robotrain.submission.prepare import PreparedJob, find_secrets_in_plan, prepare_job
+from robotrain.submission.registration import check_model_name
+
+if TYPE_CHECKING:
+    from robotrain.model.platform import Platform
+    from robotrain.model.source import SourceKind
+    from robotrain.model.workload import Workload
+    from robotrain.plugins.manager import Plugins
+
+RUN_NAME_PATTERN = "[a-z][a-z0-9-]{0,39}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepRequest:
+    """A step as it was asked for: a job, or the registration of a policy as a version of a model."""
+
+    name: str
+    where: str = ""
+    request: Request | None = None
+    """None for a registration."""
+    workload: str = ""
+    """The name of the job's workload; empty for the default one."""
+    model: str = ""
+    policy_from: str = ""
+    """The step whose policy is registered."""
+    after: tuple[str, ...] = ()
+
+    @property
+    def inputs(self) -> tuple[StepInput, ...]:
+        """What the step takes of others, in the order given."""
+        if self.request is None:
+            return ()
+        file = self.request.file.sources if self.request.file else ()
+        typed = [StepInput(one.role, one.text.strip()) for one in self.request.sources if STEP_KIND in one.kinds]
+        return (*typed, *(StepInput(one.role, one.text.strip()) for one in file if one.kind == STEP_KIND))
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The steps that must succeed before, each once."""
+        return tuple(dict.fromkeys(filter(None, (*(one.step for one in self.inputs), self.policy_from, *self.after))))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PipelineRequest:
+    """A pipeline as it was asked for."""
+
+    name: str
+    steps: tuple[StepRequest, ...]
+    at_most: int | None = None
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparedStep:
+    """A checked step."""
+
+    name: str
+    needs: tuple[str, ...] = ()
+    job: PreparedJob | None = None
+    inputs: tuple[StepInput, ...] = ()
+    model: str = ""
+    policy_from: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreparedPipeline(PreparedJob):
+    """A checked pipeline, in the order in which its steps can run; its job stands for the whole."""
+
+    steps: tuple[PreparedStep, ...] = ()
+    at_most: int | None = None
+
+    def render(self, attempt: int) -> RenderedPlan:
+        """Return the plan of an attempt; equal pipelines give equal bytes. Raise Rejected if it contains a secret."""
+        packer = StepPacker()
+        plan = PipelinePlan(
+            schema=SCHEMA,
+            run=self.job.run_name(attempt),
+            platform=self.platform.name,
+            at_most=self.at_most,
+            steps=tuple(_plan_step(step, packer) for step in self.steps),
+        )
+        rendered = render_pipeline(self.job, plan, packer, self.values)
+        raise_if_any(find_secrets_in_plan(rendered.plan))
+        return rendered
+
+
+def prepare_pipeline(request: PipelineRequest, platform: Platform, plugins: Plugins) -> PreparedPipeline:
+    """Resolve and check every step. Raise Rejected with the problems of all steps and of all stages."""
+    nodes = [StepNode(name=one.name, where=one.where, needs=one.needs) for one in request.steps]
+    problems = [*request.problems, *_check_pipeline_name(request.name), *check_graph(nodes, platform)]
+    by_name = {one.name: one for one in request.steps}
+    workloads: dict[str, Workload] = {}
+    for one in request.steps:
+        if one.request is None:
+            continue
+        try:
+            workloads[one.name] = plugins.workload(one.workload or plugins.default_workload())
+        except Rejected as rejected:
+            problems += _label(one, rejected.problems)
+    kinds = {STEP_KIND: make_step_kind(_find_taking_roles(workloads.values()))}
+    prepared: dict[str, PreparedJob] = {}
+    for name, workload in workloads.items():
+        one = by_name[name]
+        problems += _label(one, _check_inputs(one, workload, workloads))
+        try:
+            job, notes = _prepare_step(one, workload, platform, plugins, kinds)
+            prepared[name] = job
+            problems += _label(one, notes)
+        except Rejected as rejected:
+            problems += _label(one, (found for found in rejected.problems if not _is_about_step(found, one)))
+    for one in request.steps:
+        if one.request is None:
+            problems += _label(one, _check_registration(one, by_name, prepared, platform, plugins))
+    raise_if_any(_deduplicate(problems))
+    steps = tuple(
+        PreparedStep(
+            name=name,
+            needs=by_name[name].needs,
+            job=prepared.get(name),
+            inputs=by_name[name].inputs,
+            model=by_name[name].model,
+            policy_from=by_name[name].policy_from,
+        )
+        for name in order_steps(nodes)
+    )
+    return PreparedPipeline(
+        job=_make_job(request, steps),
+        platform=platform,
+        settings=NoSettings(),
+        kinds={**plugins.source_kinds(), **kinds},
+        container_plugins={},
+        warnings=tuple(_deduplicate(problems)),
+        values=tuple(_list_values(steps)),
+        platforms=plugins.platforms,
+        steps=steps,
+        at_most=request.at_most,
+    )
+
+
+def _find_taking_roles(workloads: Iterable[Workload]) -> dict[str, bool]:
+    """Return every role, and whether what a step makes can fill it in one of the workloads."""
+    found: dict[str, bool] = {}
+    for workload in workloads:
+        for name, role in workload.roles.items():
+            found[name] = found.get(name, False) or role.takes is not None
+    return found
+
+
+def _is_about_step(problem: Problem, one: StepRequest) -> bool:
+    """Return whether a problem says that a role takes no steps, which `_check_inputs` says of the workload."""
+    return problem.code == "source-not-accepted" and problem.given in {given.step for given in one.inputs}
+
+
+def _check_pipeline_name(name: str) -> Iterator[Problem]:
+    if not re.fullmatch(RUN_NAME_PATTERN, name):
+        title = f"{redact(name)!r} is not a name for a pipeline"
+        why = "A name has at most 40 small letters, digits and `-`, and begins with a letter."
+        yield Problem(code="pipeline-name-invalid", stage=Stage.PARSE, title=title, where="name", why=why)
+
+
+def _prepare_step(
+    one: StepRequest, workload: Workload, platform: Platform, plugins: Plugins, kinds: Mapping[str, SourceKind]
+) -> tuple[PreparedJob, list[Problem]]:
+    """Return the job of a step, which registers no policy that nothing has evaluated, and its warnings and notes."""
+    assert one.request is not None
+    job = prepare_job(one.request, workload, platform, plugins, step_kinds=kinds)
+    notes = list(job.warnings)
+    parameter = workload.profile.outputs.register_parameter
+    model = dict(job.job.parameters).get(parameter)
+    if workload.produces != "checkpoints" or not model:
+        return job, notes
+    changed = tuple((name, None if name == parameter else value) for name, value in job.job.parameters)
+    rows = [{**row, "value": None, "origin": "pipeline"} if row["name"] == parameter else row for row in job.values]
+    title = f"step {one.name} registers nothing: a pipeline registers a policy in a step of its own"
+    way = Suggestion(f"register: {model}", f"in a step with `from: {one.name}`, or `from` the step that evaluates it")
+    notes.append(
+        Problem(code="step-registers-nothing", stage=Stage.CHECK, severity="warning", title=title, suggestions=(way,))
+    )
+    return dataclasses.replace(job, job=dataclasses.replace(job.job, parameters=changed), values=tuple(rows)), notes
+
+
+def _check_inputs(one: StepRequest, workload: Workload, workloads: Mapping[str, Workload]) -> Iterator[Problem]:
+    """Yield problems of inputs that the role does not take, or that their step does not make."""
+    for given in one.inputs:
+        role, maker = workload.roles.get(given.role), workloads.get(given.step)
+        if role is None or given.step == one.name:  # reported as an unknown role, or as a cycle
+            continue
+        if role.takes is None:
+            title = f"the role {given.role} of {workload.name} cannot be filled by a step"
+            taking = [name for name, other in workload.roles.items() if other.takes]
+            why = f"Roles that can: {', '.join(taking) or 'none'}."
+            yield Problem(code="step-input-refused", stage=Stage.CHECK, title=title, where=one.where, why=why)
+        elif maker is not None and maker.produces != role.takes:
+            title = f"step {given.step} makes no {_name_output(role.takes)}, which the {given.role} of {one.name} needs"
+            why = f"{maker.name} makes {maker.produces}."
+            yield Problem(code="step-output-missing", stage=Stage.CHECK, title=title, where=one.where, why=why)
+
+
+def _name_output(produces: str) -> str:
+    return {"checkpoints": "policy"}.get(produces, produces)
+
+
+def _check_registration(
+    one: StepRequest,
+    by_name: Mapping[str, StepRequest],
+    prepared: Mapping[str, PreparedJob],
+    platform: Platform,
+    plugins: Plugins,
+) -> Iterator[Problem]:
+    """Yield problems of a step that registers a policy: its model, its platform, and the step it takes it from."""
+    yield from check_model_name(one.model)
+    source = prepared.get(one.policy_from)
+    requirement = FeatureRequirement("register_model", one.where, one.model)
+    yield from check_requirement(requirement, platform, source.settings if source else None, plugins.platforms)
+    maker = by_name.get(one.policy_from)
+    if maker is None:  # reported as an unknown step
+        return
+    try:
+        workload = plugins.workload(maker.workload or plugins.default_workload()) if maker.request else None
+    except Rejected:
+        return
+    if workload is None or not (workload.produces == "checkpoints" or workload.evaluates):
+        title = f"step {maker.name} has no policy to register"
+        why = f"{workload.name} makes {workload.produces}." if workload else "It is a registration itself."
+        yield Problem(code="step-output-missing", stage=Stage.CHECK, title=title, where=one.where, why=why)
+
+
+def _label(one: StepRequest, problems: Iterable[Problem]) -> Iterator[Problem]:
+    """Yield problems with the step that they belong to; notes and warnings, which steps often share, as they are."""
+    for problem in problems:
+        if problem.severity != "error":
+            yield problem
+            continue
+        place = problem.where or one.where
+        yield dataclasses.replace(problem, where=f"step {one.name}: {place}" if place != one.where else place)
+
+
+def _deduplicate(problems: Iterable[Problem]) -> list[Problem]:
+    """Return each problem once; of those that several steps share, the first."""
+    found: dict[tuple[str, ...], Problem] = {}
+    for problem in problems:
+        where = re.sub(r"^step \S+: ", "", problem.where)
+        found.setdefault((problem.code, problem.title, where, problem.given, problem.why), problem)
+    return list(found.values())
+
+
+def _plan_step(step: PreparedStep, packer: StepPacker) -> PlannedStep:
+    if step.job is None:
+        return PlannedStep(name=step.name, needs=step.needs, model=step.model, policy_from=step.policy_from)
+    return plan_step(step.name, step.needs, step.inputs, step.job, packer)
+
+
+def _make_job(request: PipelineRequest, steps: Iterable[PreparedStep]) -> Job:
+    """Return the job that stands for the pipeline: its digest is that of everything its steps do."""
+    described = [
+        (step.name, json.dumps([step.job.job.digest if step.job else step.model, step.policy_from, *step.needs]))
+        for step in steps
+    ]
+    jobs = [step.job.job.profile for step in steps if step.job]
+    metrics: dict[str, Metric] = {}
+    for profile in jobs:
+        for metric in profile.metrics:
+            metrics.setdefault(metric.name, metric)
+    parameters = (("at_most", request.at_most), *described)
+    profile = WorkloadProfile(outputs=OutputProfile(noun="pipeline", resumable=False), metrics=tuple(metrics.values()))
+    return Job(workload=request.name, parameters=parameters, profile=profile)
+
+
+def _list_values(steps: Iterable[PreparedStep]) -> Iterator[dict[str, object]]:
+    """Yield the values of every step, with the step's name before theirs."""
+    for step in steps:
+        if step.job is None:
+            yield {"name": f"{step.name}.register", "value": step.model, "origin": "pipeline", "overrode": []}
+        for row in step.job.values if step.job else ():
+            yield {**row, "name": f"{step.name}.{row['name']}"}

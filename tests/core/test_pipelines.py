@@ -1,0 +1,201 @@
+"""A pipeline of steps: read, checked with all problems at once, and rendered."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PUSHT = Path(__file__).parents[2] / "examples/pusht-mini"
+THREE = """
+name: pusht-mini
+steps:
+  register: {register: pusht-act, from: evaluate}
+  evaluate:
+    job: EXAMPLE/evaluate.yaml
+    parameters: {eval_episodes: 3}
+    sources:
+      policy:
+        - from: train
+  train: {job: EXAMPLE/job.yaml, parameters: {training_steps: 20}}
+"""
+
+
+@pytest.fixture
+def pipeline(tmp_path):
+    """Write a pipeline file: its path."""
+
+    def write(text: str = THREE):
+        path = tmp_path / "here/pipeline.yaml"
+        path.write_text(text.replace("EXAMPLE", str(PUSHT)))
+        return path
+
+    return write
+
+
+@pytest.fixture
+def rendered(robotrain, pipeline):
+    """Render a pipeline on this machine: pipeline.json."""
+
+    def render(text: str = THREE, *options: object):
+        answer = robotrain("pipeline", "render", pipeline(text), "--platform", "local", "--json", *options)
+        assert answer.exit_code == 0, answer.stderr
+        plan = answer.json
+        return json.loads(plan["files"][plan["spec"]]["text"])
+
+    return render
+
+
+@pytest.fixture
+def problems(robotrain, pipeline):
+    """The problems of a pipeline, by code."""
+
+    def find(text: str, *options: object):
+        answer = robotrain("pipeline", "render", pipeline(text), "--platform", "local", "--json", *options)
+        assert answer.exit_code in (2, 3)
+        errors = [one for one in answer.json["problems"] if one["severity"] == "error"]
+        return {one["code"]: one for one in errors}
+
+    return find
+
+
+def test_steps_are_rendered_in_an_order_in_which_they_can_run(rendered):
+    plan = rendered()
+    train, evaluate, register = plan["steps"]
+    assert [step["name"] for step in plan["steps"]] == ["train", "evaluate", "register"]
+    assert train["parameters"]["training_steps"] == 20
+    assert train["parameters"]["batch_size"] == 64  # of its job file
+    assert train["sources"][0]["uri"] == str(PUSHT / "dataset")
+    assert evaluate["inputs"] == [{"role": "policy", "step": "train"}]
+    assert evaluate["needs"] == ["train"]
+    assert (register["model"], register["policy_from"], register["needs"]) == ("pusht-act", "evaluate", ["evaluate"])
+
+
+def test_equal_pipelines_are_equal_plans_and_another_value_is_another_run(robotrain, pipeline):
+    def render(text: str):
+        return robotrain("pipeline", "render", pipeline(text), "--platform", "local", "--json").json
+
+    first, again, other = render(THREE), render(THREE), render(THREE.replace("20}", "21}"))
+    assert first == again
+    assert first["run"].startswith("pusht-mini-")
+    assert first["run"] != other["run"]
+
+
+def test_a_value_of_a_step_is_set(rendered, problems):
+    plan = rendered(THREE, "--set", "train.batch_size=8", "--set", "evaluate.seed=3")
+    assert plan["steps"][0]["parameters"]["batch_size"] == 8
+    assert plan["steps"][1]["parameters"]["seed"] == 3
+    found = problems(THREE, "--set", "trian.seed=3", "--set", "register.seed=3")
+    assert found.keys() == {"set-malformed"}
+
+
+def test_a_training_registers_nothing(robotrain, pipeline, rendered):
+    text = THREE.replace("training_steps: 20", "register_checkpoint: early")
+    assert rendered(text)["steps"][0]["parameters"]["register_checkpoint"] is None
+    assert "[step-registers-nothing]" in robotrain("pipeline", "render", pipeline(text), "--platform", "local").stderr
+
+
+def test_every_problem_is_reported_at_once(problems):
+    found = problems(
+        """
+        name: Big Name
+        steps:
+          train: {sources: {dataset: {from: evaluate}}, parameters: {batch_sizes: 3}}
+          Train: {workload: lerobot-eval, sources: {policy: {from: trian}}, parameters: {env: pusht}}
+          evaluate: {job: missing.yaml}
+          register: {register: a b, from: evaluate}
+          2nd: {register: model, from: register}
+          one: {job: EXAMPLE/job.yaml, after: two}
+          two: {job: EXAMPLE/job.yaml, after: [one]}
+          three: {job: EXAMPLE/evaluate.yaml, sources: {policy: {from: Train}}}
+        """
+    )
+    assert found.keys() == {
+        "pipeline-name-invalid",
+        "step-name-repeated",
+        "step-name-invalid",
+        "step-unknown",
+        "step-cycle",
+        "step-input-refused",
+        "step-output-missing",
+        "job-file-unknown-key",
+        "job-file-unreadable",
+        "model-name-invalid",
+    }
+    assert found["step-unknown"]["instead"][0]["text"] == "train"
+    assert "one → two → one" in found["step-cycle"]["title"] or "two → one → two" in found["step-cycle"]["title"]
+    assert found["job-file-unknown-key"]["where"].endswith("pipeline.yaml:4")
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("", "pipeline-empty"),
+        ("steps: {}", "pipeline-empty"),
+        ("steps: [a]", "pipeline-file-wrong"),
+        ("steps: {a: {register: m}}", "pipeline-file-wrong"),
+        ("steps: {a: {from: b, job: EXAMPLE/job.yaml}}", "pipeline-file-wrong"),
+        ("stages: {}", "pipeline-file-unknown-key"),
+        ("steps: {a: {jobs: b}}", "pipeline-file-unknown-key"),
+        ("at_most: 0", "pipeline-file-wrong"),
+        ("steps: {a: &x {job: EXAMPLE/job.yaml}, b: *x}", "pipeline-file-wrong"),
+        ("steps: [", "pipeline-file-malformed"),
+        ("steps: {a: {job: EXAMPLE/job.yaml, after: a}}", "step-cycle"),
+        ("steps: {a_b: {job: EXAMPLE/job.yaml}, A-B: {job: EXAMPLE/job.yaml}}", "step-name-repeated"),
+        ("steps: {a: {job: EXAMPLE/job.yaml}, b: {register: m, from: c}}", "step-unknown"),
+    ],
+)
+def test_a_file_that_describes_no_pipeline_says_where(problems, text, code):
+    assert code in problems(text)
+
+
+def test_too_many_steps_are_refused_with_how_many_fit(problems):
+    steps = "".join(f"  s{number}: {{register: m, from: s{number + 1}}}\n" for number in range(1001))
+    assert "at most 1000 steps" in problems(f"steps:\n{steps}")["steps-over-limit"]["title"]
+
+
+def test_each_value_of_each_step_is_explained(robotrain, pipeline):
+    answer = robotrain("pipeline", "explain", pipeline(), "--platform", "local", "--json")
+    values = {row["name"]: row for row in answer.json["values"]}
+    assert values["train.training_steps"]["value"] == 20
+    assert values["train.training_steps"]["origin"] == "job file pipeline.yaml:11"
+    assert values["evaluate.policy"]["value"] == "step train"
+
+
+def test_the_schema_accepts_what_is_read_and_nothing_else(robotrain):
+    import yaml
+    from jsonschema import Draft202012Validator
+
+    validator = Draft202012Validator(robotrain("pipeline", "schema").json)
+    assert validator.is_valid(yaml.safe_load(THREE))
+    for wrong in (
+        {},
+        {"steps": {}},
+        {"steps": {"a": {"register": "m"}}},
+        {"steps": {"a": {"jobs": "x"}}},
+        {"steps": {"1": {"job": "x"}}},
+        {"steps": {"a": {"parameters": {"batch_sizes": 3}}}},
+        {"steps": {"a": {"sources": {"dataset": {"from": "b"}}}}},
+        {"steps": {"a": {"job": "x"}}, "at_most": 0},
+    ):
+        assert not validator.is_valid(wrong), wrong
+
+
+def test_a_platform_that_needs_this_machine_says_so(robotrain, pipeline, mars):
+    text = "steps: {a: {job: EXAMPLE/job.yaml}, b: {job: EXAMPLE/job.yaml, after: a}}"
+    answer = robotrain("pipeline", "render", pipeline(text), "--platform", "mars")
+    assert (answer.exit_code, "[pipeline-driven-here]" in answer.stderr) == (0, True)
+    answer = robotrain("pipeline", "render", pipeline(text), "--platform", "local")
+    assert "[pipeline-driven-here]" not in answer.stderr
+
+
+def test_a_plain_job_imports_nothing_of_pipelines():
+    code = (
+        "import sys; from robotrain.cli.app import app\n"
+        f"try: app(['render', {str(PUSHT / 'job.yaml')!r}, '--platform', 'local'])\n"
+        "except SystemExit: pass\n"
+        "print([name for name in sys.modules if name.startswith('robotrain.pipeline')], file=sys.stderr)"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stderr.splitlines()[-1] == "[]"
