@@ -293,10 +293,10 @@ def test_an_environment_without_azure_identity_is_told(job):
 
 LOCAL = """
 import os, sys
-from robotrain_runtime.tracking.mlflow_store import MlflowStore
+from robotrain_runtime.tracking.mlflow_store import MetricValue, MlflowStore
 store = MlflowStore(os.environ["MLFLOW_TRACKING_URI"])
 store.start_run("pusher", "pretend-1")
-store.log_metrics({"train/loss": 0.5}, 20, 1.0)
+store.log_metrics([MetricValue("train/loss", 0.5, 1.0, 20)])
 store.end_run("FINISHED", {})
 sys.exit(any(name.partition(".")[0] in ("azure", "azureml", "msrest") for name in sys.modules))
 """

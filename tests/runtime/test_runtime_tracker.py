@@ -2,10 +2,12 @@
 
 import os
 import sys
+import time
 from pathlib import Path
 
 import pytest
-from robotrain_runtime.contract.event import Outcome
+from robotrain_runtime.contract import event
+from robotrain_runtime.contract.event import Metrics, Outcome, Track
 from robotrain_runtime.contract.failure import Cancelled, PermanentError
 from robotrain_runtime.tracking import tracker
 from robotrain_runtime.tracking.tracker import ARTIFACT_REQUEST, Tracker
@@ -105,3 +107,63 @@ def test_one_that_ends_before_it_answers_is_told_at_once(answering):
 def test_an_answer_need_not_be_waited_for(answering):
     with pytest.raises(Cancelled):
         answering.send_request(ARTIFACT_REQUEST, {"folder": "a"}, lambda: True)
+
+
+@pytest.fixture
+def recording(tmp_path):
+    """A tracker whose process writes the lines that it gets to a file; and a function that waits for so many."""
+    python, received = tmp_path / "python", tmp_path / "received"
+    received.touch()
+    python.write_text(f"#!/bin/sh\nexec cat >> {received}\n")
+    python.chmod(0o755)
+
+    def wait_for_lines(count: int) -> list[str]:
+        until = time.monotonic() + 30
+        while len(lines := received.read_text().splitlines()) < count and time.monotonic() < until:
+            time.sleep(0.01)
+        return [type(record.event).__name__ for record in map(event.parse_event, lines) if record]
+
+    made: list[Tracker] = []
+
+    def start() -> Tracker:
+        uri = "http://tracking.example"
+        made.append(Tracker(python, uri, system_metrics=False, environ={}, on_event=lambda record: None))
+        for sent in (Track(experiment="e", run_name="r"), Metrics(values={"system/memory": 1.0})):
+            made[-1].send(event.make_record(sent))
+        return made[-1]
+
+    yield start, wait_for_lines
+    for one in made:
+        one.close()
+
+
+def test_events_are_held_back_until_the_first_step(recording):
+    start, wait_for_lines = recording
+    tracking = start()
+    tracking.send(event.make_record(Metrics(values={"data/read": 1.0})))
+    time.sleep(0.3)
+    assert wait_for_lines(0) == []
+    tracking.send(event.make_record(Metrics(values={"train/loss": 1.0}, step=1)))
+    tracking.send(event.make_record(Track(tags={"late": "yes"})))
+    assert wait_for_lines(5) == ["Track", "Metrics", "Metrics", "Metrics", "Track"]
+
+
+def test_events_are_not_held_back_once_the_tracking_run_is_needed(recording, monkeypatch):
+    monkeypatch.setattr(tracker, "START_SECONDS", 0.0)
+    start, wait_for_lines = recording
+    with pytest.raises(OSError, match="not started yet"):
+        start().wait_for_run(go_on)
+    assert wait_for_lines(2) == ["Track", "Metrics"]
+
+
+def test_events_are_not_held_back_for_long(recording, monkeypatch):
+    monkeypatch.setattr(tracker, "HOLD_SECONDS", 0.05)
+    start, wait_for_lines = recording
+    start()
+    assert wait_for_lines(2) == ["Track", "Metrics"]
+
+
+def test_a_run_that_ends_before_its_first_step_is_tracked(recording):
+    start, wait_for_lines = recording
+    start().close(Outcome(state="failed", exit_code=1))
+    assert wait_for_lines(3) == ["Track", "Metrics", "Outcome"]

@@ -110,7 +110,8 @@ def test_a_runtime_that_is_killed_leaves_no_run_that_seems_to_go_on(start, track
 
 
 def test_tracking_that_cannot_start_is_told_while_the_work_goes_on(start, finish, job, training_environment):
-    program = "import time; print('ready', flush=True); time.sleep(25)"
+    first = "from robotrain_runtime.contract.event import Metrics, emit_event; emit_event(Metrics(values={}, step=1))"
+    program = f"{first}; import time; print('ready', flush=True); time.sleep(25)"
     process = start(job(program, tracking_uri="sqlite:////proc/nope/x.db", environment=training_environment))
     said = [line for line in finish(process).lines if "not tracked" in line or "work" in line]
     assert "not tracked" in said[-2]

@@ -13,6 +13,7 @@ from contextlib import closing, contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 from robotrain_runtime.contract.container_plugin import TRACKING_PLUGINS_VARIABLE, TrackingContainerPlugin
 from robotrain_runtime.contract.plugin_loader import load_container_plugin
@@ -73,6 +74,12 @@ def has_mlflow_tables(database: Path) -> bool:
             return connection.execute("SELECT 1 FROM experiments LIMIT 1").fetchone() is not None
     except sqlite3.Error:
         return False
+
+
+def redact_address(uri: str) -> str:
+    """Return an address without the parts that may be secret."""
+    parts = urlsplit(uri)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 FINDINGS_PREFIX = "found: "

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
 from robotrain_runtime.checkpoints import atomic_copy
@@ -20,8 +20,8 @@ from robotrain_runtime.tracking import address as tracking_address
 
 SQLITE = "sqlite:///"
 STATUS_TAG = "training_status"
-BATCH_SIZE = 100
-"""The most parameters and tags of one request to MLflow."""
+BATCH_SIZE, METRICS_BATCH_SIZE = 100, 1000
+"""The most parameters and tags, and the most metrics, of one request to MLflow."""
 MAX_PARAM_LENGTH, MAX_TAG_LENGTH = 500, 1000
 """The most characters of a value at Azure ML; MLflow's own limits are higher."""
 CUT_MARK = " … (cut)"
@@ -35,6 +35,15 @@ with (
     else nullcontext()
 ):
     mlflow: Any = importlib.import_module("mlflow")  # only the training environment has it
+
+
+class MetricValue(NamedTuple):
+    """A value of a metric at a step; `time` in seconds since 1970."""
+
+    name: str
+    value: float
+    time: float
+    step: int
 
 
 class MlflowStore:
@@ -103,16 +112,24 @@ class MlflowStore:
             mlflow.entities.Param(name, _format_param(value)) for name, value in params.items() if value is not None
         ]
         entries += [mlflow.entities.RunTag(name, value) for name, value in tags.items()]
-        batches = [entries[start : start + BATCH_SIZE] for start in range(0, len(entries), BATCH_SIZE)]
-        refused = [refusal for batch in batches for refusal in self._log_entries(batch)]
+        self._log_entries(entries, BATCH_SIZE)
+
+    def log_metrics(self, metrics: Sequence[MetricValue]) -> None:
+        """Add values of metrics. Raise PermanentError if some are refused, when all others are recorded."""
+        entries = [mlflow.entities.Metric(one.name, one.value, int(one.time * 1000), one.step) for one in metrics]
+        self._log_entries(entries, METRICS_BATCH_SIZE)
+
+    def _log_entries(self, entries: Sequence[Any], batch_size: int) -> None:
+        batches = [entries[start : start + batch_size] for start in range(0, len(entries), batch_size)]
+        refused = [refusal for batch in batches for refusal in self._find_refused(batch)]
         if refused and len(refused) == len(entries):
             raise refused[0][1]
         if refused:
-            names = ", ".join(name[:MAX_NAME_LENGTH] for name, _ in refused)
+            names = ", ".join(dict.fromkeys(name[:MAX_NAME_LENGTH] for name, _ in refused))
             reason = str(refused[0][1]).splitlines()[0]
             raise PermanentError(f"these values were refused: {names} ({reason})") from refused[0][1]
 
-    def _log_entries(self, entries: Sequence[Any]) -> list[tuple[str, Exception]]:
+    def _find_refused(self, entries: Sequence[Any]) -> list[tuple[str, Exception]]:
         """Add entries; return the names of those that are refused, and why."""
         try:
             self._log_batch(entries)
@@ -121,14 +138,14 @@ class MlflowStore:
                 raise
             if len(entries) > 1:
                 middle = len(entries) // 2
-                return [*self._log_entries(entries[:middle]), *self._log_entries(entries[middle:])]
+                return [*self._find_refused(entries[:middle]), *self._find_refused(entries[middle:])]
             return [] if self._log_cut(entries[0]) else [(entries[0].key, error)]
         return []
 
     def _log_cut(self, entry: Any) -> bool:
         """Add a long value without its end; return whether that was accepted."""
         length = MAX_PARAM_LENGTH if isinstance(entry, mlflow.entities.Param) else MAX_TAG_LENGTH
-        if len(entry.value) <= length:
+        if not isinstance(entry.value, str) or len(entry.value) <= length:
             return False
         with suppress(mlflow.exceptions.MlflowException):
             self._log_batch([type(entry)(entry.key, entry.value[: length - len(CUT_MARK)] + CUT_MARK)])
@@ -136,16 +153,10 @@ class MlflowStore:
         return False
 
     def _log_batch(self, entries: Sequence[Any]) -> None:
-        kinds: dict[str, list[Any]] = {"params": [], "tags": []}
+        kinds: dict[Any, list[Any]] = {kind: [] for kind in ("Metric", "Param", "RunTag")}
         for entry in entries:
-            kinds["params" if isinstance(entry, mlflow.entities.Param) else "tags"].append(entry)
-        self.client.log_batch(self._run, **kinds)
-
-    def log_metrics(self, values: Mapping[str, float], step: int, time: float) -> None:
-        """Add values at a step."""
-        milliseconds = int(time * 1000)
-        metrics = [mlflow.entities.Metric(name, value, milliseconds, step) for name, value in values.items()]
-        self.client.log_batch(self._run, metrics=metrics)
+            kinds[type(entry).__name__].append(entry)
+        self.client.log_batch(self._run, *kinds.values())
 
     def get_tag(self, name: str) -> str:
         """Return a tag of the run; empty if it does not exist."""
@@ -248,6 +259,13 @@ class MlflowStore:
             if found := self.client.get_experiment_by_name(name):  # another run created it meanwhile
                 return str(found.experiment_id)
             raise
+
+
+def is_worth_retry(error: Exception) -> bool:
+    """Return whether a request that failed may succeed later: no answer came, or one that says so."""
+    if isinstance(error, mlflow.exceptions.RestException):
+        return bool(error.error_code == "TEMPORARILY_UNAVAILABLE")
+    return not isinstance(error, PermanentError) and getattr(error, "error_code", "") not in MISSING_RUN_CODES
 
 
 def _is_about_values(error: Any) -> bool:

@@ -42,14 +42,10 @@ def make_silent_finding(uri: str, seconds: float = ADDRESS_SECONDS) -> Finding:
     return _make_unreachable_finding(uri, f"It did not answer within {seconds:g} s.", "network")
 
 
-def redact_address(uri: str) -> str:
-    """Return an address without the parts that may be secret."""
-    parts = urllib.parse.urlsplit(uri)
-    return urllib.parse.urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
-
-
 def _check_server(uri: str) -> Iterator[Finding]:
-    request = urllib.request.Request(redact_address(uri).rstrip("/") + "/health", headers={"User-Agent": "robotrain"})
+    request = urllib.request.Request(
+        address.redact_address(uri).rstrip("/") + "/health", headers={"User-Agent": "robotrain"}
+    )
     try:
         with urllib.request.urlopen(request, timeout=ADDRESS_SECONDS):
             return
@@ -81,7 +77,7 @@ def _make_unreachable_finding(uri: str, why: str, fault: Fault) -> Finding:
         code="tracking-unreachable",
         title="the tracking address cannot be reached",
         where="--tracking-uri",
-        given=redact_address(uri),
+        given=address.redact_address(uri),
         why=why,
         ways=SUGGESTIONS,
         fault=fault,

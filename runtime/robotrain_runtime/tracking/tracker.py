@@ -1,29 +1,37 @@
 """The runtime's end of tracking: a process in the training environment that never delays training."""
 
 import signal
+import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO
 
 from robotrain_runtime.contract import event, failure
-from robotrain_runtime.contract.event import EventRecord, Note, Outcome, Tracking
+from robotrain_runtime.contract.event import EventRecord, Metrics, Note, Outcome, Tracking
 from robotrain_runtime.contract.failure import Cancelled, PermanentError
 from robotrain_runtime.process import child
 from robotrain_runtime.process.helper_process import POLL_SECONDS, HelperProcess
+from robotrain_runtime.tracking.address import redact_address
 
 ARTIFACT_REQUEST = "artifact"
 REGISTER_REQUEST = "register"
 RESULTS_REQUEST = "results"
-PROCESS_MODULE = "robotrain_runtime.tracking.tracking_process"
+PROCESS_MODULE = "robotrain_runtime.tracking"
 SYSTEM_METRICS_OPTION = "--machine"
 RESUME_OPTION = "--again"
 ATTACHED_OPTION = "--attached"
-HTTP_LIMITS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}
+HTTP_LIMITS = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+}
 """Defaults, so that an unreachable server is reported before the run ends."""
 QUIET_ENVIRON = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}
 END_SECONDS = 30.0  # with the grace period of the work, less than a platform waits before it kills
 START_SECONDS = 20.0
+HOLD_SECONDS = 30.0
+"""How long events are held back for the first step: MLflow's start takes 2 s of CPU time, which the work needs too."""
 
 
 class Tracker(HelperProcess):
@@ -50,7 +58,12 @@ class Tracker(HelperProcess):
         """The tracking run; empty before it has started."""
         self._pass_on = on_event
         self._uri = uri
-        self._started = time.monotonic()
+        self._held: list[EventRecord] | None = []
+        """Events that are held back; None once they are sent."""
+        self._lock = threading.Lock()
+        self._released = time.monotonic()
+        self._timer = threading.Timer(HOLD_SECONDS, self._release)
+        self._timer.daemon = True
         switches = {SYSTEM_METRICS_OPTION: system_metrics, ATTACHED_OPTION: attached}
         options = [option for option, is_on in switches.items() if is_on]
         super().__init__(
@@ -60,31 +73,52 @@ class Tracker(HelperProcess):
             on_event=self._take_event,
             before_exec=_ignore_signals,  # after a stop of the run, tracking must still record it
         )
+        self._timer.start()
 
     def send(self, record: EventRecord) -> None:
-        """Send an event; return at once."""
-        self._outbox.put(event.format_event(record.event, record.time))
+        """Send an event, or hold it back until the first step or the outcome; return at once."""
+        with self._lock:
+            if self._held is None:
+                self._outbox.put(event.format_event(record.event, record.time))
+                return
+            self._held.append(record)
+        if isinstance(record.event, Outcome) or (isinstance(record.event, Metrics) and record.event.step is not None):
+            self._release()
+
+    def _release(self) -> None:
+        """Send the events that are held back."""
+        self._timer.cancel()
+        with self._lock:
+            if self._held is not None:
+                self._released = time.monotonic()
+                for record in self._held:
+                    self._outbox.put(event.format_event(record.event, record.time))
+                self._held = None
 
     def wait_for_run(self, is_cancelled: Callable[[], bool]) -> str:
         """Wait for the tracking run; return its id. Raise OSError if it has not started, PermanentError, Cancelled."""
+        self._release()
         while not self.run_id:
             if is_cancelled():
                 raise Cancelled
             if not self.is_alive:
                 raise PermanentError(self._describe_exit())
-            if time.monotonic() - self._started > START_SECONDS:
+            if time.monotonic() - self._released > START_SECONDS:
                 raise OSError("tracking has not started yet")
             time.sleep(POLL_SECONDS)
         return self.run_id
 
     def close(self, outcome: Outcome | None = None) -> None:
         """Send the run's outcome, if any, and wait until everything is recorded."""
+        self._timer.cancel()
         if outcome is not None:
             self.send(event.make_record(outcome))
         self._end(END_SECONDS)
         if self._killed:
             last = f": {self._last_lines[-1]}" if self._last_lines else ""
-            self._warn(f"tracking at {self._uri} did not finish within {END_SECONDS:g} s and was stopped{last}")
+            self._warn(
+                f"tracking at {redact_address(self._uri)} did not finish within {END_SECONDS:g} s and was stopped{last}"
+            )
         for reader in self._readers:
             reader.join(child.LAST_OUTPUT_SECONDS)
 

@@ -3,12 +3,14 @@
 It ends when its input ends; a run without an outcome is then marked as failed.
 """
 
+import itertools
 import os
 import queue
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,10 +24,19 @@ from robotrain_runtime.machine import hardware
 from robotrain_runtime.process import helper_process
 from robotrain_runtime.process.helper_process import HelperRequest
 from robotrain_runtime.tracking import address, mlflow_store
-from robotrain_runtime.tracking.mlflow_store import ALREADY_EXISTS, STATUS_TAG, MlflowStore, mlflow, upload_model
+from robotrain_runtime.tracking.mlflow_store import (
+    ALREADY_EXISTS,
+    METRICS_BATCH_SIZE,
+    STATUS_TAG,
+    MetricValue,
+    MlflowStore,
+    mlflow,
+    upload_model,
+)
 from robotrain_runtime.tracking.tracker import (
     ARTIFACT_REQUEST,
     ATTACHED_OPTION,
+    END_SECONDS,
     REGISTER_REQUEST,
     RESULTS_REQUEST,
     RESUME_OPTION,
@@ -122,9 +133,14 @@ REQUEST_HANDLERS: Mapping[str, RequestHandler] = {
 
 STATUS = {"succeeded": ("FINISHED", "completed"), "failed": ("FAILED", "failed"), "cancelled": ("KILLED", "cancelled")}
 SYSTEM_METRICS_SECONDS = 30.0
-NEVER_SECONDS = 1e9
+NEVER = 1e9
 START_ATTEMPTS = 3
 START_PAUSE_SECONDS = 2.0
+BATCH_SECONDS = 2.0
+"""How long metrics wait for others, to be sent in one request."""
+RETRY_SECONDS = 2.0
+REPORT_SECONDS = 3.0
+"""How long before the tracker kills this process it says what is missing."""
 
 
 def run_tracking(uri: str, with_system_metrics: bool, resume_run: str = "", attached: bool = False) -> None:
@@ -137,20 +153,22 @@ def run_tracking(uri: str, with_system_metrics: bool, resume_run: str = "", atta
     add_request = helper_process.start_handling(handlers)  # in a thread: a large upload does not delay metrics
     threading.Thread(target=_read_input, args=(inbox, add_request), daemon=True).start()
     run = TrackingRun(MlflowStore(uri, attached=attached), resume_run)
-    due = NEVER_SECONDS
-    while run.status is None:
+    system_due = NEVER
+    while not run.is_over:
         try:
-            record = inbox.get(timeout=max(0.0, min(due - time.monotonic(), NEVER_SECONDS)))
+            record = inbox.get(timeout=max(0.0, min(run.due, system_due) - time.monotonic()))
+            run.add_record(record or event.make_record(Outcome(state="failed", exit_code=1)))
         except queue.Empty:
-            record = event.make_record(Metrics(values=hardware.read_system_metrics()))
-            emit_event(record.event)
-            due = time.monotonic() + SYSTEM_METRICS_SECONDS
-        try:
-            run.write_record(record if record is not None else event.make_record(Outcome(state="failed", exit_code=1)))
+            pass
         except address.AddressUnavailable as error:
             sys.exit(str(error))
-        if with_system_metrics and due == NEVER_SECONDS and run.is_started:
-            due = time.monotonic()  # the first system metrics at once, for short runs
+        if with_system_metrics and run.is_started and (system_due == NEVER or time.monotonic() >= system_due):
+            record = event.make_record(Metrics(values=hardware.read_system_metrics()))  # at once, for short runs
+            emit_event(record.event)
+            run.add_record(record)
+            system_due = time.monotonic() + SYSTEM_METRICS_SECONDS
+        if time.monotonic() >= run.due:
+            run.write_pending()
 
 
 def _handle_request(uri: str, handle: RequestHandler, body: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -167,41 +185,72 @@ def _read_input(inbox: "queue.SimpleQueue[EventRecord | None]", add_request: Cal
 
 
 class TrackingRun:
-    """An MLflow run, created by the first Track event."""
+    """An MLflow run, created by the first Track event. Metrics are written in batches; what failed is tried again."""
 
     def __init__(self, store: MlflowStore, resume_run: str = "") -> None:
-        self.status: str | None = None
-        """How it ended; None before that."""
+        self.is_over = False
+        """Whether everything is written, or never will be."""
         self._store = store
         self._resume_run = resume_run
+        self._pending: deque[Track | Outcome | list[MetricValue]] = deque()
+        self._wanted_at = self._retry_at = 0.0
         self._step = 0
-        self._has_warned = False
+        self._has_warned = self._has_outcome = False
 
     @property
     def is_started(self) -> bool:
         """Whether the run exists."""
         return self._store.run_id is not None
 
-    def write_record(self, record: EventRecord) -> None:
-        """Record an event. The first failure is reported; later events are tried nevertheless."""
-        if not self.is_started:
-            self._start_with(record)
-            return
-        try:
-            self._write(record)
-        except Exception as error:
-            if not self._has_warned:
-                self._has_warned = True
-                emit_event(Note(level="warning", text=f"tracking could not record an event: {describe_error(error)}"))
-            self.status = self.status or ("FAILED" if isinstance(record.event, Outcome) else None)
+    @property
+    def due(self) -> float:
+        """When to write what is pending, on the monotonic clock."""
+        return max(self._wanted_at, self._retry_at) if self._pending else NEVER
 
-    def _start_with(self, record: EventRecord) -> None:
-        """Create the run at the first Track event, which comes before all others."""
-        if isinstance(record.event, Track):
+    def add_record(self, record: EventRecord) -> None:
+        """Take an event, to be written when it is due. The first Track event, which comes before others, is not late.
+
+        Raise AddressUnavailable, and what MLflow raises if the run cannot be created.
+        """
+        if not self.is_started and isinstance(record.event, Track):
             self._start(record.event)
-            self.write_record(record)
-        elif isinstance(record.event, Outcome):
-            self.status = "FAILED"
+        if not self.is_started:
+            self.is_over = isinstance(record.event, Outcome)
+        if not self.is_started or self._has_outcome:  # the end of the input is an outcome only if there was none
+            return
+        now = time.monotonic()
+        match record.event:
+            case Metrics(values=values, step=step) if values:
+                self._step = self._step if step is None else step
+                self._wanted_at = min(self.due, now + BATCH_SECONDS)
+                self._pending.append([MetricValue(name, values[name], record.time, self._step) for name in values])
+            case Track() | Outcome():
+                self._wanted_at = now
+                self._pending.append(record.event)
+        if isinstance(record.event, Outcome):
+            self._has_outcome = True
+            age = time.time() - record.time  # sent while MLflow was imported, or taken from a file later
+            seconds = END_SECONDS - REPORT_SECONDS - (age if 0 < age < END_SECONDS else 0)
+            timer = threading.Timer(max(0.0, seconds), self._give_up)
+            timer.daemon = True
+            timer.start()
+
+    def write_pending(self) -> None:
+        """Write what is pending, in order, until a request fails. The first failure is reported."""
+        while self._pending:
+            count = self._count_batch()
+            try:
+                self._write(list(itertools.islice(self._pending, count)))
+            except Exception as error:
+                if not self._has_warned:
+                    self._has_warned = True
+                    text = f"tracking could not record an event: {describe_error(error)}"
+                    emit_event(Note(level="warning", text=text))
+                if mlflow_store.is_worth_retry(error):
+                    self._retry_at = time.monotonic() + RETRY_SECONDS
+                    return
+            for _ in range(count):
+                self.is_over |= isinstance(self._pending.popleft(), Outcome)
 
     def _start(self, track: Track) -> None:
         """Create the run, with some retries while another process locks the database."""
@@ -223,20 +272,37 @@ class TrackingRun:
             )
         )
 
-    def _write(self, record: EventRecord) -> None:
-        match record.event:
-            case Track(params=params, tags=tags):
+    def _count_batch(self) -> int:
+        """Return how many of what is pending go into the next request: metrics together, anything else alone."""
+        sizes = itertools.takewhile(bool, (len(one) if isinstance(one, list) else 0 for one in self._pending))
+        totals = itertools.accumulate(sizes)
+        return max(1, sum(1 for _ in itertools.takewhile(lambda total: total <= METRICS_BATCH_SIZE, totals)))
+
+    def _write(self, batch: "list[Track | Outcome | list[MetricValue]]") -> None:
+        match batch:
+            case [Track(params=params, tags=tags)]:
                 self._store.log_params(params, tags)
-            case Metrics(values=values, step=step) if values:
-                self._step = self._step if step is None else step
-                self._store.log_metrics(values, self._step, record.time)
-            case Outcome(state=state):
-                self.status, tag = STATUS[state]
-                self._store.end_run(self.status, {STATUS_TAG: tag})
+            case [Outcome(state=state)]:
+                status, tag = STATUS[state]
+                self._store.end_run(status, {STATUS_TAG: tag})
+            case _:
+                self._store.log_metrics([value for one in batch if isinstance(one, list) for value in one])
+
+    def _give_up(self) -> None:
+        """Say what could not be written before the tracker kills this process, and end it."""
+        values = [value for one in tuple(self._pending) if isinstance(one, list) for value in one]
+        missing = ["how the run ended"]
+        if values:
+            steps = {value.step for value in values}
+            missing.insert(0, f"{len(values)} values of metrics (steps {min(steps)} to {max(steps)})")
+        where = f"tracking at {address.redact_address(self._store.uri)}"
+        text = f"{where} did not record everything in time: {' and '.join(missing)}; events.jsonl has them"
+        emit_event(Note(level="warning", text=text))
+        os._exit(0)
 
 
-if __name__ == "__main__":
-    options = sys.argv[1:]
+def main(options: Sequence[str]) -> None:
+    """Track as the command line of `Tracker` says."""
     run_tracking(
         os.environ["MLFLOW_TRACKING_URI"],
         SYSTEM_METRICS_OPTION in options,
