@@ -1,12 +1,14 @@
 """Nothing secret that a person types is shown again."""
 
+import re
 import string
 import subprocess
 import sys
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from robotrain import redaction
 from robotrain.redaction import HIDDEN, MAX_LENGTH, redact
 
 SAFE = (
@@ -225,6 +227,21 @@ def test_what_is_shown_is_one_short_printable_line(text: str) -> None:
 @pytest.mark.parametrize("text", ["0123456789abcdef0123456789abcdef01234567", "sha256:" + "0a" * 32, "wandb_api_key"])
 def test_what_a_person_compares_is_no_token(text: str) -> None:
     assert redact(text) == text
+
+
+@pytest.mark.parametrize("rule", redaction._list_rules(("azureml",), True), ids=lambda rule: rule[0][0])
+@settings(max_examples=5)
+@given(data=st.data())
+def test_no_text_that_a_rule_matches_is_without_a_marker_of_it(rule, data) -> None:
+    markers, pattern, _ = rule
+    text = data.draw(st.from_regex(re.compile(pattern, re.IGNORECASE | re.DOTALL)))
+    assert any(marker in redaction._fold(text) for marker in markers)
+
+
+def test_letters_that_patterns_take_for_ascii_ones_are_folded_to_those() -> None:
+    found = re.findall("[a-z0-9]", "".join(map(chr, range(sys.maxunicode + 1))), re.IGNORECASE)
+    assert {"\u017f", "\u212a", "\u0130", "\u0131"} < set(found)
+    assert all(re.fullmatch("[a-z0-9]", redaction._fold(letter)) for letter in found)
 
 
 def test_a_long_text_is_cut_and_says_so() -> None:
