@@ -7,37 +7,44 @@ import json
 import os
 import signal
 import sys
+import threading
+import time
 from pathlib import Path
 
-from robotrain_runtime.contract import document
+from robotrain_runtime.contract import claim, document
 from robotrain_runtime.contract.container_plugin import PythonEnvironment
 from robotrain_runtime.contract.document import JobDocument, Placement
 from robotrain_runtime.contract.failure import EXIT_FAILED, EXIT_PREFLIGHT, EXIT_REFUSED, JobFailed
 from robotrain_runtime.environments import environment, environment_check
 from robotrain_runtime.process.stop import StopRequested, StopSignal
 
-CLAIM_LINK = "taken"
-"""A symbolic link in the run's folder to NAME:PROCESS of the job that does the work."""
-CANCELLED_FILE = "cancelled"
-"""A file in the run's folder: a job that starts when it exists does nothing."""
 MLFLOW_VARIABLES = ("MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_RUN_ID", "MLFLOW_TRACKING_URI")
+CLAIM_CHECK_SECONDS = 1.0
 
 
 def claim_run(folder: Path, name: str) -> str:
     """Claim the run in `folder` for the job `name`. Return why there is nothing to do; empty if the job may start.
 
-    A job that claimed the run before continues it: its engine restarted it. The process leaves its group, so that a
-    Ctrl-C for its parent does not reach it, and drops the tracking variables of other projects.
+    A job that claimed the run before continues it: its engine restarted it, and an earlier process of it ends. The
+    process leaves its group, so that a Ctrl-C for its parent does not reach it, and drops the tracking variables of
+    other projects.
     """
     if os.getpgrp() != os.getpid():
         os.setsid()
-    owner = _claim_link(folder, name)
+    owner = claim.take_claim(folder, name)
     if owner != name:
         return f"the job {owner} does the work of this run"
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # before the check: a cancel writes the file, then signals
     for variable in MLFLOW_VARIABLES:
         os.environ.pop(variable, None)
-    return "the run was cancelled" if (folder / CANCELLED_FILE).exists() else ""
+    threading.Thread(target=_watch_claim, daemon=True).start()
+    return "the run was cancelled" if (folder / claim.CANCELLED_FILE).exists() else ""
+
+
+def _watch_claim() -> None:
+    while True:
+        time.sleep(CLAIM_CHECK_SECONDS)
+        claim.end_if_superseded()
 
 
 def redirect_output(path: Path) -> None:
@@ -46,22 +53,6 @@ def redirect_output(path: Path) -> None:
     os.dup2(file, 1)
     os.dup2(file, 2)
     os.close(file)
-
-
-def _claim_link(folder: Path, name: str) -> str:
-    """Return the name of the job that owns the run."""
-    link = folder / CLAIM_LINK
-    claim = f"{name}:{os.getpid()}"
-    try:
-        link.symlink_to(claim)
-    except FileExistsError:
-        owner = os.readlink(link).rpartition(":")[0]
-        if owner == name:
-            renewed = folder / f".{CLAIM_LINK}.{os.getpid()}"
-            renewed.symlink_to(claim)
-            renewed.replace(link)
-        return owner
-    return name
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -10,8 +10,6 @@ import pytest
 from robotrain.model.plan import Plan
 from robotrain.model.run import RunGone, Status
 from robotrain.run_folder import creation, outputs, status
-from robotrain.run_folder import status as from_here
-from robotrain_runtime import __main__ as on_the_node
 from robotrain_runtime.contract import checkpoint, event
 from robotrain_runtime.contract.event import Evaluated
 
@@ -92,31 +90,53 @@ def test_a_word_means_what_the_platform_says_and_else_the_run_goes_on(reference,
 
 def test_how_a_run_ended_is_its_own_word_unless_it_waits_again(reference, tmp_path):
     planet = Planet()
+    planet.says["7"] = "KILLED"
     told(tmp_path, "failed")
     assert planet.status(reference) == Status(state="failed", reason="it stopped", exit_code=143)
     planet.says["7"] = "WAITS"
     assert planet.status(reference).state == "pending"
 
 
+def test_a_run_has_not_ended_while_its_engine_may_start_it_again(reference, tmp_path):
+    planet = Planet()
+    planet.says["7"] = "LEAVES ITS NODE"
+    for state in ("cancelled", "failed"):
+        told(tmp_path, state)
+        assert planet.status(reference) == Status(state="running", reason="pluto says LEAVES ITS NODE")
+    told(tmp_path, "succeeded")
+    assert planet.status(reference).state == "succeeded"
+
+
 def test_who_stopped_a_run_that_nobody_cancelled_is_told(reference, tmp_path):
+    planet = Planet()
     told(tmp_path, "cancelled")
-    assert Planet().status(reference).reason == "it stopped by pluto, as when its time is up"
+    planet.says["7"] = "KILLED"
+    assert planet.status(reference).reason == "it stopped by pluto, as when its time is up"
     (tmp_path / "run/cancelled").touch()
-    assert Planet().status(reference).reason == "it stopped"
+    for word in ("KILLED", "WORKS"):
+        planet.says["7"] = word
+        assert planet.status(reference) == Status(state="cancelled", reason="it stopped", exit_code=143)
+
+
+def test_an_end_that_only_the_engine_knew_outlives_its_memory(reference, tmp_path):
+    planet = Planet()
+    planet.says["7"] = ""
+    assert planet.status(reference) == Status(state="lost", reason="pluto no longer knows its job")
+    for word in ("KILLED (no memory)", "cannot be reached", ""):
+        planet.says["7"] = word
+        status = planet.status(reference)
+    assert status == Status(state="failed", reason="pluto says KILLED (no memory)")
+    for word in ("WAITS", "DONE", ""):
+        planet.says["7"] = word
+        status = planet.status(reference)
+    assert status.state == "succeeded", "the last end counts"
 
 
 def test_the_engine_is_asked_of_the_job_that_took_the_run(reference, tmp_path):
     planet = Planet()
     planet.says["8:1"] = "WAITS"
-    assert status.find_owner(tmp_path / "run") is None
-    (tmp_path / "run/taken").symlink_to("8:1:4711")
-    assert status.find_owner(tmp_path / "run") == ("8:1", 4711)
+    (tmp_path / "run/taken").symlink_to("8:1:token:4711")
     assert planet.status(reference).state == "pending"
-
-
-@pytest.mark.parametrize("name", ["CLAIM_LINK", "CANCELLED_FILE"])
-def test_both_sides_mean_the_same_file(name):
-    assert getattr(from_here, name) == getattr(on_the_node, name)
 
 
 def test_a_run_is_stopped_once(reference, monkeypatch):
@@ -157,11 +177,11 @@ def test_a_process_of_this_machine_is_watched_and_stopped_without_an_engine(refe
     monkeypatch.setattr("robotrain.run_folder.status.POLL_PAUSE_SECONDS", 0.0)
     planet, folder = Planet(near=True), tmp_path / "run"
     assert planet.status(reference).state == "pending"
-    (folder / "taken").symlink_to(f"7:{os.getpid()}")
+    (folder / "taken").symlink_to(f"7:token:{os.getpid()}")
     assert planet.status(reference).state == "lost", "a process that works elsewhere is another's"
     (folder / "taken").unlink()
     process = subprocess.Popen(["sleep", "60"], cwd=folder)
-    (folder / "taken").symlink_to(f"7:{process.pid}")
+    (folder / "taken").symlink_to(f"7:token:{process.pid}")
     assert planet.status(reference).state == "running"
     planet.cancel(reference)
     assert process.wait(timeout=10) != 0

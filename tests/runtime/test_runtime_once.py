@@ -2,10 +2,15 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
+from conftest import HALVES
+from robotrain_runtime.contract import claim, document, event
+from robotrain_runtime.contract.event import Metrics
 
 RUNTIME = (sys.executable, "-m", "robotrain_runtime", "run", "job.json")
 
@@ -35,6 +40,71 @@ def test_a_job_of_a_cancelled_run_does_nothing(begun, tmp_path):
     (tmp_path / "cancelled").touch()
     assert begun("--once", "7", "--log", "log.txt") == (0, "nothing to do: the run was cancelled\n")
     assert not (tmp_path / "log.txt").exists()
+
+
+@pytest.fixture
+def training(job, tmp_path):
+    """Start the job 7 on a training that saves each tenth step, once more each time it is called."""
+    (tmp_path / "job.json").write_text(
+        document.format_document(job("from pretend_training import *; train(10**6, 10, 0.01)"))
+    )
+    started = []
+
+    def start():
+        environ = os.environ | {"PYTHONPATH": str(HALVES), "ROBOTRAIN_GRACE_SECONDS": "2"}
+        options = ("--once", "7", "--log", "log.txt")
+        started.append(subprocess.Popen([*RUNTIME, *options], cwd=tmp_path, env=environ, start_new_session=True))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.poll() is None and os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def until(condition):
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def read_steps(tmp_path):
+    records = map(event.parse_event, (tmp_path / "work/events.jsonl").read_text().splitlines())
+    return [record.event.step for record in records if record and isinstance(record.event, Metrics)]
+
+
+def list_states(group):
+    listed = subprocess.run(["ps", "-A", "-o", "pgid=,stat="], stdout=subprocess.PIPE, text=True, check=True).stdout
+    return [state for each, state in map(str.split, listed.splitlines()) if each == str(group)]
+
+
+def test_a_process_whose_job_was_started_again_elsewhere_ends_and_saves_nothing_more(training, tmp_path):
+    first = training()
+    until(lambda: (tmp_path / "work/checkpoints/000010").exists())
+    os.killpg(first.pid, signal.SIGSTOP)  # its machine is lost
+    owner, count = claim.find_owner(tmp_path), len(read_steps(tmp_path))
+    second = training()
+    until(lambda: claim.find_owner(tmp_path) != owner)
+    os.killpg(first.pid, signal.SIGCONT)
+    assert first.wait(timeout=30) == -signal.SIGKILL
+    until(lambda: {state[0] for state in list_states(first.pid)} <= {"Z"})  # its trainer has ended too
+    until(lambda: len(read_steps(tmp_path)) > count + 10)
+    second.terminate()
+    assert second.wait(timeout=30) == 143
+    assert f"process {first.pid} on {os.uname().nodename}, which lost it, ends" in (tmp_path / "log.txt").read_text()
+    steps = read_steps(tmp_path)[count:]
+    assert steps == [*range(steps[0], steps[-1] + 1)], "the events of one process only"
+    assert json.loads((tmp_path / "work/outcome.json").read_text())["state"] == "cancelled"
+
+
+def test_a_claim_that_cannot_be_read_ends_nothing(tmp_path):
+    program = "from robotrain_runtime.contract import claim; claim.end_if_superseded()"
+    environ = os.environ | {claim.CLAIM_VARIABLE: f"a-token:{tmp_path}/taken"}
+    subprocess.run([sys.executable, "-c", program], env=environ, start_new_session=True, check=True)
+    (tmp_path / "taken").symlink_to("7:another:1")
+    done = subprocess.run([sys.executable, "-c", program], env=environ, start_new_session=True, check=False)
+    assert done.returncode == -signal.SIGKILL
 
 
 def test_without_the_option_every_start_is_a_run(begun, tmp_path):

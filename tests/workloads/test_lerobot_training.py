@@ -2,12 +2,14 @@
 
 import json
 import re
+import signal
 import subprocess
 import sys
 import threading
 from pathlib import Path
 
 import pytest
+from robotrain_runtime.contract import claim
 from robotrain_runtime.contract.event import Checkpoint, Metrics, Note, Outcome, Tracking
 from small_training import SMALL, Trained, lines_until
 
@@ -101,6 +103,18 @@ def test_a_training_that_is_stopped_saves_a_checkpoint_first(stopped, pusht):
     assert (Path(saved.path) / "training_state" / "training_step.json").is_file()
     assert ran.events(Outcome)[0].state == "cancelled"
     assert ran.ask("select status from runs") == [("KILLED",)]
+
+
+def test_a_trainer_whose_run_was_started_again_elsewhere_ends_before_it_saves(start, pusht, tmp_path, monkeypatch):
+    monkeypatch.setenv(claim.CLAIM_VARIABLE, f"first:{tmp_path}/{claim.CLAIM_LINK}")
+    (tmp_path / claim.CLAIM_LINK).symlink_to("7:first:4711")
+    process = start(pusht, SMALL["act"], training_steps=400, save_freq=60, log_freq=1, eval_freq=0)
+    assert list(lines_until(process, "train/loss"))
+    process.send_signal(signal.SIGSTOP)  # the trainer has to notice by itself
+    (tmp_path / "new").symlink_to("7:second:4712")
+    (tmp_path / "new").rename(tmp_path / claim.CLAIM_LINK)
+    assert process.wait(timeout=60) == -signal.SIGKILL
+    assert not (tmp_path / "work/outputs/checkpoints").exists()
 
 
 def test_a_training_that_fails_beside_its_data_workers_ends_and_says_why(start, pusht, tmp_path):

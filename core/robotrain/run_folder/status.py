@@ -6,42 +6,22 @@ import os
 import signal
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+
+from robotrain_runtime.contract import claim
+from robotrain_runtime.contract.claim import RunOwner
+from robotrain_runtime.contract.files import write_atomically
 
 from robotrain.model.capabilities import YES
 from robotrain.model.platform import Platform
-from robotrain.model.run import Output, Reference, RunGone, RunState, Status
+from robotrain.model.run import FINAL_STATES, Output, Reference, RunGone, RunState, Status
 from robotrain.run_folder import creation, log, outputs
-
-CLAIM_LINK = "taken"
-CANCELLED_FILE = "cancelled"
-
-
-class RunOwner(NamedTuple):
-    """The job that works on the run: its name in the engine, and its process on its machine."""
-
-    name: str
-    process: int
-
-
-def find_owner(folder: Path) -> RunOwner | None:
-    """Return the job that works on the run; None before one began."""
-    try:
-        name, _, process = os.readlink(folder / CLAIM_LINK).rpartition(":")
-    except FileNotFoundError:
-        return None
-    return RunOwner(name, int(process))
-
-
-def is_cancelled(folder: Path) -> bool:
-    """Return whether the run was cancelled."""
-    return (folder / CANCELLED_FILE).exists()
 
 
 def get_process_state(folder: Path) -> RunState:
     """Return the state of a run whose process is on this machine."""
-    owner = find_owner(folder)
+    owner = claim.find_owner(folder)
     if owner is None:
         return "pending"
     return "running" if _is_alive(owner, folder) else "lost"
@@ -49,7 +29,7 @@ def get_process_state(folder: Path) -> RunState:
 
 def stop_process(folder: Path) -> None:
     """Send SIGTERM to the process on this machine that works on the run."""
-    owner = find_owner(folder)
+    owner = claim.find_owner(folder)
     if owner and _is_alive(owner, folder):
         os.kill(owner.process, signal.SIGTERM)
 
@@ -62,6 +42,8 @@ def _is_alive(owner: RunOwner, folder: Path) -> bool:
         return False
 
 
+ENGINE_END_FILE = "engine-end"
+"""How the job ended, in the engine's words: most engines forget ended jobs."""
 POLL_PAUSE_SECONDS = 1.0
 MAX_POLLS = 60
 LOCAL_STATES: Mapping[str, RunState] = {"pending": "pending", "running": "running", "lost": "lost"}
@@ -78,17 +60,21 @@ def require_run_folder(reference: Reference) -> Path:
 def get_run_status(folder: Path, engine_state: str, states: Mapping[str, RunState], engine: str) -> Status:
     """Return the status of a run by its engine's state and its recorded outcome.
 
-    :param engine_state: a word, which may be followed by a reason: `PENDING (Priority)`.
+    A run that did not succeed has not ended before its job has: its engine may start it again.
+
+    :param engine_state: a word, which may be followed by a reason: `PENDING (Priority)`; empty for a forgotten job.
     :param states: the meaning of the engine's words; any other word means `running`.
     """
-    state = states.get(engine_state.partition(" ")[0], "running")
-    outcome, cancelled = log.read_outcome(folder), is_cancelled(folder)
-    if outcome and state != "pending":  # a pending run has been restarted
+    state = states.get(engine_state.partition(" ")[0], "running") if engine_state else "lost"
+    has_ended = Status(state=state).finished
+    outcome, cancelled = log.read_outcome(folder), (folder / claim.CANCELLED_FILE).exists()
+    if outcome and (has_ended or (state == "running" and (cancelled or outcome.state == "succeeded"))):
         who = f" by {engine}, as when its time is up" if outcome.state == "cancelled" and not cancelled else ""
         return Status(state=outcome.state, reason=outcome.reason + who, exit_code=outcome.exit_code)
-    if cancelled and Status(state=state).finished:
+    if cancelled and has_ended:
         state = "cancelled"
-    return Status(state=state, reason="" if engine_state.lower() == "running" else f"{engine} says {engine_state}")
+    says = f"{engine} says {engine_state}" if engine_state else f"{engine} no longer knows its job"
+    return Status(state=state, reason="" if engine_state.lower() == "running" else says)
 
 
 class RunFolderPlatform(Platform):
@@ -102,7 +88,10 @@ class RunFolderPlatform(Platform):
     """The meaning of the engine's words for states."""
 
     def get_engine_state(self, job: str) -> str:
-        """Return the engine's state of a job, which may be followed by a space and a reason."""
+        """Return the engine's state of a job, which may be followed by a space and a reason.
+
+        It is empty if the engine no longer knows the job: then the last end that was seen counts, or the run is `lost`.
+        """
         raise NotImplementedError
 
     def stop_job(self, job: str) -> None:
@@ -118,7 +107,8 @@ class RunFolderPlatform(Platform):
         folder = require_run_folder(reference)
         if self.is_local(reference):
             return get_run_status(folder, get_process_state(folder), LOCAL_STATES, "this machine")
-        return get_run_status(folder, self.get_engine_state(_get_job(reference)), self.states, self.name)
+        job = _get_job(reference)
+        return get_run_status(folder, self._recall_end(folder, self.get_engine_state(job)), self.states, self.name)
 
     def logs(self, reference: Reference, follow: bool, tail: int | None = None) -> Iterator[str]:
         """Yield the lines of the log. Raise RunGone."""
@@ -135,9 +125,9 @@ class RunFolderPlatform(Platform):
         if not self.capabilities.features.get("cancel", YES):
             super().cancel(reference)
         folder = require_run_folder(reference)
-        if is_cancelled(folder) or self.status(reference).finished:
+        if (folder / claim.CANCELLED_FILE).exists() or self.status(reference).finished:
             return
-        (folder / CANCELLED_FILE).touch()  # first: a job that begins now looks for it
+        (folder / claim.CANCELLED_FILE).touch()  # first: a job that begins now looks for it
         if self.is_local(reference):
             stop_process(folder)
         else:
@@ -156,6 +146,17 @@ class RunFolderPlatform(Platform):
     has_plan = staticmethod(creation.has_plan_files)
     find_folder_problems = staticmethod(creation.find_creation_problems)
 
+    def _recall_end(self, folder: Path, engine_state: str) -> str:
+        """Return the engine's state, or the recorded end of a job that it has forgotten; record an end."""
+        path = folder / ENGINE_END_FILE
+        with suppress(OSError):  # the folder may be another user's
+            known = path.read_text(encoding="utf-8") if path.exists() else ""
+            if not engine_state:
+                return known
+            if engine_state != known and self.states.get(engine_state.partition(" ")[0]) in FINAL_STATES:
+                write_atomically(path, engine_state.encode())
+        return engine_state
+
     def _has_ended(self, reference: Reference) -> bool:
         time.sleep(POLL_PAUSE_SECONDS)
         return self.status(reference).finished
@@ -163,5 +164,5 @@ class RunFolderPlatform(Platform):
 
 def _get_job(reference: Reference) -> str:
     """Return the job that works on the run, or else the submitted one."""
-    owner = find_owner(require_run_folder(reference))
+    owner = claim.find_owner(require_run_folder(reference))
     return owner.name if owner else reference["job"]

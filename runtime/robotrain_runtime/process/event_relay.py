@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
-from robotrain_runtime.contract import event
+from robotrain_runtime.contract import claim, event
 from robotrain_runtime.contract.event import Event, EventRecord, Metrics, Note
 
 
@@ -32,7 +32,8 @@ class EventLog:
             self._events.close()
 
     def write_record(self, record: EventRecord) -> None:
-        """Write an event."""
+        """Write an event, if no other process took over the run."""
+        claim.end_if_superseded()
         line = event.format_event(record.event, record.time)
         with self._lock:
             with suppress(OSError, ValueError):  # closed: a process left behind may still send events

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from robotrain_runtime.contract import claim
 from robotrain_runtime.contract.event import Checkpoint, Metrics, Note, emit_event
 
 from robotrain_workloads.lerobot import training_history
@@ -133,7 +134,10 @@ class TrainerMonitor:
         self._stopping = self._stop_handler.should_stop(step)
         if time.monotonic() - self._sent > SILENCE_SECONDS and is_first_rank():
             self._send_metrics(step, {})  # the next window is far: send the progress at least
-        return self._stopping or original(step, *arguments, **named)
+        saves = self._stopping or original(step, *arguments, **named)
+        if saves:
+            claim.end_if_superseded()
+        return saves
 
     def _send_checkpoint(self, original: Callable[..., Any], folder: Path, *arguments: Any, **named: Any) -> Any:
         step = int(folder.name)

@@ -109,7 +109,7 @@ class Slurm(RunFolderPlatform):
         if answer and "Invalid job id" not in answer:
             return answer.removesuffix(" (None)")
         state = _run("sacct", "--noheader", "--parsable2", "--allocations", "--format=State", f"--jobs={job}")
-        return state if re.fullmatch(r"[A-Z_]+( by \d+)?", state) else "GONE"  # accounting may be disabled
+        return "" if "accounting storage is disabled" in state else state
 
     def stop_job(self, job: str) -> None:
         _run("scancel", "--state=PENDING", job)

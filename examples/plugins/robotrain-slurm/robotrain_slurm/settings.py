@@ -39,7 +39,7 @@ CAPABILITIES = Capabilities(
 STATES: dict[str, RunState] = {
     **dict.fromkeys(("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT"), "pending"),
     **dict.fromkeys(("FAILED", "TIMEOUT", "DEADLINE", "OUT_OF_MEMORY"), "failed"),
-    **dict.fromkeys(("NODE_FAIL", "BOOT_FAIL", "PREEMPTED", "REVOKED", "GONE"), "lost"),
+    **dict.fromkeys(("NODE_FAIL", "BOOT_FAIL", "PREEMPTED", "REVOKED"), "lost"),
     **{"COMPLETED": "succeeded", "CANCELLED": "cancelled"},
 }
 """The meaning of Slurm's states; with any other state the run is still running."""

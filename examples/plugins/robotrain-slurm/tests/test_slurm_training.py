@@ -77,6 +77,6 @@ def test_cancelled_run_saves_a_checkpoint(training, robotrain):
 
 
 def test_run_with_a_killed_runtime_is_lost(training, robotrain, tmp_path):
-    process = int(os.readlink(tmp_path / "runs" / training / "taken").partition(":")[2])
+    process = int(os.readlink(tmp_path / "runs" / training / "taken").rpartition(":")[2])
     os.killpg(process, signal.SIGKILL)
     assert json.loads(robotrain("status", training, "--json"))["state"] == "lost"

@@ -1,0 +1,77 @@
+"""The claim of a run folder: of all processes that an engine starts for a run, one works on it.
+
+The claim is a symbolic link to `NAME:TOKEN:PROCESS`. A job that its engine starts again takes it over with a new token.
+Its earlier process may still run, on a machine that the engine lost: it reads the token before each save, and ends.
+"""
+
+import os
+import signal
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+CLAIM_LINK = "taken"
+CANCELLED_FILE = "cancelled"
+"""A file in the run's folder: a job that starts when it exists does nothing."""
+CLAIM_VARIABLE = "ROBOTRAIN_CLAIM"
+"""The environment variable with the claim that the programs of a run work under: `TOKEN:LINK`."""
+
+
+class RunOwner(NamedTuple):
+    """The job that works on a run: its name in the engine, the token of its claim, and its process on its machine."""
+
+    name: str
+    token: str
+    process: int
+
+
+def find_owner(folder: Path) -> RunOwner | None:
+    """Return the job that works on the run; None before one began. Raise OSError."""
+    try:
+        name, token, process = os.readlink(folder / CLAIM_LINK).rsplit(":", 2)
+    except FileNotFoundError:
+        return None
+    return RunOwner(name, token, int(process))
+
+
+def take_claim(folder: Path, name: str) -> str:
+    """Claim the run for the job `name`, also from an earlier process of it; return the name of the job that owns it.
+
+    Programs that this process starts inherit its claim. Raise OSError.
+    """
+    link, token = folder.absolute() / CLAIM_LINK, os.urandom(8).hex()
+    claim = f"{name}:{token}:{os.getpid()}"
+    try:
+        link.symlink_to(claim)
+    except FileExistsError:
+        owner = find_owner(folder)
+        if owner is None or owner.name != name:
+            return owner.name if owner else ""
+        renewed = link.with_name(f".{CLAIM_LINK}.{token}")
+        renewed.symlink_to(claim)
+        renewed.replace(link)
+    os.environ[CLAIM_VARIABLE] = f"{token}:{link}"
+    return name
+
+
+def is_superseded() -> bool:
+    """Return whether another process took over the run that this one works on."""
+    token, _, link = os.environ.get(CLAIM_VARIABLE, "").partition(":")
+    if not token:
+        return False
+    with suppress(OSError):
+        os.utime(link, follow_symlinks=False)  # a write: NFS answers reads from a cache, for up to a minute
+    try:
+        owner = find_owner(Path(link).parent)
+    except OSError:  # the file system does not answer
+        return False
+    return owner is not None and owner.token != token
+
+
+def end_if_superseded() -> None:
+    """End this process and its group at once if another process took over the run: nothing more may be saved."""
+    if is_superseded():
+        sentence = f"this run was started again: process {os.getpid()} on {os.uname().nodename}, which lost it, ends\n"
+        with suppress(OSError):
+            os.write(2, sentence.encode())
+        os.killpg(0, signal.SIGKILL)
