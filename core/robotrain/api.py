@@ -276,7 +276,7 @@ class Run:
         status = platform.status(record.reference)
         self._was_running = not status.finished
         records.save_final_status(self.name, status)
-        self.warnings += tuple(self._plugins.notify_run_changed(record, "cancelled", status))
+        self.warnings += tuple(site.notify_run_changed(self._plugins, record, "cancelled", status))
 
     def outputs(self) -> list[Output]:
         """Return its outputs: complete checkpoints, oldest first, then other files."""
@@ -367,7 +367,7 @@ def submit(
     prepared = _prepare_call(PythonCall(job, platform, workload, profile, trainer_args, values), plugins)
     warnings: list[Problem] = list(prepared.warnings)
     record = submitter.submit_job(prepared, warnings.extend, lambda run: None, new=new, pinning=pin)
-    warnings += plugins.notify_run_changed(record)
+    warnings += site.notify_run_changed(plugins, record)
     return Run(record.run, plugins, warnings, just_submitted=True)
 
 

@@ -130,7 +130,8 @@ class RootGroup(TyperGroup):
         name = ctx.invoked_subcommand
         if name in COMMANDS or isinstance(cause, (Rejected, OSError, typer.Exit, typer.Abort, ClickError)):
             return
-        if claim := get_plugins(ctx).find_command_claim(name):
+        plugins = get_plugins(ctx)
+        if claim := next((claim for claim in plugins.list_claims("command", name) if claim in plugins.loaded), None):
             from robotrain.plugins.failures import PluginCallError, make_failure
 
             raise PluginCallError(make_failure(claim, cause, f"`robotrain {name}`")) from cause

@@ -224,7 +224,7 @@ class JobCommand(TyperCommand):
                 settings = usage.suggest_platform_settings("--platform", name, plugins) if unknown else ()
                 problems.append(usage.not_loaded_problem(family, name, error, plugins, origin, settings))
         if not choice.workload:
-            from robotrain.plugins.claims import make_no_workload_error
+            from robotrain.plugins.failures import make_no_workload_error
 
             problems += make_no_workload_error(plugins.list_names("workload")).problems
         elif choice.origins[0] == DEFAULT_ORIGIN:

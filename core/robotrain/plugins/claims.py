@@ -14,15 +14,14 @@ import importlib
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, find_nearest_name
+from robotrain.errors import Problem, Rejected, Suggestion, find_nearest_name, usage_problem
 from robotrain.redaction import redact
 
-if TYPE_CHECKING:
-    from robotrain.plugins.failures import PluginError
-
+GROUP = "robotrain"
+FAMILIES = ("platform", "workload", "source", "command")
 METADATA_FILES = ("METADATA", "PKG-INFO")
 ENTRY_POINTS_FILE = "entry_points.txt"
 METADATA_FOLDERS = (".dist-info", ".egg-info")
@@ -38,10 +37,10 @@ class EntryPoint(NamedTuple):
 
     def load(self) -> Any:
         """Import and return what it names. Raise what the import raises."""
-        module, _, attribute = self.value.partition("[")[0].strip().partition(":")
+        module, _, attribute = self.value.partition("[")[0].partition(":")
         found: Any = importlib.import_module(module.strip())
         for part in filter(None, attribute.strip().split(".")):
-            found = getattr(found, part)
+            found = found[part] if isinstance(found, Mapping) else getattr(found, part)
         return found
 
 
@@ -113,10 +112,6 @@ def _read_text(folder: str, name: str) -> str:
         return ""
 
 
-GROUP = "robotrain"
-FAMILIES = ("platform", "workload", "source", "command")
-
-
 class Claim(NamedTuple):
     """A name that an installed distribution claims; `family` is empty for a site plugin."""
 
@@ -137,26 +132,41 @@ class Claim(NamedTuple):
     @property
     def dotted(self) -> str:
         """Return the entry point's name, such as `platform.slurm`."""
-        return ".".join(part for part in (self.family, self.name) if part)
+        return ".".join(filter(None, (self.family, self.name)))
+
+    @property
+    def source(self) -> str:
+        """Return the claim and its distribution."""
+        return f"{self} ({self.distribution})"
+
+    @property
+    def from_file(self) -> bool:
+        """Return whether it is of a plugin file, whose path is the distribution."""
+        return os.sep in self.point.distribution
 
     @property
     def built_in(self) -> bool:
         """Return whether it is part of robotrain."""
         return self.project in list_built_in_distributions()
 
+    def matches(self, name: str) -> bool:
+        """Return whether a value of --without excludes it: its name, or that of its distribution."""
+        return self.dotted == name or self.project == normalize_name(name)
+
     def __str__(self) -> str:
-        return " ".join(part for part in (self.family, self.name) if part)
+        return " ".join(filter(None, (self.family, self.name)))
 
 
 def read_claims() -> tuple[Claim, ...]:
     """Return every claim, sorted by family and name, broken plugins included."""
-    found = [Claim(*_split_claim(point.name), point) for point in read_entry_points(GROUP)]
+    found = [make_claim(point) for point in read_entry_points(GROUP)]
     return tuple(sorted(found, key=lambda claim: (claim.family, claim.name, claim.distribution)))
 
 
-def _split_claim(point_name: str) -> tuple[str, str]:
-    family, dot, name = point_name.partition(".")
-    return (family, name) if dot and family in FAMILIES else ("", point_name)
+def make_claim(point: EntryPoint) -> Claim:
+    """Return the claim of an entry point."""
+    family, dot, name = point.name.partition(".")
+    return Claim(family, name, point) if dot and family in FAMILIES else Claim("", point.name, point)
 
 
 @functools.cache
@@ -171,6 +181,7 @@ def parse_requirement_name(requirement: str) -> str:
     return normalize_name(found[0]) if found else ""
 
 
+@functools.cache
 def normalize_name(distribution: str) -> str:
     """Return the normalized name of a distribution."""
     return "-".join(filter(None, distribution.lower().replace("_", "-").replace(".", "-").split("-")))
@@ -179,78 +190,23 @@ def normalize_name(distribution: str) -> str:
 def exclude_claims(claims: Sequence[Claim], without: Iterable[str]) -> tuple[Claim, ...]:
     """Return the claims that are not excluded. Raise Rejected for names that exclude nothing."""
     names = list(dict.fromkeys(without))
-    if idle := [name for name in names if not any(_matches_name(claim, name) for claim in claims)]:
+    if idle := [name for name in names if not any(claim.matches(name) for claim in claims)]:
         raise Rejected(_make_unmatched_problem(name, claims) for name in idle)
-    return tuple(claim for claim in claims if not any(_matches_name(claim, name) for name in names))
-
-
-def make_unknown_name_error(family: str, name: str, installed: Sequence[str], without: Sequence[str]) -> PluginError:
-    """Return the error for a name that is not installed or is excluded."""
-    from robotrain.plugins.failures import PluginNotInstalled
-
-    others = f"installed: {', '.join(installed) or 'none'}"
-    if off := next((one for one in without if name in _list_excluded_names(family, one)), ""):
-        return PluginNotInstalled(f"{family} {name!r} is switched off by --without {off}; {others}", misspelled=False)
-    file = Suggestion("robotrain --plugins-from FOLDER …", "when it comes from a plugin file")
-    return PluginNotInstalled(f"no {family} {redact(name)!r} is installed; {others}", *_suggest_whole(), file)
-
-
-def describe_excluded_kinds(without: Sequence[str]) -> str:
-    """Return a sentence about excluded source kinds, whose options are missing; empty without any."""
-    off = {
-        claim.dotted: name
-        for claim in (read_claims() if without else ())
-        for name in without
-        if claim.family == "source" and _matches_name(claim, name)
-    }
-    words = " ".join(f"--without {name}" for name in dict.fromkeys(off.values()))
-    return f"The options of {', '.join(off)} are switched off by {words}." if off else ""
-
-
-def make_no_workload_error(installed: Sequence[str]) -> Rejected:
-    """Return the error for a job without a workload, where none is the default."""
-    ways = (*(Suggestion(name) for name in installed), *_suggest_whole())
-    title = "no workload was chosen, and no installed one is the default"
-    return Rejected([Problem(code="workload-missing", stage=Stage.USAGE, title=title, suggestions=ways)])
-
-
-def _suggest_whole() -> list[Suggestion]:
-    """Suggest to install robotrain with all its plugins, where only robotrain-core is."""
-    whole = Suggestion("uv pip install robotrain", "installs the standard plugins")
-    return [] if list_built_in_distributions() else [whole]
-
-
-def make_several_defaults_problem(names: Sequence[str]) -> Problem:
-    """Return the warning that more than one workload declares that it is the default."""
-    return Problem(
-        code="workload-defaults",
-        stage=Stage.USAGE,
-        title=f"{len(names)} workloads declare that they are the default: {', '.join(names)}; {names[0]} is used",
-        why="A job that names no workload means the first of them by name.",
-        suggestions=tuple(Suggestion(name, "names it") for name in names),
-        severity="warning",
-    )
-
-
-def _list_excluded_names(family: str, without: str) -> set[str]:
-    """Return the names of a family that a value of --without excludes."""
-    return {claim.name for claim in read_claims() if claim.family == family and _matches_name(claim, without)}
-
-
-def _matches_name(claim: Claim, name: str) -> bool:
-    return claim.dotted == name or claim.project == normalize_name(name)
+    return tuple(claim for claim in claims if not any(map(claim.matches, names)))
 
 
 def _make_unmatched_problem(name: str, claims: Sequence[Claim]) -> Problem:
     full = dict.fromkeys(text for claim in claims for text in (claim.point.distribution, claim.dotted))
     bare = {claim.name: claim.dotted for claim in claims}
     meant = find_nearest_name(name, full) or bare.get(find_nearest_name(name, bare) or "")
-    list_them = Suggestion("robotrain plugins", "lists what is installed")
-    return Problem(
-        code="plugin-unknown",
-        stage=Stage.USAGE,
-        title=f"--without {redact(name)} switches nothing off: nothing installed has that name",
-        where="--without",
-        given=redact(name),
-        suggestions=(Suggestion(f"--without {meant}") if meant else list_them,),
-    )
+    way = Suggestion(f"--without {meant}") if meant else Suggestion("robotrain plugins", "lists what is installed")
+    title = f"--without {redact(name)} switches nothing off: nothing installed has that name"
+    return usage_problem("plugin-unknown", title, "--without", given=redact(name), suggestions=[way])
+
+
+def describe_excluded_kinds(without: Sequence[str]) -> str:
+    """Return a sentence about excluded source kinds, whose options are missing; empty without any."""
+    kinds = [claim for claim in read_claims() if claim.family == "source"] if without else []
+    off = {claim.dotted: name for claim in kinds for name in without if claim.matches(name)}
+    words = " ".join(f"--without {name}" for name in dict.fromkeys(off.values()))
+    return f"The options of {', '.join(off)} are switched off by {words}." if off else ""

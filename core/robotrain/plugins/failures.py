@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from robotrain.errors import MAX_SENTENCE, Problem, Rejected, Stage, Suggestion
-from robotrain.plugins import calls
-from robotrain.plugins.claims import normalize_name, parse_requirement_name, read_requirements
+from robotrain.errors import MAX_SENTENCE, Problem, Rejected, Stage, Suggestion, usage_problem
+from robotrain.plugins import calls, claims
+from robotrain.redaction import redact
 
 if TYPE_CHECKING:
     from robotrain.plugins.claims import Claim
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 TRACEBACK_VARIABLE = "ROBOTRAIN_TRACEBACK"
 LONGER_LIMITS = {"ROBOTRAIN_HOOK_SECONDS": 30, "ROBOTRAIN_PLUGIN_SECONDS": 900}
 """Seconds to try next, by the variable of the limit."""
+OWN_PACKAGES = ("robotrain", "robotrain_runtime")
 
 
 class UnsuitablePlugin(Exception):
@@ -27,58 +28,6 @@ class UnsuitablePlugin(Exception):
         self.suggestions = ways
 
 
-def suggest_fixes(claim: Claim, cause: BaseException) -> Iterator[Suggestion]:
-    """Yield what to do about a failure, best first; the last is to continue without the plugin."""
-    if isinstance(cause, ImportError):
-        yield Suggestion(format_install_command(claim, cause), "installs what is missing")
-    elif isinstance(cause, calls.PluginTimeout):
-        yield Suggestion(f"{cause.setting}={LONGER_LIMITS[cause.setting]} robotrain …", "gives it more time")
-    elif isinstance(cause, UnsuitablePlugin):
-        yield from cause.suggestions
-    if not isinstance(cause, (calls.PluginTimeout, UnsuitablePlugin)):
-        yield Suggestion(f"{TRACEBACK_VARIABLE}=1 robotrain …", "shows where, for the plugin's author")
-    if not claim.built_in:
-        yield suggest_exclusion(claim)
-
-
-def suggest_exclusion(claim: Claim) -> Suggestion:
-    """Suggest to continue without the plugin of a claim."""
-    from robotrain.plugins.plugin_file import is_from_file
-
-    if is_from_file(claim):
-        return Suggestion("robotrain …", "without --plugins-from: continues without it")
-    return Suggestion(f"robotrain --without {claim.point.distribution} …", "continues without it")
-
-
-OWN_PACKAGES = ("robotrain", "robotrain_runtime")
-
-
-def format_install_command(claim: Claim, error: ImportError) -> str:
-    """Return the command that installs the plugin's missing requirements, else the package named like the module."""
-    import shlex
-
-    wanted = (error.name or "").partition(".")[0]
-    distribution = shlex.quote(claim.point.distribution)
-    if wanted in OWN_PACKAGES:  # a name that this robotrain does not have yet, or not any more
-        return f"uv pip install --upgrade robotrain-core {distribution}"
-    if wanted == claim.point.value.partition(":")[0].partition(".")[0]:
-        return f"uv pip install --reinstall {distribution}"
-    needed = list(_list_missing_requirements(claim)) or [normalize_name(wanted)]
-    return f"uv pip install {' '.join(map(shlex.quote, needed))}"
-
-
-def _list_missing_requirements(claim: Claim) -> Iterator[str]:
-    """Yield the plugin's unconditional requirements that are not installed."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    for requirement in read_requirements(claim.project):
-        if ";" not in requirement:
-            try:
-                version(parse_requirement_name(requirement))
-            except PackageNotFoundError:
-                yield re.sub(r"[\s()]", "", requirement)
-
-
 class PluginFailure(NamedTuple):
     """A failure of a plugin, by its claim; `hook` is the hook or method, empty when it did not load."""
 
@@ -87,16 +36,12 @@ class PluginFailure(NamedTuple):
     hook: str = ""
 
     @property
-    def source(self) -> str:
-        """Return the claim and its distribution."""
-        return f"{self.claim} ({self.claim.distribution})"
-
-    @property
     def reason(self) -> str:
         """Return the cause in one line, without secrets."""
-        from robotrain.redaction import redact
-
-        message = redact(_read_message(self.cause), max_length=MAX_SENTENCE)
+        try:
+            message = redact(str(self.cause), max_length=MAX_SENTENCE)
+        except Exception as worse:
+            message = f"its message cannot be read: {type(worse).__name__}"
         if isinstance(self.cause, (UnsuitablePlugin, calls.PluginTimeout)):
             return message
         return f"{type(self.cause).__name__}: {message}".rstrip(": ")
@@ -104,7 +49,7 @@ class PluginFailure(NamedTuple):
     @property
     def suggestions(self) -> tuple[Suggestion, ...]:
         """Return what to do about it; the last is to continue without the plugin."""
-        return tuple(suggest_fixes(self.claim, self.cause))
+        return tuple(_suggest_fixes(self.claim, self.cause))
 
     def make_problem(self, stage: Stage = Stage.SUBMIT, severity: Literal["error", "warning"] = "error") -> Problem:
         """Return the problem that reports it."""
@@ -113,7 +58,7 @@ class PluginFailure(NamedTuple):
         )
 
     def __str__(self) -> str:
-        return f"{self.source} failed {f'in {self.hook}' if self.hook else 'to load'}: {self.reason}"
+        return f"{self.claim.source} failed {f'in {self.hook}' if self.hook else 'to load'}: {self.reason}"
 
 
 class PluginError(Rejected):
@@ -126,10 +71,17 @@ class PluginError(Rejected):
 class PluginNotInstalled(PluginError):
     """A name that no installed plugin claims; `misspelled` says whether another name may be meant."""
 
-    def __init__(self, title: str, *ways: Suggestion, misspelled: bool = True) -> None:
-        self.misspelled = misspelled
-        problem = Problem(code="plugin-failed", stage=Stage.USAGE, title=title, suggestions=ways)
-        Rejected.__init__(self, [problem])
+    def __init__(self, family: str, name: str, installed: Sequence[str], without: Sequence[str]) -> None:
+        others = f"installed: {', '.join(installed) or 'none'}"
+        of_name = [claim for claim in claims.read_claims() if (claim.family, claim.name) == (family, name)]
+        off = next((one for one in without for claim in of_name if claim.matches(one)), "")
+        self.misspelled = not off
+        title, ways = f"{family} {name!r} is switched off by --without {off}; {others}", list[Suggestion]()
+        if not off:
+            title = f"no {family} {redact(name)!r} is installed; {others}"
+            file = Suggestion("robotrain --plugins-from FOLDER …", "when it comes from a plugin file")
+            ways = [*_suggest_standard_plugins(), file]
+        Rejected.__init__(self, [usage_problem("plugin-failed", title, suggestions=ways)])
 
 
 class PluginCallError(Rejected):
@@ -139,6 +91,19 @@ class PluginCallError(Rejected):
         super().__init__([failure.make_problem()], transient)
 
 
+def make_no_workload_error(installed: Sequence[str]) -> Rejected:
+    """Return the error for a job without a workload, where none is the default."""
+    ways = (*map(Suggestion, installed), *_suggest_standard_plugins())
+    title = "no workload was chosen, and no installed one is the default"
+    return Rejected([usage_problem("workload-missing", title, suggestions=ways)])
+
+
+def _suggest_standard_plugins() -> list[Suggestion]:
+    """Suggest to install robotrain with all its plugins, where only robotrain-core is."""
+    whole = Suggestion("uv pip install robotrain", "installs the standard plugins")
+    return [] if claims.list_built_in_distributions() else [whole]
+
+
 def make_failure(claim: Claim, cause: BaseException, hook: str = "") -> PluginFailure:
     """Return the failure; with `ROBOTRAIN_TRACEBACK=1` also print its traceback."""
     if os.environ.get(TRACEBACK_VARIABLE):
@@ -146,20 +111,57 @@ def make_failure(claim: Claim, cause: BaseException, hook: str = "") -> PluginFa
     return PluginFailure(claim, cause, hook)
 
 
-def _read_message(cause: BaseException) -> str:
-    try:
-        return str(cause)
-    except Exception as worse:
-        return f"its message cannot be read: {type(worse).__name__}"
-
-
 def _print_traceback(cause: BaseException) -> None:
     import sys
     import traceback
 
-    from robotrain.redaction import redact
+    for line in "".join(traceback.format_exception(cause)).splitlines():
+        indent = line[: len(line) - len(line.lstrip())]
+        print(indent + redact(line.strip(), max_length=MAX_SENTENCE), file=sys.stderr)
 
-    for text in traceback.format_exception(cause):
-        for line in text.splitlines():
-            indent = line[: len(line) - len(line.lstrip())]
-            print(indent + redact(line.strip(), max_length=MAX_SENTENCE), file=sys.stderr)
+
+def _suggest_fixes(claim: Claim, cause: BaseException) -> Iterator[Suggestion]:
+    """Yield what to do about a failure, best first; the last is to continue without the plugin."""
+    if isinstance(cause, ImportError):
+        yield Suggestion(_format_install_command(claim, cause), "installs what is missing")
+    if isinstance(cause, calls.PluginTimeout):
+        yield Suggestion(f"{cause.setting}={LONGER_LIMITS[cause.setting]} robotrain …", "gives it more time")
+    elif isinstance(cause, UnsuitablePlugin):
+        yield from cause.suggestions
+    else:
+        yield Suggestion(f"{TRACEBACK_VARIABLE}=1 robotrain …", "shows where, for the plugin's author")
+    if not claim.built_in:
+        yield suggest_exclusion(claim)
+
+
+def suggest_exclusion(claim: Claim) -> Suggestion:
+    """Suggest to continue without the plugin of a claim."""
+    if claim.from_file:
+        return Suggestion("robotrain …", "without --plugins-from: continues without it")
+    return Suggestion(f"robotrain --without {claim.point.distribution} …", "continues without it")
+
+
+def _format_install_command(claim: Claim, error: ImportError) -> str:
+    """Return the command that installs the plugin's missing requirements, else the package named like the module."""
+    import shlex
+
+    wanted = (error.name or "").partition(".")[0]
+    distribution = shlex.quote(claim.point.distribution)
+    if wanted in OWN_PACKAGES:  # a name that this robotrain does not have yet, or not any more
+        return f"uv pip install --upgrade robotrain-core {distribution}"
+    if wanted == claim.point.value.partition(":")[0].partition(".")[0]:
+        return f"uv pip install --reinstall {distribution}"
+    needed = list(_list_missing_requirements(claim)) or [claims.normalize_name(wanted)]
+    return f"uv pip install {' '.join(map(shlex.quote, needed))}"
+
+
+def _list_missing_requirements(claim: Claim) -> Iterator[str]:
+    """Yield the plugin's unconditional requirements that are not installed."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    for requirement in claims.read_requirements(claim.project):
+        if ";" not in requirement:
+            try:
+                version(claims.parse_requirement_name(requirement))
+            except PackageNotFoundError:
+                yield re.sub(r"[\s()]", "", requirement)

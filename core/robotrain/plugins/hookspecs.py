@@ -78,45 +78,30 @@ API_VERSION = 1
 """The current version of the plugin API; a plugin's module declares its own: `ROBOTRAIN_API = 1`."""
 OLDEST_API_VERSION = 1
 """The oldest version that this robotrain supports."""
-
 API_VARIABLE = "ROBOTRAIN_API"
-
-
 DEFAULT_API_VERSION = 1
 """The version of a plugin that declares none."""
 
 
 def get_api_version(claim: Claim) -> Any:
-    """Return the API version that a loaded plugin declares."""
+    """Return the API version that a loaded plugin declares; built-in ones follow the current version."""
+    if claim.built_in:
+        return API_VERSION
     return getattr(sys.modules.get(claim.point.value.partition(":")[0].strip()), API_VARIABLE, DEFAULT_API_VERSION)
 
 
 def require_supported_api(claim: Claim) -> None:
     """Raise UnsuitablePlugin if a plugin is written for a version that this robotrain does not support."""
+    version = get_api_version(claim)
+    if isinstance(version, int) and OLDEST_API_VERSION <= version <= API_VERSION:
+        return
     from robotrain import __version__
     from robotrain.errors import Suggestion
     from robotrain.plugins.failures import UnsuitablePlugin
 
-    version = get_api_version(claim)
-    if not isinstance(version, int) or isinstance(version, bool):
+    if not isinstance(version, int):
         raise UnsuitablePlugin(f"{API_VARIABLE} is a whole number such as {API_VERSION}")
-    written = f"it is written for version {version} of the plugin API, and robotrain {__version__}"
-    if version > API_VERSION:
-        way = Suggestion("uv pip install --upgrade robotrain-core", "a newer robotrain has it")
-        raise UnsuitablePlugin(f"{written} has version {API_VERSION}", way)
-    if version < OLDEST_API_VERSION:
-        oldest = f"{OLDEST_API_VERSION} to " if OLDEST_API_VERSION < API_VERSION else ""
-        way = Suggestion(f"uv pip install --upgrade {claim.point.distribution}", "a newer release may support it")
-        raise UnsuitablePlugin(
-            f"{written} takes version {oldest}{API_VERSION}", *([way] if claim.point.version else [])
-        )
-
-
-def describe_outdated_api(claim: Claim) -> str:
-    """Return a note about a plugin for an older API version that still works; empty for others."""
-    version = get_api_version(claim)
-    if claim.built_in or version >= API_VERSION:
-        return ""
-    return (
-        f"it is written for version {version} of the plugin API, and the newest is {API_VERSION}: it works all the same"
-    )
+    newer = "robotrain-core" if version > API_VERSION else claim.point.distribution
+    why = f"it is written for version {version} of the plugin API, and robotrain {__version__} supports"
+    way = Suggestion(f"uv pip install --upgrade {newer}", "a newer release may support it")
+    raise UnsuitablePlugin(f"{why} {OLDEST_API_VERSION} to {API_VERSION}", way)

@@ -1,4 +1,4 @@
-"""The plugins of a command: chosen by options or environment, loaded when a name is needed.
+"""The plugins of a command: chosen by options or environment, each loaded once, when a name it claims is needed.
 
 `.env`, job files and robotrain.toml do not count: the content of a repository must not make code run.
 """
@@ -8,36 +8,35 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import types
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
-from robotrain.errors import Problem, Rejected, Stage
-from robotrain.plugins.claims import (
-    Claim,
-    describe_excluded_kinds,
-    exclude_claims,
-    make_no_workload_error,
-    make_several_defaults_problem,
-    make_unknown_name_error,
-    read_claims,
-)
+from robotrain.errors import Problem, Rejected, Stage, Suggestion, usage_problem
+from robotrain.plugins.claims import Claim, describe_excluded_kinds, exclude_claims, read_claims
 
 if TYPE_CHECKING:
+    import pluggy
+
     from robotrain.model.health import HealthCheck
-    from robotrain.model.job import Job
     from robotrain.model.platform import Platform
-    from robotrain.model.run import RunChange, RunRecord, Status
     from robotrain.model.source import SourceKind
     from robotrain.model.workload import Workload
     from robotrain.plugins.failures import PluginFailure
-    from robotrain.plugins.loader import PluginLoader
 
 PluginMode = Literal["all", "none", "strict"]
 """Which plugins run: all; only built-in ones; all, and a failure is fatal."""
+HOOKS = {
+    "platform": "robotrain_platforms",
+    "source": "robotrain_source_kinds",
+    "workload": "robotrain_workloads",
+    "health": "robotrain_health",
+}
+"""The hook that provides each family."""
 
 
 class Plugins:
-    """The installed plugins.
+    """The installed plugins: their claims, which are loaded, and which failed.
 
     :param without: names of the excluded ones.
     :param file: the folder of a plugin file, if any.
@@ -45,7 +44,10 @@ class Plugins:
 
     def __init__(self, mode: PluginMode = "all", without: Sequence[str] = (), file: str = "") -> None:
         self.mode = mode
+        self.failures: dict[Claim, PluginFailure] = {}
+        self.loaded: dict[Claim, Any] = {}
         self._without, self._file = tuple(without), file
+        self._provided: dict[Any, list[Any]] = {}
         self._reported: set[Claim] = set()
 
     def copy(self) -> Plugins:
@@ -66,42 +68,68 @@ class Plugins:
             found = exclude_claims(found, self._without)
         return tuple(claim for claim in found if claim.built_in) if self.mode == "none" else found
 
-    @functools.cached_property
-    def _loader(self) -> PluginLoader:
-        from robotrain.plugins.loader import PluginLoader  # completion of a command's name does without it
-
-        return PluginLoader(self.claims, strict=self.mode == "strict")
-
-    @property
-    def failures(self) -> dict[Claim, PluginFailure]:
-        """Return the failures so far, by claim."""
-        return self._loader.failures
+    def list_claims(self, family: str, name: str = "") -> list[Claim]:
+        """Return the claims of a family; with `name` only those to it."""
+        return [claim for claim in self.claims if claim.family == family and name in ("", claim.name)]
 
     def list_names(self, family: str) -> list[str]:
         """Return the names claimed in a family, without importing any plugin."""
-        return sorted({claim.name for claim in self.claims if claim.family == family})
+        return sorted({claim.name for claim in self.list_claims(family)})
 
     def platform(self, name: str) -> Platform:
         """Return the platform `name`. Raise PluginError."""
         return cast("Platform", self._load_by_name("platform", name))
 
+    def platforms(self) -> dict[str, Platform]:
+        """Return every platform that loads, by name."""
+        return self._load_family("platform")
+
     def workload(self, name: str) -> Workload:
         """Return the workload `name`. Raise PluginError, or Rejected without a name where none is the default."""
         if not name:
+            from robotrain.plugins.failures import make_no_workload_error
+
             raise make_no_workload_error(self.list_names("workload"))
         return cast("Workload", self._load_by_name("workload", name))
 
+    def workloads(self) -> dict[str, Workload]:
+        """Return every workload that loads, by name."""
+        return self._load_family("workload")
+
+    def default_workload(self) -> str:
+        """Return the workload of a job that names none: the first by name that declares it; empty without any."""
+        return next((name for name, workload in self.workloads().items() if workload.default), "")
+
+    def default_problems(self) -> list[Problem]:
+        """Return a warning if several workloads declare that they are the default."""
+        names = [name for name, workload in self.workloads().items() if workload.default]
+        if len(names) < 2:
+            return []
+        return [
+            Problem(
+                code="workload-defaults",
+                stage=Stage.USAGE,
+                title=f"{len(names)} workloads declare that they are the default: {', '.join(names)}; "
+                f"{names[0]} is used",
+                why="A job that names no workload means the first of them by name.",
+                suggestions=tuple(Suggestion(name, "names it") for name in names),
+                severity="warning",
+            )
+        ]
+
     def source_kinds(self) -> dict[str, SourceKind]:
         """Return every source kind that loads, by name, and those of the platforms loaded so far."""
-        for claim in self._loader.list_claims("source"):
-            self._loader.load_claim(claim)
+        claims = self.list_claims("source")
+        for claim in claims:
+            self._load(claim)
         found: dict[str, SourceKind] = {}
-        for owners, kind in self._loader.list_provided("source"):
-            if self._may_provide(owners, kind.name):
+        for owners, kind in self.list_provided("source"):
+            claimed = self.list_claims("source", kind.name)  # without a claim, it belongs to its platform
+            if any(owner in claimed or (not claimed and owner.family == "platform") for owner in owners):
                 found.setdefault(kind.name, kind)
-        for claim in self._loader.list_claims("source"):
+        for claim in claims:
             if claim.name not in found:
-                self._record_unkept_claim(claim)
+                self._record_missing(claim)
         return found
 
     def describe_excluded_kinds(self) -> str:
@@ -113,160 +141,205 @@ class Plugins:
         failures = self.failures.values()
         return [one.make_problem(severity="warning") for one in failures if one.claim.family == "source"]
 
-    def platforms(self) -> dict[str, Platform]:
-        """Return every platform that loads, by name."""
-        return self._load_family("platform", self.platform)
-
-    def workloads(self) -> dict[str, Workload]:
-        """Return every workload that loads, by name."""
-        return self._load_family("workload", self.workload)
-
-    def default_workload(self) -> str:
-        """Return the workload of a job that names none: the first by name that declares it; empty without any."""
-        return next(iter(self._defaults()), "")
-
-    def default_problems(self) -> list[Problem]:
-        """Return a warning if several workloads declare that they are the default."""
-        names = self._defaults()
-        return [make_several_defaults_problem(names)] if len(names) > 1 else []
-
-    def _defaults(self) -> list[str]:
-        return [name for name, workload in self.workloads().items() if workload.default]
-
     def load_command(self, name: str) -> Any:
         """Return the Typer app of a plugin command, None if nobody claims it. Raise PluginError if it is broken."""
-        claims = self._loader.list_claims("command", name)
-        return self._loader.load_first(claims) if claims else None
-
-    def find_command_claim(self, name: str) -> Claim | None:
-        """Return the claim of a plugin command that was loaded."""
-        return next(
-            (claim for claim in self._loader.list_claims("command", name) if claim in self._loader.loaded), None
-        )
-
-    def find_site_problems(self, job: Job, platform: str) -> Iterator[Problem]:
-        """Yield the problems that site rules find in a job, and a warning for each rule that failed; see `site`."""
-        from robotrain.plugins import site
-
-        yield from site.find_site_problems(self, job, platform)
-
-    def notify_run_changed(
-        self, run: RunRecord, change: RunChange = "sent", status: Status | None = None
-    ) -> list[Problem]:
-        """Notify every site plugin of a change of a run, and return warnings about those that failed; see `site`."""
-        from robotrain.plugins import site
-
-        return site.notify_run_changed(self, run, change, status)
+        claims = self.list_claims("command", name)
+        return self.loaded[self._load_first(claims)] if claims else None
 
     def list_health_checks(self, platform: str = "") -> list[tuple[Claim, HealthCheck]]:
         """Return the plugins' health checks, each with its claim; with `platform` without those of other platforms."""
         self.load_all(platform)
-        found: list[tuple[Claim, HealthCheck]] = []
-        for owners, check in self._loader.list_provided("health"):
-            if not platform or any(_is_relevant(owner, platform) for owner in owners):
-                found.append((owners[0], check))
-        return found
+        return [
+            (owners[0], check)
+            for owners, check in self.list_provided("health")
+            if any(_is_relevant(owner, platform) for owner in owners)
+        ]
 
     def load_all(self, platform: str = "") -> None:
         """Load every claim, so that `failures` is complete; with `platform` no other platform's."""
         for claim in self.claims:
-            if not platform or _is_relevant(claim, platform):
-                self._loader.load_claim(claim)
+            if _is_relevant(claim, platform):
+                self._load(claim)
         self.source_kinds(), self.workloads()
-        self._load_family("platform", self.platform, [platform] if platform else None)
+        self._load_family("platform", [platform] if platform else None)
 
     def load_site(self) -> list[PluginFailure]:
         """Load the site plugins, and return the failures that were not reported yet."""
-        claims = self._loader.list_claims("")
-        for claim in claims:
-            self._loader.load_claim(claim)
-        failures = [self.failures[claim] for claim in claims if claim in self.failures]
-        unreported = [failure for failure in failures if not failure.hook and failure.claim not in self._reported]
-        self._reported.update(failure.claim for failure in unreported)
-        return unreported
+        failed = [claim for claim in self.list_claims("") if not self._load(claim) and claim not in self._reported]
+        self._reported.update(failed)
+        return [self.failures[claim] for claim in failed]
 
-    def site_hooks(self, name: str) -> list[tuple[Claim, Any]]:
-        """Return the implementations of a hook, each with its claim, without plugins that hung before."""
-        from robotrain.plugins.calls import PluginTimeout
+    def list_implementations(self, hook: str) -> list[tuple[list[Claim], Any]]:
+        """Return a hook's loaded implementations, each with the claims of its module; built-in ones first."""
+        found = [
+            ([claim for claim, loaded in self.loaded.items() if loaded is implementation.plugin], implementation)
+            for implementation in getattr(self._manager.hook, hook).get_hookimpls()
+        ]
+        return sorted(found, key=lambda one: not one[0][0].built_in)
 
-        hung = {claim for claim, failure in self.failures.items() if isinstance(failure.cause, PluginTimeout)}
-        return [(claim, hook) for claim, hook in self._loader.list_implementations(name) if claim not in hung]
+    def list_provided(self, family: str) -> Iterator[tuple[list[Claim], Any]]:
+        """Yield what each loaded plugin provides, with the claims of its module; built-in ones first."""
+        for owners, implementation in self.list_implementations(HOOKS[family]):
+            if implementation not in self._provided:
+                self._provided[implementation] = []
+                failing = [owner for owner in owners if owner.family == family] or owners[:1]
+                with self._record_failures(failing, HOOKS[family]):
+                    self._provided[implementation] = _call_provider(family, owners[0], implementation.function)
+            yield from ((owners, thing) for thing in self._provided[implementation])
 
     def list_hooks(self, claim: Claim) -> list[str]:
         """Return the names of the hooks in a loaded claim's module; none of a command."""
-        return self._loader.list_hooks(claim)
+        if claim not in self.loaded or claim.family == "command":
+            return []
+        return sorted(caller.name for caller in self._manager.get_hookcallers(self.loaded[claim]) or ())
 
-    def record_failure(self, claim: Claim, cause: BaseException, hook: str) -> PluginFailure:
-        """Record what a hook failed with."""
-        return self._loader.record_failure(claim, cause, hook)
+    def record_failure(self, claim: Claim, cause: BaseException, hook: str = "") -> PluginFailure:
+        """Record what a plugin failed with."""
+        from robotrain.plugins.failures import make_failure
 
-    def get_api_version(self, claim: Claim) -> int | None:
-        """Return the plugin API version that a claim's module declares; None if it is not loaded."""
+        self.failures[claim] = failure = make_failure(claim, cause, hook)
+        return failure
+
+    @functools.cached_property
+    def _manager(self) -> pluggy.PluginManager:
+        import pluggy
+
         from robotrain.plugins import hookspecs
 
-        return hookspecs.get_api_version(claim) if claim in self._loader.loaded else None
+        class HookManager(pluggy.PluginManager):
+            """Reads a module's marked functions only: pluggy inspects every name, which costs each start 3 %."""
 
-    def find_warnings(self) -> dict[Claim, list[str]]:
-        """Return warnings about plugins that load, once everything is loaded; see `declarations`."""
-        from robotrain.plugins import declarations
+            def parse_hookimpl_opts(self, plugin: Any, name: str) -> Any:
+                if isinstance(plugin, types.ModuleType) and not hasattr(vars(plugin).get(name), "robotrain_impl"):
+                    return None
+                return super().parse_hookimpl_opts(plugin, name)
 
-        return declarations.find_plugin_warnings(self._loader, self.source_kinds(), self.platforms())
+        manager = HookManager("robotrain")
+        manager.add_hookspecs(hookspecs)
+        return manager
 
-    def _load_family(
-        self, family: str, one: Callable[[str], Any], names: Iterable[str] | None = None
-    ) -> dict[str, Any]:
+    @contextlib.contextmanager
+    def _record_failures(self, claims: Iterable[Claim], hook: str = "") -> Iterator[None]:
+        """Record what is raised in this block as the failure of these claims; in strict mode raise PluginError."""
+        from robotrain.plugins.failures import PluginError
+
+        try:
+            yield
+        except (KeyboardInterrupt, PluginError):
+            raise
+        except BaseException as cause:  # SystemExit too, and what ends a task
+            failures = [self.record_failure(claim, cause, hook) for claim in claims]
+            if self.mode == "strict":
+                raise PluginError(failures[0], strict=True) from cause
+
+    def _load(self, claim: Claim, requested: bool = False) -> bool:
+        """Load a claim and return whether it is loaded; one requested by name has the long time limit."""
+        if claim in self.loaded or claim in self.failures:
+            return claim in self.loaded
+        from robotrain.plugins import calls, hookspecs
+
+        with self._record_failures([claim]):
+            self._require_unique_name(claim)
+            limit = calls.PLUGIN_SECONDS_VARIABLE if requested else calls.HOOK_SECONDS_VARIABLE
+            loaded = calls.call_with_timeout(claim.point.load, f"loading of {claim.source}", limit)
+            hookspecs.require_supported_api(claim)
+            if claim.family == "command":
+                _require_command(loaded, claim)
+            elif not self._manager.is_registered(loaded):  # once, however many names the module claims
+                self._register_hooks(loaded)
+            self.loaded[claim] = loaded
+        return claim in self.loaded
+
+    def _register_hooks(self, module: Any) -> None:
+        """Register a module's hooks, all or none. Raise pluggy.PluginValidationError, also for a misspelled one."""
+        try:
+            self._manager.register(module)
+            self._manager.check_pending()
+        except Exception:
+            if self._manager.is_registered(module):
+                self._manager.unregister(module)
+            raise
+
+    def _require_unique_name(self, claim: Claim) -> None:
+        """Raise UnsuitablePlugin if several plugins claim a name, except for the built-in one."""
+        rivals = self.list_claims(claim.family, claim.name)
+        if len(rivals) > 1 and not claim.built_in:
+            from robotrain.plugins.failures import UnsuitablePlugin, suggest_exclusion
+
+            who = " and ".join(rival.distribution for rival in rivals)
+            others = [suggest_exclusion(one) for one in rivals if one.project != claim.project and not one.built_in]
+            raise UnsuitablePlugin(f"claimed by {who}; uninstall one", *others)
+
+    def _load_first(self, claims: Sequence[Claim]) -> Claim:
+        """Return the first claim that loads. Raise PluginError."""
+        from robotrain.plugins.failures import PluginError
+
+        for claim in claims:
+            if self._load(claim, requested=True):
+                return claim
+        raise PluginError(self.failures[claims[0]], self.mode == "strict")
+
+    def _load_by_name(self, family: str, name: str) -> Any:
+        from robotrain.plugins.failures import PluginError, PluginNotInstalled
+
+        claims = self.list_claims(family, name)
+        if not claims:
+            raise PluginNotInstalled(family, name, self.list_names(family), self._without)
+        claim = self._load_first(claims)
+        for owners, thing in self.list_provided(family):
+            if thing.name == name and claim in owners:
+                return thing
+        self._record_missing(claim)
+        raise PluginError(self.failures[claim], self.mode == "strict")
+
+    def _load_family(self, family: str, names: Iterable[str] | None = None) -> dict[str, Any]:
+        """Return everything of a family that loads, by name; what fails is in `failures`."""
         from robotrain.plugins.failures import PluginError
 
         found = {}
         for name in self.list_names(family) if names is None else names:
-            for claim in self._loader.list_claims(family, name):
-                self._loader.load_claim(claim)  # nobody asked for it by name: the short time limit
+            for claim in self.list_claims(family, name):
+                self._load(claim)  # nobody asked for it by name: the short time limit
             try:
-                found[name] = one(name)
+                found[name] = self._load_by_name(family, name)
             except PluginError:
                 if self.mode == "strict":
                     raise
-        return found  # those that failed are in `failures`
+        return found
 
-    def _load_by_name(self, family: str, name: str) -> Any:
-        from robotrain.plugins.failures import PluginError
-
-        claims = self._loader.list_claims(family, name)
-        if not claims:
-            raise make_unknown_name_error(family, name, self.list_names(family), self._without)
-        module = self._loader.load_first(claims)
-        for owners, thing in self._loader.list_provided(family):
-            if thing.name == name and any(self._loader.loaded.get(claim) is module for claim in owners):
-                return thing
-        claim = next(claim for claim in claims if self._loader.loaded.get(claim) is module)
-        self._record_unkept_claim(claim)
-        raise PluginError(self.failures[claim], self.mode == "strict")
-
-    def _record_unkept_claim(self, claim: Claim) -> None:
-        """Record a failure for a claim whose plugin does not provide it, unless one is known."""
+    def _record_missing(self, claim: Claim) -> None:
+        """Record a failure for a loaded claim whose plugin does not provide it, unless its hook failed."""
         from robotrain.plugins.failures import UnsuitablePlugin
 
-        if claim in self._loader.loaded and not self._has_failed(claim):
-            why = UnsuitablePlugin(f"{claim.point.value} declares this name, but the plugin does not provide it")
-            self._loader.record_or_raise(claim, why)
-
-    def _has_failed(self, claim: Claim) -> bool:
-        """Return whether a claim failed; of a module with several claims the first has the failure of a hook."""
-        module = self._loader.loaded[claim]
-        for one, failure in list(self.failures.items()):
-            if failure.hook and self._loader.loaded.get(one) is module:
-                self.failures.setdefault(claim, failure._replace(claim=claim))
-        return claim in self.failures
-
-    def _may_provide(self, owners: Sequence[Claim], kind: str) -> bool:
-        """Return whether the owners claim a kind, or it is a platform's own that nobody else claims."""
-        if owners[0].built_in or any((owner.family, owner.name) == ("source", kind) for owner in owners):
-            return True
-        return not self._loader.list_claims("source", kind) and any(owner.family == "platform" for owner in owners)
+        if claim in self.loaded and claim not in self.failures:
+            with self._record_failures([claim]):
+                raise UnsuitablePlugin(f"{claim.point.value} declares this name, but the plugin does not provide it")
 
 
 def _is_relevant(claim: Claim, platform: str) -> bool:
-    return claim.family != "platform" or claim.name == platform
+    """Return whether a claim is of no platform, or of this one; every claim is, without a platform."""
+    return not platform or claim.family != "platform" or claim.name == platform
+
+
+def _require_command(loaded: Any, claim: Claim) -> None:
+    """Raise UnsuitablePlugin for what is not a Typer app, or has a name of robotrain's."""
+    import typer
+
+    from robotrain.command_table import COMMANDS
+    from robotrain.plugins.failures import UnsuitablePlugin
+
+    if not isinstance(loaded, typer.Typer):
+        raise UnsuitablePlugin(f"{claim.point.value} is a {type(loaded).__name__}; expected a typer.Typer")
+    if claim.name in COMMANDS:
+        raise UnsuitablePlugin(f"robotrain itself has a command {claim.name}")
+
+
+def _call_provider(family: str, claim: Claim, provide: Callable[[], Iterable[Any]]) -> list[Any]:
+    """Return what a hook provides, validated and guarded. Raise what it raises, and TypeError or UnsuitablePlugin."""
+    from robotrain.plugins import calls, guards
+
+    work = functools.partial(lambda: [guards.accept(family, thing, claim) for thing in provide()])
+    return calls.call_with_timeout(work, f"{HOOKS[family]} of {claim.source}")
 
 
 MODE_VARIABLE, WITHOUT_VARIABLE, PLUGIN_FILE_VARIABLE = (
@@ -298,7 +371,7 @@ def choose_plugins(mode: str = "", without: Sequence[str] = (), file: str = "") 
     mode = mode or os.environ.get(MODE_VARIABLE) or "all"
     if mode not in get_args(PluginMode):
         title = f"{MODE_VARIABLE} is one of {', '.join(get_args(PluginMode))}"
-        raise Rejected([Problem(code="value-invalid", stage=Stage.USAGE, title=title)])
+        raise Rejected([usage_problem("value-invalid", title)])
     named = [name.strip() for name in os.environ.get(WITHOUT_VARIABLE, "").split(",")]
     left_out = tuple(filter(None, (*without, *named)))
     found = Plugins(cast(PluginMode, mode), left_out, file or os.environ.get(PLUGIN_FILE_VARIABLE, ""))

@@ -213,10 +213,10 @@ def _find_claim(name: str) -> Claim | None:
 
 def _explain_missing_module(claim: Claim, module: str, cause: BaseException) -> BaseException:
     """Return the error for a missing module; of a plugin file, it is missing beside the file."""
-    from robotrain.plugins import failures, plugin_file
+    from robotrain.plugins import failures
 
     missing = str(getattr(cause, "name", "")).partition(".")[0]
-    if not plugin_file.is_from_file(claim) or missing != module.partition(".")[0]:
+    if not claim.from_file or missing != module.partition(".")[0]:
         return cause
     path = Path(claim.point.distribution).parent / f"{module.replace('.', '/')}.py"
     return failures.UnsuitablePlugin(

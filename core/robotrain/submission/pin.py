@@ -20,7 +20,7 @@ from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any
 from robotrain.model.job import Job
 from robotrain.model.source import Pinning, Source, SourceError, SourceKind, SourceNotFound, SourceUnreachable
 from robotrain.plugins import calls
-from robotrain.redaction import redact
+from robotrain.redaction import holds_secret, redact
 
 if TYPE_CHECKING:
     from robotrain.model.capabilities import Capabilities
@@ -102,6 +102,8 @@ def _pin_source(
         return source
     try:
         pin = pinning.resolve(parse_source(source, kinds), source.role)
+        if holds_secret(pin):
+            raise SourceError("Its pin contains what looks like a secret.")
     except SourceUnreachable as error:
         title = f"{source.uri} is not pinned: the run uses its content at that time"
         return _make_problem("not-pinned", title, source, error.why, severity="warning")

@@ -23,6 +23,7 @@ from robotrain.model.plan import Payload, Plan, RenderedPlan
 from robotrain.model.platform import Platform
 from robotrain.model.source import SourceKind
 from robotrain.model.workload import Produces, Workload
+from robotrain.plugins import site
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import holds_secret, make_secret_problem, redact
 from robotrain.submission.packing import pack_payload
@@ -134,7 +135,7 @@ def prepare_job(
     # an invalid value was checked as its default, so warnings about it may be wrong
     problems += select_errors(found) if select_errors(problems) else found
     problems += plugins.find_source_problems()
-    problems += plugins.find_site_problems(resolution.job, platform.name)
+    problems += site.find_site_problems(plugins, resolution.job, platform.name)
     raise_if_any(problems)
     return PreparedJob(
         job=resolution.job,

@@ -18,6 +18,7 @@ from robotrain.config.request import Request
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any
 from robotrain.model.job import Job, parse_attempt
 from robotrain.model.plan import RenderedPlan
+from robotrain.plugins import site
 from robotrain.store import plans
 from robotrain.submission import pin
 from robotrain.submission.prepare import PreparedJob, collect_container_plugins, prepare_job
@@ -63,7 +64,7 @@ def repeat_job(stored: RenderedPlan, plugins: "Plugins") -> PreparedJob:
     problems = [
         *invalid,
         *capability_checks.recheck_plan(stored.plan, platform, plugins),
-        *plugins.find_site_problems(job, platform.name),
+        *site.find_site_problems(plugins, job, platform.name),
     ]
     raise_if_any(problems)
     return PreparedJob(

@@ -32,6 +32,11 @@ class DeadlineFuture(Generic[T]):
             raise DeadlineExceeded
         return self._result[0]
 
+    def is_running(self, seconds: float = 0.0) -> bool:
+        """Return whether the call has neither returned nor raised, now or, if it ends sooner, in `seconds`."""
+        self._thread.join(seconds)
+        return self._thread.is_alive()
+
     def _run(self) -> None:
         try:
             self._result.append(self._call())

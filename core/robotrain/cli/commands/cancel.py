@@ -23,11 +23,13 @@ def cancel(ctx: typer.Context, runs: RunsArgument = None, json: JsonOption = Fal
 
     robotrain cancel act-train-fab69e8c-1
     """
+    from robotrain.plugins import site
+
     stopping = [RunCancellation(record, platform) for record, platform in open_runs(ctx, runs)]
     _cancel_in_parallel([one for one in stopping if not one.before.finished])
     for one in stopping:
         if not one.before.finished and not one.problems:
-            print_problems(get_plugins(ctx).notify_run_changed(one.record, "cancelled", one.after))
+            print_problems(site.notify_run_changed(get_plugins(ctx), one.record, "cancelled", one.after))
     told = [one.describe_result() for one in stopping]
     if json:
         print_json([data for data, _ in told] if len(told) > 1 else told[0][0])

@@ -256,9 +256,11 @@ def _escape_sentence(text: str) -> str:
 
 def plugins(ctx: typer.Context, json: JsonOption = False) -> None:
     """List the installed plugins, what they provide, and why any failed to load."""
+    from robotrain.plugins import warnings
+
     installed = get_plugins(ctx)
     installed.load_all()
-    remarks = installed.find_warnings()
+    remarks = warnings.find_plugin_warnings(installed)
     rows = [_dump_claim(claim, installed, remarks.get(claim, ())) for claim in installed.claims]
     if json:
         print_json({"plugins": rows})
@@ -270,13 +272,15 @@ def plugins(ctx: typer.Context, json: JsonOption = False) -> None:
 
 def _dump_claim(claim: "Claim", installed: "Plugins", remarks: Sequence[str]) -> dict[str, Any]:
     """Return a claim as data; the keys are an API."""
+    from robotrain.plugins.hookspecs import get_api_version
+
     failure = installed.failures.get(claim)
     return {
         "claim": claim.dotted,
         "distribution": claim.distribution,
         "module": claim.point.value,
         "hooks": installed.list_hooks(claim),
-        "api": installed.get_api_version(claim),
+        "api": get_api_version(claim) if claim in installed.loaded else None,
         "failure": failure.reason if failure else None,
         "instead": [{"text": way.text, "remark": way.remark} for way in failure.suggestions] if failure else [],
         "remarks": list(remarks),

@@ -130,6 +130,7 @@ def submit_job(ctx: typer.Context, prepared: PreparedJob, options: dict[str, Any
 def submit_plan(ctx: typer.Context, rendered: RenderedPlan, options: dict[str, Any]) -> None:
     """Submit a plan that was rendered before, byte for byte."""
     from robotrain.check import capability_checks
+    from robotrain.plugins import site
     from robotrain.submission import submitter
 
     plugins = get_plugins(ctx)
@@ -138,7 +139,7 @@ def submit_plan(ctx: typer.Context, rendered: RenderedPlan, options: dict[str, A
     if rendered.changed:
         print_message(f"warning: these files were edited after rendering: {', '.join(rendered.changed)}")
     problems = list(capability_checks.recheck_plan(rendered.plan, platform, plugins))
-    problems += plugins.find_site_problems(rendered.plan.job, platform.name)
+    problems += site.find_site_problems(plugins, rendered.plan.job, platform.name)
     raise_if_any(problems)
     print_problems(problems)
 
@@ -178,6 +179,7 @@ def finish_submission(ctx: typer.Context, record: RunRecord, platform: Platform,
     """Print a submitted run and the next commands; follow it if requested."""
     from robotrain.cli.watch import run_summary
     from robotrain.model.job import parse_attempt
+    from robotrain.plugins import site
 
     run, plugins, as_json = record.run, get_plugins(ctx), bool(options.get("json"))
     if (attempt := parse_attempt(run)) > 1:
@@ -186,7 +188,7 @@ def finish_submission(ctx: typer.Context, record: RunRecord, platform: Platform,
     for name, value in native.items():
         print_message(f"  {name} {value}")
     unsaved = save_spec(record, platform, Path(options["save_spec"])) if options.get("save_spec") else []
-    print_problems([*unsaved, *plugins.notify_run_changed(record)])
+    print_problems([*unsaved, *site.notify_run_changed(plugins, record)])
     if options.get("stream") or options.get("wait"):
         from robotrain.cli.commands.watch import follow_submitted
 

@@ -16,10 +16,11 @@ from robotrain.model import scores
 from robotrain.model.progress import Progress, read_newest_progress
 from robotrain.model.run import RunGone, RunState, Status
 from robotrain.plugins import calls
-from robotrain.plugins.calls import PluginCall
 from robotrain.store import name_lock, records
 
 if TYPE_CHECKING:
+    from robotrain_runtime.contract.deadline import DeadlineFuture
+
     from robotrain.model.platform import Platform
     from robotrain.model.run import RunRecord
     from robotrain.plugins.manager import Plugins
@@ -69,17 +70,16 @@ def _iter_answers(asks: Mapping[str, Mapping[int, Callable[[], Any]]], limit: fl
         for index, ask in iter(todo.get, None):
             inbox.put((platform, index, _catch_query_error(ask)))
 
-    workers: list[tuple[str, PluginCall[None]]] = []
+    workers: list[tuple[str, DeadlineFuture[None]]] = []
     for platform, questions in asks.items():
         todo: queue.SimpleQueue[tuple[int, Callable[[], Any]] | None] = queue.SimpleQueue()
         ends = [None] * min(MAX_WORKERS, len(questions))  # one for each thread
         for item in (*questions.items(), *ends):
             todo.put(item)
-        workers += [(platform, PluginCall(functools.partial(answer_all, platform, todo))) for _ in ends]
+        for _ in ends:
+            workers.append((platform, calls.start_call(functools.partial(answer_all, platform, todo))))
     pending = {platform: set(questions) for platform, questions in asks.items()}
     answered_at = dict.fromkeys(pending, time.monotonic())
-    for _, worker in workers:
-        worker.start()
     while pending:
         due = min(answered_at[platform] for platform in pending) + limit
         try:
@@ -97,7 +97,7 @@ def _iter_answers(asks: Mapping[str, Mapping[int, Callable[[], Any]]], limit: fl
                 del pending[platform]
             yield index, answer
     for _, worker in workers:  # they are ending: one that lives at exit counts as given up
-        worker.wait(limit, limit)
+        worker.is_running(limit)
 
 
 def _catch_query_error(ask: Callable[[], Any]) -> Any:
