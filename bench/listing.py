@@ -1,55 +1,85 @@
-"""What many runs cost: `robotrain runs` over 10,000 records against the same over 50, in paired runs.
+"""What many runs cost: `runs`, `status` and TAB over 10,000 records against the same over 50, in paired runs.
 
     ./uvw run python bench/listing.py [--pairs 15] [--records 10000] [--lines 300]
 
-Every record is of a run that ended, with a log of so many lines; the newest 50 are listed each time. Minima and their
-ratio; one above its ceiling is printed as such. Nothing here is a test, machines differ.
+Every record is of a run that ended, with a log of so many lines; the newest 50 are listed each time. Least times of
+the processor, and their ratio.
 """
 
 import argparse
 import json
 import os
+import subprocess
+import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import rows
 from robotrain.model.run import RunRecord
 from robotrain.store import records
 from robotrain_runtime.contract import event
 from robotrain_runtime.contract.event import Metrics, Outcome
-from startup import ROBOTRAIN, seconds
+from rows import Row
+from startup import ROBOTRAIN
 
 SHOWN = 50
-CEILING = 1.5
-COMMANDS = (("runs", ["runs"]), ("runs --json", ["runs", "--json"]), ("status", ["status"]))
+CEILING = 1.2
+TAB = {"_ROBOTRAIN_COMPLETE": "complete_bash", "COMP_WORDS": "robotrain status lerobot", "COMP_CWORD": "2"}
+COMMANDS: tuple[tuple[str, list[str], dict[str, str]], ...] = (
+    ("runs", ["runs"], {}),
+    ("runs --json", ["runs", "--json"], {}),
+    ("status", ["status"], {}),
+    ("status RUN", ["status", "lerobot-train-00000031-1"], {}),
+    ("status BEGINNING", ["status", "lerobot-train-00000031"], {}),
+    ("TAB of a run", [], TAB),
+)
 
 
-def main() -> None:
+def main() -> int:
     """Print every figure."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    return rows.run(measure, __doc__, add_options)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the sizes."""
     parser.add_argument("--pairs", type=int, default=15)
     parser.add_argument("--records", type=int, default=10_000)
     parser.add_argument("--lines", type=int, default=300)
-    given = parser.parse_args()
+
+
+def measure(options: argparse.Namespace) -> Iterator[Row]:
+    """Yield a row for each command; with --quick of a tenth of the records."""
+    records, pairs = (options.records // 10, 3) if options.quick else (options.records, options.pairs)
     with tempfile.TemporaryDirectory() as name:
         few, many = Path(name, "few"), Path(name, "many")
-        fill(few, SHOWN, given.lines)
-        fill(many, given.records, given.lines)
-        print(f"{'what':<14} {f'of {given.records} ms':>12} {f'of {SHOWN} ms':>10} {'ratio':>6} {'ceiling':>8}")
-        for title, words in COMMANDS:
-            ours, theirs = paired([ROBOTRAIN, *words], many, few, given.pairs)
-            over = "" if ours / theirs <= CEILING else "  above"
-            print(f"{title:<14} {ours * 1e3:12.0f} {theirs * 1e3:10.0f} {ours / theirs:6.2f} {CEILING:8.2f}{over}")
+        fill(few, SHOWN, options.lines)
+        fill(many, records, options.lines)
+        time.sleep(3)  # a folder that just changed gets no index
+        for title, words, environ in COMMANDS:
+            least = [
+                min(times)
+                for times in zip(
+                    *([use([ROBOTRAIN, *words], state, environ) for state in (many, few)] for _ in range(pairs)),
+                    strict=True,
+                )
+            ]
+            ours, floor = (1000 * seconds for seconds in least)
+            yield Row(
+                name=title, ours=ours, unit="ms", floor=floor, floor_name=f"over {SHOWN} records", ceiling=CEILING
+            )
 
 
-def paired(command: list[str], many: Path, few: Path, pairs: int) -> tuple[float, float]:
-    """The least time of the command on each state folder."""
-    environs = [os.environ | {"ROBOTRAIN_STATE": str(state)} for state in (many, few)]
-    for environ in environs:
-        seconds(command, environ)
-    timed = [[seconds(command, environ) for environ in environs] for _ in range(pairs)]
-    ours, theirs = (min(column) for column in zip(*timed, strict=True))
-    return ours, theirs
+def use(command: list[str], state: Path, environ: dict[str, str]) -> float:
+    """Return the seconds of processor time of a command."""
+    environ = os.environ | {"ROBOTRAIN_STATE": str(state)} | environ
+    process = subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, code, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(code)
+    if process.returncode:
+        raise OSError(f"{' '.join(command[1:])} ended with exit code {process.returncode}")
+    return usage.ru_utime + usage.ru_stime
 
 
 def fill(state: Path, records: int, lines: int) -> None:
@@ -102,4 +132,4 @@ def ended(folder: Path, lines: int) -> Path:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

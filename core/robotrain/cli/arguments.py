@@ -25,8 +25,7 @@ def complete_run_names(incomplete: str) -> list[str]:
     """Return the names of runs that begin like this, newest first."""
     from robotrain.store import records
 
-    names = (name for name in records.iterate_runs() if name.startswith(incomplete))
-    return list(itertools.islice(names, MAX_COMPLETIONS))
+    return list(itertools.islice(records.iterate_runs(lambda name: name.startswith(incomplete)), MAX_COMPLETIONS))
 
 
 def complete_names(family: str) -> Callable[[typer.Context, str], list[str]]:

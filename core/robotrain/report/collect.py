@@ -76,7 +76,7 @@ def find_training_run(sources: Sequence[JobSource], tags: Mapping[str, str]) -> 
     """
     parts = {part for source in sources if source.role == "policy" for part in URI_SEPARATORS.split(source.uri)}
     parts.add(tags.get(TRAINING_RUN_TAG, ""))
-    return next((run for run in records.iterate_runs() if run in parts), "")
+    return next(records.iterate_runs(parts.__contains__), "")
 
 
 def _is_policy_of(source: JobSource, places: Collection[str], names: set[str]) -> bool:

@@ -63,10 +63,10 @@ def write_private_file(path: Path, content: bytes) -> None:
     write_atomically(path, content, PRIVATE_FILE)
 
 
-def read_json(path: Path) -> Any:
-    """Return the content of a JSON file of the state. Raise OSError, and ValueError for anything that is none.
+def read_state_file(path: Path) -> bytes:
+    """Return the content of a file of the state. Raise OSError, ValueError if it is too large.
 
-    Anything may lie there: a pipe is not waited for, and nesting that Python cannot read is a ValueError too.
+    Anything may lie there: a pipe is not waited for.
     """
     with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
@@ -74,6 +74,12 @@ def read_json(path: Path) -> Any:
         content = file.read(MAX_STATE_FILE + 1)
     if len(content) > MAX_STATE_FILE:
         raise ValueError(f"it is larger than {MAX_STATE_FILE >> 20} MiB")
+    return content
+
+
+def read_json(path: Path) -> Any:
+    """Return the content of a JSON file of the state. Raise OSError, and ValueError for anything that is none."""
+    content = read_state_file(path)
     try:
         import json  # costs start-up
 

@@ -121,7 +121,7 @@ def _parse_lines(lines: bytes) -> list[Any] | None:
 def _load(record: RunRecord, file: BinaryIO) -> tuple[Progress, int] | None:
     """Return the stored progress of a file, and how far it was read; None if there is none, or it does not count."""
     try:
-        check, _, body = (get_run_folder(record.run) / PROGRESS_FILE).read_bytes().partition(b"\n")
+        check, _, body = files.read_state_file(get_run_folder(record.run) / PROGRESS_FILE).partition(b"\n")
         if int(check, 16) != zlib.crc32(body):
             return None
         data = json.loads(body)
@@ -129,7 +129,7 @@ def _load(record: RunRecord, file: BinaryIO) -> tuple[Progress, int] | None:
         if data["schema"] != SCHEMA or data["file"] != _identify(record, file, offset):
             return None
         return _parse_progress(record, data["progress"]), offset
-    except (OSError, ValueError, LookupError, TypeError):
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return None
 
 

@@ -8,7 +8,9 @@ import errno
 import functools
 import json
 import os
-from collections.abc import Iterator
+import time
+import zlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -155,9 +157,10 @@ def get_output_profile(run: str) -> OutputProfile:
         return OutputProfile()
 
 
-def iterate_runs() -> Iterator[str]:
-    """Yield the names of the recorded runs, newest first."""
-    return (name for name in _list_names_by_age() if has_record(name))
+def iterate_runs(accept: Callable[[str], bool] = lambda name: True) -> Iterator[str]:
+    """Yield the names of the recorded runs that `accept` takes, newest first."""
+    top = str(get_runs_folder())
+    return (name for name in _list_names_by_age(top) if accept(name) and os.path.lexists(f"{top}/{name}/{RECORD_FILE}"))
 
 
 def list_runs() -> list[str]:
@@ -172,14 +175,14 @@ def find_run(text: str = "") -> str:
             return name
     elif has_record(text):
         return text
-    known = list_runs()
-    if not known:
-        raise UnknownRun(f"no run has been submitted yet ({get_runs_folder()} has no records)")
-    matches = [name for name in known if name.startswith(text)] or [name for name in known if text in name]
+    matches = [*iterate_runs(lambda name: name.startswith(text))] or [*iterate_runs(lambda name: text in name)]
     if len(matches) == 1:
         return matches[0]
     if matches:
         raise UnknownRun(f"{len(matches)} runs match {text!r}: {_format_names(matches)}; give more of the name")
+    known = list_runs()
+    if not known:
+        raise UnknownRun(f"no run has been submitted yet ({get_runs_folder()} has no records)")
     raise UnknownRun(f"there is no run {redact(text)!r}; {_suggest_runs(text, known)}")
 
 
@@ -193,20 +196,60 @@ def has_record(name: str) -> bool:
     return os.sep not in name and os.path.lexists(os.path.join(get_runs_folder(), name, RECORD_FILE))
 
 
-def _list_names_by_age() -> list[str]:
-    """Return all claimed names, newest first, with one file system call for each."""
-    top, found = str(get_runs_folder()), []
+MIN_INDEXED = 200
+"""Fewer names are listed faster than their index is worth."""
+UNSETTLED_NANOSECONDS = 2_000_000_000
+"""A folder that changed so recently may change again without a new time: its index would not be outdated."""
+
+
+def _list_names_by_age(top: str) -> list[str]:
+    """Return all claimed names in the folder of runs, newest first: by its index, if that is of the folder as it is."""
     try:
+        version = _get_version(top)
+        if (names := _read_index(version)) is not None:
+            return names
         entries = os.listdir(top)
     except (FileNotFoundError, NotADirectoryError):
         return []
+    found = []
     for name in entries:
         if name.startswith("."):  # being removed
             continue
         with contextlib.suppress(OSError):
             found.append((_get_claim_time(f"{top}/{name}"), name))
     found.sort(key=lambda pair: (pair[0], _make_sort_key(pair[1])), reverse=True)
-    return [name for _, name in found]
+    names = [name for _, name in found]
+    if len(names) >= MIN_INDEXED:
+        _write_index(top, version, names)
+    return names
+
+
+def _get_version(top: str) -> str:
+    """Return what changes with each entry that is added to a folder, removed or renamed. Raise OSError."""
+    found = os.stat(top)
+    return f"{found.st_dev} {found.st_ino} {found.st_nlink} {found.st_mtime_ns} {found.st_ctime_ns}"
+
+
+def get_index_path() -> Path:
+    """Return the file with the names of all runs, newest first, and the version of the folder that has them."""
+    return files.get_state_folder() / "runs.index"
+
+
+def _read_index(version: str) -> list[str] | None:
+    """Return the names of an index of this version; None if there is none, or it is damaged."""
+    try:
+        check, _, body = files.read_state_file(get_index_path()).partition(b"\0")
+        head, *names = os.fsdecode(body).split("\0")
+        return names if head == version and int(check, 16) == zlib.crc32(body) else None
+    except (OSError, ValueError):
+        return None
+
+
+def _write_index(top: str, version: str, names: list[str]) -> None:
+    with contextlib.suppress(OSError):
+        if _get_version(top) == version and time.time_ns() - os.stat(top).st_ctime_ns > UNSETTLED_NANOSECONDS:
+            body = os.fsencode("\0".join([version, *names]))
+            files.write_private_file(get_index_path(), b"%08x\0%b" % (zlib.crc32(body), body))
 
 
 def _get_claim_time(folder: str) -> int:

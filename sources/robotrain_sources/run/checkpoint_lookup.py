@@ -18,8 +18,9 @@ MAX_COMPLETIONS = 50
 
 def complete_run_name(incomplete: str) -> list[str]:
     """Return completions of a run name, the newest run first."""
-    names = (name for name in (LATEST, *records.iterate_runs()) if name.startswith(incomplete))
-    return list(itertools.islice(names, MAX_COMPLETIONS))
+    latest = [LATEST] if LATEST.startswith(incomplete) else []
+    runs = records.iterate_runs(lambda name: name.startswith(incomplete))
+    return [*latest, *itertools.islice(runs, MAX_COMPLETIONS - len(latest))]
 
 
 def list_checkpoints(record: RunRecord, platform: Platform) -> Mapping[int, Output]:

@@ -1,0 +1,150 @@
+"""The index of run names: it saves time where there are many runs, and is never believed when it is outdated."""
+
+import multiprocessing
+import os
+import random
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from robotrain.cli.arguments import complete_run_names
+from robotrain.store import name_lock, records
+
+
+@pytest.fixture
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A state folder whose index is written at once, for however few runs."""
+    monkeypatch.setenv("ROBOTRAIN_STATE", str(tmp_path / "state"))
+    monkeypatch.setattr(records, "MIN_INDEXED", 1)
+    monkeypatch.setattr(records, "UNSETTLED_NANOSECONDS", -(10**18))
+    return tmp_path / "state"
+
+
+def add(name: str, claimed: float | None = None) -> None:
+    """A run with a record, claimed now or at another time."""
+    lock = name_lock.acquire_name_lock(records.get_run_folder(name))
+    assert lock is not None
+    lock.release()
+    records.get_run_folder(name).joinpath(records.RECORD_FILE).touch()
+    if claimed is not None:
+        os.utime(records.get_run_folder(name) / records.LOCK_FILE, (claimed, claimed))
+
+
+def settle() -> None:
+    """Wait until the time of a folder that changes is another one."""
+    time.sleep(0.02)
+
+
+def test_names_come_from_the_index_until_the_folder_changes(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(5):
+        add(f"a-{number}", 1e9 + number)
+    assert records.list_runs() == [f"a-{number}" for number in (4, 3, 2, 1, 0)]
+    assert records.get_index_path().stat().st_mode & 0o077 == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "listdir", lambda path: pytest.fail("the folder is listed"))
+        assert records.list_runs() == [f"a-{number}" for number in (4, 3, 2, 1, 0)]
+        assert records.find_run() == "a-4"
+        assert complete_run_names("a-") == records.list_runs()
+    settle()
+    add("b-1")
+    assert records.find_run() == "b-1"
+
+
+def test_every_change_of_the_folder_is_seen(state: Path) -> None:
+    chosen, runs, claimed = random.Random(1), dict[str, float](), 1e9
+    for number in range(40):
+        kind = chosen.random()
+        if kind < 0.5 or not runs:
+            name, claimed = f"run-{number}", claimed + 1
+            add(name, claimed)
+            runs[name] = claimed
+        else:
+            name = chosen.choice(sorted(runs))
+            folder = records.get_run_folder(name)
+            if kind < 0.7:
+                shutil.rmtree(folder)
+            elif kind < 0.8:
+                folder.rename(folder.with_name(f"renamed-{number}"))
+                runs[f"renamed-{number}"] = runs[name]
+            elif kind < 0.9:
+                (folder / records.RECORD_FILE).unlink()
+            else:  # removed, and made again
+                shutil.rmtree(folder)
+                claimed += 1
+                add(name, claimed)
+                runs[name] = claimed
+            if kind < 0.9:
+                del runs[name]
+        assert records.list_runs() == sorted(runs, key=runs.__getitem__, reverse=True)
+        settle()
+
+
+def test_a_damaged_index_is_not_used(state: Path) -> None:
+    for number in range(5):
+        add(f"a-{number}", 1e9 + number)
+    wanted, path, chosen = records.list_runs(), records.get_index_path(), random.Random(2)
+    good = path.read_bytes()
+    damages = [b"", b"\0", b"\0\0\0", b"hello", good[:-4], good + b"\0b-1", b"\xff" * 50]
+    for _ in range(60):
+        at = chosen.randrange(len(good))
+        damages.append(good[:at] + bytes([good[at] ^ (1 << chosen.randrange(8))]) + good[at + 1 :])
+    for damage in damages:
+        path.write_bytes(damage)
+        assert records.list_runs() == wanted
+    path.unlink()
+    os.mkfifo(path)
+    assert records.list_runs() == wanted
+    path.unlink(missing_ok=True)
+    path.mkdir()
+    assert records.list_runs() == wanted
+
+
+def test_a_folder_that_just_changed_gets_no_index(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(records, "UNSETTLED_NANOSECONDS", 2_000_000_000)
+    add("a-1")
+    assert records.list_runs() == ["a-1"]
+    assert not records.get_index_path().exists()
+
+
+def test_few_runs_need_no_index(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(records, "MIN_INDEXED", 200)
+    add("a-1")
+    assert records.list_runs() == ["a-1"]
+    assert not records.get_index_path().exists()
+
+
+def test_a_new_name_removes_the_index(state: Path) -> None:
+    """For file systems whose folders have no exact times."""
+    add("a-1")
+    records.list_runs()
+    lock = name_lock.acquire_name_lock(records.get_run_folder("a-2"))
+    assert lock is not None
+    lock.release()
+    assert not records.get_index_path().exists()
+
+
+def _submit_many(worker: int) -> None:
+    for number in range(1000):
+        add(f"w{worker}-{number}")
+        records.list_runs()
+
+
+@pytest.mark.slow
+def test_submits_that_are_killed_leave_an_index_that_hides_nothing(state: Path) -> None:
+    chosen = random.Random(4)
+    context = multiprocessing.get_context("fork")
+    for round_ in range(6):
+        workers = [context.Process(target=_submit_many, args=(10 * round_ + index,)) for index in range(3)]
+        for worker in workers:
+            worker.start()
+        time.sleep(0.1 + 0.2 * chosen.random())
+        for worker in workers:
+            os.kill(worker.pid or 0, signal.SIGKILL)
+            worker.join()
+        names = {path.parent.name for path in state.glob(f"runs/*/{records.RECORD_FILE}")}
+        assert names
+        for _ in range(2):
+            assert set(records.list_runs()) == names
+            settle()
