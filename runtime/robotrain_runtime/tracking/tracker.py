@@ -30,7 +30,7 @@ HTTP_LIMITS = {
 QUIET_ENVIRON = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}
 END_SECONDS = 30.0  # with the grace period of the work, less than a platform waits before it kills
 START_SECONDS = 20.0
-HOLD_SECONDS = 30.0
+HOLD_SECONDS = 60.0
 """How long events are held back for the first step: MLflow's start takes 2 s of CPU time, which the work needs too."""
 
 

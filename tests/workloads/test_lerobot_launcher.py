@@ -1,0 +1,43 @@
+"""The launcher of a training, with a trainer that is pretended."""
+
+import atexit
+import gc
+import sys
+
+import pytest
+from robotrain_runtime.contract import event
+from robotrain_workloads.lerobot import device
+from robotrain_workloads.lerobot_train import launcher
+
+TRAINER = """
+import gc
+ENABLED = {"import": gc.isenabled()}
+def main():
+    ENABLED["training"] = gc.isenabled()
+"""
+
+
+@pytest.fixture
+def pretended_trainer(tmp_path, monkeypatch):
+    folder = tmp_path / "lerobot" / "scripts"
+    folder.mkdir(parents=True)
+    (folder / "lerobot_train.py").write_text(TRAINER)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "argv", [])
+    monkeypatch.setattr(atexit, "register", lambda function: None)
+    monkeypatch.setattr(device, "choose_device", lambda requested: "cpu")
+    monkeypatch.setattr(event, "emit_line", lambda text: None)
+    yield
+    for name in [name for name in sys.modules if name.partition(".")[0] == "lerobot"]:
+        del sys.modules[name]
+
+
+def test_no_garbage_is_collected_while_the_trainer_is_imported(pretended_trainer, tmp_path):
+    """Measured: 0.7 s of CPU time of 5.2, of collections that find nothing."""
+    frozen = gc.get_freeze_count()
+    try:
+        launcher.main(["--device", "cpu", "--", "--steps=2", f"--output_dir={tmp_path}/outputs"])
+        assert sys.modules["lerobot.scripts.lerobot_train"].ENABLED == {"import": False, "training": True}
+        assert gc.get_freeze_count() > frozen, "collections while it trains go through all modules"
+    finally:
+        gc.enable()
