@@ -114,3 +114,16 @@ def test_equal_payloads_are_equal_archives() -> None:
     one, other = Payload(zipped(a="1", b="2")), Payload(zipped(b="2", a="1"))
     assert render.pack_archive(one, b"{}") == render.pack_archive(other, b"{}")
     assert render.pack_archive(one, b"{}") != render.pack_archive(one, b"[]")
+
+
+def test_a_payload_is_packed_once_for_all_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROBOTRAIN_CACHE", str(tmp_path))
+    payload, calls, make_tar = Payload(zipped(a="once")), [], render._make_tar
+    monkeypatch.setattr(render, "_make_tar", lambda payload: calls.append(payload) or make_tar(payload))
+    first = render.pack_archive(payload, b"{}")
+    for damaged in (False, True):
+        if damaged:
+            next((tmp_path / "computed").iterdir()).write_bytes(b"torn")
+        render._pack_payload.cache_clear()  # as in another process
+        assert render.pack_archive(payload, b"{}") == first
+    assert calls == [payload, payload]

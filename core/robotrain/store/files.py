@@ -4,7 +4,7 @@ import errno
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,32 @@ def get_state_folder() -> Path:
 def get_cache_folder() -> Path:
     """Return the cache folder: `ROBOTRAIN_CACHE`, or else the user's cache folder."""
     return _get_folder("ROBOTRAIN_CACHE", "user_cache_path")
+
+
+COMPUTED = "computed"
+"""Folder, in the cache folder, of results that can be computed again; to write there is not a side effect."""
+MAX_COMPUTED = 16
+
+
+def load_or_compute(key: str, compute: Callable[[], bytes]) -> bytes:
+    """Return the cached result of `compute`; if it is absent or damaged, compute and cache it.
+
+    :param key: a file name with a digest of everything that the result depends on.
+    """
+    import hashlib  # costs start-up
+
+    path = get_cache_folder() / COMPUTED / key
+    with suppress(OSError):
+        content = path.read_bytes()
+        if hashlib.sha256(content[32:]).digest() == content[:32]:
+            return content[32:]
+    result = compute()
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, hashlib.sha256(result).digest() + result)
+        for old in sorted(path.parent.iterdir(), key=lambda one: one.stat().st_mtime)[:-MAX_COMPUTED]:
+            old.unlink()
+    return result
 
 
 def _get_folder(name: str, default: str) -> Path:

@@ -14,6 +14,8 @@ from typing import Any, NamedTuple, TypeVar
 import pytest
 from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture
 
+from robotrain.store import files
+
 OWN_PREFIXES = ("ROBOTRAIN_TEST_", "ROBOTRAIN_CACHE")
 """Variables with these prefixes stay set: the author's own, and the cache, whose environments take long to build."""
 
@@ -99,6 +101,7 @@ class SideEffectRecorder:
         self.other_threads = {one.ident for one in threading.enumerate()} - {threading.get_ident()}
         self.is_foreign: Callable[[str], bool] | None = None
         """While this is set, reading a path for which it returns true is a side effect."""
+        self.cache = str(files.get_cache_folder() / files.COMPUTED)
 
     def record_event(self, event: str, arguments: tuple[Any, ...]) -> None:
         """Record an audit event, of any thread."""
@@ -106,6 +109,9 @@ class SideEffectRecorder:
             return
         if event == "open" and isinstance(arguments[0], int):
             return  # a descriptor was recorded when it was opened
+        path = os.fsdecode(arguments[0]) if arguments and isinstance(arguments[0], str | bytes | os.PathLike) else ""
+        if path and (f"{path}{os.sep}".startswith(self.cache) or self.cache.startswith(f"{path}{os.sep}")):
+            return
         if event != "open" or (isinstance(arguments[2], int) and arguments[2] & WRITE_FLAGS):
             self.effects.append(" ".join(map(str, (event, *arguments[:2])))[:200])
         elif self.is_foreign and self.is_foreign(os.fsdecode(arguments[0])):
@@ -121,7 +127,10 @@ class SideEffectRecorder:
 
 @contextmanager
 def no_side_effects() -> Iterator[SideEffectRecorder]:
-    """Fail at the end of the block, with the full list, if it had side effects; compiling modules is not one."""
+    """Fail at the end of the block, with the full list, if it had side effects.
+
+    Compiling modules is not one, and neither is the cache of `store.files.load_or_compute`.
+    """
     _listen()
     block = SideEffectRecorder()
     _recorders.append(block)

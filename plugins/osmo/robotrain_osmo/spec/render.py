@@ -10,15 +10,15 @@ import functools
 import hashlib
 import io
 import tarfile
-import threading
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from robotrain.errors import Rejected
 from robotrain.model import plan
 from robotrain.model.job import Job
 from robotrain.model.plan import Payload
+from robotrain.store.files import load_or_compute
 from robotrain_runtime.contract.document import Placement, format_document
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
@@ -40,14 +40,24 @@ def pack_archive(payload: Payload, document: bytes) -> bytes:
     return _pack_payload(payload) + bz2.compress(buffer.getvalue())
 
 
+ARCHIVE_FORMAT = 1
+"""Changes with what is made of a payload: archives are cached."""
+
+
 @functools.lru_cache(maxsize=4)
 def _pack_payload(payload: Payload) -> bytes:
-    """Return the first part of the archive, which is the same for all jobs of a sweep."""
+    """Return the first part of the archive, which is the same for all jobs of a workload."""
+    key = f"osmo-archive-{ARCHIVE_FORMAT}-{payload.digest}"
+    return load_or_compute(key, lambda: bz2.compress(_make_tar(payload)))
+
+
+def _make_tar(payload: Payload) -> bytes:
     buffer = io.BytesIO()
     packed = tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT)  # noqa: SIM115 - closing would write an end mark
-    for path, content in _read_payload(payload):
-        _add_member(packed, path, content)
-    return _compress(buffer.getvalue())
+    with zipfile.ZipFile(io.BytesIO(payload.archive)) as archive:
+        for name in sorted(archive.namelist()):
+            _add_member(packed, f"{PAYLOAD_MEMBER}/{name}", archive.read(name))
+    return buffer.getvalue()
 
 
 def _add_member(packed: tarfile.TarFile, path: str, content: bytes) -> None:
@@ -55,23 +65,6 @@ def _add_member(packed: tarfile.TarFile, path: str, content: bytes) -> None:
     entry.size = len(content)
     entry.mode = 0o644
     packed.addfile(entry, io.BytesIO(content))
-
-
-def _compress(content: bytes) -> bytes:
-    """Compress to two streams in parallel: this takes most of the time of a render."""
-    middle = len(content) // 2
-    first: list[bytes] = []
-    thread = threading.Thread(target=lambda: first.append(bz2.compress(content[:middle])))
-    thread.start()
-    second = bz2.compress(content[middle:])
-    thread.join()
-    return first[0] + second
-
-
-def _read_payload(payload: Payload) -> Iterator[tuple[str, bytes]]:
-    with zipfile.ZipFile(io.BytesIO(payload.archive)) as packed:
-        for name in sorted(packed.namelist()):
-            yield f"{PAYLOAD_MEMBER}/{name}", packed.read(name)
 
 
 BOOTSTRAP_PROGRAM = """\

@@ -1,0 +1,57 @@
+"""Results that are cached because they take long to compute."""
+
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from robotrain.store import files
+from robotrain.store.files import load_or_compute
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("ROBOTRAIN_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / files.COMPUTED
+
+
+@pytest.fixture
+def compute() -> Callable[[], bytes]:
+    def call() -> bytes:
+        call.count += 1
+        return b"a result"
+
+    call.count = 0
+    return call
+
+
+def test_it_is_computed_once(compute) -> None:
+    assert [load_or_compute("key", compute) for _ in range(3)] == [b"a result"] * 3
+    assert compute.count == 1
+
+
+def test_each_key_has_a_result(compute) -> None:
+    load_or_compute("key", compute)
+    assert load_or_compute("other", lambda: b"") == b""
+    assert load_or_compute("other", compute) == b""
+
+
+@pytest.mark.parametrize("damage", [lambda whole: b"", lambda whole: whole[:-1], lambda whole: b"\0" + whole[1:]])
+def test_a_damaged_file_is_computed_again(cache: Path, compute, damage) -> None:
+    load_or_compute("key", compute)
+    (cache / "key").write_bytes(damage((cache / "key").read_bytes()))
+    assert load_or_compute("key", compute) == load_or_compute("key", compute) == b"a result"
+    assert compute.count == 2
+
+
+def test_a_cache_that_cannot_be_used_is_none(cache: Path, compute) -> None:
+    cache.parent.mkdir()
+    cache.write_bytes(b"no folder")
+    assert load_or_compute("key", compute) == b"a result"
+
+
+def test_the_oldest_results_are_removed(cache: Path, compute) -> None:
+    for number in range(files.MAX_COMPUTED + 5):
+        load_or_compute(f"key-{number}", compute)
+    assert len([*cache.iterdir()]) == files.MAX_COMPUTED
+    assert stat.S_ISREG((cache / f"key-{files.MAX_COMPUTED + 4}").stat().st_mode)
