@@ -1,6 +1,8 @@
 """What every test stands on: folders of its own, and the command line in this process."""
 
 import json
+import os
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +11,10 @@ from typing import Any
 import hypothesis
 import pytest
 from typer.testing import CliRunner
+
+# Without bytecode, every worker compiles all tests anew, and every process that a test starts all that it imports.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 hypothesis.settings.register_profile("patient", deadline=None)  # a busy machine is no failure
 hypothesis.settings.load_profile("patient")
@@ -20,8 +26,6 @@ PUSHT = ROOT / "examples/pusht-mini"
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """Tests wait as much as they compute, the slow ones too: one worker more than there are cores."""
-    import os
-
     return (os.cpu_count() or 1) + 1
 
 
@@ -69,8 +73,6 @@ runpy.run_module("robotrain", run_name="__main__")
 @pytest.fixture
 def command():
     """The words that start `robotrain` as a process of its own, which hears Ctrl-C."""
-    import sys
-
     return [sys.executable, "-c", AS_A_PROCESS]
 
 
@@ -91,8 +93,6 @@ class Answer:
 @pytest.fixture(autouse=True)
 def own_folders(tmp_path, monkeypatch):
     """No test sees the state, the `.env` or the environment names of whoever runs it."""
-    import os
-
     for name in list(os.environ):
         if name.startswith("ROBOTRAIN_") and not name.startswith("ROBOTRAIN_TEST_"):
             monkeypatch.delenv(name)
@@ -130,7 +130,6 @@ def install(tmp_path, monkeypatch):
 
     `install("acme", {"platform.mars": "acme_mars"}, acme_mars="…source…")`
     """
-    import sys
 
     def install(distribution: str, claims: dict[str, str], version: str = "1.0", **modules: str) -> Path:
         folder = tmp_path / f"site-{distribution}"
@@ -173,7 +172,6 @@ def made_once(tmp_path_factory):
     change what lies in it.
     """
     import fcntl
-    import os
     import shutil
 
     own = tmp_path_factory.getbasetemp()
@@ -196,8 +194,6 @@ def made_once(tmp_path_factory):
 @pytest.fixture(scope="session")
 def training_environment() -> str:
     """The environment that trainings run in: `ROBOTRAIN_TEST_ENVIRONMENT`, else the locked one, built as for a user."""
-    import os
-
     from robotrain_workloads.lerobot_train.container import ENVIRONMENT
 
     return os.environ.get("ROBOTRAIN_TEST_ENVIRONMENT") or built(ENVIRONMENT.lock)
@@ -220,7 +216,6 @@ def data_python() -> Path:
 def built(lock: Path) -> str:
     """The environment of a lock, built as for a user."""
     import subprocess
-    import sys
 
     command = [sys.executable, "-m", "robotrain_runtime", "environment", str(lock)]
     return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()

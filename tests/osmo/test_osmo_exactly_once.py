@@ -26,25 +26,6 @@ def sent() -> list[str]:
     return [records.read_record(name).reference["workflow"] for name in names]
 
 
-def killed_after(command, seconds: float, number=signal.SIGKILL) -> int:
-    """Run the command and kill it; return its exit status."""
-    with subprocess.Popen([*command, *JOB], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        time.sleep(seconds)
-        process.send_signal(number)
-        return process.wait()
-
-
-@pytest.mark.parametrize("seconds", [0.5, 0.9, 1.3, 1.7, 2.1, 2.5])
-def test_a_submit_that_is_killed_and_repeated_leaves_one_workflow(osmo, robotrain, command, seconds):
-    osmo.fail("workflow submit", "slow", seconds=1.0, times=None)
-    if killed_after(command, seconds) == 0:
-        return
-    answer = robotrain(*JOB)
-    assert answer.exit_code == 0, answer.stderr
-    assert len(taken(osmo)) == 1
-    assert sent() == taken(osmo)
-
-
 def test_a_command_that_goes_on_after_its_robotrain_was_killed_is_waited_for(osmo, robotrain, command):
     osmo.fail("workflow submit", "slow", seconds=3.0)
     with subprocess.Popen([*command, *JOB], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:

@@ -4,6 +4,7 @@ The executable hands over its words, its environment and its three streams, and 
 its executable is killed.
 """
 
+import atexit
 import functools
 import gc
 import importlib
@@ -51,6 +52,7 @@ def started() -> "tuple[str, subprocess.Popen[bytes]]":
     program = f"import sys; sys.path.insert(0, {tests!r}); from osmo_stand_in import quick_command as q; q.serve()"
     words = [sys.executable, "-c", program, address]
     server = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    atexit.register(server.communicate)  # or Python complains of a process that still runs
     assert server.stdout
     server.stdout.readline()  # it listens
     return address, server

@@ -1,0 +1,254 @@
+"""Submits that are killed (SIGKILL) at random moments and repeated: each leaves one run, which its record names.
+
+    ./uvw run python bench/kills.py [local osmo azureml] [--kills 100] [--seed 1]
+
+The local platform runs a program that adds a line to a file; OSMO and Azure ML are the stand-ins of the tests. A moment
+is random within the time that a whole submit takes; a submit that has ended before is not counted. Exits 1 when a run
+is lost or doubled.
+"""
+
+from __future__ import annotations  # the stand-ins are imported when their folder is known
+
+import argparse
+import contextlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from azureml_submit import COMPUTE, standing_in
+from azureml_submit import words as azureml_words
+from robotrain.model.run import RunRecord
+from robotrain.store import files, records
+
+TESTS = Path(__file__).parents[1] / "tests"
+REVISION = "a" * 40
+FORKING = """
+import json, os, runpy, sys
+import typer, yaml, robotrain.api, robotrain.submission.submitter
+if sys.argv[1] == "azureml":
+    import azure.ai.ml, azure.identity, azure.storage.blob
+for line in sys.stdin:
+    words, environ = json.loads(line)
+    child = os.fork()
+    if child == 0:
+        os.environ.clear()
+        os.environ.update(environ)
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        said = os.open(environ["SAID"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        for stream, to in enumerate((nowhere, said, said)):
+            os.dup2(to, stream)
+        sys.argv = ["robotrain", *words]
+        runpy.run_module("robotrain", run_name="__main__")
+        sys.exit()
+    print(child, flush=True)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+"""Starts commands from a process that has imported what they need, so that moments fall into what they do."""
+
+WORKLOAD = """
+from dataclasses import dataclass
+from typing import Annotated
+from robotrain.plugin import Param, Workload, hook
+
+@dataclass(frozen=True, kw_only=True)
+class Parameters:
+    lines: Annotated[str, Param(help="the file")] = "lines"
+
+@hook
+def robotrain_workloads():
+    half = dict(container_plugin="count_work.container", produces="files")
+    return [Workload(name="count", summary="adds a line", parameters=Parameters, roles={}, **half)]
+"""
+CONTAINER = """
+from pathlib import Path
+from robotrain_runtime.plugin import PythonEnvironment, TrackingSpec, WorkCommand
+
+ENVIRONMENT = PythonEnvironment(lock=Path(__file__).with_name("lock.txt"), python="3.11", gib=0.1)
+
+def inspect(document, data):
+    return []
+
+def work(document, data, work):
+    program = "import sys; open(sys.argv[1], 'a').write('ran\\\\n')"
+    return WorkCommand(arguments=("-c", program, str(document.parameters["lines"])))
+
+def tracked(document):
+    return TrackingSpec(experiment="count", run_name=document.run, params={}, tags={}, machine=False)
+"""
+
+
+class Target(NamedTuple):
+    """A platform to submit to, with nothing in it yet."""
+
+    words: Sequence[str]
+    environ: Mapping[str, str]
+    list_runs: Callable[[], list[str]]
+    """What the platform has: a name for each time that a run began."""
+    get_name: Callable[[Mapping[str, str]], str]
+    """That name, by a record's reference."""
+
+
+@contextlib.contextmanager
+def local(top: Path) -> Iterator[Callable[[Path], Target]]:
+    """A workload of a plugin, in a process of this machine."""
+    site = top / "site"  # on the path of the commands
+    info, package = site / "robotrain_count-1.0.dist-info", site / "count_work"
+    info.mkdir(parents=True)
+    package.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: robotrain-count\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[robotrain]\nworkload.count = count_work\n")
+    (package / "__init__.py").write_text(WORKLOAD)
+    (package / "container.py").write_text(CONTAINER)
+    (package / "lock.txt").write_text("")
+
+    def begin(folder: Path) -> Target:
+        lines, runs = folder / "lines", folder / "state/local"
+        words = ("submit", "count", "--platform", "local", "--environment", sys.prefix, "--tracking-uri", "none")
+
+        def list_runs() -> list[str]:
+            until = time.monotonic() + 60
+            while any(not (run / "exit.json").exists() for run in runs.glob("count-*")):
+                assert time.monotonic() < until, f"a run in {runs} does not end"
+                time.sleep(0.02)
+            began = lines.read_text().splitlines() if lines.exists() else []
+            return [str(run) for run in runs.glob("count-*")][: len(began)] + began[len(list(runs.glob("count-*"))) :]
+
+        return Target((*words, "--lines", str(lines)), {}, list_runs, lambda run: run["folder"])
+
+    yield begin
+
+
+@contextlib.contextmanager
+def osmo(top: Path) -> Iterator[Callable[[Path], Target]]:
+    """The stand-in's service, whose `submit` takes a moment."""
+    sys.path.insert(0, str(TESTS))
+    from osmo_stand_in import OsmoStandIn
+
+    def begin(folder: Path) -> Target:
+        stand_in = OsmoStandIn(folder / "osmo")
+        stand_in.fail("workflow submit", "slow", seconds=0.3, times=None)
+        words = ("submit", "--platform", "osmo", "--pool", "default", "-d", f"lerobot/pusht@{REVISION}")
+
+        def list_runs() -> list[str]:
+            return [name for name, one in stand_in.workflows.items() if one.status != "FAILED_SUBMISSION"]
+
+        more = ("--training-steps", "10", "--tracking-uri", "none", "--no-pin")
+        return Target((*words, *more), stand_in.environ, list_runs, lambda run: run["workflow"])
+
+    yield begin
+
+
+@contextlib.contextmanager
+def azureml(top: Path) -> Iterator[Callable[[Path], Target]]:
+    """A workspace of the stand-in, without jobs, code and environments."""
+    with standing_in(top) as there:
+
+        def begin(folder: Path) -> Target:
+            there.begin()
+            there.kubernetes(COMPUTE)
+            there.data("episodes", "3", "episodes/3")
+            there.store.put(there.container, {"episodes/3/meta/info.json": b"{}"})
+            words = ("submit", *azureml_words(there))
+            return Target(words, there.environ, lambda: list(there.jobs), lambda run: run["job"])
+
+        yield begin
+
+
+PLATFORMS = {"local": local, "osmo": osmo, "azureml": azureml}
+
+
+class Commands:
+    """Runs one `robotrain` at a time."""
+
+    def __init__(self, platform: str, path: Path) -> None:
+        words, environ = [sys.executable, "-c", FORKING, platform], {**os.environ, "PYTHONPATH": str(path)}
+        self._forking = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environ, text=True)
+
+    def run(self, target: Target, folder: Path, seconds: float | None = None) -> int:
+        """The exit status, as `subprocess` has it. seconds: after which it is killed; None to leave it alone."""
+        environ = {**os.environ, **target.environ, "SAID": str(folder / "said")}
+        environ |= {"ROBOTRAIN_STATE": str(folder / "state"), "ROBOTRAIN_CACHE": str(folder / "cache")}
+        assert self._forking.stdin
+        assert self._forking.stdout
+        print(json.dumps([target.words, environ]), file=self._forking.stdin, flush=True)
+        process = int(self._forking.stdout.readline())
+        if seconds is not None:
+            time.sleep(seconds)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        return int(self._forking.stdout.readline())
+
+    def close(self) -> None:
+        """End the process that forks."""
+        self._forking.communicate()
+
+
+def list_sent(folder: Path) -> list[RunRecord]:
+    """The records of runs that were sent."""
+    os.environ["ROBOTRAIN_STATE"] = str(folder / "state")
+    names = [file.parent.name for file in (files.get_state_folder() / "runs").glob("*/record.json")]
+    return [record for record in map(records.read_record, names) if record.phase == "sent"]
+
+
+def submit_again(commands: Commands, target: Target, folder: Path) -> None:
+    """Repeat a submit, as a user does who was not told the run's name; that is told before the record says `sent`."""
+    if sent := list_sent(folder):
+        assert sent[0].run in (folder / "said").read_text()
+    elif commands.run(target, folder):
+        raise AssertionError((folder / "said").read_text())
+
+
+def kill_submits(platform: str, kills: int, seed: int, top: Path) -> tuple[int, int]:
+    """How many runs were lost, and how many doubled."""
+    moments, killed, lost, doubled = random.Random(f"{platform} {seed}"), 0, 0, 0
+    with PLATFORMS[platform](top) as begin, contextlib.closing(Commands(platform, top / "site")) as commands:
+        took = []
+        for number in range(3):
+            target = begin(folder := top / f"whole-{number}")
+            folder.mkdir(exist_ok=True)
+            before = time.monotonic()
+            submit_again(commands, target, folder)
+            took.append(time.monotonic() - before)
+            assert len(target.list_runs()) == 1
+        for number in range(20 * kills):
+            target = begin(folder := top / f"killed-{number}")
+            folder.mkdir(exist_ok=True)
+            if commands.run(target, folder, moments.uniform(0.0, min(took[1:]))) != -signal.SIGKILL:
+                continue
+            submit_again(commands, target, folder)
+            runs, recorded = target.list_runs(), [target.get_name(record.reference) for record in list_sent(folder)]
+            lost += not runs or recorded != runs[:1]
+            doubled += len(runs) > 1
+            killed += 1
+            if killed == kills:
+                break
+    print(f"{platform:<8} {killed} kills, {lost} lost, {doubled} doubled", flush=True)
+    return lost, doubled
+
+
+def main() -> int:
+    """Kill submits to each platform."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("platforms", nargs="*", metavar="PLATFORM", help=", ".join(PLATFORMS))
+    parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=1)
+    given = parser.parse_args()
+    if unknown := set(given.platforms) - set(PLATFORMS):
+        parser.error(f"there is no platform {', '.join(unknown)}")
+    found = []
+    for platform in given.platforms or PLATFORMS:
+        with tempfile.TemporaryDirectory() as top:
+            found.append(kill_submits(platform, given.kills, given.seed, Path(top)))
+    return int(any(map(any, found)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
