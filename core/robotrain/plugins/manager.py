@@ -12,7 +12,7 @@ import types
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, usage_problem
+from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem, usage_problem
 from robotrain.plugins.claims import Claim, describe_excluded_kinds, exclude_claims, read_claims
 
 if TYPE_CHECKING:
@@ -78,11 +78,11 @@ class Plugins:
 
     def platform(self, name: str) -> Platform:
         """Return the platform `name`. Raise PluginError."""
-        return cast("Platform", self._load_by_name("platform", name))
+        return cast("Platform", self._require("platform", name))
 
     def platforms(self) -> dict[str, Platform]:
         """Return every platform that loads, by name."""
-        return self._load_family("platform")
+        return self._list_working("platform")
 
     def workload(self, name: str) -> Workload:
         """Return the workload `name`. Raise PluginError, or Rejected without a name where none is the default."""
@@ -90,11 +90,11 @@ class Plugins:
             from robotrain.plugins.failures import make_no_workload_error
 
             raise make_no_workload_error(self.list_names("workload"))
-        return cast("Workload", self._load_by_name("workload", name))
+        return cast("Workload", self._require("workload", name))
 
     def workloads(self) -> dict[str, Workload]:
         """Return every workload that loads, by name."""
-        return self._load_family("workload")
+        return self._list_working("workload")
 
     def default_workload(self) -> str:
         """Return the workload of a job that names none: the first by name that declares it; empty without any."""
@@ -105,17 +105,10 @@ class Plugins:
         names = [name for name, workload in self.workloads().items() if workload.default]
         if len(names) < 2:
             return []
-        return [
-            Problem(
-                code="workload-defaults",
-                stage=Stage.USAGE,
-                title=f"{len(names)} workloads declare that they are the default: {', '.join(names)}; "
-                f"{names[0]} is used",
-                why="A job that names no workload means the first of them by name.",
-                suggestions=tuple(Suggestion(name, "names it") for name in names),
-                severity="warning",
-            )
-        ]
+        title = f"{len(names)} workloads declare that they are the default: {', '.join(names)}; {names[0]} is used"
+        why = "A job that names no workload means the first of them by name."
+        ways = [Suggestion(name, "names it") for name in names]
+        return [make_problem("workload-defaults", title, "", "", why, *ways, stage=Stage.USAGE, severity="warning")]
 
     def source_kinds(self) -> dict[str, SourceKind]:
         """Return every source kind that loads, by name, and those of the platforms loaded so far."""
@@ -143,8 +136,7 @@ class Plugins:
 
     def load_command(self, name: str) -> Any:
         """Return the Typer app of a plugin command, None if nobody claims it. Raise PluginError if it is broken."""
-        claims = self.list_claims("command", name)
-        return self.loaded[self._load_first(claims)] if claims else None
+        return self._require("command", name) if self.list_claims("command", name) else None
 
     def list_health_checks(self, platform: str = "") -> list[tuple[Claim, HealthCheck]]:
         """Return the plugins' health checks, each with its claim; with `platform` without those of other platforms."""
@@ -159,9 +151,7 @@ class Plugins:
         """Load every claim, so that `failures` is complete; with `platform` no other platform's."""
         for claim in self.claims:
             if _is_relevant(claim, platform):
-                self._load(claim)
-        self.source_kinds(), self.workloads()
-        self._load_family("platform", [platform] if platform else None)
+                self._get(claim) if claim.family else self._load(claim)
 
     def load_site(self) -> list[PluginFailure]:
         """Load the site plugins, and return the failures that were not reported yet."""
@@ -175,7 +165,7 @@ class Plugins:
             ([claim for claim, loaded in self.loaded.items() if loaded is implementation.plugin], implementation)
             for implementation in getattr(self._manager.hook, hook).get_hookimpls()
         ]
-        return sorted(found, key=lambda one: not one[0][0].built_in)
+        return sorted((one for one in found if one[0]), key=lambda one: not one[0][0].built_in)
 
     def list_provided(self, family: str) -> Iterator[tuple[list[Claim], Any]]:
         """Yield what each loaded plugin provides, with the claims of its module; built-in ones first."""
@@ -270,41 +260,36 @@ class Plugins:
             others = [suggest_exclusion(one) for one in rivals if one.project != claim.project and not one.built_in]
             raise UnsuitablePlugin(f"claimed by {who}; uninstall one", *others)
 
-    def _load_first(self, claims: Sequence[Claim]) -> Claim:
-        """Return the first claim that loads. Raise PluginError."""
-        from robotrain.plugins.failures import PluginError
+    def _get(self, claim: Claim, requested: bool = False) -> Any:
+        """Return what a claim's plugin provides under its name; None if it fails, which is in `failures`."""
+        if not self._load(claim, requested):
+            return None
+        if claim.family == "command":
+            return self.loaded[claim]
+        for owners, thing in self.list_provided(claim.family):
+            if thing.name == claim.name and claim in owners:
+                return thing
+        self._record_missing(claim)
+        return None
 
-        for claim in claims:
-            if self._load(claim, requested=True):
-                return claim
-        raise PluginError(self.failures[claims[0]], self.mode == "strict")
-
-    def _load_by_name(self, family: str, name: str) -> Any:
+    def _require(self, family: str, name: str) -> Any:
+        """Return what the first plugin that claims a name, and does not fail, provides under it. Raise PluginError."""
         from robotrain.plugins.failures import PluginError, PluginNotInstalled
 
         claims = self.list_claims(family, name)
+        for claim in claims:
+            if (found := self._get(claim, requested=True)) is not None:
+                return found
         if not claims:
             raise PluginNotInstalled(family, name, self.list_names(family), self._without)
-        claim = self._load_first(claims)
-        for owners, thing in self.list_provided(family):
-            if thing.name == name and claim in owners:
-                return thing
-        self._record_missing(claim)
-        raise PluginError(self.failures[claim], self.mode == "strict")
+        raise PluginError(self.failures[claims[0]], self.mode == "strict")
 
-    def _load_family(self, family: str, names: Iterable[str] | None = None) -> dict[str, Any]:
-        """Return everything of a family that loads, by name; what fails is in `failures`."""
-        from robotrain.plugins.failures import PluginError
-
-        found = {}
-        for name in self.list_names(family) if names is None else names:
-            for claim in self.list_claims(family, name):
-                self._load(claim)  # nobody asked for it by name: the short time limit
-            try:
-                found[name] = self._load_by_name(family, name)
-            except PluginError:
-                if self.mode == "strict":
-                    raise
+    def _list_working(self, family: str) -> dict[str, Any]:
+        """Return everything of a family that does not fail, by name."""
+        found: dict[str, Any] = {}
+        for claim in sorted(self.list_claims(family), key=lambda claim: claim.name):
+            if (thing := self._get(claim)) is not None:
+                found.setdefault(claim.name, thing)
         return found
 
     def _record_missing(self, claim: Claim) -> None:
@@ -342,12 +327,6 @@ def _call_provider(family: str, claim: Claim, provide: Callable[[], Iterable[Any
     return calls.call_with_timeout(work, f"{HOOKS[family]} of {claim.source}")
 
 
-MODE_VARIABLE, WITHOUT_VARIABLE, PLUGIN_FILE_VARIABLE = (
-    "ROBOTRAIN_PLUGINS",
-    "ROBOTRAIN_WITHOUT",
-    "ROBOTRAIN_PLUGINS_FROM",
-)
-
 _active_plugins: list[Plugins] = []
 
 
@@ -368,13 +347,13 @@ def use_plugins(found: Plugins) -> Iterator[None]:
 
 def choose_plugins(mode: str = "", without: Sequence[str] = (), file: str = "") -> Plugins:
     """Return the chosen plugins. Raise Rejected for an impossible choice, before anything is done."""
-    mode = mode or os.environ.get(MODE_VARIABLE) or "all"
+    mode = mode or os.environ.get("ROBOTRAIN_PLUGINS") or "all"
     if mode not in get_args(PluginMode):
-        title = f"{MODE_VARIABLE} is one of {', '.join(get_args(PluginMode))}"
+        title = f"ROBOTRAIN_PLUGINS is one of {', '.join(get_args(PluginMode))}"
         raise Rejected([usage_problem("value-invalid", title)])
-    named = [name.strip() for name in os.environ.get(WITHOUT_VARIABLE, "").split(",")]
+    named = [name.strip() for name in os.environ.get("ROBOTRAIN_WITHOUT", "").split(",")]
     left_out = tuple(filter(None, (*without, *named)))
-    found = Plugins(cast(PluginMode, mode), left_out, file or os.environ.get(PLUGIN_FILE_VARIABLE, ""))
+    found = Plugins(cast(PluginMode, mode), left_out, file or os.environ.get("ROBOTRAIN_PLUGINS_FROM", ""))
     if left_out:
         _ = found.claims  # reports a name that excludes nothing at once
     return found
