@@ -41,7 +41,10 @@ class Settings:
 
 
 def engine() -> Path:
-    return Path(os.environ["PLANET"])
+    folder = Path(os.environ["PLANET"])
+    if not folder.is_dir() or "SLURM_JWT" in os.environ:  # as commands of an engine fail with a token that is none
+        raise ConnectionError("the planet does not answer")
+    return folder
 
 
 class Planet(Platform):

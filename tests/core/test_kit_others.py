@@ -14,13 +14,9 @@ pytestmark = pytest.mark.slow
 BITES = Path(__file__).with_name("kit_bites")
 DROPPING = "dropping_bites.py"
 SOURCES = {
-    "Untold": ["test_has_texts_to_try"],
-    "Changing": ["test_source_is_an_immutable_value"],
-    "Shortened": [
-        "test_good_text_has_its_printed_form",
-        "test_printed_form_parses_to_the_same_source",
-        "test_flags_and_saved_job_agree",
-    ],
+    "Untold": ["test_good_texts_are_sources", "test_bad_text_is_rejected"],
+    "Changing": ["test_good_texts_are_sources"],
+    "Shortened": ["test_good_texts_are_sources", "test_flags_and_saved_job_agree"],
     "Careless": [
         "test_any_text_parses_or_is_rejected",
         "test_no_secret_is_repeated",
@@ -28,7 +24,7 @@ SOURCES = {
     "Taking": ["test_bad_text_is_rejected", "test_no_secret_is_repeated"],
     "Asking": ["test_recognizing_and_parsing_are_pure"],
     "Looking": ["test_example_parses_in_an_empty_folder"],
-    "Muttering": ["test_warnings_are_sentences"],
+    "Muttering": ["test_good_texts_are_sources"],
     "Unnamed": ["test_declaration_is_complete"],
     "Stealing": ["test_flags_clash_with_no_others"],
     "Ruling": ["test_flags_clash_with_no_others"],
@@ -46,14 +42,14 @@ SOURCES = {
         "test_same_content_has_the_same_pin",
     ],
     "Unpinned": ["test_changed_content_has_another_pin"],
-    "Misnamed": ["test_plugin_provides_its_claim"],
+    "Misnamed": ["test_declaration_is_complete"],
     "Peeking": ["test_imports_only_public_names"],
 }
 WORKLOADS = {
     "Loose": ["test_parameters_are_well_declared"],
-    "Mistaken": ["test_defaults_have_their_declared_type"],
+    "Mistaken": ["test_parameters_are_well_declared"],
     "Taking": ["test_flags_clash_on_no_platform"],
-    "Boundless": ["test_out_of_bounds_value_is_rejected"],
+    "Boundless": ["test_parameters_are_well_declared"],
     "Idle": [
         "test_each_parameter_has_an_effect",
         "test_trainer_arguments_are_used_or_rejected",
@@ -62,12 +58,12 @@ WORKLOADS = {
     "Boasting": ["test_small_job_runs_to_its_end"],
     "Heavy": ["test_packed_modules_need_only_the_standard_library"],
     "Silent": ["test_workload_container_plugin_is_complete"],
-    "Unlocked": ["test_environment_is_locked_by_hash"],
-    "Seeing": ["test_roles_are_known"],
+    "Unlocked": ["test_workload_container_plugin_is_complete"],
+    "Seeing": ["test_parameters_are_well_declared"],
     "Greedy": ["test_missing_input_is_rejected"],
     "Picky": ["test_supporting_platforms_render_it"],
     "Absent": ["test_packed_modules_need_only_the_standard_library"],
-    "Misnamed": ["test_roles_are_known"],
+    "Misnamed": ["test_parameters_are_well_declared"],
     "Peeking": ["test_imports_only_public_names"],
 }
 """By the class in kit_bites, the standard tests that it must fail."""
@@ -135,6 +131,10 @@ def test_each_wrong_thing_fails_the_standard_test_that_is_for_it(ended, file, ex
     assert [name for name in asked if not ended.get(name, set()) & {"FAILED", "ERROR"}] == []
 
 
+def test_each_failure_is_a_sentence(told):
+    assert re.findall(r"^E +assert .*", told, re.MULTILINE) == []
+
+
 def test_what_a_plugin_has_of_robotrain_by_another_name_is_told(told):
     assert "peeking_source.py:3: robotrain.plugin._MODULES" in told
     assert "peeking_workload.py:4: robotrain.store" in told
@@ -153,7 +153,7 @@ def test_a_server_that_is_not_there_skips_what_needs_it_alone(told, ended):
 
 def test_a_test_that_is_excused_is_told_with_its_reason(told):
     assert re.search(
-        rf"^XFAIL .*{DROPPING}::TestExcused::test_source_is_an_immutable_value - it is still a draft",
+        rf"^XFAIL .*{DROPPING}::TestExcused::test_good_texts_are_sources - it is still a draft",
         told,
         re.MULTILINE,
     )

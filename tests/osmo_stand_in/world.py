@@ -17,7 +17,7 @@ from robotrain.testing import World
 from robotrain_runtime.contract import document
 from robotrain_runtime.plugin import JobDocument
 
-from osmo_stand_in import config, quick_command
+from osmo_stand_in import config, fault, quick_command
 from osmo_stand_in.cli.main import main
 from osmo_stand_in.cut_short import cut_short
 from osmo_stand_in.pod import tokens
@@ -80,6 +80,13 @@ class OsmoWorld(World):
 
     def write_log(self, reference: Reference, *lines: str) -> None:
         self.osmo.say(reference["workflow"], *lines)
+
+    @contextlib.contextmanager
+    def away(self) -> Iterator[None]:
+        """Connections to the service are refused."""
+        self.osmo.fail("", "refused", times=None)
+        yield
+        self.osmo.state.write(fault.FILE, [])
 
     def interruptions(self) -> Iterator[AbstractContextManager[object]]:
         """Before OSMO is asked what it has, before it is asked to take the workflow, and before its answer is heard."""

@@ -13,30 +13,19 @@ if TYPE_CHECKING:
 
 __all__ = ["PlatformKit", "Served", "SourceKit", "WorkloadKit", "World"]
 
-_MODULES = {
-    "PlatformKit": "platform_kit",
-    "Served": "source_kit",
-    "SourceKit": "source_kit",
-    "WorkloadKit": "workload_kit",
-    "World": "bench",
-}
-
 
 def __getattr__(name: str) -> Any:
-    """A public name, imported when it is first asked for; pytest then says what the two sides of a failed test were."""
-    if name not in _MODULES:
-        raise AttributeError(f"module 'robotrain.testing' has no attribute {name!r}")
+    """Return a public name, importing its module on first use."""
     import importlib
-    import sys
-    from pathlib import Path
 
-    try:
-        import pytest
-    except ModuleNotFoundError as missing:
-        raise ModuleNotFoundError("the kits need pytest: install robotrain-core[testing]", name="pytest") from missing
-    modules = {f"{__name__}.{path.stem}" for path in Path(__file__).parent.glob("[a-z]*.py")}
-    pytest.register_assert_rewrite(*(modules - {*sys.modules}))
-    return getattr(importlib.import_module(f"robotrain.testing.{_MODULES[name]}"), name)
+    for module in ("bench", "platform_kit", "source_kit", "workload_kit") if name in __all__ else ():
+        try:
+            found = vars(importlib.import_module(f"{__name__}.{module}"))
+        except ModuleNotFoundError as missing:
+            raise ModuleNotFoundError(f"{missing}: install robotrain-core[testing]", name=missing.name) from missing
+        if name in found:
+            return found[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

@@ -1,4 +1,4 @@
-"""A platform under test in its world: command lines, the plans it renders, the kit's sample plugin."""
+"""A platform under test in its world: command lines, and the plans it renders."""
 
 import functools
 import io
@@ -9,26 +9,23 @@ from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest import mock
 
 import pytest
 from robotrain_runtime.contract import document
 from robotrain_runtime.contract.document import JobDocument
-from robotrain_runtime.contract.parameter import Parameter, get_parameters
 
-from robotrain.model.capabilities import Capabilities
 from robotrain.model.plan import Plan
 from robotrain.model.platform import Platform
 from robotrain.model.run import Reference, RunState
 from robotrain.model.source import Source, SourceKind
 from robotrain.model.workload import Workload
-from robotrain.plugins.claims import Claim
 from robotrain.plugins.manager import Plugins
 from robotrain.testing import harness
-from robotrain.testing.harness import CommandResult, run_with_deadline
+from robotrain.testing.harness import CommandResult, call_in_time
+from robotrain.testing.kit_base import SAMPLE_WORKLOAD
 
 SAMPLE_NOTE = "sent by the kit"
-SAMPLE_KIND = "kit_shelf"
-SAMPLE_WORKLOAD = "kit-train"
 
 
 def read_zip(archive: bytes) -> Mapping[str, bytes]:
@@ -80,6 +77,10 @@ class World:
         """Make a run leave a complete checkpoint, and return its files by their paths; by default none is tested."""
         return {}
 
+    def away(self) -> AbstractContextManager[object] | None:
+        """Return a block in which the engine does not answer; by default that is not tested."""
+        return None
+
     def interruptions(self) -> Iterator[AbstractContextManager[object]]:
         """Yield blocks in each of which the platform's `submit` ends in the middle, by any exception."""
         return iter(())
@@ -107,39 +108,16 @@ class Bench:
     def __init__(self, name: str, world: World) -> None:
         self.name, self.world = name, world
         self.plans: list[Plan] = []
-
-    @cached_property
-    def plugins(self) -> Plugins:
-        """The installed plugins, with this platform loaded."""
-        return _load_plugins(self.name, *sys.path)
-
-    @cached_property
-    def claim(self) -> Claim:
-        """The claim of the platform."""
-        return next(claim for claim in self.plugins.claims if (claim.family, claim.name) == ("platform", self.name))
-
-    @cached_property
-    def platform(self) -> Platform:
-        """The platform as its plugin returns it, without core's guard around it."""
-        platforms: list[Platform] = list(self.claim.point.load().robotrain_platforms())
-        return next(platform for platform in platforms if platform.name == self.name)
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """The capabilities that the platform declares."""
-        return self.platform.capabilities
-
-    @cached_property
-    def kinds(self) -> Mapping[str, SourceKind]:
-        """Every installed source kind, the platform's own among them."""
-        return self.plugins.source_kinds()
+        self.plugins = _load_plugins(name, *sys.path)
+        self.platform: Platform = vars(self.plugins.platform(name))["_platform"]  # without core's guard around it
+        self.can = self.platform.capabilities
+        self.kinds: Mapping[str, SourceKind] = self.plugins.source_kinds()
 
     @cached_property
     def workload(self) -> Workload:
         """The kit's own workload if the platform accepts it, else the first that it accepts."""
-        names = [SAMPLE_WORKLOAD, self.plugins.default_workload(), *self.plugins.list_names("workload")]
-        for name in dict.fromkeys(names):
-            if self.capabilities.workload(name) and name in self.plugins.list_names("workload"):
+        for name in (SAMPLE_WORKLOAD, self.plugins.default_workload(), *self.plugins.list_names("workload")):
+            if name in self.plugins.list_names("workload") and self.can.workload(name):
                 return self.plugins.workload(name)
         pytest.skip(f"{self.name} accepts no installed workload")
 
@@ -150,50 +128,41 @@ class Bench:
 
     def require_feature(self, feature: str) -> None:
         """Skip the test if the platform does not have a feature."""
-        if not self.capabilities.feature(feature):
+        if not self.can.feature(feature):
             pytest.skip(f"{self.name} does not declare {feature}")
 
-    def run_command(self, command: str, *words: object) -> CommandResult:
-        """Run a command on the platform with the world's options; the workload is the first word, if any is named."""
-        return harness.run_command(*self.make_command(command, *words))
-
-    def make_command(self, command: str, *words: object) -> list[object]:
-        """Return the words of a command: the workload, if one is named, and the world's options that `words` lack."""
-        workload = words[:1] if words and not str(words[0]).startswith("-") else ()
+    def make_command(self, command: str, *words: object) -> list[str]:
+        """Return the words of a command on the platform, with the world's options that `words` lack."""
         given = {str(word).partition("=")[0] for word in words}
         options: list[str] = []
         is_dropped = False
         for word in self.world.options:
             is_dropped = word in given if word.startswith("--") else is_dropped
             options += [] if is_dropped else [word]
-        return [command, *workload, "--platform", self.name, *options, *words[len(workload) :]]
+        return [command, "--platform", self.name, *options, *map(str, words)]
 
-    def list_kind_options(self, *kinds: SourceKind) -> list[str]:
-        """Return the further options that sources of these kinds need on the platform."""
-        needs = self.world.needs
-        return [word for kind in kinds for word in needs.get(kind.name, needs.get(kind.requires, ()))]
+    def run_command(self, command: str, *words: object) -> CommandResult:
+        """Run a command on the platform."""
+        return harness.run_command(*self.make_command(command, *words))
+
+    def complete_words(self, *words: object) -> list[str]:
+        """Return the words of a whole job: with a source, if the platform accepts any, and the required inputs."""
+        typed = [*self.first_source(), *words]
+        return [self.workload.name, *self.required_words(self.workload, typed), *map(str, typed)]
+
+    def make_render_command(self) -> list[str]:
+        """Return the command that renders such a job."""
+        return self.make_command("render", "--json", *self.complete_words())
 
     def render(self, *words: object, workload: Workload | None = None) -> CommandResult:
         """Run `render --json` of a workload's job, with examples of the required inputs that `words` lack."""
         chosen = workload or self.workload
-        return self.run_command("render", chosen.name, "--json", *self.required_words(chosen, words), *words)
+        return self.run_command("render", "--json", chosen.name, *self.required_words(chosen, words), *words)
 
     def render_plan(self, *words: object) -> Plan:
-        """Render a job, with examples of its inputs, and return the plan; the test fails if it is rejected."""
-        result = self.render(*self.first_source(), *words)
-        assert result.exit_code == 0, result.output
+        """Render a whole job and return the plan; the test fails if it is rejected."""
+        self.run_command("render", "--json", *self.complete_words(*words)).require("the job must be rendered")
         return self.plans[-1]
-
-    @property
-    def complete_words(self) -> list[str]:
-        """The words of a job's inputs: one source, if the platform accepts any, and what the workload requires."""
-        words = self.first_source()
-        return [*self.required_words(self.workload, words), *words]
-
-    @property
-    def render_command(self) -> list[str]:
-        """The whole command line that renders such a job."""
-        return [str(word) for word in self.make_command("render", self.workload.name, "--json", *self.complete_words)]
 
     def first_source(self) -> list[str]:
         """Return the words of a source that the platform accepts in any role; none if it accepts none."""
@@ -201,7 +170,7 @@ class Bench:
 
     def first_in_role(self, role: str) -> list[str]:
         """Return the words of a source of the first kind with an example that the platform accepts in a role."""
-        kinds = self.capabilities.list_accepted_kinds(role, self.kinds)
+        kinds = self.can.list_accepted_kinds(role, self.kinds)
         return next(([self.source_word(role, kind)] for kind in kinds if self.example_text(kind)), [])
 
     def source_word(self, role: str, kind: SourceKind) -> str:
@@ -217,6 +186,11 @@ class Bench:
                 words += self.first_in_role(role) or pytest.skip(f"{self.name} accepts no {role} with an example")
         return words
 
+    def list_kind_options(self, *kinds: SourceKind) -> list[str]:
+        """Return the further options that sources of these kinds need on the platform."""
+        needs = self.world.needs
+        return [word for kind in kinds for word in needs.get(kind.name, needs.get(kind.requires, ()))]
+
     def example_text(self, kind: SourceKind) -> str:
         """Return a text of a kind to try; empty if neither the world nor the kind has one."""
         return self.world.texts.get(kind.name, kind.example)
@@ -227,62 +201,36 @@ class Bench:
         sharing = [one for one in self.kinds.values() if one.roles.get(role) == kind.roles[role]]
         return next((one for one in sharing if one.recognizes(text)), sharing[0]).parse(text, Path.cwd())
 
-    def read_document(self, result: CommandResult) -> JobDocument:
-        """Return the document that the runtime starts with, of the plan that was just rendered."""
-        assert result.exit_code == 0, result.output
-        return self.world.read_document(self.plans[-1])
-
-    @property
-    def job_words(self) -> Sequence[object]:
-        """The words of a job that the engine accepts."""
-        if self.world.job:
-            return self.world.job
-        note = ("--kit-note", SAMPLE_NOTE) if self.workload.name == SAMPLE_WORKLOAD else ()
-        return (self.workload.name, *self.required_words(self.workload, ()), *note)
-
     def submit(self, *words: object) -> CommandResult:
-        """Run `submit` of the world's job."""
-        workload = self.job_words[:1] if not str(self.job_words[0]).startswith("-") else ()
-        return self.run_command("submit", *workload, "--no-pin", *words, *self.job_words[len(workload) :])
+        """Run `submit` of the world's job, or else of the kit's."""
+        note = ("--kit-note", SAMPLE_NOTE) if self.workload.name == SAMPLE_WORKLOAD else ()
+        job = self.world.job or (self.workload.name, *self.required_words(self.workload, ()), *note)
+        return self.run_command("submit", "--no-pin", *words, *job)
 
     def submit_job(self) -> SubmittedRun:
         """Submit the world's job."""
-        result = self.submit("--json")
-        assert result.exit_code == 0, result.output
+        result = self.submit("--json").require("the job must be submitted")
         return SubmittedRun(result.json["run"], result.json["reference"], result)
 
     def run_for(self, command: str, run: str) -> CommandResult:
         """Run a command about a run, with `--json` if it has that."""
-        words = [command, run, *([] if command == "logs" else ["--json"])]
-        return run_with_deadline(lambda: harness.run_command(*words), command)
+        return call_in_time(command, harness.run_command, command, run, *([] if command == "logs" else ["--json"]))
 
     def native_states(self, *states: RunState) -> list[str]:
         """Return the engine's names for these states, in this order; skip the test if the world has none."""
         found = [native for state in states for native, means in self.world.native_states.items() if means == state]
-        if not found:
-            pytest.skip(f"the world has no native state for {' or '.join(states)}")
-        return found
+        return found or pytest.skip(f"the world has no native state for {' or '.join(states)}")
 
-    def list_text_settings(self) -> list[Parameter]:
-        """Return the platform's settings that accept any text, but for those that the world's options set."""
-        given = {str(word).partition("=")[0] for word in self.world.options}
-        settings = get_parameters(self.platform.settings)
-        return [one for one in settings if one.bare_type is str and not one.choices and not given & {*one.flags}]
-
-    def wrap_method(self, monkeypatch: pytest.MonkeyPatch, name: str, wrapper: Callable[..., Any]) -> None:
-        """Call `wrapper(method, arguments)` in place of a method of the platform."""
+    def wrap_method(self, name: str, wrapper: Callable[..., Any]) -> AbstractContextManager[object]:
+        """Return a block in which `wrapper(method, arguments)` is called in place of a method of the platform."""
         original: Any = getattr(type(self.platform), name)
 
         def method(platform: Any, *args: Any, **kwargs: Any) -> Any:
             return wrapper(functools.partial(original, platform), [*args, *kwargs.values()])
 
-        monkeypatch.setattr(type(self.platform), name, method)
+        return mock.patch.object(type(self.platform), name, method)
 
-    def record_plans(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Keep every plan that the platform renders from now on."""
-
-        def record(render: Callable[..., Plan], arguments: list[Any]) -> Plan:
-            self.plans.append(render(*arguments))
-            return self.plans[-1]
-
-        self.wrap_method(monkeypatch, "render", record)
+    def record_plan(self, render: Callable[..., Plan], arguments: list[Any]) -> Plan:
+        """Call `render`, and keep the plan."""
+        self.plans.append(render(*arguments))
+        return self.plans[-1]

@@ -1,4 +1,4 @@
-"""The test harness: the command line in this process, deadlines, and blocks without side effects."""
+"""The test harness: sentences about what is wrong, the command line in this process, blocks without side effects."""
 
 import functools
 import json
@@ -6,9 +6,8 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import pytest
@@ -16,8 +15,33 @@ from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture
 
 from robotrain.store import files
 
-OWN_PREFIXES = ("ROBOTRAIN_TEST_", "ROBOTRAIN_CACHE")
-"""Variables with these prefixes stay set: the author's own, and the cache, whose environments take long to build."""
+
+def fail_with_sentences(test: Callable[..., Iterator[str]]) -> Callable[..., None]:
+    """Return a test that fails with every sentence that `test` yields, one for each thing that is wrong."""
+
+    @functools.wraps(test)
+    def run_test(*given: Any, **named: Any) -> None:
+        sentences: list[str] = []
+        try:
+            sentences.extend(test(*given, **named))
+        except pytest.fail.Exception as failure:  # of what the rest of the test needs
+            sentences.append(str(failure))
+        if sentences:
+            pytest.fail("\n".join(sentences), pytrace=False)
+
+    return run_test
+
+
+def report(sentence: str, found: Iterable[object]) -> Iterator[str]:
+    """Yield a sentence with the full list of what was found, if there is any."""
+    if listed := ", ".join(map(str, found)):
+        yield f"{sentence}: {listed}"
+
+
+def compare(sentence: str, found: object, expected: object) -> Iterator[str]:
+    """Yield a sentence with what was found and what was expected, if they differ."""
+    if found != expected:
+        yield f"{sentence}: {found!r} instead of {expected!r}"
 
 
 class CommandResult(NamedTuple):
@@ -38,12 +62,22 @@ class CommandResult(NamedTuple):
         return list(self.json.get("problems", ())) if self.stdout.startswith("{") else []
 
     @property
+    def errors(self) -> list[dict[str, Any]]:
+        """The problems that are errors."""
+        return [problem for problem in self.problems if problem["severity"] == "error"]
+
+    @property
     def output(self) -> str:
         """Everything that the command printed."""
         return self.stdout + self.stderr
 
-    def __str__(self) -> str:
-        return f"exit code {self.exit_code}\n{self.stdout}\n{self.stderr}"
+    def require(self, sentence: str, *exit_codes: int) -> "CommandResult":
+        """Return the result. Fail with the sentence and the output for other exit codes than these (default: 0)."""
+        expected = exit_codes or (0,)
+        if self.exit_code not in expected:
+            wanted = " or ".join(map(str, expected))
+            pytest.fail(f"{sentence}: exit code {self.exit_code} instead of {wanted}\n{self.output}", pytrace=False)
+        return self
 
 
 def run_command(*words: object) -> CommandResult:
@@ -58,24 +92,17 @@ def run_command(*words: object) -> CommandResult:
     return CommandResult(result.exit_code, result.stdout, result.stderr)
 
 
-def isolate_folders(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Use a new working folder and state below `folder`, without the variables of whoever runs the test."""
-    for name in [name for name in os.environ if name.startswith("ROBOTRAIN_") and not name.startswith(OWN_PREFIXES)]:
-        monkeypatch.delenv(name)
-    here = folder / "here"
-    here.mkdir(parents=True)
-    monkeypatch.setenv("ROBOTRAIN_STATE", str(folder / "state"))
-    monkeypatch.chdir(here)
-    return here
+T = TypeVar("T")
+DEADLINE_SECONDS = 20.0
+"""For calls that should return at once."""
 
 
-def install_metadata(site: Path, distribution: str, claims: Mapping[str, str]) -> None:
-    """Write the metadata of a distribution with these claims, each with its module, into a folder of the path."""
-    information = site / f"{distribution.replace('-', '_')}-1.0.dist-info"
-    information.mkdir(parents=True)
-    (information / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n")
-    points = "".join(f"{claim} = {module}\n" for claim, module in claims.items())
-    (information / "entry_points.txt").write_text(f"[robotrain]\n{points}")
+def call_in_time(what: str, function: Callable[..., T], *given: Any) -> T:
+    """Return what `function` returns. Raise what it raises; fail if it does not return."""
+    try:
+        return DeadlineFuture(functools.partial(function, *given)).result(DEADLINE_SECONDS)
+    except DeadlineExceeded:
+        pytest.fail(f"{what} did not return by itself within {DEADLINE_SECONDS:g} s", pytrace=False)
 
 
 EFFECT_EVENTS = (
@@ -86,7 +113,6 @@ EFFECT_EVENTS = (
     *("shutil.copyfile", "shutil.move", "shutil.rmtree"),
 )
 WRITE_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_TRUNC
-
 JOIN_SECONDS = 0.5
 """For all threads started in the block together: one of them may wait forever."""
 
@@ -117,13 +143,6 @@ class SideEffectRecorder:
         elif self.is_foreign and self.is_foreign(os.fsdecode(arguments[0])):
             self.effects.append(f"read {os.fsdecode(arguments[0])}"[:200])
 
-    def join(self) -> None:
-        """Wait for the threads of the block."""
-        until = time.monotonic() + JOIN_SECONDS
-        for one in threading.enumerate():
-            if one.ident not in self.other_threads and one is not threading.current_thread():
-                one.join(max(0.0, until - time.monotonic()))
-
 
 @contextmanager
 def no_side_effects() -> Iterator[SideEffectRecorder]:
@@ -136,11 +155,15 @@ def no_side_effects() -> Iterator[SideEffectRecorder]:
     _recorders.append(block)
     try:
         yield block
-        block.join()
+        until = time.monotonic() + JOIN_SECONDS
+        for one in threading.enumerate():
+            if one.ident not in block.other_threads and one is not threading.current_thread():
+                one.join(max(0.0, until - time.monotonic()))
     finally:
         _recorders.remove(block)
     sentence = "this must write nothing, read no foreign file and use no network or program, but it did"
-    assert_none(block.effects, sentence)
+    if block.effects:
+        pytest.fail(f"{sentence}: {', '.join(block.effects)}", pytrace=False)
 
 
 @functools.cache
@@ -153,28 +176,3 @@ def _listen() -> None:
                 block.record_event(event, arguments)
 
     sys.addaudithook(record)
-
-
-T = TypeVar("T")
-DEADLINE_SECONDS = 20.0
-"""For calls that should return at once."""
-
-
-def run_with_deadline(function: Callable[[], T], description: str) -> T:
-    """Return what `function` returns. Raise what it raises, and AssertionError if it does not return."""
-    try:
-        return DeadlineFuture(function).result(DEADLINE_SECONDS)
-    except DeadlineExceeded:
-        raise AssertionError(f"{description} did not return by itself") from None
-
-
-def assert_no_problems(problems: Iterable[str]) -> None:
-    """Fail with every sentence, if there is any."""
-    found = list(problems)
-    assert not found, "\n".join(found)
-
-
-def assert_none(found: Iterable[object], sentence: str) -> None:
-    """Fail with a sentence and the full list of what was found, if there is any."""
-    listed = [str(one) for one in found]
-    assert not listed, f"{sentence}: {', '.join(listed)}"

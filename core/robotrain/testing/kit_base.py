@@ -1,87 +1,91 @@
-"""The base of all kits: what a subclass may define, and what the plugin's modules may import."""
+"""The base of all kits: fixtures, and what the plugin's modules may import."""
 
 import ast
-import dataclasses
+import functools
 import importlib
 import importlib.util
+import inspect
+import os
 import re
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from importlib import metadata
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
 import pytest
-from robotrain_runtime.contract.parameter import Parameter, get_parameters
+from robotrain_runtime.contract.document import RoleName
+from robotrain_runtime.contract.parameter import get_parameters
 
+from robotrain.plugins import claims
 from robotrain.plugins.claims import Claim
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import holds_secret
 from robotrain.submission.packing import pack_modules
-from robotrain.testing.harness import assert_no_problems, assert_none
+from robotrain.testing.harness import CommandResult, fail_with_sentences, report, run_command
 
-PUBLIC_PACKAGES = ("robotrain", "robotrain_runtime")
-PUBLIC_MODULES = ("robotrain", "robotrain.plugin", "robotrain.testing", "robotrain_runtime.plugin")
-"""The modules whose `__all__` holds the names that plugins may import."""
-CORE_DISTRIBUTION = "robotrain-core"
+OWN_PREFIXES = ("ROBOTRAIN_TEST_", "ROBOTRAIN_CACHE")
+"""Variables with these prefixes stay set: the author's own, and the cache, whose environments take long to build."""
+SAMPLE_SITE = Path(__file__).with_name("sample_site")
+"""The folder of the path that the kit's sample plugin is installed in."""
+PROBE_PLATFORM, SAMPLE_KIND, SAMPLE_WORKLOAD = "kit-probe", "kit_shelf", "kit-train"
+ROLES: tuple[str, ...] = get_args(RoleName)
 
 
 class KitBase:
-    """The base of all kits: a class of `robotrain.testing` whose `test_…` methods are standard tests.
+    """The base of all kits. A test that is a generator of sentences fails with all of them."""
 
-    A subclass that defines a name of the kit which is not in `yours` is rejected; only a test marked `xfail` with a
-    reason may replace a standard test.
-    """
-
-    yours: ClassVar[tuple[str, ...]] = ("public_only",)
-    """The names of the kit that a subclass may define."""
     public_only: ClassVar[bool | None] = None
     """Whether only public names may be imported; by default, unless robotrain comes with the plugin."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        if replaced := list(find_replaced_names(cls)):
-            raise TypeError("\n".join(replaced))
+        for name, test in [*vars(cls).items()]:
+            if name.startswith("test_") and inspect.isgeneratorfunction(test):
+                setattr(cls, name, fail_with_sentences(test))
 
-    def test_imports_only_public_names(self, kit_claim: Claim) -> None:
+    @pytest.fixture(autouse=True)
+    def kit_folders(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        """Return the working folder, empty; isolate the state and variables of whoever runs it; install the sample."""
+        for name in [name for name in os.environ if name.startswith("ROBOTRAIN_")]:
+            if not name.startswith(OWN_PREFIXES):
+                monkeypatch.delenv(name)
+        here = tmp_path / "kit" / "here"
+        here.mkdir(parents=True)
+        monkeypatch.setenv("ROBOTRAIN_STATE", str(tmp_path / "kit" / "state"))
+        monkeypatch.chdir(here)
+        monkeypatch.syspath_prepend(SAMPLE_SITE)
+        return here
+
+    @pytest.fixture
+    def kit_claim(self, kit_folders: Path) -> Claim:
+        """The claim of the plugin under test."""
+        wanted = [("source", getattr(self, "kind", "")), ("workload", getattr(self, "workload", ""))]
+        found = [claim for claim in Plugins().claims if (claim.family, claim.name) in wanted]
+        return found[0] if found else pytest.skip("it has no claim of its own: the kit of its platform tests this")
+
+
+class ImportTests(KitBase):
+    """The modules of the plugin's distribution."""
+
+    def test_imports_only_public_names(self, kit_claim: Claim) -> Iterator[str]:
         """Import only public names of robotrain, and on a platform only what its distribution requires."""
-        only = type(self).public_only
-        if only is False or (only is None and kit_claim.built_in):
+        if self.public_only is False or (self.public_only is None and kit_claim.built_in):
             pytest.skip("it is released together with robotrain")
-        top = _top_module(kit_claim.point.value)
+        top = re.split(r"[.:]", kit_claim.point.value)[0]
         spec = importlib.util.find_spec(top)
-        assert spec is not None
-        locations = spec.submodule_search_locations
-        files = sorted(Path(next(iter(locations))).rglob("*.py")) if locations else [Path(str(spec.origin))]
-        declared = {module for name in list_requirements(kit_claim.project) for module in list_modules(name)}
-        allowed = {top, *sys.stdlib_module_names, *declared} if kit_claim.family == "platform" else None
-        assert_no_problems(one for path in files for one in find_private_imports(path, allowed))
+        folders = spec.submodule_search_locations if spec else None
+        files = sorted(Path(next(iter(folders))).rglob("*.py")) if folders else [Path(str(spec and spec.origin))]
+        declared = {top, *sys.stdlib_module_names, *list_required_modules(kit_claim.project)}
+        allowed = declared if kit_claim.family == "platform" else None
+        private = (one for path in files for one in find_private_imports(path, allowed))
+        yield from report("these imports are neither in an `__all__` of robotrain nor required", private)
 
 
-def find_replaced_names(subclass: type[KitBase]) -> Iterator[str]:
-    """Yield a sentence for each name of the kit that a subclass, or another base of it, must not define."""
-    kits = [base for base in subclass.__mro__ if f"{base.__module__}.".startswith("robotrain.testing.")]
-    yours = tuple(name for kit in kits for name in vars(kit).get("yours", ()))
-    for name in dict.fromkeys(name for kit in kits for name in vars(kit) if not name.startswith("__")):
-        owner = next(base for base in subclass.__mro__ if name in vars(base))
-        if owner in kits or name in yours:
-            continue
-        if not name.startswith("test_"):
-            yield f"{owner.__name__}.{name} takes the place of the kit's own; yours to define: {', '.join(yours)}."
-        elif not any(mark.name == "xfail" and mark.kwargs.get("reason") for mark in _list_marks(vars(owner)[name])):
-            remedy = "mark your test @pytest.mark.xfail(reason=…), with the reason"
-            yield f"{owner.__name__}.{name} takes the place of a standard test: leave it, or {remedy}."
-
-
-def _list_marks(test: object) -> list[pytest.Mark]:
-    return list(getattr(test, "pytestmark", ()))
-
-
-def find_claim(family: str, name: str) -> Claim:
-    """Return the claim of that name; skip the test if there is none."""
-    found = [claim for claim in Plugins().claims if (claim.family, claim.name) == (family, name)]
-    return found[0] if found else pytest.skip("it has no claim of its own: the kit of its platform tests this")
+PUBLIC_PACKAGES = ("robotrain", "robotrain_runtime")
+PUBLIC_MODULES = ("robotrain", "robotrain.plugin", "robotrain.testing", "robotrain_runtime.plugin")
+"""The modules whose `__all__` holds the names that plugins may import."""
 
 
 def find_private_imports(path: Path, allowed: set[str] | None) -> Iterator[str]:
@@ -89,75 +93,40 @@ def find_private_imports(path: Path, allowed: set[str] | None) -> Iterator[str]:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     used = {(ast.unparse(node.value), node.attr) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            imported = [(alias.name, "", alias.asname or alias.name) for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and not node.level:
-            imported = [(node.module or "", alias.name, alias.asname or alias.name) for alias in node.names]
-        else:
+        if not isinstance(node, (ast.Import, ast.ImportFrom)) or getattr(node, "level", False):
             continue
-        for module, name, local_name in imported:
-            top = _top_module(module)
-            if top in PUBLIC_PACKAGES or (allowed is not None and top not in allowed):
-                attributes = {attribute for owner, attribute in used if owner == local_name}
-                yield from (f"{path.name}:{node.lineno}: {one}" for one in _list_private(module, name, attributes))
+        for alias in node.names:
+            name = f"{node.module}.{alias.name}" if isinstance(node, ast.ImportFrom) else alias.name
+            if name.partition(".")[0] not in PUBLIC_PACKAGES:
+                found = [name] if allowed is not None and name.partition(".")[0] not in allowed else []
+            elif name in PUBLIC_MODULES:
+                owner = alias.asname or alias.name
+                found = [f"{name}.{attribute}" for user, attribute in sorted(used) if user == owner]
+            else:
+                found = [name]
+            yield from (f"{path.name}:{node.lineno}: {one}" for one in found if not _is_public(one))
 
 
-def _list_private(module: str, name: str, attributes: set[str]) -> list[str]:
-    """Return what is private of an import: itself, or the private attributes used of a public module."""
-    full_name = f"{module}.{name}" if name else module
-    if name in list_public_names(module):
-        return []
-    if full_name not in PUBLIC_MODULES:
-        return [f"{module} import {name}" if name else module]
-    submodules = {public.removeprefix(f"{full_name}.") for public in PUBLIC_MODULES}
-    return [f"{full_name}.{one}" for one in sorted(attributes - {*list_public_names(full_name)} - submodules)]
+def _is_public(name: str) -> bool:
+    module, _, attribute = name.rpartition(".")
+    is_listed = module in PUBLIC_MODULES and attribute in importlib.import_module(module).__all__
+    return is_listed or name in PUBLIC_MODULES
 
 
-def list_public_names(module: str) -> tuple[str, ...]:
-    """Return the names that plugins may import from a module; none of a private one."""
-    return tuple(importlib.import_module(module).__all__) if module in PUBLIC_MODULES else ()
-
-
-def _top_module(module: str) -> str:
-    return module.partition(":")[0].partition(".")[0]
-
-
+@functools.cache
 def list_required_modules(distribution: str) -> set[str]:
-    """Return the top-level modules of all that a distribution requires, directly or not, and core does not."""
-    core = _list_all_requirements(CORE_DISTRIBUTION)
-    needed = _list_all_requirements(distribution) - core - {distribution}
-    foreign = {module for name in needed if not name.startswith("robotrain") for module in list_modules(name)}
-    return foreign - {module for name in core for module in list_modules(name)}
+    """Return the top-level modules of the distributions that one requires, and that those of robotrain require.
+
+    Extras do not count. An editable installation lists no modules, so the names of distributions count too.
+    """
+    needs = (need for need in claims.read_requirements(distribution) if not re.search(r";.*\bextra\b", need))
+    names = {claims.parse_requirement_name(need) for need in needs}
+    installed = metadata.packages_distributions().items()
+    listed = {module for module, owners in installed if names & {*map(claims.normalize_name, owners)}}
+    listed |= {name.replace("-", "_") for name in names}
+    return listed.union(*(list_required_modules(name) for name in names if name.startswith("robotrain-")))
 
 
-def _list_all_requirements(distribution: str) -> set[str]:
-    found = [distribution]
-    for name in found:
-        found += [need for need in list_requirements(name) if need not in found]
-    return {*found}
-
-
-def list_requirements(distribution: str) -> list[str]:
-    """Return the names of the distributions that it requires, without those of extras."""
-    try:
-        needs = metadata.requires(distribution) or []
-    except metadata.PackageNotFoundError:
-        return []
-    names = [re.split(r"[^A-Za-z0-9._-]", need)[0] for need in needs if not re.search(r";.*\bextra\b", need)]
-    return [re.sub(r"[-_.]+", "-", name).lower() for name in names]
-
-
-def list_modules(distribution: str) -> set[str]:
-    """Return the top-level modules of a distribution; if they are not listed, its name."""
-    try:
-        files = metadata.files(distribution) or []
-    except metadata.PackageNotFoundError:
-        files = []
-    listed = {path.parts[0].partition(".")[0] for path in files if path.suffix == ".py"}
-    return {name for name in listed if name.isidentifier()} or {distribution.replace("-", "_")}
-
-
-FLAG_PATTERN = r"--[a-z0-9]+(?:-[a-z0-9]+)*"
 SECRET_NAME_PATTERN = (
     r"(?<![a-z])(token|secret|password|passwd|passphrase|signature|credential|sas)s?(?![a-z])|(?<![a-z])keys?$"
 )
@@ -165,27 +134,18 @@ SECRET_REFERENCE_PATTERN = r"_(file|name|id|credential)$|^(credential|file|name)
 """Names of parameters that name where a secret is."""
 
 
-def assert_well_declared(declared: type) -> None:
-    """Fail unless it is a frozen dataclass of parameters, each with a help, and none is a secret: plans store them."""
-    assert dataclasses.is_dataclass(declared), "it is not a dataclass"
-    assert vars(declared)["__dataclass_params__"].frozen, "it is not frozen: a job never changes"
-    parameters = get_parameters(declared)
-    bare = {field.name for field in dataclasses.fields(declared)} - {one.name for one in parameters}
-    assert_none(sorted(bare), "parameters without a Param; write Annotated[TYPE, Param(help=…)]")
-    assert_no_problems(_find_declaration_problems(parameters))
-
-
-def _find_declaration_problems(parameters: Iterable[Parameter]) -> Iterator[str]:
-    for one in parameters:
+def find_declaration_problems(declared: type) -> Iterator[str]:
+    """Yield what is wrong with a dataclass of parameters, beside what excludes the plugin when it is loaded."""
+    if not vars(declared)["__dataclass_params__"].frozen:
+        yield f"{declared.__name__} is not frozen, but a job never changes: write @dataclass(frozen=True, kw_only=True)"
+    for one in get_parameters(declared):
         if not one.param.help.strip():
-            yield f"{one.name} has no help text"
-        if not re.fullmatch(FLAG_PATTERN, one.flag):
-            yield f"{one.flag} is not a long option, such as --batch-size"
+            yield f"{one.name} has no help text: write Param(help=…)"
         is_secret = one.bare_type is str and re.search(SECRET_NAME_PATTERN, one.name.lower())
         if is_secret and not re.search(SECRET_REFERENCE_PATTERN, one.name):
-            yield f"{one.name} asks for a secret, which plans would store; ask for the name of what holds it"
+            yield f"{one.name} asks for a secret, which plans would store: ask for the name of what holds it"
         if holds_secret(str(one.default)):
-            yield f"the default of {one.name} holds a secret"
+            yield f"the default of {one.name} holds a secret, which plans would store: leave it out"
 
 
 ISOLATED_PROGRAM = """
@@ -200,11 +160,26 @@ print(*sorted(name for name in {*files} - known if name.partition(".")[0] not in
 """
 
 
-def assert_imports_alone(folder: Path, *modules: str) -> None:
-    """Fail if modules, packed as for a job, cannot be imported by a Python that has nothing else."""
+def find_outside_imports(folder: Path, *modules: str) -> Iterator[str]:
+    """Import modules, packed as for a job, in a Python that has nothing else; yield what they lack."""
     archive = folder / "payload.zip"
     archive.write_bytes(pack_modules(modules).archive)
     command = [sys.executable, "-I", "-S", "-c", ISOLATED_PROGRAM, str(archive), *modules]
     done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, f"what is packed cannot be imported by itself:\n{done.stderr}"
-    assert_none(done.stdout.split(), "beside what is packed it imports")
+    if done.returncode:
+        yield f"what is packed cannot be imported without other packages; import them in the functions:\n{done.stderr}"
+    yield from report("beside what is packed it imports these; import them in the functions", done.stdout.split())
+
+
+def run_on_probe(command: str, *words: str) -> CommandResult:
+    """Run a command with `--json` on the kit's platform that accepts every source."""
+    return run_command(command, "--json", "--platform", PROBE_PLATFORM, *words)
+
+
+def find_clashes(name: str, workloads: Iterable[str]) -> Iterator[str]:
+    """Yield the clashes of options in which a plugin of that name has part, of these workloads on every platform."""
+    for platform in Plugins().platforms():
+        for workload in workloads:
+            problems = run_command("explain", workload, "--platform", platform, "--json").problems
+            titles = [one["title"] for one in problems if one["code"].endswith("-clash")]
+            yield from (title for title in titles if re.search(rf"(?<![\w-]){name}(?![\w-])", title))

@@ -1,18 +1,19 @@
 """Tests of a platform: hostile texts are never interpreted, secrets are never stored or shown."""
 
 import base64
-import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 
 import pytest
 from robotrain_runtime.contract import document
 from robotrain_runtime.contract.document import JobDocument
+from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.check import capability_checks
-from robotrain.testing.bench import SAMPLE_KIND, Bench
-from robotrain.testing.harness import CommandResult, assert_none
+from robotrain.store import records
+from robotrain.testing.bench import Bench
+from robotrain.testing.harness import CommandResult, compare, report
+from robotrain.testing.kit_base import SAMPLE_KIND
 from robotrain.testing.platform_base import PlatformTestBase
 
 HOSTILE_TEXTS: Mapping[str, Sequence[str]] = {
@@ -45,47 +46,91 @@ HOSTILE_SETTINGS: Mapping[str, str] = {
     "shell": '$(id)`id`;"',
     "yaml": "!!python/none x: # y",
 }
+CANARY = "kitCanary0fSecret5"
+SECRET_NAMES = (
+    *("HF_TOKEN", "WANDB_API_KEY", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN", "GITHUB_TOKEN"),
+    *("DOCKER_PASSWORD", "DATABASE_URL", "ACME_PASSWORD", "KIT_API_KEY", "KIT_SECRET"),
+)
+"""Variables of secrets that no engine signs in with: one that it reads would break the engine's own commands."""
+ENGINE_SECRET_NAMES = (
+    *("AZURE_CLIENT_SECRET", "AZURE_STORAGE_KEY", "AZURE_STORAGE_CONNECTION_STRING", "AWS_SECRET_ACCESS_KEY"),
+    *("AWS_SESSION_TOKEN", "NGC_API_KEY", "SLURM_JWT"),
+)
+"""Variables that an engine may sign in with: they are set only while a plan is rendered, which asks no engine."""
 
 
 TypedText = tuple[str, str]
 """An option and its text; the option is empty for an argument of the trainer."""
 
 
-class InjectionTests(PlatformTestBase):
-    """Texts that have a meaning for a program on the way."""
+class SecurityTests(PlatformTestBase):
+    """Texts that have a meaning for a program on the way, and secrets of the environment."""
 
     @pytest.mark.parametrize("theme", HOSTILE_TEXTS)
-    def test_hostile_text_is_unchanged_or_rejected(self, bench: Bench, theme: str) -> None:
+    def test_hostile_text_is_unchanged_or_rejected(self, bench: Bench, theme: str) -> Iterator[str]:
         """A parameter, a source or an argument of the trainer arrives unchanged, or is rejected (exit code 2 or 3)."""
         bench.require_sample_workload()
         for typed in _make_command_lines(bench, HOSTILE_TEXTS[theme]):
-            answer = bench.render(*_to_words(typed))
-            if _is_refused(answer):
-                typed = [one for one in typed if not _is_refused(bench.render(*_to_words([one])))]
-                answer = bench.render(*_to_words(typed))
-            _assert_unchanged(bench.read_document(answer), typed)
+            if _render_texts(bench, typed).exit_code:
+                typed = [one for one in typed if not _render_texts(bench, [one]).exit_code]
+                _render_texts(bench, typed).require("texts that are accepted alone are rejected together")
+            yield from _find_changed_texts(bench.world.read_document(bench.plans[-1]), typed)
 
     @pytest.mark.parametrize("text", HOSTILE_SETTINGS.values(), ids=HOSTILE_SETTINGS)
-    def test_hostile_setting_changes_nothing_else(self, bench: Bench, text: str) -> None:
-        """A text setting does not change the document but for where the job runs, or it is rejected."""
-        settings = bench.list_text_settings()
-        while settings:
-            answer = bench.render(*bench.first_source(), *(f"{one.flag}={text}" for one in settings))
-            if not _is_refused(answer):
-                found, job = bench.read_document(answer), bench.plans[-1].job
-                assert (found.run, found.job, found.workload) == (job.run_name(1), job.digest, job.workload)
-                assert (found.parameters, found.sources) == (dict(job.parameters), job.sources)
-                assert found.trainer_args == job.trainer_args
+    def test_hostile_setting_changes_nothing_else(self, bench: Bench, text: str) -> Iterator[str]:
+        """A text setting does not change the document but for where the job runs, or it is rejected by its flag."""
+        given = {str(word).partition("=")[0] for word in bench.world.options}
+        texts = [one for one in get_parameters(bench.platform.settings) if one.bare_type is str and not one.choices]
+        flags = [one.flag for one in texts if not given & {*one.flags}]
+        while flags:
+            result = bench.render(*bench.first_source(), *(f"{flag}={text}" for flag in flags))
+            result.require(f"settings with the text {text} must be accepted or rejected", 0, 2, 3)
+            if result.exit_code == 0:
+                found, job = bench.world.read_document(bench.plans[-1]), bench.plans[-1].job
+                expected = (job.run_name(1), job.digest, dict(job.parameters), job.sources, job.trainer_args)
+                arrived = (found.run, found.job, found.parameters, found.sources, found.trainer_args)
+                yield from compare(f"the text {text} of a setting changes the document", arrived, expected)
                 return
-            texts = [f"{one['where']} {one['title']} {one['why']} {one['given']}" for one in answer.problems]
-            named = [one for one in settings if any(one.flag in text for text in texts)]
-            assert named, f"rejected without naming the setting:\n{answer.output}"
-            settings = [one for one in settings if one not in named]
+            named = [flag for flag in flags if flag in str(result.problems)]
+            if not named:
+                yield f"a setting is rejected without its flag: {result.output}"
+                return
+            flags = [flag for flag in flags if flag not in named]
+
+    def test_plan_holds_no_secret_of_the_environment(
+        self, bench: Bench, monkeypatch: pytest.MonkeyPatch
+    ) -> Iterator[str]:
+        """A plan is stored, shown and sent: it holds the name of a secret at most."""
+        own = re.sub(r"\W", "_", bench.name).upper()
+        own_names = (f"{own}_{word}" for word in ("TOKEN", "SECRET", "PASSWORD", "API_KEY"))
+        for name in (*SECRET_NAMES, *ENGINE_SECRET_NAMES, *own_names):
+            monkeypatch.setenv(name, CANARY)
+        plan = bench.render_plan()
+        arrived = document.format_document(bench.world.read_document(plan)).encode()
+        leaking = [path for path, content in {**plan.files, "the document": arrived}.items() if _has_canary(content)]
+        yield from report("these of the plan hold the value of a secret; name its variable instead", leaking)
+        explained = bench.run_command("explain", *bench.complete_words())
+        if CANARY in explained.output:
+            yield "`explain` prints a secret: its value is in what `derive_defaults` or `defaults` returns"
+
+    def test_run_record_holds_no_secret_of_the_environment(
+        self, bench: Bench, monkeypatch: pytest.MonkeyPatch
+    ) -> Iterator[str]:
+        """Neither the record nor the output has it; the variables that the world signs in with stay as they are."""
+        for name in SECRET_NAMES:
+            monkeypatch.setenv(name, CANARY)
+        run = bench.submit_job()
+        outputs = {command: bench.run_for(command, run.name).output for command in ("status", "logs")}
+        printing = (command for command, text in {"submit": run.result.output, **outputs}.items() if CANARY in text)
+        yield from report("these commands print the value of a secret; leave it out of what is shown", printing)
+        files = [path for path in sorted(records.get_runs_folder().rglob("*")) if path.is_file()]
+        leaking = (f"{path}: {path.read_text()}" for path in files if _has_canary(path.read_bytes()))
+        yield from report("files of the record hold the value of a secret; leave it out of the reference", leaking)
 
 
 def _make_command_lines(bench: Bench, texts: Sequence[str]) -> Iterator[list[TypedText]]:
     """Yield jobs with each text in each place: one, and more if it had more datasets than the platform accepts."""
-    kind, can = bench.kinds[SAMPLE_KIND], bench.capabilities
+    kind, can = bench.kinds[SAMPLE_KIND], bench.can
     most = capability_checks.get_source_limit(can) if can.combination(kind.name, kind.name) else 1
     names = [text for text in texts if can.source("dataset", kind) and not any(ord(letter) < 0x20 for letter in text)]
     datasets = [(kind.roles["dataset"].flag, text) for text in names]
@@ -94,68 +139,20 @@ def _make_command_lines(bench: Bench, texts: Sequence[str]) -> Iterator[list[Typ
     yield from (datasets[at : at + most] for at in range(most, len(datasets), most))
 
 
-def _to_words(typed: Iterable[TypedText]) -> list[str]:
+def _render_texts(bench: Bench, typed: Iterable[TypedText]) -> CommandResult:
     options = [f"{option}={text}" for option, text in typed if option]
-    return [*options, "--", *(text for option, text in typed if not option)]
+    result = bench.render(*options, "--", *(text for option, text in typed if not option))
+    return result.require("a hostile text must be accepted or rejected", 0, 2, 3)
 
 
-def _assert_unchanged(document: JobDocument, typed: Iterable[TypedText]) -> None:
-    """Fail if a text did not arrive as it was typed."""
-    is_parameter = {option: option.startswith("--kit-text") for option, _ in typed}
-    names = {option.strip("-").replace("-", "_"): text for option, text in typed if is_parameter[option]}
-    assert {name: document.parameters[name] for name in names} == names
-    sources = [text for option, text in typed if option and not is_parameter[option]]
-    assert [one.uri for one in document.sources] == sources
-    assert [*document.trainer_args] == [text for option, text in typed if not option]
-
-
-def _is_refused(result: CommandResult) -> bool:
-    assert result.exit_code in (0, 2, 3), result.output
-    return result.exit_code != 0
-
-
-CANARY = "kitCanary0fSecret5"
-SECRET_NAMES = (
-    *("HF_TOKEN", "WANDB_API_KEY", "AWS_SECRET_ACCESS_KEY", "MLFLOW_TRACKING_PASSWORD", "GITHUB_TOKEN"),
-    *("AZURE_CLIENT_SECRET", "AZURE_STORAGE_KEY", "AZURE_STORAGE_CONNECTION_STRING", "SLURM_JWT"),
-    *("AWS_SESSION_TOKEN", "MLFLOW_TRACKING_TOKEN", "NGC_API_KEY", "DOCKER_PASSWORD"),
-    *("ACME_PASSWORD", "KIT_API_KEY", "KIT_SECRET", "DATABASE_URL"),
-)
-
-
-class SecretTests(PlatformTestBase):
-    """Secrets of the environment, and secrets that a user typed."""
-
-    def test_plan_holds_no_secret_of_the_environment(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A plan is stored, shown and sent: it holds the name of a secret at most."""
-        for name in _list_secret_names(bench):
-            monkeypatch.setenv(name, CANARY)
-        result = bench.render(*bench.first_source())
-        arrived = document.format_document(bench.read_document(result)).encode()
-        leaking = [path for path, content in bench.plans[-1].files.items() if _has_canary(content)]
-        assert_none(leaking, "these files of the plan hold the value of a secret; name its variable instead")
-        assert not _has_canary(arrived), "the document holds the value of a secret"
-        explained = bench.run_command("explain", bench.workload.name, *bench.complete_words)
-        assert CANARY not in result.output + explained.output, "a secret is printed"
-
-    def test_run_record_holds_no_secret_of_the_environment(
-        self, bench: Bench, kit_folders: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """Neither the record nor the output has it; the variables that the world signs in with stay as they are."""
-        with monkeypatch.context() as patched:
-            for name in (name for name in _list_secret_names(bench) if name not in os.environ):
-                patched.setenv(name, CANARY)
-            run = bench.submit_job()
-            outputs = [bench.run_for(command, run.name).output for command in ("status", "logs")]
-        assert CANARY not in run.result.output + "".join(outputs), "a secret is printed"
-        files = (path for path in sorted((kit_folders / "state" / "runs").rglob("*")) if path.is_file())
-        leaking = [f"{path}: {path.read_text()}" for path in files if _has_canary(path.read_bytes())]
-        assert_none(leaking, "these files of the record hold the value of a secret; leave it out of the reference")
-
-
-def _list_secret_names(bench: Bench) -> list[str]:
-    own = re.sub(r"\W", "_", bench.platform.name).upper()
-    return [*SECRET_NAMES, *(f"{own}_{word}" for word in ("TOKEN", "SECRET", "PASSWORD", "API_KEY"))]
+def _find_changed_texts(document: JobDocument, typed: Iterable[TypedText]) -> Iterator[str]:
+    """Yield a sentence for each text that did not arrive as it was typed."""
+    texts = {option.strip("-").replace("-", "_"): text for option, text in typed if option.startswith("--kit-text")}
+    for name, text in texts.items():
+        yield from compare(f"the parameter {name}", document.parameters[name], text)
+    sources = [text for option, text in typed if option and not option.startswith("--kit-text")]
+    yield from compare("the sources", [one.uri for one in document.sources], sources)
+    yield from compare("the arguments", [*document.trainer_args], [text for option, text in typed if not option])
 
 
 def _has_canary(content: bytes) -> bool:

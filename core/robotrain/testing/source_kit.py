@@ -1,12 +1,13 @@
 """`SourceKit`, the conformance kit of source kinds: rendering, packing, fetching and pinning."""
 
 import contextlib
+import importlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 import pytest
 from robotrain_runtime.contract.container_plugin import (
@@ -22,67 +23,59 @@ from robotrain_runtime.contract.failure import JobFailed
 from robotrain_runtime.contract.plugin_loader import load_container_plugin
 
 from robotrain.model.source import Pinning, SourceKind
-from robotrain.testing import probe
-from robotrain.testing.harness import assert_none, no_side_effects
-from robotrain.testing.kit_base import assert_imports_alone
-from robotrain.testing.probe import run_with_probe
-from robotrain.testing.source_parsing import (
-    BASE_FOLDER,
-    SourceDeclarationTests,
-    SourceTestBase,
-    SourceTextTests,
-)
+from robotrain.testing.harness import compare, no_side_effects, report
+from robotrain.testing.kit_base import ROLES, SAMPLE_WORKLOAD, find_outside_imports, run_on_probe
+from robotrain.testing.source_parsing import BASE_FOLDER, SourceTextTests
 
 
-class SourceContainerTests(SourceTestBase):
+class SourceContainerTests(SourceTextTests):
     """The example from the command line to the document, the container plugin and the publish target."""
 
-    def test_flags_and_saved_job_agree(self, declaration: SourceKind, probe_plugin: None) -> None:
+    def test_flags_and_saved_job_agree(self, declaration: SourceKind) -> Iterator[str]:
         """What is typed reaches the document unchanged and in order, and so does the job file that it is saved to."""
         source = declaration.parse(declaration.example, BASE_FOLDER)
-        words = [word for flag in declaration.roles.values() for word in (flag.flag, declaration.example)]
-        expected = [(role, source.kind, str(source)) for role in probe.ROLES if role in declaration.roles]
-        assert _render_sources(probe.PROBE_NAME, *words, "--save-as", "job.yaml") == expected
-        assert _render_sources("job.yaml") == expected
+        typed = [word for flag in declaration.roles.values() for word in (flag.flag, declaration.example)]
+        expected = [(role, source.kind, str(source)) for role in ROLES if role in declaration.roles]
+        for what, words in (("flags", (SAMPLE_WORKLOAD, *typed, "--save-as", "job.yaml")), ("job file", ("job.yaml",))):
+            result = run_on_probe("render", *words).require(f"a job with the example, from the {what}, is rejected")
+            sources = json.loads(result.json["files"]["job.json"]["text"])["sources"]
+            found = [(one["role"], one["kind"], one["uri"]) for one in sources]
+            yield from compare(f"the document has other sources than the {what}", found, expected)
 
-    def test_packed_modules_need_only_the_standard_library(self, declaration: SourceKind, tmp_path: Path) -> None:
+    def test_packed_modules_need_only_the_standard_library(
+        self, declaration: SourceKind, tmp_path: Path
+    ) -> Iterator[str]:
         """Any image may run them: they import the standard library, robotrain_runtime and their own package."""
         modules = [module for module in (declaration.container_plugin, declaration.target) if module]
         if not modules:
             pytest.skip("it has no container plugin")
-        assert_imports_alone(tmp_path, *modules)
+        yield from find_outside_imports(tmp_path, *modules)
 
-    def test_container_plugin_is_complete(self, declaration: SourceKind) -> None:
+    def test_container_plugin_is_complete(self, declaration: SourceKind) -> Iterator[str]:
         """A container plugin fetches its sources itself, or names the module that does."""
-        if not declaration.container_plugin:
+        if not (module := declaration.container_plugin):
             pytest.skip("it has no container plugin")
-        plugin = load_container_plugin(declaration.container_plugin, SourceContainerPlugin)
+        plugin, names = load_container_plugin(module, SourceContainerPlugin), {"preflight", "fetch"}
         if plugin.CARRIER:
-            fetcher = load_container_plugin(plugin.CARRIER, BatchFetcher)
-            assert "deliver" in vars(fetcher), f"{plugin.CARRIER} has no `deliver`; write it, or leave CARRIER out"
-        else:
-            assert_none({"preflight", "fetch"} - {*vars(plugin)}, f"{declaration.container_plugin} has no")
+            module, names = plugin.CARRIER, {"deliver"}
+        yield from report(f"{module} has no", sorted(names - {*vars(importlib.import_module(module))}))
 
-    def test_target_is_complete(self, declaration: SourceKind) -> None:
+    def test_target_is_complete(self, declaration: SourceKind) -> Iterator[str]:
         """A target has `open` and ENVIRONMENT; `normalize` is pure, and `inspect` asks nobody without a Python."""
         if not declaration.target:
             pytest.skip("it is not a publish target")
         target = load_container_plugin(declaration.target, TargetContainerPlugin)
-        assert_none({"ENVIRONMENT", "open"} - {*vars(target)}, f"{declaration.target} has no")
-        assert isinstance(target.ENVIRONMENT, PythonEnvironment), "`ENVIRONMENT` is not a PythonEnvironment"
+        yield from report(f"{declaration.target} has no", sorted({"ENVIRONMENT", "open"} - {*vars(target)}))
+        if not isinstance(getattr(target, "ENVIRONMENT", None), PythonEnvironment):
+            yield "`ENVIRONMENT` is not a robotrain_runtime.plugin.PythonEnvironment"
         with no_side_effects():
-            assert target.normalize("elsewhere://of/another/kind") == "", "`normalize` accepts another kind"
+            foreign = target.normalize("elsewhere://of/another/kind")
             address = target.normalize(declaration.example)
-            assert target.normalize(address) == address != "", "`normalize` has no stable form for the example"
-            assert target.inspect(address, ContainerContext(cache=BASE_FOLDER)) == TargetInspection()
-
-
-def _render_sources(*words: str) -> list[tuple[str, str, str]]:
-    """Return role, kind and printed form of each source in the document of a rendered job."""
-    result = run_with_probe("render", *words)
-    assert result.exit_code == 0, str(result)
-    sources = json.loads(result.json["files"][probe.DOCUMENT_NAME]["text"])["sources"]
-    return [(one["role"], one["kind"], one["uri"]) for one in sources]
+            again = target.normalize(address)
+            inspected = target.inspect(address, ContainerContext(cache=BASE_FOLDER))
+        yield from compare("`normalize` returns for an address of another kind", foreign, "")
+        yield from compare("`normalize` returns for its own form of the example", again, address or "a normal form")
+        yield from compare("`inspect` returns without a `place.python`", inspected, TargetInspection())
 
 
 MIN_SENTENCE = 20
@@ -110,13 +103,11 @@ class Served:
     """Further fields of `ContainerContext`."""
 
 
-Fetch = Callable[..., Path]
+Fetch = Callable[..., dict[str, bytes]]
 
 
-class SourceFetchTests(SourceTestBase):
+class SourceFetchTests(SourceContainerTests):
     """The source of the fixture `served`, and its pins if the kind declares `pinning`."""
-
-    yours: ClassVar[tuple[str, ...]] = ("served",)
 
     @pytest.fixture
     def served(self) -> Served:
@@ -125,26 +116,13 @@ class SourceFetchTests(SourceTestBase):
 
     @pytest.fixture
     def fetch(self, declaration: SourceKind, served: Served, tmp_path: Path) -> Fetch:
-        """A function that returns the folder of a text's source, fetched as the runtime does. It raises OSError."""
+        """A function that returns the files of a text's source, fetched as the runtime does. It raises OSError."""
 
-        def fetch(text: str = served.text, pin: str = "", cache: str = "cache") -> Path:
+        def fetch(text: str = served.text, pin: str = "") -> dict[str, bytes]:
             uri = str(declaration.parse(text, Path("/")))
             source = JobSource(role=cast(RoleName, served.role), kind=declaration.name, uri=uri, pin=pin)
-            place = ContainerContext(cache=tmp_path / cache, python=served.python, **served.place)
-            plugin = load_container_plugin(declaration.container_plugin, SourceContainerPlugin)
-            if not plugin.CARRIER:
-                for problem in plugin.preflight(source, place):
-                    raise OSError(problem)
-                return plugin.fetch(source, place)
-            fetcher = load_container_plugin(plugin.CARRIER, BatchFetcher)
-            with closing(fetcher.deliver([source], {source.kind: plugin}, place, {})) as batch:
-                try:
-                    for survey in batch.survey():
-                        if survey.problems:
-                            raise OSError("; ".join(survey.problems))
-                    return batch.fetch(lambda download: None)[source]
-                except JobFailed as failed:
-                    raise OSError(str(failed)) from failed
+            place = ContainerContext(cache=tmp_path / "cache", python=served.python, **served.place)
+            return _read_files(_fetch_source(declaration, source, place))
 
         return fetch
 
@@ -153,75 +131,89 @@ class SourceFetchTests(SourceTestBase):
         """The functions that pin it."""
         return declaration.pinning or pytest.skip("it declares no pinning")
 
-    def test_all_files_are_fetched_unchanged(self, served: Served, fetch: Fetch) -> None:
+    def test_all_files_are_fetched_unchanged(self, served: Served, fetch: Fetch) -> Iterator[str]:
         """The fetched files are those of the source, byte for byte; from the cache as well."""
-        assert _read_files(fetch()) == served.files
-        assert _read_files(fetch()) == served.files, "the second time, from the cache"
+        yield from compare_files("fetched", fetch(), served.files)
+        yield from compare_files("fetched the second time, from the cache", fetch(), served.files)
 
-    def test_missing_source_is_reported(self, served: Served, fetch: Fetch) -> None:
+    def test_missing_source_is_reported(self, served: Served, fetch: Fetch) -> Iterator[str]:
         """A run that cannot read its data ends at once, with a sentence."""
         if not served.missing:
             pytest.skip("`served` has no `missing`")
-        with pytest.raises(OSError) as caught:
+        try:
             fetch(served.missing)
-        assert len(str(caught.value)) > MIN_SENTENCE, f"{str(caught.value)!r} is not a sentence"
+            yield f"`fetch` raises nothing for {served.missing}, which does not exist: raise OSError"
+        except OSError as error:
+            if len(str(error)) <= MIN_SENTENCE:
+                yield f"{str(error)!r} is not a sentence: say what is missing, and where"
 
-    def test_interrupted_fetch_is_not_taken_as_complete(self, served: Served, fetch: Fetch, tmp_path: Path) -> None:
+    def test_interrupted_fetch_is_not_taken_as_complete(self, served: Served, fetch: Fetch) -> Iterator[str]:
         """An interrupted fetch leaves nothing that looks complete, and the next one fetches all of it."""
         if served.cut is None:
             pytest.skip("`served` has no `cut`")
-        left = tmp_path / "cache" / fetch(cache="other").relative_to(tmp_path / "other")
-        with served.cut(), pytest.raises(OSError):
+        with served.cut(), contextlib.suppress(OSError):
             fetch()
-        assert not left.exists() or _read_files(left) == {}, f"{left} exists, but is not complete"
-        assert _read_files(fetch()) == served.files
+            yield "an interrupted fetch raised nothing: raise OSError"
+        yield from compare_files("fetched after an interrupted fetch", fetch(), served.files)
 
     def test_same_content_has_the_same_pin(
         self, declaration: SourceKind, pinning: Pinning, served: Served, fetch: Fetch
-    ) -> None:
+    ) -> Iterator[str]:
         """A pin is a digest or a commit; what it pins is there, and is fetched by it."""
         source = declaration.parse(served.text, BASE_FOLDER)
-        pin = pinning.resolve(source, served.role)
-        assert pin, "`resolve` returned an empty pin"
-        assert pinning.resolve(source, served.role) == pin, "the same content has another pin"
-        assert pinning.find_loss(source, served.role, pin) == ""
-        assert_none(pinning.find_missing(source, served.role, [*served.files]), "`find_missing` reports existing files")
-        assert _read_files(fetch(pin=pin)) == served.files
+        pin, again = (pinning.resolve(source, served.role) for _ in range(2))
+        if not pin:
+            yield "`resolve` returned an empty pin: return what identifies the content"
+        yield from compare("`resolve` returned another pin for the same content", again, pin)
+        yield from report("`find_loss` reports a loss", filter(None, [pinning.find_loss(source, served.role, pin)]))
+        missing = pinning.find_missing(source, served.role, [*served.files])
+        yield from report("`find_missing` reports existing files", missing)
+        yield from compare_files("fetched by the pin", fetch(pin=pin), served.files)
 
     def test_changed_content_has_another_pin(
         self, declaration: SourceKind, pinning: Pinning, served: Served, fetch: Fetch
-    ) -> None:
+    ) -> Iterator[str]:
         """A pinned job reads what it was pinned to, or reports that it is no longer there."""
         if served.change is None:
             pytest.skip("`served` has no `change`")
         source = declaration.parse(served.text, BASE_FOLDER)
         pin = pinning.resolve(source, served.role)
         served.change()
-        assert pinning.resolve(source, served.role) != pin, "other content has the same pin"
+        if pinning.resolve(source, served.role) == pin:
+            yield f"`resolve` returned the same pin for other content: {pin}"
         with contextlib.suppress(OSError):
-            assert _read_files(fetch(pin=pin)) == served.files
+            yield from compare_files("fetched by the pin of the content before", fetch(pin=pin), served.files)
+
+
+def _fetch_source(kind: SourceKind, source: JobSource, place: ContainerContext) -> Path:
+    """Return the folder of a source, fetched as the runtime does. Raise OSError."""
+    plugin = load_container_plugin(kind.container_plugin, SourceContainerPlugin)
+    if not plugin.CARRIER:
+        if problems := [*plugin.preflight(source, place)]:
+            raise OSError("; ".join(problems))
+        return plugin.fetch(source, place)
+    fetcher = load_container_plugin(plugin.CARRIER, BatchFetcher)
+    with closing(fetcher.deliver([source], {source.kind: plugin}, place, {})) as batch:
+        try:
+            if problems := [problem for survey in batch.survey() for problem in survey.problems]:
+                raise OSError("; ".join(problems))
+            return batch.fetch(lambda download: None)[source]
+        except JobFailed as failed:
+            raise OSError(str(failed)) from failed
 
 
 def _read_files(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-class SourceKit(
-    SourceDeclarationTests,
-    SourceTextTests,
-    SourceContainerTests,
-    SourceFetchTests,
-):
-    """The standard tests of a source kind. In a test file of your distribution, which is installed::
+def compare_files(what: str, found: Mapping[str, bytes], expected: Mapping[str, bytes]) -> Iterator[str]:
+    """Yield a sentence with the paths of files that are missing, changed or too many."""
+    wrong = (path for path in sorted({*found, *expected}) if found.get(path) != expected.get(path))
+    yield from report(f"these files are missing, changed or too many, {what}", wrong)
 
-        class TestS3(SourceKit):
-            kind = "s3"
-            good: ClassVar = {"s3://bucket/episodes/": "s3://bucket/episodes"}
-            bad = ("s3://", "https://s3.amazonaws.com/bucket")
 
-            @pytest.fixture
-            def served(self, server):
-                return Served(text="s3://bucket/episodes", files=server.files)
+class SourceKit(SourceFetchTests):
+    """The standard tests of a source kind, as in docs/plugin-testing.md.
 
     `kind` is its name. `good` has texts that name a source, each with its printed form; relative names start from
     `/work`. `bad` has texts that people type and that name none. The fixture `served` returns a source that can be

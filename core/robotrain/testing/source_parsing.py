@@ -10,37 +10,14 @@ from typing import ClassVar
 import pytest
 
 from robotrain.check import publish_targets
-from robotrain.cli.options import list_flags
 from robotrain.model.source import Source, SourceError, SourceKind
-from robotrain.plugins.claims import Claim
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact
-from robotrain.testing import probe
-from robotrain.testing.harness import assert_no_problems, assert_none, no_side_effects
-from robotrain.testing.kit_base import FLAG_PATTERN, find_claim
-from robotrain.testing.probe import DeclarationTestBase, run_with_probe
+from robotrain.testing.harness import compare, no_side_effects, report
+from robotrain.testing.kit_base import ROLES, ImportTests, find_clashes
 
 BASE_FOLDER = Path("/work")
 """The folder that relative names in the texts start from."""
-
-
-class SourceTestBase(DeclarationTestBase):
-    """The base of all test classes of SourceKit."""
-
-    yours: ClassVar[tuple[str, ...]] = ("kind", "good", "bad")
-    kind: ClassVar[str] = ""
-    good: ClassVar[Mapping[str, str]] = {}
-    bad: ClassVar[Sequence[str]] = ()
-
-    @pytest.fixture
-    def kit_claim(self, kit_folders: Path) -> Claim:
-        """The claim of the kind, unless a platform provides it without one."""
-        return find_claim("source", self.kind)
-
-    @pytest.fixture
-    def declaration(self) -> SourceKind:
-        """The declaration that robotrain loads."""
-        return load_kind(self.kind, tuple(sys.path))
 
 
 @functools.lru_cache(64)
@@ -67,60 +44,49 @@ def parse_again(kind: SourceKind, source: Source, base: Path = BASE_FOLDER) -> S
     return find_reader(kind, source).parse(str(source), base)
 
 
-ALIAS_PATTERN = rf"{FLAG_PATTERN}|-[a-zA-Z]"
-
-
-class SourceDeclarationTests(SourceTestBase):
+class SourceDeclarationTests(ImportTests):
     """The SourceKind record."""
 
-    def test_plugin_provides_its_claim(self, declaration: SourceKind) -> None:
-        """The entry point's name is its claim: the plugin has the kind of that name, and loads without a failure."""
-        plugins = Plugins()
-        plugins.source_kinds()
-        assert_no_problems(str(failure) for claim, failure in plugins.failures.items() if claim.name == self.kind)
-        assert declaration.name == self.kind
+    kind: ClassVar[str] = ""
+    good: ClassVar[Mapping[str, str]] = {}
+    bad: ClassVar[Sequence[str]] = ()
 
-    def test_declaration_is_complete(self, declaration: SourceKind) -> None:
-        """Help, rejections and docs derive from it: no text is empty, and every flag is an option."""
+    @pytest.fixture
+    def declaration(self, kit_folders: Path) -> SourceKind:
+        """The declaration that robotrain loads."""
+        return load_kind(self.kind, tuple(sys.path))
+
+    def test_declaration_is_complete(self, declaration: SourceKind) -> Iterator[str]:
+        """Help, rejections and docs derive from it: no text is empty, the name can be typed, and the roles exist."""
         texts = ("name", "title", "form", "example", "help")
-        assert_none((name for name in texts if not getattr(declaration, name).strip()), "these texts are empty")
-        assert re.fullmatch(r"[a-z][a-z0-9_]*", declaration.name), "a kind's name is of the form my_kind"
-        assert declaration.roles, "it has no role, so nobody can use it"
-        assert_none({*declaration.roles} - {*probe.ROLES}, f"the roles are {', '.join(probe.ROLES)}; not")
-        flags = declaration.roles.values()
-        wrong = [one.flag for one in flags if not re.fullmatch(FLAG_PATTERN, one.flag)]
-        wrong += [alias for one in flags for alias in one.aliases if not re.fullmatch(ALIAS_PATTERN, alias)]
-        assert_none(wrong, "these are not options, such as --blob-url")
+        yield from report("these texts are empty", (one for one in texts if not getattr(declaration, one).strip()))
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", declaration.name):
+            yield f"{declaration.name!r} is not a kind's name, such as my_kind"
+        if not declaration.roles:
+            yield "`roles` is empty, so nobody can use it: write roles={'dataset': RoleFlag('--my-kind')}"
+        yield from report(f"the roles are {', '.join(ROLES)}; not", {*declaration.roles} - {*ROLES})
 
-    def test_example_parses_in_an_empty_folder(self, declaration: SourceKind, kit_folders: Path) -> None:
+    def test_example_parses_in_an_empty_folder(self, declaration: SourceKind, kit_folders: Path) -> Iterator[str]:
         """The example is tried on every platform, on machines that do not have it."""
         with no_side_effects():
             source = declaration.parse(declaration.example, kit_folders)
-        assert parse_again(declaration, source) == source
+        yield from compare("the printed form of the example names another", parse_again(declaration, source), source)
 
-    def test_flags_clash_with_no_others(self, declaration: SourceKind, probe_plugin: None) -> None:
+    def test_flags_clash_with_no_others(self, declaration: SourceKind) -> Iterator[str]:
         """No flag is an option of robotrain, a workload or a platform; kinds that share a flag declare it alike."""
-        plugins = Plugins()
-        declared = [
-            *((one.name, one.parameters) for one in plugins.workloads().values()),
-            *((one.name, one.settings) for one in plugins.platforms().values()),
-        ]
-        taken = {flag: name for name, options in declared for flag in list_flags(options)}
-        own = [flag for one in declaration.roles.values() for flag in (one.flag, *one.aliases)]
-        assert_none((f"{flag} (of {taken[flag]})" for flag in own if flag in taken), "these flags are taken; rename")
-        problems = run_with_probe("explain", probe.PROBE_NAME).problems
-        clashes = [one["title"] for one in problems if one["code"].endswith("-clash")]
-        assert_none((one for one in clashes if re.search(rf"\b{declaration.name}\b", one)), "options clash")
+        clashes = dict.fromkeys(find_clashes(self.kind, Plugins().workloads()))
+        yield from report("rename the flags of `roles`, or declare them alike", clashes)
 
-    def test_shared_flag_is_resolved_by_text(self, declaration: SourceKind) -> None:
+    def test_shared_flag_is_resolved_by_text(self, declaration: SourceKind) -> Iterator[str]:
         """Kinds that share a flag are told apart by the text: only its own recogniser accepts it."""
-        sharing = [kind for kind in Plugins().source_kinds().values() if kind.name != self.kind]
-        sharing = [kind for kind in sharing if set(kind.roles.items()) & set(declaration.roles.items())]
-        if sharing or declaration.target or declaration.platform_managed:
-            assert declaration.recognizes(declaration.example), "`recognizes` does not accept the kind's own example"
+        others = [kind for kind in Plugins().source_kinds().values() if kind.name != self.kind]
+        sharing = [kind for kind in others if {*kind.roles.items()} & {*declaration.roles.items()}]
+        is_resolved = sharing or declaration.target or declaration.platform_managed
+        if is_resolved and not declaration.recognizes(declaration.example):
+            yield f"`recognizes` does not accept the kind's own example, {declaration.example}"
         for text in (declaration.example, *self.good):
             takers = [kind.name for kind in sharing if declaration.recognizes(text) and kind.recognizes(text)]
-            assert_none(takers, f"{text} is also recognised by")
+            yield from report(f"{text} is also recognised by these kinds, whose flag it shares", takers)
 
 
 SECRET = "S3CRETzz9kq0123456789"
@@ -133,90 +99,82 @@ PIECES = (
 )
 
 
-class SourceTextTests(SourceTestBase):
+class SourceTextTests(SourceDeclarationTests):
     """Good and bad texts, any text, and texts with a secret."""
 
-    def test_has_texts_to_try(self) -> None:
-        """The author gives at least one good and one bad text."""
-        assert self.good, "write `good`: texts that name a source, each with its printed form"
-        assert self.bad, "write `bad`: texts that people type and that name no source"
-
-    def test_good_text_has_its_printed_form(self, declaration: SourceKind) -> None:
-        """A source is shown, stored and compared by its printed form: one source, one form."""
-        assert {text: str(declaration.parse(text, BASE_FOLDER)) for text in self.good} == {**self.good}
-
-    def test_printed_form_parses_to_the_same_source(self, declaration: SourceKind) -> None:
-        """A job has the printed form, which must mean the same source everywhere."""
-        for text in self.good:
+    def test_good_texts_are_sources(self, declaration: SourceKind) -> Iterator[str]:
+        """Jobs store a source by its printed form, and compare and hash it: one source, one form, one value."""
+        if not self.good:
+            yield "write `good`: texts that name a source, each with its printed form"
+        made: dict[str, Source] = {}
+        for text, form in self.good.items():
             source = declaration.parse(text, BASE_FOLDER)
             again = parse_again(declaration, source, Path("/elsewhere"))
-            assert again == source, f"{text}: the printed form names another source"
-            assert str(again) == str(source), f"{text}: the printed form is not its own printed form"
+            yield from compare(f"the printed form of {text}", str(source), form)
+            yield from compare(f"{text}: its printed form names another source", again, source)
+            yield from compare(f"{text}: the printed form of its printed form", str(again), str(source))
+            parameters = vars(type(source)).get("__dataclass_params__")
+            if (parameters and not parameters.frozen) or hash(again) != hash(source):
+                yield f"{text}: its source can be changed, or has no hash of its own; write @dataclass(frozen=True)"
+            elif made.setdefault(str(source), source) != source or [*made.values()].count(source) > 1:
+                yield f"{text}: sources of different printed forms are equal, or of the same form different"
+            warnings = find_reader(declaration, source).warn(source)
+            yield from report(
+                f"{text}: these warnings do not end with `.`", (one for one in warnings if one[-1:] != ".")
+            )
 
-    def test_recognizing_and_parsing_are_pure(self, declaration: SourceKind) -> None:
+    def test_recognizing_and_parsing_are_pure(self, declaration: SourceKind) -> Iterator[str]:
         """They read the text alone: a job can be rendered anywhere, always with the same result."""
         with no_side_effects():
             answers = [declaration.recognizes(text) for text in ("", " ", "\x00", "x", "://", *self.good, *self.bad)]
-            for text in self.good:
-                assert declaration.parse(text, BASE_FOLDER) == declaration.parse(text, BASE_FOLDER)
-        assert all(isinstance(answer, bool) for answer in answers), "`recognizes` must return a bool"
+            first, second = ([declaration.parse(text, BASE_FOLDER) for text in self.good] for _ in range(2))
+        yield from compare("`parse` returns something else the second time", second, first)
+        yield from report("`recognizes` returns no bool, but", (one for one in answers if not isinstance(one, bool)))
 
-    def test_source_is_an_immutable_value(self, declaration: SourceKind) -> None:
-        """Jobs are compared, hashed and stored: equal sources are equal objects with one hash, and immutable."""
-        made = {str(source): source for source in (declaration.parse(text, BASE_FOLDER) for text in self.good)}
-        for form, source in made.items():
-            again = parse_again(declaration, source)
-            assert hash(again) == hash(source), f"{form}: equal sources have different hashes"
-            parameters = vars(type(source)).get("__dataclass_params__")
-            assert not parameters or parameters.frozen, f"{form}: the source is mutable; make it a frozen dataclass"
-        assert len(set(made.values())) == len(made), "different printed forms are equal sources"
-
-    def test_warnings_are_sentences(self, declaration: SourceKind) -> None:
-        """`warn` returns sentences."""
-        for text in self.good:
-            source = declaration.parse(text, BASE_FOLDER)
-            for sentence in find_reader(declaration, source).warn(source):
-                assert sentence.endswith("."), f"{sentence!r} is not a sentence that ends with `.`"
-
-    def test_bad_text_is_rejected(self, declaration: SourceKind) -> None:
+    def test_bad_text_is_rejected(self, declaration: SourceKind) -> Iterator[str]:
         """A bad text is rejected with a sentence and, if possible, what to type."""
+        if not self.bad:
+            yield "write `bad`: texts that people type and that name no source"
         for text in self.bad:
-            read = _parse_text(declaration, text)
-            assert isinstance(read, SourceError), f"{text!r} was accepted, as {read}"
-            _check_error(declaration, read)
+            if isinstance(read := _parse_text(declaration, text), SourceError):
+                yield from _find_error_problems(declaration, read)
+            else:
+                yield f"`parse` accepts {text!r} of `bad`, as {read}: raise SourceError"
 
-    def test_any_text_parses_or_is_rejected(self, declaration: SourceKind) -> None:
+    def test_any_text_parses_or_is_rejected(self, declaration: SourceKind) -> Iterator[str]:
         """Any text gives a source in its normal form, or SourceError with a sentence; no other exception."""
         from hypothesis import HealthCheck, given, settings
         from hypothesis import strategies as st
 
         parts = sorted({part for text in (*self.good, declaration.form) for part in re.split(r"(\W)", text) if part})
         piece = st.sampled_from([*parts, *self.good, *PIECES]) | st.text(max_size=4)
+        wrong: list[str] = []
 
         @settings(derandomize=True, max_examples=MAX_EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
         @given(st.lists(piece, max_size=7).map("".join))
-        def any_text(text: str) -> None:
+        def try_text(text: str) -> None:
             read = _parse_text(declaration, text)
             declaration.recognizes(text)
             if isinstance(read, SourceError):
-                _check_error(declaration, read)
+                wrong.extend(_find_error_problems(declaration, read))
             else:
-                assert parse_again(declaration, read) == read, "its printed form is another source"
-                assert str(read).encode(), "its printed form cannot be written"
+                str(read).encode()  # a printed form must be one that can be written
+                wrong.extend(compare(f"the printed form of {text!r} names", parse_again(declaration, read), read))
 
-        any_text()
+        try_text()
+        yield from dict.fromkeys(wrong)
 
-    def test_no_secret_is_repeated(self, declaration: SourceKind) -> None:
+    def test_no_secret_is_repeated(self, declaration: SourceKind) -> Iterator[str]:
         """A pasted secret is never shown, and no address with one is accepted: jobs are stored in the clear."""
         for text in _add_secrets([*self.good, declaration.form]):
             read = _parse_text(declaration, text)
             if isinstance(read, SourceError):
-                shown = f"{read.why} {read.suggestion} {read}"
-                assert SECRET not in shown, f"the rejection of {text!r} repeats the secret: {shown}"
-            else:
-                assert not publish_targets.is_address(str(read)), f"an address with a secret was accepted: {text!r}"
-                shown = redact(str(read), declaration.schemes)
-                assert SECRET not in shown, f"{text!r} was accepted, and is shown with its secret: {shown}"
+                if SECRET in (shown := f"{read.why} {read.suggestion} {read}"):
+                    yield f"the rejection of {text!r} repeats the secret: {shown}"
+            elif publish_targets.is_address(str(read)):
+                yield f"an address with a secret is accepted, raise SourceError: {text!r}"
+            elif SECRET in (shown := redact(str(read), declaration.schemes)):
+                yield f"{text!r} is accepted and shown with its secret, raise SourceError: {shown}"
 
 
 def _parse_text(kind: SourceKind, text: str) -> Source | SourceError:
@@ -226,12 +184,13 @@ def _parse_text(kind: SourceKind, text: str) -> Source | SourceError:
         return refused
 
 
-def _check_error(kind: SourceKind, refused: SourceError) -> None:
-    """Check that an error is a sentence, and that its suggestion is accepted."""
-    assert refused.why.endswith("."), f"why: {refused.why!r} is not a sentence that ends with `.`"
-    if refused.suggestion and not re.search(PLACEHOLDER_PATTERN, refused.suggestion):
-        suggested = _parse_text(kind, refused.suggestion)
-        assert not isinstance(suggested, SourceError), f"the suggestion {refused.suggestion!r} is rejected itself"
+def _find_error_problems(kind: SourceKind, refused: SourceError) -> Iterator[str]:
+    """Yield a problem of an error that is not a sentence, or whose suggestion is not accepted."""
+    if not refused.why.endswith("."):
+        yield f"the reason of SourceError is not a sentence that ends with `.`: {refused.why!r}"
+    is_text = refused.suggestion and not re.search(PLACEHOLDER_PATTERN, refused.suggestion)
+    if is_text and isinstance(_parse_text(kind, refused.suggestion), SourceError):
+        yield f"the suggestion of SourceError is rejected itself: {refused.suggestion!r}"
 
 
 def _add_secrets(texts: list[str]) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """Azure ML as the conformance kit tries its platform: what a compute is given, what the workspace has, what it says."""
 
+import contextlib
 import importlib
 import tempfile
 import warnings
@@ -70,6 +71,14 @@ class AzureMLWorld(World):
 
     def write_log(self, reference: Reference, *lines: str) -> None:
         self.azureml.jobs[reference["job"]].say(*lines)
+
+    @contextlib.contextmanager
+    def away(self) -> Iterator[None]:
+        """Each connection to Azure ends without an answer."""
+        fault = self.azureml.fault("", gone=True)
+        yield
+        for server in self.azureml.servers.values():
+            server.faults.remove(fault)
 
     def interruptions(self) -> Iterator[AbstractContextManager[object]]:
         """When its code was registered, before the job is asked for, and before the answer to that is heard."""

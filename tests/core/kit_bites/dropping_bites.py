@@ -13,7 +13,7 @@ class TestExcused(SourceKit):
     kind = "good_shelf"
 
     @pytest.mark.xfail(reason="it is still a draft")
-    def test_source_is_an_immutable_value(self) -> None:
+    def test_good_texts_are_sources(self) -> None:
         raise NotImplementedError
 
 
