@@ -408,12 +408,6 @@ def test_a_flag_that_nobody_can_type(robotrain, bad, flag, said):
     told(robotrain(*LOCAL), "warning: source pet (acme-mars 0.3) failed", said, code=0)
 
 
-def test_an_exception_that_cannot_say_what_it_is(robotrain, bad):
-    silent = "class Silent(Exception):\n    def __str__(self):\n        raise KeyError('team')\n\n"
-    bad(silent + mars("render", "raise Silent()"))
-    told(robotrain("render", *ON_MARS), "failed in render: Silent: its message cannot be read: KeyError")
-
-
 def test_a_half_that_is_not_there(robotrain, bad):
     source = kind("lambda text, base: Pet(text)").replace(
         "recognizes=", "container_plugin='pet_that_is_missing.container', recognizes="

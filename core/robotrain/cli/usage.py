@@ -18,6 +18,7 @@ from robotrain.cli.options import (
 )
 from robotrain.config.provenance import DEFAULT_ORIGIN, Origin, Value
 from robotrain.errors import Problem, Suggestion, find_nearest_name, suggest_name, usage_problem
+from robotrain.plugins.claims import describe_excluded_kinds
 from robotrain.plugins.failures import suggest_exclusion
 from robotrain.redaction import redact
 
@@ -250,7 +251,7 @@ def _unknown_option_problem(flag: str, choice: Choice, options: ComposedOptions,
         code, title, ways = "option-unknown", f"robotrain has no option {flag}", [f"-- {flag}=…"]
         why = f"Put options of {workload.program if workload else 'the trainer'} itself after `--`."
     else:
-        code, title, why = "option-unknown", f"there is no option {flag}", plugins.describe_excluded_kinds()
+        code, title, why = "option-unknown", f"there is no option {flag}", describe_excluded_kinds(plugins.without)
         ways = [way.text for way in suggest_name(flag, options.flags)]
     return usage_problem(code, title, flag, why, suggestions=map(Suggestion, ways))
 

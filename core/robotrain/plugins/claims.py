@@ -22,9 +22,13 @@ from robotrain.redaction import redact
 
 GROUP = "robotrain"
 FAMILIES = ("platform", "workload", "source", "command")
-METADATA_FILES = ("METADATA", "PKG-INFO")
-ENTRY_POINTS_FILE = "entry_points.txt"
-METADATA_FOLDERS = (".dist-info", ".egg-info")
+HOOKS = {
+    "platform": "robotrain_platforms",
+    "source": "robotrain_source_kinds",
+    "workload": "robotrain_workloads",
+    "health": "robotrain_health",
+}
+"""The hook that provides each family."""
 
 
 class EntryPoint(NamedTuple):
@@ -48,7 +52,7 @@ def read_entry_points(group: str) -> list[EntryPoint]:
     """Return the entry points of a group; of two distributions with the same name the first on the path counts."""
     found: list[EntryPoint] = []
     for project, read in _find_distributions():
-        if declared := _parse_section(read(ENTRY_POINTS_FILE) or "", group):
+        if declared := _parse_section(read("entry_points.txt") or "", group):
             fields = dict(reversed(_read_fields(read)))
             name, version = fields.get("Name") or project, fields.get("Version", "")
             found += [EntryPoint(point, value, name, version) for point, value in declared]
@@ -75,7 +79,7 @@ def _list_place(place: str) -> Iterator[tuple[str, Callable[[str], str | None]]]
     if os.path.isdir(place):
         with contextlib.suppress(OSError):
             for name in sorted(os.listdir(place)):
-                if name.endswith(METADATA_FOLDERS):
+                if name.endswith((".dist-info", ".egg-info")):
                     project = normalize_name(name.rpartition(".")[0].partition("-")[0])
                     yield project, functools.partial(_read_text, os.path.join(place, name))
     elif os.path.exists(place):  # such as a zip file
@@ -100,7 +104,7 @@ def _parse_section(text: str, group: str) -> list[tuple[str, str]]:
 
 def _read_fields(read: Callable[[str], str | None]) -> list[tuple[str, str]]:
     """Return the header fields of a distribution's metadata."""
-    header = next(filter(None, map(read, METADATA_FILES)), "").partition("\n\n")[0]
+    header = next(filter(None, map(read, ("METADATA", "PKG-INFO"))), "").partition("\n\n")[0]
     return [(name, value.strip()) for name, _, value in (line.partition(":") for line in header.splitlines())]
 
 

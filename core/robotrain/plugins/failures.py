@@ -38,10 +38,7 @@ class PluginFailure(NamedTuple):
     @property
     def reason(self) -> str:
         """Return the cause in one line, without secrets."""
-        try:
-            message = redact(str(self.cause), max_length=MAX_SENTENCE)
-        except Exception as worse:
-            message = f"its message cannot be read: {type(worse).__name__}"
+        message = redact(str(self.cause), max_length=MAX_SENTENCE)
         if isinstance(self.cause, (UnsuitablePlugin, calls.PluginTimeout)):
             return message
         return f"{type(self.cause).__name__}: {message}".rstrip(": ")

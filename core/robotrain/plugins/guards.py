@@ -21,7 +21,6 @@ from robotrain.plugins.failures import PluginCallError, PluginFailure, make_fail
 
 if TYPE_CHECKING:
     from robotrain.model.source import SourceKind
-    from robotrain.model.workload import Workload
     from robotrain.plugins.claims import Claim
 
 Function = Callable[..., Any]
@@ -30,6 +29,8 @@ PURE_METHODS = (
     *("container_plugins", "describe_reference", "read_submitted_spec"),
 )
 """Methods whose OSError is a failure too, beside `check`."""
+STREAMS = ("logs", "prepare")
+"""Methods that yield line by line."""
 TIMED = ("preflight", "pinning")
 """What has a time limit."""
 
@@ -46,12 +47,9 @@ def accept(family: str, thing: Any, claim: Claim) -> Any:
         from robotrain.plugins.declarations import validate_declaration
 
         validate_declaration(family, thing)
-    guards: dict[str, Function] = {
-        "platform": GuardedPlatform,
-        "source": _guard_source_kind,
-        "workload": _guard_workload,
-    }
-    return guards[family](thing, claim)
+    if family == "workload":
+        return dataclasses.replace(thing, check=functools.partial(collect_problems, claim, "check", thing.check))
+    return GuardedPlatform(thing, claim) if family == "platform" else _guard_source_kind(thing, claim)
 
 
 class GuardedPlatform:
@@ -64,12 +62,8 @@ class GuardedPlatform:
         found = getattr(self.__dict__["_platform"], name)
         if not isinstance(getattr(Platform, name, None), types.FunctionType):
             return found
-        special: dict[str, Function] = {
-            "check": collect_problems,
-            "preflight": collect_problems,
-            "submit": _call_submit,
-        }
-        return functools.partial(special.get(name, _call), self._claim, name, found)
+        call = collect_problems if name in ("check", "preflight") else _call_submit if name == "submit" else _call
+        return functools.partial(call, self._claim, name, found)
 
     def __repr__(self) -> str:
         return f"<{self._claim} of {self._claim.distribution}>"
@@ -97,11 +91,13 @@ def _guard_call(claim: Claim, name: str) -> Iterator[None]:
 def _call(claim: Claim, name: str, method: Function, *given: Any, **named: Any) -> Any:
     with _guard_call(claim, name):
         answer = method(*given, **named)
-    return _iterate(claim, name, answer) if isinstance(answer, Iterator) else answer
+        if name in STREAMS:
+            return _iterate(claim, name, iter(answer))
+        return list(answer) if isinstance(answer, Iterator) else answer
 
 
 def _iterate(claim: Claim, name: str, answer: Iterator[Any]) -> Iterator[Any]:
-    """Yield the items of an answer, each under guard: between them the caller prints results."""
+    """Yield the lines of an answer, each under guard: between them the caller prints results."""
     end: Any = object()
     try:
         while True:
@@ -148,10 +144,6 @@ def _run(claim: Claim, name: str, function: Function, *given: Any) -> Any:
         return calls.call_with_timeout(work, f"{name} of {claim.source}", calls.PLUGIN_SECONDS_VARIABLE)
     with calls.redirect_output():
         return function(*given)
-
-
-def _guard_workload(workload: Workload, claim: Claim) -> Workload:
-    return dataclasses.replace(workload, check=functools.partial(collect_problems, claim, "check", workload.check))
 
 
 def _guard_source_kind(kind: SourceKind, claim: Claim) -> SourceKind:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem, usage_problem
-from robotrain.plugins.claims import Claim, describe_excluded_kinds, exclude_claims, read_claims
+from robotrain.plugins.claims import HOOKS, Claim, exclude_claims, read_claims
 
 if TYPE_CHECKING:
     import pluggy
@@ -26,13 +26,6 @@ if TYPE_CHECKING:
 
 PluginMode = Literal["all", "none", "strict"]
 """Which plugins run: all; only built-in ones; all, and a failure is fatal."""
-HOOKS = {
-    "platform": "robotrain_platforms",
-    "source": "robotrain_source_kinds",
-    "workload": "robotrain_workloads",
-    "health": "robotrain_health",
-}
-"""The hook that provides each family."""
 
 
 class Plugins:
@@ -46,13 +39,13 @@ class Plugins:
         self.mode = mode
         self.failures: dict[Claim, PluginFailure] = {}
         self.loaded: dict[Claim, Any] = {}
-        self._without, self._file = tuple(without), file
+        self.without, self._file = tuple(without), file
         self._provided: dict[Any, list[Any]] = {}
         self._reported: set[Claim] = set()
 
     def copy(self) -> Plugins:
         """Return the same plugins for another job: failures are retried and reported again."""
-        other = Plugins(self.mode, self._without, self._file)
+        other = Plugins(self.mode, self.without, self._file)
         other.claims = self.claims  # a plugin file runs once
         return other
 
@@ -64,8 +57,8 @@ class Plugins:
             from robotrain.plugins import plugin_file
 
             found = (*found, *plugin_file.read_plugin_file(self._file))
-        if self._without:
-            found = exclude_claims(found, self._without)
+        if self.without:
+            found = exclude_claims(found, self.without)
         return tuple(claim for claim in found if claim.built_in) if self.mode == "none" else found
 
     def list_claims(self, family: str, name: str = "") -> list[Claim]:
@@ -124,10 +117,6 @@ class Plugins:
             if claim.name not in found:
                 self._record_missing(claim)
         return found
-
-    def describe_excluded_kinds(self) -> str:
-        """Return a sentence about excluded source kinds, whose options are missing; empty without any."""
-        return describe_excluded_kinds(self._without)
 
     def find_source_problems(self) -> list[Problem]:
         """Return a warning for each failed plugin of source kinds: its flags are missing."""
@@ -236,19 +225,14 @@ class Plugins:
             if claim.family == "command":
                 _require_command(loaded, claim)
             elif not self._manager.is_registered(loaded):  # once, however many names the module claims
-                self._register_hooks(loaded)
+                try:
+                    self._manager.register(loaded)
+                    self._manager.check_pending()  # raises for a misspelled hook
+                except Exception:
+                    self._manager.unregister(loaded)
+                    raise
             self.loaded[claim] = loaded
         return claim in self.loaded
-
-    def _register_hooks(self, module: Any) -> None:
-        """Register a module's hooks, all or none. Raise pluggy.PluginValidationError, also for a misspelled one."""
-        try:
-            self._manager.register(module)
-            self._manager.check_pending()
-        except Exception:
-            if self._manager.is_registered(module):
-                self._manager.unregister(module)
-            raise
 
     def _require_unique_name(self, claim: Claim) -> None:
         """Raise UnsuitablePlugin if several plugins claim a name, except for the built-in one."""
@@ -281,7 +265,7 @@ class Plugins:
             if (found := self._get(claim, requested=True)) is not None:
                 return found
         if not claims:
-            raise PluginNotInstalled(family, name, self.list_names(family), self._without)
+            raise PluginNotInstalled(family, name, self.list_names(family), self.without)
         raise PluginError(self.failures[claims[0]], self.mode == "strict")
 
     def _list_working(self, family: str) -> dict[str, Any]:
@@ -323,8 +307,10 @@ def _call_provider(family: str, claim: Claim, provide: Callable[[], Iterable[Any
     """Return what a hook provides, validated and guarded. Raise what it raises, and TypeError or UnsuitablePlugin."""
     from robotrain.plugins import calls, guards
 
-    work = functools.partial(lambda: [guards.accept(family, thing, claim) for thing in provide()])
-    return calls.call_with_timeout(work, f"{HOOKS[family]} of {claim.source}")
+    def call() -> list[Any]:
+        return [guards.accept(family, thing, claim) for thing in provide()]
+
+    return calls.call_with_timeout(call, f"{HOOKS[family]} of {claim.source}")
 
 
 _active_plugins: list[Plugins] = []

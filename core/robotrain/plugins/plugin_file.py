@@ -14,16 +14,11 @@ from typing import Any
 
 from robotrain.errors import Rejected, Suggestion, usage_problem
 from robotrain.plugins import calls, hookspecs
-from robotrain.plugins.claims import Claim, EntryPoint, make_claim
+from robotrain.plugins.claims import FAMILIES, HOOKS, Claim, EntryPoint, make_claim
 from robotrain.plugins.failures import UnsuitablePlugin, make_failure
 
 PLUGIN_MODULE = "robotrain_plugin"
 SITE_HOOKS = ("robotrain_check", "robotrain_run_changed", "robotrain_health")
-FAMILY_HOOKS = {
-    "platform": "robotrain_platforms",
-    "source": "robotrain_source_kinds",
-    "workload": "robotrain_workloads",
-}
 
 
 def read_plugin_file(folder: str) -> tuple[Claim, ...]:
@@ -71,8 +66,8 @@ def _load_claims(claim: Claim, path: Path) -> tuple[Claim, ...]:
 
 def _list_names(module: Any) -> Iterator[tuple[str, str]]:
     """Yield the name of each claim, and what it is loaded from."""
-    for family, hook in FAMILY_HOOKS.items():
-        for thing in getattr(module, hook, tuple)():
+    for family in sorted(HOOKS.keys() & FAMILIES):
+        for thing in getattr(module, HOOKS[family], tuple)():
             yield f"{family}.{thing.name}", PLUGIN_MODULE
     commands = getattr(module, "commands", {})
     if not isinstance(commands, dict):

@@ -35,7 +35,7 @@ def find_site_problems(plugins: Plugins, job: Job, platform: str) -> Iterator[Pr
         yield from list(found[at])  # also of a rule that hung or raised later
     strict = plugins.mode == "strict"
     for failure in failures:
-        effect = "so its rules could not be enforced" if strict else "and was skipped: its rules were not enforced"
+        effect = ", so its rules could not be enforced" if strict else " and was skipped: its rules were not enforced"
         yield _make_problem(failure, effect, Stage.USAGE if strict else Stage.CHECK, strict)
 
 
@@ -47,7 +47,7 @@ def notify_run_changed(
     Raise Rejected in strict mode if one failed.
     """
     failures = _call_hooks(plugins, RUN_CHANGED_HOOK, lambda at, hook: hook(), run=run, change=change, status=status)
-    effect = f"and was skipped: it was not told that {run.run} {CHANGE_PHRASES[change]}"
+    effect = f" and was skipped: it was not told that {run.run} {CHANGE_PHRASES[change]}"
     found = [_make_problem(failure, effect, Stage.SUBMIT, plugins.mode == "strict") for failure in failures]
     raise_if_any(found)
     return found
@@ -83,7 +83,7 @@ def _make_problem(failure: PluginFailure, effect: str, stage: Stage, strict: boo
         code="site-plugin-failed",
         stage=stage,
         severity="error" if strict else "warning",
-        title=f"the site plugin {failure.claim.source} failed{',' if effect.startswith('so') else ''} {effect}",
+        title=f"the site plugin {failure.claim.source} failed{effect}",
         why=f"{failure.hook or 'loading'}: {failure.reason.rstrip('.')}.",
         suggestions=failure.suggestions,
     )
