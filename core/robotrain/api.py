@@ -318,7 +318,7 @@ class Run:
 
     @property
     def _platform(self) -> Platform:
-        return self._plugins.platform(self.record.platform)
+        return self._plugins.platform_of(self.record)
 
     def _read_events(self, follow: bool, skip: int) -> Iterator[event.EventRecord]:
         """Yield the events of its log after the first `skip`; an error ends them for now."""
@@ -415,4 +415,4 @@ def explain(
 def runs(limit: int | None = None) -> list[Run]:
     """Return the submitted runs, newest first; at most `limit`."""
     plugins = manager.get_plugins()
-    return [Run(name, plugins) for name in itertools.islice(records.iterate_runs(), limit)]
+    return [Run(name, plugins) for name in itertools.islice(records.iterate_runs(with_steps=False), limit)]

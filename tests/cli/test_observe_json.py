@@ -40,7 +40,7 @@ RUN = [
 ]
 LISTED = [
     *("run", "platform", "workload", "state", "reason", "exit_code", "created", "started", "ended"),
-    *("step", "total", "unit", "loss", "scores", "conditions", "notes"),
+    *("step", "total", "unit", "loss", "scores", "conditions", "notes", "steps", "pipeline"),
 ]
 CHANGES = {
     "stage": "name state seconds detail",
@@ -83,7 +83,7 @@ def run(scripted):
 
 def test_of_status(robotrain):
     told = robotrain("status", "--json").json
-    assert list(told) == [*RUN, "shown", "log_end"]
+    assert list(told) == [*RUN, "shown", "log_end", "steps"]
     assert set(told["published"][0]) == {"step", "to"}
     assert set(told["registered"][0]) == {"name", "version", "step", "uri"}
     assert set(told["tracking"]) == {"uri", "experiment_id", "run_id", "ui"}

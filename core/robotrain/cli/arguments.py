@@ -11,7 +11,7 @@ import typer
 
 from robotrain.cli.app import get_plugins
 from robotrain.cli.output import is_terminal, print_message, print_problems
-from robotrain.errors import Problem, Rejected, Suggestion, usage_problem
+from robotrain.errors import Problem, Rejected, Suggestion, suggest_name, usage_problem
 
 if TYPE_CHECKING:
     from robotrain.config.provenance import Origin
@@ -25,7 +25,8 @@ def complete_run_names(incomplete: str) -> list[str]:
     """Return the names of runs that begin like this, newest first."""
     from robotrain.store import records
 
-    return list(itertools.islice(records.iterate_runs(lambda name: name.startswith(incomplete)), MAX_COMPLETIONS))
+    names = records.iterate_runs(lambda name: name.startswith(incomplete), with_steps=False)
+    return list(itertools.islice(names, MAX_COMPLETIONS))
 
 
 def complete_names(family: str) -> Callable[[typer.Context, str], list[str]]:
@@ -70,13 +71,38 @@ def open_run(ctx: typer.Context, run: str) -> tuple[RunRecord, Any]:
     from robotrain.store import records
 
     record = records.read_record(records.find_run(run))
-    platform = get_plugins(ctx).platform(record.platform)
+    platform = get_plugins(ctx).platform_of(record)
     if record.phase != "sent":
         from robotrain.submission import reconcile
 
         record = reconcile.adopt_run(record, platform)
         print_problems([reconcile.make_adopted_note(record, new=False)])
     return record, platform
+
+
+StepOption = Annotated[str, option("--step", "STEP", "Of a pipeline: only this step.")]
+
+
+def open_step(ctx: typer.Context, run: str, step: str) -> tuple[RunRecord, Any]:
+    """Return the record and platform of a run; with `step`, those of the run that is this step of the pipeline.
+
+    Raise Rejected when there is no such run or step, or the step has no run.
+    """
+    record, platform = open_run(ctx, run)
+    if not step:
+        return record, platform
+    steps = {one.name: one for one in platform.list_steps(record.reference)} if record.steps else {}
+    if step not in steps:
+        from robotrain.redaction import redact
+
+        title, why = f"{record.run} has no step {redact(step)!r}", f"Its steps: {', '.join(steps) or 'none'}."
+        near = suggest_name(step, steps, prefix="--step ")
+        raise Rejected([usage_problem("step-unknown", title, "--step", why, suggestions=near)])
+    if not (found := steps[step]).run:
+        why = found.reason or "It has no run of its own."
+        title = f"step {step} of {record.run} is {found.state}"
+        raise Rejected([usage_problem("step-without-run", title, "--step", f"{why[:1].upper()}{why[1:].rstrip('.')}.")])
+    return open_run(ctx, found.run)
 
 
 def open_runs(ctx: typer.Context, runs: Sequence[str] | None) -> list[tuple[RunRecord, Any]]:

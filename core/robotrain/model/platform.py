@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from robotrain.errors import Problem
     from robotrain.model.job import Job
     from robotrain.model.plan import Payload, Plan
-    from robotrain.model.run import Output, Reference, Status
+    from robotrain.model.run import Output, Reference, Status, StepStatus
 
 
 class PlatformDefault(NamedTuple):
@@ -165,6 +165,10 @@ class Platform:
 
         They may be missing where they came from when the job is sent again.
         """
+        return ()
+
+    def list_steps(self, reference: Reference) -> Iterable[StepStatus]:
+        """Return the steps of a pipeline, in the plan's order. Raise as `status` does."""
         return ()
 
     def read_submitted_spec(self, plan: Plan, reference: Reference) -> bytes:

@@ -53,6 +53,24 @@ class Status:
         return self.state in FINAL_STATES
 
 
+StepStateName = Literal["waiting", "pending", "running", "succeeded", "failed", "cancelled", "lost", "skipped"]
+
+
+@lazy_dataclass(frozen=True, kw_only=True)
+class StepStatus:
+    """The status of a step of a pipeline. Times are seconds since the epoch."""
+
+    name: str
+    state: StepStateName
+    run: str = ""
+    """Its run, if the step is one."""
+    reason: str = ""
+    started: float | None = None
+    ended: float | None = None
+    registered: str = ""
+    """The model version that it registered: `NAME version 3`."""
+
+
 @lazy_dataclass(frozen=True, kw_only=True)
 class Output:
     """A checkpoint or file that a run produced."""
@@ -94,5 +112,11 @@ class RunRecord:
     notes: tuple[str, ...] = ()
     """What happened during submission that explains its state."""
     makes: Produces = "checkpoints"
+    pipeline: str = ""
+    """The pipeline that it is a step of, by its run's name."""
+    step: str = ""
+    """Its name in that pipeline."""
+    steps: tuple[str, ...] = ()
+    """The names of its steps, in their order, if it is a pipeline."""
     outputs: OutputProfile = field(default=OutputProfile())
     metrics: tuple[Metric, ...] = ()

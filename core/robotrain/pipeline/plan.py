@@ -65,6 +65,10 @@ class PipelinePlan:
     platform: str
     at_most: int | None
     steps: tuple[PlannedStep, ...]
+    resumes: str = ""
+    """The run of the pipeline that this one continues."""
+    finished: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """The steps that it finished, as in `progress.StepState`."""
 
     @property
     def needs(self) -> dict[str, tuple[str, ...]]:
@@ -86,9 +90,9 @@ class StepPacker:
         return self._packed[key]
 
     @property
-    def payloads(self) -> dict[str, Payload]:
+    def files(self) -> dict[str, bytes]:
         """All payloads, by the path in the plan."""
-        return {get_payload_path(payload.digest): payload for payload in self._packed.values()}
+        return {get_payload_path(payload.digest): payload.archive for payload in self._packed.values()}
 
 
 def get_payload_path(digest: str) -> str:
@@ -117,21 +121,23 @@ def plan_step(
 
 
 def render_pipeline(
-    job: Job, plan: PipelinePlan, packer: StepPacker, values: Sequence[Mapping[str, Any]]
+    job: Job, plan: PipelinePlan, payloads: Mapping[str, bytes], values: Sequence[Mapping[str, Any]]
 ) -> RenderedPlan:
-    """Return the plan as files, with what it was made from."""
-    payloads = packer.payloads
+    """Return the plan as files, with what it was made from.
+
+    :param payloads: the archives of its steps, by the path in the plan.
+    """
     body = {one.name: getattr(plan, one.name) for one in fields(plan)} | {"steps": [*map(_dump_step, plan.steps)]}
-    files = {path: payload.archive for path, payload in payloads.items()}
+    body = {name: value for name, value in body.items() if name not in ("resumes", "finished") or value}
     indent = 1 if len(plan.steps) <= MAX_INDENTED else None  # a hundred times as fast without
-    files[PIPELINE_FILE] = (json.dumps(body, indent=indent) + "\n").encode()
+    files = {**payloads, PIPELINE_FILE: (json.dumps(body, indent=indent) + "\n").encode()}
     return RenderedPlan(
         plan=Plan(
             platform=plan.platform, run=plan.run, job=job, spec=PIPELINE_FILE, files=files, shown=(PIPELINE_FILE,)
         ),
         settings={},
         container_plugins={},
-        payload=next(iter(payloads.values()), Payload(b"")),
+        payload=Payload(next(iter(payloads.values()), b"")),
         values=tuple(values),
         produces=next((step.produces for step in reversed(plan.steps) if step.workload), "files"),
         steps=tuple(step.name for step in plan.steps),

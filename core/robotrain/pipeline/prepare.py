@@ -19,10 +19,13 @@ from robotrain.model.workload import Metric, OutputProfile, WorkloadProfile
 from robotrain.pipeline.plan import SCHEMA, PipelinePlan, PlannedStep, StepInput, StepPacker, plan_step, render_pipeline
 from robotrain.pipeline.steps import STEP_KIND, StepNode, check_graph, make_step_kind, order_steps
 from robotrain.redaction import redact
+from robotrain.submission.pin import pin_job
 from robotrain.submission.prepare import PreparedJob, find_secrets_in_plan, prepare_job
 from robotrain.submission.registration import check_model_name
 
 if TYPE_CHECKING:
+    from robotrain_runtime.contract.document import JobSource
+
     from robotrain.model.platform import Platform
     from robotrain.model.source import SourceKind
     from robotrain.model.workload import Workload
@@ -100,7 +103,7 @@ class PreparedPipeline(PreparedJob):
             at_most=self.at_most,
             steps=tuple(_plan_step(step, packer) for step in self.steps),
         )
-        rendered = render_pipeline(self.job, plan, packer, self.values)
+        rendered = render_pipeline(self.job, plan, packer.files, self.values)
         raise_if_any(find_secrets_in_plan(rendered.plan))
         return rendered
 
@@ -170,6 +173,22 @@ def _find_taking_roles(workloads: Iterable[Workload]) -> dict[str, bool]:
 def _is_about_step(problem: Problem, one: StepRequest) -> bool:
     """Return whether a problem says that a role takes no steps, which `_check_inputs` says of the workload."""
     return problem.code == "source-not-accepted" and problem.given in {given.step for given in one.inputs}
+
+
+def pin_pipeline(prepared: PreparedPipeline) -> tuple[PreparedPipeline, list[Problem]]:
+    """Return the pipeline with the sources of all steps pinned, each once, and the problems."""
+    sources = dict.fromkeys(source for step in prepared.steps if step.job for source in step.job.job.sources)
+    pinned, problems = pin_job(dataclasses.replace(prepared.job, sources=tuple(sources)), prepared.kinds)
+    pins = dict(zip(sources, pinned.sources, strict=True))
+    steps = tuple(_pin_step(step, pins) for step in prepared.steps)
+    return dataclasses.replace(prepared, steps=steps), problems
+
+
+def _pin_step(step: PreparedStep, pins: Mapping[JobSource, JobSource]) -> PreparedStep:
+    if step.job is None:
+        return step
+    job = dataclasses.replace(step.job.job, sources=tuple(pins[source] for source in step.job.job.sources))
+    return dataclasses.replace(step, job=step.job.with_job(job))
 
 
 def _check_pipeline_name(name: str) -> Iterator[Problem]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from robotrain.model.health import HealthCheck
     from robotrain.model.platform import Platform
+    from robotrain.model.run import RunRecord
     from robotrain.model.source import SourceKind
     from robotrain.model.workload import Workload
     from robotrain.plugins.failures import PluginFailure
@@ -49,6 +50,15 @@ class Plugins:
         other.claims = self.claims  # a plugin file runs once
         return other
 
+    @property
+    def choice(self) -> dict[str, str]:
+        """The environment variables that make another process choose the same plugins."""
+        return {
+            "ROBOTRAIN_PLUGINS": self.mode,
+            "ROBOTRAIN_WITHOUT": ",".join(self.without),
+            "ROBOTRAIN_PLUGINS_FROM": os.path.abspath(self._file) if self._file else "",
+        }
+
     @functools.cached_property
     def claims(self) -> tuple[Claim, ...]:
         """Return every claim of this mode that is not excluded. Raise Rejected if the plugin file cannot be loaded."""
@@ -76,6 +86,15 @@ class Plugins:
     def platforms(self) -> dict[str, Platform]:
         """Return every platform that loads, by name."""
         return self._list_working("platform")
+
+    def platform_of(self, record: RunRecord) -> Platform:
+        """Return the platform of a run; for a pipeline, one that shows its steps as one run. Raise PluginError."""
+        platform = self.platform(record.platform)
+        if not record.steps:
+            return platform
+        from pkgutil import resolve_name
+
+        return cast("Platform", resolve_name("robotrain.pipeline.driven_platform:DrivenPlatform")(platform, self))
 
     def workload(self, name: str) -> Workload:
         """Return the workload `name`. Raise PluginError, or Rejected without a name where none is the default."""

@@ -89,7 +89,7 @@ def _query_run(run: str, plugins: "Plugins") -> RelatedRun:
     """Return a run with its status and evaluation; only with its name if its platform does not answer."""
     try:
         record = records.read_record(run)
-        platform = plugins.platform(record.platform)
+        platform = plugins.platform_of(record)
         state = platform.status(record.reference).state
         known, _ = progress_cache.read_run_log(record, platform)
     except (Rejected, OSError):
@@ -136,7 +136,7 @@ def collect_facts(run: str, plugins: "Plugins", on_progress: Callable[[str], Non
     :param complete: include the files of an evaluation, and related runs.
     """
     record = records.read_record(records.find_run(run))
-    platform = plugins.platform(record.platform)
+    platform = plugins.platform_of(record)
     if record.phase == "sending":
         record = reconcile.adopt_run(record, platform)
     stored = plans.find_stored_plan(record.run)

@@ -108,6 +108,8 @@ SCHEMA = 1
 RECORD_FILE = "record.json"
 REMOVED_FILE = "forgotten"
 """Remains in the folder of a removed run: its name is never used again."""
+STEP_FILE = "step"
+"""Stands in the folder of a run that is a step of a pipeline."""
 MAX_NAMES = 8
 NEWEST_NAMES = ("", "last")
 DECLARED_FIELDS = ("outputs", "metrics")
@@ -157,10 +159,21 @@ def get_output_profile(run: str) -> OutputProfile:
         return OutputProfile()
 
 
-def iterate_runs(accept: Callable[[str], bool] = lambda name: True) -> Iterator[str]:
-    """Yield the names of the recorded runs that `accept` takes, newest first."""
+def iterate_runs(accept: Callable[[str], bool] = lambda name: True, *, with_steps: bool = True) -> Iterator[str]:
+    """Yield the names of the recorded runs that `accept` takes, newest first.
+
+    :param with_steps: include the runs of pipelines' steps.
+    """
     top = str(get_runs_folder())
-    return (name for name in _list_names_by_age(top) if accept(name) and os.path.lexists(f"{top}/{name}/{RECORD_FILE}"))
+    names = (
+        name for name in _list_names_by_age(top) if accept(name) and os.path.lexists(f"{top}/{name}/{RECORD_FILE}")
+    )
+    return names if with_steps else (name for name in names if not is_step(name))
+
+
+def is_step(run: str) -> bool:
+    """Return whether a run is a step of a pipeline."""
+    return os.path.lexists(os.path.join(get_runs_folder(), run, STEP_FILE))
 
 
 def list_runs() -> list[str]:
@@ -171,7 +184,7 @@ def list_runs() -> list[str]:
 def find_run(text: str = "") -> str:
     """Return the run with a name, or a unique part of it; by default the newest. Raise UnknownRun."""
     if text in NEWEST_NAMES:
-        for name in iterate_runs():
+        for name in iterate_runs(with_steps=False):
             return name
     elif has_record(text):
         return text
@@ -287,13 +300,15 @@ def _parse_record(data: Any, path: Path) -> RunRecord:
     named = (entry for entry in listed or () if isinstance(entry, dict) and "name" in entry)
     metrics = tuple(_parse_declaration(Metric, entry) for entry in named)
     declared = {"outputs": _parse_declaration(OutputProfile, data.get("outputs")), "metrics": metrics}
-    data = {"host": "", "notes": [], "makes": "checkpoints"} | data  # records of earlier versions have none
+    added = {"host": "", "notes": [], "makes": "checkpoints", "pipeline": "", "step": "", "steps": []}
+    data = added | data  # records of earlier versions lack them
     required = {name: kind for name, kind in fields.items() if name not in DECLARED_FIELDS}
     if wrong := [name for name, kind in required.items() if not _matches_type(data.get(name), kind)]:
         raise Rejected([make_broken_record_problem(path, f"missing or of the wrong type: {', '.join(wrong)}")])
     if data["run"] != path.parent.name:
         raise Rejected([make_broken_record_problem(path, "it belongs to another run")])
-    return RunRecord(**{name: data.get(name) for name in fields} | declared | {"notes": tuple(data["notes"])})
+    lists = {name: tuple(data[name]) for name in ("notes", "steps")}
+    return RunRecord(**{name: data.get(name) for name in fields} | declared | lists)
 
 
 def _parse_declaration(kind: Any, data: Any) -> Any:

@@ -31,7 +31,7 @@ def register_checkpoint(
     :param on_start: called when all arguments are checked.
     """
     record = records.read_record(records.find_run(run))
-    platform = plugins.platform(record.platform)
+    platform = plugins.platform_of(record)
     if record.phase == "sending":
         record = reconcile.adopt_run(record, platform)
     name = name or _find_model_name(record)

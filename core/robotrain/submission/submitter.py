@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import partial
+from typing import NamedTuple
 
 from robotrain_runtime.contract.deadline import DeadlineFuture
 from robotrain_runtime.contract.document import JobSource, Scalar
@@ -27,6 +28,15 @@ from robotrain.submission import pin, prepare, reconcile
 from robotrain.submission.prepare import PreparedJob
 from robotrain.submission.reconcile import ADOPTED_NOTE
 
+
+class StepOwner(NamedTuple):
+    """The pipeline and the step that a run belongs to; both are empty for a run of its own."""
+
+    pipeline: str = ""
+    step: str = ""
+
+
+NO_OWNER = StepOwner()
 ReportProblems = Callable[[Iterable[Problem]], None]
 AnnounceRun = Callable[[str], None]
 UNREACHABLE_CODE = "source-unreachable"
@@ -43,6 +53,9 @@ class SubmitContext:
     announce: AnnounceRun
     new: bool
     """Whether suggestions can offer `--new`."""
+    owner: StepOwner
+    on_claim: AnnounceRun = lambda run: None
+    """Called with the run's name before anything else is recorded of it."""
 
 
 def dry_run_job(
@@ -50,7 +63,9 @@ def dry_run_job(
 ) -> RenderedPlan:
     """Do everything but submit the job. Raise Rejected if preflight fails."""
     raise_if_any(name_lock.check_state_folder())
-    claim = name_lock.claim_run_name(prepared.job, lambda record: not new and _is_same_submission(record, prepared))
+    claim = name_lock.claim_run_name(
+        prepared.job, lambda record: not new and _is_same_submission(record, prepared, NO_OWNER)
+    )
     run = _release_claim(claim, report)
     return _render_and_preflight(prepared, parse_attempt(run), report, pinning)
 
@@ -63,7 +78,14 @@ def dry_run_plan(rendered: RenderedPlan, platform: Platform, report: ReportProbl
 
 
 def submit_job(
-    prepared: PreparedJob, report: ReportProblems, announce: AnnounceRun, *, new: bool = False, pinning: bool = True
+    prepared: PreparedJob,
+    report: ReportProblems,
+    announce: AnnounceRun,
+    *,
+    new: bool = False,
+    pinning: bool = True,
+    owner: StepOwner = NO_OWNER,
+    on_claim: AnnounceRun = lambda run: None,
 ) -> RunRecord:
     """Submit the job to its platform.
 
@@ -72,13 +94,15 @@ def submit_job(
     :param report: called with warnings and notes.
     :param announce: called with the run's name as soon as the platform accepted it.
     :param new: start a new run even if an interrupted submit of the same job exists.
+    :param owner: the step that the run is.
+    :param on_claim: called with the run's name before it is recorded.
     """
     raise_if_any(name_lock.check_state_folder())
-    context = SubmitContext(prepared.platform, report, announce, new=True)
+    context = SubmitContext(prepared.platform, report, announce, new=True, owner=owner, on_claim=on_claim)
     left_alone: dict[str, RunRecord] = {}  # interrupted submits that this one must not finish
     while True:
         lock, interrupted = name_lock.claim_run_name(
-            prepared.job, lambda record: not new and _is_ours_to_finish(record, prepared, left_alone)
+            prepared.job, lambda record: not new and _is_ours_to_finish(record, prepared, owner, left_alone)
         )
         with lock:
             if interrupted is None:
@@ -91,10 +115,16 @@ def submit_job(
             left_alone[interrupted.run] = interrupted
 
 
-def submit_plan(rendered: RenderedPlan, platform: Platform, report: ReportProblems, announce: AnnounceRun) -> RunRecord:
+def submit_plan(
+    rendered: RenderedPlan,
+    platform: Platform,
+    report: ReportProblems,
+    announce: AnnounceRun,
+    owner: StepOwner = NO_OWNER,
+) -> RunRecord:
     """Submit a plan under the name it was rendered for. Raise Rejected, also if that name is taken."""
     raise_if_any(name_lock.check_state_folder())
-    context = SubmitContext(platform, report, announce, new=False)
+    context = SubmitContext(platform, report, announce, new=False, owner=owner)
     lock, interrupted = _claim_plan_name(rendered)
     with lock:
         if interrupted is None:
@@ -228,13 +258,17 @@ def _find_reference(record: RunRecord, rendered: RenderedPlan, context: SubmitCo
 
 def _store_and_submit(lock: NameLock, rendered: RenderedPlan, context: SubmitContext) -> RunRecord:
     with _release_on_failure(lock):
+        context.on_claim(lock.run)
+        with records.report_write_errors():
+            mark = lock.folder / records.STEP_FILE
+            mark.touch() if context.owner.pipeline else mark.unlink(missing_ok=True)
         plans.store_plan(rendered)
-        records.write_record(_make_record(rendered, ()))
+        records.write_record(_make_record(rendered, (), context.owner))
     return _submit_to_platform(lock, rendered, context)
 
 
 def _submit_to_platform(lock: NameLock, rendered: RenderedPlan, context: SubmitContext, *notes: str) -> RunRecord:
-    ahead = _make_record(rendered, notes)
+    ahead = _make_record(rendered, notes, context.owner)
     try:
         reference = redaction.require_no_secrets(context.platform.submit(rendered.plan), ahead.platform)
     except Rejected:
@@ -278,17 +312,23 @@ def _release_on_failure(lock: NameLock) -> Iterator[None]:
         raise
 
 
-def _is_ours_to_finish(record: RunRecord, prepared: PreparedJob, left_alone: dict[str, RunRecord]) -> bool:
+def _is_ours_to_finish(
+    record: RunRecord, prepared: PreparedJob, owner: StepOwner, left_alone: dict[str, RunRecord]
+) -> bool:
     """Return whether this submit must finish an interrupted one; if not, add it to `left_alone`."""
-    if record.run not in left_alone and _is_same_submission(record, prepared):
+    if record.run not in left_alone and _is_same_submission(record, prepared, owner):
         return True
+    if (record.pipeline, record.step) != owner:  # its own pipeline finishes it
+        return False
     if not name_lock.is_being_submitted(record.run):
         left_alone[record.run] = record
     return False
 
 
-def _is_same_submission(record: RunRecord, prepared: PreparedJob) -> bool:
-    """Return whether a record has the same job, platform, settings, pins and payload."""
+def _is_same_submission(record: RunRecord, prepared: PreparedJob, owner: StepOwner) -> bool:
+    """Return whether a record has the same job, owner, platform, settings, pins and payload."""
+    if (record.pipeline, record.step) != owner:
+        return False
     if (record.job, record.platform) != (prepared.job.digest, prepared.platform.name):
         return False
     if not _has_same_settings(record, dict(list_fields(prepared.settings))):
@@ -312,7 +352,7 @@ def _has_same_settings(record: RunRecord, settings: Mapping[str, Scalar]) -> boo
     return stored is None or changed <= pin.list_platform_given_names(stored.values, record.platform)
 
 
-def _make_record(rendered: RenderedPlan, notes: Iterable[str]) -> RunRecord:
+def _make_record(rendered: RenderedPlan, notes: Iterable[str], owner: StepOwner) -> RunRecord:
     plan = rendered.plan
     return RunRecord(
         run=plan.run,
@@ -327,6 +367,9 @@ def _make_record(rendered: RenderedPlan, notes: Iterable[str]) -> RunRecord:
         host=os.uname().nodename,
         notes=tuple(notes),
         makes=rendered.produces,
+        pipeline=owner.pipeline,
+        step=owner.step,
+        steps=rendered.steps,
         outputs=plan.job.profile.outputs,
         metrics=plan.job.profile.metrics,
     )

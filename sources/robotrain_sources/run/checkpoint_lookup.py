@@ -48,7 +48,7 @@ def format_problems(rejected: Rejected) -> str:
 
 def _try_list_checkpoints(record: RunRecord, plugins: Plugins) -> Mapping[int, Output]:
     try:
-        return list_checkpoints(record, plugins.platform(record.platform))
+        return list_checkpoints(record, plugins.platform_of(record))
     except RunGone:
         return {}
     except Rejected as rejected:  # an older run must not take its place
@@ -104,7 +104,7 @@ def _split_reference(text: str) -> tuple[str, int | None]:
 
 def _load_checkpoints(name: str, plugins: Plugins) -> tuple[RunRecord, Mapping[int, Output]]:
     record = name_lock.read_submitted_record(records.find_run(name))
-    platform = plugins.platform(record.platform)
+    platform = plugins.platform_of(record)
     checkpoints = list_checkpoints(record, platform)
     if not checkpoints:
         raise _explain_no_checkpoint(record, platform)

@@ -26,9 +26,9 @@ def cancel(ctx: typer.Context, runs: RunsArgument = None, json: JsonOption = Fal
     from robotrain.plugins import site
 
     stopping = [RunCancellation(record, platform) for record, platform in open_runs(ctx, runs)]
-    _cancel_in_parallel([one for one in stopping if not one.before.finished])
+    _cancel_in_parallel([one for one in stopping if not one.has_ended])
     for one in stopping:
-        if not one.before.finished and not one.problems:
+        if not one.has_ended and not one.problems:
             print_problems(site.notify_run_changed(get_plugins(ctx), one.record, "cancelled", one.after))
     told = [one.describe_result() for one in stopping]
     if json:
@@ -48,6 +48,11 @@ class RunCancellation:
         self.before: Status = platform.status(record.reference)
         self.after = self.before
         self.problems: list[Problem] = []
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether there was nothing to cancel. The steps of a pipeline that lost its driver may still run."""
+        return self.before.finished and not (self.record.steps and self.before.state == "lost")
 
     def cancel(self) -> None:
         """Cancel the run, and wait for its end as long as the platform does."""
@@ -78,13 +83,13 @@ class RunCancellation:
             "checkpoint": known.checkpoint or None,
             "checkpoint_step": known.checkpoint_step,
         }
-        lines = [f"{self.record.run} {self.after.state}" + (" already" if self.before.finished else "")]
+        lines = [f"{self.record.run} {self.after.state}" + (" already" if self.has_ended else "")]
         records.save_final_status(self.record.run, self.after)
         left = list_places(known, is_machine_gone(self.platform, self.after))
         kept = [f"{name:<11} {value}" for name, value in left if name in REPORTED_OUTPUTS]
         nothing = self.after.finished and self.after.state != "succeeded" and self.record.makes == "checkpoints"
         lines += kept or ["it saved no checkpoint"] * nothing
-        lines += run_summary.format_next_steps(self.record.run, self.after, known)[:1]
+        lines += run_summary.format_next_steps(self.record, self.after, known)[:1]
         return data, "\n  ".join(lines)
 
 

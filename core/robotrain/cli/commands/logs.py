@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from robotrain.cli.app import make_app
-from robotrain.cli.arguments import JsonLinesOption, RunArgument, open_run, usage_error
+from robotrain.cli.arguments import JsonLinesOption, RunArgument, StepOption, open_step, usage_error
 from robotrain.cli.output import print_message, print_result_line
 from robotrain.errors import EXIT_INTERRUPTED
 
@@ -29,6 +29,7 @@ def logs(
     ] = False,
     tail: Annotated[int | None, typer.Option("--tail", min=0, metavar="INT", help="Print only the last lines.")] = None,
     task: Annotated[str, typer.Option("--task", metavar="NAME", help="The run's task: every run has one.")] = "",
+    step: StepOption = "",
     raw: Annotated[bool, typer.Option("--raw", help="Print all lines unchanged, including events.")] = False,
     json: JsonLinesOption = False,
 ) -> None:
@@ -41,7 +42,7 @@ def logs(
     if raw and json:
         raise usage_error("--raw and --json cannot be used together", "JSON has every line.", ("--json", ""))
     gc.enable()  # following may take days
-    record, platform = open_run(ctx, run)
+    record, platform = open_step(ctx, run, step)
     if task and task != (name := record.reference.get("task") or record.workload):
         raise usage_error(f"{record.run} has no task {task!r}", f"Its only task is {name}.", (f"--task {name}", ""))
     line_format: LineFormat = functools.partial(renderer.format_log_line, declared=record.metrics)

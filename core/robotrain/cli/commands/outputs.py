@@ -16,7 +16,7 @@ from robotrain_runtime.machine import disk_cache
 
 from robotrain.cli import output
 from robotrain.cli.app import make_app
-from robotrain.cli.arguments import JsonOption, RunArgument, open_run, option
+from robotrain.cli.arguments import JsonOption, RunArgument, StepOption, open_step, option
 from robotrain.cli.columns import truncate
 from robotrain.cli.output import format_table, print_json, print_message, print_result
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any, usage_problem
@@ -34,6 +34,7 @@ def outputs(
     ctx: typer.Context,
     run: RunArgument = "",
     to: Annotated[Path | None, option("--to", "FOLDER", "Download to this folder.")] = None,
+    step: StepOption = "",
     checkpoint: Annotated[
         str, option("--checkpoint", "STEP|last|all", "Only checkpoints: of one step, the last, or all.")
     ] = "",
@@ -43,7 +44,7 @@ def outputs(
 
     robotrain outputs --checkpoint last --to ./policy act-train-fab69e8c-1
     """
-    record, platform = open_run(ctx, run)
+    record, platform = open_step(ctx, run, step)
     available = list(platform.outputs(record.reference))
     if not available:
         status = platform.status(record.reference)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from robotrain.cli.app import format_help, get_plugins, make_app, make_plain_app
-from robotrain.cli.arguments import JsonOption, argument, complete_platforms, option
+from robotrain.cli.arguments import JsonOption, RunArgument, argument, complete_platforms, open_run, option
 from robotrain.cli.output import format_table, print_json, print_message, print_problems, print_result
-from robotrain.errors import Problem, Rejected, Stage
+from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any, usage_problem
 
 if TYPE_CHECKING:
+    from robotrain.model.platform import Platform
+    from robotrain.model.run import RunRecord
     from robotrain.pipeline.prepare import PreparedPipeline, PreparedStep
 
 FileArgument = Annotated[Path, argument("PIPELINE.yaml", "The pipeline file.")]
@@ -21,6 +24,14 @@ ProfileOption = Annotated[str, option("--profile", "NAME", "The profile of robot
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="STEP.KEY=VALUE", help="Change a value of a step, named as in a job file."),
+]
+WaitOption = Annotated[bool, typer.Option("--wait", help="Wait until the last step ends; the exit code says how.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Check every step and show the plan; do not submit.")]
+NewOption = Annotated[
+    bool, typer.Option("--new", help="Start a new run even if an interrupted submit of the same pipeline exists.")
+]
+NativeOption = Annotated[
+    bool, typer.Option("--native-only", help="Refuse a platform that needs this machine to start the steps.")
 ]
 ToOption = Annotated[str, option("--to", "DIR", "Write all files of the plan to this folder.")]
 
@@ -77,6 +88,73 @@ def explain(
         print_result(format_table([("NAME", "VALUE", "FROM", "OVERRODE"), *map(explain.format_row, rows)]))
 
 
+def submit(
+    ctx: typer.Context,
+    file: FileArgument,
+    platform: PlatformOption = "",
+    profile: ProfileOption = "",
+    set: SetOption = None,
+    wait: WaitOption = False,
+    dry_run: DryRunOption = False,
+    new: NewOption = False,
+    native_only: NativeOption = False,
+    json: JsonOption = False,
+) -> None:
+    """Check every step of a pipeline, then submit it; the steps run on without the terminal.
+
+    robotrain pipeline submit pipeline.yaml --platform PLATFORM
+
+    robotrain pipeline submit pipeline.yaml --platform PLATFORM --set train.training_steps=2000 --wait
+    """
+    prepared = prepare_file(ctx, file, platform, profile, set or [])
+    submit_pipeline(ctx, prepared, {"wait": wait, "dry_run": dry_run, "new": new, "json": json}, native_only)
+
+
+def resume(
+    ctx: typer.Context,
+    run: RunArgument = "",
+    wait: WaitOption = False,
+    dry_run: DryRunOption = False,
+    json: JsonOption = False,
+) -> None:
+    """Continue a pipeline: after a failure as a new run without the finished steps; after a restart of this machine as
+    the same run.
+
+    robotrain pipeline resume pusht-mini-8a147544-1
+    """
+    record, _ = open_run(ctx, run)
+    if not record.steps:
+        title = f"{record.run} is not a pipeline"
+        way = Suggestion(f"robotrain resume {record.run}", "continues from its last checkpoint")
+        raise Rejected([usage_problem("usage", title, suggestions=[way])])
+    resume_pipeline(ctx, record, {"wait": wait, "dry_run": dry_run, "json": json})
+
+
+def resume_pipeline(ctx: typer.Context, record: RunRecord, options: dict[str, Any]) -> None:
+    """Continue a pipeline in its own run, or in a new one without the finished steps."""
+    from robotrain.cli.commands import submit
+    from robotrain.pipeline.resume import continue_pipeline
+
+    plugins = get_plugins(ctx)
+    repeated = continue_pipeline(record, plugins, bool(options["dry_run"]))
+    if repeated is not None:
+        print_message(f"not run again: {', '.join(repeated.plan.finished) or 'none of the steps'}")
+        submit.submit_job(ctx, repeated, {**options, "no_pin": True})
+    elif options["dry_run"]:
+        print_message(f"dry run: {record.run} would go on; nothing was started")
+    else:
+        print_message(f"{record.run} goes on")
+        submit.finish_submission(ctx, record, plugins.platform_of(record), options)
+
+
+def resubmit_pipeline(ctx: typer.Context, record: RunRecord, options: dict[str, Any]) -> None:
+    """Submit a pipeline once more: all of its steps run again."""
+    from robotrain.cli.commands import submit
+    from robotrain.pipeline.resume import repeat_pipeline
+
+    submit.submit_job(ctx, repeat_pipeline(record, get_plugins(ctx)), {**options, "no_pin": True})
+
+
 def schema(ctx: typer.Context, json: JsonOption = False) -> None:
     """Print the JSON Schema of pipeline.yaml, for completion and checks in editors.
 
@@ -107,6 +185,33 @@ def prepare_file(ctx: typer.Context, file: Path, platform: str, profile: str, se
     return prepare_pipeline(request_from_file(file, context, sets), chosen, plugins)
 
 
+def submit_pipeline(
+    ctx: typer.Context, prepared: PreparedPipeline, options: dict[str, Any], native_only: bool = False
+) -> None:
+    """Submit a checked pipeline, or show what would be submitted."""
+    from robotrain.cli.commands import submit
+    from robotrain.pipeline.driven_platform import DrivenPlatform
+    from robotrain.pipeline.prepare import pin_pipeline
+
+    if native_only:
+        require_native(prepared.platform)
+    print_problems(describe_driver(prepared))
+    print_message(format_steps(prepared))
+    pinned, problems = pin_pipeline(prepared)
+    raise_if_any(problems)
+    driven = DrivenPlatform(prepared.platform, get_plugins(ctx))
+    ready = replace(pinned, platform=driven, warnings=(*prepared.warnings, *problems))
+    submit.submit_job(ctx, ready, {**options, "no_pin": True})
+
+
+def require_native(platform: Platform) -> None:
+    """Raise Rejected if the platform does not run a pipeline on its own."""
+    from robotrain.model.capabilities import make_feature_error
+
+    if not platform.capabilities.feature("native_dag"):
+        raise make_feature_error(platform, "native_dag")
+
+
 def describe_driver(prepared: PreparedPipeline) -> list[Problem]:
     """Return a note that this machine must stay on, if the platform does not run the pipeline on its own."""
     support = prepared.platform.capabilities.feature("native_dag")
@@ -134,8 +239,8 @@ def _describe_step(step: PreparedStep) -> str:
 
 HELP = """Submit several jobs that depend on each other, such as a training and the evaluation of its policy.
 
-robotrain pipeline render pipeline.yaml --platform PLATFORM
+robotrain pipeline submit pipeline.yaml --platform PLATFORM
 """
 app = make_plain_app()
-app.add_typer(make_app(render, explain, schema), name="pipeline", help=format_help(HELP))
+app.add_typer(make_app(submit, resume, render, explain, schema), name="pipeline", help=format_help(HELP))
 app.callback()(lambda: None)

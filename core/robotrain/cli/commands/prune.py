@@ -67,7 +67,7 @@ class PruneCandidates:
         self._plugins = plugins
         self.records: dict[str, RunRecord] = {}
         self._unreadable: dict[str, str] = {}
-        runs = [run for run in records.list_runs() if self._read_record(run, platform)]
+        runs = [run for run in records.iterate_runs(with_steps=False) if self._read_record(run, platform)]
         known: dict[str, PruneCandidate] = {}
         if state:  # all are asked, to count the newest in that state
             known = self._ask_statuses(runs)
@@ -80,8 +80,11 @@ class PruneCandidates:
         if self.plan.removed:
             outputs = self._ask_about([one.run for one in self.plan.removed if not one.interrupted], _list_output_uris)
             candidates = [_add_outputs(one, outputs.get(one.run)) for one in candidates]
+            gone = {one.run for one in self.plan.removed}
             used_sources = {
-                run: [source.uri for source in plans.read_stored_sources(run)] for run in records.list_runs()
+                run: [source.uri for source in plans.read_stored_sources(run)]
+                for run in records.list_runs()
+                if not (records.is_step(run) and records.read_record(run).pipeline in gone)
             }
             self.plan = prune.plan_pruning(candidates, used_sources, before=before)
 
@@ -97,7 +100,7 @@ class PruneCandidates:
         for one in self.plan.removed:
             record = self.records[one.run]
             try:
-                removed[one.run] = reconcile.remove_run(record, self._plugins.platform(record.platform))
+                removed[one.run] = reconcile.remove_run(record, self._plugins.platform_of(record))
                 print_message(f"removed {one.run}")
             except (Rejected, OSError) as error:
                 print_message(f"{one.run} was not removed: {describe_exception(error)}")

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from robotrain.cli.app import get_plugins, make_app
-from robotrain.cli.arguments import JsonOption, argument, complete_run_names
+from robotrain.cli.arguments import JsonOption, argument, complete_run_names, open_step, option
 from robotrain.cli.output import print_json, print_message, print_result
+from robotrain.errors import Rejected, usage_problem
 
 if TYPE_CHECKING:
     from robotrain_runtime.contract.event import Evaluated, Registered
@@ -18,8 +19,9 @@ def register(
     run: Annotated[str, argument("RUN", "The run's name or its beginning.", complete_run_names)],
     name: Annotated[str, argument("[MODEL]", "The model's name; default: that of the run's -r.")] = "",
     step: Annotated[
-        int | None, typer.Option("--step", min=1, metavar="INT", help="The checkpoint's step; default: the last.")
-    ] = None,
+        str,
+        option("--step", "INT|STEP", "The checkpoint's step; default: the last. Of a pipeline: a step by its name."),
+    ] = "",
     json: JsonOption = False,
 ) -> None:
     """Register a checkpoint of a run, or the policy it evaluated, as a version of a model in the platform's registry.
@@ -32,12 +34,12 @@ def register(
     from robotrain.store import records
     from robotrain.submission import registration
 
-    run = records.find_run(run)
+    run = records.find_run(run) if not step or step.isdecimal() else open_step(ctx, run, step)[0].run
     plugins = get_plugins(ctx)
     on_start = functools.partial(print_message, f"registering the model of {run} …")
-    registered = registration.register_checkpoint(run, name, step, plugins, on_start)
+    registered = registration.register_checkpoint(run, name, _parse_step(step), plugins, on_start)
     record = records.read_record(run)
-    progress, _ = read_run_log(record, plugins.platform(record.platform))
+    progress, _ = read_run_log(record, plugins.platform_of(record))
     evaluated = progress.evaluated
     if json:
         print_json(_dump_registration(registered, evaluated))
@@ -48,6 +50,13 @@ def register(
             print_result(f"  {note}")
         if evaluated and (text := scores.format_scores_with_conditions(evaluated, record.metrics)):
             print_result(f"  {text}")
+
+
+def _parse_step(step: str) -> int | None:
+    """Return the step of a checkpoint; None for the last one."""
+    if step.isdecimal() and int(step) == 0:
+        raise Rejected([usage_problem("value-invalid", "--step needs a whole number greater than 0", "--step")])
+    return int(step) if step.isdecimal() else None
 
 
 def _dump_registration(registered: "Registered", evaluated: "Evaluated | None") -> dict[str, Any]:

@@ -11,6 +11,7 @@ from robotrain.cli.output import print_message
 from robotrain.errors import Rejected, Suggestion, usage_problem
 
 if TYPE_CHECKING:
+    from robotrain.model.run import RunRecord
     from robotrain.submission.prepare import PreparedJob
 
 SetOption = Annotated[
@@ -44,8 +45,12 @@ def resubmit(
 
     robotrain resubmit act-train-fab69e8c-1 --set batch_size=16 --dry-run
     """
-    stored, prepared = _prepare_again_from_record(ctx, run, set or [], repin)
     options = {"wait": wait, "stream": stream, "dry_run": dry_run, "new": new, "json": json}
+    if record := _find_pipeline(run, {"--set": set, "--repin": repin}):
+        from robotrain.cli.commands import pipeline
+
+        return pipeline.resubmit_pipeline(ctx, record, options)
+    stored, prepared = _prepare_again_from_record(ctx, run, set or [], repin)
     unchanged = not (set or repin)  # then sources that were not pinned stay so
     _submit_again(ctx, stored, prepared, options | {"no_pin": no_pin or unchanged})
 
@@ -73,6 +78,12 @@ def resume(
     from robotrain.redaction import redact_if_secret
     from robotrain.submission import resume
 
+    changes = {"--set": set, "--repin": repin, RESUME_FROM_FLAG: resume_from, "--training-steps": training_steps}
+    if record := _find_pipeline(run, changes):
+        from robotrain.cli.commands import pipeline
+
+        options = {"wait": wait, "stream": stream, "dry_run": dry_run, "json": json}
+        return pipeline.resume_pipeline(ctx, record, options)
     steps = [f"training_steps={training_steps}"] if training_steps is not None else []
     stored, prepared = _prepare_again_from_record(ctx, run, [*(set or []), *steps], repin)
     if resume_from:
@@ -83,6 +94,20 @@ def resume(
     print_message(f"resuming from {step}{redact_if_secret(checkpoint.uri)}")
     options = {"wait": wait, "stream": stream, "dry_run": dry_run, "new": new, "no_pin": no_pin, "json": json}
     _submit_again(ctx, stored, resume.resume_job(prepared, stored.plan.run, checkpoint, get_plugins(ctx)), options)
+
+
+def _find_pipeline(run: str, changes: dict[str, Any]) -> "RunRecord | None":
+    """Return the record of a pipeline; None for any other run. Raise Rejected for options that it does not take."""
+    from robotrain.store import records
+
+    record = records.read_record(records.find_run(run))
+    if not record.steps:
+        return None
+    if given := [flag for flag, value in changes.items() if value]:
+        title = f"{given[0]} cannot change a pipeline"
+        way = Suggestion("robotrain pipeline submit PIPELINE.yaml --set STEP.KEY=VALUE", "submits it with other values")
+        raise Rejected([usage_problem("plan-fixed", title, given[0], suggestions=[way])])
+    return record
 
 
 def _prepare_again_from_record(ctx: typer.Context, run: str, sets: list[str], repin: bool) -> tuple[Any, Any]:

@@ -36,6 +36,7 @@ def runs(
     ] = DEFAULT_NUMBER,
     state: Annotated[str, option("--state", "STATE", "Only runs in this state.", _complete_states)] = "",
     platform: Annotated[str, option("--platform", "NAME", "Only runs on this platform.", complete_platforms)] = "",
+    steps: Annotated[bool, typer.Option("--steps", help="List the runs of pipelines' steps too.")] = False,
     prune: Annotated[bool, typer.Option("--prune", help="Remove old runs; asks first.")] = False,
     older_than: Annotated[str, option("--older-than", "TIME", TIME_HELP)] = "",
     keep: Annotated[
@@ -54,12 +55,12 @@ def runs(
 
     _check_state(state)
     prune_options = {"--older-than": older_than != "", "--keep": keep is not None, "--yes": yes}
-    _check_options(prune, prune_options, {"--all": everything, "-n": number != DEFAULT_NUMBER})
+    _check_options(prune, prune_options, {"--all": everything, "-n": number != DEFAULT_NUMBER, "--steps": steps})
     if prune:
         from robotrain.cli.commands.prune import prune_runs
 
         return prune_runs(get_plugins(ctx), older_than, keep, state, platform, yes, json)
-    listed, more = run_list.list_runs(get_plugins(ctx), None if everything else number, state, platform)
+    listed, more = run_list.list_runs(get_plugins(ctx), None if everything else number, state, platform, steps)
     print_problems(run_list.find_silent_platforms(listed))
     if json:
         print_json({"runs": [_dump_run(one) for one in listed], "more": more})
@@ -163,6 +164,8 @@ def _format_age(listed_run: "ListedRun", now: float) -> str:
 
 def _dump_run(listed_run: "ListedRun") -> dict[str, Any]:
     """Return a run as data; the keys are an API."""
+    from robotrain.cli.watch.run_summary import dump_step
+
     record, status, known = listed_run.record, listed_run.status, listed_run.progress
     return {
         "run": listed_run.run,
@@ -181,6 +184,8 @@ def _dump_run(listed_run: "ListedRun") -> dict[str, Any]:
         "scores": dict(listed_run.scores),
         "conditions": listed_run.conditions,
         "notes": list(record.notes) if record else [],
+        "steps": [dump_step(step) for step in listed_run.steps],
+        "pipeline": record.pipeline if record else "",
     }
 
 

@@ -38,7 +38,8 @@ def status(ctx: typer.Context, run: RunArgument = "", json: JsonOption = False) 
     last = run_summary.select_error_lines(lines) if explains else []
     if json:
         shown = dict(run_summary.list_native_names(record, platform))
-        print_json({**run_summary.dump_status(record, now, known), "shown": shown, "log_end": last})
+        steps = [run_summary.dump_step(step) for step in platform.list_steps(record.reference)]
+        print_json({**run_summary.dump_status(record, now, known), "shown": shown, "log_end": last, "steps": steps})
     else:
         print_result("\n  ".join(_format_status(record, platform, now, known, last, missing)))
 
@@ -54,6 +55,7 @@ def _format_status(
     yield f"{record.run}  {state}  on {record.platform}"
     reasons, warnings = _split_reasons(now.reason, [redact_sentence(text) for text in known.warnings])
     yield from reasons
+    yield from run_summary.format_steps(list(platform.list_steps(record.reference)))
     if last:
         yield "the end of its log:"
         yield from (f"| {line}" for line in last)
@@ -65,7 +67,7 @@ def _format_status(
     yield from (f"{name:<11} {value}" for name, value in places if value not in native.values())
     yield from (f"warning: {text}" for text in warnings[-MAX_WARNINGS:])
     yield from record.notes
-    yield from run_summary.format_next_steps(record.run, now, known)
+    yield from run_summary.format_next_steps(record, now, known)
 
 
 def _split_reasons(reason: str, warnings: list[str]) -> tuple[list[str], list[str]]:
@@ -98,7 +100,7 @@ def _format_times(record: "RunRecord", now: "Status", known: "Progress") -> Iter
         yield known.format_line(ended=now.finished)
     elif known.evaluated:
         yield known.score_text
-    elif known.stage:
+    elif known.stage and not record.steps:
         yield f"{'ended' if now.finished else 'is'} in stage {known.format_line(ended=now.finished)}"
     if known.evaluated and (within := scores.format_conditions(known.evaluated)):
         yield f"under: {within}"

@@ -116,13 +116,13 @@ def submit_job(ctx: typer.Context, prepared: PreparedJob, options: dict[str, Any
 
     check_asset_options(prepared.platform, options)
     print_problems(prepared.warnings)
-    how = {"new": bool(options.get("new")), "pinning": not options.get("no_pin")}
+    new, pinning = bool(options.get("new")), not options.get("no_pin")
 
     def dry_run() -> RenderedPlan:
-        return submitter.dry_run_job(prepared, print_problems, **how)
+        return submitter.dry_run_job(prepared, print_problems, new=new, pinning=pinning)
 
     def submit(announce: Announcer) -> RunRecord:
-        return submitter.submit_job(prepared, print_problems, announce, **how)
+        return submitter.submit_job(prepared, print_problems, announce, new=new, pinning=pinning)
 
     _submit_or_dry_run(ctx, prepared.platform, options, dry_run, submit)
 

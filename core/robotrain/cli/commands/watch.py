@@ -66,7 +66,7 @@ def watch(
         _follow(follower, renderer, "watch", lambda: follower.wait_until_over(should_stop=renderer.reader_gone.is_set))
     for one in follower.runs:
         if drawn and one.is_over and not one.failure:
-            print_message("   ".join(suggest_commands(one.record.run, one.status, one.progress)[0]))
+            print_message("   ".join(suggest_commands(one.record, one.status, one.progress)[0]))
     _exit_as_ended(follower)
 
 
@@ -222,7 +222,8 @@ def _print_end(followed: FollowedRun, as_json: bool, with_tail: bool) -> None:
         raise followed.failure
     record, status, known = followed.record, followed.status, followed.progress
     if as_json:
-        print_json(run_summary.dump_status(record, status, known))
+        steps = [run_summary.dump_step(step) for step in followed.platform.list_steps(record.reference)]
+        print_json(run_summary.dump_status(record, status, known) | ({"steps": steps} if steps else {}))
     else:
         explains = status.state in ("failed", "lost") and not run_summary.has_failed_verdict(known)
         if with_tail and followed.tail and explains:
@@ -249,7 +250,8 @@ def _format_end(followed: FollowedRun) -> str:
         rows += [("scores", known.score_text), ("under", scores.format_conditions(known.evaluated))]
     rows += run_summary.list_places(known, run_summary.is_machine_gone(followed.platform, status))
     lines = [f"{name:<11} {value}" for name, value in rows if value]
-    lines += run_summary.format_next_steps(record.run, status, known)
+    lines[:0] = run_summary.format_steps(list(followed.platform.list_steps(record.reference)))
+    lines += run_summary.format_next_steps(record, status, known)
     return curve + "\n  ".join([_format_state(followed), *lines])
 
 
@@ -265,7 +267,7 @@ def _format_brief_end(followed: FollowedRun) -> list[str]:
         lines.append(f"  {known.format_line(ended=followed.is_over)}")
     if known.evaluated and (within := scores.format_conditions(known.evaluated)):
         lines.append(f"  under: {within}")
-    text, why = run_summary.suggest_commands(run, followed.status, known)[0]
+    text, why = run_summary.suggest_commands(followed.record, followed.status, known)[0]
     return [*lines, f"  {'next':<11} {text}   {why}"]
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from robotrain_runtime.contract.deadline import DeadlineFuture
 
     from robotrain.model.platform import Platform
-    from robotrain.model.run import RunRecord
+    from robotrain.model.run import RunRecord, StepStatus
     from robotrain.plugins.manager import Plugins
 
 MAX_WORKERS = 8
@@ -51,7 +51,7 @@ def ask_platforms(runs: Sequence[RunRecord], plugins: Plugins, question: Platfor
     asks: dict[str, dict[int, Callable[[], Any]]] = {}
     for index, record in enumerate(runs):
         try:
-            ask = functools.partial(question, record, plugins.platform(record.platform))
+            ask = functools.partial(question, record, plugins.platform_of(record))
             asks.setdefault(record.platform, {})[index] = ask
         except Rejected as rejected:
             answers[index] = FailedQuery(describe_exception(rejected))
@@ -134,6 +134,8 @@ class ListedRun:
     """Set when the platform did not return the state; then an end that was seen before counts."""
     progress: Progress = field(default_factory=Progress)
     """What the end of its log says."""
+    steps: Sequence[StepStatus] = ()
+    """The steps of a pipeline."""
 
     @property
     def loss(self) -> float | None:
@@ -155,13 +157,18 @@ class ListedRun:
 
 
 def list_runs(
-    plugins: Plugins, number: int | None = DEFAULT_NUMBER, state: str = "", platform: str = ""
+    plugins: Plugins,
+    number: int | None = DEFAULT_NUMBER,
+    state: str = "",
+    platform: str = "",
+    with_steps: bool = False,
 ) -> tuple[list[ListedRun], bool]:
     """Return the selected runs, newest first, and whether there may be more.
 
     :param number: how many at most; None for all.
+    :param with_steps: include the runs of pipelines' steps.
     """
-    names = records.iterate_runs()
+    names = records.iterate_runs(with_steps=with_steps)
     selected: list[ListedRun] = []
     examined = 0
     while number is None or len(selected) < number:
@@ -175,6 +182,7 @@ def list_runs(
             break
     selected = selected[:number]
     _ask_progress(selected, plugins)
+    _ask_steps(selected, plugins)
     return selected, number is not None and next(names, None) is not None
 
 
@@ -197,7 +205,7 @@ def find_silent_platforms(listed_runs: Sequence[ListedRun]) -> Iterator[Problem]
 
 def find_unfinished_runs(plugins: Plugins) -> tuple[list[ListedRun], list[ListedRun]]:
     """Return the newest runs that have not ended, and those whose state is unknown."""
-    batch = list(itertools.islice(_read_records(records.iterate_runs(), ""), MAX_EXAMINED))
+    batch = list(itertools.islice(_read_records(records.iterate_runs(with_steps=False), ""), MAX_EXAMINED))
     _ask_states(batch, plugins)
     unknown = [one for one in batch if one.state == "unknown"]
     return [one for one in batch if one.state in ("pending", "running")], unknown
@@ -246,6 +254,13 @@ def _ask_states(batch: Sequence[ListedRun], plugins: Plugins) -> None:
                 one.status, one.state, one.reason = status, status.state, status.reason
         else:
             one.reason = f"{one.record.platform if one.record else ''} returned no status"
+
+
+def _ask_steps(listed_runs: Sequence[ListedRun], plugins: Plugins) -> None:
+    """Add the steps of pipelines."""
+    pipelines = [one for one in listed_runs if one.status and one.record and one.record.steps]
+    for one, answer in _ask_about(pipelines, plugins, lambda record, platform: platform.list_steps(record.reference)):
+        one.steps = () if isinstance(answer, FailedQuery) else tuple(answer)
 
 
 def _ask_progress(listed_runs: Sequence[ListedRun], plugins: Plugins) -> None:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from robotrain_runtime.contract import event
 
 from robotrain.cli.output import print_message
 from robotrain.model import scores
+from robotrain.model.amounts import format_duration
 from robotrain.model.progress import Progress
 from robotrain.model.run import Status
 from robotrain.store import progress_cache
 
 if TYPE_CHECKING:
     from robotrain.model.platform import Platform
-    from robotrain.model.run import RunRecord
+    from robotrain.model.run import RunRecord, StepStatus
 
 MAX_LINES = 400
 SHOWN_LINES = 8
@@ -110,7 +112,7 @@ def dump_status(record: RunRecord, status: Status, known: Progress) -> dict[str,
         "tracking": known.tracking,
         "warnings": known.warnings,
         "notes": list(record.notes),
-        "next": [text for text, _ in suggest_commands(record.run, status, known)],
+        "next": [text for text, _ in suggest_commands(record, status, known)],
     }
 
 
@@ -128,6 +130,22 @@ def _dump_evaluation(known: Progress) -> dict[str, Any] | None:
     names = ("episodes", "scores", "conditions", "results", "policy", "step", "passed")
     succeeded, tried = scores.count_successes(found, scores.find_share_metric(known.declared_metrics)) or (None, None)
     return {name: getattr(found, name) for name in names} | {"successes": succeeded, "tried": tried}
+
+
+def dump_step(step: StepStatus) -> dict[str, Any]:
+    """Return the status of a step as data; the keys are an API."""
+    names = ("name", "state", "run", "reason", "started", "ended", "registered")
+    return {name: getattr(step, name) for name in names}
+
+
+def format_steps(steps: Sequence[StepStatus]) -> Iterator[str]:
+    """Yield a line for each step: its name, its state, how long it took, its run, and the reason."""
+    width = max((len(step.name) for step in steps), default=0)
+    for step in steps:
+        took = format_duration((step.ended or time.time()) - step.started) if step.started else ""
+        shown = step.registered or step.run
+        parts = (f"{step.name:<{width}}", f"{step.state:<9}", f"{took:>9}", shown, step.reason)
+        yield "  ".join(part for part in parts if part).rstrip()
 
 
 def list_native_names(record: RunRecord, platform: Platform) -> Iterator[tuple[str, str]]:
@@ -172,9 +190,12 @@ JOB_FAULTS = ("configuration", "data", "code")
 """Faults of the job itself: an unchanged job would fail again."""
 
 
-def suggest_commands(run: str, status: Status, known: Progress) -> list[tuple[str, str]]:
+def suggest_commands(record: RunRecord, status: Status, known: Progress) -> list[tuple[str, str]]:
     """Return the next commands and what each does, the most useful one first."""
-    return list(_iter_suggestions(run, status, known))
+    if record.steps and status.state in ("failed", "cancelled", "lost"):
+        again = (f"robotrain pipeline resume {record.run}", "go on: the steps that succeeded do not run again")
+        return [again, (f"robotrain logs --step STEP {record.run}", "the log of a step")]
+    return list(_iter_suggestions(record.run, status, known))
 
 
 def _iter_suggestions(run: str, status: Status, known: Progress) -> Iterator[tuple[str, str]]:
@@ -219,8 +240,8 @@ def _suggest_after_evaluation(run: str, status: Status, known: Progress) -> Iter
     yield f"robotrain outputs --to FOLDER {run}", "download the results"
 
 
-def format_next_steps(run: str, status: Status, known: Progress) -> list[str]:
+def format_next_steps(record: RunRecord, status: Status, known: Progress) -> list[str]:
     """Return the next commands as lines with aligned remarks."""
-    commands = suggest_commands(run, status, known)
+    commands = suggest_commands(record, status, known)
     width = max(len(text) for text, _ in commands)
     return [f"{'' if index else 'next':<11} {text:<{width}}   {why}" for index, (text, why) in enumerate(commands)]

@@ -1,0 +1,279 @@
+"""A pipeline that a driver runs, as one run of its platform: for `status`, `logs`, `cancel`, `outputs` and others."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import queue
+import sys
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from robotrain_runtime.contract import event
+
+from robotrain.errors import Problem, Rejected, Stage
+from robotrain.model.platform import NoSettings, Platform
+from robotrain.model.run import Output, RunGone
+from robotrain.pipeline import progress
+from robotrain.pipeline.progress import PipelineProgress, StepState
+from robotrain.pipeline.step_runs import StepJobs, list_distinct_roots
+from robotrain.store import records
+
+if TYPE_CHECKING:
+    from robotrain_runtime.contract.event import Registered
+
+    from robotrain.model.plan import Plan
+    from robotrain.model.run import Reference, RunRecord, Status, StepStatus
+    from robotrain.plugins.manager import Plugins
+
+START_SECONDS, POLL_SECONDS = 30.0, 0.05
+FIND_SECONDS = 2.0
+"""How long a driver that was just started may take to show itself."""
+FOLLOW_SECONDS = 0.5
+CANCEL_SECONDS = 180.0
+REFERENCE_KEY = "pipeline"
+TAIL_BYTES = 2000
+
+
+class DrivenPlatform(Platform):
+    """The platform of a pipeline whose steps a driver of this machine starts."""
+
+    def __init__(self, platform: Platform, plugins: Plugins) -> None:
+        self.name, self.summary, self.capabilities = platform.name, platform.summary, platform.capabilities
+        self.settings = NoSettings
+        self._platform, self._plugins = platform, plugins
+
+    def preflight(self, plan: Plan) -> Iterable[Problem]:
+        """Yield what would make the first steps fail; of those that read the same, only one is asked about."""
+        jobs = StepJobs(plan, (), self._platform, self._plugins)
+        for step in list_distinct_roots(jobs.plan):
+            if step.name not in jobs.plan.finished:
+                yield from self._platform.preflight(jobs.make_job(step).render_plan(1))
+
+    def submit(self, plan: Plan) -> Reference:
+        """Start the driver, once. Raise Rejected if it cannot start."""
+        start_driver(plan.run, self._plugins)
+        return {REFERENCE_KEY: plan.run}
+
+    def find(self, plan: Plan) -> Reference | None:
+        """Return the pipeline if a driver of it has started."""
+        until = time.monotonic() + FIND_SECONDS
+        while progress.read_progress(plan.run) is None:
+            if not progress.is_driven(plan.run) or time.monotonic() > until:
+                return None
+            time.sleep(POLL_SECONDS)
+        return {REFERENCE_KEY: plan.run}
+
+    def status(self, reference: Reference) -> Status:
+        """Return the status of the whole. Raise RunGone if its files are gone."""
+        return self.read_progress(reference).compute_status(reference[REFERENCE_KEY])
+
+    def list_steps(self, reference: Reference) -> Iterable[StepStatus]:
+        """Return the steps, in the plan's order. Raise RunGone if its files are gone."""
+        return [progress.make_step_status(*pair) for pair in self.read_progress(reference).steps.items()]
+
+    def read_progress(self, reference: Reference) -> PipelineProgress:
+        """Return the state of each step. Raise RunGone if it cannot be read."""
+        run = reference.get(REFERENCE_KEY, "")
+        found = progress.read_progress(run)
+        if found is None:
+            raise RunGone(f"the states of the steps of {run} are gone")
+        return found
+
+    def logs(self, reference: Reference, follow: bool, tail: int | None = None) -> Iterator[str]:
+        """Yield the logs of all steps, one after the other; each line but events begins with `[STEP]`."""
+        if follow:
+            yield from _StepLogFollower(self, reference, tail).follow()
+            return
+        lines = (
+            line for name, step in self.read_progress(reference).steps.items() for line in self.read_log(name, step)
+        )
+        yield from lines if tail is None else list(lines)[-tail:] if tail else ()
+
+    def read_log(self, name: str, step: StepState, follow: bool = False, tail: int | None = None) -> Iterator[str]:
+        """Yield the log of one step."""
+        if step.registered:
+            yield event.format_event(event.Registered(**step.registered), step.ended or 0.0)
+        if not step.run or (record := self._find_record(step.run)) is None or record.phase != "sent":
+            return
+        for line in self._platform.logs(record.reference, follow, tail):
+            yield line if line.startswith(event.PREFIX) else f"[{name}] {line}"
+
+    def cancel(self, reference: Reference) -> None:
+        """Stop all steps and wait for their end; without a driver, this process does what it would."""
+        from robotrain.pipeline import driver
+
+        run = reference[REFERENCE_KEY]
+        if self.read_progress(reference).finished:
+            return
+        (records.get_run_folder(run) / progress.CANCEL_FILE).touch()
+        until = time.monotonic() + CANCEL_SECONDS
+        folder = os.getcwd()
+        while not self.read_progress(reference).finished and time.monotonic() < until:
+            if not progress.is_driven(run):
+                try:
+                    driver.drive_pipeline(run, self._plugins)
+                finally:
+                    os.chdir(folder)
+            time.sleep(POLL_SECONDS)
+
+    def outputs(self, reference: Reference) -> Iterable[Output]:
+        """Return the outputs of all steps, below the steps' names: checkpoints first."""
+        found = []
+        for name, record in self._list_sent(reference):
+            found += [_prefix_output(name, one) for one in self._platform.outputs(record.reference)]
+        return sorted(found, key=lambda one: one.kind != "checkpoint")
+
+    def download(self, reference: Reference, output: Output, to: Path) -> None:
+        """Copy one output of a step. Raise Rejected."""
+        name, _, inside = output.name.partition("/")
+        record = dict(self._list_sent(reference))[name]
+        self._platform.download(record.reference, dataclasses.replace(output, name=inside), to)
+
+    def register(self, reference: Reference, name: str, step: int | None) -> Registered:
+        """Register the policy of the last step that has one. Raise Rejected."""
+        sent = [record for _, record in self._list_sent(reference)]
+        record = next((one for one in reversed(sent) if one.makes in ("checkpoints", "results")), None)
+        if record is None:
+            title = "no step of the pipeline has a policy to register"
+            raise Rejected([Problem(code="step-output-missing", stage=Stage.SUBMIT, title=title)])
+        return self._platform.register(record.reference, name, step)
+
+    def remove_outputs(self, reference: Reference, dry_run: bool = False) -> int | None:
+        """Remove the runs of all steps with their outputs. Return the bytes freed; None if the platform keeps them."""
+        from robotrain.submission import reconcile
+
+        freed: list[int | None] = []
+        for _, record in self._list_sent(reference):
+            act = reconcile.measure_outputs if dry_run else reconcile.remove_run
+            freed.append(act(record, self._platform))
+        return None if None in freed else sum(one or 0 for one in freed)
+
+    def read_submitted_spec(self, plan: Plan, reference: Reference) -> bytes:
+        """Return the plan of the steps."""
+        return plan.files[plan.spec]
+
+    def _list_sent(self, reference: Reference) -> list[tuple[str, RunRecord]]:
+        """Return the steps whose runs were submitted, with their records."""
+        found = []
+        for name, step in self.read_progress(reference).steps.items():
+            record = self._find_record(step.run) if step.run else None
+            if record is not None and record.phase == "sent":
+                found.append((name, record))
+        return found
+
+    def _find_record(self, run: str) -> RunRecord | None:
+        try:
+            return records.read_record(run)
+        except records.UnknownRun:
+            return None
+
+
+def _prefix_output(step: str, output: Output) -> Output:
+    return dataclasses.replace(output, name=f"{step}/{output.name}")
+
+
+class _StepLogFollower:
+    """Lines of the logs of all steps as they come, until the pipeline has ended."""
+
+    def __init__(self, platform: DrivenPlatform, reference: Reference, tail: int | None) -> None:
+        self._platform, self._reference, self._tail = platform, reference, tail
+        self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._readers: dict[str, threading.Thread] = {}
+
+    def follow(self) -> Iterator[str]:
+        """Yield the lines."""
+        while True:
+            known = self._platform.read_progress(self._reference)
+            ended = self._platform.status(self._reference).finished
+            for name, step in known.steps.items():
+                has_log = step.registered or (step.run and step.state not in ("waiting", "pending"))
+                if has_log and name not in self._readers and not self._is_after_unread(step, known.steps):
+                    self._start(name, step)
+            yield from self._drain_lines(FOLLOW_SECONDS)
+            unread = any(step.run and name not in self._readers for name, step in known.steps.items())
+            if ended and not unread and not any(reader.is_alive() for reader in self._readers.values()):
+                yield from self._drain_lines(0.0)
+                return
+
+    def _is_after_unread(self, step: StepState, steps: Mapping[str, StepState]) -> bool:
+        """Return whether the log of a step that ended before this one began is not read to its end."""
+        before = [name for name, one in steps.items() if one.run and one.ended and one.ended <= (step.started or 0.0)]
+        return any(name not in self._readers or self._readers[name].is_alive() for name in before)
+
+    def _start(self, name: str, step: StepState) -> None:
+        def read() -> None:
+            try:
+                for line in self._platform.read_log(name, step, follow=True, tail=self._tail):
+                    self._lines.put(line)
+            except Exception as error:  # whatever a plugin raises: the other steps are followed
+                self._lines.put(f"[{self._platform.name}] the log of step {name} broke off: {error}")
+
+        self._readers[name] = threading.Thread(target=read, daemon=True)
+        self._readers[name].start()
+
+    def _drain_lines(self, seconds: float) -> Iterator[str]:
+        until = time.monotonic() + seconds
+        while True:
+            try:
+                yield self._lines.get(timeout=max(0.0, until - time.monotonic()))
+            except queue.Empty:
+                return
+
+
+def start_driver(run: str, plugins: Plugins) -> None:
+    """Start the driver of a pipeline in its own session, so that it outlives the terminal, and wait until it works.
+
+    Raise Rejected if it cannot start.
+    """
+    log = records.get_run_folder(run) / progress.LOG_FILE
+    try:
+        pid = os.posix_spawn(
+            sys.executable,
+            [sys.executable, "-P", "-m", "robotrain.pipeline.driver", run],
+            {**os.environ, **plugins.choice},
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_OPEN, 1, str(log), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
+                (os.POSIX_SPAWN_DUP2, 1, 2),
+            ],
+            setsid=True,
+        )
+    except OSError as error:
+        raise Rejected([_make_not_started_problem(f"{error.strerror or error}.")]) from error
+    until = time.monotonic() + START_SECONDS
+    while not _has_begun(run):
+        if _has_exited(pid) and not _has_begun(run):
+            raise Rejected([_make_not_started_problem(_read_end(log))])
+        if time.monotonic() > until:
+            raise Rejected([_make_not_started_problem(f"It did not begin within {START_SECONDS:.0f} s.")])
+        time.sleep(POLL_SECONDS)
+
+
+def _has_begun(run: str) -> bool:
+    """Return whether a driver works on the pipeline, or has brought it to its end."""
+    found = progress.read_progress(run)
+    return found is not None and (found.finished or progress.is_driven(run))
+
+
+def _has_exited(child: int) -> bool:
+    try:
+        return os.waitpid(child, os.WNOHANG)[0] != 0
+    except ChildProcessError:
+        return True
+
+
+def _read_end(log: Path) -> str:
+    try:
+        lines = log.read_bytes()[-TAIL_BYTES:].decode(errors="replace").strip().splitlines()
+    except OSError:
+        lines = []
+    return lines[-1] if lines else "It ended without a message."
+
+
+def _make_not_started_problem(why: str) -> Problem:
+    title = "the driver of the pipeline cannot be started"
+    return Problem(code="driver-not-started", stage=Stage.SUBMIT, title=title, given=sys.executable, why=why)

@@ -1,0 +1,257 @@
+"""The driver of a pipeline: a background process that starts each step when those that it needs have succeeded.
+
+Started as `python -m robotrain.pipeline.driver RUN`. It may be killed at any moment: what it does next it first writes
+down, so that the next driver finds every run that this one sent and sends none twice.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from robotrain_runtime.contract.files import lock_file
+
+from robotrain.errors import Rejected, select_errors
+from robotrain.model.run import RunGone, Status
+from robotrain.pipeline.progress import (
+    CANCEL_FILE,
+    DRIVER_FILE,
+    PipelineProgress,
+    StepState,
+    parse_step,
+    read_progress,
+    write_progress,
+)
+from robotrain.pipeline.step_runs import StepJobs
+from robotrain.plugins import manager, site
+from robotrain.redaction import redact
+from robotrain.store import plans, records
+from robotrain.submission import registration, submitter
+from robotrain.submission.submitter import StepOwner
+
+if TYPE_CHECKING:
+    from robotrain.model.run import RunRecord
+    from robotrain.pipeline.plan import PipelinePlan, PlannedStep
+    from robotrain.plugins.manager import Plugins
+
+MIN_POLL_SECONDS, MAX_POLL_SECONDS = 0.3, 5.0
+MAX_CANCELS = 8
+RETRY_SECONDS = 30.0
+"""Seconds until a step is submitted again whose platform did not answer."""
+UNSURE_CODES = ("submit-unsure", "run-unsure", "run-unrecorded")
+"""Problems of a submit whose result is unknown: the same submit finds the run, or sends it."""
+
+
+class PipelineDriver:
+    """The driver of one pipeline; only the holder of its lock creates one."""
+
+    def __init__(self, run: str, plugins: Plugins) -> None:
+        self.run, self._plugins = run, plugins
+        record = records.read_record(run)
+        self._platform = plugins.platform(record.platform)
+        stored = plans.read_stored_plan(run)
+        self._jobs = StepJobs(stored.plan, stored.values, self._platform, plugins)
+        self._progress = read_progress(run) or make_first_progress(self._jobs.plan)
+        self._retry_at: dict[str, float] = {}
+        self._save()
+        os.chdir(self._progress.folder)
+
+    def drive(self) -> None:
+        """Start steps and follow them until every step has ended."""
+        pause = MIN_POLL_SECONDS
+        while not self._progress.finished:
+            if self._is_cancelled:
+                self._cancel_all()
+            changed = [self._follow(step) for step in self._jobs.plan.steps]
+            changed += [] if self._is_cancelled else [self._advance(step) for step in self._jobs.plan.steps]
+            pause = MIN_POLL_SECONDS if any(changed) else min(pause * 1.3, MAX_POLL_SECONDS)
+            if not self._progress.finished:
+                self._sleep(pause)
+
+    @property
+    def _is_cancelled(self) -> bool:
+        return (records.get_run_folder(self.run) / CANCEL_FILE).exists()
+
+    def _sleep(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        was_cancelled = self._is_cancelled
+        while time.monotonic() < until and self._is_cancelled == was_cancelled:
+            time.sleep(min(MIN_POLL_SECONDS, seconds))
+
+    def _save(self) -> None:
+        write_progress(self.run, self._progress)
+
+    def _advance(self, step: PlannedStep) -> bool:
+        """Start or skip a step if it is time; return whether anything changed."""
+        state = self._progress.steps[step.name]
+        if state.finished or state.state == "running":
+            return False
+        needed = {name: self._progress.steps[name] for name in step.needs}
+        if blocked := next((name for name, one in needed.items() if one.finished and one.state != "succeeded"), None):
+            return self._end(state, "skipped", f"step {blocked} {needed[blocked].state}")
+        if any(one.state != "succeeded" for one in needed.values()) or not self._has_room(state):
+            return False
+        if time.monotonic() < self._retry_at.get(step.name, 0.0):
+            return False
+        state.state = "pending"
+        try:
+            if step.model:
+                return self._register(step, state)
+            self._submit(step, state)
+        except Rejected as rejected:
+            return self._handle_rejection(step, state, rejected)
+        except Exception as error:  # whatever a plugin raises: the other steps go on
+            return self._end(state, "failed", redact(f"{type(error).__name__}: {error}", max_length=500))
+        return True
+
+    def _has_room(self, state: StepState) -> bool:
+        most = self._jobs.plan.at_most
+        active = sum(one.state in ("pending", "running") for one in self._progress.steps.values() if one is not state)
+        return most is None or active < most
+
+    def _submit(self, step: PlannedStep, state: StepState) -> None:
+        """Submit a step, or find the run that an earlier driver submitted. Raise Rejected."""
+        owner = StepOwner(self.run, step.name)
+        record = self._find_submitted(state.run, owner)
+        if record is None:
+            runs = {name: one.run for name, one in self._progress.steps.items()}
+            job = self._jobs.complete_job(step, runs)
+
+            def note_claim(run: str) -> None:
+                state.run = run
+                self._save()
+
+            record = submitter.submit_job(job, lambda found: None, lambda run: None, owner=owner, on_claim=note_claim)
+            site.notify_run_changed(self._plugins, record)
+        elif record.phase == "sending":
+            stored = plans.read_stored_plan(record.run)
+            record = submitter.submit_plan(stored, self._platform, lambda found: None, lambda run: None, owner)
+        state.run, state.state, state.reason = record.run, "running", ""
+        state.started = state.started or time.time()
+        self._save()
+
+    def _find_submitted(self, run: str, owner: StepOwner) -> RunRecord | None:
+        """Return the record of a step's run; None if nothing was recorded, or the name is another run's by now."""
+        try:
+            record = records.read_record(run) if run else None
+        except records.UnknownRun:
+            return None
+        return record if record and (record.pipeline, record.step) == owner else None
+
+    def _register(self, step: PlannedStep, state: StepState) -> bool:
+        """Register a policy; the platform registers the same one only once. Raise Rejected."""
+        state.started = state.started or time.time()
+        self._save()
+        source = self._progress.steps[step.policy_from].run
+        state.registered = asdict(registration.register_checkpoint(source, step.model, None, self._plugins))
+        return self._end(state, "succeeded")
+
+    def _handle_rejection(self, step: PlannedStep, state: StepState, rejected: Rejected) -> bool:
+        """Try again later if the platform did not answer; else the step failed."""
+        errors = select_errors(rejected.problems) or list(rejected.problems)
+        reason = "; ".join(problem.title for problem in errors)
+        if not rejected.transient and not any(problem.code in UNSURE_CODES for problem in errors):
+            return self._end(state, "failed", f"it was not submitted: {reason}")
+        self._retry_at[step.name] = time.monotonic() + RETRY_SECONDS
+        changed = state.reason != reason
+        state.reason = reason
+        self._save()
+        return changed
+
+    def _follow(self, step: PlannedStep) -> bool:
+        """Ask for the status of a running step; return whether it ended."""
+        state = self._progress.steps[step.name]
+        if state.state != "running":
+            return False
+        record = records.read_record(state.run)
+        try:
+            status = self._platform.status(record.reference)
+        except RunGone as gone:
+            return self._end(state, "lost", gone.problems[0].title)
+        except Exception as error:  # it is asked again
+            state.reason = redact(f"{type(error).__name__}: {error}", max_length=500)
+            return False
+        state.reason = status.reason
+        if not status.finished:
+            return False
+        self._end_run(record, state, status)
+        return True
+
+    def _end_run(self, record: RunRecord, state: StepState, status: Status) -> None:
+        records.save_final_status(record.run, status)
+        state.started, state.exit_code = status.started or state.started, status.exit_code
+        self._end(state, status.state, status.reason, status.ended)
+        site.notify_run_ended(self._plugins, record, status)
+
+    def _end(self, state: StepState, name: str, reason: str = "", ended: float | None = None) -> bool:
+        state.state, state.reason = name, reason  # type: ignore[assignment] # one of the names
+        state.ended = None if name == "skipped" else ended or time.time()
+        self._save()
+        return True
+
+    def _cancel_all(self) -> None:
+        """Cancel the running steps; those that have not begun never do."""
+        running = [state for state in self._progress.steps.values() if state.state == "running"]
+        with ThreadPoolExecutor(MAX_CANCELS) as pool:  # each may take a while to save a checkpoint
+            list(pool.map(self._cancel, running))
+        for name, state in self._progress.steps.items():
+            if not state.finished and state.state != "running":
+                self._cancel_unsent(name, state)
+
+    def _cancel(self, state: StepState) -> None:
+        record = records.read_record(state.run)
+        try:
+            self._platform.cancel(record.reference)
+        except Exception as error:  # it is tried again
+            state.reason = redact(f"it could not be cancelled: {error}", max_length=500)
+
+    def _cancel_unsent(self, name: str, state: StepState) -> None:
+        """End a step that was not sent; one whose submit was interrupted may run, and is looked up first."""
+        record = self._find_submitted(state.run, StepOwner(self.run, name))
+        if record is None:
+            self._end(state, "cancelled" if state.state == "pending" else "skipped", "the pipeline was cancelled")
+            return
+        from robotrain.submission import reconcile
+
+        try:
+            reconcile.adopt_run(record, self._platform)
+            state.state = "running"
+            self._save()
+        except reconcile.RunNotSubmitted:
+            self._end(state, "cancelled", "the pipeline was cancelled")
+        except Rejected as rejected:  # it is tried again
+            state.reason = rejected.problems[0].title
+            self._save()
+
+
+def make_first_progress(plan: PipelinePlan) -> PipelineProgress:
+    """Return the progress before the first step: what an earlier run of the pipeline finished stays finished."""
+    finished = {name: parse_step(step) for name, step in plan.finished.items()}
+    return PipelineProgress(steps={step.name: finished.get(step.name) or StepState() for step in plan.steps})
+
+
+@contextlib.contextmanager
+def lock_pipeline(run: str) -> Iterator[bool]:
+    """Hold the lock of a pipeline's driver during the block; yield whether it could be taken."""
+    handle = os.open(records.get_run_folder(run) / DRIVER_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        yield lock_file(handle)
+    finally:
+        os.close(handle)
+
+
+def drive_pipeline(run: str, plugins: Plugins) -> None:
+    """Drive a pipeline to its end, unless another process does."""
+    with lock_pipeline(run) as is_mine:
+        if is_mine:
+            PipelineDriver(run, plugins).drive()
+
+
+if __name__ == "__main__":
+    drive_pipeline(sys.argv[1], manager.get_plugins())

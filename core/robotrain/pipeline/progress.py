@@ -1,0 +1,121 @@
+"""How far a pipeline is: the state of each step, in a file that its driver writes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from robotrain_runtime.contract.files import is_locked
+
+from robotrain.model.run import Status, StepStateName, StepStatus
+from robotrain.store import files, records
+
+PROGRESS_FILE, DRIVER_FILE, CANCEL_FILE, LOG_FILE = "steps.json", "driver", "cancel", "driver.log"
+"""In the run's folder: the states; the file that the driver locks; a request to cancel; what the driver prints."""
+UNFINISHED: tuple[StepStateName, ...] = ("waiting", "pending", "running")
+UNSUCCESSFUL: tuple[StepStateName, ...] = ("failed", "lost", "cancelled")
+LOST_REASON = "its driver was stopped, as by a restart of the machine; `robotrain pipeline resume {}` goes on"
+
+
+@dataclass(slots=True, kw_only=True)
+class StepState:
+    """The state of a step. Times are seconds since the epoch."""
+
+    state: StepStateName = "waiting"
+    run: str = ""
+    """Its run, from before it is submitted."""
+    reason: str = ""
+    exit_code: int | None = None
+    started: float | None = None
+    ended: float | None = None
+    registered: dict[str, Any] | None = None
+    """The model version that it registered."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether the state is final."""
+        return self.state not in UNFINISHED
+
+
+@dataclass(slots=True, kw_only=True)
+class PipelineProgress:
+    """The states of all steps, in the plan's order."""
+
+    steps: dict[str, StepState]
+    folder: str = field(default_factory=lambda: str(Path.cwd()))
+    """The working folder of the submit: relative paths of settings start from it."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether every step has ended."""
+        return all(step.finished for step in self.steps.values())
+
+    def compute_status(self, run: str) -> Status:
+        """Return the status of the pipeline: the reason is that of the first step that failed, never of a skipped one.
+
+        A pipeline that has not ended and has no driver is lost.
+        """
+        started = min((step.started for step in self.steps.values() if step.started), default=None)
+        ended = max((step.ended for step in self.steps.values() if step.ended), default=None)
+        if not self.finished:
+            if not is_driven(run):
+                return Status(state="lost", reason=LOST_REASON.format(run), started=started)
+            reasons = [f"step {name}: {step.reason}" for name, step in self._list_unfinished() if step.reason]
+            return Status(state="running" if started else "pending", reason="; ".join(reasons), started=started)
+        failed = [(name, step) for name, step in self.steps.items() if step.state in UNSUCCESSFUL]
+        if not failed:
+            return Status(state="succeeded", started=started, ended=ended)
+        of_fault = [pair for pair in failed if pair[1].state != "cancelled"]
+        name, first = min(of_fault or failed, key=lambda pair: pair[1].ended or float("inf"))
+        state: Literal["failed", "cancelled"] = "failed" if of_fault else "cancelled"
+        reason = f"step {name} {first.state}" + (f": {first.reason}" if first.reason else "")
+        return Status(state=state, reason=reason, exit_code=first.exit_code, started=started, ended=ended)
+
+    def _list_unfinished(self) -> Iterable[tuple[str, StepState]]:
+        return ((name, step) for name, step in self.steps.items() if not step.finished)
+
+
+def make_step_status(name: str, step: StepState) -> StepStatus:
+    """Return the status of a step as views show it."""
+    model = step.registered
+    return StepStatus(
+        name=name,
+        state=step.state,
+        run=step.run,
+        reason=step.reason,
+        started=step.started,
+        ended=step.ended,
+        registered=f"{model['name']} version {model['version']}" if model else "",
+    )
+
+
+def is_driven(run: str) -> bool:
+    """Return whether a driver of the pipeline is alive on this machine."""
+    return bool(is_locked(records.get_run_folder(run) / DRIVER_FILE))
+
+
+def write_progress(run: str, progress: PipelineProgress) -> None:
+    """Write the progress, replacing an earlier one atomically. Raise OSError."""
+    body = {"folder": progress.folder, "steps": {name: asdict(step) for name, step in progress.steps.items()}}
+    files.write_private_file(records.get_run_folder(run) / PROGRESS_FILE, json.dumps(body, indent=1).encode())
+
+
+def read_progress(run: str) -> PipelineProgress | None:
+    """Return the progress; None before the driver has started, or if it cannot be read."""
+    try:
+        data = files.read_json(records.get_run_folder(run) / PROGRESS_FILE)
+        steps = {name: parse_step(step) for name, step in data["steps"].items()}
+        return PipelineProgress(steps=steps, folder=str(data["folder"]))
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return None
+
+
+def parse_step(data: Mapping[str, Any]) -> StepState:
+    """Return the state in a mapping. Raise TypeError, ValueError."""
+    step = StepState(**data)
+    if step.state not in get_args(StepStateName):
+        raise ValueError(f"a step is {step.state!r}")
+    return step

@@ -1,0 +1,149 @@
+"""The runs of a pipeline's steps: a planned step as a job, once what it takes from other steps exists."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from robotrain_runtime.contract import checkpoint
+from robotrain_runtime.contract.document import JobSource
+
+from robotrain.config.coerce import coerce_values
+from robotrain.config.provenance import Origin, Value
+from robotrain.errors import Problem, Rejected, Stage, raise_if_any
+from robotrain.model.job import Job
+from robotrain.model.plan import Payload
+from robotrain.model.source import SourceError
+from robotrain.pipeline.plan import PIPELINE_FILE, PipelinePlan, get_payload_path, list_step_values, parse_pipeline
+from robotrain.pipeline.steps import STEP_KIND
+from robotrain.store import records
+from robotrain.submission.prepare import PreparedJob
+from robotrain.submission.resubmit import replace_sources
+
+if TYPE_CHECKING:
+    from robotrain.model.plan import Plan
+    from robotrain.model.platform import Platform
+    from robotrain.model.run import Output
+    from robotrain.pipeline.plan import PlannedStep
+    from robotrain.plugins.manager import Plugins
+
+RUN_KIND, LOCAL_KIND = "run", "local_path"
+"""The source kinds that read the policy of a run, and a folder of this machine."""
+
+
+class StepJobs:
+    """The jobs of a plan's steps, each rebuilt as it was checked, with its payload."""
+
+    def __init__(self, plan: Plan, values: Sequence[Mapping[str, Any]], platform: Platform, plugins: Plugins) -> None:
+        self.plan: PipelinePlan = parse_pipeline(plan.files[PIPELINE_FILE])
+        self._files, self._values = plan.files, values
+        self._platform, self._plugins = platform, plugins
+
+    def make_job(self, step: PlannedStep) -> PreparedJob:
+        """Return the job of a step. Raise Rejected."""
+        origin = Origin("pipeline", self.plan.run)
+        known = {one.name for one in dataclasses.fields(self._platform.settings)}
+        values = {name: Value(value, origin) for name, value in step.settings.items() if value is not None}
+        settings, invalid = coerce_values(
+            self._platform.settings, {name: values[name] for name in values if name in known}
+        )
+        raise_if_any(invalid)
+        job = Job(
+            workload=step.workload,
+            parameters=tuple(step.parameters.items()),
+            sources=step.sources,
+            trainer_args=step.trainer_args,
+            profile=self._plugins.workload(step.workload).profile,
+        )
+        return PreparedJob(
+            job=job,
+            platform=self._platform,
+            settings=settings,
+            kinds=self._plugins.source_kinds(),
+            container_plugins=step.container_plugins,
+            payload=Payload(self._files[get_payload_path(step.payload)]),
+            values=tuple(list_step_values(self._values, step.name)),
+            produces=step.produces,
+            platforms=self._plugins.platforms,
+        )
+
+    def complete_job(self, step: PlannedStep, runs: Mapping[str, str]) -> PreparedJob:
+        """Return the job of a step with what it takes from the runs of other steps. Raise Rejected."""
+        prepared = self.make_job(step)
+        if not step.inputs:
+            return prepared
+        maker = {one.role: one.step for one in step.inputs}
+        found = {role: self._find_input(role, runs[name], name, prepared) for role, name in maker.items()}
+        sources = tuple(found[one.role] if one.kind == STEP_KIND else one for one in prepared.job.sources)
+        rows = [_complete_row(row, found, runs, maker) for row in prepared.values]
+        prepared = dataclasses.replace(prepared, values=tuple(rows))
+        prepared = replace_sources(prepared, sources, self._plugins)
+        workload = self._plugins.workload(step.workload)
+        raise_if_any([*workload.check(prepared.job), *self._platform.check(prepared.job, prepared.settings)])
+        return prepared
+
+    def _find_input(self, role: str, run: str, step: str, prepared: PreparedJob) -> JobSource:
+        """Return what the run of a step made, checked where it lies on this machine. Raise Rejected."""
+        record = records.read_record(run)
+        outputs = list(self._plugins.platform(record.platform).outputs(record.reference))
+        takes = self._plugins.workload(prepared.job.workload).roles[role].takes
+        try:
+            if takes == "checkpoints":
+                source = _find_policy(run, outputs, role, prepared)
+            else:
+                source = _find_folder(outputs, record.outputs.folder, role)
+        except SourceError as error:
+            title = f"step {step} left nothing that the {role} can be taken from"
+            problem = Problem(code="step-output-missing", stage=Stage.SUBMIT, title=title, given=run, why=error.why)
+            raise Rejected([problem]) from None
+        support = self._platform.capabilities.source(role, prepared.kinds[source.kind])
+        if not support:
+            title = f"{self._platform.name} cannot read the {role} that step {step} left: it is a {source.kind}"
+            raise Rejected([Problem(code="source-not-accepted", stage=Stage.CHECK, title=title, why=support.reason)])
+        return source
+
+
+def _find_policy(run: str, outputs: Sequence[Output], role: str, prepared: PreparedJob) -> JobSource:
+    """Return the newest policy of a run. Raise SourceError if it has none, or a damaged one."""
+    found = [one for one in outputs if one.kind == "checkpoint"]
+    if not found:
+        raise SourceError(f"{run} has no complete checkpoint.")
+    newest = found[-1]
+    if newest.source == LOCAL_KIND and newest.digest and (wrong := checkpoint.validate_checkpoint(Path(newest.uri))):
+        raise SourceError(f"{wrong}.")
+    reader = prepared.kinds.get(RUN_KIND)
+    if reader is not None and role in reader.roles and newest.step is not None:
+        source = reader.parse(f"{run}@{newest.step}", Path("/"))
+    else:
+        source = prepared.kinds[newest.source].parse(newest.uri, Path("/"))
+    return JobSource(role=role, kind=source.kind, uri=str(source))  # type: ignore[arg-type] # a role of the workload
+
+
+def _find_folder(outputs: Sequence[Output], folder: str, role: str) -> JobSource:
+    """Return the results of a run. Raise SourceError if it has none."""
+    found = next((one for one in outputs if one.name.rpartition("/")[2] == folder), None)
+    if found is None:
+        raise SourceError(f"There is no {folder} among its outputs.")
+    return JobSource(role=role, kind=found.source, uri=found.uri)  # type: ignore[arg-type] # a role of the workload
+
+
+def _complete_row(
+    row: Mapping[str, Any], found: Mapping[str, JobSource], runs: Mapping[str, str], maker: Mapping[str, str]
+) -> Mapping[str, Any]:
+    """Return a value's row with the source that stands for a step by now."""
+    if row["name"] not in found:
+        return row
+    source, step = found[row["name"]], maker[row["name"]]
+    return {**row, "value": f"{source.kind} {source.uri}", "origin": f"step {step}, {runs[step]}"}
+
+
+def list_distinct_roots(plan: PipelinePlan) -> Iterator[PlannedStep]:
+    """Yield the steps that take nothing from others, but only one of those that read the same in the same way."""
+    seen = set[str]()
+    for step in plan.steps:
+        key = repr((step.workload, step.sources, step.settings))
+        if step.workload and not step.inputs and key not in seen:
+            seen.add(key)
+            yield step

@@ -1,0 +1,339 @@
+"""The driver of a pipeline: each step once, in its order, through failures, kills and cancellation."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from robotrain.pipeline import driven_platform, driver, progress
+from robotrain.plugins import manager
+from robotrain.store import records
+
+PUSHT = Path(__file__).parents[2] / "examples/pusht-mini"
+STEPS = """
+name: shift
+steps:
+  train: {job: EXAMPLE/job.yaml, parameters: {training_steps: 3}}
+  evaluate: {job: EXAMPLE/evaluate.yaml, sources: {policy: {from: train}}}
+  register: {register: pusht-act, from: evaluate}
+"""
+
+
+class Engine:
+    """The engine of venus: what it was sent, and how it answers."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @property
+    def submitted(self) -> dict[str, int]:
+        """How often each run was sent."""
+        jobs = self.folder / "jobs"
+        return {path.name: len(path.read_text().split()) for path in jobs.iterdir()} if jobs.exists() else {}
+
+    def end(self, run: str, state: str = "succeeded", **more: object) -> None:
+        path = self.folder / f".{run}"
+        path.write_text(json.dumps({"state": state, **more}))
+        path.rename(self.folder / f"{run}.json")
+
+
+@pytest.fixture
+def engine(venus, monkeypatch):
+    """Venus, which the driver's own process finds too, and whose runs it asks for without a pause."""
+    monkeypatch.setenv("PYTHONPATH", os.environ["VENUS_SITE"])
+    yield Engine(venus)
+    for name in records.list_runs():
+        stop_driver(name)
+
+
+@pytest.fixture
+def submit(robotrain, tmp_path):
+    """Submit a pipeline to venus: its run."""
+
+    def submit(text: str = STEPS, *options: object) -> str:
+        file = tmp_path / "here/pipeline.yaml"
+        file.write_text(text.replace("EXAMPLE", str(PUSHT)))
+        answer = robotrain("pipeline", "submit", file, "--platform", "venus", *options)
+        assert answer.exit_code == 0, answer.stderr
+        return answer.stdout.split()[0]
+
+    return submit
+
+
+def find_drivers(run: str) -> list[int]:
+    found = []
+    for place in Path("/proc").iterdir():
+        if place.name.isdecimal():
+            try:
+                words = (place / "cmdline").read_bytes().split(b"\0")
+            except OSError:
+                continue
+            if b"robotrain.pipeline.driver" in words and run.encode() in words:
+                found.append(int(place.name))
+    return found
+
+
+def stop_driver(run: str) -> None:
+    for pid in find_drivers(run):
+        os.kill(pid, signal.SIGKILL)
+    until = time.monotonic() + 20
+    while progress.is_driven(run) and time.monotonic() < until:
+        time.sleep(0.02)
+
+
+def states(run: str) -> dict[str, str]:
+    found = progress.read_progress(run)
+    return {name: step.state for name, step in found.steps.items()} if found else {}
+
+
+def step_run(run: str, step: str) -> str:
+    found = progress.read_progress(run)
+    assert found is not None
+    return found.steps[step].run
+
+
+def wait_for(run: str, step: str, *wanted: str) -> None:
+    until = time.monotonic() + 60
+    while states(run).get(step) not in wanted:
+        assert time.monotonic() < until, (states(run), (records.get_run_folder(run) / "driver.log").read_text())
+        time.sleep(0.05)
+
+
+def finish_training(engine: Engine, run: str) -> None:
+    wait_for(run, "train", "running")
+    engine.end(step_run(run, "train"), checkpoints=[3])
+
+
+@pytest.mark.slow
+def test_each_step_begins_when_those_that_it_needs_have_succeeded(engine, submit, robotrain):
+    run = submit()
+    wait_for(run, "train", "running")
+    assert states(run) == {"train": "running", "evaluate": "waiting", "register": "waiting"}
+    assert robotrain("status", "--json").json["state"] == "running"
+    finish_training(engine, run)
+    wait_for(run, "evaluate", "running")
+    evaluation = step_run(run, "evaluate")
+    plan = json.loads((records.get_run_folder(evaluation) / "plan/job.json").read_text())
+    (policy,) = [source for source in plan["sources"] if source["role"] == "policy"]
+    assert (policy["kind"], step_run(run, "train") in policy["uri"]) == ("local_path", True)
+    engine.end(evaluation)
+    wait_for(run, "register", "succeeded")
+    status = robotrain("status", "--json").json
+    assert (status["run"], status["state"]) == (run, "succeeded")
+    assert [step["name"] for step in status["steps"]] == ["train", "evaluate", "register"]
+    assert status["steps"][2]["registered"] == "pusht-act version 1"
+    assert set(engine.submitted.values()) == {1}
+    assert robotrain("wait", run).exit_code == 0
+
+
+@pytest.mark.slow
+def test_a_failure_skips_what_needs_it_and_is_the_reason(engine, submit, robotrain):
+    run = submit()
+    finish_training(engine, run)
+    wait_for(run, "evaluate", "running")
+    engine.end(step_run(run, "evaluate"), "failed")
+    wait_for(run, "register", "skipped")
+    status = robotrain("status", run, "--json").json
+    assert (status["state"], status["reason"]) == ("failed", "step evaluate failed")
+    assert robotrain("wait", run).exit_code == 5
+    assert not any(step["registered"] for step in status["steps"])
+
+
+@pytest.mark.slow
+def test_resume_sends_only_what_is_not_done(engine, submit, robotrain):
+    first = submit()
+    finish_training(engine, first)
+    wait_for(first, "evaluate", "running")
+    engine.end(step_run(first, "evaluate"), "failed")
+    wait_for(first, "register", "skipped")
+    before = set(engine.submitted)
+    answer = robotrain("pipeline", "resume", first)
+    assert answer.exit_code == 0, answer.stderr
+    second = answer.stdout.split()[0]
+    assert second != first
+    wait_for(second, "evaluate", "running")
+    assert states(second)["train"] == "succeeded"
+    (sent,) = set(engine.submitted) - before
+    assert step_run(second, "evaluate") == sent
+    engine.end(sent, "failed")
+    wait_for(second, "register", "skipped")
+    third = robotrain("resume", second).stdout.split()[0]  # of a resumed one, by the command for runs
+    wait_for(third, "evaluate", "running")
+    engine.end(step_run(third, "evaluate"))
+    wait_for(third, "register", "succeeded")
+    assert set(engine.submitted.values()) == {1}
+    assert len(engine.submitted) == 4
+    answer = robotrain("pipeline", "resume", third, "--json")
+    assert [one["code"] for one in answer.json["problems"]] == ["pipeline-complete"]
+
+
+@pytest.mark.slow
+def test_a_killed_driver_is_lost_and_resume_goes_on_with_the_same_runs(engine, submit, robotrain):
+    run = submit()
+    wait_for(run, "train", "running")
+    answer = robotrain("pipeline", "resume", run, "--json")
+    assert [one["code"] for one in answer.json["problems"]] == ["run-goes-on"]
+    stop_driver(run)
+    status = robotrain("status", run, "--json").json
+    assert status["state"] == "lost"
+    assert "robotrain pipeline resume" in status["reason"]
+    finish_training(engine, run)
+    assert robotrain("pipeline", "resume", run, "--dry-run").exit_code == 0
+    assert not progress.is_driven(run)
+    assert robotrain("pipeline", "resume", run).exit_code == 0
+    wait_for(run, "evaluate", "running")
+    assert robotrain("status", run, "--json").json["state"] == "running"
+    engine.end(step_run(run, "evaluate"))
+    wait_for(run, "register", "succeeded")
+    assert set(engine.submitted.values()) == {1}
+    assert len(engine.submitted) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("with_driver", [True, False])
+def test_cancel_stops_the_running_steps_and_starts_no_more(engine, submit, robotrain, with_driver):
+    run = submit()
+    wait_for(run, "train", "running")
+    if not with_driver:
+        stop_driver(run)
+    answer = robotrain("cancel", run, "--json")
+    assert (answer.exit_code, answer.json["state"]) == (0, "cancelled")
+    assert states(run) == {"train": "cancelled", "evaluate": "skipped", "register": "skipped"}
+    assert len(engine.submitted) == 1
+
+
+@pytest.mark.slow
+def test_independent_steps_go_on_and_no_more_run_than_at_most(engine, submit):
+    text = (
+        "name: three\nat_most: 2\nsteps:\n"
+        + "".join(f"  s{at}: {{job: EXAMPLE/job.yaml, parameters: {{seed: {at}}}}}\n" for at in range(3))
+        + "  last: {job: EXAMPLE/job.yaml, after: [s0, s2]}\n"
+    )
+    run = submit(text)
+    wait_for(run, "s1", "running")
+    time.sleep(1)
+    assert states(run) == {"s0": "running", "s1": "running", "s2": "waiting", "last": "waiting"}
+    engine.end(step_run(run, "s0"), "failed")
+    wait_for(run, "s2", "running")
+    wait_for(run, "last", "skipped")
+    engine.end(step_run(run, "s1"))
+    engine.end(step_run(run, "s2"))
+    wait_for(run, "s2", "succeeded")
+
+
+def test_a_pipeline_is_one_row_of_runs(engine, submit, robotrain):
+    run = submit()
+    wait_for(run, "train", "running")
+    (row,) = robotrain("runs", "--json").json["runs"]
+    assert row["run"] == run
+    assert [step["name"] for step in row["steps"]] == ["train", "evaluate", "register"]
+    rows = robotrain("runs", "--steps", "--json").json["runs"]
+    assert {one["run"]: one["pipeline"] for one in rows} == {run: "", step_run(run, "train"): run}
+
+
+@pytest.mark.slow
+def test_what_a_step_left_is_reached_by_its_name(engine, submit, robotrain):
+    run = submit()
+    wait_for(run, "train", "running")
+    engine.end(step_run(run, "train"), checkpoints=[3], log=["loading"])
+    wait_for(run, "evaluate", "running")
+    assert "[train] loading" in robotrain("logs", run).stdout
+    assert robotrain("logs", run, "--step", "train").stdout == "loading\n"
+    assert [one["name"] for one in robotrain("outputs", run, "--json").json["outputs"]] == ["train/checkpoints/000003"]
+    (own,) = robotrain("outputs", run, "--step", "train", "--json").json["outputs"]
+    assert own["name"] == "checkpoints/000003"
+    assert robotrain("register", run, "early", "--step", "train").exit_code == 0
+    assert "[step-unknown]" in robotrain("logs", run, "--step", "trian").stderr
+    assert "[step-without-run]" in robotrain("logs", run, "--step", "register").stderr
+
+
+def test_a_refused_step_fails_with_the_reason_of_the_refusal(engine, submit, robotrain):
+    (engine.folder / "mood").write_text("refuses")
+    run = submit()
+    wait_for(run, "train", "failed")
+    assert "venus is not at home" in robotrain("status", run, "--json").json["reason"]
+    assert engine.submitted == {}
+
+
+def test_an_uncertain_submit_is_looked_up_and_not_repeated(engine, submit, monkeypatch):
+    monkeypatch.setattr(driver, "RETRY_SECONDS", 0.1)
+    monkeypatch.setattr(driven_platform, "start_driver", lambda run, plugins: None)
+    (engine.folder / "mood").write_text("takes it and hangs up")
+    run = submit()
+    drive = driver.PipelineDriver(run, manager.get_plugins())
+    monkeypatch.setattr(drive, "_sleep", lambda seconds: _stop(drive))
+    with pytest.raises(StopDriving):
+        drive.drive()
+    assert states(run)["train"] == "pending"
+    (engine.folder / "mood").unlink()
+    monkeypatch.setattr(drive, "_sleep", lambda seconds: _stop(drive) if states(run)["train"] == "running" else None)
+    with pytest.raises(StopDriving):
+        drive.drive()
+    assert engine.submitted == {step_run(run, "train"): 1}
+
+
+class StopDriving(Exception):
+    """Ends a driver in this process."""
+
+
+def _stop(drive: driver.PipelineDriver) -> None:
+    raise StopDriving
+
+
+KILLED = """
+import os, signal, sys
+at, below = int(os.environ["KILL_AT"]), os.environ["KILL_BELOW"]
+effects = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "shutil.rmtree"}
+seen = 0
+
+def effect(event, args):
+    global seen
+    writes = event == "open" and isinstance(args[2], int) and args[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+    if (writes or event in effects) and below in str(args[0]):
+        seen += 1
+        if seen == at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+sys.addaudithook(effect)
+from robotrain.pipeline import driver
+from robotrain.plugins import manager
+drive = driver.PipelineDriver(sys.argv[1], manager.get_plugins())
+drive._sleep = lambda seconds: sys.exit(3)
+drive.drive()
+"""
+
+
+@pytest.mark.slow
+def test_a_driver_killed_before_any_effect_loses_and_doubles_no_step(engine, submit, monkeypatch, tmp_path):
+    monkeypatch.setattr(driven_platform, "start_driver", lambda run, plugins: None)
+    run = submit("name: kills\nsteps:\n  train: {job: EXAMPLE/job.yaml, parameters: {training_steps: 3}}\n")
+    folder = records.get_run_folder(run)
+    for at in range(1, 200, 5):
+        environ = {**os.environ, "KILL_AT": str(at), "KILL_BELOW": str(tmp_path)}
+        killed = subprocess.run([sys.executable, "-c", KILLED, run], env=environ, capture_output=True, text=True)
+        if killed.returncode == 3:
+            break
+        assert killed.returncode == -signal.SIGKILL, killed.stderr
+        environ["KILL_AT"] = "0"
+        again = subprocess.run([sys.executable, "-c", KILLED, run], env=environ, capture_output=True, text=True)
+        assert again.returncode == 3, again.stderr
+        assert engine.submitted == {step_run(run, "train"): 1}, at
+        for other in records.list_runs():
+            if other != run:
+                assert records.read_record(other).phase == "sent"
+        forget(engine, folder)
+    assert at > 10
+
+
+def forget(engine: Engine, folder: Path) -> None:
+    import shutil
+
+    (folder / progress.PROGRESS_FILE).unlink()
+    shutil.rmtree(engine.folder / "jobs")
+    for name in records.list_runs():
+        if name != folder.name:
+            shutil.rmtree(records.get_run_folder(name))
