@@ -9,6 +9,7 @@ from subprocess import PIPE, STDOUT, run
 from typing import Any
 
 from robotrain.plugin import (
+    HealthCheck,
     Placement,
     Plan,
     Problem,
@@ -19,13 +20,16 @@ from robotrain.plugin import (
     Unanswered,
     hook,
     make_job_document,
-    parse_pairs,
+    report_failure,
+    report_ok,
+    report_warning,
 )
 
 from robotrain_slurm import batch_job
-from robotrain_slurm.settings import CAPABILITIES, STATES, Settings, make_spec
+from robotrain_slurm.settings import CAPABILITIES, OPTION_NAME, STATES, Settings, make_spec, parse_options
 
 SPEC, DOCUMENT, PAYLOAD = "slurm.json", "job.json", "payload.zip"
+REFUSED = "|FAILED|BadConstraints|"  # sbatch failed, and yet Slurm has a record of the job
 JOB_FILE = "_submitted.pkl"  # submitit's, after the number of the job
 
 
@@ -39,10 +43,14 @@ class Slurm(RunFolderPlatform):
     states = STATES
 
     def check(self, job: Any, settings: Settings) -> Iterator[Problem]:
-        for name, text in parse_pairs(settings.slurm).items():
-            if not re.fullmatch("(?!array|error|job-name|output|time|wrap)[a-z][a-z-]*", name) or {*text} & {*"%\n"}:
+        for name, value in parse_options(settings.slurm).items():
+            given = name if value is True else f"{name}={value}"
+            if not re.fullmatch(OPTION_NAME, name) or {*given} & {*"%\n"}:
                 title = "--slurm accepts long option names of sbatch that robotrain does not set itself, without %"
-                yield _problem("slurm-option-unfit", title, Stage.CHECK, where="--slurm", given=f"{name}={text}")
+                yield _problem("slurm-option-unfit", title, Stage.CHECK, where="--slurm", given=given)
+            elif name in ("nodes", "ntasks", "ntasks-per-node") and value != "1":
+                title = "a run is one task on one node: it would leave the others idle"
+                yield _problem("slurm-one-node", title, Stage.CHECK, where="--slurm", given=given)
         if settings.slurm and settings.cluster == "local":
             yield _problem("slurm-not-asked", "--slurm has no effect with --cluster local", Stage.CHECK)
 
@@ -59,10 +67,8 @@ class Slurm(RunFolderPlatform):
 
     def preflight(self, plan: Plan) -> Iterator[Problem]:
         spec, folder = _read_spec(plan)
-        if spec["run"]["cluster"] == "slurm" and not shutil.which("sbatch"):
-            yield _problem(
-                "slurm-not-here", "no sbatch on the PATH", Stage.PREFLIGHT, "ssh LOGIN-NODE", "--cluster local"
-            )
+        if spec["run"]["cluster"] == "slurm":
+            yield from _find_cluster_problems()
         yield from self.find_folder_problems(plan, folder)
 
     def submit(self, plan: Plan) -> Mapping[str, str]:
@@ -93,10 +99,11 @@ class Slurm(RunFolderPlatform):
             return None
         jobs = [path.name.removesuffix(JOB_FILE) for path in folder.glob(f"submitit/*{JOB_FILE}")]
         if not jobs and spec["run"]["cluster"] == "slurm":
-            queue = _run("squeue", "--noheader", "--me", "--states=all", f"--name={plan.run}", "--format=%i %o")
+            queue = _run("squeue", "--noheader", "--me", "--states=all", f"--name={plan.run}", "--format=%i|%T|%r|%o")
             if queue and not queue[0].isdigit():  # an error message
                 raise Unanswered([_problem("slurm-silent", queue)])
-            jobs = [line.split()[0] for line in queue.splitlines() if f" {folder}/" in line]
+            lines = [line for line in queue.splitlines() if f"|{folder}/" in line]
+            jobs = [line.partition("|")[0] for line in lines if REFUSED not in line]
             for job in jobs[:1]:  # the submit was interrupted before it wrote it
                 DelayedSubmission(batch_job.run, str(folder)).dump(folder / f"submitit/{job}{JOB_FILE}")
         return {**spec["run"], "job": jobs[0]} if jobs else None
@@ -114,6 +121,25 @@ class Slurm(RunFolderPlatform):
     def stop_job(self, job: str) -> None:
         _run("scancel", "--state=PENDING", job)
         _run("scancel", "--batch", "--signal=TERM", job)  # to the runtime alone, which saves a checkpoint
+
+
+def _find_cluster_problems() -> Iterator[Problem]:
+    """Yield why no job can be submitted from here now."""
+    if not shutil.which("sbatch"):
+        yield _problem("slurm-not-here", "no sbatch on the PATH", Stage.PREFLIGHT, "ssh LOGIN-NODE", "--cluster local")
+    elif " is UP" not in (answer := _run("timeout", "4", "scontrol", "ping")):
+        title = "the controller of Slurm does not answer"
+        why = answer.partition("\n")[0] or "`scontrol ping` was not done within four seconds."
+        yield _problem("slurm-away", title, Stage.PREFLIGHT, "scontrol ping", why=why)
+
+
+def _check_health() -> Iterator[Any]:
+    problem = next(_find_cluster_problems(), None)
+    if problem is None:
+        yield report_ok("its controller answers")
+    else:
+        report = report_warning if problem.code == "slurm-not-here" else report_failure
+        yield report(": ".join(filter(None, (problem.title, problem.why.rstrip(".")))), *problem.suggestions)
 
 
 def _read_spec(plan: Plan) -> tuple[dict[str, Any], Path]:
@@ -134,3 +160,9 @@ def _problem(code: str, title: str, stage: Stage = Stage.SUBMIT, *remedies: str,
 def robotrain_platforms() -> list[Slurm]:
     """Return the platform of this distribution."""
     return [Slurm()]
+
+
+@hook
+def robotrain_health() -> list[HealthCheck]:
+    """Return the check of `robotrain doctor`."""
+    return [HealthCheck(name="Slurm", run=_check_health)]

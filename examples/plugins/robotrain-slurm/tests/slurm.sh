@@ -1,5 +1,5 @@
 #!/bin/sh
-# Stands in for Slurm 22.05: sbatch, squeue, sacct, scancel and srun are links to this. Each job of $STAND_IN is a file:
+# Stands in for Slurm 22.05: sbatch, squeue, sacct, scancel, scontrol and srun are links to this. Each job of $STAND_IN is a file:
 # its name, its state, its script. `mood` says how the next sbatch goes.
 cd "$STAND_IN" || exit 1
 for word; do
@@ -12,7 +12,7 @@ for word; do
         *) last=$word ;;
     esac
 done
-facts() { { read -r called; read -r state; read -r script; } < "$1"; }
+facts() { { read -r called; read -r state; read -r script; read -r reason || :; } < "$1"; }
 case ${0##*/} in
     sbatch)
         mood=$(cat mood 2> /dev/null); rm -f mood
@@ -28,6 +28,11 @@ case ${0##*/} in
         number=$(($(ls | grep -c '^[0-9]') + 1))
         called=${SBATCH_JOB_NAME:-$(sed -n "s/^#SBATCH --job-name=//p" "$last")}
         echo "${SBATCH_PARTITION-}" > partition # the environment goes before the file
+        if [ "$mood" = "records and refuses" ]; then
+            { echo "$called"; echo FAILED; echo "$last"; echo BadConstraints; } > "$number"
+            echo "sbatch: error: Batch job submission failed: Requested node configuration is not available" >&2
+            exit 1
+        fi
         { echo "$called"; echo PENDING; echo "$last"; } > "$number"
         case $mood in
             "times out") echo "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation" >&2; exit 1 ;;
@@ -46,10 +51,14 @@ case ${0##*/} in
         fi
         for number in $(ls | grep '^[0-9]'); do
             facts "$number"
-            [ "$called" != "$name" ] || echo "$number $script"
+            [ "$called" != "$name" ] || echo "$number|$state|${reason:-None}|$script"
         done ;;
+    scontrol)
+        if [ -e away ]; then echo "Slurmctld(primary) at lab is DOWN"; exit 1; fi
+        echo "Slurmctld(primary) at lab is UP" ;;
     sacct)
         [ ! -e disabled ] || { echo "Slurm accounting storage is disabled" >&2; exit 1; }
+        [ ! -e "accounting is away" ] || { echo "sacct: error: Problem talking to the database: Connection refused" >&2; exit 1; }
         facts "$job" 2> /dev/null && echo "$state" ;;
     scancel)
         facts "$last" 2> /dev/null || { echo "scancel: error: Kill job error on job id $last: Invalid job id specified" >&2; exit 1; }

@@ -10,7 +10,7 @@ import pytest
 from robotrain.plugin import RunState
 from robotrain.testing import World
 
-COMMANDS = ("sbatch", "srun", "squeue", "sacct", "scancel")
+COMMANDS = ("sbatch", "srun", "squeue", "sacct", "scancel", "scontrol")
 
 
 class Cut(BaseException):
@@ -48,7 +48,7 @@ class SlurmWorld(World):
 
     def set_native_state(self, reference: Mapping[str, str], native: str) -> None:
         job = self.jobs / reference["job"]
-        name, _, script = job.read_text().splitlines()
+        name, _, script = job.read_text().splitlines()[:3]
         job.write_text(f"{name}\n{native}\n{script}\n")
 
     def write_log(self, reference: Mapping[str, str], *lines: str) -> None:
@@ -57,7 +57,10 @@ class SlurmWorld(World):
 
     @contextlib.contextmanager
     def mood(self, mood: str) -> Iterator[None]:
-        """Set what the next sbatch does: `refuses`, `times out` (but accepts the job) or `times out early`."""
+        """Set what the next sbatch does.
+
+        It `refuses`, `records and refuses`, `times out` (but accepts the job) or `times out early`.
+        """
         (self.jobs / "mood").write_text(mood)
         yield
 

@@ -11,6 +11,8 @@ import robotrain.api
 from robotrain.plugin import Rejected, Status
 from slurm_world import SlurmWorld
 
+from robotrain_slurm.settings import parse_options
+
 DATA = {"dataset_repo_id": "lerobot/pusht", "pin": False}
 RUNTIME = """
 import pathlib, sys
@@ -36,11 +38,19 @@ def script(world, run):
 def test_job_is_submitted_with_its_options(world, monkeypatch):
     monkeypatch.setenv("SBATCH_PARTITION", "old")
     monkeypatch.setenv("SBATCH_JOB_NAME", "other")
-    run = submit(world, slurm="partition=gpu,mem=64G,constraint=a100|h100", num_gpus=2, time=90)
-    wanted = {"partition=gpu", "mem=64G", "constraint='a100|h100'", "gpus-per-node=2", "time=90", "signal=B:TERM@120"}
+    run = submit(world, slurm="partition=gpu,big,requeue,mem=64G,constraint=a100|h100", num_gpus=2, time=90)
+    wanted = {
+        "partition=gpu,big",
+        "requeue",
+        "mem=64G",
+        "constraint='a100|h100'",
+        "gpus-per-node=2",
+        "time=90",
+        "signal=B:TERM@120",
+    }
     assert {f"#SBATCH --{option}" for option in wanted} <= {*script(world, run).splitlines()}
     assert world.count_runs(run.name) == 1, "its name is the run's, not that of the environment"
-    assert (world.jobs / "partition").read_text() == "gpu\n"
+    assert (world.jobs / "partition").read_text() == "gpu,big\n"
 
 
 def test_batch_job_is_the_runtime(world):
@@ -49,7 +59,37 @@ def test_batch_job_is_the_runtime(world):
     assert "srun" not in command
 
 
-@pytest.mark.parametrize("options", ["Partition=a", "a b=c", "comment=a\nrm -rf /", "output=x", "array=1-5"])
+@pytest.mark.parametrize(
+    ("text", "options"),
+    [
+        ("partition=a,b,hold", {"partition": "a,b", "hold": True}),
+        ("requeue, mem = 1G,exclude=n1,n[2-3]", {"requeue": True, "mem": "1G", "exclude": "n1,n[2-3]"}),
+        ("export=ALL,HF_HOME=/x,gres=gpu:1,tmp:2", {"export": "ALL,HF_HOME=/x", "gres": "gpu:1,tmp:2"}),
+        (
+            '{"partition": "a,b", "hold": true, "nice": 0, "exclusive": false, "qos": null}',
+            {"partition": "a,b", "hold": True, "nice": "0"},
+        ),
+        ("", {}),
+    ],
+)
+def test_options_have_flags_and_values_with_commas(text, options):
+    assert parse_options(text) == options
+
+
+WRONG = [
+    "Partition=a",
+    "a b=c",
+    "comment=a\nrm -rf /",
+    "output=x",
+    "array=1-5",
+    "nodes=2",
+    "requeue,ntasks=4",
+    "{hold",
+    "hold,x y",
+]
+
+
+@pytest.mark.parametrize("options", WRONG)
 def test_invalid_option_is_rejected(world, options):
     with pytest.raises(Rejected) as refused:
         submit(world, slurm=options)
@@ -80,6 +120,15 @@ def test_missing_sbatch_fails_in_preflight(world, monkeypatch):
     assert not world.runs.exists()
 
 
+def test_controller_that_is_away_fails_in_preflight(world):
+    (world.jobs / "away").touch()
+    with pytest.raises(Rejected, match="controller of Slurm does not answer") as refused:
+        submit(world)
+    assert refused.value.exit_code == 4
+    assert "is DOWN" in refused.value.problems[0].why
+    assert not world.runs.exists()
+
+
 def test_folder_with_other_content_is_not_touched(world):
     run = submit(world)
     (world.runs / f"{run.name[:-1]}2").mkdir()
@@ -93,6 +142,15 @@ def test_refused_job_leaves_nothing_and_can_be_corrected(world):
     assert "Invalid partition name specified" in refused.value.problems[0].title
     assert [*world.runs.iterdir()] == []
     assert submit(world, slurm="partition=gpu").name.endswith("-1")
+
+
+def test_job_that_slurm_records_and_refuses_was_not_sent(world):
+    for _ in range(2):
+        with world.mood("records and refuses"), pytest.raises(Rejected, match="configuration is not available"):
+            submit(world)
+    run = submit(world)
+    assert run.record.reference["job"] == "3"
+    assert run.status().state == "pending"
 
 
 def test_job_accepted_without_an_answer_is_found(world):
@@ -134,6 +192,22 @@ def test_forgotten_job_without_outcome_is_lost(world, accounts):
     (world.jobs / accounts).touch()
     (world.jobs / run.record.reference["job"]).unlink()
     assert run.status().state == "lost"
+
+
+def test_end_that_only_slurm_knew_outlives_its_memory(world):
+    run = submit(world)
+    world.set_native_state(run.record.reference, "OUT_OF_MEMORY")
+    status = run.status()
+    assert status == Status(state="failed", reason="slurm says OUT_OF_MEMORY")
+    (world.jobs / run.record.reference["job"]).unlink()
+    assert run.status() == status
+
+
+def test_silent_accounting_is_no_end(world):
+    run = submit(world)
+    (world.jobs / run.record.reference["job"]).unlink()
+    (world.jobs / "accounting is away").touch()
+    assert not run.status().finished
 
 
 def test_outcome_of_the_runtime_wins(world):

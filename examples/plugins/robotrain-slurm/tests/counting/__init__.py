@@ -1,0 +1,1 @@
+"""A workload of the tests: it counts, and needs nothing but Python."""
