@@ -2,7 +2,7 @@
 
 from __future__ import annotations  # the types below are for readers and checkers: importing them costs start-up
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
@@ -96,6 +96,14 @@ class Platform:
         `transient` Rejected and any other exception are retried by whoever follows the run; other Rejected are not.
         """
         raise NotImplementedError
+
+    def list_statuses(self, references: Sequence[Reference]) -> Sequence[Status | None]:
+        """Return the status of each run that one request to the engine tells, and None for every other run.
+
+        For those, and for runs that ended without success, whose reason a list may lack, `status` is called.
+        Raise Rejected when the engine does not answer.
+        """
+        return [None] * len(references)
 
     def logs(self, reference: Reference, follow: bool, tail: int | None = None) -> Iterator[str]:
         """Yield the log's lines, event lines included, without line ends. The platform's own lines begin with `[NAME]`.

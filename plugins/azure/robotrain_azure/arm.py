@@ -80,9 +80,9 @@ class ArmClient:
         """Create or update a resource and return it."""
         return self._send_with_retries("PUT", self._base + path, {"api-version": version}, body)
 
-    def post(self, path: str, version: str = API_VERSION) -> dict[str, Any]:
+    def post(self, path: str, version: str = API_VERSION, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Run an action and return its answer."""
-        return self._send_with_retries("POST", self._base + path, {"api-version": version}, {})
+        return self._send_with_retries("POST", self._base + path, {"api-version": version}, body or {})
 
     def list_all(self, path: str, version: str = API_VERSION, **query: str) -> Iterator[dict[str, Any]]:
         """Yield the items of a list, over all pages."""

@@ -37,6 +37,7 @@ class AzureMLPlatform(Platform):
     read_submitted_spec = lazy_method("robotrain_azureml.submit.job_file:make_submitted_job_file")
     describe_reference = lazy_method("robotrain_azureml.service.jobs:describe_reference")
     status = lazy_method("robotrain_azureml.observe.status:query_status")
+    list_statuses = lazy_method("robotrain_azureml.observe.status:list_statuses")
     logs = lazy_method("robotrain_azureml.observe.logs:read_logs")
     cancel = lazy_method("robotrain_azureml.observe.job_state:cancel_job")
     outputs = lazy_method("robotrain_azureml.observe.outputs:list_outputs")

@@ -124,6 +124,7 @@ class OsmoPlatform(Platform):
     find = lazy_method("robotrain_osmo.submit.submit:find_workflow")
     describe_reference = lazy_method("robotrain_osmo.observe.outputs:describe_reference")
     status = lazy_method("robotrain_osmo.observe.status:query_status")
+    list_statuses = lazy_method("robotrain_osmo.observe.status:list_statuses")
     logs = lazy_method("robotrain_osmo.observe.logs:read_logs")
     cancel = lazy_method("robotrain_osmo.observe.workflow_state:cancel_workflow")
     outputs = lazy_method("robotrain_osmo.observe.outputs:list_outputs")

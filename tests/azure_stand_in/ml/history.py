@@ -64,6 +64,20 @@ def data(here: Here, ml: Ml, asked: Asked) -> Answer:
     return 200, {"runMetadata": {**_run(job), "outputs": outputs, "inputs": {}}}
 
 
+def many(here: Here, ml: Ml, asked: Asked) -> Answer:
+    """Several runs at once; those that are not there apart, and 207 then."""
+    there, lacking = dict[str, Any](), dict[str, Any]()
+    for key, wanted in asked.body["requests"].items():
+        job = ml.jobs.get(str(wanted.get("runId") or "").lower())
+        if job is None:
+            lacking[key] = {"error": {"code": "UserError", "message": f"Run {wanted.get('runId')} was not found."}}
+        else:
+            with job.lock:
+                told = {**_run(job), "warnings": list(job.warnings)} if wanted.get("selectRunMetadata") else None
+            there[key] = {"runMetadata": told, "runDefinition": None, "jobSpecification": None}
+    return 207 if lacking else 200, {"successfulResults": there, "failedResults": lacking}
+
+
 def _job(ml: Ml, name: str) -> Job:
     if name.lower() not in ml.jobs:
         raise missing(f"Run {name} was not found.")
@@ -93,6 +107,7 @@ ROUTES: tuple[tuple[str, str, Callable[..., Answer]], ...] = (
     ("GET", "/runs/([^/]+)", run),
     ("PATCH", "/experiments/([^/]+)/runs/([^/]+)", change),
     ("POST", "/rundata", data),
+    ("POST", "/batchrundata", many),
 )
 
 

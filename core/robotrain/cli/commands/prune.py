@@ -11,7 +11,7 @@ import typer
 
 from robotrain.cli import arguments
 from robotrain.cli.output import describe_exception, format_table, print_json, print_message, print_result
-from robotrain.cli.watch.run_list import FailedQuery, PlatformQuery, ask_platforms, describe_interrupted
+from robotrain.cli.watch.run_list import FailedQuery, PlatformQuery, ask_platforms, ask_statuses, describe_interrupted
 from robotrain.errors import Rejected, Stage
 from robotrain.model import amounts
 from robotrain.model.run import Status
@@ -116,7 +116,10 @@ class PruneCandidates:
         return platform in ("", self.records[run].platform)
 
     def _ask_statuses(self, runs: Sequence[str]) -> dict[str, PruneCandidate]:
-        answers = self._ask_about([run for run in runs if run in self.records], _ask_status)
+        known = [run for run in runs if run in self.records]
+        sent = [run for run in known if self.records[run].phase == "sent"]
+        answers = self._ask_about([run for run in known if run not in sent], reconcile.is_certainly_gone)
+        answers |= zip(sent, ask_statuses([self.records[run] for run in sent], self._plugins), strict=True)
         return {run: self._make_candidate(run, answers.get(run)) for run in runs}
 
     def _make_candidate(self, run: str, answer: Any) -> PruneCandidate:
@@ -133,13 +136,6 @@ class PruneCandidates:
 
     def _ask_about(self, runs: Sequence[str], question: PlatformQuery) -> dict[str, Any]:
         return dict(zip(runs, ask_platforms([self.records[run] for run in runs], self._plugins, question), strict=True))
-
-
-def _ask_status(record: RunRecord, platform: Platform) -> Any:
-    """Return a run's status; for an interrupted submit, whether it certainly left no run. Raise Rejected."""
-    if record.phase == "sent":
-        return platform.status(record.reference)
-    return reconcile.is_certainly_gone(record, platform)
 
 
 def _interrupted_candidate(run: str, created: float, answer: Any) -> PruneCandidate:

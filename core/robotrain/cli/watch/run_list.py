@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import queue
@@ -10,13 +11,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
+from robotrain_runtime.contract import event
+
 from robotrain.cli.output import describe_exception
 from robotrain.errors import Problem, Rejected, Stage, Suggestion
 from robotrain.model import scores
 from robotrain.model.progress import Progress, read_newest_progress
 from robotrain.model.run import RunGone, RunState, Status
 from robotrain.plugins import calls
-from robotrain.store import name_lock, records
+from robotrain.plugins.guards import has_method
+from robotrain.store import files, name_lock, records
 
 if TYPE_CHECKING:
     from robotrain_runtime.contract.deadline import DeadlineFuture
@@ -40,6 +44,8 @@ class FailedQuery(NamedTuple):
 
 PlatformQuery = Callable[["RunRecord", Any], Any]
 """Asks a platform about a run."""
+Questions = dict[str, dict[int, Callable[[], Any]]]
+"""Calls by platform and index."""
 
 
 def ask_platforms(runs: Sequence[RunRecord], plugins: Plugins, question: PlatformQuery) -> list[Any]:
@@ -48,22 +54,65 @@ def ask_platforms(runs: Sequence[RunRecord], plugins: Plugins, question: Platfor
     Each platform has its own threads, so that none waits for another, and is given up after the plugins' time limit.
     """
     answers: list[Any] = [None] * len(runs)
-    asks: dict[str, dict[int, Callable[[], Any]]] = {}
+    asks: Questions = {}
     for index, record in enumerate(runs):
         try:
             ask = functools.partial(question, record, plugins.platform_of(record))
             asks.setdefault(record.platform, {})[index] = ask
         except Rejected as rejected:
             answers[index] = FailedQuery(describe_exception(rejected))
-    if asks:
-        with calls.redirect_output():
-            for index, answer in _iter_answers(asks, calls.get_time_limit()):
-                answers[index] = answer
+    for index, answer in _collect_answers(asks).items():
+        answers[index] = answer
     return answers
 
 
-def _iter_answers(asks: Mapping[str, Mapping[int, Callable[[], Any]]], limit: float) -> Iterator[tuple[int, Any]]:
-    """Yield the index of each question and its answer, as they arrive."""
+def ask_statuses(runs: Sequence[RunRecord], plugins: Plugins) -> list[Any]:
+    """Return the status of each run as `ask_platforms` does; an engine that can list its runs is asked once."""
+    answers = _ask_listings(runs, plugins)
+    rest = [index for index in range(len(runs)) if index not in answers]
+    single = ask_platforms([runs[index] for index in rest], plugins, lambda run, one: one.status(run.reference))
+    answers |= zip(rest, single, strict=True)
+    return [answers[index] for index in range(len(runs))]
+
+
+def _ask_listings(runs: Sequence[RunRecord], plugins: Plugins) -> dict[int, Any]:
+    """Return what lists tell by the index of the run; of runs that ended without success, their stored status."""
+    groups: list[list[int]] = []
+    asks: Questions = {}
+    for name in dict.fromkeys(record.platform for record in runs):
+        group = [index for index, record in enumerate(runs) if record.platform == name]
+        if len(group) > 1 and _can_list(name, plugins):
+            references = [runs[index].reference for index in group]
+            asks[name] = {len(groups): functools.partial(plugins.platform(name).list_statuses, references)}
+            groups.append(group)
+    found: dict[int, Any] = {}
+    for number, answer in _collect_answers(asks).items():
+        if isinstance(answer, FailedQuery):
+            found |= dict.fromkeys(groups[number], answer)
+            continue
+        for index, status in zip(groups[number], answer, strict=False):
+            ended = isinstance(status, Status) and status.finished and status.state != "succeeded"
+            known = records.read_final_status(runs[index].run) if ended else status
+            found |= {index: known} if known else {}
+    return found
+
+
+def _can_list(platform: str, plugins: Plugins) -> bool:
+    try:
+        return has_method(plugins.platform(platform), "list_statuses")
+    except Rejected:  # `ask_platforms` reports it
+        return False
+
+
+def _collect_answers(asks: Questions) -> dict[int, Any]:
+    """Return the answers by the index of the question."""
+    if not asks:
+        return {}
+    with calls.redirect_output():
+        return dict(_iter_answers(asks, calls.get_time_limit()))
+
+
+def _iter_answers(asks: Questions, limit: float) -> Iterator[tuple[int, Any]]:
     inbox: queue.SimpleQueue[tuple[str, int, Any]] = queue.SimpleQueue()
 
     def answer_all(platform: str, todo: queue.SimpleQueue[tuple[int, Callable[[], Any]] | None]) -> None:
@@ -115,6 +164,9 @@ MAX_EXAMINED = 500
 """How many runs are asked for their state at most, unless all are listed."""
 TAIL_LINES = 200
 """How many last lines of a log are searched for the newest step and loss."""
+MAX_LOGS = 4
+"""How many logs are asked for of engines that list their runs."""
+LAST_EVENTS_FILE = "last-events.log"
 LISTED_STATES = (*get_args(RunState), "sending", "interrupted", "gone", "broken", "unknown")
 """The states of a run, and: being submitted, submit interrupted, unknown to its platform, record unreadable, platform
 silent.
@@ -242,7 +294,8 @@ def _describe_broken_record(problem: Problem) -> str:
 
 def _ask_states(batch: Sequence[ListedRun], plugins: Plugins) -> None:
     unknown = [one for one in batch if one.state == "unknown"]
-    for one, answer in _ask_about(unknown, plugins, lambda record, platform: platform.status(record.reference)):
+    answers = ask_statuses([one.record for one in unknown if one.record], plugins)
+    for one, answer in zip(unknown, answers, strict=True):
         if isinstance(answer, Status):
             one.status, one.state, one.reason = answer, answer.state, answer.reason
             records.save_final_status(one.run, answer)
@@ -264,19 +317,40 @@ def _ask_steps(listed_runs: Sequence[ListedRun], plugins: Plugins) -> None:
 
 
 def _ask_progress(listed_runs: Sequence[ListedRun], plugins: Plugins) -> None:
-    """Add the progress of runs whose platform returns a log."""
+    """Add the progress of runs whose platform returns a log.
 
-    def read_progress(record: RunRecord, platform: Platform) -> Progress:
-        return read_newest_progress(platform.logs(record.reference, follow=False, tail=TAIL_LINES), record.metrics)
+    Of an engine that lists its runs, each log takes a request: only a few are asked for, and those of ended runs once.
+    """
+    asked: list[tuple[ListedRun, bool]] = []
+    requests = 0
+    for one in listed_runs:
+        if one.record is None or one.status is None or one.no_answer or one.state == "pending":
+            continue
+        is_remote = _can_list(one.record.platform, plugins)
+        if is_remote and one.status.finished and (lines := _read_last_events(one.run)):
+            one.progress = read_newest_progress(lines, one.record.metrics)
+            continue
+        requests += is_remote
+        if requests <= MAX_LOGS or not is_remote:
+            asked.append((one, is_remote))
+    answers = ask_platforms([one.record for one, _ in asked if one.record], plugins, _query_last_events)
+    for (one, is_remote), answer in zip(asked, answers, strict=True):
+        if isinstance(answer, list) and one.record:
+            one.progress = read_newest_progress(answer, one.record.metrics)
+            if is_remote and one.progress.outcome:
+                with contextlib.suppress(OSError):
+                    content = "".join(f"{line}\n" for line in answer).encode()
+                    files.write_private_file(records.get_run_folder(one.run) / LAST_EVENTS_FILE, content)
 
-    running = [one for one in listed_runs if one.status and not one.no_answer and one.state != "pending"]
-    for one, answer in _ask_about(running, plugins, read_progress):
-        if isinstance(answer, Progress):
-            one.progress = answer
+
+def _query_last_events(record: RunRecord, platform: Platform) -> list[str]:
+    lines = platform.logs(record.reference, follow=False, tail=TAIL_LINES)
+    return [line for line in lines if line.startswith(event.PREFIX)]
 
 
-def _ask_about(
-    listed: Sequence[ListedRun], plugins: Plugins, question: PlatformQuery
-) -> Iterator[tuple[ListedRun, Any]]:
-    answers = ask_platforms([one.record for one in listed if one.record], plugins, question)
-    return zip(listed, answers, strict=True)
+def _read_last_events(run: str) -> list[str]:
+    """Return the stored last events of an ended run; none if there are none."""
+    try:
+        return files.read_state_file(records.get_run_folder(run) / LAST_EVENTS_FILE).decode().splitlines()
+    except (OSError, ValueError):
+        return []

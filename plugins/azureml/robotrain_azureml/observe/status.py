@@ -7,14 +7,15 @@ import contextlib
 import dataclasses
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from robotrain.cluster import reasons
 from robotrain.cluster.reasons import RETRY_HINT
 from robotrain.model.run import Reference, Status
 from robotrain_azure import credential
-from robotrain_azure.arm import ServiceError
+from robotrain_azure.arm import ArmError, ServiceError
 from robotrain_azure.credential import UNKNOWN_OBJECT_ID
 from robotrain_azure.errors import make_role_command
 from robotrain_azure.roles import BLOB_CONTRIBUTOR_ROLE, BLOB_READER_ROLE
@@ -35,6 +36,31 @@ def query_status(reference: Reference) -> Status:
         state=job.state,
         reason="; ".join(part for part in (_explain_state(reference, job), hint) if part),
         exit_code=0 if job.state == "succeeded" else job.exit_code if job.is_finished else None,
+        started=None if job.state == "pending" else job.started,
+        ended=job.ended if job.is_finished else None,
+    )
+
+
+def list_statuses(references: Sequence[Reference]) -> list[Status | None]:
+    """Return the states of jobs by one request for each workspace, without why one failed; None for unknown ones."""
+    found: dict[tuple[Workspace, str], Mapping[str, Any]] = {}
+    names = [(jobs.get_run_workspace(reference), reference.get("job", "")) for reference in references]
+    for workspace in dict.fromkeys(workspace for workspace, _ in names):
+        with contextlib.suppress(ArmError):  # the region may be out of reach, and the resource manager not
+            runs = jobs.fetch_runs(workspace, [name for other, name in names if other == workspace])
+            found |= {(workspace, name): run for name, run in runs.items()}
+    return [_make_listed_status(workspace, found.get((workspace, name))) for workspace, name in names]
+
+
+def _make_listed_status(workspace: Workspace, run: Mapping[str, Any] | None) -> Status | None:
+    if not run or not run.get("status"):
+        return None
+    resource = {"name": run.get("runId"), "properties": {"computeId": run.get("target")}}
+    job = job_state.parse_job(resource, {**run, "createdTimeUtc": run.get("createdUtc")})
+    return Status(
+        state=job.state,
+        reason="" if job.is_finished else explain_waiting(job, workspace, time.time()),
+        exit_code=0 if job.state == "succeeded" else None,
         started=None if job.state == "pending" else job.started,
         ended=job.ended if job.is_finished else None,
     )

@@ -5,7 +5,7 @@ Reasons start in lowercase without a full stop because they follow the run's nam
 
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from robotrain.cluster import reasons
 from robotrain.errors import Rejected
@@ -30,10 +30,39 @@ def query_status(reference: Reference) -> Status:
     )
 
 
+def list_statuses(references: Sequence[Reference]) -> list[Status | None]:
+    """Return the states of the newest workflows by one request for each command. Raise Rejected.
+
+    A list says neither what a pod waits for nor why a workflow failed.
+    """
+    commands = dict.fromkeys(map(workflow_state.get_command, references))
+    listed = {command: workflow_state.list_workflows(command) for command in commands}
+    found = [listed[workflow_state.get_command(one)].get(one.get("workflow", "")) for one in references]
+    return [
+        _make_listed_status(reference, one) if one else None for reference, one in zip(references, found, strict=True)
+    ]
+
+
+def _make_listed_status(reference: Reference, workflow: WorkflowState) -> Status:
+    reason = ""
+    if not workflow.is_finished and workflow_state.is_cancel_requested(reference):
+        reason = CANCELLING_REASON
+    elif not workflow.is_known:
+        reason = explain_waiting(workflow)
+    elif workflow.state == "pending":
+        reason = f"OSMO has not started it{reasons.format_wait(workflow.queued_seconds)}"
+    exit_code = 0 if workflow.state == "succeeded" else None
+    ended = workflow.ended if workflow.is_finished else None
+    return Status(state=workflow.state, reason=reason, exit_code=exit_code, started=workflow.started, ended=ended)
+
+
+CANCELLING_REASON = "it is being cancelled: OSMO has accepted the request and has not ended it yet"
+
+
 def _explain_status(reference: Reference, workflow: WorkflowState) -> str:
     if not workflow.is_finished:
         if workflow_state.is_cancel_requested(reference):
-            return "it is being cancelled: OSMO has accepted the request and has not ended it yet"
+            return CANCELLING_REASON
         is_stuck = workflow.state == "pending" and (workflow.queued_seconds or 0.0) >= MIN_WAIT_SECONDS
         return explain_waiting(workflow, query_blocking_event(reference) if is_stuck else "")
     if workflow.state == "succeeded":

@@ -160,6 +160,17 @@ def query_workflow(reference: Reference) -> WorkflowState:
     return parse_workflow(answer, reference.get("task", ""))
 
 
+LISTED = "1000"
+"""How many workflows one request lists: the newest of the user."""
+
+
+def list_workflows(command: str) -> dict[str, WorkflowState]:
+    """Return the user's newest workflows by name, without their tasks. Raise Rejected."""
+    answer = service.query_json(command, "workflow", "list", "-c", LISTED, "-t", "json", seconds=QUERY_SECONDS)
+    rows = _parse_list(answer.get("workflows") if isinstance(answer, dict) else None)
+    return {workflow.name: workflow for workflow in map(parse_workflow, rows)}
+
+
 def get_command(reference: Reference) -> str:
     """Return the `osmo` command of the submit."""
     return reference.get("cli") or "osmo"
