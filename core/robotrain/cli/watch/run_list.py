@@ -312,7 +312,9 @@ def _ask_states(batch: Sequence[ListedRun], plugins: Plugins) -> None:
 def _ask_steps(listed_runs: Sequence[ListedRun], plugins: Plugins) -> None:
     """Add the steps of pipelines."""
     pipelines = [one for one in listed_runs if one.status and one.record and one.record.steps]
-    for one, answer in _ask_about(pipelines, plugins, lambda record, platform: platform.list_steps(record.reference)):
+    found = [one.record for one in pipelines if one.record]
+    answers = ask_platforms(found, plugins, lambda record, platform: platform.list_steps(record.reference))
+    for one, answer in zip(pipelines, answers, strict=True):
         one.steps = () if isinstance(answer, FailedQuery) else tuple(answer)
 
 
