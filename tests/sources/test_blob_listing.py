@@ -1,9 +1,10 @@
 """What a listing means as files: folders that an account lists too, what tools left behind, and what was meant."""
 
 import itertools
+from types import SimpleNamespace
 
 import pytest
-from robotrain_sources.blob_url import fetch
+from robotrain_sources.blob_url import fetch, publish
 from robotrain_sources.blob_url.publish import ListedBlob
 from robotrain_sources.fetching.errors import find_similar_names
 from robotrain_sources.huggingface import fetch as huggingface_fetch
@@ -82,3 +83,55 @@ def test_weights_that_could_run_code_stay_where_safe_ones_are_to_be_had():
     ]
     assert huggingface_fetch.select_files([*pickled, "config.json"]) == sorted([*pickled, "config.json"])
     assert huggingface_fetch.select_files([".cache/x", ".gitattributes"]) == [".gitattributes"]
+
+
+ITEM = (
+    "<Blob><Name{encoded}>{name}</Name><Properties><Etag>0x8D</Etag><Content-Length>{size}</Content-Length>{md5}"
+    "<BlobType>BlockBlob</BlobType></Properties>{metadata}</Blob>"
+)
+
+
+def item(name: str, size: int = 1, encoded: str = "", md5: str = "", metadata: str = "") -> str:
+    return ITEM.format(name=name, size=size, encoded=encoded, md5=md5, metadata=metadata)
+
+
+class PretendedClient:
+    """What `list_blobs` uses of the SDK's client: pages as XML, and the hook for raw responses."""
+
+    def __init__(self, *pages: str, status: int = 200) -> None:
+        self.pages, self.status, self.asked = pages, status, []
+
+    def list_blobs(self, name_starts_with, raw_response_hook, **options):
+        def by_page(marker):
+            self.asked.append((name_starts_with, marker, options["include"]))
+            number = int(marker or 0)
+            following = str(number + 1) if number + 1 < len(self.pages) else ""
+            body = f"<EnumerationResults><Blobs>{self.pages[number]}</Blobs><NextMarker>{following}</NextMarker>"
+            http = SimpleNamespace(status_code=self.status, body=lambda: f"{body}</EnumerationResults>".encode())
+            raw_response_hook(SimpleNamespace(http_response=http))
+            raise LookupError("the SDK makes an object of every property here, or reports an error")
+            yield
+
+        return SimpleNamespace(by_page=by_page)
+
+
+def test_all_pages_of_a_listing_are_read_without_the_sdks_objects():
+    written_by = {"robotrain_run": "train-1", "robotrain_submission": "a%20b"}
+    metadata = "".join(f"<{name}>{value}</{name}>" for name, value in written_by.items())
+    client = PretendedClient(
+        item("set/a&amp;b", 7, md5="<Content-MD5>AQI=</Content-MD5>")
+        + item("set/%EF%BF%BE", encoded=' Encoded="true"'),
+        item("set/d", 0, metadata="<Metadata><hdi_isfolder>true</hdi_isfolder></Metadata>", md5="<Content-MD5/>")
+        + item("set/e", metadata=f"<Metadata>{metadata}</Metadata>"),
+    )
+    first, encoded, folder, written = publish.list_blobs(client, "set/")
+    assert (first.name, first.size, first.etag, first.md5) == ("a&b", 7, "0x8D", b"\x01\x02")
+    assert encoded.name == "\ufffe"
+    assert (folder.is_folder, folder.md5, first.is_folder) == (True, b"", False)
+    assert (written.author.run, written.author.submission) == ("train-1", "a b")
+    assert client.asked == [("set/", None, ["metadata"]), ("set/", "1", ["metadata"])]
+
+
+def test_an_error_of_a_listing_is_the_sdks():
+    with pytest.raises(LookupError):
+        list(publish.list_blobs(PretendedClient("", status=403), "set/"))

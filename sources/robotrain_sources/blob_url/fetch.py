@@ -59,8 +59,7 @@ class BlobLister:
         """Yield every blob below the prefix, page by page."""
         self._identity.get_obstore_credential()  # fails at once where the SDK would retry a sign-in for each prefix
         start = f"{self._prefix.prefix}/"
-        blobs = self._client.list_blobs(name_starts_with=start, include=["metadata"], results_per_page=PAGE_SIZE)
-        yield from (publish.make_listed_blob(blob, start) for blob in blobs if blob.name != start)
+        yield from (blob for blob in publish.list_blobs(self._client, start) if blob.name)
 
     def has_blob(self, name: str) -> bool:
         """Return whether a blob with that name exists below the prefix."""

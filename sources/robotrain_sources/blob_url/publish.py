@@ -4,6 +4,7 @@ Run as `python -m robotrain_sources.blob_url.publish URL [--credential FILE] [--
 """
 
 import argparse
+import base64
 import contextlib
 import dataclasses
 import hashlib
@@ -12,12 +13,14 @@ import logging
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
+from xml.etree import ElementTree
 
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.checkpoint import MANIFEST, CheckpointManifest
@@ -119,9 +122,7 @@ class BlobContainer:
     def list_below(self, folder: str = "") -> dict[str, ListedBlob]:
         """Return every blob below a folder of the prefix, by its name there, without folder markers."""
         start = "/".join(filter(None, (self._prefix, folder))) + "/"
-        listing = self._client.list_blobs(name_starts_with=start, include=["metadata"], results_per_page=PAGE_SIZE)
-        blobs = (make_listed_blob(item, start) for item in listing)
-        return {blob.name: blob for blob in blobs if blob.name and not blob.is_folder}
+        return {blob.name: blob for blob in list_blobs(self._client, start) if blob.name and not blob.is_folder}
 
     def read_blob(self, name: str) -> bytes:
         """Return the content of a small blob."""
@@ -179,14 +180,43 @@ class BlobContainer:
         return self._client.get_blob_client(f"{self._prefix}/{name}")
 
 
-def make_listed_blob(blob: Any, start: str) -> ListedBlob:
-    """Convert a blob of the SDK's listing below `start`."""
-    metadata = blob.metadata or {}
+class _PageArrived(Exception):
+    """A page of a listing, before the SDK makes objects of all that is said of each blob."""
+
+
+def list_blobs(client: Any, start: str) -> Iterator[ListedBlob]:
+    """Yield the blobs whose names begin with `start`, named by the rest, page by page. Raise what the SDK raises.
+
+    The SDK signs in, retries and reports errors; its objects would take 0.3 ms of CPU time a blob, of these 0.02.
+    """
+    body, marker = b"", None
+
+    def take_page(response: Any) -> None:
+        nonlocal body
+        if response.http_response.status_code == HTTPStatus.OK:
+            body = response.http_response.body()
+            raise _PageArrived
+
+    options = {"include": ["metadata"], "results_per_page": PAGE_SIZE, "raw_response_hook": take_page}
+    while True:
+        with contextlib.suppress(_PageArrived):
+            next(client.list_blobs(name_starts_with=start, **options).by_page(marker))
+        page = ElementTree.fromstring(body)
+        yield from (_parse_blob(blob, start) for blob in page.iterfind("Blobs/Blob"))
+        if not (marker := page.findtext("NextMarker")):
+            return
+
+
+def _parse_blob(blob: ElementTree.Element, start: str) -> ListedBlob:
+    fields = {field.tag: field for field in blob}
+    properties = {one.tag: one.text or "" for one in fields["Properties"]}
+    metadata = {one.tag: one.text or "" for one in fields.get("Metadata", ())}
+    name = fields["Name"].text or ""
     return ListedBlob(
-        name=blob.name.removeprefix(start),
-        size=blob.size,
-        etag=blob.etag,
-        md5=bytes(blob.content_settings.content_md5 or b""),
+        name=(unquote(name) if fields["Name"].get("Encoded") == "true" else name).removeprefix(start),
+        size=int(properties["Content-Length"]),
+        etag=properties["Etag"],
+        md5=base64.b64decode(properties.get("Content-MD5", "")),
         is_folder=metadata.get("hdi_isfolder") == "true",
         author=BlobAuthor(
             metadata.get(RUN_METADATA, ""),
