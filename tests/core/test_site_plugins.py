@@ -234,4 +234,4 @@ def test_calls_run_side_by_side(install):
 
     together = threading.Barrier(4)
     answers = calls.call_all_with_timeout([together.wait] * 4, 30)
-    assert sorted(answer.value for answer in answers) == [0, 1, 2, 3]
+    assert sorted(value for value, _ in answers) == [0, 1, 2, 3]

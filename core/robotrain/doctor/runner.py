@@ -42,9 +42,9 @@ def run_checks(results: Sequence[CheckResult], limit: float) -> list[CheckResult
     """Run the checks in parallel and return them with their findings."""
     answers = calls.call_all_with_timeout([_make_call(result.check) for result in results], limit)
     done = []
-    for result, answer in zip(results, answers, strict=True):
-        failed = (_check_failed_finding(result, answer.error),) if answer.error else ()
-        done.append(replace(result, findings=failed or _weigh_findings(result, answer.value or ())))
+    for result, (found, error) in zip(results, answers, strict=True):
+        failed = (_check_failed_finding(result, error),) if error else ()
+        done.append(replace(result, findings=failed or _weigh_findings(result, found or ())))
     return done
 
 

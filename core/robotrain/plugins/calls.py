@@ -5,7 +5,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture
 
@@ -29,13 +29,6 @@ class PluginTimeout(Exception):
     def __init__(self, limit: float, setting: str = HOOK_SECONDS_VARIABLE) -> None:
         super().__init__(f"it gave no answer in {limit:g} s")
         self.setting = setting
-
-
-class CallResult(NamedTuple):
-    """What a call returned or raised, be it SystemExit."""
-
-    value: Any = None
-    error: BaseException | None = None
 
 
 @contextlib.contextmanager
@@ -83,6 +76,10 @@ def call_with_timeout(function: Callable[[], T], description: str, setting: str 
         raise KeyboardInterrupt(f"while {description} was waited for") from None
 
 
+CallResult = tuple[Any, BaseException | None]
+"""What a call returned, and what it raised, be it SystemExit."""
+
+
 def call_all_with_timeout(functions: Sequence[Callable[[], Any]], limit: float) -> list[CallResult]:
     """Call functions in parallel and wait up to `limit` seconds for all of them; they print to stderr."""
     with redirect_output():
@@ -92,13 +89,13 @@ def call_all_with_timeout(functions: Sequence[Callable[[], Any]], limit: float) 
 
 def _wait_for(call: DeadlineFuture[Any], limit: float) -> CallResult:
     try:
-        return CallResult(call.result(limit))
+        return call.result(limit), None
     except DeadlineExceeded:
-        return CallResult(error=PluginTimeout(limit))
+        return None, PluginTimeout(limit)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # SystemExit too, and what ends a task
-        return CallResult(error=error)
+        return None, error
 
 
 def has_abandoned_calls() -> bool:

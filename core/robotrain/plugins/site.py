@@ -72,9 +72,9 @@ def _call_hooks(plugins: Plugins, name: str, call: Callable[[int, Any], Any], **
     hooks = [(owners[0], hook) for owners, hook in plugins.list_implementations(name) if owners[0] not in hung]
     bound = [functools.partial(hook.function, *(given[each] for each in hook.argnames)) for _, hook in hooks]
     work = [functools.partial(call, at, each) for at, each in enumerate(bound)]
-    for (claim, _), result in zip(hooks, calls.call_all_with_timeout(work, limit), strict=True):
-        if result.error:
-            failures.append(plugins.record_failure(claim, result.error, name))
+    for (claim, _), (_, error) in zip(hooks, calls.call_all_with_timeout(work, limit), strict=True):
+        if error:
+            failures.append(plugins.record_failure(claim, error, name))
     return failures
 
 
