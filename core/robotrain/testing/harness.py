@@ -57,14 +57,10 @@ class CommandResult(NamedTuple):
         return json.loads(self.stdout)
 
     @property
-    def problems(self) -> list[dict[str, Any]]:
-        """The problems that the command printed with `--json`."""
-        return list(self.json.get("problems", ())) if self.stdout.startswith("{") else []
-
-    @property
     def errors(self) -> list[dict[str, Any]]:
-        """The problems that are errors."""
-        return [problem for problem in self.problems if problem["severity"] == "error"]
+        """The problems that the command printed with `--json`, without warnings."""
+        problems = self.json.get("problems", ()) if self.stdout.startswith("{") else ()
+        return [problem for problem in problems if problem["severity"] == "error"]
 
     @property
     def output(self) -> str:

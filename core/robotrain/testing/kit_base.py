@@ -180,6 +180,6 @@ def find_clashes(name: str, workloads: Iterable[str]) -> Iterator[str]:
     """Yield the clashes of options in which a plugin of that name has part, of these workloads on every platform."""
     for platform in Plugins().platforms():
         for workload in workloads:
-            problems = run_command("explain", workload, "--platform", platform, "--json").problems
+            problems = run_command("explain", workload, "--platform", platform, "--json").errors
             titles = [one["title"] for one in problems if one["code"].endswith("-clash")]
             yield from (title for title in titles if re.search(rf"(?<![\w-]){name}(?![\w-])", title))

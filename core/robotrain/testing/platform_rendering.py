@@ -43,20 +43,24 @@ class RenderTests(PlatformTestBase):
             result = bench.run_command(command, "--json", *bench.complete_words())
         result.require(f"`{command}` must accept the job")
 
-    def test_rendering_does_not_change_the_job(self, bench: Bench) -> Iterator[str]:
-        """`render` only reads the job, its settings, the payload and the plugins: the job's digest names the run."""
+    def test_render_uses_its_arguments_unchanged(self, bench: Bench) -> Iterator[str]:
+        """It only reads the job, whose digest names the run; all of the payload is where the runtime is started."""
         changes: list[str] = []
+        payloads: list[Payload] = []
 
         def compare_arguments(render: Callable[..., Plan], arguments: list[Any]) -> Plan:
             before = [repr(one) for one in arguments]
             plan = render(*arguments)
             pairs = zip(before, map(repr, arguments), strict=True)
             changes.extend(f"{first} became {then}" for first, then in pairs if first != then)
+            payloads.extend(one for one in arguments if isinstance(one, Payload))
             return plan
 
         with bench.wrap_method("render", compare_arguments):
-            bench.render_plan()
+            found = bench.world.read_payload(bench.render_plan())
         yield from report("`render` must not change its arguments; copy them with dataclasses.replace", changes)
+        changed = (path for path, content in read_zip(payloads[-1].archive).items() if content != found.get(path))
+        yield from report("files of the payload are missing or changed; put all of `payload.archive` into it", changed)
 
     def test_plan_and_document_match_the_job(self, bench: Bench) -> Iterator[str]:
         """They have its platform, and the run of the attempt that `render` is given; the plan shows texts."""
@@ -75,19 +79,6 @@ class RenderTests(PlatformTestBase):
         yield from report("`shown` names files that are not texts", binary)
         if plans[0].digest == plans[1].digest:
             yield "the plans of two attempts are equal: they must have the `run` that render is given"
-
-    def test_payload_is_unpacked_unchanged(self, bench: Bench) -> Iterator[str]:
-        """The runtime, the workload and what fetches its sources are where the runtime is started, file by file."""
-        payloads: list[Payload] = []
-
-        def record_payload(render: Callable[..., Plan], arguments: list[Any]) -> Plan:
-            payloads.extend(one for one in arguments if isinstance(one, Payload))
-            return render(*arguments)
-
-        with bench.wrap_method("render", record_payload):
-            found = bench.world.read_payload(bench.render_plan())
-        changed = (path for path, content in read_zip(payloads[-1].archive).items() if content != found.get(path))
-        yield from report("files of the payload are missing or changed; put all of `payload.archive` into it", changed)
 
     def test_rendering_is_reproducible(self, bench: Bench, tmp_path: Path) -> Iterator[str]:
         """Another process, user, host, folder, time zone, week and order of hashes: the same bytes."""

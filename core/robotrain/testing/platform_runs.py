@@ -11,10 +11,10 @@ import pytest
 from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture
 
 from robotrain.errors import Rejected
-from robotrain.model.run import Output, RunState
+from robotrain.model.run import Output, RunRecord, RunState
 from robotrain.store import records
 from robotrain.testing import harness
-from robotrain.testing.bench import Bench, SubmittedRun
+from robotrain.testing.bench import Bench
 from robotrain.testing.harness import call_in_time, compare, report
 from robotrain.testing.platform_base import PlatformTestBase
 
@@ -25,18 +25,13 @@ class SubmitTests(PlatformTestBase):
     """`submit`, and `find` after an interrupted one."""
 
     def test_each_submit_creates_one_run(self, bench: Bench) -> Iterator[str]:
-        """A second submit of what was sent is the next attempt; each record says what was sent, and where it is."""
-        runs = [bench.submit_job(), bench.submit_job()]
-        yield from compare("the attempts of two submits", [run.name[-2:] for run in runs], ["-1", "-2"])
-        if runs[0].reference == runs[1].reference:
-            yield f"two runs have the same reference: {runs[0].reference}"
-        for run in runs:
-            record = records.read_record(run.name)
-            found = (record.phase, record.platform, record.reference)
-            yield from compare("the record", found, ("sent", bench.name, run.reference))
-            yield from _compare_count(bench, run.name, 1)
-            wrong = [name for name, text in run.reference.items() if not isinstance(text, str)]
-            if wrong or not run.reference:
+        """A second submit of what was sent is another run; a reference has texts by which the run is found again."""
+        first, second = bench.submit_job(), bench.submit_job()
+        if first.reference == second.reference:
+            yield f"two runs have the same reference: {first.reference}"
+        for run in (first, second):
+            yield from _compare_count(bench, run.run, 1)
+            if not run.reference or not all(isinstance(text, str) for text in run.reference.values()):
                 yield f"`submit` returned {run.reference}: return texts by which the run is found again"
 
     def test_find_returns_the_submitted_plan_only(self, bench: Bench) -> Iterator[str]:
@@ -57,25 +52,20 @@ class SubmitTests(PlatformTestBase):
         if bench.platform.find(dataclasses.replace(plan, files=files)) is not None:
             yield "`find` takes another plan of that name for the submitted one: compare its digest, or its files"
 
-    @pytest.mark.parametrize("taken", [False, True], ids=["before-the-engine-took-it", "after-the-engine-took-it"])
-    def test_repeated_submit_after_interruption_creates_one_run(self, bench: Bench, taken: bool) -> Iterator[str]:
-        """The same command finds what the engine has, or submits it under the same name."""
+    def test_repeated_submit_after_interruption_creates_one_run(self, bench: Bench) -> Iterator[str]:
+        """The same command finds what the engine has, or submits it under the same name, wherever that was."""
 
         def interrupt(submit: Callable[..., Any], arguments: list[Any]) -> Any:
-            if taken:
-                submit(*arguments)
             raise KeyboardInterrupt
 
-        yield from _submit_twice(bench, bench.wrap_method("submit", interrupt))
+        def submit_and_interrupt(submit: Callable[..., Any], arguments: list[Any]) -> Any:
+            submit(*arguments)
+            raise KeyboardInterrupt
 
-    def test_repeated_submit_after_inner_interruption_creates_one_run(self, bench: Bench) -> Iterator[str]:
-        """The same, wherever the world can interrupt the platform's own `submit`."""
-        is_tried = False
-        for interruption in bench.world.interruptions():
-            is_tried = True
-            yield from _submit_twice(bench, interruption)
-        if not is_tried:
-            pytest.skip("the world has no interruptions")
+        for what, wrapper in {"before": interrupt, "after": submit_and_interrupt}.items():
+            yield from _submit_twice(bench, f"{what} `submit`", bench.wrap_method("submit", wrapper))
+        for number, interruption in enumerate(bench.world.interruptions(), 1):
+            yield from _submit_twice(bench, f"by interruption {number} of the world", interruption)
 
     def test_engine_that_does_not_answer_is_a_passing_failure(self, bench: Bench) -> Iterator[str]:
         """Nothing is concluded from silence: `find` raises, `status` is no end, and `submit` can be repeated."""
@@ -93,44 +83,45 @@ class SubmitTests(PlatformTestBase):
                     yield "`find` returned None though the engine did not answer: raise Rejected, or it is sent again"
         if state:
             yield f"`status` concludes {state} from silence: raise Rejected(problems, transient=True)"
-        yield from compare("the record after silence", records.read_final_status(run.name), None)
-        bench.run_for("status", run.name).require("`status` must succeed when the engine answers again")
-        yield from _submit_twice(bench, bench.world.away() or contextlib.nullcontext())
+        yield from compare("the record after silence", records.read_final_status(run.run), None)
+        bench.run_for("status", run.run).require("`status` must succeed when the engine answers again")
+        yield from _submit_twice(bench, "by silence", bench.world.away() or contextlib.nullcontext())
 
 
 def _is_permanent(error: Exception) -> bool:
     return isinstance(error, Rejected) and not error.transient
 
 
-def _compare_count(bench: Bench, run: str, expected: int) -> Iterator[str]:
+def _compare_count(bench: Bench, run: str, expected: int, when: str = "") -> Iterator[str]:
     count = bench.world.count_runs(run)
     if count != expected:
-        yield f"the engine has {count} runs named {run}, not {expected}"
+        yield f"the engine has {count} runs named {run}, not {expected}{when}"
 
 
-def _submit_twice(bench: Bench, interruption: contextlib.AbstractContextManager[object]) -> Iterator[str]:
+def _submit_twice(bench: Bench, how: str, interruption: contextlib.AbstractContextManager[object]) -> Iterator[str]:
     """Submit, which must be interrupted, and again; yield what is wrong unless there is one run."""
     before, is_submitted = records.list_runs(), False
     with interruption, contextlib.suppress(BaseException):
         is_submitted = call_in_time("submit", bench.submit).exit_code == 0
     if is_submitted:
-        yield "the submit was not interrupted: the world's block must keep it from succeeding"
+        yield f"the submit was not interrupted {how}: the world's block must keep it from succeeding"
     left = [name for name in records.list_runs() if name not in before]
-    run = bench.submit_job()
+    run = bench.submit_job().run
     new = [name for name in records.list_runs() if name not in before]
-    if new != [run.name]:
-        yield f"the interrupted submit left {left}, and the same command created {run.name}"
-    yield from _compare_count(bench, run.name, 1)
-    yield from compare(f"the record of {run.name}", records.read_record(run.name).phase, "sent")
-    bench.run_for("status", run.name).require("`status` of a repeated submit must succeed")
+    if new != [run]:
+        yield f"the submit interrupted {how} left {left}, and the same command created {run}"
+    yield from _compare_count(bench, run, 1, f", after a submit interrupted {how} was repeated")
+    bench.run_for("status", run).require("`status` of a repeated submit must succeed")
 
 
 UNKNOWN_STATE = "KitUnheardOf"
+CANCELLED_STATES = ("running", "succeeded", "failed")
 CHECKPOINT_STEP = 40
+LOG_LINES = ("kit: first", "kit: second", "kit: {{ third }}", "kit: fourth ü", "kit: fifth")
 
 
-class ObservationTests(PlatformTestBase):
-    """`status`, `cancel`, `outputs`, `register` and `describe_reference`."""
+class ObservationTests(SubmitTests):
+    """`status`, `cancel`, `outputs`, `register`, `describe_reference` and `logs`."""
 
     def test_native_states_are_mapped(self, bench: Bench) -> Iterator[str]:
         """Every native state is one of the six states; an unknown one is not an end, and the reason contains it."""
@@ -158,29 +149,19 @@ class ObservationTests(PlatformTestBase):
             yield f"the status of an unknown run is {bench.platform.status(reference).state}: raise RunGone"
 
     def test_cancel_is_idempotent(self, bench: Bench) -> Iterator[str]:
-        """A pending and a running run can be cancelled again: the user may not know whether the first one arrived."""
+        """Any run can be cancelled again, as the first one may not have arrived; one that has ended does not change."""
         bench.require_feature("cancel")
-        running = [native for native, state in bench.world.native_states.items() if state == "running"]
-        for native in ("", *running[:1]):
+        states = {state: native for native, state in bench.world.native_states.items() if state in CANCELLED_STATES}
+        for state, native in {"pending": "", **states}.items():
             run = bench.submit_job()
             if native:
                 bench.world.set_native_state(run.reference, native)
             for count in ("first", "second"):
-                bench.run_for("cancel", run.name).require(f"the {count} `cancel` of a run must succeed")
+                bench.run_for("cancel", run.run).require(f"the {count} `cancel` of a {state} run must succeed")
             call_in_time("cancel", bench.platform.cancel, run.reference)
-            if (state := bench.platform.status(run.reference).state) in ("succeeded", "failed"):
-                yield f"a run that was cancelled is {state}"
-
-    def test_cancel_does_not_change_an_ended_run(self, bench: Bench) -> Iterator[str]:
-        """Cancelling an ended run succeeds, and its state stays."""
-        bench.require_feature("cancel")
-        native = bench.native_states("succeeded", "failed")[0]
-        run = bench.submit_job()
-        bench.world.set_native_state(run.reference, native)
-        call_in_time("cancel", bench.platform.cancel, run.reference)
-        state, ended = bench.platform.status(run.reference).state, bench.world.native_states[native]
-        if state != ended:
-            yield f"a run that was {ended} is {state} after cancel"
+            found = bench.platform.status(run.reference).state
+            if found != state and (found in CANCELLED_STATES or state in ("succeeded", "failed")):
+                yield f"a run that was {state} is {found} after `cancel`"
 
     def test_new_run_has_no_outputs(self, bench: Bench) -> Iterator[str]:
         """`outputs` returns at once, without a checkpoint; `register` is rejected; what is shown is text."""
@@ -209,13 +190,6 @@ class ObservationTests(PlatformTestBase):
         call_in_time("download", bench.platform.download, run.reference, checkpoints[0], to)
         missing = [path for path in files if not (to / path).is_file() or (to / path).read_bytes() != files[path]]
         yield from report("`download` did not copy these files of the checkpoint unchanged", missing)
-
-
-LOG_LINES = ("kit: first", "kit: second", "kit: {{ third }}", "kit: fourth ü", "kit: fifth")
-
-
-class LogTests(PlatformTestBase):
-    """`logs`."""
 
     def test_log_returns_immediately(self, bench: Bench) -> Iterator[str]:
         """Without following: nothing while the run is pending, then its lines so far, in order, or the last of them."""
@@ -254,14 +228,14 @@ class LogTests(PlatformTestBase):
         yield from _compare_log(bench, run, LOG_LINES, "an ended run, followed", follow=True)
 
 
-def _start_run(bench: Bench, run: SubmittedRun) -> None:
+def _start_run(bench: Bench, run: RunRecord) -> None:
     running = [native for native, state in bench.world.native_states.items() if state == "running"]
     if running:
         bench.world.set_native_state(run.reference, running[0])
 
 
 def _compare_log(
-    bench: Bench, run: SubmittedRun, expected: Iterable[str], what: str, follow: bool = False, tail: int | None = None
+    bench: Bench, run: RunRecord, expected: Iterable[str], what: str, follow: bool = False, tail: int | None = None
 ) -> Iterator[str]:
     lines = call_in_time(f"the log of {what}", lambda: list(bench.platform.logs(run.reference, follow, tail)))
     yield from _compare_lines(bench, lines, expected, what)

@@ -91,7 +91,7 @@ class SecurityTests(PlatformTestBase):
                 arrived = (found.run, found.job, found.parameters, found.sources, found.trainer_args)
                 yield from compare(f"the text {text} of a setting changes the document", arrived, expected)
                 return
-            named = [flag for flag in flags if flag in str(result.problems)]
+            named = [flag for flag in flags if flag in str(result.errors)]
             if not named:
                 yield f"a setting is rejected without its flag: {result.output}"
                 return
@@ -119,9 +119,9 @@ class SecurityTests(PlatformTestBase):
         """Neither the record nor the output has it; the variables that the world signs in with stay as they are."""
         for name in SECRET_NAMES:
             monkeypatch.setenv(name, CANARY)
-        run = bench.submit_job()
-        outputs = {command: bench.run_for(command, run.name).output for command in ("status", "logs")}
-        printing = (command for command, text in {"submit": run.result.output, **outputs}.items() if CANARY in text)
+        submitted = bench.submit("--json").require("the job must be submitted")
+        outputs = {name: bench.run_for(name, submitted.json["run"]).output for name in ("status", "logs")}
+        printing = (name for name, text in {"submit": submitted.output, **outputs}.items() if CANARY in text)
         yield from report("these commands print the value of a secret; leave it out of what is shown", printing)
         files = [path for path in sorted(records.get_runs_folder().rglob("*")) if path.is_file()]
         leaking = (f"{path}: {path.read_text()}" for path in files if _has_canary(path.read_bytes()))

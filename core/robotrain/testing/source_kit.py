@@ -22,7 +22,7 @@ from robotrain_runtime.contract.document import JobSource, RoleName
 from robotrain_runtime.contract.failure import JobFailed
 from robotrain_runtime.contract.plugin_loader import load_container_plugin
 
-from robotrain.model.source import Pinning, SourceKind
+from robotrain.model.source import SourceKind
 from robotrain.testing.harness import compare, no_side_effects, report
 from robotrain.testing.kit_base import ROLES, SAMPLE_WORKLOAD, find_outside_imports, run_on_probe
 from robotrain.testing.source_parsing import BASE_FOLDER, SourceTextTests
@@ -42,19 +42,11 @@ class SourceContainerTests(SourceTextTests):
             found = [(one["role"], one["kind"], one["uri"]) for one in sources]
             yield from compare(f"the document has other sources than the {what}", found, expected)
 
-    def test_packed_modules_need_only_the_standard_library(
-        self, declaration: SourceKind, tmp_path: Path
-    ) -> Iterator[str]:
-        """Any image may run them: they import the standard library, robotrain_runtime and their own package."""
-        modules = [module for module in (declaration.container_plugin, declaration.target) if module]
-        if not modules:
-            pytest.skip("it has no container plugin")
-        yield from find_outside_imports(tmp_path, *modules)
-
-    def test_container_plugin_is_complete(self, declaration: SourceKind) -> Iterator[str]:
-        """A container plugin fetches its sources itself, or names the module that does."""
+    def test_container_plugin_is_complete(self, declaration: SourceKind, tmp_path: Path) -> Iterator[str]:
+        """Any image may run it: it needs the standard library alone. It fetches its sources, or names what does."""
         if not (module := declaration.container_plugin):
             pytest.skip("it has no container plugin")
+        yield from find_outside_imports(tmp_path, *filter(None, [module, declaration.target]))
         plugin, names = load_container_plugin(module, SourceContainerPlugin), {"preflight", "fetch"}
         if plugin.CARRIER:
             module, names = plugin.CARRIER, {"deliver"}
@@ -126,11 +118,6 @@ class SourceFetchTests(SourceContainerTests):
 
         return fetch
 
-    @pytest.fixture
-    def pinning(self, declaration: SourceKind) -> Pinning:
-        """The functions that pin it."""
-        return declaration.pinning or pytest.skip("it declares no pinning")
-
     def test_all_files_are_fetched_unchanged(self, served: Served, fetch: Fetch) -> Iterator[str]:
         """The fetched files are those of the source, byte for byte; from the cache as well."""
         yield from compare_files("fetched", fetch(), served.files)
@@ -156,33 +143,22 @@ class SourceFetchTests(SourceContainerTests):
             yield "an interrupted fetch raised nothing: raise OSError"
         yield from compare_files("fetched after an interrupted fetch", fetch(), served.files)
 
-    def test_same_content_has_the_same_pin(
-        self, declaration: SourceKind, pinning: Pinning, served: Served, fetch: Fetch
-    ) -> Iterator[str]:
-        """A pin is a digest or a commit; what it pins is there, and is fetched by it."""
-        source = declaration.parse(served.text, BASE_FOLDER)
-        pin, again = (pinning.resolve(source, served.role) for _ in range(2))
-        if not pin:
-            yield "`resolve` returned an empty pin: return what identifies the content"
-        yield from compare("`resolve` returned another pin for the same content", again, pin)
-        yield from report("`find_loss` reports a loss", filter(None, [pinning.find_loss(source, served.role, pin)]))
-        missing = pinning.find_missing(source, served.role, [*served.files])
-        yield from report("`find_missing` reports existing files", missing)
+    def test_pin_identifies_the_content(self, declaration: SourceKind, served: Served, fetch: Fetch) -> Iterator[str]:
+        """A pin is a digest or a commit; a pinned job reads what it was pinned to, or reports that it is gone."""
+        pinning, source, role = declaration.pinning, declaration.parse(served.text, BASE_FOLDER), served.role
+        if pinning is None:
+            pytest.skip("it declares no pinning")
+        pin, again = (pinning.resolve(source, role) for _ in range(2))
+        yield from compare("`resolve` returned another pin for the same content", again, pin or "a pin")
+        yield from report("`find_loss` reports a loss", filter(None, [pinning.find_loss(source, role, pin)]))
+        yield from report("`find_missing` reports existing files", pinning.find_missing(source, role, [*served.files]))
         yield from compare_files("fetched by the pin", fetch(pin=pin), served.files)
-
-    def test_changed_content_has_another_pin(
-        self, declaration: SourceKind, pinning: Pinning, served: Served, fetch: Fetch
-    ) -> Iterator[str]:
-        """A pinned job reads what it was pinned to, or reports that it is no longer there."""
-        if served.change is None:
-            pytest.skip("`served` has no `change`")
-        source = declaration.parse(served.text, BASE_FOLDER)
-        pin = pinning.resolve(source, served.role)
-        served.change()
-        if pinning.resolve(source, served.role) == pin:
-            yield f"`resolve` returned the same pin for other content: {pin}"
-        with contextlib.suppress(OSError):
-            yield from compare_files("fetched by the pin of the content before", fetch(pin=pin), served.files)
+        if served.change is not None:
+            served.change()
+            if pinning.resolve(source, role) == pin:
+                yield f"`resolve` returned the same pin for other content: {pin}"
+            with contextlib.suppress(OSError):
+                yield from compare_files("fetched by the pin of the content before", fetch(pin=pin), served.files)
 
 
 def _fetch_source(kind: SourceKind, source: JobSource, place: ContainerContext) -> Path:

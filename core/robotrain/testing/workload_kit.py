@@ -116,11 +116,6 @@ class WorkloadContainerTests(WorkloadParameterTests):
     unchanged: ClassVar[Mapping[str, str]] = {}
 
     @pytest.fixture
-    def container_plugin(self, declaration: Workload) -> WorkloadContainerPlugin:
-        """Its container plugin."""
-        return load_container_plugin(declaration.container_plugin, WorkloadContainerPlugin)
-
-    @pytest.fixture
     def rendered_document(self, declaration: Workload, tmp_path: Path) -> JobDocument:
         """The document of the job, in a folder of the test's own."""
         result = run_on_probe("render", self.workload, *self.job).require("`job` must be a complete job")
@@ -133,8 +128,9 @@ class WorkloadContainerTests(WorkloadParameterTests):
         return {source: Path(source.uri) for source in rendered_document.sources if source.kind == FOLDER_KIND}
 
     @pytest.fixture
-    def collect(self, container_plugin: WorkloadContainerPlugin, data: Mapping[JobSource, Path]) -> Collect:
+    def collect(self, declaration: Workload, data: Mapping[JobSource, Path]) -> Collect:
         """A function that returns all that the container plugin returns for a document."""
+        container_plugin = load_container_plugin(declaration.container_plugin, WorkloadContainerPlugin)
 
         def collect(document: JobDocument) -> list[Any]:
             work = Path(document.placement.work)
@@ -185,18 +181,12 @@ class WorkloadContainerTests(WorkloadParameterTests):
                 return replace(document, parameters={**document.parameters, name: value})
         pytest.fail(f"write another value of {name} in `changed`: {', '.join(problems)}")
 
-    def test_packed_modules_need_only_the_standard_library(
-        self, declaration: Workload, tmp_path: Path
-    ) -> Iterator[str]:
-        """Any image may run it: it imports the standard library, robotrain_runtime and its own package."""
+    def test_workload_container_plugin_is_complete(self, declaration: Workload, tmp_path: Path) -> Iterator[str]:
+        """Any image may run it: it needs the standard library alone, and an environment that is locked by hash."""
         yield from find_outside_imports(tmp_path, declaration.container_plugin)
-
-    def test_workload_container_plugin_is_complete(
-        self, declaration: Workload, container_plugin: WorkloadContainerPlugin
-    ) -> Iterator[str]:
-        """It has the names that the runtime calls, and an environment that is locked by hash: it is the same later."""
-        yield from report("the module has no", sorted({"ENVIRONMENT", "work", "tracked"} - {*vars(container_plugin)}))
-        environment = getattr(container_plugin, "ENVIRONMENT", None)
+        plugin = vars(load_container_plugin(declaration.container_plugin, WorkloadContainerPlugin))
+        yield from report("the module has no", sorted({"ENVIRONMENT", "work", "tracked"} - {*plugin}))
+        environment = plugin.get("ENVIRONMENT")
         if not isinstance(environment, PythonEnvironment):
             yield "`ENVIRONMENT` is not a robotrain_runtime.plugin.PythonEnvironment"
             return
