@@ -119,11 +119,6 @@ class Bench:
         if self.workload.name != SAMPLE_WORKLOAD:
             pytest.skip(f"{self.name} accepts no third-party workload, such as the kit's")
 
-    def require_feature(self, feature: str) -> None:
-        """Skip the test if the platform does not have a feature."""
-        if not self.can.feature(feature):
-            pytest.skip(f"{self.name} does not declare {feature}")
-
     def make_command(self, command: str, *words: object) -> list[str]:
         """Return the words of a command on the platform, with the world's options that `words` lack."""
         given = {str(word).partition("=")[0] for word in words}
@@ -142,10 +137,6 @@ class Bench:
         """Return the words of a whole job: with a source, if the platform accepts any, and the required inputs."""
         typed = [*self.first_source(), *words]
         return [self.workload.name, *self.required_words(self.workload, typed), *map(str, typed)]
-
-    def make_render_command(self) -> list[str]:
-        """Return the command that renders such a job."""
-        return self.make_command("render", "--json", *self.complete_words())
 
     def render(self, *words: object, workload: Workload | None = None) -> CommandResult:
         """Run `render --json` of a workload's job, with examples of the required inputs that `words` lack."""
@@ -204,14 +195,14 @@ class Bench:
         """Submit the world's job, and return the record of its run."""
         return records.read_record(self.submit("--json").require("the job must be submitted").json["run"])
 
+    def start_run(self, run: RunRecord) -> None:
+        """Make the engine report that a run is running, if the world has a word for that."""
+        for native in [native for native, state in self.world.native_states.items() if state == "running"][:1]:
+            self.world.set_native_state(run.reference, native)
+
     def run_for(self, command: str, run: str) -> CommandResult:
         """Run a command about a run, with `--json` if it has that."""
         return call_in_time(command, harness.run_command, command, run, *([] if command == "logs" else ["--json"]))
-
-    def native_states(self, *states: RunState) -> list[str]:
-        """Return the engine's names for these states, in this order; skip the test if the world has none."""
-        found = [native for state in states for native, means in self.world.native_states.items() if means == state]
-        return found or pytest.skip(f"the world has no native state for {' or '.join(states)}")
 
     def wrap_method(self, name: str, wrapper: Callable[..., Any]) -> AbstractContextManager[object]:
         """Return a block in which `wrapper(method, arguments)` is called in place of a method of the platform."""

@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -54,14 +54,14 @@ MOON = {"seed": "1", "shift": 0, "TZ": "Pacific/Auckland", "COLUMNS": "60", "hos
 MARS = {"seed": "4", "shift": 40 * 86400, "TZ": "America/New_York", "COLUMNS": "200", "host": "kit-mars", "cores": 96}
 
 
-def render_elsewhere(command: Sequence[str], platform: str, folder: Path, **place: Any) -> dict[str, Any]:
-    """Run a render command in another process, of another user, host and time.
+def render_elsewhere(bench: Bench, folder: Path, **place: Any) -> dict[str, Any]:
+    """Render a job in another process, of another user, host and time.
 
     :return: the `plan` as data, and the modules `imported` by each step.
     """
     folder.mkdir()
-    request = folder / "request.json"
-    request.write_text(json.dumps({**place, "platform": platform, "words": command}))
+    request, words = folder / "request.json", bench.make_command("render", "--json", *bench.complete_words())
+    request.write_text(json.dumps({**place, "platform": bench.name, "words": words}))
     environ = {
         **{name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
         **{name: place[name] for name in ("TZ", "COLUMNS")},

@@ -57,7 +57,7 @@ class PlatformKit(SourceSupportTests, RenderTests, SecurityTests, ObservationTes
         self, bench: Bench, kit_claim: Claim, tmp_path: Path
     ) -> Iterator[str]:
         """Loading it, help and plans import no SDK of its distribution, and loading nothing heavy: TAB does it too."""
-        imported = render_elsewhere(bench.make_render_command(), bench.name, tmp_path / "elsewhere", **MOON)["imported"]
+        imported = render_elsewhere(bench, tmp_path / "elsewhere", **MOON)["imported"]
         loading = f"these are imported by {(step := 'loading the platform')}; import them in the methods that need them"
         yield from report(loading, sorted(HEAVY_MODULES & {*imported[step]}))
         sdks = list_required_modules(kit_claim.project) - list_required_modules("robotrain-core")

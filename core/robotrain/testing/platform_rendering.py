@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 
 from robotrain.model.plan import Payload, Plan
-from robotrain.testing import harness
 from robotrain.testing.bench import Bench, read_zip
 from robotrain.testing.harness import SideEffectRecorder, compare, no_side_effects, report
 from robotrain.testing.kit_base import SAMPLE_WORKLOAD
@@ -82,10 +81,11 @@ class RenderTests(PlatformTestBase):
 
     def test_rendering_is_reproducible(self, bench: Bench, tmp_path: Path) -> Iterator[str]:
         """Another process, user, host, folder, time zone, week and order of hashes: the same bytes."""
-        command = bench.make_render_command()
-        plans = [harness.run_command(*command).require("the job must be rendered").json]
+        plans = [
+            bench.run_command("render", "--json", *bench.complete_words()).require("the job must be rendered").json
+        ]
         for name, place in {"moon": MOON, "mars": MARS}.items():
-            plans.append(render_elsewhere(command, bench.name, tmp_path / name, **place)["plan"])
+            plans.append(render_elsewhere(bench, tmp_path / name, **place)["plan"])
         paths = sorted({path for plan in plans for path in plan["files"]})
         changed = [path for path in paths if len({str(plan["files"].get(path)) for plan in plans}) > 1]
         if len({plan["digest"] for plan in plans}) > 1:
