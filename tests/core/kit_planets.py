@@ -64,6 +64,7 @@ WRONG = {
         "test_engine_that_does_not_answer_is_a_passing_failure": "`status` concludes lost from silence",
         "test_unknown_run_is_rejected": "raise RunGone",
     },
+    "lists": {"test_native_states_are_mapped": "to running by `list_statuses`"},
     "misnames": {
         "test_declaration_is_complete": ("pool has no help text", "rover_token asks for a secret", "not so: --pool"),
         "test_setting_flags_are_unique": "--platform",

@@ -204,6 +204,13 @@ class Guesses(Planet):
         return Status(state=STATES.get(word, "failed") if word != "broken" else "succeeded")
 
 
+class Lists(Planet):
+    name = "lists"
+
+    def list_statuses(self, references: Any) -> list[Status]:
+        return [Status(state="running") for _ in references]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Odd:
     pool: Annotated[str, Param(help="")] = "x"

@@ -133,6 +133,9 @@ class ObservationTests(SubmitTests):
             bench.world.set_native_state(run.reference, native)
             if (found := bench.platform.status(run.reference).state) != state:
                 yield f"{native} is mapped to {found}, and the world says that it means {state}"
+            listed = [status.state for status in bench.platform.list_statuses([run.reference]) if status]
+            if any(one != found and {one, found} & {"pending", "running", "succeeded"} for one in listed):
+                yield f"{native} is mapped to {found} by `status`, and to {listed[0]} by `list_statuses`"
         if bench.world.only_native_states:
             return
         bench.world.set_native_state(run.reference, UNKNOWN_STATE)

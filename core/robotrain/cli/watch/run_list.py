@@ -80,7 +80,7 @@ def _ask_listings(runs: Sequence[RunRecord], plugins: Plugins) -> dict[int, Any]
     groups: list[list[int]] = []
     asks: Questions = {}
     for name in dict.fromkeys(record.platform for record in runs):
-        group = [index for index, record in enumerate(runs) if record.platform == name]
+        group = [index for index, record in enumerate(runs) if record.platform == name and not record.steps]
         if len(group) > 1 and _can_list(name, plugins):
             references = [runs[index].reference for index in group]
             asks[name] = {len(groups): functools.partial(plugins.platform(name).list_statuses, references)}
@@ -328,7 +328,7 @@ def _ask_progress(listed_runs: Sequence[ListedRun], plugins: Plugins) -> None:
     for one in listed_runs:
         if one.record is None or one.status is None or one.no_answer or one.state == "pending":
             continue
-        is_remote = _can_list(one.record.platform, plugins)
+        is_remote = not one.record.steps and _can_list(one.record.platform, plugins)
         if is_remote and one.status.finished and (lines := _read_last_events(one.run)):
             one.progress = read_newest_progress(lines, one.record.metrics)
             continue
