@@ -32,6 +32,7 @@ SwitchType=switch/none
 JobAcctGatherType=jobacct_gather/none
 AccountingStorageType=accounting_storage/none
 JobCompType=jobcomp/none
+Epilog={folder}/epilog
 SlurmdParameters=config_overrides
 NodeName=n[1-2] NodeHostname={host} NodeAddr=127.0.0.1 Port=[{ports[1]}-{ports[2]}] CPUs=2 RealMemory=10000
 PartitionName=gpu Nodes=n1 Default=YES MaxTime=INFINITE State=UP
@@ -60,6 +61,9 @@ class SlurmLab:
         host, ports = socket.gethostname().partition(".")[0], find_free_ports()
         text = CONFIGURATION.format(host=host, ports=ports, folder=self.folder, user=getpass.getuser())
         (self.folder / "slurm.conf").write_text(text)
+        epilog = self.folder / "epilog"  # most clusters have one: a job is COMPLETING for so long
+        epilog.write_text("#!/bin/sh\nsleep 2\n")
+        epilog.chmod(0o755)
         key = self.folder / "munge.key"
         key.write_bytes(os.urandom(1024))
         key.chmod(0o400)

@@ -10,7 +10,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from robotrain.testing.harness import install_metadata
 from slurm_lab import wait_until
 
 pytestmark = pytest.mark.slow
@@ -20,7 +19,10 @@ pytestmark = pytest.mark.slow
 def start(lab, tmp_path):
     """Start a command of robotrain, with a workload that counts."""
     shutil.copytree(Path(__file__).with_name("counting"), tmp_path / "site/counting")
-    install_metadata(tmp_path / "site", "robotrain-counting", {"workload.count": "counting.plugin"})
+    metadata = tmp_path / "site/robotrain_counting-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: robotrain-counting\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text("[robotrain]\nworkload.count = counting.plugin\n")
     environ = os.environ | {"PYTHONPATH": str(tmp_path / "site"), "ROBOTRAIN_STATE": str(tmp_path / "state")}
     started = []
 
