@@ -2,10 +2,11 @@
 
 import ast
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 ROOT = Path(__file__).parents[1]
 PACKAGES: Mapping[str, str] = {
@@ -107,9 +108,30 @@ STANDARD_METHODS = frozenset({"close", "find"})
 """Methods that Python's own types and the platform interface name so: `file.close`, `Platform.find`."""
 
 
+class Definition(NamedTuple):
+    """A function, method or class, nested ones too."""
+
+    name: str
+    line: int
+    is_class: bool
+    is_method: bool
+    parameters: tuple[str, ...]
+    """The names of its positional arguments without `self`; the annotated fields of a class."""
+
+
+class Call(NamedTuple):
+    """A call by a plain name, or of an attribute."""
+
+    name: str
+    arguments: tuple[tuple[str, ...], ...]
+    """Of each positional argument the texts that it may be."""
+    keywords: tuple[tuple[str | None, tuple[str, ...]], ...]
+    """Of each keyword the same."""
+
+
 @dataclass(frozen=True)
 class Module:
-    """A module of the product: its dotted name and its file."""
+    """A module of the product: its dotted name and its file. It is parsed once, and its tree is not kept."""
 
     name: str
     path: Path
@@ -117,10 +139,6 @@ class Module:
     @cached_property
     def text(self) -> str:
         return self.path.read_text(encoding="utf-8")
-
-    @cached_property
-    def tree(self) -> ast.Module:
-        return ast.parse(self.text)
 
     @property
     def is_package(self) -> bool:
@@ -131,22 +149,53 @@ class Module:
         """The dotted name of the folder that holds the file."""
         return self.name if self.is_package else self.name.rpartition(".")[0]
 
-    def definitions(self) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef]:
-        """Every function, method and class, nested ones too."""
-        for node in ast.walk(self.tree):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-                yield node
+    @property
+    def definitions(self) -> Sequence[Definition]:
+        """Every function, method and class."""
+        return self._facts[0]
 
-    def imports(self) -> Iterator[str]:
+    @property
+    def imports(self) -> Sequence[str]:
         """The dotted name of everything it imports, also inside functions and for type checkers only."""
-        for node in ast.walk(self.tree):
-            if isinstance(node, ast.Import):
-                yield from (alias.name for alias in node.names)
+        return self._facts[1]
+
+    @property
+    def calls(self) -> Sequence[Call]:
+        """The calls that have a text among their arguments."""
+        return self._facts[2]
+
+    @cached_property
+    def _facts(self) -> tuple[list[Definition], list[str], list[Call]]:
+        definitions, imports, calls, methods = [], [], [], set[ast.AST]()
+        for node in ast.walk(ast.parse(self.text)):  # a class comes before what is in it
+            if isinstance(node, ast.ClassDef):
+                methods.update(node.body)
+                fields = tuple(one.target.id for one in node.body if isinstance(one, ast.AnnAssign))
+                definitions.append(Definition(node.name, node.lineno, True, False, fields))
+            elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                names = tuple(one.arg for one in node.args.args if one.arg not in ("self", "cls"))
+                definitions.append(Definition(node.name, node.lineno, False, node in methods, names))
+            elif isinstance(node, ast.Import):
+                imports += [alias.name for alias in node.names]
             elif isinstance(node, ast.ImportFrom):
-                yield from (f"{node.module}.{alias.name}" for alias in node.names)
+                imports += [f"{node.module}.{alias.name}" for alias in node.names]
+            elif isinstance(node, ast.Call):
+                arguments = tuple(map(_texts, node.args))
+                keywords = tuple((one.arg, _texts(one.value)) for one in node.keywords)
+                if any(arguments) or any(texts for _, texts in keywords):
+                    name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+                    calls.append(Call(name, arguments, keywords))
+        return definitions, imports, calls
 
 
-def read_modules(root: Path = ROOT) -> list[Module]:
+def _texts(value: ast.expr) -> tuple[str, ...]:
+    """The texts that an argument may be: one, or two if a condition decides."""
+    parts = (value.body, value.orelse) if isinstance(value, ast.IfExp) else (value,)
+    return tuple(part.value for part in parts if isinstance(part, ast.Constant) and isinstance(part.value, str))
+
+
+@cache
+def read_modules(root: Path = ROOT) -> Sequence[Module]:
     """All modules of the product below `root`."""
     return [
         Module(_dotted(path.relative_to((root / folder).parent)), path)
@@ -168,7 +217,7 @@ def folder_imports(modules: Iterable[Module], package: str) -> dict[str, dict[st
     inside = {module.name: module for module in modules if f"{module.name}.".startswith(f"{package}.")}
     found: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for module in inside.values():
-        for name in module.imports():
+        for name in module.imports:
             target = inside.get(name) or inside.get(name.rpartition(".")[0])
             if target is None or package in (module.folder, target.folder) or module.folder == target.folder:
                 continue
@@ -210,16 +259,10 @@ def find_vague_names(modules: Iterable[Module]) -> list[str]:
     for module in modules:
         if is_vague(module.name.rpartition(".")[2]):
             found.append(module.name)
-        methods = {
-            id(node)
-            for outer in module.definitions()
-            if isinstance(outer, ast.ClassDef)
-            for node in outer.body
-            if getattr(node, "name", "") in STANDARD_METHODS
-        }
-        for node in module.definitions():
-            if not isinstance(node, ast.ClassDef) and node.name.strip("_") in VAGUE_WORDS and id(node) not in methods:
-                found.append(f"{module.name}:{node.lineno} {node.name}")
+        for one in module.definitions:
+            is_standard = one.is_method and one.name in STANDARD_METHODS
+            if not one.is_class and one.name.strip("_") in VAGUE_WORDS and not is_standard:
+                found.append(f"{module.name}:{one.line} {one.name}")
     return found
 
 
@@ -227,7 +270,7 @@ def find_repeated_classes(modules: Iterable[Module]) -> dict[str, list[str]]:
     """Names of classes that two or more modules define."""
     classes: dict[str, set[str]] = defaultdict(set)
     for module in modules:
-        for node in module.definitions():
-            if isinstance(node, ast.ClassDef):
-                classes[node.name].add(module.name)
+        for one in module.definitions:
+            if one.is_class:
+                classes[one.name].add(module.name)
     return {name: sorted(where) for name, where in sorted(classes.items()) if len(where) > 1}

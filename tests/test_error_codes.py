@@ -1,6 +1,5 @@
 """Every error code that the product reports is described once, and docs/errors.md shows all of them."""
 
-import ast
 import re
 from collections import defaultdict
 from collections.abc import Iterator
@@ -23,30 +22,21 @@ def reported_codes() -> set[str]:
     modules = [module for module in source_tree.read_modules() if ".testing" not in module.name]
     positions: dict[str, set[int]] = defaultdict(set)
     for module in modules:
-        for node in module.definitions():
-            if isinstance(node, ast.ClassDef):
-                names = [field.target.id for field in node.body if isinstance(field, ast.AnnAssign)]
-            else:
-                names = [argument.arg for argument in node.args.args if argument.arg not in ("self", "cls")]
-            if "code" in names and not node.name.endswith("Error"):
-                positions[node.name].add(names.index("code"))
+        for one in module.definitions:
+            if "code" in one.parameters and not one.name.endswith("Error"):
+                positions[one.name].add(one.parameters.index("code"))
     tabled = {failure["code"] for failure in tomllib.loads(FAILURES.read_text())["failure"]}
+    calls = (call for module in modules for call in module.calls if call.name in positions)
     return tabled | {
-        code for module in modules for code in _literal_codes(module.tree, positions) if CODE.fullmatch(code)
+        code for call in calls for code in literal_codes(call, positions[call.name]) if CODE.fullmatch(code)
     }
 
 
-def _literal_codes(tree: ast.Module, positions: dict[str, set[int]]) -> Iterator[str]:
-    for node in ast.walk(tree):
-        if not isinstance(node, ast.Call):
-            continue
-        name = getattr(node.func, "attr", getattr(node.func, "id", ""))
-        given = [node.args[index] for index in positions.get(name, ()) if index < len(node.args)]
-        given += [keyword.value for keyword in node.keywords if keyword.arg == "code" and name in positions]
-        for value in given:
-            for part in (value.body, value.orelse) if isinstance(value, ast.IfExp) else (value,):
-                if isinstance(part, ast.Constant) and isinstance(part.value, str):
-                    yield part.value
+def literal_codes(call: source_tree.Call, positions: set[int]) -> Iterator[str]:
+    for index in positions:
+        yield from call.arguments[index] if index < len(call.arguments) else ()
+    for name, texts in call.keywords:
+        yield from texts if name == "code" else ()
 
 
 def test_every_reported_code_is_described():

@@ -73,7 +73,7 @@ def test_no_folder_imports_the_entry_module_of_its_package(package):
         f"{module.name} imports {name}"
         for module in MODULES
         if package_of(module) == package and module.folder != package
-        for name in module.imports()
+        for name in module.imports
         if name in entries or name.rpartition(".")[0] in entries
     ]
     assert found == []
@@ -86,7 +86,7 @@ def test_a_package_imports_only_what_its_distribution_declares(package):
     for module in MODULES:
         if package_of(module) == package:
             allowed = known | (TESTING_DEPENDENCIES if is_testing(module) else set())
-            assert {name.partition(".")[0] for name in module.imports()} <= allowed, module.name
+            assert {name.partition(".")[0] for name in module.imports} <= allowed, module.name
 
 
 @pytest.mark.parametrize("package", RUNTIME_MODULES)
@@ -96,7 +96,7 @@ def test_the_runtime_is_used_through_its_contract(package):
     for module in MODULES:
         if package_of(module) != package:
             continue
-        used = {name for name in module.imports() if name.startswith("robotrain_runtime.")}
+        used = {name for name in module.imports if name.startswith("robotrain_runtime.")}
         strange = {name for name in used if not any(f"{name}.".startswith(f"{start}.") for start in allowed)}
         assert not strange, module.name
 
@@ -104,14 +104,14 @@ def test_the_runtime_is_used_through_its_contract(package):
 def test_the_contract_of_the_runtime_is_a_leaf():
     for module in MODULES:
         if module.folder == "robotrain_runtime.contract":
-            used = {name for name in module.imports() if name.startswith("robotrain_runtime")}
+            used = {name for name in module.imports if name.startswith("robotrain_runtime")}
             assert all(name.startswith("robotrain_runtime.contract") for name in used), module.name
 
 
 def test_only_tests_import_the_kits():
     for module in MODULES:
         if not is_testing(module):
-            assert not any(f"{name}.".startswith("robotrain.testing.") for name in module.imports()), module.name
+            assert not any(f"{name}.".startswith("robotrain.testing.") for name in module.imports), module.name
 
 
 @pytest.mark.parametrize("name", ["osmo", "azureml", "azure ml", "robotrain_local", "--platform local"])
