@@ -1,7 +1,5 @@
 """TAB on a job: profiles and keys to set are completed; files are left to the shell, which knows them."""
 
-import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -9,17 +7,21 @@ import pytest
 
 
 @pytest.fixture
-def complete():
+def complete(monkeypatch, capsys):
     """What bash is offered for a line that ends in a word begun."""
+    from robotrain.cli.app import app
 
     def complete(*words):
-        environ = os.environ | {"_ROBOTRAIN_COMPLETE": "complete_bash", "COMP_WORDS": " ".join(["robotrain", *words])}
-        command = [sys.executable, "-c", "from robotrain.cli import main; main()"]
-        done = subprocess.run(
-            command, env=environ | {"COMP_CWORD": str(len(words))}, capture_output=True, text=True, check=False
-        )
-        assert "Traceback" not in done.stderr
-        return done.stdout.split()
+        with monkeypatch.context() as line:
+            line.setenv("_ROBOTRAIN_COMPLETE", "complete_bash")
+            line.setenv("COMP_WORDS", " ".join(["robotrain", *words]))
+            line.setenv("COMP_CWORD", str(len(words)))
+            line.setattr(sys, "argv", ["robotrain"])
+            with pytest.raises(SystemExit):
+                app(prog_name="robotrain")
+        shown = capsys.readouterr()
+        assert "Traceback" not in shown.err
+        return shown.out.split()
 
     return complete
 
@@ -81,9 +83,9 @@ def dig(deep: int = 2): ...
 """
 
 
-def test_commands_of_plugins_by_their_claims_and_the_options_of_the_one_that_is_named(complete, install, monkeypatch):
+def test_commands_of_plugins_by_their_claims_and_the_options_of_the_one_that_is_named(complete, install):
     claims = {"command.dig": "acme_dig:app", "command.digest": "acme_gone:app"}
-    monkeypatch.setenv("PYTHONPATH", str(install("acme", claims, acme_dig=DIG)))
+    install("acme", claims, acme_dig=DIG)
     assert complete("di") == ["dig", "digest"]
     assert complete("--without", "command.digest", "di") == ["dig"]
     assert not Path("imported").exists()
