@@ -65,7 +65,7 @@ def ours(state: Path) -> tuple[Start, list[str]]:
     first = _first_metrics(folder / "events.jsonl")
     used += session_cpu(json.loads((folder / "supervisor.json").read_text())["pid"])
     subprocess.run([ROBOTRAIN, "wait", folder.name], env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    return Start(first - began, used), _trainer_options(folder)
+    return Start(first - began, used), trainer_options(folder)
 
 
 def plain(options: list[str], folder: Path, python: Path) -> Start:
@@ -121,7 +121,7 @@ def _first_metrics(events: Path) -> float:
         time.sleep(0.01)
 
 
-def _trainer_options(folder: Path) -> list[str]:
+def trainer_options(folder: Path) -> list[str]:
     """What the workload gives the trainer for the job of that folder; the device is chosen where it runs."""
     job = document.parse_document((folder / "job.json").read_text())
     data = {source: Path(source.uri) for source in job.sources}

@@ -35,6 +35,7 @@ BENCHMARKS = (
     Benchmark("watching", "Watching a run"),
     Benchmark("plan_size", "Size of plans"),
     Benchmark("first_step", "From submit to the first training step"),
+    Benchmark("training", "While a training goes on"),
     Benchmark("data_plane", "Fetching data"),
 )
 

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import rows
 from azure_stand_in.sign_in import token
+from rows import Row
 
-from plane.figure import Figure
 from plane.machine import Machine
 
 BOX = "bench"
@@ -34,15 +35,13 @@ class Amount:
         yield from ((f"small/{number // 100:03d}/{number:05d}.bin", 64 << 10) for number in range(self.small))
 
 
-def figures(machine: Machine, amount: Amount, pairs: int) -> Iterator[Figure]:
+def figures(machine: Machine, amount: Amount, pairs: int) -> Iterator[Row]:
     """Fill the account, and fetch it in each way in turn."""
     for name, size in amount.files:
         machine.azure.blobs.put(BOX, {PREFIX + name: os.urandom(size)})
     machine.azure.blobs.put(BOX, {f"{ONE}small.bin": os.urandom(1000)})
     total = sum(size for _, size in amount.files) >> 20
-    print(
-        f"fetching {amount.small} × 64 KiB + {amount.large} × {amount.mib} MiB ({total} MiB), {pairs} pairs", flush=True
-    )
+    rows.log(f"fetching {amount.small} × 64 KiB + {amount.large} × {amount.mib} MiB ({total} MiB), {pairs} pairs")
     for latency in (FAR, 0.0):
         with machine.azure.directly(latency):
             turns = [_turn(machine, amount, latency) for _ in range(pairs)]
@@ -61,7 +60,7 @@ def _turn(machine: Machine, amount: Amount, latency: float) -> dict[str, float]:
     told = {"reference": reference["whole"], "its start": start["reference"], "ours": ours["whole"]}
     told |= {"our start": start["ours"], "our fetch": ours["fetch"], "floor": floor["seconds"]}
     shown = "   ".join(f"{name} {value:.2f}" for name, value in told.items())
-    print(f"  {latency * 1000:2.0f} ms   {shown}", flush=True)
+    rows.log(f"  {latency * 1000:2.0f} ms   {shown}")
     return {**told, "reference MiB": reference["mib"], "our MiB": ours["mib"]}
 
 
@@ -75,21 +74,21 @@ def _ours(machine: Machine, prefix: str) -> dict[str, float]:
     return machine.measure("ours.py", "fetch", *given, python=Path(sys.executable))
 
 
-def _compared(turns: list[dict[str, float]], latency: float) -> Iterator[Figure]:
-    def ratio(above: str, below: str) -> float:
-        return statistics.median(turn[above] / turn[below] for turn in turns)
+def _compared(turns: list[dict[str, float]], latency: float) -> Iterator[Row]:
+    far = f"{latency * 1000:.0f} ms away" if latency else "loopback"
+    most, least = (1.25, 1 / 8) if latency else (1.3, None)
 
-    far = f"with {latency * 1000:.0f} ms" if latency else "on loopback"
-    least, most = (8, None) if latency else (None, 1.6)
-    without = statistics.median(
-        (turn["reference"] - turn["its start"]) / (turn["ours"] - turn["our start"]) for turn in turns
-    )
-    yield Figure(f"{far}: the reference's method / ours, each without its start", without, least=least)
-    yield Figure(f"{far}: the reference's method / ours, whole programs", ratio("reference", "ours"))
-    yield Figure(f"{far}: ours, fetching and verifying / raw GETs", ratio("our fetch", "floor"), most=most)
-    yield Figure(f"{far}: ours, the whole program / raw GETs", ratio("ours", "floor"))
-    yield Figure(f"{far}: memory of ours at its peak", max(turn["our MiB"] for turn in turns), "MiB", most=300)
-    yield Figure(f"{far}: memory of the reference at its peak", max(turn["reference MiB"] for turn in turns), "MiB")
+    def compare(name: str, ours: str, floor: str, floor_name: str, ceiling: float | None) -> Row:
+        median = statistics.median_low(turn[ours] / turn[floor] for turn in turns)
+        turn = next(turn for turn in turns if turn[ours] / turn[floor] == median)
+        values = {"ours": turn[ours], "floor": turn[floor]}
+        return Row(name=f"fetch, {far}: {name}", unit="s", floor_name=floor_name, ceiling=ceiling, **values)
+
+    yield compare("whole program", "ours", "floor", "raw GETs, unverified", most)
+    yield compare("without its start", "our fetch", "floor", "raw GETs, unverified", None)
+    yield compare("against the SDK's loop", "ours", "reference", "SDK, one by one", least)
+    peak, theirs = (max(turn[name] for turn in turns) for name in ("our MiB", "reference MiB"))
+    yield Row(name=f"fetch, {far}: memory", ours=peak, unit="MiB", ceiling=300, peers={"SDK, one by one": theirs})
 
 
 def _emptied(folder: Path) -> Path:

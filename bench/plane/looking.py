@@ -8,15 +8,18 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from plane.figure import Figure
+import rows
+from rows import Row
+
 from plane.machine import Machine
 
 SLACK = 1.25
 FLAT = 1.5
 EACH = 1000
+LISTED, LISTING_SECONDS = 100_000, 20
 
 
-def figures(machine: Machine, counts: Sequence[int], sources: Sequence[int], runs: int) -> Iterator[Figure]:
+def figures(machine: Machine, counts: Sequence[int], sources: Sequence[int], runs: int) -> Iterator[Row]:
     """Of one source with so many blobs, and of so many sources with a thousand each."""
     azure = machine.azure
 
@@ -32,17 +35,22 @@ def figures(machine: Machine, counts: Sequence[int], sources: Sequence[int], run
 
 def _growing(
     machine: Machine, what: str, counts: Sequence[int], urls: Callable[[int], list[str]], runs: int
-) -> Iterator[Figure]:
-    print(f"looking at {', '.join(map(str, counts))} {what}, best of {runs}", flush=True)
+) -> Iterator[Row]:
+    rows.log(f"looking at {', '.join(map(str, counts))} {what}, best of {runs}")
     took: dict[int, tuple[float, float]] = {}
     for count in counts:
         looks = [_look(machine, urls(count)) for _ in range(runs)]
         took[count] = (min(look["look"] for look in looks), max(look["mib"] for look in looks))
-        print(f"  {count:>6} {what}   {took[count][0]:.2f} s   {took[count][1]:.0f} MiB", flush=True)
+        rows.log(f"  {count:>6} {what}   {took[count][0]:.2f} s   {took[count][1]:.0f} MiB")
     few, many = counts[-2:]
-    time, memory = (after / before for after, before in zip(took[many], took[few], strict=True))
-    yield Figure(f"{few} → {many} {what}: the time grows", time, most=SLACK * many / few)
-    yield Figure(f"{few} → {many} {what}: the memory grows", memory, most=FLAT)
+    seconds, mib = took[many]
+    limit = LISTING_SECONDS if many == LISTED else None
+    yield Row(name=f"look at {many} {what}", ours=seconds, unit="s", ceiling=limit)
+    linear = took[few][0] * many / few
+    name = f"the time of {few}, as many times"
+    yield Row(name=f"{many} {what}: time", ours=seconds, unit="s", floor=linear, floor_name=name, ceiling=SLACK)
+    name = f"of {few}"
+    yield Row(name=f"{many} {what}: memory", ours=mib, unit="MiB", floor=took[few][1], floor_name=name, ceiling=FLAT)
 
 
 def _look(machine: Machine, urls: list[str]) -> dict[str, float]:

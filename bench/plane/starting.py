@@ -6,7 +6,6 @@ the run with everything there to the first step, is what both have to do: mergin
 
 import contextlib
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -15,13 +14,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import rows
 from robotrain_runtime.contract import document, event
 from robotrain_runtime.contract.container_plugin import PythonEnvironment
 from robotrain_sources import data_environment
 from robotrain_workloads.lerobot_train import container
+from rows import Row
 
 from plane import ROOT
-from plane.figure import Figure
 from plane.getting import FAR, Amount
 from plane.machine import Machine
 
@@ -70,23 +70,26 @@ class Turn:
         return self.ours.merging / max(self.environment, self.our_data)
 
 
-def figures(machine: Machine, padding: Amount, pairs: int) -> Iterator[Figure]:
+def figures(machine: Machine, padding: Amount, pairs: int) -> Iterator[Row]:
     """Two datasets of blobs, padded with as much as `padding`; environments are built from uv's cache."""
     for number, name in enumerate(SETS):
         machine.azure.blobs.put(BOX, {f"{name}/{path}": content for path, content in _dataset().items()})
         for path, size in list(padding.files)[number :: len(SETS)]:
             machine.azure.blobs.put(BOX, {f"{name}/padding/{path}": os.urandom(size)})
-    print(f"starting: two datasets of blobs, {FAR * 1000:.0f} ms away, {pairs} pairs", flush=True)
+    rows.log(f"starting: two datasets of blobs, {FAR * 1000:.0f} ms away, {pairs} pairs")
     with _cache(machine) as warm:
         for wanted in (container.ENVIRONMENT, data_environment.ENVIRONMENT):
             _built(wanted, warm, os.environ)  # into uv's cache: the only ones that may need the network
     with machine.azure.directly(FAR):
         turns = [_turn(machine) for _ in range(pairs)]
-    share = statistics.median(turn.ours.step / turn.reference for turn in turns)
-    yield Figure("start to first step: ours / the reference's", share, most=0.5)
-    beside = statistics.median(turn.beside for turn in turns)
-    yield Figure("start to merging: ours / the longer of environment and data", beside, most=1.1)
-    yield Figure("start to first step", statistics.median(turn.ours.step for turn in turns), "s")
+    turn = sorted(turns, key=lambda turn: turn.ours.step / turn.reference)[(pairs - 1) // 2]
+    values = {"ours": turn.ours.step, "floor": turn.reference}
+    name = "environment, data and training in turn"
+    yield Row(name="container to first step", unit="s", floor_name=name, ceiling=0.5, **values)
+    turn = sorted(turns, key=lambda turn: turn.beside)[(pairs - 1) // 2]
+    values = {"ours": turn.ours.merging, "floor": max(turn.environment, turn.our_data)}
+    name = "the longer of environment and data"
+    yield Row(name="container to merging", unit="s", floor_name=name, ceiling=1.1, **values)
 
 
 def _turn(machine: Machine) -> Turn:
@@ -94,7 +97,7 @@ def _turn(machine: Machine) -> Turn:
     ours = f"merging at {turn.ours.merging:.1f}, first step at {turn.ours.step:.1f} s"
     alone = f"environment {turn.environment:.1f}, data {turn.our_data:.1f}"
     theirs = f"environment {turn.environment:.1f} + data {turn.reference_data:.1f} + rest {turn.rest:.1f}"
-    print(f"  ours: {ours} ({alone} alone)   reference: {theirs}", flush=True)
+    rows.log(f"  ours: {ours} ({alone} alone)   reference: {theirs}")
     return turn
 
 
