@@ -18,9 +18,11 @@ if TYPE_CHECKING:
     from robotrain.errors import Problem, Rejected
     from robotrain.model.plan import Plan
     from robotrain.model.run import Output, Status
+    from robotrain.pipeline_api import PipelineRun, pipeline
 
 __all__ = [
     "Output",
+    "PipelineRun",
     "Plan",
     "Problem",
     "Rejected",
@@ -32,6 +34,7 @@ __all__ = [
     "Status",
     "__version__",
     "explain",
+    "pipeline",
     "render",
     "runs",
     "submit",
@@ -44,6 +47,7 @@ _MODULES = {
     "Rejected": "errors",
     "Status": "model.run",
     **dict.fromkeys(("Run", "RunCancelled", "RunEnded", "RunFailed", "RunLost"), "api"),
+    **dict.fromkeys(("PipelineRun", "pipeline"), "pipeline_api"),
     **dict.fromkeys(("explain", "render", "runs", "submit"), "api"),
 }
 

@@ -58,10 +58,10 @@ def _prepare_call(call: PythonCall, plugins: Plugins) -> prepare.PreparedJob:
     """Resolve and check the job of a call. Raise Rejected with all problems."""
     file = job_file.read_job_file(Path(call.job)) if call.job is not None else None
     names = (read_environment(), *read_dotenv_files(Path.cwd()))
-    project = projects.load_project(Path.cwd(), _find_value(call.profile, "profile", PROFILE_VARIABLE, names))
+    project = projects.load_project(Path.cwd(), find_value(call.profile, "profile", PROFILE_VARIABLE, names))
     named = call.workload or (file.workload if file else "") or _text_of_value(project.workload if project else None)
     workload = plugins.workload(named or plugins.default_workload())
-    platform = plugins.platform(_choose_platform(call, names, project, plugins))
+    platform = plugins.platform(choose_platform(call.platform, names, project, plugins))
     known = dict(_list_known_names(workload, platform, plugins.source_kinds()))
     request = Request(
         parameters=dict(_select_declared(call.values, workload.parameters)),
@@ -80,11 +80,9 @@ def _prepare_call(call: PythonCall, plugins: Plugins) -> prepare.PreparedJob:
     return prepare.prepare_job(request, workload, platform, plugins, tuple(problems))
 
 
-def _choose_platform(
-    call: PythonCall, names: Iterable[VariableLayer], project: Project | None, plugins: Plugins
-) -> str:
+def choose_platform(given: str, names: Iterable[VariableLayer], project: Project | None, plugins: Plugins) -> str:
     """Return the platform's name from the strongest layer that has one. Raise Rejected if none does."""
-    value = _find_value(call.platform, "platform", PLATFORM_VARIABLE, names) or (project.platform if project else None)
+    value = find_value(given, "platform", PLATFORM_VARIABLE, names) or (project.platform if project else None)
     if value is not None:
         return str(value.value)
     suggestions = tuple(Suggestion(f"platform={name!r}") for name in plugins.list_names("platform"))
@@ -92,7 +90,8 @@ def _choose_platform(
     raise Rejected([Problem(code="platform-missing", stage=Stage.USAGE, title=title, suggestions=suggestions)])
 
 
-def _find_value(given: str, argument: str, name: str, names: Iterable[VariableLayer]) -> Value | None:
+def find_value(given: str, argument: str, name: str, names: Iterable[VariableLayer]) -> Value | None:
+    """Return the value of an argument, or else that of its environment variable."""
     if given:
         return Value(given, Origin("call", argument))
     return next((value for layer in names if (value := layer.find_first((name,)))), None)
@@ -136,10 +135,10 @@ def _select_declared(values: Mapping[str, Any], declared: type) -> Iterator[tupl
 def _make_value(name: str, given: Any) -> Value:
     origin = Origin("call", name)
     if not isinstance(given, Mapping):
-        return Value(_format_value(given), origin)
+        return Value(format_value(given), origin)
     title = f"{name} takes a single value, not a table"
     refusal = Problem(code="value-invalid", stage=Stage.USAGE, title=title, where=name)
-    entries = [(str(key), Value(_format_value(item), origin)) for key, item in given.items() if item is not None]
+    entries = [(str(key), Value(format_value(item), origin)) for key, item in given.items() if item is not None]
     return Value(ValueTable(tuple(entries), refusal), origin)
 
 
@@ -152,7 +151,7 @@ def _collect_sources(values: Mapping[str, Any], known: Mapping[str, Any]) -> Ite
             yield SourceText(role=role, kinds=kinds, text=str(text), origin=Origin("call", name), base=Path.cwd())
 
 
-def _format_value(value: Any) -> str:
+def format_value(value: Any) -> str:
     """Return a value as on the command line."""
     if isinstance(value, bool):
         return "true" if value else "false"

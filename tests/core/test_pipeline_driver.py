@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from robotrain.pipeline import driven_platform, driver, progress
+from robotrain.pipelines import driven_platform, driver, progress
 from robotrain.plugins import manager
 from robotrain.store import records
 
@@ -72,7 +72,7 @@ def find_drivers(run: str) -> list[int]:
                 words = (place / "cmdline").read_bytes().split(b"\0")
             except OSError:
                 continue
-            if b"robotrain.pipeline.driver" in words and run.encode() in words:
+            if b"robotrain.pipelines.driver" in words and run.encode() in words:
                 found.append(int(place.name))
     return found
 
@@ -299,7 +299,7 @@ def effect(event, args):
             os.kill(os.getpid(), signal.SIGKILL)
 
 sys.addaudithook(effect)
-from robotrain.pipeline import driver
+from robotrain.pipelines import driver
 from robotrain.plugins import manager
 drive = driver.PipelineDriver(sys.argv[1], manager.get_plugins())
 drive._sleep = lambda seconds: sys.exit(3)
@@ -337,3 +337,34 @@ def forget(engine: Engine, folder: Path) -> None:
     for name in records.list_runs():
         if name != folder.name:
             shutil.rmtree(records.get_run_folder(name))
+
+
+@pytest.mark.slow
+def test_from_python_a_pipeline_is_a_run_with_steps(engine, submit, tmp_path):
+    import robotrain
+    from robotrain import PipelineRun, Rejected, RunFailed
+
+    file = tmp_path / "here/pipeline.yaml"
+    file.write_text(STEPS.replace("EXAMPLE", str(PUSHT)))
+    run = robotrain.pipeline(file, platform="venus", values={"train": {"batch_size": 8}})
+    assert isinstance(run, PipelineRun)
+    wait_for(run.name, "train", "running")
+    assert (
+        json.loads((records.get_run_folder(run.name) / "plan/pipeline.json").read_text())["steps"][0]["parameters"][
+            "batch_size"
+        ]
+        == 8
+    )
+    assert list(run.steps()) == ["train", "evaluate", "register"]
+    with pytest.raises(Rejected):
+        run.step("evaluate")
+    with pytest.raises(Rejected):
+        run.resume()
+    engine.end(run.step("train").name, "failed")
+    with pytest.raises(RunFailed, match="step train failed"):
+        run.wait()
+    again = run.resume()
+    assert again != run
+    wait_for(again.name, "train", "running")
+    again.cancel()
+    assert again.status().state == "cancelled"

@@ -82,6 +82,12 @@ def test_equal_pipelines_are_equal_plans_and_another_value_is_another_run(robotr
     assert first["run"] != other["run"]
 
 
+def test_the_example_of_the_repository_is_a_pipeline(robotrain):
+    answer = robotrain("pipeline", "render", PUSHT / "pipeline.yaml", "--platform", "local", "--json")
+    plan = json.loads(answer.json["files"]["pipeline.json"]["text"])
+    assert [step["name"] for step in plan["steps"]] == ["train", "evaluate", "register"]
+
+
 def test_a_value_of_a_step_is_set(rendered, problems):
     plan = rendered(THREE, "--set", "train.batch_size=8", "--set", "evaluate.seed=3")
     assert plan["steps"][0]["parameters"]["batch_size"] == 8
@@ -195,7 +201,7 @@ def test_a_plain_job_imports_nothing_of_pipelines():
         "import sys; from robotrain.cli.app import app\n"
         f"try: app(['render', {str(PUSHT / 'job.yaml')!r}, '--platform', 'local'])\n"
         "except SystemExit: pass\n"
-        "print([name for name in sys.modules if name.startswith('robotrain.pipeline')], file=sys.stderr)"
+        "print([name for name in sys.modules if name.startswith('robotrain.pipelines')], file=sys.stderr)"
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ended.stderr.splitlines()[-1] == "[]"

@@ -35,7 +35,10 @@ from robotrain.cli.output import print_message
 from robotrain.config.provenance import DEFAULT_ORIGIN
 
 if TYPE_CHECKING:
+    from robotrain.config.request import Request
     from robotrain.errors import Problem
+    from robotrain.model.platform import Platform
+    from robotrain.model.workload import Workload
     from robotrain.plugins.manager import Plugins
     from robotrain.submission.prepare import PreparedJob
 
@@ -63,6 +66,8 @@ class JobCommand(TyperCommand):
 
     options: ComposedOptions
     choice: Choice
+    saves_job = True
+    """Whether it can write the job to a file."""
 
     def add_own_options(self, options: ComposedOptions) -> None:
         """Add the options of the command itself."""
@@ -146,7 +151,8 @@ class JobCommand(TyperCommand):
         help = "the profile of robotrain.toml to use  [env: ROBOTRAIN_PROFILE]"
         options.add_own("--profile", help=help, metavar="NAME", complete=profiles)
         self.add_own_options(options)
-        options.add_own("--save-as", help="also write the job to a new job file", metavar="FILE.yaml")
+        if self.saves_job:
+            options.add_own("--save-as", help="also write the job to a new job file", metavar="FILE.yaml")
         workload = load_or_none(plugins.workload, choice.workload)
         platform = load_or_none(plugins.platform, choice.platform)
         keys = functools.partial(_complete_set, workload, platform, plugins)
@@ -162,10 +168,30 @@ class JobCommand(TyperCommand):
 
     def execute(self, ctx: typer.Context, choice: Choice, values: dict[str, Any]) -> None:
         """Prepare the job and run the command on it; all problems are reported at once."""
+        from robotrain.submission.prepare import prepare_job
+
+        plugins = get_plugins(ctx)
+        request, workload, platform, problems = self.read_request(ctx, choice, values)
+        prepared = prepare_job(
+            request, workload, platform, plugins, tuple(problems), assets_only=bool(values.get("assets_only"))
+        )
+        if values.get("save_as"):
+            from robotrain.config import job_writer
+
+            job_writer.save_job_file(prepared.resolution, platform.name, values["save_as"])
+            print_message(f"wrote the job to {values['save_as']}")
+            if values.get("save_spec", "") is None:
+                print_message(f"  for the spec that {platform.name} holds, use --save-spec FILE")
+        self.choice = choice
+        self.run_prepared(ctx, prepared, values)
+
+    def read_request(
+        self, ctx: typer.Context, choice: Choice, values: dict[str, Any]
+    ) -> "tuple[Request, Workload, Platform, list[Problem]]":
+        """Return what the arguments ask for, the chosen workload and platform, and the problems so far."""
         from robotrain.cli import usage
         from robotrain.config.request import Request
         from robotrain.config.terraform import TerraformLayer
-        from robotrain.submission.prepare import prepare_job
 
         plugins, order = get_plugins(ctx), ctx.meta.get(ORDER_KEY, [])
         problems = [
@@ -193,18 +219,7 @@ class JobCommand(TyperCommand):
 
             request, mistakes = overrides.apply_overrides(request, sets, workload, platform, plugins.source_kinds())
             problems += mistakes
-        prepared = prepare_job(
-            request, workload, platform, plugins, tuple(problems), assets_only=bool(values.get("assets_only"))
-        )
-        if values.get("save_as"):
-            from robotrain.config import job_writer
-
-            job_writer.save_job_file(prepared.resolution, platform.name, values["save_as"])
-            print_message(f"wrote the job to {values['save_as']}")
-            if values.get("save_spec", "") is None:
-                print_message(f"  for the spec that {platform.name} holds, use --save-spec FILE")
-        self.choice = choice
-        self.run_prepared(ctx, prepared, values)
+        return request, workload, platform, problems
 
     def _load_chosen(
         self, choice: Choice, plugins: "Plugins", problems: "list[Problem]", values: dict[str, Any]

@@ -209,7 +209,7 @@ class ComposedOptions:
         """Add an option and return True, or record a clash where its flags or environment name are taken."""
         own_flags = list(flags)
         spellings = [*own_flags, env] if env else own_flags
-        taken = [OptionClash(text, (other, owner)) for text in spellings if (other := self._find_owner(text))]
+        taken = [OptionClash(text, (other, owner)) for text in spellings if (other := self.find_owner(text))]
         if taken:
             self.clashes.extend(taken)
             return False
@@ -225,7 +225,7 @@ class ComposedOptions:
         name = flags[0].strip("-").replace("-", "_")
         self.add(make_option(name, flags, help, metavar, kind=kind, complete=complete), flags)
 
-    def _find_owner(self, spelling: str) -> str:
+    def find_owner(self, spelling: str) -> str:
         """Return the owner of a spelling, empty where it is free."""
         return ROBOTRAIN_OWNER if re.fullmatch(NUMBERED_ENV_PATTERN, spelling) else self.owners.get(spelling, "")
 
@@ -248,10 +248,19 @@ def add_sources(options: ComposedOptions, workload: Workload, kinds: Mapping[str
                 options.sources[name] = SourceOption(role, flag, tuple(owner.name for owner in owners))
 
 
-def add_declared(options: ComposedOptions, declared: type, prefix: str, panel: str, owner: str) -> None:
-    """Add the parameters of a workload or the settings of a platform."""
+def add_declared(
+    options: ComposedOptions, declared: type, prefix: str, panel: str, owner: str, free_only: bool = False
+) -> None:
+    """Add the parameters of a workload or the settings of a platform.
+
+    :param free_only: leave out those whose flag another option has, and spellings that are taken.
+    """
     for parameter in get_parameters(declared):
         name, flags, help = prefix + parameter.name, parameter.flags, format_option_help(parameter)
+        if free_only:
+            flags = tuple(flag for flag in flags if not options.find_owner(flag))
+            if parameter.flag not in flags or options.find_owner(parameter.env[0]):
+                continue
         if parameter.is_switch:
             no = f"--no-{parameter.flag[2:]}"
             option = make_option(name, (f"{parameter.flag}/{no}", *flags[1:]), help, panel=panel)

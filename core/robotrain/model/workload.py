@@ -146,5 +146,7 @@ class Workload:
     profile: WorkloadProfile = WorkloadProfile()
     evaluates: tuple[str, ...] = ()
     """The workloads whose policies it evaluates: `pipeline train-eval` puts it after one of them."""
+    inherits: tuple[str, ...] = ()
+    """The parameters that it then shares with the training."""
     results_reader: str = ""
     """The module whose `read_results(content)` reads `complete_file` for reports; see `robotrain.report.evaluation`."""

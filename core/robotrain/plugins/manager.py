@@ -94,7 +94,7 @@ class Plugins:
             return platform
         from pkgutil import resolve_name
 
-        return cast("Platform", resolve_name("robotrain.pipeline.driven_platform:DrivenPlatform")(platform, self))
+        return cast("Platform", resolve_name("robotrain.pipelines.driven_platform:DrivenPlatform")(platform, self))
 
     def workload(self, name: str) -> Workload:
         """Return the workload `name`. Raise PluginError, or Rejected without a name where none is the default."""

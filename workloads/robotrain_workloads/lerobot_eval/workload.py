@@ -111,6 +111,7 @@ LEROBOT_EVAL = Workload(
         experiment="lerobot-evaluation",
     ),
     evaluates=("lerobot-train",),
+    inherits=("dataset_id", "convert_v21", "device", "system_metrics", "lerobot_version"),
     results_reader="robotrain_workloads.lerobot_eval.results_reader",
     managed_options=OWNED_OPTIONS,
     option_hints=OPTION_HINTS,

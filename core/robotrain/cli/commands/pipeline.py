@@ -10,13 +10,18 @@ import typer
 
 from robotrain.cli.app import format_help, get_plugins, make_app, make_plain_app
 from robotrain.cli.arguments import JsonOption, RunArgument, argument, complete_platforms, open_run, option
+from robotrain.cli.commands.train_eval import HELP as TRAIN_EVAL_HELP
+from robotrain.cli.commands.train_eval import TrainEvalCommand
+from robotrain.cli.job_command import CONTEXT_SETTINGS
 from robotrain.cli.output import format_table, print_json, print_message, print_problems, print_result
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any, usage_problem
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from robotrain.model.platform import Platform
     from robotrain.model.run import RunRecord
-    from robotrain.pipeline.prepare import PreparedPipeline, PreparedStep
+    from robotrain.pipelines.prepare import PreparedPipeline, PreparedStep
 
 FileArgument = Annotated[Path, argument("PIPELINE.yaml", "The pipeline file.")]
 PlatformOption = Annotated[str, option("--platform", "NAME", "The platform to run on.", complete_platforms)]
@@ -133,7 +138,7 @@ def resume(
 def resume_pipeline(ctx: typer.Context, record: RunRecord, options: dict[str, Any]) -> None:
     """Continue a pipeline in its own run, or in a new one without the finished steps."""
     from robotrain.cli.commands import submit
-    from robotrain.pipeline.resume import continue_pipeline
+    from robotrain.pipelines.resume import continue_pipeline
 
     plugins = get_plugins(ctx)
     repeated = continue_pipeline(record, plugins, bool(options["dry_run"]))
@@ -150,7 +155,7 @@ def resume_pipeline(ctx: typer.Context, record: RunRecord, options: dict[str, An
 def resubmit_pipeline(ctx: typer.Context, record: RunRecord, options: dict[str, Any]) -> None:
     """Submit a pipeline once more: all of its steps run again."""
     from robotrain.cli.commands import submit
-    from robotrain.pipeline.resume import repeat_pipeline
+    from robotrain.pipelines.resume import repeat_pipeline
 
     submit.submit_job(ctx, repeat_pipeline(record, get_plugins(ctx)), {**options, "no_pin": True})
 
@@ -160,7 +165,7 @@ def schema(ctx: typer.Context, json: JsonOption = False) -> None:
 
     robotrain pipeline schema > pipeline.schema.json
     """
-    from robotrain.pipeline.pipeline_schema import make_pipeline_schema
+    from robotrain.pipelines.pipeline_schema import make_pipeline_schema
 
     found = get_plugins(ctx)
     workloads, platforms = found.workloads().values(), found.platforms().values()
@@ -170,8 +175,8 @@ def schema(ctx: typer.Context, json: JsonOption = False) -> None:
 def prepare_file(ctx: typer.Context, file: Path, platform: str, profile: str, sets: list[str]) -> PreparedPipeline:
     """Return the checked pipeline of a file. Raise Rejected with all problems."""
     from robotrain.cli import arguments, options, usage
-    from robotrain.pipeline.prepare import prepare_pipeline
-    from robotrain.pipeline.request import RequestContext, request_from_file
+    from robotrain.pipelines.prepare import prepare_pipeline
+    from robotrain.pipelines.request import RequestContext, request_from_file
 
     choice = options.resolve_choice({"platform": platform, "profile": profile}, [], ctx)
     plugins = get_plugins(ctx)
@@ -188,19 +193,32 @@ def prepare_file(ctx: typer.Context, file: Path, platform: str, profile: str, se
 def submit_pipeline(
     ctx: typer.Context, prepared: PreparedPipeline, options: dict[str, Any], native_only: bool = False
 ) -> None:
-    """Submit a checked pipeline, or show what would be submitted."""
-    from robotrain.cli.commands import submit
-    from robotrain.pipeline.driven_platform import DrivenPlatform
-    from robotrain.pipeline.prepare import pin_pipeline
+    """Pin the sources of a checked pipeline, then submit it or show what would be submitted."""
+    from robotrain.pipelines.prepare import pin_pipeline
 
-    if native_only:
-        require_native(prepared.platform)
-    print_problems(describe_driver(prepared))
-    print_message(format_steps(prepared))
     pinned, problems = pin_pipeline(prepared)
-    raise_if_any(problems)
-    driven = DrivenPlatform(prepared.platform, get_plugins(ctx))
-    ready = replace(pinned, platform=driven, warnings=(*prepared.warnings, *problems))
+    submit_pinned(ctx, pinned, problems, options, native_only)
+
+
+def submit_pinned(
+    ctx: typer.Context,
+    pinned: PreparedPipeline,
+    problems: Iterable[Problem],
+    options: dict[str, Any],
+    native_only: bool = False,
+) -> None:
+    """Submit a pipeline, or show what would be submitted. Raise Rejected if pinning found an error."""
+    from robotrain.cli.commands import submit
+    from robotrain.pipelines.driven_platform import DrivenPlatform
+
+    found = list(problems)
+    if native_only:
+        require_native(pinned.platform)
+    print_problems(describe_driver(pinned))
+    print_message(format_steps(pinned))
+    raise_if_any(found)
+    driven = DrivenPlatform(pinned.platform, get_plugins(ctx))
+    ready = replace(pinned, platform=driven, warnings=(*pinned.warnings, *found))
     submit.submit_job(ctx, ready, {**options, "no_pin": True})
 
 
@@ -241,6 +259,10 @@ HELP = """Submit several jobs that depend on each other, such as a training and 
 
 robotrain pipeline submit pipeline.yaml --platform PLATFORM
 """
+group = make_app(submit, resume, render, explain, schema)
+group.command("train-eval", cls=TrainEvalCommand, help=format_help(TRAIN_EVAL_HELP), context_settings=CONTEXT_SETTINGS)(
+    lambda: None
+)
 app = make_plain_app()
-app.add_typer(make_app(submit, resume, render, explain, schema), name="pipeline", help=format_help(HELP))
+app.add_typer(group, name="pipeline", help=format_help(HELP))
 app.callback()(lambda: None)

@@ -192,7 +192,8 @@ def finish_submission(ctx: typer.Context, record: RunRecord, platform: Platform,
     if options.get("stream") or options.get("wait"):
         from robotrain.cli.commands.watch import follow_submitted
 
-        follow_submitted(record, platform, plugins, as_json, stream=bool(options.get("stream")))
+        stream, timeout, poll = bool(options.get("stream")), options.get("timeout") or "", options.get("poll_seconds")
+        follow_submitted(record, platform, plugins, as_json, stream, timeout, poll)
     elif as_json:
         identity = {name: getattr(record, name) for name in ("run", "platform", "job", "reference")}
         print_json(identity | {"shown": native, "notes": list(record.notes)})

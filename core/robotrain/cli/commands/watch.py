@@ -103,18 +103,28 @@ def wait(
 
 
 def follow_submitted(
-    record: RunRecord, platform: Platform, plugins: Plugins, as_json: bool = False, stream: bool = False
+    record: RunRecord,
+    platform: Platform,
+    plugins: Plugins,
+    as_json: bool = False,
+    stream: bool = False,
+    timeout: str = "",
+    poll_seconds: float | None = None,
 ) -> None:
-    """Follow a run that was just submitted; raise typer.Exit with 5 if it does not succeed.
+    """Follow a run that was just submitted; raise typer.Exit with 5 if it does not succeed, 1 after `timeout`.
 
     :param stream: print its log on stderr, instead of its progress.
     """
     from robotrain.cli.watch.follower import RunFollower
     from robotrain.cli.watch.renderer import LiveLineRenderer, LogRenderer
 
+    seconds = parse_timeout(timeout)
     renderer = LogRenderer(print_message_line) if stream else LiveLineRenderer()
-    follower = RunFollower([(record, platform)], renderer, plugins, just_sent=True)
-    _follow(follower, renderer, "wait", follower.wait_until_over)
+    runs = [(record, platform)]
+    follower = RunFollower(runs, renderer, plugins, just_sent=True, poll_seconds=poll_seconds)
+    if not _follow(follower, renderer, "wait", lambda: follower.wait_until_over(seconds)):
+        print_problems([_wait_timeout_problem(follower, timeout)])
+        raise typer.Exit(Stage.SUBMIT.exit_code)
     _print_end(follower.runs[0], as_json, with_tail=not stream)
 
 

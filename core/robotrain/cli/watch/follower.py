@@ -43,9 +43,16 @@ class FollowedRun:
     """A run that is followed in two threads, one for its log and one for its state."""
 
     def __init__(
-        self, record: RunRecord, platform: Platform, renderer: Renderer, run_ended: threading.Event, tail: int | None
+        self,
+        record: RunRecord,
+        platform: Platform,
+        renderer: Renderer,
+        run_ended: threading.Event,
+        tail: int | None,
+        poll_seconds: float,
     ) -> None:
         self.record, self.platform = record, platform
+        self._poll_seconds = poll_seconds
         self.status = Status(state="pending")
         """The last known status."""
         self.progress, self.tail = Progress(record.metrics), deque[str](maxlen=TAIL_LINES)
@@ -146,7 +153,7 @@ class FollowedRun:
                     self._set_status(status, notify=has_polled)
                     has_polled = True
                 self._retry_log(log_ended)
-                self._poll_now.wait(POLL_SECONDS if not log_ended else min(POLL_SECONDS, LOG_RETRY_SECONDS))
+                self._poll_now.wait(self._poll_seconds if not log_ended else min(self._poll_seconds, LOG_RETRY_SECONDS))
                 self._poll_now.clear()
 
     def _ask_status(self) -> Status | None:
@@ -243,11 +250,13 @@ class RunFollower:
         plugins: Plugins | None = None,
         just_sent: bool = False,
         tail: int | None = None,
+        poll_seconds: float | None = None,
     ) -> None:
+        poll = POLL_SECONDS if poll_seconds is None else poll_seconds
         self._run_ended = threading.Event()
         self._renderer, self._plugins, self._just_sent = renderer, plugins, just_sent
         self._notified = set[str]()
-        self.runs = [FollowedRun(record, platform, renderer, self._run_ended, tail) for record, platform in runs]
+        self.runs = [FollowedRun(record, platform, renderer, self._run_ended, tail, poll) for record, platform in runs]
         self.problems: list[Problem] = []
         """Failures of plugins, to be printed when nothing is drawn any more."""
 

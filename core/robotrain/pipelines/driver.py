@@ -1,6 +1,6 @@
 """The driver of a pipeline: a background process that starts each step when those that it needs have succeeded.
 
-Started as `python -m robotrain.pipeline.driver RUN`. It may be killed at any moment: what it does next it first writes
+Started as `python -m robotrain.pipelines.driver RUN`. It may be killed at any moment: what it does next it first writes
 down, so that the next driver finds every run that this one sent and sends none twice.
 """
 
@@ -19,7 +19,7 @@ from robotrain_runtime.contract.files import lock_file
 
 from robotrain.errors import Rejected, select_errors
 from robotrain.model.run import RunGone, Status
-from robotrain.pipeline.progress import (
+from robotrain.pipelines.progress import (
     CANCEL_FILE,
     DRIVER_FILE,
     PipelineProgress,
@@ -28,7 +28,7 @@ from robotrain.pipeline.progress import (
     read_progress,
     write_progress,
 )
-from robotrain.pipeline.step_runs import StepJobs
+from robotrain.pipelines.step_runs import StepJobs
 from robotrain.plugins import manager, site
 from robotrain.redaction import redact
 from robotrain.store import plans, records
@@ -37,7 +37,7 @@ from robotrain.submission.submitter import StepOwner
 
 if TYPE_CHECKING:
     from robotrain.model.run import RunRecord
-    from robotrain.pipeline.plan import PipelinePlan, PlannedStep
+    from robotrain.pipelines.plan import PipelinePlan, PlannedStep
     from robotrain.plugins.manager import Plugins
 
 MIN_POLL_SECONDS, MAX_POLL_SECONDS = 0.3, 5.0

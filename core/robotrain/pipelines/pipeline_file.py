@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from robotrain.config.job_file import JOB_KEYS, JobFile, JobReader, read_job_file
-from robotrain.pipeline.steps import STEP_KIND
+from robotrain.pipelines.steps import STEP_KIND
 from robotrain.redaction import redact
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from robotrain.errors import Problem, Rejected, Stage, raise_if_any
 from robotrain.model.job import Job
 from robotrain.model.plan import Payload
 from robotrain.model.source import SourceError
-from robotrain.pipeline.plan import PIPELINE_FILE, PipelinePlan, get_payload_path, list_step_values, parse_pipeline
-from robotrain.pipeline.steps import STEP_KIND
+from robotrain.pipelines.plan import PIPELINE_FILE, PipelinePlan, get_payload_path, list_step_values, parse_pipeline
+from robotrain.pipelines.steps import STEP_KIND
 from robotrain.store import records
 from robotrain.submission.prepare import PreparedJob
 from robotrain.submission.resubmit import replace_sources
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from robotrain.model.plan import Plan
     from robotrain.model.platform import Platform
     from robotrain.model.run import Output
-    from robotrain.pipeline.plan import PlannedStep
+    from robotrain.pipelines.plan import PlannedStep
     from robotrain.plugins.manager import Plugins
 
 RUN_KIND, LOCAL_KIND = "run", "local_path"

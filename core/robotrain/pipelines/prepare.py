@@ -16,8 +16,16 @@ from robotrain.model.job import Job
 from robotrain.model.plan import RenderedPlan
 from robotrain.model.platform import NoSettings
 from robotrain.model.workload import Metric, OutputProfile, WorkloadProfile
-from robotrain.pipeline.plan import SCHEMA, PipelinePlan, PlannedStep, StepInput, StepPacker, plan_step, render_pipeline
-from robotrain.pipeline.steps import STEP_KIND, StepNode, check_graph, make_step_kind, order_steps
+from robotrain.pipelines.plan import (
+    SCHEMA,
+    PipelinePlan,
+    PlannedStep,
+    StepInput,
+    StepPacker,
+    plan_step,
+    render_pipeline,
+)
+from robotrain.pipelines.steps import STEP_KIND, StepNode, check_graph, make_step_kind, order_steps
 from robotrain.redaction import redact
 from robotrain.submission.pin import pin_job
 from robotrain.submission.prepare import PreparedJob, find_secrets_in_plan, prepare_job

@@ -17,9 +17,9 @@ from robotrain_runtime.contract import event
 from robotrain.errors import Problem, Rejected, Stage
 from robotrain.model.platform import NoSettings, Platform
 from robotrain.model.run import Output, RunGone
-from robotrain.pipeline import progress
-from robotrain.pipeline.progress import PipelineProgress, StepState
-from robotrain.pipeline.step_runs import StepJobs, list_distinct_roots
+from robotrain.pipelines import progress
+from robotrain.pipelines.progress import PipelineProgress, StepState
+from robotrain.pipelines.step_runs import StepJobs, list_distinct_roots
 from robotrain.store import records
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class DrivenPlatform(Platform):
 
     def cancel(self, reference: Reference) -> None:
         """Stop all steps and wait for their end; without a driver, this process does what it would."""
-        from robotrain.pipeline import driver
+        from robotrain.pipelines import driver
 
         run = reference[REFERENCE_KEY]
         if self.read_progress(reference).finished:
@@ -233,7 +233,7 @@ def start_driver(run: str, plugins: Plugins) -> None:
     try:
         pid = os.posix_spawn(
             sys.executable,
-            [sys.executable, "-P", "-m", "robotrain.pipeline.driver", run],
+            [sys.executable, "-P", "-m", "robotrain.pipelines.driver", run],
             {**os.environ, **plugins.choice},
             file_actions=[
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),

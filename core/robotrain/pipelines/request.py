@@ -11,8 +11,8 @@ from robotrain.config import job_file, overrides, project_file
 from robotrain.config.request import Request
 from robotrain.config.terraform import TerraformLayer
 from robotrain.errors import Problem, Rejected, Stage, suggest_name
-from robotrain.pipeline.pipeline_file import FileStep, read_pipeline_file
-from robotrain.pipeline.prepare import PipelineRequest, StepRequest
+from robotrain.pipelines.pipeline_file import FileStep, read_pipeline_file
+from robotrain.pipelines.prepare import PipelineRequest, StepRequest
 from robotrain.redaction import redact
 
 if TYPE_CHECKING:

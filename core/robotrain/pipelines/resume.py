@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from robotrain.errors import Problem, Rejected, Stage, Suggestion
 from robotrain.model.platform import NoSettings
-from robotrain.pipeline import driven_platform, progress
-from robotrain.pipeline.driven_platform import DrivenPlatform
-from robotrain.pipeline.plan import PIPELINE_FILE, PipelinePlan, parse_pipeline, render_pipeline
+from robotrain.pipelines import driven_platform, progress
+from robotrain.pipelines.driven_platform import DrivenPlatform
+from robotrain.pipelines.plan import PIPELINE_FILE, PipelinePlan, parse_pipeline, render_pipeline
 from robotrain.store import records
 from robotrain.submission.prepare import PreparedJob
 from robotrain.submission.resubmit import read_plan_to_repeat

@@ -8,9 +8,9 @@ from robotrain.config.job_schema import DIALECT, make_job_schema
 from robotrain.model.platform import Platform
 from robotrain.model.source import SourceKind
 from robotrain.model.workload import Workload
-from robotrain.pipeline.pipeline_file import AFTER_KEY, FROM_KEY, JOB_KEY, REGISTER_KEY
-from robotrain.pipeline.prepare import RUN_NAME_PATTERN
-from robotrain.pipeline.steps import MAX_STEPS, NAME_PATTERN, make_step_kind
+from robotrain.pipelines.pipeline_file import AFTER_KEY, FROM_KEY, JOB_KEY, REGISTER_KEY
+from robotrain.pipelines.prepare import RUN_NAME_PATTERN
+from robotrain.pipelines.steps import MAX_STEPS, NAME_PATTERN, make_step_kind
 
 
 def make_pipeline_schema(

@@ -1,0 +1,199 @@
+"""`robotrain pipeline train-eval`: train, evaluate and register, from options."""
+
+from __future__ import annotations
+
+import functools
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from robotrain.cli.app import get_plugins
+from robotrain.cli.job_command import JobCommand
+from robotrain.cli.options import Choice, ComposedOptions, add_declared
+from robotrain.errors import Problem, Suggestion, usage_problem
+
+if TYPE_CHECKING:
+    import inspect
+
+    from robotrain.config.provenance import Value
+    from robotrain.config.request import Request
+    from robotrain.model.workload import Workload
+
+HELP = """Train a policy, evaluate it, and register it if asked: one pipeline, followed to its end.
+
+  robotrain pipeline train-eval --platform PLATFORM --dataset-path ./my-dataset --training-steps 2000
+
+  robotrain pipeline train-eval examples/pusht-mini/job.yaml --platform PLATFORM --env pusht --starts easy
+  --success-threshold 0.7 --register-model pusht-act
+
+Everything after `--` is passed to the trainer unchanged. The policy is registered only if its evaluation succeeds.
+"""
+SWITCHES = {
+    "--skip-wait": "return when the pipeline is submitted; it runs on to its end",
+    "--skip-inference": "do not evaluate the policy",
+    "--skip-register": "do not register the policy, even if a model is named",
+    "--with-register": "register the policy; needs --register-model",
+    "--stream": "show the logs of the steps while following",
+    "--dry-run": "check every step and show the plan, but do not submit",
+    "--new": "start a new run even if an interrupted submit of the same pipeline exists",
+    "--native-only": "refuse a platform that needs this machine to start the steps",
+    "--json": "print JSON",
+}
+VALUES = {
+    "--register-model": ("register the policy as a version of this model", "NAME"),
+    "--timeout": ("stop following after this time; a bare number is minutes; the pipeline runs on", "TIME"),
+    "--poll-interval": ("seconds between two questions about its state  [default: 5]", "SECONDS"),
+}
+ANSWERS = {
+    "--preprocessing-config": "there is no preprocessing step: the training reads the dataset as it is",
+    "--compute-preprocess": "there is no preprocessing step",
+}
+"""Options of other tools that the pipeline does without."""
+EVALUATION_PREFIX, STEP_PREFIX = "evaluation__", "only__"
+STEP_SETTINGS = ("compute",)
+"""Settings of a platform that each step may have of its own: `--compute-train`, `--compute-evaluate`."""
+
+
+class TrainEvalCommand(JobCommand):
+    """The command of a training and its evaluation; its options are those of both workloads."""
+
+    saves_job = False
+
+    def add_own_options(self, options: ComposedOptions) -> None:
+        """Add the options of the pipeline."""
+        for flag, help in SWITCHES.items():
+            options.add_own(flag, help=help)
+        for flag, (help, metavar) in VALUES.items():
+            flags = (flag, "--register-model-name") if flag == "--register-model" else (flag,)
+            options.add_own(*flags, help=help, metavar=metavar)
+
+    def compose_parameters(self, choice: Choice, parent: Any) -> list[inspect.Parameter]:
+        """Add the options of the evaluation that are not the training's too."""
+        from robotrain.cli.options import load_or_none
+        from robotrain.pipelines.train_eval import EVALUATE, TRAIN, find_evaluation
+
+        composed = super().compose_parameters(choice, parent)
+        plugins = get_plugins(parent)
+        evaluation = find_evaluation(choice.workload, plugins)
+        if evaluation:
+            panel, owner = f"Parameters of {evaluation.name}", f"workload {evaluation.name}"
+            add_declared(self.options, evaluation.parameters, EVALUATION_PREFIX, panel, owner, free_only=True)
+        platform = load_or_none(plugins.platform, choice.platform)
+        for setting in STEP_SETTINGS if platform else ():
+            if f"--{setting}" in self.options.flags:
+                for step in (TRAIN, EVALUATE):
+                    self.options.add_own(f"--{setting}-{step}", help=f"--{setting} of the step {step}", metavar="NAME")
+        return composed
+
+    def execute(self, ctx: typer.Context, choice: Choice, values: dict[str, Any]) -> None:
+        """Submit the pipeline, and follow it."""
+        from robotrain.cli import usage
+        from robotrain.cli.commands import pipeline
+        from robotrain.cli.commands.watch import parse_timeout
+        from robotrain.errors import Rejected
+        from robotrain.pipelines import train_eval
+        from robotrain.pipelines.prepare import pin_pipeline, prepare_pipeline
+
+        plugins = get_plugins(ctx)
+        words = values.get("words") or []
+        answered = [word for word in words if word.partition("=")[0] in ANSWERS]
+        if answered:
+            raise Rejected(map(_answer_option, answered))
+        timeout = _complete_minutes(values.get("timeout") or "")
+        parse_timeout(timeout)
+        poll_seconds = _parse_seconds(values.get("poll_interval"))
+        request, workload, platform, problems = self.read_request(ctx, choice, values)
+        evaluation = train_eval.find_evaluation(workload.name, plugins)
+        given = usage.collect_values(values, self.options, EVALUATION_PREFIX)
+        request, model = _choose_model(request, workload, values, problems)
+        if values.get("skip_inference"):
+            problems += _find_ignored(given)
+        elif evaluation is None:
+            title = f"no installed workload evaluates the policies of {workload.name}"
+            ways = [Suggestion("--skip-inference", "trains without an evaluation")]
+            problems.append(usage_problem("evaluation-missing", title, suggestions=ways))
+        wanted = train_eval.TrainEval(
+            evaluation=None if values.get("skip_inference") else evaluation,
+            parameters=given,
+            model=model,
+            settings=_collect_step_settings(values),
+        )
+        pipeline_request = train_eval.make_train_eval(request, workload.name, wanted, problems)
+        prepared = prepare_pipeline(pipeline_request, platform, plugins)
+        notes = train_eval.describe_fine_tuning(request)
+        explain = functools.partial(train_eval.explain_missing_policy, training=request)
+        pinned, found = pin_pipeline(prepared)
+        follow = not values.get("skip_wait") and not values.get("dry_run")
+        options = {name: values.get(name) for name in ("dry_run", "new", "json")}
+        options |= {"wait": follow, "stream": follow and values.get("stream")}
+        options |= {"timeout": timeout, "poll_seconds": poll_seconds}
+        ready = replace(pinned, warnings=(*prepared.warnings, *notes))
+        pipeline.submit_pinned(ctx, ready, map(explain, found), options, bool(values.get("native_only")))
+
+
+def _answer_option(word: str) -> Problem:
+    flag = word.partition("=")[0]
+    return usage_problem("option-unknown", f"pipeline train-eval has no option {flag}", flag, f"{ANSWERS[flag]}.")
+
+
+def _complete_minutes(text: str) -> str:
+    return f"{text}min" if re.fullmatch(r"\d+(\.\d+)?", text) else text
+
+
+def _parse_seconds(text: str | None) -> float | None:
+    from robotrain.cli.arguments import parse_amount
+
+    def parse(given: str) -> float:
+        if not re.fullmatch(r"\d+(\.\d+)?s?", given) or float(given.rstrip("s")) <= 0:
+            raise ValueError("it needs a number of seconds greater than 0")
+        return float(given.rstrip("s"))
+
+    return parse_amount(parse, text or "", "--poll-interval", "60")
+
+
+def _choose_model(
+    request: Request, workload: Workload, values: dict[str, Any], problems: list[Problem]
+) -> tuple[Request, str]:
+    """Return the request without the training's own registration, and the model to register; empty for none."""
+    parameter = workload.profile.outputs.register_parameter
+    by_training: Value | None = request.parameters.get(parameter)
+    if by_training is not None:
+        kept = {name: value for name, value in request.parameters.items() if name != parameter}
+        request = replace(request, parameters=kept)
+    names = [name for name in (values.get("register_model"), by_training and by_training.value) if name]
+    if len({*names}) > 1:
+        title = f"two models are named to register: {names[0]} and {names[1]}"
+        problems.append(usage_problem("options-conflict", title, "--register-model"))
+    if values.get("with_register") and not names:
+        ways = [Suggestion("--register-model NAME")]
+        title = "--with-register needs the name of a model"
+        problems.append(usage_problem("model-name-missing", title, "--with-register", suggestions=ways))
+    return request, "" if values.get("skip_register") or not names else str(names[0])
+
+
+def _find_ignored(given: dict[str, Value]) -> list[Problem]:
+    """Return a problem for each value of an evaluation that is left out."""
+    way = Suggestion("leave --skip-inference out", "evaluates the policy")
+    return [
+        usage_problem(
+            "evaluation-skipped",
+            f"{value.origin.where} has no effect with --skip-inference: nothing is evaluated",
+            value.origin.where,
+            suggestions=[way],
+        )
+        for value in given.values()
+    ]
+
+
+def _collect_step_settings(values: dict[str, Any]) -> dict[str, dict[str, Value]]:
+    from robotrain.config.provenance import Origin, Value
+    from robotrain.pipelines.train_eval import EVALUATE, TRAIN
+
+    found: dict[str, dict[str, Value]] = {TRAIN: {}, EVALUATE: {}}
+    for setting in STEP_SETTINGS:
+        for step, settings in found.items():
+            if text := values.get(f"{setting}_{step}"):
+                settings[setting] = Value(text, Origin("flag", f"--{setting}-{step}"))
+    return found

@@ -1,0 +1,85 @@
+"""The Python API of pipelines: `pipeline`, with a `PipelineRun` for each submitted pipeline."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from robotrain import api
+from robotrain.config import project_file
+from robotrain.config.layers import read_dotenv_files, read_environment
+from robotrain.errors import Problem, Rejected, raise_if_any, usage_problem
+from robotrain.model.run import StepStatus
+from robotrain.pipelines.driven_platform import DrivenPlatform
+from robotrain.pipelines.prepare import PreparedPipeline, pin_pipeline, prepare_pipeline
+from robotrain.pipelines.request import RequestContext, request_from_file
+from robotrain.pipelines.resume import RepeatedPipeline, continue_pipeline
+from robotrain.plugins import manager, site
+from robotrain.plugins.manager import Plugins
+from robotrain.submission import submitter
+
+
+class PipelineRun(api.Run):
+    """A submitted pipeline: a run whose steps are runs too."""
+
+    def steps(self) -> dict[str, StepStatus]:
+        """Return the status of each step by its name, in the plan's order."""
+        return {one.name: one for one in self._platform.list_steps(self._submitted_record.reference)}
+
+    def step(self, name: str) -> api.Run:
+        """Return the run of a step. Raise Rejected if there is no such step, or it has no run yet."""
+        found = self.steps().get(name)
+        if found is None or not found.run:
+            state = f"is {found.state} and has no run" if found else "does not exist"
+            raise Rejected([usage_problem("step-without-run", f"step {name} of {self.name} {state}")])
+        return api.Run(found.run, self._plugins)
+
+    def resume(self) -> "PipelineRun":
+        """Continue the pipeline, and return it, or the new run that has only the steps that are not done.
+
+        Raise Rejected if it still runs, or every step has succeeded.
+        """
+        repeated = continue_pipeline(self._submitted_record, self._plugins)
+        if repeated is None:
+            return PipelineRun(self.name, self._plugins)
+        return _submit(repeated, self._plugins, new=False, problems=())
+
+
+def pipeline(
+    file: str | Path,
+    *,
+    platform: str = "",
+    profile: str = "",
+    values: Mapping[str, Mapping[str, Any]] | None = None,
+    new: bool = False,
+) -> PipelineRun:
+    """Check every step of a pipeline file and submit it; the same call after a crash finds the submitted pipeline.
+
+    Raise Rejected with all problems.
+
+    :param values: by step, values by the names of their options, which override those of the file.
+    :param new: start a new run even if an interrupted submit of the same pipeline exists.
+    """
+    plugins = manager.get_plugins()
+    variables = (read_environment(), *read_dotenv_files(Path.cwd()))
+    project = project_file.load_project(Path.cwd(), api.find_value(profile, "profile", api.PROFILE_VARIABLE, variables))
+    chosen = plugins.platform(api.choose_platform(platform, variables, project, plugins))
+    context = RequestContext(platform=chosen, plugins=plugins, variables=variables, project=project)
+    sets = [
+        f"{step}.{name}={api.format_value(value)}"
+        for step, given in (values or {}).items()
+        for name, value in given.items()
+    ]
+    pinned, problems = pin_pipeline(prepare_pipeline(request_from_file(Path(file), context, sets), chosen, plugins))
+    raise_if_any(problems)
+    ready = replace(pinned, platform=DrivenPlatform(chosen, plugins))
+    return _submit(ready, plugins, new, (*pinned.warnings, *problems))
+
+
+def _submit(
+    prepared: PreparedPipeline | RepeatedPipeline, plugins: Plugins, new: bool, problems: tuple[Problem, ...]
+) -> PipelineRun:
+    warnings = list(problems)
+    record = submitter.submit_job(prepared, warnings.extend, lambda run: None, new=new, pinning=False)
+    warnings += site.notify_run_changed(plugins, record)
+    return PipelineRun(record.run, plugins, warnings, just_submitted=True)

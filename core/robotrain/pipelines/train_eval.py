@@ -1,0 +1,115 @@
+"""The pipeline of a training, the evaluation of its policy, and its registration, from values instead of a file."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from robotrain.config.job_file import JobFile
+from robotrain.config.provenance import Origin, Value
+from robotrain.config.request import Request, SourceText
+from robotrain.errors import Problem, Stage, Suggestion
+from robotrain.pipelines.prepare import RUN_NAME_PATTERN, PipelineRequest, StepRequest
+from robotrain.pipelines.steps import STEP_KIND
+
+if TYPE_CHECKING:
+    from robotrain.model.workload import Workload
+    from robotrain.plugins.manager import Plugins
+
+TRAIN, EVALUATE, REGISTER = "train", "evaluate", "register"
+NAME, DEFAULT_JOB_NAME = "train-eval", "lerobot-pipeline"
+ORIGIN = Origin("pipeline", NAME)
+NAME_PARAMETER, DATASET_ROLE, POLICY_ROLE = "job_name", "dataset", "policy"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainEval:
+    """What the pipeline does after the training."""
+
+    evaluation: Workload | None
+    """The workload of the evaluation; None to leave it out."""
+    parameters: Mapping[str, Value]
+    """The values of the evaluation."""
+    model: str = ""
+    """The model to register a version of; empty for none."""
+    settings: Mapping[str, Mapping[str, Value]] = dataclasses.field(default_factory=dict)
+    """By step: settings of the platform that only it has."""
+
+
+def find_evaluation(training: str, plugins: Plugins) -> Workload | None:
+    """Return the workload that evaluates policies of a training, the first by name; None without any."""
+    return next((one for one in plugins.workloads().values() if training in one.evaluates), None)
+
+
+def make_train_eval(training: Request, workload: str, wanted: TrainEval, problems: list[Problem]) -> PipelineRequest:
+    """Return the pipeline of a request for a training."""
+    names = _choose_names(training)
+    train = dataclasses.replace(
+        training,
+        parameters={**training.parameters, **_name_job(training, names, TRAIN)},
+        settings={**training.settings, **wanted.settings.get(TRAIN, {})},
+    )
+    steps = [StepRequest(name=TRAIN, request=train, workload=workload)]
+    if wanted.evaluation is not None:
+        request = _request_evaluation(training, wanted, names)
+        steps.append(StepRequest(name=EVALUATE, request=request, workload=wanted.evaluation.name))
+    if wanted.model:
+        steps.append(StepRequest(name=REGISTER, model=wanted.model, policy_from=steps[-1].name))
+    name = names if re.fullmatch(RUN_NAME_PATTERN, names) else NAME
+    return PipelineRequest(name=name, steps=tuple(steps), problems=tuple(problems))
+
+
+def describe_fine_tuning(training: Request) -> list[Problem]:
+    """Return a note about the policy that the training begins with: the pipeline does not evaluate that one."""
+    title = "fine-tunes from {}; evaluates what it trains"
+    return [
+        Problem(code="pipeline-fine-tunes", stage=Stage.RESOLVE, severity="note", title=title.format(one.text))
+        for one in training.sources
+        if one.role == POLICY_ROLE
+    ]
+
+
+def explain_missing_policy(problem: Problem, training: Request) -> Problem:
+    """Return the problem of a policy that does not exist with what the user probably meant by it."""
+    texts = [(one.origin.where, one.text) for one in training.sources if one.role == POLICY_ROLE]
+    flag = next((flag for flag, text in texts if text in f"{problem.given} {problem.title}"), "")
+    if not flag or problem.severity != "error":
+        return problem
+    way = Suggestion(f"leave {flag} out", "the pipeline evaluates the policy that it trains")
+    return dataclasses.replace(problem, suggestions=(way, *problem.suggestions))
+
+
+def _choose_names(training: Request) -> str:
+    """Return what the names of the jobs begin with."""
+    in_file = training.file.parameters if training.file else {}
+    value = training.parameters.get(NAME_PARAMETER) or in_file.get(NAME_PARAMETER)
+    return str(value.value) if value and value.value else DEFAULT_JOB_NAME
+
+
+def _name_job(training: Request, name: str, step: str) -> dict[str, Value]:
+    given = training.parameters.get(NAME_PARAMETER)
+    suffix = {TRAIN: "train", EVALUATE: "eval"}[step]
+    return {NAME_PARAMETER: Value(f"{name}-{suffix}", given.origin if given else ORIGIN)}
+
+
+def _request_evaluation(training: Request, wanted: TrainEval, name: str) -> Request:
+    """Return the request for the evaluation: on the training's data, of the policy that it trains."""
+    assert wanted.evaluation is not None
+    policy = SourceText(role=POLICY_ROLE, kinds=(STEP_KIND,), text=TRAIN, origin=ORIGIN, base=training.folder)
+    shared = {one: training.parameters[one] for one in wanted.evaluation.inherits if one in training.parameters}
+    file = training.file
+    if file is not None:
+        in_file = {one: file.parameters[one] for one in wanted.evaluation.inherits if one in file.parameters}
+        data = tuple(one for one in file.sources if one.role == DATASET_ROLE)
+        file = JobFile(folder=file.folder, sources=data, parameters=in_file, platforms=file.platforms)
+    return dataclasses.replace(
+        training,
+        parameters={**shared, **_name_job(training, name, EVALUATE), **wanted.parameters},
+        settings={**training.settings, **wanted.settings.get(EVALUATE, {})},
+        sources=(*(one for one in training.sources if one.role == DATASET_ROLE), policy),
+        trainer_args=None,
+        file=file,
+    )

@@ -1,0 +1,142 @@
+"""`pipeline train-eval`: a pipeline from options, with the names of the seeds."""
+
+import json
+
+import pytest
+
+ROLLOUT = ("--env", "pusht", "--starts", "easy")
+
+
+@pytest.fixture
+def steps(robotrain, pusht, venus):
+    """The planned steps of a dry run on venus, by name; the plan's run is under an empty name."""
+
+    def plan(*options: object):
+        answer = robotrain(
+            *("pipeline", "train-eval", "--platform", "venus", "--dataset-path", pusht, "--dry-run", "--json"), *options
+        )
+        assert answer.exit_code == 0, answer.stderr
+        plan = json.loads(answer.json["files"]["pipeline.json"]["text"])
+        return {step["name"]: step for step in plan["steps"]} | {"": plan["run"]}
+
+    return plan
+
+
+@pytest.fixture
+def problems(robotrain, pusht, venus):
+    """The exit code and the problems of a request, by code."""
+
+    def find(*options: object):
+        command = ("pipeline", "train-eval", "--platform", "venus", "--dataset-path", pusht, "--dry-run", "--json")
+        answer = robotrain(*command, *options)
+        found = [one for one in answer.json["problems"] if one["severity"] == "error"]
+        return answer.exit_code, {one["code"]: one for one in found}
+
+    return find
+
+
+def test_the_policy_that_is_trained_is_evaluated_and_registered(steps):
+    found = steps("--training-steps", "7", "--eval-episodes", "3", "-r", "pusht-act", *ROLLOUT, "--", "--tolerance_s=1")
+    assert list(found) == ["train", "evaluate", "register", ""]
+    assert found["train"]["parameters"]["training_steps"] == 7
+    assert found["train"]["parameters"]["register_checkpoint"] is None
+    assert found["train"]["trainer_args"] == ["--tolerance_s=1"]
+    evaluate = found["evaluate"]
+    assert evaluate["inputs"] == [{"role": "policy", "step": "train"}]
+    assert "trainer_args" not in evaluate
+    assert (evaluate["parameters"]["eval_episodes"], evaluate["parameters"]["env"]) == (3, "pusht")
+    assert [one["role"] for one in evaluate["sources"]] == ["policy", "dataset"]
+    assert (found["register"]["model"], found["register"]["policy_from"]) == ("pusht-act", "evaluate")
+
+
+def test_names_of_jobs_come_from_one_name(steps):
+    found = steps("-j", "shift", *ROLLOUT)
+    assert [found[name]["parameters"]["job_name"] for name in ("train", "evaluate")] == ["shift-train", "shift-eval"]
+    assert found[""].startswith("shift-")
+    assert steps()["train"]["parameters"]["job_name"] == "lerobot-pipeline-train"
+
+
+def test_values_that_both_share_reach_both_and_others_one(steps):
+    found = steps("--dataset-id", "mine", "--device", "cpu", "--seed", "3", "--experiment-name", "of-training")
+    assert {found[name]["parameters"]["dataset_id"] for name in ("train", "evaluate")} == {"mine"}
+    assert {found[name]["parameters"]["device"] for name in ("train", "evaluate")} == {"cpu"}
+    assert found["train"]["parameters"]["seed"] == 3
+    assert found["evaluate"]["parameters"]["seed"] == 1000
+    assert found["evaluate"]["parameters"]["experiment_name"] is None
+
+
+def test_steps_are_left_out(steps):
+    assert list(steps("--skip-inference", "-r", "model")) == ["train", "register", ""]
+    assert steps("--skip-inference", "-r", "model")["register"]["policy_from"] == "train"
+    assert list(steps("--skip-register", "--register-model-name", "model")) == ["train", "evaluate", ""]
+
+
+def test_a_job_file_describes_the_training(steps, pusht):
+    found = steps(pusht.parent / "job.yaml", *ROLLOUT)
+    assert found["train"]["parameters"]["batch_size"] == 64
+    assert found["evaluate"]["parameters"]["dataset_id"] == "pusht-mini"
+    assert found["evaluate"]["parameters"]["job_name"] == "pusht-mini-eval"
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        (("--skip-inference", "--success-threshold", "0.5"), "evaluation-skipped"),
+        (("--success-threshold", "0.5"), "without-env"),
+        (("--with-register",), "model-name-missing"),
+        (("--register-model", "a", "-r", "b"), "options-conflict"),
+        (("--preprocessing-config", "file"), "option-unknown"),
+        (("--compute-preprocess=cpu",), "option-unknown"),
+        (("--timeout", "soon"), "time-malformed"),
+        (("--poll-interval", "0"), "value-invalid"),
+        (("--eval-episods", "3"), "option-unknown"),
+        (("--native-only",), "feature-not-there"),
+    ],
+)
+def test_what_does_not_fit_is_refused_before_anything_is_sent(problems, options, code):
+    exit_code, found = problems(*options)
+    assert code in found
+    assert exit_code == (3 if code == "feature-not-there" else 2)
+
+
+def test_a_policy_is_what_the_training_begins_with(robotrain, steps, pusht, tmp_path):
+    (tmp_path / "policy").mkdir()
+    found = steps("--policy-path", tmp_path / "policy")
+    assert [one["role"] for one in found["train"]["sources"]] == ["dataset", "policy"]
+    assert [one["kind"] for one in found["evaluate"]["sources"] if one["role"] == "policy"] == ["step"]
+    command = ("pipeline", "train-eval", "--platform", "venus", "--dataset-path", pusht, "--dry-run")
+    assert "[pipeline-fine-tunes]" in robotrain(*command, "--policy-path", tmp_path / "policy").stderr
+
+
+def test_a_policy_that_does_not_exist_is_not_what_is_evaluated():
+    from pathlib import Path
+
+    from robotrain.config.provenance import Origin
+    from robotrain.config.request import Request, SourceText
+    from robotrain.errors import Problem, Stage
+    from robotrain.pipelines.train_eval import explain_missing_policy
+
+    origin = Origin("flag", "--policy-repo-id")
+    policy = SourceText(role="policy", kinds=("huggingface",), text="me/new", origin=origin, base=Path())
+    missing = Problem(code="source-unpinned", stage=Stage.PREFLIGHT, title="it does not exist", given="me/new")
+    explained = explain_missing_policy(missing, Request(sources=(policy,)))
+    assert explained.suggestions[0].text == "leave --policy-repo-id out"
+    assert explain_missing_policy(missing, Request()) == missing
+
+
+def test_compute_of_a_step_is_offered_where_the_platform_has_one(robotrain):
+    assert "--compute-evaluate" in robotrain("pipeline", "train-eval", "--platform", "azureml", "--help").stdout
+    assert "--compute-evaluate" not in robotrain("pipeline", "train-eval", "--platform", "local", "--help").stdout
+
+
+@pytest.mark.slow
+def test_following_ends_in_time_and_the_pipeline_runs_on(robotrain, pusht, venus, monkeypatch):
+    import os
+
+    monkeypatch.setenv("PYTHONPATH", os.environ["VENUS_SITE"])
+    command = ("pipeline", "train-eval", "--platform", "venus", "--dataset-path", pusht)
+    answer = robotrain(*command, "--timeout", "0.02", "--poll-interval", "1")
+    assert answer.exit_code == 1
+    assert "[wait-timeout]" in answer.stderr
+    assert robotrain("status", "--json").json["state"] in ("pending", "running")
+    assert robotrain("cancel", "--json").json["state"] == "cancelled"
