@@ -1,15 +1,16 @@
 """Start-up: each command against a floor, in paired runs; the least processor time of each, and their ratio.
 
-    ./uvw run python bench/startup.py [--pairs 15] [--attempts 1] [--held] [--torchx PATH]
+    ./uvw run python bench/startup.py [--pairs 15] [--attempts 1] [--held]
 
 The floors are programs that only import what a command cannot do without. --attempts: how often a figure is measured
 again while it is above its ceiling; the best attempt counts. --held: leave out the figures that are not within their
-ceilings yet; CI fails when one of the others no longer is. --torchx: the torchx command of an environment that holds
-it; its dry run is then measured too.
+ceilings yet; CI fails when one of the others no longer is. Other tools stand beside ours where they are
+on PATH: torchx, az, sky, dstack.
 """
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -40,6 +41,14 @@ class Model(BaseModel):
     steps: int = 1
 Model(steps="3")
 """
+
+
+TORCHX = ["torchx", "run", "--dryrun", "-s", "local_cwd", "utils.echo", "--msg", "hello"]
+PEERS = {
+    "render": {"torchx run --dryrun": TORCHX},
+    "--help": {f"{tool} --help": [tool, "--help"] for tool in ("az", "sky", "dstack")},
+}
+"""What other tools offer beside a command, by its first word."""
 
 
 class Figure(NamedTuple):
@@ -116,12 +125,9 @@ def measure(options: argparse.Namespace) -> Iterator[Row]:
         state = Path(name, "state")
         listing.fill(state, listing.SHOWN, lines=30)
         floors = list_floors(Path(name))
-        torchx = [options.torchx, "run", "--dryrun", "-s", "local_cwd", "utils.echo", "--msg", "hello"]
         for figure in list_figures():
             if figure.is_held or not options.held:
-                is_render = bool(options.torchx) and figure.name.startswith("render")
-                commands = [figure.command, floors[figure.floor], *([torchx] if is_render else [])]
-                attempts = (measure_figure(figure, commands, state, pairs) for _ in range(options.attempts))
+                attempts = (measure_figure(figure, floors[figure.floor], state, pairs) for _ in range(options.attempts))
                 yield min(_until_within(attempts), key=lambda row: row.ratio or 0.0)
 
 
@@ -132,21 +138,23 @@ def _until_within(attempts: Iterator[Row]) -> Iterator[Row]:
             return
 
 
-def measure_figure(figure: Figure, commands: Sequence[Sequence[str]], state: Path, pairs: int) -> Row:
-    """The row of a figure: its command, its floor, and what is to stand beside it, in turn."""
+def measure_figure(figure: Figure, floor: list[str], state: Path, pairs: int) -> Row:
+    """The row of a figure: its command, its floor, and the tools that do the same, in turn."""
+    offered = PEERS.get(figure.name.partition(" ")[0], {})
+    peers = {name: command for name, command in offered.items() if shutil.which(command[0])}
+    commands = [figure.command, floor, *peers.values()]
     for command in commands:
         listing.use(list(command), state, {})
     times = [[listing.use(list(command), state, {}) for command in commands] for _ in range(pairs)]
-    ours, floor, *peer = (1000 * min(column) for column in zip(*times, strict=True))
-    peers = {"torchx run --dryrun": peer[0]} if peer else {}
+    ours, least, *others = (1000 * min(column) for column in zip(*times, strict=True))
     return Row(
         name=figure.name,
         ours=ours,
         unit="ms",
-        floor=floor,
+        floor=least,
         floor_name=figure.floor,
         ceiling=figure.ceiling,
-        peers=peers,
+        peers=dict(zip(peers, others, strict=True)),
     )
 
 
@@ -155,7 +163,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pairs", type=int, default=15)
     parser.add_argument("--attempts", type=int, default=1, metavar="N")
     parser.add_argument("--held", action="store_true", help="only figures that are within their ceilings today")
-    parser.add_argument("--torchx", default="", help="the torchx command of an environment that holds it")
 
 
 def main() -> int:
