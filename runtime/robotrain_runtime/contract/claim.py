@@ -71,7 +71,7 @@ def is_superseded() -> bool:
 def end_if_superseded() -> None:
     """End this process and its group at once if another process took over the run: nothing more may be saved."""
     if is_superseded():
-        sentence = f"this run was started again: process {os.getpid()} on {os.uname().nodename}, which lost it, ends\n"
+        process = f"process {os.getpid()} on {os.uname().nodename}"
         with suppress(OSError):
-            os.write(2, sentence.encode())
+            os.write(2, f"this run was started again by its engine: {process} ends without saving\n".encode())
         os.killpg(0, signal.SIGKILL)
