@@ -86,6 +86,10 @@ class Pluto(Platform):
                 return
             time.sleep(0.02)
 
+    def events_file(self, reference: Any) -> Path | None:
+        events = Path(reference["folder"], "events.jsonl")
+        return events if events.exists() else None
+
     def cancel(self, reference: Any) -> None:
         folder = Path(reference["folder"])
         if (folder / "refuses").exists():

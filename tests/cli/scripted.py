@@ -60,9 +60,9 @@ class Run:
         scratch.write_text(json.dumps(status))
         os.replace(scratch, self.folder / "status.json")
 
-    def log(self, *events: Event | str) -> None:
-        """Further lines of its log, ten seconds apart."""
-        with (self.folder / "log.txt").open("a") as log:
+    def log(self, *events: Event | str, file: str = "log.txt") -> None:
+        """Further lines of its log, or of another file, ten seconds apart."""
+        with (self.folder / file).open("a") as log:
             for at, one in enumerate(events):
                 log.write((one if isinstance(one, str) else event.format_event(one, 1e9 + 10 * at)) + "\n")
 

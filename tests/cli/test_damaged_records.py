@@ -90,7 +90,9 @@ def test_a_damaged_record_hides_no_other_run(robotrain, runs, name):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-@pytest.mark.parametrize("file", [records.RECORD_FILE, "plan/robotrain-plan.json", records.FINAL_STATUS_FILE])
+@pytest.mark.parametrize(
+    "file", [records.RECORD_FILE, "plan/robotrain-plan.json", records.FINAL_STATUS_FILE, "../../runs.index"]
+)
 def test_no_command_fails_for_a_damaged_file(robotrain, runs, file, command):
     for name, kind in list(DAMAGES.items())[:: 1 if file == records.RECORD_FILE else 3]:
         path = records.get_run_folder("train-2") / file

@@ -5,7 +5,15 @@ import re
 
 import pytest
 from glass import Glass, Screen
-from robotrain_runtime.contract.event import Checkpoint, Metrics, Note, Outcome, Registered, StageEvent
+from robotrain_runtime.contract.event import (
+    Checkpoint,
+    Metrics,
+    Note,
+    Outcome,
+    Registered,
+    StageEvent,
+    format_event,
+)
 
 DONE = Outcome(state="succeeded", exit_code=0)
 NAME = "lerobot-train-fab69e8c-1"
@@ -63,6 +71,23 @@ def test_watch_draws_a_run_and_renews_the_picture_in_place(scripted, glass):
     assert "succeeded" in everything
     assert "99/200" not in everything
     assert f"robotrain outputs {NAME}" in everything
+
+
+def test_watch_takes_over_what_a_file_of_events_adds_up_to(scripted, glass):
+    run = scripted.run(NAME, "a log without any event", started=1e9)
+    run.log(*LEFT, file="events.jsonl")
+    with (run.folder / "events.jsonl").open("a") as events:
+        events.write(format_event(step(110), 2e9)[:-9])  # a line that is being written
+    watching = glass("watch")
+    watching.until(lambda text: "99/200 (50%)" in text and "not finite at step 90" in text)
+    with (run.folder / "events.jsonl").open("a") as events:
+        events.write(format_event(step(110), 2e9)[-9:] + "\n")
+    watching.until(lambda text: "110/200 (55%)" in text)
+    run.log(Note(level="warning", text="the last one"), DONE, file="events.jsonl")
+    run.status(state="succeeded", started=1e9, ended=1e9 + 60)
+    assert watching.end() == 0
+    assert "200/200 (100%)" in watching.screen.everything
+    assert "warning: the last one" in watching.screen.everything
 
 
 @pytest.mark.parametrize("columns", [40, 80, 200])

@@ -223,6 +223,9 @@ def test_a_damaged_file_is_not_used(record: RunRecord, tmp_path: Path) -> None:
         stored.write_bytes(damage)
         assert facts(read_events_file(record, path)[0]) == wanted
     stored.unlink()
+    os.mkfifo(stored)
+    assert facts(read_events_file(record, path)[0]) == wanted
+    stored.unlink()
     stored.mkdir()
     assert facts(read_events_file(record, path)[0]) == wanted
 

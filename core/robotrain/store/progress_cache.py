@@ -35,8 +35,8 @@ BLOCK_SIZE = 1 << 17
 PROBE_SIZE = 256
 """How many bytes at the start, and before the place up to which it was read, identify a file."""
 PREFIX = event.PREFIX.encode()
-LINES_AMONG_EVENTS = 10
-"""How many lines at the end of a log are searched for one that is no event."""
+TAIL_LINES = 10_000
+"""How many lines at the end of a log are searched for those that are no events."""
 
 
 def read_run_log(
@@ -55,7 +55,7 @@ def read_run_log(
             known, _ = read_events_file(record, path)
         if path and not max_lines:
             return known, []
-        tail = {"tail": LINES_AMONG_EVENTS * max_lines} if path else {}
+        tail = {"tail": TAIL_LINES} if path else {}
         for line in platform.logs(record.reference, follow=False, **tail):
             if not line.startswith(event.PREFIX):
                 ordinary.append(line)
