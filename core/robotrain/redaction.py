@@ -90,7 +90,7 @@ _KEYS = (
     rf"((?<![\w.-])[\w.-]*(?:{_SECRETS})(?:\s+is)?)(\s+[\"']?)[a-z0-9/+]{{40}}(?![a-z0-9/+])",
 )
 """Keys that look like a commit or a path, after a word for a key."""
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_CONTROL = "[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 
 
 @functools.cache
@@ -226,12 +226,14 @@ def redact_problem(problem: Problem) -> dict[str, Any]:
 
 def redact_sentence(text: str) -> str:
     """Return a sentence that others wrote, for everyone's eyes: redacted only if it certainly contains a secret."""
-    text = "\n".join(_CONTROL.sub(_escape, line) for line in redact_if_secret(text).split("\n"))
+    text = "\n".join(_escape_controls(line) for line in redact_if_secret(text).split("\n"))
     return _truncate(text, MAX_SENTENCE)
 
 
-def _escape(match: re.Match[str]) -> str:
-    return match[0].encode("unicode_escape").decode()
+def _escape_controls(text: str) -> str:
+    if text.isprintable():  # compiling the pattern takes longer than many commands redact
+        return text
+    return _compile(_CONTROL).sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
 @functools.lru_cache(MAX_REMEMBERED)
@@ -247,7 +249,7 @@ def _apply_rules(text: str, schemes: tuple[str, ...], longest: int) -> str:
         if any(marker in folded for marker in markers):
             text = _compile(pattern).sub(replacement, text)
             folded = _fold(text)
-    text = _CONTROL.sub(_escape, text)
+    text = _escape_controls(text)
     return _truncate(text.translate(_FROM_PLACEHOLDERS) if free else text, longest)
 
 

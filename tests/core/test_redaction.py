@@ -258,3 +258,9 @@ def test_a_huge_text_takes_no_time(piece: str) -> None:
 def test_the_module_needs_nothing_but_the_standard_library() -> None:
     code = "import sys, robotrain.redaction; assert not {'pydantic', 'typer', 'pluggy', 'yaml'} & sys.modules.keys()"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_only_characters_that_are_escaped_are_not_printable() -> None:
+    escaped = re.findall(redaction._CONTROL, "".join(map(chr, range(sys.maxunicode + 1))))
+    assert len(escaped) > 2048
+    assert not any(character.isprintable() for character in escaped)
