@@ -128,6 +128,9 @@ def test_each_step_begins_when_those_that_it_needs_have_succeeded(engine, submit
     assert status["steps"][2]["registered"] == "pusht-act version 1"
     assert set(engine.submitted.values()) == {1}
     assert robotrain("wait", run).exit_code == 0
+    page = robotrain("report", run, "--to", "-").stdout
+    assert "pusht-act version 1" in page
+    assert str(PUSHT / "dataset") in page
 
 
 @pytest.mark.slow

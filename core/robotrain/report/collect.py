@@ -12,7 +12,7 @@ from robotrain_runtime.contract.event import Evaluated
 
 from robotrain.errors import Problem, Rejected, raise_if_any
 from robotrain.model.progress import Progress
-from robotrain.model.run import Output, RunRecord, Status
+from robotrain.model.run import Output, RunRecord, Status, StepStatus
 from robotrain.model.workload import Metric
 from robotrain.redaction import redact
 from robotrain.report import evaluation
@@ -123,6 +123,8 @@ class RunFacts:
     """Evaluations of the run's policy by other runs."""
     training_run: str = ""
     """The run that trained the policy of this one."""
+    steps: tuple[StepStatus, ...] = ()
+    """The steps of a pipeline."""
 
 
 def format_value(value: Any) -> str:
@@ -140,10 +142,15 @@ def collect_facts(run: str, plugins: "Plugins", on_progress: Callable[[str], Non
     if record.phase == "sending":
         record = reconcile.adopt_run(record, platform)
     stored = plans.find_stored_plan(record.run)
+    steps = tuple(platform.list_steps(record.reference))
+    runs = [step.run for step in steps if step.run and records.has_record(step.run)]
     sources = stored.plan.job.sources if stored else ()
+    sources += tuple(dict.fromkeys(source for name in runs for source in plans.read_stored_sources(name)))
     known, lines = progress_cache.read_run_log(record, platform, LAST_LINES)
     outputs = tuple(platform.outputs(record.reference))
-    reader = evaluation.find_results_reader(record.workload, plugins) if known.evaluated else None
+    workloads = [record.workload] if not record.steps else [records.read_record(name).workload for name in runs]
+    readers = (evaluation.find_results_reader(name, plugins) for name in workloads if known.evaluated)
+    reader = next(filter(None, readers), None)
     return RunFacts(
         record=record,
         status=platform.status(record.reference),
@@ -157,6 +164,7 @@ def collect_facts(run: str, plugins: "Plugins", on_progress: Callable[[str], Non
         evaluation=evaluation.collect_evaluation(record, platform, known, outputs, reader, on_progress, complete),
         evaluations=find_evaluations(record, known, outputs, plugins) if complete else (),
         training_run=find_training_run(sources, known.tags),
+        steps=steps,
     )
 
 

@@ -9,6 +9,7 @@ from robotrain_runtime.contract.event import Evaluated
 from robotrain.model import scores
 from robotrain.model.amounts import format_duration, format_size
 from robotrain.model.progress import Progress
+from robotrain.model.run import StepStatus
 from robotrain.model.series import Point, Series
 from robotrain.model.workload import Metric
 from robotrain.report.collect import RelatedRun, RunFacts, format_value
@@ -51,6 +52,7 @@ def render_run_page(facts: RunFacts, linked_runs: Collection[str] = ()) -> str:
         checkpoints=list(_list_checkpoints(facts)),
         related_runs=[_describe_related_run(related) for related in facts.evaluations],
         locations=_list_locations(facts),
+        step_rows=[_make_step_row(step, facts.written) for step in facts.steps],
         source_rows=[(source.role, source.kind, source.uri, source.pin or "not pinned") for source in facts.sources],
         training_run=facts.training_run,
         identifiers=_list_identifiers(facts),
@@ -71,6 +73,11 @@ def render_run_page(facts: RunFacts, linked_runs: Collection[str] = ()) -> str:
         evaluation=facts.evaluation,
         **evaluation,
     )
+
+
+def _make_step_row(step: StepStatus, now: float) -> tuple[str, ...]:
+    took = format_duration((step.ended or now) - step.started) if step.started else ""
+    return step.name, step.state, took, step.registered or step.run, redact_text(step.reason)
 
 
 def _list_tiles(facts: RunFacts) -> list[tuple[str, str, str]]:

@@ -212,7 +212,10 @@ def read_stored_sources(run: str) -> tuple[JobSource, ...]:
     try:
         manifest = files.read_json(get_plan_folder(run) / MANIFEST_FILE)
         entries = manifest["job"]["sources"]
-        return tuple(JobSource(role=one["role"], kind=str(one["kind"]), uri=str(one["uri"])) for one in entries)
+        return tuple(
+            JobSource(role=one["role"], kind=str(one["kind"]), uri=str(one["uri"]), pin=str(one.get("pin", "")))
+            for one in entries
+        )
     except (OSError, ValueError, KeyError, TypeError):
         return ()
 
