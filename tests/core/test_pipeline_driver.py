@@ -174,6 +174,19 @@ def test_resume_sends_only_what_is_not_done(engine, submit, robotrain):
     assert [one["code"] for one in answer.json["problems"]] == ["pipeline-complete"]
 
 
+def test_the_first_steps_are_looked_at_under_the_names_that_they_will_have(robotrain, pusht, tmp_path):
+    file = tmp_path / "here/pipeline.yaml"
+    file.write_text(f"steps: {{train: {{job: {PUSHT}/job.yaml}}}}")
+    submit = ("pipeline", "submit", file, "--platform", "local", "--dry-run")
+    assert robotrain(*submit).exit_code == 0
+    run = robotrain("render", PUSHT / "job.yaml", "--platform", "local", "--json").json["run"]
+    (tmp_path / "state/local" / run).mkdir(parents=True)  # of an earlier run of the same job
+    (tmp_path / "state/runs" / run).mkdir()
+    (tmp_path / "state/runs" / run / records.RECORD_FILE).touch()
+    answer = robotrain(*submit)
+    assert answer.exit_code == 0, answer.stderr
+
+
 @pytest.mark.slow
 def test_a_killed_driver_is_lost_and_resume_goes_on_with_the_same_runs(engine, submit, robotrain):
     run = submit()

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING
 from robotrain_runtime.contract import event
 
 from robotrain.errors import Problem, Rejected, Stage
+from robotrain.model.job import parse_attempt
 from robotrain.model.platform import NoSettings, Platform
 from robotrain.model.run import Output, RunGone
 from robotrain.pipelines import progress
 from robotrain.pipelines.progress import PipelineProgress, StepState
 from robotrain.pipelines.step_runs import StepJobs, list_distinct_roots
-from robotrain.store import records
+from robotrain.store import name_lock, records
 
 if TYPE_CHECKING:
     from robotrain_runtime.contract.event import Registered
@@ -51,7 +52,13 @@ class DrivenPlatform(Platform):
         jobs = StepJobs(plan, (), self._platform, self._plugins)
         for step in list_distinct_roots(jobs.plan):
             if step.name not in jobs.plan.finished:
-                yield from self._platform.preflight(jobs.make_job(step).render_plan(1))
+                job = jobs.make_job(step)
+                lock, _ = name_lock.claim_run_name(job.job, lambda record: False)
+                try:  # under the name that it would have: a platform may look for an earlier run of the same name
+                    found = list(self._platform.preflight(job.render_plan(parse_attempt(lock.run))))
+                finally:
+                    lock.release_and_remove()
+                yield from found
 
     def submit(self, plan: Plan) -> Reference:
         """Start the driver, once. Raise Rejected if it cannot start."""
