@@ -56,7 +56,7 @@ def test_one_request_tells_how_many_live_runs_are(robotrain, osmo, workflows):
     listed = {one["run"]: one for one in answer.json["runs"]}
     assert {one["state"] for one in listed.values()} == {"running", "pending"}
     assert len(listed) == 26
-    assert requests(osmo) == {"list": 1, "status": 0, "logs": 4}
+    assert requests(osmo) == {"list": 1, "status": 0, "logs": 8}
 
 
 @pytest.mark.parametrize("status", ["SCHEDULING", "INITIALIZING", "RUNNING", "COMPLETED", "FAILED", "FAILED_CANCELED"])

@@ -7,6 +7,7 @@ import functools
 import itertools
 import queue
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
     from robotrain.model.run import RunRecord, StepStatus
     from robotrain.plugins.manager import Plugins
 
-MAX_WORKERS = 8
+MAX_WORKERS, MAX_LOG_WORKERS = 8, 4
+"""How many questions a platform is asked at the same time; a log may take it two requests, each with a process."""
 
 
 class FailedQuery(NamedTuple):
@@ -40,6 +42,8 @@ class FailedQuery(NamedTuple):
     """Whether the platform no longer knows the run."""
     problem: Problem | None = None
     """The problem that the platform reported."""
+    is_transient: bool = False
+    """Whether the platform does not answer at present, whatever it is asked."""
 
 
 PlatformQuery = Callable[["RunRecord", Any], Any]
@@ -48,7 +52,9 @@ Questions = dict[str, dict[int, Callable[[], Any]]]
 """Calls by platform and index."""
 
 
-def ask_platforms(runs: Sequence[RunRecord], plugins: Plugins, question: PlatformQuery) -> list[Any]:
+def ask_platforms(
+    runs: Sequence[RunRecord], plugins: Plugins, question: PlatformQuery, workers: int = MAX_WORKERS
+) -> list[Any]:
     """Return the answer about each run, a FailedQuery for each missing one.
 
     Each platform has its own threads, so that none waits for another, and is given up after the plugins' time limit.
@@ -61,7 +67,7 @@ def ask_platforms(runs: Sequence[RunRecord], plugins: Plugins, question: Platfor
             asks.setdefault(record.platform, {})[index] = ask
         except Rejected as rejected:
             answers[index] = FailedQuery(describe_exception(rejected))
-    for index, answer in _collect_answers(asks).items():
+    for index, answer in _collect_answers(asks, workers).items():
         answers[index] = answer
     return answers
 
@@ -87,8 +93,8 @@ def _ask_listings(runs: Sequence[RunRecord], plugins: Plugins) -> dict[int, Any]
             groups.append(group)
     found: dict[int, Any] = {}
     for number, answer in _collect_answers(asks).items():
-        if isinstance(answer, FailedQuery):
-            found |= dict.fromkeys(groups[number], answer)
+        if isinstance(answer, FailedQuery):  # one that only cannot list is asked about each run
+            found |= dict.fromkeys(groups[number], answer) if answer.is_transient else {}
             continue
         for index, status in zip(groups[number], answer, strict=False):
             ended = isinstance(status, Status) and status.finished and status.state != "succeeded"
@@ -104,15 +110,15 @@ def _can_list(platform: str, plugins: Plugins) -> bool:
         return False
 
 
-def _collect_answers(asks: Questions) -> dict[int, Any]:
+def _collect_answers(asks: Questions, workers: int = MAX_WORKERS) -> dict[int, Any]:
     """Return the answers by the index of the question."""
     if not asks:
         return {}
     with calls.redirect_output():
-        return dict(_iter_answers(asks, calls.get_time_limit()))
+        return dict(_iter_answers(asks, calls.get_time_limit(), workers))
 
 
-def _iter_answers(asks: Questions, limit: float) -> Iterator[tuple[int, Any]]:
+def _iter_answers(asks: Questions, limit: float, max_workers: int) -> Iterator[tuple[int, Any]]:
     inbox: queue.SimpleQueue[tuple[str, int, Any]] = queue.SimpleQueue()
 
     def answer_all(platform: str, todo: queue.SimpleQueue[tuple[int, Callable[[], Any]] | None]) -> None:
@@ -122,7 +128,7 @@ def _iter_answers(asks: Questions, limit: float) -> Iterator[tuple[int, Any]]:
     workers: list[tuple[str, DeadlineFuture[None]]] = []
     for platform, questions in asks.items():
         todo: queue.SimpleQueue[tuple[int, Callable[[], Any]] | None] = queue.SimpleQueue()
-        ends = [None] * min(MAX_WORKERS, len(questions))  # one for each thread
+        ends = [None] * min(max_workers, len(questions))  # one for each thread
         for item in (*questions.items(), *ends):
             todo.put(item)
         for _ in ends:
@@ -136,7 +142,7 @@ def _iter_answers(asks: Questions, limit: float) -> Iterator[tuple[int, Any]]:
         except queue.Empty:
             for platform in [one for one in pending if time.monotonic() >= answered_at[one] + limit]:
                 workers = [one for one in workers if one[0] != platform]
-                failed = FailedQuery(f"{platform} did not answer within {limit:g} s")
+                failed = FailedQuery(f"{platform} did not answer within {limit:g} s", is_transient=True)
                 yield from ((index, failed) for index in pending.pop(platform))
             continue
         if platform in pending:  # else it was just given up
@@ -154,7 +160,8 @@ def _catch_query_error(ask: Callable[[], Any]) -> Any:
         return ask()
     except Rejected as rejected:
         gone = isinstance(rejected, RunGone)
-        return FailedQuery(describe_exception(rejected), gone, None if gone else rejected.problems[0])
+        problem = None if gone else rejected.problems[0]
+        return FailedQuery(describe_exception(rejected), gone, problem, rejected.transient)
     except BaseException as error:  # whatever a plugin raises: other runs are still shown
         return FailedQuery(describe_exception(error))
 
@@ -164,8 +171,8 @@ MAX_EXAMINED = 500
 """How many runs are asked for their state at most, unless all are listed."""
 TAIL_LINES = 200
 """How many last lines of a log are searched for the newest step and loss."""
-MAX_LOGS = 4
-"""How many logs are asked for of engines that list their runs."""
+MAX_LOGS = 8
+"""How many logs are asked for of an engine that lists its runs."""
 LAST_EVENTS_FILE = "last-events.log"
 LISTED_STATES = (*get_args(RunState), "sending", "interrupted", "gone", "broken", "unknown")
 """The states of a run, and: being submitted, submit interrupted, unknown to its platform, record unreadable, platform
@@ -324,7 +331,7 @@ def _ask_progress(listed_runs: Sequence[ListedRun], plugins: Plugins) -> None:
     Of an engine that lists its runs, each log takes a request: only a few are asked for, and those of ended runs once.
     """
     asked: list[tuple[ListedRun, bool]] = []
-    requests = 0
+    requests = Counter[str]()
     for one in listed_runs:
         if one.record is None or one.status is None or one.no_answer or one.state == "pending":
             continue
@@ -332,10 +339,11 @@ def _ask_progress(listed_runs: Sequence[ListedRun], plugins: Plugins) -> None:
         if is_remote and one.status.finished and (lines := _read_last_events(one.run)):
             one.progress = read_newest_progress(lines, one.record.metrics)
             continue
-        requests += is_remote
-        if requests <= MAX_LOGS or not is_remote:
+        requests[one.record.platform] += is_remote
+        if requests[one.record.platform] <= MAX_LOGS:
             asked.append((one, is_remote))
-    answers = ask_platforms([one.record for one, _ in asked if one.record], plugins, _query_last_events)
+    found = [one.record for one, _ in asked if one.record]
+    answers = ask_platforms(found, plugins, _query_last_events, MAX_LOG_WORKERS)
     for (one, is_remote), answer in zip(asked, answers, strict=True):
         if isinstance(answer, list) and one.record:
             one.progress = read_newest_progress(answer, one.record.metrics)
