@@ -80,19 +80,18 @@ class StepPacker:
     """The payloads of a pipeline's steps: one for each set of container plugins."""
 
     def __init__(self) -> None:
-        self._packed: dict[tuple[tuple[str, str], ...], Payload] = {}
-
-    def pack(self, container_plugins: Mapping[str, str]) -> Payload:
-        """Return the payload of these container plugins."""
-        key = tuple(container_plugins.items())
-        if key not in self._packed:
-            self._packed[key] = pack_payload(container_plugins)
-        return self._packed[key]
-
-    @property
-    def files(self) -> dict[str, bytes]:
+        self._digests: dict[tuple[tuple[str, str], ...], str] = {}
+        self.files: dict[str, bytes] = {}
         """All payloads, by the path in the plan."""
-        return {get_payload_path(payload.digest): payload.archive for payload in self._packed.values()}
+
+    def pack(self, container_plugins: Mapping[str, str]) -> str:
+        """Return the digest of the payload of these container plugins."""
+        key = tuple(container_plugins.items())
+        if key not in self._digests:
+            payload = pack_payload(container_plugins)
+            self._digests[key] = payload.digest
+            self.files[get_payload_path(payload.digest)] = payload.archive
+        return self._digests[key]
 
 
 def get_payload_path(digest: str) -> str:
@@ -115,7 +114,7 @@ def plan_step(
         trainer_args=job.trainer_args,
         settings=dict(list_fields(prepared.settings)),
         container_plugins=dict(prepared.container_plugins),
-        payload=packer.pack(prepared.container_plugins).digest,
+        payload=packer.pack(prepared.container_plugins),
         produces=prepared.produces,
     )
 
