@@ -382,5 +382,7 @@ def test_from_python_a_pipeline_is_a_run_with_steps(engine, submit, tmp_path):
     again = run.resume()
     assert again != run
     wait_for(again.name, "train", "running")
+    stop_driver(again.name)
+    assert again.status().state == "lost"
     again.cancel()
     assert again.status().state == "cancelled"
