@@ -35,7 +35,7 @@ BLOCK_SIZE = 1 << 17
 PROBE_SIZE = 256
 """How many bytes at the start, and before the place up to which it was read, identify a file."""
 PREFIX = event.PREFIX.encode()
-TAIL_LINES = 10_000
+TAIL_LINES = 4000
 """How many lines at the end of a log are searched for those that are no events."""
 
 
