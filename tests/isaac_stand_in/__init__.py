@@ -1,0 +1,27 @@
+"""Isaac Lab without a simulator: `isaaclab.sh` with the real argument parsers, Hydra, rsl_rl and skrl, on a cart-pole.
+
+`make_lab(folder)` lays out one installation as the image has it, under the folder that ISAACLAB_PATH names. What a test
+needs it to do is said by environment variables:
+
+| variable | effect |
+|---|---|
+| STANDIN_PYTHON | the interpreter of `isaaclab.sh -p`: one of `environments.install` |
+| STANDIN_LAUNCH_SECONDS | how long the simulator takes to start |
+| STANDIN_SUCCESS | `timeout` or `never`: the environment has a success term; unset: it has none |
+| STANDIN_SIGNAL_EXIT | the exit code of AppLauncher's handler of signals (0) |
+| STANDIN_SKRL_MINIMUM | the version of skrl below which the script exits 0 without training |
+| STANDIN_LIBRARY | the library that a task of 3.0 has by default |
+"""
+
+import shutil
+from pathlib import Path
+
+LAB = Path(__file__).parent / "lab"
+
+
+def make_lab(folder: Path, version: str = "2.3") -> Path:
+    """Lay out an installation of Isaac Lab 2.3 or 3.0 in an empty folder; return the path of its isaaclab.sh."""
+    shutil.copytree(LAB / f"scripts-{version}", folder / "scripts")
+    shutil.copytree(LAB / "standin", folder / "standin", ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / "VERSION").write_text({"2.3": "2.3.2", "3.0": "3.0.0"}[version] + "\n")
+    return Path(shutil.copy(LAB / "isaaclab.sh", folder))

@@ -1,0 +1,295 @@
+"""The train and play scripts of rsl_rl and skrl, as Isaac Lab 2.3.x and 3.0 have them."""
+
+import copy
+import os
+import random
+import re
+import sys
+from datetime import datetime
+
+from standin import agents, command_line, distributed, launcher
+
+SKRL_MINIMUM = {"2.3": "1.4.2", "3.0": "2.1.0"}
+
+
+def run(backend, action, version="2.3"):
+    args, rest = command_line.build_parser(backend, action, version).parse_known_args()
+    sys.argv = [sys.argv[0], *rest]  # Hydra gets what argparse did not know
+    launcher.launch(args)
+    distributed.use_gloo()
+    _check_versions(backend, version)
+
+    import hydra
+    from hydra.core.config_store import ConfigStore
+    from omegaconf import OmegaConf
+
+    name = (args.task or "").split(":")[-1]
+    if name not in agents.TASKS:
+        import gymnasium
+
+        raise gymnasium.error.NameNotFound(f"Environment `{name}` doesn't exist.")
+    kind = agents.TASKS[name]
+    agent = agents.rsl_cfg(kind) if backend == "rsl_rl" else agents.skrl_cfg(kind)
+    env = {"seed": None, "scene": {"num_envs": 4096}, "sim": {"device": "cuda:0"}, "episode_length_s": 5.0}
+    ConfigStore.instance().store(name=name, node=OmegaConf.create({"env": env, "agent": agent}))
+
+    @hydra.main(config_path=None, config_name=name, version_base="1.3")
+    def main(cfg):
+        cfg = OmegaConf.to_container(cfg, resolve=True)
+        globals()[f"_{action}_{backend}"](args, version, cfg["env"], cfg["agent"])
+
+    main()
+
+
+def run_3_0(action):
+    """Run the one entry of Isaac Lab 3.0: `--rl_library` chooses the backend."""
+    import argparse
+
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--rl_library", choices=["rsl_rl", "skrl"], default=os.environ.get("STANDIN_LIBRARY"))
+    args, rest = parser.parse_known_args()
+    if args.rl_library is None:
+        parser.error("the task has no default library: choose one with --rl_library")
+    sys.argv = [sys.argv[0], *rest]
+    run(args.rl_library, action, "3.0")
+
+
+def _check_versions(backend, version):
+    """Refuse old libraries as the scripts do: rsl_rl with exit 1, skrl with exit 0 and no training."""
+    from importlib.metadata import version as installed
+
+    from packaging import version as versions
+
+    if backend == "rsl_rl":
+        if versions.parse(installed("rsl-rl-lib")) < versions.parse("3.0.1"):
+            print("Please install the correct version of RSL-RL.")
+            sys.exit(1)
+        return
+    minimum = os.environ.get("STANDIN_SKRL_MINIMUM", SKRL_MINIMUM[version])
+    if versions.parse(installed("skrl")) < versions.parse(minimum):
+        import skrl
+
+        skrl.logger.error(f"Unsupported skrl version: {installed('skrl')}. Install supported version: >={minimum}")
+        sys.exit()
+
+
+def _find_checkpoint(log_root, run=".*", file=".*", other=()):
+    """Return what `isaaclab_tasks.utils.get_checkpoint_path` returns."""
+    found = os.scandir(log_root) if os.path.isdir(log_root) else ()
+    runs = [entry.path for entry in found if entry.is_dir() and re.match(run, entry.name)]
+    if not runs:
+        raise ValueError(f"No runs present in the directory: '{log_root}' match: '{run}'.")
+    folder = os.path.join(sorted(runs)[-1], *other)
+    files = sorted((name for name in os.listdir(folder) if re.match(file, name)), key=lambda name: f"{name:0>15}")
+    if not files:
+        raise ValueError(f"No checkpoints in the directory: '{folder}' match '{file}'.")
+    return os.path.join(folder, files[-1])
+
+
+def _require_file(path):
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f"Unable to find the file: {path}")
+
+
+def _dump_params(log_dir, env_cfg, agent_cfg):
+    import yaml
+
+    os.makedirs(os.path.join(log_dir, "params"), exist_ok=True)
+    for name, cfg in (("env", env_cfg), ("agent", agent_cfg)):
+        with open(os.path.join(log_dir, "params", f"{name}.yaml"), "w") as file:
+            yaml.dump(cfg, file, default_flow_style=False, sort_keys=False)
+
+
+def _apply_arguments(args, env_cfg, agent):
+    if args.seed == -1:
+        args.seed = random.randint(0, 10000)
+    agent["seed"] = args.seed if args.seed is not None else agent["seed"]
+    if getattr(args, "distributed", False):
+        agent["seed"] += int(os.getenv("LOCAL_RANK", "0"))
+    env_cfg["seed"] = agent["seed"]
+    if args.num_envs is not None:
+        env_cfg["scene"]["num_envs"] = args.num_envs
+
+
+def _make_env(args, env_cfg, log_dir, action):
+    from standin.cartpole import make_env
+
+    video = os.path.join(log_dir, "videos", action) if args.video else ""
+    every = args.video_interval if action == "train" else 0
+    return make_env(env_cfg["scene"]["num_envs"], env_cfg["seed"], video, args.video_length, every)
+
+
+# ---------------------------------------------------------------- rsl_rl
+def _wrap_for_rsl_rl(env, clip):
+    """Wrap as RslRlVecEnvWrapper does: TensorDict observations, one done flag, time-outs in the extras."""
+    from rsl_rl.env import VecEnv
+    from tensordict import TensorDict
+
+    plain = env.unwrapped
+
+    class Wrapped(VecEnv):
+        num_envs, num_actions, device, cfg = plain.num_envs, 1, "cpu", plain.cfg
+        max_episode_length, unwrapped = plain.max_episode_length, plain
+        episode_length_buf = property(
+            lambda self: plain.episode_length_buf, lambda self, value: setattr(plain, "episode_length_buf", value)
+        )
+
+        def get_observations(self):
+            return TensorDict(plain.obs(), batch_size=[plain.num_envs])
+
+        def step(self, actions):
+            if clip is not None:
+                actions = actions.clamp(-clip, clip)
+            obs, reward, fell, timeout, extras = env.step(actions)
+            return TensorDict(obs, batch_size=[plain.num_envs]), reward, (fell | timeout).long(), extras
+
+    env.reset()
+    return Wrapped()
+
+
+def _make_rsl_rl_runner(args, env, agent, log_dir):
+    import torch
+    from rsl_rl.runners import OnPolicyRunner
+
+    torch.manual_seed(agent["seed"])
+    runner = distributed.make_runner_on_cpu(OnPolicyRunner)
+    return runner(_wrap_for_rsl_rl(env, agent["clip_actions"]), copy.deepcopy(agent), log_dir=log_dir, device="cpu")
+
+
+def _apply_rsl_rl_arguments(args, env_cfg, agent):
+    agent["resume"] = getattr(args, "resume", False)
+    names = {"load_run": "load_run", "experiment_name": "experiment_name", "run_name": "run_name", "logger": "logger"}
+    for flag, key in (names | {"checkpoint": "load_checkpoint"}).items():
+        if getattr(args, flag, None) is not None:
+            agent[key] = getattr(args, flag)
+    _apply_arguments(args, env_cfg, agent)
+    return os.path.abspath(os.path.join("logs", "rsl_rl", agent["experiment_name"]))
+
+
+def _find_rsl_rl_start(args, version, root, agent):
+    """Return the checkpoint that training goes on from; None for a new start."""
+    if version == "2.3":  # without --resume, --checkpoint is ignored
+        return _find_checkpoint(root, agent["load_run"], agent["load_checkpoint"]) if agent["resume"] else None
+    if args.checkpoint is None:
+        return None
+    if args.checkpoint in ("latest", "best"):
+        return _find_checkpoint(root, ".*", "model_.*.pt")
+    if os.path.isdir(args.checkpoint):
+        return _find_checkpoint(os.path.dirname(args.checkpoint), os.path.basename(args.checkpoint), "model_.*.pt")
+    _require_file(args.checkpoint)
+    return args.checkpoint
+
+
+def _train_rsl_rl(args, version, env_cfg, agent):
+    root = _apply_rsl_rl_arguments(args, env_cfg, agent)
+    iterations = args.max_iterations if args.max_iterations is not None else agent["max_iterations"]
+    print(f"[INFO] Logging experiment in directory: {root}")
+    stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+    print(f"Exact experiment name requested from command line: {stamp}")
+    log_dir = os.path.join(root, stamp + (f"_{agent['run_name']}" if agent["run_name"] else ""))
+    resume = _find_rsl_rl_start(args, version, root, agent)
+    runner = _make_rsl_rl_runner(args, _make_env(args, env_cfg, log_dir, "train"), agent, log_dir)
+    runner.add_git_repo_to_log(__file__)
+    if resume:
+        print(f"[INFO]: Loading model checkpoint from: {resume}")
+        runner.load(resume)
+    if int(os.getenv("RANK", "0")) == 0:
+        _dump_params(log_dir, env_cfg, agent)
+    runner.learn(num_learning_iterations=iterations, init_at_random_ep_len=True)
+
+
+def _play_rsl_rl(args, version, env_cfg, agent):
+    root = _apply_rsl_rl_arguments(args, env_cfg, agent)
+    print(f"[INFO] Loading experiment from directory: {root}")
+    path = args.checkpoint or _find_checkpoint(root, agent["load_run"], agent["load_checkpoint"])
+    _require_file(path)
+    folder = os.path.dirname(path)
+    env = _make_env(args, env_cfg, folder, "play")
+    print(f"[INFO]: Loading model checkpoint from: {path}")
+    runner = _make_rsl_rl_runner(args, env, agent, None)
+    runner.load(path)
+    policy = runner.get_inference_policy(device="cpu")
+    out = os.path.join(folder, "exported")
+    os.makedirs(out, exist_ok=True)
+    if agents.OLD_RSL:
+        from standin import exporter
+
+        exporter.export(runner.alg.policy, out)
+    else:
+        runner.export_policy_to_jit(path=out, filename="policy.pt")
+        runner.export_policy_to_onnx(path=out, filename="policy.onnx")
+    _play(args, policy, runner.env.step, runner.env.get_observations())
+
+
+# ---------------------------------------------------------------- skrl
+def _train_skrl(args, version, env_cfg, agent):
+    from skrl.envs.wrappers.torch.isaaclab_envs import IsaacLabWrapper
+    from skrl.utils.runner.torch import Runner
+
+    if args.max_iterations:
+        agent["trainer"]["timesteps"] = args.max_iterations * agent["agent"]["rollouts"]
+    agent["trainer"]["close_environment_at_exit"] = False
+    _apply_arguments(args, env_cfg, agent)
+    experiment = agent["agent"]["experiment"]
+    root = os.path.abspath(os.path.join("logs", "skrl", experiment["directory"]))
+    print(f"[INFO] Logging experiment in directory: {root}")
+    name = datetime.now().strftime("%Y-%m-%d_%H-%M-%S") + f"_{args.algorithm.lower()}_{args.ml_framework}"
+    print(f"Exact experiment name requested from command line: {name}")
+    name += f"_{experiment['experiment_name']}" if experiment["experiment_name"] else ""
+    experiment |= {"directory": root, "experiment_name": name}
+    log_dir = os.path.join(root, name)
+    if int(os.getenv("RANK", "0")) == 0:
+        _dump_params(log_dir, env_cfg, agent)
+    if args.checkpoint:
+        _require_file(args.checkpoint)
+    runner = Runner(IsaacLabWrapper(_make_env(args, env_cfg, log_dir, "train")), agent)
+    if args.checkpoint:
+        print(f"[INFO] Loading model checkpoint from: {args.checkpoint}")
+        runner.agent.load(args.checkpoint)
+    runner.run()
+    if version == "3.0":
+        last = os.path.join(log_dir, "checkpoints", f"agent_{agent['trainer']['timesteps']}.pt")
+        if not os.path.isfile(last):
+            runner.agent.save(last)
+
+
+def _play_skrl(args, version, env_cfg, agent):
+    from skrl.envs.wrappers.torch.isaaclab_envs import IsaacLabWrapper
+    from skrl.utils.runner.torch import Runner
+
+    _apply_arguments(args, env_cfg, agent)
+    experiment = agent["agent"]["experiment"]
+    root = os.path.abspath(os.path.join("logs", "skrl", experiment["directory"]))
+    print(f"[INFO] Loading experiment from directory: {root}")
+    run = f".*_{args.algorithm.lower()}_{args.ml_framework}"
+    path = os.path.abspath(args.checkpoint) if args.checkpoint else _find_checkpoint(root, run, other=["checkpoints"])
+    agent["trainer"]["close_environment_at_exit"] = False
+    experiment |= {"write_interval": 0, "checkpoint_interval": 0}
+    wrapped = IsaacLabWrapper(_make_env(args, env_cfg, os.path.dirname(os.path.dirname(path)), "play"))
+    runner = Runner(wrapped, agent)
+    print(f"[INFO] Loading model checkpoint from: {path}")
+    runner.agent.load(path)
+
+    def act(obs):
+        state = () if agents.OLD_SKRL else (wrapped.state(),)
+        outputs = runner.agent.act(obs, *state, timestep=0, timesteps=0)
+        return outputs[-1].get("mean_actions", outputs[0])
+
+    if agents.OLD_SKRL:
+        runner.agent.set_running_mode("eval")
+    else:
+        runner.agent.enable_training_mode(False, apply_to_models=True)
+    _play(args, act, wrapped.step, wrapped.reset()[0])
+
+
+def _play(args, act, step, obs):
+    """Play without an end, as the real one does without --video: `while simulation_app.is_running()`."""
+    import torch
+
+    timestep = 0
+    while True:
+        with torch.inference_mode():
+            obs = step(act(obs))[0]
+        timestep += 1
+        if args.video and timestep == args.video_length:
+            break
