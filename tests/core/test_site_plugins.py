@@ -91,6 +91,13 @@ def test_what_a_rule_said_before_it_failed_counts(robotrain, install, little_tim
     assert "its rules were not enforced" in answer.stderr
 
 
+def test_a_rule_without_an_end_is_cut_off(robotrain, install):
+    install("acme", {"acme": "acme_endless"}, acme_endless=rule("while True: yield no('acme-gpus')"))
+    answer = robotrain(*RENDER, "--json")
+    assert answer.exit_code == 3
+    assert answer.stderr.count("rule acme-gpus says no") == 100
+
+
 def test_a_rule_that_exits_does_not_end_the_command(robotrain, install):
     install("acme", {"acme": "acme_exit"}, acme_exit=rule("sys.exit(7)"))
     answer = robotrain(*RENDER)

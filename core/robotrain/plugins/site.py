@@ -3,6 +3,7 @@
 from __future__ import annotations  # the types below are for readers and checkers: importing them costs start-up
 
 import functools
+import itertools
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from robotrain.plugins.manager import Plugins
 
 CHECK_HOOK, RUN_CHANGED_HOOK = "robotrain_check", "robotrain_run_changed"
+MAX_PROBLEMS = 100
+"""Problems that one rule may yield: more are neither read nor printed."""
 CHANGE_PHRASES: Mapping[RunChange, str] = {"sent": "was sent", "cancelled": "was cancelled", "ended": "ended"}
 
 
@@ -25,7 +28,7 @@ def find_site_problems(plugins: Plugins, job: Job, platform: str) -> Iterator[Pr
     found: dict[int, list[Problem]] = defaultdict(list)
 
     def collect(at: int, rule: Callable[[], Any]) -> None:
-        for problem in rule() or ():
+        for problem in itertools.islice(rule() or (), MAX_PROBLEMS):
             if not isinstance(problem, Problem):
                 raise TypeError(f"{CHECK_HOOK} answers with robotrain.plugin.Problem objects")
             found[at].append(problem)
