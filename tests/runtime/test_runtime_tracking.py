@@ -7,7 +7,8 @@ import signal
 import time
 
 import pytest
-from robotrain_runtime.contract.event import Tracking
+from robotrain_runtime.contract import checkpoint
+from robotrain_runtime.contract.event import Checkpoint, Tracking
 
 pytestmark = pytest.mark.slow
 
@@ -32,9 +33,10 @@ print("ready", flush=True)
 def tracked(job, tmp_path, training_environment):
     """A job that is tracked in a database of its own, and does `then` after some events."""
 
-    def make(then="pass"):
+    def make(then="pass", **placement):
         program = TRAIN.format(work=tmp_path / "work", then=then)
-        return job(program, tracking_uri=f"sqlite:///{tmp_path}/state/mlflow.db", environment=training_environment)
+        uri = f"sqlite:///{tmp_path}/state/mlflow.db"
+        return job(program, tracking_uri=uri, environment=training_environment, **placement)
 
     return make
 
@@ -79,6 +81,14 @@ def test_a_finished_run_is_all_there_with_its_checkpoint_beside_the_database_and
     assert published.samefile(tmp_path / "work/checkpoints/000020/pretrained_model/model.safetensors")
     tags = database("select value from tags where key = 'checkpoint_000020_artifact'")
     assert tags == [("checkpoints/000020",)]
+
+
+def test_a_checkpoint_that_is_saved_before_tracking_has_begun_names_its_run(run, tracked, tmp_path):
+    ran = run(tracked(submission="THIS_ONE"), THIS_ONE="wf-1")
+    (where,) = ran.of_kind(Tracking)
+    kinds = [type(record.event) for record in ran.records]
+    assert kinds.index(Checkpoint) < kinds.index(Tracking)
+    assert checkpoint.read_manifest(tmp_path / "work/checkpoints/000020").tracking == where.run_id
 
 
 def test_a_failed_run_is_marked_failed(run, tracked, database):

@@ -3,6 +3,7 @@
 import functools
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from robotrain_runtime.checkpoints import atomic_copy, targets
@@ -17,7 +18,7 @@ from robotrain_runtime.contract.container_plugin import (
 )
 from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_runtime.contract.event import Note, Registered
-from robotrain_runtime.contract.failure import EXIT_PREFLIGHT, CancelCheck, Cancelled, JobFailed
+from robotrain_runtime.contract.failure import EXIT_PREFLIGHT, CancelCheck, Cancelled, JobFailed, PermanentError
 from robotrain_runtime.contract.plugin_loader import make_container_context
 from robotrain_runtime.environments import environment
 from robotrain_runtime.process.event_relay import EventRelay
@@ -183,7 +184,7 @@ class Publication:
             destinations.append(PlatformFolderDestination(target, document.run, name))
         needed = self._needed = bool(publish_targets or folder or spec.register)
         self._publisher = Publisher(
-            document, destinations, relay.emit, earlier=earlier, needed=needed, tracking=self._get_tracking_run
+            document, destinations, relay.emit, earlier=earlier, needed=needed, tracking=self._wait_for_tracking_run
         )
         relay.add_sink(self._publisher.add_record)
 
@@ -229,6 +230,13 @@ class Publication:
         if manifest is None:
             raise registration.make_missing_policy_error()
         return registration.make_policy_candidate(event, manifest)
+
+    def _wait_for_tracking_run(self, is_cancelled: CancelCheck) -> str:
+        """Return the tracking run that a checkpoint names, for an attempt on another machine; empty without one."""
+        if self._tracker is not None and document.read_submission_id(self._document):
+            with suppress(OSError, PermanentError):
+                self._tracker.wait_for_run(is_cancelled)
+        return self._get_tracking_run()
 
     def _get_tracking_run(self) -> str:
         earlier = self._earlier.get_tracking_run(self._document.placement.tracking_uri)

@@ -24,7 +24,7 @@ from robotrain_runtime.contract.event import (
     Track,
     Withdrawn,
 )
-from robotrain_runtime.contract.failure import Cancelled, PermanentError, describe_error
+from robotrain_runtime.contract.failure import CancelCheck, Cancelled, PermanentError, describe_error
 from robotrain_runtime.process import child
 from robotrain_runtime.process.stop import StopRequested, StopSignal
 from robotrain_runtime.publishing import sealing
@@ -165,7 +165,7 @@ class Publisher:
         *,
         earlier: EarlierAttempts,
         needed: bool,
-        tracking: Callable[[], str] = str,
+        tracking: Callable[[CancelCheck], str] = lambda is_cancelled: "",
     ) -> None:
         self.has_artifacts, self._needed, self._tracking = False, needed, tracking
         self.parents = {Path(path).parent for path in earlier.checkpoints}
@@ -262,7 +262,7 @@ class Publisher:
             to.close()
 
     def _seal_artifact(self, artifact: CompleteArtifact, is_cancelled: Callable[[], bool]) -> None:
-        sealed = sealing.seal_artifact(artifact, self._document, self._tracking(), is_cancelled)
+        sealed = sealing.seal_artifact(artifact, self._document, self._tracking(is_cancelled), is_cancelled)
         if sealed is None:
             return  # a torn checkpoint: the workload decides what to do with it
         if artifact.kind != "checkpoint" and isinstance(artifact.event, Evaluated):
