@@ -2,6 +2,8 @@
 
 import atexit
 import gc
+import logging
+import signal
 import sys
 
 import pytest
@@ -27,7 +29,13 @@ def pretended_trainer(tmp_path, monkeypatch):
     monkeypatch.setattr(atexit, "register", lambda function: None)
     monkeypatch.setattr(device, "choose_device", lambda requested: "cpu")
     monkeypatch.setattr(event, "emit_line", lambda text: None)
+    root, handler = logging.getLogger(), signal.getsignal(signal.SIGTERM)
+    level, filters = root.level, list(root.filters)
     yield
+    root.setLevel(level)
+    root.filters[:] = filters
+    signal.signal(signal.SIGTERM, handler)
+    gc.unfreeze()
     for name in [name for name in sys.modules if name.partition(".")[0] == "lerobot"]:
         del sys.modules[name]
 

@@ -248,7 +248,8 @@ class Plugins:
                     self._manager.register(loaded)
                     self._manager.check_pending()  # raises for a misspelled hook
                 except Exception:
-                    self._manager.unregister(loaded)
+                    if self._manager.is_registered(loaded):  # pluggy itself leaves out one with wrong arguments
+                        self._manager.unregister(loaded)
                     raise
             self.loaded[claim] = loaded
         return claim in self.loaded

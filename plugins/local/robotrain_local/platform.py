@@ -36,7 +36,7 @@ CAPABILITIES = Capabilities(
     workloads={ANY: YES},
     features={
         **dict.fromkeys((*FEATURES.split(), "stream_logs", "cancel"), YES),
-        "native_dag": no("A background process of this machine starts each step."),
+        "native_dag": no("A background process of this machine starts each step.", "omit --native-only"),
     },
     disabled_by=dict.fromkeys(("tracking", "register_model"), ("tracking_uri", NO_TRACKING)),
 )
