@@ -43,7 +43,7 @@ runpy.run_module("robotrain", run_name="__main__")
 
 ROWS = {
     "before a name is claimed": r"runs$|tmp\w+$|mkdir .*/state$",
-    "the name is claimed, nothing is stored": r"/runs/[^/]+$|/claimed$",
+    "the name is claimed, nothing is stored": r"/runs/[^/]+$|/(?:claimed|step)$|/runs\.index$",
     "the plan is being stored": r"/payloads|/plan",
     "the record is being written, nothing was sent": r"/\.record-\w+\.tmp",
     "the platform has the run, its reference was not recorded": r"/venus/jobs",

@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -73,6 +75,36 @@ def test_a_training_that_diverges_fails_and_leaves_nothing_to_register(train, re
     by_hand = subprocess.run(command, capture_output=True, text=True, check=False)
     assert by_hand.returncode == 4
     assert "no complete checkpoint" in by_hand.stderr
+
+
+CANARY = "Zq7Xk2Vw9Rt4Lm8N"
+SECRETS = {
+    "HF_TOKEN": f"hf_{CANARY}{CANARY}",
+    "WANDB_API_KEY": f"wandb_v1_{CANARY}",
+    "AZURE_CLIENT_SECRET": f"abc8Q~{CANARY}{CANARY}ab",
+    "MLFLOW_TRACKING_PASSWORD": CANARY,
+}
+
+
+def list_command_lines() -> Iterator[bytes]:
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):  # it has ended
+            yield path.read_bytes()
+
+
+def test_secrets_of_the_environment_are_kept_and_shown_nowhere(start, recorded, tmp_path, monkeypatch):
+    for name, secret in SECRETS.items():
+        monkeypatch.setenv(name, secret)
+    process = start(recorded / "small", SMALL["act"], training_steps=2, system_metrics=False, tracked=True)
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        assert not [command for command in list_command_lines() if CANARY.encode() in command]
+    assert process.wait() == 0, "".join(lines)
+    assert CANARY not in "".join(lines)
+    assert (tmp_path / "mlflow.db").is_file()
+    files = [path for path in tmp_path.rglob("*") if path.is_file() and not path.is_symlink()]
+    assert not [path for path in files if CANARY.encode() in path.read_bytes()]
 
 
 def test_a_task_of_one_episode_keeps_it_and_random_image_weights_are_mentioned(train, recorded):
