@@ -5,13 +5,18 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
+from robotrain.cli.watch import follower, renderer
+from robotrain.cli.watch.dashboard import Canvas, draw_frame
+from robotrain.model.run import Status, StepStatus
 from robotrain.pipelines import driven_platform, driver, progress
 from robotrain.plugins import manager
 from robotrain.store import records
+from robotrain_runtime.contract import event
 
 PUSHT = Path(__file__).parents[2] / "examples/pusht-mini"
 STEPS = """
@@ -106,6 +111,61 @@ def wait_for(run: str, step: str, *wanted: str) -> None:
 def finish_training(engine: Engine, run: str) -> None:
     wait_for(run, "train", "running")
     engine.end(step_run(run, "train"), checkpoints=[3])
+
+
+@pytest.fixture
+def ended(robotrain, engine, submit, monkeypatch):
+    """A pipeline that has ended: its training succeeded, its evaluation did not."""
+    training = robotrain("submit", PUSHT / "job.yaml", "--platform", "venus").stdout.split()[0]
+    sent = [
+        event.StageEvent(name="work", state="started"),
+        event.Metrics(values={"train/loss": 0.5}, step=1, total=2),
+        event.Outcome(state="succeeded", exit_code=0),
+    ]
+    engine.end(training, log=["loading", *(event.format_event(one) for one in sent)])
+
+    def end(run: str, plugins: object) -> None:
+        train = progress.StepState(state="succeeded", run=training, started=1.0, ended=2.0)
+        evaluate = progress.StepState(state="failed", reason="it was not submitted", ended=3.0)
+        steps = {"train": train, "evaluate": evaluate, "register": progress.StepState(state="skipped")}
+        progress.write_progress(run, progress.PipelineProgress(steps=steps))
+
+    monkeypatch.setattr(driven_platform, "start_driver", end)
+    return submit()
+
+
+def test_what_a_step_reports_is_not_taken_for_a_report_of_the_pipeline(ended, robotrain):
+    logged = ["[train] loading", "[train] [robotrain] work: started", "[train] [robotrain] succeeded, exit code 0"]
+    assert set(robotrain("logs", ended).stdout.splitlines()) >= set(logged)
+    followed = robotrain("logs", "-f", ended)
+    assert set(followed.stdout.splitlines()) >= set(logged)
+    assert f"{ended} failed: step evaluate failed: it was not submitted" in followed.stderr
+    changes = robotrain("watch", ended).stdout.splitlines()
+    assert f"{ended}  [train] succeeded, exit code 0" in changes
+    assert any(line.startswith(f"{ended}  [train] step 1/2") for line in changes)
+    assert [line for line in changes if line.startswith(f"{ended}  succeeded")] == []
+    told = [json.loads(line) for line in robotrain("watch", "--json", ended).stdout.splitlines()]
+    assert {one["change"]: one.get("pipeline_step") for one in told} == {
+        "stage": "train",
+        "metrics": "train",
+        "outcome": "train",
+        "state": None,
+    }
+
+
+def test_the_steps_of_a_pipeline_are_drawn_with_the_progress_of_those_that_run(ended):
+    record = records.read_record(ended)
+    run = follower.FollowedRun(record, None, renderer.SilentRenderer(print), threading.Event(), None, 1.0)
+    run.status, run.has_status = Status(state="running"), True
+    run.steps = [StepStatus(name="train", state="running", run="train-1"), StepStatus(name="evaluate", state="waiting")]
+    run.get_step_progress("train").add_event(
+        event.make_record(event.Metrics(values={"train/loss": 0.5}, step=1, total=2))
+    )
+    for rows, drawn in ((30, ["train", "1/2 (50%)", "evaluate  waiting"]), (3, ["train", "1/2 (50%)"])):
+        lines = ["".join(part.text for part in line) for line in draw_frame([run], Canvas(100, rows, 0.0))]
+        assert lines[0].split()[:2] == [ended, "running"]
+        assert len(lines) == 1 + len(drawn)
+        assert all(one in line for one, line in zip(drawn, lines[1:], strict=True))
 
 
 @pytest.mark.slow

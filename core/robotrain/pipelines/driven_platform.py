@@ -91,7 +91,7 @@ class DrivenPlatform(Platform):
         return found
 
     def logs(self, reference: Reference, follow: bool, tail: int | None = None) -> Iterator[str]:
-        """Yield the logs of all steps, one after the other; each line but events begins with `[STEP]`."""
+        """Yield the logs of all steps, one after the other; each line begins with `[STEP]`, each event names it."""
         if follow:
             yield from _StepLogFollower(self, reference, tail).follow()
             return
@@ -103,11 +103,12 @@ class DrivenPlatform(Platform):
     def read_log(self, name: str, step: StepState, follow: bool = False, tail: int | None = None) -> Iterator[str]:
         """Yield the log of one step."""
         if step.registered:
-            yield event.format_event(event.Registered(**step.registered), step.ended or 0.0)
+            registered = event.format_event(event.Registered(**step.registered), step.ended or 0.0)
+            yield event.add_pipeline_step(registered, name)
         if not step.run or (record := self._find_record(step.run)) is None or record.phase != "sent":
             return
         for line in self._platform.logs(record.reference, follow, tail):
-            yield line if line.startswith(event.PREFIX) else f"[{name}] {line}"
+            yield event.add_pipeline_step(line, name) if line.startswith(event.PREFIX) else f"[{name}] {line}"
 
     def cancel(self, reference: Reference) -> None:
         """Stop all steps and wait for their end; without a driver, this process does what it would."""

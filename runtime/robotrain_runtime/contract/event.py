@@ -21,6 +21,7 @@ from robotrain_runtime.contract.document import Scalar, convert_json
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 PREFIX = "::robotrain:: "
+PIPELINE_STEP = "pipeline_step"
 LAST_STEP = 2**53
 
 
@@ -215,6 +216,8 @@ class EventRecord:
 
     time: float
     event: Event
+    pipeline_step: str = ""
+    """The step of a pipeline whose run sent it, in the log of the pipeline."""
 
 
 def make_record(event: Event) -> EventRecord:
@@ -226,6 +229,12 @@ def format_event(event: Event, sent_at: float | None = None) -> str:
     """Return the log line of an event, without a newline. `sent_at` is now by default."""
     body = {"event": EVENT_NAMES[type(event)], "time": time.time() if sent_at is None else sent_at}
     return PREFIX + json.dumps(make_json_safe(body | dataclasses.asdict(event)), allow_nan=False)
+
+
+def add_pipeline_step(line: str, step: str) -> str:
+    """Return the log line of an event with the step of a pipeline that it belongs to; other lines are not changed."""
+    name = json.dumps(step)
+    return f'{line[:-1]}, "{PIPELINE_STEP}": {name}}}' if line.startswith(PREFIX) and line.endswith("}") else line
 
 
 def parse_event(line: str) -> EventRecord | None:
@@ -241,13 +250,13 @@ def parse_event(line: str) -> EventRecord | None:
 def parse_event_object(data: Any) -> EventRecord | None:
     """Return the event of a JSON value, which is changed; None if it is none that this runtime knows."""
     try:
-        kind, sent_at = _KINDS[data.pop("event")], float(data.pop("time"))
+        kind, sent_at, step = _KINDS[data.pop("event")], float(data.pop("time")), str(data.pop(PIPELINE_STEP, ""))
         for numbers in NUMBER_FIELDS.get(kind, ()):
             data[numbers] = {name: float(value) for name, value in data[numbers].items()}
         known = {field.name for field in dataclasses.fields(kind)}
         errors: list[str] = []
         event = convert_json(kind, {name: value for name, value in data.items() if name in known}, "", errors)
-        return None if errors or _has_inexact_count(event) else EventRecord(sent_at, event)
+        return None if errors or _has_inexact_count(event) else EventRecord(sent_at, event, step)
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
         return None
 

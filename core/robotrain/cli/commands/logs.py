@@ -96,7 +96,7 @@ def _follow_log(record: Any, platform: "Platform", tail: int | None, line_format
     (followed,) = follower.runs
     if followed.failure:
         raise followed.failure
-    if followed.is_over and followed.progress.outcome is None:  # the log does not say how it ended
+    if followed.is_over and (record.steps or followed.progress.outcome is None):  # the log does not say how it ended
         print_message(f"{record.run} {': '.join(filter(None, (followed.status.state, followed.status.reason)))}")
 
 

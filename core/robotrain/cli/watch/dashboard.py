@@ -142,11 +142,11 @@ def _draw_run(
 def _draw_full(run: FollowedRun, canvas: Canvas) -> Iterator[StyledLine]:
     """Yield a line for everything that is known of a run."""
     known = run.progress
-    header, *steps = _draw_brief(run, canvas)
+    header, *progress = _draw_brief(run, canvas)
     yield header
     if text := run.trouble or run.status.reason:
         yield [StyledText(f"  {to_plain_line(text)}", "yellow" if run.trouble else "")]
-    yield from steps
+    yield from _draw_steps(run, canvas) if run.record.steps else progress
     texts = [known.score_text, *([_format_curve(known, canvas)] if known.curve else [])]
     texts += [format_machine(known.machine)] if known.machine and not run.is_over else []
     yield from ([StyledText(f"  {text}")] for text in (*texts, *_list_outputs(known, canvas)) if text)
@@ -154,9 +154,23 @@ def _draw_full(run: FollowedRun, canvas: Canvas) -> Iterator[StyledLine]:
         yield [StyledText(f"  warning: {to_plain_line(known.warnings[-1])}", "yellow")]
 
 
+def _draw_steps(run: FollowedRun, canvas: Canvas, only_running: bool = False) -> Iterator[StyledLine]:
+    """Yield the steps of a pipeline; below those that run, their progress."""
+    from robotrain.cli.watch.run_summary import format_steps
+
+    steps = [step for step in run.steps if step.state == "running" or not only_running]
+    for step, text in zip(steps, format_steps(steps), strict=True):
+        yield [StyledText(f"  {to_plain_line(text)}", output.STATE_STYLES.get(step.state, ""))]
+        known = run.get_step_progress(step.name)
+        if step.state == "running" and known.step is not None:
+            yield [StyledText(f"    {_format_progress_bar(known, False, canvas)}")]
+
+
 def _draw_brief(run: FollowedRun, canvas: Canvas) -> Iterator[StyledLine]:
     yield _draw_header(run, canvas)
-    if run.progress.step is not None:
+    if run.record.steps:  # each step has its own
+        yield from _draw_steps(run, canvas, only_running=True)
+    elif run.progress.step is not None:
         yield [StyledText(f"  {_format_progress_bar(run.progress, run.is_over, canvas)}")]
     elif run.progress.download is not None and not run.is_over:
         yield [StyledText(f"  {run.progress.format_line()}")]
@@ -169,7 +183,7 @@ def _draw_one_line(run: FollowedRun, canvas: Canvas) -> Iterator[StyledLine]:
 def _draw_header(run: FollowedRun, canvas: Canvas) -> StyledLine:
     status, stage = run.status, run.progress.stage
     parts = [*_draw_name(run)]
-    if stage and not status.finished:
+    if stage and not status.finished and not run.record.steps:
         parts.append(StyledText(f"  {stage}"))
     if status.started:
         parts.append(StyledText(f"  {format_duration((status.ended or canvas.now) - status.started)}", "dim"))

@@ -26,7 +26,7 @@ from robotrain.store import progress_cache, records
 if TYPE_CHECKING:
     from robotrain.cli.watch.renderer import Renderer
     from robotrain.model.platform import Platform
-    from robotrain.model.run import RunRecord
+    from robotrain.model.run import RunRecord, StepStatus
     from robotrain.plugins.manager import Plugins
 
 TAIL_LINES = 20
@@ -57,6 +57,9 @@ class FollowedRun:
         """The last known status."""
         self.progress, self.tail = Progress(record.metrics), deque[str](maxlen=TAIL_LINES)
         """What the events of the log add up to, and its last ordinary lines; read them under `lock`."""
+        self.steps: list[StepStatus] = []
+        """The steps of a pipeline, as they were when the status was asked for."""
+        self._step_progress: dict[str, Progress] = {}
         self.has_status, self.was_running, self.is_over = False, False, False
         """Whether the platform returned a status, whether one before the end was seen, and whether the run ended."""
         self.failure: Rejected | None = None
@@ -81,6 +84,12 @@ class FollowedRun:
         if self.failure is None:
             return self.status.state, self.status.reason
         return "unknown", "; ".join(problem.title for problem in self.failure.problems)
+
+    def get_step_progress(self, step: str) -> Progress:
+        """Return the progress of a step of a pipeline alone; that of the run for an empty name."""
+        if step and step not in self._step_progress:
+            self._step_progress[step] = Progress(self.record.metrics)
+        return self._step_progress[step] if step else self.progress
 
     def start(self) -> None:
         """Start the threads."""
@@ -132,6 +141,8 @@ class FollowedRun:
         with self.lock:
             if found is not None:
                 self.progress.add_event(found)
+                if found.pipeline_step:
+                    self.get_step_progress(found.pipeline_step).add_event(found)
             elif not is_platform_line(line, self.record):
                 self.tail.append(line)
         self._renderer.on_line(self, line, found)
@@ -162,6 +173,8 @@ class FollowedRun:
             status = self.platform.status(self.record.reference)
             if not isinstance(status, Status):
                 raise TypeError(f"{type(status).__name__} is no status")
+            if self.record.steps:
+                self.steps = list(self.platform.list_steps(self.record.reference))
         except Exception as error:
             if isinstance(error, Rejected) and not error.transient:
                 self.failure = error  # waiting fixes neither a sign-in nor a run that is gone

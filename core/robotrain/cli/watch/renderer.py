@@ -33,7 +33,12 @@ def format_log_line(line: str, declared: Sequence[Metric] = ()) -> str | None:
     if found is None:
         return line
     text = Progress.describe_event(found.event, declared)
-    return f"[robotrain] {text}" if text else None
+    return label_step(found, f"[robotrain] {text}") if text else None
+
+
+def label_step(record: event.EventRecord, text: str) -> str:
+    """Return a text about an event, with the step of a pipeline that it belongs to before it."""
+    return f"[{record.pipeline_step}] {text}" if record.pipeline_step else text
 
 
 def format_json_line(line: str) -> str:
@@ -152,12 +157,13 @@ class ChangeRenderer(Renderer):
             return
         run = followed.record.run
         if isinstance(record.event, event.Metrics):
-            if is_step_event(record.event, followed.progress):
-                self._pending[run] = followed.progress.format_line()
+            known = followed.get_step_progress(record.pipeline_step)
+            if is_step_event(record.event, known):
+                self._pending[run] = label_step(record, known.format_line())
                 self._render_tick()
         elif description := Progress.describe_event(record.event, followed.record.metrics):
             self._write_pending(run)
-            self.write(f"{run}  {to_plain_line(description)}")
+            self.write(f"{run}  {to_plain_line(label_step(record, description))}")
 
     def _render_state(self, followed: FollowedRun) -> None:
         run = followed.record.run
@@ -183,7 +189,8 @@ class JsonRenderer(Renderer):
     def _render_line(self, followed: FollowedRun, text: str, record: event.EventRecord | None) -> None:
         if record is not None:
             kind = event.EVENT_NAMES[type(record.event)]
-            self._write_object(followed, kind, record.time, dataclasses.asdict(record.event))
+            step = {event.PIPELINE_STEP: record.pipeline_step} if record.pipeline_step else {}
+            self._write_object(followed, kind, record.time, step | dataclasses.asdict(record.event))
 
     def _render_state(self, followed: FollowedRun) -> None:
         status, (state, reason) = followed.status, followed.reported_state
@@ -231,14 +238,14 @@ class LiveLineRenderer(Renderer):
             self._has_begun |= is_first
             if followed.progress.stage == "environment" or is_first:
                 self._print_above(f"  {to_plain_line(text)}")
-        elif is_step_event(record.event, followed.progress):
-            self._update_line(followed.progress.format_line())
+        elif is_step_event(record.event, known := followed.get_step_progress(record.pipeline_step)):
+            self._update_line(label_step(record, known.format_line()))
         elif description := self._describe_event(followed, record):
-            self._print_above(to_plain_line(description))
+            self._print_above(to_plain_line(label_step(record, description)))
 
     def _describe_event(self, followed: FollowedRun, record: event.EventRecord) -> str:
         """Describe an event without what the summary shows; work with low scores has not failed."""
-        known = followed.progress.evaluated
+        known = followed.get_step_progress(record.pipeline_step).evaluated
         match record.event:
             case event.Metrics() | event.Outcome():
                 return ""
