@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from robotrain.cli.app import app
 from robotrain.cli.watch import follower, renderer
 from robotrain.cli.watch.dashboard import Canvas, draw_frame
 from robotrain.model.run import Status, StepStatus
@@ -151,6 +152,19 @@ def test_what_a_step_reports_is_not_taken_for_a_report_of_the_pipeline(ended, ro
         "outcome": "train",
         "state": None,
     }
+
+
+def test_the_names_of_steps_are_completed(ended, monkeypatch, capsys):
+    def complete(words: str) -> str:
+        monkeypatch.setenv("_ROBOTRAIN_COMPLETE", "complete_zsh")
+        monkeypatch.setenv("_TYPER_COMPLETE_ARGS", words)
+        with pytest.raises(SystemExit):
+            app(prog_name="robotrain")
+        return capsys.readouterr().out
+
+    assert '"train"' in complete(f"robotrain logs {ended} --step tr")
+    assert '"evaluate"' in complete("robotrain outputs --step ")
+    assert "train" not in complete("robotrain logs other --step ")
 
 
 def test_the_steps_of_a_pipeline_are_drawn_with_the_progress_of_those_that_run(ended):

@@ -94,6 +94,11 @@ def test_a_value_of_a_step_is_set(rendered, problems):
     assert plan["steps"][1]["parameters"]["seed"] == 3
     found = problems(THREE, "--set", "trian.seed=3", "--set", "register.seed=3")
     assert found.keys() == {"set-malformed"}
+    assert problems(THREE, "--set", "trian.seed=3")["set-malformed"]["instead"][0]["text"] == "--set train.seed=…"
+    assert "names no value of step train" in problems(THREE, "--set", "train=3")["set-malformed"]["title"]
+    unknown = problems(THREE, "--set", "train.batch_sizes=3")["set-unknown-key"]
+    assert unknown["where"] == "--set train.batch_sizes"
+    assert unknown["instead"][0]["text"] == "--set train.batch_size"
 
 
 def test_a_training_registers_nothing(robotrain, pipeline, rendered):
@@ -154,6 +159,20 @@ def test_every_problem_is_reported_at_once(problems):
 )
 def test_a_file_that_describes_no_pipeline_says_where(problems, text, code):
     assert code in problems(text)
+
+
+def test_a_job_file_is_no_pipeline_and_a_pipeline_no_job(robotrain, pipeline, tmp_path):
+    job = f"{PUSHT / 'job.yaml'}"
+    answer = robotrain("pipeline", "submit", job, "--platform", "local", "--json")
+    (wrong,) = answer.json["problems"]
+    assert (answer.exit_code, wrong["code"]) == (2, "pipeline-file-wrong")
+    assert wrong["instead"][0]["text"] == f"robotrain submit {job}"
+    answer = robotrain("submit", file := pipeline(), "--platform", "local", "--json")
+    (wrong,) = answer.json["problems"]
+    assert (answer.exit_code, wrong["code"]) == (2, "job-file-wrong")
+    assert wrong["instead"][0]["text"] == f"robotrain pipeline submit {file}"
+    (missing,) = robotrain("pipeline", "submit", "gone.yaml", "--platform", "local", "--json").json["problems"]
+    assert missing["code"] == "pipeline-file-unreadable"
 
 
 def test_too_many_steps_are_refused_with_how_many_fit(problems):

@@ -80,7 +80,19 @@ def open_run(ctx: typer.Context, run: str) -> tuple[RunRecord, Any]:
     return record, platform
 
 
-StepOption = Annotated[str, option("--step", "STEP", "Of a pipeline: only this step.")]
+def complete_steps(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Return the names of the steps of the run that the command names, or of the newest."""
+    from robotrain.store import records
+
+    try:
+        run = ctx.params.get("run") or next(iter(ctx.args), "")  # what comes before an option without a value
+        steps = records.read_record(records.find_run(run)).steps
+    except Rejected:
+        return []
+    return [name for name in steps if name.startswith(incomplete)]
+
+
+StepOption = Annotated[str, option("--step", "STEP", "Of a pipeline: only this step.", complete_steps)]
 
 
 def open_step(ctx: typer.Context, run: str, step: str) -> tuple[RunRecord, Any]:

@@ -254,8 +254,21 @@ class JobReader:
         self.problems += [
             _make_problem(f"{self.kind}-file-wrong", title, self.format_place(line)) for line, title in refused
         ]
-        if root is not None:
-            yield from self.read_mapping(root, self.title, known)
+        if root is None or self.is_other_kind(root):
+            return
+        yield from self.read_mapping(root, self.title, known)
+
+    def is_other_kind(self, root: YamlNode) -> bool:
+        """Report a pipeline file that is read as a job file, or the other way round; return whether it is one."""
+        keys = {key.text for key, _ in root.pairs}
+        is_job, is_pipeline = not keys.isdisjoint(JOB_KEYS), "steps" in keys
+        if is_job == is_pipeline or is_pipeline == (self.kind == "pipeline"):
+            return False
+        found, command = ("job", "robotrain submit") if is_job else ("pipeline", "robotrain pipeline submit")
+        title = f"{self.name} is not a {self.kind} file but a {found} file"
+        ways = (Suggestion(f"{command} {self.path}"),)
+        self.problems.append(_make_problem(f"{self.kind}-file-wrong", title, str(self.path), suggestions=ways))
+        return True
 
     def make_job(self, top: Mapping[str, YamlNode]) -> JobFile:
         """Return the job of the entries, with all problems so far."""

@@ -26,6 +26,7 @@ def apply_overrides(
     workload: Workload,
     platform: Platform,
     kinds: Mapping[str, SourceKind] | None = None,
+    prefix: str = "",
 ) -> tuple[Request, list[Problem]]:
     """Return the request with every `KEY=VALUE` of `texts`, and the problems.
 
@@ -34,8 +35,9 @@ def apply_overrides(
     the text that a flag would have; an empty one counts as unset. A value that `request` has by flag is a problem.
 
     :param kinds: needed only for sources.
+    :param prefix: what stood before each KEY: the name of a pipeline's step with a dot.
     """
-    parser = _OverrideParser(request, workload, platform, kinds or {})
+    parser = _OverrideParser(request, workload, platform, kinds or {}, prefix)
     for text in texts:
         parser.add_override(text)
     return parser.make_request(), parser.problems
@@ -69,9 +71,10 @@ class _OverrideParser:
     """Parser of `KEY=VALUE` texts, which collects values and problems."""
 
     def __init__(
-        self, request: Request, workload: Workload, platform: Platform, kinds: Mapping[str, SourceKind]
+        self, request: Request, workload: Workload, platform: Platform, kinds: Mapping[str, SourceKind], prefix: str
     ) -> None:
         self.request = request
+        self.prefix, self.flag = prefix, f"{SET_FLAG} {prefix}"
         self.workload = workload
         self.platform = platform
         self.kinds = kinds
@@ -80,6 +83,10 @@ class _OverrideParser:
         self.sources: list[SourceText] = []
         self.arguments: tuple[Value, ...] | None = None
         self.problems: list[Problem] = []
+
+    def make_origin(self, key: str) -> Origin:
+        """Return the origin of a key's value."""
+        return Origin("flag", f"{self.flag}{key}")
 
     def make_request(self) -> Request:
         """Return the request with all parsed values."""
@@ -121,7 +128,7 @@ class _OverrideParser:
         ]
         if len(fitting) > 1:
             title = f"{name} is both a parameter of the workload and a setting of the platform"
-            ways = tuple(Suggestion(f"{SET_FLAG} {at}.{name}=…") for at in fitting)
+            ways = tuple(Suggestion(f"{self.flag}{at}.{name}=…") for at in fitting)
             self.add_problem("set-ambiguous", title, key, ways)
             return
         if not fitting:
@@ -133,7 +140,7 @@ class _OverrideParser:
         elif name in parsed:
             self.add_conflict(parsed[name].origin.where, key)
         else:
-            parsed[name] = Value(text, _make_origin(key))
+            parsed[name] = Value(text, self.make_origin(key))
 
     def add_source(self, key: str, role: str, kind: str, text: str) -> None:
         known = self.kinds.get(kind)
@@ -142,7 +149,7 @@ class _OverrideParser:
         elif by_flag := next((source for source in self.request.sources if source.role == role), None):
             self.add_conflict(by_flag.origin.where, key)
         else:
-            origin, base = _make_origin(key), self.request.folder
+            origin, base = self.make_origin(key), self.request.folder
             self.sources.append(SourceText(role=role, kinds=(kind,), text=text, origin=origin, base=base))
 
     def add_arguments(self, key: str, text: str) -> None:
@@ -151,24 +158,24 @@ class _OverrideParser:
         except ValueError:
             arguments = None
         if not isinstance(arguments, list) or not all(isinstance(argument, str) for argument in arguments):
-            ways = (Suggestion("-- --NAME=VALUE …"), Suggestion(f"{SET_FLAG} '{key}=[\"--NAME=VALUE\"]'"))
-            self.add_problem("set-malformed", f"{SET_FLAG} {key} takes a JSON list of texts", key, ways)
+            ways = (Suggestion("-- --NAME=VALUE …"), Suggestion(f"{SET_FLAG} '{self.prefix}{key}=[\"--NAME=VALUE\"]'"))
+            self.add_problem("set-malformed", f"{self.flag}{key} takes a JSON list of texts", key, ways)
         elif self.request.trainer_args is not None:
             self.add_conflict("--", key)
         elif self.arguments is not None:
-            self.add_conflict(f"{SET_FLAG} {key}", key)
+            self.add_conflict(f"{self.flag}{key}", key)
         else:
-            self.arguments = tuple(Value(argument, _make_origin(key)) for argument in arguments)
+            self.arguments = tuple(Value(argument, self.make_origin(key)) for argument in arguments)
 
     def add_conflict(self, where: str, key: str) -> None:
-        self.add_problem("options-conflict", f"{where} and {SET_FLAG} {redact(key)} contradict each other", key)
+        self.add_problem("options-conflict", f"{where} and {self.flag}{redact(key)} contradict each other", key)
 
     def add_unknown_key(self, key: str) -> None:
         """Report an unknown key, with the nearest one."""
         known = list(list_override_keys(self.workload, self.platform, self.kinds))
         first, _, rest = key.partition(".")
         code, title = "set-unknown-key", f"there is no key {redact(key)!r}"
-        why, ways = "", suggest_name(self._find_field(key) or key, known, prefix=f"{SET_FLAG} ")
+        why, ways = "", suggest_name(self._find_field(key) or key, known, prefix=self.flag)
         if key in ("workload", "platform", "profile"):
             why = "It has an argument or option of its own."
             ways = (Suggestion("robotrain … WORKLOAD" if key == "workload" else f"--{key} NAME"),)
@@ -177,7 +184,7 @@ class _OverrideParser:
         elif first == "sources":
             fitting = [name for name in known if name.startswith(f"sources.{rest.partition('.')[0]}.")]
             if rest.count(".") == 0 and fitting:
-                ways = tuple(Suggestion(f"{SET_FLAG} {name}=…") for name in fitting)
+                ways = tuple(Suggestion(f"{self.flag}{name}=…") for name in fitting)
         self.add_problem(code, title, key, ways, why)
 
     def _find_field(self, key: str) -> str | None:
@@ -188,9 +195,5 @@ class _OverrideParser:
         return None
 
     def add_problem(self, code: str, title: str, key: str, ways: tuple[Suggestion, ...] = (), why: str = "") -> None:
-        where = f"{SET_FLAG} {redact(key)}"
+        where = f"{self.flag}{redact(key)}"
         self.problems.append(Problem(code=code, stage=Stage.USAGE, title=title, where=where, why=why, suggestions=ways))
-
-
-def _make_origin(key: str) -> Origin:
-    return Origin("flag", f"{SET_FLAG} {key}")

@@ -119,7 +119,9 @@ class PreparedPipeline(PreparedJob):
 def prepare_pipeline(request: PipelineRequest, platform: Platform, plugins: Plugins) -> PreparedPipeline:
     """Resolve and check every step. Raise Rejected with the problems of all steps and of all stages."""
     nodes = [StepNode(name=one.name, where=one.where, needs=one.needs) for one in request.steps]
-    problems = [*request.problems, *_check_pipeline_name(request.name), *check_graph(nodes, platform)]
+    problems = [*request.problems, *_check_pipeline_name(request.name)]
+    if nodes or not problems:  # a file that cannot be read has no steps
+        problems += check_graph(nodes, platform)
     by_name = {one.name: one for one in request.steps}
     workloads: dict[str, Workload] = {}
     for one in request.steps:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from robotrain.config import job_file, overrides, project_file
 from robotrain.config.request import Request
 from robotrain.config.terraform import TerraformLayer
-from robotrain.errors import Problem, Rejected, Stage, suggest_name
+from robotrain.errors import Problem, Rejected, Stage, Suggestion, suggest_name
 from robotrain.pipelines.pipeline_file import FileStep, read_pipeline_file
 from robotrain.pipelines.prepare import PipelineRequest, StepRequest
 from robotrain.redaction import redact
@@ -83,8 +83,12 @@ def _group_changes(sets: Sequence[str], steps: Sequence[str], problems: list[Pro
             continue
         key = text.partition("=")[0]
         title = f"{overrides.SET_FLAG} {redact(key)} does not begin with the name of a step"
+        if not dot and key in steps:
+            title = f"{overrides.SET_FLAG} {key} names no value of step {key}"
         why = f"Steps: {', '.join(map(redact, steps))}. A change is STEP.KEY=VALUE."
-        near = suggest_name(step, steps, prefix=f"{overrides.SET_FLAG} ") if dot else ()
+        rest = f".{redact(change.partition('=')[0])}=…"
+        nearest = suggest_name(step, steps, f"{overrides.SET_FLAG} ") if dot else ()
+        near = tuple(Suggestion(one.text + rest) for one in nearest)
         problems.append(
             Problem(
                 code="set-malformed",
@@ -112,6 +116,8 @@ def _change_step(
     except Rejected:  # reported with the step
         return step
     kinds = context.plugins.source_kinds()
-    request, mistakes = overrides.apply_overrides(step.request, changes, workload, context.platform, kinds)
+    request, mistakes = overrides.apply_overrides(
+        step.request, changes, workload, context.platform, kinds, prefix=f"{step.name}."
+    )
     problems += mistakes
     return replace(step, request=request)
