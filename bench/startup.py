@@ -76,7 +76,7 @@ def list_figures() -> list[Figure]:
         Figure("--help", [ROBOTRAIN, "--help"], BARE, 1.25),
         Figure("submit --help", [ROBOTRAIN, "submit", "--help"], BARE, 1.5, is_held=False),
         Figure("status", [ROBOTRAIN, "status"], BARE, 1.5),
-        Figure(f"runs ({listing.SHOWN} records)", [ROBOTRAIN, "runs"], BARE, 1.5, is_held=False),
+        Figure(f"runs ({listing.SHOWN} records)", [ROBOTRAIN, "runs"], BARE, 1.5),
         Figure("TAB of a command", complete("robotrain sta"), BARE_TAB, 1.3),
         Figure("TAB of a value", complete("robotrain submit --platform lo"), BARE_TAB, 1.3, is_held=False),
         Figure("TAB of an option", complete("robotrain submit --ba"), BARE_TAB, 1.3, is_held=False),

@@ -4,6 +4,7 @@ import errno
 import os
 import re
 import stat
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -94,13 +95,13 @@ def read_state_file(path: Path) -> bytes:
 
     Anything may lie there: a pipe is not waited for.
     """
-    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+    with open(path, "rb", buffering=0, opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+        found = os.fstat(file.fileno())
+        if not stat.S_ISREG(found.st_mode):
             raise OSError(errno.EINVAL, "it is not a regular file", str(path))
-        content = file.read(MAX_STATE_FILE + 1)
-    if len(content) > MAX_STATE_FILE:
-        raise ValueError(f"it is larger than {MAX_STATE_FILE >> 20} MiB")
-    return content
+        if found.st_size > MAX_STATE_FILE:
+            raise ValueError(f"it is larger than {MAX_STATE_FILE >> 20} MiB")
+        return file.readall()
 
 
 def read_json(path: Path) -> Any:
@@ -112,6 +113,29 @@ def read_json(path: Path) -> Any:
         return json.loads(content)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
+
+
+def write_checked_json(path: Path, data: Any) -> None:
+    """Write what `read_checked_json` returns, if it is whole: it is not synced, nor replaced in one step.
+
+    Raise OSError.
+    """
+    import json  # costs start-up
+
+    body = json.dumps(data).encode()
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NONBLOCK | os.O_NOFOLLOW
+    with open(path, "wb", opener=lambda name, _: os.open(name, flags, PRIVATE_FILE)) as file:
+        file.write(b"%08x\n%b" % (zlib.crc32(body), body))
+
+
+def read_checked_json(path: Path) -> Any:
+    """Return what `write_checked_json` wrote. Raise OSError, ValueError if anything else is there."""
+    import json  # costs start-up
+
+    check, _, body = read_state_file(path).partition(b"\n")
+    if int(check, 16) != zlib.crc32(body):
+        raise ValueError("it is damaged")
+    return json.loads(body)
 
 
 PROJECT_FILE = "robotrain.toml"

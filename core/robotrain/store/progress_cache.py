@@ -121,10 +121,7 @@ def _parse_lines(lines: bytes) -> list[Any] | None:
 def _load(record: RunRecord, file: BinaryIO) -> tuple[Progress, int] | None:
     """Return the stored progress of a file, and how far it was read; None if there is none, or it does not count."""
     try:
-        check, _, body = files.read_state_file(get_run_folder(record.run) / PROGRESS_FILE).partition(b"\n")
-        if int(check, 16) != zlib.crc32(body):
-            return None
-        data = json.loads(body)
+        data = files.read_checked_json(get_run_folder(record.run) / PROGRESS_FILE)
         offset = data["offset"]
         if data["schema"] != SCHEMA or data["file"] != _identify(record, file, offset):
             return None
@@ -136,8 +133,7 @@ def _load(record: RunRecord, file: BinaryIO) -> tuple[Progress, int] | None:
 def _store(record: RunRecord, progress: Progress, file: BinaryIO, offset: int) -> None:
     identity = _identify(record, file, offset)
     data = {"schema": SCHEMA, "offset": offset, "file": identity, "progress": _dump_progress(progress)}
-    body = json.dumps(data).encode()
-    files.write_private_file(get_run_folder(record.run) / PROGRESS_FILE, b"%08x\n%b" % (zlib.crc32(body), body))
+    files.write_checked_json(get_run_folder(record.run) / PROGRESS_FILE, data)
 
 
 def _identify(record: RunRecord, file: BinaryIO, offset: int) -> list[Any]:

@@ -112,15 +112,20 @@ def _format_runs(listed_runs: "Sequence[ListedRun]") -> list[str]:
     now = time.time()
     reasons = [to_plain_line(one.reason) if one.state in STATES_WITH_REASON else "" for one in listed_runs]
     declared = [one.record.metrics if one.record else () for one in listed_runs]
-    headlines = [*map(scores.format_headline_score, (one.scores for one in listed_runs), declared)]
+    known = [one.progress for one in listed_runs]
+    headlines = [*map(scores.format_headline_score, (one.scores for one in known), declared)]
     columns = [
         Column("RUN", [one.run for one in listed_runs]),
         Column("STATE", [one.state for one in listed_runs]),
         Column("PLATFORM", [one.record.platform if one.record else "" for one in listed_runs], drop_order=4),
         Column("STEP", [_format_steps(one) for one in listed_runs], drop_order=1),
-        Column("LOSS", ["" if one.loss is None else f"{one.loss:.4g}" for one in listed_runs], drop_order=3),
+        Column(
+            "LOSS",
+            ["" if one.loss is None else f"{one.loss:.4g}" for one in known],
+            drop_order=3,
+        ),
         Column("SCORE", headlines, drop_order=3),
-        Column("CONDITIONS", [to_plain_line(one.conditions) for one in listed_runs], drop_order=7),
+        Column("CONDITIONS", [to_plain_line(one.conditions) for one in known], drop_order=7),
         Column("AGE", [_format_age(one, now) for one in listed_runs], drop_order=2),
         Column("TOOK", [_format_duration(one, now) for one in listed_runs], drop_order=5),
         Column("REASON", reasons, drop_order=6, is_flexible=True),
@@ -180,9 +185,9 @@ def _dump_run(listed_run: "ListedRun") -> dict[str, Any]:
         "step": known.step,
         "total": known.total,
         "unit": known.unit,
-        "loss": listed_run.loss,
-        "scores": dict(listed_run.scores),
-        "conditions": listed_run.conditions,
+        "loss": known.loss,
+        "scores": dict(known.scores),
+        "conditions": known.conditions,
         "notes": list(record.notes) if record else [],
         "steps": [dump_step(step) for step in listed_run.steps],
         "pipeline": record.pipeline if record else "",

@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import itertools
-import queue
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
-from robotrain_runtime.contract import event
-
 from robotrain.cli.output import describe_exception
 from robotrain.errors import Problem, Rejected, Stage, Suggestion
-from robotrain.model import scores
-from robotrain.model.progress import Progress, read_newest_progress
 from robotrain.model.run import RunGone, RunState, Status
-from robotrain.plugins import calls
-from robotrain.plugins.guards import has_method
-from robotrain.store import files, name_lock, records
+from robotrain.store import ended_runs, name_lock, records
+from robotrain.store.ended_runs import ListedProgress
 
 if TYPE_CHECKING:
+    import queue
+
     from robotrain_runtime.contract.deadline import DeadlineFuture
+    from robotrain_runtime.contract.event import Outcome
 
     from robotrain.model.platform import Platform
+    from robotrain.model.progress import Progress
     from robotrain.model.run import RunRecord, StepStatus
     from robotrain.plugins.manager import Plugins
 
@@ -104,6 +101,8 @@ def _ask_listings(runs: Sequence[RunRecord], plugins: Plugins) -> dict[int, Any]
 
 
 def _can_list(platform: str, plugins: Plugins) -> bool:
+    from robotrain.plugins.guards import has_method  # costs start-up
+
     try:
         return has_method(plugins.platform(platform), "list_statuses")
     except Rejected:  # `ask_platforms` reports it
@@ -114,11 +113,17 @@ def _collect_answers(asks: Questions, workers: int = MAX_WORKERS) -> dict[int, A
     """Return the answers by the index of the question."""
     if not asks:
         return {}
+    from robotrain.plugins import calls  # costs start-up
+
     with calls.redirect_output():
         return dict(_iter_answers(asks, calls.get_time_limit(), workers))
 
 
 def _iter_answers(asks: Questions, limit: float, max_workers: int) -> Iterator[tuple[int, Any]]:
+    import queue  # costs start-up
+
+    from robotrain.plugins import calls
+
     inbox: queue.SimpleQueue[tuple[str, int, Any]] = queue.SimpleQueue()
 
     def answer_all(platform: str, todo: queue.SimpleQueue[tuple[int, Callable[[], Any]] | None]) -> None:
@@ -173,7 +178,6 @@ TAIL_LINES = 200
 """How many last lines of a log are searched for the newest step and loss."""
 MAX_LOGS = 8
 """How many logs are asked for of an engine that lists its runs."""
-LAST_EVENTS_FILE = "last-events.log"
 LISTED_STATES = (*get_args(RunState), "sending", "interrupted", "gone", "broken", "unknown")
 """The states of a run, and: being submitted, submit interrupted, unknown to its platform, record unreadable, platform
 silent.
@@ -191,28 +195,12 @@ class ListedRun:
     status: Status | None = None
     no_answer: FailedQuery | None = None
     """Set when the platform did not return the state; then an end that was seen before counts."""
-    progress: Progress = field(default_factory=Progress)
+    progress: ListedProgress = field(default_factory=ListedProgress)
     """What the end of its log says."""
+    is_settled: bool = False
+    """Whether it ended for good, and all this is stored."""
     steps: Sequence[StepStatus] = ()
     """The steps of a pipeline."""
-
-    @property
-    def loss(self) -> float | None:
-        """The newest loss."""
-        return self.progress.losses[-1][1] if self.progress.losses else None
-
-    @property
-    def scores(self) -> Mapping[str, float]:
-        """The scores of the evaluation; before its end, the newest headline score."""
-        if self.progress.evaluated:
-            return self.progress.evaluated.scores
-        main = self.progress.main_metric
-        return {main.name: self.progress.curve[-1][1]} if main and main.kind == "score" and self.progress.curve else {}
-
-    @property
-    def conditions(self) -> str:
-        """What the scores were measured under."""
-        return scores.format_conditions(self.progress.evaluated) if self.progress.evaluated else ""
 
 
 def list_runs(
@@ -291,6 +279,9 @@ def _read_records(names: Iterator[str], platform: str) -> Iterator[ListedRun]:
         if record.phase == "sending":
             listed.state = "sending" if name_lock.is_being_submitted(name) else "interrupted"
             listed.reason = describe_interrupted(name) if listed.state == "interrupted" else ""
+        elif not record.steps and (ended := ended_runs.read_ended_run(name)) and ended.is_settled:
+            listed.status, listed.progress, listed.is_settled = ended
+            listed.state, listed.reason = ended.status.state, ended.status.reason
         yield listed
 
 
@@ -333,34 +324,37 @@ def _ask_progress(listed_runs: Sequence[ListedRun], plugins: Plugins) -> None:
     asked: list[tuple[ListedRun, bool]] = []
     requests = Counter[str]()
     for one in listed_runs:
-        if one.record is None or one.status is None or one.no_answer or one.state == "pending":
+        if one.is_settled or one.record is None or one.status is None or one.no_answer or one.state == "pending":
             continue
         is_remote = not one.record.steps and _can_list(one.record.platform, plugins)
-        if is_remote and one.status.finished and (lines := _read_last_events(one.run)):
-            one.progress = read_newest_progress(lines, one.record.metrics)
+        if is_remote and one.status.finished and (ended := ended_runs.read_ended_run(one.run)):
+            one.progress = ended.progress
             continue
         requests[one.record.platform] += is_remote
         if requests[one.record.platform] <= MAX_LOGS:
             asked.append((one, is_remote))
     found = [one.record for one, _ in asked if one.record]
-    answers = ask_platforms(found, plugins, _query_last_events, MAX_LOG_WORKERS)
+    answers = ask_platforms(found, plugins, _query_progress, MAX_LOG_WORKERS)
     for (one, is_remote), answer in zip(asked, answers, strict=True):
-        if isinstance(answer, list) and one.record:
-            one.progress = read_newest_progress(answer, one.record.metrics)
-            if is_remote and one.progress.outcome:
-                with contextlib.suppress(OSError):
-                    content = "".join(f"{line}\n" for line in answer).encode()
-                    files.write_private_file(records.get_run_folder(one.run) / LAST_EVENTS_FILE, content)
+        if isinstance(answer, FailedQuery) or one.status is None:
+            continue
+        known, file = answer
+        one.progress = ended_runs.summarize_progress(known)
+        if one.status.finished and known.outcome and (is_remote or (file and _is_told(known.outcome, one.status))):
+            ended_runs.store_ended_run(one.run, one.status, one.progress, file)
 
 
-def _query_last_events(record: RunRecord, platform: Platform) -> list[str]:
+def _is_told(outcome: Outcome, status: Status) -> bool:
+    """Whether a status is what the run itself told at its end, which was seen: then it does not change any more."""
+    return status.ended is not None and (outcome.state, outcome.reason) == (status.state, status.reason)
+
+
+def _query_progress(record: RunRecord, platform: Platform) -> tuple[Progress, list[Any] | None]:
+    """Return what the end of the log says, and which file of events, if nothing can start the run again."""
+    from robotrain.model.progress import read_newest_progress  # costs start-up
+
+    is_here = not record.steps and platform.capabilities.feature("runs_here")
+    path = platform.events_file(record.reference) if is_here else None
+    file = ended_runs.identify_file(path) if path else None
     lines = platform.logs(record.reference, follow=False, tail=TAIL_LINES)
-    return [line for line in lines if line.startswith(event.PREFIX)]
-
-
-def _read_last_events(run: str) -> list[str]:
-    """Return the stored last events of an ended run; none if there are none."""
-    try:
-        return files.read_state_file(records.get_run_folder(run) / LAST_EVENTS_FILE).decode().splitlines()
-    except (OSError, ValueError):
-        return []
+    return read_newest_progress(lines, record.metrics), file

@@ -1,0 +1,90 @@
+"""What `robotrain runs` shows of an ended run, stored beside its record: its log is not asked for again.
+
+Of a run of this machine, its platform is not asked either while its events are those that were read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from robotrain.model.run import Status
+from robotrain.store import files, records
+
+if TYPE_CHECKING:
+    from robotrain.model.progress import Progress
+
+ENDED_FILE = "listed.json"
+SCHEMA = 1
+"""To be increased with each change of what is listed of the same events."""
+
+
+class ListedProgress(NamedTuple):
+    """How far a run is, as the list shows it."""
+
+    step: int | None = None
+    total: int | None = None
+    unit: str = "step"
+    loss: float | None = None
+    scores: Mapping[str, float] = {}
+    conditions: str = ""
+
+
+class EndedRun(NamedTuple):
+    """What is stored of an ended run."""
+
+    status: Status
+    progress: ListedProgress
+    is_settled: bool
+    """Whether the status is still the run's; otherwise its platform is to be asked."""
+
+
+def summarize_progress(known: Progress) -> ListedProgress:
+    """Return what the list shows: the newest loss; the scores of the evaluation, or before its end the newest one."""
+    from robotrain.model.scores import format_conditions
+
+    main, newest = known.main_metric, known.curve[-1][1] if known.curve else None
+    scores: Mapping[str, float] = known.evaluated.scores if known.evaluated else {}
+    if not known.evaluated and main and main.kind == "score" and newest is not None:
+        scores = {main.name: newest}
+    return ListedProgress(
+        known.step,
+        known.total,
+        known.unit,
+        newest if main and main.kind == "loss" else None,
+        scores,
+        format_conditions(known.evaluated) if known.evaluated else "",
+    )
+
+
+def identify_file(path: str | Path) -> list[Any]:
+    """Return what changes with each change of a file. Raise OSError."""
+    found = os.stat(path)
+    return [str(path), found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns]
+
+
+def store_ended_run(run: str, status: Status, progress: ListedProgress, file: list[Any] | None) -> None:
+    """Store how a run ended, if its folder can be written.
+
+    :param file: the events that settle it, as they were before they were read (`identify_file`); None if nothing does.
+    """
+    data = {"schema": SCHEMA, "status": dataclasses.asdict(status), "progress": progress._asdict(), "file": file}
+    with contextlib.suppress(OSError):
+        files.write_checked_json(records.get_run_folder(run) / ENDED_FILE, data)
+
+
+def read_ended_run(run: str) -> EndedRun | None:
+    """Return what is stored of an ended run; None if there is nothing, or its events are not there any more."""
+    try:
+        data = files.read_checked_json(records.get_run_folder(run) / ENDED_FILE)
+        if data["schema"] != SCHEMA:
+            return None
+        file = data["file"]
+        is_settled = file is not None and identify_file(file[0]) == file
+        return EndedRun(Status(**data["status"]), ListedProgress(**data["progress"]), is_settled)
+    except (OSError, ValueError, LookupError, TypeError):
+        return None

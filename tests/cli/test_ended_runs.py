@@ -1,0 +1,133 @@
+"""Runs of this machine that ended: `robotrain runs` asks for them once, and again when anything could have changed."""
+
+import json
+import os
+import shutil
+import time
+
+import pytest
+from robotrain.store import ended_runs, records
+from robotrain_local import observe
+from robotrain_runtime.contract import event
+from robotrain_runtime.contract.event import Evaluated, Metrics, Outcome
+from scripted import record
+from test_start_up import imported
+
+STEPS = [Metrics(step=step, total=200, values={"train/loss": 1 / step}) for step in range(1, 60)]
+DONE = Outcome(state="succeeded", exit_code=0)
+ENDED = time.time() - 60
+
+
+@pytest.fixture
+def ended(tmp_path):
+    """Makes the record and the folder of a run, as the local platform leaves them."""
+
+    def make(name, *events, outcome=DONE, exit_code=0):
+        folder = tmp_path / "local" / name
+        folder.mkdir(parents=True)
+        lines = "".join(f"{event.format_event(one, 1e9)}\n" for one in (*events, *([outcome] if outcome else [])))
+        for file in ("log.txt", "events.jsonl"):
+            (folder / file).write_text(lines)
+        if outcome:
+            (folder / "outcome.json").write_text(
+                json.dumps({"state": outcome.state, "exit_code": exit_code, "reason": outcome.reason})
+            )
+        (folder / "exit.json").write_text(json.dumps({"exit_code": exit_code, "ended": ENDED, "reason": ""}))
+        record(name, "local", folder, time.time() - 100)
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def listing(robotrain, monkeypatch):
+    """Lists the runs, by name, with the runs that the platform was asked about."""
+
+    def ask():
+        asked = set()
+        with monkeypatch.context() as patch:
+            read = observe.read_status
+            patch.setattr(observe, "read_status", lambda folder: (asked.add(folder.name), read(folder))[1])
+            told = robotrain("runs", "--json")
+        assert told.exit_code == 0, told.stderr
+        return {one["run"]: one for one in told.json["runs"]}, asked
+
+    return ask
+
+
+def test_ended_runs_are_asked_for_once_and_shown_the_same(ended, listing, robotrain):
+    scores = {"rollout/success_rate": 0.75, "rollout/return": float("nan")}
+    ended("train-1", *STEPS)
+    ended("eval-1", Evaluated(episodes=4, scores=scores, results="/r", conditions="pusht, easy"))
+    ended("train-2", *STEPS, outcome=Outcome(state="failed", exit_code=1, reason="out of paint"), exit_code=1)
+    first, asked = listing()
+    assert asked == set(first) == {"train-1", "eval-1", "train-2"}
+    table = robotrain("runs").stdout
+    assert listing() == (first, set())
+    assert robotrain("runs").stdout == table
+    assert (first["train-1"]["step"], first["eval-1"]["conditions"]) == (200, "pusht, easy")
+    assert (first["train-2"]["reason"], first["train-2"]["ended"]) == ("out of paint", ENDED)
+
+
+def _continue(folder):
+    with (folder / "events.jsonl").open("a") as file:
+        file.write(event.format_event(STEPS[0]) + "\n")
+
+
+def _damage(folder):
+    path = records.get_run_folder(folder.name) / ended_runs.ENDED_FILE
+    path.write_bytes(path.read_bytes().replace(b"succeeded", b"cancelled"))
+
+
+def _copy(folder):
+    shutil.copytree(folder, folder.with_name("copy"))
+    shutil.rmtree(folder)
+    os.rename(folder.with_name("copy"), folder)
+
+
+@pytest.mark.parametrize("change", [_continue, _damage, _copy])
+def test_a_run_is_asked_for_again_when_its_events_or_what_is_stored_changed(ended, listing, change):
+    folder = ended("train-1", *STEPS)
+    first, _ = listing()
+    assert listing()[1] == set()
+    change(folder)
+    assert listing() == (first, {"train-1"})
+    assert listing()[1] == set()
+
+
+def test_a_run_whose_folder_was_removed_is_gone(ended, listing):
+    folder = ended("train-1", *STEPS)
+    listing()
+    shutil.rmtree(folder)
+    assert listing()[0]["train-1"]["state"] == "gone"
+
+
+@pytest.mark.parametrize("case", ["nothing told", "told otherwise", "end not seen"])
+def test_an_end_that_may_be_told_otherwise_later_is_asked_for_each_time(ended, listing, case):
+    folder = ended("train-1", *STEPS, outcome=None if case == "nothing told" else DONE, exit_code=1)
+    if case == "told otherwise":
+        outcome = {"state": "cancelled", "exit_code": 1, "reason": "it was stopped"}
+        (folder / "outcome.json").write_text(json.dumps(outcome))
+    elif case == "end not seen":
+        (folder / "exit.json").unlink()
+    for _ in range(2):
+        assert listing()[1] == {"train-1"}
+    assert not (records.get_run_folder("train-1") / ended_runs.ENDED_FILE).exists()
+
+
+def test_a_list_of_ended_runs_loads_no_platform(ended, robotrain):
+    ended("train-1", *STEPS)
+    assert robotrain("runs").exit_code == 0
+    needless = {"robotrain_local", "robotrain.model.progress", "robotrain_runtime.contract.event", "pluggy", "queue"}
+    assert not imported("runs") & needless
+
+
+def test_what_is_stored_is_private_and_never_written_through_a_link(ended, listing, tmp_path):
+    ended("train-1", *STEPS)
+    stored, other = records.get_run_folder("train-1") / ended_runs.ENDED_FILE, tmp_path / "other"
+    stored.symlink_to(other)
+    listing()
+    assert not other.exists()
+    stored.unlink()
+    listing()
+    assert stored.stat().st_mode & 0o077 == 0
