@@ -17,6 +17,7 @@ from robotrain.model.run import Status, StepStatus
 from robotrain.pipelines import driven_platform, driver, progress
 from robotrain.plugins import manager
 from robotrain.store import records
+from robotrain.submission import reconcile
 from robotrain_runtime.contract import event
 
 PUSHT = Path(__file__).parents[2] / "examples/pusht-mini"
@@ -152,6 +153,18 @@ def test_what_a_step_reports_is_not_taken_for_a_report_of_the_pipeline(ended, ro
         "outcome": "train",
         "state": None,
     }
+
+
+def test_a_run_that_two_attempts_have_as_a_step_goes_with_the_last_of_them(ended, robotrain):
+    plugins = manager.get_plugins()
+    training, again = step_run(ended, "train"), robotrain("resubmit", ended).stdout.split()[0]
+    first, second = records.read_record(ended), records.read_record(again)
+    assert step_run(again, "train") == training
+    reconcile.remove_run(first, plugins.platform_of(first))
+    assert not records.has_record(ended)
+    assert records.has_record(training)
+    reconcile.remove_run(second, plugins.platform_of(second))
+    assert not records.has_record(training)
 
 
 def test_the_names_of_steps_are_completed(ended, monkeypatch, capsys):

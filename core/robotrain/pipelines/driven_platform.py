@@ -151,13 +151,18 @@ class DrivenPlatform(Platform):
         return self._platform.register(record.reference, name, step)
 
     def remove_outputs(self, reference: Reference, dry_run: bool = False) -> int | None:
-        """Remove the runs of all steps with their outputs. Return the bytes freed; None if the platform keeps them."""
+        """Remove the runs of all steps with their outputs, except those that another attempt has as its steps too.
+
+        Return the bytes freed; None if the platform keeps them.
+        """
         from robotrain.submission import reconcile
 
         freed: list[int | None] = []
+        shared = _list_runs_of_other_attempts(reference[REFERENCE_KEY])
         for _, record in self._list_sent(reference):
-            act = reconcile.measure_outputs if dry_run else reconcile.remove_run
-            freed.append(act(record, self._platform))
+            if record.run not in shared:
+                act = reconcile.measure_outputs if dry_run else reconcile.remove_run
+                freed.append(act(record, self._platform))
         return None if None in freed else sum(one or 0 for one in freed)
 
     def read_submitted_spec(self, plan: Plan, reference: Reference) -> bytes:
@@ -178,6 +183,14 @@ class DrivenPlatform(Platform):
             return records.read_record(run)
         except records.UnknownRun:
             return None
+
+
+def _list_runs_of_other_attempts(run: str) -> set[str]:
+    """Return the runs of steps of other attempts of a pipeline: one that resumes another has its finished steps."""
+    attempts = f"{run.rpartition('-')[0]}-"
+    others = records.iterate_runs(lambda name: name.startswith(attempts) and name != run, with_steps=False)
+    found = (progress.read_progress(name) for name in others)
+    return {step.run for one in found if one for step in one.steps.values() if step.run}
 
 
 def _prefix_output(step: str, output: Output) -> Output:
