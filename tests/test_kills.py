@@ -1,4 +1,4 @@
-"""A submit that is killed at a random moment and repeated leaves one run: a few of the kills of bench/kills.py."""
+"""A few of the kills of bench/kills.py and bench/pipeline_kills.py, at random moments: nothing is lost or doubled."""
 
 import subprocess
 import sys
@@ -13,3 +13,13 @@ def test_a_submit_that_is_killed_at_a_random_moment_and_repeated_leaves_one_run(
     words = [sys.executable, str(ROOT / "bench/kills.py"), platform, "--kills", "6", "--seed", "2"]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout.split()) == (0, f"{platform} 6 kills, 0 lost, 0 doubled".split()), done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", ["submit", "driver"])
+def test_each_step_of_a_pipeline_runs_once_although_its_submit_or_driver_is_killed(what: str) -> None:
+    words = [sys.executable, str(ROOT / "bench/pipeline_kills.py"), what, "--kills", "2", "--seed", "3"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.startswith(f"{what:<8} 2 kills of ")
+    assert done.stdout.endswith(" steps, 0 lost, 0 doubled\n")
