@@ -169,3 +169,14 @@ def test_a_dry_run_leaves_nothing_behind(run, tmp_path):
     assert "nothing was" in stderr
     assert done(run("status"))[0] == 2
     assert not list((tmp_path / "state/local").glob("*"))
+
+
+def test_runs_that_ended_are_listed_the_same_again(run, tmp_path):
+    names = [done(submit(run, program, "--wait"))[1].splitlines()[0] for program in (TRAIN, "raise RuntimeError('no')")]
+    first, second = (json.loads(done(run("runs", "--json"))[1])["runs"] for _ in range(2))
+    assert first == second
+    assert [(one["run"], one["state"], one["loss"]) for one in second[::-1]] == [
+        (names[0], "succeeded", pytest.approx(1 / 3)),
+        (names[1], "failed", None),
+    ]
+    assert len([*(tmp_path / "state/runs").glob("*/listed.json")]) == 2  # neither is asked for again
