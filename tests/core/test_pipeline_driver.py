@@ -167,6 +167,24 @@ def test_a_run_that_two_attempts_have_as_a_step_goes_with_the_last_of_them(ended
     assert not records.has_record(training)
 
 
+def test_the_log_of_a_step_that_has_not_begun_is_waited_for(ended, robotrain, monkeypatch):
+    known = progress.read_progress(ended)
+    known.steps["evaluate"] = progress.StepState()
+    progress.write_progress(ended, known)
+    answer = robotrain("logs", ended, "--step", "evaluate")
+    assert "It begins when the steps that it needs have succeeded." in answer.stderr
+    assert "it saved no checkpoint" not in robotrain("status", ended).stdout  # it is lost: steps may run on
+
+    def begin(seconds: float) -> None:
+        known.steps["evaluate"] = progress.StepState(state="succeeded", run=known.steps["train"].run)
+        progress.write_progress(ended, known)
+
+    monkeypatch.setattr(progress, "is_driven", lambda run: True)
+    monkeypatch.setattr("robotrain.cli.arguments.time.sleep", begin)
+    answer = robotrain("logs", "-f", ended, "--step", "evaluate")
+    assert (answer.exit_code, "loading" in answer.stdout) == (0, True)
+
+
 def test_the_names_of_steps_are_completed(ended, monkeypatch, capsys):
     def complete(words: str) -> str:
         monkeypatch.setenv("_ROBOTRAIN_COMPLETE", "complete_zsh")

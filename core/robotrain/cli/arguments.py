@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import sys
+import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -80,6 +81,10 @@ def open_run(ctx: typer.Context, run: str) -> tuple[RunRecord, Any]:
     return record, platform
 
 
+NOT_BEGUN = ("waiting", "pending")
+STEP_POLL_SECONDS = 0.5
+
+
 def complete_steps(ctx: typer.Context, incomplete: str) -> list[str]:
     """Return the names of the steps of the run that the command names, or of the newest."""
     from robotrain.store import records
@@ -95,8 +100,10 @@ def complete_steps(ctx: typer.Context, incomplete: str) -> list[str]:
 StepOption = Annotated[str, option("--step", "STEP", "Of a pipeline: only this step.", complete_steps)]
 
 
-def open_step(ctx: typer.Context, run: str, step: str) -> tuple[RunRecord, Any]:
+def open_step(ctx: typer.Context, run: str, step: str, wait: bool = False) -> tuple[RunRecord, Any]:
     """Return the record and platform of a run; with `step`, those of the run that is this step of the pipeline.
+
+    With `wait`, first wait until the step begins, or never will.
 
     Raise Rejected when there is no such run or step, or the step has no run.
     """
@@ -110,8 +117,13 @@ def open_step(ctx: typer.Context, run: str, step: str) -> tuple[RunRecord, Any]:
         title, why = f"{record.run} has no step {redact(step)!r}", f"Its steps: {', '.join(steps) or 'none'}."
         near = suggest_name(step, steps, prefix="--step ")
         raise Rejected([usage_problem("step-unknown", title, "--step", why, suggestions=near)])
-    if not (found := steps[step]).run:
-        why = found.reason or "It has no run of its own."
+    found = steps[step]
+    while wait and found.state in NOT_BEGUN and not platform.status(record.reference).finished:
+        time.sleep(STEP_POLL_SECONDS)
+        found = next(one for one in platform.list_steps(record.reference) if one.name == step)
+    if not found.run:
+        begins = "It begins when the steps that it needs have succeeded."
+        why = found.reason or (begins if found.state in NOT_BEGUN else "It has no run of its own.")
         title = f"step {step} of {record.run} is {found.state}"
         raise Rejected([usage_problem("step-without-run", title, "--step", f"{why[:1].upper()}{why[1:].rstrip('.')}.")])
     return open_run(ctx, found.run)

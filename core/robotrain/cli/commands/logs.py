@@ -42,7 +42,7 @@ def logs(
     if raw and json:
         raise usage_error("--raw and --json cannot be used together", "JSON has every line.", ("--json", ""))
     gc.enable()  # following may take days
-    record, platform = open_step(ctx, run, step)
+    record, platform = open_step(ctx, run, step, wait=follow)
     if task and task != (name := record.reference.get("task") or record.workload):
         raise usage_error(f"{record.run} has no task {task!r}", f"Its only task is {name}.", (f"--task {name}", ""))
     line_format: LineFormat = functools.partial(renderer.format_log_line, declared=record.metrics)

@@ -47,6 +47,8 @@ def add_listed_checkpoints(record: RunRecord, platform: Platform, status: Status
         return ""
     if status.started is None and status.state != "lost":
         return "it saved no checkpoint"
+    if record.steps and status.state == "lost":  # the runs of its steps continue
+        return ""
     unknown = f"its log shows no checkpoint, and its outputs could not be listed: try `robotrain outputs {record.run}`"
     try:
         listed = [output for output in platform.outputs(record.reference) if output.kind == "checkpoint"]
