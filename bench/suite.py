@@ -31,6 +31,7 @@ class Benchmark:
 
 BENCHMARKS = (
     Benchmark("startup", "Start-up"),
+    Benchmark("pipeline_plan", "Large pipelines"),
     Benchmark("listing", "Many runs"),
     Benchmark("watching", "Watching a run"),
     Benchmark("plan_size", "Size of plans"),

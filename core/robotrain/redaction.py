@@ -186,8 +186,8 @@ def find_secret_arguments(arguments: Sequence[str]) -> list[int]:
     """Return the indices of command-line arguments with a secret, also one behind its option: `--api-key`, `KEY`."""
     found = [index for index, text in enumerate(arguments) if value_holds_secret(text)]
     for index, (name, value) in enumerate(pairwise(arguments), 1):
-        is_option = _compile(rf"--?[\w.-]*{_CREDENTIAL_NAME}").fullmatch(name)
-        if is_option and not value.startswith("-") and not _compile(_NO_SECRET).fullmatch(value):
+        is_option = not value.startswith("-") and _compile(rf"--?[\w.-]*{_CREDENTIAL_NAME}").fullmatch(name)
+        if is_option and not _compile(_NO_SECRET).fullmatch(value):
             found.append(index)
     return sorted(set(found))
 

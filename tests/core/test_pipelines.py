@@ -188,6 +188,21 @@ def test_each_value_of_each_step_is_explained(robotrain, pipeline):
     assert values["evaluate.policy"]["value"] == "step train"
 
 
+def test_steps_share_settings_only_where_their_own_are_equal(robotrain, pipeline):
+    text = """
+    steps:
+      plain: {job: EXAMPLE/job.yaml}
+      named: {job: EXAMPLE/job.yaml, platforms: {local: {download_mib: 64}}}
+      other: {job: EXAMPLE/job.yaml, after: plain}
+    """
+    words = ("--platform", "local", "--set", "other.download_mib=32", "--json")
+    answer = robotrain("pipeline", "explain", pipeline(text), *words)
+    values = {row["name"]: (row["value"], row["origin"]) for row in answer.json["values"]}
+    assert values["plain.download_mib"][1] == "default"
+    assert (values["named.download_mib"][0], values["other.download_mib"][0]) == (64, 32)
+    assert values["named.download_mib"][1].startswith("job file pipeline.yaml:")
+
+
 def test_the_schema_accepts_what_is_read_and_nothing_else(robotrain):
     import yaml
     from jsonschema import Draft202012Validator

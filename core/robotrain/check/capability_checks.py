@@ -128,8 +128,9 @@ def _list_parameter_requirements(
     addresses = {place.parameter for place in publish_targets.list_targets(resolution.job, workload, kinds, can)}
     addresses |= {name for name in workload.targets if publish_targets.is_address(str(resolution.job[name] or ""))}
     for parameter in get_parameters(workload.parameters):
-        given = resolution.job[parameter.name] != parameter.default and parameter.name not in addresses
-        if parameter.param.requires and given:
+        if not parameter.param.requires or parameter.name in addresses:
+            continue
+        if resolution.job[parameter.name] != parameter.default:
             value = resolution.parameters[parameter.name]
             text = redact(str(value.value))
             yield FeatureRequirement(parameter.param.requires, value.origin.where, text, parameter.flag)

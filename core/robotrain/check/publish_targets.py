@@ -46,7 +46,7 @@ def list_targets(
     given = dict(job.parameters)
     for name in workload.targets:
         text = str(given.get(name) or "")
-        fitting = [kind for kind in kinds.values() if _is_writable(kind, name) and kind.recognizes(text)]
+        fitting = [kind for kind in kinds.values() if text and _is_writable(kind, name) and kind.recognizes(text)]
         if fitting:
             kind = next((kind for kind in fitting if can.source(PUBLISH_ROLE, kind)), fitting[0])
             yield TargetAddress(name, text, kind)

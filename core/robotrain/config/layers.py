@@ -34,7 +34,10 @@ class VariableLayer:
 
     def find_first(self, names: tuple[str, ...]) -> Value | None:
         """Return the value of the first of `names` that has one."""
-        return next((self.values[name] for name in names if name in self.values), None)
+        for name in names:
+            if name in self.values:
+                return self.values[name]
+        return None
 
 
 def read_environment(environ: Mapping[str, str] | None = None) -> VariableLayer:
@@ -217,8 +220,8 @@ def _make_untrusted_problem(parameter: Parameter, value: Value) -> Problem:
 def find_destinations(values: Mapping[str, Value], declared: type) -> Iterator[tuple[str, Value]]:
     """Yield flag and value of each destination (an account, an address) that a project's file set."""
     for parameter in get_parameters(declared):
-        value = values.get(parameter.name)
-        if value and parameter.param.destination and value.value and value.origin.layer in FOLDER_LAYERS:
+        value = values.get(parameter.name) if parameter.param.destination else None
+        if value and value.value and value.origin.layer in FOLDER_LAYERS:
             yield parameter.flag, value
 
 
@@ -248,7 +251,7 @@ class LayerStack:
         :param weakest: layers below Terraform outputs and lookups, which are used only if no layer above has a value.
         """
         tables = [coerce.convert_tables(table, declared, self._problems) for table in (by_flag, in_file, *in_project)]
-        layers, parameters = list(self._list_layers(*tables)), list(get_parameters(declared))
+        layers, parameters = list(self._list_layers(declared, *tables)), get_parameters(declared)
         layers = [partial(self._refuse_programs, layer) for layer in layers]
         given = {p.name: values for p in parameters if (values := list(_collect_given(p, layers)))}
         fallbacks = self._fallbacks.find_values(parameters, given) if self._fallbacks else {}
@@ -274,15 +277,33 @@ class LayerStack:
             return None
         return value
 
-    def _list_layers(self, by_flag: GivenValues, in_file: GivenValues, *in_project: GivenValues) -> Iterator[Layer]:
+    def _list_layers(
+        self, declared: type, by_flag: GivenValues, in_file: GivenValues, *in_project: GivenValues
+    ) -> Iterator[Layer]:
         """Yield the layers, the strongest first; relative paths start from the folder of the file or request."""
         request = self._request
-        yield _make_field_layer(by_flag, request.folder)
-        if request.file:
+        if by_flag:
+            yield _make_field_layer(by_flag, request.folder)
+        if request.file and in_file:
             yield _make_field_layer(in_file, request.file.folder)
-        yield from (_make_variable_layer(layer, request.folder) for layer in request.variables)
+        yield from (_make_variable_layer(values) for values in self._read_variables(declared) if values)
         if request.project:
-            yield from (_make_field_layer(table, request.project.folder) for table in in_project)
+            yield from (_make_field_layer(table, request.project.folder) for table in in_project if table)
+
+    def _read_variables(self, declared: type) -> list[dict[str, Value]]:
+        """Return the values of each layer of variables by the name of the parameter."""
+        request = self._request
+        if declared not in request.shared:
+            request.shared[declared] = [
+                {
+                    parameter.name: value
+                    for parameter in get_parameters(declared)
+                    if (value := _anchor_path(parameter, layer.find_first(parameter.env), request.folder))
+                }
+                for layer in request.variables
+            ]
+        found: list[dict[str, Value]] = request.shared[declared]
+        return found
 
 
 def make_platform_layer(platform: Platform, settings: Any) -> list[Layer]:
@@ -306,8 +327,8 @@ def _make_field_layer(values: GivenValues, folder: Path) -> Layer:
     return lambda parameter: _anchor_path(parameter, values.get(parameter.name), folder)
 
 
-def _make_variable_layer(layer: VariableLayer, folder: Path) -> Layer:
-    return lambda parameter: _anchor_path(parameter, layer.find_first(parameter.env), folder)
+def _make_variable_layer(values: GivenValues) -> Layer:
+    return lambda parameter: values.get(parameter.name)
 
 
 def _anchor_path(parameter: Parameter, value: Value | None, folder: Path) -> Value | None:

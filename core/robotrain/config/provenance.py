@@ -15,8 +15,10 @@ class Origin(NamedTuple):
 
     def __str__(self) -> str:
         """Return layer and place; only the place if it begins with the layer."""
+        if not self.where:
+            return self.layer
         in_place = self.where.rpartition("/")[2].startswith(self.layer)
-        return self.where if in_place else f"{self.layer} {self.where}".strip()
+        return self.where if in_place else f"{self.layer} {self.where}"
 
 
 class Value(NamedTuple):

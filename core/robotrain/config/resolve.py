@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
-from robotrain_runtime.contract.parameter import get_parameters
+from robotrain_runtime.contract.parameter import get_parameters, list_flags
 
 from robotrain.config.coerce import coerce_values, list_fields
 from robotrain.config.layers import LayerStack, find_destinations, make_platform_layer
@@ -51,10 +51,8 @@ def resolve_job(
     in_file = file.parameters if file else {}
     for_platform = file.platforms.get(platform.name, {}) if file else {}
     in_workload = project.list_parameters(workload.name) if project else []
-    in_platform = project.list_settings(platform.name) if project else []
     stack = LayerStack(request)
-    settings = stack.resolve_values(platform.settings, request.settings, for_platform, in_platform)
-    typed_settings, settings_problems = coerce_values(platform.settings, settings)
+    settings, typed_settings, settings_problems = _resolve_settings(request, platform, for_platform, stack)
     unchanged = request.complete and not request.settings
     weakest = [] if unchanged or settings_problems else make_platform_layer(platform, typed_settings)
     weakest += [lambda parameter: request.previous_defaults.get(parameter.name)]
@@ -100,6 +98,21 @@ def resolve_job(
         | _find_unread_parameters(parameters, parameter_problems)
         | _find_unread_parameters(in_file, layer_problems),
     )
+
+
+def _resolve_settings(
+    request: Request, platform: Platform, in_file: Mapping[str, Value], stack: LayerStack
+) -> tuple[dict[str, Value], Any, list[Problem]]:
+    """Return the settings as raw and as typed values, and their problems."""
+    key = (platform.name, request.file.folder if request.file else None, repr(in_file))
+    found: tuple[dict[str, Value], Any, list[Problem]] | None = request.shared.get(key)
+    if found is None or request.settings:
+        in_project = request.project.list_settings(platform.name) if request.project else []
+        values = stack.resolve_values(platform.settings, request.settings, in_file, in_project)
+        found = values, *coerce_values(platform.settings, values)
+        if not request.settings:
+            request.shared[key] = found
+    return found
 
 
 def _find_unread_parameters(values: Mapping[str, Value], problems: Sequence[Problem]) -> frozenset[str]:
@@ -176,9 +189,11 @@ def _find_misplaced_args(
     arguments: Sequence[Value], workload: Workload, platform: Platform, flags: Collection[str]
 ) -> Iterator[Problem]:
     """Yield problems for trainer arguments that robotrain sets itself or that are its own options."""
+    if not arguments:
+        return
     own = dict.fromkeys(flags, "robotrain")
-    own |= {flag: "workload " + workload.name for p in get_parameters(workload.parameters) for flag in p.flags}
-    own |= {flag: "platform " + platform.name for p in get_parameters(platform.settings) for flag in p.flags}
+    own |= dict.fromkeys(list_flags(workload.parameters), "workload " + workload.name)
+    own |= dict.fromkeys(list_flags(platform.settings), "platform " + platform.name)
     hints = {**workload.option_hints, **platform.option_hints}
     for argument in arguments:
         name = str(argument.value).partition("=")[0]

@@ -109,18 +109,22 @@ def _read_file_sources(
 
 def _read_variable_sources(
     request: Request, roles: Mapping[str, Role], kinds: Mapping[str, SourceKind]
-) -> Iterator[list[SourceText]]:
-    for layer in request.variables:
-        texts = []
-        for role in roles:
-            for flag, names in _group_by_flag(kinds, role).items():
-                if (value := layer.find_first(list_source_variables(flag))) is None:
-                    continue
-                for text in _split_list(str(value.value)):
-                    texts.append(
-                        SourceText(role=role, kinds=names, text=text, origin=value.origin, base=request.folder)
-                    )
-        yield texts
+) -> list[list[SourceText]]:
+    """Return the sources of each layer of variables."""
+    key = ("sources", *roles, *kinds)
+    if key not in request.shared:
+        flags = [(role, flag, names) for role in roles for flag, names in _group_by_flag(kinds, role).items()]
+        request.shared[key] = [
+            [
+                SourceText(role=role, kinds=names, text=text, origin=value.origin, base=request.folder)
+                for role, flag, names in flags
+                if (value := layer.find_first(list_source_variables(flag)))
+                for text in _split_list(str(value.value))
+            ]
+            for layer in request.variables
+        ]
+    found: list[list[SourceText]] = request.shared[key]
+    return found
 
 
 def _group_by_flag(kinds: Mapping[str, SourceKind], role: str) -> dict[RoleFlag, tuple[str, ...]]:

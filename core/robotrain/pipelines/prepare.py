@@ -26,6 +26,7 @@ from robotrain.pipelines.plan import (
     render_pipeline,
 )
 from robotrain.pipelines.steps import STEP_KIND, StepNode, check_graph, make_step_kind, order_steps
+from robotrain.plugins import calls
 from robotrain.redaction import redact
 from robotrain.submission.pin import pin_job
 from robotrain.submission.prepare import PreparedJob, find_secrets_in_plan, prepare_job
@@ -131,17 +132,18 @@ def prepare_pipeline(request: PipelineRequest, platform: Platform, plugins: Plug
             workloads[one.name] = plugins.workload(one.workload or plugins.default_workload())
         except Rejected as rejected:
             problems += _label(one, rejected.problems)
-    kinds = {STEP_KIND: make_step_kind(_find_taking_roles(workloads.values()))}
+    kinds = {**plugins.source_kinds(), STEP_KIND: make_step_kind(_find_taking_roles(workloads.values()))}
     prepared: dict[str, PreparedJob] = {}
-    for name, workload in workloads.items():
-        one = by_name[name]
-        problems += _label(one, _check_inputs(one, workload, workloads))
-        try:
-            job, notes = _prepare_step(one, workload, platform, plugins, kinds)
-            prepared[name] = job
-            problems += _label(one, notes)
-        except Rejected as rejected:
-            problems += _label(one, (found for found in rejected.problems if not _is_about_step(found, one)))
+    with calls.redirect_output():  # once, not for each call of a plugin
+        for name, workload in workloads.items():
+            one = by_name[name]
+            problems += _label(one, _check_inputs(one, workload, workloads))
+            try:
+                job, notes = _prepare_step(one, workload, platform, plugins, kinds)
+                prepared[name] = job
+                problems += _label(one, notes)
+            except Rejected as rejected:
+                problems += _label(one, (found for found in rejected.problems if not _is_about_step(found, one)))
     for one in request.steps:
         if one.request is None:
             problems += _label(one, _check_registration(one, by_name, prepared, platform, plugins))
@@ -161,7 +163,7 @@ def prepare_pipeline(request: PipelineRequest, platform: Platform, plugins: Plug
         job=_make_job(request, steps),
         platform=platform,
         settings=NoSettings(),
-        kinds={**plugins.source_kinds(), **kinds},
+        kinds=kinds,
         container_plugins={},
         warnings=tuple(_deduplicate(problems)),
         values=tuple(_list_values(steps)),
@@ -213,7 +215,7 @@ def _prepare_step(
 ) -> tuple[PreparedJob, list[Problem]]:
     """Return the job of a step, which registers no policy that nothing has evaluated, and its warnings and notes."""
     assert one.request is not None
-    job = prepare_job(one.request, workload, platform, plugins, step_kinds=kinds)
+    job = prepare_job(one.request, workload, platform, plugins, kinds=kinds)
     notes = list(job.warnings)
     parameter = workload.profile.outputs.register_parameter
     model = dict(job.job.parameters).get(parameter)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from robotrain.config import job_file, overrides, project_file
 from robotrain.config.request import Request
@@ -30,11 +30,14 @@ class RequestContext:
     plugins: Plugins
     variables: tuple[VariableLayer, ...]
     project: Project | None
+    shared: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def make_request(self, file: job_file.JobFile | None = None) -> Request:
         """Return the request for a job below these layers."""
-        terraform = TerraformLayer(self.variables, self.project, Path.cwd())
-        return Request(file=file, variables=self.variables, project=self.project, terraform=terraform)
+        terraform = self.shared.setdefault("terraform", TerraformLayer(self.variables, self.project, Path.cwd()))
+        return Request(
+            file=file, variables=self.variables, project=self.project, terraform=terraform, shared=self.shared
+        )
 
     def choose_workload(self, named: str) -> str:
         """Return the workload of a step: the named one, or that of robotrain.toml, or the default."""

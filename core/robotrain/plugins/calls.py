@@ -37,8 +37,10 @@ def redirect_output() -> Iterator[None]:
 
     Only in the main thread: in others, commands print results meanwhile.
     """
-    is_main = threading.current_thread() is threading.main_thread()
-    with contextlib.redirect_stdout(sys.stderr) if is_main else contextlib.nullcontext():
+    if sys.stdout is sys.stderr or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    with contextlib.redirect_stdout(sys.stderr):
         yield
 
 

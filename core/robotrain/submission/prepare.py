@@ -6,7 +6,6 @@ import dataclasses
 import re
 from collections.abc import Mapping
 from dataclasses import field
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
@@ -117,14 +116,14 @@ def prepare_job(
     plugins: Plugins,
     earlier_problems: tuple[Problem, ...] = (),
     assets_only: bool = False,
-    step_kinds: Mapping[str, SourceKind] = MappingProxyType({}),
+    kinds: Mapping[str, SourceKind] | None = None,
 ) -> PreparedJob:
     """Resolve and check a job. Raise Rejected with the problems of all stages.
 
     :param assets_only: the job is not submitted, only its assets are uploaded; what only a run needs may be missing.
-    :param step_kinds: the source kinds that only a step of a pipeline has.
+    :param kinds: the source kinds; None for those of the plugins.
     """
-    kinds = {**plugins.source_kinds(), **step_kinds}
+    kinds = plugins.source_kinds() if kinds is None else kinds
     resolution = resolve_job(request, workload, platform, kinds)
 
     def matters(problem: Problem) -> bool:

@@ -1,6 +1,8 @@
 """Frozen dataclasses that are cheap to declare: making the methods of all takes a quarter of the start of a command."""
 
 import dataclasses
+import functools
+import operator
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -59,16 +61,19 @@ def _make_init(cls: Any) -> Any:
     return scope["__init__"]
 
 
-def _list_compared(instance: Any) -> tuple[Any, ...]:
-    return tuple(getattr(instance, field.name) for field in dataclasses.fields(instance) if field.compare)
+@functools.cache
+def _make_key(cls: Any) -> Callable[[Any], Any]:
+    """Return what makes the key that instances are compared by."""
+    return operator.attrgetter("__class__", *(field.name for field in dataclasses.fields(cls) if field.compare))
 
 
 def _equals(self: Any, other: object) -> bool:
-    return _list_compared(self) == _list_compared(other) if other.__class__ is self.__class__ else NotImplemented
+    key = _make_key(self.__class__)
+    return bool(key(self) == key(other)) if other.__class__ is self.__class__ else NotImplemented
 
 
 def _hash(self: Any) -> int:
-    return hash(_list_compared(self))
+    return hash(_make_key(self.__class__)(self))
 
 
 def _represent(self: Any) -> str:

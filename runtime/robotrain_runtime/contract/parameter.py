@@ -97,6 +97,8 @@ class Parameter(NamedTuple):
     @property
     def bare_type(self) -> Any:
         """The type without `None`."""
+        if isinstance(self.type, type):  # the most, in no time
+            return self.type
         if get_origin(self.type) in (typing.Union, types.UnionType):
             return next(part for part in get_args(self.type) if part is not type(None))
         return self.type
@@ -109,7 +111,8 @@ class Parameter(NamedTuple):
     @property
     def choices(self) -> tuple[str, ...]:
         """The values of a Literal; empty for every other type."""
-        return tuple(map(str, get_args(self.bare_type))) if get_origin(self.bare_type) is Literal else ()
+        kind = self.bare_type
+        return tuple(map(str, get_args(kind))) if get_origin(kind) is Literal else ()
 
     @property
     def metavar(self) -> str:
@@ -127,6 +130,12 @@ class Parameter(NamedTuple):
 def get_parameters(declared: type) -> tuple[Parameter, ...]:
     """Return each field of the dataclass `declared` that has a `Param`, in order."""
     return tuple(_find_parameters(declared))
+
+
+@functools.cache
+def list_flags(declared: type) -> tuple[str, ...]:
+    """Return all options that set the fields of the dataclass `declared`."""
+    return tuple(flag for parameter in get_parameters(declared) for flag in parameter.flags)
 
 
 def _find_parameters(declared: type) -> Iterator[Parameter]:
