@@ -173,7 +173,6 @@ def test_the_log_of_a_step_that_has_not_begun_is_waited_for(ended, robotrain, mo
     progress.write_progress(ended, known)
     answer = robotrain("logs", ended, "--step", "evaluate")
     assert "It begins when the steps that it needs have succeeded." in answer.stderr
-    assert "it saved no checkpoint" not in robotrain("status", ended).stdout  # it is lost: steps may run on
 
     def begin(seconds: float) -> None:
         known.steps["evaluate"] = progress.StepState(state="succeeded", run=known.steps["train"].run)
