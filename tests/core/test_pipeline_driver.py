@@ -1,5 +1,6 @@
 """The driver of a pipeline: each step once, in its order, through failures, kills and cancellation."""
 
+import fcntl
 import json
 import os
 import signal
@@ -18,7 +19,7 @@ from robotrain.pipelines import driven_platform, driver, progress
 from robotrain.plugins import manager
 from robotrain.store import records
 from robotrain.submission import reconcile
-from robotrain_runtime.contract import event
+from robotrain_runtime.contract import event, files
 
 PUSHT = Path(__file__).parents[2] / "examples/pusht-mini"
 STEPS = """
@@ -490,3 +491,16 @@ def test_from_python_a_pipeline_is_a_run_with_steps(engine, submit, tmp_path):
     assert again.status().state == "lost"
     again.cancel()
     assert again.status().state == "cancelled"
+
+
+def test_a_driver_starts_although_its_lock_is_looked_at_meanwhile(engine):
+    records.get_run_folder("shift-1").mkdir(parents=True)
+    path = records.get_run_folder("shift-1") / progress.DRIVER_FILE
+    path.touch()
+    with path.open("rb") as looking:
+        assert files.lock_file(looking.fileno(), fcntl.LOCK_SH)
+        threading.Timer(0.2, lambda: fcntl.flock(looking, fcntl.LOCK_UN)).start()
+        with driver.lock_pipeline("shift-1") as is_mine:
+            assert is_mine
+            with driver.lock_pipeline("shift-1") as is_mine_too:
+                assert not is_mine_too

@@ -105,7 +105,8 @@ class DrivenPlatform(Platform):
         if step.registered:
             registered = event.format_event(event.Registered(**step.registered), step.ended or 0.0)
             yield event.add_pipeline_step(registered, name)
-        if not step.run or (record := self._find_record(step.run)) is None or record.phase != "sent":
+        record = records.find_record(step.run)
+        if record is None or record.phase != "sent":
             return
         for line in self._platform.logs(record.reference, follow, tail):
             yield event.add_pipeline_step(line, name) if line.startswith(event.PREFIX) else f"[{name}] {line}"
@@ -173,16 +174,10 @@ class DrivenPlatform(Platform):
         """Return the steps whose runs were submitted, with their records."""
         found = []
         for name, step in self.read_progress(reference).steps.items():
-            record = self._find_record(step.run) if step.run else None
+            record = records.find_record(step.run)
             if record is not None and record.phase == "sent":
                 found.append((name, record))
         return found
-
-    def _find_record(self, run: str) -> RunRecord | None:
-        try:
-            return records.read_record(run)
-        except records.UnknownRun:
-            return None
 
 
 def _list_runs_of_other_attempts(run: str) -> set[str]:
@@ -209,7 +204,7 @@ class _StepLogFollower:
         """Yield the lines."""
         while True:
             known = self._platform.read_progress(self._reference)
-            ended = self._platform.status(self._reference).finished
+            ended = known.compute_status(self._reference[REFERENCE_KEY]).finished
             for name, step in known.steps.items():
                 has_log = step.registered or (step.run and step.state not in ("waiting", "pending"))
                 if has_log and name not in self._readers and not self._is_after_unread(step, known.steps):

@@ -44,6 +44,8 @@ MIN_POLL_SECONDS, MAX_POLL_SECONDS = 0.3, 5.0
 MAX_CANCELS = 8
 RETRY_SECONDS = 30.0
 """Seconds until a step is submitted again whose platform did not answer."""
+LOCK_SECONDS, LOCK_POLL_SECONDS = 1.0, 0.01
+"""How long to try for the lock: who asks whether a driver is alive (`is_driven`) holds it for a moment."""
 UNSURE_CODES = ("submit-unsure", "run-unsure", "run-unrecorded")
 """Problems of a submit whose result is unknown: the same submit finds the run, or sends it."""
 
@@ -138,10 +140,7 @@ class PipelineDriver:
 
     def _find_submitted(self, run: str, owner: StepOwner) -> RunRecord | None:
         """Return the record of a step's run; None if nothing was recorded, or the name is another run's by now."""
-        try:
-            record = records.read_record(run) if run else None
-        except records.UnknownRun:
-            return None
+        record = records.find_record(run)
         return record if record and (record.pipeline, record.step) == owner else None
 
     def _register(self, step: PlannedStep, state: StepState) -> bool:
@@ -241,7 +240,10 @@ def lock_pipeline(run: str) -> Iterator[bool]:
     """Hold the lock of a pipeline's driver during the block; yield whether it could be taken."""
     handle = os.open(records.get_run_folder(run) / DRIVER_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        yield lock_file(handle)
+        until = time.monotonic() + LOCK_SECONDS
+        while not (is_mine := lock_file(handle)) and time.monotonic() < until:
+            time.sleep(LOCK_POLL_SECONDS)
+        yield is_mine
     finally:
         os.close(handle)
 

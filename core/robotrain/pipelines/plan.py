@@ -70,11 +70,6 @@ class PipelinePlan:
     finished: dict[str, dict[str, Any]] = field(default_factory=dict)
     """The steps that it finished, as in `progress.StepState`."""
 
-    @property
-    def needs(self) -> dict[str, tuple[str, ...]]:
-        """By step: the steps that must succeed before."""
-        return {step.name: step.needs for step in self.steps}
-
 
 class StepPacker:
     """The payloads of a pipeline's steps: one for each set of container plugins."""

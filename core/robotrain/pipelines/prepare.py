@@ -146,7 +146,7 @@ def prepare_pipeline(request: PipelineRequest, platform: Platform, plugins: Plug
                 problems += _label(one, (found for found in rejected.problems if not _is_about_step(found, one)))
     for one in request.steps:
         if one.request is None:
-            problems += _label(one, _check_registration(one, by_name, prepared, platform, plugins))
+            problems += _label(one, _check_registration(one, by_name, workloads, prepared, platform, plugins))
     raise_if_any(_deduplicate(problems))
     steps = tuple(
         PreparedStep(
@@ -255,6 +255,7 @@ def _name_output(produces: str) -> str:
 def _check_registration(
     one: StepRequest,
     by_name: Mapping[str, StepRequest],
+    workloads: Mapping[str, Workload],
     prepared: Mapping[str, PreparedJob],
     platform: Platform,
     plugins: Plugins,
@@ -264,12 +265,8 @@ def _check_registration(
     source = prepared.get(one.policy_from)
     requirement = FeatureRequirement("register_model", one.where, one.model)
     yield from check_requirement(requirement, platform, source.settings if source else None, plugins.platforms)
-    maker = by_name.get(one.policy_from)
-    if maker is None:  # reported as an unknown step
-        return
-    try:
-        workload = plugins.workload(maker.workload or plugins.default_workload()) if maker.request else None
-    except Rejected:
+    maker, workload = by_name.get(one.policy_from), workloads.get(one.policy_from)
+    if maker is None or (maker.request and workload is None):  # an unknown step or workload is reported
         return
     if workload is None or not (workload.produces == "checkpoints" or workload.evaluates):
         title = f"step {maker.name} has no policy to register"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from robotrain.plugins.manager import Plugins
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class RequestContext:
     """What the steps of a pipeline share: its platform, the environment and the project file."""
 
@@ -32,11 +33,15 @@ class RequestContext:
     project: Project | None
     shared: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
+    @functools.cached_property
+    def terraform(self) -> TerraformLayer:
+        """The values of Terraform, read at most once."""
+        return TerraformLayer(self.variables, self.project, Path.cwd())
+
     def make_request(self, file: job_file.JobFile | None = None) -> Request:
         """Return the request for a job below these layers."""
-        terraform = self.shared.setdefault("terraform", TerraformLayer(self.variables, self.project, Path.cwd()))
         return Request(
-            file=file, variables=self.variables, project=self.project, terraform=terraform, shared=self.shared
+            file=file, variables=self.variables, project=self.project, terraform=self.terraform, shared=self.shared
         )
 
     def choose_workload(self, named: str) -> str:

@@ -135,14 +135,3 @@ def _make_problem(
     code: str, title: str, where: str = "", why: str = "", *suggestions: Suggestion, stage: Stage = Stage.PARSE
 ) -> Problem:
     return Problem(code=code, stage=stage, title=title, where=where, why=why, suggestions=suggestions)
-
-
-def list_dependants(needs: Mapping[str, Sequence[str]], step: str) -> set[str]:
-    """Return the steps that cannot run without `step`, directly or not."""
-    found, waiting = set[str](), [step]
-    while waiting:
-        current = waiting.pop()
-        fresh = {name for name, needed in needs.items() if current in needed} - found
-        found |= fresh
-        waiting += fresh
-    return found

@@ -151,6 +151,14 @@ def read_record(run: str) -> RunRecord:
     return _parse_record(data, path)
 
 
+def find_record(run: str) -> RunRecord | None:
+    """Return the record of a run; None if there is none. Raise Rejected if it cannot be read."""
+    try:
+        return read_record(run) if run else None
+    except UnknownRun:
+        return None
+
+
 def get_output_profile(run: str) -> OutputProfile:
     """Return the declared outputs of a run's workload; the defaults if there is no record."""
     try:
