@@ -63,6 +63,6 @@ case ${0##*/} in
     scancel)
         facts "$last" 2> /dev/null || { echo "scancel: error: Kill job error on job id $last: Invalid job id specified" >&2; exit 1; }
         case $state:$only:$signal in
-            PENDING:*: | RUNNING::*) { echo "$called"; echo CANCELLED; echo "$script"; } > "$last" ;;
+            PENDING:*: | RUNNING::* | SUSPENDED::* | STAGE_OUT::*) { echo "$called"; echo CANCELLED; echo "$script"; } > "$last" ;;
         esac ;;
 esac
