@@ -67,7 +67,7 @@ def test_a_preempted_pod_is_gone_with_its_disk_and_runs_again(osmo, osmo_cli, ru
 def test_what_the_machine_cannot_start_is_a_start_error(osmo, osmo_post):
     osmo_post(task(args=["x" * 140_000]))
     assert osmo.run("hello-1", timeout=60) == 3003
-    assert osmo.workflows["hello-1"].status == "FAILED_START_ERROR"
+    assert osmo.workflows["hello-1"].tasks[0]["status"] == "FAILED_START_ERROR"
 
 
 def test_a_cancelled_workflow_is_killed_with_all_its_processes(osmo, osmo_cli, osmo_post):

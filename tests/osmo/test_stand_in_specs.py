@@ -144,7 +144,8 @@ def test_restart_ships_what_looks_like_a_secret_masked(osmo, osmo_cli, osmo_post
 )
 def test_what_kubernetes_refuses_fails_after_the_submit(osmo, osmo_post, files, told):
     status, _ = osmo_post(task(files=files))
-    assert (status, osmo.workflows["hello-1"].status) == (200, "FAILED_BACKEND_ERROR")
+    assert (status, osmo.workflows["hello-1"].status) == (200, "FAILED")  # the word of a group is less exact
+    assert osmo.workflows["hello-1"].tasks[0]["status"] == "FAILED_BACKEND_ERROR"
     assert told in osmo.workflows["hello-1"].tasks[0]["failure_message"]
 
 

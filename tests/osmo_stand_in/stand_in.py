@@ -210,12 +210,17 @@ class OsmoStandIn:
         started: datetime.datetime | str | None = None,
         ended: datetime.datetime | str | None = None,
         node: str | None = None,
+        task: str | None = None,
     ) -> None:
-        """Let its tasks be so, and the workflow with them; status: of the workflow, whatever its tasks are."""
+        """Let its tasks be so, and the workflow with them; status: of the workflow, whatever its tasks are.
+
+        task: only the one of this name.
+        """
 
         def change(row: rows.Row) -> None:
-            for task in rows.latest(row):
-                _set_task(task, task_status, exit_code, message, started, ended, node)
+            for one in rows.latest(row):
+                if task in (None, one["name"]):
+                    _set_task(one, task_status, exit_code, message, started, ended, node)
             if task_status:
                 rows.settle(row)
             row["start_time"], row["end_time"] = _text(started) or row["start_time"], _text(ended) or row["end_time"]
@@ -226,12 +231,12 @@ class OsmoStandIn:
         rows.change(self.state, name, change)
 
     def retry(self, name: str, exit_code: int | None = None, message: str | None = None) -> None:
-        """Its tasks are rescheduled: the attempt ends, and the next one waits, under the same id."""
+        """Its tasks that began are rescheduled: the attempt ends, and the next one waits, under the same id."""
 
         def change(row: rows.Row) -> None:
             specs = {task["name"]: task for group in row["spec"]["groups"] for task in group["tasks"]}
             for group in row["groups"]:
-                for task in rows.latest({"groups": [group]}):
+                for task in rows.latest({"groups": [group]} if group["status"] != "WAITING" else {"groups": []}):
                     _set_task(task, "RESCHEDULED", exit_code, message, None, None, None)
                     group["tasks"].append(rows.task_row(specs[task["name"]], int(task["retry_id"]) + 1))
             rows.settle(row)
@@ -266,7 +271,7 @@ class OsmoStandIn:
         own: Sequence[str] = ("/tmp/robotrain",),
         mounts: Mapping[str, str] | None = None,
     ) -> "Running":
-        """Run its one task for real, from now on. environ: beside the task's own environment.
+        """Run its tasks for real, from now on, one after the other. environ: beside each task's own environment.
 
         own: folders that its container has for itself, gone with each attempt. mounts: folders of this machine, by
         where they are in the container.
@@ -279,7 +284,7 @@ class OsmoStandIn:
         return self._running[name]
 
     def run(self, name: str, environ: Mapping[str, str] | None = None, timeout: float = 600.0, **room: Any) -> int:
-        """Run its one task for real, to the end. The exit code of its last attempt."""
+        """Run its tasks for real, to the end. The exit code of the first that failed, or 0."""
         return self.start(name, environ, **room).wait(timeout)
 
     def reschedule(self, name: str, grace: float = 0.0) -> None:
@@ -291,9 +296,9 @@ class OsmoStandIn:
         for running in self._running.values():
             running.stop()
 
-    def pod(self, name: str) -> Path:
-        """What is left of the last attempt: its container's paths lie below `disk`."""
-        return self.folder / "pods" / name
+    def pod(self, name: str, task: str = "") -> Path:
+        """What is left of the last attempt: its container's paths lie below `disk`. task: of several."""
+        return self.folder / "pods" / name / task
 
 
 def _text(when: datetime.datetime | str | None) -> str | None:

@@ -1,6 +1,7 @@
 """Running a task for real: what OSMO's own processes in its pod do, in threads of this one."""
 
 import contextlib
+import dataclasses
 import os
 import signal
 import subprocess
@@ -12,7 +13,7 @@ from typing import IO, Any
 from osmo_stand_in import config
 from osmo_stand_in.pod import tokens
 from osmo_stand_in.pod.namespace import Namespace
-from osmo_stand_in.pod.room import Room
+from osmo_stand_in.pod.room import Room, task_output
 from osmo_stand_in.service import journal, rows, rules
 from osmo_stand_in.state import State
 from osmo_stand_in.store import Store
@@ -25,21 +26,27 @@ SHORTEST_SECRET = 8
 
 
 class Running:
-    """The one task of a workflow, attempt after attempt, from the start on. environ: beside the task's own."""
+    """The tasks of a workflow, one after the other, each attempt after attempt, from the start on.
+
+    environ: beside the tasks' own. Of several tasks, each has a room of its own name.
+    """
 
     def __init__(self, state: State, store: Store, room: Room, name: str, environ: Mapping[str, str]) -> None:
         self.state, self.store, self.room, self.name, self.environ = state, store, room, name, environ
-        self.code: int | None = None
+        self.codes: dict[str, int] = {}
+        """Exit codes of the last attempts, by task."""
         self.failure: BaseException | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._begun = threading.Event()
         self._namespace = Namespace()
         self._preempted = self._stopped = False
         row = rows.fetch(state, name)
-        (self._task,) = (task for group in row["spec"]["groups"] for task in group["tasks"])
+        self._tasks = [task for group in row["spec"]["groups"] for task in group["tasks"]]
+        self._task = self._tasks[0]
         if rows.finished(row):
-            (attempt,) = rows.latest(row)
-            raise RuntimeError(f"{name} does not run: it is {row['status']}: {attempt['failure_message']}")
+            raise RuntimeError(
+                f"{name} does not run: it is {row['status']}: {self._attempt_row(row)['failure_message']}"
+            )
         self._thread = threading.Thread(target=self._attempts, daemon=True)
         self._thread.start()
 
@@ -51,15 +58,14 @@ class Running:
         return self._process.pid
 
     def wait(self, timeout: float = 600.0) -> int:
-        """The exit code of the last attempt. Raises TimeoutError, and nothing runs then."""
+        """The exit code of the first task that failed, or 0. Raises TimeoutError, and nothing runs then."""
         self._thread.join(timeout)
         if self._thread.is_alive():
             self.stop()
             raise TimeoutError(f"{self.name} still runs after {timeout} s: {self._log()}")
         if self.failure is not None:
             raise self.failure
-        assert self.code is not None
-        return self.code
+        return next((code for code in self.codes.values() if code), 0)
 
     def kill(self) -> None:
         """Kill what runs."""
@@ -92,23 +98,29 @@ class Running:
         return journal.file(self.state, self.name).read_text()[-2000:]
 
     def _attempts(self) -> None:
+        base = self.room
         try:
-            while self._attempt():
-                pass
+            for task in self._tasks:
+                self._task = task
+                if len(self._tasks) > 1:
+                    self.room = dataclasses.replace(base, scratch=base.scratch / self._task["name"])
+                while self._attempt():
+                    pass
         except BaseException as error:
             self.failure = error
 
     def _attempt(self) -> bool:
         """One attempt. Whether there is to be another."""
-        if self._stopped or rows.finished(rows.fetch(self.state, self.name)):
-            self.code = self.code or CANCELLED
+        before = self._attempt_row(rows.fetch(self.state, self.name))
+        if self._stopped or rows.finished(before):
+            self._keep_code(before["exit_code"] or (CANCELLED if before["status"] != "COMPLETED" else 0))
             return False
         self.room.clear()
         there = config.read(self.state)
         task = tokens.substituted(self._task, self.name)
         self._set("INITIALIZING")
         self._say("Downloading Start")
-        for line in self.room.furnish(task, there["credentials"], self.store):
+        for line in self.room.furnish(task, there["credentials"], self.store, self.name):
             self._say(line)
         code = self._execute(task, there["credentials"])
         if not self._preempted and code != NOT_STARTED:
@@ -148,7 +160,7 @@ class Running:
             helper.start()
         while process.poll() is None:
             self._namespace.look(process.pid)
-            if rows.fetch(self.state, self.name)["status"] == "FAILED_CANCELED":
+            if self._attempt_row(rows.fetch(self.state, self.name))["status"] == "FAILED_CANCELED":
                 self.kill()
             time.sleep(TICK)
         self._namespace.end()
@@ -188,15 +200,18 @@ class Running:
 
     def _upload_outputs(self, task: Mapping[str, Any]) -> None:
         self._say("Upload Start")
+        whole = f"{self.room.at(tokens.OUTPUT)}/*"
+        if not task.get("outputs") or self._has_dependants():
+            self.store.upload(task_output(self.name, task["name"]), whole)
         for output in task.get("outputs", []):
-            self.store.upload(output["url"], f"{self.room.at(tokens.OUTPUT)}/*", output.get("regex"))
+            self.store.upload(output["url"], whole, output.get("regex"))
             self._say(f"Uploaded {output['url']}")
         self._say("All Outputs Uploaded")
 
     def _end(self, code: int, there: Mapping[str, Any]) -> bool:
         row = rows.fetch(self.state, self.name)
-        if self._stopped or rows.finished(row):
-            self.code = code
+        if self._stopped or rows.finished(self._attempt_row(row)):
+            self._keep_code(code)
             return False
         code, status, told = self._outcome(code)
         action = _action(code, self._task.get("exitActions", {}), there["pools"][row["pool"]]["default_exit_actions"])
@@ -212,8 +227,19 @@ class Running:
         self._preempted, self._process = False, None
         self._begun.clear()
         self._set(status, code, told or None, again)
-        self.code = code
+        self._keep_code(code)
         return again
+
+    def _keep_code(self, code: int) -> None:
+        self.codes[self._task["name"]] = code
+
+    def _has_dependants(self) -> bool:
+        wanted = [one.get("task") for task in self._tasks for one in task.get("inputs", [])]
+        return self._task["name"] in wanted
+
+    def _attempt_row(self, row: rows.Row) -> rows.Row:
+        """The last attempt of the task that runs."""
+        return next(one for one in rows.latest(row) if one["name"] == self._task["name"])
 
     def _outcome(self, code: int) -> tuple[int, str, str]:
         if self._preempted:
@@ -224,24 +250,24 @@ class Running:
 
     @property
     def _retry(self) -> int:
-        (attempt,) = rows.latest(rows.fetch(self.state, self.name))
-        return int(attempt["retry_id"])
+        return int(self._attempt_row(rows.fetch(self.state, self.name))["retry_id"])
 
     def _say(self, text: str) -> None:
         journal.add(self.state, self.name, text, self._task["name"], self._retry, control=True)
 
     def _set(self, status: str, code: int | None = None, told: str | None = None, again: bool = False) -> None:
         def change(row: rows.Row) -> None:
-            if rows.finished(row):  # cancelled meanwhile
+            attempt = self._attempt_row(row)
+            if rows.finished(attempt):  # cancelled meanwhile
                 return
-            (attempt,) = rows.latest(row)
             attempt.update(status=status, exit_code=code, failure_message=told)
             if status == "RUNNING":
                 attempt["start_time"] = rows.now()
             if status not in rows.UNFINISHED:
                 attempt["end_time"] = rows.now()
             if again:
-                row["groups"][0]["tasks"].append(rows.task_row(self._task, int(attempt["retry_id"]) + 1))
+                group = next(one for one in row["groups"] if attempt in one["tasks"])
+                group["tasks"].append(rows.task_row(self._task, int(attempt["retry_id"]) + 1))
             rows.settle(row)
 
         rows.change(self.state, self.name, change)

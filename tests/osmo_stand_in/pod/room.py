@@ -42,7 +42,9 @@ class Room:
         known = any(Path(path).is_relative_to(one) for one in ("/osmo", *self.own))
         return ours if known or ours.exists() else Path(path)
 
-    def furnish(self, task: Mapping[str, Any], secrets: Mapping[str, Mapping[str, str]], store: Store) -> list[str]:
+    def furnish(
+        self, task: Mapping[str, Any], secrets: Mapping[str, Mapping[str, str]], store: Store, workflow: str
+    ) -> list[str]:
         """Inputs, files and secrets. What OSMO says about it."""
         said = []
         for place in (*self.own, *self.mounts):
@@ -51,7 +53,7 @@ class Room:
         for index, source in enumerate(task.get("inputs", [])):
             folder = self.disk / f"{tokens.INPUTS}/{index}".lstrip("/")
             folder.mkdir(parents=True)
-            said += _bring(source, folder, store)
+            said += _bring(source, folder, store, workflow)
         for file in task.get("files", []):
             text = file["contents"].encode()
             self._put(file["path"], base64.b64decode(text) if file.get("base64") else text)
@@ -98,15 +100,20 @@ class Room:
         shutil.rmtree(self.scratch, ignore_errors=True)
 
 
-def _bring(source: Mapping[str, Any], folder: Path, store: Store) -> Iterator[str]:
+def task_output(workflow: str, task: str) -> str:
+    """Where OSMO keeps what a task left for those that depend on it; `WORKFLOW:TASK` is one of another workflow."""
+    earlier, _, name = task.rpartition(":")
+    return f"s3://osmo-workflow-data/{earlier or workflow}/{name}"
+
+
+def _bring(source: Mapping[str, Any], folder: Path, store: Store, workflow: str) -> Iterator[str]:
     """An input into its folder; what OSMO says about it."""
-    if url := source.get("url"):
+    if url := source.get("url") or ("task" in source and task_output(workflow, source["task"])):
         if not store.objects(url):
             yield f"No entries found for prefix {store.place(url).prefix}."
         store.download(url, folder, source.get("regex"))
         yield f"Downloaded {url}"
         return
-    assert "dataset" in source, "the stand-in runs workflows of one task: there is no other to read from"
     name = source["dataset"]["name"]
     Datasets(store).download(name, folder / name.rpartition("/")[2].partition(":")[0])
     yield f"Downloaded {name}"

@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from osmo_stand_in import refusal
-from osmo_stand_in.service import nodes, rules
+from osmo_stand_in.service import nodes, rows, rules
 
 if TYPE_CHECKING:
     from osmo_stand_in.service.spec import AnyWorkflow, ResourceSpec, TaskSpec
+    from osmo_stand_in.state import State
 
 DEFAULTS = {"cpu": "1", "memory": "1Gi", "storage": "1Gi"}
 SAID = {"cpu": "CPU"}
@@ -64,6 +65,24 @@ def _resource(task: "TaskSpec", resources: Mapping[str, "ResourceSpec"]) -> "Res
             f"Task {task.name} has no specified resource. Specify a default resource in the resources section."
         )
     raise refusal.resource(f"Requesting undefined resource {task.resource}.")
+
+
+def earlier_tasks(workflow: "AnyWorkflow", state: "State") -> None:
+    """Inputs of earlier workflows are of tasks that have ended, however. Raises Refusal."""
+    every = [task for group in workflow.groups for task in group.tasks]
+    for wanted in (one.task for task in every for one in task.inputs if hasattr(one, "task")):
+        name, colon, task = wanted.partition(":")
+        if not colon:
+            continue
+        known = rows.latest(rows.fetch(state, name)) if name in state.read("order", []) else []
+        found = next((one for one in known if one["name"] == task), None)
+        if found is None:
+            raise refusal.missing(f"Task {task} of workflow {name} is not found.")
+        if not rows.finished(found):
+            raise refusal.submission(
+                "Input tasks from previous workflows must be finished: "
+                f"Workflow ID {name} task {task} has status {found['status']}."
+            )
 
 
 def names(workflow: "AnyWorkflow", longest: int) -> None:

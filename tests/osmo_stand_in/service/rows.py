@@ -105,23 +105,32 @@ def of(workflow: "AnyWorkflow", there: Mapping[str, Any], pool: str, priority: s
         "queue_timeout": min(workflow.timeout.queue_timeout or longest_queue, longest_queue).total_seconds(),
         "labels": spec.get("labels", {}),
         "spec": spec,
-        "groups": [_group(group) for group in spec["groups"]],
+        "groups": _groups(spec),
     }
     settle(row)
     return row
 
 
-def _group(group: Mapping[str, Any]) -> Row:
-    return {"name": group["name"], "tasks": [task_row(task, 0) for task in group["tasks"]]}
+def _groups(spec: Mapping[str, Any]) -> list[Row]:
+    """In the order of the document. upstream: the groups whose outputs are this one's inputs."""
+    home = {task["name"]: group["name"] for group in spec["groups"] for task in group["tasks"]}
+    made = []
+    for group in spec["groups"]:
+        wanted = [one.get("task", "") for task in group["tasks"] for one in task.get("inputs", [])]
+        upstream = list(dict.fromkeys(home[name] for name in wanted if name in home))
+        status = "WAITING" if upstream else "PROCESSING"
+        tasks = [task_row(task, 0, status) for task in group["tasks"]]
+        made.append({"name": group["name"], "status": "SUBMITTING", "upstream": upstream, "tasks": tasks})
+    return made
 
 
-def task_row(task: Mapping[str, Any], retry: int) -> Row:
+def task_row(task: Mapping[str, Any], retry: int, status: str = "PROCESSING") -> Row:
     """A task that waits for its turn."""
     wrong = "; ".join(kubernetes.complaints(task))
     return {
         "name": task["name"],
         "retry_id": retry,
-        "status": "FAILED_BACKEND_ERROR" if wrong else "PROCESSING",
+        "status": "FAILED_BACKEND_ERROR" if wrong and status == "PROCESSING" else status,
         "failure_message": f"Failed to create the pod: {wrong}" if wrong else None,
         "exit_code": 3001 if wrong else None,
         "start_time": None,
@@ -143,9 +152,22 @@ def latest(row: Mapping[str, Any]) -> list[Row]:
     return list(last.values())
 
 
+def group_status(group: Mapping[str, Any]) -> str:
+    """What the tasks' statuses make of the group's: it has fewer words than they."""
+    last = latest({"groups": [group]})
+    statuses = [task["status"] for task in last]
+    if any(status in UNFINISHED for status in statuses):
+        began = "RUNNING" in statuses or any(task["retry_id"] or finished(task) for task in last)
+        return "RUNNING" if began else str(statuses[0])
+    for status in ("FAILED_UPSTREAM", *FIRST, "FAILED_PREEMPTED", "FAILED_EVICTED"):
+        if status in statuses:
+            return status
+    return "COMPLETED" if all(status == "COMPLETED" for status in statuses) else "FAILED"
+
+
 def rolled_up(row: Mapping[str, Any]) -> str:
-    """What the tasks' statuses make of the workflow's."""
-    statuses = [task["status"] for task in latest(row)]
+    """What the groups' statuses make of the workflow's."""
+    statuses = [group_status(group) for group in row["groups"]]
     if any(status in UNFINISHED for status in statuses):
         return "RUNNING" if "RUNNING" in statuses else "PENDING"
     for status in FIRST:
@@ -157,11 +179,39 @@ def rolled_up(row: Mapping[str, Any]) -> str:
     return "FAILED" if failed else "COMPLETED"
 
 
+def remaining(row: Mapping[str, Any], group: Mapping[str, Any]) -> list[str]:
+    """The groups that one still waits for."""
+    completed = {one["name"] for one in row["groups"] if group_status(one) == "COMPLETED"}
+    return [name for name in group["upstream"] if name not in completed]
+
+
 def settle(row: Row) -> None:
-    """Let the workflow follow its tasks."""
+    """Let what depends on groups that ended go on or fail, and the workflow follow its groups.
+
+    The groups are kept in the order of their last changes, as the database of OSMO gives them.
+    """
+    specs = {task["name"]: task for group in row["spec"]["groups"] for task in group["tasks"]}
+    while changed := [group for group in row["groups"] if group["status"] != group_status(group)]:
+        for group in changed:
+            group["status"] = group_status(group)
+        row["groups"] = [*(group for group in row["groups"] if group not in changed), *changed]
+        for group in row["groups"]:
+            if group["status"] == "WAITING":
+                _release(row, group, specs)
     status = rolled_up(row)
     if status == "RUNNING":
         row["start_time"] = row["start_time"] or now()
     if status not in ALIVE:
         row["end_time"] = row["end_time"] or now()
     row["status"] = status
+
+
+def _release(row: Row, group: Row, specs: Mapping[str, Row]) -> None:
+    """A group that waits goes on when all of those before it completed, and fails with the first that failed."""
+    upstream = [one["status"] for one in row["groups"] if one["name"] in group["upstream"]]
+    if any(status.startswith("FAILED") for status in upstream):
+        told = {"failure_message": "Upstream task failed.", "exit_code": 3000, "end_time": now()}
+        for task in group["tasks"]:
+            task.update(status="FAILED_UPSTREAM", **told)
+    elif not remaining(row, group):
+        group["tasks"] = [task_row(specs[task["name"]], 0) for task in group["tasks"]]

@@ -1,6 +1,7 @@
 """A workflow on its way in: rendered, read, judged, kept."""
 
 import contextlib
+import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -137,6 +138,7 @@ def _admit(state: State, there: Mapping[str, Any], asked: Asked, workflow: "AnyW
     pool = there["pools"][asked.pool]
     try:
         admission.names(workflow, there["limits"]["max_name_length"])
+        admission.earlier_tasks(workflow, state)
         if pool["status"] == "MAINTENANCE":
             raise refusal.usage(
                 f"Pool {asked.pool} is undergoing maintenance. "
@@ -181,7 +183,19 @@ def again(state: State, name: str, pool: str, hurried: bool = False) -> dict[str
             f"Restart can only be used on FAILED workflows: Workflow {row['name']} has status "
             f"WorkflowStatus.{row['status']}"
         )
-    return post(state, Asked(pool, saved(state, row), priority=row["priority"], hurried=hurried, parent=row["name"]))
+    asked = Asked(pool, saved(state, row), priority=row["priority"], hurried=hurried, parent=row["name"])
+    document, _ = _document(state, config.read(state), asked)
+    done = {task["name"] for group in row["groups"] for task in group["tasks"] if group["status"] == "COMPLETED"}
+    groups = document["workflow"]["groups"]
+    document["workflow"]["groups"] = [
+        one for one in groups if not done.issuperset(task["name"] for task in one["tasks"])
+    ]
+    for source in (
+        source for group in groups for task in group["tasks"] for source in task.get("inputs", []) if "task" in source
+    ):
+        if source["task"] in done:
+            source["task"] = f"{row['name']}:{source['task']}"
+    return post(state, dataclasses.replace(asked, file=written(document)))
 
 
 def saved(state: State, row: Mapping[str, Any], original: bool = False) -> str:

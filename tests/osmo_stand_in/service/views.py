@@ -67,16 +67,15 @@ def entry(row: Mapping[str, Any]) -> dict[str, Any]:
 def _group(row: Mapping[str, Any], group: Mapping[str, Any], verbose: bool) -> dict[str, Any]:
     last = rows.latest({"groups": [group]})
     tasks = group["tasks"] if verbose else last
-    status = rows.rolled_up({"groups": [group]})
     lead = last[0]
     return {
         "name": group["name"],
-        "status": lead["status"] if status in rows.ALIVE else status,
+        "status": rows.group_status(group),
         "start_time": lead["start_time"],
         "end_time": lead["end_time"],
         **{name: lead[name] for name in TIMES},
-        "remaining_upstream_groups": [],
-        "downstream_groups": [],
+        "remaining_upstream_groups": rows.remaining(row, group),
+        "downstream_groups": [one["name"] for one in row["groups"] if group["name"] in one["upstream"]],
         "failure_message": next((task["failure_message"] for task in last if task["failure_message"]), None),
         "tasks": [_task(row, task) for task in tasks],
     }

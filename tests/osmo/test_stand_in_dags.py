@@ -1,0 +1,205 @@
+"""The stand-in takes workflows of several tasks as the real service does (pipelines.md, part A)."""
+
+import json
+
+import pytest
+import yaml
+from osmo_stand_in.example import RESOURCES, TASK
+
+STEPS = {"train": (), "evaluate": ("train",), "register": ("train", "evaluate")}
+
+
+def dag(steps=STEPS, **more) -> dict[str, object]:
+    """A workflow with a task a step; what it reads by step."""
+    tasks = [{**TASK, "name": name, "inputs": [{"task": one} for one in read]} for name, read in steps.items()]
+    return {"name": "dag", "resources": {"default": RESOURCES}, "tasks": [{**task, **more} for task in tasks]}
+
+
+def written(tmp_path, workflow: object) -> str:
+    file = tmp_path / "workflow.yaml"
+    file.write_text(yaml.safe_dump({"workflow": workflow}))
+    return str(file)
+
+
+def query(osmo, name: str = "dag-1") -> dict[str, object]:
+    return osmo.ask("GET", f"api/workflow/{name}").body
+
+
+def groups(osmo, name: str = "dag-1") -> dict[str, str]:
+    return {one["name"].removesuffix("-group"): one["status"] for one in query(osmo, name)["groups"]}
+
+
+REFUSED = [
+    ({"evaluate": ("train",), "train": ()}, 10, "requires input group"),
+    ({"train": ("train",)}, 10, "requires input group"),
+    ({"a": ("b",), "b": ("a",)}, 10, 'Group "a-group" requires input group "b-group" exists before itself.'),
+    ({"train": (), "evaluate": ("trian",)}, 2, "Task input trian does not exist."),
+    ({f"t{index}": () for index in range(21)}, 2, "Workflow cannot have more than 20 tasks."),
+    ({"train-a": (), "Train_A": ()}, 1, "Multiple tasks/groups have the same name"),
+    ({"train": ("other-1:train",)}, 2, "Task train of workflow other-1 is not found."),
+]
+
+
+@pytest.mark.parametrize(("steps", "code", "told"), REFUSED)
+def test_what_the_service_does_not_take_ends_the_command_as_the_real_one(osmo, osmo_cli, tmp_path, steps, code, told):
+    status, out, err = osmo_cli("workflow", "submit", written(tmp_path, dag(steps)), "-p", "default", "-t", "json")
+    assert (status, told in f"{out}{err}".replace("\\", "")) == (code, True), out + err
+
+
+def test_outputs_are_urls_not_tasks(osmo, osmo_post):
+    status, told = osmo_post(dag(outputs=[{"task": "train"}]))
+    assert (status, "Extra inputs are not permitted" in told["message"]) == (400, True)
+
+
+def test_dependants_wait_and_go_on_when_all_before_them_completed(osmo, osmo_post):
+    assert osmo_post(dag())[0] == 200
+    assert groups(osmo) == {"train": "PROCESSING", "evaluate": "WAITING", "register": "WAITING"}
+    waits = {one["name"]: one["remaining_upstream_groups"] for one in query(osmo)["groups"]}
+    assert waits["register-group"] == ["train-group", "evaluate-group"]
+    osmo.set_state("dag-1", task="train", task_status="RUNNING")
+    assert query(osmo)["status"] == "RUNNING"
+    osmo.set_state("dag-1", task="train", task_status="COMPLETED", exit_code=0)
+    found = query(osmo)
+    assert groups(osmo) == {"train": "COMPLETED", "evaluate": "PROCESSING", "register": "WAITING"}
+    assert [one["name"] for one in found["groups"]] == ["register-group", "train-group", "evaluate-group"]
+    assert found["groups"][0]["remaining_upstream_groups"] == ["evaluate-group"]
+    for name in ("evaluate", "register"):
+        osmo.set_state("dag-1", task=name, task_status="COMPLETED", exit_code=0)
+    assert query(osmo)["status"] == "COMPLETED"
+
+
+def test_dependants_of_a_failed_task_fail_while_other_branches_go_on(osmo, osmo_post):
+    osmo_post(dag({**STEPS, "other": ("train",)}))
+    osmo.set_state("dag-1", task="train", task_status="COMPLETED", exit_code=0)
+    osmo.set_state("dag-1", task="other", task_status="RUNNING")
+    osmo.set_state("dag-1", task="evaluate", task_status="FAILED_IMAGE_PULL", exit_code=3001)
+    assert groups(osmo) == {
+        "train": "COMPLETED",
+        "other": "RUNNING",
+        "evaluate": "FAILED",
+        "register": "FAILED_UPSTREAM",
+    }
+    tasks = {one["name"]: one for group in query(osmo)["groups"] for one in group["tasks"]}
+    assert tasks["evaluate"]["status"] == "FAILED_IMAGE_PULL"
+    skipped = tasks["register"]
+    assert [skipped["exit_code"], skipped["failure_message"]] == [3000, "Upstream task failed."]
+    assert query(osmo)["status"] == "RUNNING"
+    osmo.set_state("dag-1", task="other", task_status="COMPLETED", exit_code=0)
+    assert query(osmo)["status"] == "FAILED"
+
+
+def test_dependants_wait_for_the_next_attempt_of_a_task(osmo, osmo_post):
+    osmo_post(dag({"train": (), "evaluate": ("train",)}))
+    osmo.set_state("dag-1", task="train", task_status="RUNNING")
+    osmo.retry("dag-1", exit_code=75)
+    assert groups(osmo) == {"train": "RUNNING", "evaluate": "WAITING"}
+
+
+def test_a_cancel_ends_the_whole_workflow_and_changes_nothing_that_ended(osmo, osmo_cli, osmo_post):
+    osmo_post(dag({**STEPS, "other": ()}))
+    osmo.set_state("dag-1", task="train", task_status="COMPLETED", exit_code=0)
+    osmo.set_state("dag-1", task="evaluate", task_status="FAILED", exit_code=5)
+    osmo.set_state("dag-1", task="other", task_status="RUNNING")
+    osmo_cli("workflow", "cancel", "dag-1")
+    words = {"train": "COMPLETED", "evaluate": "FAILED", "register": "FAILED_UPSTREAM", "other": "FAILED_CANCELED"}
+    assert groups(osmo) == words
+    assert query(osmo)["status"] == "FAILED_CANCELED"
+
+
+def test_an_ended_task_of_an_earlier_workflow_is_an_input(osmo, osmo_post):
+    osmo_post(dag({"train": ()}))
+    later = dag({"evaluate": ("dag-1:train",), "register": ("evaluate", "dag-1:train")})
+    status, told = osmo_post(later)
+    assert (status, "must be finished: Workflow ID dag-1 task train has status PROCESSING" in told["message"]) == (
+        400,
+        True,
+    )
+    osmo.set_state("dag-1", task_status="COMPLETED", exit_code=0)
+    assert osmo_post(later)[0] == 200
+    (name,) = [name for name in osmo.workflows if groups(osmo, name).get("evaluate") == "PROCESSING"]
+    assert groups(osmo, name) == {"evaluate": "PROCESSING", "register": "WAITING"}
+
+
+def test_a_restart_has_only_what_did_not_complete_and_reads_the_earlier_outputs(osmo, osmo_cli, osmo_post):
+    osmo_post(dag())
+    osmo.set_state("dag-1", task="train", task_status="COMPLETED", exit_code=0)
+    osmo.set_state("dag-1", task="evaluate", task_status="FAILED", exit_code=5)
+    assert osmo_cli("workflow", "restart", "dag-1", "-t", "json")[0] == 0
+    again = [task for group in osmo.workflows["dag-2"].spec["groups"] for task in group["tasks"]]
+    inputs = {one["name"]: [source["task"] for source in one["inputs"]] for one in again}
+    assert inputs == {"evaluate": ["dag-1:train"], "register": ["dag-1:train", "evaluate"]}
+    assert groups(osmo, "dag-2") == {"evaluate": "PROCESSING", "register": "WAITING"}
+
+
+def test_an_alias_of_files_is_taken_and_kept_in_full(osmo, osmo_cli, tmp_path):
+    files, spec = [{"path": "/opt/x", "base64": True, "contents": "eHh4" * 10_000}], dag()
+    for task in spec["tasks"]:
+        task["files"] = files
+    text = yaml.safe_dump({"workflow": spec}, sort_keys=False)
+    assert [text.count("files: &"), text.count("files: *"), text.count("contents:")] == [1, 2, 1]
+    path = tmp_path / "workflow.yaml"
+    path.write_text(text)
+    assert osmo_cli("workflow", "submit", str(path), "-p", "default")[0] == 0
+    kept = osmo_cli("workflow", "spec", "dag-1")[1]
+    assert kept.count("contents: eHh4") == 3
+
+
+WRITES = """
+import os, pathlib, sys
+out = pathlib.Path(os.environ["OUT"])
+for name in ("IN", "BY_NAME"):
+    for file in sorted(pathlib.Path(os.environ.get(name, "/none")).rglob("*.txt")):
+        print(name, file.name, file.read_text(), flush=True)
+print("lost token", os.environ["LOST"], flush=True)
+(out / "small").mkdir(exist_ok=True)
+(out / "small" / "a.txt").write_text("of " + os.environ["STEP"])
+(out / "large.txt").write_text("x")
+sys.exit(int(os.environ["CODE"]))
+"""
+
+
+def running(name: str, code: int = 0, **more) -> dict[str, object]:
+    environment = {"OUT": "{{output}}", "STEP": name, "CODE": str(code), "LOST": "{{input:7}}"}
+    if more.get("inputs"):
+        environment |= {"IN": "{{input:0}}", "BY_NAME": "{{input:train}}"}
+    return {**TASK, "name": name, "command": ["python3", "-c", WRITES], "environment": environment, **more}
+
+
+@pytest.mark.slow
+def test_pods_run_one_after_the_other_and_outputs_travel(osmo, osmo_cli, osmo_post):
+    tasks = [
+        running("train"),
+        running("evaluate", 5, inputs=[{"task": "train", "regex": "^small/.*"}]),
+        running("register", inputs=[{"task": "train"}, {"task": "evaluate"}]),
+    ]
+    assert osmo_post({"name": "dag", "resources": {"default": RESOURCES}, "tasks": tasks})[0] == 200
+    assert osmo.run("dag-1", timeout=60) == 5
+    assert groups(osmo) == {"train": "COMPLETED", "evaluate": "FAILED", "register": "FAILED_UPSTREAM"}
+    log = osmo_cli("workflow", "logs", "dag-1")[1]
+    assert "[evaluate] IN a.txt of train\n" in log
+    assert "[evaluate] BY_NAME a.txt of train\n" in log
+    assert "[evaluate] lost token {{input:7}}\n" in log
+    assert "[evaluate] IN large.txt" not in log
+    assert "[register] " not in log
+    of_one = osmo_cli("workflow", "logs", "dag-1", "-t", "evaluate")[1]
+    assert ("[evaluate] " in of_one, "[train] " in of_one) == (True, False)
+    assert osmo_cli("workflow", "logs", "dag-1", "-t", "evaluat")[0] == 2
+
+    tasks = [running("evaluate", inputs=[{"task": "dag-1:train"}])]
+    assert osmo_post({"name": "dag", "resources": {"default": RESOURCES}, "tasks": tasks})[0] == 200
+    assert osmo.run("dag-2", timeout=60) == 0
+    assert "[evaluate] IN large.txt x\n" in osmo_cli("workflow", "logs", "dag-2")[1]
+
+
+@pytest.mark.slow
+def test_a_cancelled_workflow_kills_the_task_that_runs_and_starts_no_other(osmo, osmo_cli, osmo_post):
+    waits = {**TASK, "command": ["python3", "-c", "import time; time.sleep(60)"]}
+    tasks = [{**waits, "name": "train"}, {**waits, "name": "evaluate", "inputs": [{"task": "train"}]}]
+    osmo_post({"name": "dag", "resources": {"default": RESOURCES}, "tasks": tasks})
+    pods = osmo.start("dag-1")
+    assert pods.pid
+    osmo_cli("workflow", "cancel", "dag-1")
+    assert pods.wait(30) == 137
+    assert groups(osmo) == {"train": "FAILED_CANCELED", "evaluate": "FAILED_CANCELED"}
+    told = json.loads(osmo_cli("workflow", "query", "dag-1", "-t", "json")[1])
+    assert told["cancelled_by"] == "testuser"
