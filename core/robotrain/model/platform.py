@@ -2,6 +2,7 @@
 
 from __future__ import annotations  # the types below are for readers and checkers: importing them costs start-up
 
+import importlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -199,9 +200,8 @@ def lazy_method(path: str) -> Any:
     """Return a method that calls the function `MODULE:NAME`: its module is imported by the first call."""
 
     def load() -> Any:
-        from pkgutil import resolve_name
-
-        return resolve_name(path)
+        module, _, name = path.partition(":")
+        return getattr(importlib.import_module(module), name)
 
     def call(platform: Platform, *args: Any, **kwargs: Any) -> Any:
         return load()(*args, **kwargs)

@@ -2,12 +2,12 @@
 
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from robotrain.errors import Problem, Rejected, Suggestion, make_problem
-from robotrain.model.run import Reference, RunGone, Status
+from robotrain.model.run import Output, Reference, RunGone, Status
 from robotrain.run_folder import log
 from robotrain.run_folder.log import EVENTS_FILE
 from robotrain_runtime.contract import failure
@@ -33,6 +33,29 @@ def find_run_folder(reference: Reference) -> Path:
     if not folder or not Path(folder).is_dir():
         raise RunGone(f"the run's folder {folder} is gone; its status and outputs are lost")
     return Path(folder)
+
+
+def query_status(reference: Reference) -> Status:
+    """Return the run's status. Raise RunGone if its folder is gone."""
+    return read_status(find_run_folder(reference))
+
+
+def read_logs(reference: Reference, follow: bool, tail: int | None = None) -> Iterator[str]:
+    """Return the log so far, its last lines, or all of it until the run ends. Raise RunGone if it is gone."""
+    folder = find_run_folder(reference)
+    return log.read_log_lines(folder / spec.LOG_FILE, lambda: not follow or read_status(folder).finished, tail)
+
+
+def find_events_file(reference: Reference) -> Path | None:
+    """Return the events file in the run's folder, once it is there. Raise RunGone if its folder is gone."""
+    return log.find_events_file(find_run_folder(reference))
+
+
+def list_outputs(reference: Reference) -> Iterable[Output]:
+    """Return the complete checkpoints, then the other files. Raise RunGone if its folder is gone."""
+    from robotrain.run_folder import outputs  # costs start-up
+
+    return outputs.list_outputs(find_run_folder(reference))
 
 
 def read_status(folder: Path) -> Status:
@@ -136,12 +159,12 @@ HANDOVER_SECONDS = 2.0
 """A process that ends so soon after SIGTERM, while its run goes on, was killed and passed no signal on."""
 
 
-def cancel_run(folder: Path) -> None:
+def cancel_run(reference: Reference) -> None:
     """End the run and wait until it has ended; do nothing if it has ended.
 
-    Raise Rejected if it runs on another host, which signals do not reach.
+    Raise RunGone, or Rejected if it runs on another host, which signals do not reach.
     """
-    if read_status(folder).finished:
+    if read_status(folder := find_run_folder(reference)).finished:
         return
     supervisor = _read_supervisor(folder)
     if supervisor and not supervisor.host.is_here:

@@ -11,8 +11,9 @@ import sys
 from pathlib import Path
 
 from robotrain.errors import MAX_SENTENCE, Problem, Rejected, Suggestion, make_problem
+from robotrain.model.run import Output, Reference
 from robotrain.redaction import redact
-from robotrain.run_folder import log
+from robotrain.run_folder import log, outputs
 from robotrain_runtime.contract import failure
 from robotrain_runtime.contract.event import Registered
 from robotrain_runtime.machine import disk_cache
@@ -23,11 +24,17 @@ from robotrain_local.render import DOCUMENT_FILE
 REGISTER_COMMAND = "register"
 
 
-def register_model(folder: Path, name: str, step: int | None) -> Registered:
+def download_output(reference: Reference, output: Output, to: Path) -> None:
+    """Copy one output atomically. Raise Rejected if it cannot be copied."""
+    outputs.download_output(output, to)
+
+
+def register_model(reference: Reference, name: str, step: int | None) -> Registered:
     """Register the checkpoint of `step`, the last one, or the evaluated policy as a version of the model `name`.
 
-    Raise Rejected if the registration fails.
+    Raise RunGone, or Rejected if the registration fails.
     """
+    folder = observe.find_run_folder(reference)
     arguments = [REGISTER_COMMAND, DOCUMENT_FILE, name, *(() if step is None else ("--step", str(step)))]
     completed = _run_runtime(folder, arguments, bundled=_can_register(folder))
     if completed.returncode:
@@ -78,8 +85,9 @@ def _make_registration_problem(folder: Path, name: str, step: int | None, why: s
 REMOVED_SUFFIX = ".gone"
 
 
-def remove_run(folder: Path, dry_run: bool = False) -> int:
-    """Remove the run's folder unless `dry_run` is set. Return the bytes freed. Raise Rejected if it must stay."""
+def remove_run(reference: Reference, dry_run: bool = False) -> int:
+    """Remove the run's folder unless `dry_run` is set. Return the bytes freed. Raise RunGone, Rejected if it stays."""
+    folder = observe.find_run_folder(reference)
     if problem := _check_removable(folder):
         raise Rejected([problem])
     freed = disk_cache.measure_folder(folder).reclaimable

@@ -2,25 +2,17 @@
 
 from __future__ import annotations  # the types below are for readers and checkers: importing them costs start-up
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from robotrain.model.capabilities import ANY, YES, Capabilities, no
-from robotrain.model.platform import Platform
+from robotrain.model.platform import Platform, lazy_method
 from robotrain.plugins.hookspecs import hook
 
 from robotrain_local.settings import NO_TRACKING, LocalSettings
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from robotrain.errors import Problem
     from robotrain.model.health import HealthCheck
-    from robotrain.model.job import Job
-    from robotrain.model.plan import Payload, Plan
-    from robotrain.model.run import Output, Reference, Status
-    from robotrain_runtime.contract.event import Registered
-
 
 WEIGHTS = ("registered_model", "blob_url")
 FEATURES = "runs_here register_model tracking publish_folder multi_gpu mixed_precision several_datasets wandb"
@@ -77,95 +69,19 @@ class LocalPlatform(Platform):
     capabilities = CAPABILITIES
     option_hints = OPTION_HINTS
 
-    def check(self, job: Job, settings: LocalSettings) -> Iterable[Problem]:
-        """Check the tracking URI and the PyTorch build."""
-        from robotrain_local import render
-
-        yield from render.check_tracking_uri(settings.tracking_uri or "")
-        yield from render.check_torch_backend(settings)
-
-    def render(
-        self, job: Job, settings: LocalSettings, run: str, payload: Payload, container_plugins: Mapping[str, str]
-    ) -> Plan:
-        """Return the plan of a process; pure."""
-        from robotrain_local import render
-
-        return render.render_plan(job, settings, run, payload, container_plugins)
-
-    def preflight(self, plan: Plan) -> Iterable[Problem]:
-        """Run the runtime's preflight on this machine and check the run's folder."""
-        from robotrain_local import preflight
-
-        return preflight.run_preflight(plan)
-
-    def submit(self, plan: Plan) -> Reference:
-        """Start the process, which outlives the terminal. Raise Rejected if it cannot start."""
-        from robotrain_local import submit
-
-        return submit.submit_plan(plan)
-
-    def find(self, plan: Plan) -> Reference | None:
-        """Return the run that an earlier submit of this plan started. Raise Rejected if the folder cannot be read."""
-        from robotrain_local import submit
-
-        return submit.find_run(plan)
-
-    def status(self, reference: Reference) -> Status:
-        """Return the run's status. Raise RunGone if its folder is gone."""
-        from robotrain_local import observe
-
-        return observe.read_status(observe.find_run_folder(reference))
-
-    def logs(self, reference: Reference, follow: bool, tail: int | None = None) -> Iterator[str]:
-        """Yield the log so far, its last lines, or all of it until the run ends. Raise RunGone if it is gone."""
-        from robotrain.run_folder import log
-
-        from robotrain_local import observe, spec
-
-        folder = observe.find_run_folder(reference)
-        return log.read_log_lines(
-            folder / spec.LOG_FILE, lambda: not follow or observe.read_status(folder).finished, tail
-        )
-
-    def events_file(self, reference: Reference) -> Path | None:
-        """Return the events file in the run's folder, once it is there. Raise RunGone if its folder is gone."""
-        from robotrain.run_folder import log
-
-        from robotrain_local import observe
-
-        return log.find_events_file(observe.find_run_folder(reference))
-
-    def remove_outputs(self, reference: Reference, dry_run: bool = False) -> int:
-        """Remove the run's folder unless `dry_run` is set. Return the bytes freed. Raise RunGone if it is gone."""
-        from robotrain_local import observe, outputs
-
-        return outputs.remove_run(observe.find_run_folder(reference), dry_run)
-
-    def cancel(self, reference: Reference) -> None:
-        """Stop the run and wait for its end. Raise RunGone, or Rejected if it runs on another machine."""
-        from robotrain_local import observe
-
-        observe.cancel_run(observe.find_run_folder(reference))
-
-    def outputs(self, reference: Reference) -> Iterable[Output]:
-        """Return the complete checkpoints, then the other files. Raise RunGone if its folder is gone."""
-        from robotrain.run_folder import outputs
-
-        from robotrain_local import observe
-
-        return outputs.list_outputs(observe.find_run_folder(reference))
-
-    def download(self, reference: Reference, output: Output, to: Path) -> None:
-        """Copy one output atomically. Raise Rejected if it cannot be copied."""
-        from robotrain.run_folder import outputs
-
-        outputs.download_output(output, to)
-
-    def register(self, reference: Reference, name: str, step: int | None) -> Registered:
-        """Register a checkpoint as a model version at the run's tracking URI. Raise Rejected if that fails."""
-        from robotrain_local import observe, outputs
-
-        return outputs.register_model(observe.find_run_folder(reference), name, step)
+    check = lazy_method("robotrain_local.render:check_settings")
+    render = lazy_method("robotrain_local.render:render_plan")
+    preflight = lazy_method("robotrain_local.preflight:run_preflight")
+    submit = lazy_method("robotrain_local.submit:submit_plan")
+    find = lazy_method("robotrain_local.submit:find_run")
+    status = lazy_method("robotrain_local.observe:query_status")
+    logs = lazy_method("robotrain_local.observe:read_logs")
+    events_file = lazy_method("robotrain_local.observe:find_events_file")
+    cancel = lazy_method("robotrain_local.observe:cancel_run")
+    outputs = lazy_method("robotrain_local.observe:list_outputs")
+    download = lazy_method("robotrain_local.outputs:download_output")
+    register = lazy_method("robotrain_local.outputs:register_model")
+    remove_outputs = lazy_method("robotrain_local.outputs:remove_run")
 
 
 @hook

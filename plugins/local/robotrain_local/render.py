@@ -75,6 +75,12 @@ def _get_tracking_uri(settings: LocalSettings) -> str:
 TRACKING_FLAG = "--tracking-uri"
 
 
+def check_settings(job: Job, settings: LocalSettings) -> Iterator[Problem]:
+    """Check the tracking URI and the PyTorch build."""
+    yield from check_tracking_uri(settings.tracking_uri or "")
+    yield from check_torch_backend(settings)
+
+
 def check_tracking_uri(address: str) -> Iterator[Problem]:
     """Check that the URI is valid and carries no user, query or fragment. Secrets in it are redacted."""
     try:
