@@ -9,7 +9,7 @@ from types import MappingProxyType
 import pytest
 from robotrain.model.plan import Plan
 from robotrain.model.run import RunGone, Status
-from robotrain.run_folder import creation, outputs, status
+from robotrain.run_folder import outputs, status
 from robotrain_runtime.contract import checkpoint, event
 from robotrain_runtime.contract.event import Evaluated
 
@@ -56,15 +56,15 @@ def plan(content=b"{}"):
 
 def test_a_plan_is_placed_once_and_another_is_not_put_over_it(tmp_path):
     folder = tmp_path / "runs/r"
-    assert [*creation.find_creation_problems(plan(), folder)] == []
-    assert not creation.has_plan_files(plan(), folder)
-    assert creation.create_run_folder(plan(), folder)
-    assert creation.has_plan_files(plan(), folder)
-    assert not creation.create_run_folder(plan(), folder)
-    assert [*creation.find_creation_problems(plan(), folder)] == []
-    assert [problem.code for problem in creation.find_creation_problems(plan(b"[]"), folder)] == ["run-folder-refused"]
+    assert [*status.find_creation_problems(plan(), folder)] == []
+    assert not status.has_plan_files(plan(), folder)
+    assert status.create_run_folder(plan(), folder)
+    assert status.has_plan_files(plan(), folder)
+    assert not status.create_run_folder(plan(), folder)
+    assert [*status.find_creation_problems(plan(), folder)] == []
+    assert [problem.code for problem in status.find_creation_problems(plan(b"[]"), folder)] == ["run-folder-refused"]
     with pytest.raises(FileExistsError):
-        creation.create_run_folder(plan(b"[]"), folder)
+        status.create_run_folder(plan(b"[]"), folder)
     assert [path.name for path in folder.parent.iterdir()] == ["r"]
 
 

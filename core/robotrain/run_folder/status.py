@@ -1,8 +1,10 @@
-"""The status of a run from its engine and its folder, and a platform base class."""
+"""Run folders of a platform: their creation from a plan, the status of a run, and a platform base class."""
 
 from __future__ import annotations
 
+import io
 import os
+import shutil
 import signal
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,10 +15,13 @@ from robotrain_runtime.contract import claim
 from robotrain_runtime.contract.claim import RunOwner
 from robotrain_runtime.contract.files import write_atomically
 
+from robotrain.errors import Problem, Stage, Suggestion
+from robotrain.model import plan as plans
 from robotrain.model.capabilities import YES
+from robotrain.model.plan import Plan
 from robotrain.model.platform import Platform
 from robotrain.model.run import FINAL_STATES, Output, Reference, RunGone, RunState, Status
-from robotrain.run_folder import creation, log, outputs
+from robotrain.run_folder import log, outputs
 
 
 def get_process_state(folder: Path) -> RunState:
@@ -75,6 +80,54 @@ def get_run_status(folder: Path, engine_state: str, states: Mapping[str, RunStat
         state = "cancelled"
     says = f"{engine} says {engine_state}" if engine_state else f"{engine} no longer knows its job"
     return Status(state=state, reason="" if engine_state.lower() == "running" else says)
+
+
+PAYLOAD_FOLDER = "payload"
+
+
+def create_run_folder(plan: Plan, folder: Path, payload: str = "payload.zip") -> bool:
+    """Write the files of `plan` to `folder`, and unpack its payload to `payload/`; return False if they exist already.
+
+    `PYTHONPATH=payload python3 -m robotrain_runtime run job.json` in the folder runs the job. Raise FileExistsError if
+    the folder has another content, OSError.
+
+    :param payload: the path of the payload in the plan.
+    """
+    import zipfile  # costs start-up
+
+    part = folder.with_name(f".{folder.name}.{os.urandom(4).hex()}.part")
+    try:
+        plans.write_plan_files(plan, part)
+        zipfile.ZipFile(io.BytesIO(plan.files[payload])).extractall(part / PAYLOAD_FOLDER)
+        os.rename(part, folder)
+        return True
+    except OSError as error:
+        if not folder.is_dir():
+            raise
+        if not has_plan_files(plan, folder):
+            raise FileExistsError(f"{folder} already exists with another content") from error
+        return False
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def has_plan_files(plan: Plan, folder: Path) -> bool:
+    """Return whether `folder` has the unchanged files of the plan."""
+    return all((folder / path).is_file() and (folder / path).read_bytes() == plan.files[path] for path in plan.files)
+
+
+def find_creation_problems(plan: Plan, folder: Path) -> Iterator[Problem]:
+    """Yield problems that would make `create_run_folder` fail, without changing anything."""
+    above = next((parent for parent in folder.parents if parent.is_dir()), folder.parent)
+    if os.path.lexists(folder) and not has_plan_files(plan, folder):
+        yield _make_problem(f"{folder} already exists with another content")
+    elif not os.access(above, os.W_OK):
+        yield _make_problem(f"{folder} cannot be created: {above} is not writable")
+
+
+def _make_problem(title: str) -> Problem:
+    suggestion = Suggestion("another folder for runs")
+    return Problem(code="run-folder-refused", stage=Stage.PREFLIGHT, title=title, suggestions=(suggestion,))
 
 
 class RunFolderPlatform(Platform):
@@ -142,9 +195,9 @@ class RunFolderPlatform(Platform):
         """Copy one output atomically. Raise Rejected."""
         outputs.download_output(output, to)
 
-    create_folder = staticmethod(creation.create_run_folder)
-    has_plan = staticmethod(creation.has_plan_files)
-    find_folder_problems = staticmethod(creation.find_creation_problems)
+    create_folder = staticmethod(create_run_folder)
+    has_plan = staticmethod(has_plan_files)
+    find_folder_problems = staticmethod(find_creation_problems)
 
     def _recall_end(self, folder: Path, engine_state: str) -> str:
         """Return the engine's state, or the recorded end of a job that it has forgotten; record an end."""
