@@ -6,7 +6,6 @@ An OSError of a method that uses the network or the disk is not the plugin's fai
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import functools
 import types
@@ -74,37 +73,42 @@ def has_method(platform: Any, method: str) -> bool:
     return getattr(type(platform._platform), method) is not getattr(Platform, method)
 
 
-@contextlib.contextmanager
-def _guard_call(claim: Claim, name: str) -> Iterator[None]:
-    """Run a plugin's code in this block; replace what it should not raise by a transient PluginCallError."""
+def _try(claim: Claim, name: str, call: Function, fall_back: Function, *passing: type[BaseException]) -> Any:
+    """Return what a call returns; what it raises, but for `passing`, is a failure, for which `fall_back` answers."""
     try:
-        with calls.redirect_output():
-            yield
-    except (Rejected, Unanswered, KeyboardInterrupt):
-        raise
+        return call()
     except BaseException as cause:  # SystemExit too, and what ends a task
-        if isinstance(cause, OSError) and name not in PURE_METHODS:
+        if isinstance(cause, (KeyboardInterrupt, *passing)):
             raise
-        raise PluginCallError(make_failure(claim, cause, name), transient=True) from cause
+        return fall_back(make_failure(claim, cause, name))
+
+
+def _guard(claim: Claim, name: str, call: Function) -> Any:
+    """Return what a call of a method returns; what it should not raise becomes a transient PluginCallError."""
+
+    def fall_back(failure: PluginFailure) -> Any:
+        raise PluginCallError(failure, transient=True) from failure.cause
+
+    with calls.redirect_output():
+        return _try(claim, name, call, fall_back, Rejected, Unanswered, *(() if name in PURE_METHODS else (OSError,)))
 
 
 def _call(claim: Claim, name: str, method: Function, *given: Any, **named: Any) -> Any:
-    with _guard_call(claim, name):
+    def call() -> Any:
         answer = method(*given, **named)
         if name in STREAMS:
-            return _iterate(claim, name, iter(answer))
+            return iter(answer)
         return list(answer) if isinstance(answer, Iterator) else answer
+
+    answer = _guard(claim, name, call)
+    return _iterate(claim, name, answer) if name in STREAMS else answer
 
 
 def _iterate(claim: Claim, name: str, answer: Iterator[Any]) -> Iterator[Any]:
     """Yield the lines of an answer, each under guard: between them the caller prints results."""
     end: Any = object()
     try:
-        while True:
-            with _guard_call(claim, name):
-                item = next(answer, end)
-            if item is end:
-                return
+        while (item := _guard(claim, name, functools.partial(next, answer, end))) is not end:
             yield item
     finally:
         if close := getattr(answer, "close", None):
@@ -127,14 +131,10 @@ def collect_problems(claim: Claim, name: str, rule: Function, *given: Any) -> li
         for problem in rule(*given):
             found.append(problem)
 
-    allowed = (Rejected, KeyboardInterrupt, *((OSError,) if name == "preflight" else ()))
-    try:
-        _run(claim, name, collect)
-    except BaseException as cause:  # SystemExit too, and what ends a task
-        if isinstance(cause, allowed):
-            raise
-        return [*found, make_failure(claim, cause, name).make_problem()]
-    return found
+    passing = (Rejected, OSError) if name == "preflight" else (Rejected,)
+    run = functools.partial(_run, claim, name, collect)
+    failed = _try(claim, name, run, lambda failure: [failure.make_problem()], *passing)
+    return [*found, *(failed or ())]
 
 
 def _run(claim: Claim, name: str, function: Function, *given: Any) -> Any:
@@ -149,8 +149,13 @@ def _run(claim: Claim, name: str, function: Function, *given: Any) -> Any:
 def _guard_source_kind(kind: SourceKind, claim: Claim) -> SourceKind:
     """Return the kind with guarded functions: a failing recognizer recognizes nothing, a failing parser rejects."""
 
-    def guard(name: str, function: Function, fall_back: Callable[[PluginFailure], Any] = _raise_source_error) -> Any:
-        return functools.partial(_call_function, claim, name, function, fall_back)
+    def raise_source_error(failure: PluginFailure) -> Any:
+        raise SourceError(f"{failure}.", failure.suggestions[-1].text) from failure.cause
+
+    def guard(name: str, function: Function, fall_back: Function = raise_source_error) -> Any:
+        return lambda *given: _try(
+            claim, name, functools.partial(_run, claim, name, function, *given), fall_back, SourceError
+        )
 
     pinning = kind.pinning
     if pinning:
@@ -163,18 +168,3 @@ def _guard_source_kind(kind: SourceKind, claim: Claim) -> SourceKind:
         describe_meaning=guard("describe_meaning", kind.describe_meaning, lambda failure: ""),
         pinning=pinning,
     )
-
-
-def _call_function(
-    claim: Claim, name: str, function: Function, fall_back: Callable[[PluginFailure], Any], *given: Any
-) -> Any:
-    try:
-        return _run(claim, name, function, *given)
-    except (SourceError, KeyboardInterrupt):
-        raise
-    except BaseException as cause:  # SystemExit too, and what ends a task
-        return fall_back(make_failure(claim, cause, name))
-
-
-def _raise_source_error(failure: PluginFailure) -> Any:
-    raise SourceError(f"{failure}.", failure.suggestions[-1].text) from failure.cause

@@ -256,11 +256,11 @@ def _escape_sentence(text: str) -> str:
 
 def plugins(ctx: typer.Context, json: JsonOption = False) -> None:
     """List the installed plugins, what they provide, and why any failed to load."""
-    from robotrain.plugins import warnings
+    from robotrain.plugins import declarations
 
     installed = get_plugins(ctx)
     installed.load_all()
-    remarks = warnings.find_plugin_warnings(installed)
+    remarks = declarations.find_plugin_warnings(installed)
     rows = [_dump_claim(claim, installed, remarks.get(claim, ())) for claim in installed.claims]
     if json:
         print_json({"plugins": rows})
