@@ -9,7 +9,6 @@ import functools
 import json
 import os
 import time
-import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -259,9 +258,8 @@ def get_index_path() -> Path:
 def _read_index(version: str) -> list[str] | None:
     """Return the names of an index of this version; None if there is none, or it is damaged."""
     try:
-        check, _, body = files.read_state_file(get_index_path()).partition(b"\0")
-        head, *names = os.fsdecode(body).split("\0")
-        return names if head == version and int(check, 16) == zlib.crc32(body) else None
+        head, *names = files.read_checked_json(get_index_path())
+        return names if head == version else None
     except (OSError, ValueError):
         return None
 
@@ -269,8 +267,7 @@ def _read_index(version: str) -> list[str] | None:
 def _write_index(top: str, version: str, names: list[str]) -> None:
     with contextlib.suppress(OSError):
         if _get_version(top) == version and time.time_ns() - os.stat(top).st_ctime_ns > UNSETTLED_NANOSECONDS:
-            body = os.fsencode("\0".join([version, *names]))
-            files.write_private_file(get_index_path(), b"%08x\0%b" % (zlib.crc32(body), body))
+            files.write_checked_json(get_index_path(), [version, *names])
 
 
 def _get_claim_time(folder: str) -> int:

@@ -69,9 +69,6 @@ class Param(NamedTuple):
         inner.update({name: value for name in bounds if (value := getattr(self, name)) is not None})
         return schema
 
-    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> Any:
-        return handler(schema) | ({"description": self.help} if self.help else {})
-
 
 class Parameter(NamedTuple):
     """A declared field. A required one has no default; its `default` is None."""
