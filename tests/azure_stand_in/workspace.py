@@ -68,7 +68,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif found := re.fullmatch(_ARTIFACTS, split.path):
             self._artifacts(found["run"], found["path"], json.loads(sent or b"{}"))
         else:
-            self._history(unquote(split.path), sent)
+            self._history(unquote(split.path), split.query, sent)
 
     do_POST = do_PATCH = do_DELETE = do_GET
 
@@ -97,9 +97,10 @@ class _Handler(BaseHTTPRequestHandler):
         text = re.sub(rf"{re.escape(ROOT)}/(\w+)/([\w-]+)/", rf"{host}/\1/runs/\2/", body.decode())
         self._answer(came.status, text.encode(), came.headers.get("Content-Type", "application/json"))
 
-    def _history(self, path: str, sent: bytes) -> None:
+    def _history(self, path: str, query: str, sent: bytes) -> None:
         manager = self.server.manager
-        asked = Asked(self.command, path, {}, json.loads(sent or b"{}"), self.headers["Host"])
+        said = {name: values[0] for name, values in parse_qs(query).items()}
+        asked = Asked(self.command, path, said, json.loads(sent or b"{}"), self.headers["Host"])
         try:
             answer = history.answer(manager.here, manager.there.workspaces, asked)
         except Refused as no:

@@ -169,3 +169,29 @@ def test_a_job_that_runs_too_long_and_one_without_its_data_end(azureml_stored, e
     empty = sent("echo never", inputs={"data": asset})
     assert (executes.wait(late.name), executes.wait(empty.name)) == ("Canceled", "Failed")
     assert "StreamAccess.NotFound" in empty.error["message"]
+
+
+def test_the_steps_of_a_pipeline_run_in_order_and_carry_what_they_make(azureml_stored, executes):
+    at, name = azureml_stored.at, f"pipeline-{time.time_ns()}"
+    commands = {
+        "train": 'echo made > "$AZURE_ML_OUTPUT_kept/a.txt"; echo root $AZUREML_ROOT_RUN_ID',
+        "evaluate": 'echo found $(cat "$AZURE_ML_INPUT_policy/a.txt"); exit 5',
+        "register": "echo never",
+    }
+    nodes = {}
+    for number, (step, command) in enumerate(commands.items()):
+        spec = {"type": "command", "command": command, "environment": f"azureml:{at}/environments/plain/versions/1"}
+        inputs = {"policy": {"type": "uri_folder", "mode": "ro_mount"}} if number else {}
+        spec |= {"inputs": inputs, "outputs": {"kept": {"type": "uri_folder", "mode": "upload"}}}
+        component = f"/components/azureml_anonymous/versions/{name}-{number}"
+        assert azureml_stored.ask("PUT", component, {"properties": {"componentSpec": spec}})[0] == 201
+        bound = f"${{{{parent.jobs.{[*commands][number - 1]}.outputs.kept}}}}"
+        node = {"type": "command", "componentId": f"{at}{component}", "computeId": f"{at}/computes/k8s-robot-dev-00"}
+        nodes[step] = node | ({"inputs": {"policy": {"job_input_type": "literal", "value": bound}}} if number else {})
+    body = {"jobType": "Pipeline", "jobs": nodes, "settings": {"force_rerun": True}}
+    assert azureml_stored.ask("PUT", f"/jobs/{name}", {"properties": body})[0] == 201
+    assert azureml_stored.wait(name) == "Failed"
+    steps = azureml_stored.steps(name)
+    said = {step: job.said() for step, job in steps.items()}
+    assert said == {"train": [f"root {name}"], "evaluate": ["found made"]}
+    assert (steps["evaluate"].error or {})["message"].count("exited with status code 5") == 1

@@ -12,6 +12,7 @@ from azure_stand_in.ml.contents import Ml
 from azure_stand_in.ml.environments import DEFAULT
 from azure_stand_in.ml.here import CONTAINER, Here
 from azure_stand_in.ml.job import LOGS, Job
+from azure_stand_in.ml.pipelines import Pipeline
 from azure_stand_in.ml.store import Store
 from azure_stand_in.mlflow_server import Runs
 from azure_stand_in.proxy import Proxy
@@ -104,6 +105,12 @@ class AzureML:
     def jobs(self) -> dict[str, Job]:
         """By name, in the order they were made."""
         return {job.name: job for job in self.ml.jobs.values()}
+
+    def steps(self, name: str) -> dict[str, Job]:
+        """The children of a pipeline that could begin so far, by the name of their step."""
+        pipeline = self.jobs[name]
+        assert isinstance(pipeline, Pipeline)
+        return dict(pipeline.children)
 
     @property
     def runner(self) -> Callable[[Job], None] | None:

@@ -58,7 +58,7 @@ def _begun(whole: AzureML, monkeypatch: pytest.MonkeyPatch) -> Iterator[AzureML]
     for name, value in whole.environ.items():
         monkeypatch.setenv(name, value)
     yield whole
-    for job in whole.ml.jobs.values():
+    for job in [*whole.ml.jobs.values()]:
         job.cancelled.set()
     whole.runner = None
     for server in whole.servers.values():

@@ -3,13 +3,16 @@
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 from azure_stand_in.ml.asked import Answer, Asked, missing
 from azure_stand_in.ml.contents import Ml
 from azure_stand_in.ml.here import Here
 from azure_stand_in.ml.job import LOGS, Job
+from azure_stand_in.ml.pipelines import Pipeline
 from azure_stand_in.ml.store import signed_blob
 
+PAGE = 2
 NAMES = ("history", "api", "catalog", "artifact", "hyperdrive", "execution", "mlflow", "experimentation", "notebooks")
 AUDIENCES = ("https://ml.azure.com", "https://management.azure.com", "https://management.core.windows.net")
 """The SDK comes with a token for the resource manager, and with one for the workspaces' own services."""
@@ -57,6 +60,18 @@ def change(here: Here, ml: Ml, asked: Asked, experiment: str, name: str) -> Answ
     return 200, _run(job)
 
 
+def children(here: Here, ml: Ml, asked: Asked, name: str) -> Answer:
+    """The steps of a pipeline that could begin so far, the newest first, two at a time; of any other job, none."""
+    job = _job(ml, name)
+    whole = [*reversed(list(job.children.values()))] if isinstance(job, Pipeline) else []
+    begin = int(asked.query.get("$continuationtoken") or 0)
+    token = str(begin + PAGE) if begin + PAGE < len(whole) else None
+    following = urlencode({**asked.query, "$continuationtoken": token})
+    link = f"https://{asked.host}{asked.path}?{following}" if token else None
+    value = [_run(child) for child in whole[begin : begin + PAGE]]
+    return 200, {"value": value, "continuationToken": token, "nextLink": link}
+
+
 def data(here: Here, ml: Ml, asked: Asked) -> Answer:
     """What a run read and wrote, as the SDK asks before it downloads."""
     job = _job(ml, str(asked.body.get("runId") or ""))
@@ -97,13 +112,17 @@ def _run(job: Job) -> dict[str, Any]:
         "endTimeUtc": job.times.get("endTimeUtc"),
         "error": {"error": job.error} if job.error else None,
         "target": job.compute,
-        "runType": "azureml.scriptrun",
+        "compute": {"target": job.compute},
+        "parentRunId": job.parent.name if job.parent else None,
+        "rootRunId": (job.parent or job).name,
+        "runType": "azureml.StepRun" if job.parent else "azureml.scriptrun",
     }
 
 
 _WORKSPACE = r"/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft\.MachineLearningServices/workspaces/[^/]+"
 ROUTES: tuple[tuple[str, str, Callable[..., Answer]], ...] = (
     ("GET", "/runs/([^/]+)/details", details),
+    ("GET", "/runs/([^/]+)/children", children),
     ("GET", "/runs/([^/]+)", run),
     ("PATCH", "/experiments/([^/]+)/runs/([^/]+)", change),
     ("POST", "/rundata", data),

@@ -2,7 +2,7 @@
 
 import datetime
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,7 +42,8 @@ class Job:
 
     code: the container and the prefix of its code. clients: the client ids of the identities of its compute. holder:
     the principal whose roles count where inputs and outputs lie; empty where the datastore's own credentials do.
-    cancelled: set when it was asked to end. ended: set when it has.
+    cancelled: set when it was asked to end. ended: set when it has. parent: the pipeline that it is a step of, which
+    is told of each change by `changed`.
     """
 
     def __init__(
@@ -69,6 +70,8 @@ class Job:
         self.times: dict[str, str] = {"createdUtc": now()}
         self.resources: dict[str, Any] = {}
         self.lock = threading.RLock()
+        self.parent: Job | None = None
+        self.changed: Callable[[], object] = lambda: None
 
     @property
     def command(self) -> str:
@@ -98,20 +101,16 @@ class Job:
     def state(self, word: str) -> None:
         """How it is from now on. Raises ValueError for no such word, or when it has ended."""
         with self.lock:
-            self._may(word)
-            self.status = word
-            if word == "Running":
-                self.times.setdefault("startTimeUtc", now())
-            if self.finished:
-                self.times.setdefault("endTimeUtc", now())
-                self.ended.set()
+            self._become(word)
+        self.changed()
 
     def fail(self, code: str, message: str, **more: Any) -> None:
         """It failed, and why. more: beside these two in the error, as `innerError`."""
         with self.lock:
             self._may("Failed")
             self.error = {"code": code, "message": message, **more}
-            self.state("Failed")
+            self._become("Failed")
+        self.changed()
 
     def warn(self, message: str, source: str = "Job") -> None:
         """Say something beside it."""
@@ -134,6 +133,15 @@ class Job:
             if not self.finished:
                 self.status = "CancelRequested"
                 self.cancelled.set()
+
+    def _become(self, word: str) -> None:
+        self._may(word)
+        self.status = word
+        if word == "Running":
+            self.times.setdefault("startTimeUtc", now())
+        if self.finished:
+            self.times.setdefault("endTimeUtc", now())
+            self.ended.set()
 
     def _may(self, word: str) -> None:
         if word not in (*ALIVE, *ENDS):

@@ -3,14 +3,16 @@
 import contextlib
 import copy
 import threading
+from collections.abc import Mapping
 from typing import Any
 
-from azure_stand_in.ml import addresses, assets
+from azure_stand_in.ml import addresses, assets, pipelines
 from azure_stand_in.ml.asked import Answer, Asked, missing, user_error
 from azure_stand_in.ml.contents import Ml, made
 from azure_stand_in.ml.here import Here
 from azure_stand_in.ml.job import Bound, Job
 from azure_stand_in.ml.judged import judge
+from azure_stand_in.ml.pipelines import Pipeline
 
 CHANGEABLE = ("description", "tags", "displayName", "properties", "isArchived")
 """Of a job that is there; the sentence and this list are those of azure-docs#122250."""
@@ -23,14 +25,16 @@ def make(here: Here, ml: Ml, asked: Asked, name: str) -> Answer:
         if there := ml.jobs.get(name.lower()):
             _change(there, body)
             return 200, resource(ml, there)
-        judge(name, asked.body, ml)
-        job = _made(here, ml, name, body)
-        ml.jobs[name.lower()] = job
-        if here.runs:
-            here.runs.begin(name, job.experiment, str(body.get("displayName") or ""))
-    if here.runner:
-        threading.Thread(target=_run, args=(here.runner, job), daemon=True, name=f"job {name}").start()
-    return 201, resource(ml, job)
+        job = _pipeline(here, ml, asked.body, name) if body.get("jobType") == "Pipeline" else None
+        if job is None:
+            judge(name, asked.body, ml)
+        job = _begun(here, ml, name, job or _made(here, ml, name, body))
+        told = resource(ml, job)
+    if isinstance(job, Pipeline):
+        job.advance()
+    else:
+        _hand_over(here, job)
+    return 201, told
 
 
 def one(here: Here, ml: Ml, asked: Asked, name: str) -> Answer:
@@ -39,15 +43,15 @@ def one(here: Here, ml: Ml, asked: Asked, name: str) -> Answer:
 
 
 def every(here: Here, ml: Ml, asked: Asked) -> Answer:
-    """All jobs, the newest first."""
-    return 200, {"value": [resource(ml, job) for job in reversed(ml.jobs.values())]}
+    """All jobs, the newest first; steps of pipelines are none."""
+    return 200, {"value": [resource(ml, job) for job in reversed(ml.jobs.values()) if job.parent is None]}
 
 
 def cancel(here: Here, ml: Ml, asked: Asked, name: str) -> Answer:
     """Ask for a job's end; of one that has ended, too."""
     job = _job(ml, name)
     job.cancel()
-    if not here.runner and here.cancelling == "at-once" and not job.finished:
+    if not (here.runner or isinstance(job, Pipeline) or job.finished) and here.cancelling == "at-once":
         job.state("Canceled")
     return 200, None
 
@@ -55,6 +59,8 @@ def cancel(here: Here, ml: Ml, asked: Asked, name: str) -> Answer:
 def resource(ml: Ml, job: Job) -> dict[str, Any]:
     """A job as it is answered."""
     at = ml.at
+    if job.parent is not None:  # run history alone knows steps of pipelines, says the SDK: `_is_pipeline_child_job`
+        return {**ml.resource(f"/jobs/{job.name}", {}), "properties": None}
     studio = f"https://ml.azure.com/runs/{job.name}?wsid={at}"
     services = {
         "Tracking": {"jobServiceType": "Tracking", "port": None, "endpoint": f"azureml://{ADDRESS}/mlflow/v1.0{at}?"},
@@ -88,6 +94,30 @@ def _change(job: Job, body: dict[str, Any]) -> None:
             "Immutable/JobPropertyImmutable",
         )
     job.body |= {name: body[name] for name in CHANGEABLE if body.get(name) is not None}
+
+
+def _pipeline(here: Here, ml: Ml, sent: Mapping[str, Any], name: str) -> Pipeline:
+    """A new pipeline, whose children are jobs of the workspace. Raises Refused."""
+    pipelines.judge(name, sent, ml)
+
+    def make_child(child: str, body: dict[str, Any]) -> Job:
+        return _begun(here, ml, child, _made(here, ml, child, body))
+
+    body, at = copy.deepcopy(dict(sent["properties"])), f"{ml.at}/jobs/{name}"
+    return Pipeline(name, at, body, here, ml, make_child, lambda child: _hand_over(here, child))
+
+
+def _begun(here: Here, ml: Ml, name: str, job: Job) -> Job:
+    ml.jobs[name.lower()] = job
+    if here.runs:
+        here.runs.begin(name, job.experiment, str(job.body.get("displayName") or ""))
+    return job
+
+
+def _hand_over(here: Here, job: Job) -> None:
+    """To who runs it, if anybody does."""
+    if here.runner:
+        threading.Thread(target=_run, args=(here.runner, job), daemon=True, name=f"job {job.name}").start()
 
 
 def _made(here: Here, ml: Ml, name: str, body: dict[str, Any]) -> Job:

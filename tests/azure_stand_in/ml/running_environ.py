@@ -37,6 +37,7 @@ def _of_run(azureml: AzureML, job: Job, experiment: str) -> dict[str, str]:
     subscription, group, workspace = azureml.names
     return {
         "AZUREML_RUN_ID": job.name,
+        "AZUREML_ROOT_RUN_ID": (job.parent or job).name,
         "AZUREML_ARM_SUBSCRIPTION": subscription,
         "AZUREML_ARM_RESOURCEGROUP": group,
         "AZUREML_ARM_WORKSPACE_NAME": workspace,

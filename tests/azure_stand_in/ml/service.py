@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 
-from azure_stand_in.ml import assets, codes, computes, datastores, environments, jobs
+from azure_stand_in.ml import assets, codes, components, computes, datastores, environments, jobs
 from azure_stand_in.ml.asked import Answer, Asked, Refused
 from azure_stand_in.ml.contents import Ml
 from azure_stand_in.ml.here import Here
@@ -17,6 +17,7 @@ ROUTES: tuple[Route, ...] = (
     *datastores.ROUTES,
     *environments.ROUTES,
     *codes.ROUTES,
+    *components.ROUTES,
     *assets.ROUTES,
     *jobs.ROUTES,
 )

@@ -1,0 +1,111 @@
+"""The components of a workspace: what the steps of pipelines are made of. A version stays what it is."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from azure_stand_in.ml import addresses, fields
+from azure_stand_in.ml.asked import Answer, Asked, missing, user_error
+from azure_stand_in.ml.contents import Ml
+from azure_stand_in.ml.here import Here
+
+ANONYMOUS = "azureml_anonymous"
+MODES = {
+    "ro_mount": "ReadOnlyMount",
+    "rw_mount": "ReadWriteMount",
+    "download": "Download",
+    "upload": "Upload",
+    "direct": "Direct",
+}
+"""Of inputs and outputs: as a component has them, and as a job has them."""
+_PORT = {"type": str, "mode": str, "description": str, "optional": bool, "default": str}
+SPEC: fields.Shape = {
+    "$schema": str,
+    "_source": str,
+    "type": str,
+    "name": str,
+    "version": str,
+    "display_name": str,
+    "description": str,
+    "tags": fields.TEXTS,
+    "command": str,
+    "code": str,
+    "environment": str,
+    "is_deterministic": bool,
+    "inputs": [_PORT],
+    "outputs": [_PORT],
+    "resources": {"instance_count": int, "instance_type": str, "shm_size": str},
+    "distribution": dict,
+}
+"""`componentSpec` of a command component, as the SDK writes it."""
+GIVEN: fields.Shape = {
+    "componentSpec": dict,
+    "description": str,
+    "isAnonymous": bool,
+    "isArchived": bool,
+    "properties": fields.TEXTS,
+    "tags": fields.TEXTS,
+}
+_PLACE = r"\$\{\{(.*?)\}\}"
+
+
+def there(ml: Ml, address: str) -> Mapping[str, Any] | None:
+    """The spec of the component that an address names; None when there is none."""
+    found = addresses.asset(address, ml)
+    if found is None or found.kind != "components":
+        return None
+    given = ml.components.get(found.name.lower(), {}).get(found.version)
+    return None if given is None else given["componentSpec"]
+
+
+def one(here: Here, ml: Ml, asked: Asked, name: str, version: str) -> Answer:
+    """One version."""
+    found = ml.components.get(name.lower(), {}).get(version)
+    if found is None:
+        raise missing(f"Component {name} with version {version} was not found.")
+    return 200, ml.resource(f"/components/{name}/versions/{version}", found)
+
+
+def register(here: Here, ml: Ml, asked: Asked, name: str, version: str) -> Answer:
+    """A new version; the same once more stays."""
+    given: dict[str, Any] = dict(asked.body.get("properties") or {})
+    wrong = [*fields.wrong(given, GIVEN)]
+    spec = given.get("componentSpec") or {}
+    if wrong := wrong or [*_wrong(spec, ml)]:
+        raise user_error(" ".join(wrong), "InvalidComponent")
+    known = ml.components.setdefault(name.lower(), {})
+    was = known.get(version)
+    if was is not None and was["componentSpec"] != spec:
+        raise user_error(f"Component {name}:{version} is there already and cannot be changed.", "Immutable", 409)
+    known[version] = {"description": None, "tags": {}, "properties": {}, "isArchived": False, **given}
+    return 201 if was is None else 200, ml.resource(f"/components/{name}/versions/{version}", known[version])
+
+
+def _wrong(spec: Mapping[str, Any], ml: Ml) -> Iterator[str]:
+    """What a job would be refused for: its command, its code, its environment, its inputs and outputs."""
+    yield from fields.wrong(spec, SPEC, "properties.componentSpec")
+    if spec.get("type") != "command":
+        yield f"The component type {spec.get('type')!r} is none that this stand-in runs: it runs command."
+    if not str(spec.get("command") or "").strip():
+        yield "The command field is required."
+    for key, kind, known in (("code", "codes", ml.codes), ("environment", "environments", ml.environments)):
+        said = str(spec.get(key) or "")
+        found = addresses.asset(said, ml)
+        if said and (found is None or found.kind != kind or found.version not in known.get(found.name.lower(), {})):
+            yield f"The {key} {said} was not found."
+    if not spec.get("environment"):
+        yield "The environment field is required."
+    for what in ("inputs", "outputs"):
+        for name, port in (spec.get(what) or {}).items():
+            if port.get("mode") not in (None, *MODES):
+                yield f"The mode {port['mode']!r} of {what}.{name} is not supported."
+    for found in re.findall(_PLACE, str(spec.get("command") or "")):
+        kind, _, name = found.partition(".")
+        if name not in (spec.get(kind) or {}):
+            yield f"The command refers to ${{{{{found}}}}}, which the component does not have."
+
+
+ROUTES = (
+    ("GET", "/components/([^/]+)/versions/([^/]+)", one),
+    ("PUT", "/components/([^/]+)/versions/([^/]+)", register),
+)
