@@ -28,7 +28,7 @@ from robotrain_runtime.preflight import collect_findings
 from robotrain_runtime.process import child
 from robotrain_runtime.process.event_relay import EventLog, EventRelay
 from robotrain_runtime.process.stop import StopRequested, StopSignal
-from robotrain_runtime.publishing import publication, registration
+from robotrain_runtime.publishing import handover, publication, registration
 from robotrain_runtime.publishing.publication import Publication
 from robotrain_runtime.tracking.tracker import Tracker
 
@@ -74,6 +74,9 @@ def run_job(document: JobDocument) -> Outcome:
 def _run_to_outcome(document: JobDocument, services: RunServices, earlier: recovery.EarlierAttempts) -> Outcome:
     try:
         run_environment.check_promised_variables(document.placement.promised)
+        if document.registers:
+            services.relay.emit(handover.register_step(document, services.stop, services.relay.log.write_line))
+            return Outcome(state="succeeded", exit_code=0)
         return Engine(document, services, earlier).run()
     except StopRequested:
         fault = failure.read_stop_reason(Path(document.placement.work))

@@ -51,7 +51,7 @@ class Mount:
 class Placement:
     """The machine that a job runs on: its folders, credentials and tracking.
 
-    `mounts[…].folder`, `left` and `kept` may begin with `${NAME}`, an environment variable (also looked up in upper
+    `mounts[…].folder`, `left`, `kept` and `handover` may begin with `${NAME}`, an environment variable (also looked up in upper
     case), where only the platform knows the folder.
     """
 
@@ -86,6 +86,9 @@ class Placement:
     """The folder that the platform keeps after the run: complete checkpoints are copied to it. Empty for none."""
     kept_as: str = ""
     """The name of that folder for people; it may contain `${NAME}` of environment variables."""
+    handover: str = ""
+    """The folder that later steps of a pipeline read, perhaps as `${NAME}`: after success it has the newest policy and
+    the results (`step_output`). Empty for none."""
 
 
 @lazy_dataclass(frozen=True, kw_only=True)
@@ -105,6 +108,8 @@ class JobDocument:
     placement: Placement
     sources: tuple[JobSource, ...] = ()
     trainer_args: tuple[str, ...] = ()
+    registers: str = ""
+    """The model that the policy of its one source, an earlier step, is registered as, in place of the work."""
 
     def to_json(self) -> str:
         """Return the one text form of the document, as `format_document` does."""

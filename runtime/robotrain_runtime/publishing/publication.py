@@ -18,12 +18,19 @@ from robotrain_runtime.contract.container_plugin import (
 )
 from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_runtime.contract.event import Note, Registered
-from robotrain_runtime.contract.failure import EXIT_PREFLIGHT, CancelCheck, Cancelled, JobFailed, PermanentError
+from robotrain_runtime.contract.failure import (
+    EXIT_PREFLIGHT,
+    CancelCheck,
+    Cancelled,
+    JobFailed,
+    PermanentError,
+    describe_error,
+)
 from robotrain_runtime.contract.plugin_loader import make_container_context
 from robotrain_runtime.environments import environment
 from robotrain_runtime.process.event_relay import EventRelay
 from robotrain_runtime.process.stop import StopSignal
-from robotrain_runtime.publishing import registration
+from robotrain_runtime.publishing import handover, registration
 from robotrain_runtime.publishing.publisher import Publisher
 from robotrain_runtime.publishing.registration import RegistrationCandidate
 from robotrain_runtime.publishing.sealing import COPIED_KINDS, Destination, SealedArtifact
@@ -182,7 +189,7 @@ class Publication:
         if folder := targets.get_platform_folder(document):
             target, name = ArtifactTarget(to=str(folder)), targets.get_platform_folder_name(document)
             destinations.append(PlatformFolderDestination(target, document.run, name))
-        needed = self._needed = bool(publish_targets or folder or spec.register)
+        needed = self._needed = bool(publish_targets or folder or spec.register or document.placement.handover)
         self._publisher = Publisher(
             document, destinations, relay.emit, earlier=earlier, needed=needed, tracking=self._wait_for_tracking_run
         )
@@ -201,7 +208,31 @@ class Publication:
             except JobFailed as failed:
                 self._relay.emit(Note(level="error", text=failed.reason))
                 errors.append(failed.reason)
+        if succeeded and self._document.placement.handover and not stop.number:
+            errors += self._hand_over(lambda: stop.count > 0)
         return errors
+
+    def _hand_over(self, is_cancelled: CancelCheck) -> list[str]:
+        """Hand the policy and the results over to later steps. Return why that failed."""
+        evaluated = self._publisher.evaluated
+        try:
+            has_policy = evaluated is None or evaluated[1] is not None
+            candidate = self._choose_candidate() if has_policy else None
+            folder = handover.hand_over(
+                self._document,
+                self._spec,
+                candidate,
+                evaluated[0] if evaluated else None,
+                self._get_tracking_run(),
+                is_cancelled,
+            )
+        except (JobFailed, OSError, PermanentError, document.UnsetVariable) as error:
+            why = error.reason if isinstance(error, JobFailed) else describe_error(error)
+            return [f"nothing was handed over to later steps: {why}"]
+        except Cancelled:
+            return []
+        self._emit_note(f"the steps that need this one read {folder}")
+        return []
 
     def _register(self, stop: StopSignal, python: Path) -> Registered:
         try:

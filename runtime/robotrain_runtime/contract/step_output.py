@@ -1,0 +1,77 @@
+"""What a step of a pipeline hands over to later ones: `step.json`, with the policy and the results beside it."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from robotrain_runtime.contract import checkpoint
+from robotrain_runtime.contract.container_plugin import PublishingSpec
+from robotrain_runtime.contract.event import Evaluated
+from robotrain_runtime.contract.files import write_atomically
+from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
+
+STEP_KIND = "step"
+"""The kind of a source that an earlier step of the same pipeline makes."""
+STEP_FILE, POLICY_FOLDER, RESULTS_FOLDER = "step.json", "policy", "results"
+SCHEMA = 1
+
+
+@lazy_dataclass(frozen=True, kw_only=True)
+class StepOutput:
+    """The content of `step.json`."""
+
+    run: str
+    job: str
+    """The digest of the step's job."""
+    tracking_run: str = ""
+    policy_kind: Literal["", "checkpoint", "policy"] = ""
+    """A checkpoint of the step, or the policy that it evaluated; empty for none."""
+    policy: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """The manifest of the checkpoint or policy, with its folder's `name`."""
+    files: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """The SHA-256 of every file beside it, by path."""
+    evaluated: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """The evaluation, as in the event `Evaluated`; empty for none."""
+    publishing: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """What a registered version says of it (`PublishingSpec`)."""
+
+    @property
+    def evaluation(self) -> Evaluated | None:
+        """The result of the evaluation; None for a step that evaluated nothing."""
+        return Evaluated(**self.evaluated) if self.evaluated else None
+
+    @property
+    def publishing_spec(self) -> PublishingSpec:
+        """What a registered version says of it."""
+        return PublishingSpec(**self.publishing)
+
+
+def write_step_output(folder: Path, output: StepOutput) -> None:
+    """Write `step.json`, last of all. Raise OSError."""
+    body = {"schema": SCHEMA, **dataclasses.asdict(output)}
+    write_atomically(folder / STEP_FILE, (json.dumps(body, indent=1, sort_keys=True) + "\n").encode())
+
+
+def read_step_output(folder: Path) -> StepOutput:
+    """Return what a step handed over. Raise OSError or ValueError with a sentence."""
+    data = json.loads((folder / STEP_FILE).read_text(encoding="utf-8"))
+    if not isinstance(data, dict) or data.pop("schema", None) != SCHEMA:
+        raise ValueError(f"{folder / STEP_FILE} has another schema than {SCHEMA}")
+    try:
+        return StepOutput(**data)
+    except TypeError as error:
+        raise ValueError(f"{folder / STEP_FILE} is not what a step writes: {error}") from None
+
+
+def find_damaged_file(folder: Path, output: StepOutput, part: str = "") -> str:
+    """Return why a file below the folder `part` is not as it was handed over; empty if every byte is."""
+    for path, digest in output.files.items():
+        if path.startswith(f"{part}/" if part else ""):
+            try:
+                if checkpoint.hash_file(folder / path) != digest:
+                    return f"{folder / path} is not what the step made"
+            except OSError as error:
+                return f"{folder / path} cannot be read: {error.strerror}"
+    return ""

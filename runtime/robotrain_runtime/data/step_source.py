@@ -1,0 +1,52 @@
+"""The container plugin of what an earlier step of the same pipeline made, which the platform mounts."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from robotrain_runtime.checkpoints import model_lineage
+from robotrain_runtime.contract import step_output
+from robotrain_runtime.contract.checkpoint import combine_digests
+from robotrain_runtime.contract.container_plugin import ContainerContext
+from robotrain_runtime.contract.document import JobSource
+from robotrain_runtime.contract.step_output import StepOutput
+
+ENVIRONMENT = None
+CARRIER = ""
+
+
+def preflight(source: JobSource, place: ContainerContext) -> Iterator[str]:
+    """Yield that the platform did not mount it: nothing else can bring it."""
+    yield f"the output of step {source.uri} was not mounted"
+
+
+def mounted(source: JobSource, place: ContainerContext) -> Iterator[str]:
+    """Yield why the mounted folder is not what the step handed over."""
+    folder = Path(source.uri)
+    try:
+        output = step_output.read_step_output(folder.parent)
+    except (OSError, ValueError) as error:
+        yield f"the step handed over nothing that can be read in {folder.parent}: {error}"
+        return
+    if not any(path.startswith(f"{folder.name}/") for path in output.files):
+        yield f"the step {output.run} handed over no {folder.name}"
+    elif why := step_output.find_damaged_file(folder.parent, output, folder.name):
+        yield why
+
+
+def fetch(source: JobSource, place: ContainerContext) -> Path:
+    """Return the folder, and record what run the policy is of. Raise OSError."""
+    folder = Path(source.uri)
+    output = step_output.read_step_output(folder.parent)
+    if folder.name == step_output.POLICY_FOLDER:
+        model_lineage.write_policy_lineage(place.cache, folder, _make_policy_facts(output))
+    return folder
+
+
+def _make_policy_facts(output: StepOutput) -> dict[str, str]:
+    manifest = output.policy
+    return {
+        model_lineage.POLICY_RUN: str(manifest["run"]),
+        model_lineage.POLICY_JOB: str(manifest["job"]),
+        model_lineage.POLICY_STEP: str(manifest["step"]),
+        model_lineage.POLICY_DIGEST: combine_digests(manifest["files"]),
+    }

@@ -1,0 +1,119 @@
+"""What a step of a pipeline hands over when it has succeeded, and the step that registers the policy of another one."""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+
+from robotrain_runtime.checkpoints import atomic_copy
+from robotrain_runtime.contract import checkpoint, step_output
+from robotrain_runtime.contract import document as contract_document
+from robotrain_runtime.contract.checkpoint import CheckpointManifest
+from robotrain_runtime.contract.container_plugin import PublishingSpec
+from robotrain_runtime.contract.document import JobDocument
+from robotrain_runtime.contract.event import Evaluated, Registered
+from robotrain_runtime.contract.failure import EXIT_PREFLIGHT, CancelCheck, JobFailed
+from robotrain_runtime.contract.step_output import POLICY_FOLDER, RESULTS_FOLDER, StepOutput
+from robotrain_runtime.environments import run_environment
+from robotrain_runtime.process.stop import StopSignal
+from robotrain_runtime.publishing import registration
+from robotrain_runtime.publishing.registration import LogFunction, RegistrationCandidate
+
+REGISTRATION_FOLDER = "registered"
+"""The folder, in the run's folder, of a policy that is registered under the name of its step."""
+
+
+def hand_over(
+    document: JobDocument,
+    spec: PublishingSpec,
+    candidate: RegistrationCandidate | None,
+    evaluated: Evaluated | None,
+    tracking_run: str,
+    is_cancelled: CancelCheck,
+) -> Path:
+    """Copy the policy and the results to the folder that later steps read, and return it. Raise OSError, Cancelled."""
+    folder = contract_document.resolve_folder(document.placement.handover)
+    folder.mkdir(parents=True, exist_ok=True)
+    parts: dict[str, Mapping[str, Path]] = {}
+    if candidate is not None:
+        parts[POLICY_FOLDER] = _list_policy_files(candidate)
+    if evaluated is not None:
+        parts[RESULTS_FOLDER] = _list_files(Path(evaluated.results))
+    for name, files in parts.items():
+        atomic_copy.replace_folder(files, folder / name, is_cancelled, key=document.run)
+    output = StepOutput(
+        run=document.run,
+        job=document.job,
+        tracking_run=tracking_run,
+        policy_kind=candidate.kind if candidate else "",
+        policy=_dump_manifest(candidate.manifest, candidate.folder.name) if candidate else {},
+        files={f"{name}/{path}": checkpoint.hash_file(folder / name / path) for name in parts for path in parts[name]},
+        evaluated=dataclasses.asdict(evaluated) if evaluated else {},
+        publishing=dataclasses.asdict(spec),
+    )
+    step_output.write_step_output(folder, output)
+    return folder
+
+
+def _list_policy_files(candidate: RegistrationCandidate) -> dict[str, Path]:
+    """Return the files of the model in a checkpoint or policy, by their path in the model."""
+    within = f"{candidate.manifest.model}/" if candidate.manifest.model else ""
+    paths = [path for path in candidate.manifest.files if path.startswith(within)]
+    return {path.removeprefix(within): candidate.folder / path for path in paths}
+
+
+def _list_files(folder: Path) -> dict[str, Path]:
+    return {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def _dump_manifest(manifest: CheckpointManifest, name: str) -> dict[str, object]:
+    return {**dataclasses.asdict(manifest), "name": name}
+
+
+def register_step(document: JobDocument, stop: StopSignal, log_line: LogFunction) -> Registered:
+    """Register the policy of the step that the job reads. Raise JobFailed or StopRequested."""
+    folder = _find_mounted_output(document)
+    try:
+        output = step_output.read_step_output(folder)
+    except (OSError, ValueError) as error:
+        raise JobFailed(f"the step handed over nothing that can be read in {folder}: {error}", EXIT_PREFLIGHT) from None
+    if why := step_output.find_damaged_file(folder, output, POLICY_FOLDER):
+        raise JobFailed(why, EXIT_PREFLIGHT)
+    if not output.policy_kind:
+        raise JobFailed(f"the step {output.run} handed over no policy", EXIT_PREFLIGHT)
+    candidate = _make_candidate(document, folder, output)
+    spec = dataclasses.replace(output.publishing_spec, register=document.registers)
+    trained = dataclasses.replace(document, run=output.run, job=output.job)
+    python = run_environment.get_run_python(document, log_line, stop)
+    log_line(f"registering {candidate.display_name} of {output.run} as {document.registers}")
+    run_id = output.tracking_run
+    return registration.register_model(
+        trained, spec, candidate, run_id=run_id, python=python, stop=stop, log_line=log_line
+    )
+
+
+def _find_mounted_output(document: JobDocument) -> Path:
+    """Return the folder that the step wrote. Raise JobFailed."""
+    try:
+        (source,) = document.sources
+        mount = contract_document.find_mount(document, source)
+        assert mount is not None
+        return contract_document.resolve_folder(mount.folder).parent
+    except (ValueError, AssertionError):
+        raise JobFailed("a registration reads the mounted output of one step", EXIT_PREFLIGHT) from None
+    except contract_document.UnsetVariable as name:
+        raise JobFailed(f"{name} is not set: it should name the folder of the step's output", EXIT_PREFLIGHT) from None
+
+
+def _make_candidate(document: JobDocument, folder: Path, output: StepOutput) -> RegistrationCandidate:
+    """Return the policy under the name and in the place that it had in its step."""
+    facts = dict(output.policy)
+    name = str(facts.pop("name"))
+    manifest = CheckpointManifest(**facts)
+    place = Path(document.placement.work, REGISTRATION_FOLDER, name)
+    model = place / manifest.model
+    model.parent.mkdir(parents=True, exist_ok=True)
+    model.unlink(missing_ok=True)
+    model.symlink_to(folder / POLICY_FOLDER)
+    return RegistrationCandidate(
+        folder=place, manifest=manifest, kind=output.policy_kind or "policy", evaluated=output.evaluation
+    )

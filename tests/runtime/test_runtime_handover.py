@@ -1,0 +1,144 @@
+"""Steps of a pipeline: what one hands over, what a later one reads, and a registration. The work is pretended."""
+
+import hashlib
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from robotrain_runtime.contract import step_output
+from robotrain_runtime.contract.document import JobSource, Mount
+from robotrain_runtime.contract.event import Registered
+from robotrain_runtime.preflight import run_preflight
+
+TRAIN = "from pretend_training import *\ntrain(40, 20)"
+EVALUATE = "from pretend_evaluating import *\nevaluate(0.75, kept=policy())"
+
+
+@pytest.fixture
+def output(tmp_path) -> Path:
+    """The folder that a step hands over."""
+    (tmp_path / "out").mkdir()
+    return tmp_path / "out"
+
+
+@pytest.fixture
+def later(job):
+    """A job that reads the policy of an earlier step."""
+
+    def make(program="", role="policy", **placement):
+        mount = Mount(role=role, uri="train", folder="${ROBOTRAIN_STEP_TRAIN}/policy")
+        made = job(program, mounts=(mount,), **placement)
+        halves = {**made.halves, "source.step": "robotrain_runtime.data.step_source"}
+        return replace(made, halves=halves, sources=(JobSource(role=role, kind="step", uri="train"),))
+
+    return make
+
+
+def train(run, job, output, program=TRAIN, **placement):
+    ran = run(job(program, handover="${ROBOTRAIN_STEP_OUTPUT}", **placement), ROBOTRAIN_STEP_OUTPUT=str(output))
+    assert ran.exit_code == 0, ran.lines
+    return ran
+
+
+@pytest.mark.slow
+def test_a_training_hands_over_its_last_policy_alone(run, job, output):
+    ran = train(run, job, output)
+    assert sorted(path.relative_to(output).as_posix() for path in output.rglob("*") if path.is_file()) == [
+        "policy/weights",
+        "step.json",
+    ]
+    assert (output / "policy/weights").read_text() == "model/weights of step 40"
+    found = step_output.read_step_output(output)
+    assert (found.run, found.policy_kind, found.policy["step"], found.policy["name"]) == (
+        "pretend-1",
+        "checkpoint",
+        40,
+        "000040",
+    )
+    assert step_output.find_damaged_file(output, found) == ""
+    assert ran.notes("info")[-1] == f"the steps that need this one read {output}"
+
+
+NUMBERED = """from pretend_training import *
+folder = write(40)
+(folder / "model/numbers.txt").write_text("even")
+emit_event(Checkpoint(step=40, path=str(folder), model="model"))
+"""
+
+
+@pytest.mark.slow
+def test_a_later_step_reads_the_policy_and_knows_its_run(run, job, later, output, tmp_path):
+    train(run, job, output, NUMBERED)
+    program = "import os, pathlib; print(*sorted(os.listdir(os.environ['PRETEND_DATA'])))"
+    ran = run(later(program, work=str(tmp_path / "second")), ROBOTRAIN_STEP_TRAIN=str(output))
+    assert ran.exit_code == 0, ran.lines
+    assert "numbers.txt weights" in ran.ordinary
+    (lineage,) = (tmp_path / "cache" / "sources" / "parentage").iterdir()
+    facts = json.loads(lineage.read_text())
+    assert (facts["policy_run"], facts["policy_step"]) == ("pretend-1", "40")
+
+
+def write_output(output: Path) -> None:
+    files = {}
+    for path, text in {"policy/weights": "w", "policy/numbers.txt": "even"}.items():
+        (output / path).parent.mkdir(parents=True, exist_ok=True)
+        (output / path).write_text(text)
+        files[path] = hashlib.sha256(text.encode()).hexdigest()
+    step_output.write_step_output(output, step_output.StepOutput(run="train-1", job="0" * 64, files=files))
+
+
+def titles(made) -> list[str]:
+    return [one.title for one in run_preflight(made)]
+
+
+def test_a_sound_output_is_accepted(halves_here, later, output, monkeypatch):
+    write_output(output)
+    monkeypatch.setenv("ROBOTRAIN_STEP_TRAIN", str(output))
+    assert titles(later()) == []
+
+
+def test_a_changed_file_is_named_before_the_work(halves_here, later, output, monkeypatch):
+    write_output(output)
+    (output / "policy/weights").write_text("x")
+    monkeypatch.setenv("ROBOTRAIN_STEP_TRAIN", str(output))
+    assert titles(later()) == [f"{output}/policy/weights is not what the step made"]
+
+
+def test_an_output_without_its_description_is_refused(halves_here, later, output, monkeypatch):
+    write_output(output)
+    (output / "step.json").unlink()
+    monkeypatch.setenv("ROBOTRAIN_STEP_TRAIN", str(output))
+    (title,) = titles(later())
+    assert title.startswith(f"the step handed over nothing that can be read in {output}")
+
+
+def test_a_variable_that_is_not_set_is_named(halves_here, later):
+    assert titles(later()) == ["ROBOTRAIN_STEP_TRAIN is not set: it should name the folder of train"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("program", [TRAIN, EVALUATE], ids=["training", "evaluation"])
+def test_a_step_registers_the_policy_of_another_one_in_its_tracking_run(
+    run, job, later, output, tmp_path, training_environment, database, program
+):
+    tracking = {"tracking_uri": f"sqlite:///{tmp_path}/state/mlflow.db", "environment": training_environment}
+    train(run, job, output, program, **tracking)
+    made = replace(later(work=str(tmp_path / "second"), **tracking), registers="pusher", run="pretend-register")
+    registered = run(made, ROBOTRAIN_STEP_TRAIN=str(output))
+    assert registered.exit_code == 0, registered.lines
+    assert registered.of_kind(Registered) == [Registered(name="pusher", version="1", step=40, uri="models:/pusher/1")]
+    ((source, run_id),) = database("select source, run_id from model_versions")
+    assert run_id == step_output.read_step_output(output).tracking_run
+    assert (Path(source.removeprefix("file://")) / "weights").read_text() == "model/weights of step 40"
+    tags = dict(database("select key, value from model_version_tags where name='pusher'"))
+    assert (tags["robotrain_run"], tags["checkpoint"]) == ("pretend-1", "000040")
+    assert tags.get("score_rollout_success_rate") == ("0.75" if program == EVALUATE else None)
+
+
+@pytest.mark.slow
+def test_a_failed_evaluation_hands_over_nothing(run, job, output):
+    failed = EVALUATE.replace("kept=", "passed=False, kept=") + "\nraise SystemExit(5)"
+    ran = run(job(failed, handover=str(output)))
+    assert ran.exit_code != 0
+    assert list(output.iterdir()) == []
