@@ -166,6 +166,14 @@ def venus(install, tmp_path, monkeypatch) -> Path:
     return engine
 
 
+@pytest.fixture
+def vesta(install, venus) -> Path:
+    """The platform of vesta.py, installed beside venus, whose engine it shares."""
+    source = (ROOT / "tests/vesta.py").read_text()
+    install("robotrain-vesta", {"platform.vesta": "vesta_plugin"}, vesta_plugin=source)
+    return venus
+
+
 @pytest.fixture(scope="session")
 def made_once(tmp_path_factory):
     """A folder that is made by the first test of all workers that wants it: `made_once("small", fill)`; no test may

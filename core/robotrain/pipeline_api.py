@@ -1,7 +1,6 @@
 """The Python API of pipelines: `pipeline`, with a `PipelineRun` for each submitted pipeline."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,6 @@ from robotrain.config import project_file
 from robotrain.config.layers import read_dotenv_files, read_environment
 from robotrain.errors import Problem, Rejected, raise_if_any, usage_problem
 from robotrain.model.run import StepStatus
-from robotrain.pipelines.driven_platform import DrivenPlatform
 from robotrain.pipelines.prepare import PreparedPipeline, pin_pipeline, prepare_pipeline
 from robotrain.pipelines.request import RequestContext, request_from_file
 from robotrain.pipelines.resume import RepeatedPipeline, continue_pipeline
@@ -82,8 +80,7 @@ def pipeline(
     ]
     pinned, problems = pin_pipeline(prepare_pipeline(request_from_file(Path(file), context, sets), chosen, plugins))
     raise_if_any(problems)
-    ready = replace(pinned, platform=DrivenPlatform(chosen, plugins))
-    return _submit(ready, plugins, new, (*pinned.warnings, *problems))
+    return _submit(pinned, plugins, new, (*pinned.warnings, *problems))
 
 
 def _submit(

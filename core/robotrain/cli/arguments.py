@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import sys
 import time
@@ -121,6 +122,9 @@ def open_step(ctx: typer.Context, run: str, step: str, wait: bool = False) -> tu
     while wait and found.state in NOT_BEGUN and not platform.status(record.reference).finished:
         time.sleep(STEP_POLL_SECONDS)
         found = next(one for one in platform.list_steps(record.reference) if one.name == step)
+    if record.native and found.state not in (*NOT_BEGUN, "skipped"):
+        reference = platform.refer_to_step(record.reference, step)
+        return dataclasses.replace(record, reference=reference, steps=()), platform.engine
     if not found.run:
         begins = "It begins when the steps that it needs have succeeded."
         why = found.reason or (begins if found.state in NOT_BEGUN else "It has no run of its own.")

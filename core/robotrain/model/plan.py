@@ -104,5 +104,7 @@ class RenderedPlan:
     produces: Produces = "checkpoints"
     steps: tuple[str, ...] = ()
     """The names of its steps, if it is a pipeline."""
+    native: bool = False
+    """Whether the platform's engine starts the steps."""
     changed: tuple[str, ...] = field(default=(), compare=False)
     """Files that differ from what was rendered, if the plan was read from a folder."""

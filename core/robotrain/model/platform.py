@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from robotrain.errors import Problem
     from robotrain.model.job import Job
+    from robotrain.model.pipeline import PipelineStep
     from robotrain.model.plan import Payload, Plan
     from robotrain.model.run import Output, Reference, Status, StepStatus
 
@@ -176,8 +177,22 @@ class Platform:
         """
         return ()
 
+    def render_pipeline(
+        self, steps: Sequence[PipelineStep], job: Job, run: str, finished: Mapping[str, Reference]
+    ) -> Plan:
+        """Return exactly what `submit` will send to run a pipeline, where the feature `native_dag` is supported.
+
+        The plan's reference names the whole pipeline. With one more key `step`, `logs`, `outputs`, `download`,
+        `status` and `register` are about that step alone. Raise Rejected for more than the engine takes.
+
+        :param steps: each comes after those that it needs.
+        :param job: the job that stands for the whole.
+        :param finished: the references of steps that an earlier run of the pipeline finished, which `steps` read.
+        """
+        raise make_feature_error(self, "native_dag")
+
     def list_steps(self, reference: Reference) -> Iterable[StepStatus]:
-        """Return the steps of a pipeline, in the plan's order. Raise as `status` does."""
+        """Return the steps of a pipeline, in any order. Raise as `status` does."""
         return ()
 
     def read_submitted_spec(self, plan: Plan, reference: Reference) -> bytes:

@@ -118,5 +118,7 @@ class RunRecord:
     """Its name in that pipeline."""
     steps: tuple[str, ...] = ()
     """The names of its steps, in their order, if it is a pipeline."""
+    native: bool = False
+    """Whether the platform's engine starts the steps of the pipeline, not a driver."""
     outputs: OutputProfile = field(default=OutputProfile())
     metrics: tuple[Metric, ...] = ()

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
-import queue
 import sys
-import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,16 +13,14 @@ from robotrain_runtime.contract import event
 
 from robotrain.errors import Problem, Rejected, Stage
 from robotrain.model.job import parse_attempt
-from robotrain.model.platform import NoSettings, Platform
-from robotrain.model.run import Output, RunGone
+from robotrain.model.run import RunGone
 from robotrain.pipelines import progress
-from robotrain.pipelines.progress import PipelineProgress, StepState
+from robotrain.pipelines.pipeline_platform import REFERENCE_KEY, PipelinePlatform, SentStep
+from robotrain.pipelines.progress import PipelineProgress
 from robotrain.pipelines.step_runs import StepJobs, list_distinct_roots
 from robotrain.store import name_lock, records
 
 if TYPE_CHECKING:
-    from robotrain_runtime.contract.event import Registered
-
     from robotrain.model.plan import Plan
     from robotrain.model.run import Reference, RunRecord, Status, StepStatus
     from robotrain.plugins.manager import Plugins
@@ -33,19 +28,12 @@ if TYPE_CHECKING:
 START_SECONDS, POLL_SECONDS = 30.0, 0.05
 FIND_SECONDS = 2.0
 """How long a driver that was just started may take to show itself."""
-FOLLOW_SECONDS = 0.5
 CANCEL_SECONDS = 180.0
-REFERENCE_KEY = "pipeline"
 TAIL_BYTES = 2000
 
 
-class DrivenPlatform(Platform):
+class DrivenPlatform(PipelinePlatform):
     """The platform of a pipeline whose steps a driver of this machine starts."""
-
-    def __init__(self, platform: Platform, plugins: Plugins) -> None:
-        self.name, self.summary, self.capabilities = platform.name, platform.summary, platform.capabilities
-        self.settings = NoSettings
-        self._platform, self._plugins = platform, plugins
 
     def preflight(self, plan: Plan) -> Iterable[Problem]:
         """Yield what would make the first steps fail; of those that read the same, only one is asked about."""
@@ -90,26 +78,25 @@ class DrivenPlatform(Platform):
             raise RunGone(f"the states of the steps of {run} are gone")
         return found
 
-    def logs(self, reference: Reference, follow: bool, tail: int | None = None) -> Iterator[str]:
-        """Yield the logs of all steps, one after the other; each line begins with `[STEP]`, each event names it."""
-        if follow:
-            yield from _StepLogFollower(self, reference, tail).follow()
-            return
-        lines = (
-            line for name, step in self.read_progress(reference).steps.items() for line in self.read_log(name, step)
-        )
-        yield from lines if tail is None else list(lines)[-tail:] if tail else ()
+    def list_sent(self, reference: Reference) -> list[SentStep]:
+        """Return the steps whose runs were submitted."""
+        return [
+            SentStep(name=name, reference=record.reference, produces=record.makes)
+            for name, record in self._list_records(reference)
+        ]
 
-    def read_log(self, name: str, step: StepState, follow: bool = False, tail: int | None = None) -> Iterator[str]:
-        """Yield the log of one step."""
+    def has_log(self, step: StepStatus) -> bool:
+        """Return whether the step's run has begun, or the step has registered its policy."""
+        return bool(step.registered or (step.run and step.state not in ("waiting", "pending")))
+
+    def read_step_log(self, step: StepStatus, reference: Reference, follow: bool, tail: int | None) -> Iterator[str]:
+        """Yield the lines of the log of the step's run, or the registration."""
         if step.registered:
-            registered = event.format_event(event.Registered(**step.registered), step.ended or 0.0)
-            yield event.add_pipeline_step(registered, name)
+            state = self.read_progress(reference).steps[step.name]
+            yield event.format_event(event.Registered(**(state.registered or {})), state.ended or 0.0)
         record = records.find_record(step.run)
-        if record is None or record.phase != "sent":
-            return
-        for line in self._platform.logs(record.reference, follow, tail):
-            yield event.add_pipeline_step(line, name) if line.startswith(event.PREFIX) else f"[{name}] {line}"
+        if record is not None and record.phase == "sent":
+            yield from self._platform.logs(record.reference, follow, tail)
 
     def cancel(self, reference: Reference) -> None:
         """Stop all steps and wait for their end; without a driver, this process does what it would."""
@@ -129,28 +116,6 @@ class DrivenPlatform(Platform):
                     os.chdir(folder)
             time.sleep(POLL_SECONDS)
 
-    def outputs(self, reference: Reference) -> Iterable[Output]:
-        """Return the outputs of all steps, below the steps' names: checkpoints first."""
-        found = []
-        for name, record in self._list_sent(reference):
-            found += [_prefix_output(name, one) for one in self._platform.outputs(record.reference)]
-        return sorted(found, key=lambda one: one.kind != "checkpoint")
-
-    def download(self, reference: Reference, output: Output, to: Path) -> None:
-        """Copy one output of a step. Raise Rejected."""
-        name, _, inside = output.name.partition("/")
-        record = dict(self._list_sent(reference))[name]
-        self._platform.download(record.reference, dataclasses.replace(output, name=inside), to)
-
-    def register(self, reference: Reference, name: str, step: int | None) -> Registered:
-        """Register the policy of the last step that has one. Raise Rejected."""
-        sent = [record for _, record in self._list_sent(reference)]
-        record = next((one for one in reversed(sent) if one.makes in ("checkpoints", "results")), None)
-        if record is None:
-            title = "no step of the pipeline has a policy to register"
-            raise Rejected([Problem(code="step-output-missing", stage=Stage.SUBMIT, title=title)])
-        return self._platform.register(record.reference, name, step)
-
     def remove_outputs(self, reference: Reference, dry_run: bool = False) -> int | None:
         """Remove the runs of all steps with their outputs, except those that another attempt has as its steps too.
 
@@ -160,7 +125,7 @@ class DrivenPlatform(Platform):
 
         freed: list[int | None] = []
         shared = _list_runs_of_other_attempts(reference[REFERENCE_KEY])
-        for _, record in self._list_sent(reference):
+        for _, record in self._list_records(reference):
             if record.run not in shared:
                 act = reconcile.measure_outputs if dry_run else reconcile.remove_run
                 freed.append(act(record, self._platform))
@@ -170,7 +135,7 @@ class DrivenPlatform(Platform):
         """Return the plan of the steps."""
         return plan.files[plan.spec]
 
-    def _list_sent(self, reference: Reference) -> list[tuple[str, RunRecord]]:
+    def _list_records(self, reference: Reference) -> list[tuple[str, RunRecord]]:
         """Return the steps whose runs were submitted, with their records."""
         found = []
         for name, step in self.read_progress(reference).steps.items():
@@ -186,58 +151,6 @@ def _list_runs_of_other_attempts(run: str) -> set[str]:
     others = records.iterate_runs(lambda name: name.startswith(attempts) and name != run, with_steps=False)
     found = (progress.read_progress(name) for name in others)
     return {step.run for one in found if one for step in one.steps.values() if step.run}
-
-
-def _prefix_output(step: str, output: Output) -> Output:
-    return dataclasses.replace(output, name=f"{step}/{output.name}")
-
-
-class _StepLogFollower:
-    """Lines of the logs of all steps as they come, until the pipeline has ended."""
-
-    def __init__(self, platform: DrivenPlatform, reference: Reference, tail: int | None) -> None:
-        self._platform, self._reference, self._tail = platform, reference, tail
-        self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
-        self._readers: dict[str, threading.Thread] = {}
-
-    def follow(self) -> Iterator[str]:
-        """Yield the lines."""
-        while True:
-            known = self._platform.read_progress(self._reference)
-            ended = known.compute_status(self._reference[REFERENCE_KEY]).finished
-            for name, step in known.steps.items():
-                has_log = step.registered or (step.run and step.state not in ("waiting", "pending"))
-                if has_log and name not in self._readers and not self._is_after_unread(step, known.steps):
-                    self._start(name, step)
-            yield from self._drain_lines(FOLLOW_SECONDS)
-            unread = any(step.run and name not in self._readers for name, step in known.steps.items())
-            if ended and not unread and not any(reader.is_alive() for reader in self._readers.values()):
-                yield from self._drain_lines(0.0)
-                return
-
-    def _is_after_unread(self, step: StepState, steps: Mapping[str, StepState]) -> bool:
-        """Return whether the log of a step that ended before this one began is not read to its end."""
-        before = [name for name, one in steps.items() if one.run and one.ended and one.ended <= (step.started or 0.0)]
-        return any(name not in self._readers or self._readers[name].is_alive() for name in before)
-
-    def _start(self, name: str, step: StepState) -> None:
-        def read() -> None:
-            try:
-                for line in self._platform.read_log(name, step, follow=True, tail=self._tail):
-                    self._lines.put(line)
-            except Exception as error:  # whatever a plugin raises: the other steps are followed
-                self._lines.put(f"[{self._platform.name}] the log of step {name} broke off: {error}")
-
-        self._readers[name] = threading.Thread(target=read, daemon=True)
-        self._readers[name].start()
-
-    def _drain_lines(self, seconds: float) -> Iterator[str]:
-        until = time.monotonic() + seconds
-        while True:
-            try:
-                yield self._lines.get(timeout=max(0.0, until - time.monotonic()))
-            except queue.Empty:
-                return
 
 
 def start_driver(run: str, plugins: Plugins) -> None:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from robotrain_runtime.contract.step_output import STEP_KIND
+
 from robotrain.config.job_file import JOB_KEYS, JobFile, JobReader, read_job_file
-from robotrain.pipelines.steps import STEP_KIND
 from robotrain.redaction import redact
 
 if TYPE_CHECKING:

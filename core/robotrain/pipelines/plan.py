@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from robotrain_runtime.contract.document import JobSource, Scalar
@@ -87,6 +87,11 @@ class StepPacker:
             self._digests[key] = payload.digest
             self.files[get_payload_path(payload.digest)] = payload.archive
         return self._digests[key]
+
+    def complete(self, prepared: PreparedJob) -> PreparedJob:
+        """Return a job with its payload."""
+        path = get_payload_path(self.pack(prepared.container_plugins))
+        return replace(prepared, payload=Payload(self.files[path]))
 
 
 def get_payload_path(digest: str) -> str:

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from robotrain_runtime.contract.step_output import STEP_KIND
+
 from robotrain.check.capability_checks import FeatureRequirement, check_requirement
 from robotrain.config.request import Request
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any
@@ -16,6 +18,9 @@ from robotrain.model.job import Job
 from robotrain.model.plan import RenderedPlan
 from robotrain.model.platform import NoSettings
 from robotrain.model.workload import Metric, OutputProfile, WorkloadProfile
+from robotrain.pipelines.driven_platform import DrivenPlatform
+from robotrain.pipelines.native_platform import NativePlatform
+from robotrain.pipelines.pipeline_platform import PipelinePlatform
 from robotrain.pipelines.plan import (
     SCHEMA,
     PipelinePlan,
@@ -25,7 +30,7 @@ from robotrain.pipelines.plan import (
     plan_step,
     render_pipeline,
 )
-from robotrain.pipelines.steps import STEP_KIND, StepNode, check_graph, make_step_kind, order_steps
+from robotrain.pipelines.steps import StepNode, check_graph, make_step_kind, order_steps
 from robotrain.plugins import calls
 from robotrain.redaction import redact
 from robotrain.submission.pin import pin_job
@@ -102,6 +107,11 @@ class PreparedPipeline(PreparedJob):
     steps: tuple[PreparedStep, ...] = ()
     at_most: int | None = None
 
+    @property
+    def is_native(self) -> bool:
+        """Whether the platform's engine starts the steps, not a driver of this machine."""
+        return isinstance(self.platform, NativePlatform)
+
     def render(self, attempt: int) -> RenderedPlan:
         """Return the plan of an attempt; equal pipelines give equal bytes. Raise Rejected if it contains a secret."""
         packer = StepPacker()
@@ -112,6 +122,9 @@ class PreparedPipeline(PreparedJob):
             at_most=self.at_most,
             steps=tuple(_plan_step(step, packer) for step in self.steps),
         )
+        if isinstance(self.platform, NativePlatform):
+            jobs = {step.name: packer.complete(step.job) for step in self.steps if step.job}
+            return self.platform.render_steps(self.job, plan, packer.files, jobs, self.values)
         rendered = render_pipeline(self.job, plan, packer.files, self.values)
         raise_if_any(find_secrets_in_plan(rendered.plan))
         return rendered
@@ -161,7 +174,7 @@ def prepare_pipeline(request: PipelineRequest, platform: Platform, plugins: Plug
     )
     return PreparedPipeline(
         job=_make_job(request, steps),
-        platform=platform,
+        platform=_choose_engine(platform, plugins, request.at_most),
         settings=NoSettings(),
         kinds=kinds,
         container_plugins={},
@@ -171,6 +184,12 @@ def prepare_pipeline(request: PipelineRequest, platform: Platform, plugins: Plug
         steps=steps,
         at_most=request.at_most,
     )
+
+
+def _choose_engine(platform: Platform, plugins: Plugins, at_most: int | None) -> PipelinePlatform:
+    """Return the engine of the platform if it runs pipelines; none limits how many steps run at once."""
+    is_native = at_most is None and platform.capabilities.feature("native_dag")
+    return (NativePlatform if is_native else DrivenPlatform)(platform, plugins)
 
 
 def _find_taking_roles(workloads: Iterable[Workload]) -> dict[str, bool]:

@@ -11,7 +11,9 @@ from robotrain.errors import Problem, Rejected, Stage, Suggestion
 from robotrain.model.platform import NoSettings
 from robotrain.pipelines import driven_platform, progress
 from robotrain.pipelines.driven_platform import DrivenPlatform
-from robotrain.pipelines.plan import PIPELINE_FILE, PipelinePlan, parse_pipeline, render_pipeline
+from robotrain.pipelines.native_platform import NativePlatform
+from robotrain.pipelines.plan import PIPELINE_FILE, PipelinePlan, get_payload_path, parse_pipeline, render_pipeline
+from robotrain.pipelines.step_runs import StepJobs
 from robotrain.store import records
 from robotrain.submission.prepare import PreparedJob
 from robotrain.submission.resubmit import read_plan_to_repeat
@@ -28,20 +30,27 @@ class RepeatedPipeline(PreparedJob):
 
     plan: PipelinePlan
     payloads: Mapping[str, bytes] = field(repr=False)
+    jobs: Mapping[str, PreparedJob] = field(default_factory=dict, repr=False)
+    """The job of each step, where the engine of the platform runs the pipeline."""
 
     def render(self, attempt: int) -> RenderedPlan:
         """Return the plan of an attempt."""
         plan = dataclasses.replace(self.plan, run=self.job.run_name(attempt))
-        return render_pipeline(self.job, plan, self.payloads, self.values)
+        if not isinstance(self.platform, NativePlatform):
+            return render_pipeline(self.job, plan, self.payloads, self.values)
+        return self.platform.render_steps(self.job, plan, self.payloads, self.jobs, self.values)
 
 
 def repeat_pipeline(record: RunRecord, plugins: Plugins) -> RepeatedPipeline:
     """Return the unchanged pipeline of a run, all steps of which run again. Raise Rejected."""
     stored = read_plan_to_repeat(record.run)
     plan = dataclasses.replace(parse_pipeline(stored.plan.files[PIPELINE_FILE]), resumes="", finished={})
+    platform = plugins.platform(record.platform)
+    step_jobs = StepJobs(stored.plan, stored.values, platform, plugins)
+    payloads = {get_payload_path(step.payload): b"" for step in plan.steps if step.payload}
     return RepeatedPipeline(
         job=stored.plan.job,
-        platform=DrivenPlatform(plugins.platform(record.platform), plugins),
+        platform=(NativePlatform if record.native else DrivenPlatform)(platform, plugins),
         settings=NoSettings(),
         kinds=plugins.source_kinds(),
         container_plugins={},
@@ -49,7 +58,8 @@ def repeat_pipeline(record: RunRecord, plugins: Plugins) -> RepeatedPipeline:
         produces=stored.produces,
         platforms=plugins.platforms,
         plan=plan,
-        payloads={path: content for path, content in stored.plan.files.items() if path != PIPELINE_FILE},
+        payloads={path: stored.plan.files[path] for path in payloads},
+        jobs={step.name: step_jobs.make_job(step) for step in plan.steps if step.workload} if record.native else {},
     )
 
 
@@ -60,13 +70,11 @@ def continue_pipeline(record: RunRecord, plugins: Plugins, dry_run: bool = False
 
     :param dry_run: start no driver.
     """
+    if record.native:
+        return _continue_native(record, plugins)
     found = progress.read_progress(record.run)
     if progress.is_driven(record.run):
-        ways = (
-            Suggestion(f"robotrain wait {record.run}", "waits until it ends"),
-            Suggestion(f"robotrain cancel {record.run}", "stops it"),
-        )
-        raise Rejected([_make_problem("run-goes-on", f"{record.run} is still running", *ways)])
+        raise _make_running_error(record.run)
     if found is not None and not found.finished:
         if dry_run:
             return None
@@ -75,7 +83,22 @@ def continue_pipeline(record: RunRecord, plugins: Plugins, dry_run: bool = False
             (folder / name).unlink(missing_ok=True)
         driven_platform.start_driver(record.run, plugins)
         return None
-    finished = _list_finished(found)
+    return _leave_out(record, _list_finished(found), plugins)
+
+
+def _continue_native(record: RunRecord, plugins: Plugins) -> RepeatedPipeline:
+    """Return what is left to do of a pipeline that an engine ran. Raise Rejected."""
+    platform = plugins.platform_of(record)
+    if not platform.status(record.reference).finished:
+        raise _make_running_error(record.run)
+    earlier = parse_pipeline(read_plan_to_repeat(record.run).plan.files[PIPELINE_FILE]).finished
+    done = [step.name for step in platform.list_steps(record.reference) if step.state == "succeeded"]
+    finished = {name: earlier.get(name) or {"state": "succeeded", "run": record.run} for name in done}
+    return _leave_out(record, finished, plugins)
+
+
+def _leave_out(record: RunRecord, finished: dict[str, dict[str, Any]], plugins: Plugins) -> RepeatedPipeline:
+    """Return the pipeline without its finished steps. Raise Rejected if nothing is left."""
     repeated = repeat_pipeline(record, plugins)
     if len(finished) == len(repeated.plan.steps):
         way = Suggestion(f"robotrain resubmit {record.run}", "runs all steps again")
@@ -92,6 +115,14 @@ def _list_finished(found: progress.PipelineProgress | None) -> dict[str, dict[st
         for name, step in steps.items()
         if step.state == "succeeded" and (not step.run or records.has_record(step.run))
     }
+
+
+def _make_running_error(run: str) -> Rejected:
+    ways = (
+        Suggestion(f"robotrain wait {run}", "waits until it ends"),
+        Suggestion(f"robotrain cancel {run}", "stops it"),
+    )
+    return Rejected([_make_problem("run-goes-on", f"{run} is still running", *ways)])
 
 
 def _make_problem(code: str, title: str, *suggestions: Suggestion) -> Problem:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.document import JobSource
+from robotrain_runtime.contract.step_output import STEP_KIND
 
 from robotrain.config.coerce import coerce_values
 from robotrain.config.provenance import Origin, Value
@@ -17,7 +18,6 @@ from robotrain.model.job import Job
 from robotrain.model.plan import Payload
 from robotrain.model.source import SourceError
 from robotrain.pipelines.plan import PIPELINE_FILE, PipelinePlan, get_payload_path, list_step_values, parse_pipeline
-from robotrain.pipelines.steps import STEP_KIND
 from robotrain.store import records
 from robotrain.submission.prepare import PreparedJob
 from robotrain.submission.resubmit import replace_sources

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from robotrain_runtime.contract.step_output import STEP_KIND
+
 from robotrain.errors import Problem, Stage, Suggestion, suggest_name
 from robotrain.model.capabilities import ANY, YES, no
 from robotrain.model.source import RoleFlag, SourceError, SourceKind
@@ -18,8 +20,6 @@ from robotrain.redaction import redact
 if TYPE_CHECKING:
     from robotrain.model.platform import Platform
 
-STEP_KIND = "step"
-"""The kind of a source that an earlier step of the same pipeline makes."""
 NAME_PATTERN = "[A-Za-z][A-Za-z0-9_-]{0,39}"
 MAX_STEPS = 1000
 MAX_SHOWN = 8

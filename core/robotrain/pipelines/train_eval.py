@@ -8,12 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from robotrain_runtime.contract.step_output import STEP_KIND
+
 from robotrain.config.job_file import JobFile
 from robotrain.config.provenance import Origin, Value
 from robotrain.config.request import Request, SourceText
 from robotrain.errors import Problem, Stage, Suggestion
 from robotrain.pipelines.prepare import RUN_NAME_PATTERN, PipelineRequest, StepRequest
-from robotrain.pipelines.steps import STEP_KIND
 
 if TYPE_CHECKING:
     from robotrain.model.workload import Workload

@@ -94,7 +94,8 @@ class Plugins:
             return platform
         from pkgutil import resolve_name
 
-        return cast("Platform", resolve_name("robotrain.pipelines.driven_platform:DrivenPlatform")(platform, self))
+        kind = "native_platform:NativePlatform" if record.native else "driven_platform:DrivenPlatform"
+        return cast("Platform", resolve_name(f"robotrain.pipelines.{kind}")(platform, self))
 
     def workload(self, name: str) -> Workload:
         """Return the workload `name`. Raise PluginError, or Rejected without a name where none is the default."""

@@ -61,6 +61,7 @@ class PlanManifest:
     values: tuple[PlanValue, ...]
     makes: Produces = "checkpoints"
     steps: tuple[str, ...] = ()
+    native: bool = False
 
 
 MANIFEST_FILE = "robotrain-plan.json"
@@ -88,6 +89,7 @@ def write_plan_folder(rendered: RenderedPlan, folder: Path, shared: Path | None 
         "halves": dict(rendered.container_plugins),
         "makes": rendered.produces,
         **({"steps": list(rendered.steps)} if rendered.steps else {}),
+        **({"native": True} if rendered.native else {}),
         "payload": packed,
         "payload_digest": rendered.payload.digest,
         "spec": plan.spec,
@@ -133,6 +135,7 @@ def read_plan_folder(folder: Path) -> RenderedPlan:
         values=tuple(dataclasses.asdict(row) for row in found.values),
         produces=found.makes,
         steps=found.steps,
+        native=found.native,
         changed=tuple(changed),
     )
 

@@ -305,7 +305,7 @@ def _parse_record(data: Any, path: Path) -> RunRecord:
     named = (entry for entry in listed or () if isinstance(entry, dict) and "name" in entry)
     metrics = tuple(_parse_declaration(Metric, entry) for entry in named)
     declared = {"outputs": _parse_declaration(OutputProfile, data.get("outputs")), "metrics": metrics}
-    added = {"host": "", "notes": [], "makes": "checkpoints", "pipeline": "", "step": "", "steps": []}
+    added = {"host": "", "notes": [], "makes": "checkpoints", "pipeline": "", "step": "", "steps": [], "native": False}
     data = added | data  # records of earlier versions lack them
     required = {name: kind for name, kind in fields.items() if name not in DECLARED_FIELDS}
     if wrong := [name for name, kind in required.items() if not _matches_type(data.get(name), kind)]:
@@ -340,7 +340,7 @@ def _matches_type(value: Any, kind: Any) -> bool:
         return isinstance(value, list) and all(isinstance(part, str) for part in value)
     if kind is float:
         return isinstance(value, float | int) and not isinstance(value, bool)
-    return isinstance(value, str if kind is str else dict)
+    return isinstance(value, kind if kind in (str, bool) else dict)
 
 
 @contextlib.contextmanager

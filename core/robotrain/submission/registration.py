@@ -13,6 +13,7 @@ from robotrain.store import plans, records
 from robotrain.submission import reconcile
 
 if TYPE_CHECKING:
+    from robotrain.model.platform import Platform
     from robotrain.model.run import RunRecord
     from robotrain.plugins.manager import Plugins
 
@@ -22,16 +23,21 @@ MODEL_NAME_PATTERN = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,254}"
 
 
 def register_checkpoint(
-    run: str, name: str, step: int | None, plugins: "Plugins", on_start: Callable[[], None] = lambda: None
+    run: str,
+    name: str,
+    step: int | None,
+    plugins: "Plugins",
+    on_start: Callable[[], None] = lambda: None,
+    of_step: "tuple[RunRecord, Platform] | None" = None,
 ) -> Registered:
     """Register the checkpoint of `step` (default: the last), or the evaluated policy, as a version of a model.
 
     Raise Rejected.
 
     :param on_start: called when all arguments are checked.
+    :param of_step: the record and platform of a step of a pipeline that the platform's engine runs.
     """
-    record = records.read_record(records.find_run(run))
-    platform = plugins.platform_of(record)
+    record, platform = of_step or _open_run(run, plugins)
     if record.phase == "sending":
         record = reconcile.adopt_run(record, platform)
     name = name or _find_model_name(record)
@@ -40,6 +46,11 @@ def register_checkpoint(
         raise make_feature_error(platform, "register_model")
     on_start()
     return platform.register(record.reference, name, step)
+
+
+def _open_run(run: str, plugins: "Plugins") -> "tuple[RunRecord, Platform]":
+    record = records.read_record(records.find_run(run))
+    return record, plugins.platform_of(record)
 
 
 def check_model_name(name: str) -> Iterator[Problem]:

@@ -370,6 +370,7 @@ def _make_record(rendered: RenderedPlan, notes: Iterable[str], owner: StepOwner)
         pipeline=owner.pipeline,
         step=owner.step,
         steps=rendered.steps,
+        native=rendered.native,
         outputs=plan.job.profile.outputs,
         metrics=plan.job.profile.metrics,
     )

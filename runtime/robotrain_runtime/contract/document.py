@@ -51,8 +51,8 @@ class Mount:
 class Placement:
     """The machine that a job runs on: its folders, credentials and tracking.
 
-    `mounts[…].folder`, `left`, `kept` and `handover` may begin with `${NAME}`, an environment variable (also looked up in upper
-    case), where only the platform knows the folder.
+    `mounts[…].folder`, `left`, `kept` and `handover` may begin with `${NAME}`, an environment variable (also looked up
+    in upper case), where only the platform knows the folder.
     """
 
     work: str

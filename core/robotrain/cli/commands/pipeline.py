@@ -19,7 +19,6 @@ from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any,
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from robotrain.model.platform import Platform
     from robotrain.model.run import RunRecord
     from robotrain.pipelines.prepare import PreparedPipeline, PreparedStep
 
@@ -209,33 +208,35 @@ def submit_pinned(
 ) -> None:
     """Submit a pipeline, or show what would be submitted. Raise Rejected if pinning found an error."""
     from robotrain.cli.commands import submit
-    from robotrain.pipelines.driven_platform import DrivenPlatform
 
     found = list(problems)
     if native_only:
-        require_native(pinned.platform)
+        require_native(pinned)
     print_problems(describe_driver(pinned))
     print_message(format_steps(pinned))
     raise_if_any(found)
-    driven = DrivenPlatform(pinned.platform, get_plugins(ctx))
-    ready = replace(pinned, platform=driven, warnings=(*pinned.warnings, *found))
+    ready = replace(pinned, warnings=(*pinned.warnings, *found))
     submit.submit_job(ctx, ready, {**options, "no_pin": True})
 
 
-def require_native(platform: Platform) -> None:
-    """Raise Rejected if the platform does not run a pipeline on its own."""
+def require_native(prepared: PreparedPipeline) -> None:
+    """Raise Rejected if the platform does not run the pipeline on its own."""
     from robotrain.model.capabilities import make_feature_error
 
-    if not platform.capabilities.feature("native_dag"):
-        raise make_feature_error(platform, "native_dag")
+    if not prepared.platform.capabilities.feature("native_dag"):
+        raise make_feature_error(prepared.platform, "native_dag")
+    if not prepared.is_native:
+        title = "no engine limits how many steps run at once: --native-only and at_most do not go together"
+        raise Rejected([usage_problem("usage", title, "--native-only", suggestions=[Suggestion("leave out at_most")])])
 
 
 def describe_driver(prepared: PreparedPipeline) -> list[Problem]:
     """Return a note that this machine must stay on, if the platform does not run the pipeline on its own."""
-    support = prepared.platform.capabilities.feature("native_dag")
-    if support or prepared.platform.capabilities.feature("runs_here"):
+    if prepared.is_native or prepared.platform.capabilities.feature("runs_here"):
         return []
     title = f"{prepared.platform.name} does not run the pipeline on its own: this machine starts each step"
+    if prepared.platform.capabilities.feature("native_dag"):
+        title = f"{prepared.platform.name} does not limit how many steps run at once: this machine starts each step"
     why = "It must stay on until the last step has begun; the terminal may be closed."
     return [Problem(code="pipeline-driven-here", stage=Stage.CHECK, severity="note", title=title, why=why)]
 

@@ -34,10 +34,11 @@ def register(
     from robotrain.store import records
     from robotrain.submission import registration
 
-    run = records.find_run(run) if not step or step.isdecimal() else open_step(ctx, run, step)[0].run
+    of_step = open_step(ctx, run, step) if step and not step.isdecimal() else None
+    run = of_step[0].run if of_step else records.find_run(run)
     plugins = get_plugins(ctx)
     on_start = functools.partial(print_message, f"registering the model of {run} …")
-    registered = registration.register_checkpoint(run, name, _parse_step(step), plugins, on_start)
+    registered = registration.register_checkpoint(run, name, _parse_step(step), plugins, on_start, of_step)
     record = records.read_record(run)
     progress, _ = read_run_log(record, plugins.platform_of(record))
     evaluated = progress.evaluated

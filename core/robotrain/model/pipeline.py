@@ -1,0 +1,46 @@
+"""The steps of a pipeline, as a platform gets them that runs it on its own engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from robotrain_runtime.contract.document import Mount
+from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
+from robotrain_runtime.contract.step_output import STEP_KIND
+
+if TYPE_CHECKING:
+    from robotrain.model.job import Job
+    from robotrain.model.plan import Payload
+
+
+@lazy_dataclass(frozen=True, kw_only=True)
+class PipelineStep:
+    """A step: a job, or the registration of another step's policy, which has that step's job."""
+
+    name: str
+    needs: tuple[str, ...] = ()
+    """The steps that must succeed before."""
+    job: Job
+    """What it takes from other steps are sources of the kind `step`, whose address is the step's name."""
+    settings: Any
+    """The platform's."""
+    payload: Payload
+    container_plugins: Mapping[str, str]
+    takes: Mapping[str, str]
+    """By step that it reads, the folder of its output: `policy` or `results`."""
+    hands_over: bool = False
+    """Whether a later step reads what it makes: the job document then needs `placement.handover`."""
+    registers: str = ""
+    """The model that it registers, for the job document; empty for a step that works."""
+
+    def list_mounts(self, folders: Mapping[str, str]) -> tuple[Mount, ...]:
+        """Return the mounts of what it takes from other steps.
+
+        :param folders: by step, the folder of its output, perhaps as `${NAME}`, an environment variable.
+        """
+        return tuple(
+            Mount(role=one.role, uri=one.uri, folder=f"{folders[one.uri]}/{self.takes[one.uri]}")
+            for one in self.job.sources
+            if one.kind == STEP_KIND
+        )

@@ -1,0 +1,181 @@
+"""A pipeline that the engine of its platform runs on its own, as one submission (`Platform.render_pipeline`)."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from robotrain_runtime.contract.document import JobSource
+from robotrain_runtime.contract.step_output import POLICY_FOLDER, RESULTS_FOLDER, STEP_KIND
+
+from robotrain.errors import raise_if_any
+from robotrain.model.pipeline import PipelineStep
+from robotrain.model.plan import Payload, RenderedPlan
+from robotrain.model.run import StepStatus
+from robotrain.pipelines.pipeline_platform import REFERENCE_KEY, PipelinePlatform, SentStep
+from robotrain.pipelines.plan import PIPELINE_FILE, PipelinePlan, PlannedStep, parse_pipeline, render_pipeline
+from robotrain.store import plans, records
+from robotrain.submission.prepare import find_secrets_in_plan
+
+if TYPE_CHECKING:
+    from robotrain.errors import Problem
+    from robotrain.model.job import Job
+    from robotrain.model.plan import Plan
+    from robotrain.model.platform import Platform
+    from robotrain.model.run import Reference, Status
+    from robotrain.submission.prepare import PreparedJob
+
+STEP_KEY = "step"
+"""The key of a reference that is about one step."""
+STEP_SOURCE = {"source.step": "robotrain_runtime.data.step_source"}
+"""The container plugin of what an earlier step made."""
+BEGUN_STATES = ("running", "succeeded", "failed", "cancelled", "lost")
+
+
+class NativePlatform(PipelinePlatform):
+    """The platform of a pipeline that its engine runs."""
+
+    follow_seconds = 5.0
+
+    @property
+    def engine(self) -> Platform:
+        """The platform itself, for what is about one step."""
+        return self._platform
+
+    def render_steps(
+        self,
+        job: Job,
+        plan: PipelinePlan,
+        payloads: Mapping[str, bytes],
+        jobs: Mapping[str, PreparedJob],
+        values: Sequence[Mapping[str, Any]],
+    ) -> RenderedPlan:
+        """Return the plan of the steps that are not finished. Raise Rejected.
+
+        :param payloads: the archives of its steps, by the path in the plan.
+        :param jobs: the job of each step that has one.
+        """
+        described = render_pipeline(job, plan, payloads, values)
+        steps = [step for step in plan.steps if step.name not in plan.finished]
+        readers = {name for step in steps for name in _list_read_steps(step)}
+        made = [self._make_step(step, jobs, step.name in readers) for step in steps]
+        finished = {
+            name: {**records.read_record(state["run"]).reference, STEP_KEY: name}
+            for name, state in plan.finished.items()
+            if name in readers
+        }
+        rendered = self._platform.render_pipeline(made, job, plan.run, finished)
+        whole = dataclasses.replace(rendered, files={**described.plan.files, **rendered.files})
+        raise_if_any(find_secrets_in_plan(whole))
+        return dataclasses.replace(described, plan=whole, native=True)
+
+    def _make_step(self, step: PlannedStep, jobs: Mapping[str, PreparedJob], hands_over: bool) -> PipelineStep:
+        prepared = jobs[step.policy_from or step.name]
+        job = prepared.job
+        if step.policy_from:
+            source = JobSource(role="policy", kind=STEP_KIND, uri=step.policy_from)
+            job, takes = dataclasses.replace(job, sources=(source,)), {step.policy_from: POLICY_FOLDER}
+        else:
+            roles = self._plugins.workload(job.workload).roles
+            is_policy = {one.step: roles[one.role].takes == "checkpoints" for one in step.inputs}
+            takes = {name: POLICY_FOLDER if is_policy[name] else RESULTS_FOLDER for name in is_policy}
+        return PipelineStep(
+            name=step.name,
+            needs=step.needs,
+            job=job,
+            settings=prepared.settings,
+            payload=prepared.payload or Payload(b""),
+            container_plugins={**prepared.container_plugins, **(STEP_SOURCE if takes else {})},
+            takes=takes,
+            hands_over=hands_over,
+            registers=step.model,
+        )
+
+    def preflight(self, plan: Plan) -> Iterable[Problem]:
+        """Check what would make the plan fail."""
+        return self._platform.preflight(plan)
+
+    def prepare(self, plan: Plan) -> Iterator[str]:
+        """Upload what the plan needs."""
+        return self._platform.prepare(plan)
+
+    def find_uploaded(self, plan: Plan) -> Iterable[JobSource]:
+        """Return the sources that the platform already has."""
+        return self._platform.find_uploaded(plan)
+
+    def submit(self, plan: Plan) -> Reference:
+        """Send the pipeline as a whole."""
+        return {**self._platform.submit(plan), REFERENCE_KEY: plan.run}
+
+    def find(self, plan: Plan) -> Reference | None:
+        """Return the pipeline if an interrupted submit created it."""
+        found = self._platform.find(plan)
+        return None if found is None else {**found, REFERENCE_KEY: plan.run}
+
+    def status(self, reference: Reference) -> Status:
+        """Return the status of the whole."""
+        return self._platform.status(reference)
+
+    def list_steps(self, reference: Reference) -> Iterable[StepStatus]:
+        """Return the steps in the plan's order, those that an earlier run finished included."""
+        known = {one.name: one for one in self._platform.list_steps(reference)}
+        plan = _read_plan(reference)
+        for name, state in plan.finished.items():
+            known[name] = StepStatus(name=name, state="succeeded", reason=f"in {state['run']}")
+        return [known.get(step.name, StepStatus(name=step.name, state="waiting")) for step in plan.steps]
+
+    def list_sent(self, reference: Reference) -> list[SentStep]:
+        """Return the steps that have begun, in this run or, finished, in an earlier one."""
+        begun = {one.name for one in self.list_steps(reference) if one.state in BEGUN_STATES}
+        return [
+            SentStep(name=step.name, reference=self.refer_to_step(reference, step.name), produces=step.produces)
+            for step in _read_plan(reference).steps
+            if step.workload and step.name in begun
+        ]
+
+    def refer_to_step(self, reference: Reference, name: str) -> Reference:
+        """Return the reference of one step, in the run that ran it."""
+        state = _read_plan(reference).finished.get(name)
+        whole = records.read_record(state["run"]).reference if state else reference
+        return {**whole, STEP_KEY: name}
+
+    def has_log(self, step: StepStatus) -> bool:
+        """Return whether the step has begun."""
+        return step.state in BEGUN_STATES
+
+    def read_step_log(self, step: StepStatus, reference: Reference, follow: bool, tail: int | None) -> Iterator[str]:
+        """Yield the lines of one step's log."""
+        if self.has_log(step):
+            yield from self._platform.logs(self.refer_to_step(reference, step.name), follow, tail)
+
+    def cancel(self, reference: Reference) -> None:
+        """Stop the whole pipeline."""
+        self._platform.cancel(reference)
+
+    def describe_reference(self, reference: Reference) -> Mapping[str, str]:
+        """Return what the platform shows of the reference."""
+        return self._platform.describe_reference(reference)
+
+    def remove_outputs(self, reference: Reference, dry_run: bool = False) -> int | None:
+        """Remove what the ended pipeline left."""
+        return self._platform.remove_outputs(reference, dry_run)
+
+    def read_submitted_spec(self, plan: Plan, reference: Reference) -> bytes:
+        """Return the spec as the engine holds it."""
+        return self._platform.read_submitted_spec(plan, reference)
+
+
+def _list_read_steps(step: PlannedStep) -> list[str]:
+    """Return the steps whose output a step reads."""
+    return [*(one.step for one in step.inputs), *filter(None, (step.policy_from,))]
+
+
+def _read_plan(reference: Reference) -> PipelinePlan:
+    """Return the plan of a pipeline. Raise Rejected if it is gone."""
+    stored = plans.find_stored_plan(reference[REFERENCE_KEY])
+    if stored is None:
+        from robotrain.model.run import RunGone
+
+        raise RunGone(f"the plan of {reference[REFERENCE_KEY]} is gone")
+    return parse_pipeline(stored.plan.files[PIPELINE_FILE])

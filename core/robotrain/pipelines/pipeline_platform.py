@@ -1,0 +1,151 @@
+"""A pipeline as one run of its platform, whoever starts its steps: for `logs`, `outputs`, `download` and `register`."""
+
+from __future__ import annotations
+
+import dataclasses
+import queue
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from robotrain_runtime.contract import event
+
+from robotrain.errors import Problem, Rejected, Stage
+from robotrain.model.platform import NoSettings, Platform
+from robotrain.model.run import Output, StepStatus
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from robotrain_runtime.contract.event import Registered
+
+    from robotrain.model.run import Reference
+    from robotrain.model.workload import Produces
+    from robotrain.plugins.manager import Plugins
+
+REFERENCE_KEY = "pipeline"
+"""The key of a reference with the name of the pipeline's run."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class SentStep:
+    """A step that its platform has."""
+
+    name: str
+    reference: Reference
+    produces: Produces
+
+
+class PipelinePlatform(Platform):
+    """The platform of a pipeline. A reference stands for the whole of it."""
+
+    follow_seconds = 0.5
+    """How long a follower waits until it looks for steps that have begun."""
+
+    def __init__(self, platform: Platform, plugins: Plugins) -> None:
+        self.name, self.summary, self.capabilities = platform.name, platform.summary, platform.capabilities
+        self.settings = NoSettings
+        self._platform, self._plugins = platform, plugins
+
+    def list_sent(self, reference: Reference) -> list[SentStep]:
+        """Return the steps with jobs that the platform has, in the plan's order."""
+        raise NotImplementedError
+
+    def has_log(self, step: StepStatus) -> bool:
+        """Return whether the step has begun to write a log."""
+        raise NotImplementedError
+
+    def read_step_log(self, step: StepStatus, reference: Reference, follow: bool, tail: int | None) -> Iterator[str]:
+        """Yield the lines of one step's log, as its platform does."""
+        raise NotImplementedError
+
+    def logs(self, reference: Reference, follow: bool, tail: int | None = None) -> Iterator[str]:
+        """Yield the logs of all steps, one after the other; each line begins with `[STEP]`, each event names it."""
+        if follow:
+            yield from _StepLogFollower(self, reference, tail).follow()
+            return
+        steps = self.list_steps(reference)
+        lines = (line for step in steps for line in self.read_log(step, reference))
+        yield from lines if tail is None else list(lines)[-tail:] if tail else ()
+
+    def read_log(
+        self, step: StepStatus, reference: Reference, follow: bool = False, tail: int | None = None
+    ) -> Iterator[str]:
+        """Yield the log of one step, each line with the step's name."""
+        for line in self.read_step_log(step, reference, follow, tail):
+            is_event = line.startswith(event.PREFIX)
+            yield event.add_pipeline_step(line, step.name) if is_event else f"[{step.name}] {line}"
+
+    def outputs(self, reference: Reference) -> Iterable[Output]:
+        """Return the outputs of all steps, below the steps' names: checkpoints first."""
+        found = [
+            dataclasses.replace(output, name=f"{step.name}/{output.name}")
+            for step in self.list_sent(reference)
+            for output in self._platform.outputs(step.reference)
+        ]
+        return sorted(found, key=lambda one: one.kind != "checkpoint")
+
+    def download(self, reference: Reference, output: Output, to: Path) -> None:
+        """Copy one output of a step. Raise Rejected."""
+        name, _, inside = output.name.partition("/")
+        step = next(one for one in self.list_sent(reference) if one.name == name)
+        self._platform.download(step.reference, dataclasses.replace(output, name=inside), to)
+
+    def register(self, reference: Reference, name: str, step: int | None) -> Registered:
+        """Register the policy of the last step that has one. Raise Rejected."""
+        sent = reversed(self.list_sent(reference))
+        found = next((one for one in sent if one.produces in ("checkpoints", "results")), None)
+        if found is None:
+            title = "no step of the pipeline has a policy to register"
+            raise Rejected([Problem(code="step-output-missing", stage=Stage.SUBMIT, title=title)])
+        return self._platform.register(found.reference, name, step)
+
+
+class _StepLogFollower:
+    """Lines of the logs of all steps as they come, until the pipeline has ended."""
+
+    def __init__(self, platform: PipelinePlatform, reference: Reference, tail: int | None) -> None:
+        self._platform, self._reference, self._tail = platform, reference, tail
+        self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._readers: dict[str, threading.Thread] = {}
+
+    def follow(self) -> Iterator[str]:
+        """Yield the lines."""
+        while True:
+            ended = self._platform.status(self._reference).finished
+            steps = {one.name: one for one in self._platform.list_steps(self._reference)}
+            with_log = {name for name, step in steps.items() if self._platform.has_log(step)}
+            for name in steps:
+                if name in with_log and name not in self._readers and not self._is_after_unread(steps[name], steps):
+                    self._start(steps[name])
+            yield from self._drain_lines(self._platform.follow_seconds)
+            unread = with_log - self._readers.keys()
+            if ended and not unread and not any(reader.is_alive() for reader in self._readers.values()):
+                yield from self._drain_lines(0.0)
+                return
+
+    def _is_after_unread(self, step: StepStatus, steps: Mapping[str, StepStatus]) -> bool:
+        """Return whether the log of a step that ended before this one began is not read to its end."""
+        ended = [one for one in steps.values() if one.ended and one.ended <= (step.started or 0.0)]
+        before = [one.name for one in ended if self._platform.has_log(one)]
+        return any(name not in self._readers or self._readers[name].is_alive() for name in before)
+
+    def _start(self, step: StepStatus) -> None:
+        def read() -> None:
+            try:
+                for line in self._platform.read_log(step, self._reference, follow=True, tail=self._tail):
+                    self._lines.put(line)
+            except Exception as error:  # whatever a plugin raises: the other steps are followed
+                self._lines.put(f"[{self._platform.name}] the log of step {step.name} broke off: {error}")
+
+        self._readers[step.name] = threading.Thread(target=read, daemon=True)
+        self._readers[step.name].start()
+
+    def _drain_lines(self, seconds: float) -> Iterator[str]:
+        until = time.monotonic() + seconds
+        while True:
+            try:
+                yield self._lines.get(timeout=max(0.0, until - time.monotonic()))
+            except queue.Empty:
+                return

@@ -1,0 +1,166 @@
+"""A pipeline that the engine of its platform runs: one run, its steps, and what a failure leaves."""
+
+import json
+from pathlib import Path
+
+import pytest
+from robotrain.store import records
+from robotrain_runtime.contract.document import parse_document
+
+PUSHT = Path(__file__).parents[2] / "examples/pusht-mini"
+STEPS = """
+name: shift
+steps:
+  train: {job: EXAMPLE/job.yaml, parameters: {training_steps: 3}}
+  evaluate: {job: EXAMPLE/evaluate.yaml, sources: {policy: {from: train}}}
+  register: {register: pusht-act, from: evaluate}
+"""
+ROBOTRAIN = "::robotrain:: "
+
+
+@pytest.fixture
+def file(vesta, tmp_path, monkeypatch) -> Path:
+    path = tmp_path / "pipeline.yaml"
+    path.write_text(STEPS.replace("EXAMPLE", str(PUSHT)))
+    monkeypatch.chdir(tmp_path)
+    return path
+
+
+@pytest.fixture
+def submitted(file, robotrain) -> str:
+    """The run of a submitted pipeline."""
+    return json.loads(robotrain("pipeline", "submit", file, "--platform", "vesta", "--json").stdout)["run"]
+
+
+@pytest.fixture
+def reach(vesta):
+    """Set what the engine says of a pipeline and its steps."""
+
+    def write(run: str, state: str, **steps: object) -> None:
+        (vesta / f"{run}.json").write_text(json.dumps({"state": state}))
+        found = {name: one if isinstance(one, dict) else {"state": one} for name, one in steps.items()}
+        (vesta / f"{run}.steps.json").write_text(json.dumps(found))
+
+    return write
+
+
+def read_spec(robotrain, file: Path) -> dict:
+    robotrain("pipeline", "render", file, "--platform", "vesta", "--to", file.with_name("plan"))
+    return json.loads(file.with_name("plan").joinpath("dag.json").read_text())
+
+
+def test_all_steps_are_one_submission(submitted, vesta):
+    assert [path.name for path in (vesta / "jobs").iterdir()] == [submitted]
+    record = records.read_record(submitted)
+    assert (record.native, record.steps) == (True, ("train", "evaluate", "register"))
+
+
+def test_each_step_knows_what_it_reads_and_hands_over(file, robotrain):
+    steps = read_spec(robotrain, file)["steps"]
+    jobs = {name: parse_document(json.dumps(step["job"])) for name, step in steps.items()}
+    assert {name: step["needs"] for name, step in steps.items()} == {
+        "train": [],
+        "evaluate": ["train"],
+        "register": ["evaluate"],
+    }
+    assert {name: one.placement.handover for name, one in jobs.items()} == {
+        "train": "/vesta/train/out",
+        "evaluate": "/vesta/evaluate/out",
+        "register": "",
+    }
+    mounts = {name: [(one.role, one.uri, one.folder) for one in job.placement.mounts] for name, job in jobs.items()}
+    assert mounts == {
+        "train": [],
+        "evaluate": [("policy", "train", "${VESTA_TRAIN}/policy")],
+        "register": [("policy", "evaluate", "${VESTA_EVALUATE}/policy")],
+    }
+    assert {name: one.registers for name, one in jobs.items()} == {"train": "", "evaluate": "", "register": "pusht-act"}
+    assert "source.step" in jobs["evaluate"].halves
+    assert "source.step" not in jobs["train"].halves
+    assert jobs["register"].workload == jobs["evaluate"].workload
+
+
+def test_a_limit_of_steps_at_once_needs_this_machine(file, robotrain):
+    file.write_text(file.read_text() + "at_most: 1\n")
+    shown = robotrain("pipeline", "render", file, "--platform", "vesta")
+    assert "vesta does not limit how many steps run at once: this machine starts each step" in shown.stderr
+    refused = robotrain("pipeline", "submit", file, "--platform", "vesta", "--native-only")
+    assert "--native-only and at_most do not go together" in refused.stderr
+
+
+def test_nothing_says_that_this_machine_must_stay_on(file, robotrain):
+    assert "this machine" not in robotrain("pipeline", "submit", file, "--platform", "vesta", "--native-only").stderr
+
+
+def test_steps_are_shown_in_the_order_of_the_plan(submitted, reach, robotrain):
+    reach(submitted, "running", train="running", evaluate="waiting")
+    status = json.loads(robotrain("status", submitted, "--json").stdout)
+    assert [(step["name"], step["state"]) for step in status["steps"]] == [
+        ("train", "running"),
+        ("evaluate", "waiting"),
+        ("register", "waiting"),
+    ]
+
+
+def test_logs_are_those_of_all_steps_or_of_one(submitted, reach, robotrain):
+    steps = {"train": {"state": "succeeded", "log": ["loading"]}, "evaluate": {"state": "running", "log": ["rolling"]}}
+    reach(submitted, "running", **steps)
+    assert robotrain("logs", submitted).stdout.splitlines() == ["[train] loading", "[evaluate] rolling"]
+    assert robotrain("logs", submitted, "--step", "evaluate").stdout.splitlines() == ["rolling"]
+    assert robotrain("logs", submitted, "--step", "register").stderr.startswith("error: step register of")
+
+
+def test_outputs_and_registration_reach_a_step(submitted, reach, robotrain):
+    reach(submitted, "succeeded", train={"state": "succeeded", "checkpoints": [40]}, evaluate="succeeded")
+    assert "train/checkpoints/000040" in robotrain("outputs", submitted).stdout
+    assert "train/checkpoints" not in robotrain("outputs", submitted, "--step", "train").stdout
+    assert "models:/pusher/train" in robotrain("register", submitted, "pusher", "--step", "train").stdout
+    assert "models:/pusher/evaluate" in robotrain("register", submitted, "pusher").stdout
+
+
+def test_only_what_is_not_done_is_sent_again_with_what_is_done_as_input(submitted, reach, robotrain, vesta):
+    reach(submitted, "failed", train="succeeded", evaluate="failed", register="skipped")
+    second = json.loads(robotrain("pipeline", "resume", submitted, "--json").stdout)["run"]
+    spec = json.loads(records_plan(second))
+    assert list(spec["steps"]) == ["evaluate", "register"]
+    assert spec["finished"] == {"train": {"id": submitted, "pipeline": submitted, "step": "train"}}
+
+    reach(second, "failed", evaluate="succeeded", register="failed")
+    status = json.loads(robotrain("status", second, "--json").stdout)
+    assert [(step["name"], step["state"]) for step in status["steps"]] == [
+        ("train", "succeeded"),
+        ("evaluate", "succeeded"),
+        ("register", "failed"),
+    ]
+    third = json.loads(robotrain("pipeline", "resume", second, "--json").stdout)["run"]
+    spec = json.loads(records_plan(third))
+    assert list(spec["steps"]) == ["register"]
+    assert spec["finished"] == {"evaluate": {"id": second, "pipeline": second, "step": "evaluate"}}
+
+    reach(third, "succeeded", register="succeeded")
+    assert "every step of" in robotrain("pipeline", "resume", third).stderr
+
+
+def records_plan(run: str) -> bytes:
+    from robotrain.store.plans import read_stored_plan
+
+    return read_stored_plan(run).plan.files["dag.json"]
+
+
+def test_a_running_pipeline_is_not_resumed(submitted, reach, robotrain):
+    reach(submitted, "running", train="running")
+    assert "is still running" in robotrain("pipeline", "resume", submitted).stderr
+
+
+def test_the_engine_cancels_the_whole(submitted, vesta, robotrain):
+    robotrain("cancel", submitted)
+    assert json.loads((vesta / f"{submitted}.json").read_text()) == {"state": "cancelled"}
+
+
+def test_an_interrupted_submit_is_found_again(file, vesta, robotrain):
+    (vesta / "mood").write_text("takes it and hangs up")
+    robotrain("pipeline", "submit", file, "--platform", "vesta")
+    (vesta / "mood").unlink()
+    run = json.loads(robotrain("pipeline", "submit", file, "--platform", "vesta", "--json").stdout)["run"]
+    assert [path.read_text().count("\n") for path in (vesta / "jobs").iterdir()] == [1]
+    assert records.read_record(run).reference["pipeline"] == run

@@ -1,0 +1,76 @@
+"""Venus with an engine that runs a pipeline on its own. Read as text by the tests, like mars.py.
+
+What each step does is in `RUN.steps.json`: {"train": {"state": "running", "log": [...]}}.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from robotrain.model.run import StepStatus
+from robotrain.plugin import YES, Output, Placement, Plan, Registered, Status, hook, make_job_document
+from venus_plugin import Venus, engine
+
+
+class Vesta(Venus):
+    name = "vesta"
+    summary = "the hearth"
+    capabilities = replace(
+        Venus.capabilities, features={**Venus.capabilities.features, "native_dag": YES, "cancel": YES}
+    )
+
+    def render_pipeline(self, steps: Sequence[Any], job: Any, run: str, finished: Mapping[str, Any]) -> Plan:
+        documents = {}
+        for step in steps:
+            folders = {name: f"${{VESTA_{name.upper()}}}" for name in step.takes}
+            placement = Placement(
+                work=f"/vesta/{step.name}",
+                cache="/vesta/cache",
+                mounts=step.list_mounts(folders),
+                handover=f"/vesta/{step.name}/out" if step.hands_over else "",
+            )
+            body = make_job_document(
+                step.job,
+                run=f"{run}-{step.name}",
+                platform=self.name,
+                container_plugins=step.container_plugins,
+                placement=placement,
+            )
+            documents[step.name] = {
+                "needs": step.needs,
+                "job": json.loads(replace(body, registers=step.registers).to_json()),
+                "altitude": step.settings.altitude,
+            }
+        spec = {"steps": documents, "finished": {name: dict(one) for name, one in finished.items()}}
+        files = {"dag.json": json.dumps(spec, indent=1).encode()}
+        return Plan(platform=self.name, run=run, job=job, spec="dag.json", files=files, shown=("dag.json",))
+
+    def _steps(self, reference: Any) -> dict[str, Any]:
+        path = engine() / f"{reference['id']}.steps.json"
+        return json.loads(path.read_text()) if path.exists() else {}
+
+    def status(self, reference: Any) -> Status:
+        if "step" in reference:
+            return Status(state=self._steps(reference)[reference["step"]]["state"])
+        return super().status(reference)
+
+    def list_steps(self, reference: Any) -> list[StepStatus]:
+        found = self._steps(reference).items()
+        return [StepStatus(name=name, state=one["state"], reason=one.get("reason", "")) for name, one in found][::-1]
+
+    def logs(self, reference: Any, follow: bool, tail: int | None = None) -> Iterator[str]:
+        yield from self._steps(reference)[reference["step"]].get("log", [])
+
+    def outputs(self, reference: Any) -> Iterator[Output]:
+        for step in self._steps(reference)[reference["step"]].get("checkpoints", []):
+            path = f"/vesta/{reference['id']}/{reference['step']}/{step:06}"
+            yield Output(name=f"checkpoints/{step:06}", kind="checkpoint", source="local_path", uri=path, step=step)
+
+    def register(self, reference: Any, name: str, step: int | None) -> Registered:
+        return Registered(name=name, version="1", step=40, uri=f"models:/{name}/{reference['step']}")
+
+
+@hook
+def robotrain_platforms() -> list[Any]:
+    return [Vesta()]
