@@ -5,6 +5,7 @@ COMMANDS = {
     "render": ("render", "Render the plan: exactly what `submit` would send."),
     "explain": ("explain", "Show each value of a job, where it came from, and what it overrode."),
     "pipeline": ("pipeline", "Submit several jobs that depend on each other: train, evaluate, register."),
+    "sweep": ("sweep", "Run one job over several values, and compare the results."),
     "runs": ("runs", "List the runs submitted from this machine and their states, newest first."),
     "status": ("status", "Show the state of a run, the reason for it, its outputs, and the next commands."),
     "logs": ("logs", "Print the log of a run; with -f, follow it."),

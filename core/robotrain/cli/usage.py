@@ -91,7 +91,7 @@ def find_unread_inputs(problems: Iterable[Problem], options: ComposedOptions) ->
 def find_repeated_options(order: Sequence[str], options: ComposedOptions) -> Iterator[Problem]:
     """Find options that take one value and are given several times."""
     for name in dict.fromkeys(order):
-        if order.count(name) > 1 and name not in ("words", SET_NAME) and not name.startswith(SOURCE_PREFIX):
+        if order.count(name) > 1 and name not in ("words", SET_NAME, "over") and not name.startswith(SOURCE_PREFIX):
             flag = _canonical_flag(name, options)
             title = f"{flag} is given {order.count(name)} times; it takes one value"
             yield usage_problem("option-repeated", title, flag)

@@ -27,6 +27,7 @@ def apply_overrides(
     platform: Platform,
     kinds: Mapping[str, SourceKind] | None = None,
     prefix: str = "",
+    flag: str = SET_FLAG,
 ) -> tuple[Request, list[Problem]]:
     """Return the request with every `KEY=VALUE` of `texts`, and the problems.
 
@@ -36,8 +37,9 @@ def apply_overrides(
 
     :param kinds: needed only for sources.
     :param prefix: what stood before each KEY: the name of a pipeline's step with a dot.
+    :param flag: the option that the texts were given by.
     """
-    parser = _OverrideParser(request, workload, platform, kinds or {}, prefix)
+    parser = _OverrideParser(request, workload, platform, kinds or {}, prefix, flag)
     for text in texts:
         parser.add_override(text)
     return parser.make_request(), parser.problems
@@ -71,10 +73,16 @@ class _OverrideParser:
     """Parser of `KEY=VALUE` texts, which collects values and problems."""
 
     def __init__(
-        self, request: Request, workload: Workload, platform: Platform, kinds: Mapping[str, SourceKind], prefix: str
+        self,
+        request: Request,
+        workload: Workload,
+        platform: Platform,
+        kinds: Mapping[str, SourceKind],
+        prefix: str,
+        flag: str,
     ) -> None:
         self.request = request
-        self.prefix, self.flag = prefix, f"{SET_FLAG} {prefix}"
+        self.prefix, self.flag = prefix, f"{flag} {prefix}"
         self.workload = workload
         self.platform = platform
         self.kinds = kinds

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from robotrain.model.job import Job
 
 
+SWEEP_NOUN = "sweep"
+"""What messages call a sweep: a pipeline whose steps are trials of one job."""
+
+
 class Role(NamedTuple):
     """An input of a workload."""
 

@@ -69,6 +69,8 @@ class PipelinePlan:
     """The run of the pipeline that this one continues."""
     finished: dict[str, dict[str, Any]] = field(default_factory=dict)
     """The steps that it finished, as in `progress.StepState`."""
+    sweep: dict[str, Any] = field(default_factory=dict)
+    """Of a sweep: what its steps, the trials, differ in, as in `robotrain.sweeps.plan`."""
 
 
 class StepPacker:
@@ -127,7 +129,7 @@ def render_pipeline(
     :param payloads: the archives of its steps, by the path in the plan.
     """
     body = {one.name: getattr(plan, one.name) for one in fields(plan)} | {"steps": [*map(_dump_step, plan.steps)]}
-    body = {name: value for name, value in body.items() if name not in ("resumes", "finished") or value}
+    body = {name: value for name, value in body.items() if name not in ("resumes", "finished", "sweep") or value}
     indent = 1 if len(plan.steps) <= MAX_INDENTED else None  # a hundred times as fast without
     files = {**payloads, PIPELINE_FILE: (json.dumps(body, indent=indent) + "\n").encode()}
     return RenderedPlan(

@@ -6,8 +6,8 @@ import dataclasses
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from robotrain_runtime.contract.step_output import STEP_KIND
 
@@ -17,7 +17,7 @@ from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any
 from robotrain.model.job import Job
 from robotrain.model.plan import RenderedPlan
 from robotrain.model.platform import NoSettings
-from robotrain.model.workload import Metric, OutputProfile, WorkloadProfile
+from robotrain.model.workload import SWEEP_NOUN, Metric, OutputProfile, WorkloadProfile
 from robotrain.pipelines.driven_platform import DrivenPlatform
 from robotrain.pipelines.native_platform import NativePlatform
 from robotrain.pipelines.pipeline_platform import PipelinePlatform
@@ -86,6 +86,8 @@ class PipelineRequest:
     steps: tuple[StepRequest, ...]
     at_most: int | None = None
     problems: tuple[Problem, ...] = ()
+    sweep: Mapping[str, Any] = field(default_factory=dict)
+    """Of a sweep, whose steps are its trials: what they differ in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +108,7 @@ class PreparedPipeline(PreparedJob):
 
     steps: tuple[PreparedStep, ...] = ()
     at_most: int | None = None
+    sweep: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def is_native(self) -> bool:
@@ -121,6 +124,7 @@ class PreparedPipeline(PreparedJob):
             platform=self.platform.name,
             at_most=self.at_most,
             steps=tuple(_plan_step(step, packer) for step in self.steps),
+            sweep=dict(self.sweep),
         )
         if isinstance(self.platform, NativePlatform):
             jobs = {step.name: packer.complete(step.job) for step in self.steps if step.job}
@@ -174,7 +178,7 @@ def prepare_pipeline(request: PipelineRequest, platform: Platform, plugins: Plug
     )
     return PreparedPipeline(
         job=_make_job(request, steps),
-        platform=_choose_engine(platform, plugins, request.at_most),
+        platform=_choose_engine(platform, plugins, request),
         settings=NoSettings(),
         kinds=kinds,
         container_plugins={},
@@ -183,12 +187,16 @@ def prepare_pipeline(request: PipelineRequest, platform: Platform, plugins: Plug
         platforms=plugins.platforms,
         steps=steps,
         at_most=request.at_most,
+        sweep=request.sweep,
     )
 
 
-def _choose_engine(platform: Platform, plugins: Plugins, at_most: int | None) -> PipelinePlatform:
-    """Return the engine of the platform if it runs pipelines; none limits how many steps run at once."""
-    is_native = at_most is None and platform.capabilities.feature("native_dag")
+def _choose_engine(platform: Platform, plugins: Plugins, request: PipelineRequest) -> PipelinePlatform:
+    """Return the engine of the platform if it runs pipelines; none limits how many steps run at once.
+
+    The trials of a sweep are runs of their own.
+    """
+    is_native = request.at_most is None and not request.sweep and platform.capabilities.feature("native_dag")
     return (NativePlatform if is_native else DrivenPlatform)(platform, plugins)
 
 
@@ -330,7 +338,10 @@ def _make_job(request: PipelineRequest, steps: Iterable[PreparedStep]) -> Job:
         for metric in profile.metrics:
             metrics.setdefault(metric.name, metric)
     parameters = (("at_most", request.at_most), *described)
-    profile = WorkloadProfile(outputs=OutputProfile(noun="pipeline", resumable=False), metrics=tuple(metrics.values()))
+    if request.sweep:
+        parameters = (*parameters, ("sweep", json.dumps(request.sweep, sort_keys=True)))
+    outputs = OutputProfile(noun=SWEEP_NOUN if request.sweep else "pipeline", resumable=False)
+    profile = WorkloadProfile(outputs=outputs, metrics=tuple(metrics.values()))
     return Job(workload=request.name, parameters=parameters, profile=profile)
 
 

@@ -33,6 +33,10 @@ class StepState:
     ended: float | None = None
     registered: dict[str, Any] | None = None
     """The model version that it registered."""
+    values: dict[str, Any] = field(default_factory=dict)
+    """Of a trial of a sweep: the values that a sampler chose for it."""
+    scores: dict[str, float] = field(default_factory=dict)
+    """Of a trial that ended: its last values of the sweep's metrics."""
 
     @property
     def finished(self) -> bool:

@@ -94,8 +94,10 @@ class Plugins:
             return platform
         from pkgutil import resolve_name
 
-        kind = "native_platform:NativePlatform" if record.native else "driven_platform:DrivenPlatform"
-        return cast("Platform", resolve_name(f"robotrain.pipelines.{kind}")(platform, self))
+        kind = "pipelines.native_platform:NativePlatform" if record.native else "pipelines.driven_platform:DrivenPlatform"
+        if record.outputs.noun == "sweep":
+            kind = "sweeps.sweep_platform:SweepPlatform"
+        return cast("Platform", resolve_name(f"robotrain.{kind}")(platform, self))
 
     def workload(self, name: str) -> Workload:
         """Return the workload `name`. Raise PluginError, or Rejected without a name where none is the default."""

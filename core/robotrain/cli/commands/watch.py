@@ -232,8 +232,8 @@ def _print_end(followed: FollowedRun, as_json: bool, with_tail: bool) -> None:
         raise followed.failure
     record, status, known = followed.record, followed.status, followed.progress
     if as_json:
-        steps = [*map(run_summary.dump_step, followed.steps)]
-        print_json(run_summary.dump_status(record, status, known) | ({"steps": steps} if steps else {}))
+        steps = run_summary.dump_steps(record, followed.steps) if followed.steps else {}
+        print_json(run_summary.dump_status(record, status, known) | steps)
     else:
         explains = status.state in ("failed", "lost") and not run_summary.has_failed_verdict(known)
         if with_tail and followed.tail and explains:
@@ -260,7 +260,7 @@ def _format_end(followed: FollowedRun) -> str:
         rows += [("scores", known.score_text), ("under", scores.format_conditions(known.evaluated))]
     rows += run_summary.list_places(known, run_summary.is_machine_gone(followed.platform, status))
     lines = [f"{name:<11} {value}" for name, value in rows if value]
-    lines[:0] = run_summary.format_steps(followed.steps)
+    lines[:0] = run_summary.format_run_steps(record, followed.steps)
     lines += run_summary.format_next_steps(record, status, known)
     return curve + "\n  ".join([_format_state(followed), *lines])
 

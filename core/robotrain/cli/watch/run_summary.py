@@ -13,6 +13,7 @@ from robotrain.model import scores
 from robotrain.model.amounts import format_duration
 from robotrain.model.progress import Progress
 from robotrain.model.run import Status
+from robotrain.model.workload import SWEEP_NOUN
 from robotrain.store import progress_cache
 
 if TYPE_CHECKING:
@@ -138,6 +139,26 @@ def dump_step(step: StepStatus) -> dict[str, Any]:
     """Return the status of a step as data; the keys are an API."""
     names = ("name", "state", "run", "reason", "started", "ended", "registered")
     return {name: getattr(step, name) for name in names}
+
+
+def dump_steps(record: RunRecord, steps: Sequence[StepStatus]) -> dict[str, Any]:
+    """Return the steps of a run as data, and the results of a sweep; the keys are an API."""
+    found: dict[str, Any] = {"steps": [*map(dump_step, steps)]}
+    if record.outputs.noun == SWEEP_NOUN:
+        from robotrain.sweeps import results
+
+        found["sweep"] = results.dump_results(results.read_results(record.run))
+    return found
+
+
+def format_run_steps(record: RunRecord, steps: Sequence[StepStatus]) -> Iterator[str]:
+    """Yield a line for each step; of a sweep, the table of its trials, and the best one."""
+    if record.outputs.noun == SWEEP_NOUN:
+        from robotrain.cli.watch import sweep_summary
+
+        yield from sweep_summary.format_sweep(record.run, steps)
+    else:
+        yield from format_steps(steps)
 
 
 def format_steps(steps: Sequence[StepStatus]) -> Iterator[str]:

@@ -1,0 +1,199 @@
+"""`robotrain sweep`: one job over several values."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from robotrain.cli.app import get_plugins
+from robotrain.cli.job_command import JobCommand, make_job_app
+from robotrain.cli.options import Choice, ComposedOptions, load_or_none, make_completer
+from robotrain.cli.output import format_table, print_message, print_problems
+from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any, usage_problem
+
+if TYPE_CHECKING:
+    import inspect
+
+    import typer
+
+    from robotrain.model.platform import Platform
+    from robotrain.pipelines.prepare import PreparedPipeline
+    from robotrain.sweeps.plan import SamplerName
+    from robotrain.sweeps.prepare import SweepRequest
+    from robotrain.sweeps.space import Axis, SpacePoint
+
+HELP = """Run one job over several values: each combination is a trial, and a run of its own.
+
+  robotrain sweep job.yaml --platform PLATFORM --over learning_rate=1e-5,1e-4 --over seed=1..5 --at-most 2 --wait
+
+  robotrain sweep job.yaml --platform PLATFORM --over learning_rate=log:1e-5..1e-2 --sampler random --samples 20
+
+All values are checked before the first trial starts. A trial that fails does not stop the others.
+"""
+SWITCHES = {
+    "--wait": "wait until the last trial ends, and print the table of results; the exit code is 5 if a trial failed",
+    "--dry-run": "check every trial and show the plan; do not submit",
+    "--new": "start a new run even if an interrupted submit of the same sweep exists",
+    "--json": "print JSON",
+}
+VALUES = {
+    "--points": ("a CSV file with a trial per line, instead of --over; its first line names the values", "FILE.csv"),
+    "--at-most": ("how many trials may run at the same time  [default: 1 on this machine, else all]", "N"),
+    "--sampler-seed": ("the seed of the sampler  [default: 0]", "N"),
+    "--samples": ("how many trials the sampler makes", "N"),
+}
+OVER_HELP = (
+    "values of a parameter, named as in a job file: V,V or 1..5; log:A..B and uniform:A..B need --sampler  [repeatable]"
+)
+SAMPLER_HELP = "how trials are chosen: grid (every combination), random, or tpe (by earlier results)  [default: grid]"
+MAX_SHOWN = 20
+"""How many trials a preview lists."""
+
+
+class SweepCommand(JobCommand):
+    """The command of a sweep; its options are those of the job, and its own."""
+
+    saves_job = False
+
+    def add_own_options(self, options: ComposedOptions) -> None:
+        """Add the options of the sweep."""
+        options.add_own("--over", help=OVER_HELP, metavar="NAME=VALUES", kind=list[str] | None)
+        for flag, (help, metavar) in VALUES.items():
+            options.add_own(flag, help=help, metavar=metavar)
+        samplers = make_completer(lambda: ("grid", "random", "tpe"))
+        options.add_own("--sampler", help=SAMPLER_HELP, metavar="NAME", complete=samplers)
+        for flag, help in SWITCHES.items():
+            options.add_own(flag, help=help)
+
+    def compose_parameters(self, choice: Choice, parent: Any) -> list[inspect.Parameter]:
+        """Add `--metric`, which completes to the metrics of the workload."""
+        composed = super().compose_parameters(choice, parent)
+        workload = load_or_none(get_plugins(parent).workload, choice.workload)
+        known = [one.name for one in workload.profile.metrics if one.better and not one.pattern] if workload else []
+        help = f"the metric that compares the trials: {', '.join(known[:4]) or 'one that the job reports'}"
+        self.options.add_own("--metric", help=help, metavar="NAME", complete=make_completer(lambda: known))
+        return composed
+
+    def execute(self, ctx: typer.Context, choice: Choice, values: dict[str, Any]) -> None:
+        """Submit the sweep, or show what would be submitted."""
+        from robotrain.cli.commands import submit
+        from robotrain.pipelines.prepare import pin_pipeline
+        from robotrain.sweeps.prepare import SweepRequest, prepare_sweep
+        from robotrain.sweeps.sweep_platform import SweepPlatform
+
+        request, workload, platform, problems = self.read_request(ctx, choice, values)
+        axes, points, sampler, samples = _read_space(values, problems)
+        wanted = SweepRequest(
+            job=request,
+            workload=workload,
+            axes=tuple(axes),
+            points=tuple(points),
+            sampler=sampler,
+            samples=samples,
+            sampler_seed=_read_count(values, "sampler_seed", problems, least=0) or 0,
+            at_most=_read_count(values, "at_most", problems),
+            metric=values.get("metric") or "",
+            problems=tuple(problems),
+        )
+        prepared = prepare_sweep(wanted, platform, get_plugins(ctx))
+        pinned, found = pin_pipeline(prepared)
+        print_problems(describe_driver(pinned, wanted, platform))
+        print_message(format_preview(pinned, wanted))
+        raise_if_any(found)
+        ready = replace(pinned, platform=SweepPlatform(platform, get_plugins(ctx)), warnings=(*pinned.warnings, *found))
+        options = {name: values.get(name) for name in ("wait", "dry_run", "new", "json")}
+        submit.submit_job(ctx, ready, {**options, "no_pin": True})
+
+
+def _read_space(
+    values: dict[str, Any], problems: list[Problem]
+) -> tuple[list[Axis], list[SpacePoint], SamplerName, int]:
+    """Return what the trials differ in; what cannot be read is added to `problems`, which are raised at once."""
+    from robotrain.sweeps import space
+    from robotrain.sweeps.plan import SAMPLERS
+
+    axes: list[Axis] = []
+    points: list[SpacePoint] = []
+    try:
+        axes = space.parse_axes(values.get("over") or ())
+    except Rejected as rejected:
+        problems += rejected.problems
+    file = values.get("points")
+    try:
+        points = space.read_points(Path(file)) if file else []
+    except Rejected as rejected:
+        problems += rejected.problems
+    if file and values.get("over"):
+        problems.append(_make_conflict("--points and --over cannot be used together", "--points"))
+    if not file and not values.get("over"):
+        problems.append(space.make_over_problem("a sweep needs values that vary"))
+    given = values.get("sampler") or "grid"
+    sampler: SamplerName = next((name for name in SAMPLERS if name == given), "grid")
+    if given != sampler:
+        ways = [Suggestion(f"--sampler {name}") for name in SAMPLERS]
+        title = f"there is no sampler of this name; there are {', '.join(SAMPLERS)}"
+        problems.append(usage_problem("value-invalid", title, "--sampler", suggestions=ways))
+    samples = _read_count(values, "samples", problems)
+    if sampler in ("random", "tpe") and not values.get("samples"):
+        ways = [Suggestion(f"--sampler {sampler} --samples 20")]
+        problems.append(
+            usage_problem("sweep-samples-missing", f"--sampler {sampler} needs --samples", suggestions=ways)
+        )
+    if sampler == "grid" and (values.get("samples") or values.get("sampler_seed")):
+        problems.append(_make_conflict("--samples and --sampler-seed need --sampler random or tpe", "--samples"))
+    if file and sampler != "grid":
+        problems.append(_make_conflict("--points are the trials: no sampler chooses any", "--sampler"))
+    problems += space.check_count(samples or 0)
+    raise_if_any(problems)
+    return axes, points, sampler, samples or 0
+
+
+def _make_conflict(title: str, flag: str) -> Problem:
+    return usage_problem("options-conflict", title, flag)
+
+
+def _read_count(values: dict[str, Any], name: str, problems: list[Problem], least: int = 1) -> int | None:
+    """Return the whole number of an option; None if it is not given or invalid, which is a problem."""
+    text, flag = values.get(name), f"--{name.replace('_', '-')}"
+    if text is None:
+        return None
+    if text.isdecimal() and int(text) >= least:
+        return int(text)
+    ways = [Suggestion(f"{flag} 4")]
+    title = f"{flag} needs a whole number of at least {least}"
+    problems.append(usage_problem("value-invalid", title, flag, suggestions=ways))
+    return None
+
+
+def describe_driver(prepared: PreparedPipeline, request: SweepRequest, platform: Platform) -> list[Problem]:
+    """Return a note that this machine must stay on, if it starts trials after the first ones have ended."""
+    most = prepared.at_most
+    if platform.capabilities.feature("runs_here") or most is None or most >= len(prepared.steps):
+        return []
+    title = f"this machine starts the next trial on {platform.name} when one ends"
+    why = "It must stay on until the last trial has begun; the terminal may be closed."
+    if not request.at_most:
+        why += f" Trials run one after the other: {request.sampler} decides by earlier results."
+    else:
+        why += " Without --at-most all trials are submitted at once."
+    return [Problem(code="sweep-driven-here", stage=Stage.CHECK, severity="note", title=title, why=why)]
+
+
+def format_preview(prepared: PreparedPipeline, request: SweepRequest) -> str:
+    """Return the trials, how many run at the same time, and what compares them."""
+    from robotrain.sweeps.prepare import list_point_rows
+
+    count, most = len(prepared.steps), prepared.at_most
+    pace = "all at once" if most is None or most >= count else f"{most} at a time"
+    metrics = " or ".join(name for name, _ in prepared.sweep.get("metrics", ())) or "nothing: it reports no such metric"
+    line = f"{count} trials of {request.workload.name}, {pace}, compared by {metrics}"
+    rows = list_point_rows(prepared)
+    if len(rows) == 1:
+        names = ", ".join(prepared.sweep["over"])
+        return f"{line}\n  {request.sampler} chooses {names} when a trial begins"
+    more = f"\n… and {len(rows) - 1 - MAX_SHOWN} more" if len(rows) - 1 > MAX_SHOWN else ""
+    return f"{line}\n{format_table(rows[: MAX_SHOWN + 1])}{more}"
+
+
+app = make_job_app("sweep", SweepCommand, HELP)

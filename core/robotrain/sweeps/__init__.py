@@ -1,0 +1,1 @@
+"""Sweeps: one job over several values, each combination a trial."""

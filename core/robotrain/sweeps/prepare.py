@@ -1,0 +1,238 @@
+"""Preparation of a sweep: one job with the values of each trial, checked as a pipeline. No side effects."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from robotrain_runtime.contract.parameter import get_parameters
+
+from robotrain.config.overrides import apply_overrides
+from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any, select_errors, suggest_name
+from robotrain.pipelines.prepare import PipelineRequest, PreparedPipeline, StepRequest, prepare_pipeline
+from robotrain.submission.prepare import prepare_job
+from robotrain.sweeps import tpe
+from robotrain.sweeps.plan import Dimension, SamplerName, SweepPlan, dump_sweep
+from robotrain.sweeps.space import (
+    OVER_FLAG,
+    Axis,
+    SpacePoint,
+    combine_axes,
+    draw_points,
+    format_point,
+    make_over_problem,
+)
+
+if TYPE_CHECKING:
+    from robotrain.config.request import Request
+    from robotrain.model.platform import Platform
+    from robotrain.model.workload import Metric, Workload
+    from robotrain.plugins.manager import Plugins
+
+NAME = "sweep"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepRequest:
+    """A sweep as it was asked for."""
+
+    job: Request
+    workload: Workload
+    axes: tuple[Axis, ...] = ()
+    points: tuple[SpacePoint, ...] = ()
+    """The points of a file; then there are no axes."""
+    sampler: SamplerName = "grid"
+    samples: int = 0
+    sampler_seed: int = 0
+    at_most: int | None = None
+    metric: str = ""
+    """Empty for those that the workload compares its runs by."""
+    problems: tuple[Problem, ...] = ()
+
+
+def prepare_sweep(request: SweepRequest, platform: Platform, plugins: Plugins) -> PreparedPipeline:
+    """Resolve and check every trial. Raise Rejected with the problems of all of them, each once."""
+    return _SweepPreparer(request, platform, plugins).prepare()
+
+
+class _SweepPreparer:
+    """The preparation of one sweep."""
+
+    def __init__(self, request: SweepRequest, platform: Platform, plugins: Plugins) -> None:
+        self.request, self.platform, self.plugins = request, platform, plugins
+        self.kinds = plugins.source_kinds()
+        self.is_tpe = request.sampler == "tpe"
+
+    def prepare(self) -> PreparedPipeline:
+        """Return the checked sweep."""
+        request = self.request
+        problems = list(request.problems)
+        metrics = _choose_metrics(request, problems)
+        points = self._list_points(problems)
+        if self.is_tpe:
+            problems += tpe.check_installed()
+            problems += self._check_dimensions()
+        checked = self._check_samples(problems)
+        names = [f"trial-{number:0{len(str(len(points)))}}" for number in range(1, len(points) + 1)]
+        plan = SweepPlan(
+            over=tuple(dict.fromkeys(name for point in points[:1] for name in point.values)),
+            metrics=metrics,
+            sampler=request.sampler,
+            sampler_seed=request.sampler_seed,
+            points={} if self.is_tpe else dict(zip(names, (point.values for point in points), strict=True)),
+            space=dict(self._list_dimensions(checked)) if self.is_tpe and not select_errors(problems) else {},
+        )
+        steps = [self._make_step(name, point, problems) for name, point in zip(names, points, strict=True)]
+        most = 1 if self.is_tpe or self.platform.capabilities.feature("runs_here") else None
+        pipeline = PipelineRequest(
+            name=NAME,
+            steps=tuple(steps),
+            at_most=request.at_most or most,
+            problems=tuple(problems),
+            sweep=dump_sweep(plan),
+        )
+        try:
+            prepared = prepare_pipeline(pipeline, self.platform, self.plugins)
+        except Rejected as rejected:
+            found = _name_points(rejected.problems, dict(zip(names, points, strict=True)))
+            raise Rejected(dict.fromkeys(found)) from None
+        return _name_model(prepared, plan)
+
+    def _list_points(self, problems: list[Problem]) -> list[SpacePoint]:
+        """Return the combinations of all trials; for a sampler that chooses later, the first values of each."""
+        request = self.request
+        if request.points:
+            return list(request.points)
+        if request.sampler == "random":
+            return draw_points(request.axes, request.samples, request.sampler_seed, self._find_integers())
+        if self.is_tpe:
+            return [SpacePoint({axis.name: axis.samples[0] for axis in request.axes})] * request.samples
+        for axis in request.axes:
+            if axis.is_range:
+                ways = (f"{OVER_FLAG} {axis.name}={axis.scale}:{axis.low}..{axis.high} --sampler random --samples 20",)
+                title = f"{axis.name} is a range: a sampler has to draw values of it"
+                problems.append(make_over_problem(title, ways=ways))
+        raise_if_any(problems)
+        return combine_axes(request.axes)
+
+    def _find_integers(self) -> set[str]:
+        """Return the names whose values are whole numbers."""
+        tables = (self.request.workload.parameters, self.platform.settings)
+        parameters = (parameter for declared in tables for parameter in get_parameters(declared))
+        return {parameter.name for parameter in parameters if parameter.bare_type is int}
+
+    def _make_request(self, point: SpacePoint, problems: list[Problem]) -> Request:
+        texts = [f"{name}={value}" for name, value in point.values.items()]
+        request, found = apply_overrides(
+            self.request.job, texts, self.request.workload, self.platform, self.kinds, flag=point.where
+        )
+        problems += (one for one in found if one not in problems)
+        return request
+
+    def _make_step(self, name: str, point: SpacePoint, problems: list[Problem]) -> StepRequest:
+        return StepRequest(
+            name=name, where=name, request=self._make_request(point, problems), workload=self.request.workload.name
+        )
+
+    def _check_samples(self, problems: list[Problem]) -> dict[tuple[str, str], Mapping[str, Any]]:
+        """Check both ends of each range, and each value that is tried later; return the parameters of each job."""
+        found: dict[tuple[str, str], Mapping[str, Any]] = {}
+        first = {axis.name: axis.samples[0] for axis in self.request.axes}
+        for axis in self.request.axes:
+            for value in axis.samples if self.is_tpe or axis.is_range else ():
+                request = self._make_request(SpacePoint({**first, axis.name: value}), problems)
+                try:
+                    job = prepare_job(request, self.request.workload, self.platform, self.plugins)
+                    found[axis.name, value] = dict(job.job.parameters)
+                except Rejected as rejected:
+                    problems += (one for one in rejected.problems if one not in problems)
+        return found
+
+    def _check_dimensions(self) -> Iterator[Problem]:
+        """Yield problems of names that the sampler cannot choose values of."""
+        known = {parameter.name for parameter in get_parameters(self.request.workload.parameters)}
+        for axis in self.request.axes:
+            if axis.name not in known:
+                title = f"the sampler tpe chooses parameters of {self.request.workload.name} only"
+                yield make_over_problem(title, axis.name, ways=("--sampler random", "--set KEY=VALUE"))
+
+    def _list_dimensions(self, checked: Mapping[tuple[str, str], Mapping[str, Any]]) -> Iterator[tuple[str, Dimension]]:
+        integers = self._find_integers()
+        for axis in self.request.axes:
+            values = [checked[axis.name, value][axis.name] for value in axis.samples]
+            if not axis.is_range:
+                yield axis.name, Dimension(choices=tuple(values))
+                continue
+            low, high = values
+            yield (
+                axis.name,
+                Dimension(low=low, high=high, log=axis.scale == "log", integer=axis.name in integers),
+            )
+
+
+def _choose_metrics(request: SweepRequest, problems: list[Problem]) -> tuple[tuple[str, str], ...]:
+    """Return the metrics that compare the trials: the given one, or else those of the workload, the main one first."""
+    known = {one.name: one for one in request.workload.profile.metrics if one.better and not one.pattern}
+    if request.metric:
+        if request.metric not in known:
+            title = f"{request.workload.name} reports no metric {request.metric!r} that trials can be compared by"
+            problems.append(
+                Problem(
+                    code="sweep-metric-unknown",
+                    stage=Stage.USAGE,
+                    title=title,
+                    where="--metric",
+                    why=f"It reports: {', '.join(known) or 'none'}.",
+                    suggestions=suggest_name(request.metric, known, "--metric "),
+                )
+            )
+            return ()
+        return ((request.metric, known[request.metric].better),)
+    ranked = sorted(filter(_is_main, known.values()), key=lambda one: one.kind != "validation")
+    return tuple((one.name, one.better) for one in ranked)
+
+
+def _is_main(metric: Metric) -> bool:
+    return metric.headline or metric.kind in ("validation", "loss")
+
+
+def _name_points(problems: Iterable[Problem], points: Mapping[str, SpacePoint]) -> Iterator[Problem]:
+    """Yield problems with the values of their trial instead of its name; only the option for that of a value."""
+    for problem in problems:
+        found = re.match(r"(?:step )?(trial-\d+)(?:: |$)", problem.where)
+        if found is None or found[1] not in points:
+            yield problem
+            continue
+        point, place = points[found[1]], problem.where[found.end() :]
+        own = place.startswith((f"{OVER_FLAG} ", *filter(None, [point.where])))
+        where = place if own else ": ".join(filter(None, (format_point(point.values), place)))
+        yield dataclasses.replace(problem, where=where)
+
+
+def _name_model(prepared: PreparedPipeline, plan: SweepPlan) -> PreparedPipeline:
+    """Return the sweep with the model that its job names; no trial registers a version of it."""
+    unregistered = [one for one in prepared.warnings if one.code == "step-registers-nothing"]
+    if not unregistered:
+        return prepared
+    model = unregistered[0].suggestions[0].text.partition(": ")[2]
+    kept = [one for one in prepared.warnings if one.code != "step-registers-nothing"]
+    note = Problem(
+        code="sweep-registers-nothing",
+        stage=Stage.CHECK,
+        severity="note",
+        title="no trial registers its policy: which one is the best is known at the end",
+        suggestions=(Suggestion(f"robotrain register RUN {model}", "registers the policy of the best trial"),),
+    )
+    sweep = dump_sweep(dataclasses.replace(plan, model=model))
+    return dataclasses.replace(prepared, sweep=sweep, warnings=(*kept, note))
+
+
+def list_point_rows(prepared: PreparedPipeline) -> Sequence[tuple[str, ...]]:
+    """Return the trials with their values as a table, with its head."""
+    points: Mapping[str, Mapping[str, str]] = prepared.sweep.get("points", {})
+    over = prepared.sweep["over"]
+    head = ("TRIAL", *(name.upper() for name in over))
+    return [head, *((name, *(str(point[one]) for one in over)) for name, point in points.items())]

@@ -1,0 +1,188 @@
+"""The results of a sweep: its trials, those that differ only in the seed as one group, and the best one."""
+
+from __future__ import annotations
+
+import json
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from robotrain.pipelines import progress
+from robotrain.pipelines.plan import PIPELINE_FILE
+from robotrain.store import files, plans
+from robotrain.sweeps.plan import SweepPlan, parse_sweep
+
+if TYPE_CHECKING:
+    from robotrain.model.run import StepStateName
+
+SEED = "seed"
+"""The parameter whose values repeat a trial: it makes no difference between groups."""
+T_VALUES = (
+    *(12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131),
+    *(2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042),
+)
+"""The 97.5 % quantiles of Student's t distribution for 1 to 30 degrees of freedom."""
+NORMAL_VALUE = 1.96
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A trial: its values, its run, and what it scored."""
+
+    name: str
+    run: str
+    state: StepStateName
+    values: Mapping[str, Any]
+    score: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class TrialGroup:
+    """Trials that differ only in the seed."""
+
+    values: Mapping[str, Any]
+    trials: tuple[Trial, ...]
+    mean: float | None
+    """The mean of the trials that have a score."""
+    low: float | None
+    high: float | None
+    """The interval that contains the mean with 95 % confidence; None for fewer than two scores."""
+
+
+@dataclass(frozen=True, slots=True)
+class SweepResults:
+    """The results of a sweep so far."""
+
+    over: tuple[str, ...]
+    metric: str
+    """The metric that compares the trials; empty while none has it."""
+    better: str
+    trials: tuple[Trial, ...]
+    groups: tuple[TrialGroup, ...]
+    """Empty if no value of the seed is repeated."""
+    best: Trial | None
+    """Of several seeds: the best trial of the group with the best mean."""
+    model: str = ""
+    """The model that the job names for its policy."""
+
+
+def read_results(run: str) -> SweepResults | None:
+    """Return the results of a sweep; None if its plan or its progress is gone."""
+    try:
+        plan = parse_sweep(json.loads(files.read_state_file(plans.get_plan_folder(run) / PIPELINE_FILE))["sweep"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    found = progress.read_progress(run)
+    if found is None:
+        return None
+    metric = find_metric(plan, [step.scores for step in found.steps.values()])
+    name, better = metric or ("", "")
+    trials = tuple(
+        Trial(
+            trial,
+            step.run,
+            step.state,
+            step.values or dict(plan.points.get(trial, {})),
+            step.scores.get(name) if step.state == "succeeded" else None,
+        )
+        for trial, step in found.steps.items()
+    )
+    groups = _group_trials(plan.over, trials)
+    return SweepResults(plan.over, name, better, trials, groups, _find_best(trials, groups, better), plan.model)
+
+
+def find_metric(plan: SweepPlan, scores: Sequence[Mapping[str, float]]) -> tuple[str, str] | None:
+    """Return the first metric of the plan that any trial has, with `lower` or `higher`."""
+    return next((pair for pair in plan.metrics if any(pair[0] in one for one in scores)), None)
+
+
+def _group_trials(over: Sequence[str], trials: Sequence[Trial]) -> tuple[TrialGroup, ...]:
+    if SEED not in over:
+        return ()
+    grouped: dict[tuple[tuple[str, Any], ...], list[Trial]] = {}
+    for trial in trials:
+        key = tuple((name, value) for name, value in trial.values.items() if name != SEED)
+        grouped.setdefault(key, []).append(trial)
+    if all(len(group) == 1 for group in grouped.values()):
+        return ()
+    return tuple(_make_group(dict(key), group) for key, group in grouped.items())
+
+
+def _make_group(values: Mapping[str, Any], trials: Sequence[Trial]) -> TrialGroup:
+    known = [trial.score for trial in trials if trial.score is not None and math.isfinite(trial.score)]
+    mean = statistics.fmean(known) if known else None
+    if mean is None or len(known) < 2:
+        return TrialGroup(values, tuple(trials), mean, None, None)
+    quantile = T_VALUES[len(known) - 2] if len(known) - 2 < len(T_VALUES) else NORMAL_VALUE
+    half = quantile * statistics.stdev(known) / math.sqrt(len(known))
+    return TrialGroup(values, tuple(trials), mean, mean - half, mean + half)
+
+
+def _find_best(trials: Sequence[Trial], groups: Sequence[TrialGroup], better: str) -> Trial | None:
+    sign = -1.0 if better == "higher" else 1.0
+    ranked = [(sign * group.mean, group) for group in groups if group.mean is not None and math.isfinite(group.mean)]
+    among = min(ranked, key=lambda pair: pair[0])[1].trials if ranked else trials
+    scored = [(sign * one.score, one) for one in among if one.score is not None and math.isfinite(one.score)]
+    return min(scored, key=lambda pair: pair[0])[1] if scored else None
+
+
+def list_trial_rows(results: SweepResults) -> list[tuple[str, ...]]:
+    """Return the table of trials, with its head."""
+    head = ("TRIAL", *(name.upper() for name in results.over), "STATE", results.metric.upper(), "RUN")
+    rows = [
+        (
+            one.name,
+            *(format_value(one.values.get(name)) for name in results.over),
+            one.state,
+            format_value(one.score),
+            one.run,
+        )
+        for one in results.trials
+    ]
+    return [head, *rows]
+
+
+def list_group_rows(results: SweepResults) -> list[tuple[str, ...]]:
+    """Return the table of groups, with its head; empty without groups or scores."""
+    if not results.groups or not results.metric:
+        return []
+    names = [name for name in results.over if name != SEED]
+    rows = [
+        (
+            *(format_value(group.values.get(name)) for name in names),
+            str(sum(trial.score is not None for trial in group.trials)),
+            format_value(group.mean),
+            "" if group.low is None else f"{format_value(group.low)} to {format_value(group.high)}",
+        )
+        for group in results.groups
+    ]
+    return [(*(name.upper() for name in names), "SEEDS", f"MEAN {results.metric.upper()}", "95% INTERVAL"), *rows]
+
+
+def dump_results(results: SweepResults | None) -> dict[str, Any] | None:
+    """Return the results as data; the keys are an API."""
+    if results is None:
+        return None
+    names = ("name", "run", "state", "values", "score")
+    return {
+        "over": list(results.over),
+        "metric": results.metric,
+        "better": results.better,
+        "trials": [{name: getattr(one, name) for name in names} for one in results.trials],
+        "groups": [
+            {
+                "values": dict(group.values),
+                "trials": [trial.name for trial in group.trials],
+                **{name: getattr(group, name) for name in ("mean", "low", "high")},
+            }
+            for group in results.groups
+        ],
+        "best": {"trial": results.best.name, "run": results.best.run} if results.best else None,
+    }
+
+
+def format_value(value: Any) -> str:
+    """Return a value or a score as text; empty for None."""
+    return "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,210 @@
+"""The values of a sweep: `--over NAME=VALUES` or a file of points, and the combinations that they make."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import math
+import random
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from robotrain.errors import Problem, Stage, Suggestion, raise_if_any
+from robotrain.redaction import redact
+
+OVER_FLAG, POINTS_FLAG = "--over", "--points"
+FORMS = ("NAME=VALUE,VALUE", "NAME=1..5", "NAME=log:1e-5..1e-2", "NAME=uniform:0.1..0.5")
+MAX_TRIALS = 1000
+NUMBER = r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?"
+DIGITS = 6
+"""Significant digits of a value that is drawn from a range."""
+Scale = Literal["log", "uniform"]
+Point = Mapping[str, str]
+"""A text for each name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """A name with its values: a list, or a range."""
+
+    name: str
+    values: tuple[str, ...] = ()
+    """Empty for a range."""
+    scale: Scale = "uniform"
+    low: str = ""
+    high: str = ""
+
+    @property
+    def is_range(self) -> bool:
+        """Whether values are drawn between two ends."""
+        return not self.values
+
+    @property
+    def samples(self) -> tuple[str, ...]:
+        """What is checked before anything is submitted: all values of a list, both ends of a range."""
+        return self.values or (self.low, self.high)
+
+
+class SpacePoint(NamedTuple):
+    """A combination, and what its values were given by."""
+
+    values: Point
+    where: str = OVER_FLAG
+
+
+def parse_axes(texts: Sequence[str]) -> list[Axis]:
+    """Return the axes of all `NAME=VALUES`. Raise Rejected with all problems."""
+    problems: list[Problem] = []
+    axes = [axis for text in texts if (axis := _parse_axis(text, problems)) is not None]
+    names = [axis.name for axis in axes]
+    for name in dict.fromkeys(names):
+        if names.count(name) > 1:
+            title = f"{redact(name)} has more than one {OVER_FLAG}"
+            problems.append(make_over_problem(title, name, ways=(f"{OVER_FLAG} {redact(name)}=VALUE,VALUE",)))
+    raise_if_any(problems)
+    return axes
+
+
+def make_over_problem(title: str, given: str = "", why: str = "", ways: Sequence[str] = ()) -> Problem:
+    """Return the problem of values that cannot be read."""
+    suggestions = tuple(Suggestion(way) for way in ways or (f"{OVER_FLAG} {form}" for form in FORMS))
+    return Problem(
+        code="sweep-over-invalid",
+        stage=Stage.USAGE,
+        title=title,
+        where=OVER_FLAG,
+        given=redact(given),
+        why=why,
+        suggestions=suggestions,
+    )
+
+
+def _parse_axis(text: str, problems: list[Problem]) -> Axis | None:
+    name, equals, given = text.partition("=")
+    name = _normalize_name(name)
+    if not name or not equals or not given.strip():
+        problems.append(make_over_problem(f"{OVER_FLAG} needs a name, `=` and values", text))
+        return None
+    scale, colon, ends = given.strip().partition(":")
+    if colon and scale in ("log", "uniform"):
+        return _parse_range(name, scale, ends, problems)  # type: ignore[arg-type] # one of the two
+    values: list[str] = []
+    for part in (part.strip() for part in given.split(",")):
+        low, dots, high = part.partition("..")
+        if dots and re.fullmatch(r"[+-]?\d+", low) and re.fullmatch(r"[+-]?\d+", high):
+            whole = range(int(low), int(high) + 1)
+            if not whole or len(whole) > MAX_TRIALS:
+                why = f"A range has its smaller end first, and at most {MAX_TRIALS} values."
+                problems.append(make_over_problem(f"{redact(name)}: the range is empty or too long", part, why))
+                return None
+            values += map(str, whole)
+        elif dots and re.fullmatch(NUMBER, low) and re.fullmatch(NUMBER, high):
+            ways = (f"{OVER_FLAG} {redact(name)}=uniform:{part}", f"{OVER_FLAG} {redact(name)}=log:{part}")
+            problems.append(make_over_problem(f"{redact(name)}: this range is not of whole numbers", part, ways=ways))
+            return None
+        else:
+            values.append(part)
+    if not all(values) or len({*values}) < len(values):
+        problems.append(make_over_problem(f"{redact(name)} has an empty value, or the same value twice", text))
+        return None
+    return Axis(name, tuple(values))
+
+
+def _parse_range(name: str, scale: Scale, ends: str, problems: list[Problem]) -> Axis | None:
+    low, _, high = (part.strip() for part in ends.partition(".."))
+    are_numbers = re.fullmatch(NUMBER, low) and re.fullmatch(NUMBER, high)
+    if not are_numbers or not float(low) < float(high) or (scale == "log" and float(low) <= 0):
+        title = f"{redact(name)}: {scale}: needs two numbers, the smaller one first"
+        why = "A logarithmic range begins above 0." if scale == "log" and are_numbers and float(low) <= 0 else ""
+        example = {"log": "1e-5..1e-2", "uniform": "0.1..0.5"}[scale]
+        ways = (f"{OVER_FLAG} {redact(name)}={scale}:{example}",)
+        problems.append(make_over_problem(title, ends, why, ways))
+        return None
+    return Axis(name, scale=scale, low=low, high=high)
+
+
+def _normalize_name(text: str) -> str:
+    """Return the name of a value: an option's spelling is taken too."""
+    name = text.strip().lstrip("-")
+    return name if "." in name else name.replace("-", "_")
+
+
+def combine_axes(axes: Sequence[Axis]) -> list[SpacePoint]:
+    """Return every combination of lists, the last name changing fastest. Raise Rejected if there are too many."""
+    count = math.prod(len(axis.values) for axis in axes)
+    raise_if_any(check_count(count))
+    names = [axis.name for axis in axes]
+    return [
+        SpacePoint(dict(zip(names, chosen, strict=True))) for chosen in itertools.product(*(one.values for one in axes))
+    ]
+
+
+def check_count(count: int) -> Iterator[Problem]:
+    """Yield a problem of too many trials."""
+    if count > MAX_TRIALS:
+        title = f"the sweep has {count} trials; it can have at most {MAX_TRIALS}"
+        ways = (Suggestion("--sampler random --samples N", "tries some of the combinations"),)
+        yield Problem(code="sweep-too-large", stage=Stage.USAGE, title=title, where=OVER_FLAG, suggestions=ways)
+
+
+def draw_points(axes: Sequence[Axis], count: int, seed: int, integers: Collection[str]) -> list[SpacePoint]:
+    """Return random combinations; equal arguments give equal ones.
+
+    :param integers: the names whose values are whole numbers.
+    """
+    source = random.Random(seed)
+    return [SpacePoint({axis.name: _draw_value(axis, source, integers) for axis in axes}) for _ in range(count)]
+
+
+def _draw_value(axis: Axis, source: random.Random, integers: Collection[str]) -> str:
+    if not axis.is_range:
+        return source.choice(axis.values)
+    low, high = float(axis.low), float(axis.high)
+    drawn = (
+        math.exp(source.uniform(math.log(low), math.log(high))) if axis.scale == "log" else source.uniform(low, high)
+    )
+    if axis.name in integers:
+        return str(min(max(round(drawn), math.ceil(low)), math.floor(high)))
+    text = f"{drawn:.{DIGITS}g}"
+    return text if low <= float(text) <= high else repr(drawn)
+
+
+def read_points(path: Path) -> list[SpacePoint]:
+    """Return the points of a CSV file: names in its first line, a point in each of the others. Raise Rejected."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = [(reader.line_num, row) for reader in [csv.reader(file)] for row in reader if any(row)]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise_if_any([_make_points_problem("the file of points cannot be read", str(path), f"{why}.")])
+        raise AssertionError from error
+    names = [_normalize_name(name) for name in rows[0][1]] if rows else []
+    problems = []
+    if not rows[1:]:
+        problems.append(_make_points_problem("the file has no points", str(path)))
+    if not all(names) or len({*names}) < len(names):
+        problems.append(_make_points_problem("a name in the first line is empty or repeated", f"{path}:1"))
+    for number, row in rows[1:]:
+        if len(row) != len(names) or not all(cell.strip() for cell in row):
+            title = f"the point has {sum(map(bool, row))} values for {len(names)} names"
+            problems.append(_make_points_problem(title, f"{path}:{number}"))
+    raise_if_any([*problems, *check_count(len(rows) - 1)])
+    return [
+        SpacePoint({name: cell.strip() for name, cell in zip(names, row, strict=True)}, f"{path}:{number}:")
+        for number, row in rows[1:]
+    ]
+
+
+def _make_points_problem(title: str, where: str, why: str = "") -> Problem:
+    way = Suggestion("seed,learning_rate", "its first line: names of values; then a line for each trial")
+    return Problem(
+        code="sweep-points-invalid", stage=Stage.PARSE, title=title, where=where, why=why, suggestions=(way,)
+    )
+
+
+def format_point(point: Mapping[str, object]) -> str:
+    """Return a combination in one line."""
+    return " ".join(f"{name}={value}" for name, value in point.items())

@@ -1,0 +1,58 @@
+"""The sampler `tpe`: values of the next trial from the results of earlier ones, by optuna; imported only there."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from robotrain.errors import Problem, Stage, Suggestion
+from robotrain.sweeps.results import find_metric
+
+if TYPE_CHECKING:
+    from robotrain_runtime.contract.document import Scalar
+
+    from robotrain.pipelines.progress import StepState
+    from robotrain.sweeps.plan import Dimension, SweepPlan
+
+EXTRA = "robotrain[optuna]"
+
+
+def check_installed() -> Iterator[Problem]:
+    """Yield a problem if optuna is not installed."""
+    if importlib.util.find_spec("optuna") is None:
+        title = "the sampler tpe needs optuna, which is not installed"
+        ways = (Suggestion(f"uv pip install '{EXTRA}'"), Suggestion("--sampler random", "needs nothing more"))
+        yield Problem(code="optuna-missing", stage=Stage.PREFLIGHT, title=title, where="--sampler", suggestions=ways)
+
+
+def choose_values(plan: SweepPlan, steps: Sequence[StepState]) -> dict[str, Scalar]:
+    """Return the values of the next trial.
+
+    :param steps: all trials; those with values were begun, and those with a score of the metric are learned from.
+    """
+    optuna: Any = importlib.import_module("optuna")
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    begun = [step for step in steps if step.values]
+    metric = find_metric(plan, [step.scores for step in begun])
+    distributions = {name: _make_distribution(optuna, one) for name, one in plan.space.items()}
+    sampler = optuna.samplers.TPESampler(seed=plan.sampler_seed + len(begun), constant_liar=True)
+    direction = "maximize" if metric and metric[1] == "higher" else "minimize"
+    study = optuna.create_study(sampler=sampler, direction=direction)
+    for step in begun:
+        value = step.scores.get(metric[0]) if metric else None
+        states = optuna.trial.TrialState
+        state = states.RUNNING if not step.finished else states.FAIL if value is None else states.COMPLETE
+        given = {"state": state, "params": step.values, "distributions": distributions}
+        study.add_trial(optuna.create_trial(**given, value=value if state == states.COMPLETE else None))
+    return dict(study.ask(distributions).params)
+
+
+def _make_distribution(optuna: Any, dimension: Dimension) -> Any:
+    if dimension.choices:
+        return optuna.distributions.CategoricalDistribution(dimension.choices)
+    if dimension.integer:
+        low, high = round(dimension.low), round(dimension.high)
+        return optuna.distributions.IntDistribution(low, high, log=dimension.log)
+    return optuna.distributions.FloatDistribution(dimension.low, dimension.high, log=dimension.log)

@@ -1,0 +1,53 @@
+"""The driver of a sweep: the driver of a pipeline, which also notes what each trial scored and asks the sampler."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from robotrain.errors import raise_if_any
+from robotrain.pipelines.driver import PipelineDriver
+from robotrain.store import progress_cache
+from robotrain.sweeps.plan import parse_sweep
+
+if TYPE_CHECKING:
+    from robotrain.model.run import RunRecord, Status
+    from robotrain.pipelines.plan import PlannedStep
+    from robotrain.pipelines.progress import StepState
+    from robotrain.plugins.manager import Plugins
+    from robotrain.submission.prepare import PreparedJob
+
+
+class SweepDriver(PipelineDriver):
+    """The driver of one sweep."""
+
+    def __init__(self, run: str, plugins: Plugins) -> None:
+        super().__init__(run, plugins)
+        self._sweep = parse_sweep(self._jobs.plan.sweep)
+
+    def _complete_job(self, step: PlannedStep, state: StepState) -> PreparedJob:
+        """Return the job of a trial; values that a sampler chooses are written down before anything is sent."""
+        if not self._sweep.space:
+            return super()._complete_job(step, state)
+        if not state.values:
+            from robotrain.sweeps import tpe
+
+            state.values = tpe.choose_values(self._sweep, list(self._progress.steps.values()))
+            self._save()
+        step = dataclasses.replace(step, parameters={**step.parameters, **state.values})
+        job = super()._complete_job(step, state)
+        workload = self._plugins.workload(step.workload)
+        raise_if_any([*workload.check(job.job), *self._platform.check(job.job, job.settings)])
+        chosen = {name: {"value": value, "origin": "sampler"} for name, value in state.values.items()}
+        return dataclasses.replace(job, values=tuple({**row, **chosen.get(row["name"], {})} for row in job.values))
+
+    def _end_run(self, record: RunRecord, state: StepState, status: Status) -> None:
+        if status.state == "succeeded":
+            state.scores = self._read_scores(record)
+        super()._end_run(record, state, status)
+
+    def _read_scores(self, record: RunRecord) -> dict[str, float]:
+        """Return the last values of the sweep's metrics."""
+        known, _ = progress_cache.read_run_log(record, self._platform, on_error=lambda error: None)
+        found = {**known.metrics, **(known.evaluated.scores if known.evaluated else {})}
+        return {name: found[name] for name, _ in self._sweep.metrics if name in found}
