@@ -25,9 +25,9 @@ import typer
 app = typer.Typer()
 
 @app.command()
-def sweep(times: int = 2):
-    """Sweep."""
-    print("swept", times)
+def orbit(times: int = 2):
+    """Orbit."""
+    print("orbited", times)
 '''
 
 
@@ -107,9 +107,9 @@ def test_a_site_plugin_adds_rules(robotrain, install):
 
 
 def test_a_plugin_brings_a_command(robotrain, install):
-    install("acme-sweep", {"command.sweep": "acme_sweep:app"}, acme_sweep=COMMAND)
-    assert robotrain("sweep", "--times", "3").stdout == "swept 3\n"
-    assert "command.sweep" in robotrain("plugins").stdout
+    install("acme-orbit", {"command.orbit": "acme_orbit:app"}, acme_orbit=COMMAND)
+    assert robotrain("orbit", "--times", "3").stdout == "orbited 3\n"
+    assert "command.orbit" in robotrain("plugins").stdout
 
 
 def test_built_ins_use_the_same_doors():

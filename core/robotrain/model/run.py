@@ -7,7 +7,7 @@ from typing import Literal, get_args
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain.errors import Problem, Rejected, Stage
-from robotrain.model.workload import Metric, OutputProfile, Produces
+from robotrain.model.workload import SWEEP_NOUN, Metric, OutputProfile, Produces
 
 RunState = Literal["pending", "running", "succeeded", "failed", "cancelled", "lost"]
 
@@ -122,3 +122,8 @@ class RunRecord:
     """Whether the platform's engine starts the steps of the pipeline, not a driver."""
     outputs: OutputProfile = field(default=OutputProfile())
     metrics: tuple[Metric, ...] = ()
+
+    @property
+    def is_sweep(self) -> bool:
+        """Whether its steps are trials of one job: what one of them reports is not a progress of the whole."""
+        return self.outputs.noun == SWEEP_NOUN

@@ -94,10 +94,9 @@ class Plugins:
             return platform
         from pkgutil import resolve_name
 
-        kind = "pipelines.native_platform:NativePlatform" if record.native else "pipelines.driven_platform:DrivenPlatform"
-        if record.outputs.noun == "sweep":
-            kind = "sweeps.sweep_platform:SweepPlatform"
-        return cast("Platform", resolve_name(f"robotrain.{kind}")(platform, self))
+        kind = "pipelines.native_platform:Native" if record.native else "pipelines.driven_platform:Driven"
+        kind = "sweeps.sweep_platform:Sweep" if record.is_sweep else kind
+        return cast("Platform", resolve_name(f"robotrain.{kind}Platform")(platform, self))
 
     def workload(self, name: str) -> Workload:
         """Return the workload `name`. Raise PluginError, or Rejected without a name where none is the default."""

@@ -9,7 +9,7 @@ from robotrain_runtime.contract.event import Evaluated
 from robotrain.model import scores
 from robotrain.model.amounts import format_duration, format_size
 from robotrain.model.progress import Progress
-from robotrain.model.run import StepStatus
+from robotrain.model.run import RunRecord, StepStatus
 from robotrain.model.series import Point, Series
 from robotrain.model.workload import Metric
 from robotrain.report.collect import RelatedRun, RunFacts, format_value
@@ -23,6 +23,8 @@ from robotrain.report.evaluation import (
     format_number,
 )
 from robotrain.report.template import redact_text, render_template
+from robotrain.sweeps import results
+from robotrain.sweeps.space import format_point
 
 
 def render_run_page(facts: RunFacts, linked_runs: Collection[str] = ()) -> str:
@@ -53,6 +55,7 @@ def render_run_page(facts: RunFacts, linked_runs: Collection[str] = ()) -> str:
         related_runs=[_describe_related_run(related) for related in facts.evaluations],
         locations=_list_locations(facts),
         step_rows=[_make_step_row(step, facts.written) for step in facts.steps],
+        **_describe_sweep(record),
         source_rows=[(source.role, source.kind, source.uri, source.pin or "not pinned") for source in facts.sources],
         training_run=facts.training_run,
         identifiers=_list_identifiers(facts),
@@ -73,6 +76,18 @@ def render_run_page(facts: RunFacts, linked_runs: Collection[str] = ()) -> str:
         evaluation=facts.evaluation,
         **evaluation,
     )
+
+
+def _describe_sweep(record: RunRecord) -> dict[str, Any]:
+    """Return the values of the part of the template that is about a sweep; empty tables for any other run."""
+    found = results.read_results(record.run) if record.is_sweep else None
+    best = found.best if found else None
+    return {
+        "trial_rows": results.list_trial_rows(found) if found else (),
+        "group_rows": results.list_group_rows(found) if found else (),
+        "best": f"{best.name} ({format_point(best.values)})" if best else "",
+        "register_command": f"robotrain register {best.run} {found.model or 'MODEL'}" if found and best else "",
+    }
 
 
 def _make_step_row(step: StepStatus, now: float) -> tuple[str, ...]:

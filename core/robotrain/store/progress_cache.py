@@ -50,6 +50,8 @@ def read_run_log(
     :param on_error: is given what the platform raises; what was read before then counts.
     """
     known, ordinary = Progress(record.metrics), deque[str](maxlen=max_lines)
+    if record.is_sweep:
+        return known, []
     try:
         if path := platform.events_file(record.reference):
             known, _ = read_events_file(record, path)

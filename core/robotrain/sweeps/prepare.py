@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.config.overrides import apply_overrides
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any, select_errors, suggest_name
+from robotrain.errors import Problem, Rejected, Stage, Suggestion, select_errors, suggest_name
 from robotrain.pipelines.prepare import PipelineRequest, PreparedPipeline, StepRequest, prepare_pipeline
 from robotrain.submission.prepare import prepare_job
 from robotrain.sweeps import tpe
@@ -110,12 +110,13 @@ class _SweepPreparer:
             return draw_points(request.axes, request.samples, request.sampler_seed, self._find_integers())
         if self.is_tpe:
             return [SpacePoint({axis.name: axis.samples[0] for axis in request.axes})] * request.samples
-        for axis in request.axes:
-            if axis.is_range:
-                ways = (f"{OVER_FLAG} {axis.name}={axis.scale}:{axis.low}..{axis.high} --sampler random --samples 20",)
-                title = f"{axis.name} is a range: a sampler has to draw values of it"
-                problems.append(make_over_problem(title, ways=ways))
-        raise_if_any(problems)
+        ranges = [axis for axis in request.axes if axis.is_range]
+        for axis in ranges:
+            ways = (f"{OVER_FLAG} {axis.name}={axis.scale}:{axis.low}..{axis.high} --sampler random --samples 20",)
+            title = f"{axis.name} is a range: a sampler has to draw values of it"
+            problems.append(make_over_problem(title, ways=ways))
+        if ranges:
+            raise Rejected(problems)
         return combine_axes(request.axes)
 
     def _find_integers(self) -> set[str]:

@@ -116,7 +116,8 @@ def _parse_axis(text: str, problems: list[Problem]) -> Axis | None:
 def _parse_range(name: str, scale: Scale, ends: str, problems: list[Problem]) -> Axis | None:
     low, _, high = (part.strip() for part in ends.partition(".."))
     are_numbers = re.fullmatch(NUMBER, low) and re.fullmatch(NUMBER, high)
-    if not are_numbers or not float(low) < float(high) or (scale == "log" and float(low) <= 0):
+    are_ends = are_numbers and float(low) < float(high) and math.isfinite(float(high) - float(low))
+    if not are_ends or (scale == "log" and float(low) <= 0):
         title = f"{redact(name)}: {scale}: needs two numbers, the smaller one first"
         why = "A logarithmic range begins above 0." if scale == "log" and are_numbers and float(low) <= 0 else ""
         example = {"log": "1e-5..1e-2", "uniform": "0.1..0.5"}[scale]

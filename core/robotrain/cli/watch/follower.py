@@ -140,7 +140,8 @@ class FollowedRun:
         found = event.parse_event(line) if line.startswith(event.PREFIX) else None
         with self.lock:
             if found is not None:
-                self.progress.add_event(found)
+                if not self.record.is_sweep:
+                    self.progress.add_event(found)
                 if found.pipeline_step:
                     self.get_step_progress(found.pipeline_step).add_event(found)
             elif not is_platform_line(line, self.record):

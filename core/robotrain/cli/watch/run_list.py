@@ -356,5 +356,5 @@ def _query_progress(record: RunRecord, platform: Platform) -> tuple[Progress, li
     is_here = not record.steps and platform.capabilities.feature("runs_here")
     path = platform.events_file(record.reference) if is_here else None
     file = ended_runs.identify_file(path) if path else None
-    lines = platform.logs(record.reference, follow=False, tail=TAIL_LINES)
+    lines = platform.logs(record.reference, follow=False, tail=TAIL_LINES) if not record.is_sweep else ()
     return read_newest_progress(lines, record.metrics), file

@@ -13,7 +13,6 @@ from robotrain.model import scores
 from robotrain.model.amounts import format_duration
 from robotrain.model.progress import Progress
 from robotrain.model.run import Status
-from robotrain.model.workload import SWEEP_NOUN
 from robotrain.store import progress_cache
 
 if TYPE_CHECKING:
@@ -44,7 +43,12 @@ def add_listed_checkpoints(record: RunRecord, platform: Platform, status: Status
 
     Return what is known of them if there is none.
     """
-    if known.checkpoint or record.makes != "checkpoints" or status.state not in ("failed", "cancelled", "lost"):
+    if (
+        known.checkpoint
+        or record.is_sweep
+        or record.makes != "checkpoints"
+        or status.state not in ("failed", "cancelled", "lost")
+    ):
         return ""
     if status.started is None and status.state != "lost":
         return "it saved no checkpoint"
@@ -144,7 +148,7 @@ def dump_step(step: StepStatus) -> dict[str, Any]:
 def dump_steps(record: RunRecord, steps: Sequence[StepStatus]) -> dict[str, Any]:
     """Return the steps of a run as data, and the results of a sweep; the keys are an API."""
     found: dict[str, Any] = {"steps": [*map(dump_step, steps)]}
-    if record.outputs.noun == SWEEP_NOUN:
+    if record.is_sweep:
         from robotrain.sweeps import results
 
         found["sweep"] = results.dump_results(results.read_results(record.run))
@@ -153,7 +157,7 @@ def dump_steps(record: RunRecord, steps: Sequence[StepStatus]) -> dict[str, Any]
 
 def format_run_steps(record: RunRecord, steps: Sequence[StepStatus]) -> Iterator[str]:
     """Yield a line for each step; of a sweep, the table of its trials, and the best one."""
-    if record.outputs.noun == SWEEP_NOUN:
+    if record.is_sweep:
         from robotrain.cli.watch import sweep_summary
 
         yield from sweep_summary.format_sweep(record.run, steps)

@@ -1,0 +1,1 @@
+"""A robotrain command: the best runs by a metric."""

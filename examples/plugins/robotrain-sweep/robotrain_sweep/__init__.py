@@ -1,1 +1,0 @@
-"""A robotrain command: one job over a grid of values."""

@@ -1,0 +1,259 @@
+"""Sweeps: the trials that values make, what is refused before anything starts, and the table of results."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+from robotrain.pipelines import driven_platform, driver, progress
+from robotrain.store import records
+
+ROOT = Path(__file__).parents[2]
+JOB = ROOT / "examples/pusht-mini/job.yaml"
+
+
+@pytest.fixture
+def neptune(install, tmp_path, monkeypatch) -> Path:
+    """The platform of neptune.py, installed, and a driver that works in this process; the folder with what was sent."""
+    install("robotrain-neptune", {"platform.neptune": "neptune"}, neptune=(ROOT / "tests/neptune.py").read_text())
+    folder = tmp_path / "neptune"
+    folder.mkdir()
+    monkeypatch.setenv("NEPTUNE", str(folder))
+    monkeypatch.setattr(driver, "MIN_POLL_SECONDS", 0.001)
+    monkeypatch.setattr(driven_platform, "start_driver", driver.drive_pipeline)
+    return folder
+
+
+@pytest.fixture
+def sweep(robotrain, neptune):
+    """`robotrain sweep` of the example's job on neptune."""
+    return lambda *options: robotrain("sweep", JOB, "--platform", "neptune", *options)
+
+
+@pytest.fixture
+def problems(sweep):
+    """The exit code and the errors of a sweep that is refused, with nothing sent."""
+
+    def find(*options: object):
+        answer = sweep(*options, "--json")
+        assert records.list_runs() == []
+        return answer.exit_code, [one for one in answer.json["problems"] if one["severity"] == "error"]
+
+    return find
+
+
+def sent(folder: Path) -> list[dict[str, object]]:
+    """What each submitted run was sent with, once for each time."""
+    files = [path for path in folder.iterdir() if path.suffix != ".cancelled" and path.name != "asleep"]
+    return [json.loads(line) for path in files for line in path.read_text().splitlines()]
+
+
+def trial_values(answer) -> list[dict[str, str]]:
+    """The values of each trial in the plan of a dry run."""
+    plan = json.loads(answer.json["files"]["pipeline.json"]["text"])
+    return list(plan["sweep"]["points"].values())
+
+
+def test_each_combination_is_a_run_and_their_results_a_table(sweep, neptune, robotrain):
+    answer = sweep("--over", "learning_rate=1e-2,1e-3", "--over", "seed=1..3", "--wait")
+    assert answer.exit_code == 0, answer.stderr
+    assert {(one["rate"], one["seed"]) for one in sent(neptune)} == {(r, s) for r in (1e-2, 1e-3) for s in (1, 2, 3)}
+    run = next(records.iterate_runs(with_steps=False))
+    status = robotrain("status", run)
+    for output in (answer.stdout, status.stdout):
+        rows = [line.split() for line in output.splitlines()]
+        best = next(row for row in rows if row[:1] == ["trial-4"])
+        assert best[1:5] == ["1e-3", "1", "succeeded", "0.01"]
+        assert [row[:4] for row in rows if row[1:2] == ["3"] and len(row) == 6] == [
+            ["1e-2", "3", "1.02", "0.9952"],
+            ["1e-3", "3", "0.02", "-0.004843"],
+        ]  # the mean of 0.01, 0.02 and 0.03, and ± 4.303 · 0.01 / √3
+        assert ["robotrain", "register", best[-1], "MODEL"] in rows
+        assert "trial-4  learning_rate=1e-3 seed=1  val/loss 0.01" in output
+    found = robotrain("status", run, "--json").json["sweep"]
+    assert (found["metric"], found["best"]["trial"], len(found["trials"])) == ("val/loss", "trial-4", 6)
+    assert found["groups"][1]["mean"] == pytest.approx(0.02)
+
+
+def test_a_trial_that_fails_stops_no_other_and_the_exit_code_says_it(sweep, neptune):
+    answer = sweep("--over", "seed=3..6", "--wait")
+    assert answer.exit_code == 5
+    assert [row.split()[2] for row in answer.stdout.splitlines() if row.split()[:1] and "trial-" in row.split()[0]][
+        :4
+    ] == ["succeeded", "failed", "succeeded", "succeeded"]
+    assert "trial-2 failed: a wave came" in answer.stdout
+    assert len(sent(neptune)) == 4
+
+
+def test_the_best_trial_is_the_one_that_is_registered(sweep, robotrain):
+    sweep("--over", "learning_rate=1e-2,1e-3,1e-4", "-r", "pusht-act")
+    run = next(records.iterate_runs(with_steps=False))
+    answer = robotrain("status", run)
+    best = progress.read_progress(run).steps["trial-2"].run
+    assert f"robotrain register {best} pusht-act" in answer.stdout
+    assert robotrain("register", run, "pusht-act", "--json").json["uri"] == best
+
+
+def test_a_trial_registers_nothing(sweep):
+    answer = sweep("--over", "seed=1,2", "-r", "pusht-act", "--dry-run")
+    assert answer.stderr.count("[sweep-registers-nothing]") == 1
+    assert '"register_checkpoint": "pusht-act"' not in answer.stdout
+
+
+def test_values_are_lists_ranges_settings_and_sources(sweep):
+    answer = sweep("--over", "seed=1,5..6", "--over", "depth=1,2", "--set", "batch_size=8", "--dry-run", "--json")
+    assert [(one["seed"], one["depth"]) for one in trial_values(answer)] == [
+        (seed, depth) for seed in "156" for depth in "12"
+    ]
+    plan = json.loads(answer.json["files"]["pipeline.json"]["text"])
+    assert {step["settings"]["depth"] for step in plan["steps"]} == {1, 2}
+    assert {step["parameters"]["batch_size"] for step in plan["steps"]} == {8}
+
+
+def test_random_trials_are_the_same_for_the_same_seed(sweep):
+    words = ("--over", "learning_rate=log:1e-5..1e-2", "--over", "batch_size=uniform:2..9", "--over", "policy_type=act")
+    words = (*words, "--sampler", "random", "--samples", "20", "--dry-run", "--json")
+    first, other = sweep(*words), sweep(*words, "--sampler-seed", "7")
+    points = trial_values(first)
+    assert points == trial_values(sweep(*words)) != trial_values(other)
+    assert len(points) == 20
+    assert all(1e-5 <= float(one["learning_rate"]) <= 1e-2 and 2 <= int(one["batch_size"]) <= 9 for one in points)
+    assert sum(float(one["learning_rate"]) < 1e-4 for one in points) >= 3  # a third, not a hundredth
+
+
+def test_a_file_lists_the_points(sweep, tmp_path, problems):
+    file = tmp_path / "points.csv"
+    file.write_text("learning-rate,seed\n1e-3,1\n1e-4,7\n")
+    assert trial_values(sweep("--points", file, "--dry-run", "--json")) == [
+        {"learning_rate": "1e-3", "seed": "1"},
+        {"learning_rate": "1e-4", "seed": "7"},
+    ]
+    file.write_text("learning_rate,seed\n1e-3,1\nfast,2\n")
+    code, found = problems("--points", file)
+    assert (code, [one["code"] for one in found], found[0]["where"]) == (
+        2,
+        ["value-invalid"],
+        f"{file}:3: learning_rate",
+    )
+    file.write_text("learning_rate,seed\n1e-3\n")
+    assert problems("--points", file)[1][0]["where"] == f"{file}:2"
+    assert problems("--points", tmp_path / "none.csv")[1][0]["code"] == "sweep-points-invalid"
+
+
+def test_every_invalid_value_is_reported_once_and_nothing_is_sent(problems):
+    code, found = problems(
+        *("--over", "learning_rate=-1,1e-3,fast", "--over", "seed=1..5", "--over", "num_worker=1,2", "--metric", "loss")
+    )
+    assert code == 2
+    assert sorted((one["code"], one["given"]) for one in found) == [
+        ("set-unknown-key", ""),
+        ("sweep-metric-unknown", ""),
+        ("value-invalid", "-1"),
+        ("value-invalid", "fast"),
+    ]
+
+
+def test_a_combination_that_the_platform_refuses_is_named_by_its_values(problems):
+    code, found = problems("--over", "seed=12,13", "--over", "batch_size=1,2")
+    assert (code, [one["code"] for one in found]) == (3, ["unlucky"])
+    assert found[0]["where"] == "seed=13 batch_size=2"
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        ((), "sweep-over-invalid"),
+        (("--over", "seed"), "sweep-over-invalid"),
+        (("--over", "seed=1,1"), "sweep-over-invalid"),
+        (("--over", "seed=1,,2"), "sweep-over-invalid"),
+        (("--over", "seed=5..1"), "sweep-over-invalid"),
+        (("--over", "seed=1..99999999999"), "sweep-over-invalid"),
+        (("--over", "learning_rate=0.1..0.5"), "sweep-over-invalid"),
+        (("--over", "learning_rate=log:0..1"), "sweep-over-invalid"),
+        (("--over", "learning_rate=uniform:1..0.5"), "sweep-over-invalid"),
+        (("--over", "learning_rate=log:1e-5..1e-2"), "sweep-over-invalid"),  # without a sampler
+        (("--over", "seed=1", "--over", "--seed=2"), "sweep-over-invalid"),
+        (("--over", "seed=1,2", "--seed", "3"), "options-conflict"),
+        (("--over", "seed=1,2", "--set", "seed=3"), "options-conflict"),
+        (("--over", "seed=1,2", "--points", "points.csv"), "options-conflict"),
+        (("--over", "seed=1,2", "--samples", "3"), "options-conflict"),
+        (("--over", "seed=1..600", "--over", "batch_size=1,2"), "sweep-too-large"),
+        (("--over", "seed=1,2", "--sampler", "random", "--samples", "1001"), "sweep-too-large"),
+        (("--over", "seed=1,2", "--sampler", "random"), "sweep-samples-missing"),
+        (("--over", "seed=1,2", "--sampler", "magic"), "value-invalid"),
+        (("--over", "seed=1,2", "--at-most", "0"), "value-invalid"),
+        (("--over", "learning_rate=uniform:-1..1", "--sampler", "random", "--samples", "2"), "value-invalid"),
+        (("--over", "learning_rate=uniform:1..1e999", "--sampler", "random", "--samples", "2"), "sweep-over-invalid"),
+        (("--over", "depth=1,2", "--sampler", "tpe", "--samples", "2"), "sweep-over-invalid"),
+    ],
+)
+def test_what_makes_no_sweep_is_refused(problems, words, code):
+    exit_code, found = problems(*words)
+    assert exit_code == 2
+    assert code in {one["code"] for one in found}
+
+
+def test_a_machine_that_has_to_stay_on_is_named(sweep, neptune):
+    words = ("--over", "seed=1..3", "--dry-run")
+    assert "sweep-driven-here" not in sweep(*words).stderr
+    assert "sweep-driven-here" not in sweep(*words, "--at-most", "3").stderr
+    assert "[sweep-driven-here]" in sweep(*words, "--at-most", "2").stderr
+
+
+def test_on_this_machine_trials_wait_for_each_other(robotrain):
+    answer = robotrain("sweep", JOB, "--platform", "local", "--over", "seed=1,2", "--dry-run", "--json")
+    assert json.loads(answer.json["files"]["pipeline.json"]["text"])["at_most"] == 1
+    assert "1 at a time" in answer.stderr
+
+
+def test_a_cancelled_sweep_starts_no_more_and_resume_goes_on_with_the_rest(sweep, neptune, robotrain, monkeypatch):
+    (neptune / "asleep").touch()
+    with monkeypatch.context() as patched:  # a driver that is stopped after its first look
+        patched.setattr(driver.PipelineDriver, "_sleep", lambda self, seconds: (_ for _ in ()).throw(SystemExit))
+        sweep("--over", "seed=1..3", "--at-most", "2")
+    run = next(records.iterate_runs(with_steps=False))
+    assert robotrain("cancel", run).exit_code == 0
+    states = [step.state for step in progress.read_progress(run).steps.values()]
+    assert states == ["cancelled", "cancelled", "skipped"]
+    (neptune / "asleep").unlink()
+    answer = robotrain("resume", run, "--wait")
+    assert answer.exit_code == 0, answer.stderr
+    resumed = next(records.iterate_runs(with_steps=False))
+    assert resumed != run
+    assert "best        trial-1  seed=1" in robotrain("status", resumed).stdout
+    assert len(sent(neptune)) == 5
+
+
+def test_a_report_has_the_trials_and_the_best_one(sweep, robotrain):
+    sweep("--over", "learning_rate=1e-2,1e-3", "--over", "seed=1,2")
+    run = next(records.iterate_runs(with_steps=False))
+    page = robotrain("report", run, "--to", "-").stdout
+    assert "<th>LEARNING_RATE</th><th>SEED</th><th>STATE</th><th>VAL/LOSS</th><th>RUN</th>" in page
+    assert "<th>MEAN VAL/LOSS</th><th>95% INTERVAL</th>" in page
+    assert f"robotrain register {progress.read_progress(run).steps['trial-3'].run} MODEL" in page
+
+
+@pytest.mark.skipif(importlib.util.find_spec("optuna") is None, reason="needs the extra optuna")
+def test_tpe_chooses_by_earlier_results(sweep, neptune):
+    answer = sweep(
+        *("--over", "learning_rate=log:1e-5..1e-1", "--over", "batch_size=2,4", "--over", "seed=uniform:1..3"),
+        *("--sampler", "tpe", "--samples", "25", "--wait"),
+    )
+    assert answer.exit_code == 0, answer.stderr
+    rates = [step["rate"] for step in sent(neptune)]
+    run = next(records.iterate_runs(with_steps=False))
+    chosen = [step.values for step in progress.read_progress(run).steps.values()]
+    assert len(chosen) == len(rates) == 25
+    assert all(one["batch_size"] in (2, 4) and one["seed"] in (1, 2, 3) for one in chosen)
+
+    def distance(values: list[dict[str, float]]) -> float:
+        return sum(abs(one["learning_rate"] / 1e-3 - 1) for one in values)
+
+    assert distance(chosen[-8:]) < distance(chosen[:8])
+
+
+def test_tpe_without_optuna_is_refused_with_the_way_to_install_it(problems, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    code, found = problems("--over", "learning_rate=log:1e-5..1e-1", "--sampler", "tpe", "--samples", "3")
+    assert (code, [one["code"] for one in found]) == (4, ["optuna-missing"])
+    assert "robotrain[optuna]" in found[0]["instead"][0]["text"]
