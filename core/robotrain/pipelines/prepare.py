@@ -139,7 +139,7 @@ def prepare_pipeline(request: PipelineRequest, platform: Platform, plugins: Plug
     nodes = [StepNode(name=one.name, where=one.where, needs=one.needs) for one in request.steps]
     problems = [*request.problems, *_check_pipeline_name(request.name)]
     if nodes or not problems:  # a file that cannot be read has no steps
-        problems += check_graph(nodes, platform)
+        problems += check_graph(nodes, None if request.sweep else platform)
     by_name = {one.name: one for one in request.steps}
     workloads: dict[str, Workload] = {}
     for one in request.steps:

@@ -90,13 +90,17 @@ def order_steps(nodes: Sequence[StepNode]) -> list[str]:
     return order
 
 
-def check_graph(nodes: Sequence[StepNode], platform: Platform) -> Iterator[Problem]:
-    """Yield every problem of names, references and counts."""
+def check_graph(nodes: Sequence[StepNode], platform: Platform | None) -> Iterator[Problem]:
+    """Yield every problem of names, references and counts.
+
+    :param platform: its limit of steps counts; None for the trials of a sweep, which are runs of their own.
+    """
     if not nodes:
         yield _make_problem("pipeline-empty", "the pipeline has no steps")
-    most = min(platform.capabilities.limits.get("steps", MAX_STEPS), MAX_STEPS)
+    most = min(platform.capabilities.limits.get("steps", MAX_STEPS) if platform else MAX_STEPS, MAX_STEPS)
     if len(nodes) > most:
-        title = f"{platform.name} takes at most {most} steps in a pipeline, but this one has {len(nodes)}"
+        name = platform.name if platform else "a sweep"
+        title = f"{name} takes at most {most} steps in a pipeline, but this one has {len(nodes)}"
         yield _make_problem("steps-over-limit", title, nodes[most].where, stage=Stage.CHECK)
     yield from _check_names(nodes)
     known = {node.name for node in nodes}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from robotrain.errors import Problem, Rejected, Stage
-from robotrain.pipelines.driven_platform import REFERENCE_KEY, DrivenPlatform
+from robotrain.pipelines.driven_platform import DrivenPlatform
+from robotrain.pipelines.pipeline_platform import REFERENCE_KEY
 from robotrain.store import records
 from robotrain.sweeps.results import read_results
 

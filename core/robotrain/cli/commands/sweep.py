@@ -80,7 +80,6 @@ class SweepCommand(JobCommand):
         from robotrain.cli.commands import submit
         from robotrain.pipelines.prepare import pin_pipeline
         from robotrain.sweeps.prepare import SweepRequest, prepare_sweep
-        from robotrain.sweeps.sweep_platform import SweepPlatform
 
         request, workload, platform, problems = self.read_request(ctx, choice, values)
         axes, points, sampler, samples = _read_space(values, problems)
@@ -101,7 +100,7 @@ class SweepCommand(JobCommand):
         print_problems(describe_driver(pinned, wanted, platform))
         print_message(format_preview(pinned, wanted))
         raise_if_any(found)
-        ready = replace(pinned, platform=SweepPlatform(platform, get_plugins(ctx)), warnings=(*pinned.warnings, *found))
+        ready = replace(pinned, warnings=(*pinned.warnings, *found))
         options = {name: values.get(name) for name in ("wait", "dry_run", "new", "json")}
         submit.submit_job(ctx, ready, {**options, "no_pin": True})
 
