@@ -41,7 +41,7 @@ sys.setprofile(None)
 loaded = [name for name in sys.modules if name.partition(".")[0] in packages]
 print(chr(10), code, len(entered), len(loaded), file=sys.stderr)
 """
-LATER_FEATURES = ("pipeline", "sweep", "isaac", "rosbag", "train_eval")
+LATER_FEATURES = ("pipeline", "sweep", "isaac", "rosbag", "train_eval", "handover", "step_output", "step_source")
 """Words in the names of modules that issue I leaves out of its figures."""
 COMMANDS = {
     "submit --platform local --dry-run": [

@@ -110,6 +110,14 @@ def test_logs_are_those_of_all_steps_or_of_one(submitted, reach, robotrain):
     assert robotrain("logs", submitted, "--step", "register").stderr.startswith("error: step register of")
 
 
+def test_a_report_shows_the_steps_and_what_they_read(submitted, reach, robotrain, tmp_path):
+    reach(submitted, "failed", train="succeeded", evaluate={"state": "failed", "reason": "no GPU"}, register="skipped")
+    assert robotrain("report", submitted, "--to", tmp_path / "report.html").exit_code == 0
+    page = (tmp_path / "report.html").read_text()
+    for shown in ("train", "evaluate", "no GPU", "skipped", str(PUSHT / "dataset")):
+        assert shown in page
+
+
 def test_outputs_and_registration_reach_a_step(submitted, reach, robotrain):
     reach(submitted, "succeeded", train={"state": "succeeded", "checkpoints": [40]}, evaluate="succeeded")
     assert "train/checkpoints/000040" in robotrain("outputs", submitted).stdout

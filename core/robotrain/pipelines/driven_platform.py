@@ -15,10 +15,10 @@ from robotrain.errors import Problem, Rejected, Stage
 from robotrain.model.job import parse_attempt
 from robotrain.model.run import RunGone
 from robotrain.pipelines import progress
-from robotrain.pipelines.pipeline_platform import REFERENCE_KEY, PipelinePlatform, SentStep
+from robotrain.pipelines.pipeline_platform import REFERENCE_KEY, PipelinePlatform, SentStep, StepJob
 from robotrain.pipelines.progress import PipelineProgress
 from robotrain.pipelines.step_runs import StepJobs, list_distinct_roots
-from robotrain.store import name_lock, records
+from robotrain.store import name_lock, plans, records
 
 if TYPE_CHECKING:
     from robotrain.model.plan import Plan
@@ -84,6 +84,12 @@ class DrivenPlatform(PipelinePlatform):
             SentStep(name=name, reference=record.reference, produces=record.makes)
             for name, record in self._list_records(reference)
         ]
+
+    def list_jobs(self, reference: Reference) -> Iterator[StepJob]:
+        """Yield the jobs of the steps that have runs."""
+        for step in self.read_progress(reference).steps.values():
+            if record := records.find_record(step.run):
+                yield StepJob(workload=record.workload, sources=plans.read_stored_sources(step.run))
 
     def has_log(self, step: StepStatus) -> bool:
         """Return whether the step's run has begun, or the step has registered its policy."""

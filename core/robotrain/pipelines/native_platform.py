@@ -13,7 +13,7 @@ from robotrain.errors import raise_if_any
 from robotrain.model.pipeline import PipelineStep
 from robotrain.model.plan import Payload, RenderedPlan
 from robotrain.model.run import StepStatus
-from robotrain.pipelines.pipeline_platform import REFERENCE_KEY, PipelinePlatform, SentStep
+from robotrain.pipelines.pipeline_platform import REFERENCE_KEY, PipelinePlatform, SentStep, StepJob
 from robotrain.pipelines.plan import PIPELINE_FILE, PipelinePlan, PlannedStep, parse_pipeline, render_pipeline
 from robotrain.store import plans, records
 from robotrain.submission.prepare import find_secrets_in_plan
@@ -133,6 +133,13 @@ class NativePlatform(PipelinePlatform):
             for step in _read_plan(reference).steps
             if step.workload and step.name in begun
         ]
+
+    def list_jobs(self, reference: Reference) -> Iterator[StepJob]:
+        """Yield the jobs of all steps."""
+        for step in _read_plan(reference).steps:
+            if step.workload:
+                sources = tuple(source for source in step.sources if source.kind != STEP_KIND)
+                yield StepJob(workload=step.workload, sources=sources)
 
     def refer_to_step(self, reference: Reference, name: str) -> Reference:
         """Return the reference of one step, in the run that ran it."""

@@ -18,6 +18,7 @@ from robotrain.model.run import Output, StepStatus
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from robotrain_runtime.contract.document import JobSource
     from robotrain_runtime.contract.event import Registered
 
     from robotrain.model.run import Reference
@@ -37,6 +38,15 @@ class SentStep:
     produces: Produces
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class StepJob:
+    """The job of a step, for reports."""
+
+    workload: str
+    sources: tuple[JobSource, ...]
+    """Without those that other steps make, where no run of a step names them."""
+
+
 class PipelinePlatform(Platform):
     """The platform of a pipeline. A reference stands for the whole of it."""
 
@@ -50,6 +60,10 @@ class PipelinePlatform(Platform):
 
     def list_sent(self, reference: Reference) -> list[SentStep]:
         """Return the steps with jobs that the platform has, in the plan's order."""
+        raise NotImplementedError
+
+    def list_jobs(self, reference: Reference) -> Iterator[StepJob]:
+        """Yield the jobs of the steps that have begun."""
         raise NotImplementedError
 
     def has_log(self, step: StepStatus) -> bool:

@@ -14,6 +14,7 @@ from robotrain.errors import Problem, Rejected, raise_if_any
 from robotrain.model.progress import Progress
 from robotrain.model.run import Output, RunRecord, Status, StepStatus
 from robotrain.model.workload import Metric
+from robotrain.pipelines.pipeline_platform import PipelinePlatform
 from robotrain.redaction import redact
 from robotrain.report import evaluation
 from robotrain.report.evaluation import EvaluationFacts
@@ -143,12 +144,12 @@ def collect_facts(run: str, plugins: "Plugins", on_progress: Callable[[str], Non
         record = reconcile.adopt_run(record, platform)
     stored = plans.find_stored_plan(record.run)
     steps = tuple(platform.list_steps(record.reference))
-    runs = [step.run for step in steps if step.run and records.has_record(step.run)]
+    jobs = list(platform.list_jobs(record.reference)) if isinstance(platform, PipelinePlatform) else []
     sources = stored.plan.job.sources if stored else ()
-    sources += tuple(dict.fromkeys(source for name in runs for source in plans.read_stored_sources(name)))
+    sources += tuple(dict.fromkeys(source for job in jobs for source in job.sources))
     known, lines = progress_cache.read_run_log(record, platform, LAST_LINES)
     outputs = tuple(platform.outputs(record.reference))
-    workloads = [record.workload] if not record.steps else [records.read_record(name).workload for name in runs]
+    workloads = [job.workload for job in jobs] if record.steps else [record.workload]
     readers = (evaluation.find_results_reader(name, plugins) for name in workloads if known.evaluated)
     reader = next(filter(None, readers), None)
     return RunFacts(
