@@ -179,9 +179,10 @@ def test_the_log_of_a_step_that_has_not_begun_is_waited_for(ended, robotrain, mo
         known.steps["evaluate"] = progress.StepState(state="succeeded", run=known.steps["train"].run)
         progress.write_progress(ended, known)
 
-    monkeypatch.setattr(progress, "is_driven", lambda run: True)
-    monkeypatch.setattr("robotrain.cli.arguments.time.sleep", begin)
-    answer = robotrain("logs", "-f", ended, "--step", "evaluate")
+    with monkeypatch.context() as patches:
+        patches.setattr(progress, "is_driven", lambda run: True)
+        patches.setattr("robotrain.cli.arguments.time.sleep", begin)
+        answer = robotrain("logs", "-f", ended, "--step", "evaluate")
     assert (answer.exit_code, "loading" in answer.stdout) == (0, True)
 
 

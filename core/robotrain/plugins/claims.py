@@ -39,10 +39,21 @@ class EntryPoint(NamedTuple):
     distribution: str
     version: str
 
+    @property
+    def module(self) -> str:
+        """Return the name of its module."""
+        return self.value.partition("[")[0].partition(":")[0].strip()
+
+    @property
+    def is_imported(self) -> bool:
+        """Return whether its module is imported, and not just being imported."""
+        module = sys.modules.get(self.module)
+        return module is not None and not getattr(getattr(module, "__spec__", None), "_initializing", False)
+
     def load(self) -> Any:
         """Import and return what it names. Raise what the import raises."""
-        module, _, attribute = self.value.partition("[")[0].partition(":")
-        found: Any = importlib.import_module(module.strip())
+        attribute = self.value.partition("[")[0].partition(":")[2]
+        found: Any = importlib.import_module(self.module)
         for part in filter(None, attribute.strip().split(".")):
             found = found[part] if isinstance(found, Mapping) else getattr(found, part)
         return found

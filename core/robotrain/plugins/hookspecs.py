@@ -87,7 +87,7 @@ def get_api_version(claim: Claim) -> Any:
     """Return the API version that a loaded plugin declares; built-in ones follow the current version."""
     if claim.built_in:
         return API_VERSION
-    return getattr(sys.modules.get(claim.point.value.partition(":")[0].strip()), API_VARIABLE, DEFAULT_API_VERSION)
+    return getattr(sys.modules.get(claim.point.module), API_VARIABLE, DEFAULT_API_VERSION)
 
 
 def require_supported_api(claim: Claim) -> None:

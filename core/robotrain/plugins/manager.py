@@ -241,7 +241,10 @@ class Plugins:
         with self._record_failures([claim]):
             self._require_unique_name(claim)
             limit = calls.PLUGIN_SECONDS_VARIABLE if requested else calls.HOOK_SECONDS_VARIABLE
-            loaded = calls.call_with_timeout(claim.point.load, f"loading of {claim.source}", limit)
+            if claim.point.is_imported:  # nothing can hang: no thread
+                loaded = claim.point.load()
+            else:
+                loaded = calls.call_with_timeout(claim.point.load, f"loading of {claim.source}", limit)
             hookspecs.require_supported_api(claim)
             if claim.family == "command":
                 _require_command(loaded, claim)

@@ -85,6 +85,7 @@ def _find_packages(package: str) -> list[str]:
     return found
 
 
+@functools.lru_cache(maxsize=256)
 def _find_named_siblings(top: str, text: str) -> set[str]:
     """Return the subpackages of `top` that a module names, and some other words. A `\\b` in front would be slow."""
     several = " ".join(re.findall(rf"{top}\s+import\s+(\([^)]*\)|.+)", text))
