@@ -92,7 +92,7 @@ class Answer:
 
 @pytest.fixture(autouse=True)
 def own_folders(tmp_path, monkeypatch):
-    """No test sees the state, the `.env` or the environment names of whoever runs it, nor another test's plugin file."""
+    """No test sees the state, the `.env` or the environment names of whoever runs it, nor a plugin file."""
     sys.modules.pop("robotrain_plugin", None)
     for name in list(os.environ):
         if name.startswith("ROBOTRAIN_") and not name.startswith("ROBOTRAIN_TEST_"):
