@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from robotrain.errors import Problem, Rejected, Stage, Suggestion
 from robotrain.model.plan import Payload
 from robotrain.redaction import redact
+from robotrain.store.files import load_or_compute
 
 if TYPE_CHECKING:
     from robotrain.plugins.claims import Claim
@@ -47,16 +48,36 @@ def pack_modules(modules: Iterable[str]) -> Payload:
     return _make_archive(tuple((name, path, _get_fingerprint(path)) for name, path in sorted(files.items())))
 
 
+ARCHIVE_FORMAT = 1
+"""Changes with what is made of the files: archives are cached."""
+
+
 @functools.lru_cache(maxsize=4)
 def _make_archive(files: tuple[tuple[str, str, tuple[int, ...]], ...]) -> Payload:
     """Return the archive of files; cached, because a process may render many jobs."""
+    import hashlib  # costs start-up
+
+    own = _get_plugin_file_folder()
+    key = hashlib.sha256(repr((ARCHIVE_FORMAT, str(own), files)).encode()).hexdigest()
+    return Payload(load_or_compute(f"payload-{key}", lambda: _zip_files(files, own)))
+
+
+def _zip_files(files: Iterable[tuple[str, str, object]], own: Path | None) -> bytes:
+    """Return the archive, with stripped modules. Those in the folder `own`, of a plugin file, stay as they are."""
+    from robotrain.submission import source_text  # only for an archive that is not cached
+
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for name, path, _ in files:
+            content = Path(path).read_bytes()
+            if name.endswith(".py") and own not in Path(path).parents:
+                if source_text.needs_core(name, content):
+                    continue
+                content = source_text.strip_source(content)
             entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))  # equal content gives equal bytes
             entry.external_attr = 0o644 << 16
-            archive.writestr(entry, Path(path).read_bytes())
-    return Payload(buffer.getvalue())
+            archive.writestr(entry, content)
+    return buffer.getvalue()
 
 
 def _get_fingerprint(path: str) -> tuple[int, ...]:
