@@ -145,15 +145,8 @@ def _list_source_requirements(item: Input, kind: SourceKind, can: Capabilities) 
 def _make_feature_problem(need: FeatureRequirement, platform: Platform, platforms: ListPlatforms) -> Problem:
     support = platform.capabilities.feature(need.feature)
     others = capabilities.suggest_platforms(platform, platforms, lambda can: can.feature(need.feature), "can")
-    return Problem(
-        code="feature-not-there",
-        stage=Stage.CHECK,
-        title=f"{platform.name} cannot {_describe_feature(need)}{capabilities.format_yet(support)}",
-        where=need.where,
-        given=need.given,
-        why=support.reason,
-        suggestions=capabilities.collect_suggestions(support, others),
-    )
+    phrase = f"cannot {_describe_feature(need)}"
+    return capabilities.make_refusal("feature-not-there", phrase, support, platform, others, need.where, need.given)
 
 
 def _make_setting_problem(need: FeatureRequirement, name: str, platform: Platform, off: str = "") -> Problem:
@@ -207,15 +200,9 @@ def _check_workload(workload: Workload, platform: Platform, platforms: ListPlatf
     support = platform.capabilities.workload(workload.name)
     if support:
         return
-    refusal = capabilities.format_refusal("run", support)
+    phrase = f"{capabilities.format_refusal('run', support)} {workload.name}"
     others = capabilities.suggest_platforms(platform, platforms, lambda can: can.workload(workload.name), "runs it")
-    yield Problem(
-        code="workload-not-accepted",
-        stage=Stage.CHECK,
-        title=f"{platform.name} {refusal} {workload.name}{capabilities.format_yet(support)}",
-        why=support.reason,
-        suggestions=capabilities.collect_suggestions(support, others),
-    )
+    yield capabilities.make_refusal("workload-not-accepted", phrase, support, platform, others)
 
 
 def _check_source(
@@ -228,19 +215,13 @@ def _check_source(
     accepted = platform.capabilities.list_accepted_kinds(role, kinds)
     accepts = f"{platform.name} accepts: {', '.join(other.name for other in accepted)}"
     first = support.suggestion or next((f"{other.roles[role].flag} {other.form}" for other in accepted), "")
-    refusal = capabilities.format_refusal("accept", support)
+    phrase = f"{capabilities.format_refusal('accept', support)} {kind.title}"
     others = capabilities.suggest_platforms(
         platform, platforms, lambda can: can.source(role, kind), f"accepts {kind.name}"
     )
-    yield Problem(
-        code="source-not-accepted",
-        stage=Stage.CHECK,
-        title=f"{platform.name} {refusal} {kind.title}{capabilities.format_yet(support)}",
-        where=item.origin.where,
-        given=str(item.source),
-        why=support.reason,
-        suggestions=(*([Suggestion(first, accepts)] if first else []), *others),
-    )
+    ways = (*([Suggestion(first, accepts)] if first else []), *others)
+    where, given = item.origin.where, str(item.source)
+    yield capabilities.make_refusal("source-not-accepted", phrase, support, platform, ways, where, given)
 
 
 @lazy_dataclass(frozen=True)

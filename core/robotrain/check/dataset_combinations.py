@@ -2,15 +2,16 @@
 
 from __future__ import annotations  # the types below are for readers and checkers: importing them costs start-up
 
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from robotrain.errors import Problem, Stage
 from robotrain.model import capabilities
 from robotrain.model.capabilities import Capabilities, Support
 
 if TYPE_CHECKING:
     from robotrain.config.sources import Input
+    from robotrain.errors import Problem
     from robotrain.model.capabilities import ListPlatforms
     from robotrain.model.platform import Platform
     from robotrain.model.source import SourceKind
@@ -59,31 +60,14 @@ def check_combinations(
         accepted = can.source(DATASET, one) and can.source(DATASET, other)
         support = can.combination(pair.kind, pair.other_kind)
         if accepted and not support and is_pair_declared(can, pair):
-            yield _make_combination_problem(pair, one, other, support, platform, platforms)
-
-
-def _make_combination_problem(
-    pair: DatasetPair,
-    one: SourceKind,
-    other: SourceKind,
-    support: Support,
-    platform: Platform,
-    platforms: ListPlatforms,
-) -> Problem:
-    both = f"several {one.title}" if one.name == other.name else f"{one.title} with {other.title}"
-    elsewhere = capabilities.suggest_platforms(
-        platform, platforms, lambda can: get_pair_support(can, one, other), "accepts both"
-    )
-    refusal = capabilities.format_refusal("merge", support)
-    return Problem(
-        code="combination-not-accepted",
-        stage=Stage.CHECK,
-        title=f"{platform.name} {refusal} {both}{capabilities.format_yet(support)}",
-        where=pair.source.origin.where,
-        given=str(pair.source.source),
-        why=support.reason,
-        suggestions=capabilities.collect_suggestions(support, elsewhere),
-    )
+            both = f"several {one.title}" if one.name == other.name else f"{one.title} with {other.title}"
+            phrase = f"{capabilities.format_refusal('merge', support)} {both}"
+            accepts_both = functools.partial(get_pair_support, one=one, other=other)
+            elsewhere = capabilities.suggest_platforms(platform, platforms, accepts_both, "accepts both")
+            where, given = pair.source.origin.where, str(pair.source.source)
+            yield capabilities.make_refusal(
+                "combination-not-accepted", phrase, support, platform, elsewhere, where, given
+            )
 
 
 def is_never_combined(one: SourceKind, other: SourceKind) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations  # the types below are for readers and checkers: importing them costs start-up
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,12 +11,13 @@ from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.errors import Problem, Stage, Suggestion
+from robotrain.model import capabilities
 from robotrain.model.source import SourceError, SourceKind
 from robotrain.redaction import redact
 
 if TYPE_CHECKING:
     from robotrain.config.resolve import Resolution
-    from robotrain.model.capabilities import Capabilities
+    from robotrain.model.capabilities import Capabilities, ListPlatforms
     from robotrain.model.job import Job
     from robotrain.model.platform import Platform
     from robotrain.model.workload import Workload
@@ -85,7 +86,7 @@ def check_targets(
     workload: Workload,
     platform: Platform,
     kinds: Mapping[str, SourceKind],
-    platforms: Callable[[], Mapping[str, Platform]],
+    platforms: ListPlatforms,
 ) -> Iterator[Problem]:
     """Yield problems for invalid addresses, and for those that the platform cannot write to."""
     flags = {parameter.name: parameter.flag for parameter in get_parameters(workload.parameters)}
@@ -103,7 +104,7 @@ def _check_target(
     flag: str,
     where: str,
     platform: Platform,
-    platforms: Callable[[], Mapping[str, Platform]],
+    platforms: ListPlatforms,
 ) -> Iterator[Problem]:
     kind = place.kind
     try:
@@ -121,21 +122,11 @@ def _check_target(
         return
     support = platform.capabilities.source(PUBLISH_ROLE, kind)
     if not support:
-        does = "does not declare that it can publish" if support.level == "unknown" else "does not publish"
-        others = [
-            Suggestion(f"--platform {name}", f"publishes to {kind.name}")
-            for name, other in platforms().items()
-            if name != platform.name and other.capabilities.source(PUBLISH_ROLE, kind)
-        ]
-        yield Problem(
-            code="target-not-accepted",
-            stage=Stage.CHECK,
-            title=f"{platform.name} {does} to {kind.title}{' yet' if support.level == 'not_yet' else ''}",
-            where=where,
-            given=redact(place.text),
-            why=support.reason,
-            suggestions=(*([Suggestion(support.suggestion)] if support.suggestion else []), *others),
+        phrase, given = f"{capabilities.format_refusal('publish', support)} to {kind.title}", redact(place.text)
+        others = capabilities.suggest_platforms(
+            platform, platforms, lambda can: can.source(PUBLISH_ROLE, kind), f"publishes to {kind.name}"
         )
+        yield capabilities.make_refusal("target-not-accepted", phrase, support, platform, others, where, given)
 
 
 def _is_writable(kind: SourceKind, parameter: str = CHECKPOINT_PARAMETER) -> bool:

@@ -135,18 +135,34 @@ def format_refusal(verb: str, support: Support) -> str:
     return f"does not declare that it can {verb}" if support.level == "unknown" else f"does not {verb}"
 
 
-def format_yet(support: Support) -> str:
-    """Return ` yet` for support that is planned, else nothing."""
-    return " yet" if support.level == "not_yet" else ""
+def make_refusal(
+    code: str,
+    phrase: str,
+    support: Support,
+    platform: Platform,
+    other_platforms: tuple[Suggestion, ...] = (),
+    where: str = "",
+    given: str = "",
+) -> Problem:
+    """Return the problem of what a platform does not support; `phrase` follows its name: `does not accept X`."""
+    ways = other_platforms
+    if support.suggestion and support.suggestion not in {way.text for way in ways}:
+        ways = (Suggestion(support.suggestion), *ways)
+    return Problem(
+        code=code,
+        stage=Stage.CHECK,
+        title=f"{platform.name} {phrase}{' yet' if support.level == 'not_yet' else ''}",
+        where=where,
+        given=given,
+        why=support.reason,
+        suggestions=ways,
+    )
 
 
 def make_feature_error(platform: Platform, feature: str) -> Rejected:
     """Return the error for a request about a run that needs a feature which the platform does not support."""
     support = platform.capabilities.feature(feature)
-    title = f"{platform.name} cannot {FEATURES[feature]}{format_yet(support)}"
-    ways = (Suggestion(support.suggestion),) if support.suggestion else ()
-    problem = Problem(code="feature-not-there", stage=Stage.CHECK, title=title, why=support.reason, suggestions=ways)
-    return Rejected([problem])
+    return Rejected([make_refusal("feature-not-there", f"cannot {FEATURES[feature]}", support, platform)])
 
 
 def suggest_platforms(
@@ -158,10 +174,3 @@ def suggest_platforms(
         for name, other in platforms().items()
         if name != platform.name and accepts(other.capabilities)
     )
-
-
-def collect_suggestions(support: Support, other_platforms: tuple[Suggestion, ...]) -> tuple[Suggestion, ...]:
-    """Return the platform's own suggestion, then those for other platforms."""
-    if not support.suggestion or support.suggestion in {suggestion.text for suggestion in other_platforms}:
-        return other_platforms
-    return Suggestion(support.suggestion), *other_platforms
