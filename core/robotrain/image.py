@@ -21,7 +21,7 @@ from robotrain_runtime.contract.container_plugin import SourceContainerPlugin
 from robotrain_runtime.contract.plugin_loader import load_container_plugin
 
 from robotrain import __version__
-from robotrain.errors import Problem, Rejected, Stage, Suggestion
+from robotrain.errors import Problem, Rejected, Suggestion, usage_problem
 from robotrain.model.source import SourceKind
 from robotrain.model.workload import Workload
 from robotrain.submission.packing import pack_modules
@@ -68,7 +68,7 @@ def _load_container_plugin(name: str) -> SourceContainerPlugin:
         return load_container_plugin(name, SourceContainerPlugin)
     except ImportError as error:
         title = f"the container plugin {name} cannot be imported: {error}"
-        raise Rejected([Problem(code="half-missing", stage=Stage.USAGE, title=title)]) from None
+        raise Rejected([usage_problem("half-missing", title)]) from None
 
 
 def _choose_lock_name(path: Path, lock: bytes, others: Iterable[LockedEnvironment]) -> str:
@@ -206,12 +206,5 @@ def _file_digest(path: Path) -> str:
 
 
 def _folder_in_use_problem(folder: Path, why: str) -> Problem:
-    return Problem(
-        code="folder-in-use",
-        stage=Stage.USAGE,
-        title="the folder for the build context is not empty",
-        where="--to",
-        given=str(folder),
-        why=why,
-        suggestions=(Suggestion("--to NEW_FOLDER"),),
-    )
+    title, ways = "the folder for the build context is not empty", [Suggestion("--to NEW_FOLDER")]
+    return usage_problem("folder-in-use", title, "--to", why, str(folder), ways)

@@ -12,7 +12,7 @@ from robotrain.check import dataset_combinations, publish_targets
 from robotrain.config.provenance import Origin
 from robotrain.config.resolve import Resolution
 from robotrain.config.sources import MAX_SOURCES, Input
-from robotrain.errors import Problem, Stage, Suggestion
+from robotrain.errors import Problem, Stage, Suggestion, make_problem
 from robotrain.model import capabilities
 from robotrain.model.capabilities import FEATURES, Capabilities, ListPlatforms
 from robotrain.model.platform import Platform
@@ -51,16 +51,12 @@ def check_spec_size(plan: Plan, platform: Platform, platforms: ListPlatforms) ->
     kib = -(-len(plan.files[plan.spec]) // 1024)
     if most is None or kib <= most:
         return
-    yield Problem(
-        code="spec-over-limit",
-        stage=Stage.CHECK,
-        title=f"{platform.name} accepts a spec of at most {most} KiB, but this one has {kib} KiB",
-        where=plan.spec,
-        why="The spec contains all sources, values and arguments after `--`.",
-        suggestions=capabilities.suggest_platforms(
-            platform, platforms, lambda can: can.limits.get(SPEC_LIMIT, kib) >= kib, "accepts this size"
-        ),
+    title = f"{platform.name} accepts a spec of at most {most} KiB, but this one has {kib} KiB"
+    why = "The spec contains all sources, values and arguments after `--`."
+    ways = capabilities.suggest_platforms(
+        platform, platforms, lambda can: can.limits.get(SPEC_LIMIT, kib) >= kib, "accepts this size"
     )
+    yield make_problem("spec-over-limit", title, plan.spec, "", why, *ways, stage=Stage.CHECK)
 
 
 def _make_limit_problem(

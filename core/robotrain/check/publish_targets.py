@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_runtime.contract.parameter import get_parameters
 
-from robotrain.errors import Problem, Stage, Suggestion
+from robotrain.errors import Problem, Stage, Suggestion, make_problem
 from robotrain.model import capabilities
 from robotrain.model.source import SourceError, SourceKind
 from robotrain.redaction import redact
@@ -142,12 +142,7 @@ def _make_unknown_problem(
     has_folders = bool(can.feature(PUBLISH_FOLDER_FEATURE))
     folder = [Suggestion(f"{flag} /FOLDER", "a folder where the storage is mounted")] if has_folders else []
     titles = [*(["folders"] if has_folders else []), *(kind.title for kind in writable)]
-    return Problem(
-        code="target-unknown",
-        stage=Stage.PARSE,
-        title=f"nothing that is installed can write to the address of {flag}",
-        where=where,
-        given=redact(text),
-        why=f"Supported: {', '.join(titles)}.",
-        suggestions=(*(Suggestion(f"{flag} {kind.form}") for kind in writable), *folder),
-    )
+    title = f"nothing that is installed can write to the address of {flag}"
+    why = f"Supported: {', '.join(titles)}."
+    ways = (*(Suggestion(f"{flag} {kind.form}") for kind in writable), *folder)
+    return make_problem("target-unknown", title, where, text, why, *ways, stage=Stage.PARSE)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from robotrain_runtime.contract.parameter import Parameter, get_parameters
 
 from robotrain.config.provenance import MAX_LETTERS, Value
-from robotrain.errors import MAX_SENTENCE, Problem, Stage, Suggestion, suggest_name
+from robotrain.errors import MAX_SENTENCE, Problem, Stage, Suggestion, make_problem, suggest_name
 from robotrain.plugins import calls
 from robotrain.redaction import redact, value_holds_secret
 
@@ -84,14 +84,8 @@ def _find_table_problems(table: ValueTable, parameter: Parameter) -> Iterator[Pr
 
 
 def _make_table_problem(table: ValueTable, title: str, value: Value, given: str) -> Problem:
-    return Problem(
-        code=table.refusal.code,
-        stage=table.refusal.stage,
-        title=title,
-        where=value.origin.where,
-        given=redact(given),
-        why=f"Its text form is {TABLE_FORM}.",
-    )
+    why = f"Its text form is {TABLE_FORM}."
+    return make_problem(table.refusal.code, title, value.origin.where, given, why, stage=table.refusal.stage)
 
 
 @functools.cache
@@ -282,15 +276,12 @@ def _make_missing_problem(parameter: Parameter) -> Problem:
 
 def make_invalid_value_problem(parameter: Parameter, value: Value) -> Problem:
     """Return the problem of a value that its parameter does not accept."""
-    return Problem(
-        code="value-invalid",
-        stage=Stage.RESOLVE,
-        title=f"{parameter.flag} takes {describe_expected_value(parameter)}",
-        where=value.origin.where or value.origin.layer,
-        given=redact(str(value.value)),
-        suggestions=suggest_name(str(value.value), parameter.choices, prefix=f"{parameter.flag} ")
-        or _suggest_fraction(parameter, value),
+    title = f"{parameter.flag} takes {describe_expected_value(parameter)}"
+    where = value.origin.where or value.origin.layer
+    ways = suggest_name(str(value.value), parameter.choices, prefix=f"{parameter.flag} ") or _suggest_fraction(
+        parameter, value
     )
+    return make_problem("value-invalid", title, where, str(value.value), "", *ways, stage=Stage.RESOLVE)
 
 
 def _suggest_fraction(parameter: Parameter, value: Value) -> tuple[Suggestion, ...]:

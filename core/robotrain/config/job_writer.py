@@ -11,7 +11,7 @@ from robotrain.config.coerce import list_fields
 from robotrain.config.provenance import DEFAULT_LAYERS, Origin, Value
 from robotrain.config.resolve import Resolution
 from robotrain.config.sources import Input
-from robotrain.errors import Problem, Rejected, Stage, Suggestion
+from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem
 from robotrain.redaction import redact
 from robotrain.store import files
 
@@ -102,12 +102,8 @@ def _format_scalar(value: Any) -> str:
 
 
 def _make_in_use_problem(name: str) -> Problem:
-    return Problem(
-        code="file-in-use",
-        stage=Stage.USAGE,
-        title="the job file already exists",
-        where="--save-as",
-        given=redact(name),
-        why="Existing files are not overwritten.",
-        suggestions=(Suggestion("--save-as NEW.yaml"),),
+    title = "the job file already exists"
+    why = "Existing files are not overwritten."
+    return make_problem(
+        "file-in-use", title, "--save-as", name, why, Suggestion("--save-as NEW.yaml"), stage=Stage.USAGE
     )

@@ -14,7 +14,7 @@ from robotrain_runtime.contract.parameter import Parameter, get_parameters
 
 from robotrain.config import coerce
 from robotrain.config.provenance import DEFAULT_ORIGIN, FOLDER_LAYERS, MAX_LETTERS, PLATFORM_LAYER, Origin, Value
-from robotrain.errors import Problem, Stage, Suggestion
+from robotrain.errors import Problem, Stage, Suggestion, make_problem
 from robotrain.redaction import redact
 from robotrain.store.files import DOTENV_FILES
 
@@ -96,23 +96,15 @@ def _get_line(original: Any) -> int:
 
 
 def _make_malformed_problem(where: str) -> Problem:
-    return Problem(
-        code="env-file-malformed",
-        stage=Stage.PARSE,
-        title="a line of the .env file is not NAME=value",
-        where=where,
-        why="The file is parsed, not executed: it cannot contain commands or shell syntax.",
-    )
+    title = "a line of the .env file is not NAME=value"
+    why = "The file is parsed, not executed: it cannot contain commands or shell syntax."
+    return make_problem("env-file-malformed", title, where, why=why, stage=Stage.PARSE)
 
 
 def _make_expanding_problem(where: str) -> Problem:
-    return Problem(
-        code="env-file-too-large",
-        stage=Stage.PARSE,
-        title=f"the values of the .env file expand to more than {MAX_LETTERS >> 10} KiB",
-        where=where,
-        why="References such as `${NAME}` repeat the text of other lines.",
-    )
+    title = f"the values of the .env file expand to more than {MAX_LETTERS >> 10} KiB"
+    why = "References such as `${NAME}` repeat the text of other lines."
+    return make_problem("env-file-too-large", title, where, why=why, stage=Stage.PARSE)
 
 
 def _make_unreadable_problem(path: Path, reason: str) -> Problem:
@@ -125,14 +117,11 @@ LOOKUP_LAYER = "looked up"
 
 
 def _make_lookup_problem(parameter: Parameter, error: BaseException) -> Problem:
-    return Problem(
-        code="lookup-failed",
-        stage=Stage.RESOLVE,
-        severity="warning",
-        title=f"{parameter.flag} could not be looked up on this machine",
-        where=parameter.param.lookup,
-        why=f"{type(error).__name__}: {redact(str(error))}",
-        suggestions=(Suggestion(f"{parameter.flag} {parameter.metavar}"),),
+    title = f"{parameter.flag} could not be looked up on this machine"
+    why = f"{type(error).__name__}: {redact(str(error))}"
+    way = Suggestion(f"{parameter.flag} {parameter.metavar}")
+    return make_problem(
+        "lookup-failed", title, parameter.param.lookup, "", why, way, stage=Stage.RESOLVE, severity="warning"
     )
 
 
@@ -203,17 +192,14 @@ def _find_unused_values(
 
 
 def _make_untrusted_problem(parameter: Parameter, value: Value) -> Problem:
-    return Problem(
-        code="setting-not-trusted",
-        stage=Stage.RESOLVE,
-        title=f"{parameter.flag} does not count in {value.origin.layer}: it names a program to run",
-        where=value.origin.where,
-        given=redact(str(value.value)),
-        why="A file that comes with a project may not choose which programs run on this machine.",
-        suggestions=(
-            Suggestion(f"{parameter.flag} {parameter.metavar}", "if you trust it"),
-            Suggestion(f"{parameter.env[0]}={parameter.metavar}"),
-        ),
+    title = f"{parameter.flag} does not count in {value.origin.layer}: it names a program to run"
+    why = "A file that comes with a project may not choose which programs run on this machine."
+    ways = (
+        Suggestion(f"{parameter.flag} {parameter.metavar}", "if you trust it"),
+        Suggestion(f"{parameter.env[0]}={parameter.metavar}"),
+    )
+    return make_problem(
+        "setting-not-trusted", title, value.origin.where, str(value.value), why, *ways, stage=Stage.RESOLVE
     )
 
 

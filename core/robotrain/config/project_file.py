@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from robotrain.config.coerce import ValueTable
 from robotrain.config.provenance import MAX_LETTERS, Origin, Value
-from robotrain.errors import Problem, Stage, Suggestion, suggest_name
+from robotrain.errors import Problem, Stage, Suggestion, make_problem, suggest_name
 from robotrain.redaction import redact
 from robotrain.store.files import PROJECT_FILE, find_project_file
 
@@ -281,11 +281,6 @@ def _make_unknown_table_problem(
 
 
 def _make_unknown_profile_problem(profile: Value, why: str, known: Iterable[str] = ()) -> Problem:
-    return Problem(
-        code="profile-unknown",
-        stage=Stage.USAGE,
-        title=f"there is no profile {redact(str(profile.value))!r}",
-        where=profile.origin.where,
-        why=why,
-        suggestions=suggest_name(str(profile.value), known, prefix="--profile "),
-    )
+    title = f"there is no profile {redact(str(profile.value))!r}"
+    ways = suggest_name(str(profile.value), known, prefix="--profile ")
+    return make_problem("profile-unknown", title, profile.origin.where, "", why, *ways, stage=Stage.USAGE)

@@ -13,7 +13,7 @@ from robotrain.config.coerce import coerce_values, list_fields
 from robotrain.config.layers import LayerStack, find_destinations, make_platform_layer
 from robotrain.config.provenance import FOLDER_LAYERS, Origin, Value
 from robotrain.config.sources import JobInputs, collect_sources
-from robotrain.errors import Problem, Stage, Suggestion, select_errors, suggest_name
+from robotrain.errors import Problem, Stage, Suggestion, make_problem, select_errors, suggest_name
 from robotrain.model.job import Job
 from robotrain.redaction import find_secret_arguments, redact, redact_argument
 
@@ -250,13 +250,9 @@ def _list_chosen_by_files(
         if is_outside and chosen.origin.layer in FOLDER_LAYERS:
             found.append(f"{chosen.source.kind} {path} ({chosen.origin.where})")
     if found:
-        yield Problem(
-            code="chosen-by-file",
-            stage=Stage.RESOLVE,
-            severity="note",
-            title="files of this project choose where data comes from and goes to",
-            why="\n".join(map(redact, found)),
-        )
+        title = "files of this project choose where data comes from and goes to"
+        why = "\n".join(map(redact, found))
+        yield make_problem("chosen-by-file", title, why=why, stage=Stage.RESOLVE, severity="note")
 
 
 def list_resolved_values(resolution: Resolution) -> Iterator[dict[str, Any]]:

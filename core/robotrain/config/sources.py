@@ -11,7 +11,7 @@ from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain.config.provenance import Origin, make_variable_name
 from robotrain.config.request import Request, SourceText
-from robotrain.errors import Problem, Stage, Suggestion, suggest_name, usage_problem
+from robotrain.errors import Problem, Stage, Suggestion, make_problem, suggest_name, usage_problem
 from robotrain.model.source import RoleFlag, Source, SourceError, SourceKind
 from robotrain.model.workload import Role
 from robotrain.redaction import holds_secret, redact
@@ -271,11 +271,6 @@ def _make_usage_problem(
 
 
 def _make_unknown_problem(what: str, name: str, known: Sequence[str], where: str) -> Problem:
-    return Problem(
-        code="job-file-unknown-key",
-        stage=Stage.PARSE,
-        title=f"there is no {what} {redact(name)!r}",
-        where=where,
-        why=f"Known: {', '.join(known)}.",
-        suggestions=suggest_name(name, known),
-    )
+    title = f"there is no {what} {redact(name)!r}"
+    why = f"Known: {', '.join(known)}."
+    return make_problem("job-file-unknown-key", title, where, "", why, *suggest_name(name, known), stage=Stage.PARSE)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from robotrain.config.provenance import Origin, Value, make_variable_name
-from robotrain.errors import Problem, Rejected, Stage, Suggestion
+from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem
 from robotrain.redaction import redact
 from robotrain.store.files import PROJECT_FILE, list_project_folders
 
@@ -154,16 +154,13 @@ def _make_no_state_problem(value: Value, folder: Path) -> Problem:
     exists = folder.is_dir()
     init = Suggestion(f"terraform -chdir={shlex.quote(format_folder(folder))} init", "finds its state again")
     remark = f'or terraform = "FOLDER" in {PROJECT_FILE}; {DISABLED} disables Terraform'
-    return Problem(
-        code="terraform-folder",
-        stage=Stage.RESOLVE,
-        title=f"the Terraform folder {'contains no state' if exists else 'does not exist'}",
-        where=value.origin.where,
-        given=redact(str(value.value)),
-        why="State is a file terraform.tfstate or a folder .terraform."
-        if exists
-        else f"Its path is {redact(str(folder))}.",
-        suggestions=(*([init] if exists else []), Suggestion(f"{TERRAFORM_VARIABLE}=FOLDER", remark)),
+    title = f"the Terraform folder {'contains no state' if exists else 'does not exist'}"
+    why = (
+        "State is a file terraform.tfstate or a folder .terraform." if exists else f"Its path is {redact(str(folder))}."
+    )
+    ways = (*([init] if exists else []), Suggestion(f"{TERRAFORM_VARIABLE}=FOLDER", remark))
+    return make_problem(
+        "terraform-folder", title, value.origin.where, str(value.value), why, *ways, stage=Stage.RESOLVE
     )
 
 
@@ -255,31 +252,22 @@ def _get_text(values: Any, path: str) -> str:
 def _make_unreadable_problem(place: str, error: TerraformUnreadable, parameters: Sequence[Parameter]) -> Problem:
     flags = ", ".join(parameter.flag for parameter in parameters)
     by_hand = Suggestion(f"terraform -chdir={shlex.quote(place)} output", "shows the error")
-    return Problem(
-        code="terraform-unread",
-        stage=Stage.RESOLVE,
-        severity="warning",
-        title="the Terraform outputs could not be read",
-        where=place,
-        why=f"{error}\nThey may contain values for {flags}.",
-        suggestions=(
-            *([by_hand] if error.has_command else []),
-            Suggestion(" ".join(map(_format_flag, parameters)), "without Terraform"),
-            Suggestion(f"{TERRAFORM_VARIABLE}={DISABLED}", "disables Terraform"),
-        ),
+    title = "the Terraform outputs could not be read"
+    why = f"{error}\nThey may contain values for {flags}."
+    ways = (
+        *([by_hand] if error.has_command else []),
+        Suggestion(" ".join(map(_format_flag, parameters)), "without Terraform"),
+        Suggestion(f"{TERRAFORM_VARIABLE}={DISABLED}", "disables Terraform"),
     )
+    return make_problem("terraform-unread", title, place, "", why, *ways, stage=Stage.RESOLVE, severity="warning")
 
 
 def _make_sensitive_problem(place: str, name: str, parameter: Parameter) -> Problem:
-    return Problem(
-        code="terraform-sensitive",
-        stage=Stage.RESOLVE,
-        severity="warning",
-        title=f"the Terraform output {redact(name)} is sensitive and is not used",
-        where=f"{place} {parameter.param.terraform}",
-        why=f"It would give {parameter.flag}, but jobs are stored in plans and records unencrypted.",
-        suggestions=(Suggestion(_format_flag(parameter)),),
-    )
+    title = f"the Terraform output {redact(name)} is sensitive and is not used"
+    where = f"{place} {parameter.param.terraform}"
+    why = f"It would give {parameter.flag}, but jobs are stored in plans and records unencrypted."
+    way = Suggestion(_format_flag(parameter))
+    return make_problem("terraform-sensitive", title, where, "", why, way, stage=Stage.RESOLVE, severity="warning")
 
 
 def _format_flag(parameter: Parameter) -> str:

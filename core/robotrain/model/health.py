@@ -6,7 +6,7 @@ from typing import Literal
 
 from robotrain_runtime.contract.failure import Finding
 
-from robotrain.errors import Problem, Stage, Suggestion
+from robotrain.errors import Problem, Stage, Suggestion, make_problem
 from robotrain.redaction import redact
 
 HealthState = Literal["ok", "warn", "fail"]
@@ -84,12 +84,7 @@ NOTE_SEPARATOR = "   "
 def convert_finding(finding: Finding) -> Problem:
     """Return a finding of the runtime as a problem of preflight."""
     suggestions = (text.partition(NOTE_SEPARATOR) for text in finding.ways)
-    return Problem(
-        code=finding.code,
-        stage=Stage.PREFLIGHT,
-        title=finding.title,
-        where=finding.where,
-        given=redact(finding.given),
-        why=redact(finding.why),
-        suggestions=tuple(Suggestion(text.strip(), remark.strip()) for text, _, remark in suggestions),
+    ways = (Suggestion(text.strip(), remark.strip()) for text, _, remark in suggestions)
+    return make_problem(
+        finding.code, finding.title, finding.where, finding.given, redact(finding.why), *ways, stage=Stage.PREFLIGHT
     )

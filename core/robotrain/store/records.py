@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from robotrain.errors import Problem, Rejected, Stage, Suggestion
+from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem
 from robotrain.model.run import RunRecord, Status
 from robotrain.model.workload import Metric, OutputProfile
 from robotrain.redaction import redact
@@ -93,14 +93,9 @@ def make_unknown_outcome_problem(record: RunRecord, why: str, *suggestions: Sugg
 
 def make_broken_record_problem(path: Path, why: str) -> Problem:
     """Return the problem of a record that cannot be read."""
-    return Problem(
-        code="record-broken",
-        stage=Stage.SUBMIT,
-        title=f"the record of run {path.parent.name} cannot be read",
-        where=str(path),
-        why=f"{why}.",
-        suggestions=(Suggestion(f"rm -r {path.parent}", "removes the record, not the run itself"),),
-    )
+    title = f"the record of run {path.parent.name} cannot be read"
+    way = Suggestion(f"rm -r {path.parent}", "removes the record, not the run itself")
+    return make_problem("record-broken", title, str(path), "", f"{why}.", way)
 
 
 SCHEMA = 1

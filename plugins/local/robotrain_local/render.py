@@ -5,11 +5,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from robotrain.errors import Problem, Stage, Suggestion
+from robotrain.errors import Problem, Stage, Suggestion, make_problem
 from robotrain.model import plan
 from robotrain.model.job import Job
 from robotrain.model.plan import Payload
-from robotrain.redaction import redact
 from robotrain.store import files
 from robotrain_runtime.contract.document import Placement, format_document
 from robotrain_runtime.process.stop import GRACE_VARIABLE
@@ -133,12 +132,4 @@ def check_torch_backend(settings: LocalSettings) -> Iterator[Problem]:
 
 
 def _make_problem(where: str, code: str, title: str, given: str, why: str, *suggestions: Suggestion) -> Problem:
-    return Problem(
-        code=code,
-        stage=Stage.PARSE,
-        title=title,
-        where=where,
-        given=redact(given),
-        why=why,
-        suggestions=suggestions,
-    )
+    return make_problem(code, title, where, given, why, *suggestions, stage=Stage.PARSE)

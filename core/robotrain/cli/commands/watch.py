@@ -24,7 +24,7 @@ from robotrain.cli.arguments import (
     option,
 )
 from robotrain.cli.output import print_json, print_message, print_message_line, print_problems, print_result
-from robotrain.errors import EXIT_INTERRUPTED, Problem, Rejected, Stage, Suggestion, usage_problem
+from robotrain.errors import EXIT_INTERRUPTED, Problem, Rejected, Stage, Suggestion, make_problem, usage_problem
 
 if TYPE_CHECKING:
     from robotrain.cli.watch.follower import FollowedRun, RunFollower
@@ -211,14 +211,10 @@ def parse_timeout(text: str) -> float | None:
 
 def _wait_timeout_problem(follower: RunFollower, timeout: str) -> Problem:
     runs = [one.record.run for one in follower.unfinished]
-    return Problem(
-        code="wait-timeout",
-        stage=Stage.SUBMIT,
-        title=f"{' and '.join(runs)} did not end within {timeout}{' s' if timeout[-1:].isdigit() else ''}",
-        where="--timeout",
-        why="Only the waiting stopped; the runs continue.",
-        suggestions=(Suggestion(f"robotrain wait {' '.join(runs)}"), Suggestion(f"robotrain cancel {' '.join(runs)}")),
-    )
+    title = f"{' and '.join(runs)} did not end within {timeout}{' s' if timeout[-1:].isdigit() else ''}"
+    why = "Only the waiting stopped; the runs continue."
+    ways = (Suggestion(f"robotrain wait {' '.join(runs)}"), Suggestion(f"robotrain cancel {' '.join(runs)}"))
+    return make_problem("wait-timeout", title, "--timeout", "", why, *ways)
 
 
 def _print_end(followed: FollowedRun, as_json: bool, with_tail: bool) -> None:
