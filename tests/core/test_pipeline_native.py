@@ -172,3 +172,15 @@ def test_an_interrupted_submit_is_found_again(file, vesta, robotrain):
     run = json.loads(robotrain("pipeline", "submit", file, "--platform", "vesta", "--json").stdout)["run"]
     assert [path.read_text().count("\n") for path in (vesta / "jobs").iterdir()] == [1]
     assert records.read_record(run).reference["pipeline"] == run
+
+
+def test_a_registration_may_have_settings_of_its_own(vesta, robotrain, monkeypatch, tmp_path):
+    from robotrain.cli.commands import train_eval
+
+    monkeypatch.setattr(train_eval, "STEP_SETTINGS", ("altitude",))
+    line = ["pipeline", "train-eval", PUSHT / "job.yaml", "--platform", "vesta", "--env", "pusht"]
+    run = robotrain(*line, "-r", "pusht-act", "--altitude-register", 7, "--skip-wait", "--json").json["run"]
+    steps = json.loads(records_plan(run))["steps"]
+    assert {name: step["altitude"] for name, step in steps.items()} == {"train": 50, "evaluate": 50, "register": 7}
+    refused = robotrain(*line, "--altitude-register", 7, "--skip-wait")
+    assert "--altitude-register has no effect: nothing is registered" in refused.stderr

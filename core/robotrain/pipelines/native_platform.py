@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.contract.step_output import POLICY_FOLDER, RESULTS_FOLDER, STEP_KIND
 
+from robotrain.config.coerce import coerce_values, list_fields
+from robotrain.config.provenance import Origin, Value
 from robotrain.errors import raise_if_any
 from robotrain.model.pipeline import PipelineStep
 from robotrain.model.plan import Payload, RenderedPlan
@@ -19,6 +21,8 @@ from robotrain.store import plans, records
 from robotrain.submission.prepare import find_secrets_in_plan
 
 if TYPE_CHECKING:
+    from robotrain_runtime.contract.document import Scalar
+
     from robotrain.errors import Problem
     from robotrain.model.job import Job
     from robotrain.model.plan import Plan
@@ -84,7 +88,7 @@ class NativePlatform(PipelinePlatform):
             name=step.name,
             needs=step.needs,
             job=job,
-            settings=prepared.settings,
+            settings=_change_settings(prepared.settings, step.settings) if step.model else prepared.settings,
             payload=prepared.payload or Payload(b""),
             container_plugins={**prepared.container_plugins, **(STEP_SOURCE if takes else {})},
             takes=takes,
@@ -171,6 +175,16 @@ class NativePlatform(PipelinePlatform):
     def read_submitted_spec(self, plan: Plan, reference: Reference) -> bytes:
         """Return the spec as the engine holds it."""
         return self._platform.read_submitted_spec(plan, reference)
+
+
+def _change_settings(settings: Any, changes: Mapping[str, Scalar]) -> Any:
+    """Return settings of a platform with other values. Raise Rejected for an invalid one."""
+    origin = Origin("pipeline", "register")
+    merged = {**dict(list_fields(settings)), **changes}
+    values = {name: Value(value, origin) for name, value in merged.items() if value is not None}
+    changed, invalid = coerce_values(type(settings), values)
+    raise_if_any(invalid)
+    return changed
 
 
 def _list_read_steps(step: PlannedStep) -> list[str]:

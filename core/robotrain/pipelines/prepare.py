@@ -40,6 +40,7 @@ from robotrain.submission.registration import check_model_name
 if TYPE_CHECKING:
     from robotrain_runtime.contract.document import JobSource
 
+    from robotrain.config.provenance import Value
     from robotrain.model.platform import Platform
     from robotrain.model.source import SourceKind
     from robotrain.model.workload import Workload
@@ -61,6 +62,8 @@ class StepRequest:
     model: str = ""
     policy_from: str = ""
     """The step whose policy is registered."""
+    settings: Mapping[str, Value] = field(default_factory=dict)
+    """Settings of the platform that a registration has of its own; the others are those of `policy_from`."""
     after: tuple[str, ...] = ()
 
     @property
@@ -100,6 +103,7 @@ class PreparedStep:
     inputs: tuple[StepInput, ...] = ()
     model: str = ""
     policy_from: str = ""
+    settings: Mapping[str, Value] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,6 +177,7 @@ def prepare_pipeline(request: PipelineRequest, platform: Platform, plugins: Plug
             inputs=by_name[name].inputs,
             model=by_name[name].model,
             policy_from=by_name[name].policy_from,
+            settings=by_name[name].settings,
         )
         for name in order_steps(nodes)
     )
@@ -322,7 +327,13 @@ def _deduplicate(problems: Iterable[Problem]) -> list[Problem]:
 
 def _plan_step(step: PreparedStep, packer: StepPacker) -> PlannedStep:
     if step.job is None:
-        return PlannedStep(name=step.name, needs=step.needs, model=step.model, policy_from=step.policy_from)
+        return PlannedStep(
+            name=step.name,
+            needs=step.needs,
+            model=step.model,
+            policy_from=step.policy_from,
+            settings={name: value.value for name, value in step.settings.items()},
+        )
     return plan_step(step.name, step.needs, step.inputs, step.job, packer)
 
 

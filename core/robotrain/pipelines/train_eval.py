@@ -58,7 +58,8 @@ def make_train_eval(training: Request, workload: str, wanted: TrainEval, problem
         request = _request_evaluation(training, wanted, names)
         steps.append(StepRequest(name=EVALUATE, request=request, workload=wanted.evaluation.name))
     if wanted.model:
-        steps.append(StepRequest(name=REGISTER, model=wanted.model, policy_from=steps[-1].name))
+        settings = wanted.settings.get(REGISTER, {})
+        steps.append(StepRequest(name=REGISTER, model=wanted.model, policy_from=steps[-1].name, settings=settings))
     name = names if re.fullmatch(RUN_NAME_PATTERN, names) else NAME
     return PipelineRequest(name=name, steps=tuple(steps), problems=tuple(problems))
 

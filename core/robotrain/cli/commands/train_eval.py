@@ -53,7 +53,8 @@ ANSWERS = {
 """Options of other tools that the pipeline does without."""
 EVALUATION_PREFIX, STEP_PREFIX = "evaluation__", "only__"
 STEP_SETTINGS = ("compute",)
-"""Settings of a platform that each step may have of its own: `--compute-train`, `--compute-evaluate`."""
+"""Settings of a platform that each step may have of its own: `--compute-train`, `--compute-evaluate`, and, where the
+engine registers, `--compute-register`."""
 
 
 class TrainEvalCommand(JobCommand):
@@ -72,7 +73,7 @@ class TrainEvalCommand(JobCommand):
     def compose_parameters(self, choice: Choice, parent: Any) -> list[inspect.Parameter]:
         """Add the options of the evaluation that are not the training's too."""
         from robotrain.cli.options import load_or_none
-        from robotrain.pipelines.train_eval import EVALUATE, TRAIN, find_evaluation
+        from robotrain.pipelines.train_eval import EVALUATE, REGISTER, TRAIN, find_evaluation
 
         composed = super().compose_parameters(choice, parent)
         plugins = get_plugins(parent)
@@ -81,9 +82,11 @@ class TrainEvalCommand(JobCommand):
             panel, owner = f"Parameters of {evaluation.name}", f"workload {evaluation.name}"
             add_declared(self.options, evaluation.parameters, EVALUATION_PREFIX, panel, owner, free_only=True)
         platform = load_or_none(plugins.platform, choice.platform)
+        is_native = platform is not None and bool(platform.capabilities.feature("native_dag"))
+        steps = (TRAIN, EVALUATE, REGISTER) if is_native else (TRAIN, EVALUATE)
         for setting in STEP_SETTINGS if platform else ():
             if f"--{setting}" in self.options.flags:
-                for step in (TRAIN, EVALUATE):
+                for step in steps:
                     self.options.add_own(f"--{setting}-{step}", help=f"--{setting} of the step {step}", metavar="NAME")
         return composed
 
@@ -114,11 +117,13 @@ class TrainEvalCommand(JobCommand):
             title = f"no installed workload evaluates the policies of {workload.name}"
             ways = [Suggestion("--skip-inference", "trains without an evaluation")]
             problems.append(usage_problem("evaluation-missing", title, suggestions=ways))
+        settings = _collect_step_settings(values)
+        problems += _find_unused(settings[train_eval.REGISTER]) if not model else []
         wanted = train_eval.TrainEval(
             evaluation=None if values.get("skip_inference") else evaluation,
             parameters=given,
             model=model,
-            settings=_collect_step_settings(values),
+            settings=settings,
         )
         pipeline_request = train_eval.make_train_eval(request, workload.name, wanted, problems)
         prepared = prepare_pipeline(pipeline_request, platform, plugins)
@@ -187,11 +192,25 @@ def _find_ignored(given: dict[str, Value]) -> list[Problem]:
     ]
 
 
+def _find_unused(given: dict[str, Value]) -> list[Problem]:
+    """Return a problem for each setting of a registration that is left out."""
+    ways = [Suggestion("--register-model NAME")]
+    return [
+        usage_problem(
+            "options-conflict",
+            f"{value.origin.where} has no effect: nothing is registered",
+            value.origin.where,
+            suggestions=ways,
+        )
+        for value in given.values()
+    ]
+
+
 def _collect_step_settings(values: dict[str, Any]) -> dict[str, dict[str, Value]]:
     from robotrain.config.provenance import Origin, Value
-    from robotrain.pipelines.train_eval import EVALUATE, TRAIN
+    from robotrain.pipelines.train_eval import EVALUATE, REGISTER, TRAIN
 
-    found: dict[str, dict[str, Value]] = {TRAIN: {}, EVALUATE: {}}
+    found: dict[str, dict[str, Value]] = {TRAIN: {}, EVALUATE: {}, REGISTER: {}}
     for setting in STEP_SETTINGS:
         for step, settings in found.items():
             if text := values.get(f"{setting}_{step}"):
