@@ -1,22 +1,12 @@
 """Problems that platforms with a remote engine find before and during a submit, and suggestions of existing names."""
 
+import functools
 from collections.abc import Sequence
 
-from robotrain.errors import Problem, Severity, Stage, Suggestion, find_nearest_name, make_problem
+from robotrain.errors import Stage, Suggestion, find_nearest_name, make_problem
 
-
-def make_preflight_problem(
-    code: str,
-    title: str,
-    where: str = "",
-    given: str = "",
-    why: str = "",
-    *suggestions: Suggestion | str,
-    severity: Severity = "error",
-) -> Problem:
-    """Return a problem of the preflight stage. `why` must not hold secrets."""
-    return make_problem(code, title, where, given, why, *suggestions, stage=Stage.PREFLIGHT, severity=severity)
-
+make_preflight_problem = functools.partial(make_problem, stage=Stage.PREFLIGHT)
+"""Return a problem of the preflight stage."""
 
 MAX_NAMES = 8
 

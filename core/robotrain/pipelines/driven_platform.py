@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from robotrain_runtime.contract import event
 
+from robotrain import background
 from robotrain.errors import Problem, Rejected, Stage
 from robotrain.model.job import parse_attempt
 from robotrain.model.run import RunGone
@@ -18,7 +19,7 @@ from robotrain.pipelines import progress
 from robotrain.pipelines.pipeline_platform import REFERENCE_KEY, PipelinePlatform, SentStep, StepJob
 from robotrain.pipelines.progress import PipelineProgress
 from robotrain.pipelines.step_runs import StepJobs, list_distinct_roots
-from robotrain.store import name_lock, plans, records
+from robotrain.store import files, name_lock, plans, records
 
 if TYPE_CHECKING:
     from robotrain.model.plan import Plan
@@ -166,22 +167,13 @@ def start_driver(run: str, plugins: Plugins) -> None:
     """
     log = records.get_run_folder(run) / progress.LOG_FILE
     try:
-        pid = os.posix_spawn(
-            sys.executable,
-            [sys.executable, "-P", "-m", "robotrain.pipelines.driver", run],
-            {**os.environ, **plugins.choice},
-            file_actions=[
-                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-                (os.POSIX_SPAWN_OPEN, 1, str(log), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
-                (os.POSIX_SPAWN_DUP2, 1, 2),
-            ],
-            setsid=True,
-        )
+        environ = {**os.environ, **plugins.choice}
+        pid = background.start_module("robotrain.pipelines.driver", run, log, environ, files.PRIVATE_FILE)
     except OSError as error:
         raise Rejected([_make_not_started_problem(f"{error.strerror or error}.")]) from error
     until = time.monotonic() + START_SECONDS
     while not _has_begun(run):
-        if _has_exited(pid) and not _has_begun(run):
+        if background.has_exited(pid) and not _has_begun(run):
             raise Rejected([_make_not_started_problem(_read_end(log))])
         if time.monotonic() > until:
             raise Rejected([_make_not_started_problem(f"It did not begin within {START_SECONDS:.0f} s.")])
@@ -192,13 +184,6 @@ def _has_begun(run: str) -> bool:
     """Return whether a driver works on the pipeline, or has brought it to its end."""
     found = progress.read_progress(run)
     return found is not None and (found.finished or progress.is_driven(run))
-
-
-def _has_exited(child: int) -> bool:
-    try:
-        return os.waitpid(child, os.WNOHANG)[0] != 0
-    except ChildProcessError:
-        return True
 
 
 def _read_end(log: Path) -> str:

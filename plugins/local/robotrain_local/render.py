@@ -1,5 +1,6 @@
 """Render a job to the plan of a process, and check its settings. Pure, except for where robotrain's folders are."""
 
+import functools
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -72,6 +73,7 @@ def _get_tracking_uri(settings: LocalSettings) -> str:
 
 
 TRACKING_FLAG = "--tracking-uri"
+_make_problem = functools.partial(make_problem, stage=Stage.PARSE)
 
 
 def check_settings(job: Job, settings: LocalSettings) -> Iterator[Problem]:
@@ -86,19 +88,19 @@ def check_tracking_uri(address: str) -> Iterator[Problem]:
         parts = urlsplit(address)
     except ValueError:
         title = "the tracking URI is not a valid URL"
-        yield _make_problem(TRACKING_FLAG, "tracking-address-malformed", title, address, "MLflow cannot open it.")
+        yield _make_problem("tracking-address-malformed", title, TRACKING_FLAG, address, "MLflow cannot open it.")
         return
     if address and address != NO_TRACKING and not parts.scheme:
         why = "MLflow no longer stores runs in plain folders."
         sqlite = Suggestion(f"--tracking-uri sqlite:///{address}/mlflow.db")
         title = "the tracking URI is a folder"
-        yield _make_problem(TRACKING_FLAG, "tracking-address-a-folder", title, address, why, sqlite)
+        yield _make_problem("tracking-address-a-folder", title, TRACKING_FLAG, address, why, sqlite)
     if "@" in parts.netloc or parts.query or parts.fragment:
         bare = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
         title = "the tracking URI must not contain a user, a query or a fragment"
         why = "The plan and the run's record would contain it."
         safe = Suggestion(f"--tracking-uri {bare}", "with MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD set")
-        yield _make_problem(TRACKING_FLAG, "secret-in-address", title, address, why, safe)
+        yield _make_problem("secret-in-address", title, TRACKING_FLAG, address, why, safe)
 
 
 TORCH_BACKEND_FLAG = "--torch-backend"
@@ -111,9 +113,9 @@ def check_torch_backend(settings: LocalSettings) -> Iterator[Problem]:
         return
     if not re.fullmatch(TORCH_BACKEND_PATTERN, backend):
         yield _make_problem(
-            TORCH_BACKEND_FLAG,
             "torch-backend-unknown",
             f"the value of {TORCH_BACKEND_FLAG} is not a build of PyTorch",
+            TORCH_BACKEND_FLAG,
             backend,
             "The builds are auto, cpu, xpu, and CUDA or ROCm with a version, such as cu126 or rocm6.4.",
             Suggestion(f"{TORCH_BACKEND_FLAG} auto", "fits this machine's driver"),
@@ -121,15 +123,11 @@ def check_torch_backend(settings: LocalSettings) -> Iterator[Problem]:
         )
     elif settings.environment:
         yield _make_problem(
-            TORCH_BACKEND_FLAG,
             "torch-backend-unused",
             f"{TORCH_BACKEND_FLAG} has no effect with --environment",
+            TORCH_BACKEND_FLAG,
             backend,
             f"The run uses the PyTorch of {settings.environment}; nothing is built.",
             Suggestion(f"leave {TORCH_BACKEND_FLAG} out"),
             Suggestion("leave --environment out", "builds the locked environment with this PyTorch"),
         )
-
-
-def _make_problem(where: str, code: str, title: str, given: str, why: str, *suggestions: Suggestion) -> Problem:
-    return make_problem(code, title, where, given, why, *suggestions, stage=Stage.PARSE)

@@ -9,6 +9,7 @@ import time
 import zipfile
 from pathlib import Path
 
+from robotrain import background
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem
 from robotrain.model import plan as plans
 from robotrain.model.plan import Plan
@@ -39,7 +40,11 @@ def submit_plan(plan: Plan) -> Reference:
         raise Rejected([_make_refused_folder_problem(folder, error)]) from error
     try:
         if not spec.has_started(folder):
-            _wait_until_started(folder, _start_supervisor(folder, process_spec))
+            without = {*process_spec.without, process.MARK_VARIABLE}
+            environ = {name: value for name, value in os.environ.items() if name not in without}
+            log = folder / spec.LOG_FILE
+            pid = background.start_module("robotrain_local.supervisor", str(folder), log, environ, 0o644)
+            _wait_until_started(folder, pid)
     except OSError as error:
         discard_run_folder(folder)
         title, why = "cannot start the run's supervisor process", f"{error.strerror or error}."
@@ -70,36 +75,13 @@ def find_run(plan: Plan) -> Reference | None:
     return {"folder": str(folder)}
 
 
-def _start_supervisor(folder: Path, process_spec: spec.ProcessSpec) -> int:
-    """Start the supervisor in its own session, so that it outlives the terminal. Return its pid."""
-    without = {*process_spec.without, process.MARK_VARIABLE}
-    return os.posix_spawn(
-        sys.executable,
-        [sys.executable, "-P", "-m", "robotrain_local.supervisor", str(folder)],
-        {name: value for name, value in os.environ.items() if name not in without},
-        file_actions=[
-            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-            (os.POSIX_SPAWN_OPEN, 1, str(folder / spec.LOG_FILE), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644),
-            (os.POSIX_SPAWN_DUP2, 1, 2),
-        ],
-        setsid=True,
-    )
-
-
 def _wait_until_started(folder: Path, pid: int) -> None:
     """Wait until a supervisor has claimed the run. Raise ChildProcessError if this one ends before."""
     until = time.monotonic() + PATIENCE_SECONDS
     while not spec.has_started(folder) and time.monotonic() < until:
-        if _has_exited(pid) and not spec.has_started(folder):
+        if background.has_exited(pid) and not spec.has_started(folder):
             raise ChildProcessError(spec.read_failure_reason(folder) or "it ended without a message")
         time.sleep(POLL_SECONDS)
-
-
-def _has_exited(child: int) -> bool:
-    try:
-        return os.waitpid(child, os.WNOHANG)[0] != 0
-    except ChildProcessError:
-        return True
 
 
 def make_damaged_plan_problem(error: Exception) -> Problem:
