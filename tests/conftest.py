@@ -16,8 +16,10 @@ from typer.testing import CliRunner
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
-hypothesis.settings.register_profile("patient", deadline=None)  # a busy machine is no failure
-hypothesis.settings.load_profile("patient")
+# A busy machine is no failure; .ci/run asks for the thorough profile.
+hypothesis.settings.register_profile("thorough", deadline=None)
+hypothesis.settings.register_profile("quick", deadline=None, max_examples=30)
+hypothesis.settings.load_profile("quick")
 
 ROOT = Path(__file__).parents[1]
 PUSHT = ROOT / "examples/pusht-mini"
@@ -55,11 +57,14 @@ def names(item: pytest.Item) -> Sequence[str]:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """What was collected stays to the end: no collection of garbage needs to look through it again and again."""
+    """What was collected stays to the end: no collection of garbage needs to look through it again and again, nor
+    through what tests import after every 700 new objects.
+    """
     import gc
 
     gc.collect()
     gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 AS_A_PROCESS = """

@@ -4,7 +4,6 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 
-import pytest
 import source_tree
 import tomllib
 from robotrain import error_codes
@@ -58,11 +57,11 @@ def test_a_code_is_described_once():
         assert not own.keys() & {code for code, entry in others.items() if entry.package != package}
 
 
-@pytest.mark.parametrize("entry", KNOWN.values(), ids=lambda entry: entry.code)
-def test_a_description_is_whole_sentences(entry):
-    assert not entry.title.endswith(".")
-    assert entry.meaning.endswith(".")
-    assert entry.fix.endswith((".", "`"))
+def test_a_description_is_whole_sentences():
+    for entry in KNOWN.values():
+        assert not entry.title.endswith("."), entry.code
+        assert entry.meaning.endswith("."), entry.code
+        assert entry.fix.endswith((".", "`")), entry.code
 
 
 def test_a_varying_part_matches_any_name():

@@ -1,5 +1,6 @@
 """The source kinds of this repository pass the kit that strangers have."""
 
+import functools
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -8,13 +9,25 @@ from typing import Any, ClassVar
 
 import pytest
 from azure_stand_in import Fault
-from robotrain.testing import Served, SourceKit
+from robotrain.testing import Served, SourceKit, kit_base
 from robotrain_sources.transfer import container
 from transfers import QUICK
 
 SAS = "?sv=2024-01-01&sig=S3CRETzz9kq"
 FILES = {"meta/info.json": b"{}", "data/a b.bin": bytes(range(256)) * 400}
 CHANGED = {**FILES, "meta/info.json": b"[]"}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def explained_once() -> Iterator[None]:
+    """Workloads without a job file are explained for each kind, to look for clashes of options: once is enough."""
+    run, cached = kit_base.run_command, functools.cache(kit_base.run_command)
+    with pytest.MonkeyPatch.context() as patches:
+        words_of_all = ("explain", "lerobot-eval"), ("explain", "lerobot-train")
+        patches.setattr(kit_base, "run_command", lambda *words: (cached if words[:2] in words_of_all else run)(*words))
+        yield
+
+
 AFAR: Any = {"params": [pytest.param(None, marks=pytest.mark.slow)]}
 """What is fetched with the data environment, from a service of this machine, takes its time."""
 
