@@ -1,10 +1,10 @@
-"""Pipelines whose submit or driver is killed (SIGKILL) at random moments: each step runs once.
+"""Pipelines and sweeps whose submit or driver is killed (SIGKILL) at random moments: each step runs once.
 
-    ./uvw run python bench/pipeline_kills.py [submit driver] [--kills 100] [--seed 1]
+    ./uvw run python bench/pipeline_kills.py [submit driver sweep-submit sweep-driver] [--kills 100] [--seed 1]
 
-Three steps of the local platform that each add a line to a file of their own. A killed submit is repeated; a pipeline
-whose driver was killed is resumed, and killed again. A moment is random within the time that a whole submit, or all of
-the steps, take. Exits 1 when a step is lost or doubled.
+Three steps, or trials, of the local platform that each add a line to a file of their own. A killed submit is repeated;
+a pipeline whose driver was killed is resumed, and killed again. A moment is random within the time that a whole submit,
+or all of the steps, take. Exits 1 when a step is lost or doubled.
 """
 
 import argparse
@@ -27,8 +27,13 @@ STEPS = {"first": "", "second": "first", "third": "first"}
 SECONDS = 120.0
 
 
+WHATS = ("submit", "driver", "sweep-submit", "sweep-driver")
+
+
 class Pipeline:
     """A pipeline of its own state folder."""
+
+    steps = tuple(STEPS)
 
     def __init__(self, folder: Path, commands: Commands, site: Path) -> None:
         self.folder, self._commands = folder, commands
@@ -41,13 +46,15 @@ class Pipeline:
         (folder / "pipeline.yaml").write_text("\n".join(lines))
 
     def run(self, *words: str, seconds: float | None = None) -> int:
-        """The exit status of `robotrain pipeline`. seconds: after which it is killed."""
-        target = Target(("pipeline", *words), self._environ, list, lambda reference: "")
+        """The exit status of `robotrain`. seconds: after which it is killed."""
+        target = Target(words, self._environ, list, lambda reference: "")
         return self._commands.run(target, self.folder, seconds)
 
     def submit(self, seconds: float | None = None) -> int:
         """The exit status of a submit."""
-        return self.run("submit", str(self.folder / "pipeline.yaml"), "--platform", "local", seconds=seconds)
+        return self.run(
+            "pipeline", "submit", str(self.folder / "pipeline.yaml"), "--platform", "local", seconds=seconds
+        )
 
     def must(self, status: int) -> None:
         """Raise AssertionError if a command failed."""
@@ -75,14 +82,25 @@ class Pipeline:
         """How many steps were lost, and how many doubled; a second pipeline of the same file doubles its steps."""
         sent = list_sent(self.folder)
         pipelines = [record for record in sent if record.steps]
-        files = [self.folder / step for step in STEPS]
+        files = [self.folder / step for step in STEPS]  # of a sweep: of its trials, in their order
         lines = [len(file.read_text().splitlines()) if file.exists() else 0 for file in files]
         found = progress.read_progress(pipelines[0].run)
-        succeeded = [bool(found and found.steps[step].state == "succeeded") for step in STEPS]
-        recorded = [sum(record.step == step for record in sent) for step in STEPS]
+        succeeded = [bool(found and found.steps[step].state == "succeeded") for step in self.steps]
+        recorded = [sum(record.step == step for record in sent) for step in self.steps]
         lost = sum(not (line and ended) for line, ended in zip(lines, succeeded, strict=True))
         doubled = sum(max(counted) > 1 for counted in zip(lines, recorded, strict=True))
         return lost, doubled + len(STEPS) * (len(pipelines) - 1)
+
+
+class Sweep(Pipeline):
+    """A sweep of its own state folder, whose trials run one after the other."""
+
+    steps = tuple(f"trial-{number}" for number in range(1, len(STEPS) + 1))
+
+    def submit(self, seconds: float | None = None) -> int:
+        """The exit status of a submit."""
+        over = f"lines={','.join(str(self.folder / step) for step in STEPS)}"
+        return self.run("sweep", "count", "--platform", "local", "--over", over, seconds=seconds)
 
 
 def kill_submit(pipeline: Pipeline, seconds: float) -> int:
@@ -113,7 +131,7 @@ def kill_drivers(pipeline: Pipeline, moments: Iterator[float], most: int) -> int
         if pipeline.has_ended():
             break
         killed += 1
-        pipeline.must(pipeline.run("resume", sent.run))
+        pipeline.must(pipeline.run("pipeline", "resume", sent.run))
     pipeline.wait()
     return killed
 
@@ -130,42 +148,43 @@ def find_drivers(run: str) -> Iterator[int]:
 def kill(what: str, kills: int, seed: int, top: Path) -> tuple[int, int]:
     """How many steps were lost, and how many doubled."""
     random_ = random.Random(f"{what} {seed}")
+    kind, is_driver = Sweep if what.startswith("sweep") else Pipeline, what.endswith("driver")
     killed = lost = doubled = steps = 0
     with local(top), contextlib.closing(Commands("local", top / "site")) as commands:
         whole: list[float] = []
         for number in range(2):  # the first one fills caches
-            pipeline = Pipeline(top / f"whole-{number}", commands, top / "site")
+            pipeline = kind(top / f"whole-{number}", commands, top / "site")
             start = time.monotonic()
             pipeline.must(pipeline.submit())
             submitted = time.monotonic() - start
             whole = [submitted, pipeline.wait()]
             assert pipeline.count() == (0, 0)
-        moments = iter(lambda: random_.uniform(0.0, whole[what == "driver"]), None)
+        moments = iter(lambda: random_.uniform(0.0, whole[is_driver]), None)
         for number in range(20 * kills):
-            pipeline = Pipeline(top / f"killed-{number}", commands, top / "site")
-            if what == "submit":
-                killed += kill_submit(pipeline, next(moments))
-            else:
+            pipeline = kind(top / f"killed-{number}", commands, top / "site")
+            if is_driver:
                 killed += kill_drivers(pipeline, moments, kills - killed)
+            else:
+                killed += kill_submit(pipeline, next(moments))
             found = pipeline.count()
             lost, doubled, steps = lost + found[0], doubled + found[1], steps + len(STEPS)
             if killed == kills:
                 break
-    print(f"{what:<8} {killed} kills of {steps} steps, {lost} lost, {doubled} doubled", flush=True)
+    print(f"{what:<12} {killed} kills of {steps} steps, {lost} lost, {doubled} doubled", flush=True)
     return lost, doubled
 
 
 def main() -> int:
     """Kill submits and drivers."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="*", metavar="WHAT", help="submit, driver")
+    parser.add_argument("what", nargs="*", metavar="WHAT", help=", ".join(WHATS))
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
-    if unknown := set(given.what) - {"submit", "driver"}:
+    if unknown := set(given.what) - {*WHATS}:
         parser.error(f"there is no kill of {', '.join(unknown)}")
     found = []
-    for what in given.what or ("submit", "driver"):
+    for what in given.what or WHATS:
         with tempfile.TemporaryDirectory() as top:
             found.append(kill(what, given.kills, given.seed, Path(top)))
     return int(any(map(any, found)))

@@ -37,6 +37,7 @@ BENCHMARKS = (
     Benchmark("plan_size", "Size of plans"),
     Benchmark("first_step", "From submit to the first training step"),
     Benchmark("training", "While a training goes on"),
+    Benchmark("sweep", "Sweeps"),
     Benchmark("data_plane", "Fetching data"),
 )
 

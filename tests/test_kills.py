@@ -16,10 +16,10 @@ def test_a_submit_that_is_killed_at_a_random_moment_and_repeated_leaves_one_run(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("what", ["submit", "driver"])
+@pytest.mark.parametrize("what", ["submit", "driver", "sweep-driver"])
 def test_each_step_of_a_pipeline_runs_once_although_its_submit_or_driver_is_killed(what: str) -> None:
     words = [sys.executable, str(ROOT / "bench/pipeline_kills.py"), what, "--kills", "2", "--seed", "3"]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.startswith(f"{what:<8} 2 kills of ")
+    assert done.stdout.startswith(f"{what:<12} 2 kills of ")
     assert done.stdout.endswith(" steps, 0 lost, 0 doubled\n")

@@ -55,7 +55,7 @@ def parse_sweep(data: Mapping[str, Any]) -> SweepPlan:
     space = {
         name: Dimension(**{**one, "choices": tuple(one["choices"])}) for name, one in data.get("space", {}).items()
     }
-    metrics = tuple((str(name), str(better)) for name, better in data["metrics"])
+    metrics = tuple((str(name), str(better)) for name, better in data.get("metrics", ()))
     return SweepPlan(over=_list_texts(data["over"]), metrics=metrics, space=space, **known)
 
 

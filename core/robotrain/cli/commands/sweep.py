@@ -185,7 +185,7 @@ def format_preview(prepared: PreparedPipeline, request: SweepRequest) -> str:
 
     count, most = len(prepared.steps), prepared.at_most
     pace = "all at once" if most is None or most >= count else f"{most} at a time"
-    metrics = " or ".join(name for name, _ in prepared.sweep.get("metrics", ())) or "nothing: it reports no such metric"
+    metrics = " or ".join(name for name, _ in prepared.sweep.get("metrics", ())) or "no metric: it reports none"
     line = f"{count} trials of {request.workload.name}, {pace}, compared by {metrics}"
     rows = list_point_rows(prepared)
     if len(rows) == 1:
