@@ -1,0 +1,72 @@
+"""A sweep on OSMO: a workflow for each trial, all at once or so many at a time."""
+
+import threading
+import time
+
+import pytest
+from robotrain.pipelines import driven_platform, driver, progress
+from robotrain.store import records
+from robotrain.submission import pin
+
+pytestmark = pytest.mark.slow
+
+WORDS = ("--platform", "osmo", "--pool", "default", "-d", f"lerobot/pusht@{'a' * 40}", "--tracking-uri", "none")
+
+
+@pytest.fixture
+def sweep(robotrain, osmo, monkeypatch):
+    """Submit a sweep whose driver is a thread of this process: its run, and what was said on stderr."""
+    drivers = []
+
+    def start(run: str, plugins: object) -> None:
+        drivers.append(threading.Thread(target=driver.drive_pipeline, args=(run, plugins), daemon=True))
+        drivers[-1].start()
+        wait_until(lambda: progress.read_progress(run) is not None)
+
+    monkeypatch.setattr(driven_platform, "start_driver", start)
+    monkeypatch.setattr(driver, "MAX_POLL_SECONDS", 0.3)
+    monkeypatch.setattr(pin, "find_lost_pins", lambda *_: [])  # no Hub is asked here
+
+    def submit(*options: str) -> tuple[str, str]:
+        answer = robotrain("sweep", *WORDS, "--over", "seed=1..3", *options)
+        assert answer.exit_code == 0, answer.stderr
+        return next(records.iterate_runs(with_steps=False)), answer.stderr
+
+    yield submit
+    for one in drivers:
+        one.join(30)
+        assert not one.is_alive()
+
+
+def wait_until(condition) -> None:
+    until = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < until, [progress.read_progress(run) for run in records.iterate_runs(with_steps=False)]
+        time.sleep(0.05)
+
+
+def has_ended(run: str) -> bool:
+    found = progress.read_progress(run)
+    return found is not None and found.finished
+
+
+def test_without_a_limit_all_trials_are_sent_at_once(sweep, osmo, robotrain):
+    run, said = sweep()
+    assert "sweep-driven-here" not in said
+    wait_until(lambda: len(osmo.workflows) == 3)
+    for name in list(osmo.workflows):
+        osmo.set_state(name, task_status="COMPLETED", exit_code=0)
+    wait_until(lambda: has_ended(run))
+    assert robotrain("status", run, "--json").json["state"] == "succeeded"
+    assert len(osmo.workflows) == 3
+
+
+def test_with_a_limit_the_next_trial_is_sent_when_one_ends_and_cancel_stops_all(sweep, osmo, robotrain):
+    run, said = sweep("--at-most", "2")
+    assert "[sweep-driven-here]" in said
+    wait_until(lambda: len(osmo.workflows) == 2)
+    osmo.set_state(next(iter(osmo.workflows)), task_status="FAILED", exit_code=1)
+    wait_until(lambda: len(osmo.workflows) == 3)
+    assert robotrain("cancel", run).exit_code == 0
+    states = [step.state for step in progress.read_progress(run).steps.values()]
+    assert states == ["failed", "cancelled", "cancelled"]
