@@ -94,7 +94,8 @@ def test_a_damaged_record_hides_no_other_run(robotrain, runs, name):
     "file", [records.RECORD_FILE, "plan/robotrain-plan.json", records.FINAL_STATUS_FILE, "../../runs.index"]
 )
 def test_no_command_fails_for_a_damaged_file(robotrain, runs, file, command):
-    for name, kind in list(DAMAGES.items())[:: 1 if file == records.RECORD_FILE else 3]:
+    step = 2 if file == records.RECORD_FILE else 6  # every damage is met by several commands
+    for name, kind in list(DAMAGES.items())[COMMANDS.index(command) % step :: step]:
         path = records.get_run_folder("train-2") / file
         whole = path.read_bytes() if path.exists() else b'{"run": "train-2"}'
         path.parent.mkdir(exist_ok=True)

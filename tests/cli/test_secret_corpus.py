@@ -99,12 +99,10 @@ def test_each_shape_is_refused_in_some_place(robotrain, shape):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("platform", "flag"), PLACES)
-def test_every_shape_is_refused_in_every_place(robotrain, platform, flag):
-    for secret in SHAPES.values():
+def test_every_place_refuses_a_third_of_the_shapes(robotrain, platform, flag):
+    """A URL with a secret is among each third."""
+    for secret in list(SHAPES.values())[PLACES.index((platform, flag)) % 3 :: 3]:
         check_place(robotrain, platform, flag, secret)
-    for secret in list(SHAPES.values())[::7]:
-        job = ("lerobot-train", "--platform", platform, "-d", "lerobot/pusht", flag, secret)
-        assert_kept_nowhere(secret, robotrain("explain", *job, "--json"), files.get_state_folder())
 
 
 @pytest.mark.parametrize("platform", SETTINGS)
