@@ -153,6 +153,13 @@ def test_every_invalid_value_is_reported_once_and_nothing_is_sent(problems):
     ]
 
 
+def test_trials_share_no_output_folder(problems, sweep):
+    code, found = problems("--over", "seed=1,2", "-o", "/outputs")
+    assert (code, [one["code"] for one in found]) == (3, ["sweep-folder-shared"])
+    assert sweep("--over", "seed=1,2", "-o", "outputs", "--dry-run").exit_code == 0
+    assert sweep("--over", "output_dir=/a,/b", "--dry-run").exit_code == 0
+
+
 def test_a_combination_that_the_platform_refuses_is_named_by_its_values(problems):
     code, found = problems("--over", "seed=12,13", "--over", "batch_size=1,2")
     assert (code, [one["code"] for one in found]) == (3, ["unlucky"])
@@ -212,9 +219,12 @@ def test_a_cancelled_sweep_starts_no_more_and_resume_goes_on_with_the_rest(sweep
         patched.setattr(driver.PipelineDriver, "_sleep", lambda self, seconds: (_ for _ in ()).throw(SystemExit))
         sweep("--over", "seed=1..3", "--at-most", "2")
     run = next(records.iterate_runs(with_steps=False))
-    assert robotrain("cancel", run).exit_code == 0
+    cancelled = robotrain("cancel", run)
+    assert (cancelled.exit_code, "checkpoint" in cancelled.stdout) == (0, False)
+    assert f"robotrain resume {run}" in cancelled.stdout
     states = [step.state for step in progress.read_progress(run).steps.values()]
     assert states == ["cancelled", "cancelled", "skipped"]
+    assert "trial-3 skipped: the pipeline was cancelled" in robotrain("status", run).stdout
     (neptune / "asleep").unlink()
     answer = robotrain("resume", run, "--wait")
     assert answer.exit_code == 0, answer.stderr

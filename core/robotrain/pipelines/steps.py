@@ -99,8 +99,8 @@ def check_graph(nodes: Sequence[StepNode], platform: Platform | None) -> Iterato
         yield _make_problem("pipeline-empty", "the pipeline has no steps")
     most = min(platform.capabilities.limits.get("steps", MAX_STEPS) if platform else MAX_STEPS, MAX_STEPS)
     if len(nodes) > most:
-        name = platform.name if platform else "a sweep"
-        title = f"{name} takes at most {most} steps in a pipeline, but this one has {len(nodes)}"
+        engine = platform.name if platform else "robotrain"
+        title = f"{engine} takes at most {most} steps in a pipeline, but this one has {len(nodes)}"
         yield _make_problem("steps-over-limit", title, nodes[most].where, stage=Stage.CHECK)
     yield from _check_names(nodes)
     known = {node.name for node in nodes}

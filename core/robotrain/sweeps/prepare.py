@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.config.overrides import apply_overrides
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, select_errors, suggest_name
+from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any, select_errors, suggest_name
 from robotrain.pipelines.prepare import PipelineRequest, PreparedPipeline, StepRequest, prepare_pipeline
+from robotrain.redaction import redact
 from robotrain.submission.prepare import prepare_job
 from robotrain.sweeps import tpe
 from robotrain.sweeps.plan import Dimension, SamplerName, SweepPlan, dump_sweep
@@ -99,6 +101,7 @@ class _SweepPreparer:
         except Rejected as rejected:
             found = _name_points(rejected.problems, dict(zip(names, points, strict=True)))
             raise Rejected(dict.fromkeys(found)) from None
+        raise_if_any(_check_folders(prepared, request.workload))
         return _name_model(prepared, plan)
 
     def _list_points(self, problems: list[Problem]) -> list[SpacePoint]:
@@ -211,6 +214,25 @@ def _name_points(problems: Iterable[Problem], points: Mapping[str, SpacePoint]) 
         own = place.startswith((f"{OVER_FLAG} ", *filter(None, [point.where])))
         where = place if own else ": ".join(filter(None, (format_point(point.values), place)))
         yield dataclasses.replace(problem, where=where)
+
+
+def _check_folders(prepared: PreparedPipeline, workload: Workload) -> Iterator[Problem]:
+    """Yield a problem for each folder that is one run's own, if several trials have the same absolute one."""
+    jobs = [dict(step.job.job.parameters) for step in prepared.steps if step.job]
+    for parameter in get_parameters(workload.parameters):
+        folders = [str(job[parameter.name]) for job in jobs if job.get(parameter.name)]
+        shared = next((one for one in folders if folders.count(one) > 1 and os.path.isabs(one)), None)
+        if parameter.param.own_folder and shared:
+            title = f"trials cannot share {parameter.flag}: each writes to it"
+            way = Suggestion(f"leave {parameter.flag} out", "each trial has a folder of its own")
+            yield Problem(
+                code="sweep-folder-shared",
+                stage=Stage.CHECK,
+                title=title,
+                where=parameter.flag,
+                given=redact(shared),
+                suggestions=(way,),
+            )
 
 
 def _name_model(prepared: PreparedPipeline, plan: SweepPlan) -> PreparedPipeline:

@@ -57,6 +57,8 @@ class Param(NamedTuple):
     """It names a program to run, or a folder with one: files of a project may not set it."""
     destination: bool = False
     """It says where data, results or metrics go, or who pays: a submit names it if a file of a project set it."""
+    own_folder: bool = False
+    """It names the folder of one run: the trials of a sweep cannot share an absolute one."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
         schema = handler(source)

@@ -34,7 +34,7 @@ def make_dataset_param(help: str) -> Param:
 
 def make_output_param(help: str) -> Param:
     """Return the parameter with the output folder."""
-    return Param(help=help, short="-o", env=("OUTPUT_DIR",), metavar="FOLDER")
+    return Param(help=help, short="-o", env=("OUTPUT_DIR",), metavar="FOLDER", own_folder=True)
 
 
 def make_publish_param(help: str) -> Param:

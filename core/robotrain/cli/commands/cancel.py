@@ -88,7 +88,7 @@ class RunCancellation:
         left = list_places(known, is_machine_gone(self.platform, self.after))
         kept = [f"{name:<11} {value}" for name, value in left if name in REPORTED_OUTPUTS]
         nothing = self.after.finished and self.after.state != "succeeded" and self.record.makes == "checkpoints"
-        lines += kept or ["it saved no checkpoint"] * nothing
+        lines += kept or ["it saved no checkpoint"] * (nothing and not self.record.is_sweep)
         lines += run_summary.format_next_steps(self.record, self.after, known)[:1]
         return data, "\n  ".join(lines)
 

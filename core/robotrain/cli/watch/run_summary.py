@@ -220,8 +220,9 @@ JOB_FAULTS = ("configuration", "data", "code")
 def suggest_commands(record: RunRecord, status: Status, known: Progress) -> list[tuple[str, str]]:
     """Return the next commands and what each does, the most useful one first."""
     if record.steps and status.state in ("failed", "cancelled", "lost"):
-        again = (f"robotrain pipeline resume {record.run}", "go on: the steps that succeeded do not run again")
-        return [again, (f"robotrain logs --step STEP {record.run}", "the log of a step")]
+        resume, step = ("resume", "trial") if record.is_sweep else ("pipeline resume", "step")
+        again = (f"robotrain {resume} {record.run}", f"go on: the {step}s that succeeded do not run again")
+        return [again, (f"robotrain logs --step {step.upper()} {record.run}", f"the log of a {step}")]
     return list(_iter_suggestions(record.run, status, known))
 
 

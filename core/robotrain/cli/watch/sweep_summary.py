@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from robotrain.model.run import StepStatus
 
 
+MAX_NAMES = 4
+
+
 def format_sweep(run: str, steps: Sequence[StepStatus]) -> Iterator[str]:
     """Yield the lines of a sweep's results; the reasons of trials that did not succeed are below the table."""
     found = results.read_results(run)
@@ -20,7 +23,7 @@ def format_sweep(run: str, steps: Sequence[StepStatus]) -> Iterator[str]:
         yield "the plan or the progress of the sweep is gone"
         return
     yield from format_table(results.list_trial_rows(found)).splitlines()
-    yield from (f"{step.name} {step.state}: {step.reason}" for step in steps if step.reason)
+    yield from _format_reasons(steps)
     if rows := results.list_group_rows(found):
         yield ""
         yield from format_table(rows).splitlines()
@@ -28,3 +31,14 @@ def format_sweep(run: str, steps: Sequence[StepStatus]) -> Iterator[str]:
         values = format_point(best.values)
         yield f"{'best':<11} {best.name}  {values}  {found.metric} {results.format_value(best.score)}"
         yield f"{'':<11} robotrain register {best.run} {found.model or 'MODEL'}"
+
+
+def _format_reasons(steps: Sequence[StepStatus]) -> Iterator[str]:
+    """Yield why trials did not succeed; those with the same reason share a line."""
+    trials: dict[tuple[str, str], list[str]] = {}
+    for step in steps:
+        if step.reason:
+            trials.setdefault((step.state, step.reason), []).append(step.name)
+    for (state, reason), names in trials.items():
+        more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
+        yield f"{', '.join(names[:MAX_NAMES])}{more} {state}: {reason}"
