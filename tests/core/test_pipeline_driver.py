@@ -266,6 +266,8 @@ def test_resume_sends_only_what_is_not_done(engine, submit, robotrain):
     assert second != first
     wait_for(second, "evaluate", "running")
     assert states(second)["train"] == "succeeded"
+    status = robotrain("status", second, "--json").json
+    assert status["started"] == status["steps"][1]["started"] > status["steps"][0]["started"]
     (sent,) = set(engine.submitted) - before
     assert step_run(second, "evaluate") == sent
     engine.end(sent, "failed")

@@ -246,7 +246,7 @@ class PipelineDriver:
 
 def make_first_progress(plan: PipelinePlan) -> PipelineProgress:
     """Return the progress before the first step: what an earlier run of the pipeline finished stays finished."""
-    finished = {name: parse_step(step) for name, step in plan.finished.items()}
+    finished = {name: parse_step({**step, "by_earlier_run": True}) for name, step in plan.finished.items()}
     return PipelineProgress(steps={step.name: finished.get(step.name) or StepState() for step in plan.steps})
 
 

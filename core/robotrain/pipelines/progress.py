@@ -37,6 +37,8 @@ class StepState:
     """Of a trial of a sweep: the values that a sampler chose for it."""
     scores: dict[str, float] = field(default_factory=dict)
     """Of a trial that ended: its last values of the sweep's metrics."""
+    by_earlier_run: bool = False
+    """Whether an earlier run of the pipeline finished it, so that its time does not count."""
 
     @property
     def finished(self) -> bool:
@@ -62,8 +64,9 @@ class PipelineProgress:
 
         A pipeline that has not ended and has no driver is lost.
         """
-        started = min((step.started for step in self.steps.values() if step.started), default=None)
-        ended = max((step.ended for step in self.steps.values() if step.ended), default=None)
+        own = [step for step in self.steps.values() if not step.by_earlier_run]
+        started = min((step.started for step in own if step.started), default=None)
+        ended = max((step.ended for step in own if step.ended), default=None)
         if not self.finished:
             if not is_driven(run):
                 return Status(state="lost", reason=LOST_REASON.format(run), started=started)

@@ -11,6 +11,7 @@ import pytest
 from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture
 
 from robotrain.errors import Rejected
+from robotrain.model.pipeline import PipelineStep
 from robotrain.model.run import Output, RunRecord, RunState
 from robotrain.store import records
 from robotrain.testing import harness
@@ -66,6 +67,39 @@ class SubmitTests(PlatformTestBase):
             yield from _submit_twice(bench, f"{what} `submit`", bench.wrap_method("submit", wrapper))
         for number, interruption in enumerate(bench.world.interruptions(), 1):
             yield from _submit_twice(bench, f"by interruption {number} of the world", interruption)
+
+    def test_pipeline_is_one_submission(self, bench: Bench) -> Iterator[str]:
+        """A pipeline is rendered with all its steps, reproducibly; it is found again, and its steps are listed."""
+        if not bench.can.feature("native_dag"):
+            pytest.skip(f"{bench.name} does not declare native_dag")
+        rendered: list[list[Any]] = []
+
+        def record_arguments(render: Callable[..., Any], arguments: list[Any]) -> Any:
+            rendered.append(arguments)
+            return render(*arguments)
+
+        with bench.wrap_method("render", record_arguments):
+            bench.render_plan()
+        job, settings, run, payload, container_plugins = rendered[-1]
+        parts = {"job": job, "settings": settings, "payload": payload, "container_plugins": container_plugins}
+        steps = [
+            PipelineStep(name="first", hands_over=True, takes={}, **parts),
+            PipelineStep(name="second", needs=("first",), takes={}, **parts),
+        ]
+        plans = [bench.platform.render_pipeline(steps, job, f"{run}-kit", {}) for _ in range(2)]
+        if plans[0].files != plans[1].files:
+            yield "`render_pipeline` returned other files for the same steps"
+        if bench.platform.find(plans[0]) is not None:
+            yield "`find` returned a run for a pipeline that was not submitted"
+        reference = bench.platform.submit(plans[0])
+        yield from _compare_count(bench, plans[0].run, 1)
+        if bench.platform.find(plans[0]) is None:
+            yield "`find` returned None for a pipeline that was submitted"
+        listed = {step.name for step in bench.platform.list_steps(reference)}
+        if not listed <= {"first", "second"}:
+            yield f"`list_steps` returned {', '.join(sorted(listed))}; the steps are first and second"
+        if bench.platform.status(reference).finished:
+            yield "`status` of a pipeline that was just submitted is final"
 
     def test_engine_that_does_not_answer_is_a_passing_failure(self, bench: Bench) -> Iterator[str]:
         """Nothing is concluded from silence: `find` raises, `status` is no end, and `submit` can be repeated."""
