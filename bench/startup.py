@@ -74,12 +74,12 @@ def list_figures() -> list[Figure]:
     return [
         Figure("--version", [ROBOTRAIN, "--version"], "python -c pass", 3.0),
         Figure("--help", [ROBOTRAIN, "--help"], BARE, 1.25),
-        Figure("submit --help", [ROBOTRAIN, "submit", "--help"], BARE, 1.5, is_held=False),
+        Figure("submit --help", [ROBOTRAIN, "submit", "--help"], BARE, 1.5),
         Figure("status", [ROBOTRAIN, "status"], BARE, 1.5),
         Figure(f"runs ({listing.SHOWN} records)", [ROBOTRAIN, "runs"], BARE, 1.5),
         Figure("TAB of a command", complete("robotrain sta"), BARE_TAB, 1.3),
-        Figure("TAB of a value", complete("robotrain submit --platform lo"), BARE_TAB, 1.3, is_held=False),
-        Figure("TAB of an option", complete("robotrain submit --ba"), BARE_TAB, 1.3, is_held=False),
+        Figure("TAB of a value", complete("robotrain submit --platform lo"), BARE_TAB, 1.3),
+        Figure("TAB of an option", complete("robotrain submit --ba"), BARE_TAB, 1.3),
         *(
             Figure(f"{command} {platform}", [ROBOTRAIN, command, *words], LIBRARIES, 1.05)
             for command in ("render", "explain")

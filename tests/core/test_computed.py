@@ -1,9 +1,11 @@
 """Results that are cached because they take long to compute."""
 
 import stat
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import platformdirs
 import pytest
 from robotrain.store import files
 from robotrain.store.files import load_or_compute
@@ -55,3 +57,14 @@ def test_the_oldest_results_are_removed(cache: Path, compute) -> None:
         load_or_compute(f"key-{number}", compute)
     assert len([*cache.iterdir()]) == files.MAX_COMPUTED
     assert stat.S_ISREG((cache / f"key-{files.MAX_COMPUTED + 4}").stat().st_mode)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere platformdirs itself is asked")
+@pytest.mark.parametrize("value", [None, "", " ", "/data", "relative", "~/here"])
+def test_folders_without_a_setting_are_those_of_platformdirs(monkeypatch, value):
+    for name in ("ROBOTRAIN_STATE", "ROBOTRAIN_CACHE", "XDG_STATE_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+        if value is not None and name.startswith("XDG"):
+            monkeypatch.setenv(name, value)
+    assert files.get_state_folder() == platformdirs.user_state_path("robotrain", appauthor=False)
+    assert files.get_cache_folder() == platformdirs.user_cache_path("robotrain", appauthor=False)

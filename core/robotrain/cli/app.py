@@ -229,7 +229,7 @@ def load_command(name: str) -> Any:
     import importlib
 
     module = importlib.import_module(f"robotrain.cli.commands.{COMMANDS[name][0]}")
-    command = typer.main.get_command(module.app)
+    command = module.app if isinstance(module.app, TyperCommand) else typer.main.get_command(module.app)
     return command.commands[name] if isinstance(command, TyperGroup) else command
 
 

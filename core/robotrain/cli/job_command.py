@@ -1,20 +1,19 @@
 """Commands that take a job; their options depend on the chosen workload and platform.
 
 Only public parts of Typer are used, so that versions with and without a vendored click both work: `make_context`,
-`make_parser`, `parse_args`, `format_options`, and functions with a generated signature.
+`make_parser`, `parse_args`, `format_options`, and the classes of `typer.core`.
 """
 
 import functools
-import inspect
 import itertools
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 from typer.core import TyperCommand
-from typer.main import get_command
 
-from robotrain.cli.app import format_help, get_plugins, make_plain_app, split_at_dashes
+from robotrain.cli.app import format_help, get_plugins, split_at_dashes
 from robotrain.cli.options import (
     PARAMETER_PREFIX,
     SET_NAME,
@@ -51,11 +50,9 @@ CONTEXT_SETTINGS = {
 }
 
 
-def make_job_app(name: str, cls: Any, help: str) -> typer.Typer:
-    """Return the app of one command that takes a job, whose options are composed later."""
-    app = make_plain_app()
-    app.command(name, cls=cls, help=format_help(help), context_settings=CONTEXT_SETTINGS)(lambda: None)
-    return app
+def make_job_command(name: str, cls: type["JobCommand"], help: str) -> "JobCommand":
+    """Return a command that takes a job, whose options are composed later."""
+    return cls(name, help=format_help(help), context_settings=CONTEXT_SETTINGS, rich_markup_mode=None)
 
 
 class JobCommand(TyperCommand):
@@ -83,43 +80,77 @@ class JobCommand(TyperCommand):
         it belongs to: then the loop ends, and `execute` reports the swallowed flag.
         """
         head, tail = split_at_dashes(args)
-        next_words = dict(itertools.pairwise(head))
-        values = {name: next_words[f"--{name}"] for name in ("platform", "profile") if f"--{name}" in next_words}
-        choice = resolve_choice(values, [word for word in head[:1] if not word.startswith("-")], parent)  # a guess
-        workloads = get_plugins(parent).list_names("workload")
-        fill = functools.partial(fill_optional_values, is_word=lambda word: is_job_file(word) or word in workloads)
-        command, tried = self.build_for(choice, parent), [choice]
-        while (parsed := self.parse_choice(command, fill(head, self.options), parent)) != choice:
-            choice, command = parsed, self.build_for(parsed, parent)
-            if parsed in tried:
-                break
-            tried.append(parsed)
-        context = TyperCommand.make_context(command, info_name, fill(head, self.options), parent, **extra)
+        if extra.get("resilient_parsing") or not {"-h", "--help"}.isdisjoint(head):
+            context = self._make_context(info_name, head, parent, is_shown=True, **extra)
+            if extra.get("resilient_parsing"):
+                return context  # else the word was the value of an option: help would have ended here
+        context = self._make_context(info_name, head, parent, **extra)
         context.meta[AFTER_DASHES_KEY] = tail
         return context
 
-    def build_for(self, choice: Choice, parent: Any) -> "JobCommand":
-        """Return this command with the options of a choice."""
-        parameters = self.compose_parameters(choice, parent)
+    def _make_context(
+        self, info_name: str | None, head: list[str], parent: Any, is_shown: bool = False, **extra: Any
+    ) -> Any:
+        next_words = dict(itertools.pairwise(head))
+        values = {name: next_words[f"--{name}"] for name in ("platform", "profile") if f"--{name}" in next_words}
+        find_default = str if is_shown else None  # `build_for` finds it then, if it must
+        words = [word for word in head[:1] if not word.startswith("-")]
+        choice = resolve_choice(values, words, parent, find_default)  # a guess
+        workloads = get_plugins(parent).list_names("workload")
 
-        def run(ctx: typer.Context, **values: Any) -> Any:
-            return self.execute(ctx, choice, values)
+        def fill(command: JobCommand) -> list[str]:
+            return fill_optional_values(head, command.options, lambda word: is_job_file(word) or word in workloads)
 
-        context = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
-        run.__signature__ = inspect.Signature([context, *parameters])  # type: ignore[attr-defined]
-        run.__annotations__ = {parameter.name: parameter.annotation for parameter in (context, *parameters)}
-        app = make_plain_app()
-        app.command(self.name, cls=type(self), help=self.help, context_settings=CONTEXT_SETTINGS)(run)
-        command = get_command(app)
-        assert isinstance(command, JobCommand)
+        command, tried = self.build_for(choice, parent, is_shown), [choice]
+        while (parsed := command.parse_choice(fill(command), parent, find_default)) != choice:
+            choice, command = parsed, self.build_for(parsed, parent, is_shown)
+            if parsed in tried:
+                break
+            tried.append(parsed)
+        return TyperCommand.make_context(command, info_name, fill(command), parent, **extra)
+
+    def build_for(self, choice: Choice, parent: Any, is_shown: bool = False) -> "JobCommand":
+        """Return this command with the options of a choice.
+
+        :param is_shown: only for help and completion: the options of plugins may come from the cache.
+        """
+        plugins = get_plugins(parent)
+        options = self.compose_own(choice, plugins)
+        if is_shown:
+            from robotrain.cli import option_cache
+
+            def compose() -> ComposedOptions:
+                composed = self.compose_own(choice, plugins)
+                workload = choice.workload or plugins.default_workload()
+                self.add_plugin_options(composed, choice._replace(workload=workload), plugins)
+                return composed
+
+            own = len(options.options)
+            options.options += option_cache.load_or_compose(self.name or "", choice, plugins, own, compose)
+        else:
+            self.add_plugin_options(options, choice, plugins)
+        words = make_words_argument("[WORKLOAD | JOB.yaml]", make_completer(lambda: plugins.list_names("workload")))
+        command = type(self)(
+            self.name,
+            params=[words, *(option.make_parameter() for option in options.options)],
+            help=self.help,
+            context_settings=CONTEXT_SETTINGS,
+            rich_markup_mode=None,
+        )
+        command.options, command.choice = options, choice
         return command
 
-    def parse_choice(self, command: "JobCommand", args: list[str], parent: Any) -> Choice:
-        """Return the choice that `args` make, parsed with the options of `command`."""
-        probe = command.context_class(command, resilient_parsing=True, **command.context_settings)
-        values, rest, _ = command.make_parser(probe).parse_args(list(args))
+    def parse_choice(self, args: list[str], parent: Any, find_default: Callable[[], str] | None) -> Choice:
+        """Return the choice that `args` make, parsed with the options of this command."""
+        probe = self.context_class(self, resilient_parsing=True, **self.context_settings)
+        values, rest, _ = self.make_parser(probe).parse_args(list(args))
         words = values.get("words")
-        return resolve_choice(values, [*(words if isinstance(words, (list, tuple)) else ()), *rest], parent)
+        words = [*(words if isinstance(words, (list, tuple)) else ()), *rest]
+        return resolve_choice(values, words, parent, find_default)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command with the values of its options."""
+        return self.execute(ctx, self.choice, dict(ctx.params))
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse, and keep the order of the options, which only the parser knows."""
@@ -138,12 +169,9 @@ class JobCommand(TyperCommand):
             with formatter.section(title):
                 formatter.write_dl(records)
 
-    def compose_parameters(self, choice: Choice, parent: Any) -> list[inspect.Parameter]:
-        """Return the options of the chosen workload and platform; a plugin that fails to load has none."""
-        plugins = get_plugins(parent)
-        self.options = options = ComposedOptions()
-        words = make_completer(lambda: plugins.list_names("workload"))
-        options.add(make_words_argument("[WORKLOAD | JOB.yaml]", words), ())
+    def compose_own(self, choice: Choice, plugins: "Plugins") -> ComposedOptions:
+        """Return the options that every choice has."""
+        options = ComposedOptions()
         installed = plugins.list_names("platform")
         help = f"the platform to run on: {', '.join(installed)}  [env: ROBOTRAIN_PLATFORM]"
         options.add_own("--platform", help=help, metavar="NAME", complete=make_completer(lambda: installed))
@@ -153,10 +181,14 @@ class JobCommand(TyperCommand):
         self.add_own_options(options)
         if self.saves_job:
             options.add_own("--save-as", help="also write the job to a new job file", metavar="FILE.yaml")
+        keys = functools.partial(_complete_set, choice, plugins)
+        options.add_own(f"--{SET_NAME}", help=SET_HELP, metavar="KEY=VALUE", complete=keys, repeatable=True)
+        return options
+
+    def add_plugin_options(self, options: ComposedOptions, choice: Choice, plugins: "Plugins") -> None:
+        """Add the options of the chosen workload and platform; a plugin that fails to load has none."""
         workload = load_or_none(plugins.workload, choice.workload)
         platform = load_or_none(plugins.platform, choice.platform)
-        keys = functools.partial(_complete_set, workload, platform, plugins)
-        options.add_own("--set", help=SET_HELP, metavar="KEY=VALUE", complete=keys, kind=list[str] | None)
         if workload:
             name, owner = workload.name, f"workload {workload.name}"
             add_sources(options, workload, plugins.source_kinds())
@@ -164,7 +196,6 @@ class JobCommand(TyperCommand):
         if platform:
             owner = f"platform {platform.name}"
             add_declared(options, platform.settings, SETTING_PREFIX, f"Settings of {owner}", owner)
-        return options.signature
 
     def execute(self, ctx: typer.Context, choice: Choice, values: dict[str, Any]) -> None:
         """Prepare the job and run the command on it; all problems are reported at once."""
@@ -182,7 +213,6 @@ class JobCommand(TyperCommand):
             print_message(f"wrote the job to {values['save_as']}")
             if values.get("save_spec", "") is None:
                 print_message(f"  for the spec that {platform.name} holds, use --save-spec FILE")
-        self.choice = choice
         self.run_prepared(ctx, prepared, values)
 
     def read_request(
@@ -256,10 +286,12 @@ class JobCommand(TyperCommand):
         return parts["workload"], parts["platform"]
 
 
-def _complete_set(workload: Any, platform: Any, plugins: "Plugins", incomplete: str) -> list[str]:
+def _complete_set(choice: Choice, plugins: "Plugins", incomplete: str) -> list[str]:
     """Return completions of `--set`: keys, and the choices of a key that has some."""
     from robotrain.config import overrides
 
+    workload = load_or_none(plugins.workload, choice.workload or plugins.default_workload())
+    platform = load_or_none(plugins.platform, choice.platform)
     key, equals, value = incomplete.partition("=")
     if equals:
         choices = overrides.list_override_choices(key, workload, platform)

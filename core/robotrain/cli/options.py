@@ -2,63 +2,91 @@
 
 from __future__ import annotations
 
+import copy
 import functools
-import inspect
 import itertools
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import typer
-from robotrain_runtime.contract.parameter import Parameter, get_parameters
 
-from robotrain.cli.app import get_plugins
+from robotrain.cli.app import CompletionItem, get_plugins, make_plain_app
 from robotrain.config.provenance import DEFAULT_ORIGIN, Origin, Value, make_variable_name
-from robotrain.model.source import RoleFlag, SourceKind
 from robotrain.store.files import DOTENV_FILES, find_project_file
 
 if TYPE_CHECKING:
+    from robotrain_runtime.contract.parameter import Parameter
+
     from robotrain.config.job_file import JobFile
     from robotrain.config.layers import VariableLayer
     from robotrain.config.project_file import Project
+    from robotrain.model.source import RoleFlag, SourceKind
     from robotrain.model.workload import Workload
 
 Completer = Callable[[str], Sequence[str]]
 """Returns the completions of a beginning."""
 
 
-def make_option(
-    name: str,
-    flags: Sequence[str],
-    help: str,
-    metavar: str | None = None,
-    panel: str = "Options",
-    kind: Any = None,
-    complete: Completer | None = None,
-) -> inspect.Parameter:
-    """Return an option that is None when it is not given; every value stays text until it is resolved.
+class Option(NamedTuple):
+    """An option as help and completion show it; every value stays text until it is resolved."""
 
-    :param metavar: None for a switch.
-    """
-    option = typer.Option(
-        *flags,
-        help=help,
-        rich_help_panel=panel,
-        metavar=metavar,
-        show_default=False,
-        autocompletion=(lambda incomplete: list(complete(incomplete))) if complete else None,
-    )
-    kind = kind or (str | None if metavar else bool | None)
-    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind, option])
+    name: str
+    """Of its value."""
+    flags: tuple[str, ...]
+    """All spellings; of a switch that can be switched off, the first is `--x/--no-x`."""
+    help: str
+    metavar: str | None = None
+    """None for a switch."""
+    panel: str = "Options"
+    repeatable: bool = False
+    bare_value: str = ""
+    """The value of the flag without a value; empty where it needs one."""
+    choices: tuple[str, ...] = ()
+    complete: Completer | None = None
+    """Returns completions that are not `choices`."""
+
+    def make_parameter(self) -> Any:
+        """Return Typer's parameter, which is None when the option is not given, or empty if it is repeatable."""
+        kind = "switch" if not self.metavar else "texts" if self.repeatable else "text"
+        parameter = copy.copy(_make_prototypes()[kind])
+        parameter.name, parameter.help, parameter.metavar = self.name, self.help, self.metavar
+        parameter.rich_help_panel = self.panel
+        parameter.opts = [flag.partition("/")[0] for flag in self.flags]
+        parameter.secondary_opts = [off for flag in self.flags if (off := flag.partition("/")[2])]
+        if complete := self.complete or (make_completer(lambda: self.choices) if self.choices else None):
+            _set_completer(parameter, complete)
+        return parameter
 
 
-def make_words_argument(metavar: str, complete: Completer) -> inspect.Parameter:
+def make_words_argument(metavar: str, complete: Completer) -> Any:
     """Return the argument that takes all words, unknown options among them."""
-    words = typer.Argument(metavar=metavar, show_default=False, autocompletion=complete)
-    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-    return inspect.Parameter("words", kind, default=None, annotation=Annotated[list[str] | None, words])
+    argument = copy.copy(_make_prototypes()["words"])
+    argument.metavar = metavar
+    _set_completer(argument, complete)
+    return argument
+
+
+def _set_completer(parameter: Any, complete: Completer) -> None:
+    parameter.shell_complete = lambda ctx, incomplete: [
+        CompletionItem(word) for word in complete(incomplete) if word.startswith(incomplete)
+    ]
+
+
+@functools.cache
+def _make_prototypes() -> dict[str, Any]:
+    """Return a parameter of each kind, by name, to be copied: Typer takes five times as long to make one."""
+    argument, option = typer.Argument(None, show_default=False), typer.Option(None, show_default=False)
+
+    def run(words: Any = argument, switch: Any = option, text: Any = option, texts: Any = option) -> None: ...
+
+    texts = list[str] | None
+    run.__annotations__ = {"words": texts, "switch": bool | None, "text": str | None, "texts": texts}
+    app = make_plain_app()
+    app.command()(run)
+    return {str(parameter.name): parameter for parameter in typer.main.get_command(app).params}
 
 
 def make_completer(list_words: Callable[[], Iterable[str]]) -> Completer:
@@ -88,8 +116,13 @@ class Choice(NamedTuple):
     """Where the workload and the platform were chosen."""
 
 
-def resolve_choice(values: Mapping[str, Any], words: Sequence[str], parent: Any) -> Choice:
-    """Return the choice: argument, then job file, then environment, then robotrain.toml, then default."""
+def resolve_choice(
+    values: Mapping[str, Any], words: Sequence[str], parent: Any, find_default: Callable[[], str] | None = None
+) -> Choice:
+    """Return the choice: argument, then job file, then environment, then robotrain.toml, then default.
+
+    :param find_default: returns the default workload, instead of that of the plugins.
+    """
     path = next((word for word in words if is_job_file(word)), "")
     file = _read_job_file(path, parent) if path else None
     project = _read_project(values.get("profile"), parent)
@@ -98,7 +131,11 @@ def resolve_choice(values: Mapping[str, Any], words: Sequence[str], parent: Any)
     named = next((Value(word, Origin("argument")) for word in words if word in installed), None)
     if not named and file and file.workload:
         named = Value(file.workload, Origin("job file", Path(path).name))
-    workload = named or (project.workload if project else None) or Value(plugins.default_workload(), DEFAULT_ORIGIN)
+    workload = (
+        named
+        or (project.workload if project else None)
+        or Value((find_default or plugins.default_workload)(), DEFAULT_ORIGIN)
+    )
     platform = _find_option_value(values.get("platform"), "--platform", PLATFORM_ENV, parent) or (
         project.platform if project else None
     )
@@ -196,7 +233,7 @@ class ComposedOptions:
     """The options of one choice of workload and platform, by the names of the function's arguments."""
 
     def __init__(self) -> None:
-        self.signature: list[inspect.Parameter] = []
+        self.options: list[Option] = []
         self.declared: dict[str, Parameter] = {}
         self.sources: dict[str, SourceOption] = {}
         self.flags: dict[str, str] = {}
@@ -205,25 +242,30 @@ class ComposedOptions:
         self.clashes: list[OptionClash] = []
         """Options that were left out because another has their flag or environment name."""
 
-    def add(self, option: inspect.Parameter, flags: Iterable[str], owner: str = ROBOTRAIN_OWNER, env: str = "") -> bool:
+    def add(self, option: Option, owner: str = ROBOTRAIN_OWNER, env: str = "") -> bool:
         """Add an option and return True, or record a clash where its flags or environment name are taken."""
-        own_flags = list(flags)
+        own_flags = [flag for flags in option.flags for flag in flags.split("/")]
         spellings = [*own_flags, env] if env else own_flags
         taken = [OptionClash(text, (other, owner)) for text in spellings if (other := self.find_owner(text))]
         if taken:
             self.clashes.extend(taken)
             return False
-        self.signature.append(option)
+        self.options.append(option)
         self.flags.update(dict.fromkeys(own_flags, option.name))
         self.owners.update(dict.fromkeys(spellings, owner))
         return True
 
     def add_own(
-        self, *flags: str, help: str, metavar: str | None = None, complete: Completer | None = None, kind: Any = None
+        self,
+        *flags: str,
+        help: str,
+        metavar: str | None = None,
+        complete: Completer | None = None,
+        repeatable: bool = False,
     ) -> None:
         """Add an option of the command itself, named by its first flag; without a metavar it is a switch."""
         name = flags[0].strip("-").replace("-", "_")
-        self.add(make_option(name, flags, help, metavar, kind=kind, complete=complete), flags)
+        self.add(Option(name, flags, help, metavar, repeatable=repeatable, complete=complete))
 
     def find_owner(self, spelling: str) -> str:
         """Return the owner of a spelling, empty where it is free."""
@@ -242,9 +284,9 @@ def add_sources(options: ComposedOptions, workload: Workload, kinds: Mapping[str
             spellings = (flag.flag, *flag.aliases)
             help = (flag.help or owners[0].help) + ("  [repeatable]" if flag.repeatable else "")
             form = flag.form or owners[0].form
-            option = make_option(name, spellings, help, form, "Data", list[str] | None, flag.complete)
+            option = Option(name, spellings, help, form, "Data", repeatable=True, complete=flag.complete)
             owner_text = "source " + " and ".join(owner.name for owner in owners)
-            if options.add(option, spellings, f"{owner_text} as {role}", make_variable_name(flag.flag)):
+            if options.add(option, f"{owner_text} as {role}", make_variable_name(flag.flag)):
                 options.sources[name] = SourceOption(role, flag, tuple(owner.name for owner in owners))
 
 
@@ -255,6 +297,8 @@ def add_declared(
 
     :param free_only: leave out those whose flag another option has, and spellings that are taken.
     """
+    from robotrain_runtime.contract.parameter import get_parameters
+
     for parameter in get_parameters(declared):
         name, flags, help = prefix + parameter.name, parameter.flags, format_option_help(parameter)
         if free_only:
@@ -262,18 +306,16 @@ def add_declared(
             if parameter.flag not in flags or options.find_owner(parameter.env[0]):
                 continue
         if parameter.is_switch:
-            no = f"--no-{parameter.flag[2:]}"
-            option = make_option(name, (f"{parameter.flag}/{no}", *flags[1:]), help, panel=panel)
-            flags = (*flags, no)
+            option = Option(name, (f"{parameter.flag}/--no-{parameter.flag[2:]}", *flags[1:]), help, panel=panel)
         else:
-            complete = make_completer(functools.partial(tuple, parameter.choices)) if parameter.choices else None
-            option = make_option(name, flags, help, format_metavar(parameter), panel, complete=complete)
-        if not options.add(option, flags, owner, parameter.env[0]):
+            bare, choices = parameter.param.bare_value, parameter.choices
+            option = Option(name, flags, help, format_metavar(parameter), panel, False, bare, choices)
+        if not options.add(option, owner, parameter.env[0]):
             continue
         options.declared[name] = parameter
         if off := parameter.param.off:
             same = f"the same as {parameter.flag} {parameter.param.off_value}"
-            options.add(make_option(OFF_PREFIX + name, (off,), same, panel=panel), (off,), owner)
+            options.add(Option(OFF_PREFIX + name, (off,), same, panel=panel), owner)
 
 
 def format_metavar(parameter: Parameter) -> str:
@@ -300,6 +342,8 @@ def format_option_help(parameter: Parameter) -> str:
 
 def list_flags(declared: type) -> Iterator[str]:
     """Yield every flag of a declaration's options."""
+    from robotrain_runtime.contract.parameter import get_parameters
+
     for parameter in get_parameters(declared):
         yield from parameter.flags
         if parameter.is_switch:
@@ -310,7 +354,7 @@ def list_flags(declared: type) -> Iterator[str]:
 
 def fill_optional_values(args: Sequence[str], options: ComposedOptions, is_word: Callable[[str], bool]) -> list[str]:
     """Return `args` with a value after each option that stands alone: at the end, before a flag or before a word."""
-    bare_values = {flag: one.param.bare_value for one in options.declared.values() for flag in one.flags}
+    bare_values = {flag: option.bare_value for option in options.options for flag in option.flags}
     filled: list[str] = []
     for argument, following in itertools.zip_longest(args, args[1:], fillvalue="-"):
         filled.append(argument)

@@ -69,7 +69,7 @@ def find_swallowed_flags(option_values: dict[str, Any], options: ComposedOptions
         if name not in option_values or flag != _canonical_flag(name, options):
             continue
         value = option_values[name]
-        for text in value if isinstance(value, list) else [value]:
+        for text in value if isinstance(value, (list, tuple)) else [value]:
             if is_flag(text, options):
                 title = f"{flag} needs a value, but the next word is {redact(text.partition('=')[0])}"
                 yield usage_problem("flag-without-value", title, flag)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from robotrain.cli.app import get_plugins
-from robotrain.cli.job_command import JobCommand, make_job_app
+from robotrain.cli.job_command import JobCommand, make_job_command
 from robotrain.cli.options import ComposedOptions
 from robotrain.cli.output import format_table, print_json, print_problems, print_result
 
@@ -85,4 +85,4 @@ def format_row(row: dict[str, Any]) -> tuple[str, str, str, str]:
     return row["name"], value, row["origin"], ", ".join(overridden) if row["origin"] != "default" else ""
 
 
-app = make_job_app("explain", ExplainCommand, HELP)
+app = make_job_command("explain", ExplainCommand, HELP)

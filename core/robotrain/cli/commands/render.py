@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from robotrain.cli.job_command import JobCommand, make_job_app
+from robotrain.cli.job_command import JobCommand, make_job_command
 from robotrain.cli.options import ComposedOptions
 from robotrain.cli.output import print_json, print_message, print_problems, print_result
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any, usage_problem
@@ -138,4 +138,4 @@ def check_folder_is_free(folder: Path) -> None:
         raise Rejected([usage_problem("folder-in-use", title, "--to", why, str(folder), ways)])
 
 
-app = make_job_app("render", RenderCommand, HELP)
+app = make_job_command("render", RenderCommand, HELP)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from robotrain.cli.app import get_plugins
-from robotrain.cli.job_command import AFTER_DASHES_KEY, ORDER_KEY, JobCommand, make_job_app
+from robotrain.cli.job_command import AFTER_DASHES_KEY, ORDER_KEY, JobCommand, make_job_command
 from robotrain.cli.options import Choice, ComposedOptions
 from robotrain.cli.output import describe_exception, print_json, print_message, print_problems, print_result
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any, usage_problem
@@ -107,7 +107,7 @@ class SubmitCommand(JobCommand):
         submit_plan(ctx, rendered, values)
 
 
-app = make_job_app("submit", SubmitCommand, HELP)
+app = make_job_command("submit", SubmitCommand, HELP)
 
 
 def submit_job(ctx: typer.Context, prepared: PreparedJob, options: dict[str, Any]) -> None:

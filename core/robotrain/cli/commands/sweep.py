@@ -7,18 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from robotrain.cli.app import get_plugins
-from robotrain.cli.job_command import JobCommand, make_job_app
+from robotrain.cli.job_command import JobCommand, make_job_command
 from robotrain.cli.options import Choice, ComposedOptions, load_or_none, make_completer
 from robotrain.cli.output import format_table, print_message, print_problems
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any, usage_problem
 
 if TYPE_CHECKING:
-    import inspect
-
     import typer
 
     from robotrain.model.platform import Platform
     from robotrain.pipelines.prepare import PreparedPipeline
+    from robotrain.plugins.manager import Plugins
     from robotrain.sweeps.plan import SamplerName
     from robotrain.sweeps.prepare import SweepRequest
     from robotrain.sweeps.space import Axis, SpacePoint
@@ -58,7 +57,7 @@ class SweepCommand(JobCommand):
 
     def add_own_options(self, options: ComposedOptions) -> None:
         """Add the options of the sweep."""
-        options.add_own("--over", help=OVER_HELP, metavar="NAME=VALUES", kind=list[str] | None)
+        options.add_own("--over", help=OVER_HELP, metavar="NAME=VALUES", repeatable=True)
         for flag, (help, metavar) in VALUES.items():
             options.add_own(flag, help=help, metavar=metavar)
         samplers = make_completer(lambda: ("grid", "random", "tpe"))
@@ -66,14 +65,13 @@ class SweepCommand(JobCommand):
         for flag, help in SWITCHES.items():
             options.add_own(flag, help=help)
 
-    def compose_parameters(self, choice: Choice, parent: Any) -> list[inspect.Parameter]:
+    def add_plugin_options(self, options: ComposedOptions, choice: Choice, plugins: Plugins) -> None:
         """Add `--metric`, which completes to the metrics of the workload."""
-        composed = super().compose_parameters(choice, parent)
-        workload = load_or_none(get_plugins(parent).workload, choice.workload)
+        super().add_plugin_options(options, choice, plugins)
+        workload = load_or_none(plugins.workload, choice.workload)
         known = [one.name for one in workload.profile.metrics if one.better and not one.pattern] if workload else []
         help = f"the metric that compares the trials: {', '.join(known[:4]) or 'one that the job reports'}"
-        self.options.add_own("--metric", help=help, metavar="NAME", complete=make_completer(lambda: known))
-        return composed
+        options.add_own("--metric", help=help, metavar="NAME", complete=make_completer(lambda: known))
 
     def execute(self, ctx: typer.Context, choice: Choice, values: dict[str, Any]) -> None:
         """Submit the sweep, or show what would be submitted."""
@@ -195,4 +193,4 @@ def format_preview(prepared: PreparedPipeline, request: SweepRequest) -> str:
     return f"{line}\n{format_table(rows[: MAX_SHOWN + 1])}{more}"
 
 
-app = make_job_app("sweep", SweepCommand, HELP)
+app = make_job_command("sweep", SweepCommand, HELP)

@@ -11,15 +11,14 @@ import typer
 
 from robotrain.cli.app import get_plugins
 from robotrain.cli.job_command import JobCommand
-from robotrain.cli.options import Choice, ComposedOptions, add_declared
+from robotrain.cli.options import Choice, ComposedOptions, add_declared, load_or_none
 from robotrain.errors import Problem, Suggestion, usage_problem
 
 if TYPE_CHECKING:
-    import inspect
-
     from robotrain.config.provenance import Value
     from robotrain.config.request import Request
     from robotrain.model.workload import Workload
+    from robotrain.plugins.manager import Plugins
 
 HELP = """Train a policy, evaluate it, and register it if asked: one pipeline, followed to its end.
 
@@ -70,25 +69,21 @@ class TrainEvalCommand(JobCommand):
             flags = (flag, "--register-model-name") if flag == "--register-model" else (flag,)
             options.add_own(*flags, help=help, metavar=metavar)
 
-    def compose_parameters(self, choice: Choice, parent: Any) -> list[inspect.Parameter]:
+    def add_plugin_options(self, options: ComposedOptions, choice: Choice, plugins: Plugins) -> None:
         """Add the options of the evaluation that are not the training's too."""
-        from robotrain.cli.options import load_or_none
         from robotrain.pipelines.train_eval import EVALUATE, REGISTER, TRAIN, find_evaluation
 
-        composed = super().compose_parameters(choice, parent)
-        plugins = get_plugins(parent)
-        evaluation = find_evaluation(choice.workload, plugins)
-        if evaluation:
+        super().add_plugin_options(options, choice, plugins)
+        if evaluation := find_evaluation(choice.workload, plugins):
             panel, owner = f"Parameters of {evaluation.name}", f"workload {evaluation.name}"
-            add_declared(self.options, evaluation.parameters, EVALUATION_PREFIX, panel, owner, free_only=True)
+            add_declared(options, evaluation.parameters, EVALUATION_PREFIX, panel, owner, free_only=True)
         platform = load_or_none(plugins.platform, choice.platform)
         is_native = platform is not None and bool(platform.capabilities.feature("native_dag"))
         steps = (TRAIN, EVALUATE, REGISTER) if is_native else (TRAIN, EVALUATE)
         for setting in STEP_SETTINGS if platform else ():
-            if f"--{setting}" in self.options.flags:
+            if f"--{setting}" in options.flags:
                 for step in steps:
-                    self.options.add_own(f"--{setting}-{step}", help=f"--{setting} of the step {step}", metavar="NAME")
-        return composed
+                    options.add_own(f"--{setting}-{step}", help=f"--{setting} of the step {step}", metavar="NAME")
 
     def execute(self, ctx: typer.Context, choice: Choice, values: dict[str, Any]) -> None:
         """Submit the pipeline, and follow it."""
