@@ -16,6 +16,9 @@ from typer.testing import CliRunner
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
+# No test cuts the power; each would wait for the disk after every record and file that it writes in this process.
+os.fsync = lambda descriptor: None
+
 # A busy machine is no failure; .ci/run asks for the thorough profile.
 hypothesis.settings.register_profile("thorough", deadline=None)
 hypothesis.settings.register_profile("quick", deadline=None, max_examples=30)

@@ -67,7 +67,9 @@ SCALARS = st.one_of(
     st.from_regex(r"[+-]?[0-9_]{1,3}(\.[0-9_]{0,2})?([eE][+-]?[0-9]{1,2})?", fullmatch=True),
     st.sampled_from(["act", "bf16", "cuda", "Yes", "off", "TRUE", "tRuE", "1", "0", "n", "", " 8 ", "a/b", "auto"]),
 )
-many = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
+many = settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=settings.default.max_examples * 3 // 2
+)
 
 
 def can_be_said(parameter, value):

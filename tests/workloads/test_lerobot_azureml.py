@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from robotrain_runtime.contract import document as contract_document
 from robotrain_runtime.contract.document import JobSource, Mount
+from robotrain_runtime.environments import environment_check
 from robotrain_runtime.preflight import run_preflight
 from robotrain_workloads.lerobot_train import container
 
@@ -19,7 +20,11 @@ INIT = "AZURE_ML_INPUT_init_from_policy_model"
 
 @pytest.fixture
 def job(training, monkeypatch):
-    """Make the document of a job: `job({ASSET: "dataset_asset_0"})`: which source is mounted under which input."""
+    """Make the document of a job: `job({ASSET: "dataset_asset_0"})`: which source is mounted under which input.
+
+    No interpreter is started to look for the environment, which none of these tests has.
+    """
+    monkeypatch.setattr(environment_check, "find_environment_problems", lambda *given: iter(()))
     monkeypatch.setenv("AZUREML_RUN_ID", "lerobot-train-00000000-1-abc123")
 
     def make(brought, *fetched, **parameters):
