@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from robotrain.model.capabilities import ANY, YES, Capabilities, no, not_yet
+from robotrain.model.capabilities import ANY, YES, Capabilities, no
 from robotrain.model.platform import Platform, lazy_method
 from robotrain.plugins.hookspecs import hook
 from robotrain_azure.settings import MODEL_OPTION_HINTS
@@ -50,7 +50,7 @@ CAPABILITIES = Capabilities(
         "wandb": YES,
         "stream_logs": YES,
         "cancel": YES,
-        "native_dag": not_yet("A background process of the submitting machine starts each step."),
+        "native_dag": YES,
         "runs_here": no("The job runs in a pod of the cluster.", "--platform local"),
         "publish_folder": no("The pod's disk is deleted when the run ends.", f"--publish-url {BLOB}"),
     },
@@ -103,7 +103,7 @@ OPTION_HINTS: Mapping[str, str] = {
 
 
 class OsmoPlatform(Platform):
-    """Runs a job as a workflow of one task, through the user's own `osmo` command."""
+    """Runs a job as a workflow of one task, and a pipeline as one of several, through the user's own `osmo` command."""
 
     name = "osmo"
     summary = "NVIDIA OSMO, as a workflow in a pool"
@@ -117,6 +117,7 @@ class OsmoPlatform(Platform):
     container_plugins = lazy_method("robotrain_osmo.spec.environment:find_container_plugins")
     check = lazy_method("robotrain_osmo.spec.check_job:check_job")
     render = lazy_method("robotrain_osmo.spec.render:render_plan")
+    render_pipeline = lazy_method("robotrain_osmo.spec.pipeline:render_pipeline")
     preflight = lazy_method("robotrain_osmo.preflight.run_preflight:run_preflight")
     prepare = lazy_method("robotrain_osmo.submit.upload:prepare_plan")
     find_uploaded = lazy_method("robotrain_osmo.submit.upload:find_uploaded")
@@ -124,6 +125,7 @@ class OsmoPlatform(Platform):
     find = lazy_method("robotrain_osmo.submit.submit:find_workflow")
     describe_reference = lazy_method("robotrain_osmo.observe.outputs:describe_reference")
     status = lazy_method("robotrain_osmo.observe.status:query_status")
+    list_steps = lazy_method("robotrain_osmo.observe.status:list_steps")
     list_statuses = lazy_method("robotrain_osmo.observe.status:list_statuses")
     logs = lazy_method("robotrain_osmo.observe.logs:read_logs")
     cancel = lazy_method("robotrain_osmo.observe.workflow_state:cancel_workflow")

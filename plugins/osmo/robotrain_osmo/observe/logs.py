@@ -18,7 +18,7 @@ from robotrain_runtime.contract.event import Outcome
 from robotrain_osmo.client import failures, service
 from robotrain_osmo.client.command import CommandStream
 from robotrain_osmo.client.failures import CommandFailed
-from robotrain_osmo.observe import workflow_state
+from robotrain_osmo.observe import pipeline_steps, workflow_state
 from robotrain_osmo.observe.workflow_state import WorkflowState
 
 MAX_LOG_LINES = 10_000
@@ -31,7 +31,8 @@ _HEADER = re.compile(r"Workflow \S+ has (?:error )?logs:")
 STREAM_BREAK = "Log stream has timed out or failed"
 """Start of the line that reports a broken stream, after which the command succeeds."""
 _LINE = re.compile(
-    r"(?P<stamp>\d{4}/\d\d/\d\d \d\d:\d\d:\d\d) \[[^\]\s]+(?: retry-\d+)?\](?P<osmo>\[osmo\])? ?(?P<text>.*)", re.DOTALL
+    r"(?P<stamp>\d{4}/\d\d/\d\d \d\d:\d\d:\d\d) \[(?P<task>[^\]\s]+)(?: retry-\d+)?\](?P<osmo>\[osmo\])? ?(?P<text>.*)",
+    re.DOTALL,
 )
 
 
@@ -47,6 +48,20 @@ def parse_text(raw: str) -> str:
     if match is None:
         return raw
     return f"{OSMO_MARK if match['osmo'] else ''}{match['text']}".rstrip("\r")
+
+
+class TaskFilter:
+    """Selects the lines of a step's task from the log of its workflow; of a run of one task, all lines."""
+
+    def __init__(self, reference: Reference) -> None:
+        self._task = reference.get("task", "") if pipeline_steps.is_step(reference) else ""
+        self._selected = not self._task
+
+    def accepts(self, raw: str) -> bool:
+        """Return whether the next line is the task's; one without a time belongs to the one before."""
+        if self._task and (match := _LINE.fullmatch(raw)):
+            self._selected = match["task"] == self._task
+        return self._selected
 
 
 class LogDeduplicator:
@@ -162,6 +177,7 @@ INCOMPLETE_LINE = f"{OSMO_MARK}the rest of the log did not come within {ENDED_LO
 
 def read_logs(reference: Reference, follow: bool, tail: int | None = None) -> Iterator[str]:
     """Yield the run's lines, including events, and OSMO's lines with OSMO_MARK. Raise RunGone or Rejected."""
+    reference = pipeline_steps.select_step(reference)
     if follow:
         return OsmoLogFollower(reference, tail).read_lines()
     return _read_current_log(reference, tail)
@@ -169,8 +185,10 @@ def read_logs(reference: Reference, follow: bool, tail: int | None = None) -> It
 
 def read_outcome(reference: Reference) -> Outcome | None:
     """Return the outcome that an ended run logged, or None. Raise Rejected."""
-    with open_log(reference, "-n", str(reasons.OUTCOME_LINES)) as log:
-        return reasons.find_outcome(_read_until_quiet(read_raw_lines(log, OUTCOME_SECONDS), OUTCOME_SECONDS))
+    last = () if pipeline_steps.is_step(reference) else ("-n", str(reasons.OUTCOME_LINES))  # other tasks may go on
+    with open_log(reference, *last) as log:
+        lines = _select_lines(reference, read_raw_lines(log, OUTCOME_SECONDS))
+        return reasons.find_outcome(_read_until_quiet(lines, OUTCOME_SECONDS))
 
 
 def _read_current_log(reference: Reference, tail: int | None) -> Iterator[str]:
@@ -180,8 +198,8 @@ def _read_current_log(reference: Reference, tail: int | None) -> Iterator[str]:
             return
         lines, count = deque[str](maxlen=tail), 0
         try:
-            read = _read_to_end if workflow.is_finished else _read_until_quiet
-            for line in read(read_raw_lines(log)):
+            read = _read_to_end if workflow.is_finished and not workflow.others_active else _read_until_quiet
+            for line in read(_select_lines(reference, read_raw_lines(log))):
                 lines.append(line)
                 count += 1
         except CommandFailed:
@@ -190,6 +208,21 @@ def _read_current_log(reference: Reference, tail: int | None) -> Iterator[str]:
     if tail is None and count >= MAX_LOG_LINES:
         yield TRIMMED_LINE
     yield from lines
+
+
+def _select_lines(
+    reference: Reference, raw_lines: Iterator[str | None], with_pauses: bool = False
+) -> Iterator[str | None]:
+    """Yield the lines of the run's task, and None in pauses. `with_pauses`: also in those that other tasks fill."""
+    task, last = TaskFilter(reference), time.monotonic()
+    for raw in raw_lines:
+        if raw is None or task.accepts(raw):
+            yield raw
+        elif with_pauses and time.monotonic() - last > QUIET_SECONDS:
+            yield None
+        else:
+            continue
+        last = time.monotonic()
 
 
 def _read_until_quiet(raw_lines: Iterator[str | None], seconds: float = CURRENT_LOG_SECONDS) -> Iterator[str]:
@@ -218,6 +251,8 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 15.0
 """Pause before a broken stream is reopened: longer while it has no new lines."""
 SILENCE_SECONDS = 30.0
 """Pause after which the state is queried, because the stream may hang."""
+STEP_SILENCE_SECONDS = 5.0
+"""The same for a step: the stream goes on with other tasks after its end."""
 CATCH_UP_SECONDS = 15.0
 """Time limit for reading the existing lines if only the last ones are wanted."""
 PATIENCE_SECONDS = 600.0
@@ -260,7 +295,8 @@ class OsmoLogFollower:
         """Yield the new lines of one stream. Return whether the log is complete."""
         try:
             with open_log(self._reference) as log:
-                yield from self._limit_lines(self._filter_new_lines(read_raw_lines(log)))
+                raw_lines = _select_lines(self._reference, read_raw_lines(log), with_pauses=True)
+                yield from self._limit_lines(self._filter_new_lines(raw_lines))
         except CommandFailed as error:
             if workflow.is_finished and workflow.started is None:  # the error may mean that there is no log
                 return True
@@ -292,10 +328,11 @@ class OsmoLogFollower:
         """Yield the new lines of a stream, and None in pauses; end if the stream hangs and the workflow has ended."""
         self._deduplicator.begin_stream()
         last_line = time.monotonic()
+        silence = STEP_SILENCE_SECONDS if pipeline_steps.is_step(self._reference) else SILENCE_SECONDS
         for raw in raw_lines:
             if raw is None:
                 yield None
-                if time.monotonic() - last_line > SILENCE_SECONDS:
+                if time.monotonic() - last_line > silence:
                     if (workflow := self._query_workflow()) is not None and workflow.is_finished:
                         return
                     last_line = time.monotonic()

@@ -19,7 +19,7 @@ from robotrain_runtime.contract.checkpoint import MANIFEST
 from robotrain_osmo.client import service
 from robotrain_osmo.kinds import storage
 from robotrain_osmo.kinds.storage import to_storage_url
-from robotrain_osmo.observe import logs, workflow_state
+from robotrain_osmo.observe import logs, pipeline_steps, workflow_state
 from robotrain_osmo.observe.logs import MAX_LOG_LINES, TRIMMED_LINE
 
 TRIMMED_LOG_NOTE = f"OSMO keeps only the last {MAX_LOG_LINES:,} lines of a log, and this one is longer"
@@ -35,7 +35,7 @@ class OsmoRunLog:
 
 
 def read_run_log(reference: Reference) -> OsmoRunLog:
-    """Read the log of a workflow. Raise RunGone or Rejected."""
+    """Read the log of a workflow, or of a step's task. Raise RunGone or Rejected."""
     lines = list(logs.read_logs(reference, follow=False))
     run_log = outputs.parse_run_log(lines)
     if not run_log.run_id and (run_id := _find_tracking_run(run_log)):
@@ -56,6 +56,7 @@ def list_outputs(reference: Reference) -> list[Output]:
 
     Raise RunGone, or Rejected, also if the run published none of its outputs.
     """
+    reference = pipeline_steps.select_step(reference)
     log, url = read_run_log(reference), reference.get("publishes", "")
     run_log = log.run_log
     found = {output.name: output for output in run_log.list_published()}
@@ -90,7 +91,7 @@ def _list_copied(reference: Reference, url: str, run_log: RunLog) -> Iterator[Ou
         yield _make_folder_output(url, run_log)
         return
     keys = [line.strip() for line in listing.splitlines()]
-    profile = records.get_output_profile(reference.get("run", ""))
+    profile = records.get_output_profile(pipeline_steps.get_whole_run(reference))
     last_file = f"{profile.folder}/{profile.complete_file}" if profile.complete_file else ""
     if run_log.evaluation and last_file and any(key.endswith(last_file) for key in keys):
         yield _make_folder_output(url, run_log)
@@ -115,7 +116,7 @@ def _get_source(url: str) -> tuple[str, str]:
 
 
 def _make_unpublished_problem(reference: Reference, run_log: RunLog) -> Problem:
-    run, progress = reference.get("run") or reference["workflow"], run_log.progress
+    run, progress = pipeline_steps.get_whole_run(reference) or reference["workflow"], run_log.progress
     noun, tracked = ("results", "them") if run_log.evaluation else ("checkpoints", "the models")
     notes = [f"The tracking run has {tracked}: {progress.tracking_ui}."] if progress.tracking_ui else []
     notes += [f"The model is registered: {model.name}, version {model.version}." for model in progress.registered]
@@ -138,7 +139,7 @@ def find_foreign_steps(reference: Reference, url: str) -> frozenset[int]:
         with contextlib.suppress(Rejected):
             service.query_text(workflow_state.get_command(reference), *words)
         manifests = [(step, checkpoint.read_manifest(path)) for step, path in checkpoint.list_checkpoints(Path(folder))]
-    own = (reference.get("workflow", ""), reference.get("run", ""))
+    own = (pipeline_steps.get_submission(reference), reference.get("run", ""))
     return frozenset(step for step, found in manifests if found and outputs.is_foreign_checkpoint(found, *own))
 
 
@@ -147,6 +148,7 @@ DOWNLOAD_SECONDS = 6 * 3600.0
 
 def download_output(reference: Reference, output: Output, to: Path) -> None:
     """Copy an output to the new folder `to` atomically. Raise Rejected if it cannot be copied."""
+    reference = pipeline_steps.select_step(reference)
 
     def fetch(scratch: Path) -> None:
         if output.source == outputs.BLOB_KIND and not is_osmo_storage(reference.get("publishes", "")):
@@ -164,4 +166,5 @@ def _verify_download(reference: Reference, output: Output, folder: Path) -> None
     outputs.require_content(output, folder, listing)
     run = reference.get("run", "")
     has_manifest = output.step is not None or (folder / MANIFEST).exists()  # results copied by OSMO have none
-    outputs.verify_checkpoint(output, folder, reference.get("workflow", ""), run, complete=has_manifest)
+    submission = pipeline_steps.get_submission(reference)
+    outputs.verify_checkpoint(output, folder, submission, run, complete=has_manifest)

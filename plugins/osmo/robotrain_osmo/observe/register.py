@@ -12,8 +12,9 @@ from robotrain_azure.outputs import ModelVersion
 from robotrain_azure.tracking.container import WorkspaceModels
 from robotrain_runtime.contract.event import Registered
 
+from robotrain_osmo.observe import pipeline_steps
 from robotrain_osmo.observe.outputs import TRIMMED_LOG_NOTE, OsmoRunLog, read_run_log
-from robotrain_osmo.spec.submission_spec import DOCUMENT_FILE
+from robotrain_osmo.spec.submission_spec import DOCUMENT_FILE, get_step_path
 
 RETRY_SECONDS = 6.0
 """How long transient errors of Azure are retried."""
@@ -24,9 +25,12 @@ def register_model(reference: Reference, name: str, step: int | None) -> Registe
 
     A registered checkpoint keeps its version. Raise RunGone or Rejected.
     """
+    reference = pipeline_steps.select_step(reference)
     log = read_run_log(reference)
     run_log = log.run_log
-    document = azure_outputs.load_submitted_document(reference.get("run", ""), DOCUMENT_FILE)
+    task, is_step = reference.get("task", ""), pipeline_steps.is_step(reference)
+    file = get_step_path(task, DOCUMENT_FILE) if is_step else DOCUMENT_FILE
+    document = azure_outputs.load_submitted_document(pipeline_steps.get_whole_run(reference), file)
     target = workspace.parse_tracking_uri(document.placement.tracking_uri) if document else None
     artifacts = run_log.find_artifacts(run_log.run_id)
     if target is None or not artifacts:
@@ -62,8 +66,8 @@ def register_model(reference: Reference, name: str, step: int | None) -> Registe
 
 
 def _make_impossible_problem(reference: Reference, name: str, log: OsmoRunLog) -> Problem:
-    run = reference.get("run") or "RUN"
-    outputs = records.get_output_profile(reference.get("run", ""))
+    run = pipeline_steps.get_whole_run(reference) or "RUN"
+    outputs = records.get_output_profile(pipeline_steps.get_whole_run(reference))
     return Problem(
         code="feature-not-there",
         stage=Stage.CHECK,
@@ -78,7 +82,7 @@ def _make_impossible_problem(reference: Reference, name: str, log: OsmoRunLog) -
 
 
 def _make_missing_step_problem(reference: Reference, steps: list[int], step: int, log: OsmoRunLog) -> Problem:
-    run = reference.get("run") or "RUN"
+    run = pipeline_steps.get_whole_run(reference) or "RUN"
     note = f" {TRIMMED_LOG_NOTE}: there may be earlier steps." if log.trimmed else ""
     title, why = (
         f"tracking has no model of step {step} of {run}",

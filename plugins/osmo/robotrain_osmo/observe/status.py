@@ -10,16 +10,19 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from robotrain.cluster import reasons
 from robotrain.errors import Rejected
 from robotrain.model.amounts import format_duration
-from robotrain.model.run import Reference, Status
+from robotrain.model.run import Reference, Status, StepStateName, StepStatus
 
 from robotrain_osmo.client import service
 from robotrain_osmo.client.command import CommandStream
-from robotrain_osmo.observe import logs, workflow_state
+from robotrain_osmo.observe import logs, pipeline_steps, workflow_state
 from robotrain_osmo.observe.workflow_state import WorkflowState
 
 
 def query_status(reference: Reference) -> Status:
-    """Return the state and its reason. Raise RunGone or Rejected."""
+    """Return the state and its reason, of a run, a pipeline or a step. Raise RunGone or Rejected."""
+    if pipeline_steps.list_step_names(reference) and not reference.get(pipeline_steps.STEP_KEY):
+        return _make_pipeline_status(reference, workflow_state.query_answer(reference))
+    reference = pipeline_steps.select_step(reference)
     workflow = workflow_state.query_workflow(reference)
     return Status(
         state=workflow.state,
@@ -28,6 +31,67 @@ def query_status(reference: Reference) -> Status:
         started=workflow.started,
         ended=workflow.ended if workflow.is_finished else None,
     )
+
+
+UNSUCCESSFUL = ("failed", "cancelled")
+
+
+def _make_pipeline_status(reference: Reference, answer: object) -> Status:
+    """Return the status of the whole: the reason is that of the first step that failed, never of a skipped one."""
+    workflow, steps = workflow_state.parse_workflow(answer), _parse_steps(reference, answer)
+    started = min((step.started for step in steps.values() if step.started), default=None)
+    if not workflow.is_finished:
+        cancelling = CANCELLING_REASON if workflow_state.is_cancel_requested(reference) else ""
+        waiting = {name: explain_waiting(step) for name, step in steps.items() if _has_begun(step)}
+        reason = cancelling or "; ".join(f"step {name}: {why}" for name, why in waiting.items() if why)
+        return Status(state="running" if started else "pending", reason=reason, started=started)
+    ended = workflow.ended
+    bad = [(name, one) for name, one in steps.items() if one.state in UNSUCCESSFUL and one.failure != SKIPPED_STATUS]
+    if not bad:
+        state = workflow.state
+        reason = "" if state == "succeeded" else explain_failure(workflow)
+        return Status(state=state, reason=reason, started=started, ended=ended)
+    of_fault = [pair for pair in bad if pair[1].state == "failed"]
+    name, first = min(of_fault or bad, key=lambda pair: pair[1].ended or float("inf"))
+    why = _explain_status(pipeline_steps.select_step({**reference, pipeline_steps.STEP_KEY: name}), first)
+    return Status(
+        state="failed" if of_fault else "cancelled",
+        reason=f"step {name} {first.state}" + (f": {why}" if why else ""),
+        exit_code=first.exit_code,
+        started=started,
+        ended=ended,
+    )
+
+
+SKIPPED_STATUS = "FAILED_UPSTREAM"
+
+
+def list_steps(reference: Reference) -> list[StepStatus]:
+    """Return the steps of a pipeline by their tasks. Raise RunGone or Rejected."""
+    answer = workflow_state.query_answer(reference)
+    return [_make_step_status(name, step) for name, step in _parse_steps(reference, answer).items()]
+
+
+def _parse_steps(reference: Reference, answer: object) -> dict[str, WorkflowState]:
+    return {name: workflow_state.parse_step(answer, name) for name in pipeline_steps.list_step_names(reference)}
+
+
+def _has_begun(step: WorkflowState) -> bool:
+    """Return whether a step waits for nothing but OSMO, and has not ended."""
+    return not step.is_finished and step.task_status != "WAITING"
+
+
+def _make_step_status(name: str, step: WorkflowState) -> StepStatus:
+    state: StepStateName = step.state
+    reason = ""
+    if step.failure == SKIPPED_STATUS:
+        state = "skipped"
+    elif not step.is_finished:
+        state, reason = (state, explain_waiting(step)) if _has_begun(step) else ("waiting", "")
+    elif state != "succeeded":
+        reason = explain_cancellation(step) if state == "cancelled" else explain_failure(step)
+    ended = step.ended if step.is_finished else None
+    return StepStatus(name=name, state=state, reason=reason, started=step.started, ended=ended)
 
 
 def list_statuses(references: Sequence[Reference]) -> list[Status | None]:
@@ -152,6 +216,7 @@ FAILURE_REASONS: Mapping[str, str] = {
 """Reasons by OSMO's failure status."""
 
 OSMO_EXIT_CODES: Mapping[int, str] = {
+    124: "it reached its time limit (exit code 124): try a larger --exec-timeout",
     137: "memory ran out (exit code 137): use more --memory, a smaller --batch-size or fewer --num-workers",
     256: "OSMO could not prepare the container (exit code 256): see `osmo workflow events`",
     257: "OSMO could not prepare the container (exit code 257): see `osmo workflow events`",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from robotrain.model.run import Reference, RunGone
 from robotrain.store import files, records
 
 from robotrain_osmo.client import failures, service
+from robotrain_osmo.observe import pipeline_steps
 
 if TYPE_CHECKING:
     from robotrain.model.run import RunState
@@ -54,6 +55,8 @@ class WorkflowState:
     cancelled_by: str = ""
     overview: str = ""
     """URL of the workflow's page."""
+    others_active: bool = False
+    """Whether other tasks may go on, so that the log of the workflow does."""
 
     @property
     def state(self) -> RunState:
@@ -143,21 +146,51 @@ def _parse_time(value: object) -> float | None:
     return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
 
 
+def parse_step(answer: object, task: str) -> WorkflowState:
+    """Parse the state of one task of several, as that of a workflow of that task alone."""
+    data = answer if isinstance(answer, Mapping) else {}
+    groups = [
+        {**group, "tasks": [row for row in _parse_list(group.get("tasks")) if row.get("name") == task]}
+        for group in _parse_list(data.get("groups"))
+    ]
+    (own, *_) = [group for group in groups if group["tasks"]] or [{"tasks": []}]
+    newest: Mapping[str, Any] = max(own["tasks"], key=lambda row: _parse_int(row.get("retry_id")) or 0, default={})
+    status = _parse_text(newest.get("status"))
+    is_final = status == "COMPLETED" or status.startswith("FAILED")
+    alone = {
+        **data,
+        "groups": [own],
+        "status": status if is_final else "RUNNING" if status == "RUNNING" else "PENDING",
+        "start_time": newest.get("start_time"),
+        "end_time": newest.get("end_time"),
+        "queued_time": None,
+    }
+    return replace(parse_workflow(alone, task), others_active=not parse_workflow(answer).is_finished)
+
+
 QUERY_SECONDS = 20.0
 
 
 def query_workflow(reference: Reference) -> WorkflowState:
-    """Query the workflow. Raise RunGone if OSMO does not know it, Rejected if the query fails."""
+    """Query the workflow, or the task of a step. Raise RunGone if OSMO does not know it, Rejected if the query fails.
+
+    :param reference: of a run, a whole pipeline, or a step as `pipeline_steps.select_step` returns it.
+    """
+    answer, task = query_answer(reference), reference.get("task", "")
+    return parse_step(answer, task) if pipeline_steps.is_step(reference) else parse_workflow(answer, task)
+
+
+def query_answer(reference: Reference) -> Any:
+    """Return OSMO's answer about the workflow. Raise RunGone or Rejected."""
     name = reference.get("workflow", "")
     try:
-        answer = service.query_json(
+        return service.query_json(
             get_command(reference), "workflow", "query", name, "-t", "json", seconds=QUERY_SECONDS
         )
     except failures.CommandFailed as error:
         if error.failure.code == failures.UNKNOWN_WORKFLOW_CODE:
             raise RunGone(f"OSMO has no workflow {name}: it was removed, or the command uses another OSMO") from None
         raise
-    return parse_workflow(answer, reference.get("task", ""))
 
 
 LISTED = "1000"
@@ -215,7 +248,7 @@ def is_cancel_requested(reference: Reference) -> bool:
 
 
 def _get_cancel_note(reference: Reference) -> Path:
-    return records.get_run_folder(reference.get("run", "")) / CANCEL_NOTE
+    return records.get_run_folder(pipeline_steps.get_whole_run(reference)) / CANCEL_NOTE
 
 
 def _read_refusal(output: str) -> str:

@@ -1,6 +1,6 @@
 """Preflight of a plan: all checks in parallel; checks of inputs, uploads, datasets and Azure roles."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 
@@ -26,27 +26,40 @@ QUERY_SECONDS = 20.0
 
 def run_preflight(plan: Plan) -> Iterable[Problem]:
     """Find problems that would make the plan fail or wait. Nothing is changed."""
+    checks: list[Callable[[], Iterable[Problem]]] = []
+    services: dict[OsmoSubmissionSpec, None] = {}
     try:
-        submission = submission_spec.SUBMISSION.load(plan, Stage.PREFLIGHT)
+        for part in submission_spec.list_job_plans(plan, Stage.PREFLIGHT):
+            submission = submission_spec.load_submission(part, Stage.PREFLIGHT)
+            services[replace(submission, run="", task="", uploads=(), inputs=(), publishes="")] = None
+            checks += _list_job_checks(part, submission)
     except Rejected as rejected:
         return rejected.problems
+    of_service = [  # most steps of a pipeline ask the same of it
+        partial(check, submission, QUERY_SECONDS) for submission in services for check in SERVICE_CHECKS
+    ]
+    checks = [partial(workflow.check_workflow_size, plan), *of_service, *checks]
+    return _drop_consequences(list(dict.fromkeys(preflight_checks.run_checks(checks))))
+
+
+SERVICE_CHECKS = (
+    preflight_service.check_versions,
+    preflight_service.check_pool,
+    preflight_service.check_gpu_machines,
+    preflight_service.check_credentials,
+    preflight_service.check_retry_limit,
+)
+
+
+def _list_job_checks(plan: Plan, submission: OsmoSubmissionSpec) -> list[Callable[[], Iterable[Problem]]]:
     job_document = document.parse_document(plan.files[submission_spec.DOCUMENT_FILE].decode())
-    problems = preflight_checks.run_checks(
-        [
-            partial(workflow.check_workflow_size, plan),
-            partial(preflight_service.check_versions, submission, QUERY_SECONDS),
-            partial(preflight_service.check_pool, submission, QUERY_SECONDS),
-            partial(preflight_service.check_gpu_machines, submission, QUERY_SECONDS),
-            partial(preflight_service.check_credentials, submission, QUERY_SECONDS),
-            partial(preflight_service.check_retry_limit, submission, QUERY_SECONDS),
-            partial(check_datasets, job_document, submission),
-            *(partial(check_input, submission, item) for item in submission.inputs),
-            *(partial(check_upload, plan, submission, item) for item in submission.uploads),
-            partial(check_azure_access, job_document, submission),
-            partial(preflight_checks.check_data, job_document),
-        ]
-    )
-    return _drop_consequences(problems)
+    return [
+        partial(check_datasets, job_document, submission),
+        *(partial(check_input, submission, item) for item in submission.inputs),
+        *(partial(check_upload, plan, submission, item) for item in submission.uploads),
+        partial(check_azure_access, job_document, submission),
+        partial(preflight_checks.check_data, job_document),
+    ]
 
 
 def _drop_consequences(problems: list[Problem]) -> list[Problem]:

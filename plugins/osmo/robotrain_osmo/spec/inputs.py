@@ -20,7 +20,7 @@ from robotrain_sources.role_flags import RESUME
 
 from robotrain_osmo.kinds import dataset, storage
 from robotrain_osmo.settings import OsmoSettings
-from robotrain_osmo.spec.submission_spec import WORKFLOW_ID, OsmoInput, OsmoUpload
+from robotrain_osmo.spec.submission_spec import OsmoInput, OsmoUpload
 
 
 def check_checkpoint_url(uri: str) -> Iterator[Problem]:
@@ -162,19 +162,23 @@ class CheckpointCopy:
         return {"path": self.path, "url": str(self.url), "frequency": COPY_FREQUENCY}
 
 
-def find_checkpoint_copy(job: Job, work: str) -> CheckpointCopy | None:
-    """Return what OSMO copies, or None if the run publishes by itself or nothing. `work`: the run's folder."""
+def find_checkpoint_copy(job: Job, work: str, submission: str) -> CheckpointCopy | None:
+    """Return what OSMO copies, or None if the run publishes by itself or nothing.
+
+    :param work: the run's folder.
+    :param submission: the name of the copy, which is that of no other submission.
+    """
     values, outputs = dict(job.parameters), job.profile.outputs
     url = str(values.get(PUBLISH_PARAMETER) or "")
     if not storage.is_storage_url(url):
         return None
     output = posixpath.join(work, str(values.get("output_dir") or _DEFAULT_OUTPUT_DIR))
     path = posixpath.normpath(posixpath.join(output, outputs.folder))
-    return CheckpointCopy(path, storage.parse_storage_url(url).join(WORKFLOW_ID), outputs.resumable)
+    return CheckpointCopy(path, storage.parse_storage_url(url).join(submission), outputs.resumable)
 
 
-def find_publish_url(job: Job, work: str) -> str:
+def find_publish_url(job: Job, copy: CheckpointCopy | None) -> str:
     """Return the URL that OSMO or the run copies checkpoints or results to, or ""."""
-    if copy := find_checkpoint_copy(job, work):
+    if copy:
         return str(copy.url.join(job.profile.outputs.folder))
     return str(dict(job.parameters).get(PUBLISH_PARAMETER) or "")

@@ -33,10 +33,16 @@ PAYLOAD_MEMBER = "payload"
 
 
 def pack_archive(payload: Payload, document: bytes) -> bytes:
-    """Return the archive; equal content gives equal bytes."""
+    """Return the archive of a job; equal content gives equal bytes."""
+    return pack_documents(payload, {JOB_MEMBER: document})
+
+
+def pack_documents(payload: Payload, documents: Mapping[str, bytes]) -> bytes:
+    """Return the archive of job documents, by their names in it."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as packed:
-        _add_member(packed, JOB_MEMBER, document)
+        for name, document in documents.items():
+            _add_member(packed, name, document)
     return _pack_payload(payload) + bz2.compress(buffer.getvalue())
 
 
@@ -98,12 +104,12 @@ os.execv(sys.executable, [sys.executable, "-m", "robotrain_runtime", "run", "job
 """
 
 
-def make_task_command(archive: str, folder: str) -> list[str]:
+def make_task_command(archive: str, folder: str, document: str = JOB_MEMBER) -> list[str]:
     """Return the command of the task, which unpacks the archive into the run's folder and starts the runtime.
 
-    The path of the archive may start with a variable `${NAME}`.
+    The path of the archive may start with a variable `${NAME}`. `document`: the name of the job document in it.
     """
-    return ["python3", "-c", BOOTSTRAP_PROGRAM.rstrip("\n"), archive, folder]
+    return ["python3", "-c", BOOTSTRAP_PROGRAM.rstrip("\n").replace(JOB_MEMBER, document), archive, folder]
 
 
 ARCHIVE_PATH = "/opt/robotrain/job.tar.bz2"
@@ -119,7 +125,7 @@ def render_plan(
     job: Job, settings: OsmoSettings, run: str, payload: Payload, container_plugins: Mapping[str, str]
 ) -> plan.Plan:
     """Return the plan: workflow, submission spec and job document. Raise Rejected if the workflow is too large."""
-    builder = _OsmoPlanBuilder(job, settings, run)
+    builder = TaskBuilder(job, settings, run)
     document = builder.build_document(container_plugins)
     archive = pack_archive(payload, document)
     files = builder.build_inline_files(archive)
@@ -139,12 +145,16 @@ def render_plan(
 
 
 @lazy_dataclass(frozen=True)
-class _OsmoPlanBuilder:
-    """Builds the files of a plan."""
+class TaskBuilder:
+    """Builds what a job needs of a plan: its document, its inputs, and the files of a plan of one task."""
 
     job: Job
     settings: OsmoSettings
     run: str
+    submission: str = submission_spec.WORKFLOW_ID
+    """The id of the submission: that of the workflow, and in a pipeline also of the step."""
+    step_inputs: tuple[Mapping[str, Any], ...] = ()
+    """Inputs of other tasks."""
 
     @property
     def work(self) -> str:
@@ -159,12 +169,13 @@ class _OsmoPlanBuilder:
     @functools.cached_property
     def checkpoint_copy(self) -> CheckpointCopy | None:
         """Checkpoints or results that OSMO copies to storage."""
-        return spec_inputs.find_checkpoint_copy(self.job, self.work)
+        return spec_inputs.find_checkpoint_copy(self.job, self.work, self.submission)
 
     @property
     def inputs(self) -> list[Mapping[str, Any]]:
-        """Inputs of the workflow: the sources, then the copy of an earlier attempt."""
-        return [*(item.entry for item in self.task_inputs), *({"url": str(copy.url)} for copy in self._restored_copies)]
+        """Inputs of the task: the sources, those of other tasks, then the copy of an earlier attempt."""
+        copies = [{"url": str(copy.url)} for copy in self._restored_copies]
+        return [*(item.entry for item in self.task_inputs), *self.step_inputs, *copies]
 
     @property
     def _restored_copies(self) -> list[CheckpointCopy]:
@@ -179,7 +190,7 @@ class _OsmoPlanBuilder:
                 run=self.run,
                 platform="osmo",
                 container_plugins=container_plugins,
-                placement=self._build_placement(),
+                placement=self.build_placement(),
                 platform_managed=(spec_inputs.PUBLISH_PARAMETER,) if self.checkpoint_copy else (),
             )
         ).encode()
@@ -187,8 +198,8 @@ class _OsmoPlanBuilder:
     def build_inline_files(self, archive: bytes) -> dict[str, bytes]:
         """Return the workflow, which contains the archive, and the submission spec."""
         file = {"path": ARCHIVE_PATH, "base64": True, "contents": workflow.ARCHIVE_PLACEHOLDER}
-        submission = submission_spec.SUBMISSION.dump(self._build_submission_spec())
-        spec = self._build_workflow(ARCHIVE_PATH, self.inputs, [file], _compute_digest(archive, submission))
+        submission = submission_spec.SUBMISSION.dump(self.build_submission_spec())
+        spec = self._build_workflow(ARCHIVE_PATH, self.inputs, [file], compute_digest(archive, submission))
         return {
             submission_spec.WORKFLOW_FILE: workflow.dump_workflow(spec, base64.b64encode(archive).decode()).encode(),
             submission_spec.SUBMISSION_FILE: submission,
@@ -198,16 +209,17 @@ class _OsmoPlanBuilder:
         """Return the workflow, the submission spec, and the archive, which is uploaded as the last input."""
         url = spec_inputs.get_archive_url(archive, self.settings)
         upload = submission_spec.OsmoUpload(path="", url=url, files=1, size=len(archive))
-        submission = submission_spec.SUBMISSION.dump(self._build_submission_spec(upload))
+        submission = submission_spec.SUBMISSION.dump(self.build_submission_spec(upload))
         path = f"{spec_inputs.make_input_reference(len(self.inputs))}/{submission_spec.PAYLOAD_FILE}"
-        spec = self._build_workflow(path, [*self.inputs, {"url": url}], [], _compute_digest(archive, submission))
+        spec = self._build_workflow(path, [*self.inputs, {"url": url}], [], compute_digest(archive, submission))
         return {
             submission_spec.WORKFLOW_FILE: workflow.dump_workflow(spec).encode(),
             submission_spec.SUBMISSION_FILE: submission,
             submission_spec.PAYLOAD_FILE: archive,
         }
 
-    def _build_placement(self) -> Placement:
+    def build_placement(self) -> Placement:
+        """Return the placement of the job."""
         credentials = {item.flag: item for item in environment.collect_credentials(self.job, self.settings)}
         blob = credentials.get("--blob-credential")
         return Placement(
@@ -220,7 +232,7 @@ class _OsmoPlanBuilder:
             mounts=tuple(item.to_mount(index) for index, item in enumerate(self.task_inputs)),
             promised=environment.make_compat_env(self.job),
             submission=environment.SUBMISSION_VARIABLE,
-            left=spec_inputs.make_input_reference(len(self.task_inputs)) if self._restored_copies else "",
+            left=spec_inputs.make_input_reference(len(self.inputs) - 1) if self._restored_copies else "",
             ways=CREDENTIAL_OPTIONS,
         )
 
@@ -238,7 +250,8 @@ class _OsmoPlanBuilder:
             files=files,
         )
 
-    def _build_submission_spec(self, *archives: submission_spec.OsmoUpload) -> submission_spec.OsmoSubmissionSpec:
+    def build_submission_spec(self, *archives: submission_spec.OsmoUpload) -> submission_spec.OsmoSubmissionSpec:
+        """Return the submission spec. `archives`: the job's archive, if it is uploaded."""
         settings = self.settings
         return submission_spec.OsmoSubmissionSpec(
             run=self.run,
@@ -255,11 +268,12 @@ class _OsmoPlanBuilder:
             uploads=(*(item.upload for item in self.task_inputs if item.upload), *archives),
             inputs=tuple(item.required for item in self.task_inputs if item.required),
             credentials=environment.collect_credentials(self.job, settings),
-            publishes=spec_inputs.find_publish_url(self.job, self.work),
+            publishes=spec_inputs.find_publish_url(self.job, self.checkpoint_copy),
             identity=settings.workload_identity or "",
             subscription=settings.subscription_id or "",
         )
 
 
-def _compute_digest(*parts: bytes) -> str:
+def compute_digest(*parts: bytes) -> str:
+    """Return the mark of a plan: a digest of what is sent."""
     return hashlib.sha256(b"".join(parts)).hexdigest()[:32]

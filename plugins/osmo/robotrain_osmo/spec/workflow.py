@@ -60,18 +60,49 @@ def build_workflow(
     checkpoint: Mapping[str, str] | None,
     files: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
-    """Return the workflow without empty fields. Files come last: people do not read them."""
+    """Return the workflow of one task."""
+    task = build_task(
+        job.workload,
+        job,
+        settings,
+        command=command,
+        environment=environment,
+        inputs=inputs,
+        checkpoint=checkpoint,
+        files=files,
+    )
+    exec_timeout = resources.resolve_resources(job.profile, settings).exec_timeout
+    return assemble_workflow(run, settings, exec_timeout, {RESOURCE_NAME: build_resource(job, settings)}, [task])
+
+
+def build_resource(job: Job, settings: OsmoSettings) -> dict[str, Any]:
+    """Return the resources of a task: all of them, as OSMO's defaults are 1 core, 1 GiB of memory and 1 GiB of disk."""
     resolved = resources.resolve_resources(job.profile, settings)
-    requested = {  # all of them: OSMO's defaults are 1 core, 1 GiB of memory and 1 GiB of disk
+    return {
         "gpu": count_gpus(job, settings),
         "cpu": resolved.cpu,
         "memory": resolved.memory,
         "storage": resolved.storage,
         "platform": settings.gpu_platform,
     }
+
+
+def build_task(
+    name: str,
+    job: Job,
+    settings: OsmoSettings,
+    *,
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    inputs: Sequence[Mapping[str, Any]],
+    checkpoint: Mapping[str, str] | None,
+    files: Sequence[Mapping[str, Any]],
+    resource: str = "",
+) -> dict[str, Any]:
+    """Return a task without empty fields. Files come last: people do not read them."""
     task = {
-        "name": job.workload,
-        "image": resolved.image,
+        "name": name,
+        "image": resources.resolve_resources(job.profile, settings).image,
         "command": list(command),
         "inputs": [dict(entry) for entry in inputs],
         "environment": dict(environment),
@@ -79,18 +110,28 @@ def build_workflow(
         "volumeMounts": list(list_mounts(settings)),
         "exitActions": {"RESCHEDULE": ",".join(map(str, RETRY_EXIT_CODES))},
         "checkpoint": [dict(checkpoint)] if checkpoint else [],
+        "resource": resource,
         "files": [dict(file) for file in files],
     }
+    return _drop_empty(task)
+
+
+def assemble_workflow(
+    run: str,
+    settings: OsmoSettings,
+    exec_timeout: str,
+    requested: Mapping[str, Mapping[str, Any]],
+    tasks: Sequence[Mapping[str, Any]],
+) -> dict[str, Any]:
+    """Return the workflow of tasks. `requested`: resources by name."""
     return {
         "workflow": _drop_empty(
             {
                 "name": run,
                 "labels": parse_pairs(settings.labels or ""),
-                "timeout": _drop_empty(
-                    {"exec_timeout": resolved.exec_timeout, "queue_timeout": settings.queue_timeout}
-                ),
-                "resources": {RESOURCE_NAME: requested},
-                "tasks": [_drop_empty(task)],
+                "timeout": _drop_empty({"exec_timeout": exec_timeout, "queue_timeout": settings.queue_timeout}),
+                "resources": requested,
+                "tasks": list(tasks),
             }
         )
     }
@@ -102,20 +143,24 @@ def _drop_empty(values: Mapping[str, Any]) -> dict[str, Any]:
 
 ARCHIVE_PLACEHOLDER = "\x00archive\x00"
 """Replaced by the archive after the YAML is written: YAML would take most of a second for it."""
-_OSMO_VARIABLE = r"\{\{(?:workflow_id|input:\d+)\}\}"
+_OSMO_VARIABLE = r"\{\{(?:workflow_id|output|input:\d+)\}\}"
 _QUOTED_PLACEHOLDER = '"\\0archive\\0"'
+_ALIAS, _QUOTED_ALIAS = "\x00files\x00", '"\\0files\\0"'
 
 
 class WorkflowTemplateError(ValueError):
     """A value of the workflow contains template syntax. `check` refuses all such values."""
 
 
-def dump_workflow(workflow: Mapping[str, Any], archive: str = "") -> str:
-    """Return the YAML of a workflow with the base64 `archive` in place of ARCHIVE_PLACEHOLDER."""
+def dump_workflow(workflow: Mapping[str, Any], archive: str = "", shared_files: bool = False) -> str:
+    """Return the YAML of a workflow with the base64 `archive` in place of ARCHIVE_PLACEHOLDER.
+
+    :param shared_files: write the files of the tasks, which are equal, once: the others are aliases of the first.
+    """
     import yaml
 
     text = yaml.dump(
-        _mark_styles(workflow),
+        _mark_styles(_share_files(workflow) if shared_files else workflow),
         Dumper=_make_dumper(),
         sort_keys=False,
         default_flow_style=False,
@@ -124,8 +169,17 @@ def dump_workflow(workflow: Mapping[str, Any], archive: str = "") -> str:
     )
     if syntax := find_template_syntax(re.sub(_OSMO_VARIABLE, "", text)):
         raise WorkflowTemplateError(f"a value of the workflow contains {syntax}")
+    if shared_files:
+        text = text.replace("files:\n", "files: &files\n", 1).replace(_QUOTED_ALIAS, "*files")
     before, _, after = text.rpartition(_QUOTED_PLACEHOLDER)
     return f"{before}'{archive}'{after}" if archive else text
+
+
+def _share_files(workflow: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a workflow whose tasks, but for the first, have an alias in place of their files."""
+    body = workflow["workflow"]
+    first, *others = body["tasks"]
+    return {"workflow": {**body, "tasks": [first, *({**task, "files": _ALIAS} for task in others)]}}
 
 
 class _Quoted(str):

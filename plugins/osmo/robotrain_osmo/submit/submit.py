@@ -27,6 +27,7 @@ from robotrain_runtime.contract.files import is_locked, lock_file
 from robotrain_osmo.client import failures, service
 from robotrain_osmo.client.command import OsmoCommandResult
 from robotrain_osmo.client.failures import UNREACHABLE_CODES, CommandFailed, CommandFailure
+from robotrain_osmo.observe import pipeline_steps
 from robotrain_osmo.spec import environment, submission_spec
 from robotrain_osmo.spec.submission_spec import OsmoCredential, OsmoSubmissionSpec
 from robotrain_osmo.submit import upload
@@ -42,8 +43,9 @@ def submit_plan(plan: Plan) -> Reference:
 
     Raise Rejected if OSMO refused and nothing runs, Unanswered if that is unknown.
     """
-    submission = submission_spec.SUBMISSION.load(plan, Stage.SUBMIT)
-    upload.upload_folders(plan, submission)
+    submission = submission_spec.load_submission(plan, Stage.SUBMIT)
+    for part in submission_spec.list_job_plans(plan, Stage.SUBMIT):
+        upload.upload_folders(part, submission_spec.load_submission(part, Stage.SUBMIT))
     with tempfile.TemporaryDirectory(prefix="robotrain-") as folder:
         file = Path(folder) / TEMPORARY_FILE
         file.write_bytes(plan.files[plan.spec])
@@ -56,7 +58,7 @@ def submit_plan(plan: Plan) -> Reference:
     workflow = _read_workflow_id(result)
     with contextlib.suppress(Rejected):  # without it, the workflow is found among the new ones
         write_note(plan, before, workflow)
-    return make_reference(submission, workflow)
+    return make_reference(plan, submission, workflow)
 
 
 def _submit_workflow(
@@ -226,13 +228,13 @@ def find_workflow(plan: Plan) -> Reference | None:
 
     Raise Rejected if OSMO does not answer.
     """
-    submission = submission_spec.SUBMISSION.load(plan, Stage.SUBMIT)
+    submission = submission_spec.load_submission(plan, Stage.SUBMIT)
     wait_for_submit(submission.run)
     note = NOTE.read(plan)
     if note is None:
         return None
     workflow = note["workflow"] or _find_new_workflow(submission, _read_plan_mark(plan), note["before"])
-    return make_reference(submission, workflow) if workflow else None
+    return make_reference(plan, submission, workflow) if workflow else None
 
 
 def list_workflow_ids(submission: OsmoSubmissionSpec) -> tuple[str, ...]:
@@ -245,16 +247,16 @@ def list_workflow_ids(submission: OsmoSubmissionSpec) -> tuple[str, ...]:
     return tuple(sorted(names, key=lambda name: int(name.rpartition("-")[2])))
 
 
-def make_reference(submission: OsmoSubmissionSpec, workflow: str) -> Reference:
+def make_reference(plan: Plan, submission: OsmoSubmissionSpec, workflow: str) -> Reference:
     """Return the reference of a workflow for the run's record."""
-    return {
-        "workflow": workflow,
-        "cli": submission.cli,
-        "task": submission.task,
-        "server": submission.server,
-        "publishes": submission.get_publish_url(workflow),
-        "run": submission.run,
-    }
+    shared = {"workflow": workflow, "cli": submission.cli, "server": submission.server, "run": submission.run}
+    if not submission_spec.is_pipeline(plan):
+        return {**shared, "task": submission.task, "publishes": submission.get_publish_url(workflow)}
+    reference = {**shared, pipeline_steps.STEPS_KEY: submission.task}
+    for name, part in zip(submission.list_tasks(), submission_spec.list_job_plans(plan, Stage.SUBMIT), strict=True):
+        if url := submission_spec.load_submission(part, Stage.SUBMIT).get_publish_url(workflow):
+            reference[pipeline_steps.get_publish_key(name)] = url
+    return reference
 
 
 def _find_new_workflow(submission: OsmoSubmissionSpec, mark: str, before: Sequence[str]) -> str | None:

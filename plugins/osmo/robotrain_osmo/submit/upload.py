@@ -27,10 +27,11 @@ def prepare_plan(plan: Plan) -> Iterator[str]:
 
     Folders without a digest are uploaded by each submit.
     """
-    submission = submission_spec.SUBMISSION.load(plan, Stage.SUBMIT)
-    pinned = tuple(upload for upload in submission.uploads if upload.path and is_content_addressed(upload))
-    upload_folders(plan, dataclasses.replace(submission, uploads=pinned))
-    yield from (f"{upload.path} {upload.url}" for upload in pinned)
+    for part in submission_spec.list_job_plans(plan, Stage.SUBMIT):
+        submission = submission_spec.load_submission(part, Stage.SUBMIT)
+        pinned = tuple(upload for upload in submission.uploads if upload.path and is_content_addressed(upload))
+        upload_folders(part, dataclasses.replace(submission, uploads=pinned))
+        yield from (f"{upload.path} {upload.url}" for upload in pinned)
 
 
 MIN_UPLOAD_SECONDS = 900.0
@@ -133,7 +134,12 @@ SEAL_PATTERN = r"\.robotrain-complete-\d+"
 
 def find_uploaded(plan: Plan) -> list[JobSource]:
     """Return the sources of a plan whose pinned content is in the storage."""
-    submission = submission_spec.SUBMISSION.load(plan, Stage.SUBMIT)
+    parts = submission_spec.list_job_plans(plan, Stage.SUBMIT)
+    return [source for part in parts for source in _find_uploaded_sources(part)]
+
+
+def _find_uploaded_sources(plan: Plan) -> list[JobSource]:
+    submission = submission_spec.load_submission(plan, Stage.SUBMIT)
     uploaded = [upload for upload in submission.uploads if is_uploaded(submission.cli, upload)]
     digests = {(upload.path, upload.url.rpartition("/")[2]) for upload in uploaded}
     return upload_rules.select_uploaded_sources(plan, digests)

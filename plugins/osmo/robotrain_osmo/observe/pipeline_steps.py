@@ -1,0 +1,51 @@
+"""References of pipelines, whose steps are tasks of one workflow, and the reference of one of them."""
+
+from collections.abc import Mapping
+
+from robotrain.model.run import Reference
+
+STEPS_KEY = "steps"
+"""The key of a reference with the names of all steps, between commas."""
+STEP_KEY = "step"
+"""The key of a reference that is about one step."""
+
+
+def get_publish_key(step: str) -> str:
+    """Return the key of a reference with the URL that a step copies its outputs to."""
+    return f"publishes:{step}"
+
+
+def list_step_names(reference: Reference) -> list[str]:
+    """Return the steps of a pipeline in their order; none for a run of one task."""
+    return reference.get(STEPS_KEY, "").split(",") if reference.get(STEPS_KEY) else []
+
+
+def is_step(reference: Reference) -> bool:
+    """Return whether a reference, as `select_step` returns it, is that of a step."""
+    return "submission" in reference
+
+
+def get_whole_run(reference: Reference) -> str:
+    """Return the recorded run: of a step, that of its pipeline."""
+    return reference.get("whole") or reference.get("run", "")
+
+
+def get_submission(reference: Reference) -> str:
+    """Return the id by which the checkpoints of a run or a step are known."""
+    return reference.get("submission") or reference.get("workflow", "")
+
+
+def select_step(reference: Reference) -> Reference:
+    """Return the reference of a step as that of a run of one task; any other one as it is."""
+    step = reference.get(STEP_KEY, "")
+    if not step:
+        return reference
+    names: Mapping[str, str] = {
+        "task": step,
+        "run": f"{reference['run']}-{step}",
+        "whole": reference["run"],
+        "submission": f"{reference['workflow']}-{step}",
+        "publishes": reference.get(get_publish_key(step), ""),
+    }
+    kept = ("workflow", "cli", "server")
+    return {**{key: reference[key] for key in kept if key in reference}, **names}

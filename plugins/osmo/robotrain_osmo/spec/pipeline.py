@@ -1,0 +1,307 @@
+"""Render a pipeline to one workflow: a task for each step, which reads the outputs of the tasks that it needs.
+
+All tasks carry the same files, which are written once, as an alias of YAML: OSMO keeps them once for each task.
+"""
+
+import base64
+import io
+import re
+import zipfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any
+from robotrain.model import plan
+from robotrain.model.amounts import format_size
+from robotrain.model.job import Job
+from robotrain.model.pipeline import PipelineStep
+from robotrain.model.plan import Payload
+from robotrain.model.run import Reference
+from robotrain_runtime.contract.document import format_document
+from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
+
+from robotrain_osmo.settings import OsmoSettings
+from robotrain_osmo.spec import environment, render, resources, submission_spec, workflow
+from robotrain_osmo.spec import inputs as spec_inputs
+from robotrain_osmo.spec.check_job import MAX_TASK_NAME_LENGTH
+from robotrain_osmo.spec.render import TaskBuilder
+from robotrain_osmo.spec.submission_spec import DOCUMENT_FILE, SUBMISSION_FILE, OsmoSubmissionSpec, OsmoUpload
+
+MAX_STEPS = 20
+"""Tasks of a workflow that OSMO accepts unless it is configured otherwise."""
+OUTPUT_VARIABLE = "ROBOTRAIN_STEP_OUTPUT"
+OUTPUT_REFERENCE = f"${{{OUTPUT_VARIABLE}}}"
+STOP_SECONDS = 300
+"""How long a step whose time is over may take to stop."""
+REGISTER_CORES, REGISTER_MEMORY = 2, "8Gi"
+WORKFLOW_SETTINGS = {
+    "pool": "--pool",
+    "priority": "--priority",
+    "queue_timeout": "--queue-timeout",
+    "labels": "--labels",
+    "server": "--server",
+    "osmo_cli": "--osmo-cli",
+}
+"""Settings that a workflow has once, with their options."""
+
+
+def render_pipeline(steps: Sequence[PipelineStep], job: Job, run: str, finished: Mapping[str, Reference]) -> plan.Plan:
+    """Return the plan of a pipeline. Raise Rejected for what OSMO would refuse."""
+    raise_if_any(list(_check_steps(steps, finished)))
+    tasks = _make_step_tasks(steps, run, finished)
+    payload = _merge_payloads([task.step.payload for task in tasks])
+    documents = {_get_document_name(task.step): task.document for task in tasks}
+    archive = render.pack_documents(payload, documents)
+    files = _build_files(tasks, run, archive)
+    return plan.Plan(
+        platform="osmo",
+        run=run,
+        job=job,
+        spec=submission_spec.WORKFLOW_FILE,
+        files=files,
+        shown=(
+            submission_spec.WORKFLOW_FILE,
+            *(submission_spec.get_step_path(step.name, DOCUMENT_FILE) for step in steps),
+        ),
+    )
+
+
+def _check_steps(steps: Sequence[PipelineStep], finished: Mapping[str, Reference]) -> Iterator[Problem]:
+    if len(steps) > MAX_STEPS:
+        title = f"OSMO takes at most {MAX_STEPS} steps in a workflow, but the pipeline has {len(steps)}"
+        yield Problem(code="osmo-too-many-steps", stage=Stage.CHECK, title=title, suggestions=(_DRIVEN,))
+    names = {f"{step.name}-group".lower().replace("_", "-") for step in steps}
+    earlier = set(finished)
+    for step in steps:
+        kubernetes_name = step.name.lower().replace("_", "-")
+        if not re.fullmatch(environment.NAME_PATTERN, step.name) or len(step.name) > MAX_TASK_NAME_LENGTH:
+            yield _make_name_problem(step, "A name is a letter followed by letters, digits, `-` and `_`.")
+        elif kubernetes_name == "osmo-ctrl" or kubernetes_name in names:
+            yield _make_name_problem(step, "OSMO uses it: the group of a task is named `TASK-group`.")
+        for other in _list_read_steps(step):
+            if other not in earlier:
+                title = f"step {step.name} comes before step {other}, whose output it reads"
+                yield Problem(code="osmo-step-order", stage=Stage.CHECK, title=title)
+        earlier.add(step.name)
+    for name, flag in WORKFLOW_SETTINGS.items():
+        values = {getattr(step.settings, name): step.name for step in steps}
+        if len(values) > 1:
+            (one, first), (other, second), *_ = values.items()
+            title = f"the steps {first} and {second} have different values of {flag}"
+            why = "The steps run as one workflow, which has it once."
+            yield Problem(
+                code="osmo-steps-differ", stage=Stage.CHECK, title=title, where=flag, given=f"{one}, {other}", why=why
+            )
+
+
+_DRIVEN = Suggestion("at_most: 2", "in the pipeline's file: this machine starts each step as a workflow of its own")
+
+
+def _make_name_problem(step: PipelineStep, why: str) -> Problem:
+    title = "OSMO does not accept the name of a step"
+    return Problem(code="osmo-step-name", stage=Stage.CHECK, title=title, given=step.name, why=why)
+
+
+def _list_read_steps(step: PipelineStep) -> list[str]:
+    """Return the steps whose output a step reads."""
+    return list(step.takes)
+
+
+@lazy_dataclass(frozen=True)
+class _StepTask:
+    """A step with what its task is built from."""
+
+    step: PipelineStep
+    builder: TaskBuilder
+    document: bytes
+    stop_after: int | None
+    """The seconds after which the runtime stops it; None if OSMO does."""
+
+    def build(self, archive: str, more_inputs: Sequence[Mapping[str, Any]], files: Any, digest: str) -> dict[str, Any]:
+        """Return the task. `archive`: the path of the archive. `more_inputs`: after its own."""
+        builder, step = self.builder, self.step
+        inputs = [*builder.inputs, *more_inputs]
+        variables = environment.make_environment(builder.job, builder.settings, len(inputs), digest)
+        variables[environment.SUBMISSION_VARIABLE] = builder.submission
+        if step.hands_over:
+            variables[OUTPUT_VARIABLE] = "{{output}}"
+        command = render.make_task_command(archive, builder.work, _get_document_name(step))
+        if self.stop_after:
+            command = ["timeout", "-k", str(STOP_SECONDS), str(self.stop_after), *command]
+        return workflow.build_task(
+            step.name,
+            builder.job,
+            builder.settings,
+            command=command,
+            environment=variables,
+            inputs=inputs,
+            checkpoint=builder.checkpoint_copy.entry if builder.checkpoint_copy else None,
+            resource=step.name,
+            files=files,
+        )
+
+
+def _make_step_tasks(steps: Sequence[PipelineStep], run: str, finished: Mapping[str, Reference]) -> list[_StepTask]:
+    builders = [_make_builder(step, run, {one.name for one in steps}, finished) for step in steps]
+    seconds = [resources.parse_duration(_get_time_limit(builder)) for builder in builders]
+    return [
+        _StepTask(step, builder, _build_document(step, builder), int(limit) if limit < max(seconds) else None)
+        for step, builder, limit in zip(steps, builders, seconds, strict=True)
+    ]
+
+
+def _make_builder(step: PipelineStep, run: str, names: set[str], finished: Mapping[str, Reference]) -> TaskBuilder:
+    entries = []
+    for name, part in step.takes.items():
+        task = f"{finished[name]['workflow']}:{name}" if name in finished else name
+        entries.append({"task": task, "regex": rf"^(step\.json|{part}/.*)$"})
+    others = [name for name in step.needs if name in names and name not in step.takes]
+    entries += ({"task": name, "regex": r"^step\.json$"} for name in others)
+    settings: OsmoSettings = step.settings
+    job = step.job
+    if step.registers:
+        resolved = resources.resolve_resources(job.profile, settings)
+        small = min(resolved.memory, REGISTER_MEMORY, key=resources.parse_size)
+        settings = replace(settings, gpus=0, cpu=min(resolved.cpu, REGISTER_CORES), memory=small)
+        kept = ((name, None if name == spec_inputs.PUBLISH_PARAMETER else value) for name, value in job.parameters)
+        job = replace(job, parameters=tuple(kept))
+    return TaskBuilder(
+        job=job,
+        settings=settings,
+        run=f"{run}-{step.name}",
+        submission=f"{submission_spec.WORKFLOW_ID}-{step.name}",
+        step_inputs=tuple(entries),
+    )
+
+
+def _get_time_limit(builder: TaskBuilder) -> str:
+    return resources.resolve_resources(builder.job.profile, builder.settings).exec_timeout
+
+
+def _build_document(step: PipelineStep, builder: TaskBuilder) -> bytes:
+    """Return the job document of a step."""
+    first = len(builder.task_inputs)
+    folders = {name: spec_inputs.make_input_reference(first + at) for at, name in enumerate(step.takes)}
+    placement = builder.build_placement()
+    placement = replace(
+        placement,
+        mounts=(*placement.mounts, *step.list_mounts(folders)),
+        handover=OUTPUT_REFERENCE if step.hands_over else "",
+    )
+    document = plan.make_job_document(
+        builder.job,
+        run=builder.run,
+        platform="osmo",
+        container_plugins=step.container_plugins,
+        placement=placement,
+        platform_managed=(spec_inputs.PUBLISH_PARAMETER,) if builder.checkpoint_copy else (),
+    )
+    return format_document(replace(document, registers=step.registers)).encode()
+
+
+def _get_document_name(step: PipelineStep) -> str:
+    return f"job-{step.name}.json"
+
+
+def _merge_payloads(payloads: Sequence[Payload]) -> Payload:
+    """Return the files of all payloads in one. They are of one installation, so that equal paths are equal files."""
+    files: dict[str, bytes] = {}
+    for payload in dict.fromkeys(payloads):
+        with zipfile.ZipFile(io.BytesIO(payload.archive)) as archive:
+            files |= {name: archive.read(name) for name in archive.namelist()}
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as merged:
+        for name in sorted(files):
+            merged.writestr(zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0)), files[name])
+    return Payload(buffer.getvalue())
+
+
+def _build_files(tasks: Sequence[_StepTask], run: str, archive: bytes) -> dict[str, bytes]:
+    """Return the files of the plan: the archive is in the workflow, or uploaded if that would be too large.
+
+    Raise Rejected if it cannot be uploaded.
+    """
+    settings = tasks[0].builder.settings
+    encoded = base64.b64encode(archive).decode()
+    submissions = [task.builder.build_submission_spec() for task in tasks]
+
+    def build(make_task: Callable[[_StepTask], Mapping[str, Any]], count: int = len(tasks)) -> dict[str, Any]:
+        limits = [_get_time_limit(task.builder) for task in tasks]
+        requested = {
+            task.step.name: workflow.build_resource(task.builder.job, task.builder.settings) for task in tasks[:count]
+        }
+        longest = max(limits, key=resources.parse_duration)
+        return workflow.assemble_workflow(run, settings, longest, requested, [make_task(one) for one in tasks[:count]])
+
+    digest = render.compute_digest(archive, *map(submission_spec.SUBMISSION.dump, submissions))
+    file = {"path": render.ARCHIVE_PATH, "base64": True, "contents": workflow.ARCHIVE_PLACEHOLDER}
+
+    def measure(count: int) -> int:
+        """Return the size of the workflow of the first steps without aliases, as OSMO keeps it."""
+        spec = build(lambda task: task.build(render.ARCHIVE_PATH, [], [file], digest), count)
+        return len(workflow.dump_workflow(spec)) + count * len(encoded)
+
+    size = measure(len(tasks))
+    uploaded: dict[str, bytes] = {}
+    if size <= workflow.MAX_WORKFLOW_BYTES and (
+        len(encoded) <= workflow.LARGE_WORKFLOW_BYTES or not settings.storage_account
+    ):
+        spec = build(lambda task: task.build(render.ARCHIVE_PATH, [], [file], digest))
+        text = workflow.dump_workflow(spec, encoded, shared_files=True)
+    elif settings.storage_account:
+        url = spec_inputs.get_archive_url(archive, settings)
+        upload = OsmoUpload(path="", url=url, files=1, size=len(archive))
+        submissions[0] = replace(submissions[0], uploads=(*submissions[0].uploads, upload))
+
+        def refer(task: _StepTask) -> Mapping[str, Any]:
+            path = f"{spec_inputs.make_input_reference(len(task.builder.inputs))}/{submission_spec.PAYLOAD_FILE}"
+            return task.build(path, [{"url": url}], [], digest)
+
+        text = workflow.dump_workflow(build(refer))
+        uploaded = {submission_spec.PAYLOAD_FILE: archive}
+    else:
+        fit = next(
+            (count for count in range(len(tasks) - 1, 0, -1) if measure(count) <= workflow.MAX_WORKFLOW_BYTES), 0
+        )
+        raise Rejected([_make_too_large_problem(size, fit, len(tasks))])
+    if len(text) > workflow.MAX_WORKFLOW_BYTES:
+        raise Rejected([workflow.make_too_large_problem(len(text))])
+    return {
+        submission_spec.WORKFLOW_FILE: text.encode(),
+        SUBMISSION_FILE: submission_spec.SUBMISSION.dump(_combine_submissions(submissions, run)),
+        **uploaded,
+        **{
+            submission_spec.get_step_path(task.step.name, name): content
+            for task, submission in zip(tasks, submissions, strict=True)
+            for name, content in (
+                (SUBMISSION_FILE, submission_spec.SUBMISSION.dump(replace(submission, task=task.step.name))),
+                (DOCUMENT_FILE, task.document),
+            )
+        },
+    }
+
+
+def _combine_submissions(submissions: Sequence[OsmoSubmissionSpec], run: str) -> OsmoSubmissionSpec:
+    """Return how the workflow is submitted; what each step needs is in the step's own."""
+    first = submissions[0]
+    return OsmoSubmissionSpec(
+        run=run,
+        cli=first.cli,
+        pool=first.pool,
+        server=first.server,
+        task=",".join(one.run.removeprefix(f"{run}-") for one in submissions),
+        gpu_platform=first.gpu_platform,
+        priority=first.priority,
+        credentials=tuple(dict.fromkeys(item for one in submissions for item in one.credentials)),
+    )
+
+
+def _make_too_large_problem(size: int, fit: int, count: int) -> Problem:
+    return Problem(
+        code="osmo-workflow-too-large",
+        stage=Stage.CHECK,
+        title=f"the workflow of {count} steps is too large: {format_size(size)}, and OSMO accepts about 1 MB",
+        why=f"OSMO keeps the runtime and the modules of all steps once for each step: {fit} steps fit.",
+        suggestions=(Suggestion("--storage-account NAME", "uploads them once instead"), _DRIVEN),
+    )

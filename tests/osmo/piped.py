@@ -1,0 +1,47 @@
+"""Pipelines without a command line: their steps, plans and workflows of the stand-in."""
+
+from typing import Any
+
+from planned import HALVES, evaluation, job, payload, settings, source
+from robotrain.model.job import Job
+from robotrain.model.pipeline import PipelineStep
+from robotrain.model.plan import Payload, Plan
+from robotrain_osmo.platform import OsmoPlatform
+
+RUN = "train-eval-aa4c8800-1"
+WHOLE = Job(workload="train-eval", parameters=())
+
+
+def step(name: str, of: Job, *needs: str, packed: Payload | None = None, **more: Any) -> PipelineStep:
+    """A step; what it takes from others are sources of its job."""
+    given = more.pop("settings", {})
+    takes = {one.uri: "policy" for one in of.sources if one.kind == "step"}
+    return PipelineStep(
+        name=name,
+        needs=tuple(dict.fromkeys((*takes, *needs))),
+        job=of,
+        settings=settings(**given),
+        payload=packed or payload(),
+        container_plugins=HALVES,
+        takes=takes,
+        **more,
+    )
+
+
+def steps(packed: Payload | None = None, **given: Any) -> list[PipelineStep]:
+    """A training, the evaluation of its policy, and its registration."""
+    return [
+        step("train", job(), packed=packed, hands_over=True, **given),
+        step("evaluate", evaluation(source("step", "train", "policy")), packed=packed, hands_over=True, **given),
+        step(
+            "register",
+            evaluation(source("step", "evaluate", "policy")),
+            packed=packed,
+            registers="pusher",
+            **given,
+        ),
+    ]
+
+
+def plan(of: list[PipelineStep] | None = None, finished: Any = None, run: str = RUN) -> Plan:
+    return OsmoPlatform().render_pipeline(of or steps(), WHOLE, run, finished or {})

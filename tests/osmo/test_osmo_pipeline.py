@@ -1,0 +1,125 @@
+"""A pipeline is one workflow: a task a step, checked before anything is sent (pipelines.md, part A)."""
+
+import base64
+import json
+
+import pytest
+from piped import RUN, plan, step, steps
+from planned import job, payload, read, unpacked
+from robotrain.errors import Rejected
+from robotrain_osmo.platform import OsmoPlatform
+from robotrain_osmo.spec import workflow
+from robotrain_runtime.contract import document
+
+
+def tasks(of) -> dict[str, dict[str, object]]:
+    return {task["name"]: task for task in read(of.files["workflow.yaml"])["workflow"]["tasks"]}
+
+
+def document_of(of, name: str) -> document.JobDocument:
+    return document.parse_document(of.files[f"steps/{name}/job.json"].decode())
+
+
+def test_each_step_is_a_task_that_reads_those_before_it(osmo):
+    made = plan()
+    found = tasks(made)
+    assert list(found) == ["train", "evaluate", "register"]
+    assert found["evaluate"]["inputs"] == [{"task": "train", "regex": r"^(step\.json|policy/.*)$"}]
+    assert found["register"]["inputs"][0]["task"] == "evaluate"
+    variables = found["evaluate"]["environment"]
+    assert variables["ROBOTRAIN_SUBMISSION"] == "{{workflow_id}}-evaluate"
+    assert [variables["ROBOTRAIN_STEP_OUTPUT"], variables["ROBOTRAIN_INPUT_0"]] == ["{{output}}", "{{input:0}}"]
+    assert "ROBOTRAIN_STEP_OUTPUT" not in found["register"]["environment"]
+    evaluate = document_of(made, "evaluate")
+    assert [one.folder for one in evaluate.placement.mounts] == ["${ROBOTRAIN_INPUT_0}/policy"]
+    assert [evaluate.run, evaluate.placement.handover] == [f"{RUN}-evaluate", "${ROBOTRAIN_STEP_OUTPUT}"]
+    register = document_of(made, "register")
+    assert [register.registers, register.placement.handover] == ["pusher", ""]
+
+
+def test_all_tasks_carry_the_same_files_which_are_written_once(osmo, osmo_cli, tmp_path):
+    made = plan()
+    text = made.files["workflow.yaml"].decode()
+    assert [text.count("files: &files"), text.count("files: *files"), text.count("contents:")] == [1, 2, 1]
+    (archive,) = {one["files"][0]["contents"] for one in tasks(made).values()}
+    found = unpacked(base64.b64decode(archive))
+    assert {"job-train.json", "job-evaluate.json", "job-register.json"} < found.keys()
+    for name, task in tasks(made).items():
+        assert found[f"job-{name}.json"] == made.files[f"steps/{name}/job.json"]
+        assert f'"job-{name}.json"' in task["command"][-3]
+    file = tmp_path / "w.yaml"
+    file.write_text(text)
+    assert osmo_cli("workflow", "submit", str(file), "-p", "default")[0] != 0  # the pool is gpu-pool's
+    status = OsmoPlatform().submit(plan(steps(settings={"pool": "default"})))
+    assert status["steps"] == "train,evaluate,register"
+    (kept,) = osmo.workflows.values()
+    assert [one["name"] for one in kept.spec["groups"]] == ["train-group", "evaluate-group", "register-group"]
+
+
+def test_a_registration_has_few_resources_and_the_longest_limit_is_osmos():
+    limits = {"train": "12h", "evaluate": "2h"}
+    made = [
+        step(one.name, one.job, hands_over=one.hands_over, registers=one.registers, settings=given)
+        for one in steps()
+        for given in [{"exec_timeout": limits[one.name]} if one.name in limits else {"exec_timeout": "1h"}]
+    ]
+    found = read(plan(made).files["workflow.yaml"])["workflow"]
+    assert found["timeout"]["exec_timeout"] == "12h"
+    commands = {task["name"]: task["command"] for task in found["tasks"]}
+    assert commands["train"][0] == "python3"
+    assert commands["evaluate"][:4] == ["timeout", "-k", "300", "7200"]
+    assert found["resources"]["register"]["gpu"] == 0
+    assert found["resources"]["train"]["gpu"] == 1
+    assert {task["name"]: task["resource"] for task in found["tasks"]} == {name: name for name in commands}
+
+
+def test_a_step_that_only_waits_for_another_reads_no_policy_of_it():
+    found = tasks(plan([*steps(), step("again", job(training_steps=7), "evaluate")]))
+    assert found["again"]["inputs"] == [{"task": "evaluate", "regex": r"^step\.json$"}]
+
+
+def test_a_finished_step_is_the_task_of_an_earlier_workflow():
+    finished = {"train": {"workflow": "old-3", "cli": "osmo", "run": "old", "steps": "train", "step": "train"}}
+    found = tasks(plan(steps()[1:], finished))
+    assert found["evaluate"]["inputs"][0]["task"] == "old-3:train"
+    assert found["register"]["inputs"][0]["task"] == "evaluate"
+
+
+def codes(rejected) -> list[str]:
+    return [problem.code for problem in rejected.value.problems]
+
+
+def test_what_osmo_would_refuse_is_told_at_once():
+    wrong = [
+        step("osmo-ctrl", job()),
+        step("train-group", job(), settings={"pool": "other"}),
+        step("ends-", job()),
+        *reversed(steps()),
+    ]
+    with pytest.raises(Rejected) as rejected:
+        plan(wrong)
+    assert codes(rejected) == ["osmo-step-name"] * 3 + ["osmo-step-order"] * 2 + ["osmo-steps-differ"]
+
+
+def test_more_than_twenty_steps_are_refused():
+    with pytest.raises(Rejected) as rejected:
+        plan([step(f"s{index}", job()) for index in range(21)])
+    assert codes(rejected) == ["osmo-too-many-steps"]
+
+
+def test_the_workflow_is_measured_without_aliases_and_the_refusal_says_how_many_steps_fit():
+    packed = payload(250 << 10)
+    many = [step(f"s{index}", job(), packed=packed) for index in range(4)]
+    assert len(plan(many[:3]).files["workflow.yaml"]) < workflow.LARGE_WORKFLOW_BYTES
+    with pytest.raises(Rejected, match="of 4 steps is too large") as rejected:
+        plan(many)
+    assert "3 steps fit" in rejected.value.problems[0].why
+    with_storage = [
+        step(f"s{index}", job(), packed=packed, settings={"storage_account": "account1"}) for index in range(4)
+    ]
+    made = plan(with_storage)
+    found = tasks(made)
+    assert "payload.tar.bz2" in made.files
+    assert all("files" not in task and task["inputs"][-1]["url"].startswith("azure://") for task in found.values())
+    uploads = json.loads(made.files["steps/s0/osmo.json"])["uploads"]
+    assert [one["path"] for one in uploads] == [""]
