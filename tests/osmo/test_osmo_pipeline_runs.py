@@ -33,9 +33,7 @@ def test_a_pipeline_trains_evaluates_and_a_failed_evaluation_is_resumed(robotrai
     sources = put(azure, "piped", "pusht-mini")
     words = ("--platform", "osmo", "--pool", "default", "--gpus", "0", *NAMED, "-r", "pusher", "--skip-wait")
     publish = ("--publish-url", azure.url("piped", "runs"))
-    answer = robotrain(
-        "pipeline", "train-eval", *words, *sources, *publish, *sized(2, 2), *ROLLED, "--json", *NETWORK
-    )
+    answer = robotrain("pipeline", "train-eval", *words, *sources, *publish, *sized(2, 2), *ROLLED, "--json", *NETWORK)
     assert answer.exit_code == 0, answer.stderr
     run = answer.json["run"]
     (workflow,) = osmo.workflows

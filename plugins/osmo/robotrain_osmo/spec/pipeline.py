@@ -48,7 +48,7 @@ WORKFLOW_SETTINGS = {
 
 def render_pipeline(steps: Sequence[PipelineStep], job: Job, run: str, finished: Mapping[str, Reference]) -> plan.Plan:
     """Return the plan of a pipeline. Raise Rejected for what OSMO would refuse."""
-    raise_if_any(list(_check_steps(steps, finished)))
+    raise_if_any(list(_check_steps(steps)))
     tasks = _make_step_tasks(steps, run, finished)
     payload = _merge_payloads([task.step.payload for task in tasks])
     documents = {_get_document_name(task.step): task.document for task in tasks}
@@ -67,23 +67,17 @@ def render_pipeline(steps: Sequence[PipelineStep], job: Job, run: str, finished:
     )
 
 
-def _check_steps(steps: Sequence[PipelineStep], finished: Mapping[str, Reference]) -> Iterator[Problem]:
+def _check_steps(steps: Sequence[PipelineStep]) -> Iterator[Problem]:
     if len(steps) > MAX_STEPS:
         title = f"OSMO takes at most {MAX_STEPS} steps in a workflow, but the pipeline has {len(steps)}"
         yield Problem(code="osmo-too-many-steps", stage=Stage.CHECK, title=title, suggestions=(_DRIVEN,))
     names = {f"{step.name}-group".lower().replace("_", "-") for step in steps}
-    earlier = set(finished)
     for step in steps:
         kubernetes_name = step.name.lower().replace("_", "-")
         if not re.fullmatch(environment.NAME_PATTERN, step.name) or len(step.name) > MAX_TASK_NAME_LENGTH:
             yield _make_name_problem(step, "A name is a letter followed by letters, digits, `-` and `_`.")
         elif kubernetes_name == "osmo-ctrl" or kubernetes_name in names:
             yield _make_name_problem(step, "OSMO uses it: the group of a task is named `TASK-group`.")
-        for other in _list_read_steps(step):
-            if other not in earlier:
-                title = f"step {step.name} comes before step {other}, whose output it reads"
-                yield Problem(code="osmo-step-order", stage=Stage.CHECK, title=title)
-        earlier.add(step.name)
     for name, flag in WORKFLOW_SETTINGS.items():
         values = {getattr(step.settings, name): step.name for step in steps}
         if len(values) > 1:
@@ -101,11 +95,6 @@ _DRIVEN = Suggestion("at_most: 2", "in the pipeline's file: this machine starts 
 def _make_name_problem(step: PipelineStep, why: str) -> Problem:
     title = "OSMO does not accept the name of a step"
     return Problem(code="osmo-step-name", stage=Stage.CHECK, title=title, given=step.name, why=why)
-
-
-def _list_read_steps(step: PipelineStep) -> list[str]:
-    """Return the steps whose output a step reads."""
-    return list(step.takes)
 
 
 @lazy_dataclass(frozen=True)
