@@ -3,6 +3,7 @@
 import pytest
 from osmo_stand_in.cut_short import CutShort, cut_short
 from piped import RUN, plan, steps
+from robotrain.errors import Rejected
 from robotrain_osmo.platform import OsmoPlatform
 from robotrain_runtime.contract import event
 from robotrain_runtime.contract.event import Outcome, Published
@@ -40,6 +41,7 @@ def test_the_steps_are_told_in_the_order_of_the_plan_whatever_changed_last(osmo,
     assert states(reference) == {"train": "succeeded", "evaluate": "pending", "register": "waiting"}
     whole = OSMO.status(reference)
     assert [whole.state, whole.exit_code] == ["running", None]  # although OSMO says PENDING again
+    assert OSMO.list_statuses([reference]) == [None]
     assert "step evaluate: OSMO is preparing it" in whole.reason
     complete(osmo, reference, "evaluate", "register")
     assert [OSMO.status(reference).state, *states(reference)] == ["succeeded", "train", "evaluate", "register"]
@@ -103,6 +105,15 @@ def test_an_interrupted_submit_is_found_once(osmo, quick):
     assert found["workflow"] == f"{RUN}-1"
     assert found["steps"] == "train,evaluate,register"
     assert len(osmo.workflows) == 1
+
+
+def test_a_step_whose_earlier_workflow_is_gone_is_refused_in_words(osmo, quick):
+    finished = {"train": {"workflow": "gone-1", "run": "gone", "steps": "train", "step": "train"}}
+    with pytest.raises(Rejected) as rejected:
+        OSMO.submit(plan(steps(settings={"pool": "default"})[1:], finished))
+    (problem,) = rejected.value.problems
+    assert problem.code == "osmo-step-gone"
+    assert "task train of the workflow gone-1" in problem.title
 
 
 def test_outputs_of_a_step_are_what_it_published(osmo, reference):

@@ -54,7 +54,7 @@ _SEALED_CHECKPOINT = rf"(?:.*/)?(?P<step>\d+)/{re.escape(MANIFEST)}"
 def list_outputs(reference: Reference) -> list[Output]:
     """Return the checkpoints in order, or the results.
 
-    Raise RunGone, or Rejected, also if the run published none of its outputs.
+    Raise RunGone, or Rejected, also if the run published none of its outputs; a step only warns of that.
     """
     reference = pipeline_steps.select_step(reference)
     log, url = read_run_log(reference), reference.get("publishes", "")
@@ -65,7 +65,10 @@ def list_outputs(reference: Reference) -> list[Output]:
     elif url and log.trimmed:
         print(f"warning: {TRIMMED_LOG_NOTE}: there may be earlier checkpoints at {url}", file=sys.stderr)
     if not found and not url and (run_log.progress.checkpoint or run_log.evaluation):
-        raise Rejected([_make_unpublished_problem(reference, run_log)])
+        problem = _make_unpublished_problem(reference, run_log)
+        if not pipeline_steps.is_step(reference):
+            raise Rejected([problem])
+        print(f"warning: {problem.title}", file=sys.stderr)  # other steps may have outputs
     return sorted(found.values(), key=lambda output: output.step or 0)
 
 

@@ -103,8 +103,14 @@ def list_statuses(references: Sequence[Reference]) -> list[Status | None]:
     listed = {command: workflow_state.list_workflows(command) for command in commands}
     found = [listed[workflow_state.get_command(one)].get(one.get("workflow", "")) for one in references]
     return [
-        _make_listed_status(reference, one) if one else None for reference, one in zip(references, found, strict=True)
+        _make_listed_status(reference, one) if one and not _needs_steps(reference, one) else None
+        for reference, one in zip(references, found, strict=True)
     ]
+
+
+def _needs_steps(reference: Reference, workflow: WorkflowState) -> bool:
+    """Return whether only its steps tell the state of a pipeline: between two of them OSMO says PENDING again."""
+    return bool(pipeline_steps.list_step_names(reference)) and workflow.state != "succeeded"
 
 
 def _make_listed_status(reference: Reference, workflow: WorkflowState) -> Status:
