@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import islice, starmap
 from pathlib import Path
 from typing import IO, Any
@@ -262,7 +262,7 @@ def publish_folder(folder: Path, catalog: Catalog, source: str, pin: str) -> Non
                 raise FetchError(
                     f"{part / FILES / file.name} was changed by another program that writes to this cache", "data"
                 )
-            lines.write(json.dumps(asdict(file)) + "\n")
+            lines.write(json.dumps({"name": file.name, "size": file.size, "sha256": file.sha256}) + "\n")
     catalog.close()
     catalog.path.unlink()
     remove_folder(folder)

@@ -6,8 +6,9 @@ import os
 import sqlite3
 import unicodedata
 from collections.abc import Iterable, Iterator
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from itertools import islice
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,7 @@ create index by_size on files (size, name);
 create table ranges (name text, start integer, stop integer);
 """
 _COLUMNS = "name, size, version, md5, sha256, git"
+_get_row = attrgetter(*_COLUMNS.split(", "))
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,7 @@ class Catalog:
             try:
                 with self._database:
                     self._database.executemany(
-                        f"insert into files ({_COLUMNS}) values (?, ?, ?, ?, ?, ?)", map(astuple, page)
+                        f"insert into files ({_COLUMNS}) values (?, ?, ?, ?, ?, ?)", map(_get_row, page)
                     )
             except sqlite3.IntegrityError:
                 raise FetchError("one name is listed twice, so its files cannot both be written", "data") from None
@@ -196,11 +198,11 @@ class Catalog:
 
     def _check_folders(self) -> None:
         previous: set[str] = set()
-        for entry in self._iter_by_name():
-            folders = _list_parent_folders(entry.name)
+        for (name,) in self._iter_rows("name", "1"):
+            folders = _list_parent_folders(name)
             for folder in folders:
                 if folder not in previous and self.find_file(folder):
-                    why = f"{folder!r} is both a file and the folder of {entry.name!r}, so both cannot be written"
+                    why = f"{folder!r} is both a file and the folder of {name!r}, so both cannot be written"
                     raise FetchError(why, "data")
             previous = set(folders)
 
@@ -208,14 +210,14 @@ class Catalog:
         """Raise FetchError if the disk takes two names, of files or of a file and a folder, for the same."""
         self._database.execute("create table folded (fold text primary key, name text) without rowid")
         with self._database:
-            for entry in self._iter_by_name():
-                for folder in _list_parent_folders(entry.name):
+            for (name,) in self._iter_rows("name", "1"):
+                for folder in _list_parent_folders(name):
                     self._database.execute(
                         "insert or ignore into folded values (?, ?)", (fold_name(folder), f"{folder}/")
                     )
         with self._database:
-            for entry in self._iter_by_name():
-                self._add_folded_name(entry.name)
+            for (name,) in self._iter_rows("name", "1"):
+                self._add_folded_name(name)
         self._database.execute("drop table folded")
 
     def _add_folded_name(self, name: str) -> None:
