@@ -1,7 +1,7 @@
 """Interfaces of container plugins: workloads, source kinds, publish targets, tracking addresses."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Protocol
 
@@ -9,6 +9,7 @@ from robotrain_runtime.contract.checkpoint import CheckpointManifest
 from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
 from robotrain_runtime.contract.event import Download, Fault, Note
 from robotrain_runtime.contract.failure import CancelCheck, Finding
+from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 TRACKING_PLUGINS_VARIABLE = "ROBOTRAIN_TRACKING_HALVES"
 """The environment variable of the modules of tracking addresses, for the tracking process."""
@@ -16,7 +17,7 @@ PLATFORM_TRACKING_VARIABLE = "ROBOTRAIN_TRACKING_GIVEN"
 """The environment variable of the platform's own tracking address; MLflow's variable holds the document's."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class PythonEnvironment:
     """A locked Python environment."""
 
@@ -32,7 +33,7 @@ class PythonEnvironment:
     """The distributions, with a prefix of the version, that a user's own environment must have."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class WorkCommand:
     """The command that does the work in the run's environment."""
 
@@ -44,7 +45,7 @@ class WorkCommand:
     """Messages to the user at the start: what the work resumes from, what it could not use."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class TrackingSpec:
     """The start of a workload's tracking run; `machine` says whether to record system metrics."""
 
@@ -55,7 +56,7 @@ class TrackingSpec:
     machine: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class PublishingSpec:
     """What is published of a run's checkpoints or results."""
 
@@ -73,7 +74,7 @@ class PublishingSpec:
     """The content of the lineage file beside the model, as JSON; empty for no file."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class ContainerContext:
     """What container plugins are called with; fields without a description are as in `Placement`."""
 
@@ -124,7 +125,7 @@ class TrackingContainerPlugin:
         return None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class SurveyedSource:
     """A survey of a source before it is fetched."""
 
@@ -177,7 +178,7 @@ class BatchFetcher:
         raise NotImplementedError
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class GpuRequirement:
     """The GPUs that a job needs."""
 
@@ -189,7 +190,7 @@ class GpuRequirement:
     """The CUDA version of the locked environment, such as `12.8`; empty for none."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class DataPreparation:
     """A command that prepares data from several sources, once, into the cache."""
 
@@ -224,7 +225,7 @@ class SourceContainerPlugin:
         return self.preflight(source, place)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class ArtifactTarget:
     """A place that artifacts are published to."""
 
@@ -238,7 +239,7 @@ class ArtifactTarget:
     """What to type for another place."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class CheckpointMark:
     """The origin of a checkpoint at a target; `submission` and `tracking` are as in its manifest."""
 
@@ -248,7 +249,7 @@ class CheckpointMark:
     tracking: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class TargetInspection:
     """The inspection of a target."""
 
