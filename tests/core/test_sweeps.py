@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
+from robotrain.cli.app import app
 from robotrain.pipelines import driven_platform, driver, progress
 from robotrain.store import records
 
@@ -232,6 +233,17 @@ def test_a_cancelled_sweep_starts_no_more_and_resume_goes_on_with_the_rest(sweep
     assert resumed != run
     assert "best        trial-1  seed=1" in robotrain("status", resumed).stdout
     assert len(sent(neptune)) == 5
+
+
+def test_names_of_values_and_metrics_are_completed(monkeypatch, capsys, neptune):
+    words = f"robotrain sweep {JOB} --platform neptune"
+    monkeypatch.setenv("_ROBOTRAIN_COMPLETE", "complete_bash")
+    for typed, expected in (("--over dep", "depth="), ("--metric v", "val/loss"), ("--sampler t", "tpe")):
+        monkeypatch.setenv("COMP_WORDS", f"{words} {typed}")
+        monkeypatch.setenv("COMP_CWORD", str(len(f"{words} {typed}".split()) - 1))
+        with pytest.raises(SystemExit):
+            app(prog_name="robotrain")
+        assert capsys.readouterr().out.split() == [expected]
 
 
 def test_a_report_has_the_trials_and_the_best_one(sweep, robotrain):

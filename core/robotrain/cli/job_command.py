@@ -181,7 +181,7 @@ class JobCommand(TyperCommand):
         self.add_own_options(options)
         if self.saves_job:
             options.add_own("--save-as", help="also write the job to a new job file", metavar="FILE.yaml")
-        keys = functools.partial(_complete_set, choice, plugins)
+        keys = functools.partial(complete_override, choice, plugins)
         options.add_own(f"--{SET_NAME}", help=SET_HELP, metavar="KEY=VALUE", complete=keys, repeatable=True)
         return options
 
@@ -286,7 +286,7 @@ class JobCommand(TyperCommand):
         return parts["workload"], parts["platform"]
 
 
-def _complete_set(choice: Choice, plugins: "Plugins", incomplete: str) -> list[str]:
+def complete_override(choice: Choice, plugins: "Plugins", incomplete: str) -> list[str]:
     """Return completions of `--set`: keys, and the choices of a key that has some."""
     from robotrain.config import overrides
 

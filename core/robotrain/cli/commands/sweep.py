@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from robotrain.cli.app import get_plugins
-from robotrain.cli.job_command import JobCommand, make_job_command
+from robotrain.cli.job_command import JobCommand, complete_override, make_job_command
 from robotrain.cli.options import Choice, ComposedOptions, load_or_none, make_completer
 from robotrain.cli.output import format_table, print_message, print_problems
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any, usage_problem
@@ -55,9 +56,15 @@ class SweepCommand(JobCommand):
 
     saves_job = False
 
+    def compose_own(self, choice: Choice, plugins: Plugins) -> ComposedOptions:
+        """Return the options that every choice has; `--over` completes as `--set` does."""
+        self._complete_over = functools.partial(complete_override, choice, plugins)
+        return super().compose_own(choice, plugins)
+
     def add_own_options(self, options: ComposedOptions) -> None:
         """Add the options of the sweep."""
-        options.add_own("--over", help=OVER_HELP, metavar="NAME=VALUES", repeatable=True)
+        complete = self._complete_over
+        options.add_own("--over", help=OVER_HELP, metavar="NAME=VALUES", complete=complete, repeatable=True)
         for flag, (help, metavar) in VALUES.items():
             options.add_own(flag, help=help, metavar=metavar)
         samplers = make_completer(lambda: ("grid", "random", "tpe"))
