@@ -1,11 +1,16 @@
 """The source text of a payload: the same program on the same lines, without text for readers."""
 
 import ast
+import io
+import sys
+import types
+import zipfile
 from pathlib import Path
 
 import pytest
 import robotrain_runtime
 import robotrain_sources
+from robotrain.submission import packing
 from robotrain.submission.source_text import needs_core, strip_source
 
 SOURCE = '''\
@@ -113,3 +118,28 @@ def _code(content: bytes) -> list[tuple[str, int]]:
 )
 def test_modules_that_need_core_are_known(name: str, source: bytes, needed: bool) -> None:
     assert needs_core(name, source) is needed
+
+
+@pytest.fixture
+def digger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A module beside a plugin file, in a cache that is empty."""
+    plugin = types.ModuleType(packing.PLUGIN_FILE_MODULE)
+    plugin.__file__ = str(tmp_path / "robotrain_plugin.py")
+    (tmp_path / "digger.py").write_text('"""It digs."""\nDEPTH = 1  # metre\n')
+    monkeypatch.setitem(sys.modules, packing.PLUGIN_FILE_MODULE, plugin)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("ROBOTRAIN_CACHE", str(tmp_path / "cache"))
+    return "digger"
+
+
+def test_installed_modules_travel_stripped_and_those_of_a_plugin_file_as_they_are(digger: str) -> None:
+    with zipfile.ZipFile(io.BytesIO(packing.pack_modules([digger]).archive)) as archive:
+        assert archive.read("digger.py") == b'"""It digs."""\nDEPTH = 1  # metre\n'
+        assert archive.read("robotrain_runtime/__init__.py").strip() == b""
+
+
+def test_a_payload_is_made_once_for_all_processes(digger: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = packing.pack_modules([digger])
+    packing._make_archive.cache_clear()  # as in another process
+    monkeypatch.setattr(packing, "_zip_files", lambda *_: pytest.fail("it is made again"))
+    assert packing.pack_modules([digger]) == first
