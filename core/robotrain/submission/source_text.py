@@ -5,7 +5,9 @@ Lines keep their numbers, so that a traceback of the container points into the i
 
 import ast
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
+from typing import cast
 
 _KEPT_WHOLE = re.compile(r"__doc__|getsource|getcomments|# type:")
 """Signs of a module that reads its own text, as TorchScript reads type comments."""
@@ -30,9 +32,8 @@ def strip_source(content: bytes) -> bytes:
     if _KEPT_WHOLE.search(text) or "\f" in text or "\r" in text:
         return content
     lines = content.split(b"\n")
-    expressions = (node for node in ast.walk(tree) if isinstance(node, ast.expr))
-    strings = [node for node in expressions if isinstance(node, ast.JoinedStr) or _is_string(node)]
-    _strip_comments(lines, strings)
+    marked = [number for number, line in enumerate(lines, 1) if b"#" in line]
+    _strip_comments(lines, list(_find_strings(tree, marked)))
     for statement, replacement in _find_docstrings(tree):
         _strip_statement(lines, statement, replacement)
     return b"\n".join(lines)
@@ -40,6 +41,19 @@ def strip_source(content: bytes) -> bytes:
 
 def _is_string(node: ast.AST) -> bool:
     return isinstance(node, ast.Constant) and isinstance(node.value, str | bytes)
+
+
+def _find_strings(node: ast.AST, marked: list[int]) -> Iterator[ast.expr]:
+    """Yield the strings below a node, but of those parts that are on none of the `marked` lines."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.stmt | ast.expr):
+            last = child.end_lineno or child.lineno
+            if bisect_left(marked, child.lineno) == bisect_right(marked, last):
+                continue
+        if isinstance(child, ast.JoinedStr) or _is_string(child):
+            yield cast(ast.expr, child)
+        else:
+            yield from _find_strings(child, marked)
 
 
 def _strip_comments(lines: list[bytes], strings: list[ast.expr]) -> None:
@@ -61,14 +75,15 @@ def _strip_comments(lines: list[bytes], strings: list[ast.expr]) -> None:
 
 def _find_docstrings(tree: ast.AST) -> Iterator[tuple[ast.stmt, bytes]]:
     """Yield each statement that is only a string, and what stands for it: a body must not become empty."""
-    for node in ast.walk(tree):
-        for field in ("body", "orelse", "finalbody"):
-            statements = getattr(node, field, None)
-            if not isinstance(statements, list):
-                continue
-            texts = [one for one in statements if isinstance(one, ast.Expr) and _is_string(one.value)]
-            is_empty = len(texts) == len(statements) and not isinstance(node, ast.Module)
-            yield from ((one, b"..." if is_empty else b"") for one in texts)
+    for field in ("body", "orelse", "finalbody", "handlers", "cases"):
+        statements = getattr(tree, field, None)
+        if not isinstance(statements, list):
+            continue
+        texts = [one for one in statements if isinstance(one, ast.Expr) and _is_string(one.value)]
+        is_empty = len(texts) == len(statements) and not isinstance(tree, ast.Module)
+        yield from ((one, b"..." if is_empty else b"") for one in texts)
+        for one in statements:
+            yield from _find_docstrings(one)
 
 
 def _strip_statement(lines: list[bytes], statement: ast.stmt, replacement: bytes) -> None:
