@@ -141,6 +141,30 @@ def test_events_read_in_parts_add_up_to_the_same(seed: int, record: RunRecord, t
         assert facts(read_events_file(record, path)[0]) == facts(read_progress(lines[:end], METRICS))
 
 
+CHANGES: tuple[dict[str, object], ...] = (
+    *({"step": 0}, {"step": 9}, {"step": True}, {"step": 2**60}, {"time": 5}, {"unit": "episode"}, {"unit": "hour"}),
+    *({"total": None}, {"total": 7}, {"total": "7"}, {"event": "checkpoint", "path": "/x"}, {"more": [1]}),
+    *({"values": values} for values in ({}, {"val/loss": 1.0}, {"train/loss": 1}, {"train/loss": "nan"}, [1.0], "ab")),
+)
+
+
+@pytest.mark.parametrize("together", [2, 7, 64])
+def test_events_added_together_count_as_each_does_alone(
+    together: int, record: RunRecord, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress_cache, "TOGETHER", together)
+    path, chosen, lines, alone = tmp_path / "events.jsonl", random.Random(together), list[str](), Progress(METRICS)
+    for number in range(1, 8000):
+        values = {"train/loss": chosen.random(), "train/lr": 1e-4}
+        plain = {"event": "metrics", "time": float(number), "values": values, "step": number, "total": 8000}
+        change = chosen.choice(CHANGES) if chosen.random() < 0.01 else {}
+        lines.append(f"{event.PREFIX}{json.dumps(plain | {'unit': 'step'} | change)}")
+        if found := event.parse_event(lines[-1]):
+            alone.add_event(found)
+    write(path, lines)
+    assert facts(read_events_file(record, path)[0]) == facts(alone)
+
+
 def test_every_event_survives_storing(record: RunRecord, tmp_path: Path) -> None:
     assert {type(one) for one in EVENTS} == set(event.EVENT_NAMES)
     path, lines = tmp_path / "events.jsonl", [event.format_event(one, 5.5) for one in EVENTS]

@@ -1,5 +1,6 @@
 """Progress of a run, computed from the events in its log."""
 
+import operator
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -191,6 +192,30 @@ class Progress:
             return False
         self.began = self.began or at
         self._add_metrics(at, values, step, total, unit)
+        return True
+
+    def add_many_step_metrics(self, objects: Sequence[Any]) -> bool:
+        """Do what `add_step_metrics` does for several events at once, if they differ in time, step and values only."""
+        try:
+            times, steps = [data["time"] for data in objects], [data["step"] for data in objects]
+            ((kind, total, unit),) = {(data["event"], data.get("total"), data.get("unit")) for data in objects}
+            ((*names,),) = {(*data["values"],) for data in objects}
+            columns = [[data["values"][name] for data in objects] for name in names]
+        except (LookupError, TypeError, AttributeError, ValueError):
+            return False
+        ascending = set(map(type, steps)) == {int} and (self.step or 0) < steps[0] and steps[-1] <= event.LAST_STEP
+        ascending = ascending and all(map(operator.lt, steps, steps[1:]))
+        plain = kind == "metrics" and unit == "step" and (total is None or type(total) is int)
+        plain = plain and all(set(map(type, column)) == FLOAT for column in (times, *columns))
+        if not (ascending and plain and abs(total or 0) <= event.LAST_STEP):
+            return False
+        self.add_step_metrics(objects[0])
+        for name, column in zip(names, columns, strict=True):
+            self.metrics[name] = column[-1]
+            self.series[name].extend([*zip(steps, column, strict=True)][1:])
+        if self._validation_name in names:
+            self.validation_step = steps[-1]
+        self.step, self._newest_time = steps[-1], times[-1]
         return True
 
     def _add_metrics(self, at: float, values: Mapping[str, float], step: int, total: int | None, unit: str) -> None:
