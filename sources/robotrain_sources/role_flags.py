@@ -16,6 +16,14 @@ RESUME = RoleFlag(
     "--publish-url wrote; its PREFIX alone means the last complete checkpoint there.",
     form="CHECKPOINT",
 )
+CHECKPOINT = RoleFlag(
+    "--checkpoint-uri",
+    env=("CHECKPOINT_URI",),
+    repeatable=False,
+    help="A checkpoint to start from as --checkpoint-mode says: its folder, a run of robotrain (RUN or RUN@STEP), or a "
+    "blob URL.",
+    form="CHECKPOINT",
+)
 INIT_POLICY = RoleFlag(
     "--init-from-policy-model",
     env=("INIT_FROM_POLICY_MODEL",),

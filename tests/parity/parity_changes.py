@@ -17,9 +17,16 @@ BESIDE: Mapping[tuple[str, str], Mapping[str, str | None]] = {
     ("lerobot-eval", "policy_type"): UNTRAINED,
     ("lerobot-eval", "dataset_id"): {"-d": None, "--blob-url": PLACE},
     **{("lerobot-eval", name): ROLLED for name in ROLLOUT},
+    ("isaac-train", "checkpoint_mode"): {"--checkpoint-uri": PLACE, "--checkpoint-mode": "resume"},
 }
 """What some do nothing without."""
-VALUES = {"starts": "easy", "success_reward": "0.9", "success_threshold": "0.5", "replay_episodes": "0,2-4"}
+VALUES = {
+    "checkpoint_mode": "warm-start",
+    "starts": "easy",
+    "success_reward": "0.9",
+    "success_threshold": "0.5",
+    "replay_episodes": "0,2-4",
+}
 """Of those whose values have a form of their own."""
 COMMAND = ("command",)
 WHAT: Mapping[str, tuple[str, ...]] = {
@@ -30,6 +37,8 @@ WHAT: Mapping[str, tuple[str, ...]] = {
     "system_metrics": ("tracked",),
     "register_checkpoint": ("tracked", "registered"),
     "register_model": ("tracked", "registered"),
+    "skip_register_checkpoint": ("tracked", "registered"),
+    "correlation_id": ("tracked",),
     "publish_url": ("published",),
     "keep": ("published",),
     "convert_v21": ("compared",),
@@ -37,6 +46,8 @@ WHAT: Mapping[str, tuple[str, ...]] = {
 """What those change that change something else than the command, or more."""
 JUDGED = {"lerobot_version": "it changes nothing, and is refused unless it is the locked one"}
 """Those that only say what the job counts on."""
+REFUSED = ("accept_eula",)
+"""Those whose other value is refused everywhere."""
 
 
 def changed(parameter: Parameter) -> Mapping[str, str | None]:
@@ -53,7 +64,7 @@ def parameters() -> Iterator[Any]:
     for workload in workloads().values():
         for parameter in get_parameters(workload.parameters):
             for platform in PLATFORMS:
-                if parameter.name not in JUDGED and _possible(platform, parameter, workload.targets):
+                if parameter.name not in (*JUDGED, *REFUSED) and _possible(platform, parameter, workload.targets):
                     yield pytest.param(
                         platform, workload.name, parameter, id=f"{platform}-{workload.name}-{parameter.name}"
                     )

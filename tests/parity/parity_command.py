@@ -14,9 +14,12 @@ ON: Mapping[str, Mapping[str, str]] = {
 PLATFORMS = tuple(ON)
 DATASET = ("-d", "lerobot/pusht")
 """One that every platform takes, for jobs that are about something else."""
+FROM_CHECKPOINT = ("isaac-train", "--checkpoint-mode", "resume")
+"""A job without data that starts from a checkpoint."""
 LEAST: Mapping[str, Mapping[str, str]] = {
     "lerobot-train": {"-d": "lerobot/pusht"},
     "lerobot-eval": {"-d": "lerobot/pusht", "--policy-repo-id": "lerobot/act_pusht"},
+    "isaac-train": {},
 }
 """By workload, the sources of a job that says as little as it can."""
 NEEDED: Mapping[tuple[str, str], Mapping[str, str]] = {

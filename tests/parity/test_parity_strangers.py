@@ -4,14 +4,17 @@ from pathlib import Path
 
 import pytest
 from parity_cells import Cell, cells
-from parity_command import DATASET, PLATFORMS, on
+from parity_command import DATASET, FROM_CHECKPOINT, PLATFORMS, on
 from robotrain.check.publish_targets import PUBLISH_ROLE
 from robotrain.model.capabilities import ANY
 from robotrain_runtime.contract import plugin_loader
 from robotrain_runtime.contract.document import JobSource
 
 SHELF = "shelf://top/left"
-FLAGS = {"dataset": "--shelf", "policy": "--policy-shelf", "init_policy": "--init-shelf", "resume": "--resume-shelf"}
+FLAGS = {
+    **{"dataset": "--shelf", "policy": "--policy-shelf", "init_policy": "--init-shelf"},
+    **{"checkpoint": "--checkpoint-shelf", "resume": "--resume-shelf"},
+}
 MORE = {"sing": ("--voices", "3"), "lerobot-eval": ("--policy-shelf", SHELF)}
 """By workload, what its job needs beside a dataset."""
 BLOB = "https://account1.blob.core.windows.net/train/set1"
@@ -35,6 +38,8 @@ def root() -> tuple[str, ...]:
 def words(role: str) -> tuple[str, ...]:
     if role == PUBLISH_ROLE:
         return (*DATASET, "--publish-url", SHELF)
+    if role == "checkpoint":
+        return (*FROM_CHECKPOINT, FLAGS[role], SHELF)
     return (FLAGS[role], SHELF) if role == "dataset" else (*DATASET, FLAGS[role], SHELF)
 
 
@@ -60,7 +65,7 @@ def test_a_strangers_source_reaches_the_runtime_with_its_half_or_is_refused(rend
 @pytest.mark.parametrize("cell", cells("workloads"))
 def test_a_workload_is_run_as_it_says_or_is_refused(rendered, refused, cell: Cell) -> None:
     name = cell.what[0].replace(ANY, "sing")
-    typed = (name, "--shelf", SHELF, *MORE.get(name, ()))
+    typed = (name, *(("--shelf", SHELF) if name != "isaac-train" else ()), *MORE.get(name, ()))
     if not cell.support:
         (problem,) = refused(cell.platform, *typed)
         assert problem["title"].startswith(f"{cell.platform} does not ")

@@ -21,7 +21,7 @@ from robotrain.submission.resubmit import RESUME_ROLE, replace_sources
 if TYPE_CHECKING:
     from robotrain.plugins.manager import Plugins
 
-REPLACED_ROLES = (RESUME_ROLE, "policy", "init_policy")
+REPLACED_ROLES = (RESUME_ROLE, "policy", "init_policy", "checkpoint")
 """The roles whose sources the checkpoint replaces."""
 LOCAL_KIND = "local_path"
 

@@ -6,7 +6,7 @@ from robotrain.model.capabilities import ANY, YES, Capabilities, no, not_yet
 from robotrain_azure.settings import MODEL_OPTION_HINTS
 
 BLOB = "https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX"
-FETCHED = ("dataset", "policy", "init_policy", "resume", "publish")
+FETCHED = ("dataset", "policy", "init_policy", "checkpoint", "resume", "publish")
 """Roles that the container downloads or publishes itself, with any source kind: its container plugin travels with the
 job.
 """
@@ -31,6 +31,8 @@ CAPABILITIES = Capabilities(
         ("init_policy", "registered_model"): no(
             "Azure ML has its own form for registered models.", "--init-from-policy-model azureml:NAME:VERSION"
         ),
+        ("checkpoint", "blob_url"): YES,
+        ("checkpoint", "local_path"): YES,
         ("resume", "blob_url"): YES,
         ("resume", "local_path"): YES,
         ("resume", "datastore_path"): YES,

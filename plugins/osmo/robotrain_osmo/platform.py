@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 BLOB = "https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX"
 NO_MODELS = "OSMO reads storage URLs, not models of a registry."
-CONTAINER_ROLES = ("dataset", "policy", "init_policy", "resume", "publish")
+CONTAINER_ROLES = ("dataset", "policy", "init_policy", "checkpoint", "resume", "publish")
 """Roles that the container fetches or writes with a source kind's container plugin, which is sent with the job."""
 
 CAPABILITIES = Capabilities(
@@ -33,6 +33,8 @@ CAPABILITIES = Capabilities(
         ("policy", "model_asset"): YES,
         ("init_policy", "blob_url"): YES,
         ("init_policy", "registered_model"): no(NO_MODELS, f"--init-from-policy-model {BLOB}"),
+        ("checkpoint", "blob_url"): YES,
+        ("checkpoint", "local_path"): YES,
         ("resume", "blob_url"): YES,
         ("resume", "local_path"): YES,
         ("resume", "osmo_storage"): YES,

@@ -7,7 +7,7 @@ from robotrain.model.source import Pinning, RoleFlag, Source, SourceKind
 from robotrain.plugins.hookspecs import hook
 
 from robotrain_sources.blob_url import reference
-from robotrain_sources.role_flags import INIT_POLICY, RESUME
+from robotrain_sources.role_flags import CHECKPOINT, INIT_POLICY, RESUME
 
 _HINT = r"(?i)\s*(?:(?:wasbs?|abfss?)://|(?:https?:)?/{0,2}[^/\\?#\s]*\.(?:blob|dfs|file)\.(?:core|storage|fabric)\.)"
 _FILE_SUFFIX = (
@@ -41,6 +41,7 @@ KIND = SourceKind(
             "--policy-url", repeatable=False, help="A policy in Azure Storage to go on from, or to evaluate."
         ),
         "init_policy": INIT_POLICY,
+        "checkpoint": CHECKPOINT,
         "resume": RESUME,
     },
     recognizes=lambda text: bool(re.match(_HINT, text)),

@@ -10,7 +10,7 @@ from robotrain.model.source import Pinning, RoleFlag, SourceError, SourceKind
 from robotrain.plugins.hookspecs import hook
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
-from robotrain_sources.role_flags import RESUME
+from robotrain_sources.role_flags import CHECKPOINT, RESUME
 
 FORM = "FOLDER"
 
@@ -69,6 +69,7 @@ KIND = SourceKind(
             repeatable=False,
             help="A trained policy to fine-tune or to evaluate: its folder, or that of a checkpoint.",
         ),
+        "checkpoint": CHECKPOINT,
         "resume": RESUME,
     },
     recognizes=lambda text: bool(re.match(_HINT, text)),

@@ -7,6 +7,8 @@ from pathlib import Path
 from robotrain.model.source import RoleFlag, Source, SourceKind
 from robotrain.plugins.hookspecs import hook
 
+from robotrain_sources.role_flags import CHECKPOINT
+
 _HINT = r"\s*[a-z][a-z0-9-]*-[0-9a-f]{8}-[0-9]+(?:@\S*)?\s*$"
 
 
@@ -43,7 +45,8 @@ KIND = SourceKind(
             help="A run whose policy to fine-tune or to evaluate: its last checkpoint, or that of a step; `latest` is "
             "the newest run with a checkpoint.",
             complete=complete_run_name,
-        )
+        ),
+        "checkpoint": CHECKPOINT,
     },
     recognizes=lambda text: bool(re.match(_HINT, text)),
     parse=parse_source,

@@ -1,12 +1,10 @@
-"""Rules for a resolved job that both workloads share, on the submit side: LeRobot version and --publish-url."""
+"""The rule for a resolved job that both workloads share, on the submit side: the LeRobot version."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from robotrain.errors import Problem, Stage, Suggestion
-from robotrain.redaction import redact
 
-from robotrain_workloads.lerobot import publish_url
 from robotrain_workloads.lerobot.parameters import LEROBOT_VERSION
 
 if TYPE_CHECKING:
@@ -25,25 +23,4 @@ def check_version(job: "Job", verb: str = "trains") -> Iterator[Problem]:
             given=str(version),
             why="The version is part of the locked environment, where every package is pinned by hash.",
             suggestions=(Suggestion(f"--lerobot-version {LEROBOT_VERSION}", "or remove the option"),),
-        )
-
-
-def check_publish_url(job: "Job", artifacts: str = "checkpoints") -> Iterator[Problem]:
-    """Require a folder that is the same on every machine. Source kinds check remote URLs."""
-    url, flag = job["publish_url"], publish_url.PUBLISH_URL_FLAG
-    if url is None or publish_url.is_remote_url(url):
-        return
-    try:
-        reason = "It names no folder." if publish_url.parse_folder(url) in ("", "/") else ""
-    except ValueError as error:
-        reason = str(error)
-    if reason:
-        yield Problem(
-            code="publish-url-invalid",
-            stage=Stage.PARSE,
-            title=f"{flag} takes an absolute folder",
-            where=flag,
-            given=redact(url),
-            why=reason,
-            suggestions=(Suggestion(f"{flag} /FOLDER/{artifacts}", f"or file:///FOLDER/{artifacts}"),),
         )

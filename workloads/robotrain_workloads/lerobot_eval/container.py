@@ -14,7 +14,8 @@ from robotrain_runtime.contract.container_plugin import (
 )
 from robotrain_runtime.contract.document import JobDocument, JobSource
 
-from robotrain_workloads.lerobot import dataset, dataset_preparation, policy, publish_url, run_setup
+from robotrain_workloads import publish_url
+from robotrain_workloads.lerobot import dataset, dataset_preparation, policy, run_setup
 from robotrain_workloads.lerobot.lineage import get_dataset_name, read_checkpoint_manifest
 from robotrain_workloads.lerobot_eval import tracking
 from robotrain_workloads.lerobot_eval.inputs import compatibility, held_out, selection

@@ -16,7 +16,8 @@ from robotrain_runtime.contract.container_plugin import (
 )
 from robotrain_runtime.contract.document import JobDocument, JobSource
 
-from robotrain_workloads.lerobot import dataset, dataset_preparation, lineage, parameters, publish_url, run_setup
+from robotrain_workloads import publish_url
+from robotrain_workloads.lerobot import dataset, dataset_preparation, lineage, parameters, run_setup
 from robotrain_workloads.lerobot_train import start, tracking, trainer_options, wandb
 from robotrain_workloads.lerobot_train.start import Start
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from robotrain.errors import Problem, Stage, Suggestion, usage_problem
 from robotrain.redaction import redact
 
-from robotrain_workloads.lerobot import parameters, publish_url
+from robotrain_workloads import publish_url
+from robotrain_workloads.lerobot import parameters
 
 if TYPE_CHECKING:
     from robotrain.model.job import Job

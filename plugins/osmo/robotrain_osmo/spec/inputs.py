@@ -16,7 +16,7 @@ from robotrain.redaction import redact
 from robotrain_runtime.contract.document import JobSource, Mount
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_sources.local_path import folder_content
-from robotrain_sources.role_flags import RESUME
+from robotrain_sources.role_flags import CHECKPOINT, RESUME
 
 from robotrain_osmo.kinds import dataset, storage
 from robotrain_osmo.settings import OsmoSettings
@@ -46,6 +46,7 @@ INPUT_FLAGS = {
     ("dataset", "local_path"): "--dataset-path",
     ("dataset", "osmo_dataset"): dataset.DATASET_FLAG,
     ("policy", "local_path"): "--policy-path",
+    ("checkpoint", "local_path"): CHECKPOINT.flag,
     ("resume", "local_path"): RESUME.flag,
 }
 

@@ -43,6 +43,7 @@ KIND = SourceKind(
         "dataset": RoleFlag("--shelf"),
         "policy": RoleFlag("--policy-shelf", repeatable=False),
         "init_policy": RoleFlag("--init-shelf", repeatable=False),
+        "checkpoint": RoleFlag("--checkpoint-shelf", repeatable=False),
         "resume": RoleFlag("--resume-shelf", repeatable=False),
     },
     recognizes=recognises,

@@ -1,0 +1,165 @@
+"""`isaac-train` in the container: environment, problems with inputs, the command, and where it publishes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from robotrain_runtime.contract.container_plugin import (
+    ArtifactTarget,
+    GpuRequirement,
+    PublishingSpec,
+    PythonEnvironment,
+    TrackingSpec,
+    WorkCommand,
+)
+from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
+
+from robotrain_workloads import publish_url
+from robotrain_workloads.isaac_train import installation, parameters, script_options, start
+
+SUPERVISOR = "robotrain_workloads.isaac_train.supervisor"
+SUCCESS_THRESHOLD = "0.7"
+ENVIRONMENT = PythonEnvironment(
+    lock=Path(__file__).parent / "locks" / "isaac.txt",
+    python="3.10-3.12",
+    gib=1.0,
+    platform="Linux",
+    required_packages={"tensorboard": "2", "mlflow-skinny": "3"},
+)
+
+
+def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:
+    """Yield why Isaac Lab would not train, as far as its versions and the checkpoint tell without the simulator."""
+    values, backend = document.parameters, str(document.parameters["backend"])
+    try:
+        folder = _find_installation(document)
+        begin = start.load_start(document, data)
+        found = installation.probe(folder, begin.file)
+    except OSError as error:
+        yield str(error)
+        return
+    yield from installation.find_version_problems(folder, backend, found)
+    series, expected = installation.choose_series(folder), values["isaac_version"]
+    if expected not in (None, series):
+        version = installation.read_version(folder) or series
+        yield f"the job is for Isaac Lab {expected}, but {folder} has {version}\n--isaac-version {series}"
+    for problem in script_options.find_option_problems(document.trainer_args, backend, series):
+        if problem.level == "error":
+            yield f"{problem.title}: {problem.why}" + (f"\n{problem.suggestion}" if problem.suggestion else "")
+    if begin.file is not None:
+        problems = list(start.find_start_problems(begin, found.checkpoint, backend))
+        yield from problems
+        if not problems and (left := start.find_iteration_problem(begin, found.checkpoint, values["max_iterations"])):
+            yield left
+    output = _get_checkpoints_folder(Path(document.placement.work))
+    yield from publish_url.find_write_problems(str(values["publish_url"] or ""), output, "checkpoints")
+
+
+def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> WorkCommand:
+    """Return the supervisor's command; it finds Isaac Lab and the checkpoint's file where it runs."""
+    values, checkpoints_folder = document.parameters, _get_checkpoints_folder(work)
+    recovered, notes = start.recover_previous_attempt(document, checkpoints_folder)
+    begin, mode = recovered or start.find_start_path(document, data), start.find_start_mode(document, recovered)
+    own = ["--backend", str(values["backend"]), "--work", str(work), "--checkpoints", str(checkpoints_folder)]
+    own.append(f"--num-gpus={values['num_gpus']}")
+    for name in ("isaaclab_path", "isaac_version"):
+        if values[name] is not None:
+            own.append(f"--{name.replace('_', '-')}={values[name]}")
+    if begin is not None:
+        own += ["--start", str(begin), "--mode", mode, *(["--repeated"] if recovered else [])]
+    return WorkCommand(
+        arguments=("-m", SUPERVISOR, *own, "--", *_make_script_arguments(document)),
+        environ=installation.TERMS,
+        notes=notes,
+    )
+
+
+def checkpoints(document: JobDocument, work: Path) -> Path:
+    """Return the folder of checkpoints."""
+    return _get_checkpoints_folder(work)
+
+
+def gpus(document: JobDocument) -> GpuRequirement | None:
+    """Return the GPUs that the job needs; None if one will do, which is Isaac Lab's own to find."""
+    count = document.parameters["num_gpus"]
+    return GpuRequirement(count=count) if isinstance(count, int) and count > 1 else None
+
+
+def tracked(document: JobDocument) -> TrackingSpec:
+    """Return the metadata of the tracking run. Names: contract, section F.3."""
+    values = document.parameters
+    mode = parameters.choose_mode(values, {source.role for source in document.sources})
+    source = next((one for one in document.sources if one.role in ("checkpoint", "resume")), None)
+    params: dict[str, Scalar] = {
+        "task": values["task"],
+        "num_envs": values["num_envs"],
+        "distributed": values["num_gpus"] != 1,
+        "algorithm": "PPO",
+        **{name: values[name] for name in ("max_iterations", "seed") if values[name] is not None},
+        **({"options": " ".join(document.trainer_args)} if document.trainer_args else {}),
+    }
+    tags = {
+        "task": str(values["task"]),
+        "framework": str(values["backend"]),
+        "entrypoint": "isaaclab.sh",
+        "checkpoint_mode": mode,
+        **({"checkpoint_source_uri": source.uri} if source else {}),
+        **({"model.register_name": name} if (name := parameters.make_model_name(values)) else {}),
+        **({"correlation_id": str(values["correlation_id"])} if values["correlation_id"] else {}),
+    }
+    return TrackingSpec(
+        experiment=parameters.get_experiment_name(values),
+        run_name=document.run,
+        params=params,
+        tags=tags,
+        machine=bool(values["system_metrics"]),
+    )
+
+
+def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> PublishingSpec:
+    """Return the metadata of the registered checkpoint."""
+    values = document.parameters
+    named = bool(values["register_checkpoint"])
+    tags = {
+        "framework": str(values["backend"]),
+        "task": str(values["task"]),
+        "algorithm": "PPO",
+        "evaluated": "false",
+        "checkpoint_mode": parameters.choose_mode(values, {source.role for source in data}),
+        "success_threshold": SUCCESS_THRESHOLD,
+    }
+    return PublishingSpec(
+        register=parameters.make_model_name(values) if named or document.placement.tracking_uri else "",
+        description=f"Isaac Lab policy for {values['task']}, trained with {values['backend']} (run {document.run})",
+        tags=tags,
+        lineage={"task": values["task"], "framework": values["backend"]},
+    )
+
+
+def targets(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[ArtifactTarget]:
+    """Yield the target of `--publish-url`, where checkpoints are copied to."""
+    if url := str(document.parameters["publish_url"] or ""):
+        yield ArtifactTarget(to=publish_url.parse_publish_url(url), suggestion=publish_url.OTHER_FOLDER_HINT)
+
+
+def _get_checkpoints_folder(work: Path) -> Path:
+    return work / "outputs" / "checkpoints"
+
+
+def _find_installation(document: JobDocument) -> Path:
+    given = document.parameters["isaaclab_path"]
+    return installation.find_installation(None if given is None else str(given))
+
+
+def _make_script_arguments(document: JobDocument) -> Iterator[str]:
+    values = document.parameters
+    yield from ("--task", str(values["task"]), "--num_envs", str(values["num_envs"]))
+    for name in ("max_iterations", "seed"):
+        if values[name] is not None:
+            yield f"--{name}={values[name]}"
+    if values["headless"]:
+        yield "--headless"
+    if values["num_gpus"] != 1:
+        yield "--distributed"
+    yield from document.trainer_args

@@ -1,0 +1,304 @@
+"""Run a training script of Isaac Lab as it is, with what it lacks.
+
+That is: a start from a checkpoint, a total number of iterations over several attempts, a last checkpoint when it is
+stopped or ends, and reports of complete checkpoints. Isaac Lab's Python runs it:
+
+`isaaclab.sh -p launcher.py --report FILE [--checkpoint FILE --mode MODE --first N] -- SCRIPT ARGUMENTS`
+
+Nothing is imported before the simulator has started: rsl_rl and skrl are changed when the script imports them.
+"""
+
+import argparse
+import importlib
+import importlib.abc
+import importlib.util
+import json
+import os
+import runpy
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+RSL_RL = "rsl_rl.runners.on_policy_runner"
+SKRL = "skrl.utils.runner.torch.runner"
+STOPPED = 128 + signal.SIGTERM
+NOTHING_LEFT = 4
+
+
+class Reporter:
+    """Tells the process that started this one what happened, a line of JSON each."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def append_report(self, event: str, **facts: object) -> None:
+        """Append a line."""
+        if is_first():
+            with open(self._path, "a", encoding="utf-8") as file:
+                file.write(json.dumps({"event": event, **facts}) + "\n")
+
+
+def is_first() -> bool:
+    """Return whether this is the only process, or the first of several."""
+    return int(os.environ.get("RANK", "0")) == 0
+
+
+class StopRequest:
+    """SIGTERM during a training: it is remembered until weights are whole, then the handler before it is called."""
+
+    def __init__(self) -> None:
+        self.requested = False
+        self._previous: Any = signal.SIG_DFL
+
+    def install(self) -> None:
+        """Replace the handler that AppLauncher installed."""
+        self._previous = signal.signal(signal.SIGTERM, self._remember)
+
+    def end(self) -> NoReturn:
+        """End as without this handler."""
+        sys.stdout.flush()
+        if callable(self._previous):
+            self._previous(signal.SIGTERM, None)
+        os._exit(STOPPED)
+
+    def _remember(self, number: int, frame: object) -> None:
+        if not is_first():
+            return  # the first process saves; the others end with it
+        if not self.requested:
+            print("stopping: saving a checkpoint first", flush=True)
+        self.requested = True
+
+
+class ImportHook(importlib.abc.MetaPathFinder):
+    """Calls a function with a module of a name right after it was imported."""
+
+    def __init__(self, changes: dict[str, Callable[[Any], None]]) -> None:
+        self._changes = changes
+
+    def find_spec(self, name: str, path: Any, target: Any = None) -> Any:
+        """Return the spec of a module that is to be changed."""
+        if name not in self._changes:
+            return None
+        change = self._changes.pop(name)
+        spec: Any = importlib.util.find_spec(name)
+        loader: Any = spec.loader
+
+        class Loader(importlib.abc.Loader):
+            def create_module(self, spec: Any) -> Any:
+                return loader.create_module(spec)
+
+            def exec_module(self, module: Any) -> None:
+                loader.exec_module(module)
+                change(module)
+
+        spec.loader = Loader()
+        return spec
+
+
+class Training:
+    """One training: what it starts from, and what it reports."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options = options
+        self.reporter = Reporter(options.report)
+        self.stop = StopRequest()
+
+    def end_without_steps(self, done: int, total: int) -> None:
+        """End: the checkpoint has all iterations."""
+        if not self.options.repeated:
+            self.reporter.append_report("nothing_left", done=done, total=total)
+            sys.stdout.flush()
+            os._exit(NOTHING_LEFT)
+        self.reporter.append_report("finished")
+
+    # ------------------------------------------------------------ rsl_rl
+    def change_rsl_rl(self, module: Any) -> None:
+        """Wrap the runner's `learn`."""
+        runner_class, training = module.OnPolicyRunner, self
+        original = runner_class.learn
+
+        def learn(runner: Any, num_learning_iterations: int, *arguments: Any, **named: Any) -> Any:
+            total = num_learning_iterations
+            training.load_rsl_rl(runner)
+            first = runner.current_learning_iteration
+            log_dir = getattr(runner, "log_dir", None) or getattr(getattr(runner, "logger", None), "log_dir", None)
+            if first and first + 1 >= total:
+                return training.end_without_steps(first + 1, total)
+            training.reporter.append_report("began", folder=str(log_dir), first=first, total=total, rollouts=1)
+            training.watch_rsl_rl(runner, str(log_dir), first)
+            training.stop.install()
+            result = original(runner, total - first, *arguments, **named)
+            training.reporter.append_report("finished")
+            return result
+
+        runner_class.learn = learn
+
+    def load_rsl_rl(self, runner: Any) -> None:
+        """Load the checkpoint: all of it, or the weights and the normalizer alone."""
+        if not self.options.checkpoint:
+            return
+        if self.options.mode == "resume":
+            runner.load(self.options.checkpoint)
+            return
+        torch = importlib.import_module("torch")
+        content = torch.load(self.options.checkpoint, map_location="cpu", weights_only=True)
+        content["optimizer_state_dict"] = runner.alg.optimizer.state_dict()
+        if "rnd_optimizer_state_dict" in content:
+            content["rnd_optimizer_state_dict"] = runner.alg.rnd_optimizer.state_dict()
+        content["iter"] = 0
+        load_changed(torch, content, runner.load)
+
+    def watch_rsl_rl(self, runner: Any, folder: str, first: int) -> None:
+        """Report what is saved; after an update, save and end if that is asked for."""
+        save, update = runner.save, runner.alg.update
+        state = {"iteration": first - 1}
+
+        def report_saved(path: str, *arguments: Any, **named: Any) -> None:
+            save(path, *arguments, **named)
+            self.reporter.append_report("checkpoint", path=str(path), step=int(runner.current_learning_iteration))
+
+        def update_and_stop(*arguments: Any, **named: Any) -> Any:
+            result = update(*arguments, **named)
+            state["iteration"] += 1
+            if self.stop.requested:
+                runner.current_learning_iteration = state["iteration"]
+                runner.save(os.path.join(folder, f"model_{state['iteration']}.pt"))
+                self.stop.end()
+            return result
+
+        runner.save, runner.alg.update = report_saved, update_and_stop
+
+    # ------------------------------------------------------------ skrl
+    def change_skrl(self, module: Any) -> None:
+        """Wrap the runner's `run`."""
+        runner_class, training = module.Runner, self
+        original = runner_class.run
+
+        def run(runner: Any, mode: str = "train", *arguments: Any, **named: Any) -> Any:
+            if mode != "train":
+                return original(runner, mode, *arguments, **named)
+            agent, trainer = runner._agent, runner._trainer
+            settings = trainer if hasattr(trainer, "timesteps") else trainer.cfg
+            total, first = int(settings.timesteps), training.options.first
+            rollouts = int(getattr(agent, "_rollouts", 0) or getattr(agent.cfg, "rollouts", 0) or 1)
+            first -= first % rollouts  # what an update has not seen is collected again
+            training.load_skrl(agent)
+            if first and first >= total:
+                return training.end_without_steps(first // rollouts, total // rollouts)
+            folder = str(agent.experiment_dir)
+            training.reporter.append_report("began", folder=folder, first=first, total=total, rollouts=rollouts)
+            training.watch_skrl(agent, folder, first, total, rollouts)
+            training.track_numbers(trainer)
+            settings.timesteps = total - first
+            training.stop.install()
+            result = original(runner, mode, *arguments, **named)
+            training.save_skrl(agent, folder, total)
+            training.reporter.append_report("finished")
+            return result
+
+        runner_class.run = run
+
+    def load_skrl(self, agent: Any) -> None:
+        """Load the checkpoint: all of it, or all but the optimizer."""
+        if not self.options.checkpoint:
+            return
+        if self.options.mode == "resume":
+            agent.load(self.options.checkpoint)
+            return
+        torch = importlib.import_module("torch")
+        content = torch.load(self.options.checkpoint, map_location="cpu", weights_only=True)
+        load_changed(torch, {name: part for name, part in content.items() if name != "optimizer"}, agent.load)
+
+    def watch_skrl(self, agent: Any, folder: str, first: int, total: int, rollouts: int) -> None:
+        """Count timesteps from those of the checkpoint; report what is saved; save and end if that is asked for."""
+        write, after = agent.write_checkpoint, agent.post_interaction
+
+        def shift(function: Callable[..., Any]) -> Callable[..., Any]:
+            def shifted(*arguments: Any, **named: Any) -> Any:
+                if "timestep" in named:
+                    named.update(timestep=named["timestep"] + first, timesteps=total)
+                return function(*arguments, **named)
+
+            return shifted
+
+        def report_written(*arguments: Any, **named: Any) -> None:
+            write(*arguments, **named)
+            step = named["timestep"] if "timestep" in named else arguments[0]
+            path = os.path.join(folder, "checkpoints", f"agent_{step}.pt")
+            if os.path.isfile(path):  # an agent may store its parts separately
+                self.reporter.append_report("checkpoint", path=path, step=int(step))
+
+        def interact_and_stop(*arguments: Any, **named: Any) -> Any:
+            result = after(*arguments, **named)
+            done = named["timestep"] + 1
+            if self.stop.requested and done % rollouts == 0:
+                self.save_skrl(agent, folder, done)
+                self.stop.end()
+            return result
+
+        agent.write_checkpoint = report_written
+        agent.post_interaction = shift(interact_and_stop)
+        for name in ("pre_interaction", "act", "record_transition"):
+            setattr(agent, name, shift(getattr(agent, name)))
+
+    def save_skrl(self, agent: Any, folder: str, step: int) -> None:
+        """Save a checkpoint of a timestep, unless it is there."""
+        path = os.path.join(folder, "checkpoints", f"agent_{step}.pt")
+        if not is_first() or os.path.isfile(path):
+            return
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        agent.save(path)
+        self.reporter.append_report("checkpoint", path=path, step=step)
+
+    def track_numbers(self, trainer: Any) -> None:
+        """Turn plain numbers of the environment's log into tensors: skrl records no others."""
+        env, key = (
+            trainer.env,
+            getattr(trainer, "environment_info", None) or getattr(trainer.cfg, "environment_info", "log"),
+        )
+        step = env.step
+
+        def step_with_tensors(*arguments: Any, **named: Any) -> Any:
+            torch = importlib.import_module("torch")
+            result = step(*arguments, **named)
+            infos = result[-1]
+            log = infos.get(key) if isinstance(infos, dict) else None
+            if isinstance(log, dict):
+                infos[key] = {
+                    name: torch.tensor(float(value)) if type(value) in (int, float) else value
+                    for name, value in log.items()
+                }
+            return result
+
+        env.step = step_with_tensors
+
+
+def load_changed(torch: Any, content: Any, load: Callable[[str], Any]) -> None:
+    """Load changed content from a file of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "start.pt")
+        torch.save(content, path)
+        load(path)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run the script as it would run itself."""
+    separator = arguments.index("--")
+    parser = argparse.ArgumentParser(prog="launcher")
+    parser.add_argument("--report", required=True)
+    parser.add_argument("--checkpoint", default="")
+    parser.add_argument("--mode", default="")
+    parser.add_argument("--first", type=int, default=0, help="the timestep of a checkpoint of skrl")
+    parser.add_argument("--repeated", action="store_true", help="an earlier attempt may have finished")
+    training = Training(parser.parse_args(arguments[:separator]))
+    script, *rest = arguments[separator + 1 :]
+    sys.meta_path.insert(0, ImportHook({RSL_RL: training.change_rsl_rl, SKRL: training.change_skrl}))
+    sys.argv = [script, *rest]
+    sys.path[0] = os.path.dirname(os.path.abspath(script))
+    runpy.run_path(script, run_name="__main__")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,110 @@
+"""The Isaac Lab of this machine: where it is, its versions, what a checkpoint holds; asked before anything starts."""
+
+import functools
+import json
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+IMAGE_FOLDER = Path("/workspace/isaaclab")
+"""Where the images have it."""
+SCRIPT = "isaaclab.sh"
+PATH_VARIABLE = "ISAACLAB_PATH"
+PROBE = Path(__file__).parent / "image" / "probe.py"
+PROBE_PREFIX = "::isaac-probe:: "
+PROBE_SECONDS = 300.0
+PACKAGES = {"rsl_rl": "rsl-rl-lib", "skrl": "skrl"}
+MINIMUMS = {("2.3", "rsl_rl"): (3, 0, 1), ("2.3", "skrl"): (1, 4, 2), ("3.0", "skrl"): (2, 1, 0)}
+"""The oldest versions that Isaac Lab's scripts take; with an older skrl they exit with 0 and train nothing."""
+TERMS = {"ACCEPT_EULA": "Y", "PRIVACY_CONSENT": "Y"}
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What Isaac Lab's Python answered."""
+
+    versions: Mapping[str, str]
+    """By distribution; empty for a missing one."""
+    checkpoint: Mapping[str, Any]
+    """Of the checkpoint: `backend` and `iteration`, or `problem`; empty if none was asked for."""
+
+
+def find_installation(given: str | None) -> Path:
+    """Return the folder of isaaclab.sh. Raise OSError with a sentence."""
+    folders = [Path(one) for one in (given, os.environ.get(PATH_VARIABLE)) if one][:1] or [IMAGE_FOLDER]
+    folder = folders[0]
+    if not (folder / SCRIPT).is_file():
+        where = "--isaaclab-path" if given else PATH_VARIABLE if os.environ.get(PATH_VARIABLE) else "the image's folder"
+        raise FileNotFoundError(
+            f"Isaac Lab was not found: {folder} ({where}) has no {SCRIPT}\n--isaaclab-path FOLDER   or {PATH_VARIABLE}"
+        )
+    return folder
+
+
+def read_version(folder: Path) -> str:
+    """Return Isaac Lab's version, such as 2.3.2; empty if unknown."""
+    try:
+        return (folder / "VERSION").read_text(encoding="utf-8").strip()
+    except OSError:
+        return ""
+
+
+def choose_series(folder: Path) -> str:
+    """Return the series whose command line the installation has: 2.3 or 3.0."""
+    if match := re.match(r"\d+", read_version(folder)):
+        return "3.0" if int(match[0]) >= 3 else "2.3"
+    return "3.0" if (folder / "scripts/reinforcement_learning/train.py").is_file() else "2.3"
+
+
+def make_environ() -> dict[str, str]:
+    """Return the environment variables for Isaac Lab: robotrain's packages stay out of its Python."""
+    left_out = {"PYTHONPATH", "PYTHONSAFEPATH", "PYTHONHOME"}
+    inherited = {name: value for name, value in os.environ.items() if name not in left_out}
+    return {**inherited, **TERMS, "HYDRA_FULL_ERROR": "1", "PYTHONUNBUFFERED": "1"}
+
+
+@functools.lru_cache(8)
+def probe(folder: Path, checkpoint: Path | None = None) -> Probe:
+    """Ask Isaac Lab's Python, without the simulator. Raise OSError with a sentence."""
+    command = ["bash", str(folder / SCRIPT), "-p", str(PROBE), *((str(checkpoint),) if checkpoint else ())]
+    process = subprocess.Popen(
+        command,
+        env=make_environ(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    )
+    try:
+        output, _ = process.communicate(timeout=PROBE_SECONDS)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        raise TimeoutError(f"{folder / SCRIPT} -p did not answer in {PROBE_SECONDS:.0f} s") from None
+    lines = output.splitlines()
+    answer = next((line.removeprefix(PROBE_PREFIX) for line in lines if line.startswith(PROBE_PREFIX)), "")
+    if process.returncode or not answer:
+        last = lines[-1] if lines else "it printed nothing"
+        raise OSError(f"{folder / SCRIPT} -p does not run Python (exit code {process.returncode}): {last}")
+    data = json.loads(answer)
+    return Probe(data["versions"], data["checkpoint"])
+
+
+def find_version_problems(folder: Path, backend: str, found: Probe) -> Iterator[str]:
+    """Yield why the installation cannot train with a backend."""
+    series, name = choose_series(folder), PACKAGES[backend]
+    version = found.versions.get(name, "")
+    minimum = MINIMUMS.get((series, backend), ())
+    numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:3])
+    if not version:
+        yield f"the Isaac Lab in {folder} has no {name}\n--backend {'rsl_rl' if backend == 'skrl' else 'skrl'}"
+    elif numbers < minimum:
+        needed = ".".join(map(str, minimum))
+        yield f"Isaac Lab {series} needs {name} {needed} or newer, but {folder} has {version}\n--image IMAGE"

@@ -1,0 +1,143 @@
+"""Parameters of `isaac-train`, and options of Isaac Lab's scripts that robotrain sets itself. Names: contract, A.3."""
+
+import re
+from collections.abc import Collection, Mapping
+from typing import Annotated, Any, Literal
+
+from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
+from robotrain_runtime.contract.parameter import Param
+
+Backend = Literal["skrl", "rsl_rl"]
+IsaacVersion = Literal["2.3", "3.0"]
+Mode = Literal["from-scratch", "warm-start", "resume"]
+NAME_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,254}$"
+CHECKPOINT_HINT = "--checkpoint-uri URI --checkpoint-mode resume   or warm-start"
+MAX_NAME = 255
+OWNED_OPTIONS: Mapping[str, str] = {
+    "--task": "--task, before the --",
+    "--num_envs": "--num-envs",
+    "--max_iterations": "--max-iterations",
+    "--seed": "--seed, before the --",
+    "--headless": "--headless or --no-headless, before the --",
+    "--distributed": "--num-gpus",
+    "--rl_library": "--backend",
+    "--checkpoint": CHECKPOINT_HINT,
+    "--resume": CHECKPOINT_HINT,
+    "--load_run": CHECKPOINT_HINT,
+    "--use_pretrained_checkpoint": CHECKPOINT_HINT,
+}
+
+
+@lazy_dataclass(frozen=True, kw_only=True)
+class IsaacTrainParameters:
+    """The parameters of `isaac-train`."""
+
+    task: Annotated[
+        str,
+        Param(
+            help="the task to train on, as Isaac Lab registers it",
+            short="-t",
+            env=("TASK",),
+            pattern=r"^[A-Za-z0-9_][A-Za-z0-9._:-]*$",
+            pattern_help="the name of a task, such as Isaac-Cartpole-v0",
+            metavar="TASK",
+        ),
+    ] = "Isaac-Velocity-Rough-Anymal-C-v0"
+    backend: Annotated[Backend, Param(help="the library that trains", short="-b", env=("TRAINING_BACKEND",))] = "skrl"
+    num_envs: Annotated[
+        int, Param(help="environments that are simulated together", short="-n", env=("NUM_ENVS",), gt=0)
+    ] = 2048
+    max_iterations: Annotated[
+        int | None,
+        Param(
+            help="iterations in all, also after a resume (default: the task's own)",
+            short="-m",
+            env=("MAX_ITERATIONS",),
+            gt=0,
+        ),
+    ] = None
+    seed: Annotated[int | None, Param(help="the seed; -1 is a random one (default: the task's own)", ge=-1)] = None
+    headless: Annotated[bool, Param(help="run without a window")] = True
+    num_gpus: Annotated[int, Param(help="GPUs of one machine to train on", gt=0, requires="multi_gpu")] = 1
+    checkpoint_mode: Annotated[
+        str | None,
+        Param(
+            help="how to use --checkpoint-uri: warm-start takes the weights and the normalizer and starts at iteration"
+            " 0, resume continues (default: from-scratch, without a checkpoint)",
+            short="-M",
+            env=("CHECKPOINT_MODE",),
+            pattern=r"(?i)^(from-scratch|warm-start|resume|fresh)$",
+            pattern_help="from-scratch (or fresh), warm-start or resume",
+            metavar="MODE",
+        ),
+    ] = None
+    experiment_name: Annotated[
+        str | None, Param(help="the tracking experiment (default: isaaclab-TASK)", aliases=("--experiment",))
+    ] = None
+    correlation_id: Annotated[
+        str | None,
+        Param(help="a tag of the tracking run that connects it with others", env=("MLFLOW_CORRELATION_ID",)),
+    ] = None
+    register_checkpoint: Annotated[
+        str | None,
+        Param(
+            help="the model that the last checkpoint is registered as (default: the task's name in small letters)",
+            short="-r",
+            env=("REGISTER_CHECKPOINT",),
+            pattern=NAME_PATTERN,
+            pattern_help="a name of letters, digits, `_`, `.` and `-`, at most 255, a letter, a digit or `_` first",
+            metavar="NAME",
+            requires="register_model",
+        ),
+    ] = None
+    skip_register_checkpoint: Annotated[bool, Param(help="do not register the last checkpoint")] = False
+    publish_url: Annotated[
+        str | None,
+        Param(
+            help="where complete checkpoints are copied to: a folder, or a blob URL",
+            metavar="FOLDER|URL",
+            requires="publish_folder",
+            destination=True,
+        ),
+    ] = None
+    isaac_version: Annotated[
+        IsaacVersion | None,
+        Param(help="the version of Isaac Lab that options after -- are checked against (default: any)"),
+    ] = None
+    isaaclab_path: Annotated[
+        str | None,
+        Param(
+            help="the folder of isaaclab.sh where the job runs (default: ISAACLAB_PATH there, else the image's)",
+            metavar="FOLDER",
+            program=True,
+        ),
+    ] = None
+    accept_eula: Annotated[bool, Param(help="accept NVIDIA's license and privacy terms of Isaac Sim for this job")] = (
+        True
+    )
+    system_metrics: Annotated[bool, Param(help="record metrics of the machine", env=("SYSTEM_METRICS",))] = True
+
+
+def choose_mode(parameters: Mapping[str, Any], roles: Collection[str]) -> Mode:
+    """Return how a training starts; a source of the role `resume` decides it."""
+    if "resume" in roles:
+        return "resume"
+    given = str(parameters["checkpoint_mode"] or "").lower()
+    modes: tuple[Mode, ...] = ("warm-start", "resume")
+    return next((mode for mode in modes if mode == given), "from-scratch")
+
+
+def make_model_name(parameters: Mapping[str, Any]) -> str:
+    """Return the name of the registered model; empty if none is wanted."""
+    if parameters["skip_register_checkpoint"]:
+        return ""
+    if parameters["register_checkpoint"]:
+        return str(parameters["register_checkpoint"])
+    slug = re.sub(r"-+", "-", re.sub(r"[^a-z0-9-]+", "-", str(parameters["task"]).lower())).strip("-")
+    return slug[:MAX_NAME]
+
+
+def get_experiment_name(parameters: Mapping[str, Any]) -> str:
+    """Return the name of the tracking experiment."""
+    prefix = "isaaclab-rsl-rl" if parameters["backend"] == "rsl_rl" else "isaaclab"
+    return str(parameters["experiment_name"] or f"{prefix}-{parameters['task']}")

@@ -1,0 +1,104 @@
+"""Rules of `isaac-train` for a resolved job, on the submit side."""
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from robotrain.errors import Problem, Stage, Suggestion, usage_problem
+from robotrain.redaction import redact
+
+from robotrain_workloads.isaac_train import parameters, script_options
+
+if TYPE_CHECKING:
+    from robotrain.model.job import Job
+
+CHECKPOINT_FLAG = "--checkpoint-uri"
+MODE_FLAG = "--checkpoint-mode"
+
+
+def check_terms(job: "Job") -> Iterator[Problem]:
+    """Say which terms are accepted; refuse a job that does not accept them."""
+    if job["accept_eula"]:
+        title = "submitting accepts NVIDIA's license and privacy terms of Isaac Sim for this job"
+        yield Problem(code="eula-accepted", stage=Stage.PARSE, severity="note", title=title)
+    else:
+        yield usage_problem(
+            "eula-not-accepted",
+            "Isaac Sim does not start unless NVIDIA's license and privacy terms are accepted",
+            where="--no-accept-eula",
+            why="ACCEPT_EULA and PRIVACY_CONSENT are set for each job that is submitted.",
+            suggestions=(Suggestion("--accept-eula", "accepts them for this job"),),
+            absent=("accept_eula",),
+        )
+
+
+def check_start(job: "Job") -> Iterator[Problem]:
+    """Require a checkpoint for the modes that use one, and none for `from-scratch`."""
+    roles = {source.role for source in job.sources}
+    mode = parameters.choose_mode(dict(job.parameters), roles)
+    checkpoint = next((source for source in job.sources if source.role == "checkpoint"), None)
+    if checkpoint and "resume" in roles:
+        yield usage_problem(
+            "several-starts",
+            "a training starts from one checkpoint, but two are given",
+            given=", ".join(f"{source.role} {redact(source.uri)}" for source in job.sources),
+            suggestions=(
+                Suggestion(f"{CHECKPOINT_FLAG} {redact(checkpoint.uri)}", "only this one"),
+                *(Suggestion(f"--resume-from {redact(one.uri)}", "only this one") for one in job.sources[-1:]),
+            ),
+        )
+    elif checkpoint and mode == "from-scratch":
+        yield usage_problem(
+            "checkpoint-without-mode",
+            f"{CHECKPOINT_FLAG} needs a {MODE_FLAG} that uses it",
+            where=MODE_FLAG,
+            given=str(job["checkpoint_mode"] or "from-scratch"),
+            why="A training from scratch starts from random weights.",
+            suggestions=(
+                Suggestion(f"{MODE_FLAG} warm-start", "the weights and the normalizer, from iteration 0"),
+                Suggestion(f"{MODE_FLAG} resume", "all state, from the checkpoint's iteration"),
+            ),
+            absent=("checkpoint_mode",) if job["checkpoint_mode"] is None else (),
+        )
+    elif mode != "from-scratch" and not checkpoint and "resume" not in roles:
+        yield usage_problem(
+            "mode-without-checkpoint",
+            f"{MODE_FLAG} {mode} needs a checkpoint",
+            where=MODE_FLAG,
+            given=str(job["checkpoint_mode"]),
+            why="Without one the training would silently start from scratch.",
+            suggestions=(Suggestion(f"{CHECKPOINT_FLAG} URI"), Suggestion(f"{MODE_FLAG} from-scratch")),
+        )
+
+
+def check_iterations_left(job: "Job") -> Iterator[Problem]:
+    """Require iterations after a checkpoint of rsl_rl, whose name has its iteration, before a machine is used."""
+    total = job["max_iterations"]
+    if total is None or parameters.choose_mode(dict(job.parameters), {one.role for one in job.sources}) != "resume":
+        return
+    for source in job.sources:
+        if (match := re.search(r"(?:^|/)model_(\d+)\.pt$", source.uri)) and (done := int(match[1]) + 1) >= total:
+            yield Problem(
+                code="no-iterations-left",
+                stage=Stage.PREFLIGHT,
+                title=f"the checkpoint has {done} iterations, and the training ends after {total}",
+                where="--max-iterations",
+                given=redact(source.uri),
+                why="--max-iterations counts all iterations, including those before the checkpoint.",
+                suggestions=(Suggestion(f"--max-iterations {2 * done}", "or more"),),
+            )
+
+
+def check_script_options(job: "Job") -> Iterator[Problem]:
+    """Check what comes after `--`: Isaac Lab's scripts would do it only once the simulator has started."""
+    for found in script_options.find_option_problems(job.trainer_args, job["backend"], job["isaac_version"]):
+        yield Problem(
+            code="script-option-invalid" if found.level == "error" else "script-option-doubtful",
+            stage=Stage.USAGE,
+            severity=found.level,
+            title=found.title,
+            where="--",
+            given=redact(found.given),
+            why=found.why,
+            suggestions=(Suggestion(redact(found.suggestion)),) if found.suggestion else (),
+        )

@@ -1,0 +1,213 @@
+"""What Isaac Lab's training scripts take after `--`: their options by version, and Hydra's overrides.
+
+The scripts check both only after the simulator has started, and some mistakes not at all. Standard library only: the
+submit side and the container check with it.
+"""
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal, NamedTuple
+
+from robotrain_workloads.isaac_train.parameters import OWNED_OPTIONS
+
+VERSIONS = ("2.3", "3.0")
+SWITCH = ""
+"""An option without a value; others have the kind of their value, or its choices separated by `|`."""
+LAUNCHER_OPTIONS = {
+    "--livestream": "0|1|2",
+    "--enable_cameras": SWITCH,
+    "--xr": SWITCH,
+    "--device": "text",
+    "--verbose": SWITCH,
+    "--info": SWITCH,
+    "--experience": "text",
+    "--rendering_mode": "performance|balanced|quality",
+    "--kit_args": "text",
+    "--anim_recording_enabled": SWITCH,
+    "--anim_recording_start_time": "number",
+    "--anim_recording_stop_time": "number",
+}
+TRAIN_OPTIONS = {
+    "--video": SWITCH,
+    "--video_length": "int",
+    "--video_interval": "int",
+    "--agent": "text",
+    "--export_io_descriptors": SWITCH,
+    "--ray-proc-id": "int",
+    "-rid": "int",
+    **LAUNCHER_OPTIONS,
+}
+BACKEND_OPTIONS: Mapping[str, Mapping[str, str]] = {
+    "rsl_rl": {
+        "--experiment_name": "text",
+        "--run_name": "text",
+        "--logger": "wandb|tensorboard|neptune",
+        "--log_project_name": "text",
+    },
+    "skrl": {"--ml_framework": "torch", "--algorithm": "AMP|PPO|IPPO|MAPPO"},
+}
+NEW_OPTIONS = {"--deterministic": SWITCH}
+"""Those that only 3.0 has."""
+ROOTS = ("env", "agent")
+NEW_ROOTS = ("physics", "presets")
+AGENT_FIELDS: Mapping[str, tuple[str, ...]] = {
+    "rsl_rl": (
+        *("seed", "device", "num_steps_per_env", "max_iterations", "clip_actions", "save_interval", "experiment_name"),
+        *("run_name", "logger", "obs_groups", "class_name", "algorithm", "policy", "actor", "critic", "load_run"),
+        *("load_checkpoint", "resume", "num_learning_epochs", "num_mini_batches", "learning_rate", "schedule"),
+        *("gamma", "lam", "entropy_coef", "desired_kl", "max_grad_norm", "value_loss_coef", "use_clipped_value_loss"),
+        *("clip_param", "normalize_advantage_per_mini_batch", "rnd_cfg", "symmetry_cfg", "init_noise_std"),
+        *("noise_std_type", "actor_obs_normalization", "critic_obs_normalization", "actor_hidden_dims"),
+        *("critic_hidden_dims", "activation", "rnn_type", "rnn_hidden_dim", "rnn_num_layers", "hidden_dims"),
+        *("obs_normalization", "distribution_cfg", "init_std", "std_type", "empirical_normalization"),
+    ),
+    "skrl": (
+        *("seed", "models", "memory", "agent", "trainer", "separate", "policy", "value", "class", "memory_size"),
+        *("rollouts", "learning_epochs", "mini_batches", "discount_factor", "lambda", "gae_lambda", "learning_rate"),
+        *("learning_rate_scheduler", "learning_rate_scheduler_kwargs", "kl_threshold", "state_preprocessor"),
+        *("state_preprocessor_kwargs", "observation_preprocessor", "observation_preprocessor_kwargs"),
+        *("value_preprocessor", "value_preprocessor_kwargs", "random_timesteps", "learning_starts"),
+        *("grad_norm_clip", "ratio_clip", "value_clip", "clip_predicted_values", "entropy_loss_scale"),
+        *("value_loss_scale", "rewards_shaper_scale", "time_limit_bootstrap", "experiment", "directory"),
+        *("experiment_name", "write_interval", "checkpoint_interval", "timesteps", "environment_info", "network"),
+        *("clip_actions", "clip_log_std", "min_log_std", "max_log_std", "initial_log_std", "layers", "activations"),
+    ),
+}
+OVERRIDE = re.compile(
+    r"(?P<mark>\+\+|\+|~)?(?P<root>[A-Za-z_]\w*)(?P<path>(?:\.[A-Za-z0-9_$-]+|\[\d+\])*)(?P<value>=.*)?", re.DOTALL
+)
+PAIRS = {")": "(", "]": "[", "}": "{"}
+
+
+class OptionProblem(NamedTuple):
+    """What is wrong with an argument after `--`."""
+
+    given: str
+    title: str
+    why: str
+    suggestion: str = ""
+    level: Literal["error", "warning"] = "error"
+
+
+def find_option_problems(arguments: Sequence[str], backend: str, version: str | None) -> Iterator[OptionProblem]:
+    """Yield what Isaac Lab's scripts would not take. `version` is one of VERSIONS; None for any of them."""
+    known = {one: list_options(backend, one) for one in ([version] if version else VERSIONS)}
+    remaining = list(arguments)
+    while remaining:
+        argument = remaining.pop(0)
+        if not argument.startswith("-"):
+            yield from _check_override(argument, backend, version)
+            continue
+        name, equals, value = argument.partition("=")
+        if not (having := [one for one, options in known.items() if name in options]):
+            yield _explain_unknown(name, backend, known)
+            if not equals and remaining and not remaining[0].startswith("-") and "=" not in remaining[0]:
+                remaining.pop(0)  # most likely its value
+            continue
+        if len(having) < len(known):
+            why = f"Only Isaac Lab {', '.join(having)} has it."
+            yield OptionProblem(argument, f"not every Isaac Lab has {name}", why, "--isaac-version 3.0", "warning")
+        kind = known[having[0]][name]
+        if kind == SWITCH:
+            if equals:
+                yield OptionProblem(argument, f"{name} takes no value", "It is a switch.", name)
+        elif not equals and not remaining:
+            yield OptionProblem(argument, f"{name} needs a value", _describe_kind(kind), f"{name} VALUE")
+        else:
+            value = value if equals else remaining.pop(0)
+            if not _is_of_kind(value, kind):
+                yield OptionProblem(f"{name} {value}", f"{name} does not take {value!r}", _describe_kind(kind))
+
+
+def list_options(backend: str, version: str) -> Mapping[str, str]:
+    """Return the options of the training script, each with the kind of its value; robotrain's own are left out."""
+    return {**TRAIN_OPTIONS, **BACKEND_OPTIONS[backend], **(NEW_OPTIONS if version == "3.0" else {})}
+
+
+def _explain_unknown(name: str, backend: str, known: Mapping[str, Mapping[str, str]]) -> OptionProblem:
+    options = {option for one in known.values() for option in one}
+    versions = " or ".join(known)
+    if name in OWNED_OPTIONS:
+        return OptionProblem(name, f"robotrain sets {name} itself", "It follows from the job.", OWNED_OPTIONS[name])
+    if longer := sorted(option for option in (*options, *OWNED_OPTIONS) if name != "--" and option.startswith(name)):
+        why = f"The script would silently take it for {longer[0]}: write options in full."
+        return OptionProblem(name, f"{name} is an abbreviation", why, _name_instead(longer[0]))
+    for other, theirs in BACKEND_OPTIONS.items():
+        if other != backend and name in theirs:
+            return OptionProblem(
+                name, f"{backend} has no option {name}", f"It belongs to {other}.", f"--backend {other}"
+            )
+    if "3.0" not in known and name in NEW_OPTIONS:
+        return OptionProblem(name, f"Isaac Lab {versions} has no option {name}", "It is new in 3.0.")
+    why = "The script would fail, but only once the simulator has started."
+    near = difflib.get_close_matches(name.replace("-", "_"), [one.replace("-", "_") for one in options], 1, 0.7)
+    found = next((one for one in options if near and one.replace("-", "_") == near[0]), "")
+    return OptionProblem(name, f"Isaac Lab {versions} has no option {name}", why, found)
+
+
+def _name_instead(option: str) -> str:
+    return OWNED_OPTIONS.get(option, option)
+
+
+def _check_override(text: str, backend: str, version: str | None) -> Iterator[OptionProblem]:
+    """Check the grammar of an override and its root; warn of what is probably a misspelled field of the agent."""
+    form = "An override is KEY=VALUE below env. or agent.; +KEY=VALUE adds a key, ~KEY removes one."
+    match = OVERRIDE.fullmatch(text)
+    if match is None or (match["value"] is None and match["mark"] != "~"):
+        yield OptionProblem(text, f"{text!r} is neither an option nor an override", form, "agent.seed=1")
+        return
+    roots = ROOTS if version == "2.3" else (*ROOTS, *NEW_ROOTS)
+    if match["root"] not in roots:
+        near = difflib.get_close_matches(match["root"], roots, 1)
+        suggestion = text.replace(match["root"], near[0], 1) if near else ""
+        yield OptionProblem(text, f"there is no {match['root']!r} to override", form, suggestion)
+    elif fault := _find_value_fault((match["value"] or "=")[1:]):
+        yield OptionProblem(text, f"the value of {match['root']}{match['path']} cannot be read", fault)
+    elif match["root"] == "agent" and match["mark"] in (None, "~"):
+        yield from _warn_of_typo(text, match["path"], backend)
+
+
+def _warn_of_typo(text: str, path: str, backend: str) -> Iterator[OptionProblem]:
+    fields = AGENT_FIELDS[backend]
+    for name in re.findall(r"[A-Za-z_]\w*", path):
+        if name not in fields and (near := difflib.get_close_matches(name, fields, 1, 0.75)):
+            suggestion = text.replace(name, near[0], 1)
+            why = f"{backend} has {near[0]}; Hydra refuses keys that the task's agent does not have."
+            yield OptionProblem(text, f"agents of {backend} usually have no {name}", why, suggestion, "warning")
+            return
+
+
+def _find_value_fault(value: str) -> str:
+    """Return why Hydra cannot read a value, as far as brackets and quotes show; empty if they are complete."""
+    opened: list[str] = []
+    quote = ""
+    skip = False
+    for sign in value:
+        if skip:
+            skip = False
+        elif sign == "\\":
+            skip = True
+        elif quote:
+            quote = "" if sign == quote else quote
+        elif sign in "'\"":
+            quote = sign
+        elif sign in PAIRS.values():
+            opened.append(sign)
+        elif sign in PAIRS and (not opened or opened.pop() != PAIRS[sign]):
+            return f"{sign!r} closes nothing."
+    if quote:
+        return f"The quote {quote} is not closed."
+    return f"{opened[-1]!r} is not closed." if opened else ""
+
+
+def _is_of_kind(value: str, kind: str) -> bool:
+    if kind in ("int", "number"):
+        pattern = r"[+-]?\d+" if kind == "int" else r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?"
+        return bool(re.fullmatch(pattern, value, re.IGNORECASE))
+    return kind == "text" or value in kind.split("|")
+
+
+def _describe_kind(kind: str) -> str:
+    words = {"int": "It takes a whole number.", "number": "It takes a number.", "text": "It takes a text."}
+    return words.get(kind) or f"It takes one of {', '.join(kind.split('|'))}."

@@ -1,0 +1,112 @@
+"""Start of a training: from scratch, a checkpoint, or what an earlier attempt of the run saved."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from robotrain_runtime.contract import checkpoint
+from robotrain_runtime.contract.document import JobDocument, JobSource
+from robotrain_runtime.contract.event import Note
+
+from robotrain_workloads.isaac_train import parameters
+from robotrain_workloads.isaac_train.parameters import Mode
+
+NUMBERED = {"rsl_rl": r"model_(\d+)\.pt", "skrl": r"agent_(\d+)\.pt"}
+"""Names of checkpoints: with iterations in those of rsl_rl, timesteps in those of skrl."""
+BEST = "best_agent.pt"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """Where a training starts."""
+
+    mode: Mode = "from-scratch"
+    file: Path | None = None
+    number: int | None = None
+    """The number in the file's name."""
+
+
+def load_start(document: JobDocument, data: Mapping[JobSource, Path]) -> Start:
+    """Return the start that the document asks for. Raise OSError with a sentence."""
+    path = find_start_path(document, data)
+    if path is None:
+        return Start()
+    backend = str(document.parameters["backend"])
+    file = find_checkpoint_file(path, backend)
+    return Start(mode=find_start_mode(document), file=file, number=parse_number(file, backend))
+
+
+def find_start_path(document: JobDocument, data: Mapping[JobSource, Path]) -> Path | None:
+    """Return where the checkpoint is that the document asks for; None for a start from scratch."""
+    if find_start_mode(document) == "from-scratch":
+        return None
+    found = {source.role: path for source, path in data.items()}
+    return found.get("resume") or found.get("checkpoint")
+
+
+def find_start_mode(document: JobDocument, recovered: Path | None = None) -> Mode:
+    """Return how the training starts; what an earlier attempt saved is always resumed."""
+    if recovered is not None:
+        return "resume"
+    return parameters.choose_mode(document.parameters, {source.role for source in document.sources})
+
+
+def find_checkpoint_file(path: Path, backend: str) -> Path:
+    """Return the file that a source holds: the one of the highest number. Raise OSError with a sentence."""
+    if path.is_file():
+        return path
+    for folder in (path, path / "checkpoints"):
+        files = [file for file in sorted(folder.glob("*.pt")) if file.is_file()]
+        numbered = [(number, file) for file in files if (number := parse_number(file, backend)) is not None]
+        if numbered:
+            return max(numbered)[1]
+        if best := next((file for file in files if file.name == BEST), None):
+            return best
+        if len(files) == 1:
+            return files[0]
+        if files:
+            names = ", ".join(file.name for file in files[:4])
+            raise FileNotFoundError(f"{folder} has several files that may be the checkpoint: {names}; name one of them")
+    raise FileNotFoundError(f"{path} has no checkpoint of Isaac Lab: a file such as model_100.pt or agent_2400.pt")
+
+
+def find_start_problems(start: Start, found: Mapping[str, object], backend: str) -> Iterator[str]:
+    """Yield why a training cannot start with a checkpoint, given what Isaac Lab's Python found in it."""
+    if problem := found.get("problem"):
+        yield f"{start.file} cannot be used: {problem}"
+    elif found.get("backend") not in (None, backend):
+        yield f"{start.file} is a checkpoint of {found['backend']}, not of {backend}\n--backend {found['backend']}"
+    elif start.mode == "resume" and backend == "skrl" and start.number is None:
+        yield (
+            f"{start.file} does not tell its timestep, which skrl keeps in the name alone: agent_2400.pt\n"
+            "--checkpoint-mode warm-start"
+        )
+
+
+def find_iteration_problem(start: Start, found: Mapping[str, object], total: object) -> str:
+    """Return why no iterations are left after a checkpoint of rsl_rl; empty if some are, or if it is unknown."""
+    iteration = found.get("iteration")
+    if start.mode != "resume" or not isinstance(iteration, int) or not isinstance(total, int):
+        return ""
+    if iteration + 1 < total:
+        return ""
+    return (
+        f"{start.file} has {iteration + 1} iterations, and the training ends after {total}\n"
+        f"--max-iterations {2 * (iteration + 1)}"
+    )
+
+
+def recover_previous_attempt(document: JobDocument, checkpoints: Path) -> tuple[Path | None, tuple[Note, ...]]:
+    """Return the checkpoint that the last attempt saved, None for none, and notes. Raise OSError."""
+    resume_point, notes = checkpoint.find_resume_point(checkpoints, run=document.run, job=document.job)
+    if resume_point is None:
+        return None, notes
+    step, folder = resume_point
+    return folder, (*notes, Note(level="info", text=f"an earlier attempt was interrupted: resuming from step {step}"))
+
+
+def parse_number(file: Path, backend: str) -> int | None:
+    """Return the number in the name of a checkpoint; None if it has none."""
+    match = re.fullmatch(NUMBERED[backend], file.name)
+    return int(match[1]) if match else None

@@ -1,0 +1,251 @@
+"""Run Isaac Lab's training script and follow it: `python -m robotrain_workloads.isaac_train.supervisor … -- ARGUMENTS`.
+
+It runs beside Isaac Lab, in the run's own environment: it starts `isaaclab.sh` as a process group, reads what the
+launcher reports and what TensorBoard's files hold, and passes a stop on to the group.
+"""
+
+import argparse
+import ctypes
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from robotrain_runtime.contract.event import Checkpoint, Metrics, Note, Track, emit_event
+
+from robotrain_workloads.isaac_train import installation, metric_names, start
+from robotrain_workloads.isaac_train.event_files import EventFileReader
+
+LAUNCHER = Path(__file__).parent / "image" / "launcher.py"
+SCRATCH_FOLDER = "isaac"
+"""Where the script runs, below the run's folder: its logs, Hydra's."""
+REPORT_FILE = "isaac-report.jsonl"
+STOPPED_STATUS = 128 + signal.SIGTERM
+NOTHING_LEFT = 4
+SAVE_SECONDS = 20.0
+"""How long a last checkpoint may take after a stop."""
+CLOSE_SECONDS = 60.0
+"""How long the simulator may take to close after the training."""
+POLL_SECONDS = 0.25
+EVENTS_SECONDS = 2.0
+PARAMS = ("agent.yaml", "env.yaml")
+PR_SET_CHILD_SUBREAPER = 36
+
+
+class ProcessGroup:
+    """The processes of `isaaclab.sh`. The shell ends at once when it is signalled, and Python as its orphan later."""
+
+    def __init__(self, command: Sequence[str], folder: Path) -> None:
+        if sys.platform == "linux":
+            ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)  # orphans are reaped here
+        self._process = subprocess.Popen(
+            command, cwd=folder, env=installation.make_environ(), stdin=subprocess.DEVNULL, start_new_session=True
+        )
+
+    @property
+    def exit_code(self) -> int | None:
+        """The exit code of `isaaclab.sh`; None while it runs."""
+        return self._process.poll()
+
+    def is_running(self) -> bool:
+        """Return whether a process of the group is left."""
+        if self._process.poll() is None:
+            return True
+        with suppress(ChildProcessError):
+            while os.waitpid(-self._process.pid, os.WNOHANG)[0]:
+                pass
+        return self.send(0)
+
+    def send(self, number: int) -> bool:
+        """Send a signal to all processes; return whether there was one."""
+        try:
+            os.killpg(self._process.pid, number)
+        except (ProcessLookupError, PermissionError):
+            return False
+        return True
+
+
+class TrainingFollower:
+    """Turns the launcher's reports and TensorBoard's files into events."""
+
+    def __init__(self, backend: str, report: Path, checkpoints: Path) -> None:
+        self.finished = False
+        self.nothing_left: dict[str, int] = {}
+        self._backend, self._report, self._checkpoints = backend, report, checkpoints
+        self._offset = 0
+        self._folder: Path | None = None
+        self._total: int | None = None
+        self._reader: EventFileReader | None = None
+
+    def read_reports(self) -> None:
+        """Read what the launcher reported since."""
+        for line in self._read_lines():
+            report = json.loads(line)
+            if report["event"] == "began":
+                self._begin(report)
+            elif report["event"] == "checkpoint":
+                self._keep_checkpoint(Path(report["path"]), int(report["step"]))
+            elif report["event"] == "nothing_left":
+                self.nothing_left = report
+            elif report["event"] == "finished":
+                self.finished = True
+
+    def read_metrics(self) -> None:
+        """Send the metrics that were written since."""
+        for step, values in self._reader.read_new() if self._reader else ():
+            if found := metric_names.translate_metrics(self._backend, values):
+                emit_event(Metrics(values=found, step=step, total=self._total))
+
+    def _read_lines(self) -> Iterator[str]:
+        """Yield the new lines that are complete."""
+        try:
+            with self._report.open("rb") as file:
+                file.seek(self._offset)
+                content = file.read()
+        except FileNotFoundError:
+            return
+        complete = content[: content.rfind(b"\n") + 1]
+        self._offset += len(complete)
+        yield from complete.decode().splitlines()
+
+    def _begin(self, report: dict[str, Any]) -> None:
+        self._folder, self._total = Path(report["folder"]), int(report["total"])
+        self._reader = EventFileReader(self._folder)
+        emit_event(Metrics(values={}, step=int(report["first"]), total=self._total))
+        emit_event(Track(tags={"log_dir": str(self._folder)}))
+
+    def _keep_checkpoint(self, file: Path, step: int) -> None:
+        """Copy a checkpoint, with the parameters that it cannot be used without, to the folder of its step."""
+        target = self._checkpoints / f"{step:06}"
+        if target.exists() or self._folder is None:
+            return
+        scratch = target.with_name(f".{target.name}.part")
+        shutil.rmtree(scratch, ignore_errors=True)
+        (scratch / "params").mkdir(parents=True)
+        shutil.copyfile(file, scratch / file.name)
+        for name in PARAMS:
+            if (self._folder / "params" / name).is_file():
+                shutil.copyfile(self._folder / "params" / name, scratch / "params" / name)
+        scratch.rename(target)
+        emit_event(Track(tags={"checkpoint_directory": str(file.parent), "checkpoint_latest": str(file)}))
+        emit_event(Checkpoint(step=step, path=str(target)))
+
+
+class Supervisor:
+    """One run of `isaaclab.sh`."""
+
+    def __init__(self, group: ProcessGroup, follower: TrainingFollower) -> None:
+        self._group, self._follower = group, follower
+        self._stops = 0
+        self._kill_at: float | None = None
+        self._read_events_at = 0.0
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._handle_stop)
+
+    def run(self) -> int:
+        """Follow the training to its end; return the exit code of the script."""
+        while self._group.is_running():
+            self._follow()
+            if self._follower.finished and self._kill_at is None:
+                self._kill_at = time.monotonic() + CLOSE_SECONDS
+            if self._stops > 1 or (self._kill_at is not None and time.monotonic() > self._kill_at):
+                self._group.send(signal.SIGKILL)
+            time.sleep(POLL_SECONDS)
+        self._read_events_at = 0.0
+        self._follow()
+        return STOPPED_STATUS if self._stops else self._judge(self._group.exit_code or 0)
+
+    def _follow(self) -> None:
+        self._follower.read_reports()
+        if time.monotonic() >= self._read_events_at:
+            self._read_events_at = time.monotonic() + EVENTS_SECONDS
+            self._follower.read_metrics()
+
+    def _judge(self, code: int) -> int:
+        """Return the exit code that the end deserves. Raise SystemExit with a sentence."""
+        if left := self._follower.nothing_left:
+            print(
+                f"error: the checkpoint has {left['done']} iterations, and the training ends after {left['total']}:"
+                " increase --max-iterations",
+                flush=True,
+            )
+            return NOTHING_LEFT
+        if self._follower.finished:
+            if code:
+                text = f"the training is complete, but Isaac Lab closed with exit code {code}"
+                emit_event(Note(level="warning", text=text))
+            return 0
+        if code == 0:
+            raise SystemExit(
+                "error: Isaac Lab's script ended with exit code 0, but it trained nothing: see its log above"
+            )
+        return 128 - code if code < 0 else code
+
+    def _handle_stop(self, number: int, frame: FrameType | None) -> None:
+        self._stops += 1
+        if self._stops == 1:
+            self._kill_at = time.monotonic() + SAVE_SECONDS
+            self._group.send(signal.SIGTERM)
+
+
+def make_command(own: argparse.Namespace, arguments: Sequence[str]) -> Iterator[str]:
+    """Yield the words that start Isaac Lab's script, wrapped by the launcher. Raise OSError with a sentence."""
+    folder = installation.find_installation(own.isaaclab_path)
+    yield from ("bash", str(folder / installation.SCRIPT), "-p")
+    if own.num_gpus != 1:
+        yield from ("-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={own.num_gpus}")
+    yield from (str(LAUNCHER), "--report", str(own.work / REPORT_FILE))
+    if own.start is not None:
+        file = start.find_checkpoint_file(own.start, own.backend)
+        verb = "resuming from" if own.mode == "resume" else "starting with the weights of"
+        emit_event(Note(level="info", text=f"{verb} {file}"))
+        yield from ("--checkpoint", str(file), "--mode", own.mode)
+        if own.mode == "resume" and (number := start.parse_number(file, own.backend)) is not None:
+            yield f"--first={number}"
+    if own.repeated:
+        yield "--repeated"
+    yield "--"
+    scripts = folder / "scripts" / "reinforcement_learning"
+    if (own.isaac_version or installation.choose_series(folder)) == "3.0":
+        yield from (str(scripts / "train.py"), "--rl_library", own.backend)
+    else:
+        yield str(scripts / own.backend / "train.py")
+    yield from arguments
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run Isaac Lab; return the exit code. Raise SystemExit with a sentence."""
+    separator = arguments.index("--")
+    parser = argparse.ArgumentParser(prog="supervisor")
+    parser.add_argument("--backend", required=True)
+    parser.add_argument("--work", type=Path, required=True, help="the run's own folder")
+    parser.add_argument("--checkpoints", type=Path, required=True)
+    parser.add_argument("--num-gpus", type=int, default=1)
+    parser.add_argument("--isaaclab-path")
+    parser.add_argument("--isaac-version")
+    parser.add_argument("--start", type=Path, help="where the checkpoint to start from is")
+    parser.add_argument("--mode", default="")
+    parser.add_argument("--repeated", action="store_true", help="an earlier attempt of this run saved it")
+    own = parser.parse_args(arguments[:separator])
+    folder = own.work / SCRATCH_FOLDER
+    for needed in (folder, own.checkpoints):
+        needed.mkdir(parents=True, exist_ok=True)
+    (own.work / REPORT_FILE).unlink(missing_ok=True)
+    try:
+        command = list(make_command(own, arguments[separator + 1 :]))
+    except OSError as error:
+        raise SystemExit(f"error: {error}") from error
+    follower = TrainingFollower(own.backend, own.work / REPORT_FILE, own.checkpoints)
+    return Supervisor(ProcessGroup(command, folder), follower).run()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,78 @@
+"""The workload `isaac-train`: its declaration. Imports nothing heavy."""
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from robotrain.model.workload import Container, Metric, OutputProfile, Resources, Role, Workload, WorkloadProfile
+from robotrain.plugins.hookspecs import hook
+
+from robotrain_workloads.isaac_train.parameters import OWNED_OPTIONS, IsaacTrainParameters
+
+if TYPE_CHECKING:
+    from robotrain.errors import Problem
+    from robotrain.model.health import HealthCheck
+    from robotrain.model.job import Job
+
+OPTION_HINTS = {
+    "--run-smoke-test": "remove it: a training is never replaced by a test",
+    "--sleep-after-unpack": "remove it: a training never sleeps instead",
+    "--gui": "use --no-headless",
+    "--checkpoint": "use --checkpoint-uri URI with --checkpoint-mode warm-start or resume",
+    "--payload-root": "not needed: the scripts of Isaac Lab in the image are used",
+}
+
+
+def check_job(job: "Job") -> "Iterator[Problem]":
+    """Check what does not depend on the platform."""
+    from robotrain_workloads import publish_url_rule
+    from robotrain_workloads.isaac_train import rules
+
+    yield from rules.check_terms(job)
+    yield from rules.check_start(job)
+    yield from rules.check_iterations_left(job)
+    yield from rules.check_script_options(job)
+    yield from publish_url_rule.check_publish_url(job)
+
+
+ISAAC_TRAIN = Workload(
+    name="isaac-train",
+    summary="train a policy with Isaac Lab: rsl_rl or skrl",
+    parameters=IsaacTrainParameters,
+    roles={"checkpoint": Role(takes="checkpoints"), "resume": Role()},
+    container_plugin="robotrain_workloads.isaac_train.container",
+    targets=("publish_url",),
+    program="Isaac Lab's training script",
+    profile=WorkloadProfile(
+        resources=Resources(cpu=20, memory="180Gi", storage="100Gi", time_limit="24h"),
+        container=Container(
+            image=(
+                "nvcr.io/nvidia/isaac-lab:2.3.2@sha256:388dbc806f48359a964cb9f807feb226da95d0a107f470fdcad9780ea10fe6f2"
+            ),
+            environment="isaaclab-training-env",
+        ),
+        outputs=OutputProfile(noun="training"),
+        metrics=(
+            Metric(name="mean_reward", kind="loss", label="mean reward", brief="reward", better="higher"),
+            Metric(name="mean_episode_length", label="mean episode length", better="higher"),
+        ),
+        experiment="isaaclab-training",
+    ),
+    managed_options=OWNED_OPTIONS,
+    option_hints=OPTION_HINTS,
+    check=check_job,
+)
+
+
+@hook
+def robotrain_workloads() -> Iterable[Workload]:
+    """Return the workload of this module."""
+    return (ISAAC_TRAIN,)
+
+
+@hook
+def robotrain_health() -> "Iterable[HealthCheck]":
+    """Return the checks of `robotrain doctor`."""
+    from robotrain_workloads import environment_health
+    from robotrain_workloads.isaac_train.container import ENVIRONMENT
+
+    return (environment_health.make_health_check(ISAAC_TRAIN.name, ENVIRONMENT),)
