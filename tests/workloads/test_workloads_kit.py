@@ -39,3 +39,10 @@ class TestLerobotEval(WorkloadKit):
     @pytest.fixture(params=[pytest.param(EVALUATED, marks=pytest.mark.slow)])
     def runs(self, request) -> Sequence[str]:
         return (*self.job, *request.param, "--", *SMALL["act"])
+
+
+class TestIsaacTrain(WorkloadKit):
+    workload = "isaac-train"
+    job = ()
+    changed: ClassVar = {"checkpoint_mode": "resume"}
+    tells = ("metrics", "checkpoint")

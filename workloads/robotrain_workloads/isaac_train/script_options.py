@@ -101,7 +101,8 @@ def find_option_problems(arguments: Sequence[str], backend: str, version: str | 
             continue
         name, equals, value = argument.partition("=")
         if not (having := [one for one, options in known.items() if name in options]):
-            yield _explain_unknown(name, backend, known)
+            if name not in OWNED_OPTIONS:  # every workload's owned options are refused in one place
+                yield _explain_unknown(name, backend, known)
             if not equals and remaining and not remaining[0].startswith("-") and "=" not in remaining[0]:
                 remaining.pop(0)  # most likely its value
             continue
@@ -128,8 +129,6 @@ def list_options(backend: str, version: str) -> Mapping[str, str]:
 def _explain_unknown(name: str, backend: str, known: Mapping[str, Mapping[str, str]]) -> OptionProblem:
     options = {option for one in known.values() for option in one}
     versions = " or ".join(known)
-    if name in OWNED_OPTIONS:
-        return OptionProblem(name, f"robotrain sets {name} itself", "It follows from the job.", OWNED_OPTIONS[name])
     if longer := sorted(option for option in (*options, *OWNED_OPTIONS) if name != "--" and option.startswith(name)):
         why = f"The script would silently take it for {longer[0]}: write options in full."
         return OptionProblem(name, f"{name} is an abbreviation", why, _name_instead(longer[0]))

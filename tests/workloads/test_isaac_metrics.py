@@ -1,0 +1,50 @@
+"""Names of Isaac Lab's metrics in tracking, of both libraries and generations."""
+
+import pytest
+from robotrain_workloads.isaac_train.metric_names import NOT_ALLOWED, translate_metrics
+
+
+@pytest.mark.parametrize(
+    ("tag", "name"),
+    [
+        ("Train/mean_reward", "mean_reward"),
+        ("Train/mean_episode_length", "mean_episode_length"),
+        ("Loss/value_function", "loss_value_function"),
+        ("Loss/value", "loss_value_function"),
+        ("Loss/surrogate", "loss_surrogate"),
+        ("Loss/learning_rate", "learning_rate"),
+        ("Policy/mean_noise_std", "mean_noise_std"),
+        ("Policy/mean_std", "mean_noise_std"),
+        ("Perf/collection time", "Perf/collection_time"),
+        ("Perf/collection_time", "Perf/collection_time"),
+        ("Episode_Reward/track", "reward_terms/track"),
+        ("Curriculum/terrain", "curriculum/terrain"),
+        ("Episode/height", "episode_height"),
+        ("Episode_Termination/fell", "Episode_Termination/fell"),
+        ("Custom/number", "Custom/number"),
+    ],
+)
+def test_tags_of_rsl_rl(tag: str, name: str) -> None:
+    assert translate_metrics("rsl_rl", {tag: 1.0}) == {name: 1.0}
+
+
+def test_what_rsl_rl_writes_by_seconds_is_left_out() -> None:
+    assert translate_metrics("rsl_rl", {"Train/mean_reward/time": 1.0, "Train/mean_episode_length/time": 1.0}) == {}
+
+
+@pytest.mark.parametrize(
+    ("tag", "names"),
+    [
+        ("Loss / Policy loss", {"Loss / Policy loss"}),
+        ("Reward / Total reward (mean)", {"Reward / Total reward/mean", "mean_reward"}),
+        ("Reward / Total reward (max)", {"Reward / Total reward/max"}),
+        ("Episode / Total timesteps (mean)", {"Episode / Total timesteps/mean", "mean_episode_length"}),
+        ("Info / Episode_Termination/fell", {"Episode_Termination/fell"}),
+        ("Episode_Termination/fell", {"Episode_Termination/fell"}),
+        ("Stats / Inference time (ms)", {"Stats / Inference time ms"}),
+    ],
+)
+def test_tags_of_skrl(tag: str, names: set[str]) -> None:
+    found = translate_metrics("skrl", {tag: 2.0})
+    assert found == dict.fromkeys(names, 2.0)
+    assert not any(NOT_ALLOWED.search(name) for name in found)

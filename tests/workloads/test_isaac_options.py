@@ -1,0 +1,116 @@
+"""What `isaac-train` refuses before a simulator starts: options of the scripts, overrides, impossible starts."""
+
+from typing import Any
+
+import pytest
+from robotrain_workloads.isaac_train.script_options import find_option_problems
+
+ERROR = "script-option-invalid"
+FROM = ("--checkpoint-uri", "/data/run/model_19.pt")
+
+
+def accepted(robotrain: Any, *words: str) -> str:
+    """What is said of a job that is not refused, without notes and what follows a title."""
+    answer = robotrain("render", "isaac-train", "--platform", "local", "--json", *words)
+    assert answer.exit_code == 0, answer.stderr
+    assert "accepts NVIDIA's license and privacy terms" in answer.stderr
+    return "\n".join(line for line in answer.stderr.splitlines() if not line.startswith(("note: ", " ")))
+
+
+def refused(robotrain: Any, *words: str) -> dict[str, Any]:
+    answer = robotrain("render", "isaac-train", "--platform", "local", "--json", *words)
+    (problem,) = (one for one in answer.json["problems"] if one["severity"] == "error")
+    return {**problem, "exit_code": answer.exit_code}
+
+
+@pytest.mark.parametrize(
+    ("words", "title", "instead"),
+    [
+        (("--no_such_flag", "3"), "has no option --no_such_flag", None),
+        (("--video_lenght", "3"), "has no option --video_lenght", "--video_length"),
+        (("--vid",), "--vid is an abbreviation", "--video"),
+        (("--num_e", "64"), "--num_e is an abbreviation", "--num-envs"),
+        (("--video_length", "long"), "--video_length does not take 'long'", None),
+        (("--video_length",), "--video_length needs a value", "--video_length VALUE"),
+        (("--video=1",), "--video takes no value", "--video"),
+        (("--livestream", "7"), "--livestream does not take '7'", None),
+        (("--run_name", "x"), "skrl has no option --run_name", "--backend rsl_rl"),
+        (("--config-dir", "x"), "has no option --config-dir", None),
+        (("agent.nope",), "neither an option nor an override", "agent.seed=1"),
+        (("hello",), "neither an option nor an override", "agent.seed=1"),
+        (("agnet.seed=3",), "there is no 'agnet' to override", "agent.seed=3"),
+        (("env.scene=[1",), "the value of env.scene cannot be read", None),
+        (("env.name='x",), "the value of env.name cannot be read", None),
+    ],
+)
+def test_what_the_scripts_would_refuse_later_is_refused_at_once(
+    robotrain: Any, words: tuple[str, ...], title: str, instead: str | None
+) -> None:
+    problem = refused(robotrain, "--", *words)
+    assert (problem["code"], problem["exit_code"]) == (ERROR, 2)
+    assert title in problem["title"]
+    assert [way["text"] for way in problem["instead"]] == ([instead] if instead else [])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--video", "--video_length", "100", "--kit_args", "--x=1 --y"),
+        ("agent.agent.learning_rate=1e-4", "env.scene.num_envs=64", "+agent.nope=3", "++env.x=1", "~env.events.push"),
+        ("agent.models.policy.network=[{name: net, layers: [32, 32]}]", "env.a.b={x: 1}", "env.text='a [b'"),
+        ("--algorithm", "IPPO", "-rid", "3"),
+    ],
+)
+def test_what_they_take_is_not_refused(robotrain: Any, words: tuple[str, ...]) -> None:
+    assert accepted(robotrain, "--", *words) == ""
+
+
+def test_a_field_that_is_probably_misspelled_is_a_warning(robotrain: Any) -> None:
+    said = accepted(robotrain, "--", "agent.agent.learning_rat=1e-4")
+    assert said.startswith("warning: agents of skrl usually have no learning_rat")
+
+
+def test_options_of_one_version_are_checked_against_it(robotrain: Any) -> None:
+    assert refused(robotrain, "--isaac-version", "2.3", "--", "--deterministic")["code"] == ERROR
+    assert refused(robotrain, "--isaac-version", "2.3", "--", "physics=newton")["code"] == ERROR
+    assert accepted(robotrain, "--isaac-version", "3.0", "--", "--deterministic", "physics=newton") == ""
+    assert accepted(robotrain, "--", "--deterministic").startswith("warning: not every Isaac Lab has --deterministic")
+
+
+def test_the_container_judges_by_the_version_that_is_there() -> None:
+    (problem,) = find_option_problems(("--deterministic",), "skrl", "2.3")
+    assert "new in 3.0" in problem.why
+
+
+@pytest.mark.parametrize("option", ["--task", "--num_envs", "--checkpoint", "--resume"])
+def test_what_robotrain_sets_is_named(robotrain: Any, option: str) -> None:
+    assert refused(robotrain, "-b", "rsl_rl", "--", f"{option}=1")["code"] == "trainer-arg-owned"
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (FROM, "checkpoint-without-mode"),
+        ((*FROM, "-M", "from-scratch"), "checkpoint-without-mode"),
+        ((*FROM, "-M", "FRESH"), "checkpoint-without-mode"),
+        (("-M", "warm-start"), "mode-without-checkpoint"),
+        (("--checkpoint-mode", "Resume"), "mode-without-checkpoint"),
+        ((*FROM, "-M", "resume", "--resume-from", "/data/other"), "several-starts"),
+        (("-M", "cold"), "value-invalid"),
+        (("--no-accept-eula",), "eula-not-accepted"),
+    ],
+)
+def test_a_start_that_contradicts_itself_is_refused(robotrain: Any, words: tuple[str, ...], code: str) -> None:
+    problem = refused(robotrain, *words)
+    assert (problem["code"], problem["exit_code"]) == (code, 2)
+
+
+@pytest.mark.parametrize("mode", ["fresh", "FROM-SCRATCH"])
+def test_a_start_from_scratch_may_be_said(robotrain: Any, mode: str) -> None:
+    assert accepted(robotrain, "-M", mode) == ""
+
+
+def test_a_checkpoint_that_has_all_iterations_is_refused(robotrain: Any) -> None:
+    problem = refused(robotrain, "-b", "rsl_rl", *FROM, "-M", "resume", "-m", "20")
+    assert (problem["code"], problem["exit_code"]) == ("no-iterations-left", 4)
+    assert accepted(robotrain, "-b", "rsl_rl", *FROM, "-M", "resume", "-m", "21") == ""

@@ -1,0 +1,256 @@
+"""Trainings with Isaac Lab's stand-in on this machine: real argument parsers, Hydra, rsl_rl and skrl."""
+
+import contextlib
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from isaac_stand_in import environments, make_lab
+from robotrain_runtime.contract.event import Checkpoint, Metrics, Note, Registered, parse_event
+
+pytestmark = pytest.mark.slow
+OLD, NEW = environments.GENERATIONS
+ROLLOUTS = 16
+"""Timesteps of an iteration."""
+UPDATES = 20
+"""Of the optimizer, an iteration: five epochs of four batches."""
+SMALL = ("--task", "Isaac-Cartpole-v0", "--num-envs", "16", "--headless")
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A run that has ended: its exit code, its events, and its own folder."""
+
+    code: int
+    output: str
+    folder: Path
+
+    @property
+    def events(self) -> list[Any]:
+        lines = (self.folder / "events.jsonl").read_text().splitlines()
+        return [record.event for line in lines if (record := parse_event(line))]
+
+    def of(self, kind: type) -> list[Any]:
+        return [one for one in self.events if isinstance(one, kind)]
+
+    @property
+    def steps(self) -> list[int]:
+        return [one.step for one in self.of(Checkpoint)]
+
+    @property
+    def metrics(self) -> dict[str, list[int]]:
+        """The steps of each metric."""
+        found: dict[str, list[int]] = {}
+        for one in self.of(Metrics):
+            for name in one.values:
+                found.setdefault(name, []).append(one.step)
+        return found
+
+    def checkpoint(self, step: int) -> Path:
+        return next(Path(one.path) for one in self.of(Checkpoint) if one.step == step)
+
+
+Submit = Callable[..., Ended]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("isaac")
+
+
+@pytest.fixture(scope="module")
+def submit(folder: Path) -> Iterator[Submit]:
+    """Submits a job to this machine and waits: `submit(*words, lab="3.0", generation=NEW)`.
+
+    until: when its runtime gets SIGTERM, given the run's folder. command: another one, such as `resume RUN`.
+    """
+    labs: dict[str, Path] = {}
+    started: list[subprocess.Popen[str]] = []
+
+    def run(
+        *words: str,
+        lab: str = "2.3",
+        generation: str = OLD,
+        environ: Mapping[str, str] = {},
+        until: Callable[[Path], bool] | None = None,
+        command: tuple[str, ...] = ("submit", "isaac-train"),
+        tracked: bool = False,
+    ) -> Ended:
+        if lab not in labs:
+            labs[lab] = folder / f"lab-{lab}"
+            labs[lab].mkdir()
+            make_lab(labs[lab], lab)
+        own = {name: value for name, value in os.environ.items() if not name.startswith("ROBOTRAIN_")}
+        own |= {"ROBOTRAIN_STATE": str(folder / "state"), "ISAACLAB_PATH": str(labs[lab]), "OMP_NUM_THREADS": "1"}
+        own |= {"STANDIN_PYTHON": str(environments.install(generation)), **environ}
+        where = ("--platform", "local", "--tracking-uri", "none") if command[0] == "submit" else ()
+        if tracked:
+            where = where[:2]
+        process = subprocess.Popen(
+            [sys.executable, "-m", "robotrain", *command, *where, "--wait", "--json", *words],
+            cwd=folder,
+            env=own,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        if until is not None:
+            stop_once(folder / "state" / "local", until, process)
+        output, narration = process.communicate(timeout=300)
+        answer = json.loads(output) if output else {}
+        return Ended(process.returncode, output + narration, folder / "state" / "local" / str(answer.get("run", "")))
+
+    yield run
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def stop_once(runs: Path, until: Callable[[Path], bool], process: "subprocess.Popen[str]") -> None:
+    """Send SIGTERM to the runtime of the newest run once `until` says so of its folder."""
+    before = set(runs.glob("*")) if runs.exists() else set()
+    deadline = time.monotonic() + 200
+    while True:
+        assert time.monotonic() < deadline
+        assert process.poll() is None, process.communicate()
+        new = set(runs.glob("*")) - before
+        if new and until(next(iter(new))):
+            break
+        time.sleep(0.1)
+    at = json.loads((next(iter(new)) / "supervisor.json").read_text())
+    os.kill(at["pid"], signal.SIGTERM)
+
+
+def has_checkpoint(folder: Path) -> bool:
+    """Whether it has saved one by itself, so that it trains."""
+    report = folder / "isaac-report.jsonl"
+    return report.exists() and '"checkpoint"' in report.read_text()
+
+
+@pytest.fixture(scope="module")
+def trained(submit: Submit) -> Ended:
+    """Twenty iterations of rsl_rl, tracked."""
+    return submit(*SMALL, "-b", "rsl_rl", "-m", "20", "--", "agent.save_interval=5", tracked=True)
+
+
+@pytest.fixture(scope="module")
+def cut(submit: Submit) -> Ended:
+    """A training of skrl 2 by Isaac Lab 3.0 that was stopped."""
+    return submit(*SMALL, "-m", "60", lab="3.0", generation=NEW, until=has_checkpoint)
+
+
+def read_checkpoint(file: Path, expression: str) -> Any:
+    """Return an expression of the content of a checkpoint, `c`."""
+    code = f"import json, sys, torch; c = torch.load(sys.argv[1], weights_only=True); print(json.dumps({expression}))"
+    command = [str(environments.install(OLD)), "-c", code, str(file)]
+    return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+def test_rsl_rl_trains_and_sends_metrics_and_checkpoints(trained: Ended) -> None:
+    assert trained.code == 0, trained.output
+    assert trained.steps == [0, 5, 10, 15, 19]
+    assert trained.metrics["mean_reward"][-1] == 19
+    assert set(trained.metrics["loss_value_function"]) == set(range(20))
+    assert {"mean_noise_std", "learning_rate", "Episode_Termination/fell"} <= set(trained.metrics)
+    assert not any(name.endswith("/time") for name in trained.metrics)
+    assert {one.total for one in trained.of(Metrics) if one.step is not None} == {20}
+    last = trained.checkpoint(19)
+    assert (last / "model_19.pt").is_file()
+    assert "activation: elu" in (last / "params/agent.yaml").read_text()
+
+
+def test_the_last_checkpoint_is_registered_once(trained: Ended, folder: Path) -> None:
+    (registered,) = trained.of(Registered)
+    assert (registered.name, registered.step) == ("isaac-cartpole-v0", 19)
+    with contextlib.closing(sqlite3.connect(folder / "state/mlflow.db")) as database:
+        tags = dict(database.execute("select key, value from model_version_tags"))
+    expected = {"framework": "rsl_rl", "task": "Isaac-Cartpole-v0", "algorithm": "PPO", "evaluated": "false"}
+    assert {**expected, "checkpoint_mode": "from-scratch"}.items() <= tags.items()
+
+
+def test_rsl_rl_is_resumed_to_the_same_iteration_after_a_stop(submit: Submit) -> None:
+    stopped = submit(*SMALL, "-b", "rsl_rl", "-m", "40", until=has_checkpoint)
+    assert stopped.code == 5, stopped.output
+    last = stopped.steps[-1]
+    assert 0 < last < 39
+    assert read_checkpoint(stopped.checkpoint(last) / f"model_{last}.pt", "c['iter']") == last
+    resumed = submit(command=("resume", stopped.folder.name))
+    assert resumed.code == 0, resumed.output
+    assert resumed.steps[-1] == 39
+    assert min(resumed.metrics["loss_value_function"]) == last
+    assert any("resuming from" in note.text for note in resumed.of(Note))
+
+
+def test_skrl_is_stopped_with_a_checkpoint_and_goes_on_at_its_timestep(cut: Ended, submit: Submit) -> None:
+    assert cut.code == 5, cut.output
+    last = cut.steps[-1]
+    assert 0 < last < 60 * ROLLOUTS
+    assert last % ROLLOUTS == 0
+    resumed = submit(command=("resume", cut.folder.name), lab="3.0", generation=NEW)
+    assert resumed.code == 0, resumed.output
+    assert resumed.steps[-1] == 60 * ROLLOUTS
+    assert min(resumed.steps) > last
+    assert {"mean_reward", "Episode_Termination/fell", "Loss / Policy loss"} <= set(resumed.metrics)
+    assert last < min(resumed.metrics["Loss / Policy loss"])
+    assert max(resumed.metrics["Loss / Policy loss"]) > 55 * ROLLOUTS
+
+
+def test_a_warm_start_of_rsl_rl_keeps_the_normalizer_and_not_the_optimizer(trained: Ended, submit: Submit) -> None:
+    source = trained.checkpoint(19)
+    warm = submit(*SMALL, "-b", "rsl_rl", "-m", "1", "--checkpoint-uri", str(source), "-M", "warm-start")
+    assert warm.code == 0, warm.output
+    assert warm.steps == [0]
+    content = "[c['iter'], int(c['optimizer_state_dict']['state'][0]['step']), int({}['actor_obs_normalizer.count'])]"
+    count = content.format("c['model_state_dict']")
+    iteration, updates, seen = read_checkpoint(warm.checkpoint(0) / "model_0.pt", count)
+    assert (iteration, updates) == (0, UPDATES)
+    assert seen > read_checkpoint(source / "model_19.pt", count)[2]
+
+
+def test_a_warm_start_of_skrl_keeps_the_normalizer_and_not_the_optimizer(cut: Ended, submit: Submit) -> None:
+    source = cut.checkpoint(cut.steps[-1])
+    words = (*SMALL, "-m", "1", "--checkpoint-uri", str(source), "-M", "warm-start")
+    warm = submit(*words, lab="3.0", generation=NEW)
+    assert warm.code == 0, warm.output
+    assert warm.steps[-1] == ROLLOUTS
+    content = "[int(c['optimizer']['state'][0]['step']), int(c['observation_preprocessor']['current_count'])]"
+    updates, seen = read_checkpoint(warm.checkpoint(ROLLOUTS) / f"agent_{ROLLOUTS}.pt", content)
+    assert updates == UPDATES
+    assert seen > read_checkpoint(source / f"agent_{cut.steps[-1]}.pt", content)[1]
+
+
+def test_a_script_that_trains_nothing_and_exits_with_0_has_failed(submit: Submit) -> None:
+    ended = submit(*SMALL, "-m", "2", environ={"STANDIN_SKRL_MINIMUM": "9.0"})
+    assert ended.code == 5
+    assert "it trained nothing" in ended.output
+
+
+def test_what_isaac_lab_cannot_start_from_is_refused_before_it_starts(
+    trained: Ended, submit: Submit, tmp_path: Path
+) -> None:
+    start = ("-m", "20", "--checkpoint-uri", str(trained.checkpoint(19)), "-M", "resume")
+    assert "has 20 iterations, and the training ends after 20" in refusal(submit(*SMALL, "-b", "rsl_rl", *start))
+    assert "is a checkpoint of rsl_rl, not of skrl" in refusal(submit(*SMALL, *start))
+    code = "import pathlib, sys, torch; torch.save(pathlib.Path('x'), sys.argv[1])"
+    subprocess.run([str(environments.install(OLD)), "-c", code, str(tmp_path / "model_1.pt")], check=True)
+    pickled = submit(*SMALL, "-b", "rsl_rl", "--checkpoint-uri", str(tmp_path), "-M", "warm-start")
+    assert "cannot be read as weights" in refusal(pickled)
+    assert "has no isaaclab.sh" in refusal(submit(*SMALL, "--isaaclab-path", str(tmp_path)))
+    assert "has no option --deterministic" in refusal(submit(*SMALL, "--", "--deterministic"))
+    assert "the job is for Isaac Lab 3.0" in refusal(submit(*SMALL, "--isaac-version", "3.0"))
+
+
+def refusal(ended: Ended) -> str:
+    """What a submit was refused for, with exit code 4."""
+    assert ended.code == 4, ended.output
+    return ended.output
