@@ -24,14 +24,14 @@ OPTION_HINTS = {
 
 def check_job(job: "Job") -> "Iterator[Problem]":
     """Check what does not depend on the platform."""
-    from robotrain_workloads import publish_url_rule
+    from robotrain_workloads import rules as shared_rules
     from robotrain_workloads.isaac_train import rules
 
     yield from rules.check_terms(job)
     yield from rules.check_start(job)
     yield from rules.check_iterations_left(job)
     yield from rules.check_script_options(job)
-    yield from publish_url_rule.check_publish_url(job)
+    yield from shared_rules.check_publish_url(job)
 
 
 ISAAC_TRAIN = Workload(

@@ -67,7 +67,7 @@ OPTION_HINTS = {
 
 def check_job(job: "Job") -> "Iterator[Problem]":
     """Check what does not depend on the platform."""
-    from robotrain_workloads import publish_url_rule
+    from robotrain_workloads import rules as shared_rules
     from robotrain_workloads.lerobot import rules as lerobot_rules
     from robotrain_workloads.lerobot_eval import rules
 
@@ -80,7 +80,7 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     yield from rules.check_replay_episodes(job)
     yield from rules.check_lerobot_options(job)
     yield from rules.check_registration(job)
-    yield from publish_url_rule.check_publish_url(job, "results")
+    yield from shared_rules.check_publish_url(job, "results")
 
 
 LEROBOT_EVAL = Workload(

@@ -23,7 +23,7 @@ OPTION_HINTS = {
 
 def check_job(job: "Job") -> "Iterator[Problem]":
     """Check what does not depend on the platform."""
-    from robotrain_workloads import publish_url_rule
+    from robotrain_workloads import rules as shared_rules
     from robotrain_workloads.lerobot import rules
     from robotrain_workloads.lerobot_train import rules as train_rules
 
@@ -31,7 +31,7 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     yield from train_rules.check_device(job)
     yield from train_rules.check_single_start(job)
     yield from train_rules.check_steps_left(job)
-    yield from publish_url_rule.check_publish_url(job)
+    yield from shared_rules.check_publish_url(job)
     yield from train_rules.check_keep(job)
     yield from train_rules.check_wandb_project(job)
 

@@ -1,4 +1,4 @@
-"""The rule of --publish-url for a resolved job, on the submit side."""
+"""Rules for a resolved job that all workloads share, on the submit side: --publish-url."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
