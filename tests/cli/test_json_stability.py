@@ -166,6 +166,10 @@ def test_additions_are_no_differences_and_everything_else_is():
         ([x, y], [y, x], []),
         ([{"run": "a"}, {"run": "b"}], [{"run": "b"}, {"run": "a"}], [" b: is missing"]),
         ([x], [{**x, "v": 2}], [" x v: 1 became 2"]),
+        ({"enum": ["x", "y"]}, {"enum": ["z", "y", "x"]}, []),
+        ({"enum": ["x", "y"]}, {"enum": ["x", "z"]}, [" enum: 'y' is missing"]),
+        ([{"if": x, "then": 1}], [{"if": y, "then": 2}, {"if": x, "then": 1}], []),
+        ([{"if": x, "then": 1}], [{"if": y, "then": 1}], [f" {json.dumps(x)}: is missing"]),
     ):
         assert list(find_differences(before, now)) == found
 
@@ -188,6 +192,8 @@ def find_differences(before: Any, now: Any, path: str = "") -> Iterator[str]:
                 yield f"{path} {name}: is missing"
             else:
                 yield from find_differences(entry, found, f"{path} {name}")
+    elif isinstance(before, list) and isinstance(now, list) and path.endswith(" enum"):  # the values of a schema
+        yield from (f"{path}: {value!r} is missing" for value in before if value not in now)
     elif isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
         for index, (entry, other) in enumerate(zip(before, now, strict=True)):
             yield from find_differences(entry, other, f"{path} {index}")
@@ -197,7 +203,11 @@ def find_differences(before: Any, now: Any, path: str = "") -> Iterator[str]:
 
 def identify(entry: object) -> str:
     """Return what names an entry of a list; an empty text for one that nothing names."""
-    return next((str(entry[key]) for key in IDENTITY if key in entry), "") if isinstance(entry, dict) else ""
+    if not isinstance(entry, dict):
+        return ""
+    if "if" in entry:  # a part of a schema: what it applies to
+        return json.dumps(entry["if"], sort_keys=True)
+    return next((str(entry[key]) for key in IDENTITY if key in entry), "")
 
 
 def collect_answers(python: Path) -> dict[str, dict[str, Any]]:

@@ -13,6 +13,11 @@ Mode = Literal["from-scratch", "warm-start", "resume"]
 NAME_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,254}$"
 CHECKPOINT_HINT = "--checkpoint-uri URI --checkpoint-mode resume   or warm-start"
 MAX_NAME = 255
+MODES = ("from-scratch", "warm-start", "resume", "fresh")
+MODE_PATTERN = (
+    "^(" + "|".join("".join(f"[{one.upper()}{one}]" if one != "-" else one for one in mode) for mode in MODES) + ")$"
+)
+"""In any case, in a form that JSON Schema knows too."""
 OWNED_OPTIONS: Mapping[str, str] = {
     "--task": "--task, before the --",
     "--num_envs": "--num-envs",
@@ -66,7 +71,7 @@ class IsaacTrainParameters:
             " 0, resume continues (default: from-scratch, without a checkpoint)",
             short="-M",
             env=("CHECKPOINT_MODE",),
-            pattern=r"(?i)^(from-scratch|warm-start|resume|fresh)$",
+            pattern=MODE_PATTERN,
             pattern_help="from-scratch (or fresh), warm-start or resume",
             metavar="MODE",
         ),
