@@ -18,7 +18,7 @@ BEST = "best_agent.pt"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Start:
+class CheckpointStart:
     """Where a training starts."""
 
     mode: Mode = "from-scratch"
@@ -27,14 +27,14 @@ class Start:
     """The number in the file's name."""
 
 
-def load_start(document: JobDocument, data: Mapping[JobSource, Path]) -> Start:
+def load_start(document: JobDocument, data: Mapping[JobSource, Path]) -> CheckpointStart:
     """Return the start that the document asks for. Raise OSError with a sentence."""
     path = find_start_path(document, data)
     if path is None:
-        return Start()
+        return CheckpointStart()
     backend = str(document.parameters["backend"])
     file = find_checkpoint_file(path, backend)
-    return Start(mode=find_start_mode(document), file=file, number=parse_number(file, backend))
+    return CheckpointStart(mode=find_start_mode(document), file=file, number=parse_number(file, backend))
 
 
 def find_start_path(document: JobDocument, data: Mapping[JobSource, Path]) -> Path | None:
@@ -71,7 +71,7 @@ def find_checkpoint_file(path: Path, backend: str) -> Path:
     raise FileNotFoundError(f"{path} has no checkpoint of Isaac Lab: a file such as model_100.pt or agent_2400.pt")
 
 
-def find_start_problems(start: Start, found: Mapping[str, object], backend: str) -> Iterator[str]:
+def find_start_problems(start: CheckpointStart, found: Mapping[str, object], backend: str) -> Iterator[str]:
     """Yield why a training cannot start with a checkpoint, given what Isaac Lab's Python found in it."""
     if problem := found.get("problem"):
         yield f"{start.file} cannot be used: {problem}"
@@ -84,7 +84,7 @@ def find_start_problems(start: Start, found: Mapping[str, object], backend: str)
         )
 
 
-def find_iteration_problem(start: Start, found: Mapping[str, object], total: object) -> str:
+def find_iteration_problem(start: CheckpointStart, found: Mapping[str, object], total: object) -> str:
     """Return why no iterations are left after a checkpoint of rsl_rl; empty if some are, or if it is unknown."""
     iteration = found.get("iteration")
     if start.mode != "resume" or not isinstance(iteration, int) or not isinstance(total, int):

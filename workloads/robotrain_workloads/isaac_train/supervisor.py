@@ -139,7 +139,7 @@ class TrainingFollower:
         emit_event(Checkpoint(step=step, path=str(target)))
 
 
-class Supervisor:
+class ScriptFollower:
     """One run of `isaaclab.sh`."""
 
     def __init__(self, group: ProcessGroup, follower: TrainingFollower) -> None:
@@ -244,7 +244,7 @@ def main(arguments: Sequence[str]) -> int:
     except OSError as error:
         raise SystemExit(f"error: {error}") from error
     follower = TrainingFollower(own.backend, own.work / REPORT_FILE, own.checkpoints)
-    return Supervisor(ProcessGroup(command, folder), follower).run()
+    return ScriptFollower(ProcessGroup(command, folder), follower).run()
 
 
 if __name__ == "__main__":
