@@ -49,7 +49,7 @@ CAPABILITIES = Capabilities(
         "stream_logs": YES,
         "cancel": YES,
         "wandb": not_yet("Jobs get no Weights & Biases key.", "--platform osmo"),
-        "native_dag": not_yet("A background process of the submitting machine starts each step."),
+        "native_dag": YES,
         "runs_here": no("Jobs run on a compute of the workspace.", "--platform local"),
         "publish_folder": no(
             "A job's disk is deleted when it ends; its declared output is always kept.",

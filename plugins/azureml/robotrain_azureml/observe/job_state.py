@@ -168,12 +168,40 @@ def query_job(reference: Reference) -> tuple[AzureMLJob, str]:
 
     The region of a private workspace may be out of reach; the rest is known anyway.
     """
+    if PARENT_KEY in reference:
+        return _query_step_job(reference), ""
     resource = jobs.get_job(reference)
     try:
         details = jobs.fetch_run_details(jobs.get_run_workspace(reference), reference["job"], resource)
     except ArmError as error:
         return parse_job(resource, {}), str(error)
     return parse_job(resource, details), ""
+
+
+PARENT_KEY = "parent"
+"""The key of the reference of a step's job with the name of its pipeline job."""
+
+
+def _query_step_job(reference: Reference) -> AzureMLJob:
+    """Return the job of a step: the region alone knows it, and the pipeline job what it was given. Raises RunGone,
+    Rejected.
+    """
+    workspace, name = jobs.get_run_workspace(reference), reference["job"]
+    parent = jobs.get_job({**reference, "job": reference[PARENT_KEY]})
+    nodes = _as_mapping(_as_mapping(parent.get("properties")).get("jobs"))
+    node = _as_mapping(nodes.get(reference["key"]))
+    with errors.reject_errors(workspace, f"ask the workspace's region for the job {name}"):
+        details = jobs.fetch_run_details(workspace, name, parent)
+    if not details:
+        raise jobs.make_run_gone(workspace, name)
+    properties = {
+        "computeId": node.get("computeId"),
+        "limits": node.get("limits"),
+        "resources": {"instanceType": _as_mapping(node.get("resources")).get("instance_type")},
+        "environmentVariables": node.get("environment_variables"),
+        "outputs": node.get("outputs"),
+    }
+    return parse_job({"name": name, "properties": properties}, details)
 
 
 def query_job_region(reference: Reference) -> AzureMLJob:

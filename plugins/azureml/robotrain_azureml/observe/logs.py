@@ -19,7 +19,7 @@ from robotrain_runtime.contract.event import Outcome
 
 from robotrain_azureml import errors
 from robotrain_azureml.errors import StorageError
-from robotrain_azureml.observe import job_state
+from robotrain_azureml.observe import job_state, step_runs
 from robotrain_azureml.observe.job_state import AzureMLJob
 from robotrain_azureml.service import datastore, jobs
 from robotrain_azureml.service.datastore import EXPIRED_STATUSES
@@ -255,6 +255,7 @@ def read_logs(reference: Reference, follow: bool, tail: int | None = None) -> It
     """Yield what the run printed, with its events; robotrain's own lines have a prefix. Raises RunGone,
     Rejected.
     """
+    reference = step_runs.resolve_step(reference)
     if follow:
         return AzureMLLogFollower(reference, tail).follow_lines()
     return _read_current_log(reference, tail)

@@ -18,7 +18,7 @@ from robotrain_runtime.contract.checkpoint import MANIFEST, CheckpointManifest
 
 from robotrain_azureml import datastore_path, errors
 from robotrain_azureml.datastore_path import DatastorePath
-from robotrain_azureml.observe import job_state, logs
+from robotrain_azureml.observe import job_state, logs, step_runs
 from robotrain_azureml.observe.job_state import AzureMLJob
 from robotrain_azureml.service import datastore, folder_transfer, jobs
 from robotrain_azureml.service.datastore import Datastore, DatastoreBlob, DatastoreBlobs
@@ -61,6 +61,8 @@ def get_datastore(reference: Reference, name: str = "") -> Datastore:
 
 def has_results(reference: Reference) -> bool:
     """Return whether the output is one result, not a folder of checkpoints."""
+    if "results" in reference:  # a step of a pipeline
+        return bool(reference["results"])
     return bool(records.get_output_profile(reference.get("run", "")).complete_file)
 
 
@@ -150,6 +152,7 @@ def list_outputs(reference: Reference) -> list[Output]:
 
     Raises RunGone, and Rejected also if the job reported outputs that do not exist.
     """
+    reference = step_runs.resolve_step(reference)
     job, _ = job_state.query_job(reference)
     if job.state == "pending" and not job.logs:
         return []
@@ -202,6 +205,7 @@ def _list_models(reference: Reference, run_log: RunLog) -> Iterator[Output]:
 
 def download_output(reference: Reference, output: Output, to: Path) -> None:
     """Download an output to the new folder `to`, atomically. Raises Rejected."""
+    reference = step_runs.resolve_step(reference)
 
     def fetch(scratch: Path) -> None:
         url = reference.get("publishes", "").rstrip("/")

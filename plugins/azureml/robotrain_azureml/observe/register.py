@@ -16,9 +16,10 @@ from robotrain_runtime.checkpoints.model_lineage import LINEAGE_FILE
 from robotrain_runtime.contract.event import Registered
 
 from robotrain_azureml import errors
-from robotrain_azureml.observe import job_state, outputs
+from robotrain_azureml.observe import job_state, outputs, step_runs
 from robotrain_azureml.observe.outputs import SealedOutput, read_run_log
 from robotrain_azureml.service import datastore, jobs
+from robotrain_azureml.spec.pipeline_spec import STEP_KEY, make_step_folder
 from robotrain_azureml.spec.submission_spec import DOCUMENT_FILE
 
 
@@ -49,6 +50,7 @@ def register_model(reference: Reference, name: str, step: int | None) -> Registe
 
     Raises RunGone, Rejected.
     """
+    reference = step_runs.resolve_step(reference)
     job_state.query_job(reference)
     run_log = read_run_log(reference)
     artifacts = run_log.find_artifacts(reference["job"])
@@ -89,7 +91,8 @@ def _make_metadata(reference: Reference, step: int, checkpoint: SealedOutput | N
         ids["mlflow_experiment_id"] = run_log.experiment_id
     folder, manifest = (checkpoint.folder, checkpoint.manifest) if checkpoint else (f"{step:06}", None)
     version = ModelVersion(run=run, platform="azureml", step=step, folder=folder, manifest=manifest, ids=ids)
-    document = azure_outputs.load_submitted_document(run, DOCUMENT_FILE)
+    file = f"{make_step_folder(reference[STEP_KEY])}/{DOCUMENT_FILE}" if STEP_KEY in reference else DOCUMENT_FILE
+    document = azure_outputs.load_submitted_document(reference.get("plan", run), file)
     return azure_outputs.make_model_metadata(version, document, run_log)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from robotrain.cluster import reasons
 from robotrain.cluster.reasons import RETRY_HINT
+from robotrain.errors import Rejected
 from robotrain.model.run import Reference, Status
 from robotrain_azure import credential
 from robotrain_azure.arm import ArmError, ServiceError
@@ -23,14 +24,18 @@ from robotrain_azure.workspace import Workspace
 from robotrain_runtime.contract.event import Outcome
 
 from robotrain_azureml.errors import UNKNOWN_ACCOUNT, make_account_id, make_identity_auth_command
-from robotrain_azureml.observe import job_state, logs
+from robotrain_azureml.observe import job_state, logs, step_runs
 from robotrain_azureml.observe.job_state import AzureMLJob
 from robotrain_azureml.service import datastore, jobs
+from robotrain_azureml.spec.pipeline_spec import STEPS_KEY
 
 
 def query_status(reference: Reference) -> Status:
     """Return the state and the reason. Raises RunGone, Rejected."""
+    reference = step_runs.resolve_step(reference)
     job, region_error = job_state.query_job(reference)
+    if job.state == "failed" and reference.get(STEPS_KEY) and (failed := _find_failed_step(reference, job)):
+        return failed
     hint = f"the workspace's region gave no details: {region_error}" if region_error else ""
     return Status(
         state=job.state,
@@ -41,6 +46,17 @@ def query_status(reference: Reference) -> Status:
     )
 
 
+def _find_failed_step(reference: Reference, job: AzureMLJob) -> Status | None:
+    """Return the status of a failed pipeline, with the reason of its first failed step; None if it is not known."""
+    from robotrain_azureml.observe import pipeline_status
+
+    try:
+        failed = pipeline_status.explain_failed_pipeline(reference)
+    except Rejected:  # the state is known anyway
+        return None
+    return failed and dataclasses.replace(failed, started=job.started, ended=job.ended)
+
+
 def list_statuses(references: Sequence[Reference]) -> list[Status | None]:
     """Return the states of jobs by one request for each workspace, without why one failed; None for unknown ones."""
     found: dict[tuple[Workspace, str], Mapping[str, Any]] = {}
@@ -49,10 +65,11 @@ def list_statuses(references: Sequence[Reference]) -> list[Status | None]:
         with contextlib.suppress(ArmError):  # the region may be out of reach, and the resource manager not
             runs = jobs.fetch_runs(workspace, [name for other, name in names if other == workspace])
             found |= {(workspace, name): run for name, run in runs.items()}
-    return [_make_listed_status(workspace, found.get((workspace, name))) for workspace, name in names]
+    return [make_listed_status(workspace, found.get((workspace, name))) for workspace, name in names]
 
 
-def _make_listed_status(workspace: Workspace, run: Mapping[str, Any] | None) -> Status | None:
+def make_listed_status(workspace: Workspace, run: Mapping[str, Any] | None) -> Status | None:
+    """Return the status of a job as a list tells it, without why it failed; None if that tells nothing."""
     if not run or not run.get("status"):
         return None
     resource = {"name": run.get("runId"), "properties": {"computeId": run.get("target")}}

@@ -17,6 +17,7 @@ from robotrain_azureml.preflight.context import PATIENCE_SECONDS, PreflightConte
 from robotrain_azureml.spec import submission_spec
 from robotrain_azureml.spec.submission_spec import AzureMLSubmissionSpec, WorkspaceAsset
 from robotrain_azureml.submit import job_file, sdk, upload
+from robotrain_azureml.submit.pipeline_file import list_parts
 
 SIGNED_OUT_CODE = "azureml-signed-out"
 IDENTITY_ROLES = "the roles of the job's identity"
@@ -28,9 +29,14 @@ def run_preflight(plan: Plan) -> Iterable[Problem]:
     """Return what would make this plan fail or wait, and what is worth knowing. Changes nothing."""
     sdk.start_import()
     try:
-        spec = submission_spec.SUBMISSION.load(plan, Stage.PREFLIGHT)
+        parts = list_parts(plan, Stage.PREFLIGHT)
     except Rejected as rejected:
         return rejected.problems
+    checks: list[preflight_checks.PreflightCheck] = [partial(_check_part, part.plan, part.spec) for part in parts]
+    return checks[0]() if len(checks) == 1 else list(dict.fromkeys(preflight_checks.run_checks(checks)))
+
+
+def _check_part(plan: Plan, spec: AzureMLSubmissionSpec) -> Iterable[Problem]:
     if problems := job_file.find_edit_problems(plan, spec, Stage.PREFLIGHT):
         return problems
     job_document = document.parse_document(plan.files[submission_spec.DOCUMENT_FILE].decode())

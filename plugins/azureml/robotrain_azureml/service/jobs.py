@@ -85,6 +85,13 @@ def fetch_run_details(workspace: Workspace, name: str, job: Mapping[str, Any] | 
         raise
 
 
+def fetch_children(workspace: Workspace, name: str) -> list[dict[str, Any]]:
+    """Return what the region knows of the steps of a pipeline job that could begin, in any order. Raises ArmError."""
+    region = get_client(_find_region_host(workspace, None))
+    path = f"/history/v1.0{workspace.resource}/runs/{name}/children"
+    return [*region.list_all(path, HISTORY_API_VERSION)]
+
+
 MAX_BATCH = 200
 """How many runs are asked for at once."""
 

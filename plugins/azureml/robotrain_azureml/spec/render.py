@@ -33,12 +33,18 @@ _MAX_KEY_LENGTH = 1000
 """YAML readers support keys of up to 1024 characters."""
 
 
+class Expression(str):
+    """Text that Azure ML evaluates: the one value of a job that may hold an expression."""
+
+    __slots__ = ()
+
+
 class ExpressionError(ValueError):
     """A job that Azure ML would misread; `check` rejects every value that causes it."""
 
 
 def dump_yaml(job: Mapping[str, Any]) -> str:
-    """Return a job of nested mappings, strings and integers as YAML. Raises ExpressionError."""
+    """Return a job of nested mappings, strings, integers and truth values as YAML. Raises ExpressionError."""
     return "".join(f"{line}\n" for line in _format_lines(job, "", False))
 
 
@@ -50,12 +56,14 @@ def _format_lines(values: Mapping[str, Any], indent: str, quoted: bool) -> Itera
         if isinstance(value, Mapping):
             yield key
             yield from _format_lines(value, f"{indent}  ", quoted or name == QUOTED_KEY)
+        elif isinstance(value, bool):
+            yield f"{key} {str(value).lower()}"
         else:
             yield f"{key} {_format_text(value, quoted) if isinstance(value, str) else int(value)}"
 
 
 def _format_text(text: str, quoted: bool) -> str:
-    if EXPRESSION_START in text:
+    if EXPRESSION_START in text and not isinstance(text, Expression):
         raise ExpressionError(f"a value of the job holds {EXPRESSION_START}")
     if not quoted and re.fullmatch(_PLAIN_TEXT, text, re.ASCII) and text.lower() not in _RESERVED_WORDS:
         return text
@@ -212,11 +220,11 @@ def render_plan(
     """Return the plan: the job, its code, its readable document, and the submission spec."""
     inputs = tuple(spec_inputs.list_inputs(job, settings, run))
     secret = job_settings.find_hub_token_address(job, settings)
-    placement = _make_placement(job, settings, run, inputs, secret)
+    placement = make_placement(job, settings, run, inputs, secret)
     document = plan.make_job_document(
         job, run=run, platform="azureml", container_plugins=container_plugins, placement=placement
     )
-    spec = _make_submission_spec(job, settings, run, inputs, secret)
+    spec = make_submission_spec(job, settings, run, inputs, secret)
     return plan.Plan(
         platform="azureml",
         run=run,
@@ -233,7 +241,7 @@ def render_plan(
     )
 
 
-def _make_submission_spec(
+def make_submission_spec(
     job: Job, settings: AzureMLSettings, run: str, inputs: Sequence[JobInput], secret: str
 ) -> submission_spec.AzureMLSubmissionSpec:
     """Return the submission spec; duplicate uploads and assets are listed once. `secret`: its URL, empty for none."""
@@ -259,9 +267,8 @@ def _make_submission_spec(
     )
 
 
-def _make_placement(
-    job: Job, settings: AzureMLSettings, run: str, inputs: Sequence[JobInput], secret: str
-) -> Placement:
+def make_placement(job: Job, settings: AzureMLSettings, run: str, inputs: Sequence[JobInput], secret: str) -> Placement:
+    """Return the machine as the job document describes it."""
     profile = job.profile.outputs
     output = f"${{AZURE_ML_OUTPUT_{profile.folder}}}"  # a variable that Azure ML sets
     return Placement(

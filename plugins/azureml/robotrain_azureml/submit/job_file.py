@@ -20,7 +20,7 @@ from robotrain_runtime.contract.document import JobDocument
 
 from robotrain_azureml.spec import check_job, inputs, submission_spec
 from robotrain_azureml.spec.render import EXPRESSION_START, QUOTED_KEY
-from robotrain_azureml.spec.submission_spec import REQUIRED_FILES, AzureMLSubmissionSpec
+from robotrain_azureml.spec.submission_spec import AzureMLSubmissionSpec
 
 IDENTITY_KEYS = ("identity.client_id", "environment_variables.AZURE_CLIENT_ID")
 """The identity of mounts and outputs, and of the job's process."""
@@ -236,24 +236,18 @@ def _parse_job_file(plan: Plan, spec: AzureMLSubmissionSpec, stage: Stage) -> di
     raise Rejected([submission_spec.SUBMISSION.make_damaged_plan_problem(stage, why)])
 
 
-def make_submitted_job_file(plan: Plan, reference: Reference) -> bytes:
-    """Return the job file with the name and the code that the job got. Raises Rejected."""
-    spec = submission_spec.SUBMISSION.load(plan, Stage.SUBMIT)
-    return make_job_file(plan, spec, reference["job"], reference.get("code", ""))
-
-
 @contextlib.contextmanager
-def stage_job(plan: Plan, job_file: bytes) -> Iterator[Path]:
-    """Write a job file and its code to a temporary folder and yield the file's path. Raises Rejected."""
+def stage_job(files: Mapping[str, bytes]) -> Iterator[Path]:
+    """Write a job file and its code to a temporary folder and yield the path of the first file. Raises Rejected."""
     with contextlib.ExitStack() as stack:
         try:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="robotrain-")))
-            (folder / submission_spec.CODE_FOLDER).mkdir()
-            for path in REQUIRED_FILES:
-                (folder / path).write_bytes(job_file if path == submission_spec.JOB_FILE else plan.files[path])
+            for path, content in files.items():
+                (folder / path).parent.mkdir(parents=True, exist_ok=True)
+                (folder / path).write_bytes(content)
         except OSError as error:
             title, given = "cannot write the job to a temporary folder", str(error.filename or tempfile.gettempdir())
             fix = Suggestion("TMPDIR=/path/to/folder", "an environment variable that selects another folder")
             why = f"{error.strerror or error}."
             raise Rejected([make_problem("not-staged", title, "", given, why, fix)]) from error
-        yield folder / submission_spec.JOB_FILE
+        yield folder / next(iter(files))

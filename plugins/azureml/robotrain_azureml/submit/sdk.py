@@ -176,9 +176,10 @@ class SdkClient:
             return self._ml.load_job(file)
 
     def create_job(self, job: Any) -> str:
-        """Upload the job's code if needed, create the job and return the id of its code."""
+        """Upload the job's code if needed, create the job and return the id of its code; empty for a pipeline."""
         with _silence_sdk(), _hide_repository(), _limit_storage_retries(self._transport):
-            return str(self._client.jobs.create_or_update(job).code or "").removeprefix("azureml:")
+            made = self._client.jobs.create_or_update(job)
+            return str(getattr(made, "code", None) or "").removeprefix("azureml:")
 
 
 @functools.cache

@@ -9,9 +9,10 @@ without an answer may succeed late, so a refusal of the next one proves nothing 
 import contextlib
 import dataclasses
 import functools
+import itertools
 import secrets
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,11 @@ from robotrain_azure import credential
 
 from robotrain_azureml import errors as azureml_errors
 from robotrain_azureml.service import jobs
-from robotrain_azureml.spec import inputs, submission_spec
+from robotrain_azureml.spec import inputs
 from robotrain_azureml.spec.submission_spec import AzureMLSubmissionSpec, WorkspaceEnvironment
-from robotrain_azureml.submit import errors, job_file, upload
+from robotrain_azureml.submit import errors, job_file, pipeline_file, upload
 from robotrain_azureml.submit.errors import get_http_status
+from robotrain_azureml.submit.pipeline_file import PlanPart, list_parts
 from robotrain_azureml.submit.sdk import SdkClient
 from robotrain_azureml.submit.upload import PreparedPart
 
@@ -61,17 +63,20 @@ def mark_job_requested(plan: Plan, name: str) -> None:
 
 def find_run(plan: Plan) -> Reference | None:
     """Return the job of an earlier submit of this plan; None if there is none. Raises Rejected."""
-    spec = submission_spec.SUBMISSION.load(plan, Stage.SUBMIT)
-    return find_submitted_job(spec, read_job_name(plan)) if is_job_requested(plan) else None
+    parts = list_parts(plan, Stage.SUBMIT)
+    return find_submitted_job(plan, parts[0].spec, read_job_name(plan)) if is_job_requested(plan) else None
 
 
-def find_submitted_job(spec: AzureMLSubmissionSpec, name: str) -> Reference | None:
-    """Return the job of this name, which is ours: its suffix was drawn at random. Raises Rejected."""
+def find_submitted_job(plan: Plan, spec: AzureMLSubmissionSpec, name: str) -> Reference | None:
+    """Return the job of this name, which is ours: its suffix was drawn at random. Raises Rejected.
+
+    `spec`: of the plan, or of its first step.
+    """
     with azureml_errors.reject_errors(spec.target_workspace, f"ask for the job {name}"):
         job = jobs.find_job(jobs.get_client(), spec.target_workspace, name)
     if job is None:
         return None
-    return job_file.make_reference(spec, name, str((job.get("properties") or {}).get("codeId") or ""))
+    return pipeline_file.make_reference(plan, name, str((job.get("properties") or {}).get("codeId") or ""))
 
 
 def submit_plan(plan: Plan) -> Reference:
@@ -108,33 +113,36 @@ def _forget_name(plan: Plan) -> None:
 
 
 def _submit_named(plan: Plan) -> Reference:
-    spec = submission_spec.SUBMISSION.load(plan, Stage.SUBMIT)
-    upload.require_uploadable(plan, spec)
+    parts = list_parts(plan, Stage.SUBMIT)
+    for part in parts:
+        upload.require_uploadable(part.plan, part.spec)
     name = draw_job_name(plan)
     try:
-        return _submit_staged(plan, spec, name)
+        return _submit_staged(plan, parts, name)
     except errors.TokenExpired:
         credential.clear_shared_credential()  # it was a cached token; everything here may be repeated
-        return _submit_staged(plan, spec, name)
+        return _submit_staged(plan, parts, name)
 
 
-def _submit_staged(plan: Plan, spec: AzureMLSubmissionSpec, name: str) -> Reference:
-    with job_file.stage_job(plan, job_file.make_job_file(plan, spec, name)) as file:
+def _submit_staged(plan: Plan, parts: Sequence[PlanPart], name: str) -> Reference:
+    spec = parts[0].spec
+    with job_file.stage_job(pipeline_file.make_files(plan, name)) as file:
         sdk = make_sdk_client(spec)
         job = _load_job(sdk, file)
-        for part in prepare_workspace(sdk, plan, job_file.rename_upload_folders(spec, name)):
-            if part.new:
-                print(part.line, file=sys.stderr, flush=True)
+        named = [part._replace(spec=job_file.rename_upload_folders(part.spec, name + part.suffix)) for part in parts]
+        for prepared in _prepare_parts(sdk, named):
+            if prepared.new:
+                print(prepared.line, file=sys.stderr, flush=True)
         sdk.calls.before_job = functools.partial(mark_job_requested, plan, name)
         try:
-            return job_file.make_reference(spec, name, sdk.create_job(job))
+            return pipeline_file.make_reference(plan, name, sdk.create_job(job))
         except KeyboardInterrupt:
             _print_interrupted(sdk, spec, name)
             raise
         except Rejected:
             raise
         except Exception as error:
-            return _resolve_refusal(sdk, spec, name, error)
+            return _resolve_refusal(sdk, plan, spec, name, error)
 
 
 def _load_job(sdk: SdkClient, file: Path) -> Any:
@@ -144,13 +152,13 @@ def _load_job(sdk: SdkClient, file: Path) -> Any:
         raise Rejected([errors.make_unreadable_job_problem(error)]) from error
 
 
-def _resolve_refusal(sdk: SdkClient, spec: AzureMLSubmissionSpec, name: str, error: Exception) -> Reference:
+def _resolve_refusal(sdk: SdkClient, plan: Plan, spec: AzureMLSubmissionSpec, name: str, error: Exception) -> Reference:
     """Return the job if it exists despite the error, from this or an earlier submit. Raises Rejected, Unanswered."""
     rejection = errors.make_submit_rejection(error, spec, sdk.calls.last)
     if not sdk.calls.has_requested_job():
         raise rejection from error
     with contextlib.suppress(Rejected):
-        if reference := find_submitted_job(spec, name):
+        if reference := find_submitted_job(plan, spec, name):
             print(f"{rejection.problems[0].title}; but the workspace has the job {name}", file=sys.stderr)
             return reference
     if sdk.calls.can_have_made_job():
@@ -169,11 +177,20 @@ def prepare_plan(plan: Plan) -> Iterator[str]:
 
     Folders without a digest belong to one run: its submit uploads them.
     """
-    spec = submission_spec.SUBMISSION.load(plan, Stage.SUBMIT)
-    uploads = tuple(item for item in spec.uploads if inputs.is_by_content(item.to))
-    spec = dataclasses.replace(spec, uploads=uploads)
-    upload.require_uploadable(plan, spec)
-    yield from (part.line for part in prepare_workspace(make_sdk_client(spec), plan, spec))
+    parts = list_parts(plan, Stage.SUBMIT)
+    for number, part in enumerate(parts):
+        uploads = tuple(item for item in part.spec.uploads if inputs.is_by_content(item.to))
+        parts[number] = part._replace(spec=dataclasses.replace(part.spec, uploads=uploads))
+        upload.require_uploadable(part.plan, parts[number].spec)
+    lines = set[str]()
+    for prepared in _prepare_parts(make_sdk_client(parts[0].spec), parts):
+        if prepared.line not in lines:  # steps have much in common
+            lines.add(prepared.line)
+            yield prepared.line
+
+
+def _prepare_parts(sdk: SdkClient, parts: Iterable[PlanPart]) -> Iterator[PreparedPart]:
+    return itertools.chain.from_iterable(prepare_workspace(sdk, part.plan, part.spec) for part in parts)
 
 
 def make_sdk_client(spec: AzureMLSubmissionSpec) -> SdkClient:

@@ -24,16 +24,19 @@ from robotrain_azureml.errors import StorageError
 from robotrain_azureml.service import datastore, folder_transfer, jobs
 from robotrain_azureml.service.datastore import DatastoreBlob, DatastoreBlobs
 from robotrain_azureml.spec import inputs
-from robotrain_azureml.spec.submission_spec import SUBMISSION, AzureMLSubmissionSpec, DatastoreUpload
+from robotrain_azureml.spec.submission_spec import AzureMLSubmissionSpec, DatastoreUpload
+from robotrain_azureml.submit.pipeline_file import list_parts
 
 SEAL_SUFFIX = ".complete.json"
 
 
 def find_uploaded_sources(plan: Plan) -> list[JobSource]:
     """Return the local folders of a plan that are uploaded as they were pinned. Raises Rejected."""
-    complete = find_complete_uploads(SUBMISSION.load(plan, Stage.SUBMIT))
-    uploaded = {(upload.path, upload.to.rpartition("/")[2]) for upload in complete}
-    return upload_rules.select_uploaded_sources(plan, uploaded)
+    found: dict[JobSource, None] = {}
+    for part in list_parts(plan, Stage.SUBMIT):
+        uploaded = {(upload.path, upload.to.rpartition("/")[2]) for upload in find_complete_uploads(part.spec)}
+        found |= dict.fromkeys(upload_rules.select_uploaded_sources(part.plan, uploaded))
+    return [*found]
 
 
 def find_complete_uploads(spec: AzureMLSubmissionSpec) -> set[DatastoreUpload]:

@@ -1,0 +1,61 @@
+"""The steps of a pipeline job, each with its state and why, and the step that made a pipeline fail."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from robotrain.model.run import Reference, Status, StepStatus
+
+from robotrain_azureml.observe import job_state, status, step_runs
+from robotrain_azureml.service import jobs
+from robotrain_azureml.spec.pipeline_spec import STEP_KEY, parse_steps
+
+
+def list_steps(reference: Reference) -> list[StepStatus]:
+    """Return the steps in the plan's order. Raises RunGone, Rejected."""
+    return [step for step, _ in query_steps(reference, job_state.query_job(reference)[0].is_finished)]
+
+
+def query_steps(reference: Reference, has_ended: bool) -> list[tuple[StepStatus, Status | None]]:
+    """Return the steps in the plan's order, each with the status of its job if it has one. Raises RunGone, Rejected.
+
+    :param has_ended: whether the pipeline has, so that nothing begins any more.
+    """
+    runs = step_runs.fetch_step_runs(reference)
+    found: dict[str, tuple[StepStatus, Status | None]] = {}
+    for name, facts in parse_steps(reference).items():
+        known = _query_step(reference, name, runs.get(name))
+        blocked = next((one for one in facts.needs if one in found and _has_stopped(found[one][0])), "")
+        is_open = known is None or not known.finished
+        if (known is None or known.started is None) and (blocked or (has_ended and is_open)):
+            reason = f"step {blocked} {found[blocked][0].state}" if blocked else "the pipeline ended before"
+            found[name] = (StepStatus(name=name, state="skipped", reason=reason), None)
+        elif known is None:
+            found[name] = (StepStatus(name=name, state="waiting"), None)
+        else:
+            step = StepStatus(
+                name=name, state=known.state, reason=known.reason, started=known.started, ended=known.ended
+            )
+            found[name] = (step, known)
+    return list(found.values())
+
+
+def _has_stopped(step: StepStatus) -> bool:
+    return step.state in ("failed", "cancelled", "lost", "skipped")
+
+
+def _query_step(reference: Reference, name: str, run: Mapping[str, Any] | None) -> Status | None:
+    """Return the status of a step's job, with why it failed; None without a job."""
+    listed = status.make_listed_status(jobs.get_run_workspace(reference), run)
+    if run is None or listed is None or listed.state not in ("failed", "cancelled"):
+        return listed
+    return status.query_status(step_runs.resolve_step({**reference, STEP_KEY: name}, run))
+
+
+def explain_failed_pipeline(reference: Reference) -> Status | None:
+    """Return the status of the step that failed first, as that of the pipeline; None if no step did."""
+    steps = [(step, known) for step, known in query_steps(reference, True) if step.state == "failed" and known]
+    if not steps:
+        return None
+    step, known = min(steps, key=lambda one: one[0].ended or float("inf"))
+    reason = f"step {step.name} failed" + (f": {known.reason}" if known.reason else "")
+    return Status(state="failed", reason=reason, exit_code=known.exit_code, started=known.started, ended=known.ended)

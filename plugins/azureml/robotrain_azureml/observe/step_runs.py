@@ -1,0 +1,53 @@
+"""The jobs of a pipeline's steps. Azure ML gives them their names: one is found by its tag, below the pipeline job."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from robotrain.model.run import Reference, RunGone
+
+from robotrain_azureml import errors
+from robotrain_azureml.service import jobs
+from robotrain_azureml.spec.pipeline_spec import STEP_KEY, STEP_TAG, STEPS_KEY, parse_steps
+
+
+def fetch_step_runs(reference: Reference) -> dict[str, dict[str, Any]]:
+    """Return what the region knows of the steps that could begin, by name; the last attempt of each. Raises Rejected.
+
+    Without tags, as for a step of a copied job, the name that Azure ML shows tells which step it is.
+    """
+    workspace, name = jobs.get_run_workspace(reference), reference["job"]
+    with errors.reject_errors(workspace, f"ask the workspace's region for the steps of {name}"):
+        children = jobs.fetch_children(workspace, name)
+    by_run = {facts.run: step for step, facts in parse_steps(reference).items()}
+    found: dict[str, dict[str, Any]] = {}
+    for child in sorted(children, key=lambda one: str(one.get("createdUtc") or "")):
+        tags = child.get("tags") or {}
+        if step := tags.get(STEP_TAG) or by_run.get(str(child.get("displayName"))):
+            found[step] = child
+    return found
+
+
+def resolve_step(reference: Reference, child: Mapping[str, Any] | None = None) -> Reference:
+    """Return the reference of the job of a step, and that of any other run as it is. Raises RunGone, Rejected.
+
+    `child`: what the region knows of it, if that was asked already.
+    """
+    if (step := reference.get(STEP_KEY, "")) and reference.get(STEPS_KEY):
+        child = child or fetch_step_runs(reference).get(step)
+        if child is None:
+            raise RunGone(f"the step {step} of {reference['job']} has not begun")
+        facts, parent = parse_steps(reference)[step], reference["job"]
+        kept = {name: value for name, value in reference.items() if name != STEPS_KEY}
+        return {
+            **kept,
+            "job": str(child.get("runId")),
+            "parent": parent,
+            "key": facts.key,
+            "run": facts.run,
+            "plan": reference["run"],
+            "datastore": facts.datastore,
+            "output": f"azureml/{parent}-{step}/{facts.output}",
+            "results": "yes" if facts.results else "",
+            "publishes": facts.publishes,
+        }
+    return reference

@@ -1,0 +1,275 @@
+"""From the steps of a pipeline to the plan of one pipeline job, and back to the plan of each step. Pure.
+
+A step has the plan that its job would have alone, below `steps/NAME`, but for its job file: that is the step's entry of
+the pipeline job, so that each value is written once. What a later step reads is an output of its own.
+"""
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from robotrain.errors import Problem, Rejected, Stage, make_problem
+from robotrain.model.job import Job
+from robotrain.model.pipeline import PipelineStep
+from robotrain.model.plan import Plan, make_job_document
+from robotrain.model.run import Reference
+from robotrain.model.workload import OutputProfile
+from robotrain_runtime.contract.document import format_document, parse_document
+
+from robotrain_azureml.spec import inputs as spec_inputs
+from robotrain_azureml.spec import job_settings, render, submission_spec
+from robotrain_azureml.spec.pipeline_spec import (
+    PIPELINE_SPEC,
+    STEP_TAG,
+    AzureMLPipelineSpec,
+    StepFacts,
+    StepSpec,
+    make_step_folder,
+    parse_steps,
+)
+from robotrain_azureml.spec.render import Expression
+from robotrain_azureml.spec.submission_spec import CODE_FOLDER, AzureMLSubmissionSpec
+
+PIPELINE_FILE = "pipeline-job.yaml"
+PIPELINE_SCHEMA = "https://azuremlschemas.azureedge.net/latest/pipelineJob.schema.json"
+HANDOVER = "handover"
+"""The output of a step that later ones read."""
+MAX_BYTES = 4 * 1024 * 1024
+"""The size of a request to Azure's resource manager."""
+_COMPONENT_KEYS = ("command", "environment")
+_NODE_KEYS = ("compute", "resources", "limits", "identity", "environment_variables", "inputs", "outputs")
+
+
+def is_pipeline(plan: Plan) -> bool:
+    """Return whether a plan is that of a pipeline."""
+    return plan.spec == PIPELINE_FILE
+
+
+def make_key(name: str) -> str:
+    """Return the name of a step in the pipeline job: small letters, digits, underscores.
+
+    Two steps never have names that are equal but for case and `-` or `_`.
+    """
+    return name.lower().replace("-", "_")
+
+
+def render_pipeline(steps: Sequence[PipelineStep], job: Job, run: str, finished: Mapping[str, Reference]) -> Plan:
+    """Return the plan of one pipeline job. Raise Rejected for what one pipeline job cannot hold."""
+    rendered = [_render_step(step, run, finished) for step in steps]
+    spec = AzureMLPipelineSpec(run=run, steps=tuple(one.spec for one in rendered))
+    if problems := [*_check_steps(spec)]:
+        raise Rejected(problems)
+    experiment = job_settings.get_experiment_name(steps[0].job)
+    document = render.dump_yaml(
+        {
+            "$schema": PIPELINE_SCHEMA,
+            "type": "pipeline",
+            "name": run,
+            "display_name": run,
+            "experiment_name": experiment,
+            "tags": {render.RUN_TAG: run, render.DIGEST_TAG: job.digest},
+            "settings": {"continue_on_step_failure": True, "force_rerun": True},
+            "jobs": {one.spec.key: one.node for one in rendered},
+        }
+    ).encode()
+    if len(document) > MAX_BYTES:
+        raise Rejected([_make_size_problem(len(document), len(steps))])
+    files = {path: content for one in rendered for path, content in one.files.items()}
+    return Plan(
+        platform="azureml",
+        run=run,
+        job=job,
+        spec=PIPELINE_FILE,
+        files={PIPELINE_FILE: document, PIPELINE_SPEC.name: PIPELINE_SPEC.dump(spec), **files},
+        shown=(PIPELINE_FILE,),
+    )
+
+
+class _RenderedStep(NamedTuple):
+    spec: StepSpec
+    node: dict[str, Any]
+    files: Mapping[str, bytes]
+
+
+def _render_step(step: PipelineStep, run: str, finished: Mapping[str, Reference]) -> _RenderedStep:
+    name = f"{run}-{step.name}"
+    own = tuple(spec_inputs.list_inputs(step.job, step.settings, name))
+    body = render.make_command_job(step.job, step.settings, name, own)
+    read = {other: f"step_{make_key(other)}" for other in step.takes}
+    body["inputs"] = {**body.get("inputs", {}), **{read[other]: _make_input(other, finished) for other in read}}
+    uri = spec_inputs.make_output_uri(step.settings.datastore, name, HANDOVER)
+    if step.hands_over:
+        body["outputs"] = {**body["outputs"], HANDOVER: {"type": "uri_folder", "mode": "upload", "path": uri}}
+    secret = job_settings.find_hub_token_address(step.job, step.settings)
+    placement = render.make_placement(step.job, step.settings, name, own, secret)
+    folders = {other: f"${{AZURE_ML_INPUT_{read[other]}}}" for other in read}
+    mounts = [dataclasses.replace(one, origin=f"step {one.uri}") for one in step.list_mounts(folders)]
+    placement = dataclasses.replace(
+        placement,
+        mounts=(*placement.mounts, *mounts),
+        kept_as=f"the output {step.job.profile.outputs.folder} of the step {step.name}",
+        handover=f"${{AZURE_ML_OUTPUT_{HANDOVER}}}" if step.hands_over else "",
+    )
+    document = make_job_document(
+        step.job, run=name, platform="azureml", container_plugins=step.container_plugins, placement=placement
+    )
+    folder = make_step_folder(step.name)
+    files = {
+        submission_spec.START_FILE: render.START_PROGRAM.encode(),
+        submission_spec.DOCUMENT_FILE: format_document(
+            dataclasses.replace(document, registers=step.registers)
+        ).encode(),
+        submission_spec.PAYLOAD_FILE: step.payload.archive,
+    }
+    outputs = step.job.profile.outputs
+    spec = StepSpec(
+        name=step.name,
+        key=make_key(step.name),
+        needs=step.needs,
+        results=bool(outputs.complete_file),
+        resumable=outputs.resumable,
+        submission=render.make_submission_spec(step.job, step.settings, name, own, secret),
+    )
+    node = make_node(body, f"{folder}/{CODE_FOLDER}", step.name)
+    return _RenderedStep(spec, node, {f"{folder}/{path}": content for path, content in files.items()})
+
+
+def _make_input(other: str, finished: Mapping[str, Reference]) -> dict[str, str]:
+    """Return the input that is what a step handed over: of this pipeline, or of the one that finished it."""
+    path: str = Expression(f"${{{{parent.jobs.{make_key(other)}.outputs.{HANDOVER}}}}}")
+    if reference := finished.get(other):
+        facts = parse_steps(reference)[other]
+        path = spec_inputs.make_output_uri(facts.datastore, f"{reference['job']}-{other}", HANDOVER)
+    return {"type": "uri_folder", "mode": "ro_mount", "path": path}
+
+
+def make_node(body: Mapping[str, Any], code: str, name: str) -> dict[str, Any]:
+    """Return a command job as a step of a pipeline job: a component, and what it is given.
+
+    A component of its own is the only form that the SDK takes `is_deterministic` in; otherwise Azure ML may answer
+    with what an equal step made before.
+    """
+    ports = {
+        section: {port: {"type": given["type"], "mode": given["mode"]} for port, given in body[section].items()}
+        for section in ("inputs", "outputs")
+        if body.get(section)
+    }
+    component = {
+        "type": "command",
+        "is_deterministic": False,
+        "code": code,
+        **{key: body[key] for key in _COMPONENT_KEYS},
+        **ports,
+    }
+    return {
+        "type": "command",
+        "display_name": body["display_name"],
+        "tags": {**body["tags"], STEP_TAG: name},
+        "component": component,
+        **{key: body[key] for key in _NODE_KEYS if body.get(key)},
+    }
+
+
+def make_body(node: Mapping[str, Any], run: str) -> dict[str, Any]:
+    """Return a step of a pipeline job as a command job. Raise KeyError or TypeError if it is none."""
+    component = node["component"]
+    body = {"name": run, "type": node["type"], "display_name": node["display_name"], "tags": dict(node["tags"])}
+    body |= {"code": CODE_FOLDER, **{key: component[key] for key in _COMPONENT_KEYS}}
+    return {**body, **{key: node[key] for key in _NODE_KEYS if key in node}}
+
+
+def _check_steps(spec: AzureMLPipelineSpec) -> Iterator[Problem]:
+    """Yield that the steps belong to different workspaces."""
+    first = spec.steps[0].submission.target_workspace
+    for step in spec.steps:
+        if step.submission.target_workspace != first:
+            title = f"the steps {spec.steps[0].name} and {step.name} belong to different workspaces"
+            why = "A pipeline job runs in one workspace."
+            yield make_problem("azureml-pipeline-workspaces", title, "", "", why, stage=Stage.CHECK)
+
+
+def _make_size_problem(size: int, count: int) -> Problem:
+    title = f"the pipeline is too large for Azure ML: about {count * MAX_BYTES // size} of its {count} steps fit"
+    why = f"The pipeline job has {size} bytes; a request to Azure has at most {MAX_BYTES}."
+    return make_problem("steps-over-limit", title, "", "", why, stage=Stage.CHECK)
+
+
+class StepPlan(NamedTuple):
+    """A step of a pipeline's plan, as the plan of its job alone."""
+
+    step: StepSpec
+    plan: Plan
+
+    @property
+    def spec(self) -> AzureMLSubmissionSpec:
+        """How its job is submitted."""
+        return self.step.submission
+
+
+def split_plan(plan: Plan, stage: Stage) -> list[StepPlan]:
+    """Return the plans of the steps, in their order. Raise Rejected if the plan is damaged or was edited into one."""
+    spec = PIPELINE_SPEC.load(plan, stage)
+    try:
+        nodes = load_document(plan)["jobs"]
+        if [*nodes] != [step.key for step in spec.steps]:
+            raise ValueError
+        return [StepPlan(step, _make_step_plan(plan, step, nodes[step.key])) for step in spec.steps]
+    except (KeyError, TypeError, ValueError, UnicodeDecodeError):
+        why = f"{PIPELINE_FILE} is not a pipeline job with the steps of this plan."
+        raise Rejected([PIPELINE_SPEC.make_damaged_plan_problem(stage, why)]) from None
+
+
+def load_document(plan: Plan) -> dict[str, Any]:
+    """Return the pipeline job of a plan. Raise TypeError or ValueError if it is none."""
+    import yaml
+
+    try:
+        document: dict[str, Any] = yaml.load(
+            plan.files[plan.spec], Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        )
+    except yaml.YAMLError as error:
+        raise ValueError(str(error)) from None
+    if not isinstance(document["jobs"], dict):
+        raise TypeError("it has no jobs")
+    return document
+
+
+def _make_step_plan(plan: Plan, step: StepSpec, node: Mapping[str, Any]) -> Plan:
+    import yaml
+
+    folder = make_step_folder(step.name)
+    if node["component"]["code"] != f"{folder}/{CODE_FOLDER}" or node["tags"][STEP_TAG] != step.name:
+        raise ValueError
+    files = {path: plan.files[f"{folder}/{path}"] for path in submission_spec.REQUIRED_FILES[1:]}
+    body = yaml.safe_dump(make_body(node, step.submission.run), sort_keys=False, width=float("inf"))
+    document = parse_document(files[submission_spec.DOCUMENT_FILE].decode())
+    outputs = OutputProfile(folder=step.submission.output, resumable=step.resumable)
+    profile = dataclasses.replace(plan.job.profile, outputs=outputs)
+    return dataclasses.replace(
+        plan,
+        run=step.submission.run,
+        job=dataclasses.replace(plan.job, sources=document.sources, profile=profile),
+        spec=submission_spec.JOB_FILE,
+        files={
+            submission_spec.JOB_FILE: body.encode(),
+            submission_spec.SUBMISSION_FILE: submission_spec.SUBMISSION.dump(step.submission),
+            **files,
+        },
+        shown=(),
+    )
+
+
+def describe_steps(plan: Plan, stage: Stage) -> dict[str, StepFacts]:
+    """Return what the reference of a pipeline says of each step. Raise Rejected."""
+    return {
+        step.name: StepFacts(
+            key=step.key,
+            run=step.submission.run,
+            needs=step.needs,
+            output=step.submission.output,
+            results=step.results,
+            datastore=step.submission.datastore,
+            publishes=step.submission.publishes,
+        )
+        for step in PIPELINE_SPEC.load(plan, stage).steps
+    }

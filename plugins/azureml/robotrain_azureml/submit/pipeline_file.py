@@ -1,0 +1,81 @@
+"""The pipeline job as it is submitted: each step validated and renamed as the job file of a single job is."""
+
+import dataclasses
+from typing import Any, NamedTuple
+
+from robotrain.errors import Stage
+from robotrain.model.plan import Plan
+from robotrain.model.run import Reference
+
+from robotrain_azureml.spec import inputs, pipeline, submission_spec
+from robotrain_azureml.spec.pipeline import HANDOVER, StepPlan, is_pipeline
+from robotrain_azureml.spec.pipeline_spec import STEPS_KEY, dump_steps, make_step_folder
+from robotrain_azureml.spec.submission_spec import CODE_FOLDER, AzureMLSubmissionSpec
+from robotrain_azureml.submit import job_file
+
+
+class PlanPart(NamedTuple):
+    """What is submitted as one job of Azure ML's: a whole plan, or a step of a pipeline's."""
+
+    plan: Plan
+    spec: AzureMLSubmissionSpec
+    suffix: str = ""
+    """What follows the name of the whole in the names of its folders."""
+
+
+def list_parts(plan: Plan, stage: Stage) -> list[PlanPart]:
+    """Return the steps of a plan, or the plan itself if it is a single job. Raise Rejected if it is damaged."""
+    if not is_pipeline(plan):
+        return [PlanPart(plan, submission_spec.SUBMISSION.load(plan, stage))]
+    return [PlanPart(part.plan, part.spec, f"-{part.step.name}") for part in pipeline.split_plan(plan, stage)]
+
+
+def make_files(plan: Plan, name: str) -> dict[str, bytes]:
+    """Return what the SDK reads: the job file under the job's own name, first, and the code. Raise Rejected."""
+    if not is_pipeline(plan):
+        spec = submission_spec.SUBMISSION.load(plan, Stage.SUBMIT)
+        code = {path: plan.files[path] for path in submission_spec.REQUIRED_FILES[1:]}
+        return {plan.spec: job_file.make_job_file(plan, spec, name), **code}
+    code = {path: content for path, content in plan.files.items() if f"/{CODE_FOLDER}/" in path}
+    return {plan.spec: make_pipeline_file(plan, name), **code}
+
+
+def make_pipeline_file(plan: Plan, name: str) -> bytes:
+    """Return the pipeline job under its own name. Raise Rejected."""
+    import yaml
+
+    parts = pipeline.split_plan(plan, Stage.SUBMIT)
+    document = pipeline.load_document(plan)
+    document["name"] = name
+    for part in parts:
+        document["jobs"][part.step.key] |= _make_node(part, f"{name}-{part.step.name}")
+    return yaml.safe_dump(document, sort_keys=False, width=float("inf")).encode()
+
+
+def _make_node(part: StepPlan, name: str) -> dict[str, Any]:
+    import yaml
+
+    body: dict[str, Any] = yaml.safe_load(job_file.make_job_file(part.plan, part.spec, name))
+    if handover := body["outputs"].get(HANDOVER):
+        handover["path"] = inputs.make_output_uri(part.spec.datastore, name, HANDOVER)
+    return pipeline.make_node(body, f"{make_step_folder(part.step.name)}/{CODE_FOLDER}", part.step.name)
+
+
+def make_reference(plan: Plan, name: str, code: str = "") -> Reference:
+    """Return what finds the job of a plan again. Raise Rejected if the plan is damaged.
+
+    :param code: the id of a single job's code in the resource manager; empty if it is not known.
+    """
+    first = list_parts(plan, Stage.SUBMIT)[0].spec
+    if not is_pipeline(plan):
+        return job_file.make_reference(first, name, code)
+    reference = job_file.make_reference(dataclasses.replace(first, run=plan.run, publishes=""), name)
+    return {**reference, "output": "", STEPS_KEY: dump_steps(pipeline.describe_steps(plan, Stage.SUBMIT))}
+
+
+def make_submitted_job_file(plan: Plan, reference: Reference) -> bytes:
+    """Return the job file with the name and the code that the job got. Raises Rejected."""
+    if is_pipeline(plan):
+        return make_pipeline_file(plan, reference["job"])
+    spec = submission_spec.SUBMISSION.load(plan, Stage.SUBMIT)
+    return job_file.make_job_file(plan, spec, reference["job"], reference.get("code", ""))

@@ -1,0 +1,261 @@
+"""A pipeline as one pipeline job: what is sent, what its steps say, and what is left to do after a failure."""
+
+import re
+
+import pytest
+import yaml
+from azure_stand_in.cut_short import cut_short
+from azure_stand_in.ml.azureml import AzureML
+from azureml_looked import dataset
+from azureml_observed import sealed
+from robotrain_runtime.contract import event
+from robotrain_runtime.contract.document import parse_document
+from robotrain_runtime.contract.event import Outcome
+
+STEPS = """
+name: shift
+steps:
+  Train-1:
+    workload: lerobot-train
+    parameters: {training_steps: 20, save_freq: 10}
+    sources: {dataset: [{data_asset: "azureml:episodes:3"}]}
+    platforms: {azureml: {exec_timeout: 2h}}
+  evaluate:
+    workload: lerobot-eval
+    parameters: {env: pusht, eval_episodes: 4, success_threshold: 0.5}
+    sources: {policy: [{from: Train-1}]}
+    platforms: {azureml: {compute: k8s-eval}}
+  register: {register: pusht-act, from: evaluate}
+"""
+STEP_NAMES = ["Train-1", "evaluate", "register"]
+COMPUTE = "k8s-robot-dev-00"
+
+
+@pytest.fixture
+def there(observing, monkeypatch) -> AzureML:
+    """The workspace, with two computes and a dataset. The SDK is imported where it is used, not in a thread that may
+    outlive its test.
+    """
+    monkeypatch.setattr("robotrain_azureml.submit.sdk.start_import", lambda: None)
+    observing.kubernetes(COMPUTE)
+    observing.kubernetes("k8s-eval")
+    observing.data("episodes", 3, dataset(observing, "episodes/3"))
+    return observing
+
+
+@pytest.fixture
+def words(there, tmp_path, monkeypatch) -> tuple[object, ...]:
+    """The pipeline's file and platform; the environment names the workspace."""
+    file = tmp_path / "pipeline.yaml"
+    file.write_text(STEPS)
+    given = zip(("AZURE_SUBSCRIPTION_ID", "AZURE_RESOURCE_GROUP", "AZUREML_WORKSPACE_NAME"), there.names, strict=True)
+    for name, value in (*given, ("AZUREML_COMPUTE", COMPUTE)):
+        monkeypatch.setenv(name, value)
+    return (file, "--platform", "azureml")
+
+
+@pytest.fixture
+def document(words, robotrain, tmp_path) -> dict:
+    """The rendered pipeline job."""
+    answer = robotrain("pipeline", "render", *words, "--to", tmp_path / "plan")
+    assert answer.exit_code == 0, answer.stderr
+    return yaml.safe_load((tmp_path / "plan/pipeline-job.yaml").read_text())
+
+
+def test_steps_are_components_that_are_never_reused(document):
+    steps = document["jobs"]
+    assert [*steps] == ["train_1", "evaluate", "register"]
+    assert document["settings"] == {"continue_on_step_failure": True, "force_rerun": True}
+    assert [step["component"]["is_deterministic"] for step in steps.values()] == [False] * 3
+    assert [step["tags"]["robotrain.step"] for step in steps.values()] == ["Train-1", "evaluate", "register"]
+    run = document["tags"]["robotrain.run"]
+    assert [step["display_name"] for step in steps.values()] == [f"{run}-{name}" for name in STEP_NAMES]
+
+
+def test_each_step_has_its_own_settings(document):
+    train, evaluate, register = document["jobs"].values()
+    assert (train["compute"], evaluate["compute"]) == (f"azureml:{COMPUTE}", "azureml:k8s-eval")
+    assert (train["limits"], "limits" in evaluate) == ({"timeout": 7200}, False)
+    assert train["component"]["environment"] != evaluate["component"]["environment"]
+    assert register["compute"] == evaluate["compute"]
+    assert train["inputs"]["dataset_asset_0"]["path"] == "azureml:episodes:3"
+
+
+def test_a_step_reads_what_an_earlier_one_hands_over(document, tmp_path):
+    train, evaluate, register = document["jobs"].values()
+    assert evaluate["inputs"]["step_train_1"] == {
+        "type": "uri_folder",
+        "mode": "ro_mount",
+        "path": "${{parent.jobs.train_1.outputs.handover}}",
+    }
+    assert register["inputs"]["step_evaluate"]["path"] == "${{parent.jobs.evaluate.outputs.handover}}"
+    assert ["handover" in step["outputs"] for step in (train, evaluate, register)] == [True, True, False]
+    told = parse_document((tmp_path / "plan/steps/evaluate/code/job.json").read_text())
+    assert [mount.folder for mount in told.placement.mounts] == ["${AZURE_ML_INPUT_step_train_1}/policy"]
+    assert told.placement.handover == "${AZURE_ML_OUTPUT_handover}"
+    told = parse_document((tmp_path / "plan/steps/register/code/job.json").read_text())
+    assert (told.registers, told.placement.handover) == ("pusht-act", "")
+
+
+def test_steps_of_two_workspaces_are_refused(words, robotrain):
+    words[0].write_text(STEPS.replace("{compute: k8s-eval}", "{compute: k8s-eval, workspace_name: other}"))
+    answer = robotrain("pipeline", "render", *words)
+    assert (answer.exit_code, "azureml-pipeline-workspaces" in answer.stderr) == (3, True)
+
+
+def test_a_pipeline_that_is_too_large_is_refused_with_how_many_steps_fit(words, robotrain, monkeypatch):
+    monkeypatch.setattr("robotrain_azureml.spec.pipeline.MAX_BYTES", 4000)
+    answer = robotrain("pipeline", "render", *words)
+    assert answer.exit_code == 3
+    assert "steps-over-limit" in answer.stderr
+    assert re.search(r"about [12] of its 3 steps fit", answer.stderr)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "code"),
+    [
+        ("azureml:k8s-eval", "azureml:other", "plan-changed-in-part"),
+        ("  evaluate:", "  measure:", "plan-damaged"),
+        ("steps/evaluate/code", "steps/Train-1/code", "plan-damaged"),
+        ("shm_size: '8g'", "shm_size: much", "azureml-value-invalid"),
+    ],
+)
+def test_an_edited_plan_is_checked_step_by_step(document, robotrain, there, tmp_path, before, after, code):
+    file = tmp_path / "plan/pipeline-job.yaml"
+    file.write_text(file.read_text().replace(before, after))
+    answer = robotrain("submit", "--plan", tmp_path / "plan")
+    assert code in answer.stderr
+    assert there.jobs == {}
+
+
+@pytest.fixture
+def submit(words, robotrain, there):
+    """Submit the pipeline: the run's name, and the name of its job."""
+
+    def submit() -> tuple[str, str]:
+        answer = robotrain("pipeline", "submit", *words, "--native-only", "--json")
+        assert answer.exit_code == 0, answer.stderr
+        return answer.json["run"], answer.json["reference"]["job"]
+
+    return submit
+
+
+def list_states(robotrain, run: str) -> dict[str, str]:
+    return {step["name"]: step["state"] for step in robotrain("status", run, "--json").json["steps"]}
+
+
+def finish_training(there: AzureML, run: str, job: str) -> None:
+    """The training succeeds, and leaves a checkpoint and what later steps read."""
+    train = there.steps(job)["train_1"]
+    train.state("Running")
+    files = sealed(20, run=f"{run}-Train-1", submission=train.name)
+    folder = f"azureml/{job}-Train-1"
+    there.store.put(there.container, {f"{folder}/checkpoints/000020/{name}": one for name, one in files.items()})
+    there.store.put(there.container, {f"{folder}/handover/step.json": b"{}"})
+    train.say("training", event.format_event(Outcome(state="succeeded", exit_code=0)))
+    train.state("Completed")
+
+
+def fail_evaluation(there: AzureML, job: str) -> None:
+    evaluate = there.steps(job)["evaluate"]
+    evaluate.state("Running")
+    evaluate.say(
+        "rolling", event.format_event(Outcome(state="failed", reason="1 of 4 rollouts succeeded", exit_code=5))
+    )
+    evaluate.fail("ExecutionFailed", "User process 'python3' exited with status code 5.")
+
+
+@pytest.mark.slow
+def test_a_pipeline_is_one_job_and_its_steps_are_shown_in_order(submit, there, robotrain):
+    run, job = submit()
+    assert [name for name, one in there.jobs.items() if one.parent is None] == [job]
+    assert list_states(robotrain, run) == {"Train-1": "pending", "evaluate": "waiting", "register": "waiting"}
+    train = there.steps(job)["train_1"]
+    train.state("Running")
+    train.say("loading")
+    assert list_states(robotrain, run)["Train-1"] == "running"
+    assert robotrain("logs", run).stdout.splitlines() == ["[Train-1] loading"]
+    assert robotrain("logs", run, "--step", "Train-1").stdout.splitlines() == ["loading"]
+    uploads = [call for call in there.calls if call.startswith("PUT") and "/job.json?" in call and "comp=" not in call]
+    assert len(uploads) == 3
+
+
+@pytest.mark.slow
+def test_a_failed_evaluation_is_the_reason_and_only_it_runs_again(submit, there, robotrain, tmp_path):
+    run, job = submit()
+    finish_training(there, run, job)
+    fail_evaluation(there, job)
+    status = robotrain("status", run, "--json").json
+    assert (status["state"], status["exit_code"]) == ("failed", 5)
+    assert status["reason"].startswith("step evaluate failed: 1 of 4 rollouts succeeded")
+    assert list_states(robotrain, run) == {"Train-1": "succeeded", "evaluate": "failed", "register": "skipped"}
+    assert robotrain("wait", run).exit_code == 5
+    assert robotrain("logs", run, "--step", "evaluate").stdout.startswith("rolling")
+
+    assert "Train-1/checkpoints/000020" in robotrain("outputs", run).stdout
+    answer = robotrain("outputs", run, "--step", "Train-1", "--checkpoint", "last", "--to", tmp_path / "got")
+    assert answer.exit_code == 0, answer.stderr
+    assert [*(tmp_path / "got").rglob("model.safetensors")]
+    answer = robotrain("register", run, "pusher", "--step", "Train-1", "--json")
+    assert answer.exit_code == 0, answer.stderr
+    (version,) = next(found for at, found in there.manager.there.models.items() if at.endswith("/pusher")).values()
+    train = there.steps(job)["train_1"]
+    assert version["modelUri"] == f"azureml://jobs/{train.name}/outputs/checkpoints/paths/000020/pretrained_model/"
+    assert version["tags"]["azureml_run_id"] == train.name
+    assert version["tags"]["dataset_assets"] == "azureml:episodes:3"  # from the plan of the step
+
+    second = robotrain("pipeline", "resume", run, "--json").json
+    later = second["reference"]["job"]
+    sent = there.jobs[later].body["jobs"]
+    assert [*sent] == ["evaluate", "register"]
+    handover = f"azureml://datastores/workspaceblobstore/paths/azureml/{job}-Train-1/handover/"
+    assert sent["evaluate"]["inputs"]["step_train_1"]["uri"] == handover
+    assert there.steps(later)["evaluate"].inputs["step_train_1"].prefix == f"azureml/{job}-Train-1/handover"
+    assert list_states(robotrain, second["run"])["Train-1"] == "succeeded"
+    assert "Train-1/checkpoints/000020" in robotrain("outputs", second["run"]).stdout
+
+    there.steps(later)["evaluate"].state("Completed")
+    there.steps(later)["register"].fail("ServiceError", "no room")
+    third = robotrain("pipeline", "resume", second["run"], "--json").json["reference"]["job"]
+    (last,) = there.jobs[third].body["jobs"].values()
+    assert last["inputs"]["step_evaluate"]["uri"].endswith(f"azureml/{later}-evaluate/handover/")
+
+
+@pytest.mark.slow
+def test_steps_that_azure_ml_ends_without_a_start_are_skipped(submit, there, robotrain):
+    run, job = submit()
+    steps = there.steps(job)
+    steps["train_1"].fail("UserError", "Failed to pull image")
+    assert list_states(robotrain, run) == {"Train-1": "failed", "evaluate": "skipped", "register": "skipped"}
+    assert "step Train-1 failed: cannot pull its image" in robotrain("status", run, "--json").json["reason"]
+
+
+@pytest.mark.slow
+def test_a_step_over_its_time_limit_says_so(submit, there, robotrain):
+    run, job = submit()
+    train = there.steps(job)["train_1"]
+    train.state("Running")
+    train.times["startTimeUtc"] = "2026-01-01T00:00:00.0000000Z"
+    train.fail("UserError", "The job exceeded its timeout")
+    assert "step Train-1 failed: it reached its time limit, 2:00 h" in robotrain("status", run, "--json").json["reason"]
+
+
+@pytest.mark.slow
+def test_the_whole_is_cancelled(submit, there, robotrain):
+    run, job = submit()
+    there.steps(job)["train_1"].state("Running")
+    assert robotrain("cancel", run).exit_code == 0
+    assert there.jobs[job].status == "Canceled"
+    assert list_states(robotrain, run) == {"Train-1": "cancelled", "evaluate": "skipped", "register": "skipped"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("at", [("PUT", "/components/"), ("PUT", "/jobs/"), ("PUT", "/jobs/", True)])
+def test_an_interrupted_submit_leaves_one_pipeline(words, robotrain, there, at):
+    method, path, *answered = at
+    with cut_short(method, path, answered=bool(answered)):
+        robotrain("pipeline", "submit", *words)
+    again = robotrain("pipeline", "submit", *words, "--json")
+    assert again.exit_code == 0, again.stderr
+    assert [name for name, one in there.jobs.items() if one.parent is None] == [again.json["reference"]["job"]]
+    assert list_states(robotrain, again.json["run"])["Train-1"] == "pending"
