@@ -1,0 +1,72 @@
+"""From the command line to a policy that one pipeline job trained, evaluated and registered, for real."""
+
+import json
+
+import pytest
+from azure_stand_in.manager import CONTRIBUTOR
+from azure_stand_in.ml.running_fixtures import enclosed, machine
+from untrained_policy import DATASET, NETWORK, environment
+
+__all__ = ["enclosed", "machine"]
+
+pytestmark = pytest.mark.slow
+
+STEPS = f"""
+name: shift
+steps:
+  train:
+    workload: lerobot-train
+    sources: {{dataset: [{{data_asset: "azureml:mini:3"}}]}}
+    parameters: {{training_steps: 2, save_freq: 1, batch_size: 2, num_workers: 0, val_split: 0, device: cpu}}
+    trainer_args: {json.dumps(NETWORK)}
+  evaluate:
+    workload: lerobot-eval
+    sources: {{policy: [{{from: train}}]}}
+    parameters: {{env: pusht, starts: easy, env_steps: 3, eval_episodes: 1, env_workers: 0, device: cpu}}
+    platforms: {{azureml: {{compute: k8s-eval}}}}
+  register: {{register: pusher, from: evaluate}}
+"""
+TRAINS, OTHER = "c2000000-0000-0000-0000-000000000002", "c3000000-0000-0000-0000-000000000003"
+
+
+@pytest.fixture
+def cluster(azureml_stored, machine, data_python, tmp_path, monkeypatch):
+    """The workspace with a dataset and two computes, of which the second may not read yet."""
+    environment()
+    azureml_stored.kubernetes("k8s-robots", identities=(("id-train", TRAINS, "principal"),))
+    azureml_stored.kubernetes("k8s-eval", identities=(("id-eval", OTHER, "nobody"),))
+    azureml_stored.manager.assign("principal", CONTRIBUTOR, azureml_stored.manager.account(azureml_stored.account))
+    files = {f"sets/mini/{path.relative_to(DATASET).as_posix()}": path.read_bytes() for path in DATASET.rglob("*.*")}
+    azureml_stored.store.put(azureml_stored.container, files)
+    azureml_stored.data("mini", 3, "sets/mini")
+    monkeypatch.setenv("ROBOTRAIN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("ROBOTRAIN_BAKED", str(data_python.parents[3]))
+    names = ("AZURE_SUBSCRIPTION_ID", "AZURE_RESOURCE_GROUP", "AZUREML_WORKSPACE_NAME")
+    for name, value in (*zip(names, azureml_stored.names, strict=True), ("AZUREML_COMPUTE", "k8s-robots")):
+        monkeypatch.setenv(name, value)
+    return azureml_stored
+
+
+def test_a_policy_is_trained_evaluated_after_a_failure_and_registered(robotrain, cluster, tmp_path):
+    file = tmp_path / "pipeline.yaml"
+    file.write_text(STEPS)
+    sent = robotrain("pipeline", "submit", file, "--platform", "azureml", "--native-only", "--json")
+    assert sent.exit_code == 0, sent.stderr
+    run, job = sent.json["run"], sent.json["reference"]["job"]
+    assert cluster.jobs[job].ended.wait(120)
+    steps = {step["name"]: step for step in robotrain("status", run, "--json").json["steps"]}
+    states = {name: step["state"] for name, step in steps.items()}
+    assert states == {"train": "succeeded", "evaluate": "failed", "register": "skipped"}, robotrain("logs", run).stdout
+    assert "may not read its inputs" in steps["evaluate"]["reason"]
+
+    cluster.manager.assign("nobody", CONTRIBUTOR, cluster.manager.account(cluster.account))
+    again = robotrain("pipeline", "resume", run, "--json")
+    assert again.exit_code == 0, again.stderr
+    second, later = again.json["run"], again.json["reference"]["job"]
+    assert cluster.jobs[later].ended.wait(120)
+    status = robotrain("status", second, "--json").json
+    assert [step["state"] for step in status["steps"]] == ["succeeded"] * 3, robotrain("logs", second).stdout
+    assert [*cluster.steps(later)] == ["evaluate", "register"]
+    (version,) = next(found for at, found in cluster.manager.there.models.items() if at.endswith("/pusher")).values()
+    assert version["tags"]["score_rollout_success_rate"] == "0"
+    assert "evaluate/eval_results" in robotrain("outputs", second).stdout
