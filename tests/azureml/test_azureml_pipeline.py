@@ -178,6 +178,8 @@ def test_a_pipeline_is_one_job_and_its_steps_are_shown_in_order(submit, there, r
     assert robotrain("logs", run, "--step", "Train-1").stdout.splitlines() == ["loading"]
     uploads = [call for call in there.calls if call.startswith("PUT") and "/job.json?" in call and "comp=" not in call]
     assert len(uploads) == 3
+    identities = [node["identity"]["client_id"] for node in there.jobs[job].body["jobs"].values()]
+    assert identities == [there.environ["AZURE_CLIENT_ID"]] * 3, "as the computes have them"
 
 
 @pytest.mark.slow

@@ -33,7 +33,7 @@ from robotrain.pipelines.plan import (
 from robotrain.pipelines.steps import StepNode, check_graph, make_step_kind, order_steps
 from robotrain.plugins import calls
 from robotrain.redaction import redact
-from robotrain.submission.pin import pin_job
+from robotrain.submission.pin import pin_job, query_platform_settings
 from robotrain.submission.prepare import PreparedJob, find_secrets_in_plan, prepare_job
 from robotrain.submission.registration import check_model_name
 
@@ -220,12 +220,21 @@ def _is_about_step(problem: Problem, one: StepRequest) -> bool:
 
 
 def pin_pipeline(prepared: PreparedPipeline) -> tuple[PreparedPipeline, list[Problem]]:
-    """Return the pipeline with the sources of all steps pinned, each once, and the problems."""
+    """Return the pipeline with the sources of all steps pinned, each once, and the problems.
+
+    Settings that the platform looks up are asked for here where its engine gets all steps at once; a driver asks when
+    it submits a step.
+    """
     sources = dict.fromkeys(source for step in prepared.steps if step.job for source in step.job.job.sources)
     pinned, problems = pin_job(dataclasses.replace(prepared.job, sources=tuple(sources)), prepared.kinds)
     pins = dict(zip(sources, pinned.sources, strict=True))
-    steps = tuple(_pin_step(step, pins) for step in prepared.steps)
-    return dataclasses.replace(prepared, steps=steps), problems
+    steps = [_pin_step(step, pins) for step in prepared.steps]
+    for number, step in enumerate(steps):
+        if step.job is not None and prepared.is_native:
+            job, found = query_platform_settings(step.job)
+            steps[number] = dataclasses.replace(step, job=job)
+            problems += found
+    return dataclasses.replace(prepared, steps=tuple(steps)), _deduplicate(problems)
 
 
 def _pin_step(step: PreparedStep, pins: Mapping[JobSource, JobSource]) -> PreparedStep:
