@@ -14,7 +14,7 @@ WHOLE = Job(workload="train-eval", parameters=())
 
 def step(name: str, of: Job, *needs: str, packed: Payload | None = None, **more: Any) -> PipelineStep:
     """A step; what it takes from others are sources of its job."""
-    given = more.pop("settings", {})
+    given = {"tracking_uri": "https://mlflow.example"} | more.pop("settings", {})
     takes = {one.uri: "policy" for one in of.sources if one.kind == "step"}
     return PipelineStep(
         name=name,

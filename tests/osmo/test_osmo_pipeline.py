@@ -98,6 +98,12 @@ def test_what_osmo_would_refuse_is_told_at_once():
     assert codes(rejected) == ["osmo-step-name"] * 3 + ["osmo-steps-differ"]
 
 
+def test_a_registration_needs_a_registry():
+    with pytest.raises(Rejected) as rejected:
+        plan(steps(settings={"tracking_uri": "none"}))
+    assert codes(rejected) == ["osmo-no-registry"]
+
+
 def test_more_than_twenty_steps_are_refused():
     with pytest.raises(Rejected) as rejected:
         plan([step(f"s{index}", job()) for index in range(21)])

@@ -41,7 +41,9 @@ def test_a_pipeline_of_one_workflow_trains_and_is_resumed_after_its_evaluation_l
     sources = put(azure, "piped", "pusht-mini")
     words = ("--platform", "osmo", "--pool", "default", "--gpus", "0", *NAMED, "-r", "pusher", "--skip-wait")
     publish = ("--publish-url", azure.url("piped", "runs"), "--native-only", "--json")
-    answer = robotrain("pipeline", "train-eval", *words, *sources, *publish, *sized(2, 2), *NETWORK)
+    answer = robotrain(
+        "pipeline", "train-eval", *words, *sources, *publish, *sized(2, 2), "--eval-episodes", "1", *NETWORK
+    )
     assert answer.exit_code == 0, answer.stderr
     run = answer.json["run"]
     (first,) = osmo.workflows

@@ -18,11 +18,12 @@ from robotrain.model.job import Job
 from robotrain.model.pipeline import PipelineStep
 from robotrain.model.plan import Payload
 from robotrain.model.run import Reference
+from robotrain_azure.checks import make_missing_value_problem, make_suggestions
 from robotrain_runtime.contract.document import format_document
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain_osmo.settings import OsmoSettings
-from robotrain_osmo.spec import environment, render, resources, submission_spec, workflow
+from robotrain_osmo.spec import check_tracking, environment, render, resources, submission_spec, workflow
 from robotrain_osmo.spec import inputs as spec_inputs
 from robotrain_osmo.spec.check_job import MAX_TASK_NAME_LENGTH
 from robotrain_osmo.spec.render import TaskBuilder
@@ -78,6 +79,11 @@ def _check_steps(steps: Sequence[PipelineStep]) -> Iterator[Problem]:
             yield _make_name_problem(step, "A name is a letter followed by letters, digits, `-` and `_`.")
         elif kubernetes_name == "osmo-ctrl" or kubernetes_name in names:
             yield _make_name_problem(step, "OSMO uses it: the group of a task is named `TASK-group`.")
+        if step.registers and not environment.get_tracking_uri(step.settings):
+            title = f"step {step.name}: there is no registry for the model"
+            why = "Models are registered where the run is tracked, and it is not tracked."
+            fixes = make_suggestions(*check_tracking.suggest_tracking(step.settings))
+            yield make_missing_value_problem("osmo-no-registry", title, "--tracking-uri", why, fixes, step.registers)
     for name, flag in WORKFLOW_SETTINGS.items():
         values = {getattr(step.settings, name): step.name for step in steps}
         if len(values) > 1:
