@@ -16,6 +16,9 @@ from typer.testing import CliRunner
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
+# Several trainings at once, each with a thread on most cores, wait for each other: measured, up to seven times slower.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # No test cuts the power; each would wait for the disk after every record and file that it writes in this process.
 os.fsync = lambda descriptor: None
 

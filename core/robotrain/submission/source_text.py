@@ -4,6 +4,7 @@ Lines keep their numbers, so that a traceback of the container points into the i
 """
 
 import ast
+import functools
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
@@ -22,8 +23,12 @@ def needs_core(name: str, content: bytes) -> bool:
     )
 
 
+@functools.lru_cache(maxsize=512)
 def strip_source(content: bytes) -> bytes:
-    """Return a module without its docstrings and comments; what is not Python 3 in UTF-8 stays as it is."""
+    """Return a module without its docstrings and comments; what is not Python 3 in UTF-8 stays as it is.
+
+    Cached, because the archives of a process share most modules, and each takes milliseconds.
+    """
     try:
         text = content.decode("utf-8")
         tree = ast.parse(text)
