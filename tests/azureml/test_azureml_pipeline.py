@@ -97,6 +97,22 @@ def test_a_step_reads_what_an_earlier_one_hands_over(document, tmp_path):
     assert (told.registers, told.placement.handover) == ("pusht-act", "")
 
 
+def test_a_step_waits_for_one_that_it_reads_nothing_of(words, robotrain, tmp_path):
+    words[0].write_text(STEPS.replace("  register:", "  again:\n    job: again.yaml\n    after: evaluate\n  register:"))
+    (tmp_path / "again.yaml").write_text(
+        "workload: lerobot-train\nsources: {dataset: [{data_asset: 'azureml:episodes:3'}]}\n"
+    )
+    answer = robotrain("pipeline", "render", *words, "--to", tmp_path / "plan")
+    assert answer.exit_code == 0, answer.stderr
+    steps = yaml.safe_load((tmp_path / "plan/pipeline-job.yaml").read_text())["jobs"]
+    (output,) = [name for name in steps["evaluate"]["outputs"] if name != "handover"]
+    assert steps["again"]["inputs"]["after_evaluate"] == {
+        "type": "uri_folder",
+        "mode": "ro_mount",
+        "path": f"${{{{parent.jobs.evaluate.outputs.{output}}}}}",
+    }
+
+
 def test_steps_of_two_workspaces_are_refused(words, robotrain):
     words[0].write_text(STEPS.replace("{compute: k8s-eval}", "{compute: k8s-eval, workspace_name: other}"))
     answer = robotrain("pipeline", "render", *words)

@@ -55,7 +55,8 @@ def make_key(name: str) -> str:
 
 def render_pipeline(steps: Sequence[PipelineStep], job: Job, run: str, finished: Mapping[str, Reference]) -> Plan:
     """Return the plan of one pipeline job. Raise Rejected for what one pipeline job cannot hold."""
-    rendered = [_render_step(step, run, finished) for step in steps]
+    outputs = {step.name: step.job.profile.outputs.folder for step in steps}
+    rendered = [_render_step(step, run, finished, outputs) for step in steps]
     spec = AzureMLPipelineSpec(run=run, steps=tuple(one.spec for one in rendered))
     if problems := [*_check_steps(spec)]:
         raise Rejected(problems)
@@ -91,12 +92,19 @@ class _RenderedStep(NamedTuple):
     files: Mapping[str, bytes]
 
 
-def _render_step(step: PipelineStep, run: str, finished: Mapping[str, Reference]) -> _RenderedStep:
+def _render_step(
+    step: PipelineStep, run: str, finished: Mapping[str, Reference], outputs_of: Mapping[str, str]
+) -> _RenderedStep:
+    """Return a step. `outputs_of`: by step of this pipeline, the output that it always has."""
     name = f"{run}-{step.name}"
     own = tuple(spec_inputs.list_inputs(step.job, step.settings, name))
     body = render.make_command_job(step.job, step.settings, name, own)
     read = {other: f"step_{make_key(other)}" for other in step.takes}
-    body["inputs"] = {**body.get("inputs", {}), **{read[other]: _make_input(other, finished) for other in read}}
+    ports = {read[other]: _make_input(other, HANDOVER, finished) for other in read}
+    for other in step.needs:  # Azure ML knows no other order than that of what is read
+        if other in outputs_of and other not in read:
+            ports[f"after_{make_key(other)}"] = _make_input(other, outputs_of[other], finished)
+    body["inputs"] = {**body.get("inputs", {}), **ports}
     uri = spec_inputs.make_output_uri(step.settings.datastore, name, HANDOVER)
     if step.hands_over:
         body["outputs"] = {**body["outputs"], HANDOVER: {"type": "uri_folder", "mode": "upload", "path": uri}}
@@ -134,12 +142,12 @@ def _render_step(step: PipelineStep, run: str, finished: Mapping[str, Reference]
     return _RenderedStep(spec, node, {f"{folder}/{path}": content for path, content in files.items()})
 
 
-def _make_input(other: str, finished: Mapping[str, Reference]) -> dict[str, str]:
-    """Return the input that is what a step handed over: of this pipeline, or of the one that finished it."""
-    path: str = Expression(f"${{{{parent.jobs.{make_key(other)}.outputs.{HANDOVER}}}}}")
+def _make_input(other: str, output: str, finished: Mapping[str, Reference]) -> dict[str, str]:
+    """Return the input that is an output of a step: of this pipeline, or of the one that finished it."""
+    path: str = Expression(f"${{{{parent.jobs.{make_key(other)}.outputs.{output}}}}}")
     if reference := finished.get(other):
         facts = parse_steps(reference)[other]
-        path = spec_inputs.make_output_uri(facts.datastore, f"{reference['job']}-{other}", HANDOVER)
+        path = spec_inputs.make_output_uri(facts.datastore, f"{reference['job']}-{other}", output)
     return {"type": "uri_folder", "mode": "ro_mount", "path": path}
 
 
