@@ -192,7 +192,7 @@ class Platform:
         raise make_feature_error(self, "native_dag")
 
     def list_steps(self, reference: Reference) -> Iterable[StepStatus]:
-        """Return the steps of a pipeline, in any order. Raise as `status` does."""
+        """Return the steps of a pipeline, in any order; called for nothing else. Raise as `status` does."""
         return ()
 
     def read_submitted_spec(self, plan: Plan, reference: Reference) -> bytes:

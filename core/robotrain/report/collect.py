@@ -143,7 +143,7 @@ def collect_facts(run: str, plugins: "Plugins", on_progress: Callable[[str], Non
     if record.phase == "sending":
         record = reconcile.adopt_run(record, platform)
     stored = plans.find_stored_plan(record.run)
-    steps = tuple(platform.list_steps(record.reference))
+    steps = tuple(platform.list_steps(record.reference)) if record.steps else ()
     jobs = list(platform.list_jobs(record.reference)) if isinstance(platform, PipelinePlatform) else []
     sources = stored.plan.job.sources if stored else ()
     sources += tuple(dict.fromkeys(source for job in jobs for source in job.sources))

@@ -137,8 +137,11 @@ def _seal_results(artifact: CompleteArtifact, document: JobDocument, is_cancelle
     if not files:
         raise PermanentError(f"{artifact.folder} holds no files")
     folder = Path(document.placement.work, RESULTS_FOLDER, document.run)
-    atomic_copy.replace_folder(files, folder, is_cancelled, key=document.run, linked=True)
-    manifest = _write_seal(artifact, document, folder, "", None)
+    manifest = checkpoint.read_manifest(folder)
+    if manifest is None or manifest.files != {path: checkpoint.hash_file(file) for path, file in files.items()}:
+        # never the same once more: it may be on its way to a destination
+        atomic_copy.replace_folder(files, folder, is_cancelled, key=document.run, linked=True)
+        manifest = _write_seal(artifact, document, folder, "", None)
     return SealedArtifact(folder=folder, manifest=manifest, unsealed_folder=artifact.folder, kind="results")
 
 

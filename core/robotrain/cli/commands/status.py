@@ -38,7 +38,7 @@ def status(ctx: typer.Context, run: RunArgument = "", json: JsonOption = False) 
     last = run_summary.select_error_lines(lines) if explains else []
     if json:
         shown = dict(run_summary.list_native_names(record, platform))
-        steps = run_summary.dump_steps(record, list(platform.list_steps(record.reference)))
+        steps = run_summary.dump_steps(record, run_summary.list_steps(record, platform))
         print_json({**run_summary.dump_status(record, now, known), "shown": shown, "log_end": last, **steps})
     else:
         print_result("\n  ".join(_format_status(record, platform, now, known, last, missing)))
@@ -55,7 +55,7 @@ def _format_status(
     yield f"{record.run}  {state}  on {record.platform}"
     reasons, warnings = _split_reasons(now.reason, [redact_sentence(text) for text in known.warnings])
     yield from reasons
-    yield from run_summary.format_run_steps(record, list(platform.list_steps(record.reference)))
+    yield from run_summary.format_run_steps(record, run_summary.list_steps(record, platform))
     if last:
         yield "the end of its log:"
         yield from (f"| {line}" for line in last)

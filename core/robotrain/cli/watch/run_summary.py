@@ -145,6 +145,11 @@ def dump_step(step: StepStatus) -> dict[str, Any]:
     return {name: getattr(step, name) for name in names}
 
 
+def list_steps(record: RunRecord, platform: Platform) -> Sequence[StepStatus]:
+    """Return the steps of a pipeline, in their order; none for any other run."""
+    return list(platform.list_steps(record.reference)) if record.steps else ()
+
+
 def dump_steps(record: RunRecord, steps: Sequence[StepStatus]) -> dict[str, Any]:
     """Return the steps of a run as data, and the results of a sweep; the keys are an API."""
     found: dict[str, Any] = {"steps": [*map(dump_step, steps)]}
