@@ -22,8 +22,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # No test cuts the power; each would wait for the disk after every record and file that it writes in this process.
 os.fsync = lambda descriptor: None
 
-# A busy machine is no failure; .ci/run asks for the thorough profile.
-hypothesis.settings.register_profile("thorough", deadline=None)
+# A busy machine is no failure.
 hypothesis.settings.register_profile("quick", deadline=None, max_examples=30)
 hypothesis.settings.load_profile("quick")
 

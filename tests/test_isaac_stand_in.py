@@ -63,37 +63,6 @@ def script(backend: str, action: str, lab: Path) -> str:
 SHORT = ("--task", "Isaac-Cartpole-v0", "--num_envs", "16", "--max_iterations", "2", "--headless")
 
 
-def check_leavings(folder: Path, checkpoint: str) -> None:
-    """A run leaves its parameters, checkpoints and a video."""
-    assert (folder / "params/agent.yaml").is_file()
-    assert (folder / checkpoint).is_file()
-    assert (folder / "videos/train/rl-video-step-0.mp4").read_bytes()[4:8] == b"ftyp"
-
-
-VIDEO = ("--video", "--video_length", "8")
-
-
-def test_rsl_rl_of_2_3_leaves_checkpoints_by_iteration(old_python: Path, start: Start, tmp_path: Path) -> None:
-    process = start(old_python, "-p", script("rsl_rl", "train", tmp_path), *SHORT, *VIDEO)
-    output, _ = process.communicate(timeout=300)
-    assert process.returncode == 0, output
-    assert "[INFO] Using python from: " in output
-    folder = next((tmp_path / "logs/rsl_rl/cartpole").iterdir())
-    check_leavings(folder, "model_1.pt")
-    assert list(folder.glob("events.out.tfevents.*"))  # skrl writes none in fewer than 100 timesteps
-
-
-def test_skrl_of_3_0_leaves_checkpoints_by_timestep(start: Start, tmp_path: Path) -> None:
-    python = environments.install(environments.GENERATIONS[1])
-    process = start(python, "train", *SHORT, version="3.0")
-    output, _ = process.communicate(timeout=300)
-    assert (process.returncode, "--rl_library" in output) == (2, True)
-    process = start(python, "train", "--rl_library", "skrl", *SHORT, *VIDEO, version="3.0")
-    output, _ = process.communicate(timeout=300)
-    assert process.returncode == 0, output
-    check_leavings(next((tmp_path / "logs/skrl/cartpole").iterdir()), "checkpoints/agent_32.pt")
-
-
 def test_two_processes_train_together(old_python: Path, start: Start, tmp_path: Path) -> None:
     distributed = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2")
     process = start(old_python, "-p", *distributed, script("rsl_rl", "train", tmp_path), *SHORT, "--distributed")
@@ -117,15 +86,6 @@ def test_what_the_scripts_do_not_know_ends_them(
     process = start(old_python, "-p", script("rsl_rl", "train", tmp_path), *SHORT, *arguments)
     output, _ = process.communicate(timeout=120)
     assert (process.returncode, words in output) == (code, True), output
-
-
-def test_an_old_skrl_exits_0_without_training(old_python: Path, start: Start, tmp_path: Path) -> None:
-    train = ("-p", script("skrl", "train", tmp_path), *SHORT)
-    process = start(old_python, *train, environ={"STANDIN_SKRL_MINIMUM": "2.1.0"})
-    output, _ = process.communicate(timeout=120)
-    assert process.returncode == 0
-    assert "Unsupported skrl version" in output
-    assert not (tmp_path / "logs").exists()
 
 
 def test_sigterm_reaches_the_shell_alone_and_the_handler_saves_nothing(
