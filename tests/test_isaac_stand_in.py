@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from isaac_stand_in import environments, make_lab
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 Start = Callable[..., "subprocess.Popen[str]"]
 

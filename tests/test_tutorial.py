@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.slow  # installs, trains, and runs the kit
+pytestmark = [pytest.mark.slow, pytest.mark.long]  # installs, trains, and runs the kit
 
 ROOT = Path(__file__).parents[1]
 TUTORIAL = ROOT / "docs/plugin-tutorial.md"

@@ -184,6 +184,7 @@ def test_any_text_is_read_back_or_is_never_written(values: dict[str, str]) -> No
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_two_thousand_jobs_are_refused_or_read_as_they_were_meant() -> None:
     count = {"made": 0, "refused": 0}
 
@@ -198,6 +199,7 @@ def test_two_thousand_jobs_are_refused_or_read_as_they_were_meant() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_the_sdk_reads_some_hundred_of_them_as_we_do(tmp_path: Path) -> None:
     from azure.ai.ml import load_job

@@ -9,7 +9,7 @@ from untrained_policy import DATASET, NETWORK, environment
 
 __all__ = ["enclosed", "machine"]
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 STEPS = f"""
 name: shift

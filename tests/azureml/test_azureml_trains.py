@@ -12,7 +12,7 @@ from hub_stand_in import HubStandIn
 
 __all__ = ["enclosed", "machine", "vault", "vault_session"]
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 TRAINS, OTHER = "c2000000-0000-0000-0000-000000000002", "c3000000-0000-0000-0000-000000000003"

@@ -162,6 +162,7 @@ def test_a_job_is_refused_or_reads_the_same_after_every_render(given: tuple[Job,
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_thousands_of_jobs_are_refused_or_read_the_same() -> None:
     count = {"made": 0, "refused": 0}
     most = int(os.environ.get("ROBOTRAIN_TEST_FUZZED", "2000"))

@@ -11,7 +11,7 @@ from test_osmo_trains import NETWORK, put, sized
 
 __all__ = ["azure", "azure_session", "workspace", "workspace_session"]
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 NAMED = ("--subscription-id", SUBSCRIPTION, "--resource-group", GROUP, "--workspace-name", "robots-ml")
 

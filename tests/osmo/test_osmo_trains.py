@@ -10,7 +10,7 @@ from azure_stand_in.manager import GROUP, SUBSCRIPTION
 
 __all__ = ["azure", "azure_session", "workspace", "workspace_session"]
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 NETWORK = ("--", *(f"--policy.{one}" for one in ("chunk_size=8", "n_action_steps=4", "dim_model=32", "n_heads=2")))

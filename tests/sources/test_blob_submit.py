@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from azure_stand_in import Fault
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SMALL = (*("--training-steps", "2", "--batch-size", "4", "--num-workers", "0", "--device", "cpu", "--wait", "--json"),)

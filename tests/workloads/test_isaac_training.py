@@ -17,7 +17,7 @@ import pytest
 from isaac_stand_in import environments, make_lab
 from robotrain_runtime.contract.event import Checkpoint, Metrics, Note, Registered, parse_event
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 OLD, NEW = environments.GENERATIONS
 ROLLOUTS = 16
 """Timesteps of an iteration."""

@@ -146,6 +146,7 @@ def test_of_processes_that_fail_the_first_one_is_heard(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_two_processes_train_as_one_with_twice_the_batch_and_tell_everything_once(train, pusht, tmp_path, monkeypatch):
     answers = tmp_path / "huggingface/accelerate/default_config.yaml"  # of `accelerate config`: refused when it is read
     answers.parent.mkdir(parents=True)
@@ -170,6 +171,7 @@ def test_two_processes_train_as_one_with_twice_the_batch_and_tell_everything_onc
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_stop_ends_all_processes_after_the_same_step_with_one_checkpoint(training_in_two, tmp_path):
     process, lines = training_in_two(num_workers=1)
     os.killpg(process.pid, signal.SIGTERM)
@@ -186,6 +188,7 @@ def test_a_stop_ends_all_processes_after_the_same_step_with_one_checkpoint(train
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(("rank", "beside"), [(0, 0), (1, 1)], ids=["the first", "one with who loads its data"])
 def test_a_process_that_is_killed_ends_the_run_and_is_its_reason(training_in_two, tmp_path, rank, beside):
     process, lines = training_in_two(num_workers=beside)
@@ -199,6 +202,7 @@ def test_a_process_that_is_killed_ends_the_run_and_is_its_reason(training_in_two
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_an_error_of_one_process_is_the_reason_whatever_the_others_say(training_in_two, tmp_path):
     process, lines = training_in_two(save_freq=60)
     (tmp_path / "work/outputs").write_text("a file where the first process would save, while the other waits for it")
@@ -212,6 +216,7 @@ def test_an_error_of_one_process_is_the_reason_whatever_the_others_say(training_
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_checkpoint_of_one_process_is_gone_on_from_by_two_and_back(train, small):
     two = train(
         small.dataset,
@@ -234,6 +239,7 @@ def test_a_checkpoint_of_one_process_is_gone_on_from_by_two_and_back(train, smal
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_an_option_that_lerobot_does_not_know_is_the_reason_of_several_too(train, pusht):
     ran = train(pusht, ["--policy.no_such_option=1"], num_gpus=2)
     assert ran.exit_code == 2
@@ -241,6 +247,7 @@ def test_an_option_that_lerobot_does_not_know_is_the_reason_of_several_too(train
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_no_process_outlives_the_one_that_started_them(training_in_two, tmp_path):
     process, _ = training_in_two()
     (starter,) = {read_parent(rank) for rank in ranks(tmp_path / "work").values()}

@@ -24,6 +24,7 @@ def losses(ran: Trained) -> list[float]:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_bf16_rounds_the_loss_and_leaves_the_weights_in_32_bits(train, pusht):
     given = {"training_steps": 2, "log_freq": 1, "save_freq": 2, "learning_rate": 3e-4}
     args = (*SMALL["act"], *STILL)
@@ -38,6 +39,7 @@ def test_bf16_rounds_the_loss_and_leaves_the_weights_in_32_bits(train, pusht):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_fp16_where_no_gpu_turns_up_is_refused_by_the_training_itself(train, pusht):
     ran = train(pusht, device="auto", mixed_precision="fp16")
     reason = ran.events(Outcome)[0].reason

@@ -11,7 +11,7 @@ from small_training import SMALL
 
 __all__ = ["azure", "azure_session"]
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 GIVEN = ("--save-freq=2", "--log-freq=1", "--eval-freq=0", "--batch-size=4", "--num-workers=0", "--device=cpu")
 

@@ -20,7 +20,7 @@ from small_training import SMALL, STEPS, Trained, lines_until
 
 __all__ = ["azure", "azure_session"]
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 TOTAL, EVERY = 160, 40
 

@@ -10,6 +10,7 @@ JOB = Path(__file__).parents[2] / "examples/pusht-mini/job.yaml"
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_trainings_are_compared_by_what_they_reached(training_environment, tmp_path, monkeypatch, robotrain):
     monkeypatch.setenv("ROBOTRAIN_ENVIRONMENT", training_environment)
     monkeypatch.setenv("ROBOTRAIN_TRACKING_URI", "none")
