@@ -18,6 +18,7 @@ HERE = Path(__file__).parent
 TestPlanet = kit_of("planet")
 
 
+@pytest.mark.long
 def test_the_kit_finds_out_what_is_wrong_and_nothing_else(tmp_path):
     wanted = {
         (f"Test{name.title()}", test): [words] if isinstance(words, str) else words

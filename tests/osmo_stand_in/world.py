@@ -108,7 +108,7 @@ class Pod:
         self.room = Room(folder / "pod")
         if payload := plan.files.get(PAYLOAD):
             osmo.put(task["inputs"][-1]["url"], {PAYLOAD: payload})
-        self.room.furnish(task, osmo.credentials, osmo.store)
+        self.room.furnish(task, osmo.credentials, osmo.store, name)
 
     def at(self, path: str) -> Path:
         """Where a path of the container lies here; it may begin with `${NAME}` of its environment."""

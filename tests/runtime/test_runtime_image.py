@@ -305,6 +305,7 @@ def test_a_run_in_such_an_image_builds_nothing(run, job, image, tmp_path, halves
 
 @pytest.mark.slow
 @needs_uv
+@pytest.mark.long
 def test_a_real_torch_of_the_image_computes_in_the_new_environment(tmp_path, monkeypatch):
     """Its wheel, installed with pip into what plays the image; of the lock only the rest is fetched."""
     python = interpreter.find_interpreter("3.11")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from launching import PUSHT, arrays, strict_json
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 EVALUATE = (
     *("lerobot-eval", "--platform", "local", "--wait", "--policy-run", "latest", "--dataset-path", PUSHT / "dataset"),
     *("--env", "pusht", "--starts", "easy", "--env-steps", 20, "--episodes", 3, "--record-video", "--device", "cpu"),

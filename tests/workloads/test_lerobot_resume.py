@@ -15,7 +15,7 @@ from robotrain_runtime.contract.event import Checkpoint, Metrics, Note, Outcome,
 from robotrain_workloads.lerobot import training_history
 from small_training import SMALL, Trained, lines_until, tensors
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 MODEL = "pretrained_model"
 

@@ -40,11 +40,7 @@ def submit_plan(plan: Plan) -> Reference:
         raise Rejected([_make_refused_folder_problem(folder, error)]) from error
     try:
         if not spec.has_started(folder):
-            without = {*process_spec.without, process.MARK_VARIABLE}
-            environ = {name: value for name, value in os.environ.items() if name not in without}
-            log = folder / spec.LOG_FILE
-            pid = background.start_module("robotrain_local.supervisor", str(folder), log, environ, 0o644)
-            _wait_until_started(folder, pid)
+            _wait_until_started(folder, _start_supervisor(folder, process_spec))
     except OSError as error:
         discard_run_folder(folder)
         title, why = "cannot start the run's supervisor process", f"{error.strerror or error}."
@@ -73,6 +69,14 @@ def find_run(plan: Plan) -> Reference | None:
             [make_problem("run-folder-unreadable", title, "--runs-dir", error.filename or "", why)]
         ) from error
     return {"folder": str(folder)}
+
+
+def _start_supervisor(folder: Path, process_spec: spec.ProcessSpec) -> int:
+    """Start the supervisor, which outlives the terminal. Return its pid."""
+    without = {*process_spec.without, process.MARK_VARIABLE}
+    environ = {name: value for name, value in os.environ.items() if name not in without}
+    log = folder / spec.LOG_FILE
+    return background.start_module("robotrain_local.supervisor", str(folder), log, environ, 0o644)
 
 
 def _wait_until_started(folder: Path, pid: int) -> None:

@@ -24,7 +24,7 @@ ENVIRONMENT = PythonEnvironment(
     lock=Path(__file__).parent / "locks" / "isaac.txt",
     python="3.10-3.12",
     gib=1.0,
-    platform="Linux",
+    platform="Linux-x86_64",
     required_packages={"tensorboard": "2", "mlflow-skinny": "3"},
 )
 

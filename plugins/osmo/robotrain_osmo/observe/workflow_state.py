@@ -60,7 +60,12 @@ class WorkflowState:
 
     @property
     def state(self) -> RunState:
-        """The state as robotrain has it. An unknown status has failed if it starts with FAILED, else it is active."""
+        """The state as robotrain has it. An unknown status has failed if it starts with FAILED, else it is active.
+
+        A workflow stays RUNNING while a task that lost its machine waits for another one.
+        """
+        if self.workflow_status == "RUNNING" and self.retry and self.task_status in PENDING_TASK_STATUSES:
+            return "pending"
         if state := _WORKFLOW_STATES.get(self.failure or self.workflow_status):
             return state
         if self.failure:
