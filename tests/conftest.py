@@ -40,7 +40,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Of the slow ones, files that train between those that wait, or all workers would train and then all wait;
     xdist's `--no-loadscope-reorder` leaves it so.
     """
-    if config.option.markexpr == "slow":
+    if config.option.markexpr.startswith(("slow", "long")):
         items[:] = evenly(items)
 
 
