@@ -8,6 +8,7 @@ from source_tree import ROOT
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("platform", ["local", "osmo", "azureml"])
 def test_a_submit_that_is_killed_at_a_random_moment_and_repeated_leaves_one_run(platform: str) -> None:
     words = [sys.executable, str(ROOT / "bench/kills.py"), platform, "--kills", "6", "--seed", "2"]
@@ -16,6 +17,7 @@ def test_a_submit_that_is_killed_at_a_random_moment_and_repeated_leaves_one_run(
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("what", ["submit", "driver", "sweep-driver"])
 def test_each_step_of_a_pipeline_runs_once_although_its_submit_or_driver_is_killed(what: str) -> None:
     words = [sys.executable, str(ROOT / "bench/pipeline_kills.py"), what, "--kills", "2", "--seed", "3"]

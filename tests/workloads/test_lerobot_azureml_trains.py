@@ -13,7 +13,7 @@ from robotrain_runtime.contract.document import JobSource, Mount
 from robotrain_runtime.contract.event import Published, Registered, Tracking
 from small_training import SMALL, STEPS
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 MAKE = """
 import mlflow, sys

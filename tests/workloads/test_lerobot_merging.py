@@ -18,7 +18,7 @@ from robotrain_workloads.lerobot import dataset_preparation
 from robotrain_workloads.lerobot_train import container
 from small_training import SMALL
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 ROOT = Path(__file__).parents[2]
 MINI, MORE, CAMERA, OTHER = (

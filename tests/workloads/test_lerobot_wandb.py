@@ -219,6 +219,7 @@ def test_the_platform_must_have_it():
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_training_writes_its_numbers_for_weights_and_biases_down_and_goes_on_with_them(train, pusht, monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "offline")
     ran = train(pusht, SMALL["act"], wandb=True)
@@ -235,6 +236,7 @@ def test_a_training_writes_its_numbers_for_weights_and_biases_down_and_goes_on_w
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_training_that_is_stopped_saves_a_checkpoint_beside_it(stopped, pusht, monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "offline")
     given = {"training_steps": 100_000, "save_freq": 50_000, "log_freq": 1, "eval_freq": 0, "wandb": True}
