@@ -6,16 +6,7 @@ from pathlib import Path
 import pytest
 from robotrain.store import records
 from robotrain_runtime.contract.document import parse_document
-
-PUSHT = Path(__file__).parents[2] / "examples/pusht-mini"
-STEPS = """
-name: shift
-steps:
-  train: {job: EXAMPLE/job.yaml, parameters: {training_steps: 3}}
-  evaluate: {job: EXAMPLE/evaluate.yaml, sources: {policy: {from: train}}}
-  register: {register: pusht-act, from: evaluate}
-"""
-ROBOTRAIN = "::robotrain:: "
+from test_pipeline_driver import PUSHT, STEPS
 
 
 @pytest.fixture

@@ -26,6 +26,8 @@ class RunGone(Rejected):
 
 Reference = Mapping[str, str]
 """What `Platform.submit` returned: the platform finds the run again by it."""
+STEP_KEY = "step"
+"""The key of the reference of a pipeline that is about one of its steps."""
 
 
 @lazy_dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from robotrain.config.provenance import Origin, Value
 from robotrain.errors import raise_if_any
 from robotrain.model.pipeline import PipelineStep
 from robotrain.model.plan import Payload, RenderedPlan
-from robotrain.model.run import StepStatus
+from robotrain.model.run import STEP_KEY, RunGone, StepStatus
 from robotrain.pipelines.pipeline_platform import REFERENCE_KEY, PipelinePlatform, SentStep, StepJob
 from robotrain.pipelines.plan import PIPELINE_FILE, PipelinePlan, PlannedStep, parse_pipeline, render_pipeline
 from robotrain.store import plans, records
@@ -28,10 +28,9 @@ if TYPE_CHECKING:
     from robotrain.model.plan import Plan
     from robotrain.model.platform import Platform
     from robotrain.model.run import Reference, Status
+    from robotrain.plugins.manager import Plugins
     from robotrain.submission.prepare import PreparedJob
 
-STEP_KEY = "step"
-"""The key of a reference that is about one step."""
 STEP_SOURCE = {"source.step": "robotrain_runtime.data.step_source"}
 """The container plugin of what an earlier step made."""
 BEGUN_STATES = ("running", "succeeded", "failed", "cancelled", "lost")
@@ -41,6 +40,10 @@ class NativePlatform(PipelinePlatform):
     """The platform of a pipeline that its engine runs."""
 
     follow_seconds = 5.0
+
+    def __init__(self, platform: Platform, plugins: Plugins) -> None:
+        super().__init__(platform, plugins)
+        self._plans: dict[str, PipelinePlan] = {}
 
     @property
     def engine(self) -> Platform:
@@ -124,7 +127,7 @@ class NativePlatform(PipelinePlatform):
     def list_steps(self, reference: Reference) -> Iterable[StepStatus]:
         """Return the steps in the plan's order, those that an earlier run finished included."""
         known = {one.name: one for one in self._platform.list_steps(reference)}
-        plan = _read_plan(reference)
+        plan = self._read_plan(reference)
         for name, state in plan.finished.items():
             known[name] = StepStatus(name=name, state="succeeded", reason=f"in {state['run']}")
         return [known.get(step.name, StepStatus(name=step.name, state="waiting")) for step in plan.steps]
@@ -134,20 +137,20 @@ class NativePlatform(PipelinePlatform):
         begun = {one.name for one in self.list_steps(reference) if one.state in BEGUN_STATES}
         return [
             SentStep(name=step.name, reference=self.refer_to_step(reference, step.name), produces=step.produces)
-            for step in _read_plan(reference).steps
+            for step in self._read_plan(reference).steps
             if step.workload and step.name in begun
         ]
 
     def list_jobs(self, reference: Reference) -> Iterator[StepJob]:
         """Yield the jobs of all steps."""
-        for step in _read_plan(reference).steps:
+        for step in self._read_plan(reference).steps:
             if step.workload:
                 sources = tuple(source for source in step.sources if source.kind != STEP_KIND)
                 yield StepJob(workload=step.workload, sources=sources)
 
     def refer_to_step(self, reference: Reference, name: str) -> Reference:
         """Return the reference of one step, in the run that ran it."""
-        state = _read_plan(reference).finished.get(name)
+        state = self._read_plan(reference).finished.get(name)
         whole = records.read_record(state["run"]).reference if state else reference
         return {**whole, STEP_KEY: name}
 
@@ -159,6 +162,16 @@ class NativePlatform(PipelinePlatform):
         """Yield the lines of one step's log."""
         if self.has_log(step):
             yield from self._platform.logs(self.refer_to_step(reference, step.name), follow, tail)
+
+    def _read_plan(self, reference: Reference) -> PipelinePlan:
+        """Return the plan of a pipeline, which never changes. Raise RunGone if it is gone."""
+        run = reference[REFERENCE_KEY]
+        if run not in self._plans:
+            stored = plans.find_stored_plan(run)
+            if stored is None:
+                raise RunGone(f"the plan of {run} is gone")
+            self._plans[run] = parse_pipeline(stored.plan.files[PIPELINE_FILE])
+        return self._plans[run]
 
     def cancel(self, reference: Reference) -> None:
         """Stop the whole pipeline."""
@@ -190,13 +203,3 @@ def _change_settings(settings: Any, changes: Mapping[str, Scalar]) -> Any:
 def _list_read_steps(step: PlannedStep) -> list[str]:
     """Return the steps whose output a step reads."""
     return [*(one.step for one in step.inputs), *filter(None, (step.policy_from,))]
-
-
-def _read_plan(reference: Reference) -> PipelinePlan:
-    """Return the plan of a pipeline. Raise Rejected if it is gone."""
-    stored = plans.find_stored_plan(reference[REFERENCE_KEY])
-    if stored is None:
-        from robotrain.model.run import RunGone
-
-        raise RunGone(f"the plan of {reference[REFERENCE_KEY]} is gone")
-    return parse_pipeline(stored.plan.files[PIPELINE_FILE])

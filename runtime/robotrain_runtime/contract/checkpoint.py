@@ -92,10 +92,15 @@ def validate_checkpoint(folder: Path, manifest_path: Path | None = None) -> str:
     manifest = read_manifest(folder, manifest_path)
     if manifest is None:
         return f"{folder} was never completed"
-    for path, digest in manifest.files.items():
+    return find_changed_file(folder, manifest.files, "is not what was saved")
+
+
+def find_changed_file(folder: Path, files: Mapping[str, str], verdict: str) -> str:
+    """Return the first file that cannot be read or has another SHA-256 than `files` say, with why; empty for none."""
+    for path, digest in files.items():
         try:
             if hash_file(folder / path) != digest:
-                return f"{folder / path} is not what was saved"
+                return f"{folder / path} {verdict}"
         except OSError as error:
             return f"{folder / path} cannot be read: {error.strerror}"
     return ""

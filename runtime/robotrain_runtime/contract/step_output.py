@@ -67,11 +67,5 @@ def read_step_output(folder: Path) -> StepOutput:
 
 def find_damaged_file(folder: Path, output: StepOutput, part: str = "") -> str:
     """Return why a file below the folder `part` is not as it was handed over; empty if every byte is."""
-    for path, digest in output.files.items():
-        if path.startswith(f"{part}/" if part else ""):
-            try:
-                if checkpoint.hash_file(folder / path) != digest:
-                    return f"{folder / path} is not what the step made"
-            except OSError as error:
-                return f"{folder / path} cannot be read: {error.strerror}"
-    return ""
+    files = {path: digest for path, digest in output.files.items() if path.startswith(f"{part}/" if part else "")}
+    return checkpoint.find_changed_file(folder, files, "is not what the step made")

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from robotrain.model.run import Reference, Status, StepStatus
+from robotrain.model.run import STEP_KEY, Reference, Status, StepStatus
 
 from robotrain_azureml.observe import job_state, status, step_runs
 from robotrain_azureml.service import jobs
-from robotrain_azureml.spec.pipeline_spec import STEP_KEY, parse_steps
+from robotrain_azureml.spec.pipeline_spec import parse_steps
 
 
 def list_steps(reference: Reference) -> list[StepStatus]:

@@ -7,7 +7,7 @@ change.
 import sys
 
 from robotrain.errors import Problem, Rejected, Suggestion, make_problem
-from robotrain.model.run import Reference
+from robotrain.model.run import STEP_KEY, Reference
 from robotrain_azure import outputs as azure_outputs
 from robotrain_azure.arm import ServiceError
 from robotrain_azure.outputs import ModelMetadata, ModelVersion, RunLog
@@ -19,7 +19,7 @@ from robotrain_azureml import errors
 from robotrain_azureml.observe import job_state, outputs, step_runs
 from robotrain_azureml.observe.outputs import SealedOutput, read_run_log
 from robotrain_azureml.service import datastore, jobs
-from robotrain_azureml.spec.pipeline_spec import STEP_KEY, make_step_folder
+from robotrain_azureml.spec.pipeline_spec import make_step_folder
 from robotrain_azureml.spec.submission_spec import DOCUMENT_FILE
 
 

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from robotrain.model.run import Reference, RunGone
+from robotrain.model.run import STEP_KEY, Reference, RunGone
 
 from robotrain_azureml import errors
 from robotrain_azureml.service import jobs
-from robotrain_azureml.spec.pipeline_spec import STEP_KEY, STEP_TAG, STEPS_KEY, parse_steps
+from robotrain_azureml.spec.pipeline_spec import STEP_TAG, STEPS_KEY, parse_steps
 
 
 def fetch_step_runs(reference: Reference) -> dict[str, dict[str, Any]]:

@@ -43,8 +43,8 @@ def make_step_folder(name: str) -> str:
 
 
 STEP_TAG = "robotrain.step"
-STEPS_KEY, STEP_KEY = "steps", "step"
-"""Keys of a reference: what is known of all steps, and the one that it is about."""
+STEPS_KEY = "steps"
+"""The key of a reference with what is known of all steps."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

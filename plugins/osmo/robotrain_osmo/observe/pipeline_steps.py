@@ -2,12 +2,10 @@
 
 from collections.abc import Mapping
 
-from robotrain.model.run import Reference
+from robotrain.model.run import STEP_KEY, Reference
 
 STEPS_KEY = "steps"
 """The key of a reference with the names of all steps, between commas."""
-STEP_KEY = "step"
-"""The key of a reference that is about one step."""
 
 
 def get_publish_key(step: str) -> str:

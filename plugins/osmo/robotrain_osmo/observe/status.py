@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from robotrain.cluster import reasons
 from robotrain.errors import Rejected
 from robotrain.model.amounts import format_duration
-from robotrain.model.run import Reference, Status, StepStateName, StepStatus
+from robotrain.model.run import STEP_KEY, Reference, Status, StepStateName, StepStatus
 
 from robotrain_osmo.client import service
 from robotrain_osmo.client.command import CommandStream
@@ -20,7 +20,7 @@ from robotrain_osmo.observe.workflow_state import WorkflowState
 
 def query_status(reference: Reference) -> Status:
     """Return the state and its reason, of a run, a pipeline or a step. Raise RunGone or Rejected."""
-    if pipeline_steps.list_step_names(reference) and not reference.get(pipeline_steps.STEP_KEY):
+    if pipeline_steps.list_step_names(reference) and not reference.get(STEP_KEY):
         return _make_pipeline_status(reference, workflow_state.query_answer(reference))
     reference = pipeline_steps.select_step(reference)
     workflow = workflow_state.query_workflow(reference)
@@ -53,7 +53,7 @@ def _make_pipeline_status(reference: Reference, answer: object) -> Status:
         return Status(state=state, reason=reason, started=started, ended=ended)
     of_fault = [pair for pair in bad if pair[1].state == "failed"]
     name, first = min(of_fault or bad, key=lambda pair: pair[1].ended or float("inf"))
-    why = _explain_status(pipeline_steps.select_step({**reference, pipeline_steps.STEP_KEY: name}), first)
+    why = _explain_status(pipeline_steps.select_step({**reference, STEP_KEY: name}), first)
     return Status(
         state="failed" if of_fault else "cancelled",
         reason=f"step {name} {first.state}" + (f": {why}" if why else ""),
