@@ -62,9 +62,7 @@ ACCOMPANYING_FILES = frozenset({MANIFEST, LINEAGE_FILE, "README.md"})
 
 def hash_sealed_model(manifest: CheckpointManifest) -> str:
     """Return the digest (64 hex digits) of the model's files in a manifest; empty if there are none."""
-    within = f"{manifest.model}/" if manifest.model else ""
-    paths = {path.removeprefix(within): digest for path, digest in manifest.files.items() if path.startswith(within)}
-    return _combine_digests(paths)
+    return _combine_digests(manifest.model_files)
 
 
 def hash_model_folder(folder: Path) -> str:

@@ -44,6 +44,12 @@ class CheckpointManifest:
     """The tracking run; not written if empty."""
 
     @property
+    def model_files(self) -> dict[str, str]:
+        """The SHA-256 of the model's files, by path in the model."""
+        within = f"{self.model}/" if self.model else ""
+        return {path.removeprefix(within): digest for path, digest in self.files.items() if path.startswith(within)}
+
+    @property
     def digest(self) -> str:
         """64 hex digits over all files and their paths."""
         return combine_digests(self.files)

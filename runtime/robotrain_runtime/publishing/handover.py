@@ -1,7 +1,6 @@
 """What a step of a pipeline hands over when it has succeeded, and the step that registers the policy of another one."""
 
 import dataclasses
-from collections.abc import Mapping
 from pathlib import Path
 
 from robotrain_runtime.checkpoints import atomic_copy
@@ -33,32 +32,28 @@ def hand_over(
     """Copy the policy and the results to the folder that later steps read, and return it. Raise OSError, Cancelled."""
     folder = contract_document.resolve_folder(document.placement.handover)
     folder.mkdir(parents=True, exist_ok=True)
-    parts: dict[str, Mapping[str, Path]] = {}
+    digests: dict[str, str] = {}
     if candidate is not None:
-        parts[POLICY_FOLDER] = _list_policy_files(candidate)
+        sealed = candidate.manifest.model_files
+        files = {path: candidate.folder / candidate.manifest.model / path for path in sealed}
+        atomic_copy.replace_folder(files, folder / POLICY_FOLDER, is_cancelled, key=document.run)
+        digests |= {f"{POLICY_FOLDER}/{path}": digest for path, digest in sealed.items()}
     if evaluated is not None:
-        parts[RESULTS_FOLDER] = _list_files(Path(evaluated.results))
-    for name, files in parts.items():
-        atomic_copy.replace_folder(files, folder / name, is_cancelled, key=document.run)
+        files = _list_files(Path(evaluated.results))
+        atomic_copy.replace_folder(files, folder / RESULTS_FOLDER, is_cancelled, key=document.run)
+        digests |= {f"{RESULTS_FOLDER}/{path}": checkpoint.hash_file(file) for path, file in files.items()}
     output = StepOutput(
         run=document.run,
         job=document.job,
         tracking_run=tracking_run,
         policy_kind=candidate.kind if candidate else "",
         policy=_dump_manifest(candidate.manifest, candidate.folder.name) if candidate else {},
-        files={f"{name}/{path}": checkpoint.hash_file(folder / name / path) for name in parts for path in parts[name]},
+        files=digests,
         evaluated=dataclasses.asdict(evaluated) if evaluated else {},
         publishing=dataclasses.asdict(spec),
     )
     step_output.write_step_output(folder, output)
     return folder
-
-
-def _list_policy_files(candidate: RegistrationCandidate) -> dict[str, Path]:
-    """Return the files of the model in a checkpoint or policy, by their path in the model."""
-    within = f"{candidate.manifest.model}/" if candidate.manifest.model else ""
-    paths = [path for path in candidate.manifest.files if path.startswith(within)]
-    return {path.removeprefix(within): candidate.folder / path for path in paths}
 
 
 def _list_files(folder: Path) -> dict[str, Path]:
