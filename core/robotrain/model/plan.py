@@ -19,6 +19,20 @@ class Payload:
 
     archive: bytes
 
+    @classmethod
+    def from_files(cls, files: Mapping[str, bytes]) -> "Payload":
+        """Return the payload of files by their paths, in their order."""
+        import io
+        import zipfile
+
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+            for path, content in files.items():
+                entry = zipfile.ZipInfo(path, date_time=(1980, 1, 1, 0, 0, 0))  # equal content gives equal bytes
+                entry.external_attr = 0o644 << 16
+                archive.writestr(entry, content)
+        return cls(buffer.getvalue())
+
     @property
     def digest(self) -> str:
         """The SHA-256 of the archive, in hexadecimal."""

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import functools
 import importlib.util
-import io
 import os
 import re
 import sys
-import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -66,18 +64,15 @@ def _zip_files(files: Iterable[tuple[str, str, object]], own: Path | None) -> by
     """Return the archive, with stripped modules. Those in the folder `own`, of a plugin file, stay as they are."""
     from robotrain.submission import source_text  # only for an archive that is not cached
 
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        for name, path, _ in files:
-            content = Path(path).read_bytes()
-            if name.endswith(".py") and own not in Path(path).parents:
-                if source_text.needs_core(name, content):
-                    continue
-                content = source_text.strip_source(content)
-            entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))  # equal content gives equal bytes
-            entry.external_attr = 0o644 << 16
-            archive.writestr(entry, content)
-    return buffer.getvalue()
+    packed: dict[str, bytes] = {}
+    for name, path, _ in files:
+        content = Path(path).read_bytes()
+        if name.endswith(".py") and own not in Path(path).parents:
+            if source_text.needs_core(name, content):
+                continue
+            content = source_text.strip_source(content)
+        packed[name] = content
+    return Payload.from_files(packed).archive
 
 
 def _get_fingerprint(path: str) -> tuple[int, ...]:

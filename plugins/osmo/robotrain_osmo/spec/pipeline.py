@@ -205,11 +205,7 @@ def _merge_payloads(payloads: Sequence[Payload]) -> Payload:
     for payload in dict.fromkeys(payloads):
         with zipfile.ZipFile(io.BytesIO(payload.archive)) as archive:
             files |= {name: archive.read(name) for name in archive.namelist()}
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as merged:
-        for name in sorted(files):
-            merged.writestr(zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0)), files[name])
-    return Payload(buffer.getvalue())
+    return Payload.from_files(dict(sorted(files.items())))
 
 
 def _build_files(tasks: Sequence[_StepTask], run: str, archive: bytes) -> dict[str, bytes]:
