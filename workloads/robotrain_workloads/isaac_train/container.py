@@ -9,24 +9,18 @@ from robotrain_runtime.contract.container_plugin import (
     ArtifactTarget,
     GpuRequirement,
     PublishingSpec,
-    PythonEnvironment,
     TrackingSpec,
     WorkCommand,
 )
 from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
 
 from robotrain_workloads import publish_url
-from robotrain_workloads.isaac_train import installation, parameters, script_options, start
+from robotrain_workloads.isaac import installation
+from robotrain_workloads.isaac.installation import ENVIRONMENT as ENVIRONMENT  # part of the plugin
+from robotrain_workloads.isaac_train import parameters, script_options, start
 
 SUPERVISOR = "robotrain_workloads.isaac_train.supervisor"
 SUCCESS_THRESHOLD = "0.7"
-ENVIRONMENT = PythonEnvironment(
-    lock=Path(__file__).parent / "locks" / "isaac.txt",
-    python="3.10-3.12",
-    gib=1.0,
-    platform="Linux-x86_64",
-    required_packages={"tensorboard": "2", "mlflow-skinny": "3"},
-)
 
 
 def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:

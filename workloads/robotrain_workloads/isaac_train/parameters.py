@@ -1,18 +1,15 @@
 """Parameters of `isaac-train`, and options of Isaac Lab's scripts that robotrain sets itself. Names: contract, A.3."""
 
-import re
 from collections.abc import Collection, Mapping
 from typing import Annotated, Any, Literal
 
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_runtime.contract.parameter import Param
 
-Backend = Literal["skrl", "rsl_rl"]
-IsaacVersion = Literal["2.3", "3.0"]
+from robotrain_workloads.isaac import parameters as shared
+
 Mode = Literal["from-scratch", "warm-start", "resume"]
-NAME_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,254}$"
 CHECKPOINT_HINT = "--checkpoint-uri URI --checkpoint-mode resume   or warm-start"
-MAX_NAME = 255
 MODES = ("from-scratch", "warm-start", "resume", "fresh")
 MODE_PATTERN = (
     "^(" + "|".join("".join(f"[{one.upper()}{one}]" if one != "-" else one for one in mode) for mode in MODES) + ")$"
@@ -43,12 +40,14 @@ class IsaacTrainParameters:
             help="the task to train on, as Isaac Lab registers it",
             short="-t",
             env=("TASK",),
-            pattern=r"^[A-Za-z0-9_][A-Za-z0-9._:-]*$",
-            pattern_help="the name of a task, such as Isaac-Cartpole-v0",
+            pattern=shared.TASK_PATTERN,
+            pattern_help=shared.TASK_HELP,
             metavar="TASK",
         ),
     ] = "Isaac-Velocity-Rough-Anymal-C-v0"
-    backend: Annotated[Backend, Param(help="the library that trains", short="-b", env=("TRAINING_BACKEND",))] = "skrl"
+    backend: Annotated[shared.Backend, Param(help="the library that trains", short="-b", env=("TRAINING_BACKEND",))] = (
+        "skrl"
+    )
     num_envs: Annotated[
         int, Param(help="environments that are simulated together", short="-n", env=("NUM_ENVS",), gt=0)
     ] = 2048
@@ -62,7 +61,7 @@ class IsaacTrainParameters:
         ),
     ] = None
     seed: Annotated[int | None, Param(help="the seed; -1 is a random one (default: the task's own)", ge=-1)] = None
-    headless: Annotated[bool, Param(help="run without a window")] = True
+    headless: shared.Headless = True
     num_gpus: Annotated[int, Param(help="GPUs of one machine to train on", gt=0, requires="multi_gpu")] = 1
     checkpoint_mode: Annotated[
         str | None,
@@ -89,8 +88,8 @@ class IsaacTrainParameters:
             help="the model that the last checkpoint is registered as (default: the task's name in small letters)",
             short="-r",
             env=("REGISTER_CHECKPOINT",),
-            pattern=NAME_PATTERN,
-            pattern_help="a name of letters, digits, `_`, `.` and `-`, at most 255, a letter, a digit or `_` first",
+            pattern=shared.NAME_PATTERN,
+            pattern_help=shared.NAME_HELP,
             metavar="NAME",
             requires="register_model",
         ),
@@ -106,21 +105,12 @@ class IsaacTrainParameters:
         ),
     ] = None
     isaac_version: Annotated[
-        IsaacVersion | None,
+        shared.IsaacVersion | None,
         Param(help="the version of Isaac Lab that options after -- are checked against (default: any)"),
     ] = None
-    isaaclab_path: Annotated[
-        str | None,
-        Param(
-            help="the folder of isaaclab.sh where the job runs (default: ISAACLAB_PATH there, else the image's)",
-            metavar="FOLDER",
-            program=True,
-        ),
-    ] = None
-    accept_eula: Annotated[bool, Param(help="accept NVIDIA's license and privacy terms of Isaac Sim for this job")] = (
-        True
-    )
-    system_metrics: Annotated[bool, Param(help="record metrics of the machine", env=("SYSTEM_METRICS",))] = True
+    isaaclab_path: shared.IsaacLabPath = None
+    accept_eula: shared.AcceptTerms = True
+    system_metrics: shared.SystemMetrics = True
 
 
 def choose_mode(parameters: Mapping[str, Any], roles: Collection[str]) -> Mode:
@@ -138,8 +128,7 @@ def make_model_name(parameters: Mapping[str, Any]) -> str:
         return ""
     if parameters["register_checkpoint"]:
         return str(parameters["register_checkpoint"])
-    slug = re.sub(r"-+", "-", re.sub(r"[^a-z0-9-]+", "-", str(parameters["task"]).lower())).strip("-")
-    return slug[:MAX_NAME]
+    return shared.make_task_slug(str(parameters["task"]))
 
 
 def get_experiment_name(parameters: Mapping[str, Any]) -> str:

@@ -1,6 +1,5 @@
 """Start of a training: from scratch, a checkpoint, or what an earlier attempt of the run saved."""
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,12 +8,9 @@ from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_runtime.contract.event import Note
 
+from robotrain_workloads.isaac.checkpoint_file import find_checkpoint_file, parse_number
 from robotrain_workloads.isaac_train import parameters
 from robotrain_workloads.isaac_train.parameters import Mode
-
-NUMBERED = {"rsl_rl": r"model_(\d+)\.pt", "skrl": r"agent_(\d+)\.pt"}
-"""Names of checkpoints: with iterations in those of rsl_rl, timesteps in those of skrl."""
-BEST = "best_agent.pt"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,25 +48,6 @@ def find_start_mode(document: JobDocument, recovered: Path | None = None) -> Mod
     return parameters.choose_mode(document.parameters, {source.role for source in document.sources})
 
 
-def find_checkpoint_file(path: Path, backend: str) -> Path:
-    """Return the file that a source holds: the one of the highest number. Raise OSError with a sentence."""
-    if path.is_file():
-        return path
-    for folder in (path, path / "checkpoints"):
-        files = [file for file in sorted(folder.glob("*.pt")) if file.is_file()]
-        numbered = [(number, file) for file in files if (number := parse_number(file, backend)) is not None]
-        if numbered:
-            return max(numbered)[1]
-        if best := next((file for file in files if file.name == BEST), None):
-            return best
-        if len(files) == 1:
-            return files[0]
-        if files:
-            names = ", ".join(file.name for file in files[:4])
-            raise FileNotFoundError(f"{folder} has several files that may be the checkpoint: {names}; name one of them")
-    raise FileNotFoundError(f"{path} has no checkpoint of Isaac Lab: a file such as model_100.pt or agent_2400.pt")
-
-
 def find_start_problems(start: CheckpointStart, found: Mapping[str, object], backend: str) -> Iterator[str]:
     """Yield why a training cannot start with a checkpoint, given what Isaac Lab's Python found in it."""
     if problem := found.get("problem"):
@@ -104,9 +81,3 @@ def recover_previous_attempt(document: JobDocument, checkpoints: Path) -> tuple[
         return None, notes
     step, folder = resume_point
     return folder, (*notes, Note(level="info", text=f"an earlier attempt was interrupted: resuming from step {step}"))
-
-
-def parse_number(file: Path, backend: str) -> int | None:
-    """Return the number in the name of a checkpoint; None if it has none."""
-    match = re.fullmatch(NUMBERED[backend], file.name)
-    return int(match[1]) if match else None

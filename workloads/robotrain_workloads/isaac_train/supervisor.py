@@ -5,23 +5,21 @@ launcher reports and what TensorBoard's files hold, and passes a stop on to the 
 """
 
 import argparse
-import ctypes
 import json
-import os
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from robotrain_runtime.contract.event import Checkpoint, Metrics, Note, Track, emit_event
 
-from robotrain_workloads.isaac_train import installation, metric_names, start
+from robotrain_workloads.isaac import checkpoint_file, installation
+from robotrain_workloads.isaac.process_group import ProcessGroup
+from robotrain_workloads.isaac_train import metric_names
 from robotrain_workloads.isaac_train.event_files import EventFileReader
 
 LAUNCHER = Path(__file__).parent / "image" / "launcher.py"
@@ -37,40 +35,6 @@ CLOSE_SECONDS = 60.0
 POLL_SECONDS = 0.25
 EVENTS_SECONDS = 2.0
 PARAMS = ("agent.yaml", "env.yaml")
-PR_SET_CHILD_SUBREAPER = 36
-
-
-class ProcessGroup:
-    """The processes of `isaaclab.sh`. The shell ends at once when it is signalled, and Python as its orphan later."""
-
-    def __init__(self, command: Sequence[str], folder: Path) -> None:
-        if sys.platform == "linux":
-            ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)  # orphans are reaped here
-        self._process = subprocess.Popen(
-            command, cwd=folder, env=installation.make_environ(), stdin=subprocess.DEVNULL, start_new_session=True
-        )
-
-    @property
-    def exit_code(self) -> int | None:
-        """The exit code of `isaaclab.sh`; None while it runs."""
-        return self._process.poll()
-
-    def is_running(self) -> bool:
-        """Return whether a process of the group is left."""
-        if self._process.poll() is None:
-            return True
-        with suppress(ChildProcessError):
-            while os.waitpid(-self._process.pid, os.WNOHANG)[0]:
-                pass
-        return self.send(0)
-
-    def send(self, number: int) -> bool:
-        """Send a signal to all processes; return whether there was one."""
-        try:
-            os.killpg(self._process.pid, number)
-        except (ProcessLookupError, PermissionError):
-            return False
-        return True
 
 
 class TrainingFollower:
@@ -204,11 +168,11 @@ def make_command(own: argparse.Namespace, arguments: Sequence[str]) -> Iterator[
         yield from ("-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={own.num_gpus}")
     yield from (str(LAUNCHER), "--report", str(own.work / REPORT_FILE))
     if own.start is not None:
-        file = start.find_checkpoint_file(own.start, own.backend)
+        file = checkpoint_file.find_checkpoint_file(own.start, own.backend)
         verb = "resuming from" if own.mode == "resume" else "starting with the weights of"
         emit_event(Note(level="info", text=f"{verb} {file}"))
         yield from ("--checkpoint", str(file), "--mode", own.mode)
-        if own.mode == "resume" and (number := start.parse_number(file, own.backend)) is not None:
+        if own.mode == "resume" and (number := checkpoint_file.parse_number(file, own.backend)) is not None:
             yield f"--first={number}"
     if own.repeated:
         yield "--repeated"

@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from robotrain.model.workload import Container, Metric, OutputProfile, Resources, Role, Workload, WorkloadProfile
+from robotrain.model.workload import Metric, OutputProfile, Role, Workload, WorkloadProfile
 from robotrain.plugins.hookspecs import hook
 
+from robotrain_workloads.isaac import profile
 from robotrain_workloads.isaac_train.parameters import OWNED_OPTIONS, IsaacTrainParameters
 
 if TYPE_CHECKING:
@@ -14,20 +15,18 @@ if TYPE_CHECKING:
     from robotrain.model.job import Job
 
 OPTION_HINTS = {
-    "--run-smoke-test": "remove it: a training is never replaced by a test",
-    "--sleep-after-unpack": "remove it: a training never sleeps instead",
-    "--gui": "use --no-headless",
+    **profile.OPTION_HINTS,
     "--checkpoint": "use --checkpoint-uri URI with --checkpoint-mode warm-start or resume",
-    "--payload-root": "not needed: the scripts of Isaac Lab in the image are used",
 }
 
 
 def check_job(job: "Job") -> "Iterator[Problem]":
     """Check what does not depend on the platform."""
     from robotrain_workloads import rules as shared_rules
+    from robotrain_workloads.isaac import rules as isaac_rules
     from robotrain_workloads.isaac_train import rules
 
-    yield from rules.check_terms(job)
+    yield from isaac_rules.check_terms(job)
     yield from rules.check_start(job)
     yield from rules.check_iterations_left(job)
     yield from rules.check_script_options(job)
@@ -43,13 +42,8 @@ ISAAC_TRAIN = Workload(
     targets=("publish_url",),
     program="Isaac Lab's training script",
     profile=WorkloadProfile(
-        resources=Resources(cpu=20, memory="180Gi", storage="100Gi", time_limit="24h"),
-        container=Container(
-            image=(
-                "nvcr.io/nvidia/isaac-lab:2.3.2@sha256:388dbc806f48359a964cb9f807feb226da95d0a107f470fdcad9780ea10fe6f2"
-            ),
-            environment="isaaclab-training-env",
-        ),
+        resources=profile.make_resources("24h"),
+        container=profile.CONTAINER,
         outputs=OutputProfile(noun="training"),
         metrics=(
             Metric(name="mean_reward", kind="loss", label="mean reward", brief="reward", better="higher"),

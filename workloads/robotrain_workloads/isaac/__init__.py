@@ -1,0 +1,1 @@
+"""What the workloads of Isaac Lab share: its installation, checkpoints, terms, and its processes."""

@@ -1,0 +1,30 @@
+"""Parameters that the workloads of Isaac Lab share. Names: contract, A.3, A.6."""
+
+import re
+from typing import Annotated, Literal
+
+from robotrain_runtime.contract.parameter import Param
+
+Backend = Literal["skrl", "rsl_rl"]
+IsaacVersion = Literal["2.3", "3.0"]
+TASK_PATTERN, TASK_HELP = r"^[A-Za-z0-9_][A-Za-z0-9._:-]*$", "the name of a task, such as Isaac-Cartpole-v0"
+MAX_NAME = 255
+NAME_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,254}$"
+NAME_HELP = "a name of letters, digits, `_`, `.` and `-`, at most 255, a letter, a digit or `_` first"
+
+Headless = Annotated[bool, Param(help="run without a window")]
+IsaacLabPath = Annotated[
+    str | None,
+    Param(
+        help="the folder of isaaclab.sh where the job runs (default: ISAACLAB_PATH there, else the image's)",
+        metavar="FOLDER",
+        program=True,
+    ),
+]
+AcceptTerms = Annotated[bool, Param(help="accept NVIDIA's license and privacy terms of Isaac Sim for this job")]
+SystemMetrics = Annotated[bool, Param(help="record metrics of the machine", env=("SYSTEM_METRICS",))]
+
+
+def make_task_slug(task: str) -> str:
+    """Return a task's name as the model of its policy is called: in small letters, with `-` for other signs."""
+    return re.sub(r"-+", "-", re.sub(r"[^a-z0-9-]+", "-", task.lower())).strip("-")[:MAX_NAME]

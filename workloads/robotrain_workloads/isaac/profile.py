@@ -1,0 +1,20 @@
+"""What all workloads of Isaac Lab usually want: image, resources, option hints. Imports nothing heavy."""
+
+from robotrain.model.workload import Container, Resources
+
+CONTAINER = Container(
+    image="nvcr.io/nvidia/isaac-lab:2.3.2@sha256:388dbc806f48359a964cb9f807feb226da95d0a107f470fdcad9780ea10fe6f2",
+    environment="isaaclab-training-env",
+)
+SMOKE_TEST_HINT = "use the workload isaac-smoke-test: no job is replaced by a test or a pause"
+OPTION_HINTS = {
+    "--run-smoke-test": SMOKE_TEST_HINT,
+    "--sleep-after-unpack": SMOKE_TEST_HINT,
+    "--gui": "use --no-headless",
+    "--payload-root": "not needed: the scripts of Isaac Lab in the image are used",
+}
+
+
+def make_resources(time_limit: str) -> Resources:
+    """Return the usual resources, with a time limit such as `24h`."""
+    return Resources(cpu=20, memory="180Gi", storage="100Gi", time_limit=time_limit)
