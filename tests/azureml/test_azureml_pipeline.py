@@ -8,6 +8,8 @@ from azure_stand_in.cut_short import cut_short
 from azure_stand_in.ml.azureml import AzureML
 from azureml_looked import dataset
 from azureml_observed import sealed
+from robotrain.store import records
+from robotrain_azureml.platform import AzureMLPlatform
 from robotrain_runtime.contract import event
 from robotrain_runtime.contract.document import parse_document
 from robotrain_runtime.contract.event import Outcome
@@ -207,6 +209,10 @@ def test_a_failed_evaluation_is_the_reason_and_only_it_runs_again(submit, there,
     assert (status["state"], status["exit_code"]) == ("failed", 5)
     assert status["reason"].startswith("step evaluate failed: 1 of 4 rollouts succeeded")
     assert list_states(robotrain, run) == {"Train-1": "succeeded", "evaluate": "failed", "register": "skipped"}
+    there.calls.clear()
+    whole, steps = AzureMLPlatform().query_pipeline(records.read_record(run).reference)
+    assert len([call for call in there.calls if "/children" in call]) == 1
+    assert [whole.exit_code, steps[1].reason] == [5, "1 of 4 rollouts succeeded"]
     assert robotrain("wait", run).exit_code == 5
     assert robotrain("logs", run, "--step", "evaluate").stdout.startswith("rolling")
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from robotrain.store import records
+from robotrain_runtime.contract import event
 from robotrain_runtime.contract.document import parse_document
 from test_pipeline_driver import PUSHT, STEPS
 
@@ -99,6 +100,20 @@ def test_logs_are_those_of_all_steps_or_of_one(submitted, reach, robotrain):
     assert robotrain("logs", submitted).stdout.splitlines() == ["[train] loading", "[evaluate] rolling"]
     assert robotrain("logs", submitted, "--step", "evaluate").stdout.splitlines() == ["rolling"]
     assert robotrain("logs", submitted, "--step", "register").stderr.startswith("error: step register of")
+
+
+def test_the_version_that_a_step_registered_is_shown_although_its_log_is_gone(submitted, reach, robotrain, tmp_path):
+    log = ["uploading", event.format_event(event.Registered(name="pusht-act", version="3", step=40))]
+    done = {"train": "succeeded", "evaluate": "succeeded", "register": {"state": "succeeded", "log": log}}
+    reach(submitted, "running", **{**done, "register": {"state": "running", "log": log}})
+    assert robotrain("status", submitted, "--json").json["steps"][2]["registered"] == ""
+    reach(submitted, "succeeded", **done)
+    steps = robotrain("status", submitted, "--json").json["steps"]
+    assert [step["registered"] for step in steps] == ["", "", "pusht-act version 3"]
+    reach(submitted, "succeeded", train="succeeded", evaluate="succeeded", register="succeeded")
+    assert "pusht-act version 3" in robotrain("status", submitted).stdout
+    assert robotrain("report", submitted, "--to", tmp_path / "report.html").exit_code == 0
+    assert "pusht-act version 3" in (tmp_path / "report.html").read_text()
 
 
 def test_a_report_shows_the_steps_and_what_they_read(submitted, reach, robotrain, tmp_path):

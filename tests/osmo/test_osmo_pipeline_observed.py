@@ -47,6 +47,13 @@ def test_the_steps_are_told_in_the_order_of_the_plan_whatever_changed_last(osmo,
     assert [OSMO.status(reference).state, *states(reference)] == ["succeeded", "train", "evaluate", "register"]
 
 
+def test_the_whole_and_its_steps_are_one_question(osmo, reference):
+    osmo.forget()
+    whole, steps = OSMO.query_pipeline(reference)
+    assert len(osmo.calls) == 1
+    assert (whole, steps) == (OSMO.status(reference), OSMO.list_steps(reference))
+
+
 def test_the_reason_is_that_of_the_first_step_that_failed_in_its_own_words(osmo, reference):
     complete(osmo, reference, "train")
     osmo.set_state(reference["workflow"], task="evaluate", task_status="RUNNING")

@@ -195,6 +195,10 @@ class Platform:
         """Return the steps of a pipeline, in any order; called for nothing else. Raise as `status` does."""
         return ()
 
+    def query_pipeline(self, reference: Reference) -> tuple[Status, list[StepStatus]]:
+        """Return the status of a pipeline and its steps, by one request where one answers both."""
+        return self.status(reference), list(self.list_steps(reference))
+
     def read_submitted_spec(self, plan: Plan, reference: Reference) -> bytes:
         """Return the native spec as the engine holds it, for `submit --save-spec`; by default that of the plan."""
         return plan.files[plan.spec]

@@ -65,11 +65,17 @@ class DrivenPlatform(PipelinePlatform):
 
     def status(self, reference: Reference) -> Status:
         """Return the status of the whole. Raise RunGone if its files are gone."""
-        return self.read_progress(reference).compute_status(reference[REFERENCE_KEY])
+        return self.query_pipeline(reference)[0]
 
     def list_steps(self, reference: Reference) -> Iterable[StepStatus]:
         """Return the steps, in the plan's order. Raise RunGone if its files are gone."""
-        return [progress.make_step_status(*pair) for pair in self.read_progress(reference).steps.items()]
+        return self.query_pipeline(reference)[1]
+
+    def query_pipeline(self, reference: Reference) -> tuple[Status, list[StepStatus]]:
+        """Return the status of the whole, and the steps. Raise RunGone if its files are gone."""
+        found = self.read_progress(reference)
+        steps = [progress.make_step_status(*pair) for pair in found.steps.items()]
+        return found.compute_status(reference[REFERENCE_KEY]), steps
 
     def read_progress(self, reference: Reference) -> PipelineProgress:
         """Return the state of each step. Raise RunGone if it cannot be read."""

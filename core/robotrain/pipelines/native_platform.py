@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from robotrain_runtime.contract import event
 from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.contract.step_output import POLICY_FOLDER, RESULTS_FOLDER, STEP_KIND
 
@@ -17,7 +19,7 @@ from robotrain.model.plan import Payload, RenderedPlan
 from robotrain.model.run import STEP_KEY, RunGone, StepStatus
 from robotrain.pipelines.pipeline_platform import REFERENCE_KEY, PipelinePlatform, SentStep, StepJob
 from robotrain.pipelines.plan import PIPELINE_FILE, PipelinePlan, PlannedStep, parse_pipeline, render_pipeline
-from robotrain.store import plans, records
+from robotrain.store import files, plans, records
 from robotrain.submission.prepare import find_secrets_in_plan
 
 if TYPE_CHECKING:
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 
 STEP_SOURCE = {"source.step": "robotrain_runtime.data.step_source"}
 """The container plugin of what an earlier step made."""
+REGISTERED_FILE = "registered.json"
+"""In the run's folder: by step, the model version that it registered."""
 BEGUN_STATES = ("running", "succeeded", "failed", "cancelled", "lost")
 
 
@@ -126,11 +130,39 @@ class NativePlatform(PipelinePlatform):
 
     def list_steps(self, reference: Reference) -> Iterable[StepStatus]:
         """Return the steps in the plan's order, those that an earlier run finished included."""
-        known = {one.name: one for one in self._platform.list_steps(reference)}
+        return self._complete_steps(reference, self._platform.list_steps(reference))
+
+    def query_pipeline(self, reference: Reference) -> tuple[Status, list[StepStatus]]:
+        """Return the status of the whole, and the steps as `list_steps` does."""
+        status, steps = self._platform.query_pipeline(reference)
+        return status, self._complete_steps(reference, steps)
+
+    def _complete_steps(self, reference: Reference, listed: Iterable[StepStatus]) -> list[StepStatus]:
+        known = {one.name: one for one in listed}
         plan = self._read_plan(reference)
         for name, state in plan.finished.items():
             known[name] = StepStatus(name=name, state="succeeded", reason=f"in {state['run']}")
+        for step in plan.steps:
+            if step.model and step.name in known and known[step.name].state == "succeeded":
+                known[step.name] = dataclasses.replace(
+                    known[step.name], registered=self._find_registered(reference, step.name)
+                )
         return [known.get(step.name, StepStatus(name=step.name, state="waiting")) for step in plan.steps]
+
+    def _find_registered(self, reference: Reference, name: str) -> str:
+        """Return the model version that a step says in its log that it registered; it is recorded once it is known."""
+        path = records.get_run_folder(reference[REFERENCE_KEY]) / REGISTERED_FILE
+        known: dict[str, str] = {}
+        with contextlib.suppress(OSError, ValueError):
+            known = dict(files.read_checked_json(path))
+        if name not in known:
+            with contextlib.suppress(Exception):  # whatever a plugin raises: the step's state is known without it
+                for line in self._platform.logs(self.refer_to_step(reference, name), False):
+                    logged = event.parse_event(line) if line.startswith(event.PREFIX) else None
+                    if logged and isinstance(logged.event, event.Registered):
+                        known[name] = f"{logged.event.name} version {logged.event.version}"
+                        files.write_checked_json(path, known)
+        return known.get(name, "")
 
     def list_sent(self, reference: Reference) -> list[SentStep]:
         """Return the steps that have begun, in this run or, finished, in an earlier one."""

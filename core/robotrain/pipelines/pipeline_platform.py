@@ -127,8 +127,8 @@ class _StepLogFollower:
     def follow(self) -> Iterator[str]:
         """Yield the lines."""
         while True:
-            ended = self._platform.status(self._reference).finished
-            steps = {one.name: one for one in self._platform.list_steps(self._reference)}
+            status, listed = self._platform.query_pipeline(self._reference)
+            ended, steps = status.finished, {one.name: one for one in listed}
             with_log = {name for name, step in steps.items() if self._platform.has_log(step)}
             for name in steps:
                 if name in with_log and name not in self._readers and not self._is_after_unread(steps[name], steps):

@@ -89,10 +89,11 @@ def continue_pipeline(record: RunRecord, plugins: Plugins, dry_run: bool = False
 def _continue_native(record: RunRecord, plugins: Plugins) -> RepeatedPipeline:
     """Return what is left to do of a pipeline that an engine ran. Raise Rejected."""
     platform = plugins.platform_of(record)
-    if not platform.status(record.reference).finished:
+    status, steps = platform.query_pipeline(record.reference)
+    if not status.finished:
         raise _make_running_error(record.run)
     earlier = parse_pipeline(read_plan_to_repeat(record.run).plan.files[PIPELINE_FILE]).finished
-    done = [step.name for step in platform.list_steps(record.reference) if step.state == "succeeded"]
+    done = [step.name for step in steps if step.state == "succeeded"]
     finished = {name: earlier.get(name) or {"state": "succeeded", "run": record.run} for name in done}
     return _leave_out(record, finished, plugins)
 

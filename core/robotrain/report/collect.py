@@ -143,18 +143,18 @@ def collect_facts(run: str, plugins: "Plugins", on_progress: Callable[[str], Non
     if record.phase == "sending":
         record = reconcile.adopt_run(record, platform)
     stored = plans.find_stored_plan(record.run)
-    steps = tuple(platform.list_steps(record.reference)) if record.steps else ()
     jobs = list(platform.list_jobs(record.reference)) if isinstance(platform, PipelinePlatform) else []
     sources = stored.plan.job.sources if stored else ()
     sources += tuple(dict.fromkeys(source for job in jobs for source in job.sources))
     known, lines = progress_cache.read_run_log(record, platform, LAST_LINES)
     outputs = tuple(platform.outputs(record.reference))
+    status, steps = platform.query_pipeline(record.reference) if record.steps else (None, ())
     workloads = [job.workload for job in jobs] if record.steps else [record.workload]
     readers = (evaluation.find_results_reader(name, plugins) for name in workloads if known.evaluated)
     reader = next(filter(None, readers), None)
     return RunFacts(
         record=record,
-        status=platform.status(record.reference),
+        status=status or platform.status(record.reference),
         progress=known,
         last_lines=tuple(redact(line, max_length=MAX_LINE) for line in lines),
         outputs=outputs,
@@ -165,7 +165,7 @@ def collect_facts(run: str, plugins: "Plugins", on_progress: Callable[[str], Non
         evaluation=evaluation.collect_evaluation(record, platform, known, outputs, reader, on_progress, complete),
         evaluations=find_evaluations(record, known, outputs, plugins) if complete else (),
         training_run=find_training_run(sources, known.tags),
-        steps=steps,
+        steps=tuple(steps),
     )
 
 

@@ -40,6 +40,7 @@ class AzureMLPlatform(Platform):
     status = lazy_method("robotrain_azureml.observe.status:query_status")
     list_statuses = lazy_method("robotrain_azureml.observe.status:list_statuses")
     list_steps = lazy_method("robotrain_azureml.observe.pipeline_status:list_steps")
+    query_pipeline = lazy_method("robotrain_azureml.observe.pipeline_status:query_pipeline")
     logs = lazy_method("robotrain_azureml.observe.logs:read_logs")
     cancel = lazy_method("robotrain_azureml.observe.job_state:cancel_job")
     outputs = lazy_method("robotrain_azureml.observe.outputs:list_outputs")

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import typer
@@ -14,7 +14,7 @@ from robotrain.cli.output import print_json, print_result
 if TYPE_CHECKING:
     from robotrain.model.platform import Platform
     from robotrain.model.progress import Progress
-    from robotrain.model.run import RunRecord, Status
+    from robotrain.model.run import RunRecord, Status, StepStatus
 
 MAX_WARNINGS = 3
 
@@ -28,7 +28,7 @@ def status(ctx: typer.Context, run: RunArgument = "", json: JsonOption = False) 
     from robotrain.store import records
 
     record, platform = open_run(ctx, run)
-    now = platform.status(record.reference)
+    now, steps = run_summary.query_run(record, platform)
     records.save_final_status(record.run, now)
     known, lines = run_summary.read_run_log(record, platform, with_lines=now.state in ("failed", "lost"))
     missing = run_summary.add_listed_checkpoints(record, platform, now, known)
@@ -38,14 +38,20 @@ def status(ctx: typer.Context, run: RunArgument = "", json: JsonOption = False) 
     last = run_summary.select_error_lines(lines) if explains else []
     if json:
         shown = dict(run_summary.list_native_names(record, platform))
-        steps = run_summary.dump_steps(record, run_summary.list_steps(record, platform))
-        print_json({**run_summary.dump_status(record, now, known), "shown": shown, "log_end": last, **steps})
+        dumped = run_summary.dump_steps(record, steps)
+        print_json({**run_summary.dump_status(record, now, known), "shown": shown, "log_end": last, **dumped})
     else:
-        print_result("\n  ".join(_format_status(record, platform, now, known, last, missing)))
+        print_result("\n  ".join(_format_status(record, platform, now, steps, known, last, missing)))
 
 
 def _format_status(
-    record: "RunRecord", platform: "Platform", now: "Status", known: "Progress", last: list[str], missing: str
+    record: "RunRecord",
+    platform: "Platform",
+    now: "Status",
+    steps: "Sequence[StepStatus]",
+    known: "Progress",
+    last: list[str],
+    missing: str,
 ) -> Iterator[str]:
     from robotrain.cli import output
     from robotrain.cli.watch import run_summary
@@ -55,7 +61,7 @@ def _format_status(
     yield f"{record.run}  {state}  on {record.platform}"
     reasons, warnings = _split_reasons(now.reason, [redact_sentence(text) for text in known.warnings])
     yield from reasons
-    yield from run_summary.format_run_steps(record, run_summary.list_steps(record, platform))
+    yield from run_summary.format_run_steps(record, steps)
     if last:
         yield "the end of its log:"
         yield from (f"| {line}" for line in last)

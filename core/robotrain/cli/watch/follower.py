@@ -171,11 +171,12 @@ class FollowedRun:
     def _ask_status(self) -> Status | None:
         """Return the status; None when the platform does not answer now."""
         try:
-            status = self.platform.status(self.record.reference)
+            if self.record.steps:
+                status, self.steps = self.platform.query_pipeline(self.record.reference)
+            else:
+                status = self.platform.status(self.record.reference)
             if not isinstance(status, Status):
                 raise TypeError(f"{type(status).__name__} is no status")
-            if self.record.steps:
-                self.steps = list(self.platform.list_steps(self.record.reference))
         except Exception as error:
             if isinstance(error, Rejected) and not error.transient:
                 self.failure = error  # waiting fixes neither a sign-in nor a run that is gone

@@ -145,9 +145,9 @@ def dump_step(step: StepStatus) -> dict[str, Any]:
     return {name: getattr(step, name) for name in names}
 
 
-def list_steps(record: RunRecord, platform: Platform) -> Sequence[StepStatus]:
-    """Return the steps of a pipeline, in their order; none for any other run."""
-    return list(platform.list_steps(record.reference)) if record.steps else ()
+def query_run(record: RunRecord, platform: Platform) -> tuple[Status, Sequence[StepStatus]]:
+    """Return the status of a run, and the steps of a pipeline, in their order; none for any other run."""
+    return platform.query_pipeline(record.reference) if record.steps else (platform.status(record.reference), ())
 
 
 def dump_steps(record: RunRecord, steps: Sequence[StepStatus]) -> dict[str, Any]:

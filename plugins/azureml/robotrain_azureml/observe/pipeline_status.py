@@ -1,11 +1,12 @@
 """The steps of a pipeline job, each with its state and why, and the step that made a pipeline fail."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from robotrain.model.run import STEP_KEY, Reference, Status, StepStatus
 
 from robotrain_azureml.observe import job_state, status, step_runs
+from robotrain_azureml.observe.job_state import AzureMLJob
 from robotrain_azureml.service import jobs
 from robotrain_azureml.spec.pipeline_spec import parse_steps
 
@@ -13,6 +14,14 @@ from robotrain_azureml.spec.pipeline_spec import parse_steps
 def list_steps(reference: Reference) -> list[StepStatus]:
     """Return the steps in the plan's order. Raises RunGone, Rejected."""
     return [step for step, _ in query_steps(reference, job_state.query_job(reference)[0].is_finished)]
+
+
+def query_pipeline(reference: Reference) -> tuple[Status, list[StepStatus]]:
+    """Return the status of a pipeline and its steps; both are asked for once. Raises RunGone, Rejected."""
+    job, region_error = job_state.query_job(reference)
+    steps = query_steps(reference, job.is_finished)
+    failed = explain_failed_pipeline(steps, job) if job.state == "failed" else None
+    return failed or status.make_job_status(reference, job, region_error), [step for step, _ in steps]
 
 
 def query_steps(reference: Reference, has_ended: bool) -> list[tuple[StepStatus, Status | None]]:
@@ -51,11 +60,14 @@ def _query_step(reference: Reference, name: str, run: Mapping[str, Any] | None) 
     return status.query_status(step_runs.resolve_step({**reference, STEP_KEY: name}, run))
 
 
-def explain_failed_pipeline(reference: Reference) -> Status | None:
-    """Return the status of the step that failed first, as that of the pipeline; None if no step did."""
-    steps = [(step, known) for step, known in query_steps(reference, True) if step.state == "failed" and known]
-    if not steps:
+def explain_failed_pipeline(steps: Sequence[tuple[StepStatus, Status | None]], job: AzureMLJob) -> Status | None:
+    """Return the status of a failed pipeline, with the reason of the step that failed first; None if no step did.
+
+    :param steps: as `query_steps` returns them.
+    """
+    failed = [(step, known) for step, known in steps if step.state == "failed" and known]
+    if not failed:
         return None
-    step, known = min(steps, key=lambda one: one[0].ended or float("inf"))
+    step, known = min(failed, key=lambda one: one[0].ended or float("inf"))
     reason = f"step {step.name} failed" + (f": {known.reason}" if known.reason else "")
-    return Status(state="failed", reason=reason, exit_code=known.exit_code, started=known.started, ended=known.ended)
+    return Status(state="failed", reason=reason, exit_code=known.exit_code, started=job.started, ended=job.ended)

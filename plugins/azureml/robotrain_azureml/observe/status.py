@@ -36,6 +36,11 @@ def query_status(reference: Reference) -> Status:
     job, region_error = job_state.query_job(reference)
     if job.state == "failed" and reference.get(STEPS_KEY) and (failed := _find_failed_step(reference, job)):
         return failed
+    return make_job_status(reference, job, region_error)
+
+
+def make_job_status(reference: Reference, job: AzureMLJob, region_error: str) -> Status:
+    """Return the status of a job that was asked for. `region_error`: why its region gave no details."""
     hint = f"the workspace's region gave no details: {region_error}" if region_error else ""
     return Status(
         state=job.state,
@@ -51,10 +56,9 @@ def _find_failed_step(reference: Reference, job: AzureMLJob) -> Status | None:
     from robotrain_azureml.observe import pipeline_status
 
     try:
-        failed = pipeline_status.explain_failed_pipeline(reference)
+        return pipeline_status.explain_failed_pipeline(pipeline_status.query_steps(reference, True), job)
     except Rejected:  # the state is known anyway
         return None
-    return failed and dataclasses.replace(failed, started=job.started, ended=job.ended)
 
 
 def list_statuses(references: Sequence[Reference]) -> list[Status | None]:

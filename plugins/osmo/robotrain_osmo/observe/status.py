@@ -68,7 +68,16 @@ SKIPPED_STATUS = "FAILED_UPSTREAM"
 
 def list_steps(reference: Reference) -> list[StepStatus]:
     """Return the steps of a pipeline by their tasks. Raise RunGone or Rejected."""
+    return _list_step_statuses(reference, workflow_state.query_answer(reference))
+
+
+def query_pipeline(reference: Reference) -> tuple[Status, list[StepStatus]]:
+    """Return the status of a pipeline and its steps, by one request. Raise RunGone or Rejected."""
     answer = workflow_state.query_answer(reference)
+    return _make_pipeline_status(reference, answer), _list_step_statuses(reference, answer)
+
+
+def _list_step_statuses(reference: Reference, answer: object) -> list[StepStatus]:
     return [_make_step_status(name, step) for name, step in _parse_steps(reference, answer).items()]
 
 
