@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from launching import strict_json
+from robotrain_workloads.evaluation import result_files
+from robotrain_workloads.evaluation.rollout_result import RolloutEpisode, RolloutResult, compute_wilson_interval
 from robotrain_workloads.lerobot_eval import replay
 from robotrain_workloads.lerobot_eval.results import result_store, scores, summary
 from robotrain_workloads.lerobot_eval.results.evaluation import (
@@ -15,9 +17,6 @@ from robotrain_workloads.lerobot_eval.results.evaluation import (
     EvaluationSetup,
     ReplayEpisode,
     ReplayResult,
-    RolloutEpisode,
-    RolloutResult,
-    compute_wilson_interval,
 )
 
 POLICY = {"source": "local-path", "name": "p", "pin": None, "type": "act", "step": 400, "sha256": "0" * 64}
@@ -148,7 +147,7 @@ def test_a_replay_means_over_episodes_and_beside_it_over_frames():
 
 def test_an_episode_whose_latency_was_not_measured_has_none():
     one = episode(7, steps=2, mse=1.0, seconds=(math.nan, math.nan))
-    (told,) = result_store.replace_non_finite(
+    (told,) = result_files.replace_non_finite(
         summary.make_summary(EvaluationResult(about=ABOUT, replayed=replayed(one)))
     )["per_episode"]
     assert (told["mse"], told["avg_inference_ms"], told["throughput_hz"]) == (1.0, None, None)
@@ -197,7 +196,7 @@ def test_a_results_folder_is_there_whole_or_not_at_all(tmp_path):
     results = tmp_path / "outputs/eval_results"
 
     def begin():
-        with result_store.fill_folder(results) as folder:
+        with result_files.fill_folder(results) as folder:
             (folder / "eval_results.json").write_text("half")
             raise SystemExit(143)
 
@@ -212,7 +211,7 @@ def test_results_of_an_earlier_attempt_are_replaced_and_none_of_them_is_left(tmp
     (results / "plots/old.png").touch()
     (results.parent / ".eval_results.partial").mkdir()  # of one that was killed
     (results.parent / ".eval_results.partial/half.json").touch()
-    with result_store.fill_folder(results) as folder:
+    with result_files.fill_folder(results) as folder:
         (folder / "new.json").touch()
         assert (results / "plots/old.png").exists()
     assert [path.relative_to(results.parent).as_posix() for path in results.parent.rglob("*")] == [

@@ -11,6 +11,8 @@ from types import FrameType
 
 from robotrain_runtime.contract.event import Evaluated, Metrics, Note, Track, emit_event
 
+from robotrain_workloads.evaluation import result_files
+from robotrain_workloads.evaluation.rollout_result import RolloutEpisode, RolloutResult
 from robotrain_workloads.lerobot import dataset, device
 from robotrain_workloads.lerobot_eval import replay
 from robotrain_workloads.lerobot_eval.inputs import held_out
@@ -23,9 +25,7 @@ from robotrain_workloads.lerobot_eval.results.evaluation import (
     ReplayEpisode,
     ReplayRequest,
     ReplayResult,
-    RolloutEpisode,
     RolloutRequest,
-    RolloutResult,
 )
 
 ROLLOUT_MODULE = "robotrain_workloads.lerobot_eval.rollout.rollout"
@@ -110,7 +110,7 @@ def main(arguments: Sequence[str]) -> None:
         emit_event(Track(tags=dict(tag.split("=", 1) for tag in own.tag)))
     print("loading LeRobot and PyTorch", flush=True)
     loaded = _load_policy(own, device.choose_device(own.device, "evaluating"), options)
-    with result_store.fill_folder(own.results) as folder:
+    with result_files.fill_folder(own.results) as folder:
         result = _evaluate(own, loaded, options, folder)
         if not result.episodes:
             raise SystemExit("error: no episode was evaluated")

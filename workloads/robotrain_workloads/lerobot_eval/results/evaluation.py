@@ -1,4 +1,4 @@
-"""Requests and results of replay and rollout: episodes, latency, rates. Standard library only."""
+"""Requests and results of replay and rollout: episodes, latency. Standard library only."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-Z_95 = 1.959963984540054
+from robotrain_workloads.evaluation.rollout_result import RolloutResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,24 +78,6 @@ class RolloutRequest:
     """None for no videos."""
     env_options: tuple[str, ...] = ()
     """Options after `--`, as `--env.NAME=VALUE`."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RolloutEpisode:
-    """An episode that was rolled out."""
-
-    index: int
-    seed: int
-    steps: int
-    """How many it had."""
-    sum_reward: float
-    max_reward: float
-    final_reward: float
-    success: bool
-    seconds: float
-    """Its duration, among others that ran beside it."""
-    video: str | None = None
-    """Relative to the parent of the video folder (`videos/episode_000.mp4`); None for none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,32 +156,6 @@ class ReplayResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RolloutResult:
-    """All episodes that were rolled out."""
-
-    episodes: Sequence[RolloutEpisode]
-
-    def mean(self, name: str) -> float:
-        """Return the mean over episodes."""
-        return fmean(getattr(episode, name) for episode in self.episodes)
-
-    @property
-    def successes(self) -> int:
-        """Number of successful episodes."""
-        return sum(episode.success for episode in self.episodes)
-
-    @property
-    def success_rate(self) -> float:
-        """Success rate."""
-        return self.successes / len(self.episodes)
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """95 % confidence interval of the success rate."""
-        return compute_wilson_interval(self.successes, len(self.episodes))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluationResult:
     """The complete evaluation."""
 
@@ -220,13 +176,3 @@ class EvaluationResult:
         if self.threshold is None or self.rolled is None:
             return None
         return self.rolled.success_rate >= self.threshold
-
-
-def compute_wilson_interval(successes: int, trials: int) -> tuple[float, float]:
-    """Return Wilson's 95 % interval, which is sound for few trials and for rates of 0 and 1."""
-    rate, square = successes / trials, Z_95**2 / trials
-    middle = (rate + square / 2) / (1 + square)
-    margin = Z_95 * math.sqrt(rate * (1 - rate) / trials + square / (4 * trials)) / (1 + square)
-    low = 0.0 if successes == 0 else middle - margin
-    high = 1.0 if successes == trials else middle + margin
-    return low, high

@@ -5,22 +5,21 @@ An interrupted attempt leaves only hidden files; the next one starts again.
 
 import hashlib
 import importlib
-import json
-import math
 import os
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from robotrain_runtime.checkpoints import model_lineage
 from robotrain_runtime.contract.checkpoint import MANIFEST
 
+from robotrain_workloads.evaluation import result_files
 from robotrain_workloads.lerobot import dataset
 from robotrain_workloads.lerobot_eval.inputs.loaded_policy import LoadedPolicy
 from robotrain_workloads.lerobot_eval.results import scores, summary
-from robotrain_workloads.lerobot_eval.results.evaluation import EvaluationResult, ReplayResult, RolloutResult
+from robotrain_workloads.lerobot_eval.results.evaluation import EvaluationResult, ReplayResult
 
 SKIPPED_FILES = ("training_state", MANIFEST)
 SHORT_DIGEST = 12
@@ -28,22 +27,13 @@ SHORT_DIGEST = 12
 
 def write_results(result: EvaluationResult, folder: Path) -> None:
     """Write the results beside the videos. Plots need Matplotlib, and show only the first episodes."""
-    write_json(folder / "eval_results.json", summary.make_summary(result))
-    write_json(folder / "metrics.json", scores.make_metrics_report(result))
-    failures = [json.dumps(case, allow_nan=False) + "\n" for case in _list_failures(result.rolled)]
-    (folder / "failure_cases.jsonl").write_text("".join(failures), encoding="utf-8")
+    result_files.write_json(folder / "eval_results.json", summary.make_summary(result))
+    result_files.write_json(folder / "metrics.json", scores.make_metrics_report(result))
+    result_files.write_lines(folder / "failure_cases.jsonl", result.rolled.list_failures() if result.rolled else ())
     if result.replayed:
         _write_predictions(result.replayed, folder / "predictions")
         plots: Any = importlib.import_module("robotrain_workloads.lerobot_eval.results.plots")
         plots.draw_plots(result.replayed.episodes, folder / "plots", result.about.fps or 1.0)
-
-
-def _list_failures(rolled: RolloutResult | None) -> Iterator[Any]:
-    """Yield what helps to repeat each failed episode: its seed starts the same one."""
-    for episode in rolled.episodes if rolled else ():
-        if not episode.success:
-            values = {name: getattr(episode, name) for name in ("seed", "steps", "sum_reward", "max_reward", "video")}
-            yield replace_non_finite({"episode": episode.index, **values})
 
 
 def _write_predictions(replayed: ReplayResult, folder: Path) -> None:
@@ -58,27 +48,9 @@ def _write_predictions(replayed: ReplayResult, folder: Path) -> None:
         )
 
 
-@contextmanager
-def fill_folder(folder: Path) -> Iterator[Path]:
-    """Yield a new folder that replaces `folder` when the block ends, and is removed when it fails."""
-    partial = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    try:
-        yield partial
-        old = folder.with_name(f".{folder.name}.old")
-        shutil.rmtree(old, ignore_errors=True)
-        if folder.exists():
-            folder.rename(old)
-        partial.rename(folder)
-        shutil.rmtree(old, ignore_errors=True)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-
-
 def copy_policy(loaded: LoadedPolicy, folder: Path, *, link: bool = False) -> None:
     """Copy the policy's files, or save an untrained one. `link` allows links to files that never change."""
-    with fill_folder(folder) as partial:
+    with result_files.fill_folder(folder) as partial:
         if loaded.folder is None:
             for component in (loaded.policy, loaded.preprocessor, loaded.postprocessor):
                 component.save_pretrained(partial)
@@ -113,17 +85,3 @@ def digest_policy(folder: Path) -> str:
 def digest_statistics(root: Path) -> str:
     """Return the short digest of a dataset's statistics: copies have the same."""
     return hashlib.sha256((root / dataset.STATISTICS_FILE).read_bytes()).hexdigest()[:SHORT_DIGEST]
-
-
-def write_json(path: Path, value: object) -> None:
-    """Write one value, indented."""
-    path.write_text(json.dumps(replace_non_finite(value), indent=1, allow_nan=False) + "\n", encoding="utf-8")
-
-
-def replace_non_finite(value: Any) -> Any:
-    """Replace numbers that are not finite by None."""
-    if isinstance(value, Mapping):
-        return {str(name): replace_non_finite(part) for name, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [replace_non_finite(part) for part in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,6 +1,5 @@
 """`eval_results.json`: the evaluation as one object, and the conditions of its scores."""
 
-import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -12,7 +11,6 @@ from robotrain_workloads.lerobot_eval.results.evaluation import (
     EvaluationResult,
     EvaluationSetup,
     ReplayResult,
-    RolloutResult,
 )
 
 EPISODE_FIELDS = ("steps", "mse", "mae", "max_error", "avg_inference_ms", "throughput_hz")
@@ -38,7 +36,7 @@ def make_summary(result: EvaluationResult) -> dict[str, Any]:
         "replay": result.replayed
         and {"asked": setup.replay_episodes, "held_out": setup.held_out, "batch": setup.batch},
         "rollout": result.rolled
-        and {**{name: getattr(setup, name) for name in ROLLOUT_SETTINGS}, **_summarize_rollout(result.rolled)},
+        and {**{name: getattr(setup, name) for name in ROLLOUT_SETTINGS}, **result.rolled.summarize()},
         "seed": setup.seed,
         "options": list(setup.options),
         "conditions": describe_conditions(result),
@@ -81,20 +79,6 @@ def _summarize_joints(replayed: ReplayResult) -> Iterator[dict[str, Any]]:
             "mae": sum(episode.each_mae[name] for episode in replayed.episodes) / count,
             "max_error": max(episode.each_max[name] for episode in replayed.episodes),
         }
-
-
-def _summarize_rollout(rolled: RolloutResult) -> dict[str, Any]:
-    return {
-        "episodes": len(rolled.episodes),
-        "successes": rolled.successes,
-        "success_rate": rolled.success_rate,
-        "success_interval": list(rolled.interval),
-        "avg_sum_reward": rolled.mean("sum_reward"),
-        "avg_max_reward": rolled.mean("max_reward"),
-        "avg_length": rolled.mean("steps"),
-        "seeds": [episode.seed for episode in rolled.episodes],
-        "per_episode": [dataclasses.asdict(episode) for episode in rolled.episodes],
-    }
 
 
 def describe_conditions(result: EvaluationResult) -> str:

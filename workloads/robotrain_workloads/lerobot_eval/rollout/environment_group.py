@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
+from robotrain_workloads.evaluation.rollout_result import RolloutEpisode
 from robotrain_workloads.lerobot_eval.inputs import simulation
 from robotrain_workloads.lerobot_eval.inputs.simulation import GOAL, GOAL_ANGLE, StartRanges, Starts, StartStates
-from robotrain_workloads.lerobot_eval.results.evaluation import RolloutEpisode, RolloutRequest
+from robotrain_workloads.lerobot_eval.results.evaluation import RolloutRequest
 from robotrain_workloads.lerobot_eval.rollout import environment, video
 from robotrain_workloads.lerobot_eval.rollout.environment import RolloutEnvironment
 from robotrain_workloads.lerobot_eval.rollout.worker_pool import WorkerPool, WorkerTask

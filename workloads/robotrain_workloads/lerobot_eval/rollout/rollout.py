@@ -24,9 +24,10 @@ from typing import Any, NamedTuple
 
 from robotrain_runtime.contract.event import Note, emit_event
 
+from robotrain_workloads.evaluation.rollout_result import RolloutEpisode
 from robotrain_workloads.lerobot_eval.inputs import loaded_policy
 from robotrain_workloads.lerobot_eval.inputs.loaded_policy import LoadedPolicy
-from robotrain_workloads.lerobot_eval.results.evaluation import RolloutEpisode, RolloutRequest
+from robotrain_workloads.lerobot_eval.results.evaluation import RolloutRequest
 from robotrain_workloads.lerobot_eval.rollout import environment as rollout_environment
 from robotrain_workloads.lerobot_eval.rollout import video, worker_pool
 from robotrain_workloads.lerobot_eval.rollout.environment import KEY_POINTS, RolloutEnvironment

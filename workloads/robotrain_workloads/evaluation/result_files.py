@@ -1,0 +1,50 @@
+"""Files of results: JSON without numbers that are not finite, in folders that are complete whenever they exist.
+
+An interrupted attempt leaves only hidden files; the next one starts again.
+"""
+
+import json
+import math
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+@contextmanager
+def fill_folder(folder: Path) -> Iterator[Path]:
+    """Yield a new folder that replaces `folder` when the block ends, and is removed when it fails."""
+    partial = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        old = folder.with_name(f".{folder.name}.old")
+        shutil.rmtree(old, ignore_errors=True)
+        if folder.exists():
+            folder.rename(old)
+        partial.rename(folder)
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write one value, indented."""
+    path.write_text(json.dumps(replace_non_finite(value), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def write_lines(path: Path, values: Iterable[object]) -> None:
+    """Write values, one a line."""
+    lines = [json.dumps(replace_non_finite(value), allow_nan=False) + "\n" for value in values]
+    path.write_text("".join(lines), encoding="utf-8")
+
+
+def replace_non_finite(value: Any) -> Any:
+    """Replace numbers that are not finite by None."""
+    if isinstance(value, Mapping):
+        return {str(name): replace_non_finite(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [replace_non_finite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
