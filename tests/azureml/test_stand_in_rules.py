@@ -75,7 +75,7 @@ REFUSED = [
     ("fields", {"tags/steps": True}, "Path 'properties.tags.steps'"),
     ("fields", {"resources/instanceCount": True}, "Path 'properties.resources.instanceCount'"),
     ("fields", {"outputs": []}, "has to be an object. Path 'properties.outputs'"),
-    ("kind", {"jobType": "Sweep"}, "job type 'Sweep'"),
+    ("kind", {"jobType": "Spark"}, "job type 'Spark'"),
     ("kind", {"limits/jobLimitsType": None}, "jobLimitsType Command"),
     ("command", {"command": " "}, "command field is required"),
     ("command", {"command": None}, "command field is required"),

@@ -12,7 +12,6 @@ from azure_stand_in.ml.contents import Ml
 from azure_stand_in.ml.environments import DEFAULT
 from azure_stand_in.ml.here import CONTAINER, Here
 from azure_stand_in.ml.job import LOGS, Job
-from azure_stand_in.ml.pipelines import Pipeline
 from azure_stand_in.ml.store import Store
 from azure_stand_in.mlflow_server import Runs
 from azure_stand_in.proxy import Proxy
@@ -107,10 +106,8 @@ class AzureML:
         return {job.name: job for job in self.ml.jobs.values()}
 
     def steps(self, name: str) -> dict[str, Job]:
-        """The children of a pipeline that could begin so far, by the name of their step."""
-        pipeline = self.jobs[name]
-        assert isinstance(pipeline, Pipeline)
-        return dict(pipeline.children)
+        """The children that could begin so far: of a pipeline by the name of their step, of a sweep by their own."""
+        return dict(self.jobs[name].children)
 
     @property
     def runner(self) -> Callable[[Job], None] | None:

@@ -9,7 +9,6 @@ from azure_stand_in.ml.asked import Answer, Asked, missing
 from azure_stand_in.ml.contents import Ml
 from azure_stand_in.ml.here import Here
 from azure_stand_in.ml.job import LOGS, Job
-from azure_stand_in.ml.pipelines import Pipeline
 from azure_stand_in.ml.store import signed_blob
 
 PAGE = 2
@@ -61,9 +60,9 @@ def change(here: Here, ml: Ml, asked: Asked, experiment: str, name: str) -> Answ
 
 
 def children(here: Here, ml: Ml, asked: Asked, name: str) -> Answer:
-    """The steps of a pipeline that could begin so far, the newest first, two at a time; of any other job, none."""
+    """The steps or trials that could begin so far, the newest first, two at a time; of a command job, none."""
     job = _job(ml, name)
-    whole = [*reversed(list(job.children.values()))] if isinstance(job, Pipeline) else []
+    whole = [*reversed(list(job.children.values()))]
     begin = int(asked.query.get("$continuationtoken") or 0)
     token = str(begin + PAGE) if begin + PAGE < len(whole) else None
     following = urlencode({**asked.query, "$continuationtoken": token})

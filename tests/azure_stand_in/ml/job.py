@@ -42,8 +42,8 @@ class Job:
 
     code: the container and the prefix of its code. clients: the client ids of the identities of its compute. holder:
     the principal whose roles count where inputs and outputs lie; empty where the datastore's own credentials do.
-    cancelled: set when it was asked to end. ended: set when it has. parent: the pipeline that it is a step of, which
-    is told of each change by `changed`.
+    cancelled: set when it was asked to end. ended: set when it has. parent: the pipeline or sweep that it is
+    a part of, which is told of each change by `changed`. children: those of its own that could begin so far.
     """
 
     def __init__(
@@ -71,6 +71,7 @@ class Job:
         self.resources: dict[str, Any] = {}
         self.lock = threading.RLock()
         self.parent: Job | None = None
+        self.children: dict[str, Job] = {}
         self.changed: Callable[[], object] = lambda: None
 
     @property

@@ -6,13 +6,14 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-from azure_stand_in.ml import addresses, assets, pipelines
+from azure_stand_in.ml import addresses, assets, pipelines, sweeps
 from azure_stand_in.ml.asked import Answer, Asked, missing, user_error
 from azure_stand_in.ml.contents import Ml, made
 from azure_stand_in.ml.here import Here
 from azure_stand_in.ml.job import Bound, Job
 from azure_stand_in.ml.judged import judge
 from azure_stand_in.ml.pipelines import Pipeline
+from azure_stand_in.ml.sweeps import Sweep
 
 CHANGEABLE = ("description", "tags", "displayName", "properties", "isArchived")
 """Of a job that is there; the sentence and this list are those of azure-docs#122250."""
@@ -25,12 +26,14 @@ def make(here: Here, ml: Ml, asked: Asked, name: str) -> Answer:
         if there := ml.jobs.get(name.lower()):
             _change(there, body)
             return 200, resource(ml, there)
-        job = _pipeline(here, ml, asked.body, name) if body.get("jobType") == "Pipeline" else None
-        if job is None:
+        if body.get("jobType") in WITH_CHILDREN:
+            job = _whole(here, ml, asked.body, name)
+        else:
             judge(name, asked.body, ml)
-        job = _begun(here, ml, name, job or _made(here, ml, name, body))
+            job = _made(here, ml, name, body)
+        job = _begun(here, ml, name, job)
         told = resource(ml, job)
-    if isinstance(job, Pipeline):
+    if isinstance(job, (Pipeline, Sweep)):
         job.advance()
     else:
         _hand_over(here, job)
@@ -43,7 +46,7 @@ def one(here: Here, ml: Ml, asked: Asked, name: str) -> Answer:
 
 
 def every(here: Here, ml: Ml, asked: Asked) -> Answer:
-    """All jobs, the newest first; steps of pipelines are none."""
+    """All jobs, the newest first; steps and trials are none."""
     return 200, {"value": [resource(ml, job) for job in reversed(ml.jobs.values()) if job.parent is None]}
 
 
@@ -51,7 +54,7 @@ def cancel(here: Here, ml: Ml, asked: Asked, name: str) -> Answer:
     """Ask for a job's end; of one that has ended, too."""
     job = _job(ml, name)
     job.cancel()
-    if not (here.runner or isinstance(job, Pipeline) or job.finished) and here.cancelling == "at-once":
+    if not (here.runner or isinstance(job, (Pipeline, Sweep)) or job.finished) and here.cancelling == "at-once":
         job.state("Canceled")
     return 200, None
 
@@ -59,7 +62,7 @@ def cancel(here: Here, ml: Ml, asked: Asked, name: str) -> Answer:
 def resource(ml: Ml, job: Job) -> dict[str, Any]:
     """A job as it is answered."""
     at = ml.at
-    if job.parent is not None:  # run history alone knows steps of pipelines, says the SDK: `_is_pipeline_child_job`
+    if isinstance(job.parent, Pipeline):  # run history alone knows steps, says the SDK: `_is_pipeline_child_job`
         return {**ml.resource(f"/jobs/{job.name}", {}), "properties": None}
     studio = f"https://ml.azure.com/runs/{job.name}?wsid={at}"
     services = {
@@ -72,6 +75,7 @@ def resource(ml: Ml, job: Job) -> dict[str, Any]:
 
 
 ADDRESS = "westeurope.api.azureml.ms"
+WITH_CHILDREN = ("Pipeline", "Sweep")
 _MAKING = threading.Lock()
 
 
@@ -96,14 +100,17 @@ def _change(job: Job, body: dict[str, Any]) -> None:
     job.body |= {name: body[name] for name in CHANGEABLE if body.get(name) is not None}
 
 
-def _pipeline(here: Here, ml: Ml, sent: Mapping[str, Any], name: str) -> Pipeline:
-    """A new pipeline, whose children are jobs of the workspace. Raises Refused."""
-    pipelines.judge(name, sent, ml)
+def _whole(here: Here, ml: Ml, sent: Mapping[str, Any], name: str) -> Job:
+    """A new pipeline or sweep, whose children are jobs of the workspace. Raises Refused."""
+    is_sweep = sent["properties"]["jobType"] == "Sweep"
+    (sweeps if is_sweep else pipelines).judge(name, sent, ml)
 
     def make_child(child: str, body: dict[str, Any]) -> Job:
         return _begun(here, ml, child, _made(here, ml, child, body))
 
     body, at = copy.deepcopy(dict(sent["properties"])), f"{ml.at}/jobs/{name}"
+    if is_sweep:
+        return Sweep(name, at, body, here, make_child, lambda child: _hand_over(here, child))
     return Pipeline(name, at, body, here, ml, make_child, lambda child: _hand_over(here, child))
 
 

@@ -195,7 +195,6 @@ class Pipeline(Job):
         run: Callable[[Job], object],
     ) -> None:
         super().__init__(name, at, body, here.blobs, None, {}, {}, (), "")
-        self.children: dict[str, Job] = {}
         self._here, self._ml, self._make, self._run = here, ml, make, run
         self._advancing = threading.RLock()
 
