@@ -115,7 +115,7 @@ def test_a_plugin_brings_a_command(robotrain, install):
 def test_built_ins_use_the_same_doors():
     from importlib.metadata import entry_points
 
-    claims = {claim.point.name for claim in Plugins().claims}
+    claims = {claim.dotted for claim in Plugins().claims}
     assert claims == {point.name for point in entry_points(group="robotrain")}
     assert {"platform.local", "workload.lerobot-train", "source.local_path"} <= claims
 

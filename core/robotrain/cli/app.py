@@ -126,15 +126,15 @@ class RootGroup(TyperGroup):
                 raise
 
     def _raise_plugin_failure(self, ctx: Any, cause: Exception) -> None:
-        """Raise PluginCallError for an exception that a plugin's command should not raise."""
+        """Raise Rejected for an exception that a plugin's command should not raise."""
         name = ctx.invoked_subcommand
         if name in COMMANDS or isinstance(cause, (Rejected, OSError, typer.Exit, typer.Abort, ClickError)):
             return
         plugins = get_plugins(ctx)
         if claim := next((claim for claim in plugins.list_claims("command", name) if claim in plugins.loaded), None):
-            from robotrain.plugins.failures import PluginCallError, make_failure
+            from robotrain.plugins.failures import make_failure
 
-            raise PluginCallError(make_failure(claim, cause, f"`robotrain {name}`")) from cause
+            raise Rejected([make_failure(claim, cause, f"`robotrain {name}`").make_problem()]) from cause
 
 
 def _show_version(requested: bool) -> None:

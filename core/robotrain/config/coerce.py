@@ -203,7 +203,7 @@ def _make_failure_problem(declared: type, cause: BaseException) -> Problem:
 
     what = f"`{declared.__qualname__}`"
     for claim in read_claims():
-        if declared.__module__.partition(".")[0] == re.split(r"[.:]", claim.point.value)[0]:
+        if declared.__module__.partition(".")[0] == claim.top_package:
             return make_failure(claim, cause, what).make_problem()
     error = redact(str(cause), max_length=MAX_SENTENCE)
     title = f"{what} of {declared.__module__} failed: {type(cause).__name__}: {error}"

@@ -49,7 +49,7 @@ def _failure_finding(failure: "PluginFailure", platform_name: str) -> HealthResu
     claim = failure.claim
     suggestions = [*failure.suggestions]
     if claim.built_in and not failure.hook:
-        suggestions.append(Suggestion(f"pip install --force-reinstall {claim.point.distribution}", "repairs it"))
+        suggestions.append(Suggestion(f"pip install --force-reinstall {claim.package}", "repairs it"))
     if platform_name and (claim.family, claim.name) == ("platform", platform_name):
         return report_failure(str(failure), *suggestions)
     effect = "" if claim.family else ": its rules are not enforced"

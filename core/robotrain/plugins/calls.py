@@ -68,36 +68,35 @@ def call_with_timeout(function: Callable[[], T], description: str, setting: str 
 
     :param description: what is called, for the message after Ctrl-C.
     """
-    limit = get_time_limit(setting)
     try:
-        with redirect_output():
-            return start_call(function).result(limit)
-    except DeadlineExceeded:
-        raise PluginTimeout(limit, setting) from None
+        [(value, error)] = call_all_with_timeout([function], get_time_limit(setting), setting)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"while {description} was waited for") from None
+    if error:
+        raise error
+    return value  # type: ignore[no-any-return]
 
 
 CallResult = tuple[Any, BaseException | None]
 """What a call returned, and what it raised, be it SystemExit."""
 
 
-def call_all_with_timeout(functions: Sequence[Callable[[], Any]], limit: float) -> list[CallResult]:
+def call_all_with_timeout(
+    functions: Sequence[Callable[[], Any]], limit: float, setting: str = HOOK_SECONDS_VARIABLE
+) -> list[CallResult]:
     """Call functions in parallel and wait up to `limit` seconds for all of them; they print to stderr."""
+    results: list[CallResult] = []
     with redirect_output():
-        calls = [start_call(function) for function in functions]
-        return [_wait_for(call, limit) for call in calls]
-
-
-def _wait_for(call: DeadlineFuture[Any], limit: float) -> CallResult:
-    try:
-        return call.result(limit), None
-    except DeadlineExceeded:
-        return None, PluginTimeout(limit)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # SystemExit too, and what ends a task
-        return None, error
+        for call in [start_call(function) for function in functions]:
+            try:
+                results.append((call.result(limit), None))
+            except DeadlineExceeded:
+                results.append((None, PluginTimeout(limit, setting)))
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # SystemExit too, and what ends a task
+                results.append((None, error))
+    return results
 
 
 def has_abandoned_calls() -> bool:

@@ -31,13 +31,31 @@ HOOKS = {
 """The hook that provides each family."""
 
 
-class EntryPoint(NamedTuple):
-    """An entry point of a distribution; `value` is `module` or `module:attribute`."""
+class Claim(NamedTuple):
+    """A name that an entry point of an installed distribution claims; `family` is empty for a site plugin."""
 
+    family: str
     name: str
     value: str
-    distribution: str
+    """`module` or `module:attribute`."""
+    package: str
+    """The name of its distribution; the path of a plugin file."""
     version: str
+
+    @property
+    def project(self) -> str:
+        """Return the distribution's normalized name."""
+        return normalize_name(self.package)
+
+    @property
+    def distribution(self) -> str:
+        """Return name and version of its distribution; the path of a plugin file."""
+        return f"{self.package} {self.version}".rstrip()
+
+    @property
+    def dotted(self) -> str:
+        """Return the entry point's name, such as `platform.slurm`."""
+        return ".".join(filter(None, (self.family, self.name)))
 
     @property
     def module(self) -> str:
@@ -45,10 +63,24 @@ class EntryPoint(NamedTuple):
         return self.value.partition("[")[0].partition(":")[0].strip()
 
     @property
-    def is_imported(self) -> bool:
-        """Return whether its module is imported, and not just being imported."""
-        module = sys.modules.get(self.module)
-        return module is not None and not getattr(getattr(module, "__spec__", None), "_initializing", False)
+    def top_package(self) -> str:
+        """Return the name of the package that its module is in."""
+        return self.module.partition(".")[0]
+
+    @property
+    def source(self) -> str:
+        """Return the claim and its distribution."""
+        return f"{self} ({self.distribution})"
+
+    @property
+    def from_file(self) -> bool:
+        """Return whether it is of a plugin file."""
+        return os.sep in self.package
+
+    @property
+    def built_in(self) -> bool:
+        """Return whether it is part of robotrain."""
+        return self.project in list_built_in_distributions()
 
     def load(self) -> Any:
         """Import and return what it names. Raise what the import raises."""
@@ -58,16 +90,32 @@ class EntryPoint(NamedTuple):
             found = found[part] if isinstance(found, Mapping) else getattr(found, part)
         return found
 
+    def matches(self, name: str) -> bool:
+        """Return whether a value of --without excludes it: its name, or that of its distribution."""
+        return self.dotted == name or self.project == normalize_name(name)
 
-def read_entry_points(group: str) -> list[EntryPoint]:
-    """Return the entry points of a group; of two distributions with the same name the first on the path counts."""
-    found: list[EntryPoint] = []
+    def __str__(self) -> str:
+        return " ".join(filter(None, (self.family, self.name)))
+
+
+def make_claim(point: str, value: str, package: str, version: str = "") -> Claim:
+    """Return the claim of an entry point by its name."""
+    family, _, name = point.partition(".")
+    return Claim(*((family, name) if name and family in FAMILIES else ("", point)), value, package, version)
+
+
+def read_claims(group: str = GROUP) -> tuple[Claim, ...]:
+    """Return every claim, sorted by family and name, broken plugins included.
+
+    Of two distributions with the same name the first on the path counts.
+    """
+    found: list[Claim] = []
     for project, read in _find_distributions():
-        if declared := _parse_section(read("entry_points.txt") or "", group):
+        if points := _parse_section(read("entry_points.txt") or "", group):
             fields = dict(reversed(_read_fields(read)))
             name, version = fields.get("Name") or project, fields.get("Version", "")
-            found += [EntryPoint(point, value, name, version) for point, value in declared]
-    return found
+            found += [make_claim(point, value, name, version) for point, value in points]
+    return tuple(sorted(found, key=lambda claim: (claim.family, claim.name, claim.distribution)))
 
 
 def read_requirements(project: str) -> list[str]:
@@ -127,63 +175,6 @@ def _read_text(folder: str, name: str) -> str:
         return ""
 
 
-class Claim(NamedTuple):
-    """A name that an installed distribution claims; `family` is empty for a site plugin."""
-
-    family: str
-    name: str
-    point: EntryPoint
-
-    @property
-    def project(self) -> str:
-        """Return the distribution's normalized name."""
-        return normalize_name(self.point.distribution)
-
-    @property
-    def distribution(self) -> str:
-        """Return name and version of its distribution; the path of a plugin file."""
-        return f"{self.point.distribution} {self.point.version}".rstrip()
-
-    @property
-    def dotted(self) -> str:
-        """Return the entry point's name, such as `platform.slurm`."""
-        return ".".join(filter(None, (self.family, self.name)))
-
-    @property
-    def source(self) -> str:
-        """Return the claim and its distribution."""
-        return f"{self} ({self.distribution})"
-
-    @property
-    def from_file(self) -> bool:
-        """Return whether it is of a plugin file, whose path is the distribution."""
-        return os.sep in self.point.distribution
-
-    @property
-    def built_in(self) -> bool:
-        """Return whether it is part of robotrain."""
-        return self.project in list_built_in_distributions()
-
-    def matches(self, name: str) -> bool:
-        """Return whether a value of --without excludes it: its name, or that of its distribution."""
-        return self.dotted == name or self.project == normalize_name(name)
-
-    def __str__(self) -> str:
-        return " ".join(filter(None, (self.family, self.name)))
-
-
-def read_claims() -> tuple[Claim, ...]:
-    """Return every claim, sorted by family and name, broken plugins included."""
-    found = [make_claim(point) for point in read_entry_points(GROUP)]
-    return tuple(sorted(found, key=lambda claim: (claim.family, claim.name, claim.distribution)))
-
-
-def make_claim(point: EntryPoint) -> Claim:
-    """Return the claim of an entry point."""
-    family, dot, name = point.name.partition(".")
-    return Claim(family, name, point) if dot and family in FAMILIES else Claim("", point.name, point)
-
-
 @functools.cache
 def list_built_in_distributions() -> set[str]:
     """Return the normalized names of what the distribution `robotrain` requires, extras included."""
@@ -211,7 +202,7 @@ def exclude_claims(claims: Sequence[Claim], without: Iterable[str]) -> tuple[Cla
 
 
 def _make_unmatched_problem(name: str, claims: Sequence[Claim]) -> Problem:
-    full = dict.fromkeys(text for claim in claims for text in (claim.point.distribution, claim.dotted))
+    full = dict.fromkeys(text for claim in claims for text in (claim.package, claim.dotted))
     bare = {claim.name: claim.dotted for claim in claims}
     meant = find_nearest_name(name, full) or bare.get(find_nearest_name(name, bare) or "")
     way = Suggestion(f"--without {meant}") if meant else Suggestion("robotrain plugins", "lists what is installed")

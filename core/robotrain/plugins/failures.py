@@ -81,13 +81,6 @@ class PluginNotInstalled(PluginError):
         Rejected.__init__(self, [usage_problem("plugin-failed", title, suggestions=ways)])
 
 
-class PluginCallError(Rejected):
-    """A failure of a plugin during a call."""
-
-    def __init__(self, failure: PluginFailure, transient: bool = False) -> None:
-        super().__init__([failure.make_problem()], transient)
-
-
 def make_no_workload_error(installed: Sequence[str]) -> Rejected:
     """Return the error for a job without a workload, where none is the default."""
     ways = (*map(Suggestion, installed), *_suggest_standard_plugins())
@@ -135,7 +128,7 @@ def suggest_exclusion(claim: Claim) -> Suggestion:
     """Suggest to continue without the plugin of a claim."""
     if claim.from_file:
         return Suggestion("robotrain …", "without --plugins-from: continues without it")
-    return Suggestion(f"robotrain --without {claim.point.distribution} …", "continues without it")
+    return Suggestion(f"robotrain --without {claim.package} …", "continues without it")
 
 
 def _format_install_command(claim: Claim, error: ImportError) -> str:
@@ -143,10 +136,10 @@ def _format_install_command(claim: Claim, error: ImportError) -> str:
     import shlex
 
     wanted = (error.name or "").partition(".")[0]
-    distribution = shlex.quote(claim.point.distribution)
+    distribution = shlex.quote(claim.package)
     if wanted in OWN_PACKAGES:  # a name that this robotrain does not have yet, or not any more
         return f"uv pip install --upgrade robotrain-core {distribution}"
-    if wanted == claim.point.value.partition(":")[0].partition(".")[0]:
+    if wanted == claim.top_package:
         return f"uv pip install --reinstall {distribution}"
     needed = list(_list_missing_requirements(claim)) or [claims.normalize_name(wanted)]
     return f"uv pip install {' '.join(map(shlex.quote, needed))}"

@@ -6,6 +6,7 @@ An OSError of a method that uses the network or the disk is not the plugin's fai
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import types
@@ -16,7 +17,7 @@ from robotrain.errors import Problem, Rejected, Unanswered
 from robotrain.model.platform import Platform
 from robotrain.model.source import Pinning, SourceError
 from robotrain.plugins import calls
-from robotrain.plugins.failures import PluginCallError, PluginFailure, make_failure
+from robotrain.plugins.failures import PluginFailure, make_failure
 
 if TYPE_CHECKING:
     from robotrain.model.source import SourceKind
@@ -61,8 +62,9 @@ class GuardedPlatform:
         found = getattr(self.__dict__["_platform"], name)
         if not isinstance(getattr(Platform, name, None), types.FunctionType):
             return found
-        call = collect_problems if name in ("check", "preflight") else _call_submit if name == "submit" else _call
-        return functools.partial(call, self._claim, name, found)
+        return functools.partial(
+            collect_problems if name in ("check", "preflight") else _call, self._claim, name, found
+        )
 
     def __repr__(self) -> str:
         return f"<{self._claim} of {self._claim.distribution}>"
@@ -73,89 +75,81 @@ def has_method(platform: Any, method: str) -> bool:
     return getattr(type(platform._platform), method) is not getattr(Platform, method)
 
 
-def _try(claim: Claim, name: str, call: Function, fall_back: Function, *passing: type[BaseException]) -> Any:
-    """Return what a call returns; what it raises, but for `passing`, is a failure, for which `fall_back` answers."""
+@contextlib.contextmanager
+def _name_failure(claim: Claim, name: str) -> Iterator[None]:
+    """For what a method should not raise in this block, raise a transient Rejected that names the plugin.
+
+    For `submit` raise Unanswered: the engine may have the plan.
+    """
+    passing = () if name in PURE_METHODS else (OSError,)
     try:
-        return call()
+        with calls.redirect_output():
+            yield
+    except (KeyboardInterrupt, Rejected, Unanswered, *passing):
+        raise
     except BaseException as cause:  # SystemExit too, and what ends a task
-        if isinstance(cause, (KeyboardInterrupt, *passing)):
-            raise
-        return fall_back(make_failure(claim, cause, name))
-
-
-def _guard(claim: Claim, name: str, call: Function) -> Any:
-    """Return what a call of a method returns; what it should not raise becomes a transient PluginCallError."""
-
-    def fall_back(failure: PluginFailure) -> Any:
-        raise PluginCallError(failure, transient=True) from failure.cause
-
-    with calls.redirect_output():
-        return _try(claim, name, call, fall_back, Rejected, Unanswered, *(() if name in PURE_METHODS else (OSError,)))
+        problems = [make_failure(claim, cause, name).make_problem()]
+        raise (Unanswered(problems) if name == "submit" else Rejected(problems, transient=True)) from cause
 
 
 def _call(claim: Claim, name: str, method: Function, *given: Any, **named: Any) -> Any:
-    def call() -> Any:
+    with _name_failure(claim, name):
         answer = method(*given, **named)
-        if name in STREAMS:
-            return iter(answer)
-        return list(answer) if isinstance(answer, Iterator) else answer
-
-    answer = _guard(claim, name, call)
-    return _iterate(claim, name, answer) if name in STREAMS else answer
+        if name not in STREAMS:
+            return list(answer) if isinstance(answer, Iterator) else answer
+        lines = iter(answer)
+    return _iterate(claim, name, lines)
 
 
-def _iterate(claim: Claim, name: str, answer: Iterator[Any]) -> Iterator[Any]:
+def _iterate(claim: Claim, name: str, lines: Iterator[Any]) -> Iterator[Any]:
     """Yield the lines of an answer, each under guard: between them the caller prints results."""
     end: Any = object()
     try:
-        while (item := _guard(claim, name, functools.partial(next, answer, end))) is not end:
-            yield item
+        while True:
+            with _name_failure(claim, name):
+                line = next(lines, end)
+            if line is end:
+                return
+            yield line
     finally:
-        if close := getattr(answer, "close", None):
+        if close := getattr(lines, "close", None):
             close()
-
-
-def _call_submit(claim: Claim, name: str, method: Function, plan: Any) -> Any:
-    """Call `submit`; raise Unanswered for a failure of the plugin, since the engine may have the plan."""
-    try:
-        return _call(claim, name, method, plan)
-    except PluginCallError as failure:
-        raise Unanswered(failure.problems) from failure
 
 
 def collect_problems(claim: Claim, name: str, rule: Function, *given: Any) -> list[Problem]:
     """Return the problems of a `check` or `preflight`; its failure is one more, and earlier ones count."""
     found: list[Problem] = []
+    passing = (OSError,) if name == "preflight" else ()
+    try:
+        _run(claim, name, lambda: found.extend(rule(*given)))
+    except (KeyboardInterrupt, Rejected, *passing):
+        raise
+    except BaseException as cause:  # SystemExit too, and what ends a task
+        found = [*found, make_failure(claim, cause, name).make_problem()]
+    return found
 
-    def collect() -> None:
-        for problem in rule(*given):
-            found.append(problem)
 
-    passing = (Rejected, OSError) if name == "preflight" else (Rejected,)
-    run = functools.partial(_run, claim, name, collect)
-    failed = _try(claim, name, run, lambda failure: [failure.make_problem()], *passing)
-    return [*found, *(failed or ())]
-
-
-def _run(claim: Claim, name: str, function: Function, *given: Any) -> Any:
+def _run(claim: Claim, name: str, function: Callable[[], Any]) -> Any:
     """Return what a function returns, in time if it looks at the world."""
     if name.startswith(TIMED):
-        work = functools.partial(function, *given)
-        return calls.call_with_timeout(work, f"{name} of {claim.source}", calls.PLUGIN_SECONDS_VARIABLE)
+        return calls.call_with_timeout(function, f"{name} of {claim.source}", calls.PLUGIN_SECONDS_VARIABLE)
     with calls.redirect_output():
-        return function(*given)
+        return function()
 
 
 def _guard_source_kind(kind: SourceKind, claim: Claim) -> SourceKind:
     """Return the kind with guarded functions: a failing recognizer recognizes nothing, a failing parser rejects."""
 
-    def raise_source_error(failure: PluginFailure) -> Any:
-        raise SourceError(f"{failure}.", failure.suggestions[-1].text) from failure.cause
+    def guard(name: str, function: Function, fall_back: Callable[[PluginFailure], Any] = _raise_source_error) -> Any:
+        def call(*given: Any) -> Any:
+            try:
+                return _run(claim, name, functools.partial(function, *given))
+            except (KeyboardInterrupt, SourceError):
+                raise
+            except BaseException as cause:  # SystemExit too, and what ends a task
+                return fall_back(make_failure(claim, cause, name))
 
-    def guard(name: str, function: Function, fall_back: Function = raise_source_error) -> Any:
-        return lambda *given: _try(
-            claim, name, functools.partial(_run, claim, name, function, *given), fall_back, SourceError
-        )
+        return call
 
     pinning = kind.pinning
     if pinning:
@@ -168,3 +162,7 @@ def _guard_source_kind(kind: SourceKind, claim: Claim) -> SourceKind:
         describe_meaning=guard("describe_meaning", kind.describe_meaning, lambda failure: ""),
         pinning=pinning,
     )
+
+
+def _raise_source_error(failure: PluginFailure) -> Any:
+    raise SourceError(f"{failure}.", failure.suggestions[-1].text) from failure.cause

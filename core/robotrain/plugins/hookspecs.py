@@ -87,7 +87,7 @@ def get_api_version(claim: Claim) -> Any:
     """Return the API version that a loaded plugin declares; built-in ones follow the current version."""
     if claim.built_in:
         return API_VERSION
-    return getattr(sys.modules.get(claim.point.module), API_VARIABLE, DEFAULT_API_VERSION)
+    return getattr(sys.modules.get(claim.module), API_VARIABLE, DEFAULT_API_VERSION)
 
 
 def require_supported_api(claim: Claim) -> None:
@@ -101,7 +101,7 @@ def require_supported_api(claim: Claim) -> None:
 
     if not isinstance(version, int):
         raise UnsuitablePlugin(f"{API_VARIABLE} is a whole number such as {API_VERSION}")
-    newer = "robotrain-core" if version > API_VERSION else claim.point.distribution
+    newer = "robotrain-core" if version > API_VERSION else claim.package
     why = f"it is written for version {version} of the plugin API, and robotrain {__version__} supports"
     way = Suggestion(f"uv pip install --upgrade {newer}", "a newer release may support it")
     raise UnsuitablePlugin(f"{why} {OLDEST_API_VERSION} to {API_VERSION}", way)

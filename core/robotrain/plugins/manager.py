@@ -126,17 +126,12 @@ class Plugins:
 
     def source_kinds(self) -> dict[str, SourceKind]:
         """Return every source kind that loads, by name, and those of the platforms loaded so far."""
-        claims = self.list_claims("source")
-        for claim in claims:
-            self._load(claim)
         found: dict[str, SourceKind] = {}
-        for owners, kind in self.list_provided("source"):
-            claimed = self.list_claims("source", kind.name)  # without a claim, it belongs to its platform
-            if any(owner in claimed or (not claimed and owner.family == "platform") for owner in owners):
+        claimed = self._list_working("source")
+        for owners, kind in self.list_provided("source"):  # built-in ones first
+            of_platform = not self.list_claims("source", kind.name) and any(one.family == "platform" for one in owners)
+            if of_platform or claimed.get(kind.name) is kind:
                 found.setdefault(kind.name, kind)
-        for claim in claims:
-            if claim.name not in found:
-                self._record_missing(claim)
         return found
 
     def find_source_problems(self) -> list[Problem]:
@@ -241,23 +236,24 @@ class Plugins:
         with self._record_failures([claim]):
             self._require_unique_name(claim)
             limit = calls.PLUGIN_SECONDS_VARIABLE if requested else calls.HOOK_SECONDS_VARIABLE
-            if claim.point.is_imported:  # nothing can hang: no thread
-                loaded = claim.point.load()
-            else:
-                loaded = calls.call_with_timeout(claim.point.load, f"loading of {claim.source}", limit)
+            loaded = calls.call_with_timeout(claim.load, f"loading of {claim.source}", limit)
             hookspecs.require_supported_api(claim)
             if claim.family == "command":
                 _require_command(loaded, claim)
             elif not self._manager.is_registered(loaded):  # once, however many names the module claims
-                try:
-                    self._manager.register(loaded)
-                    self._manager.check_pending()  # raises for a misspelled hook
-                except Exception:
-                    if self._manager.is_registered(loaded):  # pluggy itself leaves out one with wrong arguments
-                        self._manager.unregister(loaded)
-                    raise
+                self._register(loaded)
             self.loaded[claim] = loaded
         return claim in self.loaded
+
+    def _register(self, module: Any) -> None:
+        """Register the hooks of a module. Raise what is wrong with their names or arguments."""
+        try:
+            self._manager.register(module)
+            self._manager.check_pending()  # raises for a misspelled hook
+        except Exception:
+            if self._manager.is_registered(module):  # pluggy itself leaves out one with wrong arguments
+                self._manager.unregister(module)
+            raise
 
     def _require_unique_name(self, claim: Claim) -> None:
         """Raise UnsuitablePlugin if several plugins claim a name, except for the built-in one."""
@@ -307,7 +303,7 @@ class Plugins:
 
         if claim in self.loaded and claim not in self.failures:
             with self._record_failures([claim]):
-                raise UnsuitablePlugin(f"{claim.point.value} declares this name, but the plugin does not provide it")
+                raise UnsuitablePlugin(f"{claim.value} declares this name, but the plugin does not provide it")
 
 
 def _is_relevant(claim: Claim, platform: str) -> bool:
@@ -323,7 +319,7 @@ def _require_command(loaded: Any, claim: Claim) -> None:
     from robotrain.plugins.failures import UnsuitablePlugin
 
     if not isinstance(loaded, typer.Typer):
-        raise UnsuitablePlugin(f"{claim.point.value} is a {type(loaded).__name__}; expected a typer.Typer")
+        raise UnsuitablePlugin(f"{claim.value} is a {type(loaded).__name__}; expected a typer.Typer")
     if claim.name in COMMANDS:
         raise UnsuitablePlugin(f"robotrain itself has a command {claim.name}")
 

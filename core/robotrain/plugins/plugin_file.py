@@ -14,7 +14,7 @@ from typing import Any
 
 from robotrain.errors import Rejected, Suggestion, usage_problem
 from robotrain.plugins import calls, hookspecs
-from robotrain.plugins.claims import FAMILIES, HOOKS, Claim, EntryPoint, make_claim
+from robotrain.plugins.claims import FAMILIES, HOOKS, Claim, make_claim
 from robotrain.plugins.failures import UnsuitablePlugin, make_failure
 
 PLUGIN_MODULE = "robotrain_plugin"
@@ -28,7 +28,7 @@ def read_plugin_file(folder: str) -> tuple[Claim, ...]:
         lacks = "has no robotrain_plugin.py" if path.parent.is_dir() else "is not a folder"
         parent = shlex.quote(str(path.parent.parent)) if path.parent.is_file() else "FOLDER"
         raise _make_usage_error("plugin-file-missing", f"{path.parent} {lacks}", path.parent, parent)
-    claim = make_claim(EntryPoint(PLUGIN_MODULE, PLUGIN_MODULE, str(path), ""))
+    claim = make_claim(PLUGIN_MODULE, PLUGIN_MODULE, str(path))
     try:
         load = functools.partial(_load_claims, claim, path)
         found = calls.call_with_timeout(load, f"loading of {claim.source}", calls.PLUGIN_SECONDS_VARIABLE)
@@ -60,8 +60,8 @@ def _load_claims(claim: Claim, path: Path) -> tuple[Claim, ...]:
         del sys.modules[PLUGIN_MODULE]
         raise
     hookspecs.require_supported_api(claim)
-    points = [claim.point._replace(name=name, value=value) for name, value in _list_names(module)]
-    return (*map(make_claim, points), *([claim] if any(hasattr(module, hook) for hook in SITE_HOOKS) else []))
+    found = [make_claim(name, value, claim.package) for name, value in _list_names(module)]
+    return (*found, *([claim] if any(hasattr(module, hook) for hook in SITE_HOOKS) else []))
 
 
 def _list_names(module: Any) -> Iterator[tuple[str, str]]:

@@ -235,7 +235,7 @@ def _explain_missing_module(claim: Claim, module: str, cause: BaseException) -> 
     missing = str(getattr(cause, "name", "")).partition(".")[0]
     if not claim.from_file or missing != module.partition(".")[0]:
         return cause
-    path = Path(claim.point.distribution).parent / f"{module.replace('.', '/')}.py"
+    path = Path(claim.package).parent / f"{module.replace('.', '/')}.py"
     return failures.UnsuitablePlugin(
         f"there is no module {module}", Suggestion(str(path), "the expected path, beside the plugin file")
     )

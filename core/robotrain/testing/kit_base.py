@@ -73,7 +73,7 @@ class ImportTests(KitBase):
         """Import only public names of robotrain, and on a platform only what its distribution requires."""
         if self.public_only is False or (self.public_only is None and kit_claim.built_in):
             pytest.skip("it is released together with robotrain")
-        top = re.split(r"[.:]", kit_claim.point.value)[0]
+        top = kit_claim.top_package
         spec = importlib.util.find_spec(top)
         folders = spec.submodule_search_locations if spec else None
         files = sorted(Path(next(iter(folders))).rglob("*.py")) if folders else [Path(str(spec and spec.origin))]

@@ -58,7 +58,7 @@ def _print_error_code(word: str, parent: Any) -> None:
 
     if "-" not in word[1:] or not re.fullmatch(error_codes.CODE_PATTERN, word):
         return
-    packages = [claim.point.module.partition(".")[0] for claim in get_plugins(parent).claims]
+    packages = [claim.top_package for claim in get_plugins(parent).claims]
     if found := error_codes.find_error_code(word, packages):
         print_result(f"{found.title}.\n\n{found.meaning}\n{found.fix}")
         raise typer.Exit

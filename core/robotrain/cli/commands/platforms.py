@@ -278,7 +278,7 @@ def _dump_claim(claim: "Claim", installed: "Plugins", remarks: Sequence[str]) ->
     return {
         "claim": claim.dotted,
         "distribution": claim.distribution,
-        "module": claim.point.value,
+        "module": claim.value,
         "hooks": installed.list_hooks(claim),
         "api": get_api_version(claim) if claim in installed.loaded else None,
         "failure": failure.reason if failure else None,
