@@ -14,6 +14,7 @@ from robotrain_runtime.contract.parameter import Param, Parameter, get_parameter
 
 from robotrain.errors import Suggestion, find_nearest_name
 from robotrain.model.capabilities import ANY, FEATURES, LIMITS, YES, Capabilities, Support
+from robotrain.model.health import HealthCheck
 from robotrain.model.platform import Platform
 from robotrain.model.source import Pinning, RoleFlag, SourceKind
 from robotrain.model.workload import Role, Workload, WorkloadProfile
@@ -39,13 +40,15 @@ EXPECTED: Mapping[Any, str] = {
 }
 """What messages call a type; others by their public name."""
 VALUE_TYPES = (str, int, float, bool)
-DECLARED = (Capabilities, Support, Pinning, RoleFlag, Role, WorkloadProfile)
+DECLARED = {"platform": Platform, "source": SourceKind, "workload": Workload, "health": HealthCheck}
+"""What the hook of each family provides."""
+PARTS = (Capabilities, Support, Pinning, RoleFlag, Role, WorkloadProfile)
 """The types whose own fields are looked at too."""
 
 
 def validate_declaration(family: str, thing: Any) -> None:
     """Raise TypeError, ValueError or UnsuitablePlugin for a malformed part of what a plugin provides."""
-    kind: type = {"platform": Platform, "source": SourceKind, "workload": Workload}[family]
+    kind: type = DECLARED[family]
     if not isinstance(thing, kind):
         raise TypeError(f"its hook provides a {type(thing).__name__}; expected a robotrain.plugin.{kind.__name__}")
     _validate_fields_of(kind, thing)
@@ -89,7 +92,7 @@ def _validate_value(where: str, value: Any, kind: Any) -> None:
     elif origin is tuple and parts[1:] == (...,):
         for at, item in enumerate(value):
             _validate_value(f"{where}[{at}]", item, parts[0])
-    elif origin in DECLARED:
+    elif origin in PARTS:
         _validate_fields_of(origin, value, f"{where}.")
 
 

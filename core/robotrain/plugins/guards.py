@@ -35,21 +35,17 @@ TIMED = ("preflight", "pinning")
 """What has a time limit."""
 
 
-def accept(family: str, thing: Any, claim: Claim) -> Any:
+def accept(family: str, claim: Claim, thing: Any) -> Any:
     """Return what a plugin provides, its functions guarded. Raise TypeError, ValueError or UnsuitablePlugin."""
-    if family == "health":
-        from robotrain.model.health import HealthCheck
-
-        if not isinstance(thing, HealthCheck):
-            raise TypeError("its hook provides something else than a robotrain.plugin.HealthCheck")
-        return thing
     if not claim.built_in:  # the tests validate those: at every start, it would take 3 % of the time
         from robotrain.plugins.declarations import validate_declaration
 
         validate_declaration(family, thing)
     if family == "workload":
         return dataclasses.replace(thing, check=functools.partial(collect_problems, claim, "check", thing.check))
-    return GuardedPlatform(thing, claim) if family == "platform" else _guard_source_kind(thing, claim)
+    if family == "platform":
+        return GuardedPlatform(thing, claim)
+    return _guard_source_kind(thing, claim) if family == "source" else thing
 
 
 class GuardedPlatform:

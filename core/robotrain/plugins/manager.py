@@ -179,8 +179,15 @@ class Plugins:
                 self._provided[implementation] = []
                 failing = [owner for owner in owners if owner.family == family] or owners[:1]
                 with self._record_failures(failing, HOOKS[family]):
-                    self._provided[implementation] = _call_provider(family, owners[0], implementation.function)
+                    self._provided[implementation] = self._call_provider(family, owners[0], implementation.function)
             yield from ((owners, thing) for thing in self._provided[implementation])
+
+    def _call_provider(self, family: str, claim: Claim, provide: Callable[[], Iterable[Any]]) -> list[Any]:
+        """Return what a hook provides, validated and guarded; raise what is wrong with it."""
+        from robotrain.plugins import calls, guards
+
+        accept = functools.partial(guards.accept, family, claim)
+        return calls.call_with_timeout(lambda: [*map(accept, provide())], f"{HOOKS[family]} of {claim.source}")
 
     def list_hooks(self, claim: Claim) -> list[str]:
         """Return the names of the hooks in a loaded claim's module; none of a command."""
@@ -274,7 +281,11 @@ class Plugins:
         for owners, thing in self.list_provided(claim.family):
             if thing.name == claim.name and claim in owners:
                 return thing
-        self._record_missing(claim)
+        from robotrain.plugins.failures import UnsuitablePlugin
+
+        if claim not in self.failures:  # else its hook failed
+            with self._record_failures([claim]):
+                raise UnsuitablePlugin(f"{claim.value} declares this name, but the plugin does not provide it")
         return None
 
     def _require(self, family: str, name: str) -> Any:
@@ -297,14 +308,6 @@ class Plugins:
                 found.setdefault(claim.name, thing)
         return found
 
-    def _record_missing(self, claim: Claim) -> None:
-        """Record a failure for a loaded claim whose plugin does not provide it, unless its hook failed."""
-        from robotrain.plugins.failures import UnsuitablePlugin
-
-        if claim in self.loaded and claim not in self.failures:
-            with self._record_failures([claim]):
-                raise UnsuitablePlugin(f"{claim.value} declares this name, but the plugin does not provide it")
-
 
 def _is_relevant(claim: Claim, platform: str) -> bool:
     """Return whether a claim is of no platform, or of this one; every claim is, without a platform."""
@@ -322,16 +325,6 @@ def _require_command(loaded: Any, claim: Claim) -> None:
         raise UnsuitablePlugin(f"{claim.value} is a {type(loaded).__name__}; expected a typer.Typer")
     if claim.name in COMMANDS:
         raise UnsuitablePlugin(f"robotrain itself has a command {claim.name}")
-
-
-def _call_provider(family: str, claim: Claim, provide: Callable[[], Iterable[Any]]) -> list[Any]:
-    """Return what a hook provides, validated and guarded. Raise what it raises, and TypeError or UnsuitablePlugin."""
-    from robotrain.plugins import calls, guards
-
-    def call() -> list[Any]:
-        return [guards.accept(family, thing, claim) for thing in provide()]
-
-    return calls.call_with_timeout(call, f"{HOOKS[family]} of {claim.source}")
 
 
 _active_plugins: list[Plugins] = []
