@@ -81,9 +81,14 @@ def make_environ() -> dict[str, str]:
 @functools.lru_cache(8)
 def probe(folder: Path, checkpoint: Path | None = None) -> Probe:
     """Ask Isaac Lab's Python, without the simulator. Raise OSError with a sentence."""
-    command = ["bash", str(folder / SCRIPT), "-p", str(PROBE), *((str(checkpoint),) if checkpoint else ())]
+    data = ask_program(folder, PROBE, *((str(checkpoint),) if checkpoint else ()))
+    return Probe(data["versions"], data["checkpoint"])
+
+
+def ask_program(folder: Path, program: Path, *arguments: str) -> Any:
+    """Return what a program that Isaac Lab's Python runs answers: JSON after the prefix. Raise OSError, as above."""
     process = subprocess.Popen(
-        command,
+        ["bash", str(folder / SCRIPT), "-p", str(program), *arguments],
         env=make_environ(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -103,8 +108,7 @@ def probe(folder: Path, checkpoint: Path | None = None) -> Probe:
     if process.returncode or not answer:
         last = lines[-1] if lines else "it printed nothing"
         raise OSError(f"{folder / SCRIPT} -p does not run Python (exit code {process.returncode}): {last}")
-    data = json.loads(answer)
-    return Probe(data["versions"], data["checkpoint"])
+    return json.loads(answer)
 
 
 def find_version_problems(folder: Path, backend: str, found: Probe) -> Iterator[str]:

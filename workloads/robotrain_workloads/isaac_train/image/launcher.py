@@ -10,8 +10,6 @@ Nothing is imported before the simulator has started: rsl_rl and skrl are change
 
 import argparse
 import importlib
-import importlib.abc
-import importlib.util
 import json
 import os
 import runpy
@@ -25,6 +23,7 @@ RSL_RL = "rsl_rl.runners.on_policy_runner"
 SKRL = "skrl.utils.runner.torch.runner"
 STOPPED = 128 + signal.SIGTERM
 NOTHING_LEFT = 4
+IMPORT_HOOK = os.path.join(os.path.dirname(__file__), "..", "..", "isaac", "image", "import_hook.py")
 
 
 class Reporter:
@@ -69,32 +68,6 @@ class StopRequest:
         if not self.requested:
             print("stopping: saving a checkpoint first", flush=True)
         self.requested = True
-
-
-class ImportHook(importlib.abc.MetaPathFinder):
-    """Calls a function with a module of a name right after it was imported."""
-
-    def __init__(self, changes: dict[str, Callable[[Any], None]]) -> None:
-        self._changes = changes
-
-    def find_spec(self, name: str, path: Any, target: Any = None) -> Any:
-        """Return the spec of a module that is to be changed."""
-        if name not in self._changes:
-            return None
-        change = self._changes.pop(name)
-        spec: Any = importlib.util.find_spec(name)
-        loader: Any = spec.loader
-
-        class Loader(importlib.abc.Loader):
-            def create_module(self, spec: Any) -> Any:
-                return loader.create_module(spec)
-
-            def exec_module(self, module: Any) -> None:
-                loader.exec_module(module)
-                change(module)
-
-        spec.loader = Loader()
-        return spec
 
 
 class Training:
@@ -294,10 +267,8 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--repeated", action="store_true", help="an earlier attempt may have finished")
     training = Training(parser.parse_args(arguments[:separator]))
     script, *rest = arguments[separator + 1 :]
-    sys.meta_path.insert(0, ImportHook({RSL_RL: training.change_rsl_rl, SKRL: training.change_skrl}))
-    sys.argv = [script, *rest]
-    sys.path[0] = os.path.dirname(os.path.abspath(script))
-    runpy.run_path(script, run_name="__main__")
+    changes = {RSL_RL: training.change_rsl_rl, SKRL: training.change_skrl}
+    runpy.run_path(IMPORT_HOOK)["run_script"](script, rest, changes)
 
 
 if __name__ == "__main__":

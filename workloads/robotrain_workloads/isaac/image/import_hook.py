@@ -1,0 +1,46 @@
+"""Change modules right after they are imported: nothing of rsl_rl or skrl may be imported before the simulator starts.
+
+Launchers run it from its file with `runpy`: Isaac Lab's Python has none of robotrain's packages.
+"""
+
+import importlib.abc
+import importlib.util
+import os
+import runpy
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+
+class ImportHook(importlib.abc.MetaPathFinder):
+    """Calls a function with a module of a name right after it was imported."""
+
+    def __init__(self, changes: Mapping[str, Callable[[Any], None]]) -> None:
+        self._changes = dict(changes)
+
+    def find_spec(self, name: str, path: Any, target: Any = None) -> Any:
+        """Return the spec of a module that is to be changed."""
+        if name not in self._changes:
+            return None
+        change = self._changes.pop(name)
+        spec: Any = importlib.util.find_spec(name)
+        loader: Any = spec.loader
+
+        class Loader(importlib.abc.Loader):
+            def create_module(self, spec: Any) -> Any:
+                return loader.create_module(spec)
+
+            def exec_module(self, module: Any) -> None:
+                loader.exec_module(module)
+                change(module)
+
+        spec.loader = Loader()
+        return spec
+
+
+def run_script(script: str, arguments: Sequence[str], changes: Mapping[str, Callable[[Any], None]]) -> None:
+    """Run a script of Isaac Lab as it would run itself, with modules changed when it imports them."""
+    sys.meta_path.insert(0, ImportHook(changes))
+    sys.argv = [script, *arguments]
+    sys.path[0] = os.path.dirname(os.path.abspath(script))
+    runpy.run_path(script, run_name="__main__")
