@@ -59,6 +59,9 @@ class Vesta(Venus):
         found = self._steps(reference).items()
         return [StepStatus(name=name, state=one["state"], reason=one.get("reason", "")) for name, one in found][::-1]
 
+    def has_step_output(self, reference: Any) -> bool:
+        return (engine() / "jobs" / reference["id"]).exists()
+
     def logs(self, reference: Any, follow: bool, tail: int | None = None) -> Iterator[str]:
         yield from self._steps(reference)[reference["step"]].get("log", [])
 

@@ -199,6 +199,10 @@ class OsmoStandIn:
         texts = {row["name"]: self.state.read(f"texts/{row['name']}", {}).get("posted", "") for row in every}
         return {row["name"]: Workflow(row, texts[row["name"]]) for row in every}
 
+    def remove(self, name: str) -> None:
+        """Remove a workflow, as the service does with old ones."""
+        self.state.change("order", lambda order: [one for one in order if one != name], [])
+
     def set_state(
         self,
         name: str,

@@ -199,6 +199,10 @@ class Platform:
         """Return the status of a pipeline and its steps, by one request where one answers both."""
         return self.status(reference), list(self.list_steps(reference))
 
+    def has_step_output(self, reference: Reference) -> bool:
+        """Return whether a later pipeline can read what a step, which succeeded, handed over. Raise Rejected."""
+        return True
+
     def read_submitted_spec(self, plan: Plan, reference: Reference) -> bytes:
         """Return the native spec as the engine holds it, for `submit --save-spec`; by default that of the plan."""
         return plan.files[plan.spec]

@@ -18,9 +18,17 @@ from robotrain.model.pipeline import PipelineStep
 from robotrain.model.plan import Payload, RenderedPlan
 from robotrain.model.run import STEP_KEY, RunGone, StepStatus
 from robotrain.pipelines.pipeline_platform import REFERENCE_KEY, PipelinePlatform, SentStep, StepJob
-from robotrain.pipelines.plan import PIPELINE_FILE, PipelinePlan, PlannedStep, parse_pipeline, render_pipeline
+from robotrain.pipelines.plan import (
+    PIPELINE_FILE,
+    PipelinePlan,
+    PlannedStep,
+    StepPacker,
+    parse_pipeline,
+    render_pipeline,
+)
 from robotrain.store import files, plans, records
 from robotrain.submission.prepare import find_secrets_in_plan
+from robotrain.submission.resubmit import replace_sources
 
 if TYPE_CHECKING:
     from robotrain_runtime.contract.document import Scalar
@@ -37,6 +45,10 @@ STEP_SOURCE = {"source.step": "robotrain_runtime.data.step_source"}
 """The container plugin of what an earlier step made."""
 REGISTERED_FILE = "registered.json"
 """In the run's folder: by step, the model version that it registered."""
+ENDED_STEPS_FILE = "ended-steps.json"
+"""In the run's folder, of a pipeline that did not succeed: the steps that did, with their published policies."""
+COPY_KEY = "copy"
+"""In the state of a finished step: the source to read instead of its output, which its engine no longer has."""
 BEGUN_STATES = ("running", "succeeded", "failed", "cancelled", "lost")
 
 
@@ -69,27 +81,41 @@ class NativePlatform(PipelinePlatform):
         """
         described = render_pipeline(job, plan, payloads, values)
         steps = [step for step in plan.steps if step.name not in plan.finished]
-        readers = {name for step in steps for name in _list_read_steps(step)}
-        made = [self._make_step(step, jobs, step.name in readers) for step in steps]
+        readers = {name for step in steps for name in list_read_steps(step)}
+        copies = {name: state[COPY_KEY] for name, state in plan.finished.items() if COPY_KEY in state}
+        made = [self._make_step(step, jobs, step.name in readers, copies) for step in steps]
         finished = {
             name: {**records.read_record(state["run"]).reference, STEP_KEY: name}
             for name, state in plan.finished.items()
-            if name in readers
+            if name in readers and name not in copies
         }
         rendered = self._platform.render_pipeline(made, job, plan.run, finished)
         whole = dataclasses.replace(rendered, files={**described.plan.files, **rendered.files})
         raise_if_any(find_secrets_in_plan(whole))
         return dataclasses.replace(described, plan=whole, native=True)
 
-    def _make_step(self, step: PlannedStep, jobs: Mapping[str, PreparedJob], hands_over: bool) -> PipelineStep:
+    def _make_step(
+        self, step: PlannedStep, jobs: Mapping[str, PreparedJob], hands_over: bool, copies: Mapping[str, Any]
+    ) -> PipelineStep:
+        """Return a step. `copies`: by step, the source that is read because its engine no longer has its output."""
         prepared = jobs[step.policy_from or step.name]
+        if any(name in copies for name in list_read_steps(step)):
+            sources = [
+                JobSource(role=one.role, **copies[one.uri]) if one.kind == STEP_KIND and one.uri in copies else one
+                for one in step.sources
+            ]
+            prepared = replace_sources(prepared, tuple(sources), self._plugins)
+            raise_if_any(self._platform.check(prepared.job, prepared.settings))
+            prepared = StepPacker().complete(prepared)
         job = prepared.job
         if step.policy_from:
             source = JobSource(role="policy", kind=STEP_KIND, uri=step.policy_from)
             job, takes = dataclasses.replace(job, sources=(source,)), {step.policy_from: POLICY_FOLDER}
         else:
             roles = self._plugins.workload(job.workload).roles
-            is_policy = {one.step: roles[one.role].takes == "checkpoints" for one in step.inputs}
+            is_policy = {
+                one.step: roles[one.role].takes == "checkpoints" for one in step.inputs if one.step not in copies
+            }
             takes = {name: POLICY_FOLDER if is_policy[name] else RESULTS_FOLDER for name in is_policy}
         return PipelineStep(
             name=step.name,
@@ -134,8 +160,28 @@ class NativePlatform(PipelinePlatform):
 
     def query_pipeline(self, reference: Reference) -> tuple[Status, list[StepStatus]]:
         """Return the status of the whole, and the steps as `list_steps` does."""
-        status, steps = self._platform.query_pipeline(reference)
-        return status, self._complete_steps(reference, steps)
+        status, listed = self._platform.query_pipeline(reference)
+        steps = self._complete_steps(reference, listed)
+        if status.finished and status.state != "succeeded":
+            with contextlib.suppress(Exception):  # whatever a plugin raises: the next query records it
+                self._record_ended_steps(reference, [one.name for one in steps if one.state == "succeeded"])
+        return status, steps
+
+    def _record_ended_steps(self, reference: Reference, succeeded: Sequence[str]) -> None:
+        """Record the steps that succeeded, each with where its newest policy was published, if it was.
+
+        `pipeline resume` needs it when the engine no longer has the run.
+        """
+        path, plan = records.get_run_folder(reference[REFERENCE_KEY]) / ENDED_STEPS_FILE, self._read_plan(reference)
+        if path.exists():
+            return
+        found: dict[str, dict[str, str]] = {}
+        for step in plan.steps:
+            if step.name in succeeded and step.name not in plan.finished:
+                outputs = self._platform.outputs(self.refer_to_step(reference, step.name)) if step.workload else ()
+                policies = [one for one in outputs if one.kind == "checkpoint"]
+                found[step.name] = {"kind": policies[-1].source, "uri": policies[-1].uri} if policies else {}
+        files.write_checked_json(path, found)
 
     def _complete_steps(self, reference: Reference, listed: Iterable[StepStatus]) -> list[StepStatus]:
         known = {one.name: one for one in listed}
@@ -232,6 +278,14 @@ def _change_settings(settings: Any, changes: Mapping[str, Scalar]) -> Any:
     return changed
 
 
-def _list_read_steps(step: PlannedStep) -> list[str]:
+def read_ended_steps(run: str) -> dict[str, dict[str, str]] | None:
+    """Return the steps that a pipeline finished, each with the source of its published policy; None if unknown."""
+    try:
+        return dict(files.read_checked_json(records.get_run_folder(run) / ENDED_STEPS_FILE))
+    except (OSError, ValueError):
+        return None
+
+
+def list_read_steps(step: PlannedStep) -> list[str]:
     """Return the steps whose output a step reads."""
     return [*(one.step for one in step.inputs), *filter(None, (step.policy_from,))]

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from robotrain.errors import Problem, Rejected, Stage, Suggestion
+from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any
 from robotrain.model.platform import NoSettings
+from robotrain.model.run import STEP_KEY, RunGone
 from robotrain.pipelines import driven_platform, progress
 from robotrain.pipelines.driven_platform import DrivenPlatform
-from robotrain.pipelines.native_platform import NativePlatform
+from robotrain.pipelines.native_platform import COPY_KEY, NativePlatform, list_read_steps, read_ended_steps
 from robotrain.pipelines.plan import PIPELINE_FILE, PipelinePlan, get_payload_path, parse_pipeline, render_pipeline
 from robotrain.pipelines.step_runs import StepJobs
 from robotrain.store import records
@@ -89,22 +90,61 @@ def continue_pipeline(record: RunRecord, plugins: Plugins, dry_run: bool = False
 def _continue_native(record: RunRecord, plugins: Plugins) -> RepeatedPipeline:
     """Return what is left to do of a pipeline that an engine ran. Raise Rejected."""
     platform = plugins.platform_of(record)
-    status, steps = platform.query_pipeline(record.reference)
-    if not status.finished:
-        raise _make_running_error(record.run)
     earlier = parse_pipeline(read_plan_to_repeat(record.run).plan.files[PIPELINE_FILE]).finished
-    done = [step.name for step in steps if step.state == "succeeded"]
+    try:
+        status, steps = platform.query_pipeline(record.reference)
+    except RunGone as gone:
+        ended = read_ended_steps(record.run)
+        if ended is None:
+            problem = dataclasses.replace(gone.problems[0], suggestions=(_suggest_resubmit(record.run),))
+            raise Rejected([problem]) from None
+        done = [*earlier, *ended]
+    else:
+        if not status.finished:
+            raise _make_running_error(record.run)
+        done = [step.name for step in steps if step.state == "succeeded"]
     finished = {name: earlier.get(name) or {"state": "succeeded", "run": record.run} for name in done}
     return _leave_out(record, finished, plugins)
+
+
+def _find_copies(plan: PipelinePlan, platform: NativePlatform) -> PipelinePlan:
+    """Return the plan with the published policies of finished steps whose outputs the engine no longer has.
+
+    Raise Rejected if such an output was not published.
+    """
+    finished, problems = dict(plan.finished), list[Problem]()
+    left = [step for step in plan.steps if step.name not in finished]
+    for step, name in [(one, name) for one in left for name in list_read_steps(one) if name in finished]:
+        run = finished[name]["run"]
+        if COPY_KEY not in finished[name]:
+            if platform.engine.has_step_output({**records.read_record(run).reference, STEP_KEY: name}):
+                continue
+            finished[name] = {**finished[name], COPY_KEY: (read_ended_steps(run) or {}).get(name, {})}
+        if step.model or not finished[name][COPY_KEY]:
+            title = f"the output of step {name}, which step {step.name} reads, is gone: {platform.name} has no {run}"
+            why = "A policy is registered from that output." if step.model else "Its policy was not published."
+            problems.append(
+                Problem(
+                    code="step-output-missing",
+                    stage=Stage.SUBMIT,
+                    title=title,
+                    why=why,
+                    suggestions=(_suggest_resubmit(plan.resumes),),
+                )
+            )
+    raise_if_any(problems)
+    return dataclasses.replace(plan, finished=finished)
 
 
 def _leave_out(record: RunRecord, finished: dict[str, dict[str, Any]], plugins: Plugins) -> RepeatedPipeline:
     """Return the pipeline without its finished steps. Raise Rejected if nothing is left."""
     repeated = repeat_pipeline(record, plugins)
     if len(finished) == len(repeated.plan.steps):
-        way = Suggestion(f"robotrain resubmit {record.run}", "runs all steps again")
-        raise Rejected([_make_problem("pipeline-complete", f"every step of {record.run} has succeeded", way)])
+        title = f"every step of {record.run} has succeeded"
+        raise Rejected([_make_problem("pipeline-complete", title, _suggest_resubmit(record.run))])
     plan = dataclasses.replace(repeated.plan, resumes=record.run, finished=finished)
+    if isinstance(repeated.platform, NativePlatform):
+        plan = _find_copies(plan, repeated.platform)
     return dataclasses.replace(repeated, plan=plan)
 
 
@@ -116,6 +156,10 @@ def _list_finished(found: progress.PipelineProgress | None) -> dict[str, dict[st
         for name, step in steps.items()
         if step.state == "succeeded" and (not step.run or records.has_record(step.run))
     }
+
+
+def _suggest_resubmit(run: str) -> Suggestion:
+    return Suggestion(f"robotrain resubmit {run}", "runs all steps again")
 
 
 def _make_running_error(run: str) -> Rejected:

@@ -128,6 +128,7 @@ class OsmoPlatform(Platform):
     describe_reference = lazy_method("robotrain_osmo.observe.outputs:describe_reference")
     status = lazy_method("robotrain_osmo.observe.status:query_status")
     list_steps = lazy_method("robotrain_osmo.observe.status:list_steps")
+    has_step_output = lazy_method("robotrain_osmo.observe.status:has_step_output")
     query_pipeline = lazy_method("robotrain_osmo.observe.status:query_pipeline")
     list_statuses = lazy_method("robotrain_osmo.observe.status:list_statuses")
     logs = lazy_method("robotrain_osmo.observe.logs:read_logs")

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from robotrain.cluster import reasons
 from robotrain.errors import Rejected
 from robotrain.model.amounts import format_duration
-from robotrain.model.run import STEP_KEY, Reference, Status, StepStateName, StepStatus
+from robotrain.model.run import STEP_KEY, Reference, RunGone, Status, StepStateName, StepStatus
 
 from robotrain_osmo.client import service
 from robotrain_osmo.client.command import CommandStream
@@ -75,6 +75,15 @@ def query_pipeline(reference: Reference) -> tuple[Status, list[StepStatus]]:
     """Return the status of a pipeline and its steps, by one request. Raise RunGone or Rejected."""
     answer = workflow_state.query_answer(reference)
     return _make_pipeline_status(reference, answer), _list_step_statuses(reference, answer)
+
+
+def has_step_output(reference: Reference) -> bool:
+    """Return whether OSMO still has the workflow of a step: only then it is an input of another one. Raise Rejected."""
+    try:
+        workflow_state.query_answer(reference)
+    except RunGone:
+        return False
+    return True
 
 
 def _list_step_statuses(reference: Reference, answer: object) -> list[StepStatus]:

@@ -1,0 +1,94 @@
+"""A pipeline continued after OSMO has removed the workflow that finished some of its steps."""
+
+import pytest
+from robotrain.store.plans import read_stored_plan
+from robotrain_runtime.contract import event
+from robotrain_runtime.contract.document import parse_document
+from robotrain_runtime.contract.event import Published
+
+COPY = "https://account1.blob.core.windows.net/runs/x/000002"
+STEPS = """
+name: shift
+steps:
+  train:
+    workload: lerobot-train
+    sources: {dataset: [{blob_url: "https://account1.blob.core.windows.net/sets/pusht"}]}
+    parameters: {training_steps: 2, save_freq: 1}
+    platforms: {osmo: {tracking_uri: "https://mlflow.example"}}
+  evaluate:
+    workload: lerobot-eval
+    sources: {policy: [{from: train}]}
+    parameters: {env: pusht, eval_episodes: 4}
+    platforms: {osmo: {tracking_uri: "https://mlflow.example"}}
+  register: {register: pusht-act, from: evaluate}
+"""
+
+
+@pytest.fixture
+def fail_evaluation(osmo, quick, robotrain, tmp_path, monkeypatch):
+    """Submit a pipeline whose evaluation fails: its run, and its workflow."""
+    monkeypatch.setenv("OSMO_POOL", "default")
+    file = tmp_path / "pipeline.yaml"
+    file.write_text(STEPS)
+
+    def fail(*lines: str) -> tuple[str, str]:
+        sent = robotrain("pipeline", "submit", file, "--platform", "osmo", "--json")
+        assert sent.exit_code == 0, sent.stderr
+        workflow = sent.json["reference"]["workflow"]
+        osmo.set_state(workflow, task="train", task_status="RUNNING")
+        osmo.say(workflow, *lines, task="train")
+        osmo.set_state(workflow, task="train", task_status="COMPLETED", exit_code=0)
+        osmo.set_state(workflow, task="evaluate", task_status="FAILED", exit_code=5)
+        return sent.json["run"], workflow
+
+    return fail
+
+
+PUBLISHED = event.format_event(Published(step=2, to=COPY))
+
+
+def test_the_published_policy_is_the_input_when_osmo_has_removed_the_training(fail_evaluation, osmo, robotrain):
+    run, workflow = fail_evaluation(PUBLISHED)
+    assert robotrain("status", run, "--json").json["state"] == "failed"
+    osmo.remove(workflow)
+    answer = robotrain("pipeline", "resume", run, "--json")
+    assert answer.exit_code == 0, answer.stderr
+    resumed = answer.json["run"]
+    (later,) = osmo.workflows
+    tasks = {task["name"]: task for group in osmo.workflows[later].spec["groups"] for task in group["tasks"]}
+    assert {name: [one["task"] for one in task.get("inputs", [])] for name, task in tasks.items()} == {
+        "evaluate": [],
+        "register": ["evaluate"],
+    }
+    evaluate = parse_document(read_stored_plan(resumed).plan.files["steps/evaluate/job.json"].decode())
+    assert [(one.role, one.kind, one.uri) for one in evaluate.sources] == [("policy", "blob_url", COPY)]
+    assert "source.blob_url" in evaluate.halves
+    states = {one["name"]: one["state"] for one in robotrain("status", resumed, "--json").json["steps"]}
+    assert states == {"train": "succeeded", "evaluate": "pending", "register": "waiting"}
+
+    osmo.set_state(later, task="evaluate", task_status="FAILED", exit_code=5)
+    again = robotrain("pipeline", "resume", resumed, "--json")
+    assert again.exit_code == 0, again.stderr
+    assert read_stored_plan(again.json["run"]).plan.files["steps/evaluate/job.json"].count(COPY.encode()) == 1
+
+
+def test_a_training_that_osmo_has_removed_and_that_published_nothing_is_refused_in_words(
+    fail_evaluation, osmo, robotrain
+):
+    run, workflow = fail_evaluation()
+    robotrain("status", run)
+    osmo.remove(workflow)
+    answer = robotrain("pipeline", "resume", run, "--json")
+    (problem,) = answer.json["problems"]
+    assert (answer.exit_code, problem["code"]) == (1, "step-output-missing")
+    assert "the output of step train, which step evaluate reads, is gone" in problem["title"]
+    assert problem["instead"][0]["text"] == f"robotrain resubmit {run}"
+    assert not osmo.workflows
+
+
+def test_a_pipeline_that_osmo_removed_before_anyone_saw_its_end_is_refused_in_words(fail_evaluation, osmo, robotrain):
+    run, workflow = fail_evaluation()
+    osmo.remove(workflow)
+    (problem,) = robotrain("pipeline", "resume", run, "--json").json["problems"]
+    assert problem["code"] == "run-gone"
+    assert problem["instead"][0]["text"] == f"robotrain resubmit {run}"
