@@ -10,46 +10,26 @@ FETCHED = ("dataset", "policy", "init_policy", "checkpoint", "resume", "publish"
 """Roles that the container downloads or publishes itself, with any source kind: its container plugin travels with the
 job.
 """
+OWN_MODELS = "Azure ML has its own form for registered models."
+SUPPORTED_FEATURES = "register_model tracking multi_gpu mixed_precision several_datasets stream_logs cancel native_dag"
 
 CAPABILITIES = Capabilities(
     sources={
-        ("dataset", "huggingface"): YES,
-        ("dataset", "blob_url"): YES,
-        ("dataset", "data_asset"): YES,
-        ("dataset", "local_path"): YES,
-        ("policy", "huggingface"): YES,
-        ("policy", "blob_url"): YES,
-        ("policy", "local_path"): YES,
-        ("policy", "model_asset"): YES,
-        ("policy", "mlflow_run"): YES,
+        **{("dataset", kind): YES for kind in ("huggingface", "blob_url", "data_asset", "local_path")},
+        **{("policy", kind): YES for kind in ("huggingface", "blob_url", "local_path", "model_asset", "mlflow_run")},
         ("policy", "datastore_path"): YES,
-        ("policy", "registered_model"): no(
-            "Azure ML has its own form for registered models.", "--policy-model azureml:NAME:VERSION"
-        ),
-        ("init_policy", "blob_url"): YES,
-        ("init_policy", "model_asset"): YES,
-        ("init_policy", "registered_model"): no(
-            "Azure ML has its own form for registered models.", "--init-from-policy-model azureml:NAME:VERSION"
-        ),
-        ("checkpoint", "blob_url"): YES,
-        ("checkpoint", "local_path"): YES,
-        ("resume", "blob_url"): YES,
-        ("resume", "local_path"): YES,
+        ("policy", "registered_model"): no(OWN_MODELS, "--policy-model azureml:NAME:VERSION"),
+        **{("init_policy", kind): YES for kind in ("blob_url", "model_asset")},
+        ("init_policy", "registered_model"): no(OWN_MODELS, "--init-from-policy-model azureml:NAME:VERSION"),
+        **{(role, kind): YES for role in ("checkpoint", "resume") for kind in ("blob_url", "local_path")},
         ("resume", "datastore_path"): YES,
         ("publish", "blob_url"): YES,
         **{(role, ANY): YES for role in FETCHED},
     },
     workloads={ANY: YES},
     features={
-        "register_model": YES,
-        "tracking": YES,
-        "multi_gpu": YES,
-        "mixed_precision": YES,
-        "several_datasets": YES,
-        "stream_logs": YES,
-        "cancel": YES,
+        **dict.fromkeys(SUPPORTED_FEATURES.split(), YES),
         "wandb": not_yet("Jobs get no Weights & Biases key.", "--platform osmo"),
-        "native_dag": YES,
         "runs_here": no("Jobs run on a compute of the workspace.", "--platform local"),
         "publish_folder": no(
             "A job's disk is deleted when it ends; its declared output is always kept.",

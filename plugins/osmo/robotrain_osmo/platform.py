@@ -18,89 +18,64 @@ BLOB = "https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX"
 NO_MODELS = "OSMO reads storage URLs, not models of a registry."
 CONTAINER_ROLES = ("dataset", "policy", "init_policy", "checkpoint", "resume", "publish")
 """Roles that the container fetches or writes with a source kind's container plugin, which is sent with the job."""
+SUPPORTED_FEATURES = (
+    "register_model tracking multi_gpu mixed_precision several_datasets wandb stream_logs cancel native_dag"
+)
 
 CAPABILITIES = Capabilities(
     sources={
-        ("dataset", "huggingface"): YES,
-        ("dataset", "blob_url"): YES,
-        ("dataset", "local_path"): YES,
-        ("dataset", "osmo_dataset"): YES,
-        ("policy", "huggingface"): YES,
-        ("policy", "blob_url"): YES,
-        ("policy", "local_path"): YES,
-        ("policy", "registered_model"): YES,
-        ("policy", "mlflow_run"): YES,
-        ("policy", "model_asset"): YES,
+        **{("dataset", kind): YES for kind in ("huggingface", "blob_url", "local_path", "osmo_dataset")},
+        **{("policy", kind): YES for kind in ("huggingface", "blob_url", "local_path")},
+        **{("policy", kind): YES for kind in ("registered_model", "mlflow_run", "model_asset")},
         ("init_policy", "blob_url"): YES,
         ("init_policy", "registered_model"): no(NO_MODELS, f"--init-from-policy-model {BLOB}"),
-        ("checkpoint", "blob_url"): YES,
-        ("checkpoint", "local_path"): YES,
-        ("resume", "blob_url"): YES,
-        ("resume", "local_path"): YES,
-        ("resume", "osmo_storage"): YES,
+        **{(role, kind): YES for role in ("checkpoint", "resume") for kind in ("blob_url", "local_path")},
         ("publish", "blob_url"): YES,
-        ("publish", "osmo_storage"): YES,
+        **{(role, "osmo_storage"): YES for role in ("resume", "publish")},
         **{(role, ANY): YES for role in CONTAINER_ROLES},
     },
     workloads={ANY: YES},
     features={
-        "register_model": YES,
-        "tracking": YES,
-        "multi_gpu": YES,
-        "mixed_precision": YES,
-        "several_datasets": YES,
-        "wandb": YES,
-        "stream_logs": YES,
-        "cancel": YES,
-        "native_dag": YES,
+        **dict.fromkeys(SUPPORTED_FEATURES.split(), YES),
         "runs_here": no("The job runs in a pod of the cluster.", "--platform local"),
         "publish_folder": no("The pod's disk is deleted when the run ends.", f"--publish-url {BLOB}"),
     },
     limits={"spec_kib": 1024},  # enforced by robotrain_osmo.spec.workflow
 )
 
-_STORAGE = "use the full URL: --blob-url https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX; repeat it for several"
-_AZUREML = "only for Azure ML: on OSMO use --pool and --gpu-platform"
-_ENVIRONMENT = "OSMO has no registered environments: choose the image with --image IMAGE"
-_PAYLOAD = "not needed: the code is part of the workflow; set its working folder with --work-dir"
-_TEMPLATE = (
-    "there is no workflow template: write the workflow with `robotrain render … --to FOLDER` and submit it with "
-    "`robotrain submit --plan FOLDER`"
-)
-_EXPLAIN = "use `robotrain explain …` or `robotrain submit … --dry-run`"
-_OPTIONS = "use the option of the value: `robotrain submit --help --platform osmo` lists all"
-
-OPTION_HINTS: Mapping[str, str] = {
-    **MODEL_OPTION_HINTS,
-    "--workflow": _TEMPLATE,
-    "-w": _TEMPLATE,
-    "--job-file": _TEMPLATE,
-    "--set": _OPTIONS,
-    "--set-string": _OPTIONS,
+_HINTS = {
+    "--workflow -w --job-file": (
+        "there is no workflow template: write the workflow with `robotrain render … --to FOLDER` and submit it with "
+        "`robotrain submit --plan FOLDER`"
+    ),
+    "--set --set-string": "use the option of the value: `robotrain submit --help --platform osmo` lists all",
     "--set-env": "not needed: robotrain sets the job's variables; secrets: --hf-credential, --wandb-credential",
     "--use-local-osmo": "use --osmo-cli PATH",
-    "--config-preview": _EXPLAIN,
-    "--from-blob": _STORAGE,
-    "--from-blob-dataset": _STORAGE,
-    "--blob-prefix": _STORAGE,
+    "--config-preview": "use `robotrain explain …` or `robotrain submit … --dry-run`",
+    "--from-blob --from-blob-dataset --blob-prefix": f"use the full URL: --blob-url {BLOB}; repeat it for several",
     "--dataset-root": "not needed: data is downloaded to the container's cache below --work-dir",
     "--dataset-localpath": "use --dataset-path FOLDER; the folder is uploaded",
-    "--training-path": _PAYLOAD,
-    "--payload-root": _PAYLOAD,
+    "--training-path --payload-root": (
+        "not needed: the code is part of the workflow; set its working folder with --work-dir"
+    ),
     "--mlflow-enable": "not needed: runs are tracked if a workspace is known; turn this off with --tracking-uri none",
     "--mlflow-tracking-uri": "use --tracking-uri",
-    "--compute": _AZUREML,
-    "--instance-type": _AZUREML,
-    "--environment-name": _ENVIRONMENT,
-    "--environment-version": _ENVIRONMENT,
+    "--compute --instance-type --node": "only for Azure ML: on OSMO use --pool and --gpu-platform",
+    "--environment-name --environment-version": (
+        "OSMO has no registered environments: choose the image with --image IMAGE"
+    ),
     "--display-name": "name the tracking run with --job-name; the workflow is named by its job",
     "--hf-token": "a job never contains a token: store it as an OSMO credential and use --hf-credential NAME",
-    "--node": _AZUREML,
     "--environment": "the job uses the container's environment: choose the image with --image IMAGE",
     "--torch-backend": "OSMO uses the locked PyTorch: choose an image that contains it with --image IMAGE",
     "--runs-dir": "the job runs in a container: use --work-dir",
     "--blob-credential-file": "store the secret as an OSMO credential and use --blob-credential NAME",
     "--hub-token-file": "store the token as an OSMO credential and use --hf-credential NAME",
+}
+"""Hints by options, separated by spaces."""
+OPTION_HINTS: Mapping[str, str] = {
+    **MODEL_OPTION_HINTS,
+    **{option: hint for options, hint in _HINTS.items() for option in options.split()},
 }
 
 
