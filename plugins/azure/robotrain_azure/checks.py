@@ -1,47 +1,25 @@
 """Helpers of platform rules: problems, durations, image references, values that look like secrets."""
 
+import functools
 import re
 from collections.abc import Iterator, Mapping
 
-from robotrain.errors import Problem, Severity, Stage, Suggestion, make_problem
+from robotrain.errors import Problem, Stage, Suggestion, make_problem
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
-Suggestions = tuple[Suggestion, ...]
-
-
-def make_suggestions(*texts: str) -> Suggestions:
-    """Return a suggestion for each text that is not empty."""
-    return tuple(Suggestion(text) for text in texts if text)
+make_missing_value_problem = functools.partial(make_problem, stage=Stage.RESOLVE)
+"""Return the problem of a required value that is not set."""
+make_unsupported_problem = functools.partial(make_problem, stage=Stage.CHECK)
+"""Return the problem of something that the platform does not support."""
+make_warning = functools.partial(make_problem, stage=Stage.CHECK, severity="warning")
 
 
 def make_invalid_value_problem(
-    code: str, flag: str, given: str, expected: str, why: str, suggestions: Suggestions = ()
+    code: str, flag: str, given: str, expected: str, why: str, *fixes: Suggestion | str
 ) -> Problem:
     """Return the problem of a value that has the wrong form."""
     title = f"the value of {flag} is not {expected}"
-    return make_problem(code, title, flag, given, why, *suggestions, stage=Stage.PARSE)
-
-
-def make_missing_value_problem(
-    code: str, title: str, where: str, why: str, suggestions: Suggestions, given: str = ""
-) -> Problem:
-    """Return the problem of a required value that is not set."""
-    return make_problem(code, title, where, given, why, *suggestions, stage=Stage.RESOLVE)
-
-
-def make_unsupported_problem(
-    code: str, title: str, where: str, why: str, suggestions: Suggestions, given: str = ""
-) -> Problem:
-    """Return the problem of something that the platform does not support."""
-    return make_problem(code, title, where, given, why, *suggestions, stage=Stage.CHECK)
-
-
-def make_warning(
-    code: str, title: str, where: str, why: str, suggestions: Suggestions = (), note: bool = False
-) -> Problem:
-    """Return a warning, or with `note` a note."""
-    severity: Severity = "note" if note else "warning"
-    return make_problem(code, title, where, "", why, *suggestions, stage=Stage.CHECK, severity=severity)
+    return make_problem(code, title, flag, given, why, *fixes, stage=Stage.PARSE)
 
 
 MAX_VARIABLE_BYTES = 131_072
@@ -63,8 +41,8 @@ def check_variable_sizes(code: str, variables: Mapping[str, str], suggestions: M
             flag = VARIABLE_FLAGS.get(name, "")
             title = f"the environment variable {name} would have {size} bytes; Linux allows {MAX_VARIABLE_BYTES}"
             why = "No process can start with it. A character that is not ASCII takes 6 or 12 bytes."
-            fixes = make_suggestions(f"use fewer or shorter {flag} values", suggestions.get(name, ""))
-            yield make_unsupported_problem(code, title, flag, why, fixes)
+            shorter = f"use fewer or shorter {flag} values"
+            yield make_unsupported_problem(code, title, flag, "", why, shorter, suggestions.get(name, ""))
 
 
 IMAGE_FORM = "The form is [HOST[:PORT]/]NAME:TAG or …@sha256:DIGEST, with a lowercase name and no spaces."

@@ -42,8 +42,7 @@ def _make_invalid_problem(flag: str, given: str, expected: str, why: str, *fixes
     """Return the problem of an invalid value; one with an Azure ML expression is explained as such."""
     if EXPRESSION_START in given:
         why = f"Azure ML reads `{EXPRESSION_START}` as the start of an expression."
-    suggestions = checks.make_suggestions(*fixes)
-    return checks.make_invalid_value_problem("azureml-value-invalid", flag, given, expected, why, suggestions)
+    return checks.make_invalid_value_problem("azureml-value-invalid", flag, given, expected, why, *fixes)
 
 
 IDENTITY_FLAG = "--workload-identity"
@@ -275,7 +274,7 @@ def _check_preemption(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
     is_lost = "spot" in instance_type and settings.output_mode == "upload" and not publishes
     if job.profile.outputs.resumable and is_known and is_lost:
         title = PREEMPTION_TITLE.format(f"a machine of the type {instance_type}")
-        yield checks.make_warning(NOTHING_SURVIVES_CODE, title, "", "", note=True)
+        yield make_problem(NOTHING_SURVIVES_CODE, title, stage=Stage.CHECK, severity="note")
 
 
 VAULT_FLAG = "--key-vault"

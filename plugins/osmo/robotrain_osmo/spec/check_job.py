@@ -4,18 +4,12 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from robotrain.config.coerce import parse_pairs
-from robotrain.errors import Problem, Stage, select_errors
+from robotrain.errors import Problem, select_errors
 from robotrain.model.job import Job
 from robotrain.model.source import SourceError
 from robotrain.redaction import redact
 from robotrain_azure import checks
-from robotrain_azure.checks import (
-    QuantityError,
-    make_missing_value_problem,
-    make_suggestions,
-    make_unsupported_problem,
-    make_warning,
-)
+from robotrain_azure.checks import QuantityError, make_missing_value_problem, make_unsupported_problem, make_warning
 from robotrain_runtime.contract.document import JobSource
 
 from robotrain_osmo.kinds import dataset, storage
@@ -75,7 +69,7 @@ def check_task_name(job: Job) -> Iterator[Problem]:
     else:
         return
     title = "OSMO does not accept the workload's name"
-    yield make_unsupported_problem("osmo-workload-name", title, "", why, (), job.workload)
+    yield make_unsupported_problem("osmo-workload-name", title, "", job.workload, why)
 
 
 def check_labels(settings: OsmoSettings) -> Iterator[Problem]:
@@ -83,9 +77,8 @@ def check_labels(settings: OsmoSettings) -> Iterator[Problem]:
     labels = parse_pairs(settings.labels or "")
     if labels and settings.server in inputs.DATASET_SERVERS:
         title = f"OSMO {settings.server} does not support labels"
-        yield make_unsupported_problem(
-            "osmo-server-without", title, "--labels", "Labels need OSMO 6.4.", make_suggestions("--server 6.4")
-        )
+        why = "Labels need OSMO 6.4."
+        yield make_unsupported_problem("osmo-server-without", title, "--labels", "", why, "--server 6.4")
     if len(labels) > MAX_LABELS:
         why = f"OSMO accepts at most {MAX_LABELS} labels, not {len(labels)}."
         yield make_invalid_value_problem("--labels", "", "labels", why)
@@ -101,9 +94,8 @@ def check_pool_name(settings: OsmoSettings) -> Iterator[Problem]:
     """Check that a pool is set and that the names of the pool and its platform are valid."""
     if settings.pool is None:
         why = "OSMO runs workflows only in pools; `osmo pool list` shows yours."
-        yield make_missing_value_problem(
-            "osmo-pool-missing", "no pool is set", "--pool", why, make_suggestions("--pool NAME", "OSMO_POOL=NAME")
-        )
+        fixes = ("--pool NAME", "OSMO_POOL=NAME")
+        yield make_missing_value_problem("osmo-pool-missing", "no pool is set", "--pool", "", why, *fixes)
     names = (("--pool", settings.pool, "a pool"), ("--gpu-platform", settings.gpu_platform, "a pool's platform"))
     for flag, name, what in names:
         if name is not None and not re.fullmatch(POOL_NAME_PATTERN, name):
@@ -116,9 +108,9 @@ def check_gpus(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
     needed, count = resources.count_training_gpus(job), resources.count_gpus(job, settings)
     if count < needed and not (count == 0 and dict(job.parameters).get("device") == "cpu"):
         title = f"the job trains on {needed} GPU{'s' if needed > 1 else ''}, but the task has {count}"
-        suggestions = make_suggestions(f"--gpus {needed}", f"--num-gpus {count}" if count else "--device cpu")
+        fixes = (f"--gpus {needed}", f"--num-gpus {count}" if count else "--device cpu")
         why = "The training would not start."
-        yield make_unsupported_problem("osmo-gpus-too-few", title, "--gpus", why, suggestions, str(count))
+        yield make_unsupported_problem("osmo-gpus-too-few", title, "--gpus", str(count), why, *fixes)
 
 
 def check_image(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
@@ -126,13 +118,12 @@ def check_image(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
     image = resources.resolve_resources(job.profile, settings).image
     reference = checks.parse_image_reference(image)
     if not reference:
-        suggestions = make_suggestions(f"--image {job.profile.container.image}")
-        expected = "the reference of a container image"
-        yield make_invalid_value_problem("--image", image, expected, checks.IMAGE_FORM, suggestions)
+        expected, fix = "the reference of a container image", f"--image {job.profile.container.image}"
+        yield make_invalid_value_problem("--image", image, expected, checks.IMAGE_FORM, fix)
     elif not (reference.tag or reference.digest):
         why = "Without a tag or a digest the image may change at any time."
-        suggestions = make_suggestions(f"--image {image}:TAG", f"--image {image}@sha256:DIGEST")
-        yield make_invalid_value_problem("--image", image, "an image with a tag or a digest", why, suggestions)
+        fixes = (f"--image {image}:TAG", f"--image {image}@sha256:DIGEST")
+        yield make_invalid_value_problem("--image", image, "an image with a tag or a digest", why, *fixes)
 
 
 def check_quantities(settings: OsmoSettings) -> Iterator[Problem]:
@@ -147,8 +138,8 @@ def check_quantities(settings: OsmoSettings) -> Iterator[Problem]:
         try:
             parse(text) if text is not None else 0.0
         except QuantityError as error:
-            suggestions = make_suggestions(error.suggestion and f"{flag} {error.suggestion}")
-            yield make_invalid_value_problem(flag, text or "", expected, str(error), suggestions)
+            fix = error.suggestion and f"{flag} {error.suggestion}"
+            yield make_invalid_value_problem(flag, text or "", expected, str(error), fix)
 
 
 def check_data_loading(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
@@ -156,9 +147,11 @@ def check_data_loading(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
     workers = dict(job.parameters).get("num_workers")
     if workers and settings.shared_memory != resources.MOUNT_SHARED_MEMORY:
         why = "A pod has 64 MiB unless the platform mounts more. The training ends with a bus error if it needs more."
-        suggestions = make_suggestions("--shared-memory mount", "--num-workers 0")
-        title = f"{workers} processes load data without shared memory"
-        yield make_warning("osmo-no-shared-memory", title, "--num-workers", why, suggestions)
+        title, fixes = (
+            f"{workers} processes load data without shared memory",
+            ("--shared-memory mount", "--num-workers 0"),
+        )
+        yield make_warning("osmo-no-shared-memory", title, "--num-workers", "", why, *fixes)
 
 
 def check_credential_names(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
@@ -177,15 +170,8 @@ def _check_credential_names(names: Mapping[str, str | None]) -> Iterator[Problem
         try:
             environment.parse_credential(text, flag)
         except environment.CredentialError as error:  # the problem does not show the value, which may be a secret
-            title = f"the value of {flag} is not the name of an OSMO credential"
-            yield Problem(
-                code="osmo-credential-invalid",
-                stage=Stage.PARSE,
-                title=title,
-                where=flag,
-                why=str(error),
-                suggestions=make_suggestions(f"{flag} {environment.CREDENTIAL_FORM}"),
-            )
+            expected, fix = "the name of an OSMO credential", f"{flag} {environment.CREDENTIAL_FORM}"
+            yield checks.make_invalid_value_problem("osmo-credential-invalid", flag, "", expected, str(error), fix)
 
 
 def _check_double_use(credentials: Iterable[OsmoCredential]) -> Iterator[Problem]:
@@ -194,8 +180,8 @@ def _check_double_use(credentials: Iterable[OsmoCredential]) -> Iterator[Problem
         if credential.flag != "--blob-credential" and credential.name in files:
             title = f"{credential.flag} and --blob-credential name the same credential"
             why = "OSMO provides a credential as environment variables or as files, not both."
-            other = make_suggestions("--blob-credential NAME")
-            yield make_unsupported_problem("osmo-credential-twice", title, credential.flag, why, other, credential.name)
+            fix, given = "--blob-credential NAME", credential.name
+            yield make_unsupported_problem("osmo-credential-twice", title, credential.flag, given, why, fix)
 
 
 def check_buckets(settings: OsmoSettings) -> Iterator[Problem]:
@@ -207,10 +193,8 @@ def check_buckets(settings: OsmoSettings) -> Iterator[Problem]:
         try:
             storage.parse_storage_url(text)
         except SourceError as error:
-            suggestions = make_suggestions(f"--buckets {name}={error.suggestion or storage.FORM}")
-            yield make_invalid_value_problem(
-                "--buckets", text, "a list of buckets with storage URLs", error.why, suggestions
-            )
+            fix = f"--buckets {name}={error.suggestion or storage.FORM}"
+            yield make_invalid_value_problem("--buckets", text, "a list of buckets with storage URLs", error.why, fix)
     if not re.fullmatch(dataset.DATASET_PATTERN, settings.dataset_bucket):
         why = "It may contain letters, digits, `-` and `_`."
         yield make_invalid_value_problem("--dataset-bucket", settings.dataset_bucket, "the name of a bucket", why)
@@ -237,22 +221,20 @@ def _check_dataset_source(source: JobSource, settings: OsmoSettings) -> Iterator
         unversioned = dataset.OsmoDataset(reference.name, reference.bucket)
         title = f"OSMO {settings.server} has no versions of datasets"
         why = "Since 6.4, a dataset is a folder in a bucket, which has one version."
-        suggestions = make_suggestions(f"{dataset.DATASET_FLAG} {unversioned}", "--server 6.3")
-        yield make_unsupported_problem("osmo-server-without", title, dataset.DATASET_FLAG, why, suggestions, source.uri)
+        fixes = (f"{dataset.DATASET_FLAG} {unversioned}", "--server 6.3")
+        yield make_unsupported_problem("osmo-server-without", title, dataset.DATASET_FLAG, source.uri, why, *fixes)
     if bucket in parse_pairs(settings.buckets or ""):
         return
-    with_url = make_suggestions(f"--buckets {bucket}=azure://ACCOUNT/CONTAINER")
+    code, with_url = "osmo-bucket-unknown", f"--buckets {bucket}=azure://ACCOUNT/CONTAINER"
     if not settings.storage_account:
         title = f"the location of the bucket {bucket} is not set"
         why = "Since 6.4, OSMO needs the URL of the bucket, or the storage account with a container of its name."
-        more = make_suggestions("--storage-account NAME", "--server 6.3")
-        yield make_missing_value_problem(
-            "osmo-bucket-unknown", title, dataset.DATASET_FLAG, why, with_url + more, source.uri
-        )
+        others = ("--storage-account NAME", "--server 6.3")
+        yield make_missing_value_problem(code, title, dataset.DATASET_FLAG, source.uri, why, with_url, *others)
     elif not re.fullmatch(storage.CONTAINER_PATTERN, bucket):
         title = f"the bucket {bucket} cannot be a container of the storage account {settings.storage_account}"
         why = "Container names are 3 to 63 lowercase letters, digits and single dashes. Set the URL of the bucket."
-        yield make_missing_value_problem("osmo-bucket-unknown", title, dataset.DATASET_FLAG, why, with_url, source.uri)
+        yield make_missing_value_problem(code, title, dataset.DATASET_FLAG, source.uri, why, with_url)
 
 
 def check_upload_storage(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
@@ -265,8 +247,8 @@ def check_upload_storage(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
                 source.role, f"{flag} {BLOB_URL_FORM}"
             )
             title = "the upload location of the folder is not set"
-            suggestions = make_suggestions("--storage-account NAME", other)
-            yield make_missing_value_problem("osmo-no-storage", title, flag, why, suggestions, source.uri)
+            fixes = ("--storage-account NAME", other)
+            yield make_missing_value_problem("osmo-no-storage", title, flag, source.uri, why, *fixes)
 
 
 def check_resume_source(job: Job) -> Iterator[Problem]:

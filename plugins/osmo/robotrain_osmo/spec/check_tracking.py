@@ -9,7 +9,7 @@ from robotrain.model.job import Job
 from robotrain.model.workload import OutputProfile
 from robotrain.redaction import redact
 from robotrain_azure import workspace
-from robotrain_azure.checks import make_missing_value_problem, make_suggestions, make_unsupported_problem, make_warning
+from robotrain_azure.checks import make_missing_value_problem, make_unsupported_problem, make_warning
 from robotrain_azure.workspace import Workspace
 from robotrain_runtime.contract.document import JobSource
 from robotrain_sources.role_flags import POLICY_MODEL
@@ -35,8 +35,8 @@ def check_workspace_names(settings: OsmoSettings) -> Iterator[Problem]:
     if settings.tracking_uri is None and (missing := workspace.find_missing_flags(settings)):
         title = f"the workspace is incomplete: {', '.join(missing)} missing"
         why = "Tracking and model registration need the workspace's subscription, resource group and name."
-        suggestions = make_suggestions(*(f"{flag} …" for flag in missing), f"--tracking-uri {environment.NO_TRACKING}")
-        yield make_missing_value_problem("osmo-workspace-incomplete", title, missing[0], why, suggestions)
+        fixes = (*(f"{flag} …" for flag in missing), f"--tracking-uri {environment.NO_TRACKING}")
+        yield make_missing_value_problem("osmo-workspace-incomplete", title, missing[0], "", why, *fixes)
 
 
 def check_tracking_uri(settings: OsmoSettings) -> Iterator[Problem]:
@@ -47,7 +47,7 @@ def check_tracking_uri(settings: OsmoSettings) -> Iterator[Problem]:
     why, *fixes = _explain_invalid_uri(text)
     if why:
         expected = "the URL of an MLflow server, or `none`"
-        yield make_invalid_value_problem("--tracking-uri", text, expected, why, make_suggestions(*fixes))
+        yield make_invalid_value_problem("--tracking-uri", text, expected, why, *fixes)
 
 
 def _explain_invalid_uri(text: str) -> tuple[str, ...]:
@@ -81,22 +81,22 @@ def check_tracking(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
         return
     is_disabled = settings.tracking_uri == environment.NO_TRACKING
     configured = workspace.get_workspace(settings)
-    suggestions = make_suggestions(*suggest_tracking(settings))
+    fixes = suggest_tracking(settings)
     parameter = job.profile.outputs.register_parameter
     if model := dict(job.parameters).get(parameter):
         title = "there is no registry for the model"
         reason = _TRACKING_OFF if is_disabled else "the run is not tracked"
         why = f"Models are registered where the run is tracked, but {reason}."
         flag = f"--{parameter.replace('_', '-')}"
-        yield make_missing_value_problem("osmo-no-registry", title, flag, why, suggestions, str(model))
+        yield make_missing_value_problem("osmo-no-registry", title, flag, str(model), why, *fixes)
     elif is_disabled and configured:
         title = f"the run is not tracked in the configured workspace {redact(configured.name)}"
         why = f"{_TRACKING_OFF[0].upper()}{_TRACKING_OFF[1:]}."
-        yield make_warning("osmo-workspace-unused", title, "--tracking-uri", why, suggestions)
+        yield make_warning("osmo-workspace-unused", title, "--tracking-uri", "", why, *fixes)
     elif not is_disabled:
         why = "Neither a workspace nor an MLflow server is set."
-        disable = make_suggestions(f"--tracking-uri {environment.NO_TRACKING}")
-        yield make_warning("osmo-untracked", "the run is not tracked", "--workspace-name", why, suggestions + disable)
+        title, disable = "the run is not tracked", f"--tracking-uri {environment.NO_TRACKING}"
+        yield make_warning("osmo-untracked", title, "--workspace-name", "", why, *fixes, disable)
 
 
 def suggest_tracking(settings: OsmoSettings) -> Iterator[str]:
@@ -122,10 +122,8 @@ def check_models(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
             yield from _check_workspace_model(source, tracking_uri)
         elif source.kind in TRACKED_KINDS and not tracking_uri:
             title = f"{source.uri} needs a tracking server, and the job is not tracked"
-            suggestions = make_suggestions(*suggest_tracking(settings))
-            yield make_missing_value_problem(
-                "osmo-nowhere-to-look", title, POLICY_MODEL.flag, "", suggestions, source.uri
-            )
+            fixes = suggest_tracking(settings)
+            yield make_missing_value_problem("osmo-nowhere-to-look", title, POLICY_MODEL.flag, source.uri, "", *fixes)
         elif source.kind == "registered_model" and workspace.parse_tracking_uri(tracking_uri):
             yield _make_registry_problem(source)
 
@@ -138,18 +136,16 @@ def _check_workspace_model(source: JobSource, tracking_uri: str) -> Iterator[Pro
         container.parse_model_name(source.uri, workspace.parse_tracking_uri(tracking_uri))
     except container.ModelNameError as error:
         title = f"the workspace of {source.uri} is unknown"
-        suggestions = make_suggestions(error.suggestion and f"{POLICY_MODEL.flag} {error.suggestion}")
-        yield make_unsupported_problem(
-            "osmo-model-unnamed", title, POLICY_MODEL.flag, error.reason, suggestions, source.uri
-        )
+        code, flag, fix = "osmo-model-unnamed", POLICY_MODEL.flag, error.suggestion
+        yield make_unsupported_problem(code, title, flag, source.uri, error.reason, fix and f"{flag} {fix}")
 
 
 def _make_registry_problem(source: JobSource) -> Problem:
     name, _, version = source.uri.removeprefix("models:/").partition("/")
     why = "The run is tracked in an Azure ML workspace, not on an MLflow server."
     title = "a model of an MLflow registry needs the tracking server with that registry"
-    suggestions = make_suggestions(f"{POLICY_MODEL.flag} azureml:{name}:{version}", SERVER_HINT)
-    return make_unsupported_problem("osmo-model-elsewhere", title, POLICY_MODEL.flag, why, suggestions, source.uri)
+    fixes = (f"{POLICY_MODEL.flag} azureml:{name}:{version}", SERVER_HINT)
+    return make_unsupported_problem("osmo-model-elsewhere", title, POLICY_MODEL.flag, source.uri, why, *fixes)
 
 
 POD_DISK_NOTE = "The pod's disk is deleted when the run ends."
@@ -171,8 +167,8 @@ def check_publishing(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
     if values.get("keep") is not None:
         title = f"--keep has no effect on checkpoints at {url.partition(':')[0]}://"
         why = "OSMO copies all checkpoints and removes none; with a blob URL the run removes old ones."
-        suggestions = make_suggestions(f"--publish-url {BLOB_URL_FORM}", "--save-freq STEPS")
-        yield make_unsupported_problem("osmo-keeps-all", title, "--keep", why, suggestions, str(values["keep"]))
+        fixes = (f"--publish-url {BLOB_URL_FORM}", "--save-freq STEPS")
+        yield make_unsupported_problem("osmo-keeps-all", title, "--keep", str(values["keep"]), why, *fixes)
     output = str(values.get("output_dir") or "")
     if not re.fullmatch(r"[A-Za-z0-9._/+=@~-]*", output):
         why = "The path may contain letters, digits and `._/+=@~-`."
@@ -180,18 +176,15 @@ def check_publishing(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
 
 
 def _warn_of_lost_checkpoints(outputs: OutputProfile, registered: bool) -> Problem:
+    publish, register = f"--publish-url {BLOB_URL_FORM}", f"--{outputs.register_parameter.replace('_', '-')} NAME"
     if registered:
         title = "only the last checkpoint will be kept: a preempted run starts over"
-    else:
-        title = f"no checkpoint of this {outputs.noun} will be kept"
-    suggestions = make_suggestions(
-        f"--publish-url {BLOB_URL_FORM}",
-        *([] if registered else [f"--{outputs.register_parameter.replace('_', '-')} NAME"]),
-    )
-    return make_warning("osmo-nothing-kept", title, _PUBLISH_FLAG, POD_DISK_NOTE, suggestions, registered)
+        return make_warning("osmo-nothing-kept", title, _PUBLISH_FLAG, "", POD_DISK_NOTE, publish, severity="note")
+    title = f"no checkpoint of this {outputs.noun} will be kept"
+    return make_warning("osmo-nothing-kept", title, _PUBLISH_FLAG, "", POD_DISK_NOTE, publish, register)
 
 
 def _warn_of_lost_results(outputs: OutputProfile, settings: OsmoSettings) -> Problem:
     title = f"only the log of this {outputs.noun} will be kept"
-    suggestions = make_suggestions(f"--publish-url {BLOB_URL_FORM}", *suggest_tracking(settings))
-    return make_warning("osmo-nothing-kept", title, _PUBLISH_FLAG, POD_DISK_NOTE, suggestions)
+    fixes = (f"--publish-url {BLOB_URL_FORM}", *suggest_tracking(settings))
+    return make_warning("osmo-nothing-kept", title, _PUBLISH_FLAG, "", POD_DISK_NOTE, *fixes)

@@ -18,7 +18,7 @@ from robotrain.model.job import Job
 from robotrain.model.pipeline import PipelineStep
 from robotrain.model.plan import Payload
 from robotrain.model.run import Reference
-from robotrain_azure.checks import make_missing_value_problem, make_suggestions
+from robotrain_azure.checks import make_missing_value_problem
 from robotrain_runtime.contract.document import format_document
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
@@ -82,8 +82,8 @@ def _check_steps(steps: Sequence[PipelineStep]) -> Iterator[Problem]:
         if step.registers and not environment.get_tracking_uri(step.settings):
             title = f"step {step.name}: there is no registry for the model"
             why = "Models are registered where the run is tracked, and it is not tracked."
-            fixes = make_suggestions(*check_tracking.suggest_tracking(step.settings))
-            yield make_missing_value_problem("osmo-no-registry", title, "--tracking-uri", why, fixes, step.registers)
+            fixes = check_tracking.suggest_tracking(step.settings)
+            yield make_missing_value_problem("osmo-no-registry", title, "--tracking-uri", step.registers, why, *fixes)
     for name, flag in WORKFLOW_SETTINGS.items():
         values = {getattr(step.settings, name): step.name for step in steps}
         if len(values) > 1:

@@ -15,7 +15,6 @@ from robotrain.model.amounts import format_size
 from robotrain.model.job import Job
 from robotrain.model.plan import Plan
 from robotrain_azure import checks
-from robotrain_azure.checks import Suggestions
 from robotrain_runtime.contract.failure import EXIT_RETRY
 
 from robotrain_osmo.settings import OsmoSettings
@@ -33,13 +32,11 @@ def find_template_syntax(text: str) -> str:
     return match[0] if match else ""
 
 
-def make_invalid_value_problem(
-    flag: str, given: str, expected: str, why: str, suggestions: Suggestions = ()
-) -> Problem:
+def make_invalid_value_problem(flag: str, given: str, expected: str, why: str, *fixes: Suggestion | str) -> Problem:
     """Return the problem of an invalid value, naming template syntax if it contains any."""
     if syntax := find_template_syntax(given):
         why = f"OSMO and Kubernetes would read `{syntax}` as the start of a template expression or variable."
-    return checks.make_invalid_value_problem("osmo-value-invalid", flag, given, expected, why, suggestions)
+    return checks.make_invalid_value_problem("osmo-value-invalid", flag, given, expected, why, *fixes)
 
 
 RESOURCE_NAME = "default"
