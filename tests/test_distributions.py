@@ -79,6 +79,8 @@ def test_the_meta_distribution_brings_the_whole_way(wheels, tmp_path, pusht):
     uv("pip", "install", "--quiet", "--python", tmp_path / "env/bin/python", "--find-links", wheels, "robotrain==0.1.0")
     command = [tmp_path / "env/bin/robotrain", "render", pusht.parent / "job.yaml", "--platform", "local", "--json"]
     subprocess.run(command, check=True, cwd=tmp_path, capture_output=True)
+    for words in ("init --example pusht-mini", "render pusht-mini/job.yaml --platform local"):
+        subprocess.run([command[0], *words.split()], check=True, cwd=tmp_path, capture_output=True)
 
 
 def test_the_versions_known_to_work_name_no_package_host():

@@ -1,6 +1,7 @@
 """The table of robotrain's own commands, as help lists them."""
 
 COMMANDS = {
+    "init": ("init", "Write a job.yaml for this folder, or an example with its data."),
     "submit": ("submit", "Check a job, render its plan, and submit it to a platform."),
     "render": ("render", "Render the plan: exactly what `submit` would send."),
     "explain": ("explain", "Show each value of a job, where it came from, and what it overrode."),

@@ -21,7 +21,7 @@ def format_job_file(resolution: Resolution, platform: str) -> str:
     job = resolution.job
     blocks = [
         [f"# {job.workload}-{job.digest[:8]}, values that are not given have their defaults."],
-        [f"workload: {_format_scalar(job.workload)}"],
+        [f"workload: {format_scalar(job.workload)}"],
         list(_format_sources(resolution.inputs.chosen)),
         list(_format_table("parameters", resolution.parameters, dict(job.parameters))),
         list(_format_arguments(resolution.trainer_args)),
@@ -49,7 +49,7 @@ def _format_sources(chosen: tuple[Input, ...]) -> Iterator[str]:
         for item in chosen:
             if item.role == role:
                 source = item.job_source
-                yield f"    - {_format_scalar(source.kind)}: {_format_scalar(source.uri)}{_format_origin(item.origin)}"
+                yield f"    - {format_scalar(source.kind)}: {format_scalar(source.uri)}{_format_origin(item.origin)}"
 
 
 def _format_table(
@@ -60,11 +60,11 @@ def _format_table(
     if given:
         yield f"{indent}{name}:"
     for key, value in given.items():
-        yield f"{indent}  {key}: {_format_scalar(resolved[key])}{_format_origin(value.origin)}"
+        yield f"{indent}  {key}: {format_scalar(resolved[key])}{_format_origin(value.origin)}"
 
 
 def _format_settings(platform: str, values: Mapping[str, Value], resolved: Mapping[str, Any]) -> Iterator[str]:
-    if table := list(_format_table(_format_scalar(platform), values, resolved, indent="  ")):
+    if table := list(_format_table(format_scalar(platform), values, resolved, indent="  ")):
         yield "platforms:"
         yield from table
 
@@ -80,7 +80,7 @@ def _format_arguments(arguments: tuple[Value, ...]) -> Iterator[str]:
     if arguments:
         yield "trainer_args:"
     for argument in arguments:
-        yield f"  - {_format_scalar(argument.value)}{_format_origin(argument.origin)}"
+        yield f"  - {format_scalar(argument.value)}{_format_origin(argument.origin)}"
 
 
 def _format_origin(origin: Origin) -> str:
@@ -88,7 +88,7 @@ def _format_origin(origin: Origin) -> str:
     return f"  # {redact(str(origin))}"
 
 
-def _format_scalar(value: Any) -> str:
+def format_scalar(value: Any) -> str:
     """Return a value as YAML that is read back as the same text, quoted only if needed."""
     import yaml
 

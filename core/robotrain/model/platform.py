@@ -156,6 +156,13 @@ class Platform:
         """Return container modules to add to the job's, by what they stand for, such as `tracking.NAME`."""
         return {}
 
+    def suggest_settings(self) -> Mapping[str, PlatformDefault]:
+        """Return settings that the platform's own tools on this machine are configured with, for `robotrain init`.
+
+        Only files are read. A setting without a value is shown for users to fill in.
+        """
+        return {}
+
     def query_settings(self, job: Job, settings: Any) -> Mapping[str, PlatformDefault]:
         """Return values of unset settings that only the network knows; called once, when a job is pinned.
 

@@ -30,6 +30,18 @@ class Role(NamedTuple):
     """What it takes of an earlier step of a pipeline: a step whose workload produces this can fill it."""
 
 
+class FoundInput(NamedTuple):
+    """An input on this machine that jobs could use, found for `robotrain init`."""
+
+    role: str
+    kind: str
+    text: str
+    """As a job file gives it."""
+    summary: str = ""
+    parameters: Mapping[str, str | int | float | bool] = {}
+    """Values that suit it."""
+
+
 @lazy_dataclass(frozen=True, kw_only=True)
 class Resources:
     """The default resources of a workload."""
@@ -154,3 +166,8 @@ class Workload:
     """The parameters that it then shares with the training."""
     results_reader: str = ""
     """The module whose `read_results(content)` reads `complete_file` for reports; see `robotrain.report.evaluation`."""
+    template: str = ""
+    """The module that `robotrain init` reads; each of its members may be missing. `PARAMETERS`: the parameters that a
+    new job file shows, with their values (None: as a comment). `EXAMPLES`: folders by name. `find_inputs(folder)`:
+    yield a FoundInput, or a tuple of its fields, for each input that jobs in the folder could use, the best first.
+    """

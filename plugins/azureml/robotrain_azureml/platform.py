@@ -1,6 +1,6 @@
 """The Azure ML platform and its hooks. Each method is a function whose module is imported when it is called."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from robotrain.model.platform import Platform, lazy_method
@@ -11,6 +11,7 @@ from robotrain_azureml.settings import AzureMLSettings
 
 if TYPE_CHECKING:
     from robotrain.model.health import HealthCheck
+    from robotrain.model.platform import PlatformDefault
 
 
 class AzureMLPlatform(Platform):
@@ -46,6 +47,13 @@ class AzureMLPlatform(Platform):
     outputs = lazy_method("robotrain_azureml.observe.outputs:list_outputs")
     download = lazy_method("robotrain_azureml.observe.outputs:download_output")
     register = lazy_method("robotrain_azureml.observe.register:register_model")
+
+    def suggest_settings(self) -> "Mapping[str, PlatformDefault]":
+        """Return the workspace of the Azure CLI; the compute is for users to fill in."""
+        from robotrain.model.platform import PlatformDefault
+        from robotrain_azure.suggested_settings import suggest_workspace_settings
+
+        return {**suggest_workspace_settings(), "compute": PlatformDefault("", "")}
 
 
 @hook

@@ -51,6 +51,7 @@ ISAAC_TRAIN = Workload(
         ),
         experiment="isaaclab-training",
     ),
+    template="robotrain_workloads.isaac_train.template",
     managed_options=OWNED_OPTIONS,
     option_hints=OPTION_HINTS,
     check=check_job,

@@ -113,6 +113,7 @@ LEROBOT_EVAL = Workload(
     ),
     evaluates=("lerobot-train",),
     inherits=("dataset_id", "convert_v21", "device", "system_metrics", "lerobot_version"),
+    template="robotrain_workloads.lerobot_eval.template",
     results_reader="robotrain_workloads.lerobot_eval.results_reader",
     managed_options=OWNED_OPTIONS,
     option_hints=OPTION_HINTS,

@@ -59,6 +59,7 @@ LEROBOT_TRAIN = Workload(
     ),
     managed_options=OWNED_OPTIONS,
     option_hints=OPTION_HINTS,
+    template="robotrain_workloads.lerobot_train.template",
     default=True,
     check=check_job,
 )

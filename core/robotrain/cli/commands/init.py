@@ -1,0 +1,276 @@
+"""`robotrain init`: write the first files of a project, or an example."""
+
+from __future__ import annotations
+
+import json as json_format
+import os
+import shlex
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from robotrain.cli import arguments
+from robotrain.cli.app import get_plugins, make_app
+from robotrain.cli.arguments import JsonOption, argument, complete_platforms, complete_workloads, option
+from robotrain.cli.output import print_json, print_message, print_problems, print_result
+from robotrain.config import starter_files
+from robotrain.config.provenance import Origin
+from robotrain.config.starter_files import JOB_FILE, JOB_SCHEMA_FILE, PIPELINE_FILE, PIPELINE_SCHEMA_FILE, JobTemplate
+from robotrain.errors import Problem, Rejected, Suggestion, suggest_name, usage_problem
+from robotrain.store.files import PROJECT_FILE, find_project_file, write_atomically
+
+if TYPE_CHECKING:
+    from robotrain.model.platform import Platform, PlatformDefault
+    from robotrain.model.workload import FoundInput, Workload
+    from robotrain.plugins.manager import Plugins
+
+Files = dict[str, bytes]
+"""Contents by path below the folder."""
+HIDDEN = (".", "__pycache__")
+"""How names of files begin that are not part of an example."""
+
+
+def complete_examples(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Return the names of examples that begin like this."""
+    return [name for name in list_examples(get_plugins(ctx)) if name.startswith(incomplete)]
+
+
+def init(
+    ctx: typer.Context,
+    folder: Annotated[str, argument("[FOLDER]", "Where to write; default: this folder, or a new one NAME.")] = "",
+    workload: Annotated[
+        str, option("--workload", "NAME", "What the job runs; default: the default workload.", complete_workloads)
+    ] = "",
+    platform: Annotated[
+        str, option("--platform", "NAME", "The platform of this project's jobs.", complete_platforms)
+    ] = "",
+    pipeline: Annotated[
+        bool, typer.Option("--pipeline", help="Write a pipeline.yaml too: train, evaluate, register.")
+    ] = False,
+    example: Annotated[
+        str, option("--example", "NAME", "Copy an example with its data to a new folder.", complete_examples)
+    ] = "",
+    force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the files; write nothing.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Write a job.yaml and a robotrain.toml from what this machine has: datasets, and settings of platforms.
+
+    robotrain init
+
+    robotrain init --pipeline
+
+    robotrain init --example pusht-mini
+
+    Inputs are looked for below the folder and in the cache of the workload's own tools. Existing files are replaced
+    only with --force; with --pipeline, an existing job.yaml and robotrain.toml stay, and the pipeline runs that job.
+    """
+    plugins = get_plugins(ctx)
+    if platform:
+        arguments.load_named_plugin(plugins, "platform", platform, Origin("flag", "--platform"))
+    if example:
+        _reject_with_example({"--workload": workload, "--pipeline": pipeline})
+        place, files = Path(folder or example), read_example(plugins, example, folder or example)
+        answer: dict[str, Any] = {"example": example}
+        first = JOB_FILE
+    else:
+        place = Path(folder)
+        files, answer = make_files(plugins, place, workload, platform, pipeline)
+        first = PIPELINE_FILE if pipeline else JOB_FILE
+    print_problems(failure.make_problem(severity="warning") for failure in plugins.failures.values())
+    kept = _find_files_to_keep(place, files, pipeline, force)
+    written = {name: content for name, content in files.items() if name not in kept}
+    if not dry_run:
+        for name, content in written.items():
+            (place / name).parent.mkdir(parents=True, exist_ok=True)
+            write_atomically((place / name).absolute(), content)
+    paths = [os.path.join(folder or example, name) for name in written]
+    line = format_submit_line(os.path.join(folder or example, first), choose_platform(plugins, platform))
+    answer |= {"folder": str(place.absolute()), "files": paths, "kept": kept, "dry_run": dry_run, "next": line}
+    texts = {name: content.decode() for name, content in written.items() if name.endswith((".yaml", ".toml"))}
+    if json:
+        print_json(answer | ({"texts": texts} if dry_run else {}))
+        return
+    if dry_run and not example:
+        for name, text in texts.items():
+            print_result(f"==> {name} <==\n{text}")
+    for text in _describe_answer(answer):
+        print_message(text)
+
+
+def _describe_answer(answer: Mapping[str, Any]) -> Iterable[str]:
+    inputs = {found["role"]: found for found in reversed(answer.get("inputs", ()))}
+    for role, found in inputs.items():
+        more = sum(one["role"] == role for one in answer["inputs"]) - 1
+        others = f" (and {more} more, as comments)" if more else ""
+        yield f"found {role} {found['text']}: {found['summary']}{others}"
+    for platform, settings in answer.get("settings", {}).items():
+        if given := ", ".join(f"{name} {value}" for name, value in settings.items()):
+            yield f"found settings of {platform}: {given}"
+    if answer.get("missing"):
+        yield f"found no {' and no '.join(answer['missing'])}: fill it in in {JOB_FILE}"
+    files, example = answer["files"], answer.get("example")
+    what = f"the example {example} to {answer['folder']}" if example else ", ".join(files)
+    yield f"{'would write' if answer['dry_run'] else 'wrote'} {what}"
+    yield f"next: {answer['next']}"
+
+
+def _reject_with_example(given: Mapping[str, Any]) -> None:
+    if wrong := [flag for flag, value in given.items() if value]:
+        title = f"{wrong[0]} has no effect with --example"
+        raise Rejected([usage_problem("usage", title, "--example", "An example has its own files.")])
+
+
+def list_examples(plugins: Plugins) -> dict[str, Path]:
+    """Return the folders of all examples by name."""
+    found: dict[str, Path] = {}
+    for workload in plugins.workloads().values():
+        found = {**_load_template(plugins, workload).examples, **found}
+    return dict(sorted(found.items()))
+
+
+def _load_template(plugins: Plugins, workload: Workload, folder: Path | None = None) -> JobTemplate:
+    """Return the template of a workload; none, with a recorded failure, if its module fails."""
+    try:
+        return starter_files.load_template(workload, folder)
+    except Exception as cause:  # whatever a plugin raises
+        claim = next(one for one in plugins.list_claims("workload", workload.name) if one in plugins.loaded)
+        plugins.record_failure(claim, cause, f"its template {workload.template}")
+        return JobTemplate()
+
+
+def read_example(plugins: Plugins, name: str, folder: str) -> Files:
+    """Return the files of an example, with commands for the folder. Raise Rejected if there is none of this name."""
+    known = list_examples(plugins)
+    if name not in known:
+        from robotrain.redaction import redact
+
+        title, why = f"there is no example {redact(name)!r}", f"Examples: {', '.join(known) or 'none'}."
+        near = suggest_name(name, known, prefix="robotrain init --example ")
+        raise Rejected([usage_problem("value-unknown", title, "--example", why, suggestions=near)])
+    root, files = known[name], {}
+    for parent, folders, names in os.walk(root):
+        folders[:] = sorted(one for one in folders if not one.startswith(HIDDEN))
+        for path in (Path(parent, one) for one in sorted(names) if not one.startswith(HIDDEN)):
+            content = path.read_bytes()
+            is_text = path.suffix in (".yaml", ".md")
+            files[path.relative_to(root).as_posix()] = (
+                starter_files.replace_example_paths(content, name, folder) if is_text else content
+            )
+    return files
+
+
+def make_files(
+    plugins: Plugins, folder: Path, workload_name: str, platform: str, with_pipeline: bool
+) -> tuple[Files, dict[str, Any]]:
+    """Return the files of a project, and what was found, as data."""
+    from robotrain.config import job_file
+    from robotrain.pipelines.train_eval import find_evaluation
+
+    existing = None
+    if with_pipeline and not workload_name and (folder / JOB_FILE).is_file():
+        existing = job_file.read_job_file(folder / JOB_FILE)
+        if existing.problems:
+            raise Rejected(existing.problems)
+    name = workload_name or (existing.workload if existing else "") or plugins.default_workload()
+    workload = arguments.load_named_plugin(plugins, "workload", name, Origin("flag", "--workload"))
+    template, kinds = _load_template(plugins, workload, folder.absolute()), plugins.source_kinds()
+    platforms = plugins.platforms()
+    settings = _find_settings(platforms, platform)
+    default = platform or (next(iter(platforms)) if len(platforms) == 1 else "")
+    shown = choose_platform(plugins, default)
+    line = format_submit_line(JOB_FILE, shown)
+    files = {
+        JOB_FILE: starter_files.format_job_file(workload, template, kinds, line, JOB_SCHEMA_FILE).encode(),
+        PROJECT_FILE: starter_files.format_project_file(default, platforms, settings).encode(),
+        JOB_SCHEMA_FILE: _make_schema(plugins, "robotrain.config.job_schema:make_job_schema"),
+    }
+    if with_pipeline:
+        evaluation = find_evaluation(workload.name, plugins)
+        evaluated = _load_template(plugins, evaluation, folder.absolute()) if evaluation else JobTemplate()
+        text = starter_files.format_pipeline_file(
+            workload,
+            existing,
+            evaluation,
+            evaluated,
+            starter_files.make_pipeline_name(folder.absolute()),
+            format_submit_line(PIPELINE_FILE, shown),
+        )
+        files[PIPELINE_FILE] = text.encode()
+        files[PIPELINE_SCHEMA_FILE] = _make_schema(plugins, "robotrain.pipelines.pipeline_schema:make_pipeline_schema")
+    roles = starter_files.choose_inputs(workload, template.inputs)
+    return files, {
+        "workload": workload.name,
+        "inputs": [_dump_input(found) for found in template.inputs] if existing is None else [],
+        "settings": {
+            one: {key: setting.value for key, setting in found.items() if setting.value}
+            for one, found in settings.items()
+        },
+        "missing": [
+            role for role, one in workload.roles.items() if one.required and role not in roles and existing is None
+        ],
+    }
+
+
+def _dump_input(found: FoundInput) -> dict[str, str]:
+    return {"role": found.role, "kind": found.kind, "text": found.text, "summary": found.summary}
+
+
+def _find_settings(platforms: Mapping[str, Platform], chosen: str) -> dict[str, Mapping[str, PlatformDefault]]:
+    """Return what each platform suggests; nothing of another platform than the chosen one that has found nothing."""
+    found = {}
+    for name, platform in platforms.items():
+        if not chosen or name == chosen:
+            suggested = dict(platform.suggest_settings())
+            if name == chosen or any(setting.value for setting in suggested.values()):
+                found[name] = suggested
+    return {name: settings for name, settings in found.items() if settings}
+
+
+def _make_schema(plugins: Plugins, function: str) -> bytes:
+    from pkgutil import resolve_name
+
+    schema = resolve_name(function)(
+        plugins.workloads().values(), plugins.platforms().values(), plugins.source_kinds(), plugins.default_workload()
+    )
+    return (json_format.dumps(schema, indent=1) + "\n").encode()
+
+
+def _find_files_to_keep(place: Path, files: Files, with_pipeline: bool, force: bool) -> list[str]:
+    """Return the files that stay as they are: a schema, what a pipeline is added to, and the project's own settings.
+
+    Raise Rejected for others that exist.
+    """
+    existing = [name for name in files if os.path.lexists(place / name)]
+    kept = [name for name in existing if name in ((JOB_FILE, PROJECT_FILE) if with_pipeline else ())]
+    nearest = next(one for one in (place.absolute(), *place.absolute().parents) if one.is_dir())
+    if PROJECT_FILE in files and PROJECT_FILE not in existing and find_project_file(nearest):
+        kept.append(PROJECT_FILE)  # that of a folder above
+    if force:
+        return kept
+    kept += [name for name in existing if name in (JOB_SCHEMA_FILE, PIPELINE_SCHEMA_FILE)]
+    if refused := [name for name in existing if name not in kept]:
+        raise Rejected([_make_in_use_problem(os.path.normpath(place / name)) for name in refused])
+    return kept
+
+
+def _make_in_use_problem(path: str) -> Problem:
+    ways = (Suggestion("--force", "replaces it"), Suggestion("robotrain init FOLDER", "writes to another folder"))
+    return usage_problem("file-in-use", f"{path} exists", path, "Existing files are not overwritten.", suggestions=ways)
+
+
+def choose_platform(plugins: Plugins, chosen: str) -> str:
+    """Return the platform of the line to type next: the chosen one, else one that runs jobs on this machine."""
+    here = (name for name, one in plugins.platforms().items() if one.capabilities.feature("runs_here"))
+    return chosen or next(here, "PLATFORM")
+
+
+def format_submit_line(file: str, platform: str) -> str:
+    """Return the line that submits a job or a pipeline."""
+    command = "pipeline submit" if file.endswith(PIPELINE_FILE) else "submit"
+    return f"robotrain {command} {shlex.quote(file)} --platform {platform} --wait"
+
+
+app = make_app(init)

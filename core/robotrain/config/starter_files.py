@@ -1,0 +1,234 @@
+"""The first files of a project, which `robotrain init` writes: job.yaml, pipeline.yaml and robotrain.toml."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from robotrain_runtime.contract.document import Scalar
+from robotrain_runtime.contract.parameter import Parameter, get_parameters
+
+from robotrain.config.job_writer import format_scalar
+from robotrain.model.workload import FoundInput
+
+if TYPE_CHECKING:
+    from robotrain.config.job_file import JobFile
+    from robotrain.model.platform import Platform, PlatformDefault
+    from robotrain.model.source import SourceKind
+    from robotrain.model.workload import Workload
+
+JOB_FILE, PIPELINE_FILE = "job.yaml", "pipeline.yaml"
+JOB_SCHEMA_FILE, PIPELINE_SCHEMA_FILE = "job.schema.json", "pipeline.schema.json"
+SCHEMA_LINE = "# yaml-language-server: $schema={}"
+MAX_WIDTH = 120
+
+
+class JobTemplate(NamedTuple):
+    """What a workload's `template` module declares."""
+
+    parameters: Mapping[str, Scalar | None] = {}
+    examples: Mapping[str, Path] = {}
+    inputs: tuple[FoundInput, ...] = ()
+    """What was found for a folder."""
+
+
+def load_template(workload: Workload, folder: Path | None = None) -> JobTemplate:
+    """Return the template of a workload, with the inputs found for a folder. Raise what its module raises."""
+    if not workload.template:
+        return JobTemplate()
+    module: Any = importlib.import_module(workload.template)
+    find = getattr(module, "find_inputs", None) if folder else None
+    return JobTemplate(
+        parameters=getattr(module, "PARAMETERS", {}),
+        examples=getattr(module, "EXAMPLES", {}),
+        inputs=tuple(FoundInput(*found) for found in find(folder)) if find else (),
+    )
+
+
+def choose_inputs(workload: Workload, inputs: Iterable[FoundInput]) -> dict[str, FoundInput]:
+    """Return the first input of each role."""
+    chosen: dict[str, FoundInput] = {}
+    for found in inputs:
+        if found.role in workload.roles:
+            chosen.setdefault(found.role, found)
+    return chosen
+
+
+def format_job_file(
+    workload: Workload, template: JobTemplate, kinds: Mapping[str, SourceKind], submit_line: str, schema: str
+) -> str:
+    """Return a commented job file with the first input of each role; the others are comments."""
+    values = dict(template.parameters)
+    for found in choose_inputs(workload, template.inputs).values():
+        values |= found.parameters
+    blocks = [
+        [
+            SCHEMA_LINE.format(schema),
+            "# What runs. Values that are not given have their defaults.",
+            f"#   {submit_line}",
+        ],
+        [f"workload: {workload.name} # {workload.summary}"],
+        list(_format_sources(workload, template.inputs, kinds)),
+        list(_format_parameters(workload, values)),
+        [f"# Options for {workload.program}, passed to it unchanged:", "# trainer_args:", "#   - --NAME=VALUE"],
+    ]
+    return _join_blocks(blocks)
+
+
+def _join_blocks(blocks: Iterable[list[str]]) -> str:
+    return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
+
+
+def _format_sources(workload: Workload, inputs: Iterable[FoundInput], kinds: Mapping[str, SourceKind]) -> Iterator[str]:
+    """Yield the sources; a role for which nothing was found shows what it takes."""
+    found = {name: [one for one in inputs if one.role == name] for name in workload.roles}
+    roles = {name: role for name, role in workload.roles.items() if found[name] or role.required or role.typical}
+    if not roles:
+        return
+    yield "sources:" if any(found.values()) else "# sources:"
+    for name, role in roles.items():
+        if not found[name]:
+            yield f"  # {name}:{' # required' if role.required else ''}"
+            yield from (f"  #   - {kind.name}: {kind.form}" for kind in kinds.values() if name in kind.roles)
+            continue
+        yield f"  {name}:"
+        for number, one in enumerate(found[name]):
+            off = "# " if number else ""
+            yield f"    {off}- {one.kind}: {format_scalar(one.text)}{f' # {one.summary}' if one.summary else ''}"
+
+
+def _format_parameters(workload: Workload, values: Mapping[str, Scalar | None], indent: str = "") -> Iterator[str]:
+    """Yield the parameters with their help; one without a value is a comment with its default."""
+    known = {one.name: one for one in get_parameters(workload.parameters)}
+    shown = {one.name: None for one in known.values() if one.required} | dict(values)
+    rows = [(known[name], value) for name, value in shown.items() if name in known]
+    if not rows:
+        return
+    yield f"{indent}parameters:" if any(value is not None for _, value in rows) else f"{indent}# parameters:"
+    for parameter, value in rows:
+        given = _get_default_text(parameter) if value is None else format_scalar(value)
+        line = f"{indent}  {'# ' if value is None else ''}{parameter.name}: {given}"
+        yield from _add_comment(line, parameter.param.help)
+
+
+def _get_default_text(parameter: Parameter) -> str:
+    return parameter.metavar if parameter.default is None else format_scalar(parameter.default)
+
+
+def _add_comment(line: str, text: str) -> Iterator[str]:
+    """Yield a line with its comment, which stands above it if both are too long for one."""
+    whole = f"{line} # {text}" if text else line
+    if len(whole) <= MAX_WIDTH:
+        yield whole
+        return
+    begin = f"{line[: len(line) - len(line.lstrip())]}# "
+    yield from textwrap.wrap(text, MAX_WIDTH, initial_indent=begin, subsequent_indent=begin)
+    yield line
+
+
+def format_pipeline_file(
+    training: Workload,
+    job: JobFile | None,
+    evaluation: Workload | None,
+    template: JobTemplate,
+    name: str,
+    submit_line: str,
+) -> str:
+    """Return a commented pipeline: the training of job.yaml, the evaluation of its policy, and the registration.
+
+    :param job: the training's job file, whose data the evaluation uses; None if it has just been made.
+    :param template: that of the evaluation, with its inputs.
+    """
+    train = ["  train:", f"    job: {JOB_FILE} # relative to this file"]
+    blocks = [
+        [
+            SCHEMA_LINE.format(PIPELINE_SCHEMA_FILE),
+            f"# The training of {JOB_FILE}, then what uses its policy.",
+            f"#   {submit_line}",
+        ],
+        [f"name: {name}"],
+        ["steps:", *train],
+    ]
+    if evaluation:
+        blocks.append(list(_format_evaluation(training, job, evaluation, template)))
+    source = "evaluate" if evaluation else "train"
+    why = "with its scores; skipped if the evaluation fails" if evaluation else ""
+    register = f"    register: {name} # a model; the policy becomes a version of it"
+    blocks.append(["  register:", f"{register}{f', {why}' if why else ''}", f"    from: {source}"])
+    return _join_blocks(blocks)
+
+
+def _format_evaluation(
+    training: Workload,
+    job: JobFile | None,
+    evaluation: Workload,
+    template: JobTemplate,
+) -> Iterator[str]:
+    taken = next(name for name, role in evaluation.roles.items() if role.takes == training.produces)
+    chosen = choose_inputs(evaluation, template.inputs)
+    values = dict(template.parameters)
+    if job is not None:
+        given = [FoundInput(one.role, one.kind, one.text) for one in job.sources]
+        known = {(one.role, one.kind, one.text): one for one in template.inputs}
+        chosen = choose_inputs(evaluation, [known.get(one[:3], one) for one in given])
+        values |= {name: job.parameters[name].value for name in evaluation.inherits if name in job.parameters}
+    chosen.pop(taken, None)
+    for found in chosen.values():
+        values |= found.parameters
+    yield "  evaluate:"
+    yield f"    workload: {evaluation.name} # {evaluation.summary}"
+    yield "    sources:"
+    yield f"      {taken}:"
+    yield "        - from: train"
+    for name, found in chosen.items():
+        yield f"      {name}:"
+        yield f"        - {found.kind}: {format_scalar(found.text)}"
+    yield from _format_parameters(evaluation, values, indent="    ")
+
+
+def make_pipeline_name(folder: Path) -> str:
+    """Return a valid name for a pipeline of the folder."""
+    name = re.sub(r"[^a-z0-9]+", "-", folder.name.lower()).strip("-")[:40].strip("-")
+    return name if re.match("[a-z]", name) else "train-eval"
+
+
+def format_project_file(
+    chosen: str, platforms: Mapping[str, Platform], settings: Mapping[str, Mapping[str, PlatformDefault]]
+) -> str:
+    """Return robotrain.toml with the settings found for each platform; those without a value are comments.
+
+    :param chosen: the platform of the project; empty for none.
+    """
+    names = ", ".join(platforms)
+    blocks = [
+        ["# Values for all jobs of this project. Flags, job files and environment variables win over them."],
+        [f"platform = {_quote(chosen)}" if chosen else f'# platform = "NAME" # the default of --platform: {names}'],
+    ]
+    for name, found in settings.items():
+        known = {one.name: one for one in get_parameters(platforms[name].settings)}
+        table = [f"[platforms.{_format_key(name)}] # {platforms[name].summary}"]
+        for key, setting in found.items():
+            value = _quote(setting.value or known[key].metavar)
+            line = f"{'' if setting.value else '# '}{key} = {value}"
+            table += _add_comment(line, setting.why or known[key].param.help)
+        blocks.append(table)
+    return _join_blocks(blocks)
+
+
+def _quote(text: str) -> str:
+    """Return a text as TOML."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _format_key(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _quote(name)
+
+
+def replace_example_paths(content: bytes, name: str, folder: str) -> bytes:
+    """Return a file of an example with the commands in it for the folder that it is copied to."""
+    return content.replace(f"examples/{name}/".encode(), f"{folder}/".encode())

@@ -1,0 +1,266 @@
+"""`robotrain init`: the first files of a project from what is found here, and examples with their data."""
+
+import json
+import shlex
+import shutil
+from pathlib import Path
+
+import jsonschema
+import pytest
+import tomllib
+import yaml
+from robotrain.command_table import COMMANDS
+
+ROOT = Path(__file__).parents[2]
+ON = {
+    "local": [],
+    "osmo": ["--pool", "p", "--tracking-uri", "none", "--storage-account", "acct"],
+    "azureml": ["--subscription-id", "S", "--resource-group", "G", "--workspace-name", "W", "--compute", "k8s-1"],
+}
+CAMERAS = ROOT / "examples/pusht-camera/dataset"
+
+
+@pytest.fixture(autouse=True)
+def tools(tmp_path, monkeypatch):
+    """The folders of LeRobot's cache and of the Azure CLI, empty, and no OSMO that anybody is signed in to."""
+    for name in ("HF_LEROBOT_HOME", "AZURE_CONFIG_DIR", "OSMO_CONFIG_FILE_DIR"):
+        monkeypatch.setenv(name, str(tmp_path / name))
+        (tmp_path / name).mkdir()
+    return tmp_path
+
+
+@pytest.fixture
+def data(pusht):
+    """A dataset below this folder."""
+    shutil.copytree(pusht, "data/pusht")
+
+
+def valid(path, schema):
+    """The content of a YAML file, which its schema line's schema accepts."""
+    text = Path(path).read_text()
+    assert text.startswith(f"# yaml-language-server: $schema={schema}\n")
+    content = yaml.safe_load(text)
+    jsonschema.validate(content, json.loads(Path(path).with_name(schema).read_text()))
+    return content
+
+
+@pytest.mark.parametrize("platform", ON)
+def test_a_dataset_below_this_folder_makes_a_job_that_every_platform_takes(robotrain, data, platform):
+    answer = robotrain("init")
+    assert answer.exit_code == 0
+    assert "data/pusht: 50 episodes, 2000 frames" in answer.stderr
+    job = valid("job.yaml", "job.schema.json")
+    assert job["sources"] == {"dataset": [{"local_path": "data/pusht"}]}
+    assert robotrain("render", "job.yaml", "--platform", platform, *ON[platform]).exit_code == 0
+    assert all(len(line) <= 120 for line in Path("job.yaml").read_text().splitlines())
+
+
+def test_the_next_line_to_type_works_as_it_stands(robotrain, data):
+    (line,) = [text for text in robotrain("init").stderr.splitlines() if text.startswith("next: robotrain ")]
+    words = shlex.split(line)[2:]
+    assert robotrain(*(word for word in words if word != "--wait"), "--dry-run").exit_code == 0
+
+
+def test_other_datasets_are_comments_and_those_of_lerobots_cache_come_last(robotrain, tools, pusht):
+    shutil.copytree(CAMERAS, "deep/er/camera")
+    cached = tools / "HF_LEROBOT_HOME"
+    shutil.copytree(pusht, cached / "me/only-here")
+    shutil.copytree(pusht, cached / "hub/datasets--lerobot--pusht/snapshots/abc")
+    Path("broken/meta").mkdir(parents=True)
+    Path("broken/meta/info.json").write_text("{")
+    found = robotrain("init", "--json").json["inputs"]
+    assert [(one["kind"], one["text"]) for one in found] == [
+        ("local_path", "deep/er/camera"),
+        ("local_path", str(cached / "me/only-here")),
+        ("huggingface", "lerobot/pusht"),
+    ]
+    assert "observation.image" in found[0]["summary"]
+    text = Path("job.yaml").read_text()
+    assert "    # - huggingface: lerobot/pusht #" in text
+    assert valid("job.yaml", "job.schema.json")["sources"] == {"dataset": [{"local_path": "deep/er/camera"}]}
+
+
+def test_an_old_dataset_comes_with_the_parameter_that_converts_it(robotrain, data):
+    info = Path("data/pusht/meta/info.json")
+    info.write_text(info.read_text().replace('"v3.0"', '"v2.1"'))
+    robotrain("init")
+    assert valid("job.yaml", "job.schema.json")["parameters"]["convert_v21"] is True
+
+
+def test_without_a_dataset_the_file_says_what_to_fill_in(robotrain):
+    answer = robotrain("init")
+    assert answer.exit_code == 0
+    assert "no dataset" in answer.stderr
+    assert "  #   - local_path: FOLDER\n" in Path("job.yaml").read_text()
+    assert "sources" not in valid("job.yaml", "job.schema.json")
+    assert "needs a dataset" in robotrain("render", "job.yaml", "--platform", "local").stderr
+
+
+@pytest.mark.parametrize("name", ["job.yaml", "robotrain.toml"])
+def test_nothing_is_overwritten_without_force(robotrain, data, name):
+    Path(name).write_text("# mine\n")
+    answer = robotrain("init")
+    assert answer.exit_code == 2
+    assert f"error: {name} exists" in answer.stderr
+    assert "[file-in-use]" in answer.stderr
+    assert sorted(path.name for path in Path().iterdir()) == ["data", name]
+    assert robotrain("init", "--force").exit_code == 0
+    assert "mine" not in Path(name).read_text()
+
+
+def test_a_dry_run_prints_the_files_and_writes_none(robotrain, data):
+    answer = robotrain("init", "--pipeline", "--dry-run")
+    assert "==> pipeline.yaml <==" in answer.stdout
+    assert set(robotrain("init", "--dry-run", "--json").json["texts"]) == {"job.yaml", "robotrain.toml"}
+    assert [path.name for path in Path().iterdir()] == ["data"]
+
+
+def test_settings_of_the_azure_cli_reach_the_project_file(robotrain, data, tools):
+    profile = {"subscriptions": [{"id": "sub-1", "name": "Lab", "isDefault": True, "state": "Enabled"}]}
+    (tools / "AZURE_CONFIG_DIR/azureProfile.json").write_text(json.dumps(profile))
+    (tools / "AZURE_CONFIG_DIR/config").write_text("[defaults]\ngroup = rg-1\nworkspace = ws-1\n")
+    answer = robotrain("init")
+    assert "azureml: subscription_id sub-1, resource_group rg-1, workspace_name ws-1" in answer.stderr
+    platforms = tomllib.loads(Path("robotrain.toml").read_text())["platforms"]
+    expected = {"subscription_id": "sub-1", "resource_group": "rg-1", "workspace_name": "ws-1"}
+    assert platforms == {"azureml": expected, "osmo": expected}
+    assert '# compute = "NAME"' in Path("robotrain.toml").read_text()
+    assert robotrain("render", "job.yaml", "--platform", "azureml", "--compute", "k8s-1").exit_code == 0
+
+
+def test_the_platform_is_that_of_the_project(robotrain, data):
+    assert "--platform local" in robotrain("init", "--platform", "local").stderr
+    assert tomllib.loads(Path("robotrain.toml").read_text()) == {"platform": "local"}
+    assert robotrain("render", "job.yaml").exit_code == 0
+    assert robotrain("init", "x", "--platform", "locl").exit_code == 2
+
+
+def test_a_folder_below_a_project_uses_its_settings(robotrain, data):
+    robotrain("init", "--platform", "local")
+    assert robotrain("init", "next", "--workload", "isaac-train", "--json").json["kept"] == ["robotrain.toml"]
+    assert not Path("next/robotrain.toml").exists()
+    assert valid("next/job.yaml", "job.schema.json")["workload"] == "isaac-train"
+    assert robotrain("render", "next/job.yaml").exit_code == 0
+
+
+@pytest.mark.parametrize("platform", ON)
+def test_a_pipeline_trains_evaluates_and_registers_on_every_platform(robotrain, data, platform):
+    assert robotrain("init", "--pipeline").exit_code == 0
+    steps = valid("pipeline.yaml", "pipeline.schema.json")["steps"]
+    assert list(steps) == ["train", "evaluate", "register"]
+    assert steps["evaluate"]["parameters"]["env"] == "pusht"
+    flags = {**dict(zip(ON[platform][::2], ON[platform][1::2], strict=True)), "--tracking-uri": ""}
+    workspace = (
+        {"--subscription-id": "S", "--resource-group": "G", "--workspace-name": "W"} if platform == "osmo" else {}
+    )
+    lines = [f'{name[2:].replace("-", "_")} = "{value}"' for name, value in (flags | workspace).items() if value]
+    Path("robotrain.toml").write_text("\n".join([f"[platforms.{platform}]", *lines]))
+    answer = robotrain("pipeline", "render", "pipeline.yaml", "--platform", platform)
+    assert answer.exit_code == 0, answer.stderr
+
+
+def test_a_pipeline_of_an_existing_job_evaluates_on_its_data(robotrain, data, pusht):
+    Path("job.yaml").write_text(
+        f"workload: lerobot-train\nsources:\n  dataset:\n    - local_path: {pusht}\nparameters:\n  dataset_id: mine\n"
+    )
+    answer = robotrain("init", "--pipeline", "--json").json
+    assert answer["kept"] == ["job.yaml"]
+    evaluate = valid("pipeline.yaml", "pipeline.schema.json")["steps"]["evaluate"]
+    assert evaluate["sources"]["dataset"] == [{"local_path": str(pusht)}]
+    assert evaluate["parameters"]["dataset_id"] == "mine"
+    assert robotrain("pipeline", "render", "pipeline.yaml", "--platform", "local").exit_code == 0
+    assert robotrain("init", "--pipeline").exit_code == 2
+
+
+def test_an_example_comes_with_its_data_and_its_commands(robotrain, tmp_path):
+    answer = robotrain("init", "--example", "pusht-mini")
+    assert answer.exit_code == 0
+    assert "next: robotrain submit pusht-mini/job.yaml --platform local --wait" in answer.stderr
+    assert "robotrain submit pusht-mini/job.yaml" in Path("pusht-mini/job.yaml").read_text()
+    assert robotrain("submit", "pusht-mini/job.yaml", "--platform", "local", "--dry-run").exit_code == 0
+    there = {path.relative_to("pusht-mini") for path in Path("pusht-mini").rglob("*.parquet")}
+    assert there == {
+        path.relative_to(ROOT / "examples/pusht-mini") for path in ROOT.glob("examples/pusht-mini/**/*.parquet")
+    }
+    assert robotrain("init", "--example", "pusht-mini").exit_code == 2
+    assert robotrain("init", "elsewhere", "--example", "pusht-mini").exit_code == 0
+    assert robotrain("pipeline", "render", "elsewhere/pipeline.yaml", "--platform", "local").exit_code == 0
+
+
+@pytest.mark.parametrize("platform", ON)
+def test_the_cart_pole_renders_on_every_platform(robotrain, platform):
+    assert robotrain("init", "--example", "isaac-cartpole").exit_code == 0
+    flags = [flag for flag in ON[platform] if flag not in ("--tracking-uri", "none")]
+    workspace = ON["azureml"][:6] if platform == "osmo" else []
+    answer = robotrain("render", "isaac-cartpole/job.yaml", "--platform", platform, *flags, *workspace)
+    assert answer.exit_code == 0, answer.stderr
+    assert "Isaac-Cartpole-v0" in Path("isaac-cartpole/job.yaml").read_text()
+
+
+def test_an_unknown_example_names_those_that_there_are(robotrain):
+    answer = robotrain("init", "--example", "pusht-mni")
+    assert answer.exit_code == 2
+    assert "isaac-cartpole, pusht-mini" in answer.stderr
+    assert "robotrain init --example pusht-mini" in answer.stderr
+    assert robotrain("init", "--example", "pusht-mini", "--pipeline").exit_code == 2
+    assert list(Path().iterdir()) == []
+
+
+STRANGER = """
+from dataclasses import dataclass
+from typing import Annotated
+from robotrain.plugin import Param, Role, Workload, hook
+
+@dataclass(frozen=True, kw_only=True)
+class Parameters:
+    depth: Annotated[int, Param(help="how deep")]
+    width: Annotated[int, Param(help="how wide")] = 3
+
+@hook
+def robotrain_workloads():
+    roles = {"dataset": Role(required=True)}
+    return [Workload(name="dig", summary="digs", parameters=Parameters, roles=roles, container_plugin="x.y",
+                     template="dig_template")]
+"""
+TEMPLATE = """
+from pathlib import Path
+PARAMETERS = {"depth": 4, "width": None}
+EXAMPLES = {"hole": Path(__file__).parent / "hole"}
+def find_inputs(folder):
+    yield "dataset", "local_path", "ground", "found here", {"width": 5}
+"""
+
+
+def test_a_strangers_workload_declares_what_is_written_and_its_examples(robotrain, install):
+    folder = install("digger", {"workload.dig": "dig_plugin"}, dig_plugin=STRANGER, dig_template=TEMPLATE)
+    (folder / "hole").mkdir()
+    (folder / "hole/job.yaml").write_text("workload: dig # examples/hole/job.yaml\n")
+    robotrain("init", "--workload", "dig")
+    job = valid("job.yaml", "job.schema.json")
+    assert job["parameters"] == {"depth": 4, "width": 5}
+    assert job["sources"] == {"dataset": [{"local_path": "ground"}]}
+    assert robotrain("init", "--example", "hole").exit_code == 0
+    assert Path("hole/job.yaml").read_text() == "workload: dig # hole/job.yaml\n"
+
+
+def test_a_template_that_fails_is_named_and_left_out(robotrain, install, data):
+    install("digger", {"workload.dig": "dig_plugin"}, dig_plugin=STRANGER, dig_template="raise ValueError('no')")
+    answer = robotrain("init", "--workload", "dig")
+    assert answer.exit_code == 0
+    assert "[plugin-failed]" in answer.stderr
+    assert "dig_template" in answer.stderr
+    assert "  # depth: INT # how deep\n" in Path("job.yaml").read_text()
+
+
+def test_every_example_of_the_help_of_init_runs_as_it_stands(robotrain, data):
+    shown = robotrain("init", "--help").stdout.partition("Options:")[0]
+    lines = [line.split() for line in shown.splitlines() if line.strip().startswith("robotrain init")]
+    assert len(lines) == 3
+    for words in lines:
+        assert robotrain(*words[1:]).exit_code == 0
+        for name in ("job.yaml", "robotrain.toml"):
+            Path(name).unlink(missing_ok=True)
+
+
+def test_init_stands_first_among_the_commands():
+    assert next(iter(COMMANDS)) == "init"
