@@ -21,6 +21,7 @@ RUNTIME_MODULES = {
         "environments.interpreter",
         "environments.uv",
         "machine.disk_cache",
+        "process.stop",
     },
     # The runtime runs beside the plugin, which asks this machine what the container would.
     "robotrain_local": {"machine.disk_cache", "preflight", "process.stop"},
@@ -29,11 +30,13 @@ RUNTIME_MODULES = {
     "robotrain_azureml": {"checkpoints.model_lineage"},
 }
 """What each package uses of the runtime beside its contract and its plugin interface."""
+ROSBAG_EXTRA = {"numpy", "rosbags", "mcap", "simplejpeg", "PIL"}
+"""What the extra `rosbag` adds for `robotrain bags`; imported where it is used."""
 DEPENDENCIES = {
     "robotrain_runtime": set(),
     "robotrain": {"robotrain_runtime", "typer", "pydantic", "pluggy", "yaml", "dotenv", "platformdirs", "jinja2"},
     "robotrain_sources": {"robotrain", "robotrain_runtime", "huggingface_hub"},
-    "robotrain_workloads": {"robotrain", "robotrain_runtime"},
+    "robotrain_workloads": {"robotrain", "robotrain_runtime", "typer", "yaml", "jinja2", *ROSBAG_EXTRA},
     "robotrain_local": {"robotrain", "robotrain_runtime"},
     "robotrain_azure": {"robotrain", "robotrain_runtime", "robotrain_sources", "azure"},
     "robotrain_osmo": {"robotrain", "robotrain_runtime", "robotrain_sources", "robotrain_azure", "yaml"},

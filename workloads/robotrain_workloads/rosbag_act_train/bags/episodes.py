@@ -1,0 +1,230 @@
+"""Episodes from a bag: values at a fixed rate, and which picture stands at each step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from robotrain_workloads.rosbag_act_train.bags.bag_files import Bag, BagError, OpenBag, open_bag
+from robotrain_workloads.rosbag_act_train.bags.messages import (
+    IMAGE_TYPES,
+    JOINT_TYPE,
+    VECTOR_TYPES,
+    JointNames,
+    MessageError,
+    find_encoding_problem,
+    get_stamp,
+    read_vector,
+)
+from robotrain_workloads.rosbag_act_train.bags.settings import DataSettings
+from robotrain_workloads.rosbag_act_train.bags.timeline import TopicTimes, find_pieces
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+SLOW_FACTOR = 1.5
+"""A topic whose messages are this many steps apart is too slow for the rate."""
+
+
+@dataclass(frozen=True)
+class Episode:
+    """Steps at a fixed rate."""
+
+    name: str
+    """The bag's name; pieces of one bag are numbered: `ep002#2`."""
+    times: NDArray[np.int64]
+    """Nanoseconds since 1970; shape (steps,)."""
+    pictures: Mapping[str, NDArray[np.int64]]
+    """For each camera, the position of each step's picture among the pictures of its topic; shape (steps,)."""
+    values: Mapping[str, NDArray[np.float32]]
+    """`observation.state`, `observation.environment_state` and `action`; shape (steps, values)."""
+    filled: int
+    """Steps at which a message is farther away than the tolerance."""
+
+    @property
+    def steps(self) -> int:
+        """The number of steps."""
+        return len(self.times)
+
+
+@dataclass
+class BagReading:
+    """What a bag holds for training."""
+
+    bag: Bag
+    image_topics: Mapping[str, str] = field(default_factory=dict)
+    """The camera's name by topic, as this bag has them."""
+    episodes: list[Episode] = field(default_factory=list)
+    dropped: list[int] = field(default_factory=list)
+    """The steps of pieces that are too short."""
+    topics: dict[str, TopicTimes] = field(default_factory=dict)
+    """The times of each topic that was read."""
+    joints: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The joint names of the state and action topics that have them."""
+    jumps: int = 0
+
+
+def read_bag(
+    bag: Bag,
+    settings: DataSettings,
+    *,
+    min_steps: int = 2,
+    salvage: bool = False,
+    joints: Mapping[str, tuple[str, ...]] | None = None,
+) -> BagReading:
+    """Read a bag's values and times; pictures are not decoded.
+
+    Args:
+        bag: The bag.
+        settings: Which topics are read, and how.
+        min_steps: Pieces with fewer steps are dropped and counted; the chunk size of the policy.
+        salvage: Read the whole chunks of an MCAP file that ends too early.
+        joints: The joint names by topic, in the order of an earlier bag; default the settings', else the bag's own.
+
+    Raises:
+        BagError: the bag is damaged or does not have what the settings say; names the file and the time.
+    """
+    with open_bag(bag, salvage=salvage) as opened:
+        settings = settings.select_cameras(opened.topics)
+        check_topics(opened, settings)
+        times, values, known = _read_messages(opened, settings, dict(joints or {}))
+        _check_counts(opened, times)
+    reading = BagReading(bag, settings.image_topics, topics=times, joints=known)
+    reading.jumps = sum(len(one.find_jumps()) for one in times.values())
+    if reading.jumps and settings.on_clock_jump == "refuse":
+        topic, one = next((name, one) for name, one in times.items() if one.find_jumps())
+        at = int(one.times[one.find_jumps()[0]])
+        raise BagError(
+            bag.path,
+            f"the clock of {topic} goes back by more than 1 s here; --on-clock-jump split makes episodes of both sides",
+            at,
+        )
+    _check_rates(bag, settings, times)
+    pieces = list(
+        find_pieces(
+            times,
+            fps=settings.fps,
+            sync=settings.sync,
+            tolerance_s=settings.tolerance,
+            max_gap_s=settings.max_gap_s,
+        )
+    )
+    for number, piece in enumerate(pieces, 1):
+        taken = {name: values[topic][piece.indexes[topic]] for name, topic in _list_values(settings)}
+        steps = len(piece.grid)
+        if settings.action_topic is None:
+            taken["action"], steps = taken["observation.state"][1:], steps - 1
+        if steps < max(min_steps, 1):
+            reading.dropped.append(steps)
+            continue
+        reading.episodes.append(
+            Episode(
+                name=bag.name if len(pieces) == 1 else f"{bag.name}#{number}",
+                times=piece.grid[:steps],
+                pictures={camera: piece.indexes[topic][:steps] for topic, camera in settings.image_topics.items()},
+                values={name: array[:steps] for name, array in taken.items()},
+                filled=piece.filled,
+            )
+        )
+    return reading
+
+
+def check_topics(opened: OpenBag, settings: DataSettings) -> None:
+    """Check that the bag has each topic, with a type that can be read and at least one message.
+
+    Raises:
+        BagError: it has not; all problems in one text.
+    """
+    problems = []
+    for topic in settings.topics:
+        wanted = IMAGE_TYPES if topic in settings.image_topics else (JOINT_TYPE, *VECTOR_TYPES)
+        found = opened.topics.get(topic)
+        if found is None:
+            problems.append(f"no topic {topic}; it has {', '.join(sorted(opened.topics))}")
+        elif found.type not in wanted:
+            problems.append(f"{topic} has messages of {found.type}, and this needs {' or '.join(wanted)}")
+        elif found.count == 0:
+            problems.append(f"{topic} has no message")
+    if settings.state_topic is None and settings.action_topic is None:
+        problems.append("no action: give an action topic, or a state topic whose next value is the action")
+    if problems:
+        raise BagError(opened.bag.path, "; ".join(problems))
+
+
+def _list_values(settings: DataSettings) -> list[tuple[str, str]]:
+    named = (
+        ("observation.state", settings.state_topic),
+        ("observation.environment_state", settings.environment_state_topic),
+        ("action", settings.action_topic),
+    )
+    return [(name, topic) for name, topic in named if topic]
+
+
+def _read_messages(
+    opened: OpenBag, settings: DataSettings, joints: dict[str, tuple[str, ...]]
+) -> tuple[dict[str, TopicTimes], dict[str, NDArray[np.float32]], dict[str, tuple[str, ...]]]:
+    logs: dict[str, list[int]] = {topic: [] for topic in settings.topics}
+    stamps: dict[str, list[int]] = {topic: [] for topic in settings.topics}
+    rows: dict[str, list[NDArray[np.float32]]] = {topic: [] for _, topic in _list_values(settings)}
+    if settings.state_topic and settings.joint_names:
+        joints[settings.state_topic] = settings.joint_names
+    if settings.action_topic and settings.action_joint_names:
+        joints[settings.action_topic] = settings.action_joint_names
+    for message in opened.read(settings.topics):
+        topic, content = message.topic, message.content
+        try:
+            if topic in rows:
+                if hasattr(content, "position"):
+                    joints.setdefault(topic, tuple(content.name))
+                row = read_vector(content, JointNames(joints[topic]) if topic in joints else None)
+                if rows[topic] and len(row) != len(rows[topic][0]):
+                    raise MessageError(f"{len(row)} values, after messages of {len(rows[topic][0])}")
+                rows[topic].append(row)
+            elif problem := find_encoding_problem(content):
+                raise MessageError(problem)
+        except MessageError as error:
+            raise BagError(opened.bag.path, f"{topic}: {error}", message.log_ns) from error
+        logs[topic].append(message.log_ns)
+        stamps[topic].append(get_stamp(content))
+    if silent := [topic for topic, found in logs.items() if not found]:
+        raise BagError(opened.bag.path, f"{', '.join(silent)}: no message could be read")
+    times = {topic: TopicTimes(np.asarray(logs[topic]), np.asarray(stamps[topic])) for topic in logs}
+    return times, {topic: np.stack(found) for topic, found in rows.items()}, joints
+
+
+def _check_counts(opened: OpenBag, times: Mapping[str, TopicTimes]) -> None:
+    for topic, one in times.items():
+        if (declared := opened.topics[topic].count) != len(one.log):
+            raise BagError(
+                opened.bag.path,
+                f"{topic} has {len(one.log)} messages, and its metadata says {declared}: messages are lost, or"
+                " metadata.yaml is of another recording",
+                int(one.log[-1]),
+            )
+
+
+def _check_rates(bag: Bag, settings: DataSettings, times: Mapping[str, TopicTimes]) -> None:
+    if settings.sync == "previous":
+        return
+    slow = {name: one.rate for name, one in times.items() if 0 < one.rate * SLOW_FACTOR < settings.fps}
+    if slow:
+        named = ", ".join(f"{name} {rate:.1f}" for name, rate in sorted(slow.items()))
+        raise BagError(
+            bag.path,
+            f"fewer messages per second than the rate of {settings.fps:g}: {named};"
+            f" --fps {min(slow.values()):.3g} takes the slowest, --sync previous repeats messages",
+        )
+
+
+def dump_counts(reading: BagReading) -> dict[str, Any]:
+    """Return a bag's counts as data; the keys are an API."""
+    return {
+        "episodes": len(reading.episodes),
+        "steps": sum(episode.steps for episode in reading.episodes),
+        "filled_steps": sum(episode.filled for episode in reading.episodes),
+        "dropped_pieces": len(reading.dropped),
+        "clock_jumps": reading.jumps,
+    }

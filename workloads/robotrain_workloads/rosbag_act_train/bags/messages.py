@@ -1,0 +1,150 @@
+"""Messages of bags as arrays: pictures, joints by name, and vectors. Each refusal says why, and what to record."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+IMAGE_TYPES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
+JOINT_TYPE = "sensor_msgs/msg/JointState"
+VECTOR_TYPES = ("std_msgs/msg/Float64MultiArray", "std_msgs/msg/Float32MultiArray")
+_CHANNELS = {"rgb8": 3, "bgr8": 3, "mono8": 1}
+_DEPTH = ("16UC1", "mono16", "16SC1", "32FC1")
+
+
+class MessageError(ValueError):
+    """A message that does not fit; the text says why."""
+
+
+@dataclass(frozen=True)
+class JointNames:
+    """The joints of a vector, by name and in order."""
+
+    names: tuple[str, ...]
+
+    def select(self, message: Any) -> NDArray[np.float32]:
+        """Return the positions of a JointState in this order, shape (joints,), in the message's unit."""
+        given = list(message.name)
+        if len(message.position) != len(given):
+            raise MessageError(f"{len(given)} joint names but {len(message.position)} positions")
+        if missing := [name for name in self.names if name not in given]:
+            raise MessageError(f"no joint {', '.join(missing)}; the message has {', '.join(given) or 'none'}")
+        places = {name: index for index, name in enumerate(given)}
+        return np.asarray([message.position[places[name]] for name in self.names], np.float32)
+
+
+def get_stamp(message: Any) -> int:
+    """Return the time in a message's header in nanoseconds; 0 without a header."""
+    header = getattr(message, "header", None)
+    return 0 if header is None else header.stamp.sec * 1_000_000_000 + header.stamp.nanosec
+
+
+def read_vector(message: Any, joints: JointNames | None) -> NDArray[np.float32]:
+    """Return the numbers of a JointState or a float array, shape (values,).
+
+    Raises:
+        MessageError: a joint is missing, or a number is NaN or infinite.
+    """
+    if hasattr(message, "position"):
+        values = (joints or JointNames(tuple(message.name))).select(message)
+    else:
+        values = np.asarray(message.data, np.float32).reshape(-1)
+    if not np.isfinite(values).all():
+        raise MessageError("a value is NaN or infinite")
+    return values
+
+
+def decode_picture(message: Any, size: tuple[int, int] | None) -> NDArray[np.uint8]:
+    """Return a picture as RGB, shape (height, width, 3).
+
+    Args:
+        message: A `sensor_msgs/Image` or `sensor_msgs/CompressedImage`.
+        size: (height, width) to scale to; None keeps the picture's own.
+
+    Raises:
+        MessageError: the encoding is not supported, or the decoder complains about the data.
+    """
+    picture = _decode_compressed(message, size) if hasattr(message, "format") else _decode_raw(message)
+    if size is None or picture.shape[:2] == size:
+        return picture
+    from PIL import Image
+
+    scaled = Image.fromarray(picture).resize((size[1], size[0]), Image.Resampling.BILINEAR)
+    return np.asarray(scaled, np.uint8)
+
+
+def find_encoding_problem(message: Any) -> str:
+    """Return why a picture's encoding cannot be used; empty if it can."""
+    if hasattr(message, "format"):
+        return "compressed depth cannot be used: a policy takes color or gray pictures" if _is_depth(message) else ""
+    if message.encoding in _CHANNELS:
+        return ""
+    if message.encoding in _DEPTH:
+        return f"{message.encoding} is a depth picture, and a policy takes color or gray pictures of 8 bits a channel"
+    return f"the encoding {message.encoding} is not supported; record one of {', '.join(_CHANNELS)}, jpeg or png"
+
+
+def _decode_raw(message: Any) -> NDArray[np.uint8]:
+    if problem := find_encoding_problem(message):
+        raise MessageError(problem)
+    channels = _CHANNELS[message.encoding]
+    height, width, step = message.height, message.width, message.step
+    if step < width * channels or len(message.data) < step * height:
+        raise MessageError(
+            f"the picture is {width} x {height} {message.encoding} with rows of {step} bytes,"
+            f" which {len(message.data)} bytes cannot hold"
+        )
+    rows = np.frombuffer(message.data, np.uint8, step * height).reshape(height, step)[:, : width * channels]
+    picture = rows.reshape(height, width, channels)
+    if channels == 1:
+        return np.repeat(picture, 3, axis=2)
+    return np.ascontiguousarray(picture[..., ::-1] if message.encoding == "bgr8" else picture)
+
+
+def _decode_compressed(message: Any, size: tuple[int, int] | None) -> NDArray[np.uint8]:
+    if problem := find_encoding_problem(message):
+        raise MessageError(problem)
+    data = bytes(message.data)
+    try:
+        if data[:2] == b"\xff\xd8":
+            import simplejpeg  # type: ignore[import-untyped]
+
+            height, width = size or (0, 0)
+            # strict: what libjpeg only warns of is damage too
+            picture: NDArray[np.uint8] = simplejpeg.decode_jpeg(
+                data, "RGB", min_height=height, min_width=width, strict=True
+            )
+            return picture
+        if data[:8] == b"\x89PNG\r\n\x1a\n":
+            return _decode_png(data)
+    except (ValueError, OSError, SyntaxError, Warning) as error:
+        raise MessageError(f"the picture is damaged: {error}") from error
+    raise MessageError(f"the format `{message.format}` is neither jpeg nor png")
+
+
+def _decode_png(data: bytes) -> NDArray[np.uint8]:
+    from PIL import Image
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
+            if image.mode.startswith("I"):
+                raise MessageError("a png of 16 bits is a depth picture, and a policy takes 8 bits a channel")
+            return np.asarray(image.convert("RGB"), np.uint8)
+
+
+def _is_depth(message: Any) -> bool:
+    return "compressedDepth" in message.format or message.format.startswith(_DEPTH)
+
+
+def describe_size(shape: Sequence[int]) -> str:
+    """Return a picture's size as people say it, such as `640 x 480`."""
+    return f"{shape[1]} x {shape[0]}"

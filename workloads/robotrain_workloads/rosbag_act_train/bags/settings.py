@@ -1,0 +1,124 @@
+"""Which topics of a bag become what, and how time is read. Keys and defaults: contract, section G."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from robotrain_workloads.rosbag_act_train.bags.bag_files import Topic
+from robotrain_workloads.rosbag_act_train.bags.messages import IMAGE_TYPES, JOINT_TYPE, VECTOR_TYPES
+from robotrain_workloads.rosbag_act_train.bags.timeline import Sync
+
+ClockJump = Literal["refuse", "split"]
+_PLAIN_SEGMENTS = {"image", "image_raw", "image_rect", "color", "compressed", "raw", "rgb", "image_color", "camera"}
+_ACTION_WORDS = re.compile(r"action|command|cmd|target|goal|leader", re.IGNORECASE)
+_ENVIRONMENT_WORDS = re.compile(r"environment|env_state|keypoints|object", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """How bags become episodes."""
+
+    image_topics: Mapping[str, str] = field(default_factory=dict)
+    """The camera's name by topic. Several topics may be one camera: of these, a bag's first one counts."""
+    state_topic: str | None = None
+    environment_state_topic: str | None = None
+    action_topic: str | None = None
+    """None: the action of a step is the state of the next one."""
+    joint_names: tuple[str, ...] | None = None
+    """The joints of the state, in order; None: those of the first message of the first bag."""
+    action_joint_names: tuple[str, ...] | None = None
+    fps: float = 30.0
+    sync: Sync = "nearest"
+    tolerance_s: float | None = None
+    """None: half a step."""
+    max_gap_s: float = 0.5
+    image_size: tuple[int, int] | None = None
+    """(height, width); None: the pictures' own."""
+    on_clock_jump: ClockJump = "refuse"
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """Every topic that is read."""
+        given = (*self.image_topics, self.state_topic, self.environment_state_topic, self.action_topic)
+        return tuple(dict.fromkeys(topic for topic in given if topic))
+
+    @property
+    def tolerance(self) -> float:
+        """How far a message may be from its step, in seconds."""
+        return self.tolerance_s if self.tolerance_s is not None else 0.5 / self.fps
+
+    def select_cameras(self, topics: Collection[str]) -> DataSettings:
+        """Return the settings for a bag with these topics: of several topics of one camera, the first that it has."""
+        chosen: dict[str, str] = {}
+        for topic, camera in self.image_topics.items():
+            present = chosen.get(camera)
+            if present is None or (present not in topics and topic in topics):
+                chosen[camera] = topic
+        return replace(self, image_topics={topic: camera for camera, topic in chosen.items()})
+
+    def dump(self) -> dict[str, Any]:
+        """Return the keys of `data:` in config.yaml."""
+        return {
+            "image_topics": dict(self.image_topics),
+            "state_topic": self.state_topic,
+            "environment_state_topic": self.environment_state_topic,
+            "action_topic": self.action_topic,
+            "joint_names": list(self.joint_names) if self.joint_names else None,
+            "action_joint_names": list(self.action_joint_names) if self.action_joint_names else None,
+            "fps": self.fps,
+            "sync": self.sync,
+            "tolerance_s": self.tolerance_s,
+            "max_gap_s": self.max_gap_s,
+            "image_size": list(self.image_size) if self.image_size else None,
+            "on_clock_jump": self.on_clock_jump,
+        }
+
+
+def suggest_settings(bags: Sequence[Mapping[str, Topic]], rates: Mapping[str, float]) -> DataSettings:
+    """Guess settings from the topics of each bag and from their messages per second.
+
+    Cameras are picture topics, where a topic and its `/compressed` are one camera; the state is the topic of joint
+    states; the action is a topic whose name says so. What some bags lack is left out.
+    """
+    topics = {name: one for bag in bags for name, one in bag.items()}
+    cameras = _name_cameras([name for name in topics if topics[name].type in IMAGE_TYPES and "depth" not in name])
+    everywhere = [camera for camera in cameras.values() if all(_has_camera(bag, camera, cameras) for bag in bags)]
+    names = sorted(name for name in topics if all(name in bag for bag in bags))
+    vectors = [name for name in names if topics[name].type in (JOINT_TYPE, *VECTOR_TYPES)]
+    action = next((name for name in vectors if _ACTION_WORDS.search(name)), None)
+    environment = next(
+        (name for name in vectors if _ENVIRONMENT_WORDS.search(name) and topics[name].type != JOINT_TYPE), None
+    )
+    left = [name for name in vectors if name not in (action, environment)]
+    chosen = DataSettings(
+        image_topics={topic: camera for topic, camera in cameras.items() if camera in everywhere},
+        state_topic=min(left, key=lambda name: topics[name].type != JOINT_TYPE, default=None),
+        environment_state_topic=environment,
+        action_topic=action,
+    )
+    slowest = min((rates[topic] for topic in chosen.topics if rates.get(topic)), default=30.0)
+    return replace(chosen, fps=_round_rate(slowest))
+
+
+def _has_camera(bag: Mapping[str, Topic], camera: str, cameras: Mapping[str, str]) -> bool:
+    return any(topic in bag for topic, name in cameras.items() if name == camera)
+
+
+def _name_cameras(topics: Iterable[str]) -> dict[str, str]:
+    """Return the camera of each topic, compressed topics first: a bag that has both is read from those."""
+    ordered = sorted(topics, key=lambda topic: (not topic.endswith("/compressed"), topic))
+    base = {topic: topic.removesuffix("/compressed") for topic in ordered}
+    parts = {one: [part for part in one.split("/") if part] for one in base.values()}
+    telling = {one: [part for part in all_ if part not in _PLAIN_SEGMENTS] or all_[:1] for one, all_ in parts.items()}
+    short = {one: segments[-1] for one, segments in telling.items()}
+    unique = len(set(short.values())) == len(short)
+    return {topic: short[one] if unique else "_".join(telling[one]) for topic, one in base.items()}
+
+
+def _round_rate(rate: float) -> float:
+    """Return the rate that is usual near a measured one: 29.6 is 30."""
+    usual = min((1, 2, 5, 10, 15, 20, 25, 30, 50, 60, 100), key=lambda one: abs(one - rate))
+    return float(usual) if abs(usual - rate) <= 0.1 * usual else round(rate, 1)

@@ -1,0 +1,325 @@
+"""`robotrain bags`: look at ROS 2 bags, and convert them to a LeRobot dataset."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+from robotrain.cli.app import format_help, make_plain_app
+from robotrain.cli.arguments import JsonOption, option
+from robotrain.cli.output import format_table, has_color, print_json, print_message, print_result
+from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any, usage_problem
+
+if TYPE_CHECKING:
+    from robotrain_workloads.rosbag_act_train.bags.settings import DataSettings
+    from robotrain_workloads.rosbag_act_train.survey import BagSurvey, TopicFacts
+
+ROBOTRAIN_API = 1
+PACKAGES = ("rosbags", "mcap", "simplejpeg", "PIL")
+"""What the extra `rosbag` brings."""
+CHUNK = 100
+TASK = "do the recorded task"
+
+FolderArgument = Annotated[
+    Path | None, typer.Argument(metavar="[DIR]", help="The folder of bags; default: that of --config.")
+]
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", metavar="FILE", help="A config.yaml; options win.", exists=True)
+]
+ImagesOption = Annotated[
+    list[str] | None, option("--image-topic", "TOPIC[=CAMERA]", "A camera's topic and its name [repeatable].")
+]
+StateOption = Annotated[str, option("--state-topic", "TOPIC", "The topic of the robot's state.")]
+EnvironmentOption = Annotated[
+    str, option("--environment-state-topic", "TOPIC", "A topic with the state of what is around the robot.")
+]
+ActionOption = Annotated[
+    str, option("--action-topic", "TOPIC", "The topic of the actions; none: the next state is the action.")
+]
+FpsOption = Annotated[
+    float | None, typer.Option("--fps", metavar="N", help="Steps per second; default: the slowest topic's rate.")
+]
+SyncOption = Annotated[
+    Literal["nearest", "previous"] | None,
+    typer.Option("--sync", help="Which message counts at a step: the nearest one, or the one before."),
+]
+GapOption = Annotated[
+    float | None, typer.Option("--max-gap-s", metavar="S", help="A longer silence splits a bag into episodes.")
+]
+SizeOption = Annotated[str, option("--image-size", "HEIGHTxWIDTH", "The size that pictures are scaled to.")]
+JumpOption = Annotated[
+    Literal["refuse", "split"] | None,
+    typer.Option("--on-clock-jump", help="What a clock that goes back by more than 1 s does to its bag."),
+]
+SalvageOption = Annotated[
+    bool, typer.Option("--salvage", help="Read the whole chunks of MCAP files that end too early.")
+]
+
+
+def inspect(
+    folder: FolderArgument = None,
+    config: ConfigOption = None,
+    image_topic: ImagesOption = None,
+    state_topic: StateOption = "",
+    environment_state_topic: EnvironmentOption = "",
+    action_topic: ActionOption = "",
+    fps: FpsOption = None,
+    sync: SyncOption = None,
+    max_gap_s: GapOption = None,
+    image_size: SizeOption = "",
+    on_clock_jump: JumpOption = None,
+    salvage: SalvageOption = False,
+    chunk_size: Annotated[
+        int, typer.Option(metavar="N", min=1, help="The policy's chunk: shorter pieces do not train.")
+    ] = CHUNK,
+    html: Annotated[Path | None, option("--html", "FILE", "Write a page with pictures of each camera.")] = None,
+    save_config: Annotated[
+        Path | None, option("--write-config", "FILE", "Write the settings as a config.yaml.")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Show what ROS 2 bags hold, what would train, and why a bag would not.
+
+    Topics are guessed from names and types where no option names them. The exit code is 4 if
+    a bag would be refused, or if nothing would train.
+
+    robotrain bags inspect recordings --write-config config.yaml --html bags.html
+    """
+    _check_packages()
+    given = _read_given(config, folder, locals())
+    survey = _survey(given, chunk_size, salvage)
+    rows = _make_rows(survey)
+    if html:
+        from robotrain_runtime.contract.files import write_atomically
+
+        from robotrain_workloads.rosbag_act_train.contact_sheet import render_page
+
+        write_atomically(html, render_page(survey, rows, salvage=salvage).encode())
+    if save_config:
+        from robotrain_workloads.rosbag_act_train.config_file import write_config
+
+        write_config(save_config, survey.folder, survey.settings)
+    if json:
+        from robotrain_workloads.rosbag_act_train.survey import dump_survey
+
+        print_json(dump_survey(survey))
+    else:
+        print_result(format_table(rows))
+        _print_strips(survey, salvage)
+        _print_summary(survey, chunk_size, save_config, html)
+    if survey.refused or not any(reading.episodes for reading in survey.usable):
+        raise typer.Exit(Stage.PREFLIGHT.exit_code)
+
+
+def convert(
+    folder: FolderArgument = None,
+    to: Annotated[Path | None, option("--to", "DATASET", "The folder of the dataset; it must not exist.")] = None,
+    config: ConfigOption = None,
+    image_topic: ImagesOption = None,
+    state_topic: StateOption = "",
+    environment_state_topic: EnvironmentOption = "",
+    action_topic: ActionOption = "",
+    fps: FpsOption = None,
+    sync: SyncOption = None,
+    max_gap_s: GapOption = None,
+    image_size: SizeOption = "",
+    on_clock_jump: JumpOption = None,
+    salvage: SalvageOption = False,
+    task: Annotated[str, typer.Option(metavar="TEXT", help="The task that every episode shows.")] = TASK,
+    robot: Annotated[str, option("--robot", "NAME", "The kind of robot.")] = "",
+    images: Annotated[bool, typer.Option("--images", help="Store pictures as images, not as video.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Convert ROS 2 bags to a LeRobot dataset, which trains every LeRobot policy.
+
+    LeRobot writes it, in its locked environment, which is built on first use. A bag that cannot be used stops the
+    conversion before anything is written.
+
+    robotrain bags convert recordings --to pick-v3 --task "pick up the cube"
+    """
+    _check_packages()
+    if to is None:
+        raise Rejected([usage_problem("usage", "--to is missing", why="It is the folder of the new dataset.")])
+    if to.exists():
+        way = Suggestion("--to ANOTHER_FOLDER", "or remove it first")
+        raise Rejected([usage_problem("usage", f"{to} exists already", "--to", suggestions=(way,))])
+    given = _read_given(config, folder, locals())
+    survey = _survey(given, 2, salvage)
+    raise_if_any(_make_bag_problem(one.problem) for one in survey.refused)
+    if not any(reading.episodes for reading in survey.usable):
+        raise Rejected([_make_bag_problem(f"{survey.folder}: no bag makes an episode")])
+    from robotrain_workloads.rosbag_act_train.convert import ConversionFailed, convert_bags
+
+    try:
+        written = convert_bags(survey, to, task=task, robot=robot, video=not images, salvage=salvage, say=print_message)
+    except ConversionFailed as error:
+        problem = Problem(code="rosbag-conversion-failed", stage=Stage.SUBMIT, title=str(error))
+        raise Rejected([problem]) from None
+    if json:
+        print_json(written)
+        return
+    print_message(f"{written['episodes']} episodes, {written['frames']} frames at {written['fps']:g} per second")
+    print_message(f"train on it: robotrain submit lerobot-train --dataset-path {to} --platform local")
+    print_result(str(to))
+
+
+class _Given:
+    """A folder of bags, and the settings that the user gave."""
+
+    def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
+        self.folder, self.settings = folder, settings
+
+    def change(self, guessed: DataSettings) -> DataSettings:
+        """Put what was given in place of what was guessed."""
+        return replace(guessed, **self.settings)
+
+
+def _read_given(config: Path | None, folder: Path | None, options: dict[str, Any]) -> _Given:
+    """Return the folder and the settings of a config file and of options, which win."""
+    from robotrain_workloads.rosbag_act_train import config_file
+
+    configured, settings = config_file.read_config(config) if config else (None, {})
+    found = folder or configured
+    if found is None:
+        raise Rejected([usage_problem("usage", "the folder of bags is missing", why="Name it, or give --config.")])
+    if not found.is_dir():
+        raise Rejected([usage_problem("usage", f"{found} is not a folder")])
+    for name in ("state_topic", "environment_state_topic", "action_topic", "sync", "on_clock_jump"):
+        if options[name]:
+            settings[name] = None if options[name] == "none" else options[name]
+    if options["image_topic"]:
+        settings["image_topics"] = dict(_parse_camera(text) for text in options["image_topic"])
+    problems: list[Problem] = []
+
+    def convert_option(name: str, parse: Callable[[Any], Any]) -> None:
+        if options[name] in (None, ""):
+            return
+        try:
+            settings[name] = parse(options[name])
+        except ValueError as error:
+            problems.append(usage_problem("usage", f"--{name.replace('_', '-')} is invalid", why=str(error)))
+
+    convert_option("fps", config_file.make_positive)
+    convert_option("max_gap_s", config_file.make_positive)
+    convert_option("image_size", _parse_size)
+    raise_if_any(problems)
+    return _Given(found, settings)
+
+
+def _parse_camera(text: str) -> tuple[str, str]:
+    topic, _, camera = text.partition("=")
+    return topic, camera or topic.strip("/").replace("/", "_")
+
+
+def _parse_size(text: str) -> tuple[int, int]:
+    from robotrain_workloads.rosbag_act_train.config_file import make_size
+
+    height, _, width = text.lower().partition("x")
+    if not (height.isdigit() and width.isdigit()):
+        raise ValueError("It is HEIGHTxWIDTH in pixels, such as 480x640.")
+    return make_size([int(height), int(width)])
+
+
+def _survey(given: _Given, min_steps: int, salvage: bool) -> BagSurvey:
+    from robotrain_workloads.rosbag_act_train.bags.bag_files import BagError
+    from robotrain_workloads.rosbag_act_train.survey import survey_bags
+
+    try:
+        return survey_bags(given.folder, given.change, min_steps=min_steps, salvage=salvage, report=print_message)
+    except BagError as error:
+        raise Rejected([_make_bag_problem(str(error))]) from None
+
+
+def _make_bag_problem(text: str) -> Problem:
+    return Problem(code="rosbag-unusable", stage=Stage.PREFLIGHT, title=text)
+
+
+def _check_packages() -> None:
+    missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
+    if missing:
+        raise Rejected(
+            [
+                usage_problem(
+                    "rosbag-packages-missing",
+                    f"robotrain bags needs {', '.join(missing)}",
+                    why="They come with the extra `rosbag`.",
+                    suggestions=(Suggestion("pip install 'robotrain[rosbag]'"),),
+                )
+            ]
+        )
+
+
+def _make_rows(survey: BagSurvey) -> list[list[str]]:
+    """Return the table of topics: one row a topic and bag."""
+    rows = [["bag", "topic", "type", "messages", "per second", "longest gap", "used as"]]
+    used = _describe_use(survey.settings)
+    for one in survey.bags:
+        name = one.bag.name
+        for topic, facts in one.topics.items():
+            rows.append([name, topic, facts.type.rpartition("/")[2], *_describe_topic(facts), used.get(topic, "")])
+            name = ""
+        if not one.topics:
+            rows.append([name, "", "", "", "", "", ""])
+    return rows
+
+
+def _describe_topic(facts: TopicFacts) -> list[str]:
+    if facts.times is None or not len(facts.times.log):
+        return [str(facts.messages), "", ""]
+    gap, _ = facts.times.longest_gap
+    return [str(facts.messages), f"{facts.times.rate:.1f}", f"{gap:.2f} s" if gap else ""]
+
+
+def _describe_use(settings: DataSettings) -> dict[str, str]:
+    used = {topic: f"camera {camera}" for topic, camera in settings.image_topics.items()}
+    named = (
+        ("state", settings.state_topic),
+        ("environment state", settings.environment_state_topic),
+        ("action", settings.action_topic),
+    )
+    return {**used, **{topic: name for name, topic in named if topic}}
+
+
+def _print_strips(survey: BagSurvey, salvage: bool) -> None:
+    import os
+    import sys
+
+    if not has_color(sys.stdout):
+        return
+    from robotrain_workloads.rosbag_act_train.contact_sheet import format_strip, get_terminal_width, make_strips
+
+    width = get_terminal_width(os.get_terminal_size().columns)
+    for strip in make_strips(survey, salvage=salvage, width=width):
+        print_result(f"\n{strip.bag}, {strip.camera}{f': {strip.problem}' if strip.problem else ''}")
+        if strip.pictures:
+            print_result(format_strip(strip))
+
+
+def _print_summary(survey: BagSurvey, chunk: int, config: Path | None, html: Path | None) -> None:
+    episodes = [episode for reading in survey.usable for episode in reading.episodes]
+    steps = sum(episode.steps for episode in episodes)
+    lines = [
+        f"would train: {len(episodes)} episodes of {len(survey.usable)} bags, {steps} steps at"
+        f" {survey.settings.fps:g} per second ({steps / survey.settings.fps:.0f} s)"
+    ]
+    dropped = sum(len(reading.dropped) for reading in survey.usable)
+    filled = sum(episode.filled for episode in episodes)
+    if dropped:
+        lines.append(f"dropped: {dropped} pieces shorter than a chunk of {chunk} steps")
+    if filled:
+        lines.append(f"{filled} steps take a message that is farther away than {survey.settings.tolerance:.3f} s")
+    if survey.settings.action_topic is None:
+        lines.append("no topic of actions: the action of a step is the next state")
+    lines += [f"would be refused: {one.problem}" for one in survey.refused]
+    lines += [f"{name} written: {path}" for name, path in (("settings", config), ("page", html)) if path]
+    print_message("\n".join(lines))
+
+
+app = make_plain_app()
+app.info.help = "Look at ROS 2 bags, and convert them to a LeRobot dataset."
+for _command in (inspect, convert):
+    app.command(help=format_help(_command.__doc__ or ""))(_command)

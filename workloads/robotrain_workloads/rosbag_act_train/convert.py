@@ -1,0 +1,147 @@
+"""Convert bags to a LeRobot dataset: decoded here, written by LeRobot in its locked environment."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from robotrain_workloads.rosbag_act_train.bags.bag_files import BagError
+from robotrain_workloads.rosbag_act_train.bags.pictures import read_pictures
+
+if TYPE_CHECKING:
+    from robotrain_workloads.rosbag_act_train.bags.episodes import BagReading
+    from robotrain_workloads.rosbag_act_train.survey import BagSurvey
+
+PROGRAM = Path(__file__).with_name("write_dataset.py")
+LAST_LINES = 5
+
+
+class ConversionFailed(Exception):
+    """The dataset could not be written; nothing is left of it."""
+
+
+def convert_bags(
+    survey: BagSurvey, to: Path, *, task: str, robot: str, video: bool, salvage: bool, say: Callable[[str], None]
+) -> dict[str, Any]:
+    """Write a dataset of all episodes and return what was written: `episodes`, `frames`, `fps` and `path`.
+
+    Args:
+        survey: The bags and the settings.
+        to: The folder of the dataset, which appears when it is whole.
+        task: The text that every episode has as its task.
+        robot: The kind of robot; may be empty.
+        video: Store pictures as video, else as images.
+        salvage: Read the whole chunks of MCAP files that end too early.
+        say: Takes lines of progress.
+
+    Raises:
+        ConversionFailed: a picture is damaged, or LeRobot failed.
+    """
+    to.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=to.parent, prefix=f".{to.name}.") as scratch:
+        work = Path(scratch)
+        try:
+            episodes = [
+                episode
+                for number, reading in enumerate(survey.usable)
+                for episode in _decode(reading, survey, work / str(number), salvage, say)
+            ]
+        except BagError as error:
+            raise ConversionFailed(str(error)) from error
+        shapes = {tuple(sorted(one["shapes"].items())) for one in episodes}
+        if len(shapes) > 1:
+            raise ConversionFailed("the bags have values or pictures of different sizes; --image-size scales pictures")
+        job = {
+            "to": str(work / "dataset"),
+            "fps": survey.settings.fps,
+            "task": task,
+            "robot": robot,
+            "video": video,
+            "names": _list_names(survey),
+            "episodes": episodes,
+        }
+        if survey.settings.fps != round(survey.settings.fps):
+            raise ConversionFailed(f"LeRobot takes whole frames per second, not {survey.settings.fps:g}: give --fps")
+        (work / "job.json").write_text(json.dumps(job), encoding="utf-8")
+        _run_program(_find_python(say), work / "job.json", say)
+        shutil.move(work / "dataset", to)
+    frames = sum(one["steps"] for one in episodes)
+    return {"episodes": len(episodes), "frames": frames, "fps": survey.settings.fps, "path": str(to)}
+
+
+def _decode(
+    reading: BagReading, survey: BagSurvey, work: Path, salvage: bool, say: Callable[[str], None]
+) -> list[dict[str, Any]]:
+    """Write the values and pictures of a bag's episodes as arrays; return what LeRobot's side needs of each."""
+    from robotrain.store import files
+
+    say(f"decoding {reading.bag.name}")
+    work.mkdir()
+    topics = reading.image_topics
+    wanted = {
+        topic: np.unique(np.concatenate([episode.pictures[camera] for episode in reading.episodes])).tolist()
+        for topic, camera in topics.items()
+    }
+    cache = files.get_cache_folder() / "bag-pictures"
+    pictures = read_pictures(reading.bag, wanted, cache, size=survey.settings.image_size, salvage=salvage)
+    written = []
+    for number, episode in enumerate(reading.episodes):
+        arrays: dict[str, str] = {}
+        shapes: dict[str, tuple[int, ...]] = {}
+        for name, values in episode.values.items():
+            np.save(work / f"{number}.{name}.npy", values)
+            arrays[name], shapes[name] = str(work / f"{number}.{name}.npy"), values.shape[1:]
+        cameras = {}
+        for topic, camera in topics.items():
+            places = np.searchsorted(wanted[topic], episode.pictures[camera])
+            np.save(work / f"{number}.{camera}.places.npy", places)
+            cameras[f"observation.images.{camera}"] = {
+                "pictures": str(Path(str(pictures[topic].filename))),  # type: ignore[attr-defined]
+                "places": str(work / f"{number}.{camera}.places.npy"),
+            }
+            shapes[f"observation.images.{camera}"] = pictures[topic].shape[1:]
+        written.append({"steps": episode.steps, "arrays": arrays, "cameras": cameras, "shapes": shapes})
+    return written
+
+
+def _list_names(survey: BagSurvey) -> dict[str, list[str]]:
+    """Return the names of joints by feature, where they are known."""
+    settings = survey.settings
+    action = settings.action_joint_names or (settings.joint_names if settings.action_topic is None else None)
+    named = {"observation.state": settings.joint_names, "action": action}
+    return {feature: list(names) for feature, names in named.items() if names}
+
+
+def _find_python(say: Callable[[str], None]) -> Path:
+    from robotrain.store import files
+    from robotrain_runtime.environments import environment
+    from robotrain_runtime.process.stop import StopSignal
+
+    from robotrain_workloads.lerobot_train.container import ENVIRONMENT
+
+    cache = files.get_cache_folder()
+    if environment.find_environment(ENVIRONMENT.lock, ENVIRONMENT.python, cache) is None:
+        say(f"building the environment of LeRobot ({ENVIRONMENT.gib:g} GiB), once")
+    return environment.build_python(ENVIRONMENT, cache, say, StopSignal())
+
+
+def _run_program(python: Path, job: Path, say: Callable[[str], None]) -> None:
+    command = [str(python), str(PROGRAM), str(job)]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+    ) as process:
+        lines: list[str] = []
+        for line in process.stdout or ():
+            if line.startswith("episode "):
+                say(line.rstrip())
+            elif line.strip():
+                lines.append(line.rstrip())
+    if process.returncode:
+        raise ConversionFailed("LeRobot could not write the dataset: " + " / ".join(lines[-LAST_LINES:]))

@@ -1,0 +1,179 @@
+"""What a folder of bags holds and what would train: the data behind `robotrain bags inspect`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from robotrain_workloads.rosbag_act_train.bags.bag_files import Bag, BagError, Topic, find_bags, format_time, open_bag
+from robotrain_workloads.rosbag_act_train.bags.episodes import BagReading, dump_counts, read_bag
+from robotrain_workloads.rosbag_act_train.bags.messages import IMAGE_TYPES, JOINT_TYPE, VECTOR_TYPES, get_stamp
+from robotrain_workloads.rosbag_act_train.bags.settings import DataSettings, suggest_settings
+from robotrain_workloads.rosbag_act_train.bags.timeline import TopicTimes
+
+
+@dataclass(frozen=True)
+class TopicFacts:
+    """A topic of one bag."""
+
+    type: str
+    messages: int
+    times: TopicTimes | None
+    """None for types that no setting takes."""
+
+
+@dataclass
+class BagFacts:
+    """A bag, what it holds, and what would train."""
+
+    bag: Bag
+    topics: Mapping[str, TopicFacts] = field(default_factory=dict)
+    reading: BagReading | None = None
+    problem: str = ""
+    """Why it would not train; empty if it would."""
+
+
+@dataclass(frozen=True)
+class BagSurvey:
+    """A folder of bags."""
+
+    folder: Path
+    settings: DataSettings
+    bags: Sequence[BagFacts]
+
+    @property
+    def usable(self) -> list[BagReading]:
+        """The bags that would train."""
+        return [one.reading for one in self.bags if one.reading and not one.problem]
+
+    @property
+    def refused(self) -> list[BagFacts]:
+        """The bags that would not."""
+        return [one for one in self.bags if one.problem]
+
+
+def survey_bags(
+    folder: Path,
+    change: Callable[[DataSettings], DataSettings],
+    *,
+    min_steps: int,
+    salvage: bool,
+    report: Callable[[str], None] = lambda line: None,
+) -> BagSurvey:
+    """Read every bag in a folder.
+
+    Args:
+        folder: The folder.
+        change: Puts what the user gave in place of what was guessed from the topics.
+        min_steps: Shorter pieces do not train: the chunk size.
+        salvage: Read the whole chunks of MCAP files that end too early.
+        report: Takes a line before each bag.
+
+    Raises:
+        BagError: the folder holds no bag.
+    """
+    bags = find_bags(folder)
+    facts = []
+    for number, bag in enumerate(bags, 1):
+        report(f"reading {bag.name} ({number} of {len(bags)})")
+        facts.append(_read_topics(bag, salvage))
+    settings = change(_suggest(facts))
+    joints: Mapping[str, tuple[str, ...]] = {}
+    for one in facts:
+        if one.problem:
+            continue
+        try:
+            one.reading = read_bag(one.bag, settings, min_steps=min_steps, salvage=salvage, joints=joints)
+        except BagError as error:
+            one.problem = str(error)
+            continue
+        joints = one.reading.joints
+        if not one.reading.episodes and not one.reading.dropped:
+            one.problem = f"{one.bag.path}: there is no time at which every topic has messages"
+    return BagSurvey(folder, replace(settings, **_name_joints(settings, joints)), facts)
+
+
+def dump_survey(survey: BagSurvey) -> dict[str, Any]:
+    """Return the survey as data; the keys are an API."""
+    return {
+        "folder": str(survey.folder),
+        "settings": survey.settings.dump(),
+        "bags": [_dump_bag(one) for one in survey.bags],
+    }
+
+
+def _dump_bag(one: BagFacts) -> dict[str, Any]:
+    return {
+        "name": one.bag.name,
+        "files": [str(file) for file in one.bag.files],
+        "problem": one.problem,
+        "topics": {name: _dump_topic(facts) for name, facts in one.topics.items()},
+        **(dump_counts(one.reading) if one.reading else {}),
+    }
+
+
+def _dump_topic(facts: TopicFacts) -> dict[str, Any]:
+    known: dict[str, Any] = {"type": facts.type, "messages": facts.messages}
+    if facts.times is not None and len(facts.times.log):
+        seconds, start = facts.times.longest_gap
+        known.update(
+            rate=round(facts.times.rate, 3),
+            time="header" if facts.times.uses_stamps else "log",
+            longest_gap_s=round(seconds, 6),
+            longest_gap_at=format_time(start) if start else None,
+            clock_jumps=len(facts.times.find_jumps()),
+        )
+    return known
+
+
+def _read_topics(bag: Bag, salvage: bool) -> BagFacts:
+    facts = BagFacts(bag)
+    try:
+        with open_bag(bag, salvage=salvage) as opened:
+            read = [name for name, one in opened.topics.items() if _is_readable(one)]
+            logs: dict[str, list[int]] = {name: [] for name in read}
+            stamps: dict[str, list[int]] = {name: [] for name in read}
+            for message in opened.read(read):
+                logs[message.topic].append(message.log_ns)
+                stamps[message.topic].append(get_stamp(message.content))
+            facts.topics = {
+                name: TopicFacts(one.type, one.count, _make_times(logs, stamps, name))
+                for name, one in sorted(opened.topics.items())
+            }
+    except BagError as error:
+        facts.problem = str(error)
+    return facts
+
+
+def _make_times(logs: Mapping[str, list[int]], stamps: Mapping[str, list[int]], name: str) -> TopicTimes | None:
+    if name not in logs:
+        return None
+    return TopicTimes(np.asarray(logs[name], np.int64), np.asarray(stamps[name], np.int64))
+
+
+def _is_readable(topic: Topic) -> bool:
+    return topic.type in (*IMAGE_TYPES, JOINT_TYPE, *VECTOR_TYPES)
+
+
+def _suggest(facts: Sequence[BagFacts]) -> DataSettings:
+    readable = [one.topics for one in facts if not one.problem]
+    if not readable:
+        return DataSettings()
+    bags = [{name: Topic(one.type, one.messages) for name, one in topics.items()} for topics in readable]
+    rates: dict[str, float] = {}
+    for topics in readable:
+        for name, one in topics.items():
+            if one.times is not None and len(one.times.log):
+                rates[name] = min(rates.get(name, one.times.rate), one.times.rate)
+    return suggest_settings(bags, rates)
+
+
+def _name_joints(settings: DataSettings, joints: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
+    return {
+        "joint_names": settings.joint_names or joints.get(settings.state_topic or ""),
+        "action_joint_names": settings.action_joint_names or joints.get(settings.action_topic or ""),
+    }
