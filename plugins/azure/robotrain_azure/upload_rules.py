@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Protocol
 
 from robotrain.errors import Problem, Stage, Suggestion, make_problem
 from robotrain.model.amounts import format_size
@@ -16,6 +17,18 @@ from robotrain_sources.local_path.folder_content import parse_pin
 from robotrain_sources.local_path.pin import check_pin
 
 MAX_NAMES = 3
+
+
+class LocalUpload(Protocol):
+    """An upload of a platform: the folder as it was typed, and the option that named it."""
+
+    @property
+    def path(self) -> str:
+        """The folder."""
+
+    @property
+    def flag(self) -> str:
+        """The option."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +74,22 @@ def select_uploaded_part(plan: Plan, path: str) -> Path:
     return (len(roles) == 1 and folder_content.find_used_part(folder, roles[0])) or folder
 
 
-def find_pin_mismatches(plan: Plan, path: str) -> Iterator[str]:
-    """Yield why a folder does not match its pins; whoever reads it would reject it."""
+def find_upload_problems(plan: Plan, upload: LocalUpload, platform: str) -> list[Problem]:
+    """Return what prevents the upload of a folder, or how it differs from its pin."""
+    return [*check_upload(plan, upload, Stage.SUBMIT, platform)] or [*find_changes(plan, upload, "since it was pinned")]
+
+
+def find_changes(plan: Plan, upload: LocalUpload, when: str, *fixes: Suggestion) -> Iterator[Problem]:
+    """Yield a problem for each pin that a folder does not match; whoever reads it would reject it."""
     for source in plan.job.sources:
-        if source.pin and source.uri == path:
+        if source.pin and source.uri == upload.path:
             try:
-                why = check_pin(select_uploaded_part(plan, path), source.pin)
+                why = check_pin(select_uploaded_part(plan, upload.path), source.pin)
             except OSError as error:
                 why = f"{error.filename} cannot be read: {error.strerror}."
             if why:
-                yield why
+                title, again = f"the folder changed {when}", Suggestion("the same command", "pins the current content")
+                yield make_problem("upload-changed", title, upload.flag, upload.path, why, *fixes, again)
 
 
 def select_uploaded_sources(plan: Plan, uploaded: Collection[tuple[str, str]]) -> list[JobSource]:
@@ -82,13 +101,11 @@ def select_uploaded_sources(plan: Plan, uploaded: Collection[tuple[str, str]]) -
     return [source for source in folders if (pin := parse_pin(source.pin)) and (source.uri, pin.hex) in uploaded]
 
 
-def check_upload(path: str, flag: str, folder: Path, stage: Stage, platform: str) -> Iterator[Problem]:
-    """Check that a folder can be uploaded.
-
-    `path`, `flag`: as it was typed; `folder`: that folder, or the part of it that is used.
-    """
+def check_upload(plan: Plan, upload: LocalUpload, stage: Stage, platform: str) -> Iterator[Problem]:
+    """Check that a folder can be uploaded. `platform`: its name in messages."""
+    path, flag = upload.path, upload.flag
     try:
-        content = scan_folder(folder)
+        content = scan_folder(select_uploaded_part(plan, path))
     except OSError as error:
         title, why = "the upload cannot be read", f"{error.filename}: {error.strerror}."
         yield make_problem("upload-unreadable", title, flag, path, why, stage=stage)
@@ -119,15 +136,15 @@ MAX_TEXT_BYTES = 64 << 10
 """Larger files are not searched for secrets."""
 
 
-def check_upload_secrets(path: str, flag: str, folder: Path, stage: Stage) -> Iterator[Problem]:
-    """Warn about files that seem to hold secrets, without their content. The parameters are those of `check_upload`."""
-    if names := list(_list_files_with_secrets(folder)):
+def check_upload_secrets(plan: Plan, upload: LocalUpload) -> Iterator[Problem]:
+    """Warn, before a submit, about files that seem to hold secrets, without their content."""
+    if names := list(_list_files_with_secrets(select_uploaded_part(plan, upload.path))):
         hidden = PurePosixPath(names[0]).with_name(f".{PurePosixPath(names[0]).name}")
         why = f"{summarize_names(names)}: everyone with access to the storage can read it."
         command = f"mv {shlex.quote(names[0])} {shlex.quote(str(hidden))}"
         fix = Suggestion(command, "names that begin with a dot are not uploaded")
-        title = "the upload seems to hold a secret"
-        yield make_problem("upload-secret", title, flag, path, why, fix, stage=stage, severity="warning")
+        title, stage = "the upload seems to hold a secret", Stage.PREFLIGHT
+        yield make_problem("upload-secret", title, upload.flag, upload.path, why, fix, stage=stage, severity="warning")
 
 
 def _list_files_with_secrets(folder: Path) -> Iterator[str]:

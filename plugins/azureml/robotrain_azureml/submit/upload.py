@@ -4,6 +4,7 @@ A folder with a digest gets a seal beside it when everything has arrived; then t
 Until then another submit uploads what is missing.
 """
 
+import functools
 import json
 import threading
 import time
@@ -27,6 +28,7 @@ from robotrain_azureml.spec import inputs
 from robotrain_azureml.spec.submission_spec import AzureMLSubmissionSpec, DatastoreUpload
 from robotrain_azureml.submit.pipeline_file import list_parts
 
+ENGINE = "Azure ML"
 SEAL_SUFFIX = ".complete.json"
 
 
@@ -116,28 +118,17 @@ class PreparedPart(NamedTuple):
 
 def require_uploadable(plan: Plan, spec: AzureMLSubmissionSpec) -> None:
     """Raise Rejected if folders to upload are invalid, before anything is uploaded."""
-    problems = {
-        upload: [*_check_folder(plan, upload, Stage.SUBMIT)] or [*_check_unchanged(plan, upload, "since it was pinned")]
-        for upload in spec.uploads
-    }
+    problems = {upload: upload_rules.find_upload_problems(plan, upload, ENGINE) for upload in spec.uploads}
     if listed := _drop_complete(spec, problems):
         raise Rejected(listed)
 
 
 def check_uploads(plan: Plan, spec: AzureMLSubmissionSpec) -> Iterator[Problem]:
     """Check folders that are not uploaded yet, and warn of secrets in them."""
-    yield from _drop_complete(
-        spec, {upload: list(_check_folder(plan, upload, Stage.PREFLIGHT)) for upload in spec.uploads}
-    )
+    check = functools.partial(upload_rules.check_upload, plan, stage=Stage.PREFLIGHT, platform=ENGINE)
+    yield from _drop_complete(spec, {upload: list(check(upload)) for upload in spec.uploads})
     for upload in spec.uploads:
-        folder = upload_rules.select_uploaded_part(plan, upload.path)
-        yield from upload_rules.check_upload_secrets(upload.path, upload.flag, folder, Stage.PREFLIGHT)
-
-
-def _check_folder(plan: Plan, upload: DatastoreUpload, stage: Stage) -> Iterator[Problem]:
-    yield from upload_rules.check_upload(
-        upload.path, upload.flag, upload_rules.select_uploaded_part(plan, upload.path), stage, "Azure ML"
-    )
+        yield from upload_rules.check_upload_secrets(plan, upload)
 
 
 def _drop_complete(spec: AzureMLSubmissionSpec, problems: Mapping[DatastoreUpload, list[Problem]]) -> list[Problem]:
@@ -160,7 +151,7 @@ def upload_folders(plan: Plan, spec: AzureMLSubmissionSpec) -> Iterator[Prepared
                 title = "the upload cannot be read"
                 raise Rejected([make_problem("upload-unreadable", title, upload.flag, upload.path, why)]) from error
             if content is not None:
-                if changed := list(_check_unchanged(plan, upload, "while it was uploaded")):
+                if changed := list(upload_rules.find_changes(plan, upload, "while it was uploaded")):
                     raise Rejected(changed)
                 write_seal(blobs, upload, len(content.files), content.size)
             state = "was uploaded" if content else "is uploaded already"
@@ -192,12 +183,6 @@ def _upload_folder(blobs: DatastoreBlobs, upload: DatastoreUpload, folder: Path)
             print_progress(f"  {format_size(progress.complete_bytes)} are uploaded; repeat the command for the rest")
         raise
     return content
-
-
-def _check_unchanged(plan: Plan, upload: DatastoreUpload, when: str) -> Iterator[Problem]:
-    again = Suggestion("repeat the same command", "pins the present content")
-    for why in upload_rules.find_pin_mismatches(plan, upload.path):
-        yield make_problem("upload-changed", f"the folder changed {when}", upload.flag, upload.path, why, again)
 
 
 def _make_mixed_problem(blobs: DatastoreBlobs, upload: DatastoreUpload, names: list[str]) -> Problem:

@@ -91,7 +91,7 @@ def check_input(submission: OsmoSubmissionSpec, required: OsmoInput) -> Iterator
 
 def check_upload(plan: Plan, submission: OsmoSubmissionSpec, item: OsmoUpload) -> Iterator[Problem]:
     """Check that an input can be uploaded, and note the size of the upload."""
-    problems = [*upload.check_uploadable(plan, item, Stage.PREFLIGHT)] if item.path else []
+    problems = [*upload_rules.check_upload(plan, item, Stage.PREFLIGHT, "OSMO")] if item.path else []
     try:
         stored = service.list_stored_files(submission.cli, item.url, Stage.PREFLIGHT, QUERY_SECONDS)
     except CommandFailed as error:
@@ -99,12 +99,12 @@ def check_upload(plan: Plan, submission: OsmoSubmissionSpec, item: OsmoUpload) -
         return
     if not item.path or upload.is_complete(item, stored):
         return
-    folder = upload_rules.select_uploaded_part(plan, item.path)
-    yield from upload_rules.check_upload_secrets(item.path, item.flag, folder, Stage.PREFLIGHT)
+    yield from upload_rules.check_upload_secrets(plan, item)
     if problems:
         yield from problems
         return
-    title, why = f"{upload_rules.scan_folder(folder)}, will be uploaded", f"The target is {item.url}."
+    content = upload_rules.scan_folder(upload_rules.select_uploaded_part(plan, item.path))
+    title, why = f"{content}, will be uploaded", f"The target is {item.url}."
     yield make_preflight_problem("osmo-upload", title, item.flag, item.path, why, severity="note")
 
 

@@ -46,7 +46,8 @@ def upload_folders(plan: Plan, submission: OsmoSubmissionSpec) -> None:
     for upload in find_missing_uploads(plan, submission):
         with _provide_folder(plan, upload) as folder, _attribute_failures(upload):
             count = _upload_folder(submission.cli, upload, folder)
-        if count and (changes := list(_find_changes(plan, upload, is_sent=True))):
+        remove = Suggestion(f"osmo data delete {upload.url}", "removes the uploaded files")
+        if count and (changes := [*upload_rules.find_changes(plan, upload, "while it was uploaded", remove)]):
             raise Rejected(changes)
         if count and upload.path and is_content_addressed(upload):
             with _attribute_failures(upload):
@@ -58,24 +59,14 @@ def find_missing_uploads(plan: Plan, submission: OsmoSubmissionSpec) -> list[Osm
 
     Raise Rejected with the problems of all others.
     """
-    problems = {
-        upload: [*check_uploadable(plan, upload, Stage.SUBMIT)] or [*_find_changes(plan, upload, is_sent=False)]
-        for upload in submission.uploads
-        if upload.path
-    }
+    folders = [upload for upload in submission.uploads if upload.path]
+    problems = {upload: upload_rules.find_upload_problems(plan, upload, "OSMO") for upload in folders}
     uploaded = {upload for upload, found in problems.items() if found and is_uploaded(submission.cli, upload)}
     if blocking := [problem for upload, found in problems.items() if upload not in uploaded for problem in found]:
         raise Rejected(blocking)
     for upload in uploaded:
         print(f"{upload.path} is already uploaded: {upload.url}", file=sys.stderr, flush=True)
     return [upload for upload in submission.uploads if upload not in uploaded]
-
-
-def check_uploadable(plan: Plan, upload: OsmoUpload, stage: Stage) -> Iterator[Problem]:
-    """Check that a folder can be uploaded."""
-    yield from upload_rules.check_upload(
-        upload.path, upload.flag, upload_rules.select_uploaded_part(plan, upload.path), stage, "OSMO"
-    )
 
 
 def _upload_folder(cli: str, upload: OsmoUpload, folder: Path) -> int:
@@ -180,16 +171,6 @@ def _write_seal(cli: str, url: str, count: int) -> None:
 
 def _make_seal_name(count: int) -> str:
     return f".robotrain-complete-{count}"
-
-
-def _find_changes(plan: Plan, upload: OsmoUpload, is_sent: bool) -> Iterator[Problem]:
-    """Yield a problem for each difference between a folder and its pin. `is_sent`: it changed during the upload."""
-    fixes = [Suggestion("the same command", "pins the current content")]
-    if is_sent:
-        fixes.insert(0, Suggestion(f"osmo data delete {upload.url}", "removes the uploaded files"))
-    title = f"the folder changed {'while it was uploaded' if is_sent else 'since it was pinned'}"
-    for why in upload_rules.find_pin_mismatches(plan, upload.path) if upload.path else ():
-        yield make_problem("upload-changed", title, upload.flag, upload.path, why, *fixes)
 
 
 def _make_other_files_problem(upload: OsmoUpload, names: list[str]) -> Problem:
