@@ -1,9 +1,11 @@
 """A pipeline that the engine of its platform runs: one run, its steps, and what a failure leaves."""
 
 import json
+import threading
 from pathlib import Path
 
 import pytest
+from robotrain.model.platform import Platform
 from robotrain.store import records
 from robotrain_runtime.contract import event
 from robotrain_runtime.contract.document import parse_document
@@ -70,6 +72,18 @@ def test_each_step_knows_what_it_reads_and_hands_over(file, robotrain):
     assert "source.step" in jobs["evaluate"].halves
     assert "source.step" not in jobs["train"].halves
     assert jobs["register"].workload == jobs["evaluate"].workload
+
+
+def test_the_engine_is_asked_about_the_settings_of_all_steps_side_by_side(file, robotrain, monkeypatch):
+    both = threading.Barrier(2, timeout=20)
+
+    def query(*asked: object) -> dict[str, object]:
+        both.wait()
+        return {}
+
+    monkeypatch.setattr(Platform, "query_settings", query)
+    answer = robotrain("pipeline", "submit", file, "--platform", "vesta", "--dry-run")
+    assert (answer.exit_code, "platform-silent" in answer.stderr) == (0, False), answer.stderr
 
 
 def test_a_limit_of_steps_at_once_needs_this_machine(file, robotrain):

@@ -164,6 +164,8 @@ class Workload:
     """The workloads whose policies it evaluates: `pipeline train-eval` puts it after one of them."""
     inherits: tuple[str, ...] = ()
     """The parameters that it then shares with the training."""
+    pipeline_name: str = ""
+    """What the names of the jobs of `pipeline train-eval` begin with, for a training; by default `train-eval`."""
     results_reader: str = ""
     """The module whose `read_results(content)` reads `complete_file` for reports; see `robotrain.report.evaluation`."""
     template: str = ""

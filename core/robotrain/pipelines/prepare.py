@@ -33,7 +33,7 @@ from robotrain.pipelines.plan import (
 from robotrain.pipelines.steps import StepNode, check_graph, make_step_kind, order_steps
 from robotrain.plugins import calls
 from robotrain.redaction import redact
-from robotrain.submission.pin import pin_job, query_platform_settings
+from robotrain.submission.pin import pin_job, query_settings_of_all
 from robotrain.submission.prepare import PreparedJob, find_secrets_in_plan, prepare_job
 from robotrain.submission.registration import check_model_name
 
@@ -228,13 +228,12 @@ def pin_pipeline(prepared: PreparedPipeline) -> tuple[PreparedPipeline, list[Pro
     sources = dict.fromkeys(source for step in prepared.steps if step.job for source in step.job.job.sources)
     pinned, problems = pin_job(dataclasses.replace(prepared.job, sources=tuple(sources)), prepared.kinds)
     pins = dict(zip(sources, pinned.sources, strict=True))
-    steps = [_pin_step(step, pins) for step in prepared.steps]
-    for number, step in enumerate(steps):
-        if step.job is not None and prepared.is_native:
-            job, found = query_platform_settings(step.job)
-            steps[number] = dataclasses.replace(step, job=job)
-            problems += found
-    return dataclasses.replace(prepared, steps=tuple(steps)), _deduplicate(problems)
+    steps = {step.name: _pin_step(step, pins) for step in prepared.steps}
+    jobs = {name: step.job for name, step in steps.items() if step.job} if prepared.is_native else {}
+    for name, (job, found) in zip(jobs, query_settings_of_all(list(jobs.values())), strict=True):
+        steps[name] = dataclasses.replace(steps[name], job=job)
+        problems += found
+    return dataclasses.replace(prepared, steps=tuple(steps.values())), _deduplicate(problems)
 
 
 def _pin_step(step: PreparedStep, pins: Mapping[JobSource, JobSource]) -> PreparedStep:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from robotrain.plugins.manager import Plugins
 
 TRAIN, EVALUATE, REGISTER = "train", "evaluate", "register"
-NAME, DEFAULT_JOB_NAME = "train-eval", "lerobot-pipeline"
+NAME = "train-eval"
 ORIGIN = Origin("pipeline", NAME)
 NAME_PARAMETER, DATASET_ROLE, POLICY_ROLE = "job_name", "dataset", "policy"
 
@@ -45,15 +45,17 @@ def find_evaluation(training: str, plugins: Plugins) -> Workload | None:
     return next((one for one in plugins.workloads().values() if training in one.evaluates), None)
 
 
-def make_train_eval(training: Request, workload: str, wanted: TrainEval, problems: list[Problem]) -> PipelineRequest:
+def make_train_eval(
+    training: Request, workload: Workload, wanted: TrainEval, problems: list[Problem]
+) -> PipelineRequest:
     """Return the pipeline of a request for a training."""
-    names = _choose_names(training)
+    names = _choose_names(training, workload.pipeline_name or NAME)
     train = dataclasses.replace(
         training,
         parameters={**training.parameters, **_name_job(training, names, TRAIN)},
         settings={**training.settings, **wanted.settings.get(TRAIN, {})},
     )
-    steps = [StepRequest(name=TRAIN, request=train, workload=workload)]
+    steps = [StepRequest(name=TRAIN, request=train, workload=workload.name)]
     if wanted.evaluation is not None:
         request = _request_evaluation(training, wanted, names)
         steps.append(StepRequest(name=EVALUATE, request=request, workload=wanted.evaluation.name))
@@ -84,11 +86,11 @@ def explain_missing_policy(problem: Problem, training: Request) -> Problem:
     return dataclasses.replace(problem, suggestions=(way, *problem.suggestions))
 
 
-def _choose_names(training: Request) -> str:
+def _choose_names(training: Request, default: str) -> str:
     """Return what the names of the jobs begin with."""
     in_file = training.file.parameters if training.file else {}
     value = training.parameters.get(NAME_PARAMETER) or in_file.get(NAME_PARAMETER)
-    return str(value.value) if value and value.value else DEFAULT_JOB_NAME
+    return str(value.value) if value and value.value else default
 
 
 def _name_job(training: Request, name: str, step: str) -> dict[str, Value]:

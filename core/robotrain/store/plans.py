@@ -67,6 +67,8 @@ class PlanManifest:
 MANIFEST_FILE = "robotrain-plan.json"
 PAYLOAD_FILE = "robotrain-payload.zip"
 SCHEMA = 1
+MAX_INDENTED_VALUES = 2000
+"""The most values of a plan whose manifest is indented for readers."""
 
 
 def write_plan_folder(rendered: RenderedPlan, folder: Path, shared: Path | None = None) -> None:
@@ -97,7 +99,8 @@ def write_plan_folder(rendered: RenderedPlan, folder: Path, shared: Path | None 
         "files": {path: hashlib.sha256(content).hexdigest() for path, content in plan.files.items()},
         "values": [dict(value) for value in rendered.values],
     }
-    files.write_atomically(folder / MANIFEST_FILE, (json.dumps(body, indent=1) + "\n").encode(), mode)
+    indent = 1 if len(rendered.values) <= MAX_INDENTED_VALUES else None  # many times as fast without
+    files.write_atomically(folder / MANIFEST_FILE, (json.dumps(body, indent=indent) + "\n").encode(), mode)
 
 
 def read_plan_folder(folder: Path) -> RenderedPlan:

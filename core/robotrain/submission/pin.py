@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from robotrain_runtime.contract import document
 from robotrain_runtime.contract.deadline import DeadlineFuture
@@ -32,6 +32,8 @@ DescribingFiles = Mapping[str, Sequence[str]]
 """By role: the files that describe a source. A source without any of them is unusable."""
 NO_DESCRIBING_FILES: DescribingFiles = MappingProxyType({})
 MAX_THREADS = 8
+Asked = TypeVar("Asked")
+Answer = TypeVar("Answer")
 MAX_NAMED_SOURCES = 3
 """How many sources a merged warning names."""
 
@@ -83,15 +85,20 @@ def find_lost_pins(
 def _map_sources(
     job: Job, query: Callable[[document.JobSource], document.JobSource | Problem | None]
 ) -> list[tuple[document.JobSource, document.JobSource | Problem | None]]:
-    """Return every source with its answer. Several are queried in parallel, in threads that do not delay Ctrl-C."""
-    if len(job.sources) < 2:
-        return [(source, query(source)) for source in job.sources]
-    answers: list[document.JobSource | Problem | None] = []
+    """Return every source with its answer."""
+    return list(zip(job.sources, _query_in_parallel(query, job.sources), strict=True))
+
+
+def _query_in_parallel(query: Callable[[Asked], Answer], asked: Sequence[Asked]) -> list[Answer]:
+    """Return the answers. Several are asked for in threads that do not delay Ctrl-C."""
+    if len(asked) < 2:
+        return [query(one) for one in asked]
+    answers: list[Answer] = []
     with calls.redirect_output():
-        for start in range(0, len(job.sources), MAX_THREADS):
-            futures = [DeadlineFuture(partial(query, source)) for source in job.sources[start : start + MAX_THREADS]]
+        for start in range(0, len(asked), MAX_THREADS):
+            futures = [DeadlineFuture(partial(query, one)) for one in asked[start : start + MAX_THREADS]]
             answers += [future.result() for future in futures]
-    return list(zip(job.sources, answers, strict=True))
+    return answers
 
 
 def _pin_source(
@@ -234,6 +241,11 @@ def query_platform_settings(prepared: PreparedJob) -> tuple[PreparedJob, list[Pr
         return prepared, [_make_query_problem(platform.name, error)]
     unset = {field.name for field in dataclasses.fields(settings) if getattr(settings, field.name) is None}
     return _apply_answers(prepared, {name: answer for name, answer in answers.items() if name in unset})
+
+
+def query_settings_of_all(jobs: Sequence[PreparedJob]) -> list[tuple[PreparedJob, list[Problem]]]:
+    """Return each job as `query_platform_settings` does. Several are queried in parallel."""
+    return _query_in_parallel(query_platform_settings, jobs)
 
 
 def list_platform_given_names(values: Iterable[Mapping[str, Any]], platform: str) -> set[str]:

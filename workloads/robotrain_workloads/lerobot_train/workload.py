@@ -62,6 +62,7 @@ LEROBOT_TRAIN = Workload(
     template="robotrain_workloads.lerobot_train.template",
     default=True,
     check=check_job,
+    pipeline_name="lerobot-pipeline",
 )
 
 

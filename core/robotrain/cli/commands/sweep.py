@@ -159,15 +159,18 @@ def _make_conflict(title: str, flag: str) -> Problem:
 
 def _read_count(values: dict[str, Any], name: str, problems: list[Problem], least: int = 1) -> int | None:
     """Return the whole number of an option; None if it is not given or invalid, which is a problem."""
-    text, flag = values.get(name), f"--{name.replace('_', '-')}"
-    if text is None:
-        return None
-    if text.isdecimal() and int(text) >= least:
+    from robotrain.cli.arguments import parse_amount
+
+    def parse(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            raise ValueError(f"it needs a whole number of at least {least}")
         return int(text)
-    ways = [Suggestion(f"{flag} 4")]
-    title = f"{flag} needs a whole number of at least {least}"
-    problems.append(usage_problem("value-invalid", title, flag, suggestions=ways))
-    return None
+
+    try:
+        return parse_amount(parse, values.get(name) or "", f"--{name.replace('_', '-')}", "4")
+    except Rejected as rejected:
+        problems += rejected.problems
+        return None
 
 
 def describe_driver(prepared: PreparedPipeline, request: SweepRequest, platform: Platform) -> list[Problem]:

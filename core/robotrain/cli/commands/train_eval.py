@@ -120,7 +120,7 @@ class TrainEvalCommand(JobCommand):
             model=model,
             settings=settings,
         )
-        pipeline_request = train_eval.make_train_eval(request, workload.name, wanted, problems)
+        pipeline_request = train_eval.make_train_eval(request, workload, wanted, problems)
         prepared = prepare_pipeline(pipeline_request, platform, plugins)
         notes = train_eval.describe_fine_tuning(request)
         explain = functools.partial(train_eval.explain_missing_policy, training=request)

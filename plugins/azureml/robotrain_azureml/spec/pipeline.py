@@ -8,7 +8,8 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from robotrain.errors import Problem, Rejected, Stage, make_problem
+from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem
+from robotrain.model.amounts import format_size
 from robotrain.model.job import Job
 from robotrain.model.pipeline import PipelineStep
 from robotrain.model.plan import Plan, make_job_document
@@ -35,7 +36,10 @@ PIPELINE_SCHEMA = "https://azuremlschemas.azureedge.net/latest/pipelineJob.schem
 HANDOVER = "handover"
 """The output of a step that later ones read."""
 MAX_BYTES = 4 * 1024 * 1024
-"""The size of a request to Azure's resource manager."""
+"""The size of a request to Azure's resource manager. The request has the size of the document, within a few percent.
+
+Azure ML's own limit, 30,000 steps, is beyond that of robotrain.
+"""
 _COMPONENT_KEYS = ("command", "environment")
 _NODE_KEYS = ("compute", "resources", "limits", "identity", "environment_variables", "inputs", "outputs")
 
@@ -198,8 +202,9 @@ def _check_steps(spec: AzureMLPipelineSpec) -> Iterator[Problem]:
 
 def _make_size_problem(size: int, count: int) -> Problem:
     title = f"the pipeline is too large for Azure ML: about {count * MAX_BYTES // size} of its {count} steps fit"
-    why = f"The pipeline job has {size} bytes; a request to Azure has at most {MAX_BYTES}."
-    return make_problem("steps-over-limit", title, "", "", why, stage=Stage.CHECK)
+    why = f"The pipeline job has {format_size(size)}; a request to Azure has at most {format_size(MAX_BYTES)}."
+    way = Suggestion("at_most: 2", "in the pipeline's file: this machine starts each step as a job of its own")
+    return make_problem("steps-over-limit", title, "", "", why, way, stage=Stage.CHECK)
 
 
 class StepPlan(NamedTuple):
