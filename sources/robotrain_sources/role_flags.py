@@ -20,8 +20,8 @@ CHECKPOINT = RoleFlag(
     "--checkpoint-uri",
     env=("CHECKPOINT_URI",),
     repeatable=False,
-    help="A checkpoint to start from as --checkpoint-mode says: its folder, a run of robotrain (RUN or RUN@STEP), or a "
-    "blob URL.",
+    help="A checkpoint of Isaac Lab: its folder, a run of robotrain (RUN or RUN@STEP), runs:/RUN_ID/PATH, "
+    "models:/NAME/VERSION or azureml:NAME:VERSION, a blob URL, or the https URL of its file.",
     form="CHECKPOINT",
 )
 INIT_POLICY = RoleFlag(

@@ -17,11 +17,15 @@ BESIDE: Mapping[tuple[str, str], Mapping[str, str | None]] = {
     ("lerobot-eval", "policy_type"): UNTRAINED,
     ("lerobot-eval", "dataset_id"): {"-d": None, "--blob-url": PLACE},
     **{("lerobot-eval", name): ROLLED for name in ROLLOUT},
-    ("isaac-train", "checkpoint_mode"): {"--checkpoint-uri": PLACE, "--checkpoint-mode": "resume"},
+    **{
+        ("isaac-train", name): {"--checkpoint-uri": PLACE, "--checkpoint-mode": "resume"}
+        for name in ("checkpoint_mode", "sha256")
+    },
 }
 """What some do nothing without."""
 VALUES = {
     "checkpoint_mode": "warm-start",
+    "sha256": "a" * 64,
     "starts": "easy",
     "success_reward": "0.9",
     "success_threshold": "0.5",
@@ -35,6 +39,7 @@ WHAT: Mapping[str, tuple[str, ...]] = {
     "training_steps": ("command", "tracked", "registered"),
     "experiment_name": ("tracked",),
     "system_metrics": ("tracked",),
+    "sha256": ("tracked",),
     "register_checkpoint": ("tracked", "registered"),
     "register_model": ("tracked", "registered"),
     "skip_register_checkpoint": ("tracked", "registered"),

@@ -103,6 +103,18 @@ def test_a_listing_of_several_pages_is_whole(azure, box, monkeypatch):
     assert len([asked for asked in azure.front.requests if "comp=list" in asked]) == 3
 
 
+def test_a_checkpoint_may_be_a_single_blob_with_its_parameters(azure, box):
+    run = {"000020/model_19.pt": b"19", "000020/params/agent.yaml": b"{}", "000020/model_9.pt": b"9", "other.txt": b"x"}
+    azure.blobs.put(box, {f"run/{name}": content for name, content in run.items()})
+    at = azure.url(box, "run/000020/model_19.pt")
+    found = fetch.open(at, "", "checkpoint", "")
+    assert sorted(entry.name for entry in found.list_files()) == ["model_19.pt", "params/agent.yaml"]
+    assert found.get_store_path("model_19.pt") == "run/000020/model_19.pt"
+    missing = fetch.open(azure.url(box, "run/000020/model_18.pt"), "", "checkpoint", "")
+    assert list(missing.list_files()) == []
+    assert "model_19.pt" in str(missing.explain_empty())
+
+
 def test_a_prefix_is_a_folder_and_not_the_beginning_of_a_name(azure, policy, box):
     azure.blobs.put(box, {"policies/act2/config.json": b"another", "policies/act.txt": b"another"})
     assert listed(policy) == sorted(POLICY)

@@ -55,6 +55,10 @@ def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model(folder / "cut", weights()[:-10])
     (folder / "plots").mkdir()
     (folder / "plots" / "loss.png").write_bytes(b"png")
+    (folder / "skrl-run" / "checkpoints").mkdir(parents=True)
+    (folder / "skrl-run" / "agent.yaml").write_text("agent: {}")
+    (folder / "skrl-run" / "checkpoints" / "agent_320.pt").write_bytes(b"weights of 320")
+    (folder / "skrl-run" / "checkpoints" / "agent_640.pt").write_bytes(b"weights of 640")
     return folder
 
 
@@ -94,8 +98,8 @@ def served(
         yield uri, run, kept
 
 
-def asked(run: str, path: str) -> JobSource:
-    return JobSource(role="policy", kind="mlflow_run", uri=f"runs:/{run}/{path}")
+def asked(run: str, path: str, role: Any = "policy") -> JobSource:
+    return JobSource(role=role, kind="mlflow_run", uri=f"runs:/{run}/{path}")
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -136,6 +140,30 @@ def test_a_policy_of_a_server_is_fetched_once_without_the_rest_of_its_checkpoint
     assert content(again) == content(artifacts / "checkpoints/000400")
 
 
+@pytest.mark.parametrize("where", ["here", "served"])
+@pytest.mark.parametrize("path", ["skrl-run/checkpoints/agent_320.pt", "skrl-run/checkpoints"])
+def test_a_checkpoint_comes_with_the_parameters_that_it_cannot_be_used_without(
+    request: pytest.FixtureRequest, tmp_path: Path, training_python: Path, where: str, path: str
+) -> None:
+    uri, run, _ = request.getfixturevalue(where)
+    place = place_at(uri, tmp_path / "cache", training_python)
+    files = content(container.fetch(asked(run, path, "checkpoint"), place))
+    files.pop("fetched.json", None)
+    expected = {"agent_320.pt": b"weights of 320", "params/agent.yaml": b"agent: {}"}
+    assert files == expected | ({} if path.endswith(".pt") else {"agent_640.pt": b"weights of 640"})
+
+
+@pytest.mark.parametrize("where", ["here", "served"])
+def test_a_checkpoint_that_is_not_there_is_told_with_what_is(
+    request: pytest.FixtureRequest, tmp_path: Path, training_python: Path, where: str
+) -> None:
+    uri, run, _ = request.getfixturevalue(where)
+    with pytest.raises(OSError, match=r"has no artifacts at skrl-run/checkpoints/agent_10\.pt"):
+        container.fetch(
+            asked(run, "skrl-run/checkpoints/agent_10.pt", "checkpoint"), place_at(uri, tmp_path, training_python)
+        )
+
+
 def test_a_policy_that_the_server_lacks_a_part_of_leaves_nothing_that_looks_whole(
     served: Any, tmp_path: Path, training_python: Path
 ) -> None:
@@ -154,7 +182,7 @@ def test_a_policy_that_the_server_lacks_a_part_of_leaves_nothing_that_looks_whol
             "checkpoints/000500",
             r"has no artifacts at checkpoints/000500; it has checkpoints/000[46]00, checkpoints/000",
         ),
-        ("check/000400", r"has no artifacts at check/000400; it has checkpoints, cut, plots$"),
+        ("check/000400", r"has no artifacts at check/000400; it has checkpoints, cut, plots, skrl-run$"),
         ("checkpoints/000400/config.json", r"config.json of the run \w+ is a single file: use its folder$"),
         ("plots", r"^plots of the run \w+ contains no policy: it lacks config.json and model.safetensors$"),
         ("checkpoints", r"below it there is checkpoints/000400, checkpoints/000600/pretrained_model$"),

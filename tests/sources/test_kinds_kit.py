@@ -85,6 +85,12 @@ class TestBlobUrl(SourceKit):
         )
 
 
+class TestHttpsFile(SourceKit):
+    kind = "https_file"
+    good: ClassVar = {"HTTPS://example.org/a/model.pt": "https://example.org/a/model.pt"}
+    bad = (f"https://example.org/model.pt{SAS}", "https://example.org/", "https://u:p@example.org/m.pt", "ftp://a/b")
+
+
 class TestDataAsset(SourceKit):
     kind = "data_asset"
     good: ClassVar = {

@@ -1,8 +1,11 @@
 """What `isaac-train` refuses before a simulator starts: options of the scripts, overrides, impossible starts."""
 
+import hashlib
+from pathlib import Path
 from typing import Any
 
 import pytest
+from robotrain_workloads.isaac import checkpoint_file
 from robotrain_workloads.isaac_train.script_options import find_option_problems
 
 ERROR = "script-option-invalid"
@@ -98,11 +101,58 @@ def test_what_robotrain_sets_is_named(robotrain: Any, option: str) -> None:
         ((*FROM, "-M", "resume", "--resume-from", "/data/other"), "several-starts"),
         (("-M", "cold"), "value-invalid"),
         (("--no-accept-eula",), "eula-not-accepted"),
+        (("--checkpoint-uri", "http://example.org/model_19.pt", "-M", "resume"), "checkpoint-unverified"),
+        (("--sha256", "a" * 64), "digest-without-checkpoint"),
+        ((*FROM, "-M", "resume", "--sha256", "abc"), "value-invalid"),
     ],
 )
 def test_a_start_that_contradicts_itself_is_refused(robotrain: Any, words: tuple[str, ...], code: str) -> None:
     problem = refused(robotrain, *words)
     assert (problem["code"], problem["exit_code"]) == (code, 2)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "runs:/0123456789abcdef0123456789abcdef/checkpoints/000020/model_19.pt",
+        "models:/cartpole/3",
+        "https://example.org/policies/model_19.pt",
+        "https://account.blob.core.windows.net/runs/cartpole/model_19.pt",
+    ],
+)
+def test_a_checkpoint_may_be_named_in_each_way(robotrain: Any, uri: str) -> None:
+    assert accepted(robotrain, "--checkpoint-uri", uri, "-M", "warm-start") == ""
+    assert accepted(robotrain, "--checkpoint-uri", uri, "-M", "warm-start", "--sha256", "A" * 64) == ""
+
+
+@pytest.mark.parametrize(
+    ("uri", "code", "instead"),
+    [
+        ("runs:/0123/", "mlflow-run-invalid", "--checkpoint-uri runs:/0123/PATH"),
+        ("models:/cartpole", "registered-model-invalid", None),
+        ("https://example.org/", "https-file-invalid", None),
+        ("https://example.org/m.pt?sig=S3CRET", "https-file-invalid", "--checkpoint-uri https://example.org/m.pt"),
+        ("https://me:S3CRET@example.org/m.pt", "https-file-invalid", "--checkpoint-uri https://example.org/m.pt"),
+        ("https://a.blob.core.windows.net/runs/model_19.pt", "blob-url-invalid", None),
+        ("s3://bucket/model_19.pt", "blob-url-invalid", None),
+    ],
+)
+def test_an_address_that_names_no_checkpoint_is_refused(
+    robotrain: Any, uri: str, code: str, instead: str | None
+) -> None:
+    answer = robotrain("render", "isaac-train", "--platform", "local", "--json", "--checkpoint-uri", uri)
+    problem = answer.json["problems"][0]
+    assert (problem["code"], answer.exit_code) == (code, 2)
+    assert "S3CRET" not in answer.stdout + answer.stderr
+    assert instead is None or [way["text"] for way in problem["instead"]] == [instead]
+
+
+def test_the_sha256_of_another_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "model_19.pt").write_bytes(b"weights")
+    digest = hashlib.sha256(b"weights").hexdigest()
+    assert checkpoint_file.find_digest_problem(tmp_path / "model_19.pt", digest.upper()) == ""
+    assert checkpoint_file.find_digest_problem(tmp_path / "model_19.pt", None) == ""
+    assert digest in checkpoint_file.find_digest_problem(tmp_path / "model_19.pt", "a" * 64)
 
 
 @pytest.mark.parametrize("mode", ["fresh", "FROM-SCRATCH"])

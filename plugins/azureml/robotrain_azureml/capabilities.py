@@ -22,6 +22,8 @@ CAPABILITIES = Capabilities(
         **{("init_policy", kind): YES for kind in ("blob_url", "model_asset")},
         ("init_policy", "registered_model"): no(OWN_MODELS, "--init-from-policy-model azureml:NAME:VERSION"),
         **{(role, kind): YES for role in ("checkpoint", "resume") for kind in ("blob_url", "local_path")},
+        **{("checkpoint", kind): YES for kind in ("https_file", "mlflow_run", "model_asset")},
+        ("checkpoint", "registered_model"): no(OWN_MODELS, "--checkpoint-uri azureml:NAME:VERSION"),
         ("resume", "datastore_path"): YES,
         ("publish", "blob_url"): YES,
         **{(role, ANY): YES for role in FETCHED},

@@ -1,7 +1,9 @@
 """Blob folders in the data environment: their listing, and the checkpoint to resume from."""
 
 import importlib
+import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -47,10 +49,21 @@ def _make_source_file(blob: ListedBlob) -> SourceFile:
     return SourceFile(name=blob.name, size=blob.size, version=f'"{blob.etag.strip(chr(34))}"', md5=blob.md5.hex())
 
 
-class BlobLister:
-    """The blobs below a prefix, as one identity lists them. Methods raise what the SDK raises."""
+CHECKPOINT_FILE = r"(?i)[^/]+\.pth?"
+COMPANIONS = "params/"
+"""The folder of the files that a checkpoint's file is used with."""
 
-    def __init__(self, prefix: BlobPrefix, identity: BlobIdentity) -> None:
+
+class BlobLister:
+    """The blobs below a prefix, as one identity lists them. Methods raise what the SDK raises.
+
+    In the role `checkpoint` a name such as model_300.pt is a single blob: it is listed below its folder, `prefix`.
+    """
+
+    def __init__(self, prefix: BlobPrefix, identity: BlobIdentity, role: str = "") -> None:
+        folder, _, name = prefix.prefix.rpartition("/")
+        self._file = name if role == "checkpoint" and re.fullmatch(CHECKPOINT_FILE, name) else ""
+        self.prefix = BlobPrefix(prefix.account, prefix.container, folder) if self._file else prefix
         self._prefix = prefix
         self._identity = identity
         self._client = publish.open_container(prefix, identity, short_timeouts=True)
@@ -58,8 +71,16 @@ class BlobLister:
     def list_blobs(self) -> Iterator[ListedBlob]:
         """Yield every blob below the prefix, page by page."""
         self._identity.get_obstore_credential()  # fails at once where the SDK would retry a sign-in for each prefix
-        start = f"{self._prefix.prefix}/"
-        yield from (blob for blob in publish.list_blobs(self._client, start) if blob.name)
+        start = f"{self.prefix.prefix}/".lstrip("/")
+        if not self._file:
+            yield from (blob for blob in publish.list_blobs(self._client, start) if blob.name)
+            return
+        for blob in publish.list_blobs(self._client, f"{start}{self._file}"):
+            if not blob.name:
+                yield replace(blob, name=self._file)
+                for other in publish.list_blobs(self._client, f"{start}{COMPANIONS}"):
+                    yield replace(other, name=f"{COMPANIONS}{other.name}")
+                return
 
     def has_blob(self, name: str) -> bool:
         """Return whether a blob with that name exists below the prefix."""
@@ -68,6 +89,11 @@ class BlobLister:
 
     def explain_empty(self) -> BlobsNotFound:
         """Return the error for a prefix without blobs, with suggestions."""
+        if self._file:
+            names = [blob.name for blob in publish.list_blobs(self._client, f"{self.prefix.prefix}/".lstrip("/"))]
+            similar = ", ".join(find_similar_names(self._file, [name for name in names if name]))
+            hint = f"; its folder has: {similar}" if similar else ""
+            return BlobsNotFound(f"there is no blob {self._prefix}{hint}")
         parts = self._prefix.prefix.split("/")
         for depth in range(len(parts) - 1, -1, -1):
             if why := self._suggest_in_folder("".join(f"{part}/" for part in parts[:depth])):
@@ -142,8 +168,8 @@ REPIN_COMMAND = "robotrain resubmit RUN --repin"
 class BlobFiles:
     """The files below a prefix, as one identity reads them.
 
-    With `choose_checkpoint`, those of the pinned or latest checkpoint below the prefix. `remedy` is the platform's way
-    to give the job an identity.
+    In the role `resume`, those of the pinned or latest checkpoint below the prefix. `remedy` is the platform's way to
+    give the job an identity.
     """
 
     def __init__(
@@ -152,15 +178,15 @@ class BlobFiles:
         pin: str,
         blob_identity: BlobIdentity,
         *,
-        choose_checkpoint: bool = False,
+        role: str = "",
         remedy: str = "",
     ) -> None:
         self.place = f"blob_url/{prefix.account}/{prefix.container}"
         self._prefix = prefix
         self._pin = pin
         self._identity = blob_identity
-        self._lister = BlobLister(prefix, blob_identity)
-        self._choose_checkpoint = choose_checkpoint
+        self._lister = BlobLister(prefix, blob_identity, role)
+        self._choose_checkpoint = role == "resume"
         self._remedy = remedy
         self._sign_in_error: Exception | None = None
 
@@ -185,7 +211,7 @@ class BlobFiles:
 
     def get_store_path(self, name: str) -> str:
         """Return the path of a file in the container."""
-        return f"{self._prefix.prefix}/{name}"
+        return f"{self._lister.prefix.prefix}/{name}".lstrip("/")
 
     def find_pin_mismatch(self, digest: str) -> str:
         """Return that the blobs changed if their digest is not the pin; else empty."""
@@ -225,4 +251,4 @@ def open(uri: str, pin: str, role: str, credential: str, way: str = "") -> BlobF
         prefix = reference.parse_blob_url(uri)
     except SourceError as error:
         raise FetchError(f"the job's blob URL is invalid: {error.why}", "configuration") from None
-    return BlobFiles(prefix, pin, identity.load_identity(credential), choose_checkpoint=role == "resume", remedy=way)
+    return BlobFiles(prefix, pin, identity.load_identity(credential), role=role, remedy=way)

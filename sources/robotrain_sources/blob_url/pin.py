@@ -58,7 +58,7 @@ def _list_and_digest(prefix: BlobPrefix, role: str, pin: str) -> str:
             _format_sentence(str(errors.explain_no_identity(error, THIS_MACHINE, remedy=SIGN_IN_HINT)))
         ) from None
     try:
-        lister = BlobLister(_select_folder(prefix, role, pin, blob_identity), blob_identity)
+        lister = BlobLister(_select_folder(prefix, role, pin, blob_identity), blob_identity, role)
         if digest := fetch.compute_listing_digest(lister):
             return digest
         raise lister.explain_empty()

@@ -25,7 +25,7 @@ def preflight(source: JobSource, place: ContainerContext) -> Iterable[str]:
 
 
 def fetch(source: JobSource, place: ContainerContext) -> Path:
-    """Return the folder of the policy. Raise OSError with a sentence."""
+    """Return the folder of the policy or checkpoint. Raise OSError with a sentence."""
     for problem in preflight(source, place):
         raise OSError(problem)
     artifact = reference.parse_run_artifact(source.uri)
@@ -33,7 +33,7 @@ def fetch(source: JobSource, place: ContainerContext) -> Path:
     environ = {**place.tracking_environ, "MLFLOW_TRACKING_URI": place.tracking_uri}
     plugins = filter(None, environ.get(TRACKING_PLUGINS_VARIABLE, "").split(","))
     modules = [importlib.import_module(plugin).__name__ for plugin in plugins]
-    options = ("--to", str(folder), "--cache", str(place.cache))
+    options = ("--role", source.role, "--to", str(folder), "--cache", str(place.cache))
     return program.run_program(
         place, FETCH_MODULE, artifact.run, artifact.path, *options, environ=environ, modules=modules
     )

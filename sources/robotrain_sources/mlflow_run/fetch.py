@@ -1,14 +1,16 @@
-"""The fetch program of run artifacts: finds a policy among them, and fetches it if it is remote.
+"""The fetch program of run artifacts: finds a policy or checkpoint among them, and fetches it if it is remote.
 
-Run in the run's environment as `python -m robotrain_sources.mlflow_run.fetch RUN PATH --to FOLDER --cache FOLDER`, with
-`MLFLOW_TRACKING_URI`.
+Run in the run's environment as `python -m robotrain_sources.mlflow_run.fetch RUN PATH --role ROLE --to FOLDER --cache
+FOLDER`, with `MLFLOW_TRACKING_URI`.
 """
 
 import hashlib
 import json
+import os
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from robotrain_runtime.tracking import address as tracking_address
 
@@ -39,6 +41,20 @@ UNKNOWN_SIZE = -1
 """Size of a file if the store does not report it."""
 
 
+CHECKPOINT_ROLE = "checkpoint"
+COMPANIONS = ("agent.yaml", "env.yaml")
+"""Files that a checkpoint cannot be used without: they hold its activation, normalizer and clipping."""
+COMPANION_FOLDERS = ("params", "config", "")
+"""Where they are, in the checkpoint's folder or above it."""
+
+
+class Artifact(NamedTuple):
+    """A file among the artifacts."""
+
+    path: str
+    size: int
+
+
 class ArtifactListing:
     """The artifacts of one run. Methods raise what MLflow raises, and FetchError."""
 
@@ -56,6 +72,36 @@ class ArtifactListing:
                 below = {name.removeprefix(part): size for name, size in sizes.items() if name.startswith(part)}
                 return f"{path}/{part}".rstrip("/"), below
         raise self._explain_no_policy(path, sizes)
+
+    def find_checkpoint(self, path: str) -> Mapping[str, Artifact]:
+        """Return the artifacts of the checkpoint at `path`, a file or a folder, by their names in a new folder.
+
+        Its companions are always in `params`, wherever the run has them.
+        """
+        found = {name: Artifact(f"{path}/{name}", size) for name, size in self._list_below(path)}
+        folder, _, name = path.rpartition("/")
+        if not found:
+            beside = {item.path: item for item in self._list_folder(folder)}
+            if path not in beside or beside[path].is_dir:
+                raise self.explain_empty(path)
+            found = {name: self._make_artifact(beside[path])}
+        companions = self._find_companions(path if name not in found else folder)
+        return {**{f"params/{one}": artifact for one, artifact in companions.items()}, **found}
+
+    def _find_companions(self, folder: str) -> Mapping[str, Artifact]:
+        while True:
+            for below in COMPANION_FOLDERS:
+                at = "/".join(filter(None, (folder, below)))
+                items = {item.path.rpartition("/")[2]: item for item in self._list_folder(at) if not item.is_dir}
+                if COMPANIONS[0] in items:
+                    return {name: self._make_artifact(items[name]) for name in COMPANIONS if name in items}
+            if not folder:
+                return {}
+            folder = folder.rpartition("/")[0]
+
+    @staticmethod
+    def _make_artifact(item: Any) -> Artifact:
+        return Artifact(item.path, UNKNOWN_SIZE if item.file_size is None else item.file_size)
 
     def explain_no_policy(self, path: str) -> errors.FetchError:
         """Return the error for a path without a policy, with suggestions."""
@@ -102,9 +148,10 @@ class ArtifactListing:
 
 
 class RunArtifactFetcher:
-    """Fetches a policy of one run."""
+    """Fetches a policy or checkpoint of one run."""
 
-    def __init__(self, mlflow: Any, address: str, run: str, shown_address: str) -> None:
+    def __init__(self, mlflow: Any, address: str, run: str, shown_address: str, role: str) -> None:
+        self._role = role
         self._mlflow = mlflow
         self._address = address
         self._run = run
@@ -112,7 +159,7 @@ class RunArtifactFetcher:
         self._client = mlflow.MlflowClient(address, registry_uri=address)
 
     def fetch_into(self, path: str, to: Path) -> tuple[Path, Mapping[str, str]]:
-        """Return the folder of the policy at `path`, fetched into `to` if it is remote, and the run's tags.
+        """Return the folder of what is at `path`, fetched into `to` if it is remote, and the run's tags.
 
         Raise FetchError.
         """
@@ -120,12 +167,31 @@ class RunArtifactFetcher:
             run = self._find_run()
         root, tags = str(run.info.artifact_uri), dict(run.data.tags)
         listing = ArtifactListing(self._client, self._run)
+        if self._role == CHECKPOINT_ROLE:
+            artifacts = listing.find_checkpoint(path)
+            identity = self._hash_identity(root, sorted(artifacts.items()))
+            return files.fill_cache_folder(to / identity, lambda folder: self._fetch_files(folder, artifacts)), tags
         if local_folder := mlflow_client.find_local_folder(root):
             return _find_local_policy(local_folder, path, listing), tags
         part, sizes = listing.find_policy(path)
-        key = f"{self._address} {root} {part} {sorted(sizes.items())}"
-        identity = hashlib.sha256(key.encode()).hexdigest()[:16]
+        identity = self._hash_identity(root, part, sorted(sizes.items()))
         return files.fill_cache_folder(to / identity, lambda folder: self._fill_folder(folder, part, sizes)), tags
+
+    def _hash_identity(self, *parts: object) -> str:
+        key = " ".join(map(str, (self._address, *parts)))
+        return hashlib.sha256(key.encode()).hexdigest()[:16]
+
+    def _fetch_files(self, folder: Path, artifacts: Mapping[str, Artifact]) -> None:
+        with tempfile.TemporaryDirectory(dir=folder) as incoming:
+            for name, (path, size) in artifacts.items():
+                print(f"fetching {path} of the run {self._run}", flush=True)
+                downloaded = Path(self._client.download_artifacts(self._run, path, incoming))
+                if size not in (UNKNOWN_SIZE, downloaded.stat().st_size):
+                    raise errors.FetchError(
+                        f"{path} was not fetched completely from the run {self._run}: start the job again"
+                    )
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                os.replace(downloaded, folder / name)
 
     def _fill_folder(self, folder: Path, part: str, sizes: Mapping[str, int]) -> None:
         print(f"fetching {part} of the run {self._run}", flush=True)
@@ -171,7 +237,7 @@ def _find_local_policy(root: Path, path: str, listing: ArtifactListing) -> Path:
 
 def main() -> None:
     """Run the command line."""
-    options = mlflow_client.parse_arguments("run", "path")
+    options = mlflow_client.parse_arguments("run", "path", "--role")
 
     def fetch(uri: str) -> tuple[Path, Mapping[str, str]]:
         mlflow = mlflow_client.import_mlflow(uri)
@@ -179,7 +245,7 @@ def main() -> None:
             address = tracking_address.resolve_address(uri)
         except tracking_address.AddressUnavailable as error:
             raise errors.FetchError(str(error)) from error
-        fetcher = RunArtifactFetcher(mlflow, address, options.run, mlflow_client.redact_address(uri))
+        fetcher = RunArtifactFetcher(mlflow, address, options.run, mlflow_client.redact_address(uri), options.role)
         return fetcher.fetch_into(options.path, options.to)
 
     mlflow_client.fetch_with_mlflow(fetch, options.cache, f"{options.path} of the run {options.run}", "MLflow")

@@ -1,4 +1,4 @@
-"""The source kind `mlflow_run`: policies among the artifacts of tracking runs.
+"""The source kind `mlflow_run`: policies and checkpoints among the artifacts of tracking runs.
 
 It shares the flag of registered models, whose hook registers both kinds in order.
 """
@@ -10,7 +10,7 @@ from robotrain.model.source import SourceError, SourceKind
 from robotrain.redaction import holds_secret
 
 from robotrain_sources.mlflow_run import reference
-from robotrain_sources.role_flags import POLICY_MODEL
+from robotrain_sources.role_flags import CHECKPOINT, POLICY_MODEL
 
 _HINT = r"(?i)\s*(?:runs|mlflow-artifacts):"
 
@@ -28,8 +28,8 @@ KIND = SourceKind(
     schemes=("runs",),
     form=reference.FORM,
     example="runs:/0123456789abcdef0123456789abcdef/checkpoints/000400",
-    help="A policy among the artifacts of a run that is tracked where the job is.",
-    roles={"policy": POLICY_MODEL},
+    help="A policy or checkpoint among the artifacts of a run that is tracked where the job is.",
+    roles={"policy": POLICY_MODEL, "checkpoint": CHECKPOINT},
     recognizes=lambda text: bool(re.match(_HINT, text)),
     parse=parse_source,
     container_plugin="robotrain_sources.mlflow_run.container",

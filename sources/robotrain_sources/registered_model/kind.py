@@ -16,7 +16,7 @@ from robotrain_sources.data_asset.kind import ASSET_FORM, ASSET_HINT, AssetFamil
 from robotrain_sources.mlflow_run import kind as mlflow_run
 from robotrain_sources.mlflow_run import reference
 from robotrain_sources.registered_model import reference as registered_model_reference
-from robotrain_sources.role_flags import INIT_POLICY, POLICY_MODEL
+from robotrain_sources.role_flags import CHECKPOINT, INIT_POLICY, POLICY_MODEL
 
 MODEL_ASSETS = AssetFamily("models", "model", ("data", "data asset"))
 _ARTIFACTS = r"azureml://jobs/([^/]+)/outputs/artifacts/paths/(.+)"
@@ -56,7 +56,7 @@ def _suggest_run_artifact(text: str) -> str:
 
 _NAME = registered_model_reference.NAME_PATTERN
 _HINT = rf"\s*(?:(?i:models:)|(?!(?i:azureml|file|hf|runs|https?):){_NAME}(?::|@(?!\d))[\w.+-]*\s*$)"
-_ROLES = {"policy": POLICY_MODEL, "init_policy": INIT_POLICY}
+_ROLES = {"policy": POLICY_MODEL, "init_policy": INIT_POLICY, "checkpoint": CHECKPOINT}
 
 
 KIND = SourceKind(

@@ -12,6 +12,16 @@ MAX_NAME = 255
 NAME_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,254}$"
 NAME_HELP = "a name of letters, digits, `_`, `.` and `-`, at most 255, a letter, a digit or `_` first"
 
+CheckpointDigest = Annotated[
+    str | None,
+    Param(
+        help="the SHA-256 of the checkpoint's file; http URLs need it",
+        aliases=("--checkpoint-sha256",),
+        pattern=r"^[0-9A-Fa-f]{64}$",
+        pattern_help="64 hex digits",
+        metavar="HEX",
+    ),
+]
 Headless = Annotated[bool, Param(help="run without a window")]
 IsaacLabPath = Annotated[
     str | None,

@@ -1,12 +1,15 @@
-"""Rules for a resolved job that all workloads of Isaac Lab share, on the submit side: NVIDIA's terms."""
+"""Rules that all workloads of Isaac Lab share, on the submit side: NVIDIA's terms, the checkpoint's SHA-256."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from robotrain.errors import Problem, Stage, Suggestion, usage_problem
+from robotrain.redaction import redact
 
 if TYPE_CHECKING:
     from robotrain.model.job import Job
+
+CHECKPOINT_FLAG = "--checkpoint-uri"
 
 
 def check_terms(job: "Job") -> Iterator[Problem]:
@@ -22,4 +25,27 @@ def check_terms(job: "Job") -> Iterator[Problem]:
             why="ACCEPT_EULA and PRIVACY_CONSENT are set for each job that is submitted.",
             suggestions=(Suggestion("--accept-eula", "accepts them for this job"),),
             absent=("accept_eula",),
+        )
+
+
+def check_digest(job: "Job") -> Iterator[Problem]:
+    """Require the SHA-256 of a checkpoint that comes without encryption, and a checkpoint for a SHA-256."""
+    source = next((source for source in job.sources if source.role in ("checkpoint", "resume")), None)
+    if source is None and job["sha256"]:
+        title = "--sha256 has no effect without a checkpoint"
+        yield usage_problem(
+            "digest-without-checkpoint", title, "--sha256", "", job["sha256"], (Suggestion(f"{CHECKPOINT_FLAG} URI"),)
+        )
+    elif source is not None and source.uri.startswith("http://") and not job["sha256"]:
+        yield usage_problem(
+            "checkpoint-unverified",
+            "a checkpoint over http needs its SHA-256",
+            where=CHECKPOINT_FLAG,
+            given=redact(source.uri),
+            why="Without encryption, others on the way could replace the file.",
+            suggestions=(
+                Suggestion("--sha256 HEX", "as `sha256sum` prints it"),
+                Suggestion(f"{CHECKPOINT_FLAG} {redact(source.uri.replace('http:', 'https:', 1))}"),
+            ),
+            absent=("sha256",),
         )

@@ -15,7 +15,7 @@ from robotrain_runtime.contract.container_plugin import (
 from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
 
 from robotrain_workloads import publish_url
-from robotrain_workloads.isaac import installation
+from robotrain_workloads.isaac import checkpoint_file, installation
 from robotrain_workloads.isaac.installation import ENVIRONMENT as ENVIRONMENT  # part of the plugin
 from robotrain_workloads.isaac_train import parameters, script_options, start
 
@@ -29,6 +29,9 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[s
     try:
         folder = _find_installation(document)
         begin = start.load_start(document, data)
+        if begin.file and (other := checkpoint_file.find_digest_problem(begin.file, values["sha256"])):
+            yield other
+            return
         found = installation.probe(folder, begin.file)
     except OSError as error:
         yield str(error)
@@ -99,6 +102,7 @@ def tracked(document: JobDocument) -> TrackingSpec:
         "entrypoint": "isaaclab.sh",
         "checkpoint_mode": mode,
         **({"checkpoint_source_uri": source.uri} if source else {}),
+        **({"checkpoint_source_sha256": str(values["sha256"]).lower()} if values["sha256"] else {}),
         **({"model.register_name": name} if (name := parameters.make_model_name(values)) else {}),
         **({"correlation_id": str(values["correlation_id"])} if values["correlation_id"] else {}),
     }

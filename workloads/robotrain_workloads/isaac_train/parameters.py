@@ -75,6 +75,7 @@ class IsaacTrainParameters:
             metavar="MODE",
         ),
     ] = None
+    sha256: shared.CheckpointDigest = None
     experiment_name: Annotated[
         str | None, Param(help="the tracking experiment (default: isaaclab-TASK)", aliases=("--experiment",))
     ] = None

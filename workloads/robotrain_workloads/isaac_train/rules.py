@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from robotrain.errors import Problem, Stage, Suggestion, usage_problem
 from robotrain.redaction import redact
 
+from robotrain_workloads.isaac.rules import CHECKPOINT_FLAG
 from robotrain_workloads.isaac_train import parameters, script_options
 
 if TYPE_CHECKING:
     from robotrain.model.job import Job
 
-CHECKPOINT_FLAG = "--checkpoint-uri"
 MODE_FLAG = "--checkpoint-mode"
 
 

@@ -28,6 +28,7 @@ def check_job(job: "Job") -> "Iterator[Problem]":
 
     yield from isaac_rules.check_terms(job)
     yield from rules.check_start(job)
+    yield from isaac_rules.check_digest(job)
     yield from rules.check_iterations_left(job)
     yield from rules.check_script_options(job)
     yield from shared_rules.check_publish_url(job)

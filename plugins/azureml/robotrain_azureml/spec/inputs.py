@@ -59,6 +59,7 @@ INPUT_FORMS: Mapping[tuple[str, str], InputForm] = {
     ("policy", "datastore_path"): InputForm("policy_in_datastore", "--policy-url"),
     ("init_policy", "model_asset"): InputForm("init_from_policy_model", INIT_POLICY.flag),
     ("checkpoint", "local_path"): InputForm("checkpoint", CHECKPOINT.flag),
+    ("checkpoint", "model_asset"): InputForm("checkpoint_model", CHECKPOINT.flag),
     ("resume", "local_path"): InputForm("resume_path", RESUME.flag),
     ("resume", "datastore_path"): InputForm("resume_in_datastore", RESUME.flag),
 }

@@ -12,7 +12,7 @@ from robotrain_azure import workspace
 from robotrain_azure.checks import make_missing_value_problem, make_unsupported_problem, make_warning
 from robotrain_azure.workspace import Workspace
 from robotrain_runtime.contract.document import JobSource
-from robotrain_sources.role_flags import POLICY_MODEL
+from robotrain_sources.role_flags import CHECKPOINT, POLICY_MODEL
 
 from robotrain_osmo.kinds import storage
 from robotrain_osmo.settings import OsmoSettings
@@ -110,25 +110,27 @@ def suggest_tracking(settings: OsmoSettings) -> Iterator[str]:
 
 
 TRACKED_KINDS = ("registered_model", "mlflow_run")
+MODEL_FLAGS = {"policy": POLICY_MODEL.flag, "checkpoint": CHECKPOINT.flag}
 
 
 def check_models(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
     """Check that the container can find each model, given the job's tracking URI."""
     tracking_uri = environment.get_tracking_uri(settings)
     for source in job.sources:
-        if source.role != "policy":
+        if source.role not in MODEL_FLAGS:
             continue
+        flag = MODEL_FLAGS[source.role]
         if source.kind == "model_asset":
-            yield from _check_workspace_model(source, tracking_uri)
+            yield from _check_workspace_model(source, flag, tracking_uri)
         elif source.kind in TRACKED_KINDS and not tracking_uri:
             title = f"{source.uri} needs a tracking server, and the job is not tracked"
             fixes = suggest_tracking(settings)
-            yield make_missing_value_problem("osmo-nowhere-to-look", title, POLICY_MODEL.flag, source.uri, "", *fixes)
+            yield make_missing_value_problem("osmo-nowhere-to-look", title, flag, source.uri, "", *fixes)
         elif source.kind == "registered_model" and workspace.parse_tracking_uri(tracking_uri):
-            yield _make_registry_problem(source)
+            yield _make_registry_problem(source, flag)
 
 
-def _check_workspace_model(source: JobSource, tracking_uri: str) -> Iterator[Problem]:
+def _check_workspace_model(source: JobSource, flag: str, tracking_uri: str) -> Iterator[Problem]:
     """Check that a model has its full name or belongs to the tracking workspace."""
     from robotrain_azure.models import container
 
@@ -136,16 +138,16 @@ def _check_workspace_model(source: JobSource, tracking_uri: str) -> Iterator[Pro
         container.parse_model_name(source.uri, workspace.parse_tracking_uri(tracking_uri))
     except container.ModelNameError as error:
         title = f"the workspace of {source.uri} is unknown"
-        code, flag, fix = "osmo-model-unnamed", POLICY_MODEL.flag, error.suggestion
+        code, fix = "osmo-model-unnamed", error.suggestion
         yield make_unsupported_problem(code, title, flag, source.uri, error.reason, fix and f"{flag} {fix}")
 
 
-def _make_registry_problem(source: JobSource) -> Problem:
+def _make_registry_problem(source: JobSource, flag: str) -> Problem:
     name, _, version = source.uri.removeprefix("models:/").partition("/")
     why = "The run is tracked in an Azure ML workspace, not on an MLflow server."
     title = "a model of an MLflow registry needs the tracking server with that registry"
-    fixes = (f"{POLICY_MODEL.flag} azureml:{name}:{version}", SERVER_HINT)
-    return make_unsupported_problem("osmo-model-elsewhere", title, POLICY_MODEL.flag, source.uri, why, *fixes)
+    fixes = (f"{flag} azureml:{name}:{version}", SERVER_HINT)
+    return make_unsupported_problem("osmo-model-elsewhere", title, flag, source.uri, why, *fixes)
 
 
 POD_DISK_NOTE = "The pod's disk is deleted when the run ends."

@@ -1,0 +1,1 @@
+"""Single files at web addresses."""

@@ -1,0 +1,100 @@
+"""Single files in the data environment: their size, and where the transfer reads them."""
+
+import hashlib
+import importlib
+import re
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+
+from robotrain_runtime.contract.failure import SourceError
+
+from robotrain_sources.fetching import errors, files
+from robotrain_sources.fetching.errors import FetchError
+from robotrain_sources.https_file import reference
+from robotrain_sources.https_file.reference import HttpsFile
+from robotrain_sources.transfer import origin
+from robotrain_sources.transfer.origin import SourceFile
+
+REQUEST_SECONDS = 20.0
+
+
+class SingleFile:
+    """One file as a source of the transfer."""
+
+    def __init__(self, file: HttpsFile) -> None:
+        self.place = f"https_file/{re.sub(r'[^a-z0-9.-]', '-', file.host)}"
+        self._file = file
+
+    def list_files(self) -> Iterator[SourceFile]:
+        """Yield the file with its size and ETag."""
+        if problem := files.find_name_problem(self._file.name):
+            raise FetchError(problem, "configuration")
+        headers = errors.retry_once(self._request_headers)
+        if not (total := re.fullmatch(r"bytes 0-0/(\d+)", headers.get("Content-Range", ""))):
+            why = f"{self._file.host} cannot send a part of {self._file}: downloads need a server with HTTP ranges"
+            raise FetchError(why, "configuration")
+        etag = headers.get("ETag", "")
+        changing = "\0".join((str(self._file), etag, headers.get("Last-Modified", "")))
+        self.place += f"/{hashlib.sha256(changing.encode()).hexdigest()[:16]}"
+        yield SourceFile(name=self._file.name, size=int(total[1]), version="" if etag.startswith("W/") else etag)
+
+    def open_store(self) -> Any:
+        """Return the store of the folder that the file is in; it follows redirections."""
+        options = {**origin.CLIENT_OPTIONS, "allow_http": self._file.scheme == "http"}
+        return importlib.import_module("obstore.store").HTTPStore(
+            self._file.folder_url, client_options=options, retry_config=dict(origin.RETRY_CONFIG)
+        )
+
+    def get_store_path(self, name: str) -> str:
+        """Return the name itself."""
+        return name
+
+    def find_pin_mismatch(self, digest: str) -> str:
+        """Return nothing: a file at an address is not pinned, but may be checked by its SHA-256."""
+        return ""
+
+    def explain_empty(self) -> FetchError:
+        """Return the error for a missing file."""
+        return FetchError(f"there is no file at {self._file}", "configuration")
+
+    def explain_error(self, error: Exception) -> FetchError:
+        """Return an error of urllib or obstore as a FetchError."""
+        if isinstance(error, FetchError):
+            return error
+        status = getattr(error, "code", 0) or errors.parse_http_status(error)
+        if status in (404, 410) or errors.describe_file_change(error) == "deleted":
+            return self.explain_empty()
+        if status in (401, 403) or errors.is_unauthenticated(error):
+            return FetchError(f"{self._file} needs a sign-in (HTTP {status or 401}), and none is sent", "configuration")
+        if status == 416:
+            return FetchError(f"{self._file} is empty", "data")
+        if errors.describe_file_change(error):
+            return FetchError(f"{self._file} changed while it was fetched", "data")
+        if status:
+            return FetchError(f"{self._file.host} answered HTTP {status}", "network" if status >= 500 else "")
+        reason = getattr(error, "reason", error)
+        cause = errors.describe_transport_error(error) or str(reason)
+        return FetchError(f"{self._file.host} cannot be reached: {cause}", errors.blame_no_answer(error))
+
+    def _request_headers(self) -> Any:
+        request = urllib.request.Request(str(self._file), headers={"Range": "bytes=0-0", "User-Agent": "robotrain"})
+        try:
+            with urllib.request.urlopen(request, timeout=REQUEST_SECONDS) as response:
+                if self._file.scheme == "https" and not response.geturl().startswith("https:"):
+                    raise FetchError(f"{self._file} is redirected to an address without encryption", "configuration")
+                return response.headers
+        except urllib.error.HTTPError as error:
+            error.close()
+            raise self.explain_error(error) from None
+        except (OSError, ValueError) as error:
+            raise self.explain_error(error) from error
+
+
+def open(uri: str, pin: str, role: str, credential: str, way: str = "") -> SingleFile:
+    """Return the file at the address. Raise FetchError if the address is invalid."""
+    try:
+        return SingleFile(reference.parse_https_file(uri))
+    except SourceError as error:
+        raise FetchError(f"{uri} is not the URL of a file: {error.why}", "configuration") from None

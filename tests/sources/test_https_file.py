@@ -1,0 +1,112 @@
+"""Single files at web addresses: what is taken, what is said of the rest, and what a server's answers become."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from azure_stand_in import Fault
+from reading_origins import digests, read
+from robotrain.model.source import SourceError
+from robotrain_sources.blob_url.kind import HTTPS_KIND
+from robotrain_sources.fetching.errors import FetchError
+from robotrain_sources.https_file import fetch
+
+FETCH = "robotrain_sources.https_file.fetch"
+LARGE = os.urandom(3_000_000)
+HOST = "https://example.org"
+
+
+@pytest.mark.parametrize(
+    ("text", "printed"),
+    [
+        (f"{HOST}/a/model_300.pt", f"{HOST}/a/model_300.pt"),
+        ("HTTPS://Example.ORG:8443/A/model.pt", "https://example.org:8443/A/model.pt"),
+        (f"{HOST}/a%20b/m~(1),2.pt", f"{HOST}/a%20b/m~(1),2.pt"),
+        ("http://10.0.0.7:8000/model.pt", "http://10.0.0.7:8000/model.pt"),
+    ],
+)
+def test_a_file_is_printed_in_its_normal_form(text: str, printed: str) -> None:
+    assert HTTPS_KIND.recognizes(text)
+    assert str(HTTPS_KIND.parse(text, Path("/"))) == printed
+
+
+@pytest.mark.parametrize(
+    ("text", "why", "instead"),
+    [
+        (f"{HOST}/model.pt?sig=S3CRET", "signature", f"{HOST}/model.pt"),
+        (f"{HOST}/model.pt#top", "fragment", f"{HOST}/model.pt"),
+        ("https://me:S3CRET@example.org/model.pt", "secret", f"{HOST}/model.pt"),
+        (f" {HOST}/model.pt", "white space", f"{HOST}/model.pt"),
+        (f"{HOST}/", "names no file", ""),
+        (HOST, "names no file", ""),
+        (f"{HOST}/models/", "names no file", ""),
+        (f"{HOST}/a/../model.pt", "No part of the path", ""),
+        (f"{HOST}/a/%2e%2e/model.pt", "No part of the path", ""),
+        (f"{HOST}/a%2Fmodel.pt", "No part of the path", ""),
+        (f"{HOST}/a b/model.pt", "No part of the path", ""),
+        (f"{HOST}/{{{{x}}}}.pt", "No part of the path", ""),
+        (f"{HOST}//model.pt", "No part of the path", ""),
+        ("https:///model.pt", "host is missing", ""),
+        ("https://exa mple.org/model.pt", "host is missing", ""),
+        ("ftp://example.org/model.pt", "has the form", ""),
+    ],
+)
+def test_what_names_no_file_says_why_and_what_to_type(text: str, why: str, instead: str) -> None:
+    with pytest.raises(SourceError, match=why) as raised:
+        HTTPS_KIND.parse(text, Path("/"))
+    assert raised.value.suggestion == instead
+
+
+def test_blobs_are_left_to_their_own_kind() -> None:
+    assert not HTTPS_KIND.recognizes("https://account.blob.core.windows.net/box/model.pt")
+
+
+def address(hub: Any, name: str) -> str:
+    """Of a file that the Hub serves: a large one by a redirection to another host."""
+    hub.repository("u/policy", {"model_19.pt": LARGE, "small.pt": b"weights", "empty.pt": b""})
+    return f"{hub.address}/u/policy/resolve/main/{name}"
+
+
+def refused(uri: str) -> tuple[str, str]:
+    with pytest.raises(FetchError) as raised:
+        list(fetch.open(uri, "", "checkpoint", "").list_files())
+    return str(raised.value), raised.value.fault
+
+
+@pytest.mark.parametrize(("name", "size"), [("model_19.pt", len(LARGE)), ("small.pt", 7)])
+def test_the_size_of_a_file_is_asked_with_one_request(hub: Any, name: str, size: int) -> None:
+    (file,) = fetch.open(address(hub, name), "", "checkpoint", "").list_files()
+    assert (file.name, file.size) == (name, size)
+
+
+def test_a_file_that_is_not_there_is_a_mistake_in_the_job(hub: Any) -> None:
+    uri = address(hub, "model_20.pt")
+    assert refused(uri) == (f"there is no file at {uri}", "configuration")
+
+
+@pytest.mark.parametrize(
+    ("status", "why", "fault"),
+    [
+        (403, "needs a sign-in", "configuration"),
+        (503, "answered HTTP 503", "network"),
+        (410, "no file", "configuration"),
+    ],
+)
+def test_a_servers_refusal_says_whose_fault_it_is(hub: Any, status: int, why: str, fault: str) -> None:
+    uri = address(hub, "small.pt")
+    hub.faults += [Fault("GET", status=status)] * 2
+    said, blamed = refused(uri)
+    assert why in said
+    assert blamed == fault
+
+
+def test_an_unknown_host_is_a_mistake_in_the_job() -> None:
+    said, fault = refused("https://no-such-host.invalid/model.pt")
+    assert said.startswith("no-such-host.invalid cannot be reached")
+    assert fault == "configuration"
+
+
+@pytest.mark.slow
+def test_a_file_arrives_through_a_redirection(hub: Any, data_python: Path) -> None:
+    assert read(data_python, FETCH, address(hub, "model_19.pt"))["files"] == digests({"model_19.pt": LARGE})
