@@ -17,6 +17,7 @@ BESIDE: Mapping[tuple[str, str], Mapping[str, str | None]] = {
     ("lerobot-eval", "policy_type"): UNTRAINED,
     ("lerobot-eval", "dataset_id"): {"-d": None, "--blob-url": PLACE},
     **{("lerobot-eval", name): ROLLED for name in ROLLOUT},
+    ("isaac-validate", "video_length"): {"--record-video": ""},
     **{
         ("isaac-train", name): {"--checkpoint-uri": PLACE, "--checkpoint-mode": "resume"}
         for name in ("checkpoint_mode", "sha256")

@@ -20,6 +20,7 @@ LEAST: Mapping[str, Mapping[str, str]] = {
     "lerobot-train": {"-d": "lerobot/pusht"},
     "lerobot-eval": {"-d": "lerobot/pusht", "--policy-repo-id": "lerobot/act_pusht"},
     "isaac-train": {},
+    "isaac-validate": {"--checkpoint-uri": "https://account1.blob.core.windows.net/train/set1"},
 }
 """By workload, the sources of a job that says as little as it can."""
 NEEDED: Mapping[tuple[str, str], Mapping[str, str]] = {

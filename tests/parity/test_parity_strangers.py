@@ -15,7 +15,8 @@ FLAGS = {
     **{"dataset": "--shelf", "policy": "--policy-shelf", "init_policy": "--init-shelf"},
     **{"checkpoint": "--checkpoint-shelf", "resume": "--resume-shelf"},
 }
-MORE = {"sing": ("--voices", "3"), "lerobot-eval": ("--policy-shelf", SHELF)}
+CHECKPOINTS = {"isaac-validate": ("--checkpoint-shelf", SHELF)}
+MORE = {"sing": ("--voices", "3"), "lerobot-eval": ("--policy-shelf", SHELF), **CHECKPOINTS}
 """By workload, what its job needs beside a dataset."""
 BLOB = "https://account1.blob.core.windows.net/train/set1"
 MARS = (Path(__file__).parents[1] / "mars.py").read_text()
@@ -65,7 +66,7 @@ def test_a_strangers_source_reaches_the_runtime_with_its_half_or_is_refused(rend
 @pytest.mark.parametrize("cell", cells("workloads"))
 def test_a_workload_is_run_as_it_says_or_is_refused(rendered, refused, cell: Cell) -> None:
     name = cell.what[0].replace(ANY, "sing")
-    typed = (name, *(("--shelf", SHELF) if name != "isaac-train" else ()), *MORE.get(name, ()))
+    typed = (name, *(("--shelf", SHELF) if not name.startswith("isaac-") else ()), *MORE.get(name, ()))
     if not cell.support:
         (problem,) = refused(cell.platform, *typed)
         assert problem["title"].startswith(f"{cell.platform} does not ")

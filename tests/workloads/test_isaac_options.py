@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 from robotrain_workloads.isaac import checkpoint_file
-from robotrain_workloads.isaac_train.script_options import find_option_problems
+from robotrain_workloads.isaac.script_options import find_option_problems
+from robotrain_workloads.isaac_train.parameters import make_script
 
 ERROR = "script-option-invalid"
 FROM = ("--checkpoint-uri", "/data/run/model_19.pt")
@@ -81,7 +82,7 @@ def test_options_of_one_version_are_checked_against_it(robotrain: Any) -> None:
 
 
 def test_the_container_judges_by_the_version_that_is_there() -> None:
-    (problem,) = find_option_problems(("--deterministic",), "skrl", "2.3")
+    (problem,) = find_option_problems(("--deterministic",), make_script("skrl"), "2.3")
     assert "new in 3.0" in problem.why
 
 

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.checkpoint import MANIFEST, CheckpointManifest, hash_file
@@ -32,23 +33,44 @@ POLICY_FACTS = POLICY_RUN, POLICY_JOB, POLICY_STEP, POLICY_DIGEST = (
 """The facts about a policy, as tags of models and tracking runs."""
 
 
-def write_policy_lineage(cache: Path, folder: Path, facts: Mapping[str, str]) -> None:
-    """Record facts about the policy in `folder`, replacing earlier ones; they are kept in the cache. Raise OSError."""
+MODEL_TAGS = "tags"
+"""Under this name the lineage file of the cache has all tags of the model."""
+
+
+def write_policy_lineage(
+    cache: Path, folder: Path, facts: Mapping[str, str], tags: Mapping[str, str] | None = None
+) -> None:
+    """Record facts about the policy in `folder`, and the tags of its model or run, replacing earlier ones.
+
+    They are kept in the cache. Raise OSError.
+    """
     file = _get_policy_lineage_path(cache, folder)
-    if not facts:
+    if not facts and not tags:
         file.unlink(missing_ok=True)
         return
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(dict(facts), indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    content = {**facts, **({MODEL_TAGS: dict(tags)} if tags else {})}
+    file.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def read_policy_lineage(cache: Path, folder: Path) -> dict[str, str]:
     """Return the recorded facts about the policy in `folder`; empty if there are none."""
+    facts = _read_policy_file(cache, folder)
+    return {name: str(facts[name]) for name in POLICY_FACTS if name in facts}
+
+
+def read_model_tags(cache: Path, folder: Path) -> dict[str, str]:
+    """Return the recorded tags of the model or run that the policy in `folder` came with; empty if there are none."""
+    tags = _read_policy_file(cache, folder).get(MODEL_TAGS)
+    return {str(name): str(value) for name, value in tags.items()} if isinstance(tags, dict) else {}
+
+
+def _read_policy_file(cache: Path, folder: Path) -> dict[str, Any]:
     try:
-        facts = json.loads(_get_policy_lineage_path(cache, folder).read_text(encoding="utf-8"))
-        return {name: str(facts[name]) for name in POLICY_FACTS if name in facts}
-    except (OSError, ValueError, TypeError):
+        content = json.loads(_get_policy_lineage_path(cache, folder).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
         return {}
+    return content if isinstance(content, dict) else {}
 
 
 def _get_policy_lineage_path(cache: Path, folder: Path) -> Path:

@@ -94,7 +94,7 @@ def redact_address(address: str) -> str:
 def _fetch_or_explain(fetch: FetchPolicy, cache: Path, address: str, subject: str, service: str) -> Path:
     try:
         folder, tags = fetch(address)
-        model_lineage.write_policy_lineage(cache, folder, read_policy_lineage(tags))
+        model_lineage.write_policy_lineage(cache, folder, read_policy_lineage(tags), tags)
         return folder
     except (errors.FetchError, OSError):
         raise

@@ -10,8 +10,8 @@ NUMBERED = {"rsl_rl": r"model_(\d+)\.pt", "skrl": r"agent_(\d+)\.pt"}
 BEST = "best_agent.pt"
 
 
-def find_checkpoint_file(path: Path, backend: str) -> Path:
-    """Return the file that a source holds: the one of the highest number. Raise OSError with a sentence."""
+def find_checkpoint_file(path: Path, backend: str = "") -> Path:
+    """Return the file that a source holds: the one of the highest number, of any backend or of one. Raise OSError."""
     if path.is_file():
         return path
     for folder in (path, path / "checkpoints"):
@@ -38,7 +38,7 @@ def find_digest_problem(file: Path, expected: object) -> str:
     return f"{file} has the SHA-256 {actual}, not {str(expected).lower()}"
 
 
-def parse_number(file: Path, backend: str) -> int | None:
+def parse_number(file: Path, backend: str = "") -> int | None:
     """Return the number in the name of a checkpoint; None if it has none."""
-    match = re.fullmatch(NUMBERED[backend], file.name)
-    return int(match[1]) if match else None
+    match = re.fullmatch(NUMBERED[backend] if backend else "|".join(NUMBERED.values()), file.name)
+    return int(match[match.lastindex or 0]) if match else None

@@ -1,10 +1,12 @@
-"""Rules that all workloads of Isaac Lab share, on the submit side: NVIDIA's terms, the checkpoint's SHA-256."""
+"""Rules for a resolved job that all workloads of Isaac Lab share, on the submit side."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from robotrain.errors import Problem, Stage, Suggestion, usage_problem
 from robotrain.redaction import redact
+
+from robotrain_workloads.isaac import script_options
 
 if TYPE_CHECKING:
     from robotrain.model.job import Job
@@ -48,4 +50,19 @@ def check_digest(job: "Job") -> Iterator[Problem]:
                 Suggestion(f"{CHECKPOINT_FLAG} {redact(source.uri.replace('http:', 'https:', 1))}"),
             ),
             absent=("sha256",),
+        )
+
+
+def check_script_options(job: "Job", script: script_options.Script) -> Iterator[Problem]:
+    """Check what comes after `--`: Isaac Lab's scripts would do it only once the simulator has started."""
+    for found in script_options.find_option_problems(job.trainer_args, script, job["isaac_version"]):
+        yield Problem(
+            code="script-option-invalid" if found.level == "error" else "script-option-doubtful",
+            stage=Stage.USAGE,
+            severity=found.level,
+            title=found.title,
+            where="--",
+            given=redact(found.given),
+            why=found.why,
+            suggestions=(Suggestion(redact(found.suggestion)),) if found.suggestion else (),
         )

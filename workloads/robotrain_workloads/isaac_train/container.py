@@ -15,9 +15,9 @@ from robotrain_runtime.contract.container_plugin import (
 from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
 
 from robotrain_workloads import publish_url
-from robotrain_workloads.isaac import checkpoint_file, installation
+from robotrain_workloads.isaac import checkpoint_file, installation, script_options
 from robotrain_workloads.isaac.installation import ENVIRONMENT as ENVIRONMENT  # part of the plugin
-from robotrain_workloads.isaac_train import parameters, script_options, start
+from robotrain_workloads.isaac_train import parameters, start
 
 SUPERVISOR = "robotrain_workloads.isaac_train.supervisor"
 SUCCESS_THRESHOLD = "0.7"
@@ -41,7 +41,7 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[s
     if expected not in (None, series):
         version = installation.read_version(folder) or series
         yield f"the job is for Isaac Lab {expected}, but {folder} has {version}\n--isaac-version {series}"
-    for problem in script_options.find_option_problems(document.trainer_args, backend, series):
+    for problem in script_options.find_option_problems(document.trainer_args, parameters.make_script(backend), series):
         if problem.level == "error":
             yield f"{problem.title}: {problem.why}" + (f"\n{problem.suggestion}" if problem.suggestion else "")
     if begin.file is not None:
@@ -58,7 +58,8 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
     values, checkpoints_folder = document.parameters, _get_checkpoints_folder(work)
     recovered, notes = start.recover_previous_attempt(document, checkpoints_folder)
     begin, mode = recovered or start.find_start_path(document, data), start.find_start_mode(document, recovered)
-    own = ["--backend", str(values["backend"]), "--work", str(work), "--checkpoints", str(checkpoints_folder)]
+    own = ["--backend", str(values["backend"]), "--task", str(values["task"]), "--work", str(work)]
+    own += ["--checkpoints", str(checkpoints_folder)]
     own.append(f"--num-gpus={values['num_gpus']}")
     for name in ("isaaclab_path", "isaac_version"):
         if values[name] is not None:

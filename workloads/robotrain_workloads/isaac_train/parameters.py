@@ -1,12 +1,15 @@
 """Parameters of `isaac-train`, and options of Isaac Lab's scripts that robotrain sets itself. Names: contract, A.3."""
 
 from collections.abc import Collection, Mapping
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_runtime.contract.parameter import Param
 
 from robotrain_workloads.isaac import parameters as shared
+
+if TYPE_CHECKING:
+    from robotrain_workloads.isaac.script_options import Script
 
 Mode = Literal["from-scratch", "warm-start", "resume"]
 CHECKPOINT_HINT = "--checkpoint-uri URI --checkpoint-mode resume   or warm-start"
@@ -112,6 +115,13 @@ class IsaacTrainParameters:
     isaaclab_path: shared.IsaacLabPath = None
     accept_eula: shared.AcceptTerms = True
     system_metrics: shared.SystemMetrics = True
+
+
+def make_script(backend: str) -> "Script":
+    """Return the training script of a backend."""
+    from robotrain_workloads.isaac.script_options import TRAIN_OPTIONS, Script
+
+    return Script(TRAIN_OPTIONS, OWNED_OPTIONS, backend)
 
 
 def choose_mode(parameters: Mapping[str, Any], roles: Collection[str]) -> Mode:

@@ -8,7 +8,7 @@ from robotrain.errors import Problem, Stage, Suggestion, usage_problem
 from robotrain.redaction import redact
 
 from robotrain_workloads.isaac.rules import CHECKPOINT_FLAG
-from robotrain_workloads.isaac_train import parameters, script_options
+from robotrain_workloads.isaac_train import parameters
 
 if TYPE_CHECKING:
     from robotrain.model.job import Job
@@ -71,18 +71,3 @@ def check_iterations_left(job: "Job") -> Iterator[Problem]:
                 why="--max-iterations counts all iterations, including those before the checkpoint.",
                 suggestions=(Suggestion(f"--max-iterations {2 * done}", "or more"),),
             )
-
-
-def check_script_options(job: "Job") -> Iterator[Problem]:
-    """Check what comes after `--`: Isaac Lab's scripts would do it only once the simulator has started."""
-    for found in script_options.find_option_problems(job.trainer_args, job["backend"], job["isaac_version"]):
-        yield Problem(
-            code="script-option-invalid" if found.level == "error" else "script-option-doubtful",
-            stage=Stage.USAGE,
-            severity=found.level,
-            title=found.title,
-            where="--",
-            given=redact(found.given),
-            why=found.why,
-            suggestions=(Suggestion(redact(found.suggestion)),) if found.suggestion else (),
-        )

@@ -5,7 +5,6 @@ launcher reports and what TensorBoard's files hold, and passes a stop on to the 
 """
 
 import argparse
-import json
 import shutil
 import signal
 import sys
@@ -17,8 +16,9 @@ from typing import Any
 
 from robotrain_runtime.contract.event import Checkpoint, Metrics, Note, Track, emit_event
 
-from robotrain_workloads.isaac import checkpoint_file, installation
+from robotrain_workloads.isaac import checkpoint_facts, checkpoint_file, installation
 from robotrain_workloads.isaac.process_group import ProcessGroup
+from robotrain_workloads.isaac.report_file import ReportReader
 from robotrain_workloads.isaac_train import metric_names
 from robotrain_workloads.isaac_train.event_files import EventFileReader
 
@@ -40,19 +40,18 @@ PARAMS = ("agent.yaml", "env.yaml")
 class TrainingFollower:
     """Turns the launcher's reports and TensorBoard's files into events."""
 
-    def __init__(self, backend: str, report: Path, checkpoints: Path) -> None:
+    def __init__(self, backend: str, task: str, report: Path, checkpoints: Path) -> None:
         self.finished = False
         self.nothing_left: dict[str, int] = {}
-        self._backend, self._report, self._checkpoints = backend, report, checkpoints
-        self._offset = 0
+        self._backend, self._task, self._checkpoints = backend, task, checkpoints
+        self._reports = ReportReader(report)
         self._folder: Path | None = None
         self._total: int | None = None
         self._reader: EventFileReader | None = None
 
     def read_reports(self) -> None:
         """Read what the launcher reported since."""
-        for line in self._read_lines():
-            report = json.loads(line)
+        for report in self._reports.read_new():
             if report["event"] == "began":
                 self._begin(report)
             elif report["event"] == "checkpoint":
@@ -68,18 +67,6 @@ class TrainingFollower:
             if found := metric_names.translate_metrics(self._backend, values):
                 emit_event(Metrics(values=found, step=step, total=self._total))
 
-    def _read_lines(self) -> Iterator[str]:
-        """Yield the new lines that are complete."""
-        try:
-            with self._report.open("rb") as file:
-                file.seek(self._offset)
-                content = file.read()
-        except FileNotFoundError:
-            return
-        complete = content[: content.rfind(b"\n") + 1]
-        self._offset += len(complete)
-        yield from complete.decode().splitlines()
-
     def _begin(self, report: dict[str, Any]) -> None:
         self._folder, self._total = Path(report["folder"]), int(report["total"])
         self._reader = EventFileReader(self._folder)
@@ -93,7 +80,7 @@ class TrainingFollower:
             return
         scratch = target.with_name(f".{target.name}.part")
         shutil.rmtree(scratch, ignore_errors=True)
-        (scratch / "params").mkdir(parents=True)
+        checkpoint_facts.write_facts(scratch, self._task, self._backend)
         shutil.copyfile(file, scratch / file.name)
         for name in PARAMS:
             if (self._folder / "params" / name).is_file():
@@ -190,6 +177,7 @@ def main(arguments: Sequence[str]) -> int:
     separator = arguments.index("--")
     parser = argparse.ArgumentParser(prog="supervisor")
     parser.add_argument("--backend", required=True)
+    parser.add_argument("--task", required=True)
     parser.add_argument("--work", type=Path, required=True, help="the run's own folder")
     parser.add_argument("--checkpoints", type=Path, required=True)
     parser.add_argument("--num-gpus", type=int, default=1)
@@ -207,7 +195,7 @@ def main(arguments: Sequence[str]) -> int:
         command = list(make_command(own, arguments[separator + 1 :]))
     except OSError as error:
         raise SystemExit(f"error: {error}") from error
-    follower = TrainingFollower(own.backend, own.work / REPORT_FILE, own.checkpoints)
+    follower = TrainingFollower(own.backend, own.task, own.work / REPORT_FILE, own.checkpoints)
     return ScriptFollower(ProcessGroup(command, folder), follower).run()
 
 

@@ -24,13 +24,13 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     """Check what does not depend on the platform."""
     from robotrain_workloads import rules as shared_rules
     from robotrain_workloads.isaac import rules as isaac_rules
-    from robotrain_workloads.isaac_train import rules
+    from robotrain_workloads.isaac_train import parameters, rules
 
     yield from isaac_rules.check_terms(job)
     yield from rules.check_start(job)
     yield from isaac_rules.check_digest(job)
     yield from rules.check_iterations_left(job)
-    yield from rules.check_script_options(job)
+    yield from isaac_rules.check_script_options(job, parameters.make_script(job["backend"]))
     yield from shared_rules.check_publish_url(job)
 
 

@@ -1,4 +1,4 @@
-"""What Isaac Lab's training scripts take after `--`: their options by version, and Hydra's overrides.
+"""What Isaac Lab's scripts take after `--`: their options by version, and Hydra's overrides.
 
 The scripts check both only after the simulator has started, and some mistakes not at all. Standard library only: the
 submit side and the container check with it.
@@ -8,8 +8,6 @@ import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
-
-from robotrain_workloads.isaac_train.parameters import OWNED_OPTIONS
 
 VERSIONS = ("2.3", "3.0")
 SWITCH = ""
@@ -28,16 +26,15 @@ LAUNCHER_OPTIONS = {
     "--anim_recording_start_time": "number",
     "--anim_recording_stop_time": "number",
 }
+COMMON_OPTIONS = {"--video": SWITCH, "--video_length": "int", "--agent": "text", **LAUNCHER_OPTIONS}
 TRAIN_OPTIONS = {
-    "--video": SWITCH,
-    "--video_length": "int",
+    **COMMON_OPTIONS,
     "--video_interval": "int",
-    "--agent": "text",
     "--export_io_descriptors": SWITCH,
     "--ray-proc-id": "int",
     "-rid": "int",
-    **LAUNCHER_OPTIONS,
 }
+PLAY_OPTIONS = {**COMMON_OPTIONS, "--disable_fabric": SWITCH, "--real-time": SWITCH}
 BACKEND_OPTIONS: Mapping[str, Mapping[str, str]] = {
     "rsl_rl": {
         "--experiment_name": "text",
@@ -80,6 +77,28 @@ OVERRIDE = re.compile(
 PAIRS = {")": "(", "]": "[", "}": "{"}
 
 
+class Script(NamedTuple):
+    """A script of Isaac Lab."""
+
+    options: Mapping[str, str]
+    """Those of every backend, each with the kind of its value."""
+    owned: Mapping[str, str]
+    """Those that robotrain sets itself, each with robotrain's own."""
+    backend: str = ""
+    """The library whose script it is; empty for any."""
+
+    def list_options(self, version: str) -> Mapping[str, str]:
+        """Return its options, each with the kind of its value; robotrain's own are left out."""
+        own = {name: kind for name, kind in self.options.items() if name not in self.owned}
+        theirs = [options for backend, options in BACKEND_OPTIONS.items() if self.backend in ("", backend)]
+        new = NEW_OPTIONS if version == "3.0" else {}
+        return {**own, **{name: kind for options in theirs for name, kind in options.items()}, **new}
+
+    def list_agent_fields(self) -> set[str]:
+        """Return the usual fields of an agent."""
+        return {name for one, fields in AGENT_FIELDS.items() if self.backend in ("", one) for name in fields}
+
+
 class OptionProblem(NamedTuple):
     """What is wrong with an argument after `--`."""
 
@@ -90,19 +109,19 @@ class OptionProblem(NamedTuple):
     level: Literal["error", "warning"] = "error"
 
 
-def find_option_problems(arguments: Sequence[str], backend: str, version: str | None) -> Iterator[OptionProblem]:
-    """Yield what Isaac Lab's scripts would not take. `version` is one of VERSIONS; None for any of them."""
-    known = {one: list_options(backend, one) for one in ([version] if version else VERSIONS)}
+def find_option_problems(arguments: Sequence[str], script: Script, version: str | None) -> Iterator[OptionProblem]:
+    """Yield what a script would not take. `version` is one of VERSIONS; None for any of them."""
+    known = {one: script.list_options(one) for one in ([version] if version else VERSIONS)}
     remaining = list(arguments)
     while remaining:
         argument = remaining.pop(0)
         if not argument.startswith("-"):
-            yield from _check_override(argument, backend, version)
+            yield from _check_override(argument, script, version)
             continue
         name, equals, value = argument.partition("=")
         if not (having := [one for one, options in known.items() if name in options]):
-            if name not in OWNED_OPTIONS:  # every workload's owned options are refused in one place
-                yield _explain_unknown(name, backend, known)
+            if name not in script.owned:  # every workload's owned options are refused in one place
+                yield _explain_unknown(name, script, known)
             if not equals and remaining and not remaining[0].startswith("-") and "=" not in remaining[0]:
                 remaining.pop(0)  # most likely its value
             continue
@@ -121,21 +140,16 @@ def find_option_problems(arguments: Sequence[str], backend: str, version: str | 
                 yield OptionProblem(f"{name} {value}", f"{name} does not take {value!r}", _describe_kind(kind))
 
 
-def list_options(backend: str, version: str) -> Mapping[str, str]:
-    """Return the options of the training script, each with the kind of its value; robotrain's own are left out."""
-    return {**TRAIN_OPTIONS, **BACKEND_OPTIONS[backend], **(NEW_OPTIONS if version == "3.0" else {})}
-
-
-def _explain_unknown(name: str, backend: str, known: Mapping[str, Mapping[str, str]]) -> OptionProblem:
+def _explain_unknown(name: str, script: Script, known: Mapping[str, Mapping[str, str]]) -> OptionProblem:
     options = {option for one in known.values() for option in one}
     versions = " or ".join(known)
-    if longer := sorted(option for option in (*options, *OWNED_OPTIONS) if name != "--" and option.startswith(name)):
+    if longer := sorted(option for option in (*options, *script.owned) if name != "--" and option.startswith(name)):
         why = f"The script would silently take it for {longer[0]}: write options in full."
-        return OptionProblem(name, f"{name} is an abbreviation", why, _name_instead(longer[0]))
+        return OptionProblem(name, f"{name} is an abbreviation", why, script.owned.get(longer[0], longer[0]))
     for other, theirs in BACKEND_OPTIONS.items():
-        if other != backend and name in theirs:
+        if script.backend not in ("", other) and name in theirs:
             return OptionProblem(
-                name, f"{backend} has no option {name}", f"It belongs to {other}.", f"--backend {other}"
+                name, f"{script.backend} has no option {name}", f"It belongs to {other}.", f"--backend {other}"
             )
     if "3.0" not in known and name in NEW_OPTIONS:
         return OptionProblem(name, f"Isaac Lab {versions} has no option {name}", "It is new in 3.0.")
@@ -145,11 +159,7 @@ def _explain_unknown(name: str, backend: str, known: Mapping[str, Mapping[str, s
     return OptionProblem(name, f"Isaac Lab {versions} has no option {name}", why, found)
 
 
-def _name_instead(option: str) -> str:
-    return OWNED_OPTIONS.get(option, option)
-
-
-def _check_override(text: str, backend: str, version: str | None) -> Iterator[OptionProblem]:
+def _check_override(text: str, script: Script, version: str | None) -> Iterator[OptionProblem]:
     """Check the grammar of an override and its root; warn of what is probably a misspelled field of the agent."""
     form = "An override is KEY=VALUE below env. or agent.; +KEY=VALUE adds a key, ~KEY removes one."
     match = OVERRIDE.fullmatch(text)
@@ -164,13 +174,14 @@ def _check_override(text: str, backend: str, version: str | None) -> Iterator[Op
     elif fault := _find_value_fault((match["value"] or "=")[1:]):
         yield OptionProblem(text, f"the value of {match['root']}{match['path']} cannot be read", fault)
     elif match["root"] == "agent" and match["mark"] in (None, "~"):
-        yield from _warn_of_typo(text, match["path"], backend)
+        yield from _warn_of_typo(text, match["path"], script)
 
 
-def _warn_of_typo(text: str, path: str, backend: str) -> Iterator[OptionProblem]:
-    fields = AGENT_FIELDS[backend]
+def _warn_of_typo(text: str, path: str, script: Script) -> Iterator[OptionProblem]:
+    fields = script.list_agent_fields()
+    backend = script.backend or "Isaac Lab"
     for name in re.findall(r"[A-Za-z_]\w*", path):
-        if name not in fields and (near := difflib.get_close_matches(name, fields, 1, 0.75)):
+        if name not in fields and (near := difflib.get_close_matches(name, sorted(fields), 1, 0.75)):
             suggestion = text.replace(name, near[0], 1)
             why = f"{backend} has {near[0]}; Hydra refuses keys that the task's agent does not have."
             yield OptionProblem(text, f"agents of {backend} usually have no {name}", why, suggestion, "warning")

@@ -1,0 +1,115 @@
+"""`isaac-validate` in the container: environment, problems with inputs, the command, and where it publishes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from robotrain_runtime.contract.container_plugin import ArtifactTarget, TrackingSpec, WorkCommand
+from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
+
+from robotrain_workloads import publish_url
+from robotrain_workloads.isaac import installation, script_options
+from robotrain_workloads.isaac.installation import ENVIRONMENT as ENVIRONMENT  # part of the plugin
+from robotrain_workloads.isaac_validate import parameters, subject
+
+SUPERVISOR = "robotrain_workloads.isaac_validate.supervisor"
+RESULTS_FOLDER = "eval_results"
+COPIED_PARAMETERS = (
+    *("task", "backend", "eval_episodes", "num_envs", "success_threshold", "reward_threshold", "seed", "record_video"),
+)
+FORWARDED_PARAMETERS = {
+    "task": "task",
+    "backend": "backend",
+    "sha256": "sha256",
+    "eval_episodes": "episodes",
+    "num_envs": "num-envs",
+    "success_threshold": "success-threshold",
+    "reward_threshold": "reward-threshold",
+    "seed": "seed",
+    "isaaclab_path": "isaaclab-path",
+    "isaac_version": "isaac-version",
+}
+"""Parameters that are forwarded unchanged if set, and their options."""
+
+
+def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:
+    """Yield why the policy cannot be validated, as far as versions and the checkpoint tell without the simulator."""
+    values = document.parameters
+    output = _get_results_folder(Path(document.placement.work))
+    yield from publish_url.find_write_problems(str(values["publish_url"] or ""), output, "results")
+    source = _find_checkpoint(data)
+    try:
+        given = values["isaaclab_path"]
+        folder = installation.find_installation(None if given is None else str(given))
+        if source is None:
+            return
+        found, probe = subject.load_subject(folder, data[source], Path(document.placement.cache))
+    except OSError as error:
+        yield str(error)
+        return
+    expected = subject.Expectation(*(str(values[name] or "") for name in subject.Expectation._fields))
+    problems = list(subject.find_subject_problems(found, expected))
+    yield from problems
+    if problems:
+        return
+    yield from installation.find_version_problems(folder, found.backend, probe)
+    series, version_expected = installation.choose_series(folder), values["isaac_version"]
+    if version_expected not in (None, series):
+        version = installation.read_version(folder) or series
+        yield f"the job is for Isaac Lab {version_expected}, but {folder} has {version}\n--isaac-version {series}"
+    script = script_options.Script(script_options.PLAY_OPTIONS, parameters.OWNED_OPTIONS, found.backend)
+    for problem in script_options.find_option_problems(document.trainer_args, script, series):
+        if problem.level == "error":
+            yield f"{problem.title}: {problem.why}" + (f"\n{problem.suggestion}" if problem.suggestion else "")
+
+
+def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> WorkCommand:
+    """Return the supervisor's command; it finds Isaac Lab and the checkpoint's file where it runs."""
+    values, source = document.parameters, _find_checkpoint(data)
+    assert source is not None  # the role is required
+    own = [f"--work={work}", f"--results={_get_results_folder(work)}", f"--cache={document.placement.cache}"]
+    own += [f"--checkpoint={data[source]}", f"--source={source.uri}", f"--source-kind={source.kind}"]
+    own += [f"--job-name={parameters.make_job_name(values)}"]
+    own += [*([f"--pin={source.pin}"] if source.pin else []), *(["--headless"] if values["headless"] else [])]
+    own += [f"--{option}={values[name]}" for name, option in FORWARDED_PARAMETERS.items() if values[name] is not None]
+    if values["record_video"]:
+        own.append(f"--video-length={values['video_length']}")
+    return WorkCommand(arguments=("-m", SUPERVISOR, *own, "--", *document.trainer_args), environ=installation.TERMS)
+
+
+def tracked(document: JobDocument) -> TrackingSpec:
+    """Return the metadata of the tracking run."""
+    values = document.parameters
+    source = next((one for one in document.sources if one.role == "checkpoint"), None)
+    params: dict[str, Scalar] = {name: values[name] for name in COPIED_PARAMETERS if values[name] is not None}
+    if document.trainer_args:
+        params["options"] = " ".join(document.trainer_args)
+    tags = {
+        "entrypoint": "isaaclab.sh",
+        **({"checkpoint_source_uri": source.uri} if source else {}),
+        **{name: str(values[name]) for name in ("task",) if values[name]},
+        **({"framework": str(values["backend"])} if values["backend"] else {}),
+        **({"checkpoint_source_sha256": str(values["sha256"]).lower()} if values["sha256"] else {}),
+    }
+    return TrackingSpec(
+        experiment=str(values["experiment_name"] or "isaaclab-evaluation"),
+        run_name=parameters.make_job_name(values),
+        params=params,
+        tags=tags,
+        machine=bool(values["system_metrics"]),
+    )
+
+
+def targets(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[ArtifactTarget]:
+    """Yield where the results are copied to."""
+    if url := str(document.parameters["publish_url"] or ""):
+        yield ArtifactTarget(to=publish_url.parse_publish_url(url), suggestion=publish_url.OTHER_FOLDER_HINT)
+
+
+def _get_results_folder(work: Path) -> Path:
+    return work / "outputs" / RESULTS_FOLDER
+
+
+def _find_checkpoint(data: Mapping[JobSource, Path]) -> JobSource | None:
+    return next((source for source in data if source.role == "checkpoint"), None)

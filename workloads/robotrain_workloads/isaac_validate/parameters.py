@@ -1,0 +1,93 @@
+"""Parameters of `isaac-validate`. Names: contract, A.6."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
+from robotrain_runtime.contract.parameter import Param
+
+from robotrain_workloads.isaac import parameters as shared
+
+DEFAULT_NAME = "isaac-validate"
+DEFAULT_THRESHOLD = 0.7
+OWNED_OPTIONS: Mapping[str, str] = {
+    "--task": "--task, before the --",
+    "--num_envs": "--num-envs",
+    "--seed": "--seed, before the --",
+    "--headless": "--headless or --no-headless, before the --",
+    "--rl_library": "--backend",
+    "--checkpoint": "--checkpoint-uri URI",
+    "--load_run": "--checkpoint-uri URI",
+    "--use_pretrained_checkpoint": "--checkpoint-uri URI",
+    "--video": "--record-video",
+    "--video_length": "--video-length",
+}
+
+
+@lazy_dataclass(frozen=True, kw_only=True)
+class IsaacValidateParameters:
+    """The parameters of `isaac-validate`."""
+
+    task: Annotated[
+        str | None,
+        Param(
+            help="the task that the policy acts in (default: the one that it was trained for, if the checkpoint tells)",
+            short="-t",
+            env=("TASK",),
+            pattern=shared.TASK_PATTERN,
+            pattern_help=shared.TASK_HELP,
+            metavar="TASK",
+        ),
+    ] = None
+    backend: Annotated[
+        shared.Backend | None,
+        Param(help="the library that you expect; a checkpoint of another one is rejected", aliases=("--framework",)),
+    ] = None
+    sha256: shared.CheckpointDigest = None
+    job_name: Annotated[
+        str | None, Param(help="the name of the tracking run (default: validate- and the task in small letters)")
+    ] = None
+    eval_episodes: Annotated[
+        int, Param(help="episodes to roll out", aliases=("--episodes",), env=("EVAL_EPISODES",), gt=0)
+    ] = 100
+    num_envs: Annotated[
+        int, Param(help="environments that are simulated together", short="-n", env=("NUM_ENVS",), gt=0)
+    ] = 64
+    success_threshold: Annotated[
+        float | None,
+        Param(help="the run fails if the success rate is below this (default: the model's, else 0.7)", ge=0, le=1),
+    ] = None
+    reward_threshold: Annotated[
+        float | None,
+        Param(help="the mean return that passes, where the environment does not tell whether an episode succeeded"),
+    ] = None
+    seed: Annotated[int, Param(help="the seed of the environments", ge=0, le=2**31 - 1)] = 42
+    headless: shared.Headless = True
+    record_video: Annotated[
+        bool, Param(help="record a video of the environments from the first step", env=("RECORD_VIDEO",))
+    ] = False
+    video_length: Annotated[int, Param(help="steps of the video", env=("VIDEO_LENGTH",), gt=0)] = 200
+    experiment_name: Annotated[str | None, Param(help="the tracking experiment (default: isaaclab-evaluation)")] = None
+    publish_url: Annotated[
+        str | None,
+        Param(
+            help="where results are copied to, below the run's name: a folder, or a blob URL",
+            metavar="FOLDER|URL",
+            requires="publish_folder",
+            destination=True,
+        ),
+    ] = None
+    isaac_version: Annotated[
+        shared.IsaacVersion | None,
+        Param(help="the version of Isaac Lab that options after -- are checked against (default: any)"),
+    ] = None
+    isaaclab_path: shared.IsaacLabPath = None
+    accept_eula: shared.AcceptTerms = True
+    system_metrics: shared.SystemMetrics = True
+
+
+def make_job_name(parameters: Mapping[str, Any]) -> str:
+    """Return the name of the tracking run."""
+    if parameters["job_name"]:
+        return str(parameters["job_name"])
+    return f"validate-{shared.make_task_slug(str(parameters['task']))}" if parameters["task"] else DEFAULT_NAME

@@ -1,0 +1,256 @@
+"""Validate a policy: `python -m robotrain_workloads.isaac_validate.supervisor … -- OPTIONS OF THE PLAY SCRIPT`.
+
+It runs beside Isaac Lab, in the run's own environment: it starts `isaaclab.sh` with the play script, reads the episodes
+that the validator reports, and judges the policy by them.
+"""
+
+import argparse
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from robotrain_runtime.contract.checkpoint import hash_file
+from robotrain_runtime.contract.event import Evaluated, Metrics, Note, Track, emit_event
+
+from robotrain_workloads.evaluation import result_files
+from robotrain_workloads.evaluation.rollout_result import RolloutEpisode, RolloutResult
+from robotrain_workloads.isaac import checkpoint_facts, installation
+from robotrain_workloads.isaac.process_group import ProcessGroup
+from robotrain_workloads.isaac.report_file import ReportReader
+from robotrain_workloads.isaac_validate import results, subject
+
+VALIDATOR = Path(__file__).parent / "image" / "validator.py"
+SCRATCH_FOLDER = "isaac"
+"""Where the script runs, below the run's folder: its logs, Hydra's, its videos."""
+REPORT_FILE = "isaac-report.jsonl"
+VIDEO = Path("videos") / "all.mp4"
+POLL_SECONDS = 0.25
+CLOSE_SECONDS = 60.0
+"""How long the simulator may take to close: after the last episode, and after a stop."""
+STOPPED_STATUS = 128 + signal.SIGTERM
+
+
+class EpisodeFollower:
+    """Follows the play script to its end, and keeps the episodes that it reports."""
+
+    def __init__(self, group: ProcessGroup, report: Path, total: int) -> None:
+        self.episodes: list[dict[str, Any]] = []
+        self.device = ""
+        self.num_envs = 0
+        self._group, self._reports, self._total = group, ReportReader(report), total
+        self._finished = False
+        self._failure: dict[str, Any] = {}
+        self._stopped = False
+        self._kill_at: float | None = None
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._handle_stop)
+
+    def run(self) -> None:
+        """Follow the script. Raise SystemExit unless all episodes were played."""
+        while self._group.is_running():
+            self._read_reports()
+            if self._finished and self._kill_at is None:
+                self._kill_at = time.monotonic() + CLOSE_SECONDS
+            if self._kill_at is not None and time.monotonic() > self._kill_at:
+                self._group.send(signal.SIGKILL)
+            time.sleep(POLL_SECONDS)
+        self._read_reports()
+        if self._stopped:
+            raise SystemExit(STOPPED_STATUS)
+        if not self._finished:
+            raise SystemExit(f"error: {self._explain_failure()}")
+
+    def _explain_failure(self) -> str:
+        kind, why = str(self._failure.get("kind", "")), str(self._failure.get("why", ""))
+        if kind == "NameNotFound":
+            return f"Isaac Lab does not know the task: {why}"
+        if kind in ("KeyError", "RuntimeError") and "state_dict" in why:
+            return f"the checkpoint does not fit the policy of the task: {why}"
+        if kind:
+            return f"{why} ({kind})" if why else kind
+        code = self._group.exit_code
+        return f"Isaac Lab's script ended with exit code {code}, and played no episode to the end: see its log above"
+
+    def _read_reports(self) -> None:
+        for report in self._reports.read_new():
+            if report["event"] == "began":
+                self.device, self.num_envs = str(report["device"]), int(report["num_envs"])
+                emit_event(Metrics(values={}, step=0, total=self._total, unit="episode"))
+            elif report["event"] == "episode":
+                self._add_episode(report)
+            elif report["event"] == "failed":
+                self._failure = report
+            elif report["event"] == "finished":
+                self._finished = True
+
+    def _add_episode(self, report: dict[str, Any]) -> None:
+        self.episodes.append(report)
+        values = {"episode_return": float(report["sum_reward"]), "episode_length": float(report["steps"])}
+        if report["success"] is not None:
+            values["episode_success"] = float(report["success"])
+        emit_event(Metrics(values=values, step=len(self.episodes), total=self._total, unit="episode"))
+
+    def _handle_stop(self, number: int, frame: FrameType | None) -> None:
+        self._group.send(signal.SIGKILL if self._stopped else signal.SIGTERM)
+        self._stopped = True
+        self._kill_at = time.monotonic() + CLOSE_SECONDS / 3
+
+
+def make_command(own: argparse.Namespace, found: subject.Subject, folder: Path, report: Path) -> Iterator[str]:
+    """Yield the words that start Isaac Lab's play script, wrapped by the validator."""
+    yield from ("bash", str(folder / installation.SCRIPT), "-p", str(VALIDATOR))
+    yield from (f"--report={report}", f"--episodes={own.episodes}", f"--video-length={own.video_length}")
+    if params := checkpoint_facts.find_params(found.file):
+        yield f"--params={params}"
+    else:
+        text = "the checkpoint has no params/agent.yaml: the network is that of the task's own settings"
+        emit_event(Note(level="warning", text=text))
+    yield "--"
+    scripts = folder / "scripts" / "reinforcement_learning"
+    if (own.isaac_version or installation.choose_series(folder)) == "3.0":
+        yield from (str(scripts / "play.py"), "--rl_library", found.backend)
+    else:
+        yield str(scripts / found.backend / "play.py")
+    yield from ("--task", found.choose_task(own.task), "--seed", str(own.seed))
+    yield from ("--num_envs", str(min(own.num_envs, own.episodes)))
+    yield f"--checkpoint={_copy_checkpoint(found.file, own.work / SCRATCH_FOLDER)}"
+    if own.headless:
+        yield "--headless"
+    if own.video_length:
+        yield from ("--video", f"--video_length={own.video_length}")
+    yield from own.options
+
+
+def _copy_checkpoint(file: Path, scratch: Path) -> Path:
+    """Return a copy of the file: the script writes videos beside it."""
+    copy = scratch / "policy" / "checkpoints" / file.name
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(file, copy)
+    return copy
+
+
+def _make_rolled(episodes: Sequence[dict[str, Any]], seed: int) -> RolloutResult:
+    names = ("index", "steps", "sum_reward", "max_reward", "final_reward", "success", "seconds")
+    ordered = sorted(episodes, key=lambda episode: int(episode["index"]))
+    return RolloutResult(episodes=[RolloutEpisode(seed=seed, **{name: one[name] for name in names}) for one in ordered])
+
+
+def _keep_video(scratch: Path, folder: Path) -> None:
+    """Keep the video that the script recorded."""
+    videos = sorted(scratch.glob("policy/**/videos/play/*.mp4"))
+    if not videos:
+        emit_event(Note(level="warning", text="Isaac Lab's script recorded no video"))
+        return
+    (folder / VIDEO).parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(videos[0], folder / VIDEO)
+
+
+def parse_options(arguments: Sequence[str]) -> argparse.Namespace:
+    """Return the options before `--`, and those after it as `options`."""
+    separator = list(arguments).index("--")
+    parser = argparse.ArgumentParser(prog="supervisor", allow_abbrev=False)
+    add = parser.add_argument
+    add("--work", type=Path, required=True, help="the run's own folder")
+    add("--results", type=Path, required=True)
+    add("--cache", type=Path, required=True)
+    add("--checkpoint", type=Path, required=True, help="where the checkpoint is")
+    add("--source", required=True, help="the name that the user gave")
+    add("--source-kind", required=True)
+    add("--pin", default="")
+    add("--job-name", required=True)
+    add("--task")
+    add("--backend", default="", help="the library that is expected")
+    add("--sha256", default="", help="the digest that the checkpoint's file must have")
+    add("--episodes", type=int, required=True)
+    add("--num-envs", type=int, required=True)
+    add("--success-threshold", type=float)
+    add("--reward-threshold", type=float)
+    add("--seed", type=int, required=True)
+    add("--video-length", type=int, default=0, help="steps of a video; 0 for none")
+    add("--headless", action="store_true")
+    add("--isaaclab-path")
+    add("--isaac-version")
+    options = parser.parse_args(arguments[:separator])
+    options.options = list(arguments[separator + 1 :])
+    return options
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Validate. Raise SystemExit with a sentence, also for a policy that is not good enough."""
+    own = parse_options(arguments)
+    scratch, report = own.work / SCRATCH_FOLDER, own.work / REPORT_FILE
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(parents=True)
+    report.unlink(missing_ok=True)
+    try:
+        folder = installation.find_installation(own.isaaclab_path)
+        found, _ = subject.load_subject(folder, own.checkpoint, own.cache)
+    except OSError as error:
+        raise SystemExit(f"error: {error}") from error
+    expected = subject.Expectation(own.task or "", own.backend, own.sha256)
+    if problem := next(subject.find_subject_problems(found, expected), ""):
+        raise SystemExit(f"error: {problem}")
+    task = found.choose_task(own.task)
+    emit_event(Track(tags={"task": task, "framework": found.backend, "checkpoint_file": found.file.name}))
+    command = list(make_command(own, found, folder, report))
+    follower = EpisodeFollower(ProcessGroup(command, scratch), report, own.episodes)
+    follower.run()
+    result = results.ValidationResult(
+        rolled=_make_rolled(follower.episodes, own.seed),
+        success_threshold=found.choose_threshold(own.success_threshold),
+        reward_threshold=own.reward_threshold,
+    )
+    setup = results.ValidationSetup(
+        job_name=own.job_name,
+        task=task,
+        backend=found.backend,
+        device=follower.device,
+        seed=own.seed,
+        num_envs=follower.num_envs,
+        policy={
+            "source": own.source_kind,
+            "name": own.source,
+            "pin": own.pin or None,
+            "type": found.backend,
+            "step": found.step,
+            "sha256": hash_file(found.file),
+        },
+        options=own.options,
+    )
+    with result_files.fill_folder(own.results) as partial:
+        if own.video_length:
+            _keep_video(scratch, partial)
+        results.write_results(result, setup, partial)
+    _send_result(result, setup, own.results)
+
+
+def _send_result(result: results.ValidationResult, setup: results.ValidationSetup, folder: Path) -> None:
+    """Send the scores and the verdict. Raise SystemExit for a policy that is not good enough."""
+    rolled, scores = result.rolled, result.rolled.compute_scores()
+    emit_event(Metrics(values=scores, step=len(rolled.episodes), total=len(rolled.episodes), unit="episode"))
+    count = f"{rolled.successes} of {len(rolled.episodes)}"
+    success = f"success {count} ({rolled.success_rate:.0%}), " if rolled.is_judged else ""
+    print(f"validation: {success}mean return {result.mean_return:.6g}: {result.verdict}", flush=True)
+    emit_event(
+        Evaluated(
+            episodes=len(rolled.episodes),
+            scores=scores,
+            results=str(folder.absolute()),
+            step=int(setup.policy["step"]),
+            passed=result.passed,
+            conditions=results.describe_conditions(result, setup),
+        )
+    )
+    if result.passed is None:
+        emit_event(Note(level="warning", text=results.NOT_JUDGED))
+    elif not result.passed:
+        raise SystemExit(f"error: {result.explain_failure()}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

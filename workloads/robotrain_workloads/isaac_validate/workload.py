@@ -1,0 +1,105 @@
+"""The workload `isaac-validate`: its declaration and metrics. Imports nothing heavy."""
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from robotrain.model.workload import Metric, OutputProfile, Role, Workload, WorkloadProfile
+from robotrain.plugins.hookspecs import hook
+
+from robotrain_workloads.isaac import profile
+from robotrain_workloads.isaac_validate.parameters import OWNED_OPTIONS, IsaacValidateParameters
+
+if TYPE_CHECKING:
+    from robotrain.errors import Problem
+    from robotrain.model.health import HealthCheck
+    from robotrain.model.job import Job
+
+METRICS = (
+    Metric(
+        name="rollout/success_rate",
+        kind="score",
+        label="success",
+        brief="success",
+        better="higher",
+        headline=True,
+        share=True,
+        low="rollout/success_rate_low",
+        high="rollout/success_rate_high",
+        count="rollout/episodes",
+    ),
+    Metric(
+        name="rollout/avg_sum_reward",
+        kind="score",
+        label="mean return",
+        brief="mean return",
+        better="higher",
+        headline=True,
+    ),
+    Metric(name="rollout/avg_length", kind="score", label="steps/episode"),
+    Metric(name="rollout/avg_max_reward", kind="score", label="mean greatest reward", better="higher"),
+    Metric(name="episode_(?:return|length|success)", pattern=True, kind="episode"),
+)
+OPTION_HINTS = {
+    **profile.OPTION_HINTS,
+    "--checkpoint": "use --checkpoint-uri URI",
+    "--model-name": "part of the checkpoint: --checkpoint-uri models:/NAME/VERSION, or azureml:NAME:VERSION",
+    "--model-version": "part of the checkpoint: --checkpoint-uri models:/NAME/VERSION, or azureml:NAME:VERSION",
+    "--max-steps": "use --eval-episodes N",
+}
+
+
+def check_job(job: "Job") -> "Iterator[Problem]":
+    """Check what does not depend on the platform."""
+    from robotrain_workloads import rules as shared_rules
+    from robotrain_workloads.isaac import rules as isaac_rules
+    from robotrain_workloads.isaac.script_options import PLAY_OPTIONS, Script
+    from robotrain_workloads.isaac_validate import rules
+
+    yield from isaac_rules.check_terms(job)
+    yield from isaac_rules.check_digest(job)
+    yield from rules.check_video(job)
+    yield from isaac_rules.check_script_options(job, Script(PLAY_OPTIONS, OWNED_OPTIONS, job["backend"] or ""))
+    yield from shared_rules.check_publish_url(job, "results")
+
+
+ISAAC_VALIDATE = Workload(
+    name="isaac-validate",
+    summary="validate a policy of rsl_rl or skrl in Isaac Lab",
+    parameters=IsaacValidateParameters,
+    roles={"checkpoint": Role(required=True, typical=True, takes="checkpoints")},
+    container_plugin="robotrain_workloads.isaac_validate.container",
+    targets=("publish_url",),
+    program="Isaac Lab's play script",
+    produces="results",
+    profile=WorkloadProfile(
+        resources=profile.make_resources("2h"),
+        container=profile.CONTAINER,
+        outputs=OutputProfile(
+            folder="eval_results",
+            noun="validation",
+            complete_file="eval_results.json",
+            resumable=False,
+        ),
+        metrics=METRICS,
+        experiment="isaaclab-evaluation",
+    ),
+    results_reader="robotrain_workloads.lerobot_eval.results_reader",
+    managed_options=OWNED_OPTIONS,
+    option_hints=OPTION_HINTS,
+    check=check_job,
+)
+
+
+@hook
+def robotrain_workloads() -> Iterable[Workload]:
+    """Return the workload of this module."""
+    return (ISAAC_VALIDATE,)
+
+
+@hook
+def robotrain_health() -> "Iterable[HealthCheck]":
+    """Return the checks of `robotrain doctor`."""
+    from robotrain_workloads import environment_health
+    from robotrain_workloads.isaac.installation import ENVIRONMENT
+
+    return (environment_health.make_health_check(ISAAC_VALIDATE.name, ENVIRONMENT),)
