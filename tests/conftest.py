@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import hypothesis
@@ -115,6 +116,52 @@ def own_folders(tmp_path, monkeypatch):
     monkeypatch.chdir(folder)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def read_once():
+    """What this environment and this checkout hold is looked through once: each command line in this process would
+    read the metadata of every distribution and the source of all that travels again, as only a new process has to.
+    """
+    from robotrain.plugins import claims
+    from robotrain.submission import packing
+
+    ours = {"robotrain_runtime", "robotrain_sources", "robotrain_workloads"}
+    ours |= {f"robotrain_{name}" for name in ("local", "azure", "osmo", "azureml")}
+
+    def is_installed(place: str, *_: object) -> tuple | None:
+        return () if place.startswith(sys.prefix) else None
+
+    def is_ours(package: str) -> tuple | None:
+        return tuple(sys.path) if package.partition(".")[0] in ours and "robotrain_plugin" not in sys.modules else None
+
+    def keep(owner: ModuleType, name: str, what_it_depends_on: Callable[..., tuple | None]) -> None:
+        known: dict[tuple, object] = {}
+        read = getattr(owner, name)
+
+        def look(*asked):
+            if (key := what_it_depends_on(*asked)) is None:
+                return read(*asked)
+            if (asked, key) not in known:
+                found = read(*asked)
+                known[asked, key] = found if isinstance(found, str) else [*found]
+            return known[asked, key]
+
+        patch.setattr(owner, name, look)
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("_list_place", "_read_text"):
+            keep(claims, name, is_installed)
+        for name in ("_find_packages", "_list_package_files"):
+            keep(packing, name, is_ours)
+        yield
+
+
+@pytest.fixture
+def empty_cache(tmp_path, monkeypatch) -> Path:
+    """A cache folder that `doctor` need not count the files of: environments have 100,000."""
+    monkeypatch.setenv("ROBOTRAIN_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
 @pytest.fixture
 def robotrain():
     """Run a command line in this process: `robotrain("render", …)` → Answer."""
@@ -222,6 +269,38 @@ def training_environment() -> str:
 def training_python(training_environment) -> Path:
     """Its python."""
     return Path(training_environment, "bin/python")
+
+
+@pytest.fixture(scope="session")
+def mlflow_tables(training_python, made_once) -> Path:
+    """A database with MLflow's tables and nothing in them."""
+    import sqlite3
+    import subprocess
+    from contextlib import closing
+
+    def fill(folder: Path) -> None:
+        command = [training_python, "-c", "import mlflow, sys; mlflow.MlflowClient(sys.argv[1])"]
+        subprocess.run([*command, f"sqlite:///{folder}/mlflow.db"], cwd=folder, check=True, capture_output=True)
+        with closing(sqlite3.connect(folder / "mlflow.db")) as made, made:
+            made.execute("DELETE FROM experiments")  # MLflow makes its first one anew, wherever the database lies
+
+    return made_once("mlflow-tables", fill) / "mlflow.db"
+
+
+@pytest.fixture
+def tracking_database(mlflow_tables):
+    """The address of a database that is there, empty: MLflow takes 1.5 s of CPU time to make its tables. They are made
+    where trainings are run as a user runs them, and in some tests of tracking.
+    """
+    import shutil
+
+    def make(path: Path) -> str:
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(mlflow_tables, path)
+        return f"sqlite:///{path}"
+
+    return make
 
 
 @pytest.fixture(scope="session")

@@ -19,11 +19,11 @@ LONG = "easy starts, " * 30
 
 
 @pytest.fixture
-def tracked(job, tmp_path, training_environment):
+def tracked(job, tmp_path, training_environment, tracking_database):
     """A job that is tracked in a database of its own, under a name and in a folder of its own."""
 
     def make(program: str, run: str = "eval-1", **publish):
-        uri = f"sqlite:///{tmp_path}/state/mlflow.db"
+        uri = tracking_database(tmp_path / "state/mlflow.db")
         placed = {"tracking_uri": uri, "environment": training_environment, "work": str(tmp_path / run)}
         return dataclasses.replace(job(program, publish=publish, **placed), run=run)
 

@@ -120,9 +120,10 @@ def test_a_variable_that_is_not_set_is_named(halves_here, later):
 @pytest.mark.slow
 @pytest.mark.parametrize("program", [TRAIN, EVALUATE], ids=["training", "evaluation"])
 def test_a_step_registers_the_policy_of_another_one_in_its_tracking_run(
-    run, job, later, output, tmp_path, training_environment, database, program
+    run, job, later, output, tmp_path, training_environment, tracking_database, database, program
 ):
-    tracking = {"tracking_uri": f"sqlite:///{tmp_path}/state/mlflow.db", "environment": training_environment}
+    uri = tracking_database(tmp_path / "state/mlflow.db")
+    tracking = {"tracking_uri": uri, "environment": training_environment}
     train(run, job, output, program, **tracking)
     made = replace(later(work=str(tmp_path / "second"), **tracking), registers="pusher", run="pretend-register")
     registered = run(made, ROBOTRAIN_STEP_TRAIN=str(output))

@@ -21,11 +21,11 @@ TRAIN = "from pretend_training import *\n"
 
 
 @pytest.fixture
-def tracked(job, tmp_path, training_environment):
+def tracked(job, tmp_path, training_environment, tracking_database):
     """A job that is tracked in a database of its own."""
 
     def make(program="train(40, 20)", **publish):
-        uri = f"sqlite:///{tmp_path}/state/mlflow.db"
+        uri = tracking_database(tmp_path / "state/mlflow.db")
         return job(TRAIN + program, publish=publish, tracking_uri=uri, environment=training_environment)
 
     return make

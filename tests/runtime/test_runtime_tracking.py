@@ -30,12 +30,13 @@ print("ready", flush=True)
 
 
 @pytest.fixture
-def tracked(job, tmp_path, training_environment):
-    """A job that is tracked in a database of its own, and does `then` after some events."""
+def tracked(job, tmp_path, training_environment, tracking_database):
+    """A job that is tracked in a database of its own, and does `then` after some events; new: which is made by it."""
 
-    def make(then="pass", **placement):
+    def make(then="pass", new=False, **placement):
         program = TRAIN.format(work=tmp_path / "work", then=then)
-        uri = f"sqlite:///{tmp_path}/state/mlflow.db"
+        path = tmp_path / "state/mlflow.db"
+        uri = f"sqlite:///{path}" if new else tracking_database(path)
         return job(program, tracking_uri=uri, environment=training_environment, **placement)
 
     return make
@@ -61,7 +62,7 @@ def until_tracked(process) -> None:
 def test_a_finished_run_is_all_there_with_its_checkpoint_beside_the_database_and_not_stored_twice(
     run, tracked, database, tmp_path
 ):
-    ran = run(tracked())
+    ran = run(tracked(new=True))
     assert ran.exit_code == 0, ran.lines
     (where,) = (record.event for record in ran.records if isinstance(record.event, Tracking))
     assert database("select run_uuid, name from runs") == [(where.run_id, "pretend-1")]

@@ -23,8 +23,8 @@ print(client.create_run(client.create_experiment("of the platform"), run_name="w
 
 
 @pytest.fixture
-def uri(tmp_path) -> str:
-    return f"sqlite:///{tmp_path}/mlflow.db"
+def uri(tmp_path, tracking_database) -> str:
+    return tracking_database(tmp_path / "mlflow.db")
 
 
 @pytest.fixture

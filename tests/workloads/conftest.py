@@ -148,14 +148,14 @@ def safetensors(content: bytes, name: str = "weight") -> bytes:
 
 
 @pytest.fixture
-def start(tmp_path, training, training_environment):
+def start(request, tmp_path, training, training_environment):
     """Start a training in a process group of its own. tracked: what loads MLflow besides; `Trained.ask` needs it."""
     started: list[subprocess.Popen[str]] = []
 
     def run(dataset: Path, args=(), starts=None, work="work", tracked=False, **parameters) -> subprocess.Popen[str]:
         place = {"environment": training_environment, "work": str(tmp_path / work)}
         if tracked:
-            place["tracking_uri"] = f"sqlite:///{tmp_path}/mlflow.db"
+            place["tracking_uri"] = request.getfixturevalue("tracking_database")(tmp_path / "mlflow.db")
         made = training(dataset, args, place, starts, **STEPS | parameters)
         (tmp_path / f"{work}.json").write_text(
             document.format_document(replace(made, run=f"lerobot-train-00000000-{work}"))

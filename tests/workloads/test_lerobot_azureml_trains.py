@@ -35,9 +35,9 @@ def run_program(python: Path, program: str, *arguments: str) -> str:
 
 
 def test_it_trains_on_what_is_mounted_keeps_its_checkpoints_and_registers_one(
-    training, pusht, training_python, training_environment, tmp_path
+    training, pusht, training_python, training_environment, tracking_database, tmp_path
 ):
-    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    uri = tracking_database(tmp_path / "mlflow.db")
     theirs = run_program(training_python, MAKE, uri)
     output = tmp_path / "wd" / "checkpoints"
     output.mkdir(parents=True)

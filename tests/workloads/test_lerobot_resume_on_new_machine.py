@@ -26,7 +26,7 @@ TOTAL, EVERY = 160, 40
 
 
 @pytest.fixture
-def machine(azure, training, training_environment, pusht, tmp_path, monkeypatch):
+def machine(azure, training, training_environment, tracking_database, pusht, tmp_path, monkeypatch):
     """Start the one document: `machine("wf-7")`; the tracking server alone outlives a machine."""
     data = [str(DATA.lock), "--python", DATA.python, "--cache", str(tmp_path / "cache")]
     subprocess.run([sys.executable, "-m", "robotrain_runtime", "environment", *data], check=True, capture_output=True)
@@ -36,7 +36,7 @@ def machine(azure, training, training_environment, pusht, tmp_path, monkeypatch)
     url = azure.url("elsewhere", tmp_path.name)
     place = {
         "environment": training_environment,
-        "tracking_uri": f"sqlite:///{tmp_path}/mlflow.db",
+        "tracking_uri": tracking_database(tmp_path / "mlflow.db"),
         "submission": "THE_SUBMISSION",
     }
     given = STEPS | {"training_steps": TOTAL, "save_freq": EVERY, "log_freq": 10, "eval_freq": 0, "publish_url": url}

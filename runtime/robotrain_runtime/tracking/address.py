@@ -52,6 +52,18 @@ def get_run_page(uri: str, experiment_id: str, run_id: str) -> str:
 
 
 @contextmanager
+def hide_modules(*names: str) -> Iterator[None]:
+    """Hide modules that are not imported yet from imports inside the block."""
+    hidden: dict[str, Any] = {name: None for name in names if name not in sys.modules}
+    sys.modules.update(hidden)  # importing None raises ModuleNotFoundError
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]
+
+
+@contextmanager
 def hide_mlflow_plugins() -> Iterator[None]:
     """Hide MLflow's own plugins from imports inside the block: to load them is slow."""
     find = metadata.entry_points

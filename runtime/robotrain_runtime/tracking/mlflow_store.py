@@ -30,9 +30,10 @@ MISSING_RUN_CODES = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "INVA
 """MLflow's error codes for a run that does not exist or was deleted."""
 
 with (
+    tracking_address.hide_modules("numpy", "pandas"),  # MLflow's client does without: 0.6 s of 2.6 s of CPU time
     tracking_address.hide_mlflow_plugins()
     if os.environ.get("MLFLOW_TRACKING_URI", "").startswith(SQLITE)
-    else nullcontext()
+    else nullcontext(),
 ):
     mlflow: Any = importlib.import_module("mlflow")  # only the training environment has it
 
