@@ -124,17 +124,7 @@ class _StepTask:
         command = render.make_task_command(archive, builder.work, _get_document_name(step))
         if self.stop_after:
             command = ["timeout", "-k", str(STOP_SECONDS), str(self.stop_after), *command]
-        return workflow.build_task(
-            step.name,
-            builder.job,
-            builder.settings,
-            command=command,
-            environment=variables,
-            inputs=inputs,
-            checkpoint=builder.checkpoint_copy.entry if builder.checkpoint_copy else None,
-            resource=step.name,
-            files=files,
-        )
+        return builder.build_task(step.name, command, variables, inputs, files, step.name)
 
 
 def _make_step_tasks(steps: Sequence[PipelineStep], run: str, finished: Mapping[str, Reference]) -> list[_StepTask]:

@@ -239,16 +239,38 @@ class TaskBuilder:
     def _build_workflow(
         self, archive_path: str, inputs: Sequence[Mapping[str, Any]], files: Sequence[Mapping[str, Any]], digest: str
     ) -> dict[str, Any]:
-        return workflow.build_workflow(
-            self.job,
-            self.settings,
-            self.run,
-            command=make_task_command(archive_path, self.work),
-            environment=environment.make_environment(self.job, self.settings, len(inputs), digest),
-            inputs=inputs,
-            checkpoint=self.checkpoint_copy.entry if self.checkpoint_copy else None,
-            files=files,
-        )
+        command = make_task_command(archive_path, self.work)
+        variables = environment.make_environment(self.job, self.settings, len(inputs), digest)
+        task = self.build_task(self.job.workload, command, variables, inputs, files)
+        resource = {workflow.RESOURCE_NAME: workflow.build_resource(self.job, self.settings)}
+        exec_timeout = resources.resolve_resources(self.job.profile, self.settings).exec_timeout
+        return workflow.assemble_workflow(self.run, self.settings, exec_timeout, resource, [task])
+
+    def build_task(
+        self,
+        name: str,
+        command: Sequence[str],
+        variables: Mapping[str, str],
+        inputs: Sequence[Mapping[str, Any]],
+        files: Sequence[Mapping[str, Any]],
+        resource: str = "",
+    ) -> dict[str, Any]:
+        """Return a task without empty fields. Files come last: people do not read them."""
+        credentials = environment.collect_credentials(self.job, self.settings)
+        task = {
+            "name": name,
+            "image": resources.resolve_resources(self.job.profile, self.settings).image,
+            "command": list(command),
+            "inputs": [dict(entry) for entry in inputs],
+            "environment": dict(variables),
+            "credentials": environment.make_credential_references(credentials),
+            "volumeMounts": list(resources.list_mounts(self.settings)),
+            "exitActions": {"RESCHEDULE": ",".join(map(str, workflow.RETRY_EXIT_CODES))},
+            "checkpoint": [self.checkpoint_copy.entry] if self.checkpoint_copy else [],
+            "resource": resource,
+            "files": [dict(file) for file in files],
+        }
+        return workflow.drop_empty(task)
 
     def build_submission_spec(self, *archives: submission_spec.OsmoUpload) -> submission_spec.OsmoSubmissionSpec:
         """Return the submission spec. `archives`: the job's archive, if it is uploaded."""

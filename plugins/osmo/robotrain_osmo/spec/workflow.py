@@ -18,9 +18,8 @@ from robotrain_azure import checks
 from robotrain_runtime.contract.failure import EXIT_RETRY
 
 from robotrain_osmo.settings import OsmoSettings
-from robotrain_osmo.spec import environment as spec_environment
 from robotrain_osmo.spec import resources
-from robotrain_osmo.spec.resources import count_gpus, list_mounts
+from robotrain_osmo.spec.resources import count_gpus
 from robotrain_osmo.spec.submission_spec import WORKFLOW_FILE
 
 _TEMPLATE_SYNTAX = r"\{\{|\{%|\{#|\$\(|\$\$"
@@ -46,32 +45,6 @@ and a preemption. OSMO restarts preempted tasks only if the code is listed.
 """
 
 
-def build_workflow(
-    job: Job,
-    settings: OsmoSettings,
-    run: str,
-    *,
-    command: Sequence[str],
-    environment: Mapping[str, str],
-    inputs: Sequence[Mapping[str, Any]],
-    checkpoint: Mapping[str, str] | None,
-    files: Sequence[Mapping[str, Any]],
-) -> dict[str, Any]:
-    """Return the workflow of one task."""
-    task = build_task(
-        job.workload,
-        job,
-        settings,
-        command=command,
-        environment=environment,
-        inputs=inputs,
-        checkpoint=checkpoint,
-        files=files,
-    )
-    exec_timeout = resources.resolve_resources(job.profile, settings).exec_timeout
-    return assemble_workflow(run, settings, exec_timeout, {RESOURCE_NAME: build_resource(job, settings)}, [task])
-
-
 def build_resource(job: Job, settings: OsmoSettings) -> dict[str, Any]:
     """Return the resources of a task: all of them, as OSMO's defaults are 1 core, 1 GiB of memory and 1 GiB of disk."""
     resolved = resources.resolve_resources(job.profile, settings)
@@ -84,35 +57,6 @@ def build_resource(job: Job, settings: OsmoSettings) -> dict[str, Any]:
     }
 
 
-def build_task(
-    name: str,
-    job: Job,
-    settings: OsmoSettings,
-    *,
-    command: Sequence[str],
-    environment: Mapping[str, str],
-    inputs: Sequence[Mapping[str, Any]],
-    checkpoint: Mapping[str, str] | None,
-    files: Sequence[Mapping[str, Any]],
-    resource: str = "",
-) -> dict[str, Any]:
-    """Return a task without empty fields. Files come last: people do not read them."""
-    task = {
-        "name": name,
-        "image": resources.resolve_resources(job.profile, settings).image,
-        "command": list(command),
-        "inputs": [dict(entry) for entry in inputs],
-        "environment": dict(environment),
-        "credentials": spec_environment.make_credential_references(spec_environment.collect_credentials(job, settings)),
-        "volumeMounts": list(list_mounts(settings)),
-        "exitActions": {"RESCHEDULE": ",".join(map(str, RETRY_EXIT_CODES))},
-        "checkpoint": [dict(checkpoint)] if checkpoint else [],
-        "resource": resource,
-        "files": [dict(file) for file in files],
-    }
-    return _drop_empty(task)
-
-
 def assemble_workflow(
     run: str,
     settings: OsmoSettings,
@@ -122,11 +66,11 @@ def assemble_workflow(
 ) -> dict[str, Any]:
     """Return the workflow of tasks. `requested`: resources by name."""
     return {
-        "workflow": _drop_empty(
+        "workflow": drop_empty(
             {
                 "name": run,
                 "labels": parse_pairs(settings.labels or ""),
-                "timeout": _drop_empty({"exec_timeout": exec_timeout, "queue_timeout": settings.queue_timeout}),
+                "timeout": drop_empty({"exec_timeout": exec_timeout, "queue_timeout": settings.queue_timeout}),
                 "resources": requested,
                 "tasks": list(tasks),
             }
@@ -134,7 +78,8 @@ def assemble_workflow(
     }
 
 
-def _drop_empty(values: Mapping[str, Any]) -> dict[str, Any]:
+def drop_empty(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values that are not empty."""
     return {name: value for name, value in values.items() if value}
 
 
