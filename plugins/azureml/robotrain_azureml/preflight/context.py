@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -13,32 +12,12 @@ from robotrain_azure import errors
 from robotrain_azure.arm import UNREACHABLE, ArmClient, ArmError
 from robotrain_azure.errors import Diagnosis
 from robotrain_azure.workspace import Workspace
+from robotrain_runtime.contract.deadline import DeadlineFuture
 
 from robotrain_azureml import errors as azureml_errors
 from robotrain_azureml.service import datastore
 from robotrain_azureml.service.datastore import Datastore
 from robotrain_azureml.spec.submission_spec import AzureMLSubmissionSpec
-
-
-class AnswerCache:
-    """A cache of answers and errors by name. Threads that ask for the same one wait for it."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._answers: dict[str, Future[Any]] = {}
-
-    def get_or_fetch(self, name: str, fetch: Callable[[], Any]) -> Any:
-        """Return the cached answer or that of `fetch`. Raises what `fetch` raises."""
-        with self._lock:
-            is_new = name not in self._answers
-            answer = self._answers.setdefault(name, Future())
-        if is_new:
-            try:
-                answer.set_result(fetch())
-            except BaseException as error:  # threads that wait for the answer get the error too
-                answer.set_exception(error)
-        return answer.result()
-
 
 PATIENCE_SECONDS = 2.0
 """How long transient errors of Azure are retried, in seconds."""
@@ -54,7 +33,8 @@ class PreflightContext:
     spec: AzureMLSubmissionSpec
     workspace: Mapping[str, Any] = field(default_factory=dict)
     """The workspace's resource; empty if it is not known."""
-    answers: AnswerCache = field(default_factory=AnswerCache, repr=False, compare=False)
+    answers: dict[str, DeadlineFuture[Any]] = field(default_factory=dict, repr=False, compare=False)
+    lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def get(self, path: str) -> dict[str, Any]:
         """Return a part of the workspace by its path, requested once. Raises ArmError."""
@@ -63,7 +43,10 @@ class PreflightContext:
 
     def get_or_fetch(self, name: str, fetch: Callable[[], Answer]) -> Answer:
         """Return the answer of `fetch`, which is called once for all checks. Raises what it raises."""
-        answer: Answer = self.answers.get_or_fetch(name, fetch)
+        with self.lock:
+            if name not in self.answers:
+                self.answers[name] = DeadlineFuture(fetch)
+        answer: Answer = self.answers[name].result()
         return answer
 
     @property
