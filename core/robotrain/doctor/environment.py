@@ -15,6 +15,7 @@ from robotrain_runtime.machine import disk_cache
 from robotrain import __version__
 from robotrain.config import layers, project_file
 from robotrain.errors import Problem, Rejected, Suggestion
+from robotrain.model.amounts import format_time
 from robotrain.model.health import HealthResult, convert_problem, report_failure, report_ok, report_warning
 from robotrain.plugins.claims import list_built_in_distributions
 from robotrain.store import files, records
@@ -93,15 +94,15 @@ def check_clock() -> Iterator[HealthResult]:
     newest = _newest_run_time()
     skew = _measure_disk_skew()
     if now < EARLIEST_TIME:
-        yield report_warning(f"it shows {_format_time(now)}, before this program was written", SET_CLOCK)
+        yield report_warning(f"it shows {format_time(now)}, before this program was written", SET_CLOCK)
     elif now < newest - MAX_SKEW_SECONDS:
-        text = f"it shows {_format_time(now)}, but the newest run was recorded {_format_time(newest)}"
+        text = f"it shows {format_time(now)}, but the newest run was recorded {format_time(newest)}"
         yield report_warning(text, SET_CLOCK)
     elif abs(skew) > MAX_SKEW_SECONDS:
         text = f"the disk of {files.get_state_folder()} is {abs(skew):.0f} s {'ahead' if skew > 0 else 'behind'}"
         yield report_warning(f"{text}: the order of runs from several machines may be wrong", SET_CLOCK)
     else:
-        yield report_ok(_format_time(now))
+        yield report_ok(format_time(now))
 
 
 def _newest_run_time() -> float:
@@ -124,10 +125,6 @@ def _measure_disk_skew() -> float:
             return os.fstat(file.fileno()).st_mtime - time.time()
     except OSError:
         return 0.0
-
-
-def _format_time(moment: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S %Z", time.localtime(moment))
 
 
 COMPLETION_FILES = {

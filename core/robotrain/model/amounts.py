@@ -1,21 +1,10 @@
 """Sizes and durations as text: parsed from `50GB` and `30d`, formatted as `7.6 GB` and `1:05 min`."""
 
 import re
+import time
 
+from robotrain_runtime.contract.files import format_duration as format_duration
 from robotrain_runtime.contract.files import format_size as format_size
-
-
-def format_duration(seconds: float) -> str:
-    """Return a duration as `8 s`, `1:05 min`, `2:03 h` or `3 d 4 h`."""
-    whole = max(0, round(seconds))
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60}:{whole % 60:02d} min"
-    if whole < 48 * 3600:
-        return f"{whole // 3600}:{whole % 3600 // 60:02d} h"
-    return f"{whole // 86400} d {whole % 86400 // 3600} h"
-
 
 SIZES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
 SECONDS = {"min": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
@@ -45,3 +34,8 @@ def format_age(seconds: float) -> str:
             count = int(seconds // length)
             return f"{count} {unit}{'' if count == 1 else 's'} ago"
     return "just now"
+
+
+def format_time(seconds: float) -> str:
+    """Return a time, in seconds since the epoch, in the local time zone."""
+    return time.strftime("%Y-%m-%d %H:%M:%S %Z", time.localtime(seconds))

@@ -87,6 +87,7 @@ class Platform:
     def find(self, plan: Plan) -> Reference | None:
         """Return the run of this plan if an interrupted `submit` created it, else None.
 
+        `Plan.digest` tells plans of the same run apart: submit it with the run, and compare it here.
         Raise Rejected when the engine cannot be asked.
         """
         raise NotImplementedError

@@ -48,7 +48,7 @@ PAUSE_SHARE = 0.02
 MAX_CANCELS = 8
 RETRY_SECONDS = 30.0
 """Seconds until a step is submitted again whose platform did not answer."""
-LOCK_SECONDS, LOCK_POLL_SECONDS = 1.0, 0.01
+LOCK_SECONDS = 1.0
 """How long to try for the lock: who asks whether a driver is alive (`is_driven`) holds it for a moment."""
 UNSURE_CODES = ("submit-unsure", "run-unsure", "run-unrecorded")
 """Problems of a submit whose result is unknown: the same submit finds the run, or sends it."""
@@ -255,10 +255,7 @@ def lock_pipeline(run: str) -> Iterator[bool]:
     """Hold the lock of a pipeline's driver during the block; yield whether it could be taken."""
     handle = os.open(records.get_run_folder(run) / DRIVER_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        until = time.monotonic() + LOCK_SECONDS
-        while not (is_mine := lock_file(handle)) and time.monotonic() < until:
-            time.sleep(LOCK_POLL_SECONDS)
-        yield is_mine
+        yield lock_file(handle, seconds=LOCK_SECONDS)
     finally:
         os.close(handle)
 

@@ -10,12 +10,12 @@ from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.contract.event import Evaluated
 
 from robotrain.model import scores
-from robotrain.model.amounts import format_duration
+from robotrain.model.amounts import format_duration, format_time
 from robotrain.model.workload import Metric
 from robotrain.report.charts import MAX_LINES, Bar, Points
 from robotrain.report.collect import RunFacts, format_value
 from robotrain.report.evaluation import format_number
-from robotrain.report.template import format_time, redact_text, render_template
+from robotrain.report.template import redact_text, render_template
 
 
 @dataclass(frozen=True, slots=True)

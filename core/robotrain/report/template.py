@@ -1,7 +1,6 @@
 """The templates of the pages, in which all values are escaped."""
 
 import functools
-import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from importlib.resources import files
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import jinja2
 
 from robotrain import __version__
+from robotrain.model.amounts import format_time
 from robotrain.redaction import redact
 from robotrain.report.charts import SMALL, Points, find_top, make_chart
 
@@ -30,11 +30,6 @@ def render_template(name: str, title: str, written: float, linked_runs: Collecti
 def redact_text(text: str) -> str:
     """Return a text of a log, file or platform without secrets."""
     return redact(text, max_length=MAX_TEXT)
-
-
-def format_time(seconds: float) -> str:
-    """Return a time in the local time zone."""
-    return time.strftime("%Y-%m-%d %H:%M:%S %Z", time.localtime(seconds))
 
 
 def drop_empty_columns(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[list[str]]:

@@ -1,4 +1,4 @@
-"""Files and folders: replaced in one step, complete or absent, locked, and their sizes in words.
+"""Files and folders: replaced in one step, complete or absent, locked, and their sizes, and durations, in words.
 
 All packages use these functions.
 """
@@ -44,13 +44,18 @@ def sync_folder(folder: Path) -> None:
             os.close(handle)
 
 
-def lock_file(handle: int, kind: int = fcntl.LOCK_EX) -> bool:
-    """Lock an open file until it is closed; return False while another process holds it. Raise OSError."""
-    try:
-        fcntl.flock(handle, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+def lock_file(handle: int, kind: int = fcntl.LOCK_EX, seconds: float = 0.0) -> bool:
+    """Lock an open file until it is closed; return False if another process holds it for `seconds`. Raise OSError."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            fcntl.flock(handle, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(POLL_SECONDS)
+        else:
+            return True
 
 
 def is_locked(path: Path) -> bool | None:
@@ -76,10 +81,7 @@ def hold_lock(
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as file:
-        deadline = time.monotonic() + quiet_seconds
-        while not (is_held := lock_file(file.fileno())) and time.monotonic() < deadline:
-            time.sleep(POLL_SECONDS)
-        if not is_held:
+        if not lock_file(file.fileno(), seconds=quiet_seconds):
             on_wait()
             with waiting or nullcontext():
                 fcntl.flock(file, fcntl.LOCK_EX)
@@ -151,3 +153,15 @@ def format_size(count: float) -> str:
             return f"{count:.0f} bytes" if unit == "bytes" else f"{count:.1f} {unit}"
         count /= 1000
     return f"{count:.1f} TB"
+
+
+def format_duration(seconds: float) -> str:
+    """Return a duration as `8 s`, `1:05 min`, `2:03 h` or `3 d 4 h`."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60}:{whole % 60:02d} min"
+    if whole < 48 * 3600:
+        return f"{whole // 3600}:{whole % 3600 // 60:02d} h"
+    return f"{whole // 86400} d {whole % 86400 // 3600} h"

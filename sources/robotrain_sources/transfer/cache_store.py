@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from robotrain_runtime.contract.checkpoint import hash_file
-from robotrain_runtime.contract.files import format_size, lock_file
+from robotrain_runtime.contract.files import format_size, lock_file, write_atomically
 
 from robotrain_sources.fetching.errors import ContentMismatch, FetchError
 from robotrain_sources.transfer.catalog import Catalog, DataSize
@@ -125,9 +125,7 @@ def write_boot_note(folder: Path) -> None:
 
 def mark_durable(folder: Path) -> None:
     """Record that the folder is verified to be on the disk. Raise OSError."""
-    scratch = folder / f".{BOOT_NOTE}.{os.urandom(4).hex()}"
-    scratch.write_text(ANY_BOOT + "\n", encoding="utf-8")
-    os.replace(scratch, folder / BOOT_NOTE)
+    write_atomically(folder / BOOT_NOTE, f"{ANY_BOOT}\n".encode())
 
 
 def is_from_this_boot(folder: Path) -> bool:

@@ -25,6 +25,7 @@ from robotrain_runtime.contract.container_plugin import (
 from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.contract.event import Download
 from robotrain_runtime.contract.failure import JobFailed
+from robotrain_runtime.contract.files import lock_file
 from robotrain_runtime.contract.plugin_loader import load_container_plugin
 
 from robotrain_sources.data_environment import ENVIRONMENT
@@ -56,9 +57,8 @@ class ScratchFolder:
 
     def _share_lock(self, folder: Path) -> None:
         """Share the lock with other runs; if there are none, remove leftovers first."""
-        with suppress(OSError):  # another run holds it, or the file system has no locks
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            for leftover in folder.glob(f".{SCRATCH_NAME}.*"):
+        with suppress(OSError):  # the file system has no locks
+            for leftover in folder.glob(f".{SCRATCH_NAME}.*") if lock_file(self._lock.fileno()) else ():
                 shutil.rmtree(leftover, ignore_errors=True)
         with suppress(OSError):
             fcntl.flock(self._lock, fcntl.LOCK_SH)

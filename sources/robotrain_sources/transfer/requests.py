@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any, TypeVar
 
 from robotrain_runtime.contract.event import Fault
-from robotrain_runtime.contract.files import format_size
+from robotrain_runtime.contract.files import format_duration, format_size
 
 from robotrain_sources.fetching import errors
 from robotrain_sources.fetching.errors import (
@@ -76,12 +76,7 @@ class ProgressMeter:
         progress = f"fetching: {format_size(self._done)} of {format_size(self._total)}, {format_size(rate)}/s"
         if not rate:
             return f"{progress}, no data for {self.idle_seconds:.0f} s"
-        return f"{progress}, {_format_duration((self._total - self._done) / rate)} left"
-
-
-def _format_duration(seconds: float) -> str:
-    minutes = round(seconds / 60)
-    return f"{seconds:.0f} s" if seconds < 100 else f"{minutes} min" if minutes < 100 else f"{minutes / 60:.0f} h"
+        return f"{progress}, {format_duration((self._total - self._done) / rate)} left"
 
 
 Received = TypeVar("Received")

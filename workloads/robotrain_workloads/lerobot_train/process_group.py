@@ -16,6 +16,7 @@ from pathlib import Path
 from types import FrameType
 
 from robotrain_runtime.contract.event import EVENTS_DESCRIPTOR
+from robotrain_runtime.contract.files import write_atomically
 
 from robotrain_workloads.lerobot.device import is_first_rank
 
@@ -38,9 +39,7 @@ class ProcessAgreement:
 
     def announce_last_step(self, step: int) -> None:
         """Announce the step after which all processes save and end. Only for the first process."""
-        scratch = self._last_step_file.with_suffix(".part")
-        scratch.write_text(str(step))
-        os.replace(scratch, self._last_step_file)
+        write_atomically(self._last_step_file, str(step).encode())
 
     @property
     def last_step(self) -> int | None:
