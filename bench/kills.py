@@ -1,10 +1,11 @@
 """Submits that are killed (SIGKILL) at random moments and repeated: each leaves one run, which its record names.
 
-    ./uvw run python bench/kills.py [local osmo azureml] [--kills 100] [--seed 1]
+    ./uvw run python bench/kills.py [local osmo azureml vesta-pipeline …] [--kills 100] [--seed 1]
 
-The local platform runs a program that adds a line to a file; OSMO and Azure ML are the stand-ins of the tests. A moment
-is random within the time that a whole submit takes; a submit that has ended before is not counted. Exits 1 when a run
-is lost or doubled.
+The local platform runs a program that adds a line to a file; OSMO and Azure ML are the stand-ins of the tests, vesta a
+platform of theirs. `-pipeline` submits a pipeline that the engine runs as one submission. A moment is
+random within the time that a whole submit takes; a submit that has ended before is not counted. Exits 1 when a run is
+lost or doubled.
 """
 
 from __future__ import annotations  # the stand-ins are imported when their folder is known
@@ -20,6 +21,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,11 +32,12 @@ from robotrain.model.run import RunRecord
 from robotrain.store import files, records
 
 TESTS = Path(__file__).parents[1] / "tests"
+DATASET = TESTS.parent / "examples/pusht-mini/dataset"
 REVISION = "a" * 40
 FORKING = """
 import json, os, runpy, sys
 import typer, yaml, robotrain.api, robotrain.submission.submitter
-if sys.argv[1] == "azureml":
+if sys.argv[1].startswith("azureml"):
     import azure.ai.ml, azure.identity, azure.storage.blob
 for line in sys.stdin:
     words, environ = json.loads(line)
@@ -85,6 +89,23 @@ def tracked(document):
 """
 
 
+PIPELINE = """
+name: kills
+steps:
+  train:
+    workload: lerobot-train
+    sources: {{dataset: [{dataset}]}}
+    parameters: {{training_steps: 10}}
+    platforms: {settings}
+  evaluate:
+    workload: lerobot-eval
+    sources: {{policy: [{{from: train}}]}}
+    parameters: {{env: pusht, eval_episodes: 4}}
+    platforms: {settings}
+  register: {{register: pusher, from: evaluate}}
+"""
+
+
 class Target(NamedTuple):
     """A platform to submit to, with nothing in it yet."""
 
@@ -96,18 +117,29 @@ class Target(NamedTuple):
     """That name, by a record's reference."""
 
 
+def submit_pipeline(folder: Path, platform: str, dataset: str, **settings: str) -> Sequence[str]:
+    """Write a pipeline of three steps, and return the words that submit it."""
+    file = folder / "pipeline.yaml"
+    file.write_text(PIPELINE.format(dataset=dataset, settings=json.dumps({platform: settings})))
+    return ("pipeline", "submit", str(file), "--platform", platform, "--native-only")
+
+
+def install(site: Path, name: str, claim: str, modules: Mapping[str, str]) -> None:
+    """Install a plugin of these modules: `claim` is what it provides, as `workload.count`."""
+    info = site / f"{name}-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[robotrain]\n{claim}\n")
+    for path, text in modules.items():
+        (site / path).parent.mkdir(exist_ok=True)
+        (site / path).write_text(text)
+
+
 @contextlib.contextmanager
 def local(top: Path) -> Iterator[Callable[[Path], Target]]:
     """A workload of a plugin, in a process of this machine."""
-    site = top / "site"  # on the path of the commands
-    info, package = site / "robotrain_count-1.0.dist-info", site / "count_work"
-    info.mkdir(parents=True)
-    package.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: robotrain-count\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[robotrain]\nworkload.count = count_work\n")
-    (package / "__init__.py").write_text(WORKLOAD)
-    (package / "container.py").write_text(CONTAINER)
-    (package / "lock.txt").write_text("")
+    modules = {"count_work/__init__.py": WORKLOAD, "count_work/container.py": CONTAINER, "count_work/lock.txt": ""}
+    install(top / "site", "robotrain_count", "workload.count = count_work", modules)  # on the path of the commands
 
     def begin(folder: Path) -> Target:
         lines, runs = folder / "lines", folder / "state/local"
@@ -127,7 +159,27 @@ def local(top: Path) -> Iterator[Callable[[Path], Target]]:
 
 
 @contextlib.contextmanager
-def osmo(top: Path) -> Iterator[Callable[[Path], Target]]:
+def vesta(top: Path) -> Iterator[Callable[[Path], Target]]:
+    """The platform of the tests whose engine is a folder."""
+    for name in ("venus", "vesta"):
+        modules = {f"{name}_plugin.py": (TESTS / f"{name}.py").read_text()}
+        install(top / "site", f"robotrain_{name}", f"platform.{name} = {name}_plugin", modules)
+
+    def begin(folder: Path) -> Target:
+        engine = folder / "engine"
+        engine.mkdir()
+        words = submit_pipeline(folder, "vesta", f"{{local_path: {DATASET}}}")
+
+        def list_runs() -> list[str]:
+            return [run.name for run in engine.glob("jobs/*") for _ in run.read_text().splitlines()]
+
+        return Target(words, {"VENUS": str(engine)}, list_runs, lambda run: run["id"])
+
+    yield begin
+
+
+@contextlib.contextmanager
+def osmo(top: Path, pipeline: bool = False) -> Iterator[Callable[[Path], Target]]:
     """The stand-in's service, whose `submit` takes a moment."""
     sys.path.insert(0, str(TESTS))
     from osmo_stand_in import OsmoStandIn
@@ -135,19 +187,23 @@ def osmo(top: Path) -> Iterator[Callable[[Path], Target]]:
     def begin(folder: Path) -> Target:
         stand_in = OsmoStandIn(folder / "osmo")
         stand_in.fail("workflow submit", "slow", seconds=0.3, times=None)
-        words = ("submit", "--platform", "osmo", "--pool", "default", "-d", f"lerobot/pusht@{REVISION}")
+        words: Sequence[str] = ("submit", "--platform", "osmo", "--pool", "default", "-d", f"lerobot/pusht@{REVISION}")
 
         def list_runs() -> list[str]:
             return [name for name, one in stand_in.workflows.items() if one.status != "FAILED_SUBMISSION"]
 
-        more = ("--training-steps", "10", "--tracking-uri", "none", "--no-pin")
-        return Target((*words, *more), stand_in.environ, list_runs, lambda run: run["workflow"])
+        words = (*words, "--training-steps", "10", "--tracking-uri", "none", "--no-pin")
+        if pipeline:
+            dataset = "{blob_url: https://account1.blob.core.windows.net/sets/pusht}"
+            tracking = "https://mlflow.example"
+            words = submit_pipeline(folder, "osmo", dataset, pool="default", tracking_uri=tracking)
+        return Target(words, stand_in.environ, list_runs, lambda run: run["workflow"])
 
     yield begin
 
 
 @contextlib.contextmanager
-def azureml(top: Path) -> Iterator[Callable[[Path], Target]]:
+def azureml(top: Path, pipeline: bool = False) -> Iterator[Callable[[Path], Target]]:
     """A workspace of the stand-in, without jobs, code and environments."""
     with standing_in(top) as there:
 
@@ -156,13 +212,28 @@ def azureml(top: Path) -> Iterator[Callable[[Path], Target]]:
             there.kubernetes(COMPUTE)
             there.data("episodes", "3", "episodes/3")
             there.store.put(there.container, {"episodes/3/meta/info.json": b"{}"})
-            words = ("submit", *azureml_words(there))
-            return Target(words, there.environ, lambda: list(there.jobs), lambda run: run["job"])
+            words: Sequence[str] = ("submit", *azureml_words(there))
+            if pipeline:
+                names = dict(zip(("subscription_id", "resource_group", "workspace_name"), there.names, strict=True))
+                dataset = '{data_asset: "azureml:episodes:3"}'
+                words = submit_pipeline(folder, "azureml", dataset, compute=COMPUTE, **names)
+
+            def list_runs() -> list[str]:
+                return [name for name, job in there.jobs.items() if job.parent is None]
+
+            return Target(words, there.environ, list_runs, lambda run: run["job"])
 
         yield begin
 
 
-PLATFORMS = {"local": local, "osmo": osmo, "azureml": azureml}
+PLATFORMS: Mapping[str, Callable[[Path], AbstractContextManager[Callable[[Path], Target]]]] = {
+    "local": local,
+    "osmo": osmo,
+    "azureml": azureml,
+    "vesta-pipeline": vesta,
+    "osmo-pipeline": partial(osmo, pipeline=True),
+    "azureml-pipeline": partial(azureml, pipeline=True),
+}
 
 
 class Commands:
@@ -212,15 +283,15 @@ def kill_submits(platform: str, kills: int, seed: int, top: Path) -> tuple[int, 
     with PLATFORMS[platform](top) as begin, contextlib.closing(Commands(platform, top / "site")) as commands:
         took = []
         for number in range(3):
-            target = begin(folder := top / f"whole-{number}")
-            folder.mkdir(exist_ok=True)
+            (folder := top / f"whole-{number}").mkdir()
+            target = begin(folder)
             before = time.monotonic()
             submit_again(commands, target, folder)
             took.append(time.monotonic() - before)
             assert len(target.list_runs()) == 1
         for number in range(20 * kills):
-            target = begin(folder := top / f"killed-{number}")
-            folder.mkdir(exist_ok=True)
+            (folder := top / f"killed-{number}").mkdir()
+            target = begin(folder)
             if commands.run(target, folder, moments.uniform(0.0, min(took[1:]))) != -signal.SIGKILL:
                 continue
             submit_again(commands, target, folder)
@@ -230,7 +301,7 @@ def kill_submits(platform: str, kills: int, seed: int, top: Path) -> tuple[int, 
             killed += 1
             if killed == kills:
                 break
-    print(f"{platform:<8} {killed} kills, {lost} lost, {doubled} doubled", flush=True)
+    print(f"{platform:<16} {killed} kills, {lost} lost, {doubled} doubled", flush=True)
     return lost, doubled
 
 

@@ -36,7 +36,7 @@ WRONG = {
         "test_declaration_is_complete": (
             "yes to huggingface as checkpoint, a role that it does not have",
             "without a reason; write no(\"why\", \"what to do instead\"): ('policy', 'blob_url')",
-            "the limits are sources, spec_kib; not: moons",
+            "the limits are sources, spec_kib, steps; not: moons",
         ),
     },
     "tells": {"test_plan_holds_no_secret_of_the_environment": "order.json"},

@@ -175,6 +175,14 @@ def test_a_job_file_is_no_pipeline_and_a_pipeline_no_job(robotrain, pipeline, tm
     assert missing["code"] == "pipeline-file-unreadable"
 
 
+def test_each_cycle_is_reported(robotrain, pipeline):
+    pairs = {"a": "b", "b": "a", "c": "d", "d": "c", "e": "e"}
+    text = "steps:\n" + "".join(f"  {one}: {{job: EXAMPLE/job.yaml, after: {other}}}\n" for one, other in pairs.items())
+    found = robotrain("pipeline", "render", pipeline(text), "--platform", "local", "--json").json["problems"]
+    cycles = [{*one["title"].partition(": ")[2].split(" → ")} for one in found if one["code"] == "step-cycle"]
+    assert sorted(map(sorted, cycles)) == [["a", "b"], ["c", "d"], ["e"]]
+
+
 def test_too_many_steps_are_refused_with_how_many_fit(problems):
     steps = "".join(f"  s{number}: {{register: m, from: s{number + 1}}}\n" for number in range(1001))
     assert "at most 1000 steps" in problems(f"steps:\n{steps}")["steps-over-limit"]["title"]

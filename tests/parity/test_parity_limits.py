@@ -20,7 +20,7 @@ def numbers(name: str) -> list[Any]:
 
 
 def test_each_limit_is_tried_here() -> None:
-    assert {limit.name for limit in every().limits} == {"sources", "spec_kib"}
+    assert {limit.name for limit in every().limits} == {"sources", "spec_kib", "steps"}
 
 
 @pytest.mark.parametrize(("platform", "number"), numbers("sources"))
@@ -29,6 +29,29 @@ def test_so_many_sources_of_a_kind_are_taken_and_not_one_more(rendered, refused,
     assert len(rendered(platform, *typed).document.sources) == number
     (problem,) = refused(platform, *typed, "--blob-url", BLOB, code=3 if number < MAX_SOURCES else 2)
     assert str(number) in problem["title"]
+
+
+@pytest.mark.parametrize(("platform", "number"), numbers("steps"))
+def test_a_pipeline_of_the_engine_has_so_many_steps_and_not_one_more(
+    robotrain, tmp_path: Path, platform: str, number: int
+) -> None:
+    settings = {"osmo": "{pool: default, storage_account: robots}"}[platform]
+    job = f"workload: lerobot-train, platforms: {{{platform}: {settings}}}"
+    sources = f"sources: {{dataset: [{{blob_url: '{BLOB}'}}]}}"
+    steps = [f"  s{at}: {{{job}, {sources}, parameters: {{seed: {at}}}}}" for at in range(number + 1)]
+    file = tmp_path / "pipeline.yaml"
+
+    def render(top: str, count: int) -> Any:
+        file.write_text("\n".join((top, "steps:", *steps[:count])))
+        return robotrain("pipeline", "render", file, "--platform", platform, "--json")
+
+    assert render("name: most", number).exit_code == 0
+    answer = render("name: Most", number + 1)  # a problem of another kind is reported with it
+    problems = {one["code"]: one for one in answer.json["problems"] if one["severity"] == "error"}
+    assert problems.keys() == {"pipeline-name-invalid", "steps-over-limit"}
+    assert f"at most {number} steps" in problems["steps-over-limit"]["title"]
+    assert problems["steps-over-limit"]["instead"][0]["text"] == "at_most: 2"
+    assert render("at_most: 2", number + 1).exit_code == 0
 
 
 @pytest.fixture

@@ -68,6 +68,7 @@ FEATURES: Mapping[str, str] = {
 LIMITS: Mapping[str, str] = {
     "sources": "sources of one kind in a role",
     "spec_kib": "KiB of native spec",
+    "steps": "steps of a native pipeline",
 }
 """The limits that core checks where a platform declares one."""
 

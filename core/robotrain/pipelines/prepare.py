@@ -143,7 +143,7 @@ def prepare_pipeline(request: PipelineRequest, platform: Platform, plugins: Plug
     nodes = [StepNode(name=one.name, where=one.where, needs=one.needs) for one in request.steps]
     problems = [*request.problems, *_check_pipeline_name(request.name)]
     if nodes or not problems:  # a file that cannot be read has no steps
-        problems += check_graph(nodes, None if request.sweep else platform)
+        problems += check_graph(nodes, platform if _is_native(platform, request) else None)
     by_name = {one.name: one for one in request.steps}
     workloads: dict[str, Workload] = {}
     for one in request.steps:
@@ -201,8 +201,11 @@ def _choose_engine(platform: Platform, plugins: Plugins, request: PipelineReques
 
     The trials of a sweep are runs of their own.
     """
-    is_native = request.at_most is None and not request.sweep and platform.capabilities.feature("native_dag")
-    return (NativePlatform if is_native else DrivenPlatform)(platform, plugins)
+    return (NativePlatform if _is_native(platform, request) else DrivenPlatform)(platform, plugins)
+
+
+def _is_native(platform: Platform, request: PipelineRequest) -> bool:
+    return request.at_most is None and not request.sweep and bool(platform.capabilities.feature("native_dag"))
 
 
 def _find_taking_roles(workloads: Iterable[Workload]) -> dict[str, bool]:

@@ -6,7 +6,7 @@ import graphlib
 import heapq
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -90,18 +90,21 @@ def order_steps(nodes: Sequence[StepNode]) -> list[str]:
     return order
 
 
-def check_graph(nodes: Sequence[StepNode], platform: Platform | None) -> Iterator[Problem]:
+def check_graph(nodes: Sequence[StepNode], engine: Platform | None) -> Iterator[Problem]:
     """Yield every problem of names, references and counts.
 
-    :param platform: its limit of steps counts; None for the trials of a sweep, which are runs of their own.
+    :param engine: the platform that runs all steps as one submission; None if this machine starts each one.
     """
     if not nodes:
         yield _make_problem("pipeline-empty", "the pipeline has no steps")
-    most = min(platform.capabilities.limits.get("steps", MAX_STEPS) if platform else MAX_STEPS, MAX_STEPS)
+    limit = engine.capabilities.limits.get("steps", MAX_STEPS) if engine else MAX_STEPS
+    most = min(limit, MAX_STEPS)
     if len(nodes) > most:
-        engine = platform.name if platform else "robotrain"
-        title = f"{engine} takes at most {most} steps in a pipeline, but this one has {len(nodes)}"
-        yield _make_problem("steps-over-limit", title, nodes[most].where, stage=Stage.CHECK)
+        name = engine.name if engine and limit < MAX_STEPS else "robotrain"
+        title = f"{name} takes at most {most} steps in a pipeline, but this one has {len(nodes)}"
+        ways = [Suggestion("at_most: 2", "in the pipeline's file: this machine starts each step")]
+        more = ways if limit < MAX_STEPS and len(nodes) <= MAX_STEPS else []
+        yield _make_problem("steps-over-limit", title, nodes[most].where, "", *more, stage=Stage.CHECK)
     yield from _check_names(nodes)
     known = {node.name for node in nodes}
     for node in nodes:
@@ -109,14 +112,25 @@ def check_graph(nodes: Sequence[StepNode], platform: Platform | None) -> Iterato
             if name not in known:
                 title = f"step {redact(node.name)} refers to step {redact(name)!r}, which does not exist"
                 yield _make_problem("step-unknown", title, node.where, "", *suggest_name(name, known))
-    try:
-        order_steps([StepNode(name=n.name, needs=tuple(one for one in n.needs if one in known)) for n in nodes])
-    except graphlib.CycleError as error:
-        steps = list(reversed(error.args[1]))  # from the one that is needed to the one that needs it
+    for steps in _find_cycles(nodes):
         shown = [*steps[:MAX_SHOWN], "…"] if len(steps) > MAX_SHOWN + 1 else steps
         title = f"steps wait for each other: {' → '.join(map(redact, shown))}"
         where = next(node.where for node in nodes if node.name == steps[0])
         yield _make_problem("step-cycle", title, where, "An arrow points to the step that waits.")
+
+
+def _find_cycles(nodes: Sequence[StepNode]) -> Iterator[list[str]]:
+    """Yield cycles without a common step, from a step that is needed to the one that needs it."""
+    left = {node.name: node for node in nodes}
+    while True:
+        try:
+            order_steps(
+                [replace(one, needs=tuple(name for name in one.needs if name in left)) for one in left.values()]
+            )
+            return
+        except graphlib.CycleError as error:
+            yield list(reversed(error.args[1]))
+            left = {name: node for name, node in left.items() if name not in error.args[1]}
 
 
 def _check_names(nodes: Sequence[StepNode]) -> Iterator[Problem]:

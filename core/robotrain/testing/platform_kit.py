@@ -106,7 +106,7 @@ class PlatformKit(SourceSupportTests, RenderTests, SecurityTests, ObservationTes
 
     def test_limits_are_enforced(self, bench: Bench) -> Iterator[str]:
         """A job at the limit of sources is accepted, and the spec of the smallest job is within its limit."""
-        sources, spec_kib = (bench.can.limits.get(name) for name in LIMITS)
+        sources, spec_kib = (bench.can.limits.get(name) for name in ("sources", "spec_kib"))
         kinds = bench.can.list_accepted_kinds("dataset", bench.kinds) if "dataset" in bench.workload.roles else []
         found = [kind for kind in kinds if kind.roles["dataset"].repeatable and bench.example_text(kind)]
         if sources and found and bench.workload.roles["dataset"].many:

@@ -41,7 +41,7 @@ CAPABILITIES = Capabilities(
         "runs_here": no("The job runs in a pod of the cluster.", "--platform local"),
         "publish_folder": no("The pod's disk is deleted when the run ends.", f"--publish-url {BLOB}"),
     },
-    limits={"spec_kib": 1024},  # enforced by robotrain_osmo.spec.workflow
+    limits={"spec_kib": 1024, "steps": 20},  # enforced by robotrain_osmo.spec.workflow, and by core for steps
 )
 
 _HINTS = {

@@ -30,7 +30,7 @@ from robotrain_osmo.spec.render import TaskBuilder
 from robotrain_osmo.spec.submission_spec import DOCUMENT_FILE, SUBMISSION_FILE, OsmoSubmissionSpec, OsmoUpload
 
 MAX_STEPS = 20
-"""Tasks of a workflow that OSMO accepts unless it is configured otherwise."""
+"""Tasks of a workflow that OSMO accepts unless it is configured otherwise; the limit `steps` of its capabilities."""
 OUTPUT_VARIABLE = "ROBOTRAIN_STEP_OUTPUT"
 OUTPUT_REFERENCE = f"${{{OUTPUT_VARIABLE}}}"
 STOP_SECONDS = 300
