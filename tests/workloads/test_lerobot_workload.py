@@ -13,7 +13,7 @@ from robotrain_workloads.lerobot_train import container
 from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
 
 FOLDER = Path(container.__file__).parents[1]
-SUBMIT_SIDE = ("workload", "rules", "results_reader", "environment_health", "template")
+SUBMIT_SIDE = ("workload", "rules", "results_reader", "environment_health", "template", "profile")
 CONTAINER_SIDE = [path for path in sorted(FOLDER.rglob("*.py")) if path.stem not in SUBMIT_SIDE]
 
 

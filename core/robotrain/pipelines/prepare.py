@@ -114,6 +114,12 @@ class PreparedPipeline(PreparedJob):
     at_most: int | None = None
     sweep: Mapping[str, Any] = field(default_factory=dict)
 
+    def find_input_problems(self) -> Iterable[Problem]:
+        """Return what is wrong with the inputs of the steps that lie on this machine, or that an earlier step makes."""
+        from robotrain.pipelines.step_inputs import find_step_problems
+
+        return _deduplicate(find_step_problems(self))
+
     @property
     def is_native(self) -> bool:
         """Whether the platform's engine starts the steps, not a driver of this machine."""

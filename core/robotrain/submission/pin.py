@@ -57,16 +57,12 @@ def pin_job_strictly(job: Job, kinds: SourceKinds) -> Job:
 
 def find_describing_files(can: Capabilities, container_plugins: Mapping[str, str]) -> DescribingFiles:
     """Return the describing files that the workload declares; none on a platform that runs here and sees the data."""
-    module = next((module for name, module in container_plugins.items() if name.startswith("workload.")), "")
-    if not module or can.feature("runs_here"):
+    if can.feature("runs_here"):
         return NO_DESCRIBING_FILES
-    from robotrain_runtime.contract.container_plugin import WorkloadContainerPlugin
-    from robotrain_runtime.contract.plugin_loader import load_container_plugin
+    from robotrain.submission.input_check import load_workload_container
 
-    try:
-        return dict(load_container_plugin(module, WorkloadContainerPlugin).DESCRIBED)
-    except Exception:  # it is written for the container
-        return NO_DESCRIBING_FILES
+    plugin = load_workload_container(container_plugins)
+    return dict(plugin.DESCRIBED) if plugin else NO_DESCRIBING_FILES
 
 
 def find_lost_pins(

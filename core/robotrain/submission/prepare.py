@@ -28,7 +28,7 @@ from robotrain.redaction import holds_secret, make_secret_problem, redact
 from robotrain.submission.packing import pack_payload
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 BASE64_FILE = r"[A-Za-z0-9+/]{200,}={0,2}"
 """A file as base64, which may match a secret's pattern by chance; no known secret is that long."""
@@ -90,6 +90,14 @@ class PreparedJob:
             values=self.values,
             produces=self.produces,
         )
+
+    def find_input_problems(self) -> Iterable[Problem]:
+        """Return what is wrong with the inputs on this machine; on a platform that runs here, preflight finds that."""
+        if self.platform.capabilities.feature("runs_here"):
+            return ()
+        from robotrain.submission.input_check import find_input_problems
+
+        return find_input_problems(self)
 
     def render_plan(self, attempt: int) -> Plan:
         """Return only the plan of an attempt."""

@@ -172,6 +172,7 @@ def _render_and_preflight(prepared: PreparedJob, attempt: int, report: ReportPro
     if pinning:
         prepared, network_problems = query_network(prepared)
         problems += network_problems
+    problems += prepared.find_input_problems()
     rendered = prepared.render(attempt)
     _run_preflight(rendered, prepared.platform, report, problems)
     return rendered
@@ -212,8 +213,8 @@ def _run_preflight(
 
 
 def _deduplicate(problems: Iterable[Problem]) -> list[Problem]:
-    """Return the problems without warnings that repeat an error, or that doubt data of which an error is known."""
-    found = list(problems)
+    """Return the problems, each once, without warnings that repeat an error or doubt data that an error is about."""
+    found = list({(p.severity, p.code, p.title, p.given, p.why): p for p in problems}.values())
     errors = {pair for p in select_errors(found) for pair in ((p.code, p.title), (UNREACHABLE_CODE, p.given))}
     return [p for p in found if p.severity == "error" or not {(p.code, p.title), (p.code, p.given)} & errors]
 

@@ -316,6 +316,12 @@ class WorkloadContainerPlugin:
         """
         return ()
 
+    def describe_output(self, document: JobDocument, described: Mapping[JobSource, Path], folder: Path) -> None:
+        """Write the files that describe the policy which the job will train, as far as the sources' descriptions tell.
+
+        Before a pipeline is submitted, `compare` of the workload that reads the policy judges them.
+        """
+
     def gpus(self, document: JobDocument) -> GpuRequirement | None:
         """Return what the job needs of GPUs; None when it also runs without."""
         return None

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from robotrain_workloads.lerobot.dataset import get_features
+from robotrain_workloads.lerobot.dataset import get_features, list_cameras
 from robotrain_workloads.lerobot.options import get_option_value
 
 STATE, WORLD, ACTION = "observation.state", "observation.environment_state", "action"
@@ -56,6 +56,18 @@ def get_policy_inputs(settings: Mapping[str, Any]) -> dict[str, list[int]]:
         name: _get_shape(feature)
         for name, feature in features.items()
         if name in (STATE, WORLD) or (isinstance(feature, dict) and feature.get("type") == "VISUAL")
+    }
+
+
+def make_new_settings(info: Mapping[str, Any]) -> dict[str, Any]:
+    """Return inputs and outputs of a new policy for a dataset."""
+    features = get_features(info)
+    names = (STATE, WORLD)
+    vectors = {name: {"shape": features[name].get("shape")} for name in names if name in features}
+    images = {name: {"type": "VISUAL", "shape": get_image_shape(features[name])} for name in list_cameras(info)}
+    return {
+        "input_features": vectors | images,
+        "output_features": {ACTION: features[ACTION]},
     }
 
 

@@ -6,8 +6,9 @@ from typing import Any
 
 from robotrain.model.workload import FoundInput
 
+from robotrain_workloads.lerobot import policy_features
 from robotrain_workloads.lerobot.template import find_dataset_inputs
-from robotrain_workloads.lerobot_eval.inputs import compatibility, simulation
+from robotrain_workloads.lerobot_eval.inputs import simulation
 
 PARAMETERS = dict.fromkeys(("env", "eval_episodes", "starts", "success_threshold", "record_video", "replay_episodes"))
 THRESHOLD = 0.7
@@ -23,6 +24,6 @@ def find_inputs(folder: Path) -> Iterator[FoundInput]:
 
 def _find_environment(info: Mapping[str, Any]) -> str:
     """Return the environment in which a policy for the dataset can act; empty if there is none."""
-    settings = compatibility.make_builtin_settings(info)
+    settings = policy_features.make_new_settings(info)
     environments = simulation.SIMULATED_ENVIRONMENTS
     return next((env for env in environments if not any(simulation.find_environment_problems(settings, env, ()))), "")

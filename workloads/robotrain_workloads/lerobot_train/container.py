@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -17,7 +18,7 @@ from robotrain_runtime.contract.container_plugin import (
 from robotrain_runtime.contract.document import JobDocument, JobSource
 
 from robotrain_workloads import publish_url
-from robotrain_workloads.lerobot import dataset, dataset_preparation, lineage, parameters, run_setup
+from robotrain_workloads.lerobot import dataset, dataset_preparation, lineage, parameters, policy, run_setup
 from robotrain_workloads.lerobot_train import start, tracking, trainer_options, wandb
 from robotrain_workloads.lerobot_train.start import Start
 
@@ -25,8 +26,21 @@ LAUNCHER = "robotrain_workloads.lerobot_train.launcher"
 MULTI_GPU_LAUNCHER = "robotrain_workloads.lerobot_train.multi_gpu_launcher"
 ENVIRONMENT = run_setup.make_environment(Path(__file__).parent / "locks" / "train.txt")
 DESCRIBED = dataset_preparation.DESCRIPTION_FILES
-compare = dataset_preparation.find_described_problems
 prepare = dataset_preparation.plan_preparation
+
+
+def compare(document: JobDocument, described: Mapping[JobSource, Path]) -> Iterator[str]:
+    """Yield problems that descriptions alone show, mismatches of policy and data included."""
+    data_problems = list(dataset_preparation.find_described_problems(document, described))
+    yield from data_problems
+    if not data_problems and (root := _find_dataset_root(described)):
+        yield from start.find_mismatches(document, described, root)
+
+
+def describe_output(document: JobDocument, described: Mapping[JobSource, Path], folder: Path) -> None:
+    """Write the configuration of the policy that the training will make, if it is known."""
+    if settings := start.predict_policy_settings(document, described, _find_dataset_root(described)):
+        (folder / policy.CONFIG_FILE).write_text(json.dumps(settings), encoding="utf-8")
 
 
 def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:

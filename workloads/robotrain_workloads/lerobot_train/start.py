@@ -21,6 +21,9 @@ CHECKPOINTS_FOLDER = "checkpoints"
 ORDER_KEYS = {"seed": "seed", "batch_size": "batch_size", "num_gpus": "num_processes"}
 """Parameters that change the order of samples from the resumed step on, and their keys in a checkpoint."""
 
+FEATURE_OPTIONS = ("--policy.input_features", "--policy.output_features", "--policy.empty_cameras", "--rename_map")
+"""Options that change what a new policy reads or returns."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Start:
@@ -133,9 +136,47 @@ def find_start_problems(document: JobDocument, data: Mapping[JobSource, Path], r
     is_complete = start.mode != "weights"
     yield from policy.find_policy_problems(model, start.settings, expected_type, with_processors=is_complete)
     if root is not None:
-        yield from policy_features.find_feature_mismatches(
-            start.settings, dataset.load_dataset_info(root), document.trainer_args
-        )
+        yield from _compare_features(document, start, root)
+
+
+def find_mismatches(document: JobDocument, described: Mapping[JobSource, Path], root: Path) -> Iterator[str]:
+    """Yield one sentence for each reason why the policy, if its configuration can be read, does not fit the job."""
+    start = Start()
+    with suppress(OSError, ValueError):
+        start = load_start(described)
+    if start.mode != "scratch" and start.settings.get("type") in policy.TRAINABLE_TYPES:
+        source = find_start_source(described)
+        model = start.folder / policy.MODEL_FOLDER if start.mode == "checkpoint" else start.folder
+        name = source.uri if source and not Path(source.uri).is_absolute() else model  # a step has no folder yet
+        yield from policy.find_type_problem(name, start.settings["type"], document.parameters["policy_type"])
+        yield from _compare_features(document, start, root)
+
+
+def _compare_features(document: JobDocument, start: Start, root: Path) -> Iterator[str]:
+    info = dataset.load_dataset_info(root)
+    return policy_features.find_feature_mismatches(start.settings, info, document.trainer_args)
+
+
+def predict_policy_settings(
+    document: JobDocument, described: Mapping[JobSource, Path], root: Path | None
+) -> Mapping[str, Any] | None:
+    """Return type, inputs and outputs of the policy that the training will make; None if they are unknown.
+
+    :param root: the dataset to train on, or its description.
+    """
+    if any(argument.startswith(FEATURE_OPTIONS) for argument in document.trainer_args):
+        return None
+    with suppress(OSError, ValueError):
+        start = load_start(described)
+        if start.mode != "scratch":
+            return start.settings
+        has_no_start = find_start_source(dict.fromkeys(document.sources, Path())) is None
+        convert = document.parameters["convert_v21"] is True
+        problems = dataset.find_dataset_problems(root, convert=convert, description_only=True) if root else ()
+        if has_no_start and root is not None and not any(problems):
+            settings = policy_features.make_new_settings(dataset.load_dataset_info(root))
+            return {"type": document.parameters["policy_type"], **settings}
+    return None
 
 
 def get_start_step(data: Mapping[JobSource, Path]) -> int:

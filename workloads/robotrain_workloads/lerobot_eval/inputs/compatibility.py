@@ -53,7 +53,7 @@ def _load_settings(
 ) -> tuple[dict[str, Any] | None, list[str]]:
     """Return the policy's settings, if readable, and its renames of features, as a trainer's option."""
     if document.parameters["builtin_policy"]:
-        return (make_builtin_settings(infos[0]), []) if infos else (None, [])
+        return (policy_features.make_new_settings(infos[0]), []) if infos else (None, [])
     if selection.find_policy_source(document.sources) in folders:
         with suppress(OSError, ValueError):
             model = selection.find_policy_folder(folders)
@@ -63,21 +63,6 @@ def _load_settings(
             used = {name: feature for name, feature in inputs.items() if not name.startswith(EMPTY_CAMERA)}
             return {**settings, "input_features": used}, [f"--rename_map={json.dumps(_load_renames(model))}"]
     return None, []
-
-
-def make_builtin_settings(info: Mapping[str, Any]) -> dict[str, Any]:
-    """Return inputs and outputs of a policy that is made for a dataset."""
-    features = dataset.get_features(info)
-    names = (policy_features.STATE, policy_features.WORLD)
-    vectors = {name: {"shape": features[name].get("shape")} for name in names if name in features}
-    images = {
-        name: {"type": "VISUAL", "shape": policy_features.get_image_shape(features[name])}
-        for name in dataset.list_cameras(info)
-    }
-    return {
-        "input_features": vectors | images,
-        "output_features": {policy_features.ACTION: features[policy_features.ACTION]},
-    }
 
 
 def _load_renames(model: Path) -> dict[str, str]:
