@@ -19,6 +19,7 @@ FROM_CHECKPOINT = ("isaac-train", "--checkpoint-mode", "resume")
 LEAST: Mapping[str, Mapping[str, str]] = {
     "lerobot-train": {"-d": "lerobot/pusht"},
     "lerobot-eval": {"-d": "lerobot/pusht", "--policy-repo-id": "lerobot/act_pusht"},
+    "isaac-smoke-test": {},
     "isaac-train": {},
     "isaac-validate": {"--checkpoint-uri": "https://account1.blob.core.windows.net/train/set1"},
 }

@@ -46,3 +46,16 @@ class TestIsaacTrain(WorkloadKit):
     job = ()
     changed: ClassVar = {"checkpoint_mode": "resume"}
     tells = ("metrics", "checkpoint")
+
+
+class TestIsaacValidate(WorkloadKit):
+    workload = "isaac-validate"
+    job = ("--checkpoint-uri", str(PUSHT), "--record-video")
+    changed: ClassVar = {"sha256": "a" * 64, "record_video": "false"}
+    tells = ("metrics", "evaluated")
+
+
+class TestIsaacSmokeTest(WorkloadKit):
+    workload = "isaac-smoke-test"
+    job = ()
+    tells = ()

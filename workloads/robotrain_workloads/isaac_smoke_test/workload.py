@@ -1,0 +1,51 @@
+"""The workload `isaac-smoke-test`: its declaration. Imports nothing heavy."""
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from robotrain.model.workload import OutputProfile, Resources, Workload, WorkloadProfile
+from robotrain.plugins.hookspecs import hook
+
+from robotrain_workloads.isaac import profile
+from robotrain_workloads.isaac_smoke_test.parameters import SmokeTestParameters
+
+if TYPE_CHECKING:
+    from robotrain.errors import Problem
+    from robotrain.model.job import Job
+
+
+def check_job(job: "Job") -> "Iterator[Problem]":
+    """Check what does not depend on the platform."""
+    from robotrain.errors import usage_problem
+    from robotrain.redaction import redact
+
+    from robotrain_workloads.isaac import rules as isaac_rules
+
+    yield from isaac_rules.check_terms(job)
+    for argument in job.trainer_args[:1]:
+        title = "isaac-smoke-test runs no script of Isaac Lab, which could take options after --"
+        yield usage_problem("script-option-invalid", title, where="--", given=redact(argument))
+
+
+ISAAC_SMOKE_TEST = Workload(
+    name="isaac-smoke-test",
+    summary="check a machine for Isaac Lab: versions, GPU, EULA, identity, tracking",
+    parameters=SmokeTestParameters,
+    roles={},
+    container_plugin="robotrain_workloads.isaac_smoke_test.container",
+    program="Isaac Lab",
+    produces="files",
+    profile=WorkloadProfile(
+        resources=Resources(cpu=4, memory="16Gi", storage="40Gi", time_limit="30m"),
+        container=profile.CONTAINER,
+        outputs=OutputProfile(folder="smoke_test", noun="smoke test", resumable=False),
+        experiment="isaaclab-smoke-test",
+    ),
+    check=check_job,
+)
+
+
+@hook
+def robotrain_workloads() -> Iterable[Workload]:
+    """Return the workload of this module."""
+    return (ISAAC_SMOKE_TEST,)
