@@ -63,6 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
     run.add_argument("job", type=Path, metavar="JOB.json")
     run.add_argument("--once", metavar="NAME", help="do nothing if a job of another name started the run")
     run.add_argument("--log", type=Path, metavar="FILE", help="append the output to FILE")
+    run.add_argument("--set", action="append", metavar="NAME=VALUE", help="a value of a trial of a sweep")
     run.set_defaults(act=_run_job)
     register = commands.add_parser("register", help="register the result of an ended run as a version of a model")
     register.add_argument("job", type=Path, metavar="JOB.json")
@@ -96,8 +97,14 @@ def _run_job(options: argparse.Namespace) -> int:
             _print_line(f"nothing to do: {idle_reason}")
             return 0
         job_document = _read_document(options.job)
+        if options.set or job_document.space:
+            from robotrain_runtime.contract import trial_values
+
+            job_document = trial_values.set_trial_values(job_document, options.set or ())
     except JobFailed as failed:
         return _report_error(failed.reason)
+    except ValueError as error:
+        return _report_error(f"the values of the trial are invalid: {error}")
     try:
         return engine.run_job(job_document).exit_code
     except OSError as error:

@@ -74,6 +74,10 @@ def run_job(document: JobDocument) -> Outcome:
 def _run_to_outcome(document: JobDocument, services: RunServices, earlier: recovery.EarlierAttempts) -> Outcome:
     try:
         run_environment.check_promised_variables(document.placement.promised)
+        if document.space:
+            from robotrain_runtime.contract.trial_values import get_trial_values
+
+            services.relay.emit(Track(params=get_trial_values(document)))
         if document.registers:
             services.relay.emit(handover.register_step(document, services.stop, services.relay.log.write_line))
             return Outcome(state="succeeded", exit_code=0)

@@ -15,6 +15,7 @@ ASKED_OTHERWISE: Mapping[str, str] = {
     "cancel": "of a run that was sent: the kit cancels one on each platform",
     "tracking": "of sources that are looked up where the run is tracked: the tests of sources",
     "native_dag": "of a pipeline: without it, this machine starts the steps",
+    "native_sweep": "of a sweep: without it, this machine submits the trials",
     "runs_here": "of nobody: it says where to look for the machine",
 }
 """Features that no option of a job needs by itself."""

@@ -1,11 +1,11 @@
-"""The steps of a pipeline, as a platform gets them that runs it on its own engine."""
+"""The steps of a pipeline, and a sweep, as a platform gets them that runs them on its own engine."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from robotrain_runtime.contract.document import Mount
+from robotrain_runtime.contract.document import Dimension, Mount
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_runtime.contract.step_output import STEP_KIND
 
@@ -44,3 +44,26 @@ class PipelineStep:
             for one in self.job.sources
             if one.kind == STEP_KIND
         )
+
+
+@lazy_dataclass(frozen=True, kw_only=True)
+class SweepSpec:
+    """A sweep: one job, of which the engine gives each trial values of some parameters."""
+
+    jobs: tuple[Job, ...]
+    """Checked jobs, which differ in these parameters only; the first one is that of the trials."""
+    settings: Any
+    """The platform's."""
+    payload: Payload
+    container_plugins: Mapping[str, str]
+    trials: tuple[str, ...]
+    """The name of each trial, in the order in which the engine begins them."""
+    space: Mapping[str, Dimension]
+    """What is chosen from, by parameter: for the job document too, which is `dataclasses.replace`d with it."""
+    sampler: Literal["grid", "random"]
+    """Every combination, or random ones."""
+    sampler_seed: int = 0
+    at_most: int | None = None
+    """How many trials may run at the same time; None for all."""
+    metric: str
+    better: Literal["lower", "higher"]

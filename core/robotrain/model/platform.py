@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from robotrain.errors import Problem
     from robotrain.model.job import Job
-    from robotrain.model.pipeline import PipelineStep
+    from robotrain.model.pipeline import PipelineStep, SweepSpec
     from robotrain.model.plan import Payload, Plan
     from robotrain.model.run import Output, Reference, Status, StepStatus
 
@@ -199,8 +199,22 @@ class Platform:
         """
         raise make_feature_error(self, "native_dag")
 
+    def find_sweep_obstacle(self, sweep: SweepSpec) -> str:
+        """Return why the engine cannot run a sweep on its own, as the end of a sentence; empty if it can."""
+        return ""
+
+    def render_sweep(self, sweep: SweepSpec, job: Job, run: str) -> Plan:
+        """Return exactly what `submit` will send to run a sweep, where the feature `native_sweep` is supported.
+
+        The plan's reference names the whole sweep; with the key `step`, a trial of it, as for `render_pipeline`. The
+        engine gives the values of a trial to the runtime as arguments `--set NAME=VALUE`.
+
+        :param job: the job that stands for the whole.
+        """
+        raise make_feature_error(self, "native_sweep")
+
     def list_steps(self, reference: Reference) -> Iterable[StepStatus]:
-        """Return the steps of a pipeline, in any order; called for nothing else. Raise as `status` does."""
+        """Return the steps of a pipeline, or the trials of a sweep that have begun, in any order. Raise as `status`."""
         return ()
 
     def query_pipeline(self, reference: Reference) -> tuple[Status, list[StepStatus]]:

@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from robotrain_runtime.contract.step_output import STEP_KIND
 
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from robotrain.model.workload import Workload
     from robotrain.plugins.manager import Plugins
 
+NATIVE_SWEEP = "robotrain.sweeps.native_sweep:NativeSweepPlatform"
 RUN_NAME_PATTERN = "[a-z][a-z0-9-]{0,39}"
 
 
@@ -203,10 +204,14 @@ def prepare_pipeline(request: PipelineRequest, platform: Platform, plugins: Plug
 
 
 def _choose_engine(platform: Platform, plugins: Plugins, request: PipelineRequest) -> PipelinePlatform:
-    """Return the engine of the platform if it runs pipelines; none limits how many steps run at once.
+    """Return the engine of the platform if it runs the pipeline; none limits how many steps run at once.
 
-    The trials of a sweep are runs of their own.
+    Whether it runs a sweep is decided before. Otherwise the trials are runs of their own.
     """
+    if request.sweep.get("native"):
+        from pkgutil import resolve_name
+
+        return cast(PipelinePlatform, resolve_name(NATIVE_SWEEP)(platform, plugins))
     return (NativePlatform if _is_native(platform, request) else DrivenPlatform)(platform, plugins)
 
 
@@ -239,6 +244,8 @@ def pin_pipeline(prepared: PreparedPipeline) -> tuple[PreparedPipeline, list[Pro
     pins = dict(zip(sources, pinned.sources, strict=True))
     steps = {step.name: _pin_step(step, pins) for step in prepared.steps}
     jobs = {name: step.job for name, step in steps.items() if step.job} if prepared.is_native else {}
+    if prepared.sweep:  # the engine gets the job of the first trial
+        jobs = dict(list(jobs.items())[:1])
     for name, (job, found) in zip(jobs, query_settings_of_all(list(jobs.values())), strict=True):
         steps[name] = dataclasses.replace(steps[name], job=job)
         problems += found

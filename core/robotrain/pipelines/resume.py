@@ -11,7 +11,6 @@ from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any
 from robotrain.model.platform import NoSettings
 from robotrain.model.run import STEP_KEY, RunGone
 from robotrain.pipelines import driven_platform, progress
-from robotrain.pipelines.driven_platform import DrivenPlatform
 from robotrain.pipelines.native_platform import COPY_KEY, NativePlatform, list_read_steps, read_ended_steps
 from robotrain.pipelines.plan import PIPELINE_FILE, PipelinePlan, get_payload_path, parse_pipeline, render_pipeline
 from robotrain.pipelines.step_runs import StepJobs
@@ -51,7 +50,7 @@ def repeat_pipeline(record: RunRecord, plugins: Plugins) -> RepeatedPipeline:
     payloads = {get_payload_path(step.payload): b"" for step in plan.steps if step.payload}
     return RepeatedPipeline(
         job=stored.plan.job,
-        platform=(NativePlatform if record.native else DrivenPlatform)(platform, plugins),
+        platform=plugins.platform_of(record),
         settings=NoSettings(),
         kinds=plugins.source_kinds(),
         container_plugins={},
@@ -89,6 +88,11 @@ def continue_pipeline(record: RunRecord, plugins: Plugins, dry_run: bool = False
 
 def _continue_native(record: RunRecord, plugins: Plugins) -> RepeatedPipeline:
     """Return what is left to do of a pipeline that an engine ran. Raise Rejected."""
+    if record.is_sweep:
+        title = f"{record.platform} runs {record.run} as a whole: it cannot run some of its trials again"
+        way = Suggestion(f"robotrain resubmit {record.run}", "runs all trials again")
+        points = Suggestion("robotrain sweep … --points FILE.csv", "runs the trials that the file lists")
+        raise Rejected([_make_problem("sweep-not-resumable", title, way, points)])
     platform = plugins.platform_of(record)
     earlier = parse_pipeline(read_plan_to_repeat(record.run).plan.files[PIPELINE_FILE]).finished
     try:

@@ -95,7 +95,8 @@ class Plugins:
         from pkgutil import resolve_name
 
         kind = "pipelines.native_platform:Native" if record.native else "pipelines.driven_platform:Driven"
-        kind = "sweeps.sweep_platform:Sweep" if record.is_sweep else kind
+        if record.is_sweep:
+            kind = "sweeps.native_sweep:NativeSweep" if record.native else "sweeps.sweep_platform:Sweep"
         return cast("Platform", resolve_name(f"robotrain.{kind}Platform")(platform, self))
 
     def workload(self, name: str) -> Workload:

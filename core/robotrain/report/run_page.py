@@ -86,7 +86,7 @@ def _describe_sweep(record: RunRecord) -> dict[str, Any]:
         "trial_rows": results.list_trial_rows(found) if found else (),
         "group_rows": results.list_group_rows(found) if found else (),
         "best": f"{best.name} ({format_point(best.values)})" if best else "",
-        "register_command": f"robotrain register {best.run} {found.model or 'MODEL'}" if found and best else "",
+        "register_command": results.make_register_command(record.run, found) if found else "",
     }
 
 

@@ -6,21 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from robotrain_runtime.contract.document import Scalar
+from robotrain_runtime.contract.document import Dimension
 
 SamplerName = Literal["grid", "random", "tpe"]
 SAMPLERS: tuple[SamplerName, ...] = ("grid", "random", "tpe")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dimension:
-    """What a sampler chooses from: one of some values, or a number between two ends."""
-
-    choices: tuple[Scalar, ...] = ()
-    low: float = 0.0
-    high: float = 0.0
-    log: bool = False
-    integer: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +25,9 @@ class SweepPlan:
     points: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """The values of each trial, as given or drawn; none if a sampler chooses them when the trial begins."""
     space: Mapping[str, Dimension] = field(default_factory=dict)
-    """What such a sampler chooses from."""
+    """What such a sampler, or the engine of a platform, chooses from."""
+    native: bool = False
+    """Whether the engine of the platform runs it: it chooses the values of each trial."""
     model: str = ""
     """The model that the job names for its policy."""
 
@@ -50,7 +41,7 @@ def dump_sweep(plan: SweepPlan) -> dict[str, Any]:
 def parse_sweep(data: Mapping[str, Any]) -> SweepPlan:
     """Return the plan in the data of `pipeline.json`. Raise TypeError, ValueError, KeyError."""
     known: dict[str, Any] = {
-        name: data[name] for name in ("sampler", "sampler_seed", "points", "model") if data.get(name)
+        name: data[name] for name in ("sampler", "sampler_seed", "points", "model", "native") if data.get(name)
     }
     space = {
         name: Dimension(**{**one, "choices": tuple(one["choices"])}) for name, one in data.get("space", {}).items()

@@ -7,17 +7,18 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from robotrain_runtime.contract.document import Dimension
 from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.config.overrides import apply_overrides
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any, select_errors, suggest_name
 from robotrain.pipelines.prepare import PipelineRequest, PreparedPipeline, StepRequest, prepare_pipeline
 from robotrain.redaction import redact
-from robotrain.submission.prepare import prepare_job
-from robotrain.sweeps import tpe
-from robotrain.sweeps.plan import Dimension, SamplerName, SweepPlan, dump_sweep
+from robotrain.submission.prepare import PreparedJob, prepare_job
+from robotrain.sweeps import native_sweep, tpe
+from robotrain.sweeps.plan import SamplerName, SweepPlan, dump_sweep
 from robotrain.sweeps.space import (
     OVER_FLAG,
     Axis,
@@ -55,7 +56,16 @@ class SweepRequest:
     problems: tuple[Problem, ...] = ()
 
 
-def prepare_sweep(request: SweepRequest, platform: Platform, plugins: Plugins) -> PreparedPipeline:
+@dataclass(frozen=True, kw_only=True)
+class PreparedSweep:
+    """A checked sweep."""
+
+    pipeline: PreparedPipeline
+    obstacle: str
+    """Why the engine of the platform does not run it, as the end of a sentence; empty if it does."""
+
+
+def prepare_sweep(request: SweepRequest, platform: Platform, plugins: Plugins) -> PreparedSweep:
     """Resolve and check every trial. Raise Rejected with the problems of all of them, each once."""
     return _SweepPreparer(request, platform, plugins).prepare()
 
@@ -68,7 +78,7 @@ class _SweepPreparer:
         self.kinds = plugins.source_kinds()
         self.is_tpe = request.sampler == "tpe"
 
-    def prepare(self) -> PreparedPipeline:
+    def prepare(self) -> PreparedSweep:
         """Return the checked sweep."""
         request = self.request
         problems = list(request.problems)
@@ -77,15 +87,27 @@ class _SweepPreparer:
         if self.is_tpe:
             problems += tpe.check_installed()
             problems += self._check_dimensions()
-        checked = self._check_samples(problems)
+        obstacle = native_sweep.find_request_obstacle(request, self.platform, metrics)
+        checked = self._check_samples(problems, all_values=self.is_tpe or not obstacle)
+        is_later = (self.is_tpe or not obstacle) and not select_errors(problems)
+        space = dict(self._list_dimensions(checked)) if is_later else {}
         names = [f"trial-{number:0{len(str(len(points)))}}" for number in range(1, len(points) + 1)]
+        if not obstacle and space:
+            spec = native_sweep.make_spec(request, list(checked.values()), names, space, metrics)
+            obstacle = native_sweep.find_obstacle(spec, self.platform)
+        is_native = not obstacle
+        if is_native and request.sampler == "random":
+            points = self._repeat_first_values()
         plan = SweepPlan(
             over=tuple(dict.fromkeys(name for point in points[:1] for name in point.values)),
             metrics=metrics,
             sampler=request.sampler,
             sampler_seed=request.sampler_seed,
-            points={} if self.is_tpe else dict(zip(names, (point.values for point in points), strict=True)),
-            space=dict(self._list_dimensions(checked)) if self.is_tpe and not select_errors(problems) else {},
+            points={}
+            if self.is_tpe or is_native
+            else dict(zip(names, (point.values for point in points), strict=True)),
+            space=space if self.is_tpe or is_native else {},
+            native=is_native,
         )
         steps = [self._make_step(name, point, problems) for name, point in zip(names, points, strict=True)]
         most = 1 if self.is_tpe or self.platform.capabilities.feature("runs_here") else None
@@ -102,7 +124,7 @@ class _SweepPreparer:
             found = _name_points(rejected.problems, dict(zip(names, points, strict=True)))
             raise Rejected(dict.fromkeys(found)) from None
         raise_if_any(_check_folders(prepared, request.workload))
-        return _name_model(prepared, plan)
+        return PreparedSweep(pipeline=_name_model(prepared, plan), obstacle=obstacle)
 
     def _list_points(self, problems: list[Problem]) -> list[SpacePoint]:
         """Return the combinations of all trials; for a sampler that chooses later, the first values of each."""
@@ -112,7 +134,7 @@ class _SweepPreparer:
         if request.sampler == "random":
             return draw_points(request.axes, request.samples, request.sampler_seed, self._find_integers())
         if self.is_tpe:
-            return [SpacePoint({axis.name: axis.samples[0] for axis in request.axes})] * request.samples
+            return self._repeat_first_values()
         ranges = [axis for axis in request.axes if axis.is_range]
         for axis in ranges:
             ways = (f"{OVER_FLAG} {axis.name}={axis.scale}:{axis.low}..{axis.high} --sampler random --samples 20",)
@@ -121,6 +143,10 @@ class _SweepPreparer:
         if ranges:
             raise Rejected(problems)
         return combine_axes(request.axes)
+
+    def _repeat_first_values(self) -> list[SpacePoint]:
+        """Return a point for each trial, whose values are chosen later."""
+        return [SpacePoint({axis.name: axis.samples[0] for axis in self.request.axes})] * self.request.samples
 
     def _find_integers(self) -> set[str]:
         """Return the names whose values are whole numbers."""
@@ -141,16 +167,19 @@ class _SweepPreparer:
             name=name, where=name, request=self._make_request(point, problems), workload=self.request.workload.name
         )
 
-    def _check_samples(self, problems: list[Problem]) -> dict[tuple[str, str], Mapping[str, Any]]:
-        """Check both ends of each range, and each value that is tried later; return the parameters of each job."""
-        found: dict[tuple[str, str], Mapping[str, Any]] = {}
+    def _check_samples(self, problems: list[Problem], all_values: bool) -> dict[tuple[str, str], PreparedJob]:
+        """Check both ends of each range, and perhaps each value of lists, with first values of the others.
+
+        Return the jobs.
+        """
+        found: dict[tuple[str, str], PreparedJob] = {}
         first = {axis.name: axis.samples[0] for axis in self.request.axes}
         for axis in self.request.axes:
-            for value in axis.samples if self.is_tpe or axis.is_range else ():
+            for value in axis.samples if all_values or axis.is_range else ():
                 request = self._make_request(SpacePoint({**first, axis.name: value}), problems)
                 try:
                     job = prepare_job(request, self.request.workload, self.platform, self.plugins)
-                    found[axis.name, value] = dict(job.job.parameters)
+                    found[axis.name, value] = job
                 except Rejected as rejected:
                     problems += (one for one in rejected.problems if one not in problems)
         return found
@@ -163,17 +192,19 @@ class _SweepPreparer:
                 title = f"the sampler tpe chooses parameters of {self.request.workload.name} only"
                 yield make_over_problem(title, axis.name, ways=("--sampler random", "--set KEY=VALUE"))
 
-    def _list_dimensions(self, checked: Mapping[tuple[str, str], Mapping[str, Any]]) -> Iterator[tuple[str, Dimension]]:
+    def _list_dimensions(self, checked: Mapping[tuple[str, str], PreparedJob]) -> Iterator[tuple[str, Dimension]]:
         integers = self._find_integers()
         for axis in self.request.axes:
-            values = [checked[axis.name, value][axis.name] for value in axis.samples]
+            values = [dict(checked[axis.name, value].job.parameters)[axis.name] for value in axis.samples]
             if not axis.is_range:
                 yield axis.name, Dimension(choices=tuple(values))
                 continue
             low, high = values
             yield (
                 axis.name,
-                Dimension(low=low, high=high, log=axis.scale == "log", integer=axis.name in integers),
+                Dimension(
+                    low=float(str(low)), high=float(str(high)), log=axis.scale == "log", integer=axis.name in integers
+                ),
             )
 
 

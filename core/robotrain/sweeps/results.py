@@ -66,6 +66,16 @@ class SweepResults:
     """Of several seeds: the best trial of the group with the best mean."""
     model: str = ""
     """The model that the job names for its policy."""
+    native: bool = False
+    """Whether the engine of the platform runs the trials: they are no runs of their own."""
+
+
+def make_register_command(run: str, results: SweepResults) -> str:
+    """Return the command that registers the policy of the best trial; empty without one."""
+    if results.best is None:
+        return ""
+    what = f"{run} --step {results.best.name}" if results.native else results.best.run
+    return f"robotrain register {what} {results.model or 'MODEL'}"
 
 
 def read_results(run: str) -> SweepResults | None:
@@ -90,7 +100,8 @@ def read_results(run: str) -> SweepResults | None:
         for trial, step in found.steps.items()
     )
     groups = _group_trials(plan.over, trials)
-    return SweepResults(plan.over, name, better, trials, groups, _find_best(trials, groups, better), plan.model)
+    best = _find_best(trials, groups, better)
+    return SweepResults(plan.over, name, better, trials, groups, best, plan.model, plan.native)
 
 
 def find_metric(plan: SweepPlan, scores: Sequence[Mapping[str, float]]) -> tuple[str, str] | None:

@@ -11,10 +11,10 @@ from robotrain.errors import Problem, Stage, Suggestion
 from robotrain.sweeps.results import find_metric
 
 if TYPE_CHECKING:
-    from robotrain_runtime.contract.document import Scalar
+    from robotrain_runtime.contract.document import Dimension, Scalar
 
     from robotrain.pipelines.progress import StepState
-    from robotrain.sweeps.plan import Dimension, SweepPlan
+    from robotrain.sweeps.plan import SweepPlan
 
 EXTRA = "robotrain[optuna]"
 

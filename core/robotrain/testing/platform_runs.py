@@ -9,9 +9,10 @@ from typing import Any, get_args
 
 import pytest
 from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture
+from robotrain_runtime.contract.document import Dimension
 
 from robotrain.errors import Rejected
-from robotrain.model.pipeline import PipelineStep
+from robotrain.model.pipeline import PipelineStep, SweepSpec
 from robotrain.model.run import Output, RunRecord, RunState
 from robotrain.store import records
 from robotrain.testing import harness
@@ -72,13 +73,7 @@ class SubmitTests(PlatformTestBase):
         """A pipeline is rendered with all its steps, reproducibly; it is found again, and its steps are listed."""
         if not bench.can.feature("native_dag"):
             pytest.skip(f"{bench.name} does not declare native_dag")
-        rendered: list[list[Any]] = []
-
-        def record_arguments(render: Callable[..., Any], arguments: list[Any]) -> Any:
-            rendered.append(arguments)
-            return render(*arguments)
-
-        with bench.wrap_method("render", record_arguments):
+        with _record_render(bench) as rendered:
             bench.render_plan()
         job, settings, run, payload, container_plugins = rendered[-1]
         parts = {"job": job, "settings": settings, "payload": payload, "container_plugins": container_plugins}
@@ -100,6 +95,49 @@ class SubmitTests(PlatformTestBase):
             yield f"`list_steps` returned {', '.join(sorted(listed))}; the steps are first and second"
         if bench.platform.status(reference).finished:
             yield "`status` of a pipeline that was just submitted is final"
+
+    def test_sweep_is_one_submission(self, bench: Bench) -> Iterator[str]:
+        """A sweep is rendered as one submission, reproducibly; it is found again, and its trials are listed."""
+        if not bench.can.feature("native_sweep"):
+            pytest.skip(f"{bench.name} does not declare native_sweep")
+        with _record_render(bench) as rendered:
+            bench.render_plan()
+        job, settings, run, payload, container_plugins = rendered[-1]
+        parameters = dict(job.parameters)
+        name = next((one for one, value in parameters.items() if type(value) in (int, float)), "")
+        if not name:
+            pytest.skip("the job has no number to vary")
+        value = parameters[name]
+        sweep = SweepSpec(
+            jobs=(job,),
+            settings=settings,
+            payload=payload,
+            container_plugins=container_plugins,
+            trials=("trial-1", "trial-2"),
+            space={name: Dimension(choices=(value, value + 1))},
+            sampler="grid",
+            at_most=1,
+            metric="loss",
+            better="lower",
+        )
+        if obstacle := bench.platform.find_sweep_obstacle(sweep):
+            yield f"`find_sweep_obstacle` names one for a plain sweep: {obstacle}"
+            return
+        plans = [bench.platform.render_sweep(sweep, job, f"{run}-kit-sweep") for _ in range(2)]
+        if plans[0].files != plans[1].files:
+            yield "`render_sweep` returned other files for the same sweep"
+        if bench.platform.find(plans[0]) is not None:
+            yield "`find` returned a run for a sweep that was not submitted"
+        reference = bench.platform.submit(plans[0])
+        yield from _compare_count(bench, plans[0].run, 1)
+        if bench.platform.find(plans[0]) is None:
+            yield "`find` returned None for a sweep that was submitted"
+        status, trials = bench.platform.query_pipeline(reference)
+        listed = {trial.name for trial in trials}
+        if not listed <= {"trial-1", "trial-2"}:
+            yield f"`query_pipeline` lists {', '.join(sorted(listed))}; the trials are trial-1 and trial-2"
+        if status.finished:
+            yield "the status of a sweep that was just submitted is final"
 
     def test_engine_that_does_not_answer_is_a_passing_failure(self, bench: Bench) -> Iterator[str]:
         """Nothing is concluded from silence: `find` raises, `status` is no end, and `submit` can be repeated."""
@@ -152,6 +190,19 @@ UNKNOWN_STATE = "KitUnheardOf"
 CANCELLED_STATES = ("running", "succeeded", "failed")
 CHECKPOINT_STEP = 40
 LOG_LINES = ("kit: first", "kit: second", "kit: {{ third }}", "kit: fourth ü", "kit: fifth")
+
+
+@contextlib.contextmanager
+def _record_render(bench: Bench) -> Iterator[list[list[Any]]]:
+    """Collect the arguments of each `render`."""
+    rendered: list[list[Any]] = []
+
+    def record_arguments(render: Callable[..., Any], arguments: list[Any]) -> Any:
+        rendered.append(arguments)
+        return render(*arguments)
+
+    with bench.wrap_method("render", record_arguments):
+        yield rendered
 
 
 class ObservationTests(SubmitTests):

@@ -11,7 +11,9 @@ FETCHED = ("dataset", "policy", "init_policy", "checkpoint", "resume", "publish"
 job.
 """
 OWN_MODELS = "Azure ML has its own form for registered models."
-SUPPORTED_FEATURES = "register_model tracking multi_gpu mixed_precision several_datasets stream_logs cancel native_dag"
+SUPPORTED_FEATURES = (
+    "register_model tracking multi_gpu mixed_precision several_datasets stream_logs cancel native_dag native_sweep"
+)
 
 CAPABILITIES = Capabilities(
     sources={

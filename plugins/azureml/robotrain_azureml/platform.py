@@ -30,6 +30,8 @@ class AzureMLPlatform(Platform):
     query_settings = lazy_method("robotrain_azureml.preflight.compute:fetch_compute_settings")
     check = lazy_method("robotrain_azureml.spec.check_job:check_job")
     render = lazy_method("robotrain_azureml.spec.render:render_plan")
+    find_sweep_obstacle = lazy_method("robotrain_azureml.spec.sweep:find_sweep_obstacle")
+    render_sweep = lazy_method("robotrain_azureml.spec.sweep:render_sweep")
     render_pipeline = lazy_method("robotrain_azureml.spec.pipeline:render_pipeline")
     preflight = lazy_method("robotrain_azureml.preflight.run_preflight:run_preflight")
     prepare = lazy_method("robotrain_azureml.submit.submit:prepare_plan")

@@ -30,6 +30,7 @@ CAPABILITIES = Capabilities(
     features={
         **dict.fromkeys((*FEATURES.split(), "stream_logs", "cancel"), YES),
         "native_dag": no("A background process of this machine starts each step.", "omit --native-only"),
+        "native_sweep": no("A background process of this machine starts each trial.", "omit --native-only"),
     },
     disabled_by=dict.fromkeys(("tracking", "register_model"), ("tracking_uri", NO_TRACKING)),
 )

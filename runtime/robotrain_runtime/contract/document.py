@@ -92,6 +92,17 @@ class Placement:
 
 
 @lazy_dataclass(frozen=True, kw_only=True)
+class Dimension:
+    """The values that a parameter can have in a sweep: one of some, or a number between two ends."""
+
+    choices: tuple[Scalar, ...] = ()
+    low: float = 0.0
+    high: float = 0.0
+    log: bool = False
+    integer: bool = False
+
+
+@lazy_dataclass(frozen=True, kw_only=True)
 class JobDocument:
     """A resolved job with everything the runtime needs to run it."""
 
@@ -110,6 +121,8 @@ class JobDocument:
     trainer_args: tuple[str, ...] = ()
     registers: str = ""
     """The model that the policy of its one source, an earlier step, is registered as, in place of the work."""
+    space: Mapping[str, Dimension] = field(default_factory=dict)
+    """The parameters that the engine of a sweep gives each trial values of, as arguments of the runtime."""
 
     def to_json(self) -> str:
         """Return the one text form of the document, as `format_document` does."""
@@ -139,7 +152,10 @@ def parse_document(text: str) -> JobDocument:
 
 def format_document(document: JobDocument) -> str:
     """The one text form: sorted keys, so that equal documents are equal bytes."""
-    return json.dumps(dataclasses.asdict(document), indent=1, sort_keys=True) + "\n"
+    body = dataclasses.asdict(document)
+    if not document.space:
+        del body["space"]
+    return json.dumps(body, indent=1, sort_keys=True) + "\n"
 
 
 def convert_json(kind: Any, value: Any, path: str, errors: list[str]) -> Any:

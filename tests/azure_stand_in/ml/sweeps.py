@@ -141,7 +141,7 @@ def make_trial(body: Mapping[str, Any], name: str, values: Mapping[str, Any]) ->
     trial, limits = body["trial"], body["limits"]
     command = re.sub(_PLACE, lambda found: str(values[found[1]]), str(trial.get("command") or ""))
     environ = {f"AZUREML_SWEEP_{one}": str(value) for one, value in values.items()}
-    timeout = {"limits": {"jobLimitsType": "Command", "timeout": limits["trialTimeout"]}}
+    timeout = {"limits": {"jobLimitsType": "Command", "timeout": limits.get("trialTimeout")}}
     same = ("experimentName", "tags", "computeId", "identity", "inputs", "outputs", "queueSettings")
     return {
         "jobType": "Command",

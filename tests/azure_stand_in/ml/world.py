@@ -59,7 +59,8 @@ class AzureMLWorld(World):
         return told
 
     def count_runs(self, run: str) -> int:
-        return sum(name.startswith(f"{run}-") for name in self.azureml.jobs)
+        whole = [name for name, job in self.azureml.jobs.items() if job.parent is None]
+        return sum(name.startswith(f"{run}-") for name in whole)
 
     def set_native_state(self, reference: Reference, native: str) -> None:
         job = self.azureml.jobs[reference["job"]]

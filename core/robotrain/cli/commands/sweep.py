@@ -34,6 +34,7 @@ All values are checked before the first trial starts. A trial that fails does no
 SWITCHES = {
     "--wait": "wait until the last trial ends, and print the table of results; the exit code is 5 if a trial failed",
     "--dry-run": "check every trial and show the plan; do not submit",
+    "--native-only": "submit nothing unless the platform runs the sweep on its own",
     "--new": "start a new run even if an interrupted submit of the same sweep exists",
     "--json": "print JSON",
 }
@@ -101,8 +102,10 @@ class SweepCommand(JobCommand):
             problems=tuple(problems),
         )
         prepared = prepare_sweep(wanted, platform, get_plugins(ctx))
-        pinned, found = pin_pipeline(prepared)
-        print_problems(describe_driver(pinned, wanted, platform))
+        pinned, found = pin_pipeline(prepared.pipeline)
+        if prepared.obstacle and values.get("native_only"):
+            raise Rejected([make_driven_problem(platform, prepared.obstacle)])
+        print_problems(describe_driver(pinned, wanted, platform, prepared.obstacle))
         print_message(format_preview(pinned, wanted))
         raise_if_any(found)
         ready = replace(pinned, warnings=(*pinned.warnings, *found))
@@ -173,8 +176,31 @@ def _read_count(values: dict[str, Any], name: str, problems: list[Problem], leas
         return None
 
 
-def describe_driver(prepared: PreparedPipeline, request: SweepRequest, platform: Platform) -> list[Problem]:
-    """Return a note that this machine must stay on, if it starts trials after the first ones have ended."""
+def make_driven_problem(platform: Platform, obstacle: str) -> Problem:
+    """Return the problem of a sweep that the platform does not run on its own, though it must."""
+    title = f"{platform.name} does not run this sweep on its own: {obstacle}"
+    way = Suggestion("omit --native-only", "this machine submits the trials")
+    return Problem(code="sweep-not-native", stage=Stage.CHECK, title=title, where="--native-only", suggestions=(way,))
+
+
+def describe_driver(
+    prepared: PreparedPipeline, request: SweepRequest, platform: Platform, obstacle: str
+) -> list[Problem]:
+    """Return notes that each trial is a run of its own, and that this machine must stay on to start the later ones.
+
+    :param obstacle: why the engine of the platform does not run the sweep; empty if it does.
+    """
+    if not obstacle:
+        return []
+    notes = []
+    if platform.capabilities.feature("native_sweep"):
+        title = f"{platform.name} does not run this sweep on its own: {obstacle}"
+        why = "Each trial is submitted as a run of its own."
+        notes.append(Problem(code="sweep-not-native", stage=Stage.CHECK, severity="note", title=title, why=why))
+    return [*notes, *_describe_pace(prepared, request, platform)]
+
+
+def _describe_pace(prepared: PreparedPipeline, request: SweepRequest, platform: Platform) -> list[Problem]:
     most = prepared.at_most
     if platform.capabilities.feature("runs_here") or most is None or most >= len(prepared.steps):
         return []
@@ -198,7 +224,8 @@ def format_preview(prepared: PreparedPipeline, request: SweepRequest) -> str:
     rows = list_point_rows(prepared)
     if len(rows) == 1:
         names = ", ".join(prepared.sweep["over"])
-        return f"{line}\n  {request.sampler} chooses {names} when a trial begins"
+        who = f"{prepared.platform.name} ({request.sampler})" if prepared.is_native else request.sampler
+        return f"{line}\n  {who} chooses {names} when a trial begins"
     more = f"\n… and {len(rows) - 1 - MAX_SHOWN} more" if len(rows) - 1 > MAX_SHOWN else ""
     return f"{line}\n{format_table(rows[: MAX_SHOWN + 1])}{more}"
 

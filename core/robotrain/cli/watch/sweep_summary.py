@@ -30,7 +30,7 @@ def format_sweep(run: str, steps: Sequence[StepStatus]) -> Iterator[str]:
     if best := found.best:
         values = format_point(best.values)
         yield f"{'best':<11} {best.name}  {values}  {found.metric} {results.format_value(best.score)}"
-        yield f"{'':<11} robotrain register {best.run} {found.model or 'MODEL'}"
+        yield f"{'':<11} {results.make_register_command(run, found)}"
 
 
 def _format_reasons(steps: Sequence[StepStatus]) -> Iterator[str]:

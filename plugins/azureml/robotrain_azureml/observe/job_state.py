@@ -183,25 +183,38 @@ PARENT_KEY = "parent"
 
 
 def _query_step_job(reference: Reference) -> AzureMLJob:
-    """Return the job of a step: the region alone knows it, and the pipeline job what it was given. Raises RunGone,
+    """Return the job of a step or a trial: the region knows its state, the whole what it was given. Raises RunGone,
     Rejected.
     """
     workspace, name = jobs.get_run_workspace(reference), reference["job"]
     parent = jobs.get_job({**reference, "job": reference[PARENT_KEY]})
-    nodes = _as_mapping(_as_mapping(parent.get("properties")).get("jobs"))
-    node = _as_mapping(nodes.get(reference["key"]))
+    whole = _as_mapping(parent.get("properties"))
+    node = _as_mapping(_as_mapping(whole.get("jobs")).get(reference["key"]))
     with errors.reject_errors(workspace, f"ask the workspace's region for the job {name}"):
         details = jobs.fetch_run_details(workspace, name, parent)
     if not details:
         raise jobs.make_run_gone(workspace, name)
-    properties = {
-        "computeId": node.get("computeId"),
-        "limits": node.get("limits"),
-        "resources": {"instanceType": _as_mapping(node.get("resources")).get("instance_type")},
-        "environmentVariables": node.get("environment_variables"),
-        "outputs": node.get("outputs"),
-    }
+    properties = (
+        _describe_trial(whole)
+        if "trial" in whole
+        else {
+            "computeId": node.get("computeId"),
+            "limits": node.get("limits"),
+            "resources": {"instanceType": _as_mapping(node.get("resources")).get("instance_type")},
+            "environmentVariables": node.get("environment_variables"),
+            "outputs": node.get("outputs"),
+        }
+    )
     return parse_job({"name": name, "properties": properties}, details)
+
+
+def _describe_trial(sweep: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a sweep job gives each trial, as properties of a command job."""
+    return {
+        **{name: sweep.get(name) for name in ("computeId", "resources", "outputs")},
+        "limits": {"timeout": _as_mapping(sweep.get("limits")).get("trialTimeout")},
+        "environmentVariables": _as_mapping(sweep.get("trial")).get("environmentVariables"),
+    }
 
 
 def query_job_region(reference: Reference) -> AzureMLJob:

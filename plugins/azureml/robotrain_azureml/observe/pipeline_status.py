@@ -8,7 +8,7 @@ from robotrain.model.run import STEP_KEY, Reference, Status, StepStatus
 from robotrain_azureml.observe import job_state, status, step_runs
 from robotrain_azureml.observe.job_state import AzureMLJob
 from robotrain_azureml.service import jobs
-from robotrain_azureml.spec.pipeline_spec import parse_steps
+from robotrain_azureml.spec.pipeline_spec import is_sweep_reference, parse_steps
 
 
 def list_steps(reference: Reference) -> list[StepStatus]:
@@ -36,13 +36,19 @@ def query_steps(reference: Reference, has_ended: bool) -> list[tuple[StepStatus,
         blocked = next((one for one in facts.needs if one in found and _has_stopped(found[one][0])), "")
         is_open = known is None or not known.finished
         if (known is None or known.started is None) and (blocked or (has_ended and is_open)):
-            reason = f"step {blocked} {found[blocked][0].state}" if blocked else "the pipeline ended before"
+            whole = "sweep" if is_sweep_reference(reference) else "pipeline"
+            reason = f"step {blocked} {found[blocked][0].state}" if blocked else f"the {whole} ended before"
             found[name] = (StepStatus(name=name, state="skipped", reason=reason), None)
         elif known is None:
             found[name] = (StepStatus(name=name, state="waiting"), None)
         else:
             step = StepStatus(
-                name=name, state=known.state, reason=known.reason, started=known.started, ended=known.ended
+                name=name,
+                state=known.state,
+                run=facts.key if is_sweep_reference(reference) else "",
+                reason=known.reason,
+                started=known.started,
+                ended=known.ended,
             )
             found[name] = (step, known)
     return list(found.values())

@@ -7,7 +7,7 @@ change.
 import sys
 
 from robotrain.errors import Problem, Rejected, Suggestion, make_problem
-from robotrain.model.run import STEP_KEY, Reference
+from robotrain.model.run import Reference
 from robotrain_azure import outputs as azure_outputs
 from robotrain_azure.arm import ServiceError
 from robotrain_azure.outputs import ModelMetadata, ModelVersion, RunLog
@@ -19,7 +19,6 @@ from robotrain_azureml import errors
 from robotrain_azureml.observe import job_state, outputs, step_runs
 from robotrain_azureml.observe.outputs import SealedOutput, read_run_log
 from robotrain_azureml.service import datastore, jobs
-from robotrain_azureml.spec.pipeline_spec import make_step_folder
 from robotrain_azureml.spec.submission_spec import DOCUMENT_FILE
 
 
@@ -91,7 +90,7 @@ def _make_metadata(reference: Reference, step: int, checkpoint: SealedOutput | N
         ids["mlflow_experiment_id"] = run_log.experiment_id
     folder, manifest = (checkpoint.folder, checkpoint.manifest) if checkpoint else (f"{step:06}", None)
     version = ModelVersion(run=run, platform="azureml", step=step, folder=folder, manifest=manifest, ids=ids)
-    file = f"{make_step_folder(reference[STEP_KEY])}/{DOCUMENT_FILE}" if STEP_KEY in reference else DOCUMENT_FILE
+    file = f"{reference.get('files', '')}{DOCUMENT_FILE}"
     document = azure_outputs.load_submitted_document(reference.get("plan", run), file)
     return azure_outputs.make_model_metadata(version, document, run_log)
 

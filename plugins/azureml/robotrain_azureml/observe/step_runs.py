@@ -1,4 +1,7 @@
-"""The jobs of a pipeline's steps. Azure ML gives them their names: one is found by its tag, below the pipeline job."""
+"""The jobs of a pipeline's steps and of a sweep's trials, which Azure ML names.
+
+A step is found by its tag, below the pipeline job; a trial is `SWEEP_NUMBER`, from 0.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +10,7 @@ from robotrain.model.run import STEP_KEY, Reference, RunGone
 
 from robotrain_azureml import errors
 from robotrain_azureml.service import jobs
-from robotrain_azureml.spec.pipeline_spec import STEP_TAG, STEPS_KEY, parse_steps
+from robotrain_azureml.spec.pipeline_spec import STEP_TAG, STEPS_KEY, is_sweep_reference, make_step_folder, parse_steps
 
 
 def fetch_step_runs(reference: Reference) -> dict[str, dict[str, Any]]:
@@ -18,11 +21,14 @@ def fetch_step_runs(reference: Reference) -> dict[str, dict[str, Any]]:
     workspace, name = jobs.get_run_workspace(reference), reference["job"]
     with errors.reject_errors(workspace, f"ask the workspace's region for the steps of {name}"):
         children = jobs.fetch_children(workspace, name)
-    by_run = {facts.run: step for step, facts in parse_steps(reference).items()}
+    facts_of = parse_steps(reference)
+    by_run = {facts.run: step for step, facts in facts_of.items()}
+    by_job = {facts.key: step for step, facts in facts_of.items()} if is_sweep_reference(reference) else {}
     found: dict[str, dict[str, Any]] = {}
     for child in sorted(children, key=lambda one: str(one.get("createdUtc") or "")):
         tags = child.get("tags") or {}
-        if step := tags.get(STEP_TAG) or by_run.get(str(child.get("displayName"))):
+        named = tags.get(STEP_TAG) or by_run.get(str(child.get("displayName")))
+        if step := by_job.get(str(child.get("runId"))) if by_job else named:
             found[step] = child
     return found
 
@@ -38,6 +44,8 @@ def resolve_step(reference: Reference, child: Mapping[str, Any] | None = None) -
             raise RunGone(f"the step {step} of {reference['job']} has not begun")
         facts, parent = parse_steps(reference)[step], reference["job"]
         kept = {name: value for name, value in reference.items() if name != STEPS_KEY}
+        is_trial = is_sweep_reference(reference)
+        output = f"azureml/{facts.key}" if is_trial else f"azureml/{parent}-{step}"
         return {
             **kept,
             "job": str(child.get("runId")),
@@ -46,7 +54,8 @@ def resolve_step(reference: Reference, child: Mapping[str, Any] | None = None) -
             "run": facts.run,
             "plan": reference["run"],
             "datastore": facts.datastore,
-            "output": f"azureml/{parent}-{step}/{facts.output}",
+            "output": f"{output}/{facts.output}",
+            "files": "" if is_trial else f"{make_step_folder(step)}/",
             "results": "yes" if facts.results else "",
             "publishes": facts.publishes,
         }

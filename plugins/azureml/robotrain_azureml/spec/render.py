@@ -44,7 +44,7 @@ class ExpressionError(ValueError):
 
 
 def dump_yaml(job: Mapping[str, Any]) -> str:
-    """Return a job of nested mappings, strings, integers and truth values as YAML. Raises ExpressionError."""
+    """Return a job of nested mappings, strings, numbers, truth values and lists as YAML. Raises ExpressionError."""
     return "".join(f"{line}\n" for line in _format_lines(job, "", False))
 
 
@@ -56,10 +56,19 @@ def _format_lines(values: Mapping[str, Any], indent: str, quoted: bool) -> Itera
         if isinstance(value, Mapping):
             yield key
             yield from _format_lines(value, f"{indent}  ", quoted or name == QUOTED_KEY)
-        elif isinstance(value, bool):
-            yield f"{key} {str(value).lower()}"
+        elif isinstance(value, list):
+            yield f"{key} [{', '.join(_format_scalar(one, quoted) for one in value)}]"
         else:
-            yield f"{key} {_format_text(value, quoted) if isinstance(value, str) else int(value)}"
+            yield f"{key} {_format_scalar(value, quoted)}"
+
+
+def _format_scalar(value: Any, quoted: bool) -> str:
+    if isinstance(value, str):
+        return _format_text(value, quoted)
+    if isinstance(value, float):
+        mantissa, e, exponent = repr(value).partition("e")
+        return f"{mantissa if '.' in mantissa or not e else f'{mantissa}.0'}{e}{exponent}"  # YAML 1.1 needs the point
+    return str(value).lower() if isinstance(value, bool) else str(int(value))
 
 
 def _format_text(text: str, quoted: bool) -> str:
@@ -109,7 +118,7 @@ except (OSError, EOFError, LookupError, TypeError, ValueError, zipfile.BadZipFil
     refuse("the job cannot be unpacked: " + (str(error) or type(error).__name__))
 os.chdir(folder)
 os.environ["PYTHONPATH"] = os.path.join(folder, "payload")
-os.execv(sys.executable, [sys.executable, "-m", "robotrain_runtime", "run", "job.json"])
+os.execv(sys.executable, [sys.executable, "-m", "robotrain_runtime", "run", "job.json"] + sys.argv[1:])
 """
 
 

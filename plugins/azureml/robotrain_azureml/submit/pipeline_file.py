@@ -1,4 +1,4 @@
-"""The pipeline job as it is submitted: each step validated and renamed as the job file of a single job is."""
+"""The pipeline or sweep job as it is submitted: its jobs validated and renamed as the job file of a single job is."""
 
 import dataclasses
 from typing import Any, NamedTuple
@@ -7,9 +7,9 @@ from robotrain.errors import Stage
 from robotrain.model.plan import Plan
 from robotrain.model.run import Reference
 
-from robotrain_azureml.spec import inputs, pipeline, submission_spec
+from robotrain_azureml.spec import inputs, pipeline, submission_spec, sweep
 from robotrain_azureml.spec.pipeline import HANDOVER, StepPlan, is_pipeline
-from robotrain_azureml.spec.pipeline_spec import STEPS_KEY, dump_steps, make_step_folder
+from robotrain_azureml.spec.pipeline_spec import STEPS_KEY, StepFacts, dump_steps, dump_trials, make_step_folder
 from robotrain_azureml.spec.submission_spec import CODE_FOLDER, AzureMLSubmissionSpec
 from robotrain_azureml.submit import job_file
 
@@ -24,7 +24,11 @@ class PlanPart(NamedTuple):
 
 
 def list_parts(plan: Plan, stage: Stage) -> list[PlanPart]:
-    """Return the steps of a plan, or the plan itself if it is a single job. Raise Rejected if it is damaged."""
+    """Return the steps of a plan, the trial of a sweep's, or the plan itself if it is a single job. Raise Rejected if
+    it is damaged.
+    """
+    if sweep.is_sweep(plan):
+        return [PlanPart(*sweep.split_sweep(plan, stage))]
     if not is_pipeline(plan):
         return [PlanPart(plan, submission_spec.SUBMISSION.load(plan, stage))]
     return [PlanPart(part.plan, part.spec, f"-{part.step.name}") for part in pipeline.split_plan(plan, stage)]
@@ -32,6 +36,9 @@ def list_parts(plan: Plan, stage: Stage) -> list[PlanPart]:
 
 def make_files(plan: Plan, name: str) -> dict[str, bytes]:
     """Return what the SDK reads: the job file under the job's own name, first, and the code. Raise Rejected."""
+    if sweep.is_sweep(plan):
+        code = {path: plan.files[path] for path in submission_spec.REQUIRED_FILES[1:]}
+        return {plan.spec: make_sweep_file(plan, name), **code}
     if not is_pipeline(plan):
         spec = submission_spec.SUBMISSION.load(plan, Stage.SUBMIT)
         code = {path: plan.files[path] for path in submission_spec.REQUIRED_FILES[1:]}
@@ -52,6 +59,16 @@ def make_pipeline_file(plan: Plan, name: str) -> bytes:
     return yaml.safe_dump(document, sort_keys=False, width=float("inf")).encode()
 
 
+def make_sweep_file(plan: Plan, name: str) -> bytes:
+    """Return the sweep job under its own name. Raise Rejected."""
+    import yaml
+
+    job = yaml.safe_load(job_file.make_job_file(*sweep.split_sweep(plan, Stage.SUBMIT), name))
+    document = sweep.make_sweep(job, sweep.load_document(plan))
+    document["trial"]["command"] = str(document["trial"]["command"])
+    return yaml.safe_dump(document, sort_keys=False, width=float("inf")).encode()
+
+
 def _make_node(part: StepPlan, name: str) -> dict[str, Any]:
     import yaml
 
@@ -67,9 +84,13 @@ def make_reference(plan: Plan, name: str, code: str = "") -> Reference:
     :param code: the id of a single job's code in the resource manager; empty if it is not known.
     """
     first = list_parts(plan, Stage.SUBMIT)[0].spec
-    if not is_pipeline(plan):
+    if not is_pipeline(plan) and not sweep.is_sweep(plan):
         return job_file.make_reference(first, name, code)
     reference = job_file.make_reference(dataclasses.replace(first, run=plan.run, publishes=""), name)
+    if sweep.is_sweep(plan):
+        spec = sweep.SWEEP_SPEC.load(plan, Stage.SUBMIT)
+        facts = StepFacts(key="", run=plan.run, output=first.output, results=spec.results, datastore=first.datastore)
+        return {**reference, "output": "", STEPS_KEY: dump_trials(spec.trials, facts)}
     return {**reference, "output": "", STEPS_KEY: dump_steps(pipeline.describe_steps(plan, Stage.SUBMIT))}
 
 
@@ -77,5 +98,7 @@ def make_submitted_job_file(plan: Plan, reference: Reference) -> bytes:
     """Return the job file with the name and the code that the job got. Raises Rejected."""
     if is_pipeline(plan):
         return make_pipeline_file(plan, reference["job"])
+    if sweep.is_sweep(plan):
+        return make_sweep_file(plan, reference["job"])
     spec = submission_spec.SUBMISSION.load(plan, Stage.SUBMIT)
     return job_file.make_job_file(plan, spec, reference["job"], reference.get("code", ""))

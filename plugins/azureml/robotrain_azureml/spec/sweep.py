@@ -1,0 +1,209 @@
+"""From a sweep to the plan of one sweep job, and back to the plan of its trial. Pure.
+
+The plan has the files of the trial's job, whose job file is a part of the sweep job. What Azure ML chooses is text in
+the trial's command: arguments of the start program, which the runtime checks.
+"""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from robotrain.cluster.submission_spec import SubmissionSpecFile
+from robotrain.errors import Rejected, Stage, make_problem
+from robotrain.model.job import Job
+from robotrain.model.pipeline import SweepSpec
+from robotrain.model.plan import Plan, make_job_document
+from robotrain.model.workload import OutputProfile
+from robotrain_runtime.contract.document import Dimension, format_document, parse_document
+from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
+
+from robotrain_azureml.settings import AzureMLSettings
+from robotrain_azureml.spec import inputs as spec_inputs
+from robotrain_azureml.spec import job_settings, render, submission_spec
+from robotrain_azureml.spec.render import Expression
+from robotrain_azureml.spec.submission_spec import AzureMLSubmissionSpec
+
+SWEEP_FILE = "sweep-job.yaml"
+SWEEP_SCHEMA = "https://azuremlschemas.azureedge.net/latest/sweepJob.schema.json"
+DEFAULT_DATASTORE = "workspaceblobstore"
+"""Where Azure ML keeps outputs without a path of their own, such as those of trials: `azureml/TRIAL/OUTPUT`."""
+GOALS: Mapping[str, str] = {"lower": "minimize", "higher": "maximize"}
+_TRIAL_KEYS = ("code", "command", "environment", "environment_variables")
+_SHARED_KEYS = ("display_name", "experiment_name", "tags", "compute", "resources", "identity", "inputs")
+
+
+@lazy_dataclass(frozen=True, kw_only=True)
+class AzureMLSweepSpec:
+    """How a sweep is submitted."""
+
+    trials: tuple[str, ...]
+    """Their names, in the order in which they begin."""
+    results: bool = False
+    """Whether the output of a trial is one result, not a folder of checkpoints."""
+    resumable: bool = False
+    trial: AzureMLSubmissionSpec
+    schema: int = submission_spec.SUBMISSION_SCHEMA
+
+
+SWEEP_SPEC = SubmissionSpecFile(
+    AzureMLSweepSpec,
+    "azureml-sweep.json",
+    submission_spec.SUBMISSION_SCHEMA,
+    "Azure ML",
+    submission_spec.REQUIRED_FILES[1:],
+)
+
+
+def is_sweep(plan: Plan) -> bool:
+    """Return whether a plan is that of a sweep."""
+    return plan.spec == SWEEP_FILE
+
+
+def find_sweep_obstacle(sweep: SweepSpec) -> str:
+    """Return why Azure ML cannot run a sweep, as the end of a sentence; empty if it can."""
+    settings: AzureMLSettings = sweep.settings
+    if settings.datastore != DEFAULT_DATASTORE:
+        return f"what its trials leave goes to {DEFAULT_DATASTORE}, not to {settings.datastore}"
+    if dict(sweep.jobs[0].parameters).get("publish_url"):
+        return "its trials would publish to one place"
+    bodies = [render.make_command_job(job, settings, "", ()) for job in sweep.jobs]
+    changed = [key for body in bodies for key in body if key != "tags" and body[key] != bodies[0].get(key)]
+    return f"{changed[0]} of the job changes with the values" if changed else ""
+
+
+def render_sweep(sweep: SweepSpec, job: Job, run: str) -> Plan:
+    """Return the plan of one sweep job. Raise Rejected for a sweep that Azure ML cannot run."""
+    if obstacle := find_sweep_obstacle(sweep):
+        title = "Azure ML cannot run this sweep on its own"
+        raise Rejected([make_problem("sweep-not-native", title, "", "", f"{obstacle}.", stage=Stage.CHECK)])
+    trial, settings = sweep.jobs[0], sweep.settings
+    inputs = tuple(spec_inputs.list_inputs(trial, settings, run))
+    secret = job_settings.find_hub_token_address(trial, settings)
+    body = render.make_command_job(trial, settings, run, inputs)
+    body["tags"] = {**body["tags"], render.DIGEST_TAG: job.digest}
+    document = make_job_document(
+        trial,
+        run=run,
+        platform="azureml",
+        container_plugins=sweep.container_plugins,
+        placement=render.make_placement(trial, settings, run, inputs, secret),
+    )
+    outputs = trial.profile.outputs
+    spec = AzureMLSweepSpec(
+        trials=sweep.trials,
+        results=bool(outputs.complete_file),
+        resumable=outputs.resumable,
+        trial=render.make_submission_spec(trial, settings, run, inputs, secret),
+    )
+    count = len(sweep.trials)
+    limits = {"max_total_trials": count, "max_concurrent_trials": min(sweep.at_most or count, count)}
+    search = {
+        "sampling_algorithm": {"type": "random", "seed": sweep.sampler_seed} if sweep.sampler == "random" else "grid",
+        "search_space": {name: _make_distribution(one) for name, one in sweep.space.items()},
+        "objective": {"goal": GOALS[sweep.better], "primary_metric": sweep.metric},
+        "limits": limits,
+    }
+    return Plan(
+        platform="azureml",
+        run=run,
+        job=job,
+        spec=SWEEP_FILE,
+        files={
+            SWEEP_FILE: render.dump_yaml(make_sweep(body, search)).encode(),
+            SWEEP_SPEC.name: SWEEP_SPEC.dump(spec),
+            submission_spec.START_FILE: render.START_PROGRAM.encode(),
+            submission_spec.DOCUMENT_FILE: format_document(dataclasses.replace(document, space=sweep.space)).encode(),
+            submission_spec.PAYLOAD_FILE: sweep.payload.archive,
+        },
+        shown=(SWEEP_FILE, submission_spec.DOCUMENT_FILE),
+    )
+
+
+def _make_distribution(dimension: Dimension) -> dict[str, Any]:
+    """Return what Azure ML draws from; of a logarithmic range it takes the logarithms of the ends."""
+    if dimension.choices:
+        values = [str(one).lower() if isinstance(one, bool) else one for one in dimension.choices]
+        return {"type": "choice", "values": values}
+    ends = [math.log(end) if dimension.log else end for end in (dimension.low, dimension.high)]
+    kind = f"{'q' if dimension.integer else ''}{'log' if dimension.log else ''}uniform"
+    step = {"q": 1} if dimension.integer else {}
+    return {"type": kind, "min_value": float(ends[0]), "max_value": float(ends[1]), **step}
+
+
+def make_sweep(body: Mapping[str, Any], search: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the command job of a trial as a sweep job: no trial has an output at a place of its own choosing."""
+    arguments = [f" --set {name}=${{{{search_space.{name}}}}}" for name in search["search_space"]]
+    trial = {key: body[key] for key in _TRIAL_KEYS if key in body}
+    limits = dict(search["limits"])
+    if timeout := body.get("limits", {}).get("timeout"):
+        limits["trial_timeout"] = timeout
+    return {
+        "$schema": SWEEP_SCHEMA,
+        "type": "sweep",
+        "name": body["name"],
+        **{key: body[key] for key in _SHARED_KEYS if key in body},
+        **{key: search[key] for key in ("sampling_algorithm", "search_space", "objective")},
+        "limits": limits,
+        "outputs": {
+            name: {key: value for key, value in output.items() if key != "path"}
+            for name, output in body["outputs"].items()
+        },
+        "trial": {**trial, "command": Expression(render.START_COMMAND + "".join(arguments))},
+    }
+
+
+def load_document(plan: Plan) -> dict[str, Any]:
+    """Return the sweep job of a plan. Raise TypeError or ValueError if it is none."""
+    import yaml
+
+    try:
+        document: dict[str, Any] = yaml.safe_load(plan.files[plan.spec])
+    except yaml.YAMLError as error:
+        raise ValueError(str(error)) from None
+    if not isinstance(document.get("search_space"), dict) or not isinstance(document.get("trial"), dict):
+        raise TypeError("it has no search space or no trial")
+    return document
+
+
+def split_sweep(plan: Plan, stage: Stage) -> tuple[Plan, AzureMLSubmissionSpec]:
+    """Return the plan of the trial's job, and how it is submitted. Raise Rejected if the plan is damaged."""
+    import yaml
+
+    whole = SWEEP_SPEC.load(plan, stage)
+    spec = whole.trial
+    try:
+        document = load_document(plan)
+        body = _make_body(document, spec)
+        if make_sweep(body, document)["trial"]["command"] != document["trial"]["command"]:
+            raise ValueError
+        content = parse_document(plan.files[submission_spec.DOCUMENT_FILE].decode())
+    except (KeyError, TypeError, ValueError, AttributeError):
+        why = f"{SWEEP_FILE} is not a sweep job with the trial of this plan."
+        raise Rejected([SWEEP_SPEC.make_damaged_plan_problem(stage, why)]) from None
+    job = yaml.safe_dump(body, sort_keys=False, width=float("inf")).encode()
+    files = {submission_spec.JOB_FILE: job, submission_spec.SUBMISSION_FILE: submission_spec.SUBMISSION.dump(spec)}
+    files |= {path: plan.files[path] for path in submission_spec.REQUIRED_FILES[1:]}
+    profile = dataclasses.replace(
+        plan.job.profile, outputs=OutputProfile(folder=spec.output, resumable=whole.resumable)
+    )
+    made = dataclasses.replace(plan.job, sources=content.sources, profile=profile)
+    return dataclasses.replace(plan, job=made, spec=submission_spec.JOB_FILE, files=files, shown=()), spec
+
+
+def _make_body(document: Mapping[str, Any], spec: AzureMLSubmissionSpec) -> dict[str, Any]:
+    """Return the sweep job as the command job of one trial. Raise KeyError, TypeError or AttributeError."""
+    uri = spec_inputs.make_output_uri(spec.datastore, spec.run, spec.output)
+    timeout = document["limits"].get("trial_timeout")
+    return {
+        "type": "command",
+        "name": document["name"],
+        **{key: document[key] for key in _SHARED_KEYS if key in document},
+        **{key: document["trial"][key] for key in _TRIAL_KEYS if key in document["trial"]},
+        "command": render.START_COMMAND,
+        **({"limits": {"timeout": timeout}} if timeout else {}),
+        "outputs": {
+            name: {**output, "path": uri} if name == spec.output else dict(output)
+            for name, output in document["outputs"].items()
+        },
+    }

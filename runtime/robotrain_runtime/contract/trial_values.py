@@ -1,0 +1,64 @@
+"""The values of a trial: what the engine of a sweep chose, as arguments `NAME=VALUE` of the runtime."""
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+
+from robotrain_runtime.contract.document import Dimension, JobDocument, Scalar
+
+TOLERANCE = 1e-6
+"""How far a number may be from an end or a choice, relative to it: engines compute with logarithms."""
+
+
+def set_trial_values(document: JobDocument, arguments: Sequence[str]) -> JobDocument:
+    """Return the document of one trial. Raise ValueError unless each parameter of its space has one valid value."""
+    given = [text.partition("=") for text in arguments]
+    names = [name for name, _, _ in given]
+    for name in names:
+        if name not in document.space:
+            raise ValueError(f"{name} is no parameter that varies: {', '.join(document.space) or 'none does'}")
+    for name in document.space:
+        if names.count(name) != 1:
+            raise ValueError(f"{name} needs one value, and has {names.count(name)}")
+    values = {name: _parse_value(name, document.space[name], text) for name, _, text in given}
+    return dataclasses.replace(document, parameters={**document.parameters, **values})
+
+
+def get_trial_values(document: JobDocument) -> Mapping[str, Scalar]:
+    """Return the values of the trial that a document is for; empty for any other job."""
+    return {name: document.parameters[name] for name in document.space}
+
+
+def _parse_value(name: str, dimension: Dimension, text: str) -> Scalar:
+    if dimension.choices:
+        found = next((choice for choice in dimension.choices if _is_same(choice, text)), None)
+        if found is None:
+            raise ValueError(f"{name}={text} is none of {', '.join(map(str, dimension.choices))}")
+        return found
+    number = _parse_number(text)
+    slack = TOLERANCE * max(abs(dimension.low), abs(dimension.high))
+    if number is None or not dimension.low - slack <= number <= dimension.high + slack:
+        raise ValueError(f"{name}={text} is not between {dimension.low:g} and {dimension.high:g}")
+    number = min(max(number, dimension.low), dimension.high)
+    if not dimension.integer:
+        return number
+    if abs(number - round(number)) > TOLERANCE:
+        raise ValueError(f"{name}={text} is not a whole number")
+    return round(number)
+
+
+def _is_same(choice: Scalar, text: str) -> bool:
+    if isinstance(choice, bool):
+        return text.lower() in (("true", "1") if choice else ("false", "0"))
+    if isinstance(choice, (int, float)):
+        number = _parse_number(text)
+        return number is not None and math.isclose(number, choice, rel_tol=TOLERANCE)
+    return text == choice
+
+
+def _parse_number(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None

@@ -1,0 +1,290 @@
+"""A sweep as one sweep job: what is sent, what its trials say, and what stays with this machine."""
+
+from dataclasses import replace
+
+import pytest
+import yaml
+from azure_stand_in.cut_short import cut_short
+from azure_stand_in.ml.azureml import AzureML
+from azureml_looked import dataset
+from azureml_observed import sealed
+from azureml_planned import HALVES, assets, job, payload, settings
+from robotrain.errors import Rejected
+from robotrain.model.pipeline import SweepSpec
+from robotrain.model.plan import Plan
+from robotrain_azureml.platform import AzureMLPlatform
+from robotrain_runtime.contract import event
+from robotrain_runtime.contract.document import Dimension, parse_document
+from robotrain_runtime.contract.event import Metrics, Outcome, Track
+from robotrain_runtime.contract.trial_values import set_trial_values
+
+COMPUTE = "k8s-robot-dev-00"
+GRID = ("--over", "learning_rate=1e-5,1e-4", "--over", "seed=1..2")
+RANDOM = ("--over", "learning_rate=log:1e-5..1e-3", "--over", "batch_size=uniform:2..9")
+RANDOM = (*RANDOM, "--sampler", "random", "--samples", "12", "--sampler-seed", "7")
+
+
+@pytest.fixture
+def there(observing, monkeypatch) -> AzureML:
+    """The workspace, with a compute and a dataset. The SDK is imported where it is used."""
+    monkeypatch.setattr("robotrain_azureml.submit.sdk.start_import", lambda: None)
+    observing.kubernetes(COMPUTE)
+    observing.data("episodes", 3, dataset(observing, "episodes/3"))
+    given = zip(
+        ("AZURE_SUBSCRIPTION_ID", "AZURE_RESOURCE_GROUP", "AZUREML_WORKSPACE_NAME"), observing.names, strict=True
+    )
+    for name, value in (*given, ("AZUREML_COMPUTE", COMPUTE)):
+        monkeypatch.setenv(name, value)
+    return observing
+
+
+@pytest.fixture
+def sweep(there, robotrain):
+    """`robotrain sweep` of a training on Azure ML."""
+    words = ("sweep", "lerobot-train", "--platform", "azureml", "--dataset-asset", "azureml:episodes:3")
+    return lambda *options: robotrain(*words, *options)
+
+
+@pytest.fixture
+def render(sweep):
+    """The sweep job and the job document of a sweep."""
+
+    def render(*options: str) -> tuple[dict, str]:
+        answer = sweep(*options, "--dry-run", "--native-only", "--json")
+        assert answer.exit_code == 0, answer.stderr
+        files = answer.json["files"]
+        return yaml.safe_load(files["sweep-job.yaml"]["text"]), files["code/job.json"]["text"]
+
+    return render
+
+
+def test_a_grid_is_a_search_space_of_choices(render):
+    job, text = render(*GRID, "--at-most", "2", "--exec-timeout", "2h")
+    assert job["type"] == "sweep"
+    assert job["search_space"] == {
+        "learning_rate": {"type": "choice", "values": [1e-5, 1e-4]},
+        "seed": {"type": "choice", "values": [1, 2]},
+    }
+    assert job["sampling_algorithm"] == "grid"
+    assert job["objective"] == {"goal": "minimize", "primary_metric": "val/loss"}
+    assert job["limits"] == {"max_total_trials": 4, "max_concurrent_trials": 2, "trial_timeout": 7200}
+    assert job["trial"]["command"] == (
+        "python3 start.py --set learning_rate=${{search_space.learning_rate}} --set seed=${{search_space.seed}}"
+    )
+    assert "path" not in job["outputs"]["checkpoints"], "trials would share it"
+    assert job["compute"] == f"azureml:{COMPUTE}"
+    document = parse_document(text)
+    assert document.space["seed"].choices == (1, 2)
+    trial = set_trial_values(document, ["learning_rate=0.0001", "seed=2"])
+    assert (trial.parameters["learning_rate"], trial.parameters["seed"]) == (1e-4, 2)
+
+
+def test_ranges_are_distributions_whose_logarithms_azure_takes(render):
+    job, text = render(*RANDOM)
+    space = job["search_space"]
+    assert space["batch_size"] == {"type": "quniform", "min_value": 2, "max_value": 9, "q": 1}
+    rate = space["learning_rate"]
+    assert (rate["type"], round(rate["min_value"], 4), round(rate["max_value"], 4)) == ("loguniform", -11.5129, -6.9078)
+    assert job["sampling_algorithm"] == {"type": "random", "seed": 7}
+    assert job["limits"] == {"max_total_trials": 12, "max_concurrent_trials": 12}
+    document = parse_document(text)
+    trial = set_trial_values(document, ["learning_rate=9.99999999e-06", "batch_size=4.0"])
+    assert (trial.parameters["learning_rate"], trial.parameters["batch_size"]) == (1e-5, 4)
+
+
+def test_the_metric_and_its_direction_are_the_objective(render, robotrain, there):
+    job, _ = render(*GRID, "--metric", "train/loss")
+    assert job["objective"] == {"goal": "minimize", "primary_metric": "train/loss"}
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (("--over", "seed=1,2", "--set", "datastore=workspaceartifactstore"), "goes to workspaceblobstore"),
+        (("--over", "seed=1,2", "--publish-url", "https://account1.blob.core.windows.net/c/p"), "publish to one place"),
+        (("--over", "num_gpus=1,2"), "resources of the job changes"),
+        (("--over", "shm_size=8g,9g"), "shm_size is no parameter of lerobot-train"),
+        (("--over", "job_name=a b,c"), "is not of letters, digits"),
+        (("--points", "POINTS"), "a list of points is no search space"),
+    ],
+)
+def test_what_the_engine_cannot_do_stays_with_this_machine(sweep, tmp_path, options, why):
+    (tmp_path / "points.csv").write_text("seed\n1\n2\n")
+    options = [str(tmp_path / "points.csv") if one == "POINTS" else one for one in options]
+    answer = sweep(*options, "--dry-run")
+    assert answer.exit_code == 0, answer.stderr
+    assert "azureml does not run this sweep on its own" in answer.stderr
+    assert why in answer.stderr
+    refused = sweep(*options, "--dry-run", "--native-only")
+    assert (refused.exit_code, "[sweep-not-native]" in refused.stderr) == (3, True)
+
+
+def test_both_ends_of_a_range_are_checked(sweep, there):
+    answer = sweep("--over", "batch_size=uniform:0..9", "--sampler", "random", "--samples", "3")
+    assert answer.exit_code == 2
+    assert there.jobs == {}
+
+
+@pytest.fixture
+def submit(sweep):
+    """Submit a sweep: the run's name, and the name of its job."""
+
+    def submit(*options: str) -> tuple[str, str]:
+        answer = sweep(*(options or GRID), "--native-only", "--json")
+        assert answer.exit_code == 0, answer.stderr
+        return answer.json["run"], answer.json["reference"]["job"]
+
+    return submit
+
+
+def begin(trial) -> dict[str, float]:
+    """A trial starts: its values, as the runtime logs them."""
+    words = trial.command.split("--set ")[1:]
+    values = {name: float(text) for name, _, text in (word.strip().partition("=") for word in words)}
+    trial.state("Running")
+    trial.say("loading", event.format_event(Track(params=values)))
+    return values
+
+
+def succeed(trial, loss: float) -> None:
+    """A trial ends well."""
+    trial.say(event.format_event(Metrics(values={"val/loss": loss}, step=20)))
+    trial.say(event.format_event(Outcome(state="succeeded", exit_code=0)))
+    trial.state("Completed")
+
+
+@pytest.mark.slow
+def test_a_sweep_is_one_job_whose_trials_are_a_table(submit, there, robotrain, tmp_path):
+    run, job = submit(*GRID, "-r", "pusht-act")
+    assert [name for name, one in there.jobs.items() if one.parent is None] == [job]
+    identity = there.jobs[job].body["identity"]["clientId"]
+    assert identity == there.environ["AZURE_CLIENT_ID"], "as the compute has it"
+    status = robotrain("status", run, "--json").json
+    assert [(step["name"], step["state"]) for step in status["steps"]][:2] == [
+        ("trial-1", "pending"),
+        ("trial-2", "pending"),
+    ]
+    trials = there.steps(job)
+    for trial in trials.values():
+        begin(trial)
+    assert robotrain("logs", run, "--step", "trial-3").stdout.splitlines()[0] == "loading"
+    assert robotrain("status", run, "--json").json["sweep"]["trials"][3]["values"] == {"learning_rate": 1e-4, "seed": 2}
+    for number, (trial, loss) in enumerate(zip(trials.values(), (0.4, 0.5, 0.2, 0.1), strict=True)):
+        files = sealed(20, run=run, submission=trial.name)
+        folder = f"azureml/{job}_{number}/checkpoints/000020"
+        there.store.put(there.container, {f"{folder}/{name}": one for name, one in files.items()})
+        succeed(trial, loss)
+    status = robotrain("status", run, "--json").json
+    found = status["sweep"]
+    assert (status["state"], found["metric"], found["best"]["trial"]) == ("succeeded", "val/loss", "trial-4")
+    assert [(group["values"], group["mean"]) for group in found["groups"]] == [
+        ({"learning_rate": 1e-5}, pytest.approx(0.45)),
+        ({"learning_rate": 1e-4}, pytest.approx(0.15)),
+    ]
+    shown = robotrain("status", run).stdout
+    assert f"robotrain register {run} --step trial-4 pusht-act" in shown
+    assert f"{job}_3" in shown
+    assert "trial-2/checkpoints/000020" in robotrain("outputs", run).stdout
+    assert robotrain("report", run, "--to", tmp_path / "report.html").exit_code == 0
+    assert f"register {run} --step trial-4 pusht-act" in (tmp_path / "report.html").read_text()
+    assert run in robotrain("runs").stdout
+    registered = robotrain("register", run, "pusht-act")
+    assert registered.exit_code == 0, registered.stderr
+    (version,) = next(one for at, one in there.manager.there.models.items() if at.endswith("/pusht-act")).values()
+    assert version["modelUri"].startswith(f"azureml://jobs/{job}_3/outputs/checkpoints/")
+    assert version["tags"]["azureml_run_id"] == f"{job}_3"
+    assert robotrain("wait", run).exit_code == 0
+
+
+@pytest.mark.slow
+def test_a_failed_trial_fails_the_sweep_and_stops_no_other(submit, there, robotrain):
+    run, job = submit(*GRID, "--at-most", "2")
+    assert [*there.steps(job)] == [f"{job}_0", f"{job}_1"]
+    first = there.steps(job)[f"{job}_0"]
+    begin(first)
+    first.say(event.format_event(Outcome(state="failed", reason="the loss is not finite", exit_code=1)))
+    first.fail("ExecutionFailed", "User process 'python3' exited with status code 1.")
+    states = [step["state"] for step in robotrain("status", run, "--json").json["steps"]]
+    assert states == ["failed", "pending", "pending", "waiting"]
+    for number in (1, 2, 3):
+        trial = there.steps(job)[f"{job}_{number}"]
+        begin(trial)
+        succeed(trial, 0.1)
+    status = robotrain("status", run, "--json").json
+    assert (status["state"], "step trial-1 failed: the loss is not finite" in status["reason"]) == ("failed", True)
+    assert robotrain("wait", run).exit_code == 5
+    again = robotrain("resume", run)
+    assert "sweep-not-resumable" in again.stderr
+    assert "robotrain resubmit" in robotrain("status", run).stdout
+
+
+@pytest.mark.slow
+def test_a_sweep_is_cancelled_as_a_whole_and_submitted_again(submit, there, robotrain):
+    run, job = submit(*GRID, "--at-most", "1")
+    begin(there.steps(job)[f"{job}_0"])
+    assert robotrain("cancel", run).exit_code == 0
+    assert there.jobs[job].status == "Canceled"
+    states = [step["state"] for step in robotrain("status", run, "--json").json["steps"]]
+    assert states == ["cancelled", "skipped", "skipped", "skipped"]
+    second = robotrain("resubmit", run, "--json")
+    assert second.exit_code == 0, second.stderr
+    later = there.jobs[second.json["reference"]["job"]].body
+    assert later["searchSpace"] == there.jobs[job].body["searchSpace"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("answered", [False, True])
+def test_an_interrupted_submit_leaves_one_sweep(sweep, robotrain, there, answered):
+    with cut_short("PUT", "/jobs/", answered=answered):
+        sweep(*GRID)
+    again = sweep(*GRID, "--json")
+    assert again.exit_code == 0, again.stderr
+    assert [name for name, one in there.jobs.items() if one.parent is None] == [again.json["reference"]["job"]]
+    assert robotrain("status", again.json["run"], "--json").json["steps"][0]["state"] == "pending"
+
+
+@pytest.fixture
+def plan(there, monkeypatch) -> Plan:
+    """A rendered sweep of two trainings."""
+    jobs = tuple(job(*assets("azureml:episodes:3"), seed=seed) for seed in (1, 2))
+    spec = SweepSpec(
+        jobs=jobs,
+        settings=settings(compute=COMPUTE),
+        payload=payload(),
+        container_plugins=HALVES,
+        trials=("trial-1", "trial-2"),
+        space={"seed": Dimension(choices=(1, 2))},
+        sampler="grid",
+        metric="val/loss",
+        better="lower",
+    )
+    return AzureMLPlatform().render_sweep(spec, jobs[0], "sweep-1")
+
+
+@pytest.mark.parametrize(
+    ("file", "before", "after", "code"),
+    [
+        ("sweep-job.yaml", f"azureml:{COMPUTE}", "azureml:other", "plan-changed-in-part"),
+        ("sweep-job.yaml", "shm_size: '8g'", "shm_size: much", "azureml-value-invalid"),
+        ("sweep-job.yaml", "--set seed=${{search_space.seed}}", "--set seed=1;id", "plan-damaged"),
+        ("sweep-job.yaml", "  seed:", "  pace:", "plan-damaged"),
+        ("sweep-job.yaml", "search_space:", "space:", "plan-damaged"),
+        ("azureml-sweep.json", '"trials"', '"tries"', "plan-damaged"),
+    ],
+)
+def test_an_edited_plan_is_checked_as_that_of_its_trial(plan, file, before, after, code):
+    content = plan.files[file].decode()
+    assert before in content
+    edited = replace(plan, files={**plan.files, file: content.replace(before, after).encode()})
+    assert not [one for one in AzureMLPlatform().preflight(plan) if one.code.startswith("plan-")]
+    found = {one.code for one in AzureMLPlatform().preflight(edited) if one.severity == "error"}
+    assert found == {code}
+
+
+def test_a_sweep_that_azure_ml_cannot_run_is_not_rendered(there):
+    jobs = tuple(job(seed=1, num_gpus=gpus) for gpus in (1, 2))
+    parts = {"payload": payload(), "container_plugins": HALVES, "trials": ("a", "b"), "sampler": "grid"}
+    spec = SweepSpec(jobs=jobs, settings=settings(), space={}, metric="val/loss", better="lower", **parts)
+    with pytest.raises(Rejected) as refused:
+        AzureMLPlatform().render_sweep(spec, jobs[0], "sweep-1")
+    assert "resources of the job changes" in refused.value.problems[0].why
