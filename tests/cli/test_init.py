@@ -1,6 +1,7 @@
 """`robotrain init`: the first files of a project from what is found here, and examples with their data."""
 
 import json
+import re
 import shlex
 import shutil
 from pathlib import Path
@@ -260,6 +261,41 @@ def test_every_example_of_the_help_of_init_runs_as_it_stands(robotrain, data):
         assert robotrain(*words[1:]).exit_code == 0
         for name in ("job.yaml", "robotrain.toml"):
             Path(name).unlink(missing_ok=True)
+
+
+def test_a_platform_that_fails_is_named_and_left_out(robotrain, data, venus):
+    source = "Venus.suggest_settings = lambda self: 1 / 0"
+    (module,) = venus.parent.glob("site-robotrain-venus/venus_plugin.py")
+    module.write_text(f"{module.read_text()}\n{source}\n")
+    answer = robotrain("init")
+    assert answer.exit_code == 0
+    assert "suggest_settings" in answer.stderr
+    assert "ZeroDivisionError" in answer.stderr
+
+
+def list_examples(robotrain):
+    """The words of every example about a job or a pipeline, of all help."""
+    for command in (["submit"], ["render"], ["explain"], ["sweep"], *(["pipeline", one] for one in PIPELINES)):
+        shown = robotrain(*command, "--help").stdout.partition("Options:")[0]
+        for line in re.findall(r"^ {2,}robotrain (\w.*)$", re.sub(r"\n +(?=-)", " ", shown), re.MULTILINE):
+            yield shlex.split(re.split(r"\s{3,}|\s+>", line)[0])
+
+
+PIPELINES = ("submit", "render", "explain", "train-eval")
+
+
+def test_every_example_about_a_job_runs_in_a_folder_that_init_made(robotrain, data, pusht):
+    Path("my-dataset").symlink_to(pusht)
+    assert robotrain("init", "--pipeline").exit_code == 0
+    found = [words for words in list_examples(robotrain) if "--plan" not in words]
+    assert len(found) > 10
+    for words in found:
+        said = ["local" if word == "PLATFORM" else word for word in words if word not in ("--wait", "--dry-run")]
+        if words[0] in ("submit", "sweep") or words[:2] in (["pipeline", "submit"], ["pipeline", "train-eval"]):
+            at = said.index("--") if "--" in said else len(said)
+            said.insert(at, "--dry-run")
+        answer = robotrain(*said)
+        assert answer.exit_code == 0, (said, answer.stderr)
 
 
 def test_init_stands_first_among_the_commands():

@@ -61,7 +61,9 @@ PLUGIN_MODES = {"no_plugins": "none", "strict_plugins": "strict"}
 
 HELP = """Describe a robot-learning job once; run it on any platform whose plugin supports it.
 
-  robotrain submit examples/pusht-mini/job.yaml --platform PLATFORM --wait
+  robotrain init --example pusht-mini
+
+  robotrain submit pusht-mini/job.yaml --platform PLATFORM --wait
 
   robotrain submit --platform PLATFORM --dataset-path ./my-dataset --training-steps 2000
 

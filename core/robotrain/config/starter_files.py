@@ -169,7 +169,7 @@ def _format_evaluation(
     evaluation: Workload,
     template: JobTemplate,
 ) -> Iterator[str]:
-    taken = next(name for name, role in evaluation.roles.items() if role.takes == training.produces)
+    taken = next((name for name, role in evaluation.roles.items() if role.takes == training.produces), "policy")
     chosen = choose_inputs(evaluation, template.inputs)
     values = dict(template.parameters)
     if job is not None:

@@ -21,7 +21,7 @@ REPORTED_OUTPUTS = ("checkpoint", "published", "results", "copied to")
 def cancel(ctx: typer.Context, runs: RunsArgument = None, json: JsonOption = False) -> None:
     """Stop runs, and show what they saved. Runs that have ended do not change.
 
-    robotrain cancel act-train-fab69e8c-1
+    robotrain cancel last
     """
     from robotrain.plugins import site
 

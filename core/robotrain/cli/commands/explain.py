@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 HELP = """Show each value of a job, where it came from, and what it overrode.
 
-  robotrain explain examples/pusht-mini/job.yaml --platform PLATFORM --training-steps 50
+  robotrain explain job.yaml --platform PLATFORM --training-steps 50
 
 With an error code instead of a job, explain what the code means and what to do.
 

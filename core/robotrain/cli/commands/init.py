@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json as json_format
 import os
 import shlex
@@ -223,7 +224,11 @@ def _find_settings(platforms: Mapping[str, Platform], chosen: str) -> dict[str, 
     found = {}
     for name, platform in platforms.items():
         if not chosen or name == chosen:
-            suggested = dict(platform.suggest_settings())
+            try:
+                suggested = dict(platform.suggest_settings())
+            except Rejected as rejected:  # what it says is no reason to write nothing
+                print_problems(dataclasses.replace(problem, severity="warning") for problem in rejected.problems)
+                suggested = {}
             if name == chosen or any(setting.value for setting in suggested.values()):
                 found[name] = suggested
     return {name: settings for name, settings in found.items() if settings}

@@ -35,7 +35,7 @@ def logs(
 ) -> None:
     """Print the log of a run; with -f, follow it.
 
-    robotrain logs --tail 40 act-train-fab69e8c-1
+    robotrain logs --tail 40 last
     """
     from robotrain.cli.watch import renderer
 

@@ -42,7 +42,7 @@ def outputs(
 ) -> None:
     """List the complete checkpoints and other outputs of a run so far; with --to, download them.
 
-    robotrain outputs --checkpoint last --to ./policy act-train-fab69e8c-1
+    robotrain outputs --checkpoint last --to ./policy last
     """
     record, platform = open_step(ctx, run, step)
     available = list(platform.outputs(record.reference))

@@ -27,7 +27,7 @@ def register(
     """Register a checkpoint of a run, or the policy it evaluated, as a version of a model in the platform's registry.
     If it is registered already, that version gets the scores of the evaluation.
 
-    robotrain register act-train-fab69e8c-1 pusht-act
+    robotrain register last pusht-act
     """
     from robotrain.cli.watch.run_summary import read_run_log
     from robotrain.model import scores

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 HELP = """Render the plan: exactly what `submit` would send. Nothing is sent.
 
-  robotrain render examples/pusht-mini/job.yaml --platform PLATFORM
+  robotrain render job.yaml --platform PLATFORM
 
   robotrain render --platform PLATFORM --dataset-path ./my-dataset --pin --to plan/
 

@@ -27,9 +27,9 @@ def report(
     """Write an HTML page about a run: loss or evaluation, settings and their origins, lineage, outputs; or about
     several runs: their curves on common axes, their scores, and their differences.
 
-    robotrain report act-train-fab69e8c-1 --to runs/pusht.html
+    robotrain report last --to runs/pusht.html
 
-    robotrain report act-train-fab69e8c-1 act-train-7fe0cca3-1
+    robotrain report RUN RUN
     """
     from robotrain.report.collect import collect_all_facts
     from robotrain.store import files

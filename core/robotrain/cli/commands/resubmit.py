@@ -43,7 +43,7 @@ def resubmit(
 ) -> None:
     """Submit the plan of a run again, as its next attempt; with --set, change values.
 
-    robotrain resubmit act-train-fab69e8c-1 --set batch_size=16 --dry-run
+    robotrain resubmit last --set batch_size=16 --dry-run
     """
     options = {"wait": wait, "stream": stream, "dry_run": dry_run, "new": new, "json": json}
     if record := _find_pipeline(run, {"--set": set, "--repin": repin}):
@@ -73,7 +73,7 @@ def resume(
 ) -> None:
     """Continue from a run's last complete checkpoint, or from another one, as a new run.
 
-    robotrain resume act-train-fab69e8c-1 --training-steps 20000
+    robotrain resume last --training-steps 20000
     """
     from robotrain.redaction import redact_if_secret
     from robotrain.submission import resume

@@ -22,7 +22,7 @@ MAX_WARNINGS = 3
 def status(ctx: typer.Context, run: RunArgument = "", json: JsonOption = False) -> None:
     """Show the state of a run, the reason for it, its outputs, and the next commands.
 
-    robotrain status act-train-fab69e8c-1
+    robotrain status last
     """
     from robotrain.cli.watch import run_summary
     from robotrain.store import records

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 HELP = """Check a job, render its plan, and submit it to a platform.
 
-  robotrain submit examples/pusht-mini/job.yaml --platform PLATFORM --wait
+  robotrain submit job.yaml --platform PLATFORM --wait
 
   robotrain submit --platform PLATFORM --dataset-path ./my-dataset --training-steps 2000 --batch-size 8
 

@@ -24,7 +24,7 @@ HELP = """Train a policy, evaluate it, and register it if asked: one pipeline, f
 
   robotrain pipeline train-eval --platform PLATFORM --dataset-path ./my-dataset --training-steps 2000
 
-  robotrain pipeline train-eval examples/pusht-mini/job.yaml --platform PLATFORM --env pusht --starts easy
+  robotrain pipeline train-eval job.yaml --platform PLATFORM --env pusht --starts easy
   --success-threshold 0.7 --register-model pusht-act
 
 Everything after `--` is passed to the trainer unchanged. The policy is registered only if its evaluation succeeds.

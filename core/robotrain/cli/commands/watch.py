@@ -78,7 +78,7 @@ def wait(
 ) -> None:
     """Wait until runs end. The exit code is 0 if all succeeded, and 5 if one did not.
 
-    robotrain wait --timeout 12h act-train-fab69e8c-1
+    robotrain wait --timeout 12h last
     """
     from robotrain.cli.watch.follower import RunFollower
     from robotrain.cli.watch.renderer import ChangeRenderer, LiveLineRenderer
