@@ -152,14 +152,7 @@ def prepare_pipeline(request: PipelineRequest, platform: Platform, plugins: Plug
     if nodes or not problems:  # a file that cannot be read has no steps
         problems += check_graph(nodes, platform if _is_native(platform, request) else None)
     by_name = {one.name: one for one in request.steps}
-    workloads: dict[str, Workload] = {}
-    for one in request.steps:
-        if one.request is None:
-            continue
-        try:
-            workloads[one.name] = plugins.workload(one.workload or plugins.default_workload())
-        except Rejected as rejected:
-            problems += _label(one, rejected.problems)
+    workloads = _find_workloads(request, plugins, problems)
     kinds = {**plugins.source_kinds(), STEP_KIND: make_step_kind(_find_taking_roles(workloads.values()))}
     prepared: dict[str, PreparedJob] = {}
     with calls.redirect_output():  # once, not for each call of a plugin
@@ -201,6 +194,18 @@ def prepare_pipeline(request: PipelineRequest, platform: Platform, plugins: Plug
         at_most=request.at_most,
         sweep=request.sweep,
     )
+
+
+def _find_workloads(request: PipelineRequest, plugins: Plugins, problems: list[Problem]) -> dict[str, Workload]:
+    """Return the workload of each step that has a job; one that does not exist is a problem."""
+    found: dict[str, Workload] = {}
+    for one in request.steps:
+        try:
+            if one.request:
+                found[one.name] = plugins.workload(one.workload or plugins.default_workload())
+        except Rejected as rejected:
+            problems += _label(one, rejected.problems)
+    return found
 
 
 def _choose_engine(platform: Platform, plugins: Plugins, request: PipelineRequest) -> PipelinePlatform:
