@@ -8,10 +8,12 @@ from azure_stand_in.cut_short import cut_short
 from azure_stand_in.ml.azureml import AzureML
 from azureml_looked import dataset
 from azureml_observed import sealed
-from azureml_planned import HALVES, assets, job, payload, settings
+from azureml_planned import HALVES, assets, job, payload, settings, told
+from azureml_planned import plan as render_job
 from robotrain.errors import Rejected
 from robotrain.model.pipeline import SweepSpec
 from robotrain.model.plan import Plan
+from robotrain_azure import outputs
 from robotrain_azureml.platform import AzureMLPlatform
 from robotrain_runtime.contract import event
 from robotrain_runtime.contract.document import Dimension, parse_document
@@ -186,7 +188,9 @@ def test_a_sweep_is_one_job_whose_trials_are_a_table(submit, there, robotrain, t
     assert f"{job}_3" in shown
     assert "trial-2/checkpoints/000020" in robotrain("outputs", run).stdout
     assert robotrain("report", run, "--to", tmp_path / "report.html").exit_code == 0
-    assert f"register {run} --step trial-4 pusht-act" in (tmp_path / "report.html").read_text()
+    page = (tmp_path / "report.html").read_text()
+    assert f"register {run} --step trial-4 pusht-act" in page
+    assert ("trial-3.dataset" in page, "trial-3.learning_rate" in page) == (True, False)
     assert run in robotrain("runs").stdout
     registered = robotrain("register", run, "pusht-act")
     assert registered.exit_code == 0, registered.stderr
@@ -206,6 +210,9 @@ def test_a_failed_trial_fails_the_sweep_and_stops_no_other(submit, there, robotr
     first.fail("ExecutionFailed", "User process 'python3' exited with status code 1.")
     states = [step["state"] for step in robotrain("status", run, "--json").json["steps"]]
     assert states == ["failed", "pending", "pending", "waiting"]
+    found = robotrain("status", run, "--json").json["sweep"]
+    assert [one["values"] for one in found["trials"][1:]] == [{}] * 3, "not known before they start"
+    assert [group["trials"] for group in found["groups"]] in ([], [["trial-1"]])
     for number in (1, 2, 3):
         trial = there.steps(job)[f"{job}_{number}"]
         begin(trial)
@@ -288,3 +295,12 @@ def test_a_sweep_that_azure_ml_cannot_run_is_not_rendered(there):
     with pytest.raises(Rejected) as refused:
         AzureMLPlatform().render_sweep(spec, jobs[0], "sweep-1")
     assert "resources of the job changes" in refused.value.problems[0].why
+
+
+def test_a_registered_trial_is_described_by_its_own_values():
+    document = replace(told(render_job(job(training_steps=5))), space={"training_steps": Dimension(choices=(5, 6))})
+    log = outputs.parse_run_log([event.format_event(Track(params={"training_steps": 6}))])
+    version = outputs.ModelVersion(run="sweep-1", platform="azureml", step=6, folder="000006", manifest=None, ids={})
+    metadata = outputs.make_model_metadata(version, document, log)
+    assert metadata.tags["training_steps"] == "6"
+    assert "6 steps" in metadata.description

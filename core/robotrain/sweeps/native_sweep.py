@@ -116,8 +116,11 @@ class NativeSweepPlatform(NativePlatform):
         values: Sequence[Mapping[str, Any]],
     ) -> RenderedPlan:
         """Return the plan of the sweep. Raise Rejected."""
-        described = render_pipeline(job, plan, payloads, values)
         sweep, first = parse_sweep(plan.sweep), jobs[plan.steps[0].name]
+        given = [
+            row for row in values if row["name"].partition(".")[2] not in sweep.space
+        ]  # no trial's, before it begins
+        described = render_pipeline(job, plan, payloads, given)
         spec = SweepSpec(
             jobs=(first.job,),
             settings=first.settings,

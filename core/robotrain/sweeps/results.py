@@ -113,7 +113,7 @@ def _group_trials(over: Sequence[str], trials: Sequence[Trial]) -> tuple[TrialGr
     if SEED not in over:
         return ()
     grouped: dict[tuple[tuple[str, Any], ...], list[Trial]] = {}
-    for trial in trials:
+    for trial in filter(lambda one: one.values, trials):  # values that are chosen later are not known before
         key = tuple((name, value) for name, value in trial.values.items() if name != SEED)
         grouped.setdefault(key, []).append(trial)
     if all(len(group) == 1 for group in grouped.values()):

@@ -5,7 +5,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -233,6 +233,8 @@ def make_model_metadata(model_version: ModelVersion, document: JobDocument | Non
         parameters={},
         placement=Placement(work="", cache=""),
     )
+    chosen = {name: run_log.params[name] for name in document.space if name in run_log.params}  # of a trial of a sweep
+    document = replace(document, parameters={**document.parameters, **chosen})
     publishing, ids = _load_publishing(document), model_version.ids
     scores = model_lineage.make_score_tags(run_log.evaluation, model_version.run, publishing.evaluated_on)
     # a workload reads the policy's type from its files, which are not here: it comes from the tracking run
