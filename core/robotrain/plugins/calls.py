@@ -5,7 +5,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TextIO, TypeVar, cast
 
 from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture
 
@@ -33,15 +33,32 @@ class PluginTimeout(Exception):
 
 @contextlib.contextmanager
 def redirect_output() -> Iterator[None]:
-    """Redirect to stderr what plugins print in this block: stdout holds results.
+    """Redirect to stderr what plugins print in this block, and calls that it gave up later: stdout holds results.
 
     Only in the main thread: in others, commands print results meanwhile.
     """
     if sys.stdout is sys.stderr or threading.current_thread() is not threading.main_thread():
         yield
         return
-    with contextlib.redirect_stdout(sys.stderr):
+    results, sys.stdout = sys.stdout, sys.stderr
+    try:
         yield
+    finally:
+        sys.stdout = cast(TextIO, _ResultStream(results)) if results and has_abandoned_calls() else results
+
+
+class _ResultStream:
+    """Stdout for the main thread; what other threads print goes to stderr."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        is_main = threading.current_thread() is threading.main_thread()
+        return (self._stream if is_main else sys.stderr).write(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 def get_time_limit(name: str = HOOK_SECONDS_VARIABLE) -> float:

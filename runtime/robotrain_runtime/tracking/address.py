@@ -4,12 +4,13 @@
 """
 
 import functools
+import importlib
 import json
 import os
 import sqlite3
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 from robotrain_runtime.contract.container_plugin import TRACKING_PLUGINS_VARIABLE, TrackingContainerPlugin
 from robotrain_runtime.contract.plugin_loader import load_container_plugin
+
+SQLITE = "sqlite:///"
 
 
 @functools.cache
@@ -51,8 +54,14 @@ def get_run_page(uri: str, experiment_id: str, run_id: str) -> str:
     return plugin.ui(uri, experiment_id, run_id) if plugin else uri
 
 
+def import_mlflow(uri: str) -> Any:
+    """Import MLflow without what takes long and a client does without: numpy and pandas, and for a database plugins."""
+    with _hide_modules("numpy", "pandas"), _hide_mlflow_plugins() if uri.startswith(SQLITE) else nullcontext():
+        return importlib.import_module("mlflow")
+
+
 @contextmanager
-def hide_modules(*names: str) -> Iterator[None]:
+def _hide_modules(*names: str) -> Iterator[None]:
     """Hide modules that are not imported yet from imports inside the block."""
     hidden: dict[str, Any] = {name: None for name in names if name not in sys.modules}
     sys.modules.update(hidden)  # importing None raises ModuleNotFoundError
@@ -64,7 +73,7 @@ def hide_modules(*names: str) -> Iterator[None]:
 
 
 @contextmanager
-def hide_mlflow_plugins() -> Iterator[None]:
+def _hide_mlflow_plugins() -> Iterator[None]:
     """Hide MLflow's own plugins from imports inside the block: to load them is slow."""
     find = metadata.entry_points
 

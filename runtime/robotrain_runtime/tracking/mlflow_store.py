@@ -1,6 +1,5 @@
 """An MLflow run: parameters, metrics, tags and artifacts. Imports mlflow."""
 
-import importlib
 import os
 import shlex
 import shutil
@@ -18,7 +17,6 @@ from robotrain_runtime.contract.document import Scalar
 from robotrain_runtime.contract.failure import PermanentError
 from robotrain_runtime.tracking import address as tracking_address
 
-SQLITE = "sqlite:///"
 STATUS_TAG = "training_status"
 BATCH_SIZE, METRICS_BATCH_SIZE = 100, 1000
 """The most parameters and tags, and the most metrics, of one request to MLflow."""
@@ -29,13 +27,8 @@ MAX_NAME_LENGTH = 80
 MISSING_RUN_CODES = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "INVALID_STATE")
 """MLflow's error codes for a run that does not exist or was deleted."""
 
-with (
-    tracking_address.hide_modules("numpy", "pandas"),  # MLflow's client does without: 0.6 s of 2.6 s of CPU time
-    tracking_address.hide_mlflow_plugins()
-    if os.environ.get("MLFLOW_TRACKING_URI", "").startswith(SQLITE)
-    else nullcontext(),
-):
-    mlflow: Any = importlib.import_module("mlflow")  # only the training environment has it
+mlflow: Any = tracking_address.import_mlflow(os.environ.get("MLFLOW_TRACKING_URI", ""))
+"""Only the training environment has it."""
 
 
 class MetricValue(NamedTuple):
@@ -59,7 +52,9 @@ class MlflowStore:
         self.experiment_id = ""
         self.run_id: str | None = None
         self._client: Any = None
-        self._database = Path(uri.removeprefix(SQLITE)) if uri.startswith(SQLITE) else None
+        self._database = (
+            Path(uri.removeprefix(tracking_address.SQLITE)) if uri.startswith(tracking_address.SQLITE) else None
+        )
 
     @property
     def run_page(self) -> str:

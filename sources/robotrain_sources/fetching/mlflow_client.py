@@ -2,12 +2,10 @@
 
 import argparse
 import contextlib
-import importlib
 import os
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from robotrain_runtime.checkpoints import model_lineage
@@ -19,7 +17,6 @@ from robotrain_sources.fetching import errors, files, program
 QUIET_ENV = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}
 TIMEOUT_ENV = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}
 """Defaults; the environment may override them."""
-SQLITE = "sqlite:///"
 
 
 def parse_arguments(*names: str) -> argparse.Namespace:
@@ -58,12 +55,6 @@ def fill_from_download(folder: Path, download: Callable[[str], str], check: Call
     shutil.rmtree(incoming, ignore_errors=True)
 
 
-def import_mlflow(address: str) -> Any:
-    """Import MLflow; without its plugins for a local database, which needs none."""
-    with tracking_address.hide_mlflow_plugins() if address.startswith(SQLITE) else contextlib.nullcontext():
-        return importlib.import_module("mlflow")
-
-
 def find_local_folder(uri: str) -> Path | None:
     """Return the local folder of an artifact address; None if it is remote."""
     address = urlsplit(uri)
@@ -74,9 +65,9 @@ def find_local_folder(uri: str) -> Path | None:
 
 def lock_tracking_database(address: str) -> contextlib.AbstractContextManager[None]:
     """Return a lock for creating the tables of a local database: the run's own tracking may create them just now."""
-    if not address.startswith(SQLITE):
+    if not address.startswith(tracking_address.SQLITE):
         return contextlib.nullcontext()
-    database = Path(address.removeprefix(SQLITE))
+    database = Path(address.removeprefix(tracking_address.SQLITE))
     if tracking_address.has_mlflow_tables(database):
         return contextlib.nullcontext()
     return hold_lock(

@@ -240,7 +240,7 @@ def main() -> None:
     options = mlflow_client.parse_arguments("run", "path", "--role")
 
     def fetch(uri: str) -> tuple[Path, Mapping[str, str]]:
-        mlflow = mlflow_client.import_mlflow(uri)
+        mlflow = tracking_address.import_mlflow(uri)
         try:
             address = tracking_address.resolve_address(uri)
         except tracking_address.AddressUnavailable as error:

@@ -10,6 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from robotrain_runtime.tracking import address as tracking_address
+
 from robotrain_sources.fetching import errors, files, mlflow_client
 
 
@@ -73,7 +75,7 @@ def main() -> None:
     options = mlflow_client.parse_arguments("name", "version")
 
     def fetch(address: str) -> tuple[Path, Mapping[str, str]]:
-        mlflow = mlflow_client.import_mlflow(address)
+        mlflow = tracking_address.import_mlflow(address)
         return RegisteredModelFetcher(mlflow, address, options.name, options.version).fetch_into(options.to)
 
     subject = f"{options.name} version {options.version}"
