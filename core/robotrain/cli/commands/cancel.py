@@ -1,9 +1,9 @@
 """`robotrain cancel`: stop runs, and show what they saved."""
 
-import threading
 from typing import TYPE_CHECKING, Any
 
 import typer
+from robotrain_runtime.contract.deadline import DeadlineFuture
 
 from robotrain.cli.app import get_plugins, make_app
 from robotrain.cli.arguments import JsonOption, RunsArgument, open_runs
@@ -97,14 +97,14 @@ def _cancel_in_parallel(cancellations: list[RunCancellation]) -> None:
     """Cancel runs at the same time: each may take a while to save a checkpoint."""
     from robotrain.plugins.calls import redirect_output
 
-    threads = [threading.Thread(target=one.cancel, daemon=True) for one in cancellations]
-    for one, thread in zip(cancellations, threads, strict=True):
+    futures = []
+    for one in cancellations:
         print_message(f"stopping {one.record.run} …")
-        thread.start()
+        futures.append(DeadlineFuture(one.cancel))
     try:
         with redirect_output():
-            for thread in threads:
-                thread.join()
+            for future in futures:
+                future.result()
     except KeyboardInterrupt:
         names = " ".join(one.record.run for one in cancellations)
         print_message(f"\nstopped waiting; the cancellation continues\n  robotrain wait {names}   wait for the end")

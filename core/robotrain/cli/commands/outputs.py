@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import shutil
 import sys
-import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from robotrain_runtime.contract.deadline import DeadlineFuture
 from robotrain_runtime.machine import disk_cache
 
 from robotrain.cli import output
@@ -127,21 +128,11 @@ def _download_output(output: Output, platform: Platform, record: RunRecord, targ
 
     target.parent.mkdir(parents=True, exist_ok=True)
     scratch = target.with_name(f".{target.name}.part-{os.getpid()}")
-    errors: list[BaseException] = []
-
-    def copy() -> None:
-        try:
-            platform.download(record.reference, output, scratch)
-        except BaseException as error:
-            errors.append(error)
-
-    thread = threading.Thread(target=copy, daemon=True)
     try:
         with redirect_output():
-            thread.start()
-            _show_progress(thread, scratch, output, title)
-        if errors:
-            raise errors[0]
+            download = DeadlineFuture(functools.partial(platform.download, record.reference, output, scratch))
+            _show_progress(download, scratch, output, title)
+        download.result()
         os.replace(scratch, target)
     finally:
         if scratch.is_dir() and not scratch.is_symlink():
@@ -150,17 +141,15 @@ def _download_output(output: Output, platform: Platform, record: RunRecord, targ
             scratch.unlink(missing_ok=True)
 
 
-def _show_progress(thread: threading.Thread, scratch: Path, item: Output, title: str) -> None:
+def _show_progress(download: DeadlineFuture[None], scratch: Path, item: Output, title: str) -> None:
     """Wait for the download; on a terminal, show its progress."""
     live = output.is_live(sys.stderr)
-    thread.join(PROGRESS_SECONDS)
-    while thread.is_alive():
+    while download.is_running(PROGRESS_SECONDS):
         if live:
             of = f" of {amounts.format_size(item.size)}" if item.size else ""
             text = f"  {title}  {amounts.format_size(_measure_size(scratch))}{of}"
             sys.stderr.write("\r" + truncate(text, output.get_terminal_size(sys.stderr)[0] - 1) + "\x1b[K")
             sys.stderr.flush()
-        thread.join(PROGRESS_SECONDS)
     if live:
         sys.stderr.write("\r\x1b[K")
     print_message(f"  {title}  {amounts.format_size(_measure_size(scratch))}")

@@ -22,6 +22,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 from urllib.parse import urlsplit
 
+from robotrain_runtime.contract.deadline import DeadlineFuture
+
 from robotrain_azureml.service import datastore
 
 if TYPE_CHECKING:
@@ -185,12 +187,7 @@ class SdkClient:
 @functools.cache
 def start_import() -> None:
     """Start to import the SDK in the background, once; errors are raised at its first use."""
-
-    def import_silently() -> None:
-        with contextlib.suppress(Exception):
-            _import_sdk()
-
-    threading.Thread(target=import_silently, daemon=True).start()
+    DeadlineFuture(_import_sdk)
 
 
 def _import_sdk() -> Any:
