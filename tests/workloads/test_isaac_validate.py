@@ -1,0 +1,229 @@
+"""`isaac-validate`: plans, refusals, verdicts, and the documents that it writes."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from robotrain_runtime.checkpoints import model_lineage
+from robotrain_workloads.evaluation.rollout_result import RolloutEpisode, RolloutResult
+from robotrain_workloads.isaac import checkpoint_facts, installation
+from robotrain_workloads.isaac_validate import results
+from robotrain_workloads.isaac_validate.results import ValidationResult, ValidationSetup
+from robotrain_workloads.isaac_validate.subject import Subject
+from robotrain_workloads.lerobot_eval import results_reader
+
+Lab = Callable[..., Path]
+SETUP = ValidationSetup(
+    job_name="validate-isaac-ant-v0",
+    task="Isaac-Ant-v0",
+    backend="skrl",
+    device="cuda:0",
+    seed=42,
+    num_envs=64,
+    policy={"source": "run", "name": "r-1@100", "pin": None, "type": "skrl", "step": 100, "sha256": "0" * 64},
+)
+WHERE: Mapping[str, tuple[str, ...]] = {
+    "local": (),
+    "osmo": ("--pool", "pool", "--storage-account", "account1"),
+    "azureml": ("--compute", "gpu"),
+}
+WORKSPACE = ("--subscription-id", "s", "--resource-group", "g", "--workspace-name", "w")
+BLOB = "https://account1.blob.core.windows.net/train/set1"
+
+
+def roll_out(*successes: bool | None, returns: float = 10.0) -> RolloutResult:
+    return RolloutResult(
+        episodes=[
+            RolloutEpisode(
+                index=index,
+                seed=42,
+                steps=50 + index,
+                sum_reward=returns + index,
+                max_reward=1.0,
+                final_reward=0.5,
+                success=success,
+                seconds=0.1,
+            )
+            for index, success in enumerate(successes)
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("successes", "success_threshold", "reward_threshold", "verdict"),
+    [
+        ((True, True, False), 0.7, None, "failed"),
+        ((True, True, False), 0.6, None, "passed"),
+        ((True, True, True), 1.0, None, "passed"),
+        ((False, False, False), 0.0, None, "passed"),
+        ((False, False, False), 0.7, 1.0, "failed"),  # the signal counts, not the return
+        ((None, None, None), 0.7, None, "not judged"),
+        ((None, None, None), 0.0, None, "not judged"),
+        ((None, None, None), 0.7, 11.0, "passed"),  # the mean of 10, 11 and 12
+        ((None, None, None), 0.7, 11.1, "failed"),
+        ((None, None, None), 0.7, 0.0, "passed"),
+    ],
+)
+def test_the_verdict(
+    successes: tuple[bool | None, ...], success_threshold: float, reward_threshold: float | None, verdict: str
+) -> None:
+    result = ValidationResult(
+        rolled=roll_out(*successes), success_threshold=success_threshold, reward_threshold=reward_threshold
+    )
+    assert result.verdict == verdict
+    assert result.passed is {"passed": True, "failed": False, "not judged": None}[verdict]
+    if verdict == "failed":
+        assert " is below --" in result.explain_failure()
+
+
+def test_a_policy_that_was_not_judged_has_no_success_rate(tmp_path: Path) -> None:
+    result = ValidationResult(rolled=roll_out(None, None), success_threshold=0.7)
+    results.write_results(result, SETUP, tmp_path)
+    document = json.loads((tmp_path / "eval_results.json").read_text())
+    assert (document["verdict"], document["passed"], document["success_rate"]) == ("not judged", None, None)
+    assert document["rollout"]["success_rate"] is None
+    assert (tmp_path / "failure_cases.jsonl").read_text() == ""
+    assert "rollout/success_rate" not in result.rolled.compute_scores()
+    assert results.describe_conditions(result, SETUP).endswith("not judged")
+
+
+def test_reports_read_the_documents_of_a_validation(tmp_path: Path) -> None:
+    result = ValidationResult(rolled=roll_out(True, False, True), success_threshold=0.5)
+    results.write_results(result, SETUP, tmp_path)
+    found = results_reader.read_results((tmp_path / "eval_results.json").read_bytes())
+    assert not found.damaged
+    assert dict(found.facts)["environment"] == "Isaac-Ant-v0"
+    assert [one.success for one in found.outcomes] == [True, False, True]
+    assert json.loads((tmp_path / "metrics.json").read_text())["aggregate_verdict"] == "pass"
+    (failure,) = map(json.loads, (tmp_path / "failure_cases.jsonl").read_text().splitlines())
+    assert failure["episode"] == 1
+
+
+def test_the_threshold_is_the_flags_then_the_models_then_the_default() -> None:
+    facts = checkpoint_facts.CheckpointFacts(success_threshold=0.4)
+    known = Subject(file=Path("agent_1.pt"), facts=facts, found={})
+    assert (known.choose_threshold(0.9), known.choose_threshold(0.0), known.choose_threshold(None)) == (0.9, 0.0, 0.4)
+    unknown = Subject(file=Path("agent_1.pt"), facts=checkpoint_facts.CheckpointFacts(), found={})
+    assert unknown.choose_threshold(None) == 0.7
+
+
+def test_tags_of_a_model_count_before_what_lies_beside_the_checkpoint(tmp_path: Path) -> None:
+    folder, cache = tmp_path / "000019", tmp_path / "cache"
+    checkpoint_facts.write_facts(folder, "Isaac-Ant-v0", "skrl")
+    file = folder / "model_19.pt"
+    assert checkpoint_facts.read_facts(file, folder, cache).task == "Isaac-Ant-v0"
+    tags = {"task": "Isaac-Cartpole-v0", "framework": "rsl-rl", "success_threshold": "0.85"}
+    model_lineage.write_policy_lineage(cache, folder, {}, tags)
+    facts = checkpoint_facts.read_facts(file, folder, cache)
+    assert (facts.task, facts.framework, facts.success_threshold) == ("Isaac-Cartpole-v0", "rsl_rl", 0.85)
+
+
+@pytest.mark.parametrize("platform", list(WHERE))
+def test_it_is_planned_on_every_platform(robotrain: Any, platform: str) -> None:
+    words = ("--platform", platform, *WHERE[platform], *(WORKSPACE if platform != "local" else ()))
+    answer = robotrain("render", "isaac-validate", *words, "--checkpoint-uri", BLOB, "--json")
+    assert answer.exit_code == 0, answer.stderr
+
+
+@pytest.mark.parametrize("platform", list(WHERE))
+def test_the_pipeline_of_the_example_is_planned_on_every_platform(
+    robotrain: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, platform: str
+) -> None:
+    options = (*WHERE[platform], *(WORKSPACE if platform != "local" else ()))
+    settings = zip(options[::2], options[1::2], strict=True)
+    lines = [f'{name[2:].replace("-", "_")} = "{value}"' for name, value in settings]
+    (tmp_path / "robotrain.toml").write_text("\n".join((f"[platforms.{platform}]", *lines)))
+    monkeypatch.chdir(tmp_path)
+    example = Path(__file__).parents[2] / "examples/isaac-cartpole/pipeline.yaml"
+    answer = robotrain("pipeline", "render", example, "--platform", platform, "--json")
+    assert answer.exit_code == 0, answer.stderr
+    assert "step-registers-nothing" not in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        ((), "source-missing"),
+        (("--checkpoint-uri", BLOB, "--video-length", "50"), "video-not-recorded"),
+        (("--checkpoint-uri", BLOB, "--success-threshold", "1.5"), "value-invalid"),
+        (("--checkpoint-uri", BLOB, "--framework", "rl_games"), "value-invalid"),
+        (("--checkpoint-uri", BLOB, "--no-accept-eula"), "eula-not-accepted"),
+        (("--checkpoint-uri", BLOB, "--", "--video_interval", "3"), "script-option-invalid"),
+        (("--checkpoint-uri", BLOB, "--", "agnet.seed=3"), "script-option-invalid"),
+        (("--checkpoint-uri", BLOB, "--", "--video"), "trainer-arg-owned"),
+    ],
+)
+def test_what_is_refused_before_anything_is_sent(robotrain: Any, words: tuple[str, ...], code: str) -> None:
+    answer = robotrain("render", "isaac-validate", "--platform", "local", "--json", *words)
+    assert answer.exit_code == 2
+    assert [one["code"] for one in answer.json["problems"] if one["severity"] == "error"] == [code]
+
+
+@pytest.fixture
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
+    """An Isaac Lab whose Python answers what it found in a checkpoint: `lab(backend="skrl")` or `lab(problem="…")`."""
+
+    def make(**checkpoint: Any) -> Path:
+        folder = tmp_path / "lab"
+        folder.mkdir()
+        versions = {"rsl-rl-lib": "3.1.2", "skrl": "1.4.3", "torch": "2.7.0"}
+        answer = json.dumps({"versions": versions, "checkpoint": checkpoint})
+        (folder / "isaaclab.sh").write_text(f"echo '{installation.PROBE_PREFIX}{answer}'\n")
+        (folder / "VERSION").write_text("2.3.2\n")
+        monkeypatch.setenv("ISAACLAB_PATH", str(folder))
+        return folder
+
+    installation.probe.cache_clear()
+    return make
+
+
+def save_checkpoint(folder: Path, task: str = "Isaac-Ant-v0", framework: str = "skrl") -> Path:
+    """The shell of a checkpoint, with what isaac-train writes beside it."""
+    checkpoint_facts.write_facts(folder, task, framework)
+    (folder / "agent_100.pt").write_bytes(b"weights")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("found", "words", "reason"),
+    [
+        (
+            {"backend": "skrl"},
+            ("--task", "Isaac-Cartpole-v0"),
+            "was trained for Isaac-Ant-v0, not for",
+        ),
+        ({"backend": "skrl"}, ("--backend", "rsl_rl"), "is a checkpoint of skrl, not of rsl_rl"),
+        ({"backend": "rsl_rl"}, (), "is a checkpoint of rsl_rl, but its model is tagged skrl"),
+        ({"problem": "it cannot be read as weights"}, (), "cannot be used: it cannot be read as weights"),
+        ({"backend": "skrl"}, ("--sha256", "a" * 64), "has the SHA-256"),
+        ({"backend": "skrl"}, ("--isaac-version", "3.0"), "the job is for Isaac Lab 3.0"),
+        ({"backend": "skrl"}, ("--isaaclab-path", "/nowhere"), "has no isaaclab.sh"),
+    ],
+)
+def test_what_cannot_be_validated_is_refused_before_isaac_lab_starts(
+    robotrain: Any, lab: Lab, tmp_path: Path, found: dict[str, str], words: tuple[str, ...], reason: str
+) -> None:
+    lab(**found)
+    checkpoint = save_checkpoint(tmp_path / "checkpoint")
+    target = ("--platform", "local", "--tracking-uri", "none", "--checkpoint-uri", str(checkpoint))
+    answer = robotrain("submit", "isaac-validate", *target, "--dry-run", *words)
+    assert answer.exit_code == 4, answer.stderr
+    assert reason in answer.stderr
+
+
+def test_a_play_variant_of_the_task_is_accepted_and_a_checkpoint_without_a_task_is_not(
+    robotrain: Any, lab: Lab, tmp_path: Path
+) -> None:
+    lab(backend="skrl")
+    target = ("submit", "isaac-validate", "--platform", "local", "--tracking-uri", "none", "--dry-run")
+    known = save_checkpoint(tmp_path / "known")
+    answer = robotrain(*target, "--checkpoint-uri", str(known), "--task", "Isaac-Ant-Play-v0")
+    assert "was trained for" not in answer.stderr
+    bare = tmp_path / "bare"
+    bare.mkdir()
+    (bare / "agent_100.pt").write_bytes(b"weights")
+    answer = robotrain(*target, "--checkpoint-uri", str(bare))
+    assert "does not tell its task" in answer.stderr
+    assert "--task TASK" in answer.stderr

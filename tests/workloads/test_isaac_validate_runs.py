@@ -1,0 +1,137 @@
+"""Validations in Isaac Lab's stand-in: its play scripts, rsl_rl and skrl are the real ones."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from isaac_stand_in import environments, make_lab
+from robotrain_workloads.isaac import checkpoint_facts
+
+pytestmark = pytest.mark.slow
+OLD, NEW = environments.GENERATIONS
+TASK = "Isaac-Cartpole-v0"
+SHORT = {"STANDIN_STEPS": "5"}
+"""Episodes in which no pole falls, whatever the policy does."""
+
+
+class Ended(NamedTuple):
+    """A validation that has ended."""
+
+    code: int
+    output: str
+    results: Path
+
+    @property
+    def document(self) -> Any:
+        return json.loads((self.results / "eval_results.json").read_text())
+
+
+Validate = Callable[..., Ended]
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Path]:
+    """The checkpoint of one iteration, as isaac-train publishes it: `trained("rsl_rl", "2.3")`; trained once."""
+    made: dict[str, Path] = {}
+
+    def train(backend: str, version: str) -> Path:
+        if backend not in made:
+            folder = tmp_path_factory.mktemp(backend)
+            lab = folder / "lab"
+            lab.mkdir()
+            make_lab(lab, version)
+            scripts = lab / "scripts/reinforcement_learning"
+            script = [scripts / backend / "train.py"]
+            if version == "3.0":
+                script = [scripts / "train.py", "--rl_library", backend]
+            words = ("--task", TASK, "--num_envs", "16", "--max_iterations", "1", "--headless")
+            command = ["bash", lab / "isaaclab.sh", "-p", *script, *words]
+            subprocess.run(command, cwd=folder, env=make_environ(lab, version), check=True, capture_output=True)
+            found = sorted(folder.glob("logs/**/*_*.pt"))[-1]
+            checkpoint_facts.write_facts(folder / "checkpoint", TASK, backend)
+            os.replace(found, folder / "checkpoint" / found.name)
+            agent = next(folder.glob("logs/**/params/agent.yaml"))
+            os.replace(agent, folder / "checkpoint/params/agent.yaml")
+            made[backend] = folder / "checkpoint"
+        return made[backend]
+
+    return train
+
+
+def make_environ(lab: Path, version: str) -> dict[str, str]:
+    own = {name: value for name, value in os.environ.items() if not name.startswith(("ROBOTRAIN_", "STANDIN_"))}
+    python = str(environments.install(NEW if version == "3.0" else OLD))
+    return {**own, "ISAACLAB_PATH": str(lab), "STANDIN_PYTHON": python, "OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture
+def validate(trained: Callable[[str, str], Path], tmp_path: Path) -> Validate:
+    """Validates the checkpoint of a backend with the program that runs in the container: four episodes."""
+
+    def run(backend: str = "rsl_rl", *words: str, version: str = "2.3", environ: Mapping[str, str] = SHORT) -> Ended:
+        lab = tmp_path / "lab"
+        lab.mkdir()
+        make_lab(lab, version)
+        own = ("--work", tmp_path / "work", "--results", tmp_path / "results", "--cache", tmp_path / "cache")
+        source = ("--checkpoint", trained(backend, version), "--source", "run@1", "--source-kind", "run")
+        usual = ("--job-name", "validate", "--episodes", "4", "--num-envs", "2", "--seed", "1", "--headless")
+        program = (sys.executable, "-m", "robotrain_workloads.isaac_validate.supervisor")
+        command = (*program, *own, *source, *usual, *words, "--")
+        ended = subprocess.run(
+            command, env={**make_environ(lab, version), **environ}, cwd=tmp_path, capture_output=True, text=True
+        )
+        return Ended(ended.returncode, ended.stdout + ended.stderr, tmp_path / "results")
+
+    return run
+
+
+def test_a_policy_passes_by_the_environments_own_signal_and_is_filmed(validate: Validate) -> None:
+    ended = validate("rsl_rl", "--video-length", "8", environ={**SHORT, "STANDIN_SUCCESS": "timeout"})
+    assert ended.code == 0, ended.output
+    document = ended.document
+    assert (document["verdict"], document["success_rate"], document["success_threshold"]) == ("passed", 1.0, 0.7)
+    assert (document["task"], document["framework"], document["policy"]["step"]) == (TASK, "rsl_rl", 0)
+    assert [one["index"] for one in document["rollout"]["per_episode"]] == [0, 1, 2, 3]
+    assert {one["steps"] for one in document["rollout"]["per_episode"]} == {5}
+    assert (ended.results / "videos/all.mp4").read_bytes()[4:8] == b"ftyp"
+
+
+def test_a_fall_is_no_success(validate: Validate) -> None:
+    ended = validate("rsl_rl", environ={"STANDIN_SUCCESS": "timeout"})
+    assert ended.code == 1, ended.output
+    assert "the success rate 0.00 (0 of 4) is below --success-threshold 0.7" in ended.output
+    document = ended.document
+    assert (document["verdict"], document["rollout"]["successes"]) == ("failed", 0)
+    assert max(one["steps"] for one in document["rollout"]["per_episode"]) < 250  # all of them fell
+
+
+def test_without_a_signal_nothing_is_judged(validate: Validate) -> None:
+    ended = validate("skrl", version="3.0")
+    assert ended.code == 0, ended.output
+    assert "the policy was not judged" in ended.output
+    assert ended.document["verdict"] == "not judged"
+    assert ended.document["framework"] == "skrl"
+
+
+@pytest.mark.parametrize(("threshold", "code", "verdict"), [("3", 0, "passed"), ("5.5", 1, "failed")])
+def test_without_a_signal_the_mean_return_decides(validate: Validate, threshold: str, code: int, verdict: str) -> None:
+    ended = validate("skrl", "--reward-threshold", threshold, version="3.0")  # at most 1 in each of 5 steps
+    assert (ended.code, ended.document["verdict"]) == (code, verdict), ended.output
+
+
+def test_a_task_that_isaac_lab_does_not_have_is_named(validate: Validate, trained: Callable[[str, str], Path]) -> None:
+    facts = trained("rsl_rl", "2.3") / checkpoint_facts.FACTS_FILE
+    known = facts.read_text()
+    facts.write_text("{}")
+    try:
+        ended = validate("rsl_rl", "--task", "Isaac-Nowhere-v0")
+    finally:
+        facts.write_text(known)
+    assert ended.code == 1
+    assert "error: Isaac Lab does not know the task" in ended.output
+    assert "Isaac-Nowhere-v0" in ended.output.rpartition("error:")[2]
