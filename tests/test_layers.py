@@ -34,7 +34,17 @@ ROSBAG_EXTRA = {"numpy", "rosbags", "mcap", "simplejpeg", "PIL"}
 """What the extra `rosbag` adds for `robotrain bags`; imported where it is used."""
 DEPENDENCIES = {
     "robotrain_runtime": set(),
-    "robotrain": {"robotrain_runtime", "typer", "pydantic", "pluggy", "yaml", "dotenv", "platformdirs", "jinja2"},
+    "robotrain": {
+        "robotrain_runtime",
+        "typer",
+        "pydantic",
+        "pluggy",
+        "yaml",
+        "dotenv",
+        "platformdirs",
+        "jinja2",
+        "pathspec",
+    },
     "robotrain_sources": {"robotrain", "robotrain_runtime", "huggingface_hub"},
     "robotrain_workloads": {"robotrain", "robotrain_runtime", "typer", "yaml", "jinja2", *ROSBAG_EXTRA},
     "robotrain_local": {"robotrain", "robotrain_runtime"},

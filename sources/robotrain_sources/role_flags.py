@@ -24,6 +24,14 @@ CHECKPOINT = RoleFlag(
     "models:/NAME/VERSION or azureml:NAME:VERSION, a blob URL, or the https URL of its file.",
     form="CHECKPOINT",
 )
+CODE = RoleFlag(
+    "--training-path",
+    env=("TRAINING_PATH",),
+    repeatable=False,
+    help="A folder with your own training program, in place of Isaac Lab's scripts: it holds scripts/train.sh "
+    "(--entry FILE). Files that .gitignore or .amlignore name stay here.",
+    form="FOLDER",
+)
 INIT_POLICY = RoleFlag(
     "--init-from-policy-model",
     env=("INIT_FROM_POLICY_MODEL",),

@@ -51,7 +51,7 @@ def _of_archive(packed: bytes) -> str:
     start = packed.rindex(STREAM)
     _read_through(packed[:start])
     with tarfile.open(fileobj=io.BytesIO(bz2.decompress(packed[start:]))) as archive:
-        (entry,) = archive
+        entry = next(iter(archive))  # after it comes the code that is sent along
         file = archive.extractfile(entry)
         assert (entry.name, file is not None) == ("job.json", True)
         return file.read().decode()

@@ -22,6 +22,7 @@ BESIDE: Mapping[tuple[str, str], Mapping[str, str | None]] = {
         ("isaac-train", name): {"--checkpoint-uri": PLACE, "--checkpoint-mode": "resume"}
         for name in ("checkpoint_mode", "sha256")
     },
+    ("isaac-train", "entry"): {"--training-path": "/data/training"},
 }
 """What some do nothing without."""
 VALUES = {

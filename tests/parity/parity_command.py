@@ -16,6 +16,8 @@ DATASET = ("-d", "lerobot/pusht")
 """One that every platform takes, for jobs that are about something else."""
 FROM_CHECKPOINT = ("isaac-train", "--checkpoint-mode", "resume")
 """A job without data that starts from a checkpoint."""
+OWN_PROGRAM = ("isaac-train",)
+"""A job without data that may run a program of the user's."""
 LEAST: Mapping[str, Mapping[str, str]] = {
     "lerobot-train": {"-d": "lerobot/pusht"},
     "lerobot-eval": {"-d": "lerobot/pusht", "--policy-repo-id": "lerobot/act_pusht"},

@@ -1,6 +1,7 @@
 """For each setting of each platform a value that is not the usual one, and what beside it has to be said."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 
@@ -14,6 +15,9 @@ class Change(NamedTuple):
 IDENTITY = "11111111-2222-4333-8444-555555555555"
 IMAGE = "registry.example/robots/train:2"
 STORED = {"-d": None, "--dataset-name": "pusht"}
+HALVES = Path(__file__).with_name("halves")
+CODE = {"-d": None, "isaac-train": "", "--training-path": str(HALVES), "--entry": "parity_stranger/kinds.py"}
+"""A small folder of this machine, in place of the usual job."""
 FOLDER = {"--policy-path": "/data/policy"}
 SECRET = {"--hf-credential": "hf-token", "--key-vault": "vault-1"}
 
@@ -61,6 +65,7 @@ CHANGES: Mapping[str, Mapping[str, Change]] = {
         "hf_credential": Change("hub"),
         "wandb_credential": Change("wandb_team", {"--wandb": ""}),
         "blob_credential": Change("blobs"),
+        "delivery": Change("dataset", CODE),
         "dataset_bucket": Change("robots", STORED),
         "buckets": Change("lerobot-datasets=azure://account2/robots", STORED),
         "storage_account": Change("account2", FOLDER),

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from parity_cells import Cell, cells
-from parity_command import DATASET, FROM_CHECKPOINT, PLATFORMS, on
+from parity_command import DATASET, FROM_CHECKPOINT, OWN_PROGRAM, PLATFORMS, on
 from robotrain.check.publish_targets import PUBLISH_ROLE
 from robotrain.model.capabilities import ANY
 from robotrain_runtime.contract import plugin_loader
@@ -13,7 +13,7 @@ from robotrain_runtime.contract.document import JobSource
 SHELF = "shelf://top/left"
 FLAGS = {
     **{"dataset": "--shelf", "policy": "--policy-shelf", "init_policy": "--init-shelf"},
-    **{"checkpoint": "--checkpoint-shelf", "resume": "--resume-shelf"},
+    **{"checkpoint": "--checkpoint-shelf", "resume": "--resume-shelf", "code": "--code-shelf"},
 }
 CHECKPOINTS = {"isaac-validate": ("--checkpoint-shelf", SHELF)}
 MORE = {"sing": ("--voices", "3"), "lerobot-eval": ("--policy-shelf", SHELF), **CHECKPOINTS}
@@ -39,8 +39,8 @@ def root() -> tuple[str, ...]:
 def words(role: str) -> tuple[str, ...]:
     if role == PUBLISH_ROLE:
         return (*DATASET, "--publish-url", SHELF)
-    if role == "checkpoint":
-        return (*FROM_CHECKPOINT, FLAGS[role], SHELF)
+    if beside := {"checkpoint": FROM_CHECKPOINT, "code": OWN_PROGRAM}.get(role):
+        return (*beside, FLAGS[role], SHELF)
     return (FLAGS[role], SHELF) if role == "dataset" else (*DATASET, FLAGS[role], SHELF)
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from robotrain.model.workload import Workload
 
 MatrixSection = Literal["sources", "combinations", "workloads", "features"]
-ROLES = (dataset_combinations.DATASET, "policy", "init_policy", "checkpoint", "resume", PUBLISH_ROLE)
+ROLES = (dataset_combinations.DATASET, "policy", "init_policy", "checkpoint", "resume", "code", PUBLISH_ROLE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

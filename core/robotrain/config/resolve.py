@@ -61,6 +61,7 @@ def resolve_job(
     inputs = collect_sources(request, workload.roles, kinds, platform.capabilities)
     arguments = collect_trainer_args(request)
     layer_problems = list(stack.problems())
+    runs_own_program = any(workload.roles[one.role].is_program for one in inputs.chosen)
     job = Job(
         workload=workload.name,
         parameters=list_fields(typed_parameters),
@@ -80,7 +81,7 @@ def resolve_job(
         *parameter_problems,
         *settings_problems,
         *_find_missing_sources(inputs, workload, platform, kinds, request),
-        *_find_misplaced_args(arguments, workload, platform, request.flags),
+        *(() if runs_own_program else _find_misplaced_args(arguments, workload, platform, request.flags)),
         *_find_secrets(arguments, workload),
         *_list_chosen_by_files(request, inputs, (workload.parameters, parameters), (platform.settings, settings)),
     ]

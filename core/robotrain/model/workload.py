@@ -28,6 +28,8 @@ class Role(NamedTuple):
     """Whether most jobs have one, and so the jobs of tests."""
     takes: Produces | None = None
     """What it takes of an earlier step of a pipeline: a step whose workload produces this can fill it."""
+    is_program: bool = False
+    """Whether a source of it replaces `Workload.program`, so that nobody knows the options after `--`."""
 
 
 class FoundInput(NamedTuple):

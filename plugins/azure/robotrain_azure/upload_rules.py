@@ -11,6 +11,7 @@ from robotrain.errors import Problem, Stage, Suggestion, make_problem
 from robotrain.model.amounts import format_size
 from robotrain.model.plan import Plan
 from robotrain.redaction import holds_secret
+from robotrain.store import code_folder
 from robotrain_runtime.contract.document import JobSource
 from robotrain_sources.local_path import folder_content
 from robotrain_sources.local_path.folder_content import parse_pin
@@ -68,9 +69,11 @@ def scan_folder(folder: Path) -> FolderContent:
 
 
 def select_uploaded_part(plan: Plan, path: str) -> Path:
-    """Return the part of a folder that is uploaded: of a policy only the model, which is also what its pin is of."""
+    """Return what is uploaded of a folder: of a policy the model, of code what no ignore file names; so is its pin."""
     folder = Path(path)
     roles = [source.role for source in plan.job.sources if source.uri == path]
+    if roles == ["code"] and folder.is_dir():
+        return code_folder.stage_folder(folder)
     return (len(roles) == 1 and folder_content.find_used_part(folder, roles[0])) or folder
 
 

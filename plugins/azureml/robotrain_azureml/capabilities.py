@@ -27,6 +27,7 @@ CAPABILITIES = Capabilities(
         **{("checkpoint", kind): YES for kind in ("https_file", "mlflow_run", "model_asset")},
         ("checkpoint", "registered_model"): no(OWN_MODELS, "--checkpoint-uri azureml:NAME:VERSION"),
         ("resume", "datastore_path"): YES,
+        ("code", "local_path"): YES,
         ("publish", "blob_url"): YES,
         **{(role, ANY): YES for role in FETCHED},
     },

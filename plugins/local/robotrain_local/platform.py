@@ -24,6 +24,7 @@ CAPABILITIES = Capabilities(
         **{(role, ANY): YES for role in ("dataset", "policy", "init_policy", "checkpoint", "resume", "publish")},
         **{(role, kind): YES for role in ("checkpoint", "resume") for kind in ("local_path", "blob_url")},
         **{("checkpoint", kind): YES for kind in ("https_file", "mlflow_run", "registered_model")},
+        ("code", "local_path"): YES,
         ("publish", "blob_url"): YES,
     },
     workloads={ANY: YES},

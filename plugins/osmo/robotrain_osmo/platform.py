@@ -31,6 +31,7 @@ CAPABILITIES = Capabilities(
         ("init_policy", "registered_model"): no(NO_MODELS, f"--init-from-policy-model {BLOB}"),
         **{(role, kind): YES for role in ("checkpoint", "resume") for kind in ("blob_url", "local_path")},
         **{("checkpoint", kind): YES for kind in ("https_file", "mlflow_run", "registered_model", "model_asset")},
+        **{("code", kind): YES for kind in ("local_path", "osmo_dataset")},
         ("publish", "blob_url"): YES,
         **{(role, "osmo_storage"): YES for role in ("resume", "publish")},
         **{(role, ANY): YES for role in CONTAINER_ROLES},

@@ -9,6 +9,7 @@ from robotrain_runtime.contract.parameter import Param
 Priority = Literal["HIGH", "NORMAL", "LOW"]
 ServerVersion = Literal["6.0", "6.1", "6.2", "6.3", "6.4"]
 SharedMemory = Literal["mount", "none"]
+Delivery = Literal["auto", "inline", "dataset"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,8 +87,15 @@ class OsmoSettings(AzureSettings):
             metavar="NAME[:KEY]",
         ),
     ] = None
+    delivery: Annotated[
+        Delivery,
+        Param(
+            help="how the folder of --training-path is sent: inline, in the workflow; dataset, uploaded once for each "
+            "content; auto: inline while the workflow has at most 512 KiB"
+        ),
+    ] = "auto"
     dataset_bucket: Annotated[
-        str, Param(help="bucket of --dataset-name", env=("OSMO_DATASET_BUCKET",), metavar="NAME")
+        str, Param(help="bucket of --dataset-name (of code: training)", env=("OSMO_DATASET_BUCKET",), metavar="NAME")
     ] = "lerobot-datasets"
     buckets: Annotated[
         str | None,

@@ -18,9 +18,9 @@ SCHEMA = 1
 
 Scalar = str | int | float | bool | None
 
-RoleName = Literal["dataset", "policy", "init_policy", "checkpoint", "resume"]
-"""The use of an input: training data, a policy to train further or evaluate, initial weights, a model to export, and a
-checkpoint with the full training state.
+RoleName = Literal["dataset", "policy", "init_policy", "checkpoint", "resume", "code"]
+"""The use of an input: training data, a policy to train further or evaluate, initial weights, a model to export, a
+checkpoint with the full training state, and the user's own program.
 """
 
 

@@ -9,6 +9,9 @@ from robotrain_runtime.contract.document import JobSource
 
 from robotrain_sources.local_path import folder_content
 
+CODE_ROLE = "code"
+"""Its pin is of the files that are sent: in place, the folder has others beside them."""
+
 
 def preflight(source: JobSource, place: ContainerContext) -> Iterator[str]:
     """Yield what is wrong with the folder, with a suggestion on a second line if there is one."""
@@ -21,7 +24,7 @@ def preflight(source: JobSource, place: ContainerContext) -> Iterator[str]:
         yield f"The folder {folder} cannot be read by the user that runs the job."
     elif (part := folder_content.find_used_part(folder, source.role)) is None:
         yield folder_content.explain_no_policy(folder)
-    elif source.pin:
+    elif source.pin and source.role != CODE_ROLE:
         yield from _yield_problem(lambda: folder_content.check_pin_quickly(part, source.pin))
 
 

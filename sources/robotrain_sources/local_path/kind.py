@@ -10,7 +10,7 @@ from robotrain.model.source import Pinning, RoleFlag, SourceError, SourceKind
 from robotrain.plugins.hookspecs import hook
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
-from robotrain_sources.role_flags import CHECKPOINT, RESUME
+from robotrain_sources.role_flags import CHECKPOINT, CODE, RESUME
 
 FORM = "FOLDER"
 
@@ -71,6 +71,7 @@ KIND = SourceKind(
         ),
         "checkpoint": CHECKPOINT,
         "resume": RESUME,
+        "code": CODE,
     },
     recognizes=lambda text: bool(re.match(_HINT, text)),
     parse=parse_folder,

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from robotrain.model.source import Source, SourceError
+from robotrain.store import code_folder
 
 from robotrain_sources import parallel
 from robotrain_sources.local_path import folder_content
@@ -192,8 +193,12 @@ def resolve_pin(source: Source, role: str) -> str:
     Raise SourceError.
     """
     part = _find_pinned_part(source, role)
+    if part is None:
+        return ""
     with _convert_os_errors():
-        return compute_folder_digest(part).pin if part else ""
+        if role == "code":
+            return code_folder.load_or_compute_pin(part, lambda: compute_folder_digest(part).pin)
+        return compute_folder_digest(part).pin
 
 
 def find_loss(source: Source, role: str, pin: str) -> str:
@@ -213,6 +218,8 @@ def find_missing_paths(source: Source, role: str, paths: Sequence[str]) -> list[
 
 def _find_pinned_part(source: Source, role: str) -> Path | None:
     folder = Path(str(source))
+    if role == "code" and folder.is_dir():
+        return code_folder.stage_folder(folder)
     return folder_content.find_used_part(folder, role) if folder.is_dir() else None
 
 

@@ -17,7 +17,7 @@ from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
 from robotrain_workloads import publish_url
 from robotrain_workloads.isaac import checkpoint_file, installation, script_options
 from robotrain_workloads.isaac.installation import ENVIRONMENT as ENVIRONMENT  # part of the plugin
-from robotrain_workloads.isaac_train import parameters, start
+from robotrain_workloads.isaac_train import parameters, start, training_folder
 
 SUPERVISOR = "robotrain_workloads.isaac_train.supervisor"
 SUCCESS_THRESHOLD = "0.7"
@@ -26,7 +26,14 @@ SUCCESS_THRESHOLD = "0.7"
 def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:
     """Yield why Isaac Lab would not train, as far as its versions and the checkpoint tell without the simulator."""
     values, backend = document.parameters, str(document.parameters["backend"])
+    code = training_folder.find_source(document)
     try:
+        if code is not None and code in data:
+            training_folder.find_folder(data[code], str(values["entry"]))
+            begin = start.load_start(document, data)
+            if begin.file and (other := checkpoint_file.find_digest_problem(begin.file, values["sha256"])):
+                yield other
+            return
         folder = _find_installation(document)
         begin = start.load_start(document, data)
         if begin.file and (other := checkpoint_file.find_digest_problem(begin.file, values["sha256"])):
@@ -55,6 +62,8 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[s
 
 def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> WorkCommand:
     """Return the supervisor's command; it finds Isaac Lab and the checkpoint's file where it runs."""
+    if training_folder.find_source(document):
+        return training_folder.make_command(document, data, work)
     values, checkpoints_folder = document.parameters, _get_checkpoints_folder(work)
     recovered, notes = start.recover_previous_attempt(document, checkpoints_folder)
     begin, mode = recovered or start.find_start_path(document, data), start.find_start_mode(document, recovered)
@@ -89,6 +98,7 @@ def tracked(document: JobDocument) -> TrackingSpec:
     values = document.parameters
     mode = parameters.choose_mode(values, {source.role for source in document.sources})
     source = next((one for one in document.sources if one.role in ("checkpoint", "resume")), None)
+    has_own_program = training_folder.find_source(document) is not None
     params: dict[str, Scalar] = {
         "task": values["task"],
         "num_envs": values["num_envs"],
@@ -100,11 +110,15 @@ def tracked(document: JobDocument) -> TrackingSpec:
     tags = {
         "task": str(values["task"]),
         "framework": str(values["backend"]),
-        "entrypoint": "isaaclab.sh",
+        "entrypoint": str(values["entry"]) if has_own_program else "isaaclab.sh",
         "checkpoint_mode": mode,
         **({"checkpoint_source_uri": source.uri} if source else {}),
         **({"checkpoint_source_sha256": str(values["sha256"]).lower()} if values["sha256"] else {}),
-        **({"model.register_name": name} if (name := parameters.make_model_name(values)) else {}),
+        **(
+            {"model.register_name": name}
+            if (name := parameters.make_model_name(values)) and not has_own_program
+            else {}
+        ),
         **({"correlation_id": str(values["correlation_id"])} if values["correlation_id"] else {}),
     }
     return TrackingSpec(
@@ -119,7 +133,6 @@ def tracked(document: JobDocument) -> TrackingSpec:
 def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> PublishingSpec:
     """Return the metadata of the registered checkpoint."""
     values = document.parameters
-    named = bool(values["register_checkpoint"])
     tags = {
         "framework": str(values["backend"]),
         "task": str(values["task"]),
@@ -129,7 +142,7 @@ def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> Publish
         "success_threshold": SUCCESS_THRESHOLD,
     }
     return PublishingSpec(
-        register=parameters.make_model_name(values) if named or document.placement.tracking_uri else "",
+        register=_make_registered_name(document),
         description=f"Isaac Lab policy for {values['task']}, trained with {values['backend']} (run {document.run})",
         tags=tags,
         lineage={"task": values["task"], "framework": values["backend"]},
@@ -144,6 +157,14 @@ def targets(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[A
 
 def _get_checkpoints_folder(work: Path) -> Path:
     return work / "outputs" / "checkpoints"
+
+
+def _make_registered_name(document: JobDocument) -> str:
+    """Return the model that the last checkpoint becomes; the program of a training folder registers its own."""
+    values = document.parameters
+    if training_folder.find_source(document) or not (values["register_checkpoint"] or document.placement.tracking_uri):
+        return ""
+    return parameters.make_model_name(values)
 
 
 def _find_installation(document: JobDocument) -> Path:

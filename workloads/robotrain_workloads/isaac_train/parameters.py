@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 Mode = Literal["from-scratch", "warm-start", "resume"]
 CHECKPOINT_HINT = "--checkpoint-uri URI --checkpoint-mode resume   or warm-start"
+ENTRY = "scripts/train.sh"
 MODES = ("from-scratch", "warm-start", "resume", "fresh")
 MODE_PATTERN = (
     "^(" + "|".join("".join(f"[{one.upper()}{one}]" if one != "-" else one for one in mode) for mode in MODES) + ")$"
@@ -79,6 +80,15 @@ class IsaacTrainParameters:
         ),
     ] = None
     sha256: shared.CheckpointDigest = None
+    entry: Annotated[
+        str,
+        Param(
+            help="the program in the folder of --training-path",
+            pattern=r"^[A-Za-z0-9_+-][A-Za-z0-9._+/-]*$",
+            pattern_help="a file of the folder, such as scripts/train.sh",
+            metavar="FILE",
+        ),
+    ] = ENTRY
     experiment_name: Annotated[
         str | None, Param(help="the tracking experiment (default: isaaclab-TASK)", aliases=("--experiment",))
     ] = None

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from robotrain.errors import Problem, Stage, Suggestion, usage_problem
@@ -71,3 +72,60 @@ def check_iterations_left(job: "Job") -> Iterator[Problem]:
                 why="--max-iterations counts all iterations, including those before the checkpoint.",
                 suggestions=(Suggestion(f"--max-iterations {2 * done}", "or more"),),
             )
+
+
+CODE_FLAG = "--training-path"
+
+
+def check_training_folder(job: "Job") -> Iterator[Problem]:
+    """Name the user's program before it is sent; require it, and refuse secrets, links and options without effect."""
+    source, entry = next((one for one in job.sources if one.role == "code"), None), str(job["entry"])
+    if source is None:
+        if entry != parameters.ENTRY:
+            fixes = (Suggestion(f"{CODE_FLAG} FOLDER"),)
+            title = "--entry has no effect without a training folder"
+            yield usage_problem("entry-without-folder", title, "--entry", "", redact(entry), fixes)
+        return
+    title = f"the job runs {entry} of {redact(source.uri)}; checkpoints, warm start and model tags are its own business"
+    yield Problem(code="own-program", stage=Stage.PARSE, severity="note", title=title)
+    for name in ("publish_url", "isaac_version"):
+        if job[name] is not None:
+            flag = f"--{name.replace('_', '-')}"
+            title, why = f"{flag} has no effect with {CODE_FLAG}", "It is for Isaac Lab's own scripts."
+            yield usage_problem("training-folder-conflict", title, flag, why, redact(str(job[name])))
+    if source.kind == "local_path" and Path(source.uri).is_dir():
+        yield from _check_local_code(Path(source.uri), entry)
+
+
+def _check_local_code(folder: Path, entry: str) -> Iterator[Problem]:
+    from robotrain.store import code_folder
+
+    try:
+        content = code_folder.scan_folder(folder)
+    except OSError as error:
+        yield usage_problem(
+            "code-unreadable", "the training folder cannot be read", CODE_FLAG, f"{error}.", str(folder)
+        )
+        return
+    if entry not in content.files:
+        where = ", ".join([path for path in content.files if path.endswith(".sh")][:MAX_NAMES])
+        why = f"It has {where}." if where else "It has no program ending in .sh, or an ignore file names it."
+        fixes = (Suggestion("--entry FILE", "another program of the folder"),)
+        title = f"the training folder has no {entry}"
+        yield usage_problem("entry-missing", title, CODE_FLAG, why, str(folder), fixes)
+    if content.secrets:
+        title, why = "the training folder has files that look like secrets", f"{_join_names(content.secrets)}."
+        fixes = (Suggestion(".gitignore", "files that it names stay here"),)
+        yield usage_problem("code-secret", title, CODE_FLAG, why, str(folder), fixes)
+    if content.links:
+        title, why = "the training folder has links out of it or to folders", f"{_join_names(content.links)}."
+        fixes = (Suggestion(".gitignore", "links that it names are left out"),)
+        yield usage_problem("code-links", title, CODE_FLAG, why, str(folder), fixes)
+
+
+MAX_NAMES = 3
+
+
+def _join_names(names: list[str]) -> str:
+    more = f" and {len(names) - MAX_NAMES} more" if names[MAX_NAMES:] else ""
+    return f"{', '.join(names[:MAX_NAMES])}{more}"

@@ -16,7 +16,7 @@ from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_sources.data_asset import kind as data_asset
 from robotrain_sources.local_path import folder_content
 from robotrain_sources.registered_model import kind as model_asset
-from robotrain_sources.role_flags import CHECKPOINT, INIT_POLICY, POLICY_MODEL, RESUME
+from robotrain_sources.role_flags import CHECKPOINT, CODE, INIT_POLICY, POLICY_MODEL, RESUME
 
 from robotrain_azureml import datastore_path
 from robotrain_azureml.settings import AzureMLSettings
@@ -60,6 +60,7 @@ INPUT_FORMS: Mapping[tuple[str, str], InputForm] = {
     ("init_policy", "model_asset"): InputForm("init_from_policy_model", INIT_POLICY.flag),
     ("checkpoint", "local_path"): InputForm("checkpoint", CHECKPOINT.flag),
     ("checkpoint", "model_asset"): InputForm("checkpoint_model", CHECKPOINT.flag),
+    ("code", "local_path"): InputForm("training_code", CODE.flag),
     ("resume", "local_path"): InputForm("resume_path", RESUME.flag),
     ("resume", "datastore_path"): InputForm("resume_in_datastore", RESUME.flag),
 }

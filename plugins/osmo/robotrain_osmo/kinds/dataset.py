@@ -55,14 +55,23 @@ KIND = SourceKind(
     form=FORM,
     example="pusht",
     help="A LeRobot dataset in an OSMO bucket (default bucket: --dataset-bucket).",
-    roles={"dataset": RoleFlag(DATASET_FLAG, env=("OSMO_DATASET_NAME",))},
+    roles={
+        "dataset": RoleFlag(DATASET_FLAG, env=("OSMO_DATASET_NAME",)),
+        "code": RoleFlag(
+            DATASET_FLAG,
+            env=("OSMO_DATASET_NAME",),
+            repeatable=False,
+            help="Your own training program in an OSMO bucket (default bucket: training), as with --training-path.",
+        ),
+    },
     recognizes=is_dataset_reference,
     parse=parse_dataset,
     unsupported={
+        "code": no("Only OSMO can read its buckets.", "--training-path FOLDER"),
         ANY: no(
             "Only OSMO can read its buckets.",
             "--blob-url https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX",
-        )
+        ),
     },
 )
 

@@ -240,12 +240,15 @@ def _check_dataset_source(source: JobSource, settings: OsmoSettings) -> Iterator
 def check_upload_storage(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
     """Check that local folders can be uploaded."""
     for source in job.sources:
-        if source.kind == "local_path" and not settings.storage_account:
+        inline = source.role == "code" and settings.delivery != "dataset"  # `render` says if it is too large
+        if source.kind == "local_path" and not settings.storage_account and not inline:
             flag = inputs.INPUT_FLAGS.get((source.role, source.kind), "")
             why = "The folder is on this machine, and no storage account is set for uploads."
-            other = {"dataset": f"--blob-url {BLOB_URL_FORM}", "policy": f"--policy-url {BLOB_URL_FORM}"}.get(
-                source.role, f"{flag} {BLOB_URL_FORM}"
-            )
+            other = {
+                "dataset": f"--blob-url {BLOB_URL_FORM}",
+                "policy": f"--policy-url {BLOB_URL_FORM}",
+                "code": "--delivery inline",
+            }.get(source.role, f"{flag} {BLOB_URL_FORM}")
             title = "the upload location of the folder is not set"
             fixes = ("--storage-account NAME", other)
             yield make_missing_value_problem("osmo-no-storage", title, flag, source.uri, why, *fixes)

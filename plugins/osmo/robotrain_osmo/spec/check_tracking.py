@@ -159,7 +159,8 @@ def check_publishing(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
     values = dict(job.parameters)
     url = str(values.get(inputs.PUBLISH_PARAMETER) or "")
     outputs = job.profile.outputs
-    if inputs.PUBLISH_PARAMETER in values and not url:
+    has_own_program = any(source.role == "code" for source in job.sources)
+    if inputs.PUBLISH_PARAMETER in values and not url and not has_own_program:
         if outputs.resumable:
             yield _warn_of_lost_checkpoints(outputs, values.get(outputs.register_parameter) is not None)
         elif not environment.get_tracking_uri(settings):  # tracked results are artifacts of the tracking run

@@ -16,7 +16,7 @@ from robotrain.redaction import redact
 from robotrain_runtime.contract.document import JobSource, Mount
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_sources.local_path import folder_content
-from robotrain_sources.role_flags import CHECKPOINT, RESUME
+from robotrain_sources.role_flags import CHECKPOINT, CODE, RESUME
 
 from robotrain_osmo.kinds import dataset, storage
 from robotrain_osmo.settings import OsmoSettings
@@ -40,6 +40,8 @@ def check_checkpoint_url(uri: str) -> Iterator[Problem]:
         )
 
 
+CODE_BUCKET = "training"
+"""The default bucket of code."""
 DATASET_SERVERS = ("6.0", "6.1", "6.2", "6.3")
 """Versions of the OSMO service with built-in datasets."""
 INPUT_FLAGS = {
@@ -47,6 +49,7 @@ INPUT_FLAGS = {
     ("dataset", "osmo_dataset"): dataset.DATASET_FLAG,
     ("policy", "local_path"): "--policy-path",
     ("checkpoint", "local_path"): CHECKPOINT.flag,
+    ("code", "local_path"): CODE.flag,
     ("resume", "local_path"): RESUME.flag,
 }
 
@@ -78,12 +81,14 @@ def get_input_variable(index: int) -> str:
     return f"ROBOTRAIN_INPUT_{index}"
 
 
-def collect_inputs(job: Job, settings: OsmoSettings, run: str) -> Iterator[TaskInput]:
-    """Yield the inputs of a job in the order of its sources. Pure: pins give the content of folders.
+def collect_inputs(job: Job, settings: OsmoSettings, run: str, inline: JobSource | None = None) -> Iterator[TaskInput]:
+    """Yield the inputs of a job in the order of its sources, but not `inline`. Pure: pins give the content of folders.
 
     Raise Rejected if the URL of a checkpoint names none.
     """
     for index, source in enumerate(job.sources):
+        if source == inline:
+            continue
         if source.kind == "local_path":
             yield _make_upload_input(source, settings, f"runs/{run}/{index}")
         elif source.kind == "osmo_dataset":
@@ -132,6 +137,8 @@ def _make_checkpoint_input(source: JobSource) -> TaskInput:
 def _make_dataset_input(source: JobSource, settings: OsmoSettings) -> TaskInput:
     reference = dataset.parse_dataset(source.uri)
     bucket = reference.bucket or settings.dataset_bucket
+    if source.role == "code" and not reference.bucket and bucket == OsmoSettings.dataset_bucket:
+        bucket = CODE_BUCKET
     if settings.server in DATASET_SERVERS:
         name = str(dataset.OsmoDataset(reference.name, bucket, reference.version))
         return TaskInput(source=source, entry={"dataset": {"name": name}}, origin=name)

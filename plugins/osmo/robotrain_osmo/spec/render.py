@@ -12,14 +12,15 @@ import io
 import tarfile
 import zipfile
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from robotrain.errors import Rejected
+from robotrain.errors import Rejected, make_problem
 from robotrain.model import plan
 from robotrain.model.job import Job
 from robotrain.model.plan import Payload
 from robotrain.store.files import load_or_compute
-from robotrain_runtime.contract.document import Placement, format_document
+from robotrain_runtime.contract.document import JobSource, Mount, Placement, format_document
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain_osmo.settings import OsmoSettings
@@ -38,9 +39,9 @@ def pack_archive(payload: Payload, document: bytes) -> bytes:
 
 
 def pack_documents(payload: Payload, documents: Mapping[str, bytes]) -> bytes:
-    """Return the archive of job documents, by their names in it."""
+    """Return the archive of job documents and other files, by their names in it."""
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as packed:
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as packed:
         for name, document in documents.items():
             _add_member(packed, name, document)
     return _pack_payload(payload) + bz2.compress(buffer.getvalue())
@@ -125,12 +126,17 @@ def render_plan(
     job: Job, settings: OsmoSettings, run: str, payload: Payload, container_plugins: Mapping[str, str]
 ) -> plan.Plan:
     """Return the plan: workflow, submission spec and job document. Raise Rejected if the workflow is too large."""
-    builder = TaskBuilder(job, settings, run)
-    document = builder.build_document(container_plugins)
-    archive = pack_archive(payload, document)
-    files = builder.build_inline_files(archive)
+    code = find_inline_code(job, settings)
+    builder = TaskBuilder(job, settings, run, code=code)
+    document, archive, files = _build_files(builder, payload, container_plugins)
     size = len(files[submission_spec.WORKFLOW_FILE])
-    if size > workflow.LARGE_WORKFLOW_BYTES and settings.storage_account:
+    if code and settings.delivery == "auto" and size > MAX_INLINE_BYTES and settings.storage_account:
+        code, builder = None, TaskBuilder(job, settings, run)
+        document, archive, files = _build_files(builder, payload, container_plugins)
+        size = len(files[submission_spec.WORKFLOW_FILE])
+    if code and size > workflow.MAX_WORKFLOW_BYTES:
+        raise Rejected([workflow.make_code_too_large_problem(size, code.uri)])
+    if not code and size > workflow.LARGE_WORKFLOW_BYTES and settings.storage_account:
         files = builder.build_uploaded_files(archive)
     elif size > workflow.MAX_WORKFLOW_BYTES:
         raise Rejected([workflow.make_too_large_problem(size)])
@@ -144,6 +150,27 @@ def render_plan(
     )
 
 
+MAX_INLINE_BYTES = 512 << 10
+"""Of the workflow with a folder of code in it, if the user does not ask for either."""
+CODE_MEMBER = "code"
+"""Folder of the user's code in the archive, and so in the run's folder."""
+
+
+def find_inline_code(job: Job, settings: OsmoSettings) -> JobSource | None:
+    """Return the folder of code that may travel in the workflow; None if there is none on this machine."""
+    found = (one for one in job.sources if (one.role, one.kind) == ("code", "local_path") and Path(one.uri).is_dir())
+    return next(found, None) if settings.delivery != "dataset" else None
+
+
+def _build_files(
+    builder: "TaskBuilder", payload: Payload, container_plugins: Mapping[str, str]
+) -> tuple[bytes, bytes, dict[str, bytes]]:
+    """Return the job document, the archive, and the files of the plan that contains it."""
+    document = builder.build_document(container_plugins)
+    archive = pack_documents(payload, {JOB_MEMBER: document, **builder.read_code()})
+    return document, archive, builder.build_inline_files(archive)
+
+
 @lazy_dataclass(frozen=True)
 class TaskBuilder:
     """Builds what a job needs of a plan: its document, its inputs, and the files of a plan of one task."""
@@ -155,6 +182,21 @@ class TaskBuilder:
     """The id of the submission: that of the workflow, and in a pipeline also of the step."""
     step_inputs: tuple[Mapping[str, Any], ...] = ()
     """Inputs of other tasks."""
+    code: JobSource | None = None
+    """The folder of code that is part of the archive."""
+
+    def read_code(self) -> dict[str, bytes]:
+        """Return the files of the code by their names in the archive; none if it is uploaded. Raise Rejected."""
+        if self.code is None:
+            return {}
+        from robotrain.store import code_folder
+
+        try:
+            content = code_folder.scan_folder(Path(self.code.uri))
+            return {f"{CODE_MEMBER}/{path}": Path(real).read_bytes() for path, real in content.files.items()}
+        except OSError as error:
+            why = f"{error.filename}: {error.strerror}."
+            raise Rejected([make_problem("upload-unreadable", "the folder cannot be read", "", "", why)]) from None
 
     @property
     def work(self) -> str:
@@ -164,7 +206,7 @@ class TaskBuilder:
     @functools.cached_property
     def task_inputs(self) -> tuple[spec_inputs.TaskInput, ...]:
         """Sources of the job that OSMO downloads."""
-        return tuple(spec_inputs.collect_inputs(self.job, self.settings, self.run))
+        return tuple(spec_inputs.collect_inputs(self.job, self.settings, self.run, self.code))
 
     @functools.cached_property
     def checkpoint_copy(self) -> CheckpointCopy | None:
@@ -229,12 +271,19 @@ class TaskBuilder:
             credentials={"blob_url": f"{environment.CREDENTIAL_FOLDER}/{blob.key}"} if blob else {},
             download_mib=self.settings.download_mib,
             cache_gib=self.settings.cache_gib,
-            mounts=tuple(item.to_mount(index) for index, item in enumerate(self.task_inputs)),
+            mounts=(*self._code_mounts, *(item.to_mount(index) for index, item in enumerate(self.task_inputs))),
             promised=environment.make_compat_env(self.job),
             submission=environment.SUBMISSION_VARIABLE,
             left=spec_inputs.make_input_reference(len(self.inputs) - 1) if self._restored_copies else "",
             ways=CREDENTIAL_OPTIONS,
         )
+
+    @property
+    def _code_mounts(self) -> list[Mount]:
+        if self.code is None:
+            return []
+        folder = f"{self.work}/{CODE_MEMBER}"
+        return [Mount(role=self.code.role, uri=self.code.uri, folder=folder, origin="the code in the workflow")]
 
     def _build_workflow(
         self, archive_path: str, inputs: Sequence[Mapping[str, Any]], files: Sequence[Mapping[str, Any]], digest: str

@@ -14,6 +14,7 @@ from robotrain.errors import Problem, Stage, Suggestion
 from robotrain.model.amounts import format_size
 from robotrain.model.job import Job
 from robotrain.model.plan import Plan
+from robotrain.redaction import redact
 from robotrain_azure import checks
 from robotrain_runtime.contract.failure import EXIT_RETRY
 
@@ -181,6 +182,22 @@ def make_too_large_problem(byte_count: int) -> Problem:
         title=f"the workflow is too large: {format_size(byte_count)}, and OSMO accepts about 1 MB",
         why="It contains the runtime and the job's modules.",
         suggestions=(_UPLOAD,),
+    )
+
+
+def make_code_too_large_problem(byte_count: int, folder: str) -> Problem:
+    """Return the problem of a workflow that a folder of code makes too large."""
+    limit, size = format_size(MAX_WORKFLOW_BYTES), format_size(byte_count)
+    return Problem(
+        code="osmo-workflow-too-large",
+        stage=Stage.CHECK,
+        title=f"the workflow is too large with the code in it: {size}, and {limit} is the limit",
+        where="--delivery",
+        given=redact(folder),
+        suggestions=(
+            Suggestion("--delivery dataset --storage-account NAME", "uploads the folder, once for each content"),
+            Suggestion(".gitignore", "files that it names stay here"),
+        ),
     )
 
 

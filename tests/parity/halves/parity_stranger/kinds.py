@@ -45,6 +45,7 @@ KIND = SourceKind(
         "init_policy": RoleFlag("--init-shelf", repeatable=False),
         "checkpoint": RoleFlag("--checkpoint-shelf", repeatable=False),
         "resume": RoleFlag("--resume-shelf", repeatable=False),
+        "code": RoleFlag("--code-shelf", repeatable=False),
     },
     recognizes=recognises,
     parse=parse,

@@ -1,0 +1,168 @@
+"""The user's own training folder: what its program is called with, and the program that starts it where the job runs.
+
+`python -m robotrain_workloads.isaac_train.training_folder --folder FOLDER --entry FILE --work FOLDER -- ARGUMENTS`
+"""
+
+import argparse
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType
+
+from robotrain_runtime.contract.container_plugin import WorkCommand
+from robotrain_runtime.contract.document import JobDocument, JobSource
+
+from robotrain_workloads.isaac import checkpoint_file, installation
+from robotrain_workloads.isaac.process_group import ProcessGroup
+from robotrain_workloads.isaac_train import parameters, start
+
+MODULE = "robotrain_workloads.isaac_train.training_folder"
+CODE_ROLE = "code"
+DEFAULT_NAME = "training-code"
+"""What a folder of the user's machine is called where OSMO's datasets have a name."""
+DATA_FOLDER = Path("/data")
+SCRATCH_FOLDER = "isaac"
+SAVE_SECONDS = 20.0
+"""How long the program may take to end after a stop."""
+POLL_SECONDS = 0.25
+MAX_NESTING = 3
+
+
+def find_source(document: JobDocument) -> JobSource | None:
+    """Return the source of the training folder; None if Isaac Lab's own scripts train."""
+    return next((source for source in document.sources if source.role == CODE_ROLE), None)
+
+
+def find_folder(path: Path, entry: str) -> Path:
+    """Return the folder with the program: `path`, or one above it if a copy nested it. Raise OSError."""
+    found = (folder for folder in (path, *list(path.parents)[:MAX_NESTING]) if (folder / entry).is_file())
+    if folder := next(found, None):
+        return folder
+    raise FileNotFoundError(f"the training folder {path} has no {entry}\n--entry FILE")
+
+
+def make_command(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> WorkCommand:
+    """Return the command that runs the folder's program, with the arguments and variables of the contract."""
+    source = find_source(document)
+    assert source is not None
+    values, is_mounted = document.parameters, any(mount.role == CODE_ROLE for mount in document.placement.mounts)
+    name = DEFAULT_NAME if source.kind == "local_path" else source.uri.rpartition("/")[2].partition(":")[0]
+    own = ["--folder", str(data[source]), "--entry", str(values["entry"]), "--work", str(work)]
+    own += ["--name", name] if is_mounted else []
+    arguments = list(_make_arguments(document, data))
+    return WorkCommand(
+        arguments=("-m", MODULE, *own, "--", *arguments),
+        environ={**installation.TERMS, **_make_environ(document, data, name)},
+    )
+
+
+def _find_checkpoint(document: JobDocument, data: Mapping[JobSource, Path]) -> str:
+    path = start.find_start_path(document, data)
+    return str(checkpoint_file.find_checkpoint_file(path, str(document.parameters["backend"]))) if path else ""
+
+
+def _make_arguments(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:
+    values = document.parameters
+    yield from ("--mode", "train", "--task", str(values["task"]), "--num_envs", str(values["num_envs"]))
+    if checkpoint := _find_checkpoint(document, data):
+        yield from ("--checkpoint-uri", checkpoint)
+    yield from ("--checkpoint-mode", start.find_start_mode(document))
+    if name := parameters.make_model_name(values):
+        yield from ("--register-checkpoint", name)
+    if values["max_iterations"] is not None:
+        yield from ("--max_iterations", str(values["max_iterations"]))
+    if values["seed"] is not None:
+        yield from ("--seed", str(values["seed"]))
+    if values["headless"]:
+        yield "--headless"
+    yield from document.trainer_args
+
+
+def _make_environ(document: JobDocument, data: Mapping[JobSource, Path], name: str) -> dict[str, str]:
+    values, environ = document.parameters, dict[str, str]()
+    with suppress(OSError):
+        given = values["isaaclab_path"]
+        folder = installation.find_installation(None if given is None else str(given))
+        environ["PYTHON"] = f"{folder / installation.SCRIPT} -p"
+    return environ | {
+        "TASK": str(values["task"]),
+        "NUM_ENVS": str(values["num_envs"]),
+        "MAX_ITERATIONS": "" if values["max_iterations"] is None else str(values["max_iterations"]),
+        "NUM_GPUS": str(values["num_gpus"]),
+        "TRAINING_BACKEND": str(values["backend"]),
+        "CHECKPOINT_URI": _find_checkpoint(document, data),
+        "CHECKPOINT_MODE": start.find_start_mode(document),
+        "REGISTER_CHECKPOINT": parameters.make_model_name(values),
+        "MLFLOW_CORRELATION_ID": str(values["correlation_id"] or ""),
+        "OSMO_DATASET_NAME": name,
+        "RUN_AZURE_SMOKE_TEST": "0",
+    }
+
+
+def link_folder(folder: Path, name: str, parent: Path = DATA_FOLDER) -> Path:
+    """Return `/data/NAME/training`, linked to the folder; the folder itself where that cannot be written."""
+    link = parent / name / "training"
+    try:
+        link.parent.mkdir(parents=True, exist_ok=True)
+        if link.is_symlink():
+            link.unlink()
+        link.symlink_to(folder, target_is_directory=True)
+    except OSError:
+        return folder
+    return link
+
+
+class ProgramFollower:
+    """Waits for a program, and passes a stop on to all of its processes."""
+
+    def __init__(self, group: ProcessGroup) -> None:
+        self._group = group
+        self._stops = 0
+        self._kill_at: float | None = None
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._handle_stop)
+
+    def run(self) -> int:
+        """Return the program's exit code; 143 after a stop."""
+        while self._group.is_running():
+            if self._stops > 1 or (self._kill_at is not None and time.monotonic() > self._kill_at):
+                self._group.send(signal.SIGKILL)
+            time.sleep(POLL_SECONDS)
+        code = self._group.exit_code or 0
+        return 128 + signal.SIGTERM if self._stops else 128 - code if code < 0 else code
+
+    def _handle_stop(self, number: int, frame: FrameType | None) -> None:
+        self._stops += 1
+        if self._stops == 1:
+            self._kill_at = time.monotonic() + SAVE_SECONDS
+            self._group.send(signal.SIGTERM)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the folder's program; return its exit code. Raise SystemExit with a sentence."""
+    separator = arguments.index("--")
+    parser = argparse.ArgumentParser(prog="training_folder")
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--entry", required=True)
+    parser.add_argument("--work", type=Path, required=True, help="the run's own folder")
+    parser.add_argument("--name", default="", help="link the folder to /data/NAME/training")
+    own = parser.parse_args(arguments[:separator])
+    try:
+        folder = find_folder(own.folder, own.entry)
+    except OSError as error:
+        raise SystemExit(f"error: {error}") from error
+    root = link_folder(folder, own.name) if own.name else folder
+    os.environ.update({"ROBOTRAIN_CODE": str(root), "TRAINING_ROOT": str(root), "PAYLOAD_ROOT": str(root)})
+    scratch = own.work / SCRATCH_FOLDER
+    scratch.mkdir(parents=True, exist_ok=True)
+    print(f"running {own.entry} of {root}", flush=True)
+    command = ("bash", str(root / own.entry), *arguments[separator + 1 :])
+    return ProgramFollower(ProcessGroup(command, scratch)).run()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
