@@ -235,4 +235,11 @@ def test_a_plugin_that_fails_leaves_the_rest(robotrain, install):
     assert answer.exit_code == 0
     assert "acme-broken" in answer.stderr
     told = json.loads(answer.stdout)["properties"]["workload"]["anyOf"][0]["enum"]
-    assert told == ["isaac-smoke-test", "isaac-train", "isaac-validate", "lerobot-eval", "lerobot-train"]
+    assert told == [
+        "isaac-export",
+        "isaac-smoke-test",
+        "isaac-train",
+        "isaac-validate",
+        "lerobot-eval",
+        "lerobot-train",
+    ]

@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-NAMES = r"lerobot-train|lerobot-eval|isaac-(?:train|validate|smoke)|mean_reward|train/loss|val/loss|rollout|\bmse\b"
+NAMES = (
+    r"lerobot-train|lerobot-eval|isaac-(?:train|export|validate|smoke-test)"
+    r"|mean_reward|train/loss|val/loss|rollout|\bmse\b"
+)
 FILES = [path for folder in ("core", "plugins") for path in (ROOT / folder).rglob("*.py")]
 
 

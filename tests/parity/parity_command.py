@@ -23,6 +23,7 @@ LEAST: Mapping[str, Mapping[str, str]] = {
     "lerobot-eval": {"-d": "lerobot/pusht", "--policy-repo-id": "lerobot/act_pusht"},
     "isaac-smoke-test": {},
     "isaac-train": {},
+    "isaac-export": {"--checkpoint-uri": "https://account1.blob.core.windows.net/train/set1"},
     "isaac-validate": {"--checkpoint-uri": "https://account1.blob.core.windows.net/train/set1"},
 }
 """By workload, the sources of a job that says as little as it can."""

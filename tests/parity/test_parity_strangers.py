@@ -15,7 +15,7 @@ FLAGS = {
     **{"dataset": "--shelf", "policy": "--policy-shelf", "init_policy": "--init-shelf"},
     **{"checkpoint": "--checkpoint-shelf", "resume": "--resume-shelf", "code": "--code-shelf"},
 }
-CHECKPOINTS = {"isaac-validate": ("--checkpoint-shelf", SHELF)}
+CHECKPOINTS = dict.fromkeys(("isaac-validate", "isaac-export"), ("--checkpoint-shelf", SHELF))
 MORE = {"sing": ("--voices", "3"), "lerobot-eval": ("--policy-shelf", SHELF), **CHECKPOINTS}
 """By workload, what its job needs beside a dataset."""
 BLOB = "https://account1.blob.core.windows.net/train/set1"

@@ -59,3 +59,10 @@ class TestIsaacSmokeTest(WorkloadKit):
     workload = "isaac-smoke-test"
     job = ()
     tells = ()
+
+
+class TestIsaacExport(WorkloadKit):
+    workload = "isaac-export"
+    job = ("--checkpoint-uri", "/data/run")
+    changed: ClassVar = {"sha256": "ab" * 32}
+    tells = ("metrics", "evaluated")

@@ -99,10 +99,12 @@ def ask_program(folder: Path, program: Path, *arguments: str) -> Any:
     )
     try:
         output, _ = process.communicate(timeout=PROBE_SECONDS)
-    except subprocess.TimeoutExpired:
+    except BaseException as error:
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
-        raise TimeoutError(f"{folder / SCRIPT} -p did not answer in {PROBE_SECONDS:.0f} s") from None
+        if isinstance(error, subprocess.TimeoutExpired):
+            raise TimeoutError(f"{folder / SCRIPT} -p did not answer in {PROBE_SECONDS:.0f} s") from None
+        raise
     lines = output.splitlines()
     answer = next((line.removeprefix(PROBE_PREFIX) for line in lines if line.startswith(PROBE_PREFIX)), "")
     if process.returncode or not answer:

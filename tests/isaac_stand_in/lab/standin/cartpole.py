@@ -47,6 +47,10 @@ class Cartpole(gym.Env):
     def fresh(self, n):
         return (torch.rand(n, 4, generator=self.rng) - 0.5) * 0.4
 
+    def seed(self, seed=-1):
+        self.rng.manual_seed(seed)
+        return seed
+
     def obs(self):
         return {"policy": self.x.clone()}
 

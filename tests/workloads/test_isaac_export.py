@@ -1,0 +1,145 @@
+"""`isaac-export` before anything runs: parameters, plans of the platforms, and what a laptop sees of a checkpoint."""
+
+import hashlib
+import io
+import json
+import pathlib
+import pickle
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from robotrain_workloads.isaac_export import results_reader
+
+URL = "https://account1.blob.core.windows.net/train/run/000019"
+ON: Mapping[str, tuple[str, ...]] = {
+    "local": (),
+    "osmo": ("--pool", "gpu-pool", "--storage-account", "account1"),
+    "azureml": ("--compute", "k8s-a", "--subscription-id", "s", "--resource-group", "r", "--workspace-name", "w"),
+}
+RSL_RL: Mapping[str, object] = {"model_state_dict": {}, "optimizer_state_dict": {}, "iter": 19}
+SKRL: Mapping[str, object] = {"policy": {}, "value": {}, "optimizer": {}}
+MakeCheckpoint = Callable[..., Path]
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> MakeCheckpoint:
+    """Makes the folder of a checkpoint as PyTorch writes it: an archive with a pickle inside."""
+
+    def make(content: object = RSL_RL, name: str = "model_19.pt", agent: str | None = "policy: {}\n") -> Path:
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w") as archive:
+            archive.writestr("model/data.pkl", pickle.dumps(content, protocol=2))
+        folder = tmp_path / "run"
+        (folder / "params").mkdir(parents=True)
+        (folder / name).write_bytes(content if isinstance(content, bytes) else buffer.getvalue())
+        if agent is not None:
+            (folder / "params" / "agent.yaml").write_text(agent)
+        return folder
+
+    return make
+
+
+def render(robotrain: Any, platform: str, *words: object) -> Any:
+    return robotrain("render", "isaac-export", "--platform", platform, *ON[platform], "--json", *words)
+
+
+def refusal(answer: Any) -> tuple[str, int, str]:
+    """The code, the exit code and the title of the one error."""
+    (problem,) = (one for one in answer.json["problems"] if one["severity"] == "error")
+    return problem["code"], answer.exit_code, problem["title"]
+
+
+@pytest.mark.parametrize("platform", ON)
+def test_each_platform_gets_the_usual_parameters(robotrain: Any, platform: str) -> None:
+    answer = render(robotrain, platform, "--checkpoint-uri", URL)
+    assert answer.exit_code == 0, answer.stderr
+    document = json.loads(
+        next(file["text"] for path, file in answer.json["files"].items() if path.endswith("job.json"))
+    )
+    values = document["parameters"]
+    names = ("num_envs", "max_steps", "video_length", "format")
+    assert [values[name] for name in names] == [4, 500, 200, "both"]
+    (source,) = document["sources"]
+    assert (source["role"], source["kind"], source["uri"]) == ("checkpoint", "blob_url", URL)
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        ((), "source-missing"),
+        (("--checkpoint-uri", URL, "--format", "tflite"), "value-invalid"),
+        (("--checkpoint-uri", URL, "--sha256", "abc"), "value-invalid"),
+        (("--checkpoint-uri", URL, "--max-steps", "-1"), "value-invalid"),
+        (("--checkpoint-uri", URL, "--no-accept-eula"), "eula-not-accepted"),
+        (("--checkpoint-uri", URL, "--", "--video_length", "3"), "trainer-arg-owned"),
+        (("--checkpoint-uri", URL, "--", "--no_such_flag"), "script-option-invalid"),
+        (("--checkpoint-uri", URL, "--max-steps", "0", "--video-length", "0", "--num-envs", "8"), "nothing-played"),
+    ],
+)
+def test_a_request_that_is_wrong_is_refused(robotrain: Any, words: tuple[str, ...], code: str) -> None:
+    assert refusal(render(robotrain, "osmo", *words))[:2] == (code, 2)
+
+
+@pytest.mark.parametrize("platform", ON)
+def test_a_checkpoint_of_this_machine_that_can_be_exported_is_not_refused(
+    robotrain: Any, checkpoint: MakeCheckpoint, platform: str
+) -> None:
+    folder = checkpoint()
+    digest = hashlib.sha256((folder / "model_19.pt").read_bytes()).hexdigest().upper()
+    words = ("--checkpoint-uri", folder, "--backend", "rsl_rl", "--sha256", digest)
+    answer = render(robotrain, platform, *words)
+    assert answer.exit_code == 0, answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("made", "words", "says"),
+    [
+        ({"agent": None}, (), "has no params/agent.yaml"),
+        ({"content": {"model_state_dict": pathlib.PurePosixPath("x")}}, (), "cannot be read as weights"),
+        ({"content": b"not a file of PyTorch"}, (), "is not a file of PyTorch"),
+        ({}, ("--sha256", "ab" * 32), "has the SHA-256"),
+        ({}, ("--backend", "skrl"), "is a checkpoint of rsl_rl, not of skrl"),
+        ({"content": SKRL, "name": "agent_320.pt"}, ("--backend", "rsl_rl"), "is a checkpoint of skrl, not of rsl_rl"),
+    ],
+)
+def test_what_a_laptop_sees_of_a_checkpoint_is_refused_before_the_queue(
+    robotrain: Any, checkpoint: MakeCheckpoint, made: dict[str, Any], words: tuple[str, ...], says: str
+) -> None:
+    folder = checkpoint(**made)
+    code, exit_code, title = refusal(render(robotrain, "osmo", "--checkpoint-uri", folder, *words))
+    assert (code, exit_code) == ("checkpoint-not-exportable", 4)
+    assert says in title
+
+
+def test_a_report_shows_each_file_and_leaves_out_what_is_no_number() -> None:
+    metrics = {"mean_episode_reward": 25.25, "total_episodes": "many", "mean_inference_time_ms": None}
+    comparison = {"samples": {"max_error": 1e-7}, "played": {"max_error": 4e-7}}
+    content = {"task": "T", "backend": "skrl", "metrics": {"onnx": metrics}, "comparison": {"onnx": comparison}}
+    found = results_reader.read_results(json.dumps(content).encode())
+    (table,) = found.tables
+    assert table.rows == (("policy.onnx", "4e-07", "25.25", "", "", "", ""),)
+    assert dict(found.facts)["library"] == "skrl"
+    assert results_reader.read_results(b"{}").tables == ()
+
+
+@pytest.mark.parametrize("platform", ON)
+def test_the_pipeline_of_the_documentation_exports_what_it_trains(
+    robotrain: Any, tmp_path: Path, platform: str
+) -> None:
+    page = (Path(__file__).parents[2] / "docs/isaac.md").read_text()
+    pipeline = yaml.safe_load(page.partition("```yaml\n")[2].partition("```")[0])
+    words = iter(ON[platform])
+    settings = {flag.removeprefix("--").replace("-", "_"): value for flag, value in zip(words, words, strict=True)}
+    for step in pipeline["steps"].values():
+        step["platforms"] = {platform: dict(settings)}
+    file = tmp_path / "pipeline.yaml"
+    file.write_text(yaml.safe_dump(pipeline))
+    answer = robotrain("pipeline", "render", file, "--platform", platform, "--json")
+    assert answer.exit_code == 0, answer.stderr
+    if platform == "local":
+        steps = {step["name"]: step for step in json.loads(answer.json["files"]["pipeline.json"]["text"])["steps"]}
+        assert steps["export"]["inputs"] == [{"role": "checkpoint", "step": "train"}]

@@ -1,0 +1,274 @@
+"""Export a policy of Isaac Lab and play it: `python -m robotrain_workloads.isaac_export.exporter … -- ARGUMENTS`.
+
+It runs beside Isaac Lab, in the run's own environment: Isaac Lab's Python rebuilds and exports the policy, ONNX Runtime
+here checks the ONNX file against it, and then Isaac Lab's play script is started once for all formats.
+"""
+
+import argparse
+import importlib
+import json
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from robotrain_runtime.contract import checkpoint
+from robotrain_runtime.contract.event import Evaluated, Metrics, Note, Track, emit_event
+
+from robotrain_workloads.evaluation import result_files
+from robotrain_workloads.isaac import installation
+from robotrain_workloads.isaac.process_group import ProcessGroup
+from robotrain_workloads.isaac.report_file import ReportReader
+from robotrain_workloads.isaac_export import onnx_worker, results, subject
+from robotrain_workloads.isaac_export.image import convert
+from robotrain_workloads.isaac_export.subject import CheckpointFiles
+
+PLAYER = Path(__file__).parent / "image" / "play.py"
+SCRATCH_FOLDER = "isaac"
+"""Where Isaac Lab's script runs, below the run's folder: its logs, Hydra's."""
+REPORT_FILE = "isaac-report.jsonl"
+STOPPED_STATUS = 128 + signal.SIGTERM
+POLL_SECONDS = 0.25
+CLOSE_SECONDS = 10.0
+FILES = {"onnx": "policy.onnx", "jit": "policy.pt"}
+SAMPLES_FILE = "samples.npz"
+COMPARISON_FILE = "comparison.json"
+
+
+class Exporter:
+    """One export: from a checkpoint to a folder of results."""
+
+    def __init__(self, own: argparse.Namespace, arguments: Sequence[str]) -> None:
+        self._own, self._arguments = own, arguments
+        self._formats: list[str] = own.formats.split(",")
+        self._folder = installation.find_installation(own.isaaclab_path)
+        source = subject.find_files(own.checkpoint)
+        self._task = subject.choose_task(own.task, source, own.checkpoint, own.cache)
+        self._scratch = own.work / SCRATCH_FOLDER
+        self._files = self._copy_checkpoint(source)
+        self._group: ProcessGroup | None = None
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._handle_stop)
+
+    def run(self) -> None:
+        """Export, compare and play. Raise OSError or SystemExit with a sentence."""
+        with result_files.fill_folder(self._own.results) as folder:
+            for name in ("exported", "metrics", "videos"):
+                (folder / name).mkdir()
+            facts = self._export(folder / "exported")
+            comparisons = {name: {"samples": facts.pop(name)} for name in self._formats}
+            videos = {}
+            if self._own.max_steps or self._own.video_length:
+                for name, played in self._play(folder, facts["backend"]).items():
+                    comparisons[name]["played"] = played["comparison"]
+                    videos[name] = played["video"]
+            self._finish(folder, facts, comparisons)
+        for name, problem in videos.items():
+            if problem:
+                emit_event(Note(level="warning", text=f"the play of {name} has no video: {problem}"))
+        self._keep_policy()
+        self._report(comparisons)
+
+    def _copy_checkpoint(self, source: CheckpointFiles) -> CheckpointFiles:
+        """Copy the checkpoint to where the play script may write beside it."""
+        if source.agent is None:
+            raise FileNotFoundError(next(subject.find_file_problems(source, None)))
+        folder = self._scratch / "policy"
+        shutil.rmtree(folder, ignore_errors=True)
+        (folder / "params").mkdir(parents=True)
+        weights = Path(shutil.copyfile(source.weights, folder / source.weights.name))
+        return CheckpointFiles(weights, Path(shutil.copyfile(source.agent, folder / "params" / "agent.yaml")))
+
+    def _export(self, folder: Path) -> dict[str, Any]:
+        """Write the files; return what the checkpoint is, with the comparison of each format."""
+        began = time.monotonic()
+        answer = installation.ask_program(
+            self._folder,
+            subject.CONVERTER,
+            str(self._files.weights),
+            str(self._files.agent),
+            str(folder),
+            *self._formats,
+        )
+        found: dict[str, Any] = answer["checkpoint"]
+        for problem in subject.find_content_problems(self._files, found, self._own.backend):
+            raise OSError(problem)
+        if "onnx" in self._formats:
+            found["onnx"] = compare_onnx(folder / FILES["onnx"], folder / SAMPLES_FILE)
+            (folder / SAMPLES_FILE).unlink()
+        for name in self._formats:
+            require_same(name, found[name], "observations that were made up")
+            digest = checkpoint.hash_file(folder / FILES[name])
+            (folder / f"{FILES[name]}.sha256").write_text(f"{digest}  {FILES[name]}\n", encoding="utf-8")
+        known = ("backend", "observations", "actions", "rnn")
+        emit_event(Track(params={"framework": found["backend"], "task": self._task}))
+        print(
+            f"exported {', '.join(FILES[name] for name in self._formats)} in {time.monotonic() - began:.1f} s",
+            flush=True,
+        )
+        return {**{name: found[name] for name in known}, **{name: found[name] for name in self._formats}}
+
+    def _play(self, folder: Path, backend: str) -> dict[str, dict[str, Any]]:
+        """Play each format in simulation; return what was reported of it."""
+        report = self._own.work / REPORT_FILE
+        report.unlink(missing_ok=True)
+        self._group = ProcessGroup(list(self._make_command(folder, backend, report)), self._scratch)
+        steps = max(self._own.max_steps, self._own.video_length)
+        played: dict[str, dict[str, Any]] = {}
+        reader, failure, finished, kill_at = ReportReader(report), "", False, float("inf")
+        emit_event(Metrics(values={}, step=0, total=steps * len(self._formats)))
+        running = True
+        while running:
+            running = self._group.is_running()
+            for line in reader.read_new():
+                if line["event"] == "step":
+                    step = len(played) * steps + line["step"]
+                    emit_event(Metrics(values={}, step=step, total=steps * len(self._formats)))
+                elif line["event"] == "played":
+                    played[line["format"]] = line
+                else:
+                    failure, finished = line.get("problem", ""), True
+                    kill_at = time.monotonic() + CLOSE_SECONDS
+            if time.monotonic() > kill_at:
+                self._group.send(signal.SIGKILL)
+            time.sleep(POLL_SECONDS if running else 0)
+        code = self._group.exit_code or 0
+        if failure:
+            raise OSError(f"the exported policy could not be played: {failure}")
+        if not finished:
+            raise OSError(f"Isaac Lab's play script ended with exit code {code} before it played: see its log above")
+        for name, one in played.items():
+            require_same(name, one["comparison"], "the observations of the play")
+        return played
+
+    def _make_command(self, folder: Path, backend: str, report: Path) -> Iterator[str]:
+        """Yield the words that start Isaac Lab's play script, wrapped by the player."""
+        own = self._own
+        yield from ("bash", str(self._folder / installation.SCRIPT), "-p", str(PLAYER))
+        yield from ("--report", str(report), "--formats", own.formats, "--task", self._task)
+        yield from ("--checkpoint", str(self._files.weights), "--agent", str(self._files.agent))
+        yield from ("--folder", str(folder / "exported"), "--metrics", str(folder / "metrics"))
+        yield from ("--videos", str(folder / "videos"))
+        yield from (f"--steps={own.max_steps}", f"--frames={own.video_length}", f"--seed={own.seed}")
+        worker = [sys.executable, str(Path(onnx_worker.__file__).absolute())]
+        yield f"--onnx-command={json.dumps(worker)}"
+        yield "--"
+        scripts = self._folder / "scripts" / "reinforcement_learning"
+        if (own.isaac_version or installation.choose_series(self._folder)) == "3.0":
+            yield from (str(scripts / "play.py"), "--rl_library", backend)
+        else:
+            yield str(scripts / backend / "play.py")
+        yield from ("--task", self._task, f"--num_envs={own.num_envs}", f"--seed={own.seed}")
+        yield from ("--checkpoint", str(self._files.weights))
+        if own.headless:
+            yield "--headless"
+        if own.video_length:
+            yield from ("--video", "--video_length=1")  # so that it can render; the player records
+        yield from self._arguments
+
+    def _finish(self, folder: Path, facts: Mapping[str, Any], comparisons: Mapping[str, Any]) -> None:
+        """Write what was found, the file that says that all is complete last."""
+        result_files.write_json(folder / "exported" / COMPARISON_FILE, comparisons)
+        metrics = {
+            name: json.loads(file.read_text(encoding="utf-8"))
+            for name in self._formats
+            if (file := folder / "metrics" / f"{name}_metrics.json").is_file()
+        }
+        for empty in ("metrics", "videos"):
+            if not any((folder / empty).iterdir()):
+                (folder / empty).rmdir()
+        origin = {"source": self._own.source, "file": self._files.weights.name, "step": self._files.step}
+        summary = {
+            "job_name": self._own.job_name,
+            "task": self._task,
+            **facts,
+            "checkpoint": origin,
+            "comparison": comparisons,
+            "metrics": metrics,
+        }
+        result_files.write_json(folder / results.COMPLETE_FILE, summary)
+
+    def _keep_policy(self) -> None:
+        """Copy the exported files, with the parameters of the agent, to the folder that can be registered."""
+        with result_files.fill_folder(self._own.keep_policy) as folder:
+            (folder / "params").mkdir()
+            shutil.copyfile(self._files.agent or "", folder / "params" / "agent.yaml")
+            shutil.copytree(self._own.results / "exported", folder, dirs_exist_ok=True)
+
+    def _report(self, comparisons: Mapping[str, Any]) -> None:
+        """Send the scores."""
+        content = json.loads((self._own.results / results.COMPLETE_FILE).read_text(encoding="utf-8"))
+        scores = results.make_scores(content)
+        steps = max(self._own.max_steps, self._own.video_length) * len(self._formats)
+        emit_event(Metrics(values=scores, step=steps, total=steps or None))
+        emit_event(
+            Evaluated(
+                episodes=sum(int(one["total_episodes"]) for one in content["metrics"].values()),
+                scores=scores,
+                results=str(self._own.results.absolute()),
+                policy=str(self._own.keep_policy.absolute()),
+                step=self._files.step,
+                conditions=f"{self._task}, {self._own.num_envs} environments, {self._own.max_steps} steps",
+            )
+        )
+        for name, parts in comparisons.items():
+            worst = max(one["max_error"] for one in parts.values())
+            print(f"{name}: actions differ from the checkpoint's by at most {worst:.2g}", flush=True)
+
+    def _handle_stop(self, number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second signal must not interrupt the cleanup
+        if self._group is not None:
+            self._group.send(signal.SIGKILL)
+        raise SystemExit(STOPPED_STATUS)
+
+
+def compare_onnx(file: Path, samples: Path) -> dict[str, Any]:
+    """Return the comparison of an ONNX file with the eager policy's actions."""
+    numpy: Any = importlib.import_module("numpy")
+    policy = onnx_worker.OnnxPolicy(file)
+    wanted, found = [], []
+    with numpy.load(samples) as arrays:
+        for name in (name for name in arrays.files if name.startswith("obs_")):
+            policy.reset()
+            found += [policy.act(step).ravel() for step in arrays[name]]
+            wanted.append(arrays[name.replace("obs", "actions")].ravel())
+    return convert.compare(numpy.concatenate(wanted), numpy.concatenate(found))
+
+
+def require_same(name: str, comparison: Mapping[str, Any], where: str) -> None:
+    """Raise OSError unless the actions are those of the checkpoint."""
+    if not comparison["passed"]:
+        raise OSError(
+            f"{FILES[name]} does not give the checkpoint's actions on {where}: they differ by up to"
+            f" {comparison['max_error']}, more than {convert.ABSOLUTE} + {convert.RELATIVE} of the action"
+        )
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Export. Raise SystemExit with a sentence."""
+    separator = list(arguments).index("--")
+    parser = argparse.ArgumentParser(prog="exporter", allow_abbrev=False)
+    for name in ("work", "cache", "checkpoint", "results", "keep-policy"):
+        parser.add_argument(f"--{name}", type=Path, required=True)
+    parser.add_argument("--job-name", required=True)
+    parser.add_argument("--source", required=True, help="what the user named")
+    parser.add_argument("--formats", required=True)
+    parser.add_argument("--task")
+    parser.add_argument("--backend", help="the library that the user expects")
+    for name in ("num-envs", "max-steps", "video-length", "seed"):
+        parser.add_argument(f"--{name}", type=int, required=True)
+    parser.add_argument("--headless", action="store_true")
+    parser.add_argument("--isaaclab-path")
+    parser.add_argument("--isaac-version")
+    try:
+        Exporter(parser.parse_args(arguments[:separator]), arguments[separator + 1 :]).run()
+    except OSError as error:
+        raise SystemExit(f"error: {error}") from error
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

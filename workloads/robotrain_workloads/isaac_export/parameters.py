@@ -1,0 +1,97 @@
+"""Parameters of `isaac-export`. Names: contract, A.7."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
+from robotrain_runtime.contract.parameter import Param
+
+from robotrain_workloads.isaac import parameters as shared
+
+Format = Literal["onnx", "jit", "both"]
+DEFAULT_TASK = "Isaac-Ant-v0"
+CHECKPOINT_HINT = "--checkpoint-uri URI"
+OWNED_OPTIONS: Mapping[str, str] = {
+    "--task": "--task, before the --",
+    "--num_envs": "--num-envs",
+    "--seed": "--seed, before the --",
+    "--headless": "--headless or --no-headless, before the --",
+    "--rl_library": "remove it: the checkpoint tells",
+    "--checkpoint": CHECKPOINT_HINT,
+    "--resume": CHECKPOINT_HINT,
+    "--load_run": CHECKPOINT_HINT,
+    "--use_pretrained_checkpoint": CHECKPOINT_HINT,
+    "--video": "--video-length",
+    "--video_length": "--video-length",
+}
+
+
+@lazy_dataclass(frozen=True, kw_only=True)
+class IsaacExportParameters:
+    """The parameters of `isaac-export`."""
+
+    task: Annotated[
+        str | None,
+        Param(
+            help=f"the task to play (default: the one that the policy was trained for, if known, else {DEFAULT_TASK})",
+            short="-t",
+            env=("TASK",),
+            pattern=shared.TASK_PATTERN,
+            pattern_help=shared.TASK_HELP,
+            metavar="TASK",
+        ),
+    ] = None
+    format: Annotated[
+        Format, Param(help="what to export: an ONNX file, TorchScript, or both", short="-f", env=("INFERENCE_FORMAT",))
+    ] = "both"
+    backend: Annotated[
+        shared.Backend | None, Param(help="the library that you expect; a checkpoint of the other one is rejected")
+    ] = None
+    sha256: shared.CheckpointDigest = None
+    num_envs: Annotated[int, Param(help="environments that are played", short="-n", env=("NUM_ENVS",), gt=0)] = 4
+    max_steps: Annotated[
+        int,
+        Param(help="steps that each format is played and measured; 0 for none", short="-m", env=("MAX_STEPS",), ge=0),
+    ] = 500
+    video_length: Annotated[
+        int, Param(help="frames of each format's video; 0 for none", short="-v", env=("VIDEO_LENGTH",), ge=0)
+    ] = 200
+    seed: Annotated[int, Param(help="the seed of the environments", ge=0, le=2**31 - 1)] = 42
+    headless: shared.Headless = True
+    job_name: Annotated[str, Param(help="the name of the tracking run", short="-j", env=("JOB_NAME",))] = "isaac-export"
+    experiment_name: Annotated[
+        str | None, Param(help="the tracking experiment (default: inference-TASK)", env=("EXPERIMENT_NAME",))
+    ] = None
+    register_model: Annotated[
+        str | None,
+        Param(
+            help="register the exported policy as a model of this name",
+            short="-r",
+            env=("REGISTER_MODEL",),
+            pattern=shared.NAME_PATTERN,
+            pattern_help=shared.NAME_HELP,
+            metavar="NAME",
+            requires="register_model",
+        ),
+    ] = None
+    publish_url: Annotated[
+        str | None,
+        Param(
+            help="where the results are copied to, below the run's name: a folder, or a blob URL",
+            metavar="FOLDER|URL",
+            requires="publish_folder",
+            destination=True,
+        ),
+    ] = None
+    isaac_version: Annotated[
+        shared.IsaacVersion | None,
+        Param(help="the version of Isaac Lab that options after -- are checked against (default: any)"),
+    ] = None
+    isaaclab_path: shared.IsaacLabPath = None
+    accept_eula: shared.AcceptTerms = True
+    system_metrics: shared.SystemMetrics = True
+
+
+def list_formats(parameters: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the formats to export."""
+    return ("onnx", "jit") if parameters["format"] == "both" else (str(parameters["format"]),)

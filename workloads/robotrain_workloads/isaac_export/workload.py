@@ -1,0 +1,111 @@
+"""The workload `isaac-export`: its declaration and metrics. Imports nothing heavy."""
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from robotrain.model.workload import Metric, OutputProfile, Role, Workload, WorkloadProfile
+from robotrain.plugins.hookspecs import hook
+
+from robotrain_workloads.isaac import profile
+from robotrain_workloads.isaac_export.parameters import OWNED_OPTIONS, IsaacExportParameters
+
+if TYPE_CHECKING:
+    from robotrain.errors import Problem
+    from robotrain.model.health import HealthCheck
+    from robotrain.model.job import Job
+
+
+def _make_metrics(name: str, title: str) -> Iterator[Metric]:
+    yield Metric(
+        name=f"{name}/mean_episode_reward",
+        kind="score",
+        label=f"{title}: mean episode reward",
+        brief=f"{title} reward",
+        better="higher",
+        headline=True,
+        count=f"{name}/total_episodes",
+    )
+    yield Metric(name=f"{name}/total_episodes", kind="score", label=f"{title}: episodes")
+    yield Metric(
+        name=f"{name}/max_error",
+        kind="score",
+        label=f"{title}: largest difference of an action",
+        brief=f"{title} error",
+        better="lower",
+        note="Differences are between the exported policy's actions and those of the checkpoint.",
+    )
+    yield Metric(name=f"{name}/mean_inference_time_ms", kind="score", label=f"{title}: mean latency", unit="ms")
+    yield Metric(name=f"{name}/p95_inference_time_ms", kind="score", label=f"{title}: p95 latency", unit="ms")
+    yield Metric(name=f"{name}/throughput_steps_per_sec", kind="score", label=f"{title}: steps/s", better="higher")
+    yield Metric(name=f"{name}/std_episode_reward", kind="score", label=f"{title}: deviation of the episode reward")
+
+
+OPTION_HINTS = {
+    **profile.OPTION_HINTS,
+    "--checkpoint": "use --checkpoint-uri URI",
+    "--model": "use --checkpoint-uri URI: the checkpoint is exported first",
+    "--activation": "remove it: params/agent.yaml beside the checkpoint tells",
+}
+
+
+def check_job(job: "Job") -> "Iterator[Problem]":
+    """Check what does not depend on the platform."""
+    from robotrain_workloads import rules as shared_rules
+    from robotrain_workloads.isaac import rules as isaac_rules
+    from robotrain_workloads.isaac.script_options import PLAY_OPTIONS, Script
+    from robotrain_workloads.isaac_export import rules
+
+    yield from isaac_rules.check_terms(job)
+    yield from isaac_rules.check_digest(job)
+    yield from rules.check_play(job)
+    yield from rules.check_local_checkpoint(job)
+    yield from isaac_rules.check_script_options(job, Script(PLAY_OPTIONS, OWNED_OPTIONS, job["backend"] or ""))
+    yield from shared_rules.check_publish_url(job, "results")
+
+
+ISAAC_EXPORT = Workload(
+    name="isaac-export",
+    summary="export a policy of Isaac Lab as ONNX and TorchScript, and play it",
+    parameters=IsaacExportParameters,
+    roles={"checkpoint": Role(required=True, typical=True, takes="checkpoints")},
+    container_plugin="robotrain_workloads.isaac_export.container",
+    targets=("publish_url",),
+    program="Isaac Lab's play script",
+    produces="results",
+    profile=WorkloadProfile(
+        resources=profile.make_resources("2h"),
+        container=profile.CONTAINER,
+        outputs=OutputProfile(
+            folder="export_results",
+            noun="export",
+            complete_file="export_results.json",
+            register_parameter="register_model",
+            resumable=False,
+        ),
+        metrics=(
+            *_make_metrics("onnx", "ONNX"),
+            *_make_metrics("jit", "TorchScript"),
+            Metric(name="mean_reward", kind="copy"),
+        ),
+        experiment="isaaclab-inference",
+    ),
+    results_reader="robotrain_workloads.isaac_export.results_reader",
+    managed_options=OWNED_OPTIONS,
+    option_hints=OPTION_HINTS,
+    check=check_job,
+)
+
+
+@hook
+def robotrain_workloads() -> Iterable[Workload]:
+    """Return the workload of this module."""
+    return (ISAAC_EXPORT,)
+
+
+@hook
+def robotrain_health() -> "Iterable[HealthCheck]":
+    """Return the checks of `robotrain doctor`."""
+    from robotrain_workloads import environment_health
+    from robotrain_workloads.isaac_export.container import ENVIRONMENT
+
+    return (environment_health.make_health_check(ISAAC_EXPORT.name, ENVIRONMENT),)
