@@ -4,10 +4,12 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from robotrain_runtime.contract.document import JobSource
+
+    from robotrain_azure.settings import AzureSettings  # it imports core, which containers do not have
 
 PROFILE_FILE = "azureProfile.json"
 
@@ -109,39 +111,19 @@ class Workspace(NamedTuple):
         )
 
 
-class WorkspaceSettings(Protocol):
-    """What settings say about a workspace and its jobs. The class itself imports core, and containers have none."""
-
-    @property
-    def subscription_id(self) -> str | None:
-        """As set, or the CLI's default."""
-
-    @property
-    def resource_group(self) -> str | None:
-        """As set."""
-
-    @property
-    def workspace_name(self) -> str | None:
-        """As set."""
-
-    @property
-    def workload_identity(self) -> str | None:
-        """The client id of the jobs' identity."""
-
-
 def parse_tracking_uri(uri: str) -> Workspace | None:
     """Return the workspace of a tracking URI; None for another kind of URI."""
     match = re.fullmatch(_TRACKING_URI, uri)
     return Workspace(*match.groups()) if match else None
 
 
-def get_workspace(settings: WorkspaceSettings) -> Workspace | None:
+def get_workspace(settings: "AzureSettings") -> Workspace | None:
     """Return the workspace of the settings; None unless all three names are set."""
     subscription, group, name = settings.subscription_id, settings.resource_group, settings.workspace_name
     return Workspace(subscription, group, name) if subscription and group and name else None
 
 
-def find_missing_flags(settings: WorkspaceSettings) -> tuple[str, ...]:
+def find_missing_flags(settings: "AzureSettings") -> tuple[str, ...]:
     """Return the flags of missing names if some are set. A subscription alone does not count: the CLI has a default."""
     if not (settings.resource_group or settings.workspace_name):
         return ()
@@ -160,7 +142,7 @@ _NAME_PATTERNS = {
 }
 
 
-def find_invalid_names(settings: WorkspaceSettings) -> Iterator[tuple[str, str]]:
+def find_invalid_names(settings: "AzureSettings") -> Iterator[tuple[str, str]]:
     """Yield the flag and the value of each invalid name."""
     for flag, (field, _) in _NAME_PATTERNS.items():
         text = getattr(settings, field)
