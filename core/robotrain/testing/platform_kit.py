@@ -9,10 +9,9 @@ from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.model.capabilities import FEATURES, LIMITS
 from robotrain.plugins.claims import Claim
-from robotrain.testing.bench import Bench
+from robotrain.testing.bench import MOON, Bench, render_elsewhere
 from robotrain.testing.harness import report
 from robotrain.testing.kit_base import find_declaration_problems, list_required_modules
-from robotrain.testing.platform_base import MOON, render_elsewhere
 from robotrain.testing.platform_rendering import RenderTests
 from robotrain.testing.platform_runs import ObservationTests
 from robotrain.testing.platform_security import SecurityTests

@@ -14,10 +14,9 @@ from typing import Any
 import pytest
 
 from robotrain.model.plan import Payload, Plan
-from robotrain.testing.bench import Bench, read_zip
+from robotrain.testing.bench import MARS, MOON, Bench, PlatformTestBase, read_zip, render_elsewhere
 from robotrain.testing.harness import SideEffectRecorder, compare, no_side_effects, report
 from robotrain.testing.kit_base import SAMPLE_WORKLOAD
-from robotrain.testing.platform_base import MARS, MOON, PlatformTestBase, render_elsewhere
 
 SAMPLE_VALUES: dict[str, tuple[str, Any]] = {
     "kit_note": ("--kit-note=two words", "two words"),

@@ -16,9 +16,8 @@ from robotrain.model.pipeline import PipelineStep, SweepSpec
 from robotrain.model.run import Output, RunRecord, RunState
 from robotrain.store import records
 from robotrain.testing import harness
-from robotrain.testing.bench import Bench
+from robotrain.testing.bench import Bench, PlatformTestBase
 from robotrain.testing.harness import call_in_time, compare, report
-from robotrain.testing.platform_base import PlatformTestBase
 
 STATES = get_args(RunState)
 

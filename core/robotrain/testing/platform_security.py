@@ -11,10 +11,9 @@ from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.check import capability_checks
 from robotrain.store import records
-from robotrain.testing.bench import Bench
+from robotrain.testing.bench import Bench, PlatformTestBase
 from robotrain.testing.harness import CommandResult, compare, report
 from robotrain.testing.kit_base import SAMPLE_KIND
-from robotrain.testing.platform_base import PlatformTestBase
 
 HOSTILE_TEXTS: Mapping[str, Sequence[str]] = {
     "templates": (

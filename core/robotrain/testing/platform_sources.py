@@ -13,10 +13,9 @@ from robotrain.check import capability_checks
 from robotrain.model.job import Job
 from robotrain.model.plan import Plan
 from robotrain.model.source import SourceKind
-from robotrain.testing.bench import Bench
+from robotrain.testing.bench import Bench, PlatformTestBase
 from robotrain.testing.harness import compare, no_side_effects
 from robotrain.testing.kit_base import SAMPLE_WORKLOAD
-from robotrain.testing.platform_base import PlatformTestBase
 
 SAMPLE_PIN = "0123456789abcdef" * 2 + "01234567"
 
