@@ -235,13 +235,16 @@ def vesta(install, venus) -> Path:
 @pytest.fixture(scope="session")
 def made_once(tmp_path_factory):
     """A folder that is made by the first test of all workers that wants it: `made_once("small", fill)`; no test may
-    change what lies in it.
+    change what lies in it. `ROBOTRAIN_TEST_MADE`: where it lies, for several sessions of pytest.
     """
     import fcntl
     import shutil
 
     own = tmp_path_factory.getbasetemp()
     shared = own.parent if os.environ.get("PYTEST_XDIST_WORKER") else own
+    if kept := os.environ.get("ROBOTRAIN_TEST_MADE"):
+        shared = Path(kept)
+        shared.mkdir(parents=True, exist_ok=True)
 
     def make(name: str, fill: Callable[[Path], object]) -> Path:
         folder, whole = shared / name, shared / f"{name}.whole"
