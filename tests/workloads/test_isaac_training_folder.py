@@ -123,7 +123,7 @@ def test_an_upload_is_named_after_its_content(render: Any, folder: Path) -> None
 
 
 def test_code_in_a_bucket_has_a_bucket_of_its_own(robotrain: Any) -> None:
-    words = ("--dataset-name", "mine", "--storage-account", "acct", "--json")
+    words = ("--training-dataset", "mine", "--storage-account", "acct", "--json")
     task = workflow(robotrain("render", "isaac-train", *ON_OSMO, *words))
     assert task["inputs"] == [{"url": "azure://acct/training/mine"}]
 

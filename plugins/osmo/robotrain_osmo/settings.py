@@ -95,7 +95,12 @@ class OsmoSettings(AzureSettings):
         ),
     ] = "auto"
     dataset_bucket: Annotated[
-        str, Param(help="bucket of --dataset-name (of code: training)", env=("OSMO_DATASET_BUCKET",), metavar="NAME")
+        str,
+        Param(
+            help="bucket of --dataset-name, or of --training-dataset (there: training)",
+            env=("OSMO_DATASET_BUCKET",),
+            metavar="NAME",
+        ),
     ] = "lerobot-datasets"
     buckets: Annotated[
         str | None,

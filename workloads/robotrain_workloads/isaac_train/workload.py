@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 OPTION_HINTS = {
     **profile.OPTION_HINTS,
+    "--dataset-name": "use --training-dataset [BUCKET/]NAME for code in an OSMO bucket, or --training-path FOLDER",
     "--checkpoint": "use --checkpoint-uri URI with --checkpoint-mode warm-start or resume",
 }
 

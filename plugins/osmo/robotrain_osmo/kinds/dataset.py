@@ -12,6 +12,8 @@ from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 DATASET_PATTERN = r"[A-Za-z0-9_-]+"
 DATASET_FLAG = "--dataset-name"
+CODE_FLAG = "--training-dataset"
+"""Not that of datasets: a workload may take both."""
 FORM = "[BUCKET/]NAME[:VERSION]"
 LEGACY_DATASET_NOTE = "Up to OSMO 6.3, `osmo dataset upload` stored files by their hashes, not as a folder."
 _REFERENCE = rf"(?:(?P<bucket>{DATASET_PATTERN})/)?(?P<name>{DATASET_PATTERN})(?::(?P<version>{DATASET_PATTERN}))?"
@@ -58,8 +60,7 @@ KIND = SourceKind(
     roles={
         "dataset": RoleFlag(DATASET_FLAG, env=("OSMO_DATASET_NAME",)),
         "code": RoleFlag(
-            DATASET_FLAG,
-            env=("OSMO_DATASET_NAME",),
+            CODE_FLAG,
             repeatable=False,
             help="Your own training program in an OSMO bucket (default bucket: training), as with --training-path.",
         ),

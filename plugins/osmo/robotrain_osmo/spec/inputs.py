@@ -50,6 +50,7 @@ INPUT_FLAGS = {
     ("policy", "local_path"): "--policy-path",
     ("checkpoint", "local_path"): CHECKPOINT.flag,
     ("code", "local_path"): CODE.flag,
+    ("code", "osmo_dataset"): dataset.CODE_FLAG,
     ("resume", "local_path"): RESUME.flag,
 }
 
@@ -143,7 +144,7 @@ def _make_dataset_input(source: JobSource, settings: OsmoSettings) -> TaskInput:
         name = str(dataset.OsmoDataset(reference.name, bucket, reference.version))
         return TaskInput(source=source, entry={"dataset": {"name": name}}, origin=name)
     url = str(get_bucket_url(bucket, settings).join(reference.name))
-    required = OsmoInput(url=url, flag=dataset.DATASET_FLAG)
+    required = OsmoInput(url=url, flag=INPUT_FLAGS[source.role, source.kind])
     return TaskInput(source=source, entry={"url": url}, origin=url, required=required)
 
 
