@@ -251,6 +251,12 @@ class Progress:
         """Return the places of the copies of a step's checkpoint, without repetition."""
         return list(dict.fromkeys(copy.to for copy in self.published if copy.step == step))
 
+    def list_addresses(self, step: int | None) -> tuple[str, ...]:
+        """Return the addresses of a step's checkpoint that sources can name: of copies, artifacts and models."""
+        copies = [place for place in self.list_copies(step) if "://" in place or place.startswith("runs:/")]
+        models = [model.uri for model in self.registered if model.step == step and model.uri]
+        return tuple(dict.fromkeys([*copies, *models]))
+
     @property
     def results(self) -> list[str]:
         """The places of the copies of an evaluation's results, without repetition."""

@@ -90,6 +90,8 @@ class Output:
     digest: str = ""
     size: int | None = None
     """Bytes, if known."""
+    addresses: tuple[str, ...] = ()
+    """Where else it is: `runs:/…` of an artifact, `models:/…` of a registered model, `https://…` of a copy."""
 
 
 @lazy_dataclass(frozen=True, kw_only=True)

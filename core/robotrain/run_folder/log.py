@@ -9,7 +9,17 @@ from pathlib import Path
 from typing import TypeVar
 
 from robotrain_runtime.contract import event
-from robotrain_runtime.contract.event import Checkpoint, Evaluated, Outcome
+from robotrain_runtime.contract.event import (
+    Checkpoint,
+    Evaluated,
+    EventRecord,
+    Outcome,
+    Published,
+    Registered,
+    Withdrawn,
+)
+
+from robotrain.model.progress import Progress
 
 POLL_SECONDS = 0.2
 CHUNK_SIZE = 1 << 16
@@ -77,7 +87,7 @@ JOB_FILE = "job.json"
 EVENTS_FILE = "events.jsonl"
 OUTCOME_FILE = "outcome.json"
 
-EventKind = TypeVar("EventKind", Checkpoint, Evaluated)
+EventKind = TypeVar("EventKind", Checkpoint, Evaluated, Published, Registered, Withdrawn)
 
 
 def find_events_file(folder: Path) -> Path | None:
@@ -98,6 +108,15 @@ def read_outcome(folder: Path) -> Outcome | None:
 def read_checkpoint_events(folder: Path) -> Iterator[Checkpoint]:
     """Yield the run's checkpoint events, in order."""
     return _read_events(folder, Checkpoint)
+
+
+def read_published(folder: Path) -> Progress:
+    """Return what the run said of copies and registered models of its checkpoints."""
+    progress = Progress()
+    events: list[event.Event] = [*_read_events(folder, Published), *_read_events(folder, Withdrawn)]
+    for happened in (*events, *_read_events(folder, Registered)):
+        progress.add_event(EventRecord(event=happened, time=0.0))
+    return progress
 
 
 def read_evaluation(folder: Path) -> Evaluated | None:

@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -60,10 +60,11 @@ CHECKPOINTS_FOLDER = "checkpoints"
 
 def list_outputs(folder: Path) -> Iterator[Output]:
     """Yield the checkpoints, oldest first, then the runtime's files, then other files in the work folder."""
-    found = list_checkpoints(folder)
+    found, progress = list_checkpoints(folder), log.read_published(folder)
     for item in found:
         name = f"{item.folder.parent.name}/{item.folder.name}"
-        yield _make_output(name, "checkpoint", item.folder, step=item.step, model=item.model, digest=item.digest)
+        output = _make_output(name, "checkpoint", item.folder, step=item.step, model=item.model, digest=item.digest)
+        yield replace(output, addresses=progress.list_addresses(item.step))
     yield from (_make_output(name, "file", folder / name) for name in RUNTIME_FILES if (folder / name).is_file())
     listed = {item.folder for item in found} | {item.folder.parent for item in found}
     for place in dict.fromkeys([folder / OUTPUTS_FOLDER, *(_get_work_folder(item.folder.parent) for item in found)]):

@@ -53,7 +53,8 @@ class RunLog:
     def make_checkpoint(self, step: int, source: str, uri: str) -> Output:
         """Return a checkpoint as an output. `source`: the source kind that reads `uri`."""
         name, model = make_checkpoint_name(step), self.models.get(step, "")
-        return Output(name=name, kind="checkpoint", source=source, uri=uri, step=step, model=model)
+        others = tuple(address for address in self.progress.list_addresses(step) if address != uri)
+        return Output(name=name, kind="checkpoint", source=source, uri=uri, step=step, model=model, addresses=others)
 
     @property
     def results_url(self) -> str:

@@ -67,6 +67,7 @@ def outputs(
         for one in chosen:
             size = "" if one.size is None else amounts.format_size(one.size)
             rows.append((redact_if_secret(one.name), size, redact_if_secret(one.uri)))
+            rows += [("", "", redact_if_secret(address)) for address in one.addresses]
         print_result(format_table(rows))
         print_message(f"  robotrain outputs --to FOLDER {record.run}    download them")
     else:
@@ -105,7 +106,8 @@ def _dump_output(output: Output, paths: dict[str, Path]) -> dict[str, Any]:
     path = paths.get(output.name)
     values = {name: getattr(output, name) for name in names}
     shown = {name: redact_if_secret(value) if isinstance(value, str) else value for name, value in values.items()}
-    return shown | {"path": str(path) if path else None}
+    addresses = [redact_if_secret(address) for address in output.addresses]
+    return shown | {"addresses": addresses, "path": str(path) if path else None}
 
 
 def download_outputs(outputs: Sequence[Output], platform: Platform, record: RunRecord, to: Path) -> dict[str, Path]:

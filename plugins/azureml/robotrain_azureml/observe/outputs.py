@@ -159,7 +159,10 @@ def list_outputs(reference: Reference) -> list[Output]:
     run_log = read_run_log(reference)
     complete = {output.name: output for output in run_log.list_published()}
     sealed = _list_sealed(reference, published=bool(complete))
-    complete |= {name: _make_output(name, item) for name, item in sealed.items() if not item.missing_files}
+    for name, item in sealed.items():
+        if not item.missing_files:
+            output = _make_output(name, item)
+            complete[name] = replace(output, addresses=run_log.progress.list_addresses(output.step))
     incomplete = {name: item for name, item in sealed.items() if name not in complete}
     models = list(_list_models(reference, run_log))
     if not complete and not models and (run_log.progress.checkpoint or run_log.evaluation or incomplete):
