@@ -288,6 +288,18 @@ def test_an_edited_plan_is_checked_as_that_of_its_trial(plan, file, before, afte
     assert found == {code}
 
 
+def test_truth_values_and_texts_are_choices_of_text(there):
+    space = {"amp": Dimension(choices=(True, False)), "name": Dimension(choices=("act", "true", "1e5"))}
+    parts = {"payload": payload(), "container_plugins": HALVES, "trials": ("a", "b"), "sampler": "grid"}
+    spec = SweepSpec(jobs=(job(),), settings=settings(), space=space, metric="val/loss", better="lower", **parts)
+    rendered = AzureMLPlatform().render_sweep(spec, job(), "sweep-1")
+    document = yaml.safe_load(rendered.files["sweep-job.yaml"])
+    values = {name: one["values"] for name, one in document["search_space"].items()}
+    assert values == {"amp": ["true", "false"], "name": ["act", "true", "1e5"]}
+    trial = set_trial_values(parse_document(rendered.files["code/job.json"].decode()), ["amp=false", "name=1e5"])
+    assert (trial.parameters["amp"], trial.parameters["name"]) == (False, "1e5")
+
+
 def test_a_sweep_that_azure_ml_cannot_run_is_not_rendered(there):
     jobs = tuple(job(seed=1, num_gpus=gpus) for gpus in (1, 2))
     parts = {"payload": payload(), "container_plugins": HALVES, "trials": ("a", "b"), "sampler": "grid"}
