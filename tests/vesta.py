@@ -1,4 +1,4 @@
-"""Venus with an engine that runs a pipeline on its own. Read as text by the tests, like mars.py.
+"""Venus with an engine that runs a pipeline or a sweep on its own. Read as text by the tests, like mars.py.
 
 What each step does is in `RUN.steps.json`: {"train": {"state": "running", "log": [...]}}.
 """
@@ -17,7 +17,8 @@ class Vesta(Venus):
     name = "vesta"
     summary = "the hearth"
     capabilities = replace(
-        Venus.capabilities, features={**Venus.capabilities.features, "native_dag": YES, "cancel": YES}
+        Venus.capabilities,
+        features={**Venus.capabilities.features, "native_dag": YES, "native_sweep": YES, "cancel": YES},
     )
 
     def render_pipeline(self, steps: Sequence[Any], job: Any, run: str, finished: Mapping[str, Any]) -> Plan:
@@ -45,6 +46,24 @@ class Vesta(Venus):
         spec = {"steps": documents, "finished": {name: dict(one) for name, one in finished.items()}}
         files = {"dag.json": json.dumps(spec, indent=1).encode()}
         return Plan(platform=self.name, run=run, job=job, spec="dag.json", files=files, shown=("dag.json",))
+
+    def find_sweep_obstacle(self, sweep: Any) -> str:
+        return "it is too high" if sweep.settings.altitude > 100 else ""
+
+    def render_sweep(self, sweep: Any, job: Any, run: str) -> Plan:
+        placement = Placement(work="/vesta", cache="/vesta/cache")
+        body = make_job_document(
+            sweep.jobs[0],
+            run=run,
+            platform=self.name,
+            container_plugins=sweep.container_plugins,
+            placement=placement,
+        )
+        names = ("trials", "sampler", "sampler_seed", "at_most", "metric", "better")
+        spec = {name: getattr(sweep, name) for name in names}
+        spec["job"] = json.loads(replace(body, space=sweep.space).to_json())
+        files = {"sweep.json": json.dumps(spec, indent=1).encode()}
+        return Plan(platform=self.name, run=run, job=job, spec="sweep.json", files=files, shown=("sweep.json",))
 
     def _steps(self, reference: Any) -> dict[str, Any]:
         path = engine() / f"{reference['id']}.steps.json"

@@ -1,0 +1,160 @@
+"""A sweep that the engine of its platform runs: one run, its trials as the engine tells them, and the best one."""
+
+import json
+from pathlib import Path
+
+import pytest
+from robotrain.store import records
+from robotrain.store.plans import read_stored_plan
+from robotrain_runtime.contract import event
+from robotrain_runtime.contract.event import Metrics, Track
+
+JOB = Path(__file__).parents[2] / "examples/pusht-mini/job.yaml"
+GRID = ("--over", "learning_rate=1e-5,1e-4", "--over", "seed=1..2")
+
+
+@pytest.fixture
+def sweep(vesta, robotrain):
+    """`robotrain sweep` of the example's job on vesta."""
+    return lambda *options: robotrain("sweep", JOB, "--platform", "vesta", *options)
+
+
+@pytest.fixture
+def run(sweep) -> str:
+    """The run of a submitted sweep of four trials, two at a time."""
+    answer = sweep(*GRID, "--at-most", "2", "-r", "pusht-act", "--json")
+    assert answer.exit_code == 0, answer.stderr
+    return answer.json["run"]
+
+
+@pytest.fixture
+def reach(vesta):
+    """Set what the engine says of a sweep and its trials."""
+
+    def write(run: str, state: str, *trials: object) -> None:
+        (vesta / f"{run}.json").write_text(json.dumps({"state": state}))
+        found = {f"trial-{number}": one for number, one in enumerate(trials, 1)}
+        (vesta / f"{run}.steps.json").write_text(json.dumps(found))
+
+    return write
+
+
+def trial(state: str, rate: float, seed: int, loss: float | None = None) -> dict[str, object]:
+    lines = [event.format_event(Track(params={"learning_rate": rate, "seed": seed}))]
+    if loss is not None:
+        lines.append(event.format_event(Metrics(values={"val/loss": loss}, step=20)))
+    return {"state": state, "log": ["loading", *lines]}
+
+
+def read_spec(run: str) -> dict:
+    return json.loads(read_stored_plan(run).plan.files["sweep.json"])
+
+
+def test_a_sweep_is_one_submission(run, vesta):
+    assert [path.name for path in (vesta / "jobs").iterdir()] == [run]
+    record = records.read_record(run)
+    assert (record.native, record.steps) == (True, ("trial-1", "trial-2", "trial-3", "trial-4"))
+    spec = read_spec(run)
+    assert (spec["at_most"], spec["sampler"], spec["metric"], spec["better"]) == (2, "grid", "val/loss", "lower")
+    assert {name: one["choices"] for name, one in spec["job"]["space"].items()} == {
+        "learning_rate": [1e-5, 1e-4],
+        "seed": [1, 2],
+    }
+    assert spec["job"]["parameters"]["register_checkpoint"] is None, "no trial registers"
+
+
+def test_nothing_says_that_this_machine_must_stay_on(sweep):
+    answer = sweep(*GRID, "--at-most", "2", "--native-only", "--dry-run")
+    assert (answer.exit_code, "this machine" in answer.stderr) == (0, False)
+    assert "vesta (grid) chooses learning_rate, seed when a trial begins" in answer.stderr
+
+
+def test_random_values_are_the_engines_choice(sweep):
+    words = ("--over", "learning_rate=log:1e-5..1e-2", "--over", "batch_size=uniform:2..9", "--over", "policy_type=act")
+    answer = sweep(*words, "--sampler", "random", "--samples", "12", "--sampler-seed", "7", "--json")
+    spec = read_spec(answer.json["run"])
+    space = spec["job"]["space"]
+    assert (spec["sampler"], spec["sampler_seed"], len(spec["trials"])) == ("random", 7, 12)
+    assert (space["learning_rate"]["low"], space["learning_rate"]["log"]) == (1e-5, True)
+    assert (space["batch_size"]["high"], space["batch_size"]["integer"]) == (9, True)
+    assert space["policy_type"]["choices"] == ["act"]
+
+
+def test_trials_are_the_engines_with_the_values_of_their_logs(run, reach, robotrain):
+    waiting = {"state": "waiting"}
+    reach(run, "running", trial("succeeded", 1e-4, 2, 0.3), trial("running", 1e-5, 1), {"state": "pending"}, waiting)
+    found = robotrain("status", run, "--json").json["sweep"]
+    assert [(one["state"], one["values"], one["score"]) for one in found["trials"]] == [
+        ("succeeded", {"learning_rate": 1e-4, "seed": 2}, 0.3),
+        ("running", {"learning_rate": 1e-5, "seed": 1}, None),
+        ("pending", {}, None),
+        ("waiting", {}, None),
+    ]
+    trials = [trial("succeeded", 1e-4, 2, 0.3), trial("succeeded", 1e-5, 1, 0.5)]
+    reach(run, "succeeded", *trials, trial("succeeded", 1e-5, 2, 0.4), trial("succeeded", 1e-4, 1, 0.2))
+    shown = robotrain("status", run).stdout
+    assert "trial-4  learning_rate=0.0001 seed=1  val/loss 0.2" in shown
+    assert f"robotrain register {run} --step trial-4 pusht-act" in shown
+    assert "models:/pusht-act/trial-4" in robotrain("register", run, "pusht-act").stdout
+    assert "models:/pusht-act/trial-2" in robotrain("register", run, "--step", "trial-2", "pusht-act").stdout
+    assert robotrain("wait", run).exit_code == 0
+    assert robotrain("logs", run, "--step", "trial-1").stdout.splitlines()[0] == "loading"
+
+
+def test_the_log_of_an_ended_trial_is_read_once(run, reach, robotrain):
+    reach(run, "running", trial("succeeded", 1e-4, 2, 0.3))
+    robotrain("status", run)
+    reach(run, "running", {"state": "succeeded", "log": []})
+    found = robotrain("status", run, "--json").json["sweep"]["trials"][0]
+    assert (found["values"], found["score"]) == ({"learning_rate": 1e-4, "seed": 2}, 0.3)
+
+
+def test_a_failed_trial_fails_the_sweep_which_runs_again_as_a_whole(run, reach, robotrain, vesta):
+    failed = {"state": "failed", "reason": "no GPU"}
+    reach(run, "succeeded", trial("succeeded", 1e-4, 2, 0.3), failed)
+    status = robotrain("status", run, "--json").json
+    assert (status["state"], status["reason"]) == ("failed", "step trial-2 failed: no GPU")
+    assert robotrain("wait", run).exit_code == 5
+    refused = robotrain("resume", run)
+    assert (refused.exit_code, "[sweep-not-resumable]" in refused.stderr) == (2, True)
+    again = robotrain("resubmit", run, "--json").json["run"]
+    assert {path.name for path in (vesta / "jobs").iterdir()} == {run, again}
+    assert read_spec(again)["job"]["space"] == read_spec(run)["job"]["space"]
+
+
+def test_the_engine_cancels_the_whole(run, vesta, robotrain):
+    robotrain("cancel", run)
+    assert json.loads((vesta / f"{run}.json").read_text()) == {"state": "cancelled"}
+
+
+def test_an_interrupted_submit_is_found_again(sweep, vesta):
+    (vesta / "mood").write_text("takes it and hangs up")
+    sweep(*GRID)
+    (vesta / "mood").unlink()
+    run = sweep(*GRID, "--json").json["run"]
+    assert [path.read_text().count("\n") for path in (vesta / "jobs").iterdir()] == [1]
+    assert records.read_record(run).native
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (("--points", "points.csv"), "a list of points is no search space"),
+        (("--over", "altitude=1,2"), "altitude is no parameter of lerobot-train"),
+        (("--over", "job_name=a b,c"), "a value of job_name is not of letters, digits"),
+        (("--over", "seed=1,2", "--set", "altitude=200"), "it is too high"),
+    ],
+)
+def test_what_the_engine_cannot_do_stays_with_this_machine(sweep, tmp_path, monkeypatch, options, why):
+    monkeypatch.chdir(tmp_path)
+    Path("points.csv").write_text("seed\n1\n2\n")
+    answer = sweep(*options, "--dry-run")
+    assert (answer.exit_code, f"vesta does not run this sweep on its own: {why}" in answer.stderr) == (0, True)
+    refused = sweep(*options, "--native-only")
+    assert (refused.exit_code, "[sweep-not-native]" in refused.stderr) == (3, True)
+    assert records.list_runs() == []
+
+
+def test_a_platform_without_an_engine_refuses_native_only(robotrain, venus):
+    refused = robotrain("sweep", JOB, "--platform", "venus", *GRID, "--native-only")
+    assert (refused.exit_code, "venus has no engine for sweeps" in refused.stderr) == (3, True)
