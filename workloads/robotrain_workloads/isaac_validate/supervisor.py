@@ -246,6 +246,8 @@ def _send_result(result: results.ValidationResult, setup: results.ValidationSetu
             conditions=results.describe_conditions(result, setup),
         )
     )
+    if rolled.is_judged and result.reward_threshold is not None:
+        emit_event(Note(level="info", text="--reward-threshold has no effect: the environment tells of successes"))
     if result.passed is None:
         emit_event(Note(level="warning", text=results.NOT_JUDGED))
     elif not result.passed:
