@@ -298,14 +298,26 @@ def find_option_owners(flag: str, choice: Choice, plugins: "Plugins") -> Iterato
 
 
 def group_by_other_workload(unknown: Sequence[str], choice: Choice, plugins: "Plugins") -> dict[str, list[str]]:
-    """Return the unknown options that belong to exactly one other workload, by its name."""
+    """Return the unknown options that belong to exactly one other workload, by its name.
+
+    One that several have belongs to the one that another option already names.
+    """
     groups: dict[str, list[str]] = {}
     chosen = (load_or_none(plugins.platform, choice.platform), load_or_none(plugins.workload, choice.workload))
     hints = {flag for plugin in chosen if plugin for flag in plugin.option_hints}
-    for flag in unknown:
-        owners = list(find_option_owners(flag, choice, plugins))
-        if len(owners) == 1 and owners[0].startswith(WORKLOAD_PREFIX) and flag not in hints:
-            groups.setdefault(owners[0].removeprefix(WORKLOAD_PREFIX), []).append(flag)
+    owners = {flag: list(find_option_owners(flag, choice, plugins)) for flag in unknown if flag not in hints}
+    names = {
+        flag: [name.removeprefix(WORKLOAD_PREFIX) for name in found]
+        for flag, found in owners.items()
+        if all(name.startswith(WORKLOAD_PREFIX) for name in found)
+    }
+    for flag, found in names.items():
+        if len(found) == 1:
+            groups.setdefault(found[0], []).append(flag)
+    for flag, found in names.items():
+        meant = [name for name in found if name in groups]
+        if len(found) > 1 and len(meant) == 1:
+            groups[meant[0]].append(flag)
     return groups
 
 
