@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from robotrain.errors import Problem, Rejected, Stage, Suggestion
+from robotrain.errors import Problem, Rejected, Suggestion, make_problem
 from robotrain.model.plan import Plan
 from robotrain.store import files, records
 
@@ -53,14 +53,8 @@ class SubmitNote:
 
     def _make_damaged_problem(self, plan: Plan) -> Problem:
         path = self.get_path(plan)
-        return Problem(
-            code=self.code,
-            stage=Stage.SUBMIT,
-            title=f"the note of an earlier submit to {self.engine} cannot be read",
-            given=str(path),
-            why=f"If {self.engine} has the {self.noun}, its name begins with {plan.run}-.",
-            suggestions=(
-                Suggestion("--new", "starts a new run and keeps the note"),
-                Suggestion(f"rm {path}", f"if you know that the {self.noun} does not exist"),
-            ),
-        )
+        title = f"the note of an earlier submit to {self.engine} cannot be read"
+        why = f"If {self.engine} has the {self.noun}, its name begins with {plan.run}-."
+        new = Suggestion("--new", "starts a new run and keeps the note")
+        remove = Suggestion(f"rm {path}", f"if you know that the {self.noun} does not exist")
+        return make_problem(self.code, title, "", str(path), why, new, remove)

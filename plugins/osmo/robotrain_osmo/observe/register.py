@@ -61,35 +61,25 @@ def register_model(reference: Reference, name: str, step: int | None) -> Registe
             f"cannot register the model {name}: {diagnosis.title}",
             redact(diagnosis.why, max_length=MAX_SENTENCE),
         )
-        fixes = map(Suggestion, diagnosis.suggestions)
-        raise Rejected([make_problem("azure-not-registered", title, "", "", why, *fixes)]) from None
+        raise Rejected([make_problem("azure-not-registered", title, "", "", why, *diagnosis.suggestions)]) from None
 
 
 def _make_impossible_problem(reference: Reference, name: str, log: OsmoRunLog) -> Problem:
     run = pipeline_steps.get_whole_run(reference) or "RUN"
     outputs = records.get_output_profile(pipeline_steps.get_whole_run(reference))
-    return Problem(
-        code="feature-not-there",
-        stage=Stage.CHECK,
-        title=f"no Azure ML workspace has a model of {run} to register",
-        given=name,
-        why=f"{_explain_impossible(log, outputs)} A run can also register its model itself.",
-        suggestions=(
-            Suggestion(f"robotrain resubmit {run} --set {outputs.register_parameter}={name}", "runs the job again"),
-            *_suggest_checkpoint_use(run, name, outputs),
-        ),
-    )
+    title = f"no Azure ML workspace has a model of {run} to register"
+    why = f"{_explain_impossible(log, outputs)} A run can also register its model itself."
+    again = Suggestion(f"robotrain resubmit {run} --set {outputs.register_parameter}={name}", "runs the job again")
+    fixes = (again, *_suggest_checkpoint_use(run, name, outputs))
+    return make_problem("feature-not-there", title, "", name, why, *fixes, stage=Stage.CHECK)
 
 
 def _make_missing_step_problem(reference: Reference, steps: list[int], step: int, log: OsmoRunLog) -> Problem:
     run = pipeline_steps.get_whole_run(reference) or "RUN"
     note = f" {TRIMMED_LOG_NOTE}: there may be earlier steps." if log.trimmed else ""
-    title, why = (
-        f"tracking has no model of step {step} of {run}",
-        f"It has the steps {', '.join(map(str, steps))}.{note}",
-    )
-    listing = Suggestion(f"robotrain outputs {run}", "lists the checkpoints")
-    return make_problem("checkpoint-missing", title, "--step", "", why, listing)
+    why = f"It has the steps {', '.join(map(str, steps))}.{note}"
+    title, listing = f"tracking has no model of step {step} of {run}", f"robotrain outputs {run}"
+    return make_problem("checkpoint-missing", title, "--step", "", why, Suggestion(listing, "lists the checkpoints"))
 
 
 def _explain_impossible(log: OsmoRunLog, outputs: OutputProfile) -> str:

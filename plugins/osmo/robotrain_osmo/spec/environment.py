@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from robotrain.errors import Problem, Stage, Suggestion
+from robotrain.errors import Problem, Stage, Suggestion, make_problem
 from robotrain.model.job import Job
 from robotrain_azure import checks, workspace
 
@@ -106,20 +106,11 @@ GENERIC_TYPE = "GENERIC"
 
 def make_missing_credential_problem(credential: OsmoCredential, stage: Stage, available: Iterable[str] = ()) -> Problem:
     """Return the problem of a credential that OSMO does not have. `available`: the names it has."""
-    names = ", ".join(sorted(available))
-    return Problem(
-        code="osmo-credential-missing",
-        stage=stage,
-        title=f"you have no OSMO credential {credential.name}",
-        where=credential.flag,
-        given=credential.name,
-        why=f"It must hold {credential.what} under the key {credential.key}."
-        + (f" Available: {names}." if names else ""),
-        suggestions=(
-            Suggestion(make_credential_command(credential), "creates it from a file that contains only the secret"),
-            suggest_another_credential(credential),
-        ),
-    )
+    title, names = f"you have no OSMO credential {credential.name}", ", ".join(sorted(available))
+    why = f"It must hold {credential.what} under the key {credential.key}.{f' Available: {names}.' if names else ''}"
+    create = Suggestion(make_credential_command(credential), "creates it from a file that contains only the secret")
+    fixes = (create, suggest_another_credential(credential))
+    return make_problem("osmo-credential-missing", title, credential.flag, credential.name, why, *fixes, stage=stage)
 
 
 def make_credential_command(credential: OsmoCredential) -> str:
