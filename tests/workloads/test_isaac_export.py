@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
+from robotrain.report import evaluation
 from robotrain_workloads.isaac_export import results_reader
 
 URL = "https://account1.blob.core.windows.net/train/run/000019"
@@ -124,6 +125,14 @@ def test_a_report_shows_each_file_and_leaves_out_what_is_no_number() -> None:
     assert table.rows == (("policy.onnx", "4e-07", "25.25", "", "", "", ""),)
     assert dict(found.facts)["library"] == "skrl"
     assert results_reader.read_results(b"{}").tables == ()
+
+
+def test_a_report_shows_the_video_of_each_format(tmp_path: Path) -> None:
+    for name in ("onnx_play", "jit_play"):
+        (tmp_path / "videos" / name).mkdir(parents=True)
+        (tmp_path / "videos" / name / "rl-video-step-0.mp4").write_bytes(b"\0\0\0\x18ftypisom")
+    media, _ = evaluation.load_media(tmp_path)
+    assert [one.caption for one in media] == ["jit play", "onnx play"]
 
 
 @pytest.mark.parametrize("platform", ON)

@@ -119,6 +119,12 @@ class MediaFile:
         return PurePosixPath(self.name).stem.replace("_", " ")
 
     @property
+    def caption(self) -> str:
+        """What a video of several episodes shows."""
+        folder = PurePosixPath(self.name).parent.name
+        return "the first episodes side by side" if self.name == GRID else folder.replace("_", " ")
+
+    @property
     def is_panel(self) -> bool:
         """Whether it is the plot that sums up an episode."""
         return PurePosixPath(self.name).stem == PLOTS[0]
@@ -178,6 +184,7 @@ def _list_media_names(folder: Path) -> Iterator[str]:
     plotted = _list_matching(folder / "plots", PLOTS_FOLDER_PATTERN)
     videos = _list_matching(folder / "videos", VIDEO_PATTERN)
     yield from (SUMMARY, GRID)
+    yield from sorted(path.relative_to(folder).as_posix() for path in folder.glob("videos/*/*.mp4"))
     yield from (f"plots/{name}/{PLOTS[0]}.png" for name in plotted)
     yield from (f"videos/{name}" for name in videos)
     yield from (f"plots/{name}/{plot}.png" for name in plotted for plot in PLOTS[1:])

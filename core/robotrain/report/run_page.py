@@ -14,7 +14,6 @@ from robotrain.model.series import Point, Series
 from robotrain.model.workload import Metric
 from robotrain.report.collect import RelatedRun, RunFacts, format_value
 from robotrain.report.evaluation import (
-    GRID,
     MAX_ROWS,
     SUMMARY,
     EpisodeOutcome,
@@ -186,7 +185,7 @@ def _describe_evaluation(evaluation: EvaluationFacts, declared: Sequence[Metric]
         "score_tiles": _list_score_tiles(evaluation, declared),
         "results_tables": results.tables if results else (),
         "max_rows": MAX_ROWS,
-        "grid_videos": [item for item in media if item.name == GRID],
+        "grid_videos": [item for item in media if item.type == "video/mp4" and item.episode is None],
         "episode_videos": [(item, _format_caption(episode, outcomes.get(episode))) for episode, item in videos],
         "any_failed": bool(failed),
         "summary_plots": [image for image in images if image.name == SUMMARY],
