@@ -36,7 +36,7 @@ DATASET = TESTS.parent / "examples/pusht-mini/dataset"
 REVISION = "a" * 40
 FORKING = """
 import json, os, runpy, sys
-import typer, yaml, robotrain.api, robotrain.submission.submitter
+import typer, yaml, robotrain.pipeline_api, robotrain.submission.submitter
 if sys.argv[1].startswith("azureml"):
     import azure.ai.ml, azure.identity, azure.storage.blob
 for line in sys.stdin:

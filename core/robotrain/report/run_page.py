@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from robotrain_runtime.contract.event import Evaluated
+from robotrain_runtime.contract.event import Evaluated, Registered
 
 from robotrain.model import scores
 from robotrain.model.amounts import format_duration, format_size
@@ -55,7 +55,10 @@ def render_run_page(facts: RunFacts, linked_runs: Collection[str] = ()) -> str:
         locations=_list_locations(facts),
         step_rows=[_make_step_row(step, facts.written) for step in facts.steps],
         **_describe_sweep(record),
-        source_rows=[(source.role, source.kind, source.uri, source.pin or "not pinned") for source in facts.sources],
+        source_rows=[
+            *((source.role, source.kind, source.uri, source.pin or "not pinned") for source in facts.sources),
+            *(("registered", "model", redact_text(model.uri), _format_version(model)) for model in known.registered),
+        ],
         training_run=facts.training_run,
         identifiers=_list_identifiers(facts),
         values=facts.values,
@@ -120,9 +123,7 @@ def _list_other_metrics(known: Progress, main_names: Collection[str]) -> Iterato
 
 def _list_checkpoints(facts: RunFacts) -> Iterator[tuple[str, ...]]:
     progress = facts.progress
-    registered: dict[int | None, str] = {
-        model.step: redact_text(f"{model.name} version {model.version}") for model in progress.registered
-    }
+    registered: dict[int | None, str] = {model.step: _format_version(model) for model in progress.registered}
     for output in facts.outputs:
         if output.kind == "checkpoint":
             size = format_size(output.size) if output.size is not None else ""
@@ -138,6 +139,10 @@ def _describe_related_run(related: RelatedRun) -> tuple[RelatedRun, str, str]:
     step = f"step {evaluated.step}: " if evaluated.step else ""
     listed = "; ".join(f"{name} {text}" for name, text in scores.list_scores(evaluated, related.metrics))
     return related, redact_text(step + listed), scores.format_conditions(evaluated)
+
+
+def _format_version(model: Registered) -> str:
+    return redact_text(f"{model.name} version {model.version}")
 
 
 def _list_locations(facts: RunFacts) -> list[tuple[str, str]]:
