@@ -16,7 +16,10 @@ FOLDER = Path(container.__file__).parents[1]
 SUBMIT_SIDE = ("workload", "rules", "results_reader", "environment_health", "template", "profile")
 ENVIRONMENT_SIDE = {
     "isaac_export/image/": {"torch", "yaml"},  # runs with the Python of the image
-    "rosbag_act_train/": {"robotrain", "typer", "yaml", "numpy", "rosbags", "mcap", "simplejpeg", "PIL"},
+    "rosbag_act_train/": {
+        *("robotrain", "typer", "yaml", "jinja2", "lerobot"),
+        *("numpy", "rosbags", "mcap", "simplejpeg", "PIL"),
+    },
 }
 """What is imported by folders whose programs have an environment of their own: `robotrain bags` has an extra."""
 CONTAINER_SIDE = [path for path in sorted(FOLDER.rglob("*.py")) if path.stem not in SUBMIT_SIDE]
