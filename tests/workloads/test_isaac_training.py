@@ -1,6 +1,7 @@
 """Trainings with Isaac Lab's stand-in on this machine: real argument parsers, Hydra, rsl_rl and skrl."""
 
 import contextlib
+import hashlib
 import json
 import os
 import signal
@@ -176,6 +177,49 @@ def test_the_last_checkpoint_is_registered_once(trained: Ended, folder: Path) ->
         tags = dict(database.execute("select key, value from model_version_tags"))
     expected = {"framework": "rsl_rl", "task": "Isaac-Cartpole-v0", "algorithm": "PPO", "evaluated": "false"}
     assert {**expected, "checkpoint_mode": "from-scratch"}.items() <= tags.items()
+
+
+@pytest.mark.parametrize(("kind", "file"), [("runs:/", "/model_19.pt"), ("models:/", "")])
+def test_a_training_starts_from_an_address_that_outputs_prints(
+    trained: Ended, submit: Submit, folder: Path, kind: str, file: str
+) -> None:
+    command = [sys.executable, "-m", "robotrain", "outputs", "--json", "--checkpoint", "last", trained.folder.name]
+    environ = {**os.environ, "ROBOTRAIN_STATE": str(folder / "state")}
+    listed = json.loads(subprocess.run(command, env=environ, capture_output=True, text=True, check=True).stdout)
+    (address,) = (one for one in listed["outputs"][0]["addresses"] if one.startswith(kind))
+    digest = hashlib.sha256((trained.checkpoint(19) / "model_19.pt").read_bytes()).hexdigest()
+    start = ("--checkpoint-uri", f"{address}{file}", "-M", "resume", "--sha256", digest)
+    resumed = submit(*SMALL, "-b", "rsl_rl", "-m", "21", *start, "--skip-register-checkpoint", tracked=True)
+    assert resumed.code == 0, resumed.output
+    assert resumed.steps[-1] == 20
+
+
+def test_two_processes_train_together_and_the_first_reports(folder: Path, tmp_path: Path) -> None:
+    """By the supervisor alone: a job would look for two GPUs first."""
+    make_lab(tmp_path, "2.3")
+    own = [
+        "--backend",
+        "rsl_rl",
+        "--task",
+        "Isaac-Cartpole-v0",
+        "--work",
+        tmp_path / "run",
+        "--checkpoints",
+        tmp_path / "kept",
+        "--num-gpus",
+        "2",
+    ]
+    script = ["--task", "Isaac-Cartpole-v0", "--num_envs", "16", "--max_iterations", "3", "--headless", "--distributed"]
+    python = str(environments.install(OLD))
+    command = [python, "-m", "robotrain_workloads.isaac_train.supervisor", *own, "--", *script]
+    root = Path(__file__).parents[2]
+    environ = {**os.environ, "ISAACLAB_PATH": str(tmp_path), "STANDIN_PYTHON": python, "OMP_NUM_THREADS": "1"}
+    environ["PYTHONPATH"] = f"{root / 'workloads'}:{root / 'runtime'}"
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"Total timesteps: {16 * ROLLOUTS * 3 * 2}" in " ".join(done.stdout.split())
+    events = [record.event for line in done.stdout.splitlines() if (record := parse_event(line))]
+    assert [one.step for one in events if isinstance(one, Checkpoint)] == [0, 2]
 
 
 def test_rsl_rl_is_resumed_to_the_same_iteration_after_a_stop(submit: Submit) -> None:
