@@ -1,7 +1,10 @@
 """A run that the platform itself tracks: it is written to, and stays the platform's. MLflow and its data are real."""
 
+import contextlib
+import shutil
 import sqlite3
 import subprocess
+from pathlib import Path
 
 import pytest
 from robotrain_runtime.contract.event import Registered, Tracking
@@ -28,9 +31,22 @@ def uri(tmp_path, tracking_database) -> str:
 
 
 @pytest.fixture
-def theirs(uri, training_python) -> str:
-    """The run that the platform made."""
-    return subprocess.run([training_python, "-c", MAKE, uri], capture_output=True, text=True, check=True).stdout.strip()
+def theirs(uri, tmp_path, training_python, mlflow_tables, made_once) -> str:
+    """The run that the platform made, in a copy of the database that it made it in."""
+
+    def fill(folder: Path) -> None:
+        shutil.copyfile(mlflow_tables, folder / "mlflow.db")
+        command = [training_python, "-c", MAKE, f"sqlite:///{folder}/mlflow.db"]
+        told = subprocess.run(command, capture_output=True, text=True, check=True, cwd=folder)
+        (folder / "run").write_text(told.stdout.strip())
+
+    folder = made_once("run-of-the-platform", fill)
+    shutil.copyfile(folder / "mlflow.db", tmp_path / "mlflow.db")
+    with contextlib.closing(sqlite3.connect(tmp_path / "mlflow.db")) as moved, moved:
+        place = (str(folder), str(tmp_path))
+        moved.execute("UPDATE experiments SET artifact_location = replace(artifact_location, ?, ?)", place)
+        moved.execute("UPDATE runs SET artifact_uri = replace(artifact_uri, ?, ?)", place)
+    return (folder / "run").read_text()
 
 
 @pytest.fixture
