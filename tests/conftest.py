@@ -314,6 +314,14 @@ def data_python() -> Path:
     return Path(built(ENVIRONMENT.lock), "bin/python")
 
 
+@pytest.fixture(scope="session")
+def rosbag_python() -> Path:
+    """That of the environment that trains on bags."""
+    from robotrain_workloads.rosbag_act_train.container import ENVIRONMENT
+
+    return Path(built(ENVIRONMENT.lock), "bin/python")
+
+
 def built(lock: Path) -> str:
     """The environment of a lock, built as for a user."""
     import subprocess

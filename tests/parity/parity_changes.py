@@ -29,6 +29,7 @@ VALUES = {
     "checkpoint_mode": "warm-start",
     "sha256": "a" * 64,
     "starts": "easy",
+    "image_size": "48x64",
     "success_reward": "0.9",
     "success_threshold": "0.5",
     "replay_episodes": "0,2-4",

@@ -21,6 +21,7 @@ OWN_PROGRAM = ("isaac-train",)
 LEAST: Mapping[str, Mapping[str, str]] = {
     "lerobot-train": {"-d": "lerobot/pusht"},
     "lerobot-eval": {"-d": "lerobot/pusht", "--policy-repo-id": "lerobot/act_pusht"},
+    "rosbag-act-train": {"-d": "lerobot/pusht", "--environment-state-topic": "/keypoints"},
     "isaac-smoke-test": {},
     "isaac-train": {},
     "isaac-export": {"--checkpoint-uri": "https://account1.blob.core.windows.net/train/set1"},

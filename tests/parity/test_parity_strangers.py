@@ -15,8 +15,9 @@ FLAGS = {
     **{"dataset": "--shelf", "policy": "--policy-shelf", "init_policy": "--init-shelf"},
     **{"checkpoint": "--checkpoint-shelf", "resume": "--resume-shelf", "code": "--code-shelf"},
 }
+BAGS = {"rosbag-act-train": ("--environment-state-topic", "/keypoints")}
 CHECKPOINTS = dict.fromkeys(("isaac-validate", "isaac-export"), ("--checkpoint-shelf", SHELF))
-MORE = {"sing": ("--voices", "3"), "lerobot-eval": ("--policy-shelf", SHELF), **CHECKPOINTS}
+MORE = {"sing": ("--voices", "3"), "lerobot-eval": ("--policy-shelf", SHELF), **CHECKPOINTS, **BAGS}
 """By workload, what its job needs beside a dataset."""
 BLOB = "https://account1.blob.core.windows.net/train/set1"
 MARS = (Path(__file__).parents[1] / "mars.py").read_text()

@@ -14,7 +14,7 @@ def write_dataset(job: dict[str, Any]) -> None:
     """Write the dataset with LeRobot's own API."""
     os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_DISABLE_PROGRESS_BARS="1")
     import numpy as np
-    from lerobot.datasets.lerobot_dataset import LeRobotDataset  # type: ignore[import-not-found]
+    from lerobot.datasets.lerobot_dataset import LeRobotDataset
 
     dataset = LeRobotDataset.create(
         "local/bags",

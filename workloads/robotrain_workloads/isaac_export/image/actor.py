@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch  # type: ignore[import-not-found]
+import torch
 import yaml
 from torch import nn
 

@@ -56,7 +56,7 @@ def make_samples(actor: Any) -> Iterator[tuple[Any, Any]]:
 
     Around what the normalizer knows, and far away, where it clamps.
     """
-    import torch  # type: ignore[import-not-found]
+    import torch
 
     generator = torch.Generator().manual_seed(SEED)
     mean, scale = getattr(actor.normalizer, "mean", 0.0), getattr(actor.normalizer, "scale", 1.0)

@@ -50,7 +50,7 @@ class RslRlEnvironment:
         return self._join(observations), rewards.flatten(), done.flatten() > 0
 
     def _join(self, observations: Any) -> Any:
-        import torch  # type: ignore[import-not-found]
+        import torch
 
         return torch.cat([observations[name] for name in self._groups], dim=-1)
 

@@ -115,7 +115,7 @@ def _decode_compressed(message: Any, size: tuple[int, int] | None) -> NDArray[np
     data = bytes(message.data)
     try:
         if data[:2] == b"\xff\xd8":
-            import simplejpeg  # type: ignore[import-untyped]
+            import simplejpeg
 
             height, width = size or (0, 0)
             # strict: what libjpeg only warns of is damage too

@@ -1,0 +1,133 @@
+"""Policies on disk in LeRobot 0.6.1's layout: what it evaluates and fine-tunes, and what it trained."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from safetensors.torch import load_file, save_file
+
+from robotrain_workloads.rosbag_act_train.act.config import ACTION, NORMALIZATION, ActConfig, PolicyError
+from robotrain_workloads.rosbag_act_train.act.model import Act
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+CONFIG, WEIGHTS = "config.json", "model.safetensors"
+PREPROCESSOR, POSTPROCESSOR = "policy_preprocessor.json", "policy_postprocessor.json"
+INPUT_STATISTICS = "policy_preprocessor_step_3_normalizer_processor.safetensors"
+OUTPUT_STATISTICS = "policy_postprocessor_step_0_unnormalizer_processor.safetensors"
+EPSILON = 1e-8
+_PREFIX = "model."
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Mean and standard deviation of features, as float32."""
+
+    mean: Mapping[str, Tensor]
+    """Shape (values,), or (3, 1, 1) for pictures in 0 to 1."""
+    std: Mapping[str, Tensor]
+
+    def normalize(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return a batch with the features that have statistics normalized, and the others as they are."""
+        return {
+            name: (value - self.mean[name].to(value.device)) / (self.std[name].to(value.device) + EPSILON)
+            if name in self.mean
+            else value
+            for name, value in batch.items()
+        }
+
+    def restore_actions(self, actions: Tensor) -> Tensor:
+        """Return actions in the unit of the data."""
+        return actions * self.std[ACTION].to(actions.device) + self.mean[ACTION].to(actions.device)
+
+
+def save_policy(folder: Path, model: Act, statistics: Statistics, *, device: str = "cpu") -> None:
+    """Write a policy that `lerobot-eval` and LeRobot's `from_pretrained(folder, strict=True)` load.
+
+    Args:
+        folder: Must exist.
+        model: The network.
+        statistics: Of the state, the cameras and the action.
+        device: What config.json says; LeRobot overrides it where it is not there.
+    """
+    config = model.config.dump(device)
+    _write_json(folder / CONFIG, config)
+    weights = {_PREFIX + name: value.contiguous().cpu() for name, value in model.state_dict().items()}
+    save_file(weights, folder / WEIGHTS, metadata={"format": "pt"})
+    inputs, outputs = config["input_features"], config["output_features"]
+    _write_json(folder / PREPROCESSOR, _describe_preprocessor({**inputs, **outputs}, device))
+    _write_json(folder / POSTPROCESSOR, _describe_postprocessor(outputs))
+    stored = {
+        f"{name}.{key}": value.float().cpu().contiguous()
+        for key, values in (("mean", statistics.mean), ("std", statistics.std))
+        for name, value in values.items()
+    }
+    save_file(stored, folder / INPUT_STATISTICS)
+    save_file(stored, folder / OUTPUT_STATISTICS)
+
+
+def load_policy(folder: Path) -> tuple[Act, Statistics]:
+    """Return a policy that this trainer or LeRobot wrote; every weight must be there.
+
+    Raises:
+        PolicyError: it is not ACT, or weights or statistics are missing or of another shape.
+    """
+    try:
+        config = ActConfig.load(json.loads((folder / CONFIG).read_text(encoding="utf-8")))
+        weights = load_file(folder / WEIGHTS)
+        stored = load_file(folder / INPUT_STATISTICS)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise PolicyError(f"{folder} is not an ACT policy: {error}") from error
+    model = Act(config)
+    try:
+        model.load_state_dict({name.removeprefix(_PREFIX): value for name, value in weights.items()}, strict=True)
+    except RuntimeError as error:
+        raise PolicyError(f"{folder / WEIGHTS}: {error}") from error
+    used = [name for name, kind in _list_features(config).items() if kind in NORMALIZATION]
+    if missing := [name for name in used if f"{name}.mean" not in stored or f"{name}.std" not in stored]:
+        raise PolicyError(f"{folder / INPUT_STATISTICS} has no statistics of {', '.join(missing)}")
+    return model, Statistics(
+        {name: stored[f"{name}.mean"].float() for name in used}, {name: stored[f"{name}.std"].float() for name in used}
+    )
+
+
+def _list_features(config: ActConfig) -> dict[str, str]:
+    content = config.dump("cpu")
+    both = {**content["input_features"], **content["output_features"]}
+    return {name: feature["type"] for name, feature in both.items()}
+
+
+def _describe_preprocessor(features: Mapping[str, Any], device: str) -> dict[str, Any]:
+    return {
+        "name": "policy_preprocessor",
+        "steps": [
+            {"registry_name": "rename_observations_processor", "config": {"rename_map": {}}},
+            {"registry_name": "to_batch_processor", "config": {}},
+            {"registry_name": "device_processor", "config": {"device": device, "float_dtype": None}},
+            _describe_normalizer("normalizer_processor", features, INPUT_STATISTICS),
+        ],
+    }
+
+
+def _describe_postprocessor(features: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "name": "policy_postprocessor",
+        "steps": [
+            _describe_normalizer("unnormalizer_processor", features, OUTPUT_STATISTICS),
+            {"registry_name": "device_processor", "config": {"device": "cpu", "float_dtype": None}},
+        ],
+    }
+
+
+def _describe_normalizer(name: str, features: Mapping[str, Any], state_file: str) -> dict[str, Any]:
+    config = {"eps": EPSILON, "features": dict(features), "norm_map": dict(NORMALIZATION)}
+    return {"registry_name": name, "config": config, "state_file": state_file}
+
+
+def _write_json(file: Path, content: object) -> None:
+    file.write_text(json.dumps(content, indent=4) + "\n", encoding="utf-8")

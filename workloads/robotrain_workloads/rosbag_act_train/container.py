@@ -1,0 +1,128 @@
+"""`rosbag-act-train` in the container: environment, problems with inputs, the command, and where it publishes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from robotrain_runtime.contract import checkpoint
+from robotrain_runtime.contract.container_plugin import (
+    ArtifactTarget,
+    GpuRequirement,
+    PublishingSpec,
+    PythonEnvironment,
+    TrackingSpec,
+    WorkCommand,
+)
+from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
+from robotrain_runtime.contract.event import Note
+
+from robotrain_workloads import publish_url
+from robotrain_workloads.rosbag_act_train import parameters
+
+TRAINER = "robotrain_workloads.rosbag_act_train.trainer"
+ENVIRONMENT = PythonEnvironment(
+    lock=Path(__file__).parent / "locks" / "rosbag.txt",
+    python="3.12",
+    gib=7.0,
+    platform="Linux-x86_64",
+    required_packages={"torch": "2", "rosbags": "0"},
+)
+STEP_FILE = "training_state/training_step.json"
+STORAGE_SUFFIXES = (".db3", ".mcap")
+
+
+def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:
+    """Yield what would stop the training, as far as names of files tell; bags are read when it starts."""
+    for source, folder in data.items():
+        if source.role == "dataset" and not any(path.suffix in STORAGE_SUFFIXES for path in folder.rglob("*")):
+            yield f"{source.uri} holds no ROS 2 bag: no file in it ends in {' or '.join(STORAGE_SUFFIXES)}"
+        elif source.role == "resume":
+            yield from _find_resume_problems(document, folder)
+    output = checkpoints(document, Path(document.placement.work))
+    yield from publish_url.find_write_problems(str(document.parameters["publish_url"] or ""), output, "checkpoints")
+
+
+def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> WorkCommand:
+    """Return the trainer's command; it goes on from what an earlier attempt saved."""
+    output = checkpoints(document, work)
+    point, notes = checkpoint.find_resume_point(output, run=document.run, job=document.job)
+    begin = next((folder for source, folder in data.items() if source.role == "resume"), None)
+    if point is not None:
+        step, begin = point
+        text = f"an earlier attempt was interrupted: resuming from step {step}"
+        notes = (*notes, Note(level="info", text=text))
+    settings: dict[str, Any] = {
+        "parameters": dict(document.parameters),
+        "bags": [str(folder) for source, folder in data.items() if source.role == "dataset"],
+        "cache": document.placement.cache,
+        "checkpoints": str(output),
+        "resume": None if begin is None else str(begin),
+    }
+    return WorkCommand(arguments=("-m", TRAINER, json.dumps(settings)), notes=notes)
+
+
+def checkpoints(document: JobDocument, work: Path) -> Path:
+    """Return the folder of checkpoints."""
+    return work / "outputs" / "checkpoints"
+
+
+def gpus(document: JobDocument) -> GpuRequirement | None:
+    """Return the GPU that the job needs; None if it also runs without."""
+    values = document.parameters
+    needed = values["device"] == "cuda"
+    return GpuRequirement(count=1, bf16=values["mixed_precision"] == "bf16") if needed else None
+
+
+def tracked(document: JobDocument) -> TrackingSpec:
+    """Return the metadata of the tracking run."""
+    values = document.parameters
+    params: dict[str, Scalar] = {name: value for name, value in values.items() if value is not None}
+    datasets = " ".join(source.uri for source in document.sources if source.role == "dataset")
+    tags = {
+        "framework": "robotrain-act",
+        "policy_type": "act",
+        "dataset.source": "rosbag",
+        "dataset.uri": datasets,
+        **({"model.register_name": str(name)} if (name := values["register_checkpoint"]) else {}),
+    }
+    return TrackingSpec(
+        experiment=parameters.get_experiment_name(values),
+        run_name=str(values["job_name"]),
+        params=params,
+        tags=tags,
+        machine=bool(values["system_metrics"]),
+    )
+
+
+def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> PublishingSpec:
+    """Return the metadata of the registered checkpoint."""
+    values = document.parameters
+    datasets = [source.uri for source in document.sources if source.role == "dataset"]
+    return PublishingSpec(
+        register=str(values["register_checkpoint"] or ""),
+        description=f"ACT policy trained on ROS 2 bags: {', '.join(datasets)} (run {document.run})",
+        tags={"framework": "lerobot", "policy_type": "act", "training_steps": str(values["training_steps"])},
+        lineage={"dataset_uri": " ".join(datasets), "dataset_source": "rosbag"},
+    )
+
+
+def targets(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[ArtifactTarget]:
+    """Yield the target of `--publish-url`, where checkpoints are copied to."""
+    if url := str(document.parameters["publish_url"] or ""):
+        yield ArtifactTarget(to=publish_url.parse_publish_url(url), suggestion=publish_url.OTHER_FOLDER_HINT)
+
+
+def _find_resume_problems(document: JobDocument, folder: Path) -> Iterator[str]:
+    steps = int(str(document.parameters["training_steps"]))
+    try:
+        step = int(json.loads((folder / STEP_FILE).read_text(encoding="utf-8"))["step"])
+    except (OSError, ValueError, KeyError, TypeError):
+        yield f"{folder} is not a checkpoint to resume from: {STEP_FILE} is missing or damaged"
+        return
+    if problem := checkpoint.validate_checkpoint(folder):
+        yield f"the training cannot resume from this checkpoint: {problem}"
+    if step >= steps:
+        yield f"{folder} has reached step {step} already: increase the steps\n--training-steps {2 * step}"

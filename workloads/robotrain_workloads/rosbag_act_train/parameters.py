@@ -1,0 +1,183 @@
+"""Parameters of `rosbag-act-train`. Names and defaults: contract, section G, and those of `lerobot-train`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
+from robotrain_runtime.contract.parameter import Param
+
+Device = Literal["auto", "cpu", "cuda", "mps"]
+Sync = Literal["nearest", "previous"]
+ClockJump = Literal["refuse", "split"]
+NAME_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,254}$"
+TOPIC = r"/?[A-Za-z_~{}][A-Za-z0-9_~{}/]*"
+TOPIC_PATTERN = f"^{TOPIC}$"
+TOPICS_PATTERN = f"^{TOPIC}(=[A-Za-z0-9_-]+)?(,{TOPIC}(=[A-Za-z0-9_-]+)?)*$"
+SIZE_PATTERN = r"^[1-9][0-9]*x[1-9][0-9]*$"
+NAMES_PATTERN = r"^[^,\s]+(,[^,\s]+)*$"
+
+
+@lazy_dataclass(frozen=True, kw_only=True)
+class RosbagActParameters:
+    """The parameters of `rosbag-act-train`."""
+
+    job_name: Annotated[str, Param(help="the name of the tracking run", short="-j", env=("JOB_NAME",))] = (
+        "rosbag-act-training"
+    )
+    image_topics: Annotated[
+        str | None,
+        Param(
+            help="the cameras: topics and their names, as /camera/top=top,/camera/wrist=wrist",
+            pattern=TOPICS_PATTERN,
+            pattern_help="topics with commas between them, each with `=` and the camera's name after it",
+            metavar="TOPIC=CAMERA,…",
+        ),
+    ] = None
+    state_topic: Annotated[
+        str | None,
+        Param(help="the topic of the robot's state", pattern=TOPIC_PATTERN, pattern_help="a topic", metavar="TOPIC"),
+    ] = "/joint_states"
+    environment_state_topic: Annotated[
+        str | None,
+        Param(
+            help="a topic with the state of what is around the robot",
+            pattern=TOPIC_PATTERN,
+            pattern_help="a topic",
+            metavar="TOPIC",
+        ),
+    ] = None
+    action_topic: Annotated[
+        str | None,
+        Param(
+            help="the topic of the actions (default: the action is the next state)",
+            pattern=TOPIC_PATTERN,
+            pattern_help="a topic",
+            metavar="TOPIC",
+        ),
+    ] = None
+    joint_names: Annotated[
+        str | None,
+        Param(
+            help="the joints of the state, in order (default: as in the first bag)",
+            pattern=NAMES_PATTERN,
+            pattern_help="names with commas between them",
+            metavar="NAME,…",
+        ),
+    ] = None
+    action_joint_names: Annotated[
+        str | None,
+        Param(
+            help="the joints of the action, in order (default: as in the first bag)",
+            pattern=NAMES_PATTERN,
+            pattern_help="names with commas between them",
+            metavar="NAME,…",
+        ),
+    ] = None
+    fps: Annotated[float, Param(help="steps per second", gt=0)] = 30.0
+    sync: Annotated[Sync, Param(help="which message counts at a step: the nearest, or the one before")] = "nearest"
+    max_gap_s: Annotated[float, Param(help="a longer silence splits a bag into episodes, in seconds", gt=0)] = 0.5
+    on_clock_jump: Annotated[ClockJump, Param(help="what a clock that goes back by more than 1 s does to its bag")] = (
+        "refuse"
+    )
+    image_size: Annotated[
+        str | None,
+        Param(
+            help="the size that pictures are scaled to (default: their own)",
+            pattern=SIZE_PATTERN,
+            pattern_help="HEIGHTxWIDTH in pixels, such as 480x640",
+            metavar="HEIGHTxWIDTH",
+        ),
+    ] = None
+    salvage: Annotated[bool, Param(help="read the whole chunks of MCAP files that end too early")] = False
+    val_split: Annotated[
+        float,
+        Param(
+            help="the share of episodes that is held out",
+            off="--no-val-split",
+            off_value="0",
+            env=("VAL_SPLIT",),
+            ge=0,
+            lt=1,
+        ),
+    ] = 0.1
+    training_steps: Annotated[
+        int, Param(help="the number of training steps", aliases=("--steps",), env=("TRAINING_STEPS",), gt=0)
+    ] = 100_000
+    batch_size: Annotated[int, Param(help="samples a step", env=("BATCH_SIZE",), gt=0)] = 32
+    learning_rate: Annotated[float, Param(help="the optimizer's learning rate", env=("LEARNING_RATE",), gt=0)] = 1e-4
+    lr_backbone: Annotated[
+        float | None, Param(help="the learning rate of the cameras' network (default: as --learning-rate)", gt=0)
+    ] = None
+    weight_decay: Annotated[float, Param(help="the optimizer's weight decay", ge=0)] = 1e-4
+    accumulate: Annotated[int, Param(help="batches whose gradients make one step", gt=0)] = 1
+    mixed_precision: Annotated[
+        Literal["no", "bf16"],
+        Param(help="the number format of training", env=("MIXED_PRECISION",), requires="mixed_precision"),
+    ] = "no"
+    save_freq: Annotated[int, Param(help="steps between checkpoints", env=("SAVE_FREQ",), gt=0)] = 5000
+    log_freq: Annotated[int, Param(help="steps between metrics", env=("LOG_FREQ",), gt=0)] = 200
+    chunk_size: Annotated[int, Param(help="actions that the policy predicts at once", gt=0)] = 100
+    n_action_steps: Annotated[
+        int | None, Param(help="actions that are done before the next prediction (default: the chunk)", gt=0)
+    ] = None
+    dim_model: Annotated[int, Param(help="the width of the transformer", gt=0)] = 512
+    n_heads: Annotated[int, Param(help="attention heads", gt=0)] = 8
+    dim_feedforward: Annotated[int, Param(help="the width of the feed-forward layers", gt=0)] = 3200
+    n_encoder_layers: Annotated[int, Param(help="layers of the encoder", gt=0)] = 4
+    n_decoder_layers: Annotated[int, Param(help="layers of the decoder", gt=0)] = 1
+    n_vae_encoder_layers: Annotated[int, Param(help="layers of the variational encoder", gt=0)] = 4
+    use_vae: Annotated[bool, Param(help="train with the variational objective")] = True
+    latent_dim: Annotated[int, Param(help="the size of the latent", gt=0)] = 32
+    kl_weight: Annotated[float, Param(help="the weight of the divergence in the loss", ge=0)] = 10.0
+    dropout: Annotated[float, Param(help="the share of activations that training drops", ge=0, lt=1)] = 0.1
+    seed: Annotated[int, Param(help="the seed of initialization and data order", ge=0, le=2**32 - 1)] = 1000
+    device: Annotated[Device, Param(help="where to train; auto uses a GPU if there is one")] = "auto"
+    experiment_name: Annotated[
+        str | None, Param(help="the tracking experiment (default: rosbag-act-JOB)", env=("EXPERIMENT_NAME",))
+    ] = None
+    register_checkpoint: Annotated[
+        str | None,
+        Param(
+            help="register the last checkpoint as a model of this name",
+            short="-r",
+            env=("REGISTER_CHECKPOINT",),
+            pattern=NAME_PATTERN,
+            pattern_help="a name of letters, digits, `_`, `.` and `-`, at most 255, a letter, a digit or `_` first",
+            metavar="NAME",
+            requires="register_model",
+        ),
+    ] = None
+    publish_url: Annotated[
+        str | None,
+        Param(
+            help="where complete checkpoints are copied to: a folder, or a blob URL",
+            metavar="FOLDER|URL",
+            requires="publish_folder",
+            destination=True,
+        ),
+    ] = None
+    system_metrics: Annotated[bool, Param(help="record metrics of the machine", env=("SYSTEM_METRICS",))] = True
+
+
+def get_experiment_name(parameters: Mapping[str, Any]) -> str:
+    """Return the name of the tracking experiment."""
+    return str(parameters["experiment_name"] or f"rosbag-act-{parameters['job_name']}")
+
+
+def find_policy_problems(values: Mapping[str, Any]) -> list[str]:
+    """Return why no policy can be made of these values, each as a sentence without a full stop."""
+    problems = []
+    steps = values["n_action_steps"]
+    if steps is not None and steps > values["chunk_size"]:
+        problems.append(f"--n-action-steps {steps} is above --chunk-size {values['chunk_size']}")
+    if values["dim_model"] % values["n_heads"] or values["dim_model"] % 4:
+        problems.append(f"--dim-model {values['dim_model']} is not divisible by --n-heads {values['n_heads']} and by 4")
+    if not values["image_topics"] and not values["environment_state_topic"]:
+        problems.append("a policy needs --image-topics or --environment-state-topic")
+    if values["state_topic"] is None and values["use_vae"]:
+        problems.append("the variational objective needs --state-topic, or --no-use-vae")
+    if values["state_topic"] is None and values["action_topic"] is None:
+        problems.append("there is no action: give --action-topic, or --state-topic whose next value is the action")
+    return problems

@@ -1,0 +1,210 @@
+"""Batches from bags: values in memory, pictures mapped from the cache, in an order that a seed decides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from robotrain_workloads.rosbag_act_train.bags.bag_files import BagError, find_bags
+from robotrain_workloads.rosbag_act_train.bags.episodes import read_bag
+from robotrain_workloads.rosbag_act_train.bags.pictures import read_pictures
+from robotrain_workloads.rosbag_act_train.bags.settings import DataSettings
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+ACTION, PADDED = "action", "action_is_pad"
+
+
+@dataclass(frozen=True)
+class LoadedEpisode:
+    """An episode that batches are taken from."""
+
+    name: str
+    """The number of its source and its bag's name."""
+    values: Mapping[str, NDArray[np.float32]]
+    """State, environment's state and action; shape (steps, values)."""
+    cameras: Mapping[str, tuple[NDArray[np.uint8], NDArray[np.int64]]]
+    """By feature: pictures (pictures, height, width, 3), and which one stands at each step."""
+
+    @property
+    def steps(self) -> int:
+        """The number of steps."""
+        return len(self.values[ACTION])
+
+
+@dataclass(frozen=True)
+class LoadedBags:
+    """All episodes, and how many pieces were too short."""
+
+    episodes: Sequence[LoadedEpisode]
+    dropped: int
+
+
+def make_settings(values: Mapping[str, Any]) -> DataSettings:
+    """Return how bags are read, from the workload's parameters."""
+    topics = [text.partition("=") for text in (values["image_topics"] or "").split(",") if text]
+    cameras = {topic: camera or topic.strip("/").replace("/", "_") for topic, _, camera in topics}
+    joints, action_joints = values["joint_names"], values["action_joint_names"]
+    height, _, width = (values["image_size"] or "").partition("x")
+    return DataSettings(
+        image_topics=cameras,
+        state_topic=values["state_topic"],
+        environment_state_topic=values["environment_state_topic"],
+        action_topic=values["action_topic"],
+        fps=values["fps"],
+        sync=values["sync"],
+        max_gap_s=values["max_gap_s"],
+        image_size=(int(height), int(width)) if height else None,
+        on_clock_jump=values["on_clock_jump"],
+        joint_names=tuple(joints.split(",")) if joints else None,
+        action_joint_names=tuple(action_joints.split(",")) if action_joints else None,
+    )
+
+
+def load_bags(
+    folders: Sequence[Path],
+    settings: DataSettings,
+    cache: Path,
+    *,
+    chunk: int,
+    salvage: bool,
+    report: Callable[[str], None],
+) -> LoadedBags:
+    """Read the bags of all sources; pictures are decoded unless the cache has them.
+
+    Args:
+        folders: One for each source, in the order given.
+        settings: How bags are read.
+        cache: The folder of decoded pictures.
+        chunk: Pieces with fewer steps are dropped and counted.
+        salvage: Read the whole chunks of MCAP files that end too early.
+        report: Takes a line for each bag.
+
+    Raises:
+        BagError: a bag cannot be used, no episode is left, or two bags differ in sizes.
+    """
+    episodes: list[LoadedEpisode] = []
+    joints: Mapping[str, tuple[str, ...]] = {}
+    dropped = 0
+    for number, folder in enumerate(folders):
+        for bag in find_bags(folder):
+            reading = read_bag(bag, settings, min_steps=chunk, salvage=salvage, joints=joints)
+            joints, dropped = reading.joints, dropped + len(reading.dropped)
+            if not reading.episodes:
+                report(f"{bag.name}: no episode of at least {chunk} steps")
+                continue
+            wanted = {
+                topic: np.unique(np.concatenate([one.pictures[camera] for one in reading.episodes])).tolist()
+                for topic, camera in reading.image_topics.items()
+            }
+            pictures = read_pictures(bag, wanted, cache, size=settings.image_size, salvage=salvage)
+            for episode in reading.episodes:
+                cameras = {
+                    f"observation.images.{camera}": (
+                        pictures[topic],
+                        np.searchsorted(wanted[topic], episode.pictures[camera]),
+                    )
+                    for topic, camera in reading.image_topics.items()
+                }
+                loaded = LoadedEpisode(f"{number}:{episode.name}", episode.values, cameras)
+                if episodes and (difference := _find_difference(episodes[0], loaded)):
+                    raise BagError(bag.path, difference)
+                episodes.append(loaded)
+            report(f"{bag.name}: {sum(one.steps for one in reading.episodes)} steps")
+    if not episodes:
+        raise BagError(folders[0], f"no episode is left: {dropped} pieces are shorter than a chunk of {chunk} steps")
+    return LoadedBags(episodes, dropped)
+
+
+def split_episodes(
+    episodes: Sequence[LoadedEpisode], share: float, seed: int
+) -> tuple[list[LoadedEpisode], list[LoadedEpisode]]:
+    """Return the episodes to train on and those that are held out: at least one of each, if there are two."""
+    count = min(max(round(len(episodes) * share), 1), len(episodes) - 1) if share else 0
+    held_out = set(np.random.default_rng(seed).permutation(len(episodes))[:count].tolist())
+    train = [one for index, one in enumerate(episodes) if index not in held_out]
+    return train, [one for index, one in enumerate(episodes) if index in held_out]
+
+
+def measure_statistics(episodes: Sequence[LoadedEpisode]) -> dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]:
+    """Return mean and standard deviation of the state and the action over all steps, each of shape (values,)."""
+    found = {}
+    for name in ("observation.state", ACTION):
+        if name in episodes[0].values:
+            values = np.concatenate([one.values[name] for one in episodes]).astype(np.float64)
+            found[name] = (values.mean(0).astype(np.float32), values.std(0).astype(np.float32))
+    return found
+
+
+class Sampler:
+    """Which steps make a batch: a new order of all steps in each epoch, from the seed alone."""
+
+    def __init__(self, steps: int, batch: int, seed: int) -> None:
+        self._steps, self._batch, self._seed = steps, batch, seed
+        self._order: tuple[int, NDArray[np.int64]] = (-1, np.zeros(0, np.int64))
+
+    def choose(self, number: int) -> NDArray[np.int64]:
+        """Return the steps of a batch, shape (batch,); batches are counted from 0 and go on over epochs."""
+        places = np.arange(number * self._batch, (number + 1) * self._batch)
+        parts = [places[places // self._steps == epoch] for epoch in np.unique(places // self._steps)]
+        return np.concatenate([self._shuffle(int(part[0] // self._steps))[part % self._steps] for part in parts])
+
+    def _shuffle(self, epoch: int) -> NDArray[np.int64]:
+        if self._order[0] != epoch:
+            self._order = (epoch, np.random.default_rng((self._seed, epoch)).permutation(self._steps))
+        return self._order[1]
+
+
+class BatchMaker:
+    """Takes steps of episodes together."""
+
+    def __init__(self, episodes: Sequence[LoadedEpisode], chunk: int) -> None:
+        self._episodes, self._chunk = episodes, chunk
+        self._starts = np.cumsum([0, *(one.steps for one in episodes)])
+
+    @property
+    def steps(self) -> int:
+        """All steps."""
+        return int(self._starts[-1])
+
+    def make_batch(self, steps: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+        """Return a batch: values (batch, …), actions (batch, chunk, values), pictures uint8 (batch, height, width, 3).
+
+        Behind an episode's end the last action is repeated, and `action_is_pad` is true.
+        """
+        rows = [self._take_step(int(step)) for step in steps]
+        return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+
+    def _take_step(self, step: int) -> dict[str, NDArray[Any]]:
+        number = int(np.searchsorted(self._starts, step, side="right")) - 1
+        episode, place = self._episodes[number], step - int(self._starts[number])
+        ahead = np.arange(place, place + self._chunk)
+        row: dict[str, NDArray[Any]] = {
+            name: values[place] for name, values in episode.values.items() if name != ACTION
+        }
+        row[ACTION] = episode.values[ACTION][np.minimum(ahead, episode.steps - 1)]
+        row[PADDED] = ahead >= episode.steps
+        for name, (pictures, places) in episode.cameras.items():
+            row[name] = pictures[places[place]]
+        return row
+
+
+def iterate_all(maker: BatchMaker, batch: int) -> Iterator[dict[str, NDArray[Any]]]:
+    """Yield every step once, in order."""
+    for start in range(0, maker.steps, batch):
+        yield maker.make_batch(np.arange(start, min(start + batch, maker.steps)))
+
+
+def _find_difference(first: LoadedEpisode, other: LoadedEpisode) -> str:
+    for name, values in other.values.items():
+        if values.shape[1:] != first.values[name].shape[1:]:
+            return f"{name} has {values.shape[1]} values, and {first.values[name].shape[1]} in {first.name}"
+    for name, (pictures, _) in other.cameras.items():
+        if pictures.shape[1:] != first.cameras[name][0].shape[1:]:
+            return f"{name} has another size than in {first.name}: --image-size scales them all"
+    return ""

@@ -1,0 +1,62 @@
+"""The workload `rosbag-act-train`: its declaration. Imports nothing heavy."""
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from robotrain.model.workload import Container, Metric, OutputProfile, Resources, Role, Workload, WorkloadProfile
+from robotrain.plugins.hookspecs import hook
+
+from robotrain_workloads.rosbag_act_train.parameters import RosbagActParameters
+
+if TYPE_CHECKING:
+    from robotrain.errors import Problem
+    from robotrain.model.health import HealthCheck
+    from robotrain.model.job import Job
+
+
+def check_job(job: "Job") -> "Iterator[Problem]":
+    """Check what does not depend on the platform."""
+    from robotrain.errors import Problem, Stage
+
+    from robotrain_workloads import rules as shared_rules
+    from robotrain_workloads.rosbag_act_train.parameters import find_policy_problems
+
+    for problem in find_policy_problems(dict(job.parameters)):
+        yield Problem(code="rosbag-policy-impossible", stage=Stage.RESOLVE, title=problem)
+    yield from shared_rules.check_publish_url(job)
+
+
+ROSBAG_ACT_TRAIN = Workload(
+    name="rosbag-act-train",
+    summary="train an ACT policy from ROS 2 bags",
+    parameters=RosbagActParameters,
+    roles={"dataset": Role(required=True, many=True), "resume": Role()},
+    container_plugin="robotrain_workloads.rosbag_act_train.container",
+    targets=("publish_url",),
+    profile=WorkloadProfile(
+        resources=Resources(cpu=4, memory="16Gi"),
+        container=Container(environment="rosbag-act-training-env"),
+        outputs=OutputProfile(noun="training"),
+        metrics=(
+            Metric(name="train/loss", kind="loss", label="training loss", brief="loss", better="lower"),
+            Metric(name="val/loss", kind="validation", label="validation loss", brief="val", better="lower"),
+        ),
+        experiment="rosbag-act-training",
+    ),
+    check=check_job,
+)
+
+
+@hook
+def robotrain_workloads() -> Iterable[Workload]:
+    """Return the workload of this module."""
+    return (ROSBAG_ACT_TRAIN,)
+
+
+@hook
+def robotrain_health() -> "Iterable[HealthCheck]":
+    """Return the checks of `robotrain doctor`."""
+    from robotrain_workloads import environment_health
+    from robotrain_workloads.rosbag_act_train.container import ENVIRONMENT
+
+    return (environment_health.make_health_check(ROSBAG_ACT_TRAIN.name, ENVIRONMENT),)
