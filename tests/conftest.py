@@ -156,10 +156,11 @@ def read_once():
 
 
 @pytest.fixture
-def empty_cache(tmp_path, monkeypatch) -> Path:
-    """A cache folder that `doctor` need not count the files of: environments have 100,000."""
-    monkeypatch.setenv("ROBOTRAIN_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
+def uncounted_cache(monkeypatch) -> None:
+    """`doctor` does not count the files of the cache: environments have 100,000."""
+    from robotrain.doctor import storage
+
+    monkeypatch.setattr(storage, "COUNT_SECONDS", 0.0)
 
 
 @pytest.fixture

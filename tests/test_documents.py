@@ -79,7 +79,7 @@ def test_the_rule_of_the_plugin_guide_rules(robotrain, install):
     assert "acme-batch" in answer.stderr
 
 
-def test_the_health_check_of_the_plugin_guide_is_a_finding_of_the_doctor(robotrain, empty_cache, install):
+def test_the_health_check_of_the_plugin_guide_is_a_finding_of_the_doctor(robotrain, uncounted_cache, install):
     guide = (ROOT / "docs/plugins.md").read_text()
     (source,) = re.findall(r"`robotrain doctor` to look at:\n\n```python\n(.*?)```", guide, re.DOTALL)
     install("acme", {"acme": "acme_health"}, acme_health=source.replace("/mnt/episodes", "/nowhere/episodes"))

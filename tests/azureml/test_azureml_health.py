@@ -103,7 +103,7 @@ def test_whoever_is_not_signed_in_is_told_once(there, monkeypatch):
     assert (state, "not signed in" in says) == ("fail", True)
 
 
-def test_what_is_not_set_stops_a_submit_to_azure_ml(nobody, robotrain, empty_cache, tmp_path, monkeypatch):
+def test_what_is_not_set_stops_a_submit_to_azure_ml(nobody, robotrain, uncounted_cache, tmp_path, monkeypatch):
     monkeypatch.setenv("AZURE_CONFIG_DIR", str(tmp_path))
     monkeypatch.setattr(doctor, "CHASSIS_TAG_FILE", tmp_path / "none")
     answer = robotrain("doctor", "--platform", "azureml", "--json")
@@ -112,7 +112,7 @@ def test_what_is_not_set_stops_a_submit_to_azure_ml(nobody, robotrain, empty_cac
     assert states["azure sign-in"] == states["azureml settings"] == {"fail"}
 
 
-def test_a_machine_of_azure_may_sign_in_as_itself(nobody, robotrain, empty_cache, tmp_path, monkeypatch):
+def test_a_machine_of_azure_may_sign_in_as_itself(nobody, robotrain, uncounted_cache, tmp_path, monkeypatch):
     monkeypatch.setenv("AZURE_CONFIG_DIR", str(tmp_path))
     (tmp_path / "tag").write_text(f"{doctor.AZURE_CHASSIS_TAG}\n")
     monkeypatch.setattr(doctor, "CHASSIS_TAG_FILE", tmp_path / "tag")
@@ -128,7 +128,7 @@ def test_where_no_workspace_is_set_nobody_is_asked(azureml):
 
 
 @pytest.mark.slow
-def test_doctor_shows_them(there, robotrain, empty_cache):
+def test_doctor_shows_them(there, robotrain, uncounted_cache):
     answer = robotrain("doctor", "--platform", "azureml", "--online", "--json")
     names = [check["name"] for check in answer.json["checks"] if check["name"].startswith("azure")]
     assert names == ["azureml libraries", "azure sign-in", "azureml settings", "azureml workspace"]

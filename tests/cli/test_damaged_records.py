@@ -95,7 +95,7 @@ def test_a_damaged_record_hides_no_other_run(robotrain, runs, name):
 )
 def test_no_command_fails_for_a_damaged_file(request, robotrain, runs, file, command):
     if command == ("doctor",):
-        request.getfixturevalue("empty_cache")
+        request.getfixturevalue("uncounted_cache")
     step = 2 if file == records.RECORD_FILE else 6  # every damage is met by several commands
     for name, kind in list(DAMAGES.items())[COMMANDS.index(command) % step :: step]:
         path = records.get_run_folder("train-2") / file

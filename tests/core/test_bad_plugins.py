@@ -182,7 +182,7 @@ def test_a_module_that_does_not_load(robotrain, bad, source, said):
 def test_a_hook_that_goes_wrong(request, robotrain, bad, name, claim, arguments, body):
     bad(hook(name, body, arguments), claim)
     if name == "robotrain_health":
-        request.getfixturevalue("empty_cache")
+        request.getfixturevalue("uncounted_cache")
     answer = robotrain("doctor") if name == "robotrain_health" else robotrain("plugins")
     said = "KeyError: 'team'" if "KeyError" in body else "TypeError: "
     assert f"(acme-mars 0.3) failed in {name}: {said}" in " ".join((answer.stdout + answer.stderr).split())

@@ -108,7 +108,7 @@ def test_its_claims_are_what_it_brings_and_the_file_is_shown_as_its_distribution
     assert "robotrain_plugin" not in robotrain("plugins").stdout
 
 
-def test_its_rules_notifications_checks_and_commands_work(robotrain, empty_cache, folder):
+def test_its_rules_notifications_checks_and_commands_work(robotrain, uncounted_cache, folder):
     place = folder(MARS + SITE + COMMAND)
     run = ("--plugins-from", place, "submit", "--platform", "mars", *JOB)
     assert "acme-batch" in robotrain(*run, "--batch-size", "101").stderr

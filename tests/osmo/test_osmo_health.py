@@ -5,7 +5,7 @@ from osmo_stand_in import platform, pool
 
 
 @pytest.fixture
-def found(robotrain, empty_cache, monkeypatch):
+def found(robotrain, uncounted_cache, monkeypatch):
     """`found("osmo pool")` → the findings of that check, with their states."""
 
     def look(name: str) -> list[tuple[str, str]]:
