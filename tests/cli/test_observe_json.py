@@ -141,7 +141,7 @@ def test_of_cancel(robotrain, scripted):
 
 
 def test_of_outputs(robotrain, tmp_path):
-    keys = ["name", "kind", "source", "uri", "step", "model", "digest", "size", "path"]
+    keys = ["name", "kind", "source", "uri", "step", "model", "digest", "size", "addresses", "path"]
     told = robotrain("outputs", "--json").json
     assert list(told) == ["run", "outputs"]
     assert list(told["outputs"][0]) == keys

@@ -242,4 +242,5 @@ def test_a_plugin_that_fails_leaves_the_rest(robotrain, install):
         "isaac-validate",
         "lerobot-eval",
         "lerobot-train",
+        "rosbag-act-train",
     ]

@@ -103,7 +103,7 @@ def test_kinds_that_share_a_flag_share_it_whole() -> None:
         ("lerobot-train-1a2b3c4d-1", {"run"}),
         ("lerobot-train-1a2b3c4d-12@400", {"run"}),
         ("hf://u/d", {"huggingface"}),
-        ("https://huggingface.co/datasets/u/d", {"huggingface"}),
+        ("https://huggingface.co/datasets/u/d", {"huggingface", "https_file"}),
         ("u/d", {"huggingface"}),
         ("u/d@feature/x", {"huggingface"}),
         ("/data/x", {"local_path"}),
@@ -111,7 +111,7 @@ def test_kinds_that_share_a_flag_share_it_whole() -> None:
         ("../x", {"local_path"}),
         ("~/x", {"local_path"}),
         ("file:///x", {"local_path"}),
-        ("https://example.com/x", set()),
+        ("https://example.com/x", {"https_file"}),
         ("pusht", set()),
         ("", set()),
     ],
@@ -124,7 +124,7 @@ def test_a_text_is_recognised_by_the_kind_it_is_meant_for(text: str, meant: set[
 def test_only_kinds_that_act_in_the_container_have_a_half() -> None:
     assert {name: kind.container_plugin for name, kind in KINDS.items() if kind.container_plugin} == {
         name: f"robotrain_sources.{name}.container"
-        for name in ("blob_url", "huggingface", "local_path", "mlflow_run", "registered_model")
+        for name in ("blob_url", "https_file", "huggingface", "local_path", "mlflow_run", "registered_model")
     }
 
 

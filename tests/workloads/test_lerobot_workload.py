@@ -18,10 +18,10 @@ ENVIRONMENT_SIDE = {
     "isaac_export/image/": {"torch", "yaml"},  # runs with the Python of the image
     "rosbag_act_train/": {
         *("robotrain", "typer", "yaml", "jinja2", "lerobot"),
-        *("numpy", "rosbags", "mcap", "simplejpeg", "PIL"),
+        *("numpy", "rosbags", "mcap", "simplejpeg", "PIL", "torch", "torchvision", "safetensors"),
     },
 }
-"""What is imported by folders whose programs have an environment of their own: `robotrain bags` has an extra."""
+"""What is imported by folders whose programs have an environment of their own; `robotrain bags` has an extra."""
 CONTAINER_SIDE = [path for path in sorted(FOLDER.rglob("*.py")) if path.stem not in SUBMIT_SIDE]
 
 
