@@ -21,6 +21,8 @@ MAX_SECONDS = 3600.0
 
 _calls: list[DeadlineFuture[Any]] = []
 """The calls that still run; at the end of the process, they were given up."""
+_given_up: list[DeadlineFuture[Any]] = []
+"""The calls that exceeded their time."""
 
 
 class PluginTimeout(Exception):
@@ -44,18 +46,19 @@ def redirect_output() -> Iterator[None]:
     try:
         yield
     finally:
-        sys.stdout = cast(TextIO, _ResultStream(results)) if results and has_abandoned_calls() else results
+        is_shared = bool(results and _given_up) and not isinstance(results, _ResultStream)
+        sys.stdout = cast(TextIO, _ResultStream(results)) if is_shared else results
 
 
 class _ResultStream:
-    """Stdout for the main thread; what other threads print goes to stderr."""
+    """Stdout; what calls that were given up print later goes to stderr."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
     def write(self, text: str) -> int:
-        is_main = threading.current_thread() is threading.main_thread()
-        return (self._stream if is_main else sys.stderr).write(text)
+        is_noise = any(call.runs_in_this_thread() for call in _given_up)
+        return (sys.stderr if is_noise else self._stream).write(text)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
@@ -108,6 +111,7 @@ def call_all_with_timeout(
             try:
                 results.append((call.result(limit), None))
             except DeadlineExceeded:
+                _given_up.append(call)
                 results.append((None, PluginTimeout(limit, setting)))
             except KeyboardInterrupt:
                 raise
