@@ -16,9 +16,10 @@ NAMES = {folder: tomllib.loads((folder / "pyproject.toml").read_text())["project
 IMPORT_EVERYTHING = """
 import importlib, importlib.metadata, pkgutil, sys
 late = {"mlflow", "psutil", "pynvml", "torch", "lerobot", "pyarrow", "accelerate"}  # of the training environment
+late |= {"torchvision", "safetensors", "rosbags", "mcap", "simplejpeg", "PIL", "numpy"}  # that for bags, and its extra
 late |= {"pytest", "hypothesis"}  # of the extra `testing`
 for file in importlib.metadata.files(sys.argv[1]):
-    if file.suffix == ".py" and file.name != "__main__.py":
+    if file.suffix == ".py" and file.name != "__main__.py" and "examples" not in file.parts:
         name = ".".join(file.with_suffix("").parts).removesuffix(".__init__")
         try:
             importlib.import_module(name)

@@ -177,7 +177,8 @@ class Bench:
     def list_kind_options(self, *kinds: SourceKind) -> list[str]:
         """Return the further options that sources of these kinds need on the platform."""
         needs = self.world.needs
-        return [word for kind in kinds for word in needs.get(kind.name, needs.get(kind.requires, ()))]
+        given = [tuple(needs.get(kind.name, needs.get(kind.requires, ()))) for kind in kinds]
+        return [word for words in dict.fromkeys(given) for word in words]
 
     def example_text(self, kind: SourceKind) -> str:
         """Return a text of a kind to try; empty if neither the world nor the kind has one."""

@@ -44,6 +44,7 @@ ROSBAG_ACT_TRAIN = Workload(
         experiment="rosbag-act-training",
     ),
     check=check_job,
+    template="robotrain_workloads.rosbag_act_train.template",
 )
 
 
