@@ -118,6 +118,11 @@ def test_wrong_options_fail_before_anything_is_sent(tmp_path, robotrain):
     answer = robotrain("render", "rosbag-act-train", "--platform", "local", "--dataset-path", tmp_path)
     assert answer.exit_code == 2
     assert "a policy needs --image-topics or --environment-state-topic" in answer.stderr
+    topics = ("--image-topics", "/camera/top=top")
+    platform = ("--platform", "local", "--dataset-path", tmp_path)
+    answer = robotrain("render", "rosbag-act-train", *platform, *topics, "--", "--policy.dim_model=3")
+    assert answer.exit_code == 2
+    assert "options after --" in answer.stderr
 
 
 @pytest.mark.parametrize("platform", ["local", "osmo", "azureml"])

@@ -16,13 +16,18 @@ if TYPE_CHECKING:
 
 def check_job(job: "Job") -> "Iterator[Problem]":
     """Check what does not depend on the platform."""
-    from robotrain.errors import Problem, Stage
+    from robotrain.errors import Problem, Stage, usage_problem
+    from robotrain.redaction import redact
 
     from robotrain_workloads import rules as shared_rules
     from robotrain_workloads.rosbag_act_train.parameters import find_policy_problems
 
     for problem in find_policy_problems(dict(job.parameters)):
         yield Problem(code="rosbag-policy-impossible", stage=Stage.RESOLVE, title=problem)
+    for argument in job.trainer_args[:1]:
+        title = "rosbag-act-train has no other program that could take options after --"
+        why = "Each of its options stands before the --; `robotrain submit rosbag-act-train --help` lists them."
+        yield usage_problem("rosbag-option-unknown", title, where="--", why=why, given=redact(argument))
     yield from shared_rules.check_publish_url(job)
 
 
