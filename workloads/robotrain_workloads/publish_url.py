@@ -3,7 +3,12 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
+
+if TYPE_CHECKING:
+    from robotrain_runtime.contract.container_plugin import ArtifactTarget
+    from robotrain_runtime.contract.document import JobDocument
 
 PUBLISH_URL_FLAG = "--publish-url"
 FILE_SCHEME = "file:"
@@ -36,6 +41,14 @@ def parse_folder(url: str) -> str:
 def parse_publish_url(url: str) -> str:
     """Return the folder as a normal path, or the URL. Raise ValueError as `parse_folder` does."""
     return url if is_remote_url(url) else parse_folder(url)
+
+
+def list_targets(document: "JobDocument") -> "Iterator[ArtifactTarget]":
+    """Yield the target of a job's `--publish-url`, if it has one. Raise ValueError as `parse_folder` does."""
+    from robotrain_runtime.contract.container_plugin import ArtifactTarget
+
+    if url := str(document.parameters["publish_url"] or ""):
+        yield ArtifactTarget(to=parse_publish_url(url), suggestion=OTHER_FOLDER_HINT)
 
 
 def find_write_problems(url: str, output: Path, artifacts: str) -> Iterator[str]:

@@ -32,7 +32,29 @@ IsaacLabPath = Annotated[
     ),
 ]
 AcceptTerms = Annotated[bool, Param(help="accept NVIDIA's license and privacy terms of Isaac Sim for this job")]
+IsaacLabVersion = Annotated[
+    IsaacVersion | None,
+    Param(help="the version of Isaac Lab that options after -- are checked against (default: any)"),
+]
 SystemMetrics = Annotated[bool, Param(help="record metrics of the machine", env=("SYSTEM_METRICS",))]
+
+
+def make_model_param(help: str, variable: str) -> Param:
+    """Return the parameter with the name of the registered model."""
+    return Param(
+        help=help,
+        short="-r",
+        env=(variable,),
+        pattern=NAME_PATTERN,
+        pattern_help=NAME_HELP,
+        metavar="NAME",
+        requires="register_model",
+    )
+
+
+def make_publish_param(help: str) -> Param:
+    """Return the parameter with the folder or URL that files are copied to."""
+    return Param(help=help, metavar="FOLDER|URL", requires="publish_folder", destination=True)
 
 
 def make_task_slug(task: str) -> str:

@@ -64,29 +64,13 @@ class IsaacExportParameters:
     ] = None
     register_model: Annotated[
         str | None,
-        Param(
-            help="register the exported policy as a model of this name",
-            short="-r",
-            env=("REGISTER_MODEL",),
-            pattern=shared.NAME_PATTERN,
-            pattern_help=shared.NAME_HELP,
-            metavar="NAME",
-            requires="register_model",
-        ),
+        shared.make_model_param("register the exported policy as a model of this name", "REGISTER_MODEL"),
     ] = None
     publish_url: Annotated[
         str | None,
-        Param(
-            help="where the results are copied to, below the run's name: a folder, or a blob URL",
-            metavar="FOLDER|URL",
-            requires="publish_folder",
-            destination=True,
-        ),
+        shared.make_publish_param("where the results are copied to, below the run's name: a folder, or a blob URL"),
     ] = None
-    isaac_version: Annotated[
-        shared.IsaacVersion | None,
-        Param(help="the version of Isaac Lab that options after -- are checked against (default: any)"),
-    ] = None
+    isaac_version: shared.IsaacLabVersion = None
     isaaclab_path: shared.IsaacLabPath = None
     accept_eula: shared.AcceptTerms = True
     system_metrics: shared.SystemMetrics = True

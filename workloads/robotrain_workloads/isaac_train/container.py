@@ -150,9 +150,8 @@ def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> Publish
 
 
 def targets(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[ArtifactTarget]:
-    """Yield the target of `--publish-url`, where checkpoints are copied to."""
-    if url := str(document.parameters["publish_url"] or ""):
-        yield ArtifactTarget(to=publish_url.parse_publish_url(url), suggestion=publish_url.OTHER_FOLDER_HINT)
+    """Return the target of `--publish-url`, where checkpoints are copied to."""
+    return publish_url.list_targets(document)
 
 
 def _get_checkpoints_folder(work: Path) -> Path:

@@ -98,30 +98,17 @@ class IsaacTrainParameters:
     ] = None
     register_checkpoint: Annotated[
         str | None,
-        Param(
-            help="the model that the last checkpoint is registered as (default: the task's name in small letters)",
-            short="-r",
-            env=("REGISTER_CHECKPOINT",),
-            pattern=shared.NAME_PATTERN,
-            pattern_help=shared.NAME_HELP,
-            metavar="NAME",
-            requires="register_model",
+        shared.make_model_param(
+            "the model that the last checkpoint is registered as (default: the task's name in small letters)",
+            "REGISTER_CHECKPOINT",
         ),
     ] = None
     skip_register_checkpoint: Annotated[bool, Param(help="do not register the last checkpoint")] = False
     publish_url: Annotated[
         str | None,
-        Param(
-            help="where complete checkpoints are copied to: a folder, or a blob URL",
-            metavar="FOLDER|URL",
-            requires="publish_folder",
-            destination=True,
-        ),
+        shared.make_publish_param("where complete checkpoints are copied to: a folder, or a blob URL"),
     ] = None
-    isaac_version: Annotated[
-        shared.IsaacVersion | None,
-        Param(help="the version of Isaac Lab that options after -- are checked against (default: any)"),
-    ] = None
+    isaac_version: shared.IsaacLabVersion = None
     isaaclab_path: shared.IsaacLabPath = None
     accept_eula: shared.AcceptTerms = True
     system_metrics: shared.SystemMetrics = True

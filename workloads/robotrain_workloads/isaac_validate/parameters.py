@@ -70,17 +70,9 @@ class IsaacValidateParameters:
     experiment_name: Annotated[str | None, Param(help="the tracking experiment (default: isaaclab-evaluation)")] = None
     publish_url: Annotated[
         str | None,
-        Param(
-            help="where results are copied to, below the run's name: a folder, or a blob URL",
-            metavar="FOLDER|URL",
-            requires="publish_folder",
-            destination=True,
-        ),
+        shared.make_publish_param("where results are copied to, below the run's name: a folder, or a blob URL"),
     ] = None
-    isaac_version: Annotated[
-        shared.IsaacVersion | None,
-        Param(help="the version of Isaac Lab that options after -- are checked against (default: any)"),
-    ] = None
+    isaac_version: shared.IsaacLabVersion = None
     isaaclab_path: shared.IsaacLabPath = None
     accept_eula: shared.AcceptTerms = True
     system_metrics: shared.SystemMetrics = True

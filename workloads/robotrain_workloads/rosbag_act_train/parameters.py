@@ -8,10 +8,10 @@ from typing import Annotated, Any, Literal
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_runtime.contract.parameter import Param
 
-Device = Literal["auto", "cpu", "cuda", "mps"]
+from robotrain_workloads.lerobot import parameters as shared
+
 Sync = Literal["nearest", "previous"]
 ClockJump = Literal["refuse", "split"]
-NAME_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,254}$"
 TOPIC = r"/?[A-Za-z_~{}][A-Za-z0-9_~{}/]*"
 TOPIC_PATTERN = f"^{TOPIC}$"
 TOPICS_PATTERN = f"^{TOPIC}(=[A-Za-z0-9_-]+)?(,{TOPIC}(=[A-Za-z0-9_-]+)?)*$"
@@ -23,9 +23,7 @@ NAMES_PATTERN = r"^[^,\s]+(,[^,\s]+)*$"
 class RosbagActParameters:
     """The parameters of `rosbag-act-train`."""
 
-    job_name: Annotated[str, Param(help="the name of the tracking run", short="-j", env=("JOB_NAME",))] = (
-        "rosbag-act-training"
-    )
+    job_name: shared.JobName = "rosbag-act-training"
     image_topics: Annotated[
         str | None,
         Param(
@@ -133,32 +131,19 @@ class RosbagActParameters:
     kl_weight: Annotated[float, Param(help="the weight of the divergence in the loss", ge=0)] = 10.0
     dropout: Annotated[float, Param(help="the share of activations that training drops", ge=0, lt=1)] = 0.1
     seed: Annotated[int, Param(help="the seed of initialization and data order", ge=0, le=2**32 - 1)] = 1000
-    device: Annotated[Device, Param(help="where to train; auto uses a GPU if there is one")] = "auto"
+    device: Annotated[shared.Device, Param(help="where to train; auto uses a GPU if there is one")] = "auto"
     experiment_name: Annotated[
         str | None, Param(help="the tracking experiment (default: rosbag-act-JOB)", env=("EXPERIMENT_NAME",))
     ] = None
     register_checkpoint: Annotated[
         str | None,
-        Param(
-            help="register the last checkpoint as a model of this name",
-            short="-r",
-            env=("REGISTER_CHECKPOINT",),
-            pattern=NAME_PATTERN,
-            pattern_help="a name of letters, digits, `_`, `.` and `-`, at most 255, a letter, a digit or `_` first",
-            metavar="NAME",
-            requires="register_model",
-        ),
+        shared.make_model_param("register the last checkpoint as a model of this name", "REGISTER_CHECKPOINT"),
     ] = None
     publish_url: Annotated[
         str | None,
-        Param(
-            help="where complete checkpoints are copied to: a folder, or a blob URL",
-            metavar="FOLDER|URL",
-            requires="publish_folder",
-            destination=True,
-        ),
+        shared.make_publish_param("where complete checkpoints are copied to: a folder, or a blob URL"),
     ] = None
-    system_metrics: Annotated[bool, Param(help="record metrics of the machine", env=("SYSTEM_METRICS",))] = True
+    system_metrics: shared.SystemMetrics = True
 
 
 def get_experiment_name(parameters: Mapping[str, Any]) -> str:
