@@ -20,7 +20,9 @@ from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
 from robotrain_runtime.contract.event import Note
 
 from robotrain_workloads import publish_url
+from robotrain_workloads.lerobot.policy import STEP_FILE
 from robotrain_workloads.rosbag_act_train import parameters
+from robotrain_workloads.rosbag_act_train.bags.bag_files import STORAGE_SUFFIXES
 
 TRAINER = "robotrain_workloads.rosbag_act_train.trainer"
 ENVIRONMENT = PythonEnvironment(
@@ -30,8 +32,6 @@ ENVIRONMENT = PythonEnvironment(
     platform="Linux-x86_64",
     required_packages={"torch": "2", "rosbags": "0"},
 )
-STEP_FILE = "training_state/training_step.json"
-STORAGE_SUFFIXES = (".db3", ".mcap")
 
 
 def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from robotrain_workloads.rosbag_act_train.bags.bag_files import BagError
-from robotrain_workloads.rosbag_act_train.bags.pictures import read_pictures
+from robotrain_workloads.rosbag_act_train.bags.pictures import CACHE_FOLDER, read_episode_pictures
 
 if TYPE_CHECKING:
     from robotrain_workloads.rosbag_act_train.bags.episodes import BagReading
@@ -84,29 +84,22 @@ def _decode(
 
     say(f"decoding {reading.bag.name}")
     work.mkdir()
-    topics = reading.image_topics
-    wanted = {
-        topic: np.unique(np.concatenate([episode.pictures[camera] for episode in reading.episodes])).tolist()
-        for topic, camera in topics.items()
-    }
-    cache = files.get_cache_folder() / "bag-pictures"
-    pictures = read_pictures(reading.bag, wanted, cache, size=survey.settings.image_size, salvage=salvage)
+    cache = files.get_cache_folder() / CACHE_FOLDER
+    taken = read_episode_pictures(reading, cache, size=survey.settings.image_size, salvage=salvage)
     written = []
-    for number, episode in enumerate(reading.episodes):
+    for number, (episode, pictures) in enumerate(zip(reading.episodes, taken, strict=True)):
         arrays: dict[str, str] = {}
         shapes: dict[str, tuple[int, ...]] = {}
         for name, values in episode.values.items():
             np.save(work / f"{number}.{name}.npy", values)
             arrays[name], shapes[name] = str(work / f"{number}.{name}.npy"), values.shape[1:]
         cameras = {}
-        for topic, camera in topics.items():
-            places = np.searchsorted(wanted[topic], episode.pictures[camera])
-            np.save(work / f"{number}.{camera}.places.npy", places)
-            cameras[f"observation.images.{camera}"] = {
-                "pictures": str(Path(str(pictures[topic].filename))),  # type: ignore[attr-defined]
-                "places": str(work / f"{number}.{camera}.places.npy"),
-            }
-            shapes[f"observation.images.{camera}"] = pictures[topic].shape[1:]
+        for feature, one in pictures.items():
+            places = work / f"{number}.{feature}.places.npy"
+            np.save(places, one.places)
+            mapped = str(one.pictures.filename)  # type: ignore[attr-defined]
+            cameras[feature] = {"pictures": mapped, "places": str(places)}
+            shapes[feature] = one.pictures.shape[1:]
         written.append({"steps": episode.steps, "arrays": arrays, "cameras": cameras, "shapes": shapes})
     return written
 

@@ -9,9 +9,8 @@ from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_runtime.contract.parameter import Param
 
 from robotrain_workloads.lerobot import parameters as shared
+from robotrain_workloads.rosbag_act_train.bags import ClockJump, Sync
 
-Sync = Literal["nearest", "previous"]
-ClockJump = Literal["refuse", "split"]
 TOPIC = r"/?[A-Za-z_~{}][A-Za-z0-9_~{}/]*"
 TOPIC_PATTERN = f"^{TOPIC}$"
 TOPICS_PATTERN = f"^{TOPIC}(=[A-Za-z0-9_-]+)?(,{TOPIC}(=[A-Za-z0-9_-]+)?)*$"

@@ -26,11 +26,13 @@ from robotrain_runtime.contract.event import Checkpoint, Metrics, Note, emit_eve
 from torch import Tensor
 
 from robotrain_workloads.lerobot.device import choose_device
+from robotrain_workloads.lerobot.policy import MODEL_FOLDER, STEP_FILE
 from robotrain_workloads.rosbag_act_train.act.config import ActConfig
 from robotrain_workloads.rosbag_act_train.act.model import PADDED, Act
 from robotrain_workloads.rosbag_act_train.act.optimizer import make_optimizer, take_step
 from robotrain_workloads.rosbag_act_train.act.policy_files import Statistics, load_policy, save_policy
 from robotrain_workloads.rosbag_act_train.bags.bag_files import BagError
+from robotrain_workloads.rosbag_act_train.bags.pictures import CACHE_FOLDER
 from robotrain_workloads.rosbag_act_train.training_data import (
     BatchMaker,
     LoadedEpisode,
@@ -42,8 +44,7 @@ from robotrain_workloads.rosbag_act_train.training_data import (
     split_episodes,
 )
 
-MODEL_FOLDER, STATE_FOLDER = "pretrained_model", "training_state"
-STEP_FILE, STATE_FILE = "training_step.json", "optimizer_and_random.pt"
+STATE_FILE = STEP_FILE.parent / "optimizer_and_random.pt"
 STOPPED_STATUS = 128 + signal.SIGTERM
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of the pictures, in place of the data's own, as LeRobot's trainer does."""
@@ -109,7 +110,7 @@ class ActTraining:
         loaded = load_bags(
             [Path(folder) for folder in settings["bags"]],
             make_settings(self.values),
-            Path(settings["cache"]) / "bag-pictures",
+            Path(settings["cache"]) / CACHE_FOLDER,
             chunk=self.values["chunk_size"],
             salvage=self.values["salvage"],
             report=lambda line: print(line, flush=True),
@@ -188,14 +189,14 @@ class ActTraining:
         scratch = target.with_name(f".{target.name}.part")
         shutil.rmtree(scratch, ignore_errors=True)
         (scratch / MODEL_FOLDER).mkdir(parents=True)
-        (scratch / STATE_FOLDER).mkdir()
+        (scratch / STEP_FILE).parent.mkdir()
         save_policy(scratch / MODEL_FOLDER, self.model, self.statistics, device=self.device)
         state = {"optimizer": self.optimizer.state_dict(), "random": torch.get_rng_state()}
         if self.device == "cuda":
             state["cuda_random"] = torch.cuda.get_rng_state()
-        torch.save(state, scratch / STATE_FOLDER / STATE_FILE)
+        torch.save(state, scratch / STATE_FILE)
         facts = {"step": self.step, "batch_size": self.values["batch_size"], "seed": self.values["seed"]}
-        (scratch / STATE_FOLDER / STEP_FILE).write_text(json.dumps(facts) + "\n", encoding="utf-8")
+        (scratch / STEP_FILE).write_text(json.dumps(facts) + "\n", encoding="utf-8")
         scratch.rename(target)
         emit_event(Checkpoint(step=self.step, path=str(target.absolute()), model=MODEL_FOLDER))
 
@@ -203,12 +204,12 @@ class ActTraining:
         model, statistics = load_policy(folder / MODEL_FOLDER)
         self.model.load_state_dict(model.state_dict())
         self.statistics = statistics
-        state = torch.load(folder / STATE_FOLDER / STATE_FILE, map_location="cpu", weights_only=True)
+        state = torch.load(folder / STATE_FILE, map_location="cpu", weights_only=True)
         self.optimizer.load_state_dict(state["optimizer"])
         torch.set_rng_state(state["random"])
         if self.device == "cuda" and "cuda_random" in state:
             torch.cuda.set_rng_state(state["cuda_random"])
-        saved = json.loads((folder / STATE_FOLDER / STEP_FILE).read_text(encoding="utf-8"))
+        saved = json.loads((folder / STEP_FILE).read_text(encoding="utf-8"))
         self.step = int(saved["step"])
         for name in ("batch_size", "seed"):
             if saved.get(name) != self.values[name]:
@@ -224,7 +225,7 @@ class ActTraining:
 def make_config(values: Mapping[str, Any], episode: LoadedEpisode) -> ActConfig:
     """Return the policy's configuration for what an episode holds."""
     sizes = {name: int(array.shape[1]) for name, array in episode.values.items()}
-    cameras = {name: (3, *pictures.shape[1:3]) for name, (pictures, _) in episode.cameras.items()}
+    cameras = {name: (3, *camera.pictures.shape[1:3]) for name, camera in episode.cameras.items()}
     return ActConfig(
         cameras=cameras,
         state=sizes.get("observation.state", 0),

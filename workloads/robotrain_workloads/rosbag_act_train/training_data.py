@@ -11,7 +11,7 @@ import numpy as np
 
 from robotrain_workloads.rosbag_act_train.bags.bag_files import BagError, find_bags
 from robotrain_workloads.rosbag_act_train.bags.episodes import read_bag
-from robotrain_workloads.rosbag_act_train.bags.pictures import read_pictures
+from robotrain_workloads.rosbag_act_train.bags.pictures import EpisodePictures, read_episode_pictures
 from robotrain_workloads.rosbag_act_train.bags.settings import DataSettings
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ class LoadedEpisode:
     """The number of its source and its bag's name."""
     values: Mapping[str, NDArray[np.float32]]
     """State, environment's state and action; shape (steps, values)."""
-    cameras: Mapping[str, tuple[NDArray[np.uint8], NDArray[np.int64]]]
-    """By feature: pictures (pictures, height, width, 3), and which one stands at each step."""
+    cameras: Mapping[str, EpisodePictures]
+    """By feature."""
 
     @property
     def steps(self) -> int:
@@ -98,19 +98,8 @@ def load_bags(
             if not reading.episodes:
                 report(f"{bag.name}: no episode of at least {chunk} steps")
                 continue
-            wanted = {
-                topic: np.unique(np.concatenate([one.pictures[camera] for one in reading.episodes])).tolist()
-                for topic, camera in reading.image_topics.items()
-            }
-            pictures = read_pictures(bag, wanted, cache, size=settings.image_size, salvage=salvage)
-            for episode in reading.episodes:
-                cameras = {
-                    f"observation.images.{camera}": (
-                        pictures[topic],
-                        np.searchsorted(wanted[topic], episode.pictures[camera]),
-                    )
-                    for topic, camera in reading.image_topics.items()
-                }
+            taken = read_episode_pictures(reading, cache, size=settings.image_size, salvage=salvage)
+            for episode, cameras in zip(reading.episodes, taken, strict=True):
                 loaded = LoadedEpisode(f"{number}:{episode.name}", episode.values, cameras)
                 if episodes and (difference := _find_difference(episodes[0], loaded)):
                     raise BagError(bag.path, difference)
@@ -189,8 +178,8 @@ class BatchMaker:
         }
         row[ACTION] = episode.values[ACTION][np.minimum(ahead, episode.steps - 1)]
         row[PADDED] = ahead >= episode.steps
-        for name, (pictures, places) in episode.cameras.items():
-            row[name] = pictures[places[place]]
+        for name, camera in episode.cameras.items():
+            row[name] = camera.pictures[camera.places[place]]
         return row
 
 
@@ -204,7 +193,7 @@ def _find_difference(first: LoadedEpisode, other: LoadedEpisode) -> str:
     for name, values in other.values.items():
         if values.shape[1:] != first.values[name].shape[1:]:
             return f"{name} has {values.shape[1]} values, and {first.values[name].shape[1]} in {first.name}"
-    for name, (pictures, _) in other.cameras.items():
-        if pictures.shape[1:] != first.cameras[name][0].shape[1:]:
+    for name, camera in other.cameras.items():
+        if camera.pictures.shape[1:] != first.cameras[name].pictures.shape[1:]:
             return f"{name} has another size than in {first.name}: --image-size scales them all"
     return ""

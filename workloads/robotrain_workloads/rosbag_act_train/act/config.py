@@ -8,12 +8,8 @@ from typing import Any
 
 TYPE = "act"
 STATE, ENVIRONMENT, ACTION = "observation.state", "observation.environment_state", "action"
-IMAGES = "observation.images"
-KINDS = {"VISUAL": IMAGES, "STATE": STATE, "ENV": ENVIRONMENT, "ACTION": ACTION}
-"""LeRobot's feature types."""
 NORMALIZATION = {"VISUAL": "MEAN_STD", "STATE": "MEAN_STD", "ACTION": "MEAN_STD"}
 """As LeRobot 0.6.1: the environment's state is not in it, and is not normalized."""
-ACTIVATIONS = ("relu", "gelu")
 
 
 class PolicyError(ValueError):
@@ -52,25 +48,6 @@ class ActConfig:
     optimizer_lr: float = 1e-5
     optimizer_lr_backbone: float = 1e-5
     optimizer_weight_decay: float = 1e-4
-
-    def find_problems(self) -> list[str]:
-        """Return why no policy can be made, each as a sentence without a full stop."""
-        problems = []
-        if not self.cameras and not self.environment:
-            problems.append("a policy needs a camera or the environment's state")
-        if self.use_vae and not self.state:
-            problems.append("the variational encoder needs the robot's state; without one, turn use_vae off")
-        if self.n_action_steps > self.chunk_size:
-            problems.append(f"n_action_steps ({self.n_action_steps}) is above chunk_size ({self.chunk_size})")
-        if self.temporal_ensemble_coeff is not None and self.n_action_steps != 1:
-            problems.append("temporal ensembling needs n_action_steps 1")
-        if self.dim_model % self.n_heads or self.dim_model % 4:
-            problems.append(f"dim_model ({self.dim_model}) is not divisible by n_heads ({self.n_heads}) and by 4")
-        if self.feedforward_activation not in ACTIVATIONS:
-            problems.append(f"feedforward_activation is {' or '.join(ACTIVATIONS)}, not {self.feedforward_activation}")
-        if not self.vision_backbone.startswith("resnet"):
-            problems.append(f"vision_backbone is a resnet of torchvision, not {self.vision_backbone}")
-        return problems
 
     def dump(self, device: str) -> dict[str, Any]:
         """Return the content of LeRobot's config.json."""

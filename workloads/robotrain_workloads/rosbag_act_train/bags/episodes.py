@@ -64,7 +64,11 @@ class BagReading:
     """The times of each topic that was read."""
     joints: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """The joint names of the state and action topics that have them."""
-    jumps: int = 0
+
+    @property
+    def jumps(self) -> int:
+        """How often a clock jumped, over all topics."""
+        return sum(len(one.jumps) for one in self.topics.values())
 
 
 def read_bag(
@@ -93,15 +97,8 @@ def read_bag(
         times, values, known = _read_messages(opened, settings, dict(joints or {}))
         _check_counts(opened, times)
     reading = BagReading(bag, settings.image_topics, topics=times, joints=known)
-    reading.jumps = sum(len(one.find_jumps()) for one in times.values())
-    if reading.jumps and settings.on_clock_jump == "refuse":
-        topic, one = next((name, one) for name, one in times.items() if one.find_jumps())
-        at = int(one.times[one.find_jumps()[0]])
-        raise BagError(
-            bag.path,
-            f"the clock of {topic} goes back by more than 1 s here; --on-clock-jump split makes episodes of both sides",
-            at,
-        )
+    if settings.on_clock_jump == "refuse":
+        _check_jumps(bag, times)
     _check_rates(bag, settings, times)
     pieces = list(
         find_pieces(
@@ -203,6 +200,17 @@ def _check_counts(opened: OpenBag, times: Mapping[str, TopicTimes]) -> None:
                 f"{topic} has {len(one.log)} messages, and its metadata says {declared}: messages are lost, or"
                 " metadata.yaml is of another recording",
                 int(one.log[-1]),
+            )
+
+
+def _check_jumps(bag: Bag, times: Mapping[str, TopicTimes]) -> None:
+    for topic, one in times.items():
+        if one.jumps:
+            raise BagError(
+                bag.path,
+                f"the clock of {topic} goes back by more than 1 s here;"
+                " --on-clock-jump split makes episodes of both sides",
+                int(one.times[one.jumps[0]]),
             )
 
 

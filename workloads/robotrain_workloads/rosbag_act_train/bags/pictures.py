@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,12 @@ from robotrain_workloads.rosbag_act_train.bags.messages import MessageError, dec
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from robotrain_workloads.rosbag_act_train.bags.episodes import BagReading
+
+CACHE_FOLDER = "bag-pictures"
+"""Below robotrain's cache."""
+IMAGES = "observation.images"
+"""What the features of cameras begin with."""
 VERSION = 1
 """Increase it when the same bag would be decoded to other pixels."""
 _BLOCK = 1 << 20
@@ -40,8 +47,6 @@ def read_pictures(
     *,
     size: tuple[int, int] | None = None,
     salvage: bool = False,
-    digest: str | None = None,
-    workers: int | None = None,
 ) -> dict[str, NDArray[np.uint8]]:
     """Return the pictures of some topics, shape (pictures, height, width, 3), mapped from files of the cache.
 
@@ -51,19 +56,51 @@ def read_pictures(
         cache: The folder of decoded pictures.
         size: (height, width) to scale to; None: the pictures' own.
         salvage: Read the whole chunks of an MCAP file that ends too early.
-        digest: The bag's digest, where it is known.
-        workers: Threads that decode; default the processor's cores.
 
     Raises:
         BagError: a picture is damaged, or has another size than the first one.
     """
-    digest = digest or digest_bag(bag)
+    digest = digest_bag(bag) if wanted else ""
     files = {topic: cache / _make_key(digest, topic, positions, size, salvage) for topic, positions in wanted.items()}
     missing = {topic: wanted[topic] for topic, file in files.items() if not file.exists()}
     if missing:
         cache.mkdir(parents=True, exist_ok=True)
-        _decode(bag, missing, files, size, salvage, workers or len(os.sched_getaffinity(0)))
+        _decode(bag, missing, files, size, salvage)
     return {topic: np.load(file, mmap_mode="r") for topic, file in files.items()}
+
+
+@dataclass(frozen=True)
+class EpisodePictures:
+    """The pictures of one camera in one episode."""
+
+    pictures: NDArray[np.uint8]
+    """Those of the whole bag, shape (pictures, height, width, 3), mapped from a file of the cache."""
+    places: NDArray[np.int64]
+    """Which of them stands at each step; shape (steps,)."""
+
+
+def read_episode_pictures(
+    reading: BagReading, cache: Path, *, size: tuple[int, int] | None, salvage: bool
+) -> list[dict[str, EpisodePictures]]:
+    """Return the pictures of each episode of a bag, by feature; the arguments are those of `read_pictures`.
+
+    Raises:
+        BagError: as `read_pictures`.
+    """
+    wanted = {
+        topic: np.unique(np.concatenate([one.pictures[camera] for one in reading.episodes])).tolist()
+        for topic, camera in reading.image_topics.items()
+    }
+    pictures = read_pictures(reading.bag, wanted, cache, size=size, salvage=salvage)
+    return [
+        {
+            f"{IMAGES}.{camera}": EpisodePictures(
+                pictures[topic], np.searchsorted(wanted[topic], episode.pictures[camera])
+            )
+            for topic, camera in reading.image_topics.items()
+        }
+        for episode in reading.episodes
+    ]
 
 
 def _make_key(digest: str, topic: str, positions: Sequence[int], size: tuple[int, int] | None, salvage: bool) -> str:
@@ -78,9 +115,9 @@ def _decode(
     files: Mapping[str, Path],
     size: tuple[int, int] | None,
     salvage: bool,
-    workers: int,
 ) -> None:
     """Decode into files beside the cache's, and rename them when all are whole."""
+    workers = len(os.sched_getaffinity(0))
     arrays: dict[str, NDArray[np.uint8]] = {}
     partial = {topic: files[topic].with_suffix(f".{os.getpid()}.partial") for topic in wanted}
     running: list[tuple[Future[NDArray[np.uint8]], str, int, int]] = []

@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any
 
+from robotrain_workloads.rosbag_act_train.bags import ClockJump, Sync
 from robotrain_workloads.rosbag_act_train.bags.bag_files import Topic
 from robotrain_workloads.rosbag_act_train.bags.messages import IMAGE_TYPES, JOINT_TYPE, VECTOR_TYPES
-from robotrain_workloads.rosbag_act_train.bags.timeline import Sync
 
-ClockJump = Literal["refuse", "split"]
 _PLAIN_SEGMENTS = {"image", "image_raw", "image_rect", "color", "compressed", "raw", "rgb", "image_color", "camera"}
 _ACTION_WORDS = re.compile(r"action|command|cmd|target|goal|leader", re.IGNORECASE)
 _ENVIRONMENT_WORDS = re.compile(r"environment|env_state|keypoints|object", re.IGNORECASE)

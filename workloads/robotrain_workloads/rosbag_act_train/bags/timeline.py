@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+from robotrain_workloads.rosbag_act_train.bags import Sync
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -14,7 +17,6 @@ if TYPE_CHECKING:
     Times = NDArray[np.int64]
     """Nanoseconds since 1970."""
 
-Sync = Literal["nearest", "previous"]
 JUMP_NS = 1_000_000_000
 """A clock that goes back by more than this has jumped; less is jitter."""
 _NANOSECONDS = 1_000_000_000
@@ -34,7 +36,7 @@ class TopicTimes:
         """The header stamps if all are above 0, else the log times."""
         return self.stamps if self.uses_stamps else self.log
 
-    @property
+    @cached_property
     def uses_stamps(self) -> bool:
         """Whether the header stamps count."""
         return bool(len(self.stamps)) and bool((self.stamps > 0).all())
@@ -57,8 +59,9 @@ class TopicTimes:
         at = int(np.argmax(np.diff(ordered)))
         return float(ordered[at + 1] - ordered[at]) / _NANOSECONDS, int(ordered[at])
 
-    def find_jumps(self) -> list[int]:
-        """Return the positions of the messages before which the clock went back by more than a second."""
+    @cached_property
+    def jumps(self) -> list[int]:
+        """The positions of the messages before which the clock went back by more than a second."""
         times, jumps, start = self.times, [], 0
         while start < len(times):
             behind = times[start:] < np.maximum.accumulate(times[start:]) - JUMP_NS
@@ -95,7 +98,7 @@ def find_pieces(
 
 def _find_cuts(topics: Mapping[str, TopicTimes]) -> list[dict[str, int]]:
     """Return for each clock jump the log time of each topic's first message after it; topics jump within a second."""
-    jumps = sorted((int(one.log[jump]), name) for name, one in topics.items() for jump in one.find_jumps())
+    jumps = sorted((int(one.log[jump]), name) for name, one in topics.items() for jump in one.jumps)
     cuts: list[dict[str, int]] = []
     for log, name in jumps:
         if not cuts or log - min(cuts[-1].values()) > JUMP_NS:
