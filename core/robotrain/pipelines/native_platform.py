@@ -89,7 +89,10 @@ class NativePlatform(PipelinePlatform):
             for name, state in plan.finished.items()
             if name in readers and name not in copies
         }
-        rendered = self._platform.render_pipeline(made, job, plan.run, finished)
+        return self._describe_native(described, self._platform.render_pipeline(made, job, plan.run, finished))
+
+    def _describe_native(self, described: RenderedPlan, rendered: Plan) -> RenderedPlan:
+        """Return the engine's plan, with the files that describe the steps. Raise Rejected."""
         whole = dataclasses.replace(rendered, files={**described.plan.files, **rendered.files})
         raise_if_any(find_secrets_in_plan(whole))
         return dataclasses.replace(described, plan=whole, native=True)

@@ -27,7 +27,6 @@ from robotrain.pipelines.progress import (
     write_progress,
 )
 from robotrain.store import records
-from robotrain.submission.prepare import find_secrets_in_plan
 from robotrain.sweeps.plan import SweepPlan, parse_sweep
 from robotrain.sweeps.results import read_results
 
@@ -134,11 +133,7 @@ class NativeSweepPlatform(NativePlatform):
             metric=sweep.metrics[0][0],
             better=sweep.metrics[0][1],  # type: ignore[arg-type] # one of the two
         )
-        rendered = self._platform.render_sweep(spec, job, plan.run)
-        whole = dataclasses.replace(rendered, files={**described.plan.files, **rendered.files})
-        if problems := [*find_secrets_in_plan(whole)]:
-            raise Rejected(problems)
-        return dataclasses.replace(described, plan=whole, native=True)
+        return self._describe_native(described, self._platform.render_sweep(spec, job, plan.run))
 
     def status(self, reference: Reference) -> Status:
         """Return the status of the whole."""

@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
 from typing import Any, get_args
 
@@ -13,7 +13,8 @@ from robotrain_runtime.contract.document import Dimension
 
 from robotrain.errors import Rejected
 from robotrain.model.pipeline import PipelineStep, SweepSpec
-from robotrain.model.run import Output, RunRecord, RunState
+from robotrain.model.plan import Plan
+from robotrain.model.run import Output, Reference, RunRecord, RunState
 from robotrain.store import records
 from robotrain.testing import harness
 from robotrain.testing.bench import Bench, PlatformTestBase
@@ -83,12 +84,7 @@ class SubmitTests(PlatformTestBase):
         plans = [bench.platform.render_pipeline(steps, job, f"{run}-kit", {}) for _ in range(2)]
         if plans[0].files != plans[1].files:
             yield "`render_pipeline` returned other files for the same steps"
-        if bench.platform.find(plans[0]) is not None:
-            yield "`find` returned a run for a pipeline that was not submitted"
-        reference = bench.platform.submit(plans[0])
-        yield from _compare_count(bench, plans[0].run, 1)
-        if bench.platform.find(plans[0]) is None:
-            yield "`find` returned None for a pipeline that was submitted"
+        reference = yield from _submit_engine_plan(bench, plans[0], "a pipeline")
         listed = {step.name for step in bench.platform.list_steps(reference)}
         if not listed <= {"first", "second"}:
             yield f"`list_steps` returned {', '.join(sorted(listed))}; the steps are first and second"
@@ -125,12 +121,7 @@ class SubmitTests(PlatformTestBase):
         plans = [bench.platform.render_sweep(sweep, job, f"{run}-kit-sweep") for _ in range(2)]
         if plans[0].files != plans[1].files:
             yield "`render_sweep` returned other files for the same sweep"
-        if bench.platform.find(plans[0]) is not None:
-            yield "`find` returned a run for a sweep that was not submitted"
-        reference = bench.platform.submit(plans[0])
-        yield from _compare_count(bench, plans[0].run, 1)
-        if bench.platform.find(plans[0]) is None:
-            yield "`find` returned None for a sweep that was submitted"
+        reference = yield from _submit_engine_plan(bench, plans[0], "a sweep")
         status, trials = bench.platform.query_pipeline(reference)
         listed = {trial.name for trial in trials}
         if not listed <= {"trial-1", "trial-2"}:
@@ -167,6 +158,17 @@ def _compare_count(bench: Bench, run: str, expected: int, when: str = "") -> Ite
     count = bench.world.count_runs(run)
     if count != expected:
         yield f"the engine has {count} runs named {run}, not {expected}{when}"
+
+
+def _submit_engine_plan(bench: Bench, plan: Plan, what: str) -> Generator[str, None, Reference]:
+    """Submit a plan of several runs, yield what is wrong with `find` and the count, and return the reference."""
+    if bench.platform.find(plan) is not None:
+        yield f"`find` returned a run for {what} that was not submitted"
+    reference = bench.platform.submit(plan)
+    yield from _compare_count(bench, plan.run, 1)
+    if bench.platform.find(plan) is None:
+        yield f"`find` returned None for {what} that was submitted"
+    return reference
 
 
 def _submit_twice(bench: Bench, how: str, interruption: contextlib.AbstractContextManager[object]) -> Iterator[str]:
