@@ -55,11 +55,11 @@ def _frames(episode: int) -> Iterator[Frame]:
     for row in rows:
         agent, action = (np.array(row[name], np.float32) for name in ("observation.state", "action"))
         corners = np.array(row["observation.environment_state"]).reshape(8, 2)
-        image = _draw_image(agent * SIZE / WORLD, (corners + 1) * SIZE / 2)
+        image = draw_image(agent * SIZE / WORLD, (corners + 1) * SIZE / 2)
         yield {"observation.state": agent, "observation.image": image, "action": action}
 
 
-def _draw_image(agent: NDArray[Any], corners: NDArray[Any]) -> NDArray[Any]:
+def draw_image(agent: NDArray[Any], corners: NDArray[Any]) -> NDArray[Any]:
     """Draw the T, which is two boxes, and the agent, from above."""
     import numpy as np
 

@@ -201,7 +201,7 @@ def test_the_cart_pole_renders_on_every_platform(robotrain, platform):
 def test_an_unknown_example_names_those_that_there_are(robotrain):
     answer = robotrain("init", "--example", "pusht-mni")
     assert answer.exit_code == 2
-    assert "isaac-cartpole, pusht-mini" in answer.stderr
+    assert "isaac-cartpole, pusht-bags, pusht-mini" in answer.stderr
     assert "robotrain init --example pusht-mini" in answer.stderr
     assert robotrain("init", "--example", "pusht-mini", "--pipeline").exit_code == 2
     assert list(Path().iterdir()) == []

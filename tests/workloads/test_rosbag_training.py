@@ -17,6 +17,7 @@ from robotrain_workloads.rosbag_act_train.training_data import (
     LoadedEpisode,
     Sampler,
     make_settings,
+    measure_limits,
     measure_statistics,
     split_episodes,
 )
@@ -104,6 +105,7 @@ def test_episodes_are_held_out_whole_and_do_not_count_in_statistics():
     mean, std = measure_statistics(train)["action"]
     assert mean == pytest.approx(expected.mean(0))
     assert std == pytest.approx(expected.std(0))
+    assert measure_limits(train)["action.max"].tolist() == expected.max(0).tolist()
     assert split_episodes(episodes[:1], 0.5, 7) == (episodes[:1], [])
     assert split_episodes(episodes, 0, 7) == (episodes, [])
 
@@ -201,12 +203,15 @@ def test_a_training_that_is_cut_goes_on_to_the_same_weights(train, rosbag_python
         "from lerobot.policies.factory import make_pre_post_processors;"
         "p = ACTPolicy.from_pretrained(sys.argv[1], strict=True);"
         "pre, post = make_pre_post_processors(p.config, pretrained_path=sys.argv[1]);"
+        "stats = [one.stats for one in pre.steps if getattr(one, 'stats', None)][0];"
+        "print(sorted(stats['observation.environment_state']));"
         "print(post(p.select_action(pre({'observation.state': torch.zeros(1, 2),"
         " 'observation.environment_state': torch.zeros(1, 2)}))).shape)"
     )
     command = [training_python, "-c", code, folder / "000040" / "pretrained_model"]
     told = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     assert "[1, 2]" in told.stdout
+    assert "['max', 'min']" in told.stdout, "by these an evaluation knows the unit of the environment's state"
 
 
 @pytest.mark.slow

@@ -1,4 +1,6 @@
-"""What `robotrain init` writes for `rosbag-act-train`."""
+"""What `robotrain init` writes for `rosbag-act-train`, and its examples."""
+
+from pathlib import Path
 
 PARAMETERS = {
     "image_topics": "/camera/top=top",
@@ -11,3 +13,4 @@ PARAMETERS = {
     "chunk_size": None,
     "register_checkpoint": None,
 }
+EXAMPLES = {"pusht-bags": Path(__file__).parents[1] / "examples/pusht-bags"}

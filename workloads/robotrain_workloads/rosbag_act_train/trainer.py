@@ -40,6 +40,7 @@ from robotrain_workloads.rosbag_act_train.training_data import (
     iterate_all,
     load_bags,
     make_settings,
+    measure_limits,
     measure_statistics,
     split_episodes,
 )
@@ -247,7 +248,7 @@ def make_statistics(episodes: list[LoadedEpisode]) -> Statistics:
     for name in episodes[0].cameras:
         mean[name] = torch.tensor(IMAGENET_MEAN).reshape(3, 1, 1)
         std[name] = torch.tensor(IMAGENET_STD).reshape(3, 1, 1)
-    return Statistics(mean, std)
+    return Statistics(mean, std, {name: torch.from_numpy(one) for name, one in measure_limits(episodes).items()})
 
 
 def make_tensors(batch: Mapping[str, np.ndarray[Any, Any]], device: str) -> dict[str, Tensor]:

@@ -130,6 +130,15 @@ def measure_statistics(episodes: Sequence[LoadedEpisode]) -> dict[str, tuple[NDA
     return found
 
 
+def measure_limits(episodes: Sequence[LoadedEpisode]) -> dict[str, NDArray[np.float32]]:
+    """Return the least and greatest values of each feature over all steps, by `FEATURE.min` and `FEATURE.max`."""
+    found: dict[str, NDArray[np.float32]] = {}
+    for name in episodes[0].values:
+        values = np.concatenate([one.values[name] for one in episodes])
+        found |= {f"{name}.min": values.min(0), f"{name}.max": values.max(0)}
+    return found
+
+
 class Sampler:
     """Which steps make a batch: a new order of all steps in each epoch, from the seed alone."""
 

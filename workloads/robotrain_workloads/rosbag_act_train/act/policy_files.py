@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,8 @@ class Statistics:
     mean: Mapping[str, Tensor]
     """Shape (values,), or (3, 1, 1) for pictures in 0 to 1."""
     std: Mapping[str, Tensor]
+    others: Mapping[str, Tensor] = field(default_factory=dict)
+    """Statistics that normalize nothing, by `FEATURE.KEY`; `min` and `max` tell evaluations the unit of a feature."""
 
     def normalize(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return a batch with the features that have statistics normalized, and the others as they are."""
@@ -62,11 +64,9 @@ def save_policy(folder: Path, model: Act, statistics: Statistics, *, device: str
     inputs, outputs = config["input_features"], config["output_features"]
     _write_json(folder / PREPROCESSOR, _describe_preprocessor({**inputs, **outputs}, device))
     _write_json(folder / POSTPROCESSOR, _describe_postprocessor(outputs))
-    stored = {
-        f"{name}.{key}": value.float().cpu().contiguous()
-        for key, values in (("mean", statistics.mean), ("std", statistics.std))
-        for name, value in values.items()
-    }
+    used = {"mean": statistics.mean, "std": statistics.std}
+    known = {f"{name}.{key}": value for key, values in used.items() for name, value in values.items()}
+    stored = {name: value.float().cpu().contiguous() for name, value in {**statistics.others, **known}.items()}
     save_file(stored, folder / INPUT_STATISTICS)
     save_file(stored, folder / OUTPUT_STATISTICS)
 
@@ -91,9 +91,8 @@ def load_policy(folder: Path) -> tuple[Act, Statistics]:
     used = [name for name, kind in _list_features(config).items() if kind in NORMALIZATION]
     if missing := [name for name in used if f"{name}.mean" not in stored or f"{name}.std" not in stored]:
         raise PolicyError(f"{folder / INPUT_STATISTICS} has no statistics of {', '.join(missing)}")
-    return model, Statistics(
-        {name: stored[f"{name}.mean"].float() for name in used}, {name: stored[f"{name}.std"].float() for name in used}
-    )
+    mean, std = ({name: stored.pop(f"{name}.{key}").float() for name in used} for key in ("mean", "std"))
+    return model, Statistics(mean, std, stored)
 
 
 def _list_features(config: ActConfig) -> dict[str, str]:
