@@ -57,7 +57,7 @@ def test_only_the_description_is_read(training, tmp_path):
     for name, folder in (("a", MINI), ("b", MORE)):
         (tmp_path / name / "meta").mkdir(parents=True)
         (tmp_path / name / "meta/info.json").write_bytes((folder / "meta/info.json").read_bytes())
-    assert container.DESCRIBED == {"dataset": ("meta/info.json",)}
+    assert container.DESCRIBED["dataset"] == ("meta/info.json",)
     assert find_conflicts(training, tmp_path / "a", tmp_path / "b") == []
 
 

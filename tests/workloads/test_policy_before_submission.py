@@ -3,6 +3,8 @@
 import json
 
 import pytest
+from azure_stand_in.fault import Fault
+from hub_stand_in import HubStandIn
 
 CLOUD = ("--platform", "osmo", "--pool", "p", "--storage-account", "acct", "--tracking-uri", "none", "--dry-run")
 JOINTS = {"observation.state": {"type": "STATE", "shape": [6]}}
@@ -53,6 +55,47 @@ def test_another_type_than_expected_is_named_with_the_option(misfits, policy, pu
 def test_a_policy_that_cannot_be_read_here_is_left_to_the_run(misfits, tmp_path, pusht):
     there = tmp_path / "only-there"
     assert misfits("lerobot-train", "--policy-path", there, "--dataset-path", pusht) == []
+
+
+@pytest.fixture
+def hub(monkeypatch, tmp_path, policy, pusht):
+    """A Hub with the private policy lab/arm, whose configuration lies on another host, and the dataset lab/pusht."""
+    files = {file.name: file.read_bytes() for file in policy("hub", note=" " * 1000, output_features=WIDE).iterdir()}
+    with HubStandIn() as stand_in:
+        stand_in.repository("lab/arm", files)
+        stand_in.repositories["models/lab/arm"].shut = "private"
+        info = pusht / "meta/info.json"
+        stand_in.repository("lab/pusht", {"meta/info.json": info.read_bytes()}, "dataset")
+        monkeypatch.setenv("HF_ENDPOINT", stand_in.address)
+        monkeypatch.setenv("HF_TOKEN", stand_in.token)
+        monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+        yield stand_in
+
+
+WIDER_THAN_DATA = ["action has 2 values in the dataset, but 6 values in the policy"]
+
+
+@pytest.mark.parametrize("workload", ["lerobot-eval", "lerobot-train"])
+def test_a_policy_of_the_hub_is_compared_with_the_dataset(misfits, hub, pusht, workload):
+    data = (("--dataset-path", pusht), ("--dataset-repo-id", "lab/pusht"))
+    for given in data:
+        assert misfits(workload, "--policy-repo-id", "lab/arm", *given) == WIDER_THAN_DATA
+
+
+def test_a_policy_of_the_hub_is_compared_with_the_environment(misfits, hub):
+    words = ("lerobot-eval", "--policy-repo-id", "lab/arm", "--env", "pusht")
+    assert misfits(*words) == ["action has 2 values in pusht, but 6 values in the policy"]
+    assert misfits(*words, "--no-pin") == []  # then nobody is asked
+
+
+@pytest.mark.parametrize("fault", [Fault("resolve", status=500), Fault("resolve", latency=2.0)])
+def test_a_hub_that_does_not_answer_is_left_to_the_run(robotrain, hub, monkeypatch, fault):
+    monkeypatch.setattr("robotrain_sources.huggingface.pin.READ_SECONDS", 0.3)
+    hub.faults.append(fault)
+    commit = hub.repositories["models/lab/arm"].branches["main"]
+    answer = robotrain("submit", "lerobot-eval", "--policy-repo-id", f"lab/arm@{commit}", "--env", "pusht", *CLOUD)
+    assert f"lab/arm@{commit} was not compared with the job" in answer.stderr
+    assert "data-unusable" not in answer.stderr
 
 
 @pytest.fixture
@@ -110,3 +153,20 @@ def test_a_step_that_begins_from_an_earlier_one_is_compared_with_its_own_data(pl
     tune["sources"]["policy"] = [{"from": "train"}]
     found = plan_of({"train": training(pusht), "tune": tune})
     assert ("step tune", "observation.state has 6 values in the dataset, but 2 values in the policy") in found
+
+
+@pytest.mark.parametrize("platform", [("--platform", "local", "--dry-run"), CLOUD])
+def test_a_pipeline_compares_what_it_fine_tunes_from_the_hub(robotrain, hub, pusht, platform):
+    hub.repository("lab/start", dict(hub.repositories["models/lab/arm"].commits.popitem()[1]))
+    words = ("pipeline", "train-eval", *platform, "--json", "--dataset-path", pusht, "--policy-repo-id", "lab/start")
+    answer = robotrain(*words, "--env", "pusht")
+    found = [(one["where"], one["title"]) for one in answer.json["problems"] if one["code"] == "data-unusable"]
+    assert ("step evaluate", "action has 2 values in pusht, but 6 values in the policy") in found
+    read = [request for request in hub.requests if "resolve" in request and "config.json" in request]
+    assert len(read) == len(set(read)) or platform != CLOUD, "once, although two steps need it"
+
+
+def test_a_pipeline_compares_a_dataset_of_the_hub_with_the_environment(plan_of, hub):
+    train = {"workload": "lerobot-train", "sources": {"dataset": [{"huggingface": "lab/pusht"}]}}
+    found = plan_of({"train": train, "evaluate": evaluation(env="aloha")})
+    assert ("step evaluate", "observation.state has 14 values in aloha, but 2 values in the policy") in found

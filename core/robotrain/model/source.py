@@ -64,15 +64,21 @@ class Pinning(NamedTuple):
     """(source, role, pin) → why an earlier pin is no longer available, as a sentence; empty while it is."""
     find_missing: Callable[[Source, str, Sequence[str]], Sequence[str]] = lambda source, role, paths: ()
     """(source, role, paths) → those of `paths` that are certainly not in the source."""
+    read_files: Callable[[Source, str, str, Sequence[str]], Mapping[str, bytes]] = lambda source, role, pin, paths: {}
+    """(source, role, pin, paths) → the content of those of `paths`, a few small files, that the pinned source has."""
 
     @classmethod
     def from_module(cls, module: str) -> "Pinning":
-        """Return the functions `resolve_pin`, `find_loss` and `find_missing_paths` of a module, imported when used."""
+        """Return functions of a module that is imported when one is called.
 
-        def import_when_called(name: str) -> Callable[..., Any]:
-            return lambda *arguments: getattr(importlib.import_module(module), name)(*arguments)
+        They are `resolve_pin`, `find_loss`, `find_missing_paths` and, if it has one, `read_files`.
+        """
 
-        return cls(*map(import_when_called, ("resolve_pin", "find_loss", "find_missing_paths")))
+        def import_when_called(name: str, default: object = None) -> Callable[..., Any]:
+            return lambda *arguments: getattr(importlib.import_module(module), name, default)(*arguments)
+
+        required = map(import_when_called, ("resolve_pin", "find_loss", "find_missing_paths"))
+        return cls(*required, import_when_called("read_files", cls._field_defaults["read_files"]))
 
 
 @lazy_dataclass(frozen=True, kw_only=True)

@@ -116,7 +116,7 @@ class PreparedPipeline(PreparedJob):
     sweep: Mapping[str, Any] = field(default_factory=dict)
 
     def find_input_problems(self) -> Iterable[Problem]:
-        """Return what is wrong with the inputs of the steps that lie on this machine, or that an earlier step makes."""
+        """Return what is wrong with inputs of the steps that can be read here, or that an earlier step makes."""
         from robotrain.pipelines.step_inputs import find_step_problems
 
         return _deduplicate(find_step_problems(self))

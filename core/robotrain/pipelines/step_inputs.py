@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from robotrain.submission.input_check import describe_output, find_input_problems
+from robotrain.submission.input_check import InputCheck
 
 if TYPE_CHECKING:
     from robotrain.errors import Problem
@@ -22,14 +22,14 @@ def find_step_problems(prepared: PreparedPipeline) -> Iterator[Problem]:
     """
     steps = prepared.steps[:1] if prepared.sweep else prepared.steps
     read = {given.step for step in steps for given in step.inputs}
-    with tempfile.TemporaryDirectory() as place:
-        made: dict[str, Path] = {}
+    with tempfile.TemporaryDirectory(prefix="robotrain-") as place:
+        check = InputCheck(Path(place))
         for step in steps:
             if step.job is None:
                 continue
             if step.needs or not prepared.platform.capabilities.feature("runs_here"):
-                for problem in find_input_problems(step.job, made):
+                for problem in check.find_problems(step.job):
                     yield dataclasses.replace(problem, where=f"step {step.name}")
-            folder = Path(place, step.name)
-            if step.name in read and describe_output(step.job, made, folder):
-                made[step.name] = folder
+            if step.name in read:
+                check.describe_output(step.name, step.job)
+        yield from check.notes

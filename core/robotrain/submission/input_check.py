@@ -1,8 +1,9 @@
-"""What is wrong with the inputs that lie on this machine, judged before submission by the rule that the run uses."""
+"""What is wrong with inputs that can be read from this machine, judged before submission by the rule of the run."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,14 +14,13 @@ from robotrain_runtime.contract.plugin_loader import load_container_plugin
 from robotrain_runtime.contract.step_output import STEP_KIND
 
 from robotrain.check.dataset_combinations import DATASET
+from robotrain.errors import Problem, Stage
 from robotrain.model.health import convert_finding
 from robotrain.model.plan import make_job_document
+from robotrain.submission.pin import explain_error, parse_source
 
 if TYPE_CHECKING:
-    from robotrain.errors import Problem
     from robotrain.submission.prepare import PreparedJob
-
-NOTHING_MADE: Mapping[str, Path] = {}
 
 
 def load_workload_container(container_plugins: Mapping[str, str]) -> WorkloadContainerPlugin | None:
@@ -32,42 +32,95 @@ def load_workload_container(container_plugins: Mapping[str, str]) -> WorkloadCon
         return None
 
 
-def find_input_problems(prepared: PreparedJob, made: Mapping[str, Path] = NOTHING_MADE) -> list[Problem]:
-    """Return why the sources whose folder is on this machine do not fit the job or each other.
+class InputCheck:
+    """The inputs of jobs by the files that describe them: on this machine, read from where the source is, or predicted.
 
-    Datasets alone are for preflight and the run.
-
-    :param made: by step of a pipeline, the folder with the description of what it will make.
+    Only a pinned source is read from elsewhere, each once. After one that cannot be read, no other of its kind is.
     """
-    described = _find_folders(prepared, made)
-    others = any(source.role != DATASET for source in described)
-    plugin = load_workload_container(prepared.container_plugins) if others else None
-    try:
-        sentences = list(plugin.compare(_make_document(prepared), described)) if plugin else []
-    except Exception:  # the run will report it
-        return []
-    return [convert_finding(failure.make_finding("data-unusable", sentence)) for sentence in sentences]
+
+    def __init__(self, place: Path) -> None:
+        self._place = place
+        """An empty folder."""
+        self._read: dict[JobSource, Path | None] = {}
+        self._made: dict[str, Path] = {}
+        """By step of a pipeline, the description of what it will make."""
+        self._silent_kinds = set[str]()
+        self.notes: list[Problem] = []
+        """What could not be read."""
+
+    def find_problems(self, prepared: PreparedJob) -> list[Problem]:
+        """Return why the sources do not fit the job or each other. Datasets alone are for preflight and the run."""
+        if all(source.role == DATASET for source in prepared.job.sources):
+            return []
+        plugin = load_workload_container(prepared.container_plugins)
+        try:
+            described = self._find_folders(prepared, plugin) if plugin else {}
+            others = any(source.role != DATASET for source in described)
+            sentences = list(plugin.compare(_make_document(prepared), described)) if plugin and others else []
+        except Exception:  # the run will report it
+            return []
+        return [convert_finding(failure.make_finding("data-unusable", sentence)) for sentence in sentences]
+
+    def describe_output(self, step: str, prepared: PreparedJob) -> None:
+        """Note what is known of the policy that a step of a pipeline will train, for the steps that read it."""
+        plugin, folder = load_workload_container(prepared.container_plugins), self._place / f"step-{step}"
+        try:
+            folder.mkdir()
+            if plugin:
+                plugin.describe_output(_make_document(prepared), self._find_folders(prepared, plugin), folder)
+            if any(folder.iterdir()):
+                self._made[step] = folder
+        except Exception:  # the run will compare what it made
+            return
+
+    def _find_folders(self, prepared: PreparedJob, plugin: WorkloadContainerPlugin) -> dict[JobSource, Path]:
+        found = {}
+        for source in prepared.job.sources:
+            folder = self._made.get(source.uri) if source.kind == STEP_KIND else Path(source.uri)
+            if folder and not folder.is_absolute():
+                folder = self._read_description(source, prepared, plugin.DESCRIBED.get(source.role, ()))
+            if folder and folder.is_dir():
+                found[source] = folder
+        return found
+
+    def _read_description(self, source: JobSource, prepared: PreparedJob, paths: Sequence[str]) -> Path | None:
+        """Return a folder with the files that describe a pinned source; None if none can be read from this machine."""
+        pinning = prepared.kinds[source.kind].pinning if source.kind in prepared.kinds else None
+        if not (paths and source.pin and pinning) or source.kind in self._silent_kinds:
+            return None
+        if source not in self._read:
+            self._read[source] = None
+            try:
+                files = pinning.read_files(parse_source(source, prepared.kinds), source.role, source.pin, paths)
+            except Exception as error:
+                self._silent_kinds.add(source.kind)
+                self.notes.append(_make_unread_note(source, error))
+                return None
+            if files:
+                self._read[source] = _write_files(self._place / f"source-{len(self._read)}", files)
+        return self._read[source]
 
 
-def describe_output(prepared: PreparedJob, made: Mapping[str, Path], folder: Path) -> bool:
-    """Write to a new folder what is known of the policy that the job will train; return whether anything is."""
-    plugin = load_workload_container(prepared.container_plugins)
-    try:
-        folder.mkdir()
-        if plugin:
-            plugin.describe_output(_make_document(prepared), _find_folders(prepared, made), folder)
-        return any(folder.iterdir())
-    except Exception:
-        return False
+def find_input_problems(prepared: PreparedJob) -> list[Problem]:
+    """Return why the sources whose description can be read do not fit the job, and notes on those that could not."""
+    with tempfile.TemporaryDirectory(prefix="robotrain-") as place:
+        check = InputCheck(Path(place))
+        return [*check.find_problems(prepared), *check.notes]
 
 
-def _find_folders(prepared: PreparedJob, made: Mapping[str, Path]) -> dict[JobSource, Path]:
-    found = {}
-    for source in prepared.job.sources:
-        folder = made.get(source.uri) if source.kind == STEP_KIND else Path(source.uri)
-        if folder and folder.is_absolute() and folder.is_dir():
-            found[source] = folder
-    return found
+def _write_files(folder: Path, files: Mapping[str, bytes]) -> Path:
+    for path, content in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(content)
+    return folder
+
+
+def _make_unread_note(source: JobSource, error: Exception) -> Problem:
+    title = f"{source.uri} was not compared with the job: its files cannot be read from this machine"
+    why = f"{explain_error(error)} The run compares them."
+    return Problem(
+        code="sources-unread", stage=Stage.PREFLIGHT, severity="note", title=title, where=source.role, why=why
+    )
 
 
 def _make_document(prepared: PreparedJob) -> JobDocument:

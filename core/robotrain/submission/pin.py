@@ -116,7 +116,7 @@ def _pin_source(
     except Exception as error:
         suggestions = _list_suggestions(error) if isinstance(error, SourceError) else ()
         title = f"cannot resolve the revision of {source.uri}"
-        return _make_problem("pin-unknown", title, source, _explain_error(error), *suggestions, _SUGGEST_NO_PIN)
+        return _make_problem("pin-unknown", title, source, explain_error(error), *suggestions, _SUGGEST_NO_PIN)
     if described and not set(described) - set(_find_missing_files(source, kinds, pinning, described)):
         title = f"{source.uri} is not a valid {source.role}: it has no {' and no '.join(described)}"
         why = f"The job would fail. Use a {source.role} that contains it."
@@ -148,7 +148,7 @@ def _find_lost_pin(source: document.JobSource, kinds: SourceKinds) -> Problem | 
         return _make_problem("pin-unseen", title, source, error.why, severity="warning")
     except Exception as error:
         title = f"cannot check that the pinned revision of {source.uri} still exists"
-        return _make_problem("pin-unknown", title, source, _explain_error(error), _SUGGEST_NO_PINS_AT_ALL)
+        return _make_problem("pin-unknown", title, source, explain_error(error), _SUGGEST_NO_PINS_AT_ALL)
     if not why:
         return None
     suggestions = (_SUGGEST_REPIN,) if _still_exists(source, kinds, pinning) else ()
@@ -199,7 +199,8 @@ def _merge_problems(alike: list[Problem]) -> Problem:
     return dataclasses.replace(alike[0], title=title, given=f"{given}{more}")
 
 
-def _explain_error(error: Exception) -> str:
+def explain_error(error: Exception) -> str:
+    """Return an error of a source kind as a sentence, without secrets."""
     return error.why if isinstance(error, SourceError) else f"{redact(f'{type(error).__name__}: {error}')}."
 
 

@@ -92,7 +92,7 @@ class PreparedJob:
         )
 
     def find_input_problems(self) -> Iterable[Problem]:
-        """Return what is wrong with the inputs on this machine; on a platform that runs here, preflight finds that."""
+        """Return what is wrong with inputs that can be read here; on a platform that runs here, preflight does."""
         if self.platform.capabilities.feature("runs_here"):
             return ()
         from robotrain.submission.input_check import find_input_problems

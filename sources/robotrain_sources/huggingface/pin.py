@@ -7,7 +7,9 @@ import contextlib
 import os
 import re
 import ssl
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from http import HTTPStatus
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
@@ -161,6 +163,8 @@ def _format_host(hub: "HfApi") -> str:
 
 REQUEST_SECONDS = 5.0
 DEADLINE_SECONDS = 10.0
+READ_SECONDS = 5.0
+"""How long to wait for the files that describe a repository."""
 
 Answer = TypeVar("Answer")
 
@@ -194,6 +198,19 @@ def find_missing_paths(source: Source, role: str, paths: Sequence[str]) -> list[
     return _run_with_deadline(lambda: _ask_missing_paths(repository, role, paths))
 
 
+def read_files(source: Source, role: str, pin: str, paths: Sequence[str]) -> dict[str, bytes]:
+    """Return the content of those of `paths` that the commit `pin` has.
+
+    Raise what the library raises, and SourceError.
+    """
+    repository = parse_repository(str(source)).id
+
+    def download() -> dict[str, bytes]:
+        return _download_files(repository, _repository_kind(role), pin, paths)
+
+    return parallel.run_with_deadline(READ_SECONDS, download, "The Hub")
+
+
 def _run_with_deadline(question: Callable[[], Answer]) -> Answer:
     return parallel.run_with_deadline(DEADLINE_SECONDS, question, "The Hub")
 
@@ -201,6 +218,23 @@ def _run_with_deadline(question: Callable[[], Answer]) -> Answer:
 def _ask_missing_paths(repository: Repository, role: str, paths: Sequence[str]) -> list[str]:
     hub, kind, revision = _make_hub_client(), _repository_kind(role), repository.revision or None
     return [path for path in paths if not hub.file_exists(repository.id, path, repo_type=kind, revision=revision)]
+
+
+def _download_files(repository: str, kind: str, commit: str, paths: Sequence[str]) -> dict[str, bytes]:
+    from huggingface_hub import hf_hub_url
+    from huggingface_hub.utils import build_hf_headers, get_session
+
+    endpoint, headers = os.environ.get("HF_ENDPOINT") or None, build_hf_headers(library_name="robotrain")
+    found: dict[str, bytes] = {}
+
+    def download(path: str, stopped: threading.Event) -> None:
+        address = hf_hub_url(repository, path, repo_type=kind, revision=commit, endpoint=endpoint)
+        answer = get_session().get(address, headers=headers, timeout=REQUEST_SECONDS)
+        if answer.status_code != HTTPStatus.NOT_FOUND:
+            found[path] = answer.raise_for_status().content
+
+    parallel.run_parallel(download, paths, len(paths))
+    return found
 
 
 def _repository_kind(role: str) -> str:

@@ -12,6 +12,7 @@ MODEL_FOLDER = "pretrained_model"
 STEP_FILE = Path("training_state", "training_step.json")
 CONFIG_FILE, WEIGHTS_FILE, ADAPTER_FILE = "config.json", "model.safetensors", "adapter_config.json"
 PROCESSOR_FILES = ("policy_preprocessor.json", "policy_postprocessor.json")
+DESCRIPTION_FILES = (CONFIG_FILE, f"{MODEL_FOLDER}/{CONFIG_FILE}")
 TRAINABLE_TYPES = typing.get_args(PolicyType)
 OLD_NORMALIZERS = ("normalize", "unnormalize", "input_normalizer", "output_normalizer")
 MIGRATE_COMMAND = "python -m lerobot.processor.migrate_policy_normalization --pretrained-path {folder}"

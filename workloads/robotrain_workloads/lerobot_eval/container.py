@@ -45,10 +45,10 @@ FORWARDED_PARAMETERS = {
     "env_workers": "workers",
 }
 """Parameters that are forwarded unchanged if set, and their options."""
-POLICY_FILES = (policy.CONFIG_FILE, policy.PROCESSOR_FILES[0])
+RENAMES_FILE = policy.PROCESSOR_FILES[0]
 DESCRIBED = {
     **dataset_preparation.DESCRIPTION_FILES,
-    "policy": (*POLICY_FILES, *(f"{policy.MODEL_FOLDER}/{name}" for name in POLICY_FILES)),
+    "policy": (*policy.DESCRIPTION_FILES, RENAMES_FILE, f"{policy.MODEL_FOLDER}/{RENAMES_FILE}"),
 }
 prepare = dataset_preparation.plan_preparation
 

@@ -25,7 +25,11 @@ from robotrain_workloads.lerobot_train.start import Start
 LAUNCHER = "robotrain_workloads.lerobot_train.launcher"
 MULTI_GPU_LAUNCHER = "robotrain_workloads.lerobot_train.multi_gpu_launcher"
 ENVIRONMENT = run_setup.make_environment(Path(__file__).parent / "locks" / "train.txt")
-DESCRIBED = dataset_preparation.DESCRIPTION_FILES
+DESCRIBED = {
+    **dataset_preparation.DESCRIPTION_FILES,
+    "policy": policy.DESCRIPTION_FILES,
+    "init_policy": policy.DESCRIPTION_FILES,
+}
 prepare = dataset_preparation.plan_preparation
 
 
