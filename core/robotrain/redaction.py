@@ -162,7 +162,7 @@ def holds_secret(text: str) -> bool:
     """Return whether a text certainly contains a secret, so that it must not be stored."""
     lower = text.lower()  # most texts hold none of the markers: their patterns need not be compiled
     patterns = [pattern for marker, pattern in _TOKENS.items() if marker in lower]
-    if "://" in lower or ":\\" in lower or ":/" in lower:
+    if (":/" in lower or ":\\" in lower) and any(one in lower for one in "@＠%"):
         patterns += [rf"{_SCHEME}[^/\\?#\s]*:[^/\\?#\s]*{_AT}", rf"(?<![a-z0-9+.-])https?:[/\\]+[^/\\?#\s@]+{_AT}"]
     if "sig=" in lower or "key=" in lower:
         patterns += [r"[?&;]sig=", r"(?:account|sharedaccess)key="]

@@ -1,10 +1,9 @@
 """Submission specs: files of a plan that say how it is submitted."""
 
-import dataclasses
 import json
 from typing import Any, Generic, TypeVar
 
-from robotrain_runtime.contract.document import convert_json
+from robotrain_runtime.contract.document import collect_fields, convert_json
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain.errors import Problem, Rejected, Stage, Suggestion
@@ -32,7 +31,7 @@ class SubmissionSpecFile(Generic[Spec]):
 
     def dump(self, spec: Spec) -> bytes:
         """Return the canonical bytes of a spec: equal specs give equal bytes."""
-        return (json.dumps(dataclasses.asdict(spec), indent=1, sort_keys=True) + "\n").encode()  # type: ignore[call-overload]
+        return (json.dumps(spec, indent=1, sort_keys=True, default=collect_fields) + "\n").encode()
 
     def parse(self, content: bytes) -> Spec:
         """Parse a spec. Raise SubmissionSpecError."""

@@ -152,10 +152,15 @@ def parse_document(text: str) -> JobDocument:
 
 def format_document(document: JobDocument) -> str:
     """The one text form: sorted keys, so that equal documents are equal bytes."""
-    body = dataclasses.asdict(document)
+    body = collect_fields(document)
     if not document.space:
         del body["space"]
-    return json.dumps(body, indent=1, sort_keys=True) + "\n"
+    return json.dumps(body, indent=1, sort_keys=True, default=collect_fields) + "\n"
+
+
+def collect_fields(value: Any) -> dict[str, Any]:
+    """Return the fields of a dataclass by name, for JSON: nothing is copied, as `dataclasses.asdict` would."""
+    return {one.name: getattr(value, one.name) for one in dataclasses.fields(value)}
 
 
 def convert_json(kind: Any, value: Any, path: str, errors: list[str]) -> Any:
