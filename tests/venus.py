@@ -1,7 +1,8 @@
 """A platform whose engine is a folder: what it was handed can be counted. Read as text by the tests, like mars.py.
 
 `VENUS` names the folder; a file `mood` in it says how the next submit goes: `refuses`, `takes it and hangs up`,
-`hangs up`, `interrupted`; preflight reads `weather`, and `memory` says what find raises.
+`hangs up`, `interrupted`; preflight reads `weather`, and `memory` says what find raises. A run is what `RUN.json` says,
+or else `others.json`.
 """
 
 import json
@@ -118,8 +119,7 @@ class Venus(Platform):
     def _state(self, reference: Any) -> dict[str, Any]:
         if not (engine() / "jobs" / reference["id"]).exists():
             raise RunGone(f"venus knows no {reference['id']}")
-        path = engine() / f"{reference['id']}.json"
-        return json.loads(path.read_text()) if path.exists() else {}
+        return json.loads(said(f"{reference['id']}.json") or said("others.json") or "{}")
 
     def status(self, reference: Any) -> Status:
         return Status(state=self._state(reference).get("state", "running"))

@@ -82,7 +82,8 @@ class Vesta(Venus):
         return (engine() / "jobs" / reference["id"]).exists()
 
     def logs(self, reference: Any, follow: bool, tail: int | None = None) -> Iterator[str]:
-        yield from self._steps(reference)[reference["step"]].get("log", [])
+        found = self._steps(reference)[reference["step"]] if "step" in reference else self._state(reference)
+        yield from found.get("log", [])
 
     def outputs(self, reference: Any) -> Iterator[Output]:
         for step in self._steps(reference)[reference["step"]].get("checkpoints", []):

@@ -1,5 +1,6 @@
 """A sweep as one sweep job: what is sent, what its trials say, and what stays with this machine."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -220,9 +221,16 @@ def test_a_failed_trial_fails_the_sweep_and_stops_no_other(submit, there, robotr
     status = robotrain("status", run, "--json").json
     assert (status["state"], "step trial-1 failed: the loss is not finite" in status["reason"]) == ("failed", True)
     assert robotrain("wait", run).exit_code == 5
-    again = robotrain("resume", run)
-    assert "sweep-not-resumable" in again.stderr
-    assert "robotrain resubmit" in robotrain("status", run).stdout
+    again = robotrain("resume", run, "--dry-run", "--json")
+    assert again.exit_code == 0, again.stderr
+    assert "not run again: trial-2, trial-3, trial-4" in again.stderr
+    (step,) = [one for one in plan_steps(again) if one["name"] == "trial-1"]
+    assert (step["parameters"]["learning_rate"], step["parameters"]["seed"]) == (1e-5, 1)
+    assert f"robotrain resume {run}" in robotrain("status", run).stdout
+
+
+def plan_steps(answer) -> list[dict]:
+    return json.loads(answer.json["files"]["pipeline.json"]["text"])["steps"]
 
 
 @pytest.mark.slow

@@ -378,7 +378,7 @@ def test_what_a_step_left_is_reached_by_its_name(engine, submit, robotrain):
 def test_a_refused_step_fails_with_the_reason_of_the_refusal(engine, submit, robotrain):
     (engine.folder / "mood").write_text("refuses")
     run = submit()
-    wait_for(run, "train", "failed")
+    wait_for(run, "register", "skipped")
     assert "venus is not at home" in robotrain("status", run, "--json").json["reason"]
     assert engine.submitted == {}
 

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from robotrain.pipelines import driven_platform, driver
 from robotrain.store import records
 from robotrain.store.plans import read_stored_plan
 from robotrain_runtime.contract import event
@@ -109,17 +110,81 @@ def test_the_log_of_an_ended_trial_is_read_once(run, reach, robotrain):
     assert (found["values"], found["score"]) == ({"learning_rate": 1e-4, "seed": 2}, 0.3)
 
 
-def test_a_failed_trial_fails_the_sweep_which_runs_again_as_a_whole(run, reach, robotrain, vesta):
+def test_a_failed_trial_fails_the_sweep(run, reach, robotrain, vesta):
     failed = {"state": "failed", "reason": "no GPU"}
     reach(run, "succeeded", trial("succeeded", 1e-4, 2, 0.3), failed)
     status = robotrain("status", run, "--json").json
     assert (status["state"], status["reason"]) == ("failed", "step trial-2 failed: no GPU")
     assert robotrain("wait", run).exit_code == 5
-    refused = robotrain("resume", run)
-    assert (refused.exit_code, "[sweep-not-resumable]" in refused.stderr) == (2, True)
     again = robotrain("resubmit", run, "--json").json["run"]
     assert {path.name for path in (vesta / "jobs").iterdir()} == {run, again}
     assert read_spec(again)["job"]["space"] == read_spec(run)["job"]["space"]
+
+
+@pytest.fixture
+def rest(vesta, robotrain, monkeypatch):
+    """Resume a sweep, whose rest a driver in this process runs, each trial as a run that ends in this state."""
+    monkeypatch.setattr(driver, "MIN_POLL_SECONDS", 0.001)
+    monkeypatch.setattr(driven_platform, "start_driver", driver.drive_pipeline)
+
+    def resume(run: str, state: str, loss: float = 0.5) -> str:
+        (vesta / "others.json").write_text(json.dumps(trial(state, 0.0, 0, loss)))
+        answer = robotrain("resume", run, "--json")
+        assert answer.exit_code == 0, answer.stderr
+        return answer.json["run"]
+
+    return resume
+
+
+def read_points(run: str) -> dict[str, tuple[str, ...]]:
+    sweep = json.loads(read_stored_plan(run).plan.files["pipeline.json"])["sweep"]
+    return {name: tuple(point.values()) for name, point in sweep["points"].items()}
+
+
+def test_resume_runs_the_trials_that_did_not_succeed_and_keeps_the_results_of_the_others(
+    run, reach, rest, robotrain, vesta
+):
+    skipped = {"state": "skipped"}
+    reach(run, "failed", trial("succeeded", 1e-4, 2, 0.3), {"state": "failed"}, trial("failed", 1e-5, 1), skipped)
+    again = rest(run, "failed")
+    points = read_points(again)
+    assert (points["trial-1"], points["trial-3"]) == (("0.0001", "2"), ("1e-05", "1"))
+    assert sorted(points.values()) == [("0.0001", "1"), ("0.0001", "2"), ("1e-05", "1"), ("1e-05", "2")]
+    assert len([*(vesta / "jobs").iterdir()]) == 4, "the sweep, and three trials as runs of their own"
+    assert robotrain("wait", again).exit_code == 5
+
+    third = rest(again, "succeeded")
+    assert len([*(vesta / "jobs").iterdir()]) == 7
+    assert read_points(third) == points
+    found = robotrain("status", third, "--json").json
+    scores = [(one["score"], one["values"]["seed"]) for one in found["sweep"]["trials"]]
+    assert (found["state"], scores[0], [score for score, _ in scores[1:]]) == ("succeeded", (0.3, 2), [0.5] * 3)
+    assert f"robotrain register {third} --step trial-1 pusht-act" in robotrain("status", third).stdout
+    for step in ((), ("--step", "trial-1")):
+        assert "models:/pusht-act/trial-1" in robotrain("register", third, *step, "pusht-act").stdout
+    assert robotrain("logs", third, "--step", "trial-1").stdout.splitlines()[0] == "loading"
+    assert "[trial-1] loading" in robotrain("logs", third).stdout
+    assert "[pipeline-complete]" in robotrain("resume", third).stderr
+
+
+def test_resume_draws_the_values_that_no_trial_had(sweep, reach, rest, robotrain):
+    words = ("--over", "learning_rate=log:1e-5..1e-2", "--over", "seed=2,4", "--sampler", "random", "--samples", "3")
+    run = sweep(*words, "--json").json["run"]
+    reach(run, "cancelled", trial("succeeded", 1e-4, 2, 0.3), {"state": "skipped"}, {"state": "skipped"})
+    again = rest(run, "succeeded")
+    steps = json.loads(read_stored_plan(again).plan.files["pipeline.json"])["steps"]
+    drawn = [(one["parameters"]["learning_rate"], one["parameters"]["seed"]) for one in steps]
+    assert drawn[0] == (1e-4, 2)
+    assert all(1e-5 <= rate <= 1e-2 and seed in (2, 4) for rate, seed in drawn)
+    assert len(set(drawn)) == 3
+
+
+def test_a_trial_with_unknown_values_is_not_trained_twice(run, reach, robotrain, vesta):
+    reach(run, "failed", {"state": "succeeded"}, {"state": "failed"})
+    refused = robotrain("resume", run)
+    assert (refused.exit_code, "[sweep-not-resumable]" in refused.stderr) == (2, True)
+    assert f"robotrain resubmit {run}" in refused.stderr
+    assert len([*(vesta / "jobs").iterdir()]) == 1
 
 
 def test_the_engine_cancels_the_whole(run, vesta, robotrain):

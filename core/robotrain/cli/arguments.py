@@ -130,7 +130,8 @@ def open_step(ctx: typer.Context, run: str, step: str, wait: bool = False) -> tu
         why = found.reason or (begins if found.state in NOT_BEGUN else "It has no run of its own.")
         title = f"step {step} of {record.run} is {found.state}"
         raise Rejected([usage_problem("step-without-run", title, "--step", f"{why[:1].upper()}{why[1:].rstrip('.')}.")])
-    return open_run(ctx, found.run)
+    record, platform = open_run(ctx, found.run)
+    return open_step(ctx, found.run, step) if record.steps else (record, platform)  # a trial of an engine's sweep
 
 
 def open_runs(ctx: typer.Context, runs: Sequence[str] | None) -> list[tuple[RunRecord, Any]]:

@@ -14,7 +14,7 @@ from robotrain_runtime.contract import event
 from robotrain import background
 from robotrain.errors import Problem, Rejected, Stage
 from robotrain.model.job import parse_attempt
-from robotrain.model.run import RunGone
+from robotrain.model.run import STEP_KEY, RunGone
 from robotrain.pipelines import progress
 from robotrain.pipelines.pipeline_platform import REFERENCE_KEY, PipelinePlatform, SentStep, StepJob
 from robotrain.pipelines.progress import PipelineProgress
@@ -88,14 +88,14 @@ class DrivenPlatform(PipelinePlatform):
     def list_sent(self, reference: Reference) -> list[SentStep]:
         """Return the steps whose runs were submitted."""
         return [
-            SentStep(name=name, reference=record.reference, produces=record.makes)
+            SentStep(name=name, reference=_refer_to_step(name, record), produces=record.makes)
             for name, record in self._list_records(reference)
         ]
 
     def list_jobs(self, reference: Reference) -> Iterator[StepJob]:
         """Yield the jobs of the steps that have runs."""
         for step in self.read_progress(reference).steps.values():
-            if record := records.find_record(step.run):
+            if (record := records.find_record(step.run)) and not record.steps:
                 yield StepJob(workload=record.workload, sources=plans.read_stored_sources(step.run))
 
     def has_log(self, step: StepStatus) -> bool:
@@ -109,7 +109,7 @@ class DrivenPlatform(PipelinePlatform):
             yield event.format_event(event.Registered(**(state.registered or {})), state.ended or 0.0)
         record = records.find_record(step.run)
         if record is not None and record.phase == "sent":
-            yield from self._platform.logs(record.reference, follow, tail)
+            yield from self._platform.logs(_refer_to_step(step.name, record), follow, tail)
 
     def cancel(self, reference: Reference) -> None:
         """Stop all steps and wait for their end; without a driver, this process does what it would."""
@@ -139,7 +139,7 @@ class DrivenPlatform(PipelinePlatform):
         freed: list[int | None] = []
         shared = _list_runs_of_other_attempts(reference[REFERENCE_KEY])
         for _, record in self._list_records(reference):
-            if record.run not in shared:
+            if record.run not in shared and not record.steps:
                 act = reconcile.measure_outputs if dry_run else reconcile.remove_run
                 freed.append(act(record, self._platform))
         return None if None in freed else sum(one or 0 for one in freed)
@@ -156,6 +156,11 @@ class DrivenPlatform(PipelinePlatform):
             if record is not None and record.phase == "sent":
                 found.append((name, record))
         return found
+
+
+def _refer_to_step(name: str, record: RunRecord) -> Reference:
+    """Return the reference of a step by its run, or by that of the sweep whose trial it was on an engine."""
+    return {**record.reference, STEP_KEY: name} if record.steps else record.reference
 
 
 def _list_runs_of_other_attempts(run: str) -> set[str]:

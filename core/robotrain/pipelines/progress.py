@@ -26,7 +26,7 @@ class StepState:
 
     state: StepStateName = "waiting"
     run: str = ""
-    """Its run, from before it is submitted."""
+    """Its run, from before it is submitted; of a trial that an engine ran, the run of that sweep."""
     reason: str = ""
     exit_code: int | None = None
     started: float | None = None

@@ -88,17 +88,12 @@ def continue_pipeline(record: RunRecord, plugins: Plugins, dry_run: bool = False
 
 def _continue_native(record: RunRecord, plugins: Plugins) -> RepeatedPipeline:
     """Return what is left to do of a pipeline that an engine ran. Raise Rejected."""
-    if record.is_sweep:
-        title = f"{record.platform} runs {record.run} as a whole: it cannot run some of its trials again"
-        way = Suggestion(f"robotrain resubmit {record.run}", "runs all trials again")
-        points = Suggestion("robotrain sweep … --points FILE.csv", "runs the trials that the file lists")
-        raise Rejected([_make_problem("sweep-not-resumable", title, way, points)])
     platform = plugins.platform_of(record)
     earlier = parse_pipeline(read_plan_to_repeat(record.run).plan.files[PIPELINE_FILE]).finished
     try:
         status, steps = platform.query_pipeline(record.reference)
     except RunGone as gone:
-        ended = read_ended_steps(record.run)
+        ended = None if record.is_sweep else read_ended_steps(record.run)
         if ended is None:
             problem = dataclasses.replace(gone.problems[0], suggestions=(_suggest_resubmit(record.run),))
             raise Rejected([problem]) from None
@@ -108,7 +103,25 @@ def _continue_native(record: RunRecord, plugins: Plugins) -> RepeatedPipeline:
             raise _make_running_error(record.run)
         done = [step.name for step in steps if step.state == "succeeded"]
     finished = {name: earlier.get(name) or {"state": "succeeded", "run": record.run} for name in done}
-    return _leave_out(record, finished, plugins)
+    left = _leave_out(record, finished, plugins)
+    return _drive_rest(record, left, plugins) if record.is_sweep else left
+
+
+def _drive_rest(record: RunRecord, left: RepeatedPipeline, plugins: Plugins) -> RepeatedPipeline:
+    """Return the rest of a sweep that an engine ran, for this machine: no engine runs some of the trials again."""
+    plan = plugins.platform_of(record).drive_rest(left.plan)
+    rows = [
+        {"name": f"{trial}.{name}", "value": value, "origin": "--over", "overrode": []}
+        for trial, point in plan.sweep["points"].items()
+        for name, value in point.items()
+    ]
+    count = len(plan.steps) - len(plan.finished)
+    title = f"{record.platform} runs a sweep as a whole: this machine submits the trials that are left ({count})"
+    why = "It must stay on until the last one has begun." if plan.at_most and plan.at_most < count else ""
+    note = Problem(code="sweep-not-native", stage=Stage.CHECK, severity="note", title=title, why=why)
+    platform = plugins.platform_of(dataclasses.replace(record, native=False))
+    values = (*left.values, *rows)
+    return dataclasses.replace(left, platform=platform, plan=plan, jobs={}, values=values, warnings=(note,))
 
 
 def _find_copies(plan: PipelinePlan, platform: NativePlatform) -> PipelinePlan:

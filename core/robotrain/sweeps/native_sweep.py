@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from robotrain_runtime.contract import event
 from robotrain_runtime.contract.parameter import get_parameters
 
-from robotrain.errors import Problem, Rejected, Stage
+from robotrain.errors import Problem, Rejected, Stage, Suggestion
 from robotrain.model.pipeline import SweepSpec
 from robotrain.model.plan import Payload, RenderedPlan
 from robotrain.model.progress import Progress
@@ -27,11 +28,12 @@ from robotrain.pipelines.progress import (
     write_progress,
 )
 from robotrain.store import records
-from robotrain.sweeps.plan import SweepPlan, parse_sweep
+from robotrain.sweeps.plan import SweepPlan, dump_sweep, parse_sweep
 from robotrain.sweeps.results import read_results
+from robotrain.sweeps.space import Axis, draw_points
 
 if TYPE_CHECKING:
-    from robotrain_runtime.contract.document import Dimension
+    from robotrain_runtime.contract.document import Dimension, Scalar
     from robotrain_runtime.contract.event import Registered
 
     from robotrain.model.job import Job
@@ -149,6 +151,28 @@ class NativeSweepPlatform(NativePlatform):
         reason = f"step {first.name} {first.state}" + (f": {first.reason}" if first.reason else "")
         return dataclasses.replace(status, state="failed", reason=reason, exit_code=None), steps
 
+    def drive_rest(self, plan: PipelinePlan) -> PipelinePlan:
+        """Return the plan by which this machine runs the trials of the sweep `plan.resumes` that are not finished.
+
+        Each has the values that the engine gave it, or, if it never began, values that the engine would have given.
+        Raise Rejected if those of a finished trial are unknown.
+        """
+        sweep, progress = parse_sweep(plan.sweep), read_progress(plan.resumes)
+        known = progress.steps if progress else {}
+        values = {name: dict(state.values) for name, state in known.items() if state.values}
+        others = [step.name for step in plan.steps if step.name not in values]
+        rest = _list_rest(sweep, list(values.values()), len(others))
+        if len(rest) != len(others) or any(name in plan.finished for name in others):
+            title = f"the values of trials of {plan.resumes} are unknown: their logs cannot be read"
+            way = Suggestion(f"robotrain resubmit {plan.resumes}", "runs all trials again")
+            raise Rejected([Problem(code="sweep-not-resumable", stage=Stage.USAGE, title=title, suggestions=(way,))])
+        values |= dict(zip(others, rest, strict=True))
+        steps = (dataclasses.replace(one, parameters={**one.parameters, **values[one.name]}) for one in plan.steps)
+        points = {name: {key: str(value) for key, value in given.items()} for name, given in values.items()}
+        driven = dataclasses.replace(sweep, native=False, space={}, points=points)
+        finished = {name: {**dataclasses.asdict(known[name]), "run": plan.resumes} for name in plan.finished}
+        return dataclasses.replace(plan, steps=tuple(steps), sweep=dump_sweep(driven), finished=finished)
+
     def _record_ended_steps(self, reference: Reference, succeeded: Sequence[str]) -> None:
         """Record nothing: what is known of ended trials is kept anyway."""
 
@@ -201,3 +225,23 @@ class NativeSweepPlatform(NativePlatform):
                 state.values = {one: given[one] for one in sweep.space}
         scores = {**progress.metrics, **(progress.evaluated.scores if progress.evaluated else {})}
         state.scores = {one: scores[one] for one, _ in sweep.metrics if one in scores}
+
+
+def _list_rest(sweep: SweepPlan, known: Sequence[Mapping[str, Any]], count: int) -> list[dict[str, Scalar]]:
+    """Return the combinations of a grid that are not known yet; `count` drawn ones of a random sweep."""
+    if sweep.sampler == "grid":
+        chosen = itertools.product(*(one.choices for one in sweep.space.values()))
+        return [point for one in chosen if (point := dict(zip(sweep.space, one, strict=True))) not in known]
+    axes = [
+        Axis(name, tuple(map(str, one.choices)), "log" if one.log else "uniform", str(one.low), str(one.high))
+        for name, one in sweep.space.items()
+    ]
+    integers = {name for name, one in sweep.space.items() if one.integer}
+    drawn = draw_points(axes, count, sweep.sampler_seed, integers)
+    return [{name: _parse_value(sweep.space[name], text) for name, text in point.values.items()} for point in drawn]
+
+
+def _parse_value(dimension: Dimension, text: str) -> Scalar:
+    if dimension.choices:
+        return next(one for one in dimension.choices if str(one) == text)
+    return int(text) if dimension.integer else float(text)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from robotrain.pipelines import progress
 from robotrain.pipelines.plan import PIPELINE_FILE
-from robotrain.store import files, plans
+from robotrain.store import files, plans, records
 from robotrain.sweeps.plan import SweepPlan, parse_sweep
 
 if TYPE_CHECKING:
@@ -66,15 +66,14 @@ class SweepResults:
     """Of several seeds: the best trial of the group with the best mean."""
     model: str = ""
     """The model that the job names for its policy."""
-    native: bool = False
-    """Whether the engine of the platform runs the trials: they are no runs of their own."""
 
 
 def make_register_command(run: str, results: SweepResults) -> str:
     """Return the command that registers the policy of the best trial; empty without one."""
     if results.best is None:
         return ""
-    what = f"{run} --step {results.best.name}" if results.native else results.best.run
+    best = results.best  # a trial that an engine ran is no run of its own
+    what = best.run if best.run and records.is_step(best.run) else f"{run} --step {best.name}"
     return f"robotrain register {what} {results.model or 'MODEL'}"
 
 
@@ -101,7 +100,7 @@ def read_results(run: str) -> SweepResults | None:
     )
     groups = _group_trials(plan.over, trials)
     best = _find_best(trials, groups, better)
-    return SweepResults(plan.over, name, better, trials, groups, best, plan.model, plan.native)
+    return SweepResults(plan.over, name, better, trials, groups, best, plan.model)
 
 
 def find_metric(plan: SweepPlan, scores: Sequence[Mapping[str, float]]) -> tuple[str, str] | None:

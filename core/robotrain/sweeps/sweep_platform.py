@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from robotrain.errors import Problem, Rejected, Stage
 from robotrain.pipelines.driven_platform import DrivenPlatform
 from robotrain.pipelines.pipeline_platform import REFERENCE_KEY
-from robotrain.store import records
 from robotrain.sweeps.results import read_results
 
 if TYPE_CHECKING:
@@ -25,4 +24,5 @@ class SweepPlatform(DrivenPlatform):
         if results is None or results.best is None:
             title = "no trial of the sweep has succeeded with a score"
             raise Rejected([Problem(code="step-output-missing", stage=Stage.SUBMIT, title=title)])
-        return self._platform.register(records.read_record(results.best.run).reference, name, step)
+        sent = next(one for one in self.list_sent(reference) if one.name == results.best.name)
+        return self._platform.register(sent.reference, name, step)
