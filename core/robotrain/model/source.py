@@ -74,11 +74,19 @@ class Pinning(NamedTuple):
         They are `resolve_pin`, `find_loss`, `find_missing_paths` and, if it has one, `read_files`.
         """
 
-        def import_when_called(name: str, default: object = None) -> Callable[..., Any]:
-            return lambda *arguments: getattr(importlib.import_module(module), name, default)(*arguments)
+        def import_when_called(name: str, default: Callable[..., Any] | None = None) -> Callable[..., Any]:
+            def call(*arguments: Any) -> Any:
+                found: Any = getattr(importlib.import_module(module), name, default)
+                return found(*arguments)
 
-        required = map(import_when_called, ("resolve_pin", "find_loss", "find_missing_paths"))
-        return cls(*required, import_when_called("read_files", cls._field_defaults["read_files"]))
+            return call
+
+        return cls(
+            resolve=import_when_called("resolve_pin"),
+            find_loss=import_when_called("find_loss"),
+            find_missing=import_when_called("find_missing_paths"),
+            read_files=import_when_called("read_files", cls._field_defaults["read_files"]),
+        )
 
 
 @lazy_dataclass(frozen=True, kw_only=True)

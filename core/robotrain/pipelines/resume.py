@@ -109,7 +109,8 @@ def _continue_native(record: RunRecord, plugins: Plugins) -> RepeatedPipeline:
 
 def _drive_rest(record: RunRecord, left: RepeatedPipeline, plugins: Plugins) -> RepeatedPipeline:
     """Return the rest of a sweep that an engine ran, for this machine: no engine runs some of the trials again."""
-    plan = plugins.platform_of(record).drive_rest(left.plan)
+    engine: Any = plugins.platform_of(record)
+    plan: PipelinePlan = engine.drive_rest(left.plan)
     rows = [
         {"name": f"{trial}.{name}", "value": value, "origin": "--over", "overrode": []}
         for trial, point in plan.sweep["points"].items()

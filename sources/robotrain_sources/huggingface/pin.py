@@ -4,13 +4,14 @@ Messages name only the type of an error: its text could contain an address with 
 """
 
 import contextlib
+import importlib
 import os
 import re
 import ssl
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from http import HTTPStatus
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from robotrain.errors import Suggestion, find_nearest_name
@@ -222,14 +223,14 @@ def _ask_missing_paths(repository: Repository, role: str, paths: Sequence[str]) 
 
 def _download_files(repository: str, kind: str, commit: str, paths: Sequence[str]) -> dict[str, bytes]:
     from huggingface_hub import hf_hub_url
-    from huggingface_hub.utils import build_hf_headers, get_session
 
-    endpoint, headers = os.environ.get("HF_ENDPOINT") or None, build_hf_headers(library_name="robotrain")
+    library: Any = importlib.import_module("huggingface_hub.utils")
+    endpoint, headers = os.environ.get("HF_ENDPOINT") or None, library.build_hf_headers(library_name="robotrain")
     found: dict[str, bytes] = {}
 
     def download(path: str, stopped: threading.Event) -> None:
         address = hf_hub_url(repository, path, repo_type=kind, revision=commit, endpoint=endpoint)
-        answer = get_session().get(address, headers=headers, timeout=REQUEST_SECONDS)
+        answer = library.get_session().get(address, headers=headers, timeout=REQUEST_SECONDS)
         if answer.status_code != HTTPStatus.NOT_FOUND:
             found[path] = answer.raise_for_status().content
 
