@@ -74,3 +74,8 @@ def test_a_varying_part_matches_any_name():
 def test_the_page_of_errors_is_generated_from_the_registry():
     page = (source_tree.ROOT / "docs/errors.md").read_text()
     assert page.endswith(error_codes.format_reference(KNOWN.values())), "run .ci/pages"
+
+
+def test_a_code_is_explained_beside_a_plugin_that_is_one_module(robotrain, venus):
+    answer = robotrain("explain", "step-cycle")
+    assert (answer.exit_code, KNOWN["step-cycle"].fix in answer.stdout) == (0, True)

@@ -86,6 +86,9 @@ class Vesta(Venus):
         yield from found.get("log", [])
 
     def outputs(self, reference: Any) -> Iterator[Output]:
+        if "step" not in reference:
+            yield from super().outputs(reference)
+            return
         for step in self._steps(reference)[reference["step"]].get("checkpoints", []):
             path = f"/vesta/{reference['id']}/{reference['step']}/{step:06}"
             yield Output(name=f"checkpoints/{step:06}", kind="checkpoint", source="local_path", uri=path, step=step)

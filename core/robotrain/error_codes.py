@@ -52,7 +52,7 @@ def load_error_codes(packages: Iterable[str]) -> dict[str, ErrorCode]:
 def _read_codes(package: str) -> dict[str, Any]:
     try:
         return tomllib.loads(files(package).joinpath(FILE).read_text(encoding="utf-8"))
-    except (ModuleNotFoundError, FileNotFoundError):
+    except (ModuleNotFoundError, FileNotFoundError, TypeError):  # a TypeError for a plugin that is no package
         return {}
 
 

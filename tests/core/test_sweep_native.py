@@ -128,7 +128,7 @@ def rest(vesta, robotrain, monkeypatch):
     monkeypatch.setattr(driven_platform, "start_driver", driver.drive_pipeline)
 
     def resume(run: str, state: str, loss: float = 0.5) -> str:
-        (vesta / "others.json").write_text(json.dumps(trial(state, 0.0, 0, loss)))
+        (vesta / "others.json").write_text(json.dumps({**trial(state, 0.0, 0, loss), "checkpoints": [30]}))
         answer = robotrain("resume", run, "--json")
         assert answer.exit_code == 0, answer.stderr
         return answer.json["run"]
@@ -145,7 +145,8 @@ def test_resume_runs_the_trials_that_did_not_succeed_and_keeps_the_results_of_th
     run, reach, rest, robotrain, vesta
 ):
     skipped = {"state": "skipped"}
-    reach(run, "failed", trial("succeeded", 1e-4, 2, 0.3), {"state": "failed"}, trial("failed", 1e-5, 1), skipped)
+    done = {**trial("succeeded", 1e-4, 2, 0.3), "checkpoints": [20]}
+    reach(run, "failed", done, {"state": "failed"}, trial("failed", 1e-5, 1), skipped)
     again = rest(run, "failed")
     points = read_points(again)
     assert (points["trial-1"], points["trial-3"]) == (("0.0001", "2"), ("1e-05", "1"))
@@ -157,13 +158,17 @@ def test_resume_runs_the_trials_that_did_not_succeed_and_keeps_the_results_of_th
     assert len([*(vesta / "jobs").iterdir()]) == 7
     assert read_points(third) == points
     found = robotrain("status", third, "--json").json
-    scores = [(one["score"], one["values"]["seed"]) for one in found["sweep"]["trials"]]
-    assert (found["state"], scores[0], [score for score, _ in scores[1:]]) == ("succeeded", (0.3, 2), [0.5] * 3)
+    assert (found["state"], [one["score"] for one in found["sweep"]["trials"]]) == ("succeeded", [0.3, 0.5, 0.5, 0.5])
+    groups = {one["values"]["learning_rate"]: one["trials"] for one in found["sweep"]["groups"]}
+    assert groups == {"0.0001": ["trial-1", "trial-4"], "1e-05": ["trial-2", "trial-3"]}
     assert f"robotrain register {third} --step trial-1 pusht-act" in robotrain("status", third).stdout
     for step in ((), ("--step", "trial-1")):
         assert "models:/pusht-act/trial-1" in robotrain("register", third, *step, "pusht-act").stdout
     assert robotrain("logs", third, "--step", "trial-1").stdout.splitlines()[0] == "loading"
     assert "[trial-1] loading" in robotrain("logs", third).stdout
+    outputs = robotrain("outputs", third).stdout
+    assert f"/vesta/{run}/trial-1/000020" in outputs
+    assert outputs.count("/venus/lerobot-train-") == 3
     assert "[pipeline-complete]" in robotrain("resume", third).stderr
 
 

@@ -170,7 +170,8 @@ class NativeSweepPlatform(NativePlatform):
         steps = (dataclasses.replace(one, parameters={**one.parameters, **values[one.name]}) for one in plan.steps)
         points = {name: {key: str(value) for key, value in given.items()} for name, given in values.items()}
         driven = dataclasses.replace(sweep, native=False, space={}, points=points)
-        finished = {name: {**dataclasses.asdict(known[name]), "run": plan.resumes} for name in plan.finished}
+        given = {"run": plan.resumes, "values": {}}  # the values are those of its point, as of the other trials
+        finished = {name: {**dataclasses.asdict(known[name]), **given} for name in plan.finished}
         return dataclasses.replace(plan, steps=tuple(steps), sweep=dump_sweep(driven), finished=finished)
 
     def _record_ended_steps(self, reference: Reference, succeeded: Sequence[str]) -> None:
