@@ -106,7 +106,7 @@ def test_an_old_python_can_read_it_to_say_that_it_is_too_old() -> None:
 
 
 def test_it_holds_nothing_that_a_template_or_kubernetes_would_read() -> None:
-    assert workflow.find_template_syntax(render.BOOTSTRAP_PROGRAM) == ""
+    assert workflow.GUARD.find_syntax(render.BOOTSTRAP_PROGRAM) == ""
     assert render.BOOTSTRAP_PROGRAM.isascii()
 
 

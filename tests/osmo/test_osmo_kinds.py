@@ -138,7 +138,7 @@ def holds(text: str) -> None:
         assert not instead or str(parse(instead, HERE)) == instead
         if found:
             assert str(parse(found, HERE)) == found
-            assert not workflow.find_template_syntax(found)
+            assert not workflow.GUARD.find_syntax(found)
             assert not re.search(r"[\s?#@'\"{}\\;,*]", found)
             assert found.isascii()
             assert parse is dataset.parse_dataset or re.fullmatch(OSMOS_OWN, found)

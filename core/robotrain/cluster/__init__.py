@@ -1,1 +1,1 @@
-"""What platforms with a remote engine share: submission spec, submit note, settings, cancel, reasons of a status."""
+"""What platforms with a remote engine share: checks, submission spec, submit note, settings, cancel, status reasons."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from robotrain.cluster.problems import make_preflight_problem
+from robotrain.cluster.checks import make_preflight_problem
 from robotrain.errors import Problem, Suggestion
 from robotrain.model.health import convert_finding
 from robotrain.model.plan import Plan

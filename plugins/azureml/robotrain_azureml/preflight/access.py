@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from urllib.parse import urlsplit
 
-from robotrain.cluster.problems import make_preflight_problem
+from robotrain.cluster.checks import make_preflight_problem
 from robotrain.errors import MAX_SENTENCE, Problem, Suggestion
 from robotrain.redaction import redact
 from robotrain_azure import credential, preflight_checks, roles

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import unquote
 
-from robotrain.cluster.problems import make_preflight_problem
+from robotrain.cluster.checks import make_preflight_problem
 from robotrain.errors import Problem, Severity, Stage, Suggestion
 from robotrain.model.source import SourceError
 from robotrain.submission.pin import find_describing_files as described_by

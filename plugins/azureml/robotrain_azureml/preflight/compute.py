@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from robotrain.cluster.problems import make_preflight_problem
+from robotrain.cluster.checks import make_preflight_problem
 from robotrain.errors import Problem, Rejected, Severity, Suggestion
 from robotrain.model.job import Job
 from robotrain.model.platform import PlatformDefault

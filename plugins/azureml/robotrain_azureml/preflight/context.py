@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from robotrain.cluster.problems import make_preflight_problem, suggest_names
+from robotrain.cluster.checks import make_preflight_problem, suggest_names
 from robotrain.errors import MAX_SENTENCE, Problem, Severity, Stage, Suggestion
 from robotrain.redaction import redact
 from robotrain_azure import errors

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from robotrain.cluster.problems import make_preflight_problem, suggest_names
+from robotrain.cluster.checks import make_preflight_problem, suggest_names
 from robotrain.errors import MAX_SENTENCE, Problem, Severity, Suggestion
 from robotrain.model.workload import OutputProfile
 from robotrain.redaction import redact

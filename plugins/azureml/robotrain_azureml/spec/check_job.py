@@ -3,18 +3,23 @@
 import re
 from collections.abc import Iterator
 
+from robotrain.cluster import checks
+from robotrain.cluster.checks import QuantityError, TemplateGuard
 from robotrain.errors import Problem, Stage, Suggestion, make_problem
 from robotrain.model.job import Job
 from robotrain.redaction import redact
-from robotrain_azure import checks, workspace
-from robotrain_azure.checks import QuantityError
+from robotrain_azure import workspace
 
 from robotrain_azureml.settings import AzureMLSettings
 from robotrain_azureml.spec import job_settings, render
 from robotrain_azureml.spec.render import EXPRESSION_START, HUB_CREDENTIAL_FLAG
 
-SHORTER_OPTIONS = {"BLOB_URLS": "--dataset-asset azureml:NAME:VERSION"}
-"""Options that need less space, by variable."""
+VARIABLE_FLAGS = {
+    "BLOB_URLS": ("--blob-url", "--dataset-asset azureml:NAME:VERSION"),
+    "DATASET_ASSETS": ("--dataset-asset",),
+    "INIT_FROM_POLICY_MODEL_SOURCE": ("--init-from-policy-model",),
+}
+"""By variable, the option that fills it, and one that needs less space."""
 
 
 def check_job(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
@@ -34,17 +39,14 @@ def check_job(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
     yield from _check_datastore(settings)
     yield from _check_preemption(job, settings)
     variables = render.make_compat_variables(job)
-    yield from checks.check_variable_sizes("azureml-variable-too-long", variables, SHORTER_OPTIONS)
+    yield from checks.check_variable_sizes("azureml-variable-too-long", variables, VARIABLE_FLAGS)
     yield from _check_hub_secret(job, settings)
 
 
-def _make_invalid_problem(flag: str, given: str, expected: str, why: str, *fixes: str) -> Problem:
-    """Return the problem of an invalid value; one with an Azure ML expression is explained as such."""
-    if EXPRESSION_START in given:
-        why = f"Azure ML reads `{EXPRESSION_START}` as the start of an expression."
-    return checks.make_invalid_value_problem("azureml-value-invalid", flag, given, expected, why, *fixes)
-
-
+GUARD = TemplateGuard(
+    re.escape(EXPRESSION_START), "Azure ML reads `{}` as the start of an expression.", "azureml-value-invalid"
+)
+_make_invalid_problem = GUARD.make_invalid_value_problem
 IDENTITY_FLAG = "--workload-identity"
 LIST_WORKSPACES = "az resource list --resource-type Microsoft.MachineLearningServices/workspaces --output table"
 

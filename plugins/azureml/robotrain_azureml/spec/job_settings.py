@@ -3,11 +3,12 @@
 import re
 from collections.abc import Mapping
 
+from robotrain.cluster import checks
 from robotrain.config.coerce import parse_pairs
 from robotrain.model.job import Job
 from robotrain.model.platform import PlatformDefault
 from robotrain.model.workload import WorkloadProfile
-from robotrain_azure import checks, workspace
+from robotrain_azure import workspace
 from robotrain_azure.workspace import Workspace
 
 from robotrain_azureml.settings import AzureMLSettings
@@ -86,7 +87,7 @@ MAX_TIMEOUT_SECONDS = 365 * 86400
 
 
 def parse_timeout(settings: AzureMLSettings) -> int | None:
-    """Return the seconds of `--exec-timeout`; None for no limit. Raises robotrain_azure.checks.QuantityError."""
+    """Return the seconds of `--exec-timeout`; None for no limit. Raises QuantityError."""
     if settings.exec_timeout is None:
         return None
     seconds = checks.parse_duration(settings.exec_timeout, MAX_TIMEOUT_SECONDS, "It is more than a year.")

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 
-from robotrain.cluster.problems import make_preflight_problem
+from robotrain.cluster.checks import make_preflight_problem
 from robotrain.errors import Problem, Rejected, Stage, Suggestion
 from robotrain.model.plan import Plan
 from robotrain_azure import preflight_checks, upload_rules, workspace

@@ -4,9 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from robotrain.cluster.problems import make_preflight_problem, suggest_names
+from robotrain.cluster.checks import QuantityError, make_preflight_problem, suggest_names
 from robotrain.errors import Problem, Severity, Stage, Suggestion
-from robotrain_azure.checks import QuantityError
 
 from robotrain_osmo.client import failures, service
 from robotrain_osmo.client.failures import CommandFailed

@@ -3,13 +3,13 @@
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
+from robotrain.cluster import checks
+from robotrain.cluster.checks import QuantityError, make_missing_value_problem, make_unsupported_problem, make_warning
 from robotrain.config.coerce import parse_pairs
 from robotrain.errors import Problem, select_errors
 from robotrain.model.job import Job
 from robotrain.model.source import SourceError
 from robotrain.redaction import redact
-from robotrain_azure import checks
-from robotrain_azure.checks import QuantityError, make_missing_value_problem, make_unsupported_problem, make_warning
 from robotrain_runtime.contract.document import JobSource
 
 from robotrain_osmo.kinds import dataset, storage
@@ -17,7 +17,7 @@ from robotrain_osmo.settings import OsmoSettings
 from robotrain_osmo.spec import check_tracking, environment, inputs, resources
 from robotrain_osmo.spec.check_tracking import BLOB_URL_FORM
 from robotrain_osmo.spec.submission_spec import OsmoCredential
-from robotrain_osmo.spec.workflow import make_invalid_value_problem
+from robotrain_osmo.spec.workflow import GUARD, make_invalid_value_problem
 
 
 def check_job(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
@@ -45,7 +45,9 @@ def _check_all(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
     yield from check_tracking.check_workspace_names(settings)
     yield from check_tracking.check_tracking_uri(settings)
     yield from check_tracking.check_tracking(job, settings)
-    yield from checks.check_variable_sizes("osmo-variable-too-long", environment.make_compat_env(job), {})
+    yield from checks.check_variable_sizes(
+        "osmo-variable-too-long", environment.make_compat_env(job), {"BLOB_URLS": ("--blob-url",)}
+    )
 
 
 MAX_TASK_NAME_LENGTH = 58
@@ -171,7 +173,8 @@ def _check_credential_names(names: Mapping[str, str | None]) -> Iterator[Problem
             environment.parse_credential(text, flag)
         except environment.CredentialError as error:  # the problem does not show the value, which may be a secret
             expected, fix = "the name of an OSMO credential", f"{flag} {environment.CREDENTIAL_FORM}"
-            yield checks.make_invalid_value_problem("osmo-credential-invalid", flag, "", expected, str(error), fix)
+            guard = GUARD._replace(code="osmo-credential-invalid")
+            yield guard.make_invalid_value_problem(flag, "", expected, str(error), fix)
 
 
 def _check_double_use(credentials: Iterable[OsmoCredential]) -> Iterator[Problem]:

@@ -4,12 +4,12 @@ import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+from robotrain.cluster.checks import make_missing_value_problem, make_unsupported_problem, make_warning
 from robotrain.errors import Problem
 from robotrain.model.job import Job
 from robotrain.model.workload import OutputProfile
 from robotrain.redaction import redact
 from robotrain_azure import workspace
-from robotrain_azure.checks import make_missing_value_problem, make_unsupported_problem, make_warning
 from robotrain_azure.workspace import Workspace
 from robotrain_runtime.contract.document import JobSource
 from robotrain_sources.role_flags import CHECKPOINT, POLICY_MODEL

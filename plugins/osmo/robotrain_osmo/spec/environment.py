@@ -6,9 +6,10 @@ import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from robotrain.cluster import checks
 from robotrain.errors import Problem, Stage, Suggestion, make_problem
 from robotrain.model.job import Job
-from robotrain_azure import checks, workspace
+from robotrain_azure import workspace
 
 from robotrain_osmo.settings import OsmoSettings
 from robotrain_osmo.spec import inputs as spec_inputs

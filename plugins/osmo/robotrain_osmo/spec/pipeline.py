@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from robotrain.cluster.checks import make_missing_value_problem
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any
 from robotrain.model import plan
 from robotrain.model.amounts import format_size
@@ -18,7 +19,6 @@ from robotrain.model.job import Job
 from robotrain.model.pipeline import PipelineStep
 from robotrain.model.plan import Payload
 from robotrain.model.run import Reference
-from robotrain_azure.checks import make_missing_value_problem
 from robotrain_runtime.contract.document import format_document
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 

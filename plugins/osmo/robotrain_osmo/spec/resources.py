@@ -4,11 +4,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict
 
+from robotrain.cluster import checks
+from robotrain.cluster.checks import QuantityError
 from robotrain.model.job import Job
 from robotrain.model.platform import PlatformDefault
 from robotrain.model.workload import WorkloadProfile
-from robotrain_azure import checks
-from robotrain_azure.checks import QuantityError
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain_osmo.settings import OsmoSettings

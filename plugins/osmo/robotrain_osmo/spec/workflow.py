@@ -8,14 +8,13 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from robotrain.cluster.problems import make_preflight_problem
+from robotrain.cluster.checks import TemplateGuard, make_preflight_problem
 from robotrain.config.coerce import parse_pairs
 from robotrain.errors import Problem, Stage, Suggestion
 from robotrain.model.amounts import format_size
 from robotrain.model.job import Job
 from robotrain.model.plan import Plan
 from robotrain.redaction import redact
-from robotrain_azure import checks
 from robotrain_runtime.contract.failure import EXIT_RETRY
 
 from robotrain_osmo.settings import OsmoSettings
@@ -23,22 +22,12 @@ from robotrain_osmo.spec import resources
 from robotrain_osmo.spec.resources import count_gpus
 from robotrain_osmo.spec.submission_spec import WORKFLOW_FILE
 
-_TEMPLATE_SYNTAX = r"\{\{|\{%|\{#|\$\(|\$\$"
-
-
-def find_template_syntax(text: str) -> str:
-    """Return the first start of an OSMO template expression or Kubernetes variable in `text`, or ""."""
-    match = re.search(_TEMPLATE_SYNTAX, text)
-    return match[0] if match else ""
-
-
-def make_invalid_value_problem(flag: str, given: str, expected: str, why: str, *fixes: Suggestion | str) -> Problem:
-    """Return the problem of an invalid value, naming template syntax if it contains any."""
-    if syntax := find_template_syntax(given):
-        why = f"OSMO and Kubernetes would read `{syntax}` as the start of a template expression or variable."
-    return checks.make_invalid_value_problem("osmo-value-invalid", flag, given, expected, why, *fixes)
-
-
+GUARD = TemplateGuard(
+    r"\{\{|\{%|\{#|\$\(|\$\$",
+    "OSMO and Kubernetes would read `{}` as the start of a template expression or variable.",
+    "osmo-value-invalid",
+)
+make_invalid_value_problem = GUARD.make_invalid_value_problem
 RESOURCE_NAME = "default"
 RETRY_EXIT_CODES = (EXIT_RETRY, 3001, 3004, 3006)
 """Exit codes after which OSMO restarts the task: transient failures, and OSMO's codes of a cluster failure, an eviction
@@ -110,7 +99,7 @@ def dump_workflow(workflow: Mapping[str, Any], archive: str = "", shared_files: 
         allow_unicode=False,
         width=float("inf"),
     )
-    if syntax := find_template_syntax(re.sub(_OSMO_VARIABLE, "", text)):
+    if syntax := GUARD.find_syntax(re.sub(_OSMO_VARIABLE, "", text)):
         raise WorkflowTemplateError(f"a value of the workflow contains {syntax}")
     if shared_files:
         text = text.replace("files:\n", "files: &files\n", 1).replace(_QUOTED_ALIAS, "*files")

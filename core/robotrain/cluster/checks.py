@@ -1,12 +1,19 @@
-"""Helpers of platform rules: problems, durations, image references, values that look like secrets."""
+"""Helpers of a platform's rules: problems, template syntax, durations, image references, values that look like secrets.
+
+Messages suggest names that exist.
+"""
 
 import functools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
-from robotrain.errors import Problem, Stage, Suggestion, make_problem
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
+from robotrain.errors import Problem, Stage, Suggestion, find_nearest_name, make_problem
+
+make_preflight_problem = functools.partial(make_problem, stage=Stage.PREFLIGHT)
+"""Return a problem of the preflight stage."""
 make_missing_value_problem = functools.partial(make_problem, stage=Stage.RESOLVE)
 """Return the problem of a required value that is not set."""
 make_unsupported_problem = functools.partial(make_problem, stage=Stage.CHECK)
@@ -14,35 +21,61 @@ make_unsupported_problem = functools.partial(make_problem, stage=Stage.CHECK)
 make_warning = functools.partial(make_problem, stage=Stage.CHECK, severity="warning")
 
 
-def make_invalid_value_problem(
-    code: str, flag: str, given: str, expected: str, why: str, *fixes: Suggestion | str
-) -> Problem:
-    """Return the problem of a value that has the wrong form."""
-    title = f"the value of {flag} is not {expected}"
-    return make_problem(code, title, flag, given, why, *fixes, stage=Stage.PARSE)
+class TemplateGuard(NamedTuple):
+    """What an engine reads as the start of an expression in any text that it is sent."""
+
+    pattern: str
+    why: str
+    """Why a value with it is refused: a sentence with `{}` for what was found."""
+    code: str
+    """The problem of an invalid value."""
+
+    def find_syntax(self, text: str) -> str:
+        """Return the first start of an expression in a text; empty if there is none."""
+        match = re.search(self.pattern, text)
+        return match[0] if match else ""
+
+    def make_invalid_value_problem(
+        self, flag: str, given: str, expected: str, why: str, *fixes: Suggestion | str
+    ) -> Problem:
+        """Return the problem of an option's value that has the wrong form; an expression in it is named."""
+        if syntax := self.find_syntax(given):
+            why = self.why.format(syntax)
+        title = f"the value of {flag} is not {expected}"
+        return make_problem(self.code, title, flag, given, why, *fixes, stage=Stage.PARSE)
+
+
+MAX_NAMES = 8
+
+
+def suggest_names(template: str, wanted: str, names: Sequence[str], list_command: str) -> tuple[Suggestion, ...]:
+    """Suggest the nearest name and list the others. `template`: the option with `{}` for the name."""
+    if not names:
+        return (Suggestion(list_command, "lists what exists"),)
+    near = find_nearest_name(wanted, names) or (names[0] if len(names) == 1 else "")
+    listed = [*([near] if near else []), *sorted(name for name in names if name != near)]
+    more = f", … ({len(listed) - MAX_NAMES} more)" if len(listed) > MAX_NAMES else ""
+    return (Suggestion(template.replace("{}", near or "NAME"), f"existing: {', '.join(listed[:MAX_NAMES])}{more}"),)
 
 
 MAX_VARIABLE_BYTES = 131_072
 """Linux's limit for one environment variable: name, value and the terminating zero (MAX_ARG_STRLEN)."""
-VARIABLE_FLAGS: Mapping[str, str] = {
-    "BLOB_URLS": "--blob-url",
-    "DATASET_ASSETS": "--dataset-asset",
-    "INIT_FROM_POLICY_MODEL_SOURCE": "--init-from-policy-model",
-}
 
 
-def check_variable_sizes(code: str, variables: Mapping[str, str], suggestions: Mapping[str, str]) -> Iterator[Problem]:
-    """Check that the environment variables of the container are not too long. `suggestions`: shorter options, by
-    variable.
+def check_variable_sizes(
+    code: str, variables: Mapping[str, str], flags: Mapping[str, Sequence[str]]
+) -> Iterator[Problem]:
+    """Check that the environment variables of the container are not too long.
+
+    :param flags: by variable, the option that fills it, and shorter ones to use instead.
     """
     for name, value in variables.items():
         size = len(f"{name}={value}\0".encode("utf-8", "surrogatepass"))
         if size > MAX_VARIABLE_BYTES:
-            flag = VARIABLE_FLAGS.get(name, "")
+            flag, *shorter = flags[name]
             title = f"the environment variable {name} would have {size} bytes; Linux allows {MAX_VARIABLE_BYTES}"
             why = "No process can start with it. A character that is not ASCII takes 6 or 12 bytes."
-            shorter = f"use fewer or shorter {flag} values"
-            yield make_unsupported_problem(code, title, flag, "", why, shorter, suggestions.get(name, ""))
+            yield make_unsupported_problem(code, title, flag, "", why, f"use fewer or shorter {flag} values", *shorter)
 
 
 IMAGE_FORM = "The form is [HOST[:PORT]/]NAME:TAG or …@sha256:DIGEST, with a lowercase name and no spaces."
