@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from robotrain.cluster.answers import as_mapping
 from robotrain.cluster.settings import read_configured_settings
 from robotrain.model.platform import PlatformDefault
 from robotrain_azure.suggested_settings import suggest_workspace_settings
@@ -38,8 +39,7 @@ def _query_pool(cli: str) -> dict[str, PlatformDefault]:
         answer = service.query_json(cli, "profile", "list", "-t", "json", seconds=QUERY_SECONDS)
     except CommandFailed as error:
         return {"pool": PlatformDefault("", f"OSMO does not answer: {error.failure.title}")}
-    profile = answer.get("profile") if isinstance(answer, dict) else None
-    default = profile.get("pool") if isinstance(profile, dict) else None
+    default = as_mapping(as_mapping(answer).get("profile")).get("pool")
     name = default if default in pools else next(iter(pools)) if len(pools) == 1 else None
     if name is None:
         return {"pool": PlatformDefault("", f"one of {', '.join(sorted(pools)) or 'none: you have access to no pool'}")}

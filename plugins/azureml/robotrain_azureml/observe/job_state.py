@@ -3,9 +3,9 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
+from robotrain.cluster.answers import as_mapping, as_mappings, as_text, parse_time
 from robotrain.cluster.cancel import require_end
 from robotrain.model.run import Reference, RunState
 from robotrain_azure.arm import ArmError
@@ -102,65 +102,43 @@ class AzureMLJob:
 
 def parse_job(resource: Mapping[str, Any], details: Mapping[str, Any]) -> AzureMLJob:
     """Parse the answers of the resource manager and the region; the region's details are preferred."""
-    properties = _as_mapping(resource.get("properties"))
-    error = _as_mapping(_as_mapping(details.get("error")).get("error"))
-    logs = _as_mapping(details.get("logFiles"))
-    outputs = _as_mapping(properties.get("outputs"))
+    properties = as_mapping(resource.get("properties"))
+    error = as_mapping(as_mapping(details.get("error")).get("error"))
+    logs = as_mapping(details.get("logFiles"))
+    outputs = as_mapping(properties.get("outputs"))
     return AzureMLJob(
-        name=_as_text(resource.get("name")) or _as_text(details.get("runId")),
-        job_status=_as_text(details.get("status")) or _as_text(properties.get("status")),
-        code=_as_text(error.get("code")),
+        name=as_text(resource.get("name")) or as_text(details.get("runId")),
+        job_status=as_text(details.get("status")) or as_text(properties.get("status")),
+        code=as_text(error.get("code")),
         message=" ".join(_list_messages(error)),
-        warnings=tuple(_as_text(_as_mapping(item).get("message")) for item in _as_list(details.get("warnings"))),
-        created=_parse_time(details.get("createdTimeUtc"))
-        or _parse_time(_as_mapping(resource.get("systemData")).get("createdAt")),
-        started=_parse_time(details.get("startTimeUtc")),
-        ended=_parse_time(details.get("endTimeUtc")),
-        limit=_parse_duration(_as_mapping(properties.get("limits")).get("timeout")),
+        warnings=tuple(as_text(item.get("message")) for item in as_mappings(details.get("warnings"))),
+        created=parse_time(details.get("createdTimeUtc"))
+        or parse_time(as_mapping(resource.get("systemData")).get("createdAt")),
+        started=parse_time(details.get("startTimeUtc")),
+        ended=parse_time(details.get("endTimeUtc")),
+        limit=_parse_duration(as_mapping(properties.get("limits")).get("timeout")),
         logs={name: url for name, url in logs.items() if isinstance(name, str) and isinstance(url, str)},
-        compute=_as_text(properties.get("computeId")).rpartition("/")[2],
-        instance_type=_as_text(_as_mapping(properties.get("resources")).get("instanceType")),
-        identity=_as_text(_as_mapping(properties.get("environmentVariables")).get("AZURE_CLIENT_ID")),
+        compute=as_text(properties.get("computeId")).rpartition("/")[2],
+        instance_type=as_text(as_mapping(properties.get("resources")).get("instanceType")),
+        identity=as_text(as_mapping(properties.get("environmentVariables")).get("AZURE_CLIENT_ID")),
         output_mode=next(
-            (_as_text(_as_mapping(output).get("mode")) for name, output in outputs.items() if name != AZURE_OUTPUTS), ""
+            (as_text(as_mapping(output).get("mode")) for name, output in outputs.items() if name != AZURE_OUTPUTS), ""
         ),
     )
 
 
 def _list_messages(error: Mapping[str, Any]) -> Iterator[str]:
     """Yield the messages of an error and its details: the outer one is often generic."""
-    yield _as_text(error.get("message"))
-    for detail in _as_list(error.get("details")):
-        yield from _list_messages(_as_mapping(detail))
-
-
-def _as_mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _as_list(value: object) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _as_text(value: object) -> str:
-    return value if isinstance(value, str) else ""
+    yield as_text(error.get("message"))
+    for detail in as_mappings(error.get("details")):
+        yield from _list_messages(detail)
 
 
 def _parse_duration(value: object) -> float | None:
     """Return the seconds of an ISO duration like `PT12H`."""
-    match = re.fullmatch(_DURATION_PATTERN, _as_text(value))
+    match = re.fullmatch(_DURATION_PATTERN, as_text(value))
     parts = zip(match.groups(), _DURATION_UNITS, strict=True) if match else ()
     return sum(float(part or 0) * unit for part, unit in parts) or None
-
-
-def _parse_time(value: object) -> float | None:
-    """Return the seconds since the epoch of an ISO time; without a zone it is UTC."""
-    text = re.sub(r"(\.\d{6})\d+", r"\1", _as_text(value))  # Azure writes seven digits of a second
-    try:
-        time = datetime.fromisoformat(text if re.search(r"(?:Z|[+-]\d\d:\d\d)$", text) else f"{text}+00:00")
-    except ValueError:
-        return None
-    return time.timestamp()
 
 
 def query_job(reference: Reference) -> tuple[AzureMLJob, str]:
@@ -188,8 +166,8 @@ def _query_step_job(reference: Reference) -> AzureMLJob:
     """
     workspace, name = jobs.get_run_workspace(reference), reference["job"]
     parent = jobs.get_job({**reference, "job": reference[PARENT_KEY]})
-    whole = _as_mapping(parent.get("properties"))
-    node = _as_mapping(_as_mapping(whole.get("jobs")).get(reference["key"]))
+    whole = as_mapping(parent.get("properties"))
+    node = as_mapping(as_mapping(whole.get("jobs")).get(reference["key"]))
     with errors.reject_errors(workspace, f"ask the workspace's region for the job {name}"):
         details = jobs.fetch_run_details(workspace, name, parent)
     if not details:
@@ -200,7 +178,7 @@ def _query_step_job(reference: Reference) -> AzureMLJob:
         else {
             "computeId": node.get("computeId"),
             "limits": node.get("limits"),
-            "resources": {"instanceType": _as_mapping(node.get("resources")).get("instance_type")},
+            "resources": {"instanceType": as_mapping(node.get("resources")).get("instance_type")},
             "environmentVariables": node.get("environment_variables"),
             "outputs": node.get("outputs"),
         }
@@ -212,8 +190,8 @@ def _describe_trial(sweep: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a sweep job gives each trial, as properties of a command job."""
     return {
         **{name: sweep.get(name) for name in ("computeId", "resources", "outputs")},
-        "limits": {"timeout": _as_mapping(sweep.get("limits")).get("trialTimeout")},
-        "environmentVariables": _as_mapping(sweep.get("trial")).get("environmentVariables"),
+        "limits": {"timeout": as_mapping(sweep.get("limits")).get("trialTimeout")},
+        "environmentVariables": as_mapping(sweep.get("trial")).get("environmentVariables"),
     }
 
 

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import unquote
 
+from robotrain.cluster.answers import as_int
 from robotrain.cluster.checks import make_preflight_problem
 from robotrain.errors import Problem, Severity, Stage, Suggestion
 from robotrain.model.source import SourceError
@@ -22,7 +23,6 @@ from robotrain_azureml.capabilities import CAPABILITIES
 from robotrain_azureml.datastore_path import DatastorePath
 from robotrain_azureml.preflight import context
 from robotrain_azureml.preflight.context import PreflightContext
-from robotrain_azureml.preflight.machines import parse_count
 from robotrain_azureml.service import datastore
 from robotrain_azureml.service.datastore import Datastore
 from robotrain_azureml.spec.submission_spec import WorkspaceAsset
@@ -137,7 +137,7 @@ def _find_newest_version(preflight: PreflightContext, path: str) -> str:
         newest = preflight.arm.get_properties(path).get("latestVersion")
     except ArmError:
         return ""
-    return str(newest) if parse_count(newest) is not None else ""
+    return str(newest) if as_int(newest) is not None else ""
 
 
 def _make_type_problem(asset: WorkspaceAsset, kind: str, wanted: str) -> Problem:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from robotrain.cluster.answers import as_int, as_mapping, as_mappings
 from robotrain.cluster.checks import make_preflight_problem, suggest_names
 from robotrain.errors import MAX_SENTENCE, Problem, Severity, Suggestion
 from robotrain.model.workload import OutputProfile
@@ -53,16 +54,16 @@ class Compute:
 
 def parse_compute(body: Mapping[str, Any]) -> Compute:
     """Parse an answer of the resource manager."""
-    properties = _as_mapping(body.get("properties"))
-    identity = _as_mapping(body.get("identity"))
-    assigned = _as_mapping(identity.get("userAssignedIdentities"))
+    properties = as_mapping(body.get("properties"))
+    identity = as_mapping(body.get("identity"))
+    assigned = as_mapping(identity.get("userAssignedIdentities"))
     return Compute(
         name=str(body.get("name") or ""),
         type=str(properties.get("computeType") or ""),
         state=str(properties.get("provisioningState") or ""),
         error=get_first_message(properties.get("provisioningErrors")),
-        details=_as_mapping(properties.get("properties")),
-        identities=tuple(_parse_identity(name, _as_mapping(data)) for name, data in assigned.items()),
+        details=as_mapping(properties.get("properties")),
+        identities=tuple(_parse_identity(name, as_mapping(data)) for name, data in assigned.items()),
         system_assigned="systemassigned" in str(identity.get("type") or "").lower(),
         principal=str(identity.get("principalId") or ""),
     )
@@ -70,27 +71,17 @@ def parse_compute(body: Mapping[str, Any]) -> Compute:
 
 def get_first_message(errors: object) -> str:
     """Return the message of the first of Azure's errors, without secrets; empty for none."""
-    for item in errors if isinstance(errors, list) else ():
-        error = _as_mapping(_as_mapping(item).get("error")) or _as_mapping(item)
+    for item in as_mappings(errors):
+        error = as_mapping(item.get("error")) or item
         if message := str(error.get("message") or ""):
             return redact(message, max_length=MAX_SENTENCE)
     return ""
-
-
-def parse_count(value: object) -> int | None:
-    """Return an integer, also from a text; None for anything else."""
-    text = str(value)
-    return int(text) if text.lstrip("-").isdecimal() else None
 
 
 def _parse_identity(resource: str, data: Mapping[str, Any]) -> ComputeIdentity:
     return ComputeIdentity(
         resource.rpartition("/")[2], str(data.get("clientId") or ""), str(data.get("principalId") or "")
     )
-
-
-def _as_mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
 
 
 def check_gpu_count(
@@ -126,7 +117,7 @@ def find_machine_size(preflight: PreflightContext, size: str) -> MachineSize | N
     """Return a machine size by name; None if the region does not list it. Raises ArmError."""
     for item in preflight.arm.list_all(_make_location_path(preflight, "vmSizes")):
         if str(item.get("name")).lower() == size.lower():
-            cores, gpus = parse_count(item.get("vCPUs")) or 0, parse_count(item.get("gpus"))
+            cores, gpus = as_int(item.get("vCPUs")) or 0, as_int(item.get("gpus"))
             return MachineSize(size, str(item.get("family") or ""), cores, gpus)
     return None
 
@@ -135,7 +126,7 @@ def check_quota(preflight: PreflightContext, machine: MachineSize, low_priority:
     """Check that the quota allows another node. Raises ArmError."""
     usages = preflight.arm.list_all(_make_location_path(preflight, "usages"))
     usage = next((item for item in usages if _is_quota_of(item, machine, low_priority)), {})
-    limit, used = parse_count(usage.get("limit")), parse_count(usage.get("currentValue")) or 0
+    limit, used = as_int(usage.get("limit")), as_int(usage.get("currentValue")) or 0
     if limit is None or limit == UNLIMITED or not machine.cores or used + machine.cores <= limit:
         return
     title = f"the quota of {machine.family} in {preflight.region} is {limit} cores"
@@ -151,7 +142,7 @@ def check_quota(preflight: PreflightContext, machine: MachineSize, low_priority:
 
 
 def _is_quota_of(usage: Mapping[str, Any], machine: MachineSize, low_priority: bool) -> bool:
-    family = str(_as_mapping(usage.get("name")).get("value")).lower()
+    family = str(as_mapping(usage.get("name")).get("value")).lower()
     return family == machine.family.lower() and ("lowpriority" in str(usage.get("type")).lower()) == low_priority
 
 
@@ -178,9 +169,9 @@ def check_kubernetes_compute(spec: AzureMLSubmissionSpec, compute: Compute) -> I
 
 def count_gpus(instance_type: object) -> int | None:
     """Return the GPUs of an instance type; None if its resources are not known."""
-    resources = _as_mapping(_as_mapping(instance_type).get("resources"))
+    resources = as_mapping(as_mapping(instance_type).get("resources"))
     tables = [table for name in ("limits", "requests") if isinstance(table := resources.get(name), dict)]
-    counts = [parse_count(table.get(name)) or 0 for table in tables for name in GPU_RESOURCES]
+    counts = [as_int(table.get(name)) or 0 for table in tables for name in GPU_RESOURCES]
     return max(counts) if counts else None
 
 
@@ -225,9 +216,9 @@ def _check_instance(preflight: PreflightContext, compute: Compute) -> Iterator[P
 
 
 def _check_cluster(preflight: PreflightContext, compute: Compute) -> Iterator[Problem]:
-    most = parse_count(_as_mapping(compute.details.get("scaleSettings")).get("maxNodeCount"))
-    now = parse_count(compute.details.get("currentNodeCount")) or 0
-    idle = parse_count(_as_mapping(compute.details.get("nodeStateCounts")).get("idleNodeCount")) or 0
+    most = as_int(as_mapping(compute.details.get("scaleSettings")).get("maxNodeCount"))
+    now = as_int(compute.details.get("currentNodeCount")) or 0
+    idle = as_int(as_mapping(compute.details.get("nodeStateCounts")).get("idleNodeCount")) or 0
     name = compute.name
     if why := get_first_message(compute.details.get("errors")):
         title = f"the compute {name} reports an error of its nodes"

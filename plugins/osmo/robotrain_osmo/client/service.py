@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from robotrain.cluster.answers import as_int, as_mapping, as_mappings, as_text
 from robotrain.errors import Stage
 
 from robotrain_osmo.client import command, failures
@@ -160,50 +161,37 @@ def list_pools(cli: str, seconds: float, stage: Stage = Stage.PREFLIGHT) -> list
 
 def _iterate_pools(answer: Any) -> Iterator[Mapping[str, Any]]:
     """Yield the pools of an answer, which lists them by node set or by name."""
-    answer = answer if isinstance(answer, dict) else {}
-    sets = answer.get("node_sets")
-    for node_set in sets if isinstance(sets, list) else []:
-        yield from (pool for pool in node_set.get("pools") or () if isinstance(pool, dict))
-    named = answer.get("pools")
-    if isinstance(named, dict):
-        yield from ({"name": name, **pool} for name, pool in named.items() if isinstance(pool, dict))
+    answer = as_mapping(answer)
+    for node_set in as_mappings(answer.get("node_sets")):
+        yield from as_mappings(node_set.get("pools"))
+    yield from ({"name": name, **as_mapping(pool)} for name, pool in as_mapping(answer.get("pools")).items())
 
 
 def _parse_pool(data: Mapping[str, Any]) -> Pool:
-    usage, platforms = data.get("resource_usage"), data.get("platforms") or {}
-    usage = usage if isinstance(usage, dict) else {}
+    usage, platforms = as_mapping(data.get("resource_usage")), as_mapping(data.get("platforms"))
     return Pool(
-        name=str(data.get("name") or ""),
-        status=str(data.get("status") or ""),
-        max_exec_timeout=str(data.get("max_exec_timeout") or ""),
-        platforms={str(name): _parse_pool_platform(platform) for name, platform in platforms.items()},
-        total_gpus=_parse_count(usage.get("total_capacity")),
-        free_gpus=_parse_count(usage.get("total_free")),
-        quota_gpus=_parse_count(usage.get("quota_free")),
+        name=as_text(data.get("name")),
+        status=as_text(data.get("status")),
+        max_exec_timeout=as_text(data.get("max_exec_timeout")),
+        platforms={name: _parse_pool_platform(as_mapping(platform)) for name, platform in platforms.items()},
+        total_gpus=as_int(usage.get("total_capacity")),
+        free_gpus=as_int(usage.get("total_free")),
+        quota_gpus=as_int(usage.get("quota_free")),
     )
 
 
-def _parse_pool_platform(data: Any) -> PoolPlatform:
-    data = data if isinstance(data, dict) else {}
+def _parse_pool_platform(data: Mapping[str, Any]) -> PoolPlatform:
     allowed, default = (data.get(name) or () for name in ("allowed_mounts", "default_mounts"))
     return PoolPlatform(tuple(map(str, allowed)), tuple(map(str, default)))
-
-
-def _parse_count(value: Any) -> int | None:
-    try:
-        return int(value)
-    except (TypeError, ValueError):
-        return None
 
 
 def list_largest_gpu_counts(cli: str, pool: str, seconds: float) -> dict[str, int]:
     """Return the GPUs of the largest machine of each platform of a pool. Raise CommandFailed if it does not answer."""
     answer = query_json(cli, "resource", "list", "-t", "json", "-p", pool, seconds=seconds, stage=Stage.PREFLIGHT)
-    rows = answer.get("resources") if isinstance(answer, dict) else None
     largest: dict[str, int] = {}
-    for row in rows if isinstance(rows, list) else []:
-        fields, platforms = row.get("exposed_fields") or {}, (row.get("pool_platform_labels") or {}).get(pool) or ()
-        count = _parse_count(fields.get("gpu"))
+    for row in as_mappings(as_mapping(answer).get("resources")):
+        count = as_int(as_mapping(row.get("exposed_fields")).get("gpu"))
+        platforms = as_mapping(row.get("pool_platform_labels")).get(pool) or ()
         for platform in platforms if count is not None else ():
             largest[platform] = max(count or 0, largest.get(platform, 0))
     return largest
@@ -212,6 +200,5 @@ def list_largest_gpu_counts(cli: str, pool: str, seconds: float) -> dict[str, in
 def list_credentials(cli: str, seconds: float) -> dict[str, str]:
     """Return the types of your credentials by name; OSMO shows no keys. Raise CommandFailed if it does not answer."""
     answer = query_json(cli, "credential", "--format-type", "json", "list", seconds=seconds, stage=Stage.PREFLIGHT)
-    rows = answer.get("credentials") if isinstance(answer, dict) else None
-    rows = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
-    return {str(row.get("cred_name")): str(row.get("cred_type")) for row in rows}
+    rows = as_mappings(as_mapping(answer).get("credentials"))
+    return {as_text(row.get("cred_name")): as_text(row.get("cred_type")) for row in rows}

@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from robotrain.cluster import cancel
+from robotrain.cluster.answers import as_int, as_mapping, as_mappings, as_number, as_text, parse_time
 from robotrain.errors import Suggestion
 from robotrain.model.run import Reference, RunGone
 from robotrain.store import files, records
@@ -98,69 +98,44 @@ class WorkflowState:
 
 def parse_workflow(answer: object, task: str = "") -> WorkflowState:
     """Parse the answer of `osmo workflow query -t json`. `task`: the task's name; empty for any."""
-    data = answer if isinstance(answer, Mapping) else {}
+    data = as_mapping(answer)
     attempts = [row for row in _iterate_tasks(data) if not task or row.get("name") == task]
     attempts = attempts or list(_iterate_tasks(data))
-    newest = max(attempts, key=lambda row: _parse_int(row.get("retry_id")) or 0, default={})
-    groups = [group for group in _parse_list(data.get("groups")) if group.get("failure_message")]
+    newest = max(attempts, key=lambda row: as_int(row.get("retry_id")) or 0, default={})
+    groups = [group for group in as_mappings(data.get("groups")) if group.get("failure_message")]
     message = newest.get("failure_message") or (groups[0]["failure_message"] if groups else "")
     return WorkflowState(
-        name=_parse_text(data.get("name")),
-        workflow_status=_parse_text(data.get("status")),
-        task_status=_parse_text(newest.get("status")),
-        retry=_parse_int(newest.get("retry_id")) or 0,
-        exit_code=_parse_int(newest.get("exit_code")),
-        message=_parse_text(message),
-        queued_seconds=_parse_seconds(data.get("queued_time")),
-        exec_timeout=_parse_seconds(data.get("exec_timeout")),
-        queue_timeout=_parse_seconds(data.get("queue_timeout")),
-        started=_parse_time(data.get("start_time")) or _parse_time(newest.get("start_time")),
-        ended=_parse_time(data.get("end_time")) or _parse_time(newest.get("end_time")),
-        cancelled_by=_parse_text(data.get("cancelled_by")),
-        overview=_parse_text(data.get("overview")),
+        name=as_text(data.get("name")),
+        workflow_status=as_text(data.get("status")),
+        task_status=as_text(newest.get("status")),
+        retry=as_int(newest.get("retry_id")) or 0,
+        exit_code=as_int(newest.get("exit_code")),
+        message=as_text(message),
+        queued_seconds=as_number(data.get("queued_time")),
+        exec_timeout=as_number(data.get("exec_timeout")),
+        queue_timeout=as_number(data.get("queue_timeout")),
+        started=parse_time(data.get("start_time")) or parse_time(newest.get("start_time")),
+        ended=parse_time(data.get("end_time")) or parse_time(newest.get("end_time")),
+        cancelled_by=as_text(data.get("cancelled_by")),
+        overview=as_text(data.get("overview")),
     )
 
 
 def _iterate_tasks(data: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    for group in _parse_list(data.get("groups")):
-        yield from _parse_list(group.get("tasks"))
-
-
-def _parse_list(value: object) -> list[Mapping[str, Any]]:
-    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
-
-
-def _parse_text(value: object) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _parse_int(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-def _parse_seconds(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
-def _parse_time(value: object) -> float | None:
-    """Parse an ISO time to seconds since the epoch; OSMO's times without a zone are UTC."""
-    try:
-        time = datetime.fromisoformat(_parse_text(value))
-    except ValueError:
-        return None
-    return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
+    for group in as_mappings(data.get("groups")):
+        yield from as_mappings(group.get("tasks"))
 
 
 def parse_step(answer: object, task: str) -> WorkflowState:
     """Parse the state of one task of several, as that of a workflow of that task alone."""
-    data = answer if isinstance(answer, Mapping) else {}
+    data = as_mapping(answer)
     groups = [
-        {**group, "tasks": [row for row in _parse_list(group.get("tasks")) if row.get("name") == task]}
-        for group in _parse_list(data.get("groups"))
+        {**group, "tasks": [row for row in as_mappings(group.get("tasks")) if row.get("name") == task]}
+        for group in as_mappings(data.get("groups"))
     ]
     (own, *_) = [group for group in groups if group["tasks"]] or [{"tasks": []}]
-    newest: Mapping[str, Any] = max(own["tasks"], key=lambda row: _parse_int(row.get("retry_id")) or 0, default={})
-    status = _parse_text(newest.get("status"))
+    newest: Mapping[str, Any] = max(own["tasks"], key=lambda row: as_int(row.get("retry_id")) or 0, default={})
+    status = as_text(newest.get("status"))
     is_final = status == "COMPLETED" or status.startswith("FAILED")
     alone = {
         **data,
@@ -205,7 +180,7 @@ LISTED = "1000"
 def list_workflows(command: str) -> dict[str, WorkflowState]:
     """Return the user's newest workflows by name, without their tasks. Raise Rejected."""
     answer = service.query_json(command, "workflow", "list", "-c", LISTED, "-t", "json", seconds=QUERY_SECONDS)
-    rows = _parse_list(answer.get("workflows") if isinstance(answer, dict) else None)
+    rows = as_mappings(as_mapping(answer).get("workflows"))
     return {workflow.name: workflow for workflow in map(parse_workflow, rows)}
 
 

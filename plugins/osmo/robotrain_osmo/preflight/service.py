@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from robotrain.cluster.answers import as_mapping
 from robotrain.cluster.checks import QuantityError, make_preflight_problem, suggest_names
 from robotrain.errors import Problem, Severity, Stage, Suggestion
 
@@ -33,8 +34,8 @@ class OsmoVersions:
 def query_versions(cli: str, seconds: float) -> OsmoVersions:
     """Return the output of `osmo version`. Raise CommandFailed."""
     answer = service.query_json(cli, "version", "-t", "json", seconds=seconds, stage=Stage.PREFLIGHT)
-    data = answer if isinstance(answer, dict) else {}
-    return OsmoVersions(_format_version(data.get("client")), _format_version(data.get("service")))
+    client, service_version = (_format_version(as_mapping(answer).get(name)) for name in ("client", "service"))
+    return OsmoVersions(client, service_version)
 
 
 def check_versions(submission: OsmoSubmissionSpec, seconds: float) -> Iterator[Problem]:
@@ -83,9 +84,7 @@ def _shorten_version(version: str) -> str:
 
 
 def _format_version(version: Any) -> str:
-    if not isinstance(version, dict):
-        return ""
-    parts = [str(version.get(name, "")) for name in ("major", "minor", "revision")]
+    parts = [str(as_mapping(version).get(name, "")) for name in ("major", "minor", "revision")]
     return ".".join(part for part in parts if part)
 
 

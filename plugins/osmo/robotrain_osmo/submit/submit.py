@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from robotrain.cluster.answers import as_mapping, as_mappings
 from robotrain.cluster.checks import suggest_names
 from robotrain.cluster.submit_note import SubmitNote
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, Unanswered, make_problem
@@ -288,11 +289,11 @@ def _list_workflows(submission: OsmoSubmissionSpec) -> list[Mapping[str, Any]]:
     while True:
         words = ("workflow", "list", "-n", submission.run, "-c", str(count), "-t", "json")
         answer = service.query_json(submission.cli, *words)
-        rows = answer.get("workflows") if isinstance(answer, dict) else None
+        rows = as_mapping(answer).get("workflows")
         if not isinstance(rows, list):  # a missing list is not an empty one
             raise CommandFailed(failures.INVALID_JSON)
         if len(rows) < count:
-            return [row for row in rows if isinstance(row, dict)]
+            return as_mappings(rows)
         count *= 10
 
 
