@@ -11,6 +11,7 @@ from azureml_looked import dataset
 from azureml_observed import sealed
 from azureml_planned import HALVES, assets, job, payload, settings, told
 from azureml_planned import plan as render_job
+from robotrain.cluster.outputs import parse_run_log
 from robotrain.errors import Rejected
 from robotrain.model.pipeline import SweepSpec
 from robotrain.model.plan import Plan
@@ -319,8 +320,7 @@ def test_a_sweep_that_azure_ml_cannot_run_is_not_rendered(there):
 
 def test_a_registered_trial_is_described_by_its_own_values():
     document = replace(told(render_job(job(training_steps=5))), space={"training_steps": Dimension(choices=(5, 6))})
-    log = outputs.parse_run_log([event.format_event(Track(params={"training_steps": 6}))])
-    version = outputs.ModelVersion(run="sweep-1", platform="azureml", step=6, folder="000006", manifest=None, ids={})
-    metadata = outputs.make_model_metadata(version, document, log)
+    log = parse_run_log([event.format_event(Track(params={"training_steps": 6}))])
+    metadata = outputs.make_model_metadata("sweep-1", "azureml", 6, document, log, {})
     assert metadata.tags["training_steps"] == "6"
     assert "6 steps" in metadata.description

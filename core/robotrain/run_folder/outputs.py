@@ -9,7 +9,8 @@ from typing import Literal
 
 from robotrain_runtime.contract import checkpoint
 
-from robotrain.errors import Problem, Rejected, Stage, Suggestion
+from robotrain.cluster.outputs import download_atomically
+from robotrain.errors import Rejected, make_problem
 from robotrain.model.run import Output
 from robotrain.run_folder import log
 
@@ -78,23 +79,14 @@ def download_output(output: Output, to: Path) -> None:
     """Copy an output atomically to the new folder or file `to`. Raise Rejected."""
     source = Path(output.uri)
     if not source.exists():
-        raise Rejected([_make_problem("output-gone", f"{output.name} no longer exists", output.uri)])
-    if os.path.lexists(to):
-        suggestion = Suggestion("another name", "existing files are not overwritten")
-        raise Rejected([_make_problem("output-exists", "the target already exists", str(to), "", suggestion)])
-    scratch = to.with_name(f".{to.name}.{os.urandom(4).hex()}.part")
-    try:
-        to.parent.mkdir(parents=True, exist_ok=True)
+        raise Rejected([make_problem("output-gone", f"{output.name} no longer exists", "", output.uri)])
+
+    def copy(scratch: Path) -> None:
         (shutil.copytree if source.is_dir() else shutil.copy2)(source, scratch)
         if output.digest and (wrong := checkpoint.validate_checkpoint(scratch)):
             raise OSError(wrong.replace(str(scratch), str(source)))
-        os.rename(scratch, to)
-    except OSError as error:  # shutil.Error is one
-        title = f"{output.name} could not be copied"
-        raise Rejected([_make_problem("output-not-copied", title, str(to), _explain_error(error))]) from None
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-        scratch.unlink(missing_ok=True)
+
+    download_atomically(output, to, copy)
 
 
 def _get_work_folder(parent: Path) -> Path:
@@ -151,12 +143,3 @@ def _measure_size(path: Path) -> int | None:
         return sum(part.stat().st_size for part in path.rglob("*") if part.is_file() and not part.is_symlink())
     except OSError:  # it is being written or removed
         return None
-
-
-def _explain_error(error: OSError) -> str:
-    first = error.args[0][0] if isinstance(error, shutil.Error) and error.args and error.args[0] else None
-    return f"{(first[2] if first else error.strerror or error)}."
-
-
-def _make_problem(code: str, title: str, given: str, why: str = "", *suggestions: Suggestion) -> Problem:
-    return Problem(code=code, stage=Stage.SUBMIT, title=title, given=given, why=why, suggestions=suggestions)

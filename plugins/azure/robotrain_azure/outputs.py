@@ -1,160 +1,25 @@
-"""Outputs of a run: what its log says about them, their download, and their registration as model versions."""
+"""Outputs of a run: blobs are downloaded through the cache, checkpoints registered as model versions."""
 
 import contextlib
-import os
 import shutil
-import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from robotrain.cluster.outputs import RunLog, print_progress
 from robotrain.errors import Rejected, Suggestion, make_problem
-from robotrain.model.progress import Progress
-from robotrain.model.run import Output
-from robotrain.redaction import redact
 from robotrain.store import plans
 from robotrain_runtime.checkpoints import model_lineage
-from robotrain_runtime.contract import checkpoint, event
 from robotrain_runtime.contract.checkpoint import CheckpointManifest
 from robotrain_runtime.contract.container_plugin import PublishingSpec, WorkloadContainerPlugin
-from robotrain_runtime.contract.document import SCHEMA, JobDocument, Placement, Scalar, parse_document
-from robotrain_runtime.contract.event import Checkpoint, Evaluated, Registered, Track
+from robotrain_runtime.contract.document import SCHEMA, JobDocument, Placement, parse_document
+from robotrain_runtime.contract.event import Registered
 from robotrain_runtime.contract.failure import JobFailed
 from robotrain_runtime.contract.plugin_loader import load_container_plugin
 
 if TYPE_CHECKING:
     from robotrain_azure.tracking.container import WorkspaceModels
-
-BLOB_KIND = "blob_url"
-"""The source kind of published outputs."""
-POLICY_TAG = "policy_artifact"
-"""The tag of a run that holds the artifact path of the evaluated policy."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunLog:
-    """What the log of a run says about its progress, outputs and tracking run."""
-
-    progress: Progress
-    models: Mapping[int, str]
-    """The path of the model in each checkpoint, by step."""
-    tags: Mapping[str, str]
-    params: Mapping[str, Scalar]
-
-    def list_published(self) -> Iterator[Output]:
-        """Yield the checkpoints and results that were published to a URL; a folder of the machine is gone with it."""
-        for published in self.progress.published:
-            if published.to.startswith("https://"):
-                yield self.make_checkpoint(published.step, BLOB_KIND, published.to)
-        if self.results_url:
-            yield Output(name=self.results_name, kind="file", source=BLOB_KIND, uri=self.results_url)
-
-    def make_checkpoint(self, step: int, source: str, uri: str) -> Output:
-        """Return a checkpoint as an output. `source`: the source kind that reads `uri`."""
-        name, model = make_checkpoint_name(step), self.models.get(step, "")
-        others = tuple(address for address in self.progress.list_addresses(step) if address != uri)
-        return Output(name=name, kind="checkpoint", source=source, uri=uri, step=step, model=model, addresses=others)
-
-    @property
-    def results_url(self) -> str:
-        """The URL that the results were copied to; empty if none."""
-        return next((to for to in reversed(self.progress.results) if to.startswith("https://")), "")
-
-    @property
-    def results_name(self) -> str:
-        """The name of the results folder."""
-        return PurePosixPath(self.evaluation.results).name if self.evaluation else ""
-
-    @property
-    def evaluation(self) -> Evaluated | None:
-        """The result of an evaluation."""
-        return self.progress.evaluated
-
-    @property
-    def run_id(self) -> str:
-        """The id of the tracking run; empty if it is not known."""
-        return str((self.progress.tracking or {}).get("run_id") or "")
-
-    @property
-    def experiment_id(self) -> str:
-        """The id of the tracking run's experiment; empty if it is not known."""
-        return str((self.progress.tracking or {}).get("experiment_id") or "")
-
-    def find_artifacts(self, run_id: str) -> dict[int, str]:
-        """Return the artifact path of each model, or of the evaluated policy, by step."""
-        start, published = f"runs:/{run_id}/", self.progress.published if run_id else ()
-        paths = {item.step: item.to.removeprefix(start) for item in published if item.to.startswith(start)}
-        if self.evaluation and (policy := self.tags.get(POLICY_TAG)):
-            paths[self.evaluation.step] = policy
-        return paths
-
-
-def parse_run_log(lines: Iterable[str]) -> RunLog:
-    """Parse the lines of a log."""
-    progress, models = Progress(), dict[int, str]()
-    tags, params = dict[str, str](), dict[str, Scalar]()
-    for line in lines:
-        if record := event.parse_event(line):
-            progress.add_event(record)
-            if isinstance(record.event, Checkpoint):
-                models[record.event.step] = record.event.model
-            elif isinstance(record.event, Track):
-                tags |= record.event.tags
-                params |= record.event.params
-    return RunLog(progress=progress, models=models, tags=tags, params=params)
-
-
-def make_checkpoint_name(step: int) -> str:
-    """Return the name of a checkpoint among the outputs."""
-    return f"checkpoints/{step:06}"
-
-
-def download_atomically(output: Output, to: Path, fetch: Callable[[Path], None]) -> None:
-    """Call `fetch` with a temporary folder beside `to`, then rename it to `to`. Raises Rejected."""
-    if os.path.lexists(to):
-        raise Rejected([make_problem("output-exists", "the target exists already", given=str(to))])
-    scratch = to.with_name(f".{to.name}.{os.urandom(4).hex()}.part")
-    title = f"cannot download {output.name}"
-    try:
-        scratch.mkdir(parents=True)
-        fetch(scratch)
-        os.rename(scratch, to)
-    except JobFailed as error:
-        why = redact(error.reason, max_length=1000)
-        raise Rejected([make_problem("output-not-copied", title, "", output.uri, why)]) from None
-    except OSError as error:  # shutil.Error is one
-        why = f"{error.strerror or error}."
-        raise Rejected([make_problem("output-not-copied", title, "", str(to), why)]) from None
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-
-
-def require_content(output: Output, folder: Path, suggestion: Suggestion) -> None:
-    """Raise Rejected if nothing was downloaded. `suggestion`: what lists the present outputs."""
-    if not any(folder.iterdir()):
-        title = f"{output.name} does not exist any more"
-        raise Rejected([make_problem("output-gone", title, "", output.uri, "", suggestion)])
-
-
-def verify_checkpoint(output: Output, folder: Path, submission: str, run: str, *, complete: bool) -> None:
-    """Raise Rejected if a checkpoint is damaged or belongs to another run.
-
-    An empty `run` accepts any run. `complete`: whether all files must be present.
-    """
-    if complete and (damage := checkpoint.validate_checkpoint(folder)):
-        title = f"{output.name} was damaged in the download"
-        why = f"{damage.replace(str(folder), output.uri)}."
-        raise Rejected([make_problem("output-not-copied", title, "", output.uri, why)])
-    if (manifest := checkpoint.read_manifest(folder)) and is_foreign_checkpoint(manifest, submission, run):
-        title = f"{output.name} belongs to another run"
-        owner = f"{manifest.run} ({manifest.submission})" if manifest.submission else manifest.run
-        raise Rejected([make_problem("output-not-copied", title, "", output.uri, f"Its manifest names {owner}.")])
-
-
-def is_foreign_checkpoint(manifest: CheckpointManifest, submission: str, run: str) -> bool:
-    """Return whether a checkpoint belongs to another run or submission. An empty `run` accepts any run."""
-    return manifest.run != (run or manifest.run) or manifest.submission not in ("", submission)
 
 
 def download_blobs(kind: str, uri: str, to: Path) -> None:
@@ -183,11 +48,6 @@ def download_blobs(kind: str, uri: str, to: Path) -> None:
         shutil.copytree(delivery.fetch(lambda far: None)[source], to, dirs_exist_ok=True)
 
 
-def print_progress(line: str) -> None:
-    """Print a line to the user."""
-    print(line, file=sys.stderr, flush=True)
-
-
 POLICY_TYPE = "policy_type"
 """A tag of every policy, and a parameter of the run that evaluated it."""
 
@@ -204,45 +64,44 @@ class ModelMetadata:
     """The content of the lineage file beside the model; empty if it is not known."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelVersion:
-    """A checkpoint to be registered."""
+def make_model_metadata(
+    run: str,
+    platform: str,
+    step: int,
+    document: JobDocument | None,
+    run_log: RunLog,
+    ids: Mapping[str, str],
+    checkpoint: CheckpointManifest | None = None,
+    folder: str = "",
+) -> ModelMetadata:
+    """Return the metadata of the model version that a checkpoint is registered as.
 
-    run: str
-    platform: str
-    step: int
-    folder: str
-    """The name of the checkpoint's folder."""
-    manifest: CheckpointManifest | None
-    """None if the checkpoint's files are not at hand."""
-    ids: Mapping[str, str]
-    """Tags that find the run again."""
-
-
-def make_model_metadata(model_version: ModelVersion, document: JobDocument | None, run_log: RunLog) -> ModelMetadata:
-    """Return the metadata of a model version. `document` is None if the submitted plan is not stored any more."""
-    manifest = model_version.manifest or CheckpointManifest(
-        step=model_version.step, run=model_version.run, job=document.job if document else "", files={}
-    )
+    :param document: None if the submitted plan is not stored any more.
+    :param ids: tags that find the run again.
+    :param checkpoint: its manifest, if its files are at hand.
+    :param folder: the name of the checkpoint's folder, unless it is the usual one.
+    """
+    folder = folder or f"{step:06}"
+    manifest = checkpoint or CheckpointManifest(step=step, run=run, job=document.job if document else "", files={})
     document = document or JobDocument(
         schema=SCHEMA,
-        run=model_version.run,
+        run=run,
         job=manifest.job,
         workload="",
-        platform=model_version.platform,
+        platform=platform,
         halves={},
         parameters={},
         placement=Placement(work="", cache=""),
     )
     chosen = {name: run_log.params[name] for name in document.space if name in run_log.params}  # of a trial of a sweep
     document = replace(document, parameters={**document.parameters, **chosen})
-    publishing, ids = _load_publishing(document), model_version.ids
-    scores = model_lineage.make_score_tags(run_log.evaluation, model_version.run, publishing.evaluated_on)
+    publishing = _load_publishing(document)
+    scores = model_lineage.make_score_tags(run_log.evaluation, run, publishing.evaluated_on)
     # a workload reads the policy's type from its files, which are not here: it comes from the tracking run
     policy_type = run_log.params.get(POLICY_TYPE) if run_log.evaluation else None
     own_tags = {**({POLICY_TYPE: str(policy_type)} if policy_type else {}), **publishing.tags, **ids}
-    tags = model_lineage.make_version_tags(document, own_tags, Path(model_version.folder), manifest)
-    if model_version.manifest is None:  # only the log knows the digest of the files
+    tags = model_lineage.make_version_tags(document, own_tags, Path(folder), manifest)
+    if checkpoint is None:  # only the log knows the digest of the files
         tags = {name: value for name, value in tags.items() if name not in model_lineage.DIGEST_TAGS}
         if digest := run_log.tags.get(model_lineage.MODEL_DIGEST_TAG):
             tags[model_lineage.MODEL_DIGEST_TAG] = digest
@@ -251,7 +110,7 @@ def make_model_metadata(model_version: ModelVersion, document: JobDocument | Non
         run_id, experiment_id = (ids.get(name, "") for name in ("mlflow_run_id", "mlflow_experiment_id"))
         lineage = model_lineage.format_lineage({**publishing.lineage, **ids}, run_id, experiment_id)
     noun = "policy" if run_log.evaluation else "checkpoint"
-    description = publishing.description or f"{noun} {model_version.folder} of {model_version.run}"
+    description = publishing.description or f"{noun} {folder} of {run}"
     return ModelMetadata({**tags, **scores}, scores, description, lineage)
 
 
@@ -281,3 +140,14 @@ def register_version(
     replaced = model_lineage.find_replaced_run(old_tags, metadata.scores) if same else ""
     uri = f"models:/{name}/{number}"
     return Registered(name=name, version=number, step=step, uri=uri, new=not same, replaced=replaced)
+
+
+def choose_step(run: str, steps: Iterable[int], wanted: int | None, note: str = "") -> int:
+    """Return the step to register: the wanted one or the last. Raise Rejected if there is none. `note`: on `steps`."""
+    known = sorted(steps)
+    if known and wanted in (None, *known):
+        return known[-1] if wanted is None else wanted
+    of, where = ("", "") if wanted is None else (f" of step {wanted}", "--step")
+    title, why = f"{run} has no checkpoint{of} to register", f"Its checkpoints: {', '.join(map(str, known)) or 'none'}."
+    listing = Suggestion(f"robotrain outputs {run}", "lists its outputs")
+    raise Rejected([make_problem("checkpoint-missing", title, where, "", f"{why}{note}", listing)])

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
 
+from robotrain.cluster.outputs import print_progress
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem
 from robotrain.model.health import convert_finding
 from robotrain.store.files import get_cache_folder
@@ -19,7 +20,6 @@ from robotrain_sources.local_path import container
 
 from robotrain_azure import credential, errors, roles
 from robotrain_azure.arm import SIGNED_OUT, ArmClient, ArmError
-from robotrain_azure.outputs import print_progress
 from robotrain_azure.roles import Permission
 from robotrain_azure.workspace import Workspace
 

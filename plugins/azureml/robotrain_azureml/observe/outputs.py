@@ -8,11 +8,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from robotrain.cluster import outputs
+from robotrain.cluster.outputs import RunLog
 from robotrain.errors import Problem, Rejected, Suggestion, make_problem
 from robotrain.model.run import Output, Reference
 from robotrain.store import records
-from robotrain_azure import outputs, upload_rules
-from robotrain_azure.outputs import RunLog
+from robotrain_azure import upload_rules
+from robotrain_azure.outputs import download_blobs
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.checkpoint import MANIFEST, CheckpointManifest
 
@@ -211,9 +213,10 @@ def download_output(reference: Reference, output: Output, to: Path) -> None:
     reference = step_runs.resolve_step(reference)
 
     def fetch(scratch: Path) -> None:
+        scratch.mkdir()
         url = reference.get("publishes", "").rstrip("/")
         if url and output.uri.startswith(f"{url}/"):  # not in a datastore
-            outputs.download_blobs(output.source, output.uri, scratch)
+            download_blobs(output.source, output.uri, scratch)
         else:
             _download_from_datastore(reference, output, scratch)
         run = reference.get("run", "")

@@ -6,11 +6,12 @@ change.
 
 import sys
 
-from robotrain.errors import Problem, Rejected, Suggestion, make_problem
+from robotrain.cluster.outputs import RunLog
+from robotrain.errors import Rejected
 from robotrain.model.run import Reference
 from robotrain_azure import outputs as azure_outputs
 from robotrain_azure.arm import ServiceError
-from robotrain_azure.outputs import ModelMetadata, ModelVersion, RunLog
+from robotrain_azure.outputs import ModelMetadata
 from robotrain_azure.tracking.container import WorkspaceModels
 from robotrain_runtime.checkpoints.model_lineage import LINEAGE_FILE
 from robotrain_runtime.contract.event import Registered
@@ -54,10 +55,8 @@ def register_model(reference: Reference, name: str, step: int | None) -> Registe
     run_log = read_run_log(reference)
     artifacts = run_log.find_artifacts(reference["job"])
     checkpoints = {item.manifest.step: item for item in _list_checkpoints(reference, artifacts)}
-    steps = {*checkpoints, *artifacts}
-    chosen = max(steps, default=-1) if step is None else step
-    if chosen not in steps:
-        raise Rejected([_make_missing_problem(reference, sorted(steps), step)])
+    run = reference.get("run") or reference["job"]
+    chosen = azure_outputs.choose_step(run, {*checkpoints, *artifacts}, step)
     metadata = _make_metadata(reference, chosen, checkpoints.get(chosen), run_log)
     output, path = _choose_source(reference, chosen, checkpoints.get(chosen), artifacts)
     workspace = jobs.get_run_workspace(reference)
@@ -88,11 +87,10 @@ def _make_metadata(reference: Reference, step: int, checkpoint: SealedOutput | N
     ids = {"azureml_run_id": job, "mlflow_run_id": job}
     if run_log.run_id == job and run_log.experiment_id:
         ids["mlflow_experiment_id"] = run_log.experiment_id
-    folder, manifest = (checkpoint.folder, checkpoint.manifest) if checkpoint else (f"{step:06}", None)
-    version = ModelVersion(run=run, platform="azureml", step=step, folder=folder, manifest=manifest, ids=ids)
     file = f"{reference.get('files', '')}{DOCUMENT_FILE}"
     document = azure_outputs.load_submitted_document(reference.get("plan", run), file)
-    return azure_outputs.make_model_metadata(version, document, run_log)
+    manifest, folder = (checkpoint.manifest, checkpoint.folder) if checkpoint else (None, "")
+    return azure_outputs.make_model_metadata(run, "azureml", step, document, run_log, ids, manifest, folder)
 
 
 def _choose_source(
@@ -105,11 +103,3 @@ def _choose_source(
     return outputs.get_results_name(reference), "/".join(
         part for part in (checkpoint.folder, checkpoint.manifest.model) if part
     )
-
-
-def _make_missing_problem(reference: Reference, steps: list[int], wanted: int | None) -> Problem:
-    run = reference.get("run") or reference["job"]
-    of, where = ("", "") if wanted is None else (f" of step {wanted}", "--step")
-    title, why = f"{run} has no checkpoint{of} to register", f"Its checkpoints: {', '.join(map(str, steps)) or 'none'}."
-    fix = Suggestion(f"robotrain outputs {run}", "lists its outputs")
-    return make_problem("checkpoint-missing", title, where, "", why, fix)

@@ -13,12 +13,12 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple
 
+from robotrain.cluster.outputs import print_progress
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem
 from robotrain.model.amounts import format_size
 from robotrain.model.plan import Plan
 from robotrain_azure import upload_rules
 from robotrain_azure.arm import ServiceError
-from robotrain_azure.outputs import print_progress
 from robotrain_runtime.contract.document import JobSource
 
 from robotrain_azureml.errors import StorageError

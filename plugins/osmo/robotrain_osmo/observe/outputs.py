@@ -8,11 +8,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from robotrain.cluster import outputs
+from robotrain.cluster.outputs import BLOB_KIND, RunLog
 from robotrain.errors import Problem, Rejected, Suggestion, make_problem
 from robotrain.model.run import Output, Reference
 from robotrain.store import records
-from robotrain_azure import outputs
-from robotrain_azure.outputs import RunLog
+from robotrain_azure.outputs import download_blobs
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.checkpoint import MANIFEST
 
@@ -115,7 +116,7 @@ def _make_folder_output(url: str, run_log: RunLog) -> Output:
 def _get_source(url: str) -> tuple[str, str]:
     """Return the source kind that reads an OSMO storage URL, and the URL in its form; in Azure, it is a blob URL."""
     blob_url = storage.to_blob_url(url)
-    return (outputs.BLOB_KIND, blob_url) if blob_url else (storage.KIND.name, url)
+    return (BLOB_KIND, blob_url) if blob_url else (storage.KIND.name, url)
 
 
 def _make_unpublished_problem(reference: Reference, run_log: RunLog) -> Problem:
@@ -154,8 +155,9 @@ def download_output(reference: Reference, output: Output, to: Path) -> None:
     reference = pipeline_steps.select_step(reference)
 
     def fetch(scratch: Path) -> None:
-        if output.source == outputs.BLOB_KIND and not is_osmo_storage(reference.get("publishes", "")):
-            outputs.download_blobs(output.source, output.uri, scratch)
+        scratch.mkdir()
+        if output.source == BLOB_KIND and not is_osmo_storage(reference.get("publishes", "")):
+            download_blobs(output.source, output.uri, scratch)
         else:
             words = ("data", "download", to_storage_url(output.uri), str(scratch))
             service.query_text(workflow_state.get_command(reference), *words, seconds=DOWNLOAD_SECONDS)

@@ -8,7 +8,6 @@ from robotrain.store import records
 from robotrain_azure import errors, workspace
 from robotrain_azure import outputs as azure_outputs
 from robotrain_azure.arm import ArmClient, ArmError
-from robotrain_azure.outputs import ModelVersion
 from robotrain_azure.tracking.container import WorkspaceModels
 from robotrain_runtime.contract.event import Registered
 
@@ -35,19 +34,12 @@ def register_model(reference: Reference, name: str, step: int | None) -> Registe
     artifacts = run_log.find_artifacts(run_log.run_id)
     if target is None or not artifacts:
         raise Rejected([_make_impossible_problem(reference, name, log)])
-    step = max(artifacts) if step is None else step
-    if step not in artifacts:
-        raise Rejected([_make_missing_step_problem(reference, sorted(artifacts), step, log)])
+    run = pipeline_steps.get_whole_run(reference) or "RUN"
+    note = f" {TRIMMED_LOG_NOTE}: there may be earlier steps." if log.trimmed else ""
+    step = azure_outputs.choose_step(run, artifacts, step, note)
     ids = {"mlflow_run_id": run_log.run_id, "mlflow_experiment_id": run_log.experiment_id}
-    version = ModelVersion(
-        run=reference.get("run", ""),
-        platform="osmo",
-        step=step,
-        folder=f"{step:06}",
-        manifest=None,
-        ids={name: value for name, value in ids.items() if value},
-    )
-    metadata = azure_outputs.make_model_metadata(version, document, run_log)
+    ids = {name: value for name, value in ids.items() if value}
+    metadata = azure_outputs.make_model_metadata(reference.get("run", ""), "osmo", step, document, run_log, ids)
     models = WorkspaceModels(ArmClient(RETRY_SECONDS), target)
 
     def create() -> str:
@@ -72,14 +64,6 @@ def _make_impossible_problem(reference: Reference, name: str, log: OsmoRunLog) -
     again = Suggestion(f"robotrain resubmit {run} --set {outputs.register_parameter}={name}", "runs the job again")
     fixes = (again, *_suggest_checkpoint_use(run, name, outputs))
     return make_problem("feature-not-there", title, "", name, why, *fixes, stage=Stage.CHECK)
-
-
-def _make_missing_step_problem(reference: Reference, steps: list[int], step: int, log: OsmoRunLog) -> Problem:
-    run = pipeline_steps.get_whole_run(reference) or "RUN"
-    note = f" {TRIMMED_LOG_NOTE}: there may be earlier steps." if log.trimmed else ""
-    why = f"It has the steps {', '.join(map(str, steps))}.{note}"
-    title, listing = f"tracking has no model of step {step} of {run}", f"robotrain outputs {run}"
-    return make_problem("checkpoint-missing", title, "--step", "", why, Suggestion(listing, "lists the checkpoints"))
 
 
 def _explain_impossible(log: OsmoRunLog, outputs: OutputProfile) -> str:

@@ -1,0 +1,161 @@
+"""Outputs of a run whose files this machine does not have: what its log says of them, and their download."""
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from robotrain_runtime.contract import checkpoint, event
+from robotrain_runtime.contract.checkpoint import CheckpointManifest
+from robotrain_runtime.contract.document import Scalar
+from robotrain_runtime.contract.event import Checkpoint, Evaluated, Track
+from robotrain_runtime.contract.failure import JobFailed
+
+from robotrain.errors import Rejected, Suggestion, make_problem
+from robotrain.model.progress import Progress
+from robotrain.model.run import Output
+from robotrain.redaction import redact
+
+BLOB_KIND = "blob_url"
+"""The source kind of published outputs."""
+POLICY_TAG = "policy_artifact"
+"""The tag of a run that holds the artifact path of the evaluated policy."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunLog:
+    """What the log of a run says about its progress, outputs and tracking run."""
+
+    progress: Progress
+    models: Mapping[int, str]
+    """The path of the model in each checkpoint, by step."""
+    tags: Mapping[str, str]
+    params: Mapping[str, Scalar]
+
+    def list_published(self) -> Iterator[Output]:
+        """Yield the checkpoints and results that were published to a URL; a folder of the machine is gone with it."""
+        for published in self.progress.published:
+            if published.to.startswith("https://"):
+                yield self.make_checkpoint(published.step, BLOB_KIND, published.to)
+        if self.results_url:
+            yield Output(name=self.results_name, kind="file", source=BLOB_KIND, uri=self.results_url)
+
+    def make_checkpoint(self, step: int, source: str, uri: str) -> Output:
+        """Return a checkpoint as an output. `source`: the source kind that reads `uri`."""
+        name, model = make_checkpoint_name(step), self.models.get(step, "")
+        others = tuple(address for address in self.progress.list_addresses(step) if address != uri)
+        return Output(name=name, kind="checkpoint", source=source, uri=uri, step=step, model=model, addresses=others)
+
+    @property
+    def results_url(self) -> str:
+        """The URL that the results were copied to; empty if none."""
+        return next((to for to in reversed(self.progress.results) if to.startswith("https://")), "")
+
+    @property
+    def results_name(self) -> str:
+        """The name of the results folder."""
+        return PurePosixPath(self.evaluation.results).name if self.evaluation else ""
+
+    @property
+    def evaluation(self) -> Evaluated | None:
+        """The result of an evaluation."""
+        return self.progress.evaluated
+
+    @property
+    def run_id(self) -> str:
+        """The id of the tracking run; empty if it is not known."""
+        return str((self.progress.tracking or {}).get("run_id") or "")
+
+    @property
+    def experiment_id(self) -> str:
+        """The id of the tracking run's experiment; empty if it is not known."""
+        return str((self.progress.tracking or {}).get("experiment_id") or "")
+
+    def find_artifacts(self, run_id: str) -> dict[int, str]:
+        """Return the artifact path of each model, or of the evaluated policy, by step."""
+        start, published = f"runs:/{run_id}/", self.progress.published if run_id else ()
+        paths = {item.step: item.to.removeprefix(start) for item in published if item.to.startswith(start)}
+        if self.evaluation and (policy := self.tags.get(POLICY_TAG)):
+            paths[self.evaluation.step] = policy
+        return paths
+
+
+def parse_run_log(lines: Iterable[str]) -> RunLog:
+    """Parse the lines of a log."""
+    progress, models = Progress(), dict[int, str]()
+    tags, params = dict[str, str](), dict[str, Scalar]()
+    for line in lines:
+        if record := event.parse_event(line):
+            progress.add_event(record)
+            if isinstance(record.event, Checkpoint):
+                models[record.event.step] = record.event.model
+            elif isinstance(record.event, Track):
+                tags |= record.event.tags
+                params |= record.event.params
+    return RunLog(progress=progress, models=models, tags=tags, params=params)
+
+
+def make_checkpoint_name(step: int) -> str:
+    """Return the name of a checkpoint among the outputs."""
+    return f"checkpoints/{step:06}"
+
+
+def download_atomically(output: Output, to: Path, fetch: Callable[[Path], None]) -> None:
+    """Call `fetch` with a new path beside `to`, where it makes a file or a folder, then rename that to `to`.
+
+    Raise Rejected if `to` exists, or for what `fetch` raises: OSError, or JobFailed, whose reason may hold secrets.
+    """
+    if os.path.lexists(to):
+        another = Suggestion("another name", "existing files are not overwritten")
+        raise Rejected([make_problem("output-exists", "the target already exists", "", str(to), "", another)])
+    scratch = to.with_name(f".{to.name}.{os.urandom(4).hex()}.part")
+    try:
+        to.parent.mkdir(parents=True, exist_ok=True)
+        fetch(scratch)
+        os.rename(scratch, to)
+    except JobFailed as error:
+        raise _make_copy_rejection(output, output.uri, redact(error.reason, max_length=1000)) from None
+    except OSError as error:
+        why = error.args[0][0][2] if isinstance(error, shutil.Error) else error.strerror or error  # of the first file
+        raise _make_copy_rejection(output, str(to), f"{why}.") from None
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+        scratch.unlink(missing_ok=True)
+
+
+def _make_copy_rejection(output: Output, given: str, why: str) -> Rejected:
+    return Rejected([make_problem("output-not-copied", f"{output.name} could not be copied", "", given, why)])
+
+
+def require_content(output: Output, folder: Path, suggestion: Suggestion) -> None:
+    """Raise Rejected if nothing was downloaded. `suggestion`: what lists the present outputs."""
+    if not any(folder.iterdir()):
+        title = f"{output.name} does not exist any more"
+        raise Rejected([make_problem("output-gone", title, "", output.uri, "", suggestion)])
+
+
+def verify_checkpoint(output: Output, folder: Path, submission: str, run: str, *, complete: bool) -> None:
+    """Raise Rejected if a checkpoint is damaged or belongs to another run.
+
+    An empty `run` accepts any run. `complete`: whether all files must be present.
+    """
+    if complete and (damage := checkpoint.validate_checkpoint(folder)):
+        title = f"{output.name} was damaged in the download"
+        why = f"{damage.replace(str(folder), output.uri)}."
+        raise Rejected([make_problem("output-not-copied", title, "", output.uri, why)])
+    if (manifest := checkpoint.read_manifest(folder)) and is_foreign_checkpoint(manifest, submission, run):
+        title = f"{output.name} belongs to another run"
+        owner = f"{manifest.run} ({manifest.submission})" if manifest.submission else manifest.run
+        raise Rejected([make_problem("output-not-copied", title, "", output.uri, f"Its manifest names {owner}.")])
+
+
+def is_foreign_checkpoint(manifest: CheckpointManifest, submission: str, run: str) -> bool:
+    """Return whether a checkpoint belongs to another run or submission. An empty `run` accepts any run."""
+    return manifest.run != (run or manifest.run) or manifest.submission not in ("", submission)
+
+
+def print_progress(line: str) -> None:
+    """Print a line to the user."""
+    print(line, file=sys.stderr, flush=True)
