@@ -13,10 +13,10 @@ from robotrain.cluster.outputs import RunLog
 from robotrain.errors import Problem, Rejected, Suggestion, make_problem
 from robotrain.model.run import Output, Reference
 from robotrain.store import records
-from robotrain_azure import upload_rules
 from robotrain_azure.outputs import download_blobs
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.checkpoint import MANIFEST, CheckpointManifest
+from robotrain_sources.local_path import upload as local_upload
 
 from robotrain_azureml import datastore_path, errors
 from robotrain_azureml.datastore_path import DatastorePath
@@ -138,7 +138,7 @@ def make_no_outputs_problem(reference: Reference, job: AzureMLJob, incomplete: M
 
 def format_missing_files(sealed_output: SealedOutput) -> str:
     """Return which files are missing."""
-    return f"lacks {upload_rules.summarize_names(sealed_output.missing_files)}"
+    return f"lacks {local_upload.summarize_names(sealed_output.missing_files)}"
 
 
 def _suggest_mount(run: str) -> Suggestion:

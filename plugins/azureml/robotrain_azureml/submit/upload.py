@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from robotrain.cluster.outputs import print_progress
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem
+from robotrain.errors import Problem, Rejected, Stage, make_problem
 from robotrain.model.amounts import format_size
 from robotrain.model.plan import Plan
-from robotrain_azure import upload_rules
 from robotrain_azure.arm import ServiceError
 from robotrain_runtime.contract.document import JobSource
+from robotrain_sources.local_path import upload as local_upload
 
 from robotrain_azureml.errors import StorageError
 from robotrain_azureml.service import datastore, folder_transfer, jobs
@@ -36,14 +36,15 @@ def find_uploaded_sources(plan: Plan) -> list[JobSource]:
     """Return the local folders of a plan that are uploaded as they were pinned. Raises Rejected."""
     found: dict[JobSource, None] = {}
     for part in list_parts(plan, Stage.SUBMIT):
-        uploaded = {(upload.path, upload.to.rpartition("/")[2]) for upload in find_complete_uploads(part.spec)}
-        found |= dict.fromkeys(upload_rules.select_uploaded_sources(part.plan, uploaded))
+        complete = find_complete_uploads(part.spec, part.spec.uploads)
+        sources = local_upload.select_uploaded_sources(part.plan, [(upload.path, upload.to) for upload in complete])
+        found |= dict.fromkeys(sources)
     return [*found]
 
 
-def find_complete_uploads(spec: AzureMLSubmissionSpec) -> set[DatastoreUpload]:
+def find_complete_uploads(spec: AzureMLSubmissionSpec, uploads: Collection[DatastoreUpload]) -> set[DatastoreUpload]:
     """Return the uploads that are complete; empty if that cannot be checked."""
-    pinned = [upload for upload in spec.uploads if inputs.is_by_content(upload.to)]
+    pinned = [upload for upload in uploads if inputs.is_by_content(upload.to)]
     if not pinned:
         return set()
     try:
@@ -118,22 +119,21 @@ class PreparedPart(NamedTuple):
 
 def require_uploadable(plan: Plan, spec: AzureMLSubmissionSpec) -> None:
     """Raise Rejected if folders to upload are invalid, before anything is uploaded."""
-    problems = {upload: upload_rules.find_upload_problems(plan, upload, ENGINE) for upload in spec.uploads}
-    if listed := _drop_complete(spec, problems):
-        raise Rejected(listed)
+    problems = {upload: local_upload.find_upload_problems(plan, upload, ENGINE) for upload in spec.uploads}
+    if blocking := _drop_complete(spec, problems):
+        raise Rejected(blocking)
 
 
 def check_uploads(plan: Plan, spec: AzureMLSubmissionSpec) -> Iterator[Problem]:
     """Check folders that are not uploaded yet, and warn of secrets in them."""
-    check = functools.partial(upload_rules.check_upload, plan, stage=Stage.PREFLIGHT, platform=ENGINE)
+    check = functools.partial(local_upload.check_upload, plan, stage=Stage.PREFLIGHT, platform=ENGINE)
     yield from _drop_complete(spec, {upload: list(check(upload)) for upload in spec.uploads})
     for upload in spec.uploads:
-        yield from upload_rules.check_upload_secrets(plan, upload)
+        yield from local_upload.check_upload_secrets(plan, upload)
 
 
 def _drop_complete(spec: AzureMLSubmissionSpec, problems: Mapping[DatastoreUpload, list[Problem]]) -> list[Problem]:
-    complete = find_complete_uploads(spec) if any(problems.values()) else set()
-    return [problem for upload, listed in problems.items() if upload not in complete for problem in listed]
+    return local_upload.drop_complete(problems, functools.partial(find_complete_uploads, spec))[1]
 
 
 def upload_folders(plan: Plan, spec: AzureMLSubmissionSpec) -> Iterator[PreparedPart]:
@@ -143,7 +143,7 @@ def upload_folders(plan: Plan, spec: AzureMLSubmissionSpec) -> Iterator[Prepared
     with _open_datastore(spec) as blobs:
         for upload in spec.uploads:
             try:
-                content = _upload_folder(blobs, upload, upload_rules.select_uploaded_part(plan, upload.path))
+                content = _upload_folder(blobs, upload, local_upload.select_uploaded_part(plan, upload.path))
             except ServiceError:
                 raise
             except OSError as error:
@@ -151,29 +151,31 @@ def upload_folders(plan: Plan, spec: AzureMLSubmissionSpec) -> Iterator[Prepared
                 title = "the upload cannot be read"
                 raise Rejected([make_problem("upload-unreadable", title, upload.flag, upload.path, why)]) from error
             if content is not None:
-                if changed := list(upload_rules.find_changes(plan, upload, "while it was uploaded")):
+                if changed := list(local_upload.find_changes(plan, upload, "while it was uploaded")):
                     raise Rejected(changed)
                 write_seal(blobs, upload, len(content.files), content.size)
             state = "was uploaded" if content else "is uploaded already"
             yield PreparedPart(f"{upload.path} {state}: {_make_uri(blobs, upload)}", content is not None)
 
 
-def _upload_folder(blobs: DatastoreBlobs, upload: DatastoreUpload, folder: Path) -> upload_rules.FolderContent | None:
+def _upload_folder(blobs: DatastoreBlobs, upload: DatastoreUpload, folder: Path) -> local_upload.FolderContent | None:
     """Upload a folder and return its content; None if it was complete already."""
     listed = list(blobs.list_blobs(upload.to))
     if is_complete(blobs, upload, listed):
         return None
-    content = upload_rules.scan_folder(folder)
+    content = local_upload.scan_folder(folder)
     uploaded = {blob.name.removeprefix(f"{upload.to}/"): blob for blob in listed}
-    if other := sorted(uploaded.keys() - content.files.keys()):
-        raise Rejected([_make_mixed_problem(blobs, upload, other)])
+    if others := uploaded.keys() - content.files.keys():
+        where = f"--account-name {blobs.store.account} --source {blobs.store.container} --pattern '{upload.to}/*'"
+        command = f"az storage blob delete-batch {where} --auth-mode login"
+        raise Rejected([local_upload.make_mixed_problem(upload, _make_uri(blobs, upload), others, command)])
     files = {name: folder / name for name in content.files}
     if uploaded:
-        count, size = upload_rules.format_file_count(len(uploaded)), sum(blob.size for blob in uploaded.values())
+        count, size = local_upload.format_file_count(len(uploaded)), sum(blob.size for blob in uploaded.values())
         print_progress(f"comparing {upload.path} with its uploaded part: {count}, {format_size(size)}")
     missing = folder_transfer.find_differing_files(files, uploaded)
     present = len(files) - len(missing)
-    resumed = f"; {upload_rules.format_file_count(present)} uploaded already" if present else ""
+    resumed = f"; {local_upload.format_file_count(present)} uploaded already" if present else ""
     print_progress(f"uploading {upload.path} to {_make_uri(blobs, upload)}: {content}{resumed}")
     progress = UploadProgress(sum(content.files[name] for name in missing))
     try:
@@ -183,15 +185,6 @@ def _upload_folder(blobs: DatastoreBlobs, upload: DatastoreUpload, folder: Path)
             print_progress(f"  {format_size(progress.complete_bytes)} are uploaded; repeat the command for the rest")
         raise
     return content
-
-
-def _make_mixed_problem(blobs: DatastoreBlobs, upload: DatastoreUpload, names: list[str]) -> Problem:
-    store = blobs.store
-    where = f"--account-name {store.account} --source {store.container} --pattern '{upload.to}/*' --auth-mode login"
-    why = f"{_make_uri(blobs, upload)} holds {upload_rules.summarize_names(names)}."
-    fix = Suggestion(f"az storage blob delete-batch {where}", "if nobody uses them")
-    title = "the target folder of the upload has other files"
-    return make_problem("upload-mixed", title, upload.flag, upload.path, why, fix)
 
 
 def _make_uri(blobs: DatastoreBlobs, upload: DatastoreUpload) -> str:

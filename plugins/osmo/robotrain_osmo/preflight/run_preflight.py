@@ -7,9 +7,10 @@ from functools import partial
 from robotrain.cluster.checks import make_preflight_problem
 from robotrain.errors import Problem, Rejected, Stage, Suggestion
 from robotrain.model.plan import Plan
-from robotrain_azure import preflight_checks, upload_rules, workspace
+from robotrain_azure import preflight_checks, workspace
 from robotrain_runtime.contract import document
 from robotrain_runtime.contract.document import JobDocument
+from robotrain_sources.local_path import upload as local_upload
 
 from robotrain_osmo.client import service
 from robotrain_osmo.client.failures import UNREACHABLE_CODES, CommandFailed
@@ -91,7 +92,7 @@ def check_input(submission: OsmoSubmissionSpec, required: OsmoInput) -> Iterator
 
 def check_upload(plan: Plan, submission: OsmoSubmissionSpec, item: OsmoUpload) -> Iterator[Problem]:
     """Check that an input can be uploaded, and note the size of the upload."""
-    problems = [*upload_rules.check_upload(plan, item, Stage.PREFLIGHT, "OSMO")] if item.path else []
+    problems = [*local_upload.check_upload(plan, item, Stage.PREFLIGHT, "OSMO")] if item.path else []
     try:
         stored = service.list_stored_files(submission.cli, item.url, Stage.PREFLIGHT, QUERY_SECONDS)
     except CommandFailed as error:
@@ -99,11 +100,11 @@ def check_upload(plan: Plan, submission: OsmoSubmissionSpec, item: OsmoUpload) -
         return
     if not item.path or upload.is_complete(item, stored):
         return
-    yield from upload_rules.check_upload_secrets(plan, item)
+    yield from local_upload.check_upload_secrets(plan, item)
     if problems:
         yield from problems
         return
-    content = upload_rules.scan_folder(upload_rules.select_uploaded_part(plan, item.path))
+    content = local_upload.scan_folder(local_upload.select_uploaded_part(plan, item.path))
     title, why = f"{content}, will be uploaded", f"The target is {item.url}."
     yield make_preflight_problem("osmo-upload", title, item.flag, item.path, why, severity="note")
 

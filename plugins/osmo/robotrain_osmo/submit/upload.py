@@ -4,6 +4,7 @@
 """
 
 import dataclasses
+import functools
 import re
 import sys
 import tempfile
@@ -13,8 +14,8 @@ from pathlib import Path
 
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem
 from robotrain.model.plan import Plan
-from robotrain_azure import upload_rules
 from robotrain_runtime.contract.document import JobSource
+from robotrain_sources.local_path import upload as local_upload
 
 from robotrain_osmo.client import service
 from robotrain_osmo.client.failures import CommandFailed
@@ -38,7 +39,7 @@ MIN_UPLOAD_SECONDS = 900.0
 MIN_BYTES_PER_SECOND = 128 << 10
 """A slower upload is cancelled."""
 EXCLUDE_PATTERN = r"^(?!(?:.*/)?(?:\.|__pycache__(?:/|$)))"
-"""Matches paths of a folder without hidden files and caches, as in `upload_rules`."""
+"""Matches paths of a folder without hidden files and caches, as in `robotrain_sources.local_path`."""
 
 
 def upload_folders(plan: Plan, submission: OsmoSubmissionSpec) -> None:
@@ -47,7 +48,7 @@ def upload_folders(plan: Plan, submission: OsmoSubmissionSpec) -> None:
         with _provide_folder(plan, upload) as folder, _attribute_failures(upload):
             count = _upload_folder(submission.cli, upload, folder)
         remove = Suggestion(f"osmo data delete {upload.url}", "removes the uploaded files")
-        if count and (changes := [*upload_rules.find_changes(plan, upload, "while it was uploaded", remove)]):
+        if count and (changes := [*local_upload.find_changes(plan, upload, "while it was uploaded", remove)]):
             raise Rejected(changes)
         if count and upload.path and is_content_addressed(upload):
             with _attribute_failures(upload):
@@ -60,9 +61,9 @@ def find_missing_uploads(plan: Plan, submission: OsmoSubmissionSpec) -> list[Osm
     Raise Rejected with the problems of all others.
     """
     folders = [upload for upload in submission.uploads if upload.path]
-    problems = {upload: upload_rules.find_upload_problems(plan, upload, "OSMO") for upload in folders}
-    uploaded = {upload for upload, found in problems.items() if found and is_uploaded(submission.cli, upload)}
-    if blocking := [problem for upload, found in problems.items() if upload not in uploaded for problem in found]:
+    problems = {upload: local_upload.find_upload_problems(plan, upload, "OSMO") for upload in folders}
+    uploaded, blocking = local_upload.drop_complete(problems, functools.partial(_select_uploaded, submission.cli))
+    if blocking:
         raise Rejected(blocking)
     for upload in uploaded:
         print(f"{upload.path} is already uploaded: {upload.url}", file=sys.stderr, flush=True)
@@ -71,7 +72,7 @@ def find_missing_uploads(plan: Plan, submission: OsmoSubmissionSpec) -> list[Osm
 
 def _upload_folder(cli: str, upload: OsmoUpload, folder: Path) -> int:
     """Upload a folder unless it is complete in the storage. Return the number of uploaded files. Raise Rejected."""
-    content, name = upload_rules.scan_folder(folder), upload.path or "the payload"
+    content, name = local_upload.scan_folder(folder), upload.path or "the payload"
     list_seconds = service.LIST_SECONDS + len(content.files) / service.MIN_FILES_PER_SECOND
     stored = service.list_stored_files(cli, upload.url, Stage.SUBMIT, list_seconds)
     data = _exclude_seal(stored)
@@ -79,7 +80,8 @@ def _upload_folder(cli: str, upload: OsmoUpload, folder: Path) -> int:
         print(f"{name} is already uploaded: {upload.url}", file=sys.stderr, flush=True)
         return 0
     if others := data - content.files.keys():
-        raise Rejected([_make_other_files_problem(upload, sorted(others))])
+        command = f"osmo data delete {upload.url}"
+        raise Rejected([local_upload.make_mixed_problem(upload, upload.url, others, command)])
     resumed = f" ({len(data)} already uploaded)" if data else ""
     print(f"uploading {name} to {upload.url}: {content}{resumed}", file=sys.stderr, flush=True)
     exclude = ("-x", EXCLUDE_PATTERN) if content.excluded else ()
@@ -99,11 +101,11 @@ def _provide_folder(plan: Plan, upload: OsmoUpload) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="robotrain-") as temporary:
         folder = Path(temporary) / "folder"
         if upload.path:
-            folder.symlink_to(upload_rules.select_uploaded_part(plan, upload.path))
+            folder.symlink_to(local_upload.select_uploaded_part(plan, upload.path))
         else:
             folder.mkdir()
             (folder / PAYLOAD_FILE).write_bytes(plan.files[PAYLOAD_FILE])
-        yield folder if not upload.path or "$" in upload.path else upload_rules.select_uploaded_part(plan, upload.path)
+        yield folder if not upload.path or "$" in upload.path else local_upload.select_uploaded_part(plan, upload.path)
 
 
 @contextmanager
@@ -131,9 +133,12 @@ def find_uploaded(plan: Plan) -> list[JobSource]:
 
 def _find_uploaded_sources(plan: Plan) -> list[JobSource]:
     submission = submission_spec.load_submission(plan, Stage.SUBMIT)
-    uploaded = [upload for upload in submission.uploads if is_uploaded(submission.cli, upload)]
-    digests = {(upload.path, upload.url.rpartition("/")[2]) for upload in uploaded}
-    return upload_rules.select_uploaded_sources(plan, digests)
+    uploaded = _select_uploaded(submission.cli, submission.uploads)
+    return local_upload.select_uploaded_sources(plan, [(upload.path, upload.url) for upload in uploaded])
+
+
+def _select_uploaded(cli: str, uploads: Collection[OsmoUpload]) -> list[OsmoUpload]:
+    return [upload for upload in uploads if is_uploaded(cli, upload)]
 
 
 def is_content_addressed(upload: OsmoUpload) -> bool:
@@ -164,7 +169,7 @@ def is_complete(upload: OsmoUpload, paths: Collection[str]) -> bool:
 def _write_seal(cli: str, url: str, count: int) -> None:
     with tempfile.TemporaryDirectory(prefix="robotrain-") as temporary:
         file = Path(temporary) / _make_seal_name(count)
-        file.write_text(f"{upload_rules.format_file_count(count)}\n", encoding="utf-8")
+        file.write_text(f"{local_upload.format_file_count(count)}\n", encoding="utf-8")
         words = ("data", "upload", url, str(file))
         service.raise_for_failure(service.call_command(cli, *words, seconds=SEAL_SECONDS))
 
@@ -173,14 +178,8 @@ def _make_seal_name(count: int) -> str:
     return f".robotrain-complete-{count}"
 
 
-def _make_other_files_problem(upload: OsmoUpload, names: list[str]) -> Problem:
-    title, why = "the upload URL contains other files", f"{upload.url} holds {upload_rules.summarize_names(names)}."
-    fix = Suggestion(f"osmo data delete {upload.url}", "if nobody needs them")
-    return make_problem("upload-mixed", title, upload.flag, upload.path or upload.url, why, fix)
-
-
 def _make_incomplete_problem(upload: OsmoUpload, names: list[str], count: int) -> Problem:
-    title = f"{len(names)} of {upload_rules.format_file_count(count)} were not uploaded"
-    why = f"`osmo data upload` reported success, but these are missing: {upload_rules.summarize_names(names)}."
+    title = f"{len(names)} of {local_upload.format_file_count(count)} were not uploaded"
+    why = f"`osmo data upload` reported success, but these are missing: {local_upload.summarize_names(names)}."
     fix = Suggestion("the same command", "uploads the missing files")
     return make_problem("upload-incomplete", title, upload.flag, upload.path or upload.url, why, fix)

@@ -1,11 +1,11 @@
-"""Which files of a local folder are uploaded, and what prevents the upload."""
+"""Uploads of local folders by platforms: which files are sent, what prevents it, and what is there already."""
 
 import contextlib
 import shlex
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from robotrain.errors import Problem, Stage, Suggestion, make_problem
 from robotrain.model.amounts import format_size
@@ -13,6 +13,7 @@ from robotrain.model.plan import Plan
 from robotrain.redaction import holds_secret
 from robotrain.store import code_folder
 from robotrain_runtime.contract.document import JobSource
+
 from robotrain_sources.local_path import folder_content
 from robotrain_sources.local_path.folder_content import parse_pin
 from robotrain_sources.local_path.pin import check_pin
@@ -30,6 +31,9 @@ class LocalUpload(Protocol):
     @property
     def flag(self) -> str:
         """The option."""
+
+
+Upload = TypeVar("Upload", bound=LocalUpload)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,18 @@ def find_upload_problems(plan: Plan, upload: LocalUpload, platform: str) -> list
     return [*check_upload(plan, upload, Stage.SUBMIT, platform)] or [*find_changes(plan, upload, "since it was pinned")]
 
 
+def drop_complete(
+    problems: Mapping[Upload, list[Problem]], find_complete: Callable[[Collection[Upload]], Collection[Upload]]
+) -> tuple[Collection[Upload], list[Problem]]:
+    """Return the uploads with problems that are complete already, whose folders are not needed, and other problems.
+
+    :param find_complete: returns those of some uploads that are complete; called only if there are problems.
+    """
+    affected = [upload for upload, found in problems.items() if found]
+    complete = find_complete(affected) if affected else ()
+    return complete, [problem for upload in affected if upload not in complete for problem in problems[upload]]
+
+
 def find_changes(plan: Plan, upload: LocalUpload, when: str, *fixes: Suggestion) -> Iterator[Problem]:
     """Yield a problem for each pin that a folder does not match; whoever reads it would reject it."""
     for source in plan.job.sources:
@@ -95,13 +111,14 @@ def find_changes(plan: Plan, upload: LocalUpload, when: str, *fixes: Suggestion)
                 yield make_problem("upload-changed", title, upload.flag, upload.path, why, *fixes, again)
 
 
-def select_uploaded_sources(plan: Plan, uploaded: Collection[tuple[str, str]]) -> list[JobSource]:
+def select_uploaded_sources(plan: Plan, uploaded: Iterable[tuple[str, str]]) -> list[JobSource]:
     """Return the local folders of a plan that are uploaded as they were pinned.
 
-    `uploaded`: the path of each upload and the digest at the end of its URI.
+    `uploaded`: the path of each complete upload, and its address, which ends with the digest.
     """
+    known = {(path, address.rpartition("/")[2]) for path, address in uploaded}
     folders = [source for source in plan.job.sources if source.kind == "local_path"]
-    return [source for source in folders if (pin := parse_pin(source.pin)) and (source.uri, pin.hex) in uploaded]
+    return [source for source in folders if (pin := parse_pin(source.pin)) and (source.uri, pin.hex) in known]
 
 
 def check_upload(plan: Plan, upload: LocalUpload, stage: Stage, platform: str) -> Iterator[Problem]:
@@ -157,3 +174,10 @@ def _list_files_with_secrets(folder: Path) -> Iterator[str]:
                 with contextlib.suppress(OSError):
                     if holds_secret((folder / name).read_text(encoding="utf-8", errors="replace")):
                         yield name
+
+
+def make_mixed_problem(upload: LocalUpload, address: str, names: Collection[str], command: str) -> Problem:
+    """Return the problem of a target folder with other files. `command`: removes them."""
+    title, why = "the target of the upload has other files", f"{address} holds {summarize_names(sorted(names))}."
+    fix = Suggestion(command, "if nobody needs them")
+    return make_problem("upload-mixed", title, upload.flag, upload.path or address, why, fix)
