@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from robotrain_runtime.contract.event import Registered
     from robotrain_runtime.contract.parameter import Param
 
+    from robotrain.cluster.platform import ClusterPlatform
     from robotrain.config.coerce import parse_pairs
     from robotrain.errors import NotSubmitted, Problem, Rejected, Stage, Suggestion, Unanswered
     from robotrain.model.capabilities import ANY, YES, Capabilities, Support, no, not_yet
@@ -31,6 +32,7 @@ __all__ = [
     "ANY",
     "YES",
     "Capabilities",
+    "ClusterPlatform",
     "Container",
     "HealthCheck",
     "Job",
@@ -80,6 +82,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "robotrain.cluster.platform": "ClusterPlatform",
     "robotrain.config.coerce": "parse_pairs",
     "robotrain.errors": "NotSubmitted Problem Rejected Stage Suggestion Unanswered",
     "robotrain.model.capabilities": "ANY YES Capabilities Support no not_yet",

@@ -139,7 +139,7 @@ def observing(azureml: AzureML, monkeypatch: pytest.MonkeyPatch) -> Iterator[Azu
     }.items():
         monkeypatch.setattr(f"robotrain_azureml.observe.logs.{name}", value)
     monkeypatch.setattr("robotrain_azureml.observe.logs.RETRY_PAUSE", 0.02)
-    monkeypatch.setattr("robotrain.cluster.cancel.FIRST_PAUSE", 0.05)
+    monkeypatch.setattr("robotrain.cluster.platform.FIRST_PAUSE", 0.05)
     monkeypatch.setattr("robotrain_azureml.service.jobs.PATIENCE_SECONDS", 0.0)
     yield azureml
     jobs.get_client.cache_clear()

@@ -48,7 +48,7 @@ def test_what_passes_by_itself_is_no_news_meanwhile(run):
 
 
 def test_one_that_does_not_end_is_not_said_to_have_ended(run, monkeypatch):
-    monkeypatch.setattr("robotrain_azureml.observe.job_state.CANCEL_SECONDS", 0.1)
+    monkeypatch.setattr(AzureMLPlatform, "cancel_seconds", 0.1)
     run.azure.cancelling = "slow"
     with pytest.raises(Rejected, match="had not ended") as raised:
         AzureMLPlatform().cancel(run.set_native_state("Running").reference)

@@ -1,9 +1,13 @@
 """What platforms with a remote engine share."""
 
 import inspect
+import threading
+from dataclasses import replace
 
 import pytest
-from robotrain.cluster import cancel, reasons
+from robotrain.cluster import platform, reasons
+from robotrain.cluster.answers import as_int, as_mapping, as_mappings, as_number, as_text, parse_time
+from robotrain.cluster.platform import ClusterPlatform
 from robotrain.errors import Problem, Rejected, Stage
 from robotrain.model.platform import Platform
 from robotrain.plugins.manager import Plugins
@@ -43,24 +47,84 @@ def test_a_message_that_adds_nothing_is_left_out():
     assert reasons.append_message("it failed", "OSMO", "Exit code 3: no disk.", noise) == "it failed (OSMO: no disk)"
 
 
+class Saturn(ClusterPlatform):
+    """A platform whose engine answers what a test says."""
+
+    name = "saturn"
+    engine = "Saturn's queue"
+    cancel_seconds = 0.02
+    force_cancel_command = "saturn kill {}"
+
+    def __init__(self, refusal: str = "", answers: tuple[bool | Rejected, ...] = (), checks: tuple = ()) -> None:
+        self.refusal, self.answers, self.checks = refusal, iter(answers), checks
+
+    def has_ended(self, reference):
+        answer = next(self.answers, False)
+        if isinstance(answer, Rejected):
+            raise answer
+        return answer
+
+    def request_cancel(self, reference):
+        return self.refusal
+
+    def describe_reference(self, reference):
+        return {"job": "w-1"}
+
+    def list_checks(self, plan):
+        if isinstance(self.checks, Rejected):
+            raise self.checks
+        return self.checks
+
+
+BUSY = Problem(code="saturn-busy", stage=Stage.SUBMIT, title="Saturn's queue is busy")
+
+
 @pytest.mark.parametrize(
     ("refusal", "code", "fact"), [("", "cancel-pending", "robotrain wait"), ("no", "cancel-refused", "No.")]
 )
 def test_a_cancelled_run_that_does_not_end_is_reported(monkeypatch, refusal, code, fact):
-    monkeypatch.setattr(cancel, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(platform, "FIRST_PAUSE", 0.01)
     with pytest.raises(Rejected) as raised:
-        cancel.require_end(REFERENCE, "w-1", "OSMO", lambda: False, 0.02, refusal=refusal)
-    assert (raised.value.problems[0].code, fact.lower() in str(raised.value.problems[0]).lower()) == (code, True)
+        Saturn(refusal).cancel(REFERENCE)
+    (problem,) = raised.value.problems
+    assert (problem.code, fact.lower() in str(problem).lower()) == (code, True)
+    assert "w-1" in problem.title
+    assert problem.suggestions[-1].text == "saturn kill w-1"
 
 
 def test_a_query_that_fails_for_a_moment_does_not_end_the_wait(monkeypatch):
-    monkeypatch.setattr(cancel, "FIRST_PAUSE", 0.01)
-    answers = iter((True, False))
+    monkeypatch.setattr(platform, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(Saturn, "cancel_seconds", 5.0)
+    Saturn(answers=(False, Rejected([BUSY], transient=True), True)).cancel(REFERENCE)
 
-    def has_ended() -> bool:
-        if next(answers):
-            problem = Problem(code="osmo-busy", stage=Stage.SUBMIT, title="OSMO is busy")
-            raise Rejected([problem], transient=True)
-        return True
 
-    cancel.require_end(REFERENCE, "w-1", "OSMO", has_ended, 5.0)
+def test_one_that_has_ended_is_not_asked_to_end():
+    Saturn("it has ended", (True,)).cancel(REFERENCE)
+
+
+def test_checks_run_side_by_side_and_all_problems_are_told_once():
+    both = threading.Barrier(2, timeout=5)
+    other = replace(BUSY, title="Saturn's queue is full")
+
+    def check():
+        both.wait()
+        yield BUSY
+
+    def fail():
+        both.wait()
+        raise Rejected([other, BUSY])
+
+    assert list(Saturn(checks=(check, fail)).preflight(None)) == [BUSY, other]
+    assert list(Saturn(checks=Rejected([BUSY])).preflight(None)) == [BUSY]
+
+
+def test_values_of_another_type_count_as_absent():
+    assert [as_int(value) for value in (3, "-3", 3.0, True, None, "3.5", [])] == [3, -3, 3, None, None, None, None]
+    assert [as_number(value) for value in (1, 1.5, True, "1")] == [1.0, 1.5, None, None]
+    assert (as_mapping([]), as_mappings([{}, 1]), as_mappings({}), as_text(1)) == ({}, [{}], [], "")
+
+
+@pytest.mark.parametrize("text", ["2026-11-20T06:05:29", "2026-11-20T06:05:29.0000000Z", "2026-11-20 08:05:29+02:00"])
+def test_a_time_without_a_zone_is_utc(text):
+    assert parse_time(text) == 1795154729.0
+    assert parse_time(None) is parse_time("soon") is None

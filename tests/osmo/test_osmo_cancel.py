@@ -41,7 +41,7 @@ def test_a_refusal_that_the_command_keeps_to_itself_is_told(run):
 
 @pytest.mark.slow
 def test_one_that_does_not_end_is_not_said_to_have_ended(run, monkeypatch):
-    monkeypatch.setattr("robotrain_osmo.observe.workflow_state.CANCEL_SECONDS", 0.5)
+    monkeypatch.setattr(OsmoPlatform, "cancel_seconds", 0.5)
     run.set_status("PROCESSING").record()
     assert "preparing" in run.status().reason
     run.osmo.cancelling("slow")

@@ -1,1 +1,1 @@
-"""What platforms with a remote engine share: checks, submission spec, submit note, settings, cancel, status reasons."""
+"""What platforms with a remote engine share: a base class, checks, notes and specs, settings, reasons, outputs."""

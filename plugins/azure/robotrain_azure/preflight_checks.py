@@ -3,17 +3,15 @@
 What Azure does not show is reported as unchecked, never as missing.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from types import MappingProxyType
 
 from robotrain.cluster.outputs import print_progress
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem
+from robotrain.errors import Problem, Stage, Suggestion, make_problem
 from robotrain.model.health import convert_finding
 from robotrain.store.files import get_cache_folder
 from robotrain_runtime.contract.container_plugin import ContainerContext
-from robotrain_runtime.contract.deadline import DeadlineFuture
 from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_runtime.preflight import preflight_remotely
 from robotrain_sources.local_path import container
@@ -22,25 +20,6 @@ from robotrain_azure import credential, errors, roles
 from robotrain_azure.arm import SIGNED_OUT, ArmClient, ArmError
 from robotrain_azure.roles import Permission
 from robotrain_azure.workspace import Workspace
-
-PreflightCheck = Callable[[], Iterable[Problem]]
-
-
-def run_checks(checks: Sequence[PreflightCheck]) -> list[Problem]:
-    """Run checks in parallel and return their problems in order, without duplicates. Raises what a check raises."""
-    futures = [DeadlineFuture(partial(_run_check, check)) for check in checks]
-    problems = [problem for future in futures for problem in future.result()]
-    return [*{(problem.code, problem.title, problem.given): problem for problem in problems}.values()]
-
-
-def _run_check(check: PreflightCheck) -> list[Problem]:
-    problems: list[Problem] = []
-    try:
-        problems.extend(check())
-    except Rejected as rejected:
-        problems += rejected.problems
-    return problems
-
 
 PATIENCE_SECONDS = 5.0
 IDENTITY_FLAG = "--workload-identity"

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from robotrain.cluster.platform import run_checks
 from robotrain.cluster.settings import make_configured_request, read_configured_settings
 from robotrain.config import terraform
 from robotrain.errors import Problem, Rejected, Suggestion
@@ -129,15 +130,13 @@ def check_workspace() -> Iterator[HealthResult]:
 
 
 def _check_inside_workspace(preflight: "PreflightContext") -> Iterator[HealthResult]:
-    from robotrain_azure import preflight_checks
-
     from robotrain_azureml.preflight import access, context
 
     unchecked = context.UncheckedParts(preflight.spec.target_workspace)
     check_roles = unchecked.collect_errors("your roles", partial(access.check_caller_roles, preflight))
     name = preflight.spec.compute
     check_compute = unchecked.collect_errors(f"the compute {name}", partial(_check_compute, preflight))
-    problems = preflight_checks.run_checks([check_compute, check_roles] if name else [check_roles])
+    problems = run_checks([check_compute, check_roles] if name else [check_roles])
     problems += unchecked.make_problems()
     yield from (convert_problem(problem) for problem in problems if problem.severity != "note")
     if not problems:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from robotrain.cluster.platform import ClusterPlatform
 from robotrain.model.platform import Platform, lazy_method
 from robotrain.plugins.hookspecs import hook
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from robotrain.model.platform import PlatformDefault
 
 
-class AzureMLPlatform(Platform):
+class AzureMLPlatform(ClusterPlatform):
     """Runs a job as a command job of an Azure ML workspace, on an attached compute."""
 
     name = "azureml"
@@ -23,6 +24,7 @@ class AzureMLPlatform(Platform):
     capabilities = CAPABILITIES
     option_hints = OPTION_HINTS
     can_prepare = True
+    engine = "Azure ML"
     prepare_ignores = ("source-missing", "azureml-compute-missing")
 
     derive_defaults = lazy_method("robotrain_azureml.spec.job_settings:derive_defaults")
@@ -33,7 +35,8 @@ class AzureMLPlatform(Platform):
     find_sweep_obstacle = lazy_method("robotrain_azureml.spec.sweep:find_sweep_obstacle")
     render_sweep = lazy_method("robotrain_azureml.spec.sweep:render_sweep")
     render_pipeline = lazy_method("robotrain_azureml.spec.pipeline:render_pipeline")
-    preflight = lazy_method("robotrain_azureml.preflight.run_preflight:run_preflight")
+    list_checks = lazy_method("robotrain_azureml.preflight.run_preflight:list_checks")
+    drop_consequences = lazy_method("robotrain_azureml.preflight.run_preflight:drop_consequences")
     prepare = lazy_method("robotrain_azureml.submit.submit:prepare_plan")
     find_uploaded = lazy_method("robotrain_azureml.submit.upload:find_uploaded_sources")
     submit = lazy_method("robotrain_azureml.submit.submit:submit_plan")
@@ -45,7 +48,8 @@ class AzureMLPlatform(Platform):
     list_steps = lazy_method("robotrain_azureml.observe.pipeline_status:list_steps")
     query_pipeline = lazy_method("robotrain_azureml.observe.pipeline_status:query_pipeline")
     logs = lazy_method("robotrain_azureml.observe.logs:read_logs")
-    cancel = lazy_method("robotrain_azureml.observe.job_state:cancel_job")
+    has_ended = lazy_method("robotrain_azureml.observe.job_state:has_ended")
+    request_cancel = lazy_method("robotrain_azureml.observe.job_state:request_cancel")
     outputs = lazy_method("robotrain_azureml.observe.outputs:list_outputs")
     download = lazy_method("robotrain_azureml.observe.outputs:download_output")
     register = lazy_method("robotrain_azureml.observe.register:register_model")

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from robotrain.cluster.platform import ClusterPlatform
 from robotrain.model.capabilities import ANY, YES, Capabilities, no
 from robotrain.model.platform import Platform, lazy_method
 from robotrain.plugins.hookspecs import hook
@@ -82,7 +83,7 @@ OPTION_HINTS: Mapping[str, str] = {
 }
 
 
-class OsmoPlatform(Platform):
+class OsmoPlatform(ClusterPlatform):
     """Runs a job as a workflow of one task, and a pipeline as one of several, through the user's own `osmo` command."""
 
     name = "osmo"
@@ -91,6 +92,9 @@ class OsmoPlatform(Platform):
     capabilities = CAPABILITIES
     option_hints = OPTION_HINTS
     can_prepare = True
+    engine = "OSMO"
+    cancel_seconds = 30.0  # OSMO cancels later, from a queue
+    force_cancel_command = "osmo workflow cancel {} --force"
 
     defaults = lazy_method("robotrain_osmo.spec.resources:get_parameter_defaults")
     derive_defaults = lazy_method("robotrain_osmo.spec.resources:derive_defaults")
@@ -99,7 +103,8 @@ class OsmoPlatform(Platform):
     check = lazy_method("robotrain_osmo.spec.check_job:check_job")
     render = lazy_method("robotrain_osmo.spec.render:render_plan")
     render_pipeline = lazy_method("robotrain_osmo.spec.pipeline:render_pipeline")
-    preflight = lazy_method("robotrain_osmo.preflight.run_preflight:run_preflight")
+    list_checks = lazy_method("robotrain_osmo.preflight.run_preflight:list_checks")
+    drop_consequences = lazy_method("robotrain_osmo.preflight.run_preflight:drop_consequences")
     prepare = lazy_method("robotrain_osmo.submit.upload:prepare_plan")
     find_uploaded = lazy_method("robotrain_osmo.submit.upload:find_uploaded")
     submit = lazy_method("robotrain_osmo.submit.submit:submit_plan")
@@ -111,7 +116,8 @@ class OsmoPlatform(Platform):
     query_pipeline = lazy_method("robotrain_osmo.observe.status:query_pipeline")
     list_statuses = lazy_method("robotrain_osmo.observe.status:list_statuses")
     logs = lazy_method("robotrain_osmo.observe.logs:read_logs")
-    cancel = lazy_method("robotrain_osmo.observe.workflow_state:cancel_workflow")
+    has_ended = lazy_method("robotrain_osmo.observe.workflow_state:has_ended")
+    request_cancel = lazy_method("robotrain_osmo.observe.workflow_state:request_cancel")
     outputs = lazy_method("robotrain_osmo.observe.outputs:list_outputs")
     download = lazy_method("robotrain_osmo.observe.outputs:download_output")
     register = lazy_method("robotrain_osmo.observe.register:register_model")

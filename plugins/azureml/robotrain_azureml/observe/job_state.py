@@ -1,4 +1,4 @@
-"""A job as Azure ML describes it: queried, parsed, cancelled."""
+"""A job as Azure ML describes it: queried, parsed, asked to end."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from robotrain.cluster.answers import as_mapping, as_mappings, as_text, parse_time
-from robotrain.cluster.cancel import require_end
 from robotrain.model.run import Reference, RunState
 from robotrain_azure.arm import ArmError
 
@@ -203,25 +202,22 @@ def query_job_region(reference: Reference) -> AzureMLJob:
     return parse_job({} if details else jobs.get_job(reference), details)
 
 
-CANCEL_SECONDS = 60.0
-"""How long the end is waited for: the machine must react and may save its state."""
 DECLINED_STATUSES = (400, 409)
 """Answers if there is nothing to cancel."""
 
 
-def cancel_job(reference: Reference) -> None:
-    """End a job and return when it has ended; one that has ended is unchanged. Raises RunGone, Rejected."""
+def has_ended(reference: Reference) -> bool:
+    """Return whether the job has ended. Raises RunGone, Rejected."""
+    return query_job(reference)[0].is_finished
 
-    def has_ended() -> bool:
-        return query_job(reference)[0].is_finished
 
-    if has_ended():
-        return
-    workspace, name, refusal = jobs.get_run_workspace(reference), reference["job"], ""
+def request_cancel(reference: Reference) -> str:
+    """Ask Azure ML to end a job; return why it declined: the job may have ended meanwhile. Raises RunGone, Rejected."""
+    workspace, name = jobs.get_run_workspace(reference), reference["job"]
     try:
         jobs.request_cancel(jobs.get_client(), workspace, name)
     except ArmError as error:
         if error.status not in DECLINED_STATUSES:
             raise errors.make_rejection(error, workspace, f"cancel the job {name}") from None
-        refusal = str(error)  # it may have ended meanwhile
-    require_end(reference, name, "Azure ML", has_ended, CANCEL_SECONDS, refusal=refusal)
+        return str(error)
+    return ""

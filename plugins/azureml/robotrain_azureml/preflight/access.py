@@ -11,6 +11,7 @@ from functools import partial
 from urllib.parse import urlsplit
 
 from robotrain.cluster.checks import make_preflight_problem
+from robotrain.cluster.platform import PreflightCheck, run_checks
 from robotrain.errors import MAX_SENTENCE, Problem, Suggestion
 from robotrain.redaction import redact
 from robotrain_azure import credential, preflight_checks, roles
@@ -52,13 +53,13 @@ def check_storage(preflight: PreflightContext, document: JobDocument) -> Iterato
         title = f"the workspace has no datastore {spec.datastore}"
         yield make_preflight_problem("azureml-datastore-missing", title, "--datastore", spec.datastore, "", *fixes)
         return
-    checks: list[preflight_checks.PreflightCheck] = [
+    checks: list[PreflightCheck] = [
         partial(_check_accounts, preflight, store),
         partial(_check_caller_role, preflight, store),
         lambda: check_storage_roles(preflight, _list_accessed_accounts(preflight, document, store)),
         partial(_check_reachability, preflight, store),
     ]
-    yield from preflight_checks.run_checks(checks)
+    yield from run_checks(checks)
 
 
 def _list_accessed_accounts(

@@ -1,9 +1,10 @@
-"""All preflight checks of a plan, in parallel, before anything is submitted."""
+"""The preflight checks of a plan, before anything is submitted."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 
-from robotrain.errors import Problem, Rejected, Stage
+from robotrain.cluster.platform import PreflightCheck, run_checks
+from robotrain.errors import Problem, Stage, select_errors
 from robotrain.model.plan import Plan
 from robotrain.model.workload import OutputProfile
 from robotrain_azure import preflight_checks
@@ -25,26 +26,24 @@ ASSET_THREADS = 4
 """A job may have 64 assets."""
 
 
-def run_preflight(plan: Plan) -> Iterable[Problem]:
-    """Return what would make this plan fail or wait, and what is worth knowing. Changes nothing."""
+def list_checks(plan: Plan) -> list[PreflightCheck]:
+    """Return the checks of a plan; those of each job follow its own answers. Raise Rejected."""
     sdk.start_import()
-    try:
-        parts = list_parts(plan, Stage.PREFLIGHT)
-    except Rejected as rejected:
-        return rejected.problems
-    checks: list[preflight_checks.PreflightCheck] = [partial(_check_part, part.plan, part.spec) for part in parts]
-    return checks[0]() if len(checks) == 1 else list(dict.fromkeys(preflight_checks.run_checks(checks)))
+    return [partial(_check_part, part.plan, part.spec) for part in list_parts(plan, Stage.PREFLIGHT)]
 
 
-def _check_part(plan: Plan, spec: AzureMLSubmissionSpec) -> Iterable[Problem]:
+def _check_part(plan: Plan, spec: AzureMLSubmissionSpec) -> list[Problem]:
     if problems := job_file.find_edit_problems(plan, spec, Stage.PREFLIGHT):
         return problems
     job_document = document.parse_document(plan.files[submission_spec.DOCUMENT_FILE].decode())
     azure = partial(_check_azure, spec, job_document, plan.job.profile.outputs)
-    problems = preflight_checks.run_checks([azure, partial(_check_local, plan, spec, job_document)])
-    if not any(problem.code == SIGNED_OUT_CODE for problem in problems):
-        return problems
-    return [problem for problem in problems if problem.severity == "error"]  # warnings have the same cause
+    return run_checks([azure, partial(_check_local, plan, spec, job_document)])
+
+
+def drop_consequences(problems: Sequence[Problem]) -> Sequence[Problem]:
+    """Return the problems without the warnings that a missing sign-in causes."""
+    is_signed_out = any(problem.code == SIGNED_OUT_CODE for problem in problems)
+    return select_errors(problems) if is_signed_out else problems
 
 
 def _check_azure(spec: AzureMLSubmissionSpec, document: JobDocument, outputs: OutputProfile) -> Iterator[Problem]:
@@ -70,13 +69,13 @@ def _check_azure(spec: AzureMLSubmissionSpec, document: JobDocument, outputs: Ou
         (IDENTITY_ROLES, partial(access.check_model_roles, preflight, document)),
         *((IDENTITY_ROLES, partial(access.check_vault_role, preflight, secret)) for secret in spec.secrets),
     )
-    checks: list[preflight_checks.PreflightCheck] = [
+    checks: list[PreflightCheck] = [
         *(unchecked.collect_errors(subject, check) for subject, check in subjects),
         partial(machines.check_preemption, preflight, document, outputs),
         *(partial(assets, spec.assets[start::ASSET_THREADS]) for start in range(ASSET_THREADS)),
         *(partial(access.check_vault_reachability, secret) for secret in spec.secrets),
     ]
-    yield from preflight_checks.run_checks(checks)
+    yield from run_checks(checks)
     yield from unchecked.make_problems()
 
 

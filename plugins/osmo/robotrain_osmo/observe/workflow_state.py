@@ -1,4 +1,4 @@
-"""The state of a workflow, parsed from OSMO's answer to a query, and its cancellation."""
+"""The state of a workflow, parsed from OSMO's answer to a query, and the request to cancel it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from robotrain.cluster import cancel
 from robotrain.cluster.answers import as_int, as_mapping, as_mappings, as_number, as_text, parse_time
-from robotrain.errors import Suggestion
 from robotrain.model.run import Reference, RunGone
 from robotrain.store import files, records
 
@@ -190,29 +188,22 @@ def get_command(reference: Reference) -> str:
 
 
 CANCEL_MESSAGE = "robotrain cancel"
-CANCEL_SECONDS = 30.0
-"""Time limit for the end: OSMO cancels later, from a queue."""
 
 
-def cancel_workflow(reference: Reference) -> None:
-    """Cancel the workflow and wait for its end; do nothing if it has ended. Raise RunGone or Rejected.
+def has_ended(reference: Reference) -> bool:
+    """Return whether the workflow has ended. Raise RunGone or Rejected."""
+    return query_workflow(reference).is_finished
 
-    The command reports success even if OSMO refused, so the state is queried again.
-    """
 
-    def has_ended() -> bool:
-        return query_workflow(reference).is_finished
-
-    if has_ended():
-        return
+def request_cancel(reference: Reference) -> str:
+    """Ask OSMO to cancel the workflow; return why it refused. The command reports success even then. Raise Rejected."""
     name = reference["workflow"]
     words = ("workflow", "cancel", name, "-m", CANCEL_MESSAGE, "-t", "json")
     refusal = _read_refusal(service.query_text(get_command(reference), *words))
     if not refusal and reference.get("run"):
         with contextlib.suppress(OSError):  # OSMO itself shows nothing of it until the end
             files.write_private_file(_get_cancel_note(reference), name.encode())
-    force = Suggestion(f"osmo workflow cancel {name} --force", "if its cluster is gone")
-    cancel.require_end(reference, name, "OSMO", has_ended, CANCEL_SECONDS, force, refusal=refusal)
+    return refusal
 
 
 CANCEL_NOTE = "osmo.cancelling"

@@ -1,11 +1,12 @@
-"""Preflight of a plan: all checks in parallel; checks of inputs, uploads, datasets and Azure roles."""
+"""Preflight checks of a plan; those of inputs, uploads, datasets and Azure roles."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
 from robotrain.cluster.checks import make_preflight_problem
-from robotrain.errors import Problem, Rejected, Stage, Suggestion
+from robotrain.cluster.platform import PreflightCheck
+from robotrain.errors import Problem, Stage, Suggestion
 from robotrain.model.plan import Plan
 from robotrain_azure import preflight_checks, workspace
 from robotrain_runtime.contract import document
@@ -25,22 +26,18 @@ QUERY_SECONDS = 20.0
 """For each query of the service."""
 
 
-def run_preflight(plan: Plan) -> Iterable[Problem]:
-    """Find problems that would make the plan fail or wait. Nothing is changed."""
-    checks: list[Callable[[], Iterable[Problem]]] = []
+def list_checks(plan: Plan) -> list[PreflightCheck]:
+    """Return the checks of a plan: of its workflow, of the service, and of what each job needs. Raise Rejected."""
+    checks: list[PreflightCheck] = []
     services: dict[OsmoSubmissionSpec, None] = {}
-    try:
-        for part in submission_spec.list_job_plans(plan, Stage.PREFLIGHT):
-            submission = submission_spec.load_submission(part, Stage.PREFLIGHT)
-            services[replace(submission, run="", task="", uploads=(), inputs=(), publishes="")] = None
-            checks += _list_job_checks(part, submission)
-    except Rejected as rejected:
-        return rejected.problems
+    for part in submission_spec.list_job_plans(plan, Stage.PREFLIGHT):
+        submission = submission_spec.load_submission(part, Stage.PREFLIGHT)
+        services[replace(submission, run="", task="", uploads=(), inputs=(), publishes="")] = None
+        checks += _list_job_checks(part, submission)
     of_service = [  # most steps of a pipeline ask the same of it
         partial(check, submission, QUERY_SECONDS) for submission in services for check in SERVICE_CHECKS
     ]
-    checks = [partial(workflow.check_workflow_size, plan), *of_service, *checks]
-    return _drop_consequences(list(dict.fromkeys(preflight_checks.run_checks(checks))))
+    return [partial(workflow.check_workflow_size, plan), *of_service, *checks]
 
 
 SERVICE_CHECKS = (
@@ -52,7 +49,7 @@ SERVICE_CHECKS = (
 )
 
 
-def _list_job_checks(plan: Plan, submission: OsmoSubmissionSpec) -> list[Callable[[], Iterable[Problem]]]:
+def _list_job_checks(plan: Plan, submission: OsmoSubmissionSpec) -> list[PreflightCheck]:
     job_document = document.parse_document(plan.files[submission_spec.DOCUMENT_FILE].decode())
     return [
         partial(check_datasets, job_document, submission),
@@ -63,7 +60,7 @@ def _list_job_checks(plan: Plan, submission: OsmoSubmissionSpec) -> list[Callabl
     ]
 
 
-def _drop_consequences(problems: list[Problem]) -> list[Problem]:
+def drop_consequences(problems: Sequence[Problem]) -> Sequence[Problem]:
     """Drop missing datasets if the service has another version, which looks for them elsewhere."""
     if not any(item.code == "osmo-server-other" and item.severity == "error" for item in problems):
         return problems

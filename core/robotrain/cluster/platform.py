@@ -1,0 +1,129 @@
+"""A base class for platforms whose engine runs elsewhere, without a disk that this machine reads."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from robotrain.model.capabilities import make_feature_error
+from robotrain.model.platform import Platform
+
+if TYPE_CHECKING:
+    from robotrain.errors import Problem
+    from robotrain.model.plan import Plan
+    from robotrain.model.run import Reference
+
+PreflightCheck = Callable[[], Iterable["Problem"]]
+FIRST_PAUSE, LONGEST_PAUSE = 0.2, 4.0
+
+
+def run_checks(checks: Iterable[PreflightCheck]) -> list[Problem]:
+    """Run checks side by side; return their problems in order, those of Rejected included, without duplicates.
+
+    Raise what a check raises else.
+    """
+    from robotrain_runtime.contract.deadline import DeadlineFuture
+
+    futures = [DeadlineFuture(partial(_run_check, check)) for check in checks]
+    problems = [problem for future in futures for problem in future.result()]
+    return [*{(problem.code, problem.title, problem.given): problem for problem in problems}.values()]
+
+
+def _run_check(check: PreflightCheck) -> list[Problem]:
+    from robotrain.errors import Rejected
+
+    problems: list[Problem] = []
+    try:
+        problems.extend(check())
+    except Rejected as rejected:
+        problems += rejected.problems
+    return problems
+
+
+class ClusterPlatform(Platform):
+    """A platform that asks a remote engine for everything."""
+
+    engine: str = ""
+    """The engine's name, for messages."""
+    cancel_seconds: float = 60.0
+    """How long `cancel` waits for the end of a run, which an engine ends after it accepted the request."""
+    force_cancel_command: str = ""
+    """The engine's own command for a run that does not end, if there is one, with `{}` for its name."""
+
+    def list_checks(self, plan: Plan) -> Iterable[PreflightCheck]:
+        """Return the checks of `preflight`, which run side by side; each returns problems or raises Rejected.
+
+        Raise Rejected for a plan that cannot be read.
+        """
+        return ()
+
+    def drop_consequences(self, problems: Sequence[Problem]) -> Sequence[Problem]:
+        """Return the problems without those that others of them cause."""
+        return problems
+
+    def request_cancel(self, reference: Reference) -> str:
+        """Ask the engine to end a run. Return why it refused, as it does for one that has just ended; else "".
+
+        Raise RunGone or Rejected.
+        """
+        raise make_feature_error(self, "cancel")
+
+    def has_ended(self, reference: Reference) -> bool:
+        """Return whether a run has ended. Raise RunGone or Rejected."""
+        return self.status(reference).finished
+
+    def preflight(self, plan: Plan) -> Iterable[Problem]:
+        """Find problems that would make the plan fail or wait, all at once. Nothing is changed."""
+        from robotrain.errors import Rejected
+
+        try:
+            checks = [*self.list_checks(plan)]
+        except Rejected as rejected:
+            return rejected.problems
+        return self.drop_consequences(run_checks(checks))
+
+    def cancel(self, reference: Reference) -> None:
+        """Stop a run and wait until it has ended; one that has ended does not change. Raise RunGone or Rejected."""
+        if self.has_ended(reference):
+            return
+        refusal = self.request_cancel(reference)
+        if not self._wait_until_ended(reference, 0.0 if refusal else self.cancel_seconds):
+            self._reject_cancel(reference, refusal)
+
+    def _reject_cancel(self, reference: Reference, refusal: str) -> None:
+        """Raise Rejected for a run that has not ended."""
+        from robotrain.errors import Rejected, Suggestion, make_problem
+        from robotrain.redaction import redact
+
+        run = reference.get("run", "")
+        name = next(iter(self.describe_reference(reference).values()), run)
+        force = self.force_cancel_command.format(name)
+        if refusal:
+            code, title = "cancel-refused", f"{self.engine} did not cancel {name}"
+            command = Suggestion(f"robotrain status {run}".rstrip(), "shows its state")
+        else:
+            code = "cancel-pending"
+            title = f"{self.engine} accepted the request, but {name} had not ended {self.cancel_seconds:g} s later"
+            command = Suggestion(f"robotrain wait {run}".rstrip(), "waits for its end")
+        why = refusal and f"{redact(refusal, max_length=500).rstrip('.')}."
+        fixes = (command, Suggestion(force, "if its cluster is gone") if force else "")
+        raise Rejected([make_problem(code, title, "", "", why, *fixes)])
+
+    def _wait_until_ended(self, reference: Reference, seconds: float) -> bool:
+        """Return whether the run ends in time; transient errors are ignored."""
+        from robotrain.errors import Rejected
+
+        until, pause = time.monotonic() + seconds, FIRST_PAUSE
+        while True:
+            try:
+                if self.has_ended(reference):
+                    return True
+            except Rejected as rejected:
+                if not rejected.transient:
+                    raise
+            if time.monotonic() >= until:
+                return False
+            time.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE)
