@@ -2,8 +2,7 @@
 
 The YAML is ASCII, and ambiguous text is quoted; importing a YAML library would take longer than the whole rendering.
 
-The start program is the same for every job and runs on any `python3` since 3.6, to report that one is too old. Free
-text of the user is only in the job document.
+The start program is the same for every job. Free text of the user is only in the job document.
 """
 
 import json
@@ -11,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from robotrain.cluster.start_program import make_start_program
 from robotrain.model import plan
 from robotrain.model.job import Job
 from robotrain.model.plan import Payload
@@ -89,39 +89,16 @@ def _escape_character(match: re.Match[str]) -> str:
 
 
 START_COMMAND = "python3 start.py"
-START_PROGRAM = """\
-import os
-import sys
-
-
-def refuse(why):
-    print("error: " + why, file=sys.stderr, flush=True)
-    sys.exit(2)
-
-
-if sys.version_info < (3, 10):
-    found = sys.version.split()[0]
-    refuse("the python3 of this image is " + found + ", and 3.10 is the oldest that will do: use another --image")
-try:
-    import json, shutil, zipfile
-except ImportError as error:
-    refuse("the python3 of this image lacks a part of its library (" + str(error) + "): use another --image")
-code = os.path.dirname(os.path.abspath(__file__))
-try:
-    with open(os.path.join(code, "job.json"), encoding="utf-8") as file:
-        folder = json.load(file)["placement"]["work"]
-    os.makedirs(folder, exist_ok=True)
-    shutil.copyfile(os.path.join(code, "job.json"), os.path.join(folder, "job.json"))
-    with zipfile.ZipFile(os.path.join(code, "payload.zip")) as packed:
-        packed.extractall(os.path.join(folder, "payload"))
-except (OSError, EOFError, LookupError, TypeError, ValueError, zipfile.BadZipFile) as error:
-    refuse("the job cannot be unpacked: " + (str(error) or type(error).__name__))
-os.chdir(folder)
-os.environ["PYTHONPATH"] = os.path.join(folder, "payload")
-os.execv(sys.executable, [sys.executable, "-m", "robotrain_runtime", "run", "job.json"] + sys.argv[1:])
-"""
-
-
+START_PROGRAM = make_start_program(
+    "json, shutil, zipfile",
+    "code, options = os.path.dirname(os.path.abspath(__file__)), sys.argv[1:]",
+    'with open(os.path.join(code, "job.json"), encoding="utf-8") as file:',
+    '    folder = json.load(file)["placement"]["work"]',
+    "os.makedirs(folder, exist_ok=True)",
+    'shutil.copyfile(os.path.join(code, "job.json"), os.path.join(folder, "job.json"))',
+    'with zipfile.ZipFile(os.path.join(code, "payload.zip")) as packed:',
+    '    packed.extractall(os.path.join(folder, "payload"))',
+)
 _EXPANDED_DOLLAR = r"\$(?=[$({])"
 """A dollar that Kubernetes or Azure ML would expand."""
 

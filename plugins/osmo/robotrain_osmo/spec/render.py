@@ -1,7 +1,6 @@
-"""Render a job to a plan: the workflow, the archive of the payload, and the program that unpacks it.
+"""Render a job to a plan: the workflow, and the archive of the payload.
 
-The bootstrap program must not contain template syntax of OSMO or Kubernetes (`tests/osmo` checks this), and must run on
-Python 3.6, to report that it is too old. The archive is one stream because many small files compress badly alone.
+The archive is one stream because many small files compress badly alone.
 """
 
 import base64
@@ -15,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from robotrain.cluster.start_program import make_start_program
 from robotrain.errors import Rejected, make_problem
 from robotrain.model import plan
 from robotrain.model.job import Job
@@ -31,11 +31,6 @@ from robotrain_osmo.spec.inputs import CheckpointCopy
 JOB_MEMBER = "job.json"
 PAYLOAD_MEMBER = "payload"
 """Folder of the payload in the archive."""
-
-
-def pack_archive(payload: Payload, document: bytes) -> bytes:
-    """Return the archive of a job; equal content gives equal bytes."""
-    return pack_documents(payload, {JOB_MEMBER: document})
 
 
 def pack_documents(payload: Payload, documents: Mapping[str, bytes]) -> bytes:
@@ -74,35 +69,12 @@ def _add_member(packed: tarfile.TarFile, path: str, content: bytes) -> None:
     packed.addfile(entry, io.BytesIO(content))
 
 
-BOOTSTRAP_PROGRAM = """\
-import os
-import sys
-
-archive, folder = sys.argv[1:]
-
-
-def refuse(why):
-    print("error: " + why, file=sys.stderr, flush=True)
-    sys.exit(2)
-
-
-if sys.version_info < (3, 10):
-    found = sys.version.split()[0]
-    refuse("the python3 of this image is " + found + ", and 3.10 is the oldest that will do: use another --image")
-try:
-    import bz2, tarfile
-except ImportError as error:
-    refuse("the python3 of this image lacks a part of its library (" + str(error) + "): use another --image")
-try:
-    os.makedirs(folder, exist_ok=True)
-    with tarfile.open(os.path.expandvars(archive), "r:bz2") as packed:
-        packed.extractall(folder, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))
-except (OSError, EOFError, tarfile.TarError) as error:
-    refuse("the job cannot be unpacked in " + folder + ": " + str(error))
-os.chdir(folder)
-os.environ["PYTHONPATH"] = os.path.join(folder, "payload")
-os.execv(sys.executable, [sys.executable, "-m", "robotrain_runtime", "run", "job.json"])
-"""
+UNPACK_LINES = (
+    "archive, folder, *options = sys.argv[1:]",
+    "os.makedirs(folder, exist_ok=True)",
+    'with tarfile.open(os.path.expandvars(archive), "r:bz2") as packed:',
+    '    packed.extractall(folder, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))',
+)
 
 
 def make_task_command(archive: str, folder: str, document: str = JOB_MEMBER) -> list[str]:
@@ -110,7 +82,8 @@ def make_task_command(archive: str, folder: str, document: str = JOB_MEMBER) -> 
 
     The path of the archive may start with a variable `${NAME}`. `document`: the name of the job document in it.
     """
-    return ["python3", "-c", BOOTSTRAP_PROGRAM.rstrip("\n").replace(JOB_MEMBER, document), archive, folder]
+    program = make_start_program("bz2, tarfile", *UNPACK_LINES, document=document)
+    return ["python3", "-c", program.rstrip("\n"), archive, folder]
 
 
 ARCHIVE_PATH = "/opt/robotrain/job.tar.bz2"
