@@ -41,7 +41,17 @@ sys.setprofile(None)
 loaded = [name for name in sys.modules if name.partition(".")[0] in packages]
 print(chr(10), code, len(entered), len(loaded), file=sys.stderr)
 """
-LATER_FEATURES = ("pipeline", "sweep", "isaac", "rosbag", "train_eval", "handover", "step_output", "step_source")
+LATER_FEATURES = (
+    "pipeline",
+    "sweep",
+    "isaac",
+    "rosbag",
+    "train_eval",
+    "handover",
+    "step_output",
+    "step_source",
+    "step_runs",
+)
 """Words in the names of modules that issue I leaves out of its figures."""
 COMMANDS = {
     "submit --platform local --dry-run": [
@@ -95,8 +105,12 @@ def main() -> None:
     rest = sum(module.text.count("\n") for module in counted)
     print(f"without {', '.join(LATER_FEATURES)}: {len(counted)} files, {rest:,} lines")
     for package in source_tree.PACKAGES:
-        own = [module for module in modules if module.name.partition(".")[0] == package]
-        print(f"  {package:<22} {len(own)} files, {sum(module.text.count(chr(10)) for module in own):,} lines")
+        sizes = [
+            [module.text.count("\n") for module in listed if module.name.partition(".")[0] == package]
+            for listed in (modules, counted)
+        ]
+        whole, part = (f"{len(one)} files, {sum(one):,} lines" for one in sizes)
+        print(f"  {package:<22} {whole}" + ("" if whole == part else f" (without these: {part})"))
     behind: list[str] = []
     cycles = 0
     for package in source_tree.PACKAGES:

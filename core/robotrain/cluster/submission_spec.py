@@ -1,6 +1,7 @@
-"""Submission specs: files of a plan that say how it is submitted."""
+"""Specs in a plan: the submission spec, a file that says how it is submitted, and values of an engine's own spec."""
 
 import json
+from collections.abc import Mapping
 from typing import Any, Generic, TypeVar
 
 from robotrain_runtime.contract.document import collect_fields, convert_json
@@ -67,3 +68,8 @@ class SubmissionSpecFile(Generic[Spec]):
             why=why,
             suggestions=(Suggestion("robotrain render … --to FOLDER", "writes a complete plan"),),
         )
+
+
+def drop_empty(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values that are not empty, for an engine's own spec."""
+    return {name: value for name, value in values.items() if value}

@@ -28,6 +28,12 @@ class Job:
         return dict(self.parameters)[parameter]
 
     @property
+    def training_gpus(self) -> int:
+        """The GPUs that it trains on; 0 if its workload has no such parameter."""
+        count = dict(self.parameters).get("num_gpus")
+        return count if isinstance(count, int) else 0
+
+    @property
     def digest(self) -> str:
         """The SHA-256 of all that identifies the job, in hexadecimal."""
         body = {

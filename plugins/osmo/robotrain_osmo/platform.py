@@ -99,7 +99,7 @@ class OsmoPlatform(ClusterPlatform):
     defaults = lazy_method("robotrain_osmo.spec.resources:get_parameter_defaults")
     derive_defaults = lazy_method("robotrain_osmo.spec.resources:derive_defaults")
     container_plugins = lazy_method("robotrain_osmo.spec.environment:find_container_plugins")
-    suggest_settings = lazy_method("robotrain_osmo.suggested_settings:suggest_settings")
+    suggest_settings = lazy_method("robotrain_osmo.doctor:suggest_settings")
     check = lazy_method("robotrain_osmo.spec.check_job:check_job")
     render = lazy_method("robotrain_osmo.spec.render:render_plan")
     render_pipeline = lazy_method("robotrain_osmo.spec.pipeline:render_pipeline")

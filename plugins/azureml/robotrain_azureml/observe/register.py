@@ -12,7 +12,7 @@ from robotrain.model.run import Reference
 from robotrain_azure import outputs as azure_outputs
 from robotrain_azure.arm import ServiceError
 from robotrain_azure.outputs import ModelMetadata
-from robotrain_azure.tracking.container import WorkspaceModels
+from robotrain_azure.tracking.container import ARTIFACTS_OUTPUT, WorkspaceModels
 from robotrain_runtime.checkpoints.model_lineage import LINEAGE_FILE
 from robotrain_runtime.contract.event import Registered
 
@@ -39,10 +39,6 @@ def write_lineage(reference: Reference, path: str, content: bytes) -> None:
             action = f"write {LINEAGE_FILE} beside the model"
             error = errors.make_rejection(error, jobs.get_run_workspace(reference), action)
         print(f"warning: cannot write {LINEAGE_FILE}; the model's tags have the same content: {error}", file=sys.stderr)
-
-
-ARTIFACTS_OUTPUT = "artifacts"
-"""The output that tracking writes to."""
 
 
 def register_model(reference: Reference, name: str, step: int | None) -> Registered:

@@ -9,6 +9,7 @@ from robotrain.model.job import Job
 from robotrain.model.platform import PlatformDefault
 from robotrain_azure import errors
 from robotrain_azure.arm import ArmClient, ArmError
+from robotrain_azure.preflight_checks import IDENTITY_FLAG
 from robotrain_azure.workspace import Workspace, get_workspace
 
 from robotrain_azureml.preflight import context, machines
@@ -78,9 +79,6 @@ def _check_state(preflight: PreflightContext, compute: Compute) -> Iterator[Prob
     title = f"the compute {name} is not ready: its state is {compute.state}"
     severity: Severity = "warning" if compute.state in PENDING_STATES else "error"
     yield make_preflight_problem("azureml-compute-state", title, "--compute", name, why, fix, severity=severity)
-
-
-IDENTITY_FLAG = "--workload-identity"
 
 
 def _check_identity(spec: AzureMLSubmissionSpec, compute: Compute) -> Iterator[Problem]:

@@ -12,6 +12,7 @@ from robotrain_azure.arm import ArmClient, ArmError
 from robotrain_runtime.contract import document
 from robotrain_runtime.contract.document import JobDocument
 
+from robotrain_azureml.errors import SIGNED_OUT_CODE
 from robotrain_azureml.preflight import access, compute, context, machines
 from robotrain_azureml.preflight import assets as preflight_assets
 from robotrain_azureml.preflight.context import PATIENCE_SECONDS, PreflightContext
@@ -20,7 +21,6 @@ from robotrain_azureml.spec.submission_spec import AzureMLSubmissionSpec, Worksp
 from robotrain_azureml.submit import job_file, sdk, upload
 from robotrain_azureml.submit.pipeline_file import list_parts
 
-SIGNED_OUT_CODE = "azureml-signed-out"
 IDENTITY_ROLES = "the roles of the job's identity"
 ASSET_THREADS = 4
 """A job may have 64 assets."""

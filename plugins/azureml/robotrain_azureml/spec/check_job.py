@@ -110,7 +110,7 @@ def _check_instance_type(settings: AzureMLSettings) -> Iterator[Problem]:
 
 
 def _check_gpus(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
-    gpus, instance_type = job_settings.get_gpu_count(job), settings.instance_type
+    gpus, instance_type = job.training_gpus, settings.instance_type
     if not gpus or job_settings.is_managed(settings):
         return
     need, defaults = f"the job trains on {gpus} GPU{'' if gpus == 1 else 's'}", job_settings.DEFAULT_INSTANCE_TYPES

@@ -42,17 +42,11 @@ def is_managed(settings: AzureMLSettings) -> bool:
     return settings.compute_kind == "managed"
 
 
-def get_gpu_count(job: Job) -> int:
-    """Return the GPUs that the job trains on; 0 if its workload has no such parameter."""
-    count = dict(job.parameters).get("num_gpus")
-    return count if isinstance(count, int) else 0
-
-
 def choose_instance_type(job: Job, settings: AzureMLSettings) -> str:
     """Return the instance type: as set, else by the GPUs; empty on a managed compute or if none fits."""
     if is_managed(settings):
         return ""
-    return settings.instance_type or DEFAULT_INSTANCE_TYPES.get(get_gpu_count(job) or 1, "")
+    return settings.instance_type or DEFAULT_INSTANCE_TYPES.get(job.training_gpus or 1, "")
 
 
 def get_image(profile: WorkloadProfile, settings: AzureMLSettings) -> str:
@@ -150,7 +144,7 @@ def derive_defaults(job: Job, settings: AzureMLSettings) -> dict[str, PlatformDe
     if compute := get_compute_name(settings):
         defaults["compute"] = PlatformDefault(compute, f"for the AKS cluster {settings.aks_cluster}")
     if instance_type := choose_instance_type(job, settings):
-        gpus = get_gpu_count(job) or 1
+        gpus = job.training_gpus or 1
         unless = "" if settings.compute_kind else "; none on a managed compute"
         reason = f"for {gpus} GPU{'' if gpus == 1 else 's'}{unless}"
         defaults["instance_type"] = PlatformDefault(instance_type, reason)

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from robotrain.cluster.start_program import make_start_program
+from robotrain.cluster.submission_spec import drop_empty
 from robotrain.model import plan
 from robotrain.model.job import Job
 from robotrain.model.plan import Payload
@@ -152,8 +153,8 @@ def make_command_job(job: Job, settings: AzureMLSettings, run: str, inputs: Iter
     own_tags, environment = {RUN_TAG: run, DIGEST_TAG: job.digest}, make_environment(job, settings)
     output = job.profile.outputs.folder
     uri = spec_inputs.make_output_uri(settings.datastore, run, output)
-    machine = _drop_empty({"instance_type": job_settings.choose_instance_type(job, settings)})
-    return _drop_empty(
+    machine = drop_empty({"instance_type": job_settings.choose_instance_type(job, settings)})
+    return drop_empty(
         {
             "$schema": JOB_SCHEMA,
             "type": "command",
@@ -166,8 +167,8 @@ def make_command_job(job: Job, settings: AzureMLSettings, run: str, inputs: Iter
             "environment": f"azureml:{environment.name}:{environment.version}",
             "compute": f"azureml:{job_settings.get_compute_name(settings)}",
             "resources": {"instance_count": 1, **machine, "shm_size": settings.shm_size},
-            "limits": _drop_empty({"timeout": job_settings.parse_timeout(settings)}),
-            "identity": _drop_empty({"type": "managed", "client_id": settings.workload_identity}),
+            "limits": drop_empty({"timeout": job_settings.parse_timeout(settings)}),
+            "identity": drop_empty({"type": "managed", "client_id": settings.workload_identity}),
             "environment_variables": make_variables(job, settings),
             "inputs": {job_input.name: dict(job_input.entry) for job_input in inputs},
             "outputs": {output: {"type": "uri_folder", "mode": settings.output_mode, "path": uri}},
@@ -182,10 +183,6 @@ def make_environment(job: Job, settings: AzureMLSettings) -> submission_spec.Wor
         version=job_settings.get_environment_version(job.profile, settings),
         image=job_settings.get_image(job.profile, settings),
     )
-
-
-def _drop_empty(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if value}
 
 
 TRACKING_RUN_VARIABLE = "MLFLOW_RUN_ID"
@@ -242,7 +239,7 @@ def make_submission_spec(
         compute=job_settings.get_compute_name(settings),
         compute_kind=settings.compute_kind or "",
         instance_type=job_settings.choose_instance_type(job, settings),
-        gpus=job_settings.get_gpu_count(job),
+        gpus=job.training_gpus,
         datastore=settings.datastore,
         uploads=tuple(dict.fromkeys(item.upload for item in inputs if item.upload)),
         assets=tuple(dict.fromkeys(item.asset for item in inputs if item.asset)),

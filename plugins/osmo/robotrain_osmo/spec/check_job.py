@@ -107,7 +107,7 @@ def check_pool_name(settings: OsmoSettings) -> Iterator[Problem]:
 
 def check_gpus(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
     """Check that the task has the GPUs that the job trains on; a CPU job needs none."""
-    needed, count = resources.count_training_gpus(job), resources.count_gpus(job, settings)
+    needed, count = job.training_gpus, resources.count_gpus(job, settings)
     if count < needed and not (count == 0 and dict(job.parameters).get("device") == "cpu"):
         title = f"the job trains on {needed} GPU{'s' if needed > 1 else ''}, but the task has {count}"
         fixes = (f"--gpus {needed}", f"--num-gpus {count}" if count else "--device cpu")

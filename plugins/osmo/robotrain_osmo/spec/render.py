@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from robotrain.cluster.start_program import make_start_program
+from robotrain.cluster.submission_spec import drop_empty
 from robotrain.errors import Rejected, make_problem
 from robotrain.model import plan
 from robotrain.model.job import Job
@@ -292,7 +293,7 @@ class TaskBuilder:
             "resource": resource,
             "files": [dict(file) for file in files],
         }
-        return workflow.drop_empty(task)
+        return drop_empty(task)
 
     def build_submission_spec(self, *archives: submission_spec.OsmoUpload) -> submission_spec.OsmoSubmissionSpec:
         """Return the submission spec. `archives`: the job's archive, if it is uploaded."""

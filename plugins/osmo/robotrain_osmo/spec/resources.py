@@ -80,13 +80,7 @@ def derive_defaults(job: Job, settings: OsmoSettings) -> Mapping[str, PlatformDe
 
 def count_gpus(job: Job, settings: OsmoSettings) -> int:
     """Return the GPUs of the task: the setting, or the number that the job trains on."""
-    return settings.gpus if settings.gpus is not None else count_training_gpus(job) or 1
-
-
-def count_training_gpus(job: Job) -> int:
-    """Return the GPUs that the job trains on; 0 if its workload has no such parameter."""
-    count = dict(job.parameters).get("num_gpus")
-    return count if isinstance(count, int) else 0
+    return settings.gpus if settings.gpus is not None else job.training_gpus or 1
 
 
 def list_mounts(settings: OsmoSettings) -> tuple[str, ...]:

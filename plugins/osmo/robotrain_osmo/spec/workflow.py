@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from robotrain.cluster.checks import TemplateGuard, make_preflight_problem
+from robotrain.cluster.submission_spec import drop_empty
 from robotrain.config.coerce import parse_pairs
 from robotrain.errors import Problem, Stage, Suggestion
 from robotrain.model.amounts import format_size
@@ -66,11 +67,6 @@ def assemble_workflow(
             }
         )
     }
-
-
-def drop_empty(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values that are not empty."""
-    return {name: value for name, value in values.items() if value}
 
 
 ARCHIVE_PLACEHOLDER = "\x00archive\x00"
