@@ -1,5 +1,6 @@
 """Notes of submits on disk: what an interrupted submit may have left in the engine. A note is valid for one plan."""
 
+import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -44,8 +45,9 @@ class SubmitNote:
         return note if note["plan"] == plan.digest else None
 
     def delete(self, plan: Plan) -> None:
-        """Delete the note: the engine has nothing of the plan. Raise OSError."""
-        self.get_path(plan).unlink(missing_ok=True)
+        """Delete the note, if that is possible: the engine has nothing of the plan."""
+        with contextlib.suppress(OSError):
+            self.get_path(plan).unlink(missing_ok=True)
 
     def get_path(self, plan: Plan) -> Path:
         """Return the path of a plan's note."""

@@ -91,12 +91,12 @@ def submit_plan(plan: Plan) -> Reference:
     except Rejected as rejected:
         if requested_before:
             raise Unanswered(rejected.problems) from rejected
-        _forget_name(plan)
+        NOTE.delete(plan)
         raise
     except KeyboardInterrupt:
         if _is_job_possible(plan):
             raise
-        _forget_name(plan)
+        NOTE.delete(plan)
         raise NotSubmitted from None
 
 
@@ -105,11 +105,6 @@ def _is_job_possible(plan: Plan) -> bool:
         return is_job_requested(plan)
     except Rejected as rejected:
         raise Unanswered(rejected.problems) from rejected
-
-
-def _forget_name(plan: Plan) -> None:
-    with contextlib.suppress(OSError):
-        NOTE.delete(plan)
 
 
 def _submit_named(plan: Plan) -> Reference:

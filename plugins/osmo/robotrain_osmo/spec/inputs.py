@@ -9,10 +9,10 @@ import posixpath
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from robotrain.cluster.checks import make_missing_value_problem
 from robotrain.config.coerce import parse_pairs
-from robotrain.errors import Problem, Rejected, Stage, Suggestion
+from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.model.job import Job
-from robotrain.redaction import redact
 from robotrain_runtime.contract.document import JobSource, Mount
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_sources.local_path import folder_content
@@ -26,18 +26,10 @@ from robotrain_osmo.spec.submission_spec import OsmoInput, OsmoUpload
 def check_checkpoint_url(uri: str) -> Iterator[Problem]:
     """Check that a storage URL names a single checkpoint."""
     if not uri.rpartition("/")[2].isdecimal():
-        yield Problem(
-            code="osmo-checkpoint-unnamed",
-            stage=Stage.RESOLVE,
-            title="the URL does not name a single checkpoint",
-            where=RESUME.flag,
-            given=redact(uri),
-            why="It must end with the step: published checkpoints are at `URL/WORKFLOW/checkpoints/STEP`.",
-            suggestions=(
-                Suggestion(f"{RESUME.flag} {uri}/STEP"),
-                Suggestion(f"osmo data list {uri} --no-pager", "lists the content"),
-            ),
-        )
+        title = "the URL does not name a single checkpoint"
+        why = "It must end with the step: published checkpoints are at `URL/WORKFLOW/checkpoints/STEP`."
+        fixes = (f"{RESUME.flag} {uri}/STEP", Suggestion(f"osmo data list {uri} --no-pager", "lists the content"))
+        yield make_missing_value_problem("osmo-checkpoint-unnamed", title, RESUME.flag, uri, why, *fixes)
 
 
 CODE_BUCKET = "training"

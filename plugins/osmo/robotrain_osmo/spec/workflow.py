@@ -8,14 +8,13 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from robotrain.cluster.checks import TemplateGuard, make_preflight_problem
+from robotrain.cluster.checks import TemplateGuard, make_preflight_problem, make_unsupported_problem
 from robotrain.cluster.submission_spec import drop_empty
 from robotrain.config.coerce import parse_pairs
-from robotrain.errors import Problem, Stage, Suggestion
+from robotrain.errors import Problem, Suggestion
 from robotrain.model.amounts import format_size
 from robotrain.model.job import Job
 from robotrain.model.plan import Plan
-from robotrain.redaction import redact
 from robotrain_runtime.contract.failure import EXIT_RETRY
 
 from robotrain_osmo.settings import OsmoSettings
@@ -161,29 +160,18 @@ _UPLOAD = Suggestion("--storage-account NAME", "uploads the archive instead")
 
 def make_too_large_problem(byte_count: int) -> Problem:
     """Return the problem of a workflow that is too large."""
-    return Problem(
-        code="osmo-workflow-too-large",
-        stage=Stage.CHECK,
-        title=f"the workflow is too large: {format_size(byte_count)}, and OSMO accepts about 1 MB",
-        why="It contains the runtime and the job's modules.",
-        suggestions=(_UPLOAD,),
-    )
+    title = f"the workflow is too large: {format_size(byte_count)}, and OSMO accepts about 1 MB"
+    why = "It contains the runtime and the job's modules."
+    return make_unsupported_problem("osmo-workflow-too-large", title, "", "", why, _UPLOAD)
 
 
 def make_code_too_large_problem(byte_count: int, folder: str) -> Problem:
     """Return the problem of a workflow that a folder of code makes too large."""
     limit, size = format_size(MAX_WORKFLOW_BYTES), format_size(byte_count)
-    return Problem(
-        code="osmo-workflow-too-large",
-        stage=Stage.CHECK,
-        title=f"the workflow is too large with the code in it: {size}, and {limit} is the limit",
-        where="--delivery",
-        given=redact(folder),
-        suggestions=(
-            Suggestion("--delivery dataset --storage-account NAME", "uploads the folder, once for each content"),
-            Suggestion(".gitignore", "files that it names stay here"),
-        ),
-    )
+    title = f"the workflow is too large with the code in it: {size}, and {limit} is the limit"
+    upload = Suggestion("--delivery dataset --storage-account NAME", "uploads the folder, once for each content")
+    ignore = Suggestion(".gitignore", "files that it names stay here")
+    return make_unsupported_problem("osmo-workflow-too-large", title, "--delivery", folder, "", upload, ignore)
 
 
 def check_workflow_size(plan: Plan) -> Iterator[Problem]:

@@ -73,8 +73,7 @@ def _submit_workflow(
 def _handle_failure(plan: Plan, submission: OsmoSubmissionSpec, failure: CommandFailure) -> Reference:
     """Return the workflow if OSMO accepted it despite the failure. Raise Rejected or Unanswered."""
     if failure.certain:
-        with contextlib.suppress(OSError):
-            NOTE.delete(plan)
+        NOTE.delete(plan)
         raise Rejected([explain_refusal(failure, submission)])
     try:
         reference = find_workflow(plan)
