@@ -18,7 +18,7 @@ SUBMITS = [line for line in COMMANDS if line.startswith("robotrain submit")]
 OSMO = ("--platform", "osmo", "--pool", "default")
 OTHERS = [line for line in COMMANDS if line not in SUBMITS]
 PLACES = {"POOL": "default", "ACCOUNT": "robots", "OWNER/PRIVATE": "me/private", "MLFLOW-HOST": "mlflow.example.com"}
-FOLDERS = {"upload-changed", "upload-empty", "upload-links", "upload-secret", "upload-unreadable"}
+FOLDERS = {"upload-changed", "upload-empty", "upload-links", "upload-mixed", "upload-secret", "upload-unreadable"}
 """Told of a folder on any platform that speaks to Azure."""
 
 
