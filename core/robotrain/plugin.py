@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from robotrain.model.capabilities import ANY, YES, Capabilities, Support, no, not_yet
     from robotrain.model.health import HealthCheck, report_failure, report_ok, report_warning
     from robotrain.model.job import Job
-    from robotrain.model.plan import Plan, make_job_document
+    from robotrain.model.plan import Payload, Plan, make_job_document
     from robotrain.model.platform import Platform, PlatformDefault
     from robotrain.model.run import Output, RunGone, RunRecord, RunState, Status
     from robotrain.model.source import Pinning, RoleFlag, SourceError, SourceKind, SourceNotFound, SourceUnreachable
@@ -42,6 +42,7 @@ __all__ = [
     "Output",
     "OutputProfile",
     "Param",
+    "Payload",
     "Pinning",
     "Placement",
     "Plan",
@@ -87,7 +88,7 @@ _MODULES = {
     "robotrain.model.capabilities": "ANY YES Capabilities Support no not_yet",
     "robotrain.model.health": "HealthCheck report_failure report_ok report_warning",
     "robotrain.model.job": "Job",
-    "robotrain.model.plan": "Plan make_job_document",
+    "robotrain.model.plan": "Payload Plan make_job_document",
     "robotrain.model.platform": "Platform PlatformDefault",
     "robotrain.model.run": "Output RunGone RunRecord RunState Status",
     "robotrain.model.source": "Pinning RoleFlag SourceError SourceKind SourceNotFound SourceUnreachable",
