@@ -86,8 +86,8 @@ def dig(deep: int = 2): ...
 def test_commands_of_plugins_by_their_claims_and_the_options_of_the_one_that_is_named(complete, install):
     claims = {"command.dig": "acme_dig:app", "command.digest": "acme_gone:app"}
     install("acme", claims, acme_dig=DIG)
-    assert complete("di") == ["dig", "digest"]
-    assert complete("--without", "command.digest", "di") == ["dig"]
+    assert complete("di") == ["diff", "dig", "digest"]
+    assert complete("--without", "command.digest", "di") == ["diff", "dig"]
     assert not Path("imported").exists()
     assert complete("dig", "--") == ["--deep", "--help"]
     assert complete("digest", "--") == complete("dug", "--") == []

@@ -36,11 +36,11 @@ RUN = [
         "delivered",
         "tracking",
     ),
-    *("warnings", "notes", "next"),
+    *("warnings", "notes", "next", "name", "note"),
 ]
 LISTED = [
     *("run", "platform", "workload", "state", "reason", "exit_code", "created", "started", "ended"),
-    *("step", "total", "unit", "loss", "scores", "conditions", "notes", "steps", "pipeline"),
+    *("step", "total", "unit", "loss", "scores", "conditions", "notes", "steps", "pipeline", "name", "note"),
 ]
 CHANGES = {
     "stage": "name state seconds detail",

@@ -1,6 +1,6 @@
-"""Rules for a resolved job that all workloads share, on the submit side: --publish-url."""
+"""Rules for a resolved job that all workloads share, on the submit side: --publish-url, and options after `--`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from robotrain.errors import Problem, Stage, Suggestion
@@ -10,6 +10,8 @@ from robotrain_workloads import publish_url
 
 if TYPE_CHECKING:
     from robotrain.model.job import Job
+
+    from robotrain_workloads.option_kinds import OptionProblem
 
 
 def check_publish_url(job: "Job", artifacts: str = "checkpoints") -> Iterator[Problem]:
@@ -30,4 +32,19 @@ def check_publish_url(job: "Job", artifacts: str = "checkpoints") -> Iterator[Pr
             given=redact(url),
             why=reason,
             suggestions=(Suggestion(f"{flag} /FOLDER/{artifacts}", f"or file:///FOLDER/{artifacts}"),),
+        )
+
+
+def make_option_problems(problems: "Iterable[OptionProblem]") -> Iterator[Problem]:
+    """Return the problems of options after `--`, which the trainer would find only on the machine of the job."""
+    for found in problems:
+        yield Problem(
+            code="script-option-invalid" if found.level == "error" else "script-option-doubtful",
+            stage=Stage.USAGE,
+            severity=found.level,
+            title=redact(found.title),
+            where="--",
+            given=redact(found.given),
+            why=found.why,
+            suggestions=(Suggestion(redact(found.suggestion)),) if found.suggestion else (),
         )

@@ -13,7 +13,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from robotrain import __version__
 from robotrain.cli.output import handle_errors
-from robotrain.command_table import COMMANDS
+from robotrain.command_table import ALIASES, COMMANDS, OTHER_WORDS
 from robotrain.errors import Problem, Rejected, Suggestion, suggest_name, usage_problem
 
 if TYPE_CHECKING:
@@ -72,6 +72,19 @@ HELP = """Describe a robot-learning job once; run it on any platform whose plugi
 Plugins may add commands: `robotrain plugins` lists them.
 """
 
+OVERVIEW = """Usage: robotrain COMMAND [OPTIONS]
+
+Commands:
+{commands}
+
+Begin with:
+  robotrain init --example pusht-mini
+  robotrain submit pusht-mini/job.yaml --platform PLATFORM --wait
+
+`robotrain COMMAND --help` shows a command's options, `robotrain --help` those
+of all commands, `robotrain plugins` the commands of plugins."""
+"""What `robotrain` alone prints: one line a command, of at most 80 columns."""
+
 
 class RootGroup(TyperGroup):
     """The group of all commands; those of plugins are found by their claim `command.NAME`."""
@@ -82,8 +95,8 @@ class RootGroup(TyperGroup):
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Import and return one of robotrain's own commands, else a plugin's."""
-        if cmd_name in COMMANDS:
-            return load_command(cmd_name)
+        if (own_name := ALIASES.get(cmd_name, cmd_name)) in COMMANDS:
+            return load_command(own_name)
         if cmd_name.startswith("-"):
             return None
         if ctx.resilient_parsing:
@@ -151,10 +164,11 @@ app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 @app.callback(
     cls=RootGroup,
     help=format_help(HELP),
-    no_args_is_help=True,
+    invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 def root(
+    ctx: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", help="Print the version.", callback=_show_version, is_eager=True)
     ] = False,
@@ -172,7 +186,9 @@ def root(
         str, typer.Option("--plugins-from", metavar="FOLDER", show_default=False, help=PLUGINS_FROM_HELP)
     ] = "",
 ) -> None:
-    """Options of every command."""
+    """Print the list of commands when none is given; the options are of every command."""
+    if ctx.invoked_subcommand is None:
+        typer.echo(OVERVIEW.format(commands="\n".join(f"  {name:<11}{line}" for name, (_, line) in COMMANDS.items())))
 
 
 def get_plugins(ctx: Any) -> "Plugins":
@@ -210,6 +226,9 @@ def _unknown_command_problem(name: str, plugins: "Plugins") -> Problem:
     from robotrain.redaction import redact
 
     known = [*COMMANDS, *plugins.list_names("command")]
+    if line := OTHER_WORDS.get(name):
+        title = f"robotrain has no command {name!r}"
+        return usage_problem("command-unknown", title, suggestions=[Suggestion(f"robotrain {line}")])
     workloads = [known for known in plugins.list_names("workload") if known == name or known.endswith(f"-{name}")]
     runs = tuple(Suggestion(f"robotrain submit {workload} …", "runs this workload") for workload in workloads)
     title, why = f"there is no command {redact(name)!r}", f"Commands: {', '.join(known)}."

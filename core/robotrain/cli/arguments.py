@@ -54,11 +54,12 @@ def option(flag: str, metavar: str, help: str, complete: Callable[..., list[str]
 
 
 RunArgument = Annotated[
-    str, argument("[RUN]", "The run's name or its beginning; default: the newest run.", complete_run_names)
+    str,
+    argument("[RUN]", "The run, its beginning, or its --name; default: `latest`, the newest.", complete_run_names),
 ]
 RunsArgument = Annotated[
     list[str] | None,
-    argument("[RUN]...", "Names of runs or their beginnings; default: the newest run.", complete_run_names),
+    argument("[RUN]...", "Runs, their beginnings, or names; default: `latest`, the newest.", complete_run_names),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 JsonLinesOption = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]
@@ -73,6 +74,8 @@ def open_run(ctx: typer.Context, run: str) -> tuple[RunRecord, Any]:
     from robotrain.store import records
 
     record = records.read_record(records.find_run(run))
+    if record.name == run and sum(1 for _ in itertools.islice(records.iterate_named_runs(run), 2)) > 1:
+        print_message(f"{run} is {record.run}, the newest run of this name")
     platform = get_plugins(ctx).platform_of(record)
     if record.phase != "sent":
         from robotrain.submission import reconcile

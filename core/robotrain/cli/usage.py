@@ -105,15 +105,15 @@ def find_unknown_words(
 ) -> Iterator[Problem]:
     """Find unknown options, each with its owner or the nearest name, and words that are no workload or job file."""
     unknown, plain = _split_words(words)
-    by_workload = group_by_other_workload(unknown, choice, plugins)
+    by_workload = group_by_other_workload([*unknown], choice, plugins)
     misspelled = {near for word in plain if (near := find_nearest_name(word, plugins.list_names("workload")))}
     yield from (
         workload_elsewhere_problem(name, flags, choice) for name, flags in by_workload.items() if name not in misspelled
     )
     reported = {flag for flags in by_workload.values() for flag in flags}
-    for flag in unknown:
+    for flag, value in unknown.items():
         if flag not in reported:
-            yield _unknown_option_problem(flag, choice, options, plugins)
+            yield _unknown_option_problem(flag, value, choice, options, plugins)
     workloads = [word for word in plain if word in plugins.list_names("workload")]
     files = [word for word in plain if is_job_file(word)]
     for names in (workloads, files):
@@ -125,19 +125,19 @@ def find_unknown_words(
             yield _unknown_word_problem(word, plugins)
 
 
-def _split_words(words: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return unknown options and words; a word right after an unknown option counts as its value."""
-    unknown: list[str] = []
+def _split_words(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+    """Return unknown options with their values, and words; a word right after an unknown option is its value."""
+    unknown: dict[str, str] = {}
     plain: list[str] = []
-    value_follows = False
+    waiting = ""
     for word in words:
         if word.startswith("-") and word != "-":
-            unknown.append(word.partition("=")[0])
-            value_follows = "=" not in word
+            name, equals, unknown[name] = word.partition("=")
+            waiting = "" if equals else name
+        elif waiting:
+            unknown[waiting], waiting = word, ""
         else:
-            if not value_follows:
-                plain.append(word)
-            value_follows = False
+            plain.append(word)
     return unknown, plain
 
 
@@ -226,8 +226,12 @@ def suggest_platform_settings(flag: str, value: str, plugins: "Plugins") -> tupl
     )
 
 
-def _unknown_option_problem(flag: str, choice: Choice, options: ComposedOptions, plugins: "Plugins") -> Problem:
-    """Return the problem of an unknown option. Only its name is repeated: a value may be a secret."""
+def _unknown_option_problem(
+    flag: str, value: str, choice: Choice, options: ComposedOptions, plugins: "Plugins"
+) -> Problem:
+    """Return the problem of an unknown option. A suggestion repeats its value only if that is no secret."""
+    from robotrain.config.resolve import fill_in_value
+
     flag = redact(flag)
     platform = load_or_none(plugins.platform, choice.platform)
     workload = load_or_none(plugins.workload, choice.workload)
@@ -243,7 +247,8 @@ def _unknown_option_problem(flag: str, choice: Choice, options: ComposedOptions,
     elif flag in GLOBAL_SWITCHES:
         title, ways = f"{flag} is a global option: put it before the command", [f"robotrain {flag} … submit …"]
     elif workload and flag in workload.managed_options:
-        code, title, ways = "option-owned", f"robotrain sets {flag} itself", [workload.managed_options[flag]]
+        code, title = "option-owned", f"robotrain sets {flag} itself"
+        ways = [fill_in_value(workload.managed_options[flag], value)]
     elif name := next((name for name, one in plugins.workloads().items() if flag in one.option_hints), ""):
         title = f"there is no option {flag}"
         why = f"With workload {name}: {plugins.workloads()[name].option_hints[flag]}."

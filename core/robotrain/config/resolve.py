@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +17,7 @@ from robotrain.config.provenance import FOLDER_LAYERS, Origin, Value
 from robotrain.config.sources import JobInputs, collect_sources
 from robotrain.errors import Problem, Stage, Suggestion, make_problem, select_errors, suggest_name
 from robotrain.model.job import Job
-from robotrain.redaction import find_secret_arguments, redact, redact_argument
+from robotrain.redaction import find_secret_arguments, holds_secret, redact, redact_argument
 
 if TYPE_CHECKING:
     from robotrain.config.project_file import Project
@@ -23,6 +25,10 @@ if TYPE_CHECKING:
     from robotrain.model.platform import Platform
     from robotrain.model.source import SourceKind
     from robotrain.model.workload import Workload
+
+
+MAX_FILLED_IN = 200
+"""Characters of a value that a suggestion repeats."""
 
 
 @lazy_dataclass(frozen=True, kw_only=True)
@@ -196,10 +202,12 @@ def _find_misplaced_args(
     own |= dict.fromkeys(list_flags(workload.parameters), "workload " + workload.name)
     own |= dict.fromkeys(list_flags(platform.settings), "platform " + platform.name)
     hints = {**workload.option_hints, **platform.option_hints}
-    for argument in arguments:
-        name = str(argument.value).partition("=")[0]
+    for argument, following in zip(arguments, [*arguments[1:], None], strict=True):
+        name, equals, value = str(argument.value).partition("=")
         if name in workload.managed_options:
-            suggestion = Suggestion(workload.managed_options[name])
+            if not equals and following is not None and not str(following.value).startswith("--"):
+                value = str(following.value)
+            suggestion = Suggestion(fill_in_value(workload.managed_options[name], value))
             yield _make_argument_problem("owned", f"robotrain sets {name} itself", argument, suggestion)
         elif name in hints and name not in own:
             where = platform.name if name in platform.option_hints else workload.name
@@ -208,6 +216,22 @@ def _find_misplaced_args(
         elif name in own:
             title = f"{name} is an option of {own[name]}, not of {workload.program}"
             yield _make_argument_problem("misplaced", title, argument, Suggestion(name, "before --"))
+
+
+def fill_in_value(hint: str, value: str) -> str:
+    """Return the hint of a managed option with the value that was given for the option, unless that may be a secret.
+
+    `--flag` becomes `--flag VALUE`; in `--flag FOLDER, or --other OWNER/NAME` the fitting placeholder is replaced.
+    """
+    if not hint.startswith("--") or not value or value.lower() in ("true", "false"):
+        return hint
+    if holds_secret(value) or len(value) > MAX_FILLED_IN or not value.isprintable():
+        return hint
+    if re.fullmatch(r"--[a-z][a-z0-9-]*", hint):
+        return f"{hint} {shlex.quote(value)}"
+    is_name = re.fullmatch(r"[\w][\w.-]*/[\w][\w.-]*", value)
+    placeholder = "OWNER/NAME" if is_name else "FOLDER"
+    return hint.replace(f" {placeholder}", f" {shlex.quote(value)}", 1)
 
 
 def _make_argument_problem(kind: str, title: str, argument: Value, *suggestions: Suggestion, why: str = "") -> Problem:

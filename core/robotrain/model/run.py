@@ -126,6 +126,9 @@ class RunRecord:
     """Whether the platform's engine starts the steps of the pipeline, not a driver."""
     outputs: OutputProfile = field(default=OutputProfile())
     metrics: tuple[Metric, ...] = ()
+    name: str = ""
+    """What its user calls it; several runs may have the same name."""
+    note: str = ""
 
     @property
     def is_sweep(self) -> bool:

@@ -161,6 +161,8 @@ class Workload:
     """Options of other tools, each with robotrain's equivalent."""
     default: bool = False
     """Whether it is the workload of a job that names none."""
+    named_by: tuple[str, ...] = ()
+    """The parameters whose values are part of a run's default name, after its data."""
     profile: WorkloadProfile = WorkloadProfile()
     evaluates: tuple[str, ...] = ()
     """The workloads whose policies it evaluates: `pipeline train-eval` puts it after one of them."""

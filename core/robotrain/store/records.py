@@ -105,7 +105,7 @@ REMOVED_FILE = "forgotten"
 STEP_FILE = "step"
 """Stands in the folder of a run that is a step of a pipeline."""
 MAX_NAMES = 8
-NEWEST_NAMES = ("", "last")
+NEWEST_NAMES = ("", "last", "latest")
 DECLARED_FIELDS = ("outputs", "metrics")
 """Fields that hold declarations of the workload; records of earlier versions lack them."""
 
@@ -184,13 +184,19 @@ def list_runs() -> list[str]:
 
 
 def find_run(text: str = "") -> str:
-    """Return the run with a name, or a unique part of it; by default the newest. Raise UnknownRun."""
+    """Return the run that a text means; by default the newest. Raise UnknownRun.
+
+    It is a run, the beginning of one, a name given with `--name`, of which the newest run counts, or a part of a run.
+    """
     if text in NEWEST_NAMES:
         for name in iterate_runs(with_steps=False):
             return name
     elif has_record(text):
         return text
-    matches = [*iterate_runs(lambda name: name.startswith(text))] or [*iterate_runs(lambda name: text in name)]
+    matches = [*iterate_runs(lambda name: name.startswith(text))]
+    if len(matches) != 1 and (named := next(iterate_named_runs(text), "")):
+        return named
+    matches = matches or [*iterate_runs(lambda name: text in name)]
     if len(matches) == 1:
         return matches[0]
     if matches:
@@ -199,6 +205,14 @@ def find_run(text: str = "") -> str:
     if not known:
         raise UnknownRun(f"no run has been submitted yet ({get_runs_folder()} has no records)")
     raise UnknownRun(f"there is no run {redact(text)!r}; {_suggest_runs(text, known)}")
+
+
+def iterate_named_runs(name: str) -> Iterator[str]:
+    """Yield the runs that were given a name, newest first; records that cannot be read are passed over."""
+    for run in iterate_runs(with_steps=False) if name else ():
+        with contextlib.suppress(Rejected):
+            if read_record(run).name == name:
+                yield run
 
 
 def get_runs_folder() -> Path:
@@ -301,6 +315,7 @@ def _parse_record(data: Any, path: Path) -> RunRecord:
     metrics = tuple(_parse_declaration(Metric, entry) for entry in named)
     declared = {"outputs": _parse_declaration(OutputProfile, data.get("outputs")), "metrics": metrics}
     added = {"host": "", "notes": [], "makes": "checkpoints", "pipeline": "", "step": "", "steps": [], "native": False}
+    added |= {"name": "", "note": ""}
     data = added | data  # records of earlier versions lack them
     required = {name: kind for name, kind in fields.items() if name not in DECLARED_FIELDS}
     if wrong := [name for name, kind in required.items() if not _matches_type(data.get(name), kind)]:

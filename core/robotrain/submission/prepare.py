@@ -26,6 +26,7 @@ from robotrain.plugins import site
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import holds_secret, make_secret_problem, redact
 from robotrain.submission.packing import pack_payload
+from robotrain.submission.run_labels import make_default_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -68,6 +69,8 @@ class PreparedJob:
     """The payload to send; None to pack it."""
     values: tuple[Mapping[str, Any], ...] = ()
     produces: Produces = "checkpoints"
+    default_name: str = ""
+    """What a run of it is called unless its user names it."""
     platforms: ListPlatforms = field(default=dict, repr=False, compare=False)
     """The platforms that suggestions can offer."""
 
@@ -154,6 +157,7 @@ def prepare_job(
         resolution=resolution,
         values=tuple(list_resolved_values(resolution)),
         produces=workload.produces,
+        default_name=make_default_name(resolution.job, workload.named_by),
         platforms=plugins.platforms,
     )
 

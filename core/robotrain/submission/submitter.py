@@ -27,6 +27,7 @@ from robotrain.store.name_lock import NameLock
 from robotrain.submission import pin, prepare, reconcile
 from robotrain.submission.prepare import PreparedJob
 from robotrain.submission.reconcile import ADOPTED_NOTE
+from robotrain.submission.run_labels import NO_LABELS, RunLabels
 
 
 class StepOwner(NamedTuple):
@@ -56,6 +57,7 @@ class SubmitContext:
     owner: StepOwner
     on_claim: AnnounceRun = lambda run: None
     """Called with the run's name before anything else is recorded of it."""
+    labels: RunLabels = NO_LABELS
 
 
 def dry_run_job(
@@ -86,6 +88,7 @@ def submit_job(
     pinning: bool = True,
     owner: StepOwner = NO_OWNER,
     on_claim: AnnounceRun = lambda run: None,
+    labels: RunLabels = NO_LABELS,
 ) -> RunRecord:
     """Submit the job to its platform.
 
@@ -96,9 +99,11 @@ def submit_job(
     :param new: start a new run even if an interrupted submit of the same job exists.
     :param owner: the step that the run is.
     :param on_claim: called with the run's name before it is recorded.
+    :param labels: what the user calls the run; by default its name is made from its data and parameters.
     """
     raise_if_any(name_lock.check_state_folder())
-    context = SubmitContext(prepared.platform, report, announce, new=True, owner=owner, on_claim=on_claim)
+    labels = labels._replace(name=labels.name or prepared.default_name)
+    context = SubmitContext(prepared.platform, report, announce, True, owner, on_claim, labels)
     left_alone: dict[str, RunRecord] = {}  # interrupted submits that this one must not finish
     while True:
         lock, interrupted = name_lock.claim_run_name(
@@ -121,10 +126,11 @@ def submit_plan(
     report: ReportProblems,
     announce: AnnounceRun,
     owner: StepOwner = NO_OWNER,
+    labels: RunLabels = NO_LABELS,
 ) -> RunRecord:
     """Submit a plan under the name it was rendered for. Raise Rejected, also if that name is taken."""
     raise_if_any(name_lock.check_state_folder())
-    context = SubmitContext(platform, report, announce, new=False, owner=owner)
+    context = SubmitContext(platform, report, announce, new=False, owner=owner, labels=labels)
     lock, interrupted = _claim_plan_name(rendered)
     with lock:
         if interrupted is None:
@@ -264,12 +270,12 @@ def _store_and_submit(lock: NameLock, rendered: RenderedPlan, context: SubmitCon
             mark = lock.folder / records.STEP_FILE
             mark.touch() if context.owner.pipeline else mark.unlink(missing_ok=True)
         plans.store_plan(rendered)
-        records.write_record(_make_record(rendered, (), context.owner))
+        records.write_record(_make_record(rendered, (), context))
     return _submit_to_platform(lock, rendered, context)
 
 
 def _submit_to_platform(lock: NameLock, rendered: RenderedPlan, context: SubmitContext, *notes: str) -> RunRecord:
-    ahead = _make_record(rendered, notes, context.owner)
+    ahead = _make_record(rendered, notes, context)
     try:
         reference = redaction.require_no_secrets(context.platform.submit(rendered.plan), ahead.platform)
     except Rejected:
@@ -353,8 +359,8 @@ def _has_same_settings(record: RunRecord, settings: Mapping[str, Scalar]) -> boo
     return stored is None or changed <= pin.list_platform_given_names(stored.values, record.platform)
 
 
-def _make_record(rendered: RenderedPlan, notes: Iterable[str], owner: StepOwner) -> RunRecord:
-    plan = rendered.plan
+def _make_record(rendered: RenderedPlan, notes: Iterable[str], context: SubmitContext) -> RunRecord:
+    plan, owner = rendered.plan, context.owner
     return RunRecord(
         run=plan.run,
         platform=plan.platform,
@@ -374,4 +380,6 @@ def _make_record(rendered: RenderedPlan, notes: Iterable[str], owner: StepOwner)
         native=rendered.native,
         outputs=plan.job.profile.outputs,
         metrics=plan.job.profile.metrics,
+        name=context.labels.name,
+        note=context.labels.note,
     )

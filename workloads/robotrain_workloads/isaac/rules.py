@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from robotrain.errors import Problem, Stage, Suggestion, usage_problem
 from robotrain.redaction import redact
 
+from robotrain_workloads import rules
 from robotrain_workloads.isaac import script_options
 
 if TYPE_CHECKING:
@@ -55,14 +56,5 @@ def check_digest(job: "Job") -> Iterator[Problem]:
 
 def check_script_options(job: "Job", script: script_options.Script) -> Iterator[Problem]:
     """Check what comes after `--`: Isaac Lab's scripts would do it only once the simulator has started."""
-    for found in script_options.find_option_problems(job.trainer_args, script, job["isaac_version"]):
-        yield Problem(
-            code="script-option-invalid" if found.level == "error" else "script-option-doubtful",
-            stage=Stage.USAGE,
-            severity=found.level,
-            title=found.title,
-            where="--",
-            given=redact(found.given),
-            why=found.why,
-            suggestions=(Suggestion(redact(found.suggestion)),) if found.suggestion else (),
-        )
+    found = script_options.find_option_problems(job.trainer_args, script, job["isaac_version"])
+    yield from rules.make_option_problems(found)

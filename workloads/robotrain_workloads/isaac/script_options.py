@@ -7,7 +7,9 @@ submit side and the container check with it.
 import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
+
+from robotrain_workloads.option_kinds import OptionProblem, describe_kinds, find_near_option, is_of_kind
 
 VERSIONS = ("2.3", "3.0")
 SWITCH = ""
@@ -99,16 +101,6 @@ class Script(NamedTuple):
         return {name for one, fields in AGENT_FIELDS.items() if self.backend in ("", one) for name in fields}
 
 
-class OptionProblem(NamedTuple):
-    """What is wrong with an argument after `--`."""
-
-    given: str
-    title: str
-    why: str
-    suggestion: str = ""
-    level: Literal["error", "warning"] = "error"
-
-
 def find_option_problems(arguments: Sequence[str], script: Script, version: str | None) -> Iterator[OptionProblem]:
     """Yield what a script would not take. `version` is one of VERSIONS; None for any of them."""
     known = {one: script.list_options(one) for one in ([version] if version else VERSIONS)}
@@ -133,11 +125,11 @@ def find_option_problems(arguments: Sequence[str], script: Script, version: str 
             if equals:
                 yield OptionProblem(argument, f"{name} takes no value", "It is a switch.", name)
         elif not equals and not remaining:
-            yield OptionProblem(argument, f"{name} needs a value", _describe_kind(kind), f"{name} VALUE")
+            yield OptionProblem(argument, f"{name} needs a value", describe_kinds([kind]), f"{name} VALUE")
         else:
             value = value if equals else remaining.pop(0)
-            if not _is_of_kind(value, kind):
-                yield OptionProblem(f"{name} {value}", f"{name} does not take {value!r}", _describe_kind(kind))
+            if not is_of_kind(value, kind):
+                yield OptionProblem(f"{name} {value}", f"{name} does not take {value!r}", describe_kinds([kind]))
 
 
 def _explain_unknown(name: str, script: Script, known: Mapping[str, Mapping[str, str]]) -> OptionProblem:
@@ -154,9 +146,7 @@ def _explain_unknown(name: str, script: Script, known: Mapping[str, Mapping[str,
     if "3.0" not in known and name in NEW_OPTIONS:
         return OptionProblem(name, f"Isaac Lab {versions} has no option {name}", "It is new in 3.0.")
     why = "The script would fail, but only once the simulator has started."
-    near = difflib.get_close_matches(name.replace("-", "_"), [one.replace("-", "_") for one in options], 1, 0.7)
-    found = next((one for one in options if near and one.replace("-", "_") == near[0]), "")
-    return OptionProblem(name, f"Isaac Lab {versions} has no option {name}", why, found)
+    return OptionProblem(name, f"Isaac Lab {versions} has no option {name}", why, find_near_option(name, options))
 
 
 def _check_override(text: str, script: Script, version: str | None) -> Iterator[OptionProblem]:
@@ -209,15 +199,3 @@ def _find_value_fault(value: str) -> str:
     if quote:
         return f"The quote {quote} is not closed."
     return f"{opened[-1]!r} is not closed." if opened else ""
-
-
-def _is_of_kind(value: str, kind: str) -> bool:
-    if kind in ("int", "number"):
-        pattern = r"[+-]?\d+" if kind == "int" else r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?"
-        return bool(re.fullmatch(pattern, value, re.IGNORECASE))
-    return kind == "text" or value in kind.split("|")
-
-
-def _describe_kind(kind: str) -> str:
-    words = {"int": "It takes a whole number.", "number": "It takes a number.", "text": "It takes a text."}
-    return words.get(kind) or f"It takes one of {', '.join(kind.split('|'))}."

@@ -58,6 +58,7 @@ ISAAC_TRAIN = Workload(
     template="robotrain_workloads.isaac_train.template",
     managed_options=OWNED_OPTIONS,
     option_hints=OPTION_HINTS,
+    named_by=("task", "backend"),
     check=check_job,
 )
 

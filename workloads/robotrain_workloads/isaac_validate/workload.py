@@ -86,6 +86,7 @@ ISAAC_VALIDATE = Workload(
     results_reader="robotrain_workloads.lerobot_eval.results_reader",
     managed_options=OWNED_OPTIONS,
     option_hints=OPTION_HINTS,
+    named_by=("task",),
     check=check_job,
 )
 

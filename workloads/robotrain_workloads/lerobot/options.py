@@ -73,6 +73,21 @@ def _get_option_name(option: str) -> str:
     return option.partition("=")[0].split(".", 1)[-1]
 
 
+def split_options(arguments: Sequence[str]) -> Iterator[tuple[str, str | None]]:
+    """Yield each option's name without `--`, and its value; a word that is neither has an empty name."""
+    remaining = list(arguments)
+    while remaining:
+        word = remaining.pop(0)
+        name, equals, value = word.partition("=")
+        if not word.startswith("--"):
+            yield "", word
+        elif equals:
+            yield name[2:], value
+        else:
+            follows = bool(remaining) and not remaining[0].startswith("--")
+            yield name[2:], remaining.pop(0) if follows else None
+
+
 def list_option_names(arguments: Sequence[str]) -> set[str]:
     """Return the option names among `arguments`, written as `--name value` or `--name=value`."""
     return {argument.partition("=")[0] for argument in arguments if argument.startswith("--")}

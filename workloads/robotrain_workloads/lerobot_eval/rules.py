@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from robotrain.errors import Problem, Suggestion, suggest_name, usage_problem
 from robotrain.redaction import redact
 
+from robotrain_workloads import rules
+from robotrain_workloads.lerobot import option_tree
 from robotrain_workloads.lerobot_eval.inputs import selection, simulation
 from robotrain_workloads.lerobot_eval.parameters import OPTION_PATTERN, OWNED_OPTIONS
 
@@ -145,6 +147,8 @@ def check_lerobot_options(job: "Job") -> Iterator[Problem]:
             yield from _check_environment_option(argument, str(job["env"]))
         elif match[1] == "env":
             yield _make_unused_problem("an --env. option has no effect without --env", "--", argument)
+        else:
+            yield from rules.make_option_problems(option_tree.find_option_problems((argument,), {}, OWNED_OPTIONS))
 
 
 def _check_environment_option(argument: str, env: str) -> Iterator[Problem]:

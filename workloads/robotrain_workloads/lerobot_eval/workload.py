@@ -117,6 +117,7 @@ LEROBOT_EVAL = Workload(
     results_reader="robotrain_workloads.lerobot_eval.results_reader",
     managed_options=OWNED_OPTIONS,
     option_hints=OPTION_HINTS,
+    named_by=("env",),
     check=check_job,
 )
 

@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING
 
 from robotrain.errors import Problem, Stage, Suggestion, usage_problem
 from robotrain.redaction import redact
+from robotrain_runtime.contract.parameter import list_flags
 
 from robotrain_workloads import publish_url
-from robotrain_workloads.lerobot import parameters
+from robotrain_workloads import rules as shared_rules
+from robotrain_workloads.lerobot import parameters as lerobot_parameters
+from robotrain_workloads.lerobot_train import parameters
 
 if TYPE_CHECKING:
     from robotrain.model.job import Job
@@ -29,10 +32,23 @@ START_ROLES = ("policy", "init_policy", "resume")
 
 def check_device(job: "Job") -> Iterator[Problem]:
     """Reject what no machine can run."""
-    for title, remedy in parameters.find_device_problems(dict(job.parameters)):
+    for title, remedy in lerobot_parameters.find_device_problems(dict(job.parameters)):
         yield usage_problem(
             "device-cannot", title, where="--device", given=str(job["device"]), suggestions=(Suggestion(remedy),)
         )
+
+
+def check_options(job: "Job") -> Iterator[Problem]:
+    """Check options after `--` as the locked LeRobot would on the machine of the job."""
+    if not job.trainer_args:
+        return
+    from robotrain_workloads.lerobot import option_tree
+
+    starts = any(source.role in START_ROLES for source in job.sources)
+    chosen = {} if starts else {"policy": str(job["policy_type"])}
+    reported_elsewhere = {**dict.fromkeys(list_flags(parameters.TrainParameters), ""), **parameters.OWNED_OPTIONS}
+    found = option_tree.find_option_problems(job.trainer_args, chosen, reported_elsewhere)
+    yield from shared_rules.make_option_problems(found)
 
 
 def check_single_start(job: "Job") -> Iterator[Problem]:

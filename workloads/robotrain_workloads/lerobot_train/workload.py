@@ -28,6 +28,7 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     from robotrain_workloads.lerobot_train import rules as train_rules
 
     yield from rules.check_version(job)
+    yield from train_rules.check_options(job)
     yield from train_rules.check_device(job)
     yield from train_rules.check_single_start(job)
     yield from train_rules.check_steps_left(job)
@@ -59,6 +60,7 @@ LEROBOT_TRAIN = Workload(
     ),
     managed_options=OWNED_OPTIONS,
     option_hints=OPTION_HINTS,
+    named_by=("policy_type",),
     template="robotrain_workloads.lerobot_train.template",
     default=True,
     check=check_job,

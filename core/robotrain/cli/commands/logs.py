@@ -27,7 +27,9 @@ def logs(
     follow: Annotated[
         bool, typer.Option("-f", "--follow", help="Follow the log from before the start of the run to its end.")
     ] = False,
-    tail: Annotated[int | None, typer.Option("--tail", min=0, metavar="INT", help="Print only the last lines.")] = None,
+    tail: Annotated[
+        int | None, typer.Option("-n", "--tail", min=0, metavar="INT", help="Print only the last lines.")
+    ] = None,
     task: Annotated[str, typer.Option("--task", metavar="NAME", help="The run's task: every run has one.")] = "",
     step: StepOption = "",
     raw: Annotated[bool, typer.Option("--raw", help="Print all lines unchanged, including events.")] = False,

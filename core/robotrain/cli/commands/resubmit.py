@@ -21,6 +21,8 @@ SetOption = Annotated[
 WaitOption = Annotated[bool, typer.Option("--wait", help="Wait until the run ends; the exit code says how it ended.")]
 StreamOption = Annotated[bool, typer.Option("--stream", help="Show the log, then exit as --wait does.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Check and show what would be sent; do not submit.")]
+NameOption = Annotated[str, option("--name", "NAME", "What to call the run; default: as the one before.")]
+NoteOption = Annotated[str, option("--note", "TEXT", "A note for `status` and `runs --json`.")]
 RepinOption = Annotated[bool, typer.Option("--repin", help="Use the sources as they are now, not as the run had them.")]
 NewOption = Annotated[
     bool, typer.Option("--new", help="Start a new run even if an interrupted submit of the same job exists.")
@@ -39,13 +41,16 @@ def resubmit(
     new: NewOption = False,
     repin: RepinOption = False,
     no_pin: NoPinOption = False,
+    name: NameOption = "",
+    note: NoteOption = "",
     json: JsonOption = False,
 ) -> None:
     """Submit the plan of a run again, as its next attempt; with --set, change values.
 
     robotrain resubmit last --set batch_size=16 --dry-run
     """
-    options = {"wait": wait, "stream": stream, "dry_run": dry_run, "new": new, "json": json}
+    options: dict[str, Any] = {"wait": wait, "stream": stream, "dry_run": dry_run, "new": new, "json": json}
+    options |= {"name": name, "note": note}
     if record := _find_pipeline(run, {"--set": set, "--repin": repin}):
         from robotrain.cli.commands import pipeline
 
@@ -69,6 +74,8 @@ def resume(
     new: NewOption = False,
     repin: RepinOption = False,
     no_pin: NoPinOption = False,
+    name: NameOption = "",
+    note: NoteOption = "",
     json: JsonOption = False,
 ) -> None:
     """Continue from a run's last complete checkpoint, or from another one, as a new run.
@@ -82,7 +89,7 @@ def resume(
     if record := _find_pipeline(run, changes):
         from robotrain.cli.commands import pipeline
 
-        options = {"wait": wait, "stream": stream, "dry_run": dry_run, "json": json}
+        options = {"wait": wait, "stream": stream, "dry_run": dry_run, "json": json, "name": name, "note": note}
         return pipeline.resume_pipeline(ctx, record, options)
     steps = [f"training_steps={training_steps}"] if training_steps is not None else []
     stored, prepared = _prepare_again_from_record(ctx, run, [*(set or []), *steps], repin)
@@ -93,6 +100,7 @@ def resume(
     step = f"step {checkpoint.step} of {stored.plan.run}, " if checkpoint.step is not None else ""
     print_message(f"resuming from {step}{redact_if_secret(checkpoint.uri)}")
     options = {"wait": wait, "stream": stream, "dry_run": dry_run, "new": new, "no_pin": no_pin, "json": json}
+    options |= {"name": name, "note": note}
     _submit_again(ctx, stored, resume.resume_job(prepared, stored.plan.run, checkpoint, get_plugins(ctx)), options)
 
 
@@ -122,10 +130,12 @@ def _prepare_again_from_record(ctx: typer.Context, run: str, sets: list[str], re
 
 def _submit_again(ctx: typer.Context, stored: Any, prepared: "PreparedJob", options: dict[str, Any]) -> None:
     """Print what differs from the stored plan, and submit the job."""
+    from robotrain.store import records
     from robotrain.submission import resubmit
 
     _print_differences(stored.plan.run, list(resubmit.find_differences(stored, prepared)))
-    submit.submit_job(ctx, prepared, options)
+    before = records.find_record(stored.plan.run)
+    submit.submit_job(ctx, prepared, {**options, "name": options["name"] or (before.name if before else "")})
 
 
 def _find_last_checkpoint(ctx: typer.Context, stored: Any) -> Any:

@@ -9,12 +9,13 @@ import typer
 
 from robotrain.cli import arguments
 from robotrain.cli.app import get_plugins, make_app
-from robotrain.cli.arguments import JsonOption, YesOption, complete_platforms, option
+from robotrain.cli.arguments import JsonOption, YesOption, complete_platforms, complete_workloads, option
 from robotrain.cli.output import print_json, print_message, print_problems, print_result
 from robotrain.errors import Rejected, suggest_name, usage_problem
 
 if TYPE_CHECKING:
-    from robotrain.cli.watch.run_list import ListedRun
+    from robotrain.cli.watch.run_list import ListedRun, RecordFilter
+    from robotrain.model.run import RunRecord
 
 DEFAULT_NUMBER = 50
 TIME_HELP = "With --prune: runs that ended this long ago: 30d, 12h."
@@ -36,6 +37,9 @@ def runs(
     ] = DEFAULT_NUMBER,
     state: Annotated[str, option("--state", "STATE", "Only runs in this state.", _complete_states)] = "",
     platform: Annotated[str, option("--platform", "NAME", "Only runs on this platform.", complete_platforms)] = "",
+    name: Annotated[str, option("--name", "NAME", "Only runs of this name; `*` stands for any letters.")] = "",
+    workload: Annotated[str, option("--workload", "NAME", "Only runs of this workload.", complete_workloads)] = "",
+    since: Annotated[str, option("--since", "TIME", "Only runs submitted in this time: 7d, 12h.")] = "",
     steps: Annotated[bool, typer.Option("--steps", help="List the runs of pipelines' steps too.")] = False,
     prune: Annotated[bool, typer.Option("--prune", help="Remove old runs; asks first.")] = False,
     older_than: Annotated[str, option("--older-than", "TIME", TIME_HELP)] = "",
@@ -47,7 +51,9 @@ def runs(
 ) -> None:
     """List the runs submitted from this machine and their states, newest first.
 
-    robotrain runs --state failed
+    robotrain runs --state failed --since 7d
+
+    robotrain runs --name "pick-*"
 
     robotrain runs --prune --older-than 30d
     """
@@ -55,12 +61,15 @@ def runs(
 
     _check_state(state)
     prune_options = {"--older-than": older_than != "", "--keep": keep is not None, "--yes": yes}
-    _check_options(prune, prune_options, {"--all": everything, "-n": number != DEFAULT_NUMBER, "--steps": steps})
+    list_options = {"--all": everything, "-n": number != DEFAULT_NUMBER, "--steps": steps}
+    list_options |= {"--name": name != "", "--workload": workload != "", "--since": since != ""}
+    _check_options(prune, prune_options, list_options)
     if prune:
         from robotrain.cli.commands.prune import prune_runs
 
         return prune_runs(get_plugins(ctx), older_than, keep, state, platform, yes, json)
-    listed, more = run_list.list_runs(get_plugins(ctx), None if everything else number, state, platform, steps)
+    accept = _make_filter(name, workload, platform, since)
+    listed, more = run_list.list_runs(get_plugins(ctx), None if everything else number, state, accept, steps)
     print_problems(run_list.find_silent_platforms(listed))
     if json:
         print_json({"runs": [_dump_run(one) for one in listed], "more": more})
@@ -68,9 +77,28 @@ def runs(
     if listed:
         print_result("\n".join(_format_runs(listed)))
     else:
-        print_message(_describe_empty_list(state, platform))
+        print_message(_describe_empty_list(state, platform, any((name, workload, since))))
     if more:
         print_message("there are older runs: robotrain runs --all" + (f" --state {state}" if state else ""))
+
+
+def _make_filter(name: str, workload: str, platform: str, since: str) -> "RecordFilter | None":
+    """Return the filter that options ask for; None without any. Raise Rejected for an invalid time."""
+    from fnmatch import fnmatchcase
+
+    from robotrain.model import amounts
+
+    span = arguments.parse_amount(amounts.parse_duration, since, "--since", "7d")
+    begin = 0.0 if span is None else time.time() - span
+    if not (name or workload or platform or since):
+        return None
+
+    def accept(record: "RunRecord") -> bool:
+        if platform not in ("", record.platform) or workload not in ("", record.workload):
+            return False
+        return record.created >= begin and (not name or fnmatchcase(record.name, name))
+
+    return accept
 
 
 def _check_state(state: str) -> None:
@@ -95,11 +123,13 @@ def _check_options(prune: bool, of_prune: dict[str, bool], of_list: dict[str, bo
         raise arguments.usage_error(title, why, way)
 
 
-def _describe_empty_list(state: str, platform: str) -> str:
+def _describe_empty_list(state: str, platform: str, is_filtered: bool) -> str:
     from robotrain.store import records
 
     if next(records.iterate_runs(), None) is None:
         return "no run has been submitted from this machine"
+    if is_filtered:
+        return "no run fits"
     return " ".join(["no run is", *([state] if state else []), *([f"on {platform}"] if platform else [])])
 
 
@@ -117,6 +147,7 @@ def _format_runs(listed_runs: "Sequence[ListedRun]") -> list[str]:
     columns = [
         Column("RUN", [one.run for one in listed_runs]),
         Column("STATE", [one.state for one in listed_runs]),
+        Column("NAME", [one.record.name if one.record else "" for one in listed_runs], drop_order=6),
         Column("PLATFORM", [one.record.platform if one.record else "" for one in listed_runs], drop_order=4),
         Column("STEP", [_format_steps(one) for one in listed_runs], drop_order=1),
         Column(
@@ -125,10 +156,10 @@ def _format_runs(listed_runs: "Sequence[ListedRun]") -> list[str]:
             drop_order=3,
         ),
         Column("SCORE", headlines, drop_order=3),
-        Column("CONDITIONS", [to_plain_line(one.conditions) for one in known], drop_order=7),
+        Column("CONDITIONS", [to_plain_line(one.conditions) for one in known], drop_order=8),
         Column("AGE", [_format_age(one, now) for one in listed_runs], drop_order=2),
         Column("TOOK", [_format_duration(one, now) for one in listed_runs], drop_order=5),
-        Column("REASON", reasons, drop_order=6, is_flexible=True),
+        Column("REASON", reasons, drop_order=7, is_flexible=True),
     ]
     colour = output.has_color(sys.stdout)
     titles, *rows = fit_columns(columns, output.get_terminal_width(sys.stdout))
@@ -191,6 +222,8 @@ def _dump_run(listed_run: "ListedRun") -> dict[str, Any]:
         "notes": list(record.notes) if record else [],
         "steps": [dump_step(step) for step in listed_run.steps],
         "pipeline": record.pipeline if record else "",
+        "name": record.name if record else "",
+        "note": record.note if record else "",
     }
 
 

@@ -58,7 +58,9 @@ def _format_status(
     from robotrain.redaction import redact_sentence
 
     state = output.paint_text(now.state, output.STATE_STYLES.get(now.state, ""), output.has_color(sys.stdout))
-    yield f"{record.run}  {state}  on {record.platform}"
+    yield f"{record.run}  {state}  on {record.platform}" + (f", named {record.name}" if record.name else "")
+    if record.note:
+        yield f"note: {redact_sentence(record.note)}"
     reasons, warnings = _split_reasons(now.reason, [redact_sentence(text) for text in known.warnings])
     yield from reasons
     yield from run_summary.format_run_steps(record, steps)

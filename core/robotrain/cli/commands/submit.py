@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from robotrain.model.platform import Platform
     from robotrain.model.run import RunRecord
     from robotrain.submission.prepare import PreparedJob
+    from robotrain.submission.run_labels import RunLabels
 
 HELP = """Check a job, render its plan, and submit it to a platform.
 
@@ -49,7 +50,18 @@ SUBMIT_SWITCHES = {
     "--no-pin": "do not resolve branches and tags to commits now",
     "--json": "print JSON",
 }
-OPTIONS_WITH_PLAN = ("plan", "platform", "wait", "stream", "dry_run", "assets_only", "save_spec", "json")
+OPTIONS_WITH_PLAN = (
+    "plan",
+    "platform",
+    "wait",
+    "stream",
+    "dry_run",
+    "assets_only",
+    "save_spec",
+    "json",
+    "name",
+    "note",
+)
 """Options that go with `--plan`; all others belong to a job."""
 Announcer = Callable[[str], None]
 """Prints the name of a run before it is sent."""
@@ -64,6 +76,8 @@ class SubmitCommand(JobCommand):
             options.add_own(flag, help=help)
         save = "after submission, write the platform's spec of the run to this file"
         options.add_own("--save-spec", "-a", help=save, metavar="FILE")
+        options.add_own("--name", help="what to call the run; default: its data and policy", metavar="NAME")
+        options.add_own("--note", help="a note for `status` and `runs --json`", metavar="TEXT")
         plan = "submit the plan that `render --to` wrote to this folder, instead of a job"
         options.add_own("--plan", help=plan, metavar="FOLDER")
 
@@ -115,6 +129,7 @@ def submit_job(ctx: typer.Context, prepared: PreparedJob, options: dict[str, Any
     from robotrain.submission import submitter
 
     check_asset_options(prepared.platform, options)
+    labels = read_labels(options)
     print_problems(prepared.warnings)
     new, pinning = bool(options.get("new")), not options.get("no_pin")
 
@@ -122,9 +137,18 @@ def submit_job(ctx: typer.Context, prepared: PreparedJob, options: dict[str, Any
         return submitter.dry_run_job(prepared, print_problems, new=new, pinning=pinning)
 
     def submit(announce: Announcer) -> RunRecord:
-        return submitter.submit_job(prepared, print_problems, announce, new=new, pinning=pinning)
+        return submitter.submit_job(prepared, print_problems, announce, new=new, pinning=pinning, labels=labels)
 
     _submit_or_dry_run(ctx, prepared.platform, options, dry_run, submit)
+
+
+def read_labels(options: dict[str, Any]) -> RunLabels:
+    """Return the name and note that options give. Raise Rejected."""
+    from robotrain.submission.run_labels import RunLabels, find_label_problems
+
+    labels = RunLabels(options.get("name") or "", options.get("note") or "")
+    raise_if_any(list(find_label_problems(labels)))
+    return labels
 
 
 def submit_plan(ctx: typer.Context, rendered: RenderedPlan, options: dict[str, Any]) -> None:
@@ -136,6 +160,7 @@ def submit_plan(ctx: typer.Context, rendered: RenderedPlan, options: dict[str, A
     plugins = get_plugins(ctx)
     platform = plugins.platform(rendered.plan.platform)
     check_asset_options(platform, options)
+    labels = read_labels(options)
     if rendered.changed:
         print_message(f"warning: these files were edited after rendering: {', '.join(rendered.changed)}")
     problems = list(capability_checks.recheck_plan(rendered.plan, platform, plugins))
@@ -148,7 +173,7 @@ def submit_plan(ctx: typer.Context, rendered: RenderedPlan, options: dict[str, A
         return rendered
 
     def submit(announce: Announcer) -> RunRecord:
-        return submitter.submit_plan(rendered, platform, print_problems, announce)
+        return submitter.submit_plan(rendered, platform, print_problems, announce, labels=labels)
 
     _submit_or_dry_run(ctx, platform, options, dry_run, submit)
 

@@ -45,6 +45,7 @@ class FailedQuery(NamedTuple):
 
 PlatformQuery = Callable[["RunRecord", Any], Any]
 """Asks a platform about a run."""
+RecordFilter = Callable[["RunRecord"], bool]
 Questions = dict[str, dict[int, Callable[[], Any]]]
 """Calls by platform and index."""
 
@@ -207,19 +208,20 @@ def list_runs(
     plugins: Plugins,
     number: int | None = DEFAULT_NUMBER,
     state: str = "",
-    platform: str = "",
+    accept: RecordFilter | None = None,
     with_steps: bool = False,
 ) -> tuple[list[ListedRun], bool]:
     """Return the selected runs, newest first, and whether there may be more.
 
     :param number: how many at most; None for all.
+    :param accept: takes the record of a run; a run whose record cannot be read is left out where it is given.
     :param with_steps: include the runs of pipelines' steps.
     """
     names = records.iterate_runs(with_steps=with_steps)
     selected: list[ListedRun] = []
     examined = 0
     while number is None or len(selected) < number:
-        batch = list(itertools.islice(_read_records(names, platform), number or MAX_EXAMINED))
+        batch = list(itertools.islice(_read_records(names, accept), number or MAX_EXAMINED))
         if not batch:
             break
         examined += len(batch)
@@ -252,7 +254,7 @@ def find_silent_platforms(listed_runs: Sequence[ListedRun]) -> Iterator[Problem]
 
 def find_unfinished_runs(plugins: Plugins) -> tuple[list[ListedRun], list[ListedRun]]:
     """Return the newest runs that have not ended, and those whose state is unknown."""
-    batch = list(itertools.islice(_read_records(records.iterate_runs(with_steps=False), ""), MAX_EXAMINED))
+    batch = list(itertools.islice(_read_records(records.iterate_runs(with_steps=False)), MAX_EXAMINED))
     _ask_states(batch, plugins)
     unknown = [one for one in batch if one.state == "unknown"]
     return [one for one in batch if one.state in ("pending", "running")], unknown
@@ -263,17 +265,17 @@ def describe_interrupted(run: str) -> str:
     return f"its submit was interrupted; `robotrain status {run}` looks it up"
 
 
-def _read_records(names: Iterator[str], platform: str) -> Iterator[ListedRun]:
+def _read_records(names: Iterator[str], accept: RecordFilter | None = None) -> Iterator[ListedRun]:
     for name in names:
         try:
             record = records.read_record(name)
         except records.UnknownRun:  # removed meanwhile
             continue
         except Rejected as rejected:
-            if not platform:
+            if accept is None:
                 yield ListedRun(run=name, state="broken", reason=_describe_broken_record(rejected.problems[0]))
             continue
-        if platform not in ("", record.platform):
+        if accept and not accept(record):
             continue
         listed = ListedRun(run=name, state="unknown", record=record)
         if record.phase == "sending":

@@ -120,6 +120,8 @@ def dump_status(record: RunRecord, status: Status, known: Progress) -> dict[str,
         "warnings": known.warnings,
         "notes": list(record.notes),
         "next": [text for text, _ in suggest_commands(record, status, known)],
+        "name": record.name,
+        "note": record.note,
     }
 
 

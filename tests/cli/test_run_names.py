@@ -1,0 +1,120 @@
+"""Runs have names that people give them: shown, searched, and meant wherever a run is named."""
+
+import time
+
+import pytest
+from robotrain.store import records
+
+DATA = ("--platform", "mars", "--dataset-repo-id", "lerobot/pusht")
+
+
+@pytest.fixture
+def submit(robotrain, mars):
+    """Submit a small training; the run."""
+
+    def send(*words):
+        answer = robotrain("submit", *DATA, "--json", "--no-pin", *words)
+        assert answer.exit_code == 0, answer.stderr
+        return answer.json["run"]
+
+    return send
+
+
+def test_a_run_is_called_by_its_data_and_policy_unless_it_is_named(submit):
+    assert records.read_record(submit()).name == "pusht-act"
+    assert records.read_record(submit("--policy-type", "diffusion")).name == "pusht-diffusion"
+    named = records.read_record(submit("--name", "pick-v3", "--note", "new gripper", "--seed", "7"))
+    assert (named.name, named.note) == ("pick-v3", "new gripper")
+
+
+def test_a_name_means_its_newest_run_wherever_a_run_is_named(submit, robotrain):
+    older, newer = submit("--name", "pick-v3"), submit("--name", "pick-v3", "--seed", "7")
+    other = submit("--seed", "8")
+    answer = robotrain("status", "pick-v3", "--json")
+    assert answer.json["run"] == newer
+    assert f"pick-v3 is {newer}, the newest run of this name" in answer.stderr
+    assert robotrain("status", older, "--json").json["run"] == older
+    assert robotrain("logs", "latest").exit_code == robotrain("logs", "last").exit_code
+    assert robotrain("status", "latest", "--json").json["run"] == other
+
+
+@pytest.mark.parametrize("name", ["latest", "last", "-x", "a b", "a/b", "x" * 81])
+def test_a_name_that_cannot_be_one_is_refused_before_anything_is_sent(robotrain, mars, name):
+    answer = robotrain("submit", *DATA, f"--name={name}")
+    assert answer.exit_code == 2
+    assert records.list_runs() == []
+
+
+def test_a_repeated_run_keeps_the_name(submit, robotrain):
+    submit("--name", "pick-v3")
+    again = robotrain("resubmit", "pick-v3", "--set", "seed=9", "--no-pin", "--json").json["run"]
+    assert records.read_record(again).name == "pick-v3"
+    other = robotrain("resubmit", "pick-v3", "--set", "seed=10", "--no-pin", "--name", "pick-v4", "--json").json["run"]
+    assert records.read_record(other).name == "pick-v4"
+
+
+def test_runs_shows_names_and_filters_by_them(submit, robotrain):
+    picked = submit("--name", "pick-v3", "--note", "new gripper")
+    submit("--seed", "7")
+    titles, _, first = robotrain("runs").stdout.splitlines()
+    assert titles.split()[:3] == ["RUN", "STATE", "NAME"]
+    assert "pick-v3" in first
+    (row,) = robotrain("runs", "--name", "pick-*", "--json").json["runs"]
+    assert (row["run"], row["name"], row["note"]) == (picked, "pick-v3", "new gripper")
+    assert robotrain("runs", "--workload", "lerobot-eval", "--json").json["runs"] == []
+    assert len(robotrain("runs", "--workload", "lerobot-train", "--since", "1h", "--json").json["runs"]) == 2
+
+
+def test_runs_since_a_time(scripted, robotrain):
+    scripted.run("train-1", age=3 * 86400)
+    scripted.run("train-2", age=60)
+    assert [one["run"] for one in robotrain("runs", "--since", "1d", "--json").json["runs"]] == ["train-2"]
+    assert robotrain("runs", "--since", "soon").exit_code == 2
+
+
+def test_a_record_of_an_earlier_version_has_no_name(scripted, robotrain):
+    scripted.run("train-1", started=time.time())
+    assert robotrain("status", "train-1", "--json").json["name"] == ""
+
+
+@pytest.mark.parametrize("word", ["ls", "list", "ps"])
+def test_words_of_other_tools_list_runs(submit, robotrain, word):
+    run = submit()
+    assert run in robotrain(word).stdout
+
+
+@pytest.mark.parametrize(
+    ("word", "line"),
+    [("stop", "cancel RUN"), ("kill", "cancel RUN"), ("launch", "submit job.yaml"), ("tail", "logs -f RUN")],
+)
+def test_other_words_are_answered_with_the_line_to_type(robotrain, word, line):
+    answer = robotrain(word)
+    assert answer.exit_code == 2
+    assert f"robotrain {line}" in answer.stderr
+
+
+def test_without_a_command_the_commands_come_first_in_forty_lines(robotrain):
+    answer = robotrain()
+    assert answer.exit_code == 0
+    lines = answer.stdout.splitlines()
+    assert len(lines) <= 40
+    assert max(map(len, lines)) <= 80
+    assert lines[2] == "Commands:"
+
+
+def test_diff_shows_what_differs_and_what_each_reached(submit, robotrain):
+    first = submit("--name", "pick-v2", "--batch-size", "8")
+    second = submit("--name", "pick-v3", "--batch-size", "16")
+    answer = robotrain("diff", "pick-v2", "pick-v3", "--json")
+    assert [one["run"] for one in answer.json["runs"]] == [first, second]
+    assert {"name": "batch_size", "values": ["8", "16"]} in answer.json["settings"]
+    assert answer.json["data"] == []
+    shown = robotrain("diff", "pick-v2").stdout
+    assert "batch_size" in shown
+    assert "seed" not in shown
+
+
+def test_diff_of_a_run_with_itself_is_refused(submit, robotrain):
+    run = submit()
+    assert robotrain("diff", run).exit_code == 2
+    assert robotrain("diff").exit_code == 2

@@ -1,0 +1,108 @@
+"""`robotrain from-lerobot`, and LeRobot's spellings typed at robotrain: each leads to the right flag and value."""
+
+import json
+import shlex
+from typing import Any
+
+import pytest
+
+LINES = {
+    "lerobot-train --policy.type=act --dataset.repo_id=lerobot/pusht --steps=1000 --batch_size=8": (
+        "--policy-type act --dataset-repo-id lerobot/pusht --training-steps 1000 --batch-size 8"
+    ),
+    "lerobot-train --policy.type diffusion --dataset.repo_id lerobot/pusht --policy.horizon=16": (
+        "--policy-type diffusion --dataset-repo-id lerobot/pusht -- --policy.horizon=16"
+    ),
+    "lerobot-train --dataset.repo_id=me/cups --dataset.root=/data/cups --seed=3 --num_workers=2": (
+        "--dataset-id me/cups --dataset-path /data/cups --seed 3 --num-workers 2"
+    ),
+    "lerobot-train --policy.path=lerobot/act_aloha --dataset.repo_id=me/cups --policy.push_to_hub=false": (
+        "--policy-repo-id lerobot/act_aloha --dataset-repo-id me/cups"
+    ),
+    "lerobot-train --policy.path=outputs/act/pretrained_model --dataset.repo_id=me/cups": (
+        "--policy-path outputs/act/pretrained_model --dataset-repo-id me/cups"
+    ),
+    "lerobot-train --dataset.repo_id=me/cups --wandb.enable=true --policy.device=cuda --save_freq=500": (
+        "--dataset-repo-id me/cups --wandb --device cuda --save-freq 500"
+    ),
+    "lerobot-train --config_path=outputs/checkpoints/000400/pretrained_model/train_config.json --resume=true": (
+        "--resume-from outputs/checkpoints/000400"
+    ),
+    "accelerate launch --num_processes=2 --mixed_precision=bf16 /env/bin/lerobot-train --dataset.repo_id=me/cups": (
+        "--num-gpus 2 --mixed-precision bf16 --dataset-repo-id me/cups"
+    ),
+    "python -m lerobot.scripts.lerobot_train --dataset.repo_id=me/cups --output_dir='a b' --job_name=cups": (
+        "--dataset-repo-id me/cups --output-dir 'a b' --job-name cups"
+    ),
+    "lerobot-eval --policy.path=lerobot/diffusion_pusht --env.type=pusht --eval.n_episodes=20 --eval.batch_size=5": (
+        "lerobot-eval --policy-repo-id lerobot/diffusion_pusht --env pusht --eval-episodes 20 --eval-batch-size 5"
+    ),
+}
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_a_line_of_lerobot_becomes_a_robotrain_line_that_is_understood(robotrain: Any, line: str) -> None:
+    answer = robotrain("from-lerobot", "--", *shlex.split(line))
+    expected = shlex.split(LINES[line])
+    workload = [expected.pop(0)] if expected[0] == "lerobot-eval" else []
+    words = shlex.split(answer.stdout)
+    assert words == ["robotrain", "submit", *workload, "--platform", "PLATFORM", *expected]
+    rendered = robotrain("explain", "--json", *(word.replace("PLATFORM", "local") for word in words[2:]))
+    codes = {problem["code"] for problem in json.loads(rendered.stdout).get("problems", [])}
+    assert not {code for code in codes if code.startswith(("option-", "trainer-arg-", "script-", "word-", "usage"))}
+
+
+def test_what_has_no_equal_is_named_with_what_to_do(robotrain: Any) -> None:
+    line = ("lerobot-train", "--dataset.repo_id=me/cups", "--policy.push_to_hub=true", "--env_eval_freq=100")
+    answer = robotrain("from-lerobot", "--json", "--", *line)
+    assert answer.json["command"][-2:] == ["--dataset-repo-id", "me/cups"]
+    assert set(answer.json["left_out"]) == {"--policy.push_to_hub", "--env_eval_freq"}
+    assert "--publish-url" in answer.json["left_out"]["--policy.push_to_hub"]
+
+
+def test_a_line_of_another_program_is_refused(robotrain: Any) -> None:
+    answer = robotrain("from-lerobot", "--", "python", "train.py", "--steps=3")
+    assert answer.exit_code == 2
+    assert "lerobot-train" in answer.stderr
+
+
+def test_a_secret_does_not_travel(robotrain: Any) -> None:
+    secret = "hf_" + "a" * 34
+    answer = robotrain("from-lerobot", "--", "lerobot-train", "--dataset.repo_id=me/cups", f"--hub.token={secret}")
+    assert secret not in answer.stdout + answer.stderr
+
+
+SPELLINGS = {
+    "--dataset.repo_id=lerobot/pusht": "--dataset-repo-id lerobot/pusht",
+    "--dataset.root=/data/pusht": "--dataset-path /data/pusht",
+    "--policy.type=diffusion": "--policy-type diffusion",
+    "--policy.path=lerobot/act_aloha": "--policy-repo-id lerobot/act_aloha",
+    "--policy.path=./mine": "--policy-path ./mine",
+    "--policy.device=cuda": "--device cuda",
+    "--policy.optimizer_lr=1e-5": "--learning-rate 1e-5",
+    "--optimizer.lr=1e-5": "--learning-rate 1e-5",
+    "--output_dir=out": "--output-dir out",
+    "--job_name=cups": "--job-name cups",
+    "--batch_size=8": "--batch-size 8",
+    "--save_freq=500": "--save-freq 500",
+    "--log_freq=10": "--log-freq 10",
+    "--num_workers=2": "--num-workers 2",
+    "--eval_steps=50": "--eval-freq 50",
+    "--dataset.eval_split=0.2": "--val-split 0.2",
+    "--wandb.enable=true": "--wandb, or --no-wandb",
+    "--wandb.project=cups": "--experiment-name cups",
+    "--policy.use_amp=true": "--mixed-precision bf16",
+}
+
+
+@pytest.mark.parametrize("place", [(), ("--",)], ids=["before", "after"])
+@pytest.mark.parametrize("typed", SPELLINGS)
+@pytest.mark.parametrize("form", ["=", " "])
+def test_lerobots_own_spelling_is_answered_with_the_flag_and_the_value(
+    robotrain: Any, typed: str, place: tuple[str, ...], form: str
+) -> None:
+    words = typed.split("=", 1) if form == " " else [typed]
+    answer = robotrain("explain", "--platform", "local", "--json", "--dataset-path", "x", *place, *words)
+    assert answer.exit_code == 2
+    found = [way["text"] for problem in answer.json["problems"] for way in problem["instead"]]
+    assert any(SPELLINGS[typed] in text for text in found), found

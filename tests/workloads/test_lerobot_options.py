@@ -1,0 +1,116 @@
+"""Options of LeRobot's trainer after `--`: what it would refuse on the machine of the job is refused here."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from robotrain_workloads.lerobot import option_tree
+from robotrain_workloads.lerobot.option_tree import find_option_problems
+
+ERROR = "script-option-invalid"
+
+REFUSED = [
+    (["--policy.chunk_sise=3"], "no option --policy.chunk_sise", "--policy.chunk_size=3"),
+    (["--policy.chunk_sise", "3"], "no option --policy.chunk_sise", "--policy.chunk_size=3"),
+    (["--policy.chunk_size=two"], "--policy.chunk_size does not take 'two'", None),
+    (["--policy.use_vae=maybe"], "--policy.use_vae does not take 'maybe'", None),
+    (["--policy.dropout=high"], "--policy.dropout does not take 'high'", None),
+    (["--policy.num_inference_steps=2"], "the policy act has no option", None),
+    (["--chunk_size=3"], "no option --chunk_size", "--policy.chunk_size=3"),
+    (["--wandb.enabl=true"], "no option --wandb.enabl", "--wandb, or --no-wandb"),
+    (["--dataset.image_transforms.enabel=true"], "no option", "--dataset.image_transforms.enable=true"),
+    (["--optimizer.type=adamq"], "--optimizer.type does not take 'adamq'", "--optimizer.type=adam"),
+    (["--optimizer.type=adamw", "--optimizer.momentum=0.9"], "no option --optimizer.momentum", None),
+    (["--tolerance_s=soon"], "--tolerance_s does not take 'soon'", None),
+    (["--chunk-size=4"], "no option --chunk-size", "--policy.chunk_size=4"),
+    (["hello"], "'hello' is not an option", None),
+]
+TAKEN = [
+    ["--policy.chunk_size=16", "--policy.n_action_steps=16"],
+    ["--policy.vision_backbone", "resnet34"],
+    ["--policy.use_vae=false", "--policy.dropout=0", "--policy.kl_weight=1e-3"],
+    ["--policy.temporal_ensemble_coeff=null"],
+    ["--policy.pretrained_backbone_weights=ResNet18_Weights.IMAGENET1K_V1"],
+    ["--dataset.episodes=[0, 1]", "--dataset.video_backend=pyav"],
+    ["--dataset.image_transforms.enable=true", "--dataset.image_transforms.max_num_transforms=2"],
+    ["--use_policy_training_preset=false", "--optimizer.type=adamw", "--optimizer.weight_decay=0.1"],
+    ["--scheduler.type=constant_with_warmup"],
+    ["--wandb.notes=first", "--cudnn_deterministic=true", "--tolerance_s", "0.1", "--prefetch_factor=2"],
+]
+
+
+def answer(robotrain: Any, *words: str, workload: str = "lerobot-train", platform: str = "local") -> Any:
+    given = ("--dataset-repo-id", "lerobot/pusht") if workload == "lerobot-train" else ("--env", "pusht")
+    return robotrain("render", workload, "--platform", platform, "--json", *given, *words)
+
+
+@pytest.mark.parametrize(("words", "title", "instead"), REFUSED)
+def test_what_lerobot_would_refuse_later_is_refused_at_once(
+    robotrain: Any, words: list[str], title: str, instead: str | None
+) -> None:
+    given = answer(robotrain, "--", *words)
+    (problem,) = given.json["problems"]
+    assert (given.exit_code, problem["code"]) == (2, ERROR)
+    assert title in problem["title"]
+    assert [way["text"] for way in problem["instead"]] == ([instead] if instead else [])
+
+
+@pytest.mark.parametrize("words", TAKEN)
+def test_what_lerobot_takes_is_taken(robotrain: Any, words: list[str]) -> None:
+    given = answer(robotrain, "--", *words)
+    assert given.exit_code == 0, given.stderr
+
+
+def test_a_value_is_told_with_its_kind_and_default(robotrain: Any) -> None:
+    (problem,) = answer(robotrain, "--", "--policy.chunk_size=two").json["problems"]
+    assert problem["why"] == "It takes a whole number. The default is 100."
+
+
+@pytest.mark.parametrize("platform", ["osmo", "azureml"])
+def test_it_is_checked_for_every_platform(robotrain: Any, platform: str) -> None:
+    given = answer(robotrain, "--", "--policy.chunk_sise=3", platform=platform)
+    assert ERROR in [problem["code"] for problem in given.json["problems"]]
+
+
+def test_a_policy_of_an_unknown_type_may_have_the_options_of_any(robotrain: Any) -> None:
+    start = ("--policy-repo-id", "lerobot/smolvla_base", "--")
+    assert answer(robotrain, *start, "--policy.num_steps=5").exit_code == 0
+    (problem,) = answer(robotrain, *start, "--policy.num_stepz=5").json["problems"]
+    assert "no option --policy.num_stepz" in problem["title"]
+
+
+def test_choices_of_a_package_that_lerobot_is_to_import_are_not_known() -> None:
+    words = ["--env.discover_packages_path=my_envs", "--env.type=mine", "--env.size=3"]
+    assert list(find_option_problems(words, {}, {})) == []
+
+
+def test_an_evaluation_checks_its_policys_options(robotrain: Any) -> None:
+    start = ("--policy-repo-id", "lerobot/diffusion_pusht", "--")
+    assert answer(robotrain, *start, "--policy.n_action_steps=4", workload="lerobot-eval").exit_code == 0
+    (problem,) = answer(robotrain, *start, "--policy.n_action_stepz=4", workload="lerobot-eval").json["problems"]
+    assert problem["instead"][0]["text"] == "--policy.n_action_steps=4"
+
+
+def test_a_secret_is_not_repeated(robotrain: Any) -> None:
+    secret = "hf_" + "a" * 34
+    given = answer(robotrain, "--", f"--policy.chunk_sise={secret}")
+    assert given.exit_code == 2
+    assert secret not in given.stderr + given.stdout
+
+
+@pytest.mark.slow
+def test_lerobots_own_parser_agrees_and_the_options_kept_here_are_its_own(training_environment: str) -> None:
+    """`.ci/option_tree.py` says how to make them again."""
+    act = ["--policy.type=act"]
+    lists = [[*act, *words] for words, _, _ in REFUSED] + [[*act, *words] for words in TAKEN]
+    python = Path(training_environment) / "bin/python"
+    program = Path(__file__).with_name("tried_options.py")
+    done = subprocess.run([python, program], input=json.dumps(lists), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["tree"] == option_tree.TREE_FILE.read_text()
+    refusals, rest = found["verdicts"][: len(REFUSED)], found["verdicts"][len(REFUSED) :]
+    assert [words for (words, _, _), verdict in zip(REFUSED, refusals, strict=True) if not verdict] == []
+    assert {str(words): verdict for words, verdict in zip(TAKEN, rest, strict=True) if verdict} == {}

@@ -1,0 +1,27 @@
+"""Program for the training environment: print LeRobot's options, and what its own parser says of each list given."""
+
+import contextlib
+import io
+import json
+import runpy
+import sys
+from pathlib import Path
+
+import draccus
+from lerobot.configs.train import TrainPipelineConfig
+
+ROOT = Path(__file__).parents[2]
+
+
+def verdict(arguments):
+    with contextlib.redirect_stderr(io.StringIO()) as said:
+        try:
+            draccus.parse(TrainPipelineConfig, args=["--dataset.repo_id=x", *arguments])
+        except (SystemExit, Exception) as error:
+            return f"{type(error).__name__} {error} {said.getvalue()[-300:]}"
+    return ""
+
+
+with contextlib.redirect_stdout(io.StringIO()) as printed:
+    runpy.run_path(str(ROOT / ".ci/option_tree.py"), run_name="tree")["main"]()
+json.dump({"tree": printed.getvalue(), "verdicts": [verdict(one) for one in json.load(sys.stdin)]}, sys.stdout)

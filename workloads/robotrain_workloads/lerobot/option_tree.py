@@ -1,0 +1,164 @@
+"""Check options after `--` against those of the locked LeRobot, before anything is submitted. Standard library only.
+
+`option_tree.json` is generated from LeRobot's configuration classes (`.ci/option_tree.py`): of each class the fields,
+each as `[KIND]` or `[KIND, DEFAULT]`. A kind is a kind of value (`option_kinds`), `any`, or one of
+
+- `{"fields": CLASS}`: the class's fields are options below this one;
+- `{"choices": {NAME: CLASS}}`: so are those of the class that the option `.type` names;
+- `{"one of": [TEXT]}` and `{"any of": [KIND]}`.
+
+Rules between several options (`n_action_steps <= chunk_size`) are in no class: LeRobot itself checks them.
+"""
+
+import functools
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from robotrain_workloads.lerobot.options import split_options
+from robotrain_workloads.option_kinds import OptionProblem, describe_kinds, find_near_option, is_of_kind
+
+TREE_FILE = Path(__file__).with_suffix(".json")
+PLUGINS_OPTION = "discover_packages_path"
+"""Below an option with choices: LeRobot imports this package, which may add choices of its own."""
+CHOICE_OPTIONS = ("type", "path", PLUGINS_OPTION)
+Fields = Mapping[str, Sequence[Any]]
+
+
+class OptionTree(NamedTuple):
+    """LeRobot's options."""
+
+    root: str
+    classes: Mapping[str, Fields]
+    """Fields of each class."""
+
+
+@functools.cache
+def load_option_tree() -> OptionTree:
+    """Return the options of the locked LeRobot."""
+    data = json.loads(TREE_FILE.read_text())
+    return OptionTree(data["root"], data["classes"])
+
+
+def find_option_problems(
+    arguments: Sequence[str], chosen: Mapping[str, str], owned: Mapping[str, str]
+) -> Iterator[OptionProblem]:
+    """Yield what LeRobot would not take.
+
+    :param chosen: what robotrain chooses, as `policy: act`; without it the options of every policy count.
+    :param owned: options that robotrain sets itself, which are reported elsewhere, each with robotrain's own.
+    """
+    given = list(split_options(arguments))
+    types = {name.removesuffix(".type"): value for name, value in given if name.endswith(".type") and value}
+    types = {**types, **chosen}
+    open_ended = {name.partition(".")[0] for name, _ in given if name.endswith(f".{PLUGINS_OPTION}")}
+    for name, value in given:
+        if not name:
+            yield OptionProblem(value or "", f"{value!r} is not an option", "LeRobot takes --NAME=VALUE only.")
+        elif f"--{name}" not in owned and name.partition(".")[0] not in open_ended:
+            yield from _check_option(name, value, types, owned)
+
+
+def _check_option(
+    name: str, value: str | None, types: Mapping[str, str], owned: Mapping[str, str]
+) -> Iterator[OptionProblem]:
+    tree, prefix = load_option_tree(), ""
+    level = [tree.classes[tree.root]]
+    *parents, last = name.split(".")
+    for parent in parents:
+        found = [fields[parent][0] for fields in level if parent in fields]
+        if not found:
+            yield _explain_unknown(name, value, prefix, parent, level, types, owned)
+            return
+        prefix += f"{parent}."
+        choices = {key: of for kind in found for key, of in _list_choices(kind).items()}
+        if choices and last in CHOICE_OPTIONS and prefix == f"{name.rpartition('.')[0]}.":
+            if last == "type" and value is not None and value not in choices:
+                why, near = describe_kinds(["|".join(choices)]), find_near_option(value, choices)
+                suggestion = f"--{name}={near}" if near else ""
+                yield OptionProblem(_format(name, value), f"--{name} does not take {value!r}", why, suggestion)
+            return
+        one = types.get(prefix[:-1], "")
+        level = [tree.classes[of] for key, of in choices.items() if one not in choices or key == one]
+        level += [tree.classes[of] for kind in found for of in _list_nested(kind)]
+        if not level:  # LeRobot reads a mapping or a plugin's class there
+            return
+    kinds = [fields[last] for fields in level if last in fields]
+    if not kinds:
+        yield _explain_unknown(name, value, prefix, last, level, types, owned)
+    elif value is not None and not any(_takes(kind, value) for kind, *_ in kinds):
+        scalars = list(dict.fromkeys(scalar for kind, *_ in kinds for scalar in _list_scalars(kind)))
+        default = next((str(field[1]) for field in kinds if len(field) > 1), "")
+        why = describe_kinds(scalars) + (f" The default is {default}." if default else "")
+        yield OptionProblem(_format(name, value), f"--{name} does not take {value!r}", why)
+
+
+def _explain_unknown(
+    name: str,
+    value: str | None,
+    prefix: str,
+    part: str,
+    level: Sequence[Fields],
+    types: Mapping[str, str],
+    owned: Mapping[str, str],
+) -> OptionProblem:
+    """Explain a name of which `part` is unknown where the names before it lead."""
+    tree, given = load_option_tree(), _format(name, value)
+    title = f"LeRobot has no option --{name}"
+    owners = sorted(key for key in _list_policies(tree) if part in tree.classes[_list_policies(tree)[key]])
+    if prefix == "policy." and owners:
+        chosen = types.get("policy", "")
+        title, why = f"the policy {chosen} has no option --{name}", f"These policies have it: {', '.join(owners)}."
+        return OptionProblem(given, title, why)
+    why = "Its configuration lists all options; the trainer would refuse it, but only on the machine of the job."
+    rest = name[len(prefix) + len(part) :]
+    of_policy = name.replace("-", "_")
+    if not prefix and (one := _list_policies(tree).get(types.get("policy", ""))) and of_policy in tree.classes[one]:
+        return OptionProblem(given, title, why, _format(f"policy.{of_policy}", value))
+    near = find_near_option(part, {field for fields in level for field in fields})
+    if near and f"--{prefix}{near}{rest}" not in owned:
+        return OptionProblem(given, title, why, _format(f"{prefix}{near}{rest}", value))
+    if own := owned.get(f"--{prefix}{near}{rest}" if near else ""):
+        return OptionProblem(given, title, why, own)
+    return OptionProblem(given, title, why)
+
+
+def _list_policies(tree: OptionTree) -> Mapping[str, str]:
+    return _list_choices(tree.classes[tree.root]["policy"][0])
+
+
+def _format(name: str, value: str | None) -> str:
+    return f"--{name}" if value is None else f"--{name}={value}"
+
+
+def _list_kinds(kind: Any) -> Iterator[Any]:
+    if isinstance(kind, dict) and "any of" in kind:
+        for one in kind["any of"]:
+            yield from _list_kinds(one)
+    else:
+        yield kind
+
+
+def _list_choices(kind: Any) -> dict[str, str]:
+    """Return the class of each choice."""
+    dicts = [one["choices"] for one in _list_kinds(kind) if isinstance(one, dict) and "choices" in one]
+    return {key: of for choices in dicts for key, of in choices.items()}
+
+
+def _list_nested(kind: Any) -> Iterator[str]:
+    yield from (one["fields"] for one in _list_kinds(kind) if isinstance(one, dict) and "fields" in one)
+
+
+def _list_scalars(kind: Any) -> Iterator[str]:
+    """Yield the kinds of plain values, as `option_kinds` names them."""
+    for one in _list_kinds(kind):
+        yield "|".join(one["one of"]) if isinstance(one, dict) else one
+
+
+def _takes(kind: Any, value: str) -> bool:
+    """Return whether a value may be of a kind; what is no plain value is LeRobot's to read."""
+    kinds = list(_list_kinds(kind))
+    if any(one == "any" or (isinstance(one, dict) and "one of" not in one) for one in kinds):
+        return True
+    return any(is_of_kind(value, scalar) for scalar in _list_scalars(kind))

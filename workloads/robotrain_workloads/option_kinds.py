@@ -1,0 +1,44 @@
+"""Kinds of values that options of a trainer take, for checks before submission. Standard library only."""
+
+import difflib
+import re
+from collections.abc import Iterable
+from typing import Literal, NamedTuple
+
+
+class OptionProblem(NamedTuple):
+    """What is wrong with an argument after `--`."""
+
+    given: str
+    title: str
+    why: str
+    suggestion: str = ""
+    level: Literal["error", "warning"] = "error"
+
+
+PATTERNS = {
+    "int": r"[+-]?\d[\d_]*",
+    "number": r"[+-]?(?:\d[\d_]*\.?\d*|\.\d+)(?:e[+-]?\d+)?|[+-]?\.?(?:inf|infinity)|\.?nan",
+    "bool": r"true|false|yes|no|on|off|y|n|1|0",
+    "null": r"null|none|~|",
+}
+NAMES = {"int": "a whole number", "number": "a number", "bool": "true or false", "text": "a text", "null": "null"}
+
+
+def is_of_kind(value: str, kind: str) -> bool:
+    """Return whether a text is a value of a kind: `int`, `number`, `bool`, `null`, `text`, or choices as `a|b`."""
+    if kind in PATTERNS:
+        return bool(re.fullmatch(PATTERNS[kind], value, re.IGNORECASE))
+    return kind == "text" or value in kind.split("|")
+
+
+def describe_kinds(kinds: Iterable[str]) -> str:
+    """Return what an option takes as a sentence."""
+    return f"It takes {' or '.join(NAMES.get(kind) or 'one of ' + ', '.join(kind.split('|')) for kind in kinds)}."
+
+
+def find_near_option(name: str, options: Iterable[str], cutoff: float = 0.7) -> str:
+    """Return the option whose name is most like another; empty if none is. `-` and `_` count as the same."""
+    known = {option.replace("-", "_"): option for option in options}
+    near = difflib.get_close_matches(name.replace("-", "_"), known, 1, cutoff)
+    return known[near[0]] if near else ""
