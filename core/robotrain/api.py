@@ -69,6 +69,7 @@ def _prepare_call(call: PythonCall, plugins: Plugins) -> prepare.PreparedJob:
         sources=tuple(_collect_sources(call.values, known)),
         trainer_args=_check_trainer_args(call.trainer_args),
         file=file,
+        config=_make_value("config", str(call.values["config"])) if call.values.get("config") else None,
         variables=names,
         project=project,
         terraform=TerraformLayer(names, project, Path.cwd()),
@@ -121,6 +122,8 @@ def _list_known_names(
         for flag in flags:
             sharing = [name for name, kind in kinds.items() if role in kind.roles and kind.roles[role].flag == flag]
             yield flag.strip("-").replace("-", "_"), (role, flag, tuple(sharing))
+    if workload.config_reader:
+        yield "config", None
 
 
 def _select_declared(values: Mapping[str, Any], declared: type) -> Iterator[tuple[str, Value]]:

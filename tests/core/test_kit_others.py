@@ -64,6 +64,7 @@ WORKLOADS = {
     "Picky": ["test_supporting_platforms_render_it"],
     "Absent": ["test_workload_container_plugin_is_complete"],
     "Misnamed": ["test_parameters_are_well_declared"],
+    "Unread": ["test_parameters_are_well_declared"],
     "Peeking": ["test_imports_only_public_names"],
 }
 """By the class in kit_bites, the standard tests that it must fail."""

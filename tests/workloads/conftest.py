@@ -228,3 +228,15 @@ def small(training_environment, recorded, made_once) -> Small:
     folder = made_once("small", fill)
     ran = Trained(0, (folder / "told.txt").read_text().splitlines(), folder / "work", folder / "none.db")
     return Small(dataset=dataset, ran=ran, checkpoint=folder / "work/outputs/checkpoints/000006")
+
+
+@pytest.fixture
+def bag_document(tmp_path):
+    """Make the document of a training on bags."""
+    from bag_training import values
+
+    def make(**changed) -> JobDocument:
+        made = job_document("/bags", (), {"work": str(tmp_path / "work"), "cache": ""}, {}, {})
+        return replace(made, workload="rosbag-act-train", parameters=values(**changed))
+
+    return make

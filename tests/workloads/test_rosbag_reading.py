@@ -1,6 +1,7 @@
 """ROS 2 bags become episodes: every encoding, joints by name, time, gaps, clock jumps, and damage that is named."""
 
 import json
+import re
 import sqlite3
 from dataclasses import replace
 
@@ -197,6 +198,7 @@ def test_salvage_reads_whole_chunks(tmp_path):
     cut_short(folder)
     reading = read(folder, salvage=True)
     assert 10 < reading.episodes[0].steps < 40
+    assert re.fullmatch(r"\d+ messages, until 2023-11-14T22:13:2\d\.\d{3}Z", reading.salvaged)
 
 
 MESSAGES = {
@@ -307,7 +309,13 @@ def test_a_config_is_checked_whole(tmp_path, robotrain):
     config.write_text("data:\n  bag_dir: .\n  fsp: 30\n  sync: sometimes\n  image_size: 3\nmodle: {}\n")
     answer = robotrain("bags", "inspect", "--config", config)
     assert answer.exit_code == 2
-    for part in ("unknown key fsp", "fps", "data.sync is invalid", "data.image_size is invalid", "unknown key modle"):
+    for part in (
+        "unknown key data.fsp",
+        "fps",
+        "data.sync is invalid",
+        "data.image_size is invalid",
+        "unknown key modle",
+    ):
         assert part in answer.stderr
 
 

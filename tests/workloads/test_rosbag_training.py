@@ -1,17 +1,15 @@
 """ACT trained from ROS 2 bags: steps, resume to the number, and policies that LeRobot loads."""
 
-import json
-import os
 import signal
 import subprocess
 
 import numpy as np
 import pytest
-import source_tree
+from bag_training import SMALL, BagTraining, read_losses, values
 from recorded_bags import Recording
 from robotrain_workloads.rosbag_act_train import training_data
 from robotrain_workloads.rosbag_act_train.bags.bag_files import BagError
-from robotrain_workloads.rosbag_act_train.parameters import RosbagActParameters, find_policy_problems
+from robotrain_workloads.rosbag_act_train.parameters import find_policy_problems
 from robotrain_workloads.rosbag_act_train.training_data import (
     BatchMaker,
     LoadedEpisode,
@@ -21,31 +19,6 @@ from robotrain_workloads.rosbag_act_train.training_data import (
     measure_statistics,
     split_episodes,
 )
-
-SMALL = {
-    "state_topic": "/joint_states",
-    "action_topic": "/action",
-    "environment_state_topic": "/action",
-    "fps": 10.0,
-    "chunk_size": 10,
-    "dim_model": 16,
-    "n_heads": 2,
-    "dim_feedforward": 32,
-    "n_encoder_layers": 1,
-    "n_vae_encoder_layers": 1,
-    "latent_dim": 4,
-    "batch_size": 8,
-    "learning_rate": 1e-3,
-    "training_steps": 40,
-    "save_freq": 20,
-    "log_freq": 10,
-    "device": "cpu",
-    "val_split": 0.34,
-}
-
-
-def values(**changed):
-    return vars(RosbagActParameters(**{**SMALL, **changed}))
 
 
 def load(bags, cache, **changed):
@@ -141,62 +114,33 @@ def test_every_platform_renders_it(tmp_path, robotrain, platform):
 
 
 @pytest.fixture
-def train(tmp_path, rosbag_python):
-    """Start the trainer on three small bags; returns the process and its folder of checkpoints."""
-    bags = tmp_path / "bags"
+def training(tmp_path, rosbag_python):
+    """Trainings on three small bags."""
     for number in range(3):
-        Recording(steps=40 + number).write(bags / f"ep{number}")
-    parts = os.pathsep.join(str(source_tree.ROOT / part) for part in ("workloads", "core", "runtime"))
-
-    def start(name, resume=None, **changed):
-        folder = tmp_path / name
-        settings = {
-            "parameters": values(**changed),
-            "bags": [str(bags)],
-            "cache": str(tmp_path / "cache"),
-            "checkpoints": str(folder),
-            "resume": resume and str(resume),
-        }
-        command = [str(rosbag_python), "-m", "robotrain_workloads.rosbag_act_train.trainer", json.dumps(settings)]
-        environ = {**os.environ, "PYTHONPATH": parts, "OMP_NUM_THREADS": "1"}
-        return subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True), folder
-
-    return start
-
-
-def read_weights(folder, python):
-    code = (
-        "import sys, hashlib; from safetensors.numpy import load_file; w = load_file(sys.argv[1]);"
-        "print(hashlib.sha256(b''.join(w[n].tobytes() for n in sorted(w))).hexdigest())"
-    )
-    file = folder / "pretrained_model" / "model.safetensors"
-    return subprocess.run([python, "-c", code, file], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+        Recording(steps=40 + number).write(tmp_path / "bags" / f"ep{number}")
+    return BagTraining(tmp_path, rosbag_python, tmp_path / "bags")
 
 
 @pytest.mark.slow
-def test_a_training_that_is_cut_goes_on_to_the_same_weights(train, rosbag_python, training_python):
-    whole, folder = train("whole")
-    output = whole.communicate(timeout=120)[0]
-    assert whole.returncode == 0, output
-    assert sorted(path.name for path in folder.iterdir()) == ["000020", "000040"]
-    losses = [json.loads(line.partition(" ")[2])["values"] for line in output.splitlines() if '"metrics"' in line]
-    found = [one["train/loss"] for one in losses if "train/loss" in one]
-    assert found[-1] < found[0]
-    assert any("val/loss" in one for one in losses)
+def test_a_training_that_is_cut_goes_on_to_the_same_weights(training, training_python):
+    lines, folder = training.train("whole"), training.folder
+    assert sorted(path.name for path in (folder / "whole").iterdir()) == ["000020", "000040"]
+    losses = read_losses(lines)
+    assert losses[-1] < losses[0]
+    assert read_losses(lines, "val/loss")
 
-    cut, other = train("cut", training_steps=100_000, save_freq=100_000, log_freq=10)
+    cut = training.start("cut", training_steps=100_000, save_freq=100_000, log_freq=10)
     for line in cut.stdout:
         if '"step": 10' in line:
             cut.send_signal(signal.SIGTERM)
             break
     cut.communicate(timeout=60)
     assert cut.returncode == 128 + signal.SIGTERM
-    (saved,) = other.iterdir()
+    (saved,) = (folder / "cut").iterdir()
     assert int(saved.name) < 40
-    resumed, last = train("resumed", resume=saved)
-    resumed.communicate(timeout=120)
-    assert resumed.returncode == 0
-    assert read_weights(last / "000040", rosbag_python) == read_weights(folder / "000040", rosbag_python)
+    training.train("resumed", resume=saved)
+    whole, resumed = training.weights("whole"), training.weights("resumed")
+    assert all(np.array_equal(whole[name], resumed[name]) for name in whole)
 
     code = (
         "import sys, torch; from lerobot.policies.act.modeling_act import ACTPolicy;"
@@ -208,7 +152,7 @@ def test_a_training_that_is_cut_goes_on_to_the_same_weights(train, rosbag_python
         "print(post(p.select_action(pre({'observation.state': torch.zeros(1, 2),"
         " 'observation.environment_state': torch.zeros(1, 2)}))).shape)"
     )
-    command = [training_python, "-c", code, folder / "000040" / "pretrained_model"]
+    command = [training_python, "-c", code, folder / "whole" / "000040" / "pretrained_model"]
     told = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     assert "[1, 2]" in told.stdout
     assert "['max', 'min']" in told.stdout, "by these an evaluation knows the unit of the environment's state"

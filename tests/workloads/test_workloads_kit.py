@@ -66,3 +66,11 @@ class TestIsaacExport(WorkloadKit):
     job = ("--checkpoint-uri", "/data/run")
     changed: ClassVar = {"sha256": "ab" * 32}
     tells = ("metrics", "evaluated")
+
+
+class TestRosbagActTrain(WorkloadKit):
+    workload = "rosbag-act-train"
+    job = ("--dataset-path", str(PUSHT), "--image-topics", "/camera/top=top")
+    changed: ClassVar = {"image_size": "48x64", "pretrained_backbone_weights": "ResNet18_Weights.IMAGENET1K_V1"}
+    options: ClassVar = {"local": ("--environment-state-topic", "/keypoints")}
+    tells = ("metrics", "checkpoint")

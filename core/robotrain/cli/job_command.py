@@ -31,7 +31,7 @@ from robotrain.cli.options import (
     resolve_choice,
 )
 from robotrain.cli.output import print_message
-from robotrain.config.provenance import DEFAULT_ORIGIN
+from robotrain.config.provenance import DEFAULT_ORIGIN, Origin, Value
 
 if TYPE_CHECKING:
     from robotrain.config.request import Request
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 AFTER_DASHES_KEY, ORDER_KEY = "robotrain.after-dashes", "robotrain.order"
 SET_HELP = "set a value by its name in a job file (batch_size, platforms.NAME.KEY, sources.ROLE.KIND)  [repeatable]"
+CONFIG_HELP = "a configuration file of {}, in its own form; flags and the job file win"
 CONTEXT_SETTINGS = {
     "ignore_unknown_options": True,  # collected, so that all are reported at once
     "allow_extra_args": True,
@@ -193,6 +194,8 @@ class JobCommand(TyperCommand):
             name, owner = workload.name, f"workload {workload.name}"
             add_sources(options, workload, plugins.source_kinds())
             add_declared(options, workload.parameters, PARAMETER_PREFIX, f"Parameters of {name}", owner)
+            if workload.config_reader:
+                options.add_own("--config", help=CONFIG_HELP.format(name), metavar="FILE")
         if platform:
             owner = f"platform {platform.name}"
             add_declared(options, platform.settings, SETTING_PREFIX, f"Settings of {owner}", owner)
@@ -238,6 +241,7 @@ class JobCommand(TyperCommand):
             sources=tuple(usage.collect_sources(values, order, self.options)),
             trainer_args=tuple(tail) if (tail := ctx.meta.get(AFTER_DASHES_KEY)) is not None else None,
             file=choice.file,
+            config=Value(values["config"], Origin("flag", "--config")) if values.get("config") else None,
             variables=read_name_layers(ctx),
             project=choice.project,
             terraform=TerraformLayer(read_name_layers(ctx), choice.project, Path.cwd()),

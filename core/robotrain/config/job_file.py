@@ -162,7 +162,7 @@ def _explain_yaml_error(error: Any, text: str, line: int) -> str:
 SCHEMA_KEY = "$schema"
 """A key by which editors find the schema; not part of the job."""
 
-JOB_KEYS = ("workload", "sources", "parameters", "trainer_args", "platforms")
+JOB_KEYS = ("workload", "config", "sources", "parameters", "trainer_args", "platforms")
 FOREIGN_KEYS = {
     "platform": ("The same job file is for every platform.", "--platform NAME"),
     "profile": ("A profile of robotrain.toml is chosen at submission.", "--profile NAME"),
@@ -193,6 +193,8 @@ class JobFile:
 
     folder: Path
     workload: str = ""
+    config: Value | None = None
+    """The absolute path of the workload's own configuration file."""
     sources: tuple[FileSource, ...] = ()
     parameters: Mapping[str, Value] = field(default_factory=dict)
     platforms: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
@@ -276,6 +278,7 @@ class JobReader:
         return JobFile(
             folder=self.folder,
             workload=self.read_text(top["workload"], "workload") if has_workload else "",
+            config=self.read_path(top["config"], "config") if "config" in top and not top["config"].null else None,
             sources=tuple(self.read_sources(top["sources"])) if "sources" in top else (),
             parameters=self.read_table(top["parameters"], "parameters", lists=True) if "parameters" in top else {},
             platforms=self.read_platforms(top["platforms"]) if "platforms" in top else {},
@@ -372,6 +375,11 @@ class JobReader:
         if node.kind != "scalar":
             self.add_problem(node, f"{what} must be plain text, not a {node.kind}")
         return node.text
+
+    def read_path(self, node: YamlNode, what: str) -> Value:
+        """Return a path, from the file's folder."""
+        path = self.folder / self.read_text(node, what)
+        return Value(str(path), Origin(JOB_FILE_LAYER, self.format_place(node.line)))
 
     def add_problem(self, node: YamlNode, title: str) -> None:
         """Report what is wrong with a node."""

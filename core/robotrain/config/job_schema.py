@@ -49,6 +49,7 @@ def make_job_schema(
         "properties": {
             SCHEMA_KEY: {"description": "the schema, for editors"},
             "workload": _make_workload_schema(every, default),
+            "config": {"description": "a configuration file in the workload's own form", "type": ["string", "null"]},
             **inputs,
             "trainer_args": {
                 "description": "options passed to the trainer unchanged: - --NAME=VALUE",

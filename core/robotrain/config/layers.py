@@ -19,6 +19,7 @@ from robotrain.redaction import redact
 from robotrain.store.files import DOTENV_FILES
 
 if TYPE_CHECKING:
+    from robotrain.config.job_file import JobFile
     from robotrain.config.request import Request
     from robotrain.config.terraform import TerraformLayer
     from robotrain.model.platform import Platform
@@ -231,13 +232,15 @@ class LayerStack:
         in_file: GivenValues,
         in_project: Sequence[GivenValues],
         weakest: Sequence[Layer] = (),
+        config: JobFile | None = None,
     ) -> dict[str, Value]:
         """Return the winning value of each parameter of `declared`, with the values it overrode.
 
         :param weakest: layers below Terraform outputs and lookups, which are used only if no layer above has a value.
+        :param config: what the workload's own configuration file says, just below the job file.
         """
         tables = [coerce.convert_tables(table, declared, self._problems) for table in (by_flag, in_file, *in_project)]
-        layers, parameters = list(self._list_layers(declared, *tables)), get_parameters(declared)
+        layers, parameters = list(self._list_layers(declared, config, *tables)), get_parameters(declared)
         layers = [partial(self._refuse_programs, layer) for layer in layers]
         given = {p.name: values for p in parameters if (values := list(_collect_given(p, layers)))}
         fallbacks = self._fallbacks.find_values(parameters, given) if self._fallbacks else {}
@@ -264,7 +267,12 @@ class LayerStack:
         return value
 
     def _list_layers(
-        self, declared: type, by_flag: GivenValues, in_file: GivenValues, *in_project: GivenValues
+        self,
+        declared: type,
+        config: JobFile | None,
+        by_flag: GivenValues,
+        in_file: GivenValues,
+        *in_project: GivenValues,
     ) -> Iterator[Layer]:
         """Yield the layers, the strongest first; relative paths start from the folder of the file or request."""
         request = self._request
@@ -272,6 +280,8 @@ class LayerStack:
             yield _make_field_layer(by_flag, request.folder)
         if request.file and in_file:
             yield _make_field_layer(in_file, request.file.folder)
+        if config:
+            yield _make_field_layer(config.parameters, config.folder)
         yield from (_make_variable_layer(values) for values in self._read_variables(declared) if values)
         if request.project:
             yield from (_make_field_layer(table, request.project.folder) for table in in_project if table)

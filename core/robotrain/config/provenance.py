@@ -9,7 +9,9 @@ class Origin(NamedTuple):
     """Where a value comes from."""
 
     layer: str
-    """flag, job file, environment, .env.local, .env, robotrain.toml, terraform, looked up, platform, run or default."""
+    """flag, job file, config file, environment, .env.local, .env, robotrain.toml, terraform, looked up, platform, run
+    or default.
+    """
     where: str = ""
     """`--steps`, `job.yaml:3`, `STEPS`, `.env:4`, `robotrain.toml [parameters]`, `mars: why it gives this value`."""
 
@@ -31,9 +33,9 @@ class Value(NamedTuple):
 
 MAX_LETTERS = 1 << 18
 """The largest job file, robotrain.toml or .env file, and the largest text that its references expand to."""
-JOB_FILE_LAYER = "job file"
+JOB_FILE_LAYER, CONFIG_LAYER = "job file", "config file"
 PROJECT_LAYER = "robotrain.toml"
-FOLDER_LAYERS = (JOB_FILE_LAYER, ".env.local", ".env", PROJECT_LAYER)
+FOLDER_LAYERS = (JOB_FILE_LAYER, CONFIG_LAYER, ".env.local", ".env", PROJECT_LAYER)
 """The layers of files that may come with a cloned repository: they may not name a program to run."""
 DEFAULT_ORIGIN = Origin("default")
 PLATFORM_LAYER = "platform"

@@ -40,6 +40,8 @@ class Request:
     trainer_args: tuple[str | Value, ...] | None = None
     """The arguments after `--`, or values with their own origins; None if not given."""
     file: JobFile | None = None
+    config: Value | None = None
+    """The path of the workload's own configuration file, from `folder`; default: that of the job file."""
     variables: tuple[VariableLayer, ...] = ()
     """The environment and the `.env` files, the strongest first."""
     project: Project | None = None

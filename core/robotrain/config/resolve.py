@@ -20,6 +20,7 @@ from robotrain.model.job import Job
 from robotrain.redaction import find_secret_arguments, holds_secret, redact, redact_argument
 
 if TYPE_CHECKING:
+    from robotrain.config.job_file import JobFile
     from robotrain.config.project_file import Project
     from robotrain.config.request import Request
     from robotrain.model.platform import Platform
@@ -55,6 +56,7 @@ def resolve_job(
     """Resolve every value. An invalid one is replaced by its default and reported in the problems."""
     file, project = request.file, request.project
     in_file = file.parameters if file else {}
+    config = _read_config(request, workload)
     for_platform = file.platforms.get(platform.name, {}) if file else {}
     in_workload = project.list_parameters(workload.name) if project else []
     stack = LayerStack(request)
@@ -62,9 +64,9 @@ def resolve_job(
     unchanged = request.complete and not request.settings
     weakest = [] if unchanged or settings_problems else make_platform_layer(platform, typed_settings)
     weakest += [lambda parameter: request.previous_defaults.get(parameter.name)]
-    parameters = stack.resolve_values(workload.parameters, request.parameters, in_file, in_workload, weakest)
+    parameters = stack.resolve_values(workload.parameters, request.parameters, in_file, in_workload, weakest, config)
     typed_parameters, parameter_problems = coerce_values(workload.parameters, parameters)
-    inputs = collect_sources(request, workload.roles, kinds, platform.capabilities)
+    inputs = collect_sources(request, workload.roles, kinds, platform.capabilities, config)
     arguments = collect_trainer_args(request)
     layer_problems = list(stack.problems())
     runs_own_program = any(workload.roles[one.role].is_program for one in inputs.chosen)
@@ -77,6 +79,7 @@ def resolve_job(
     )
     problems = [
         *(file.problems if file else ()),
+        *(config.problems if config else ()),
         *(problem for layer in request.variables for problem in layer.problems),
         *(project.problems if project else ()),
         *_find_unknown_fields([in_file], workload.parameters, f"workload {workload.name}"),
@@ -86,7 +89,7 @@ def resolve_job(
         *layer_problems,
         *parameter_problems,
         *settings_problems,
-        *_find_missing_sources(inputs, workload, platform, kinds, request),
+        *_find_missing_sources(inputs, workload, platform, kinds, request, config),
         *(() if runs_own_program else _find_misplaced_args(arguments, workload, platform, request.flags)),
         *_find_secrets(arguments, workload),
         *_list_chosen_by_files(request, inputs, (workload.parameters, parameters), (platform.settings, settings)),
@@ -105,6 +108,20 @@ def resolve_job(
         | _find_unread_parameters(parameters, parameter_problems)
         | _find_unread_parameters(in_file, layer_problems),
     )
+
+
+def _read_config(request: Request, workload: Workload) -> JobFile | None:
+    """Return what the workload's own configuration file says, if the request or the job file names one."""
+    given = request.config or (request.file.config if request.file else None)
+    if given is None:
+        return None
+    key = ("config", workload.name, given)
+    if key not in request.shared:
+        from robotrain.config import workload_config
+
+        request.shared[key] = workload_config.read_workload_config(workload, given, request.folder)
+    found: JobFile = request.shared[key]
+    return found
 
 
 def _resolve_settings(
@@ -176,9 +193,11 @@ def _find_missing_sources(
     platform: Platform,
     kinds: Mapping[str, SourceKind],
     request: Request,
+    config: JobFile | None,
 ) -> Iterator[Problem]:
     """Yield problems for required roles without a source, unless an invalid source is reported already."""
-    reported = bool(select_errors((*inputs.problems, *(request.file.problems if request.file else ()))))
+    files = [problem for file in (request.file, config) if file for problem in file.problems]
+    reported = bool(select_errors((*inputs.problems, *files)))
     filled = {*request.unread, *(source.role for source in inputs.chosen)}
     for role, rule in workload.roles.items():
         if not rule.required or reported or role in filled:

@@ -55,10 +55,12 @@ def collect_sources(
     roles: Mapping[str, Role],
     kinds: Mapping[str, SourceKind],
     capabilities: Capabilities | None = None,
+    config: JobFile | None = None,
 ) -> JobInputs:
     """Return the sources of every role.
 
     :param capabilities: of the platform, if known: suggestions leave out kinds that it does not support.
+    :param config: what the workload's own configuration file says, just below the job file.
     """
     problems: list[Problem] = []
     chosen: list[Input] = []
@@ -66,7 +68,7 @@ def collect_sources(
     unread: set[str] = set()
     levels = [
         list(request.sources),
-        list(_read_file_sources(request.file, kinds, roles, problems)),
+        *(list(_read_file_sources(file, kinds, roles, problems)) for file in (request.file, config)),
         *_read_variable_sources(request, roles, kinds),
     ]
     for role, rule in roles.items():

@@ -44,6 +44,16 @@ class FoundInput(NamedTuple):
     """Values that suit it."""
 
 
+class ConfigValue(NamedTuple):
+    """A value of a workload's own configuration file."""
+
+    name: str
+    """The parameter, or `ROLE.KIND` for a source."""
+    value: str | int | float | bool
+    where: str
+    """Its place: `config.yaml:3`."""
+
+
 @lazy_dataclass(frozen=True, kw_only=True)
 class Resources:
     """The default resources of a workload."""
@@ -172,6 +182,11 @@ class Workload:
     """What the names of the jobs of `pipeline train-eval` begin with, for a training; by default `train-eval`."""
     results_reader: str = ""
     """The module whose `read_results(content)` reads `complete_file` for reports; see `robotrain.report.evaluation`."""
+    config_reader: str = ""
+    """The module that reads the workload's own configuration files, which `--config FILE` and `config:` of a job file
+    name. Its `read_config(file)` yields a ConfigValue, or a tuple of its fields, for each value, and a Problem for each
+    mistake. Flags and the job file win.
+    """
     template: str = ""
     """The module that `robotrain init` reads; each of its members may be missing. `PARAMETERS`: the parameters that a
     new job file shows, with their values (None: as a comment). `EXAMPLES`: folders by name. `find_inputs(folder)`:

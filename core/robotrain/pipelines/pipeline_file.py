@@ -139,6 +139,7 @@ def _merge_jobs(file: JobFile, step: JobFile) -> JobFile:
     return JobFile(
         folder=step.folder,
         workload=step.workload or file.workload,
+        config=step.config or file.config,
         sources=(*kept, *step.sources),
         parameters={**file.parameters, **step.parameters},
         platforms=platforms,

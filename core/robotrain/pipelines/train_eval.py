@@ -116,4 +116,5 @@ def _request_evaluation(training: Request, wanted: TrainEval, name: str) -> Requ
         sources=(*(one for one in training.sources if one.role == DATASET_ROLE), policy),
         trainer_args=None,
         file=file,
+        config=None,
     )

@@ -7,6 +7,7 @@ import sys
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -75,6 +76,8 @@ class WorkloadParameterTests(ImportTests):
         declared = declaration.parameters
         yield from find_declaration_problems(declared)
         yield from report(f"the roles are {', '.join(ROLES)}; not", {*declaration.roles} - {*ROLES})
+        if reader := declaration.config_reader:
+            yield from report(f"{reader}, its config_reader, has no", {"read_config"} - {*dir(import_module(reader))})
         for one in get_parameters(declared):
             if not one.required:
                 valid = TypeAdapter(one.type).validate_python(one.default, strict=True)

@@ -48,6 +48,10 @@ class TestMistaken(Hellos):
     workload = "mistaken"
 
 
+class TestUnread(Hellos):
+    workload = "unread"
+
+
 class TestTaking(Hellos):
     workload = "taking"
 

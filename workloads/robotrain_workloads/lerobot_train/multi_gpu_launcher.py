@@ -7,7 +7,6 @@ import argparse
 import importlib
 import json
 import os
-import resource
 import signal
 import sys
 import tempfile
@@ -43,7 +42,7 @@ def main(arguments: Sequence[str]) -> None:
         print(" ".join(["accelerate launch", *command, "-m", LAUNCHER, "…"]), flush=True)
         failures = _launch_processes(command, launcher, folder)
         status = _choose_status(failures, agreement, own.count)
-    _exit_with_status(STOPPED_STATUS if stop_handler.is_requested else status)
+    process_group.exit_with_status(STOPPED_STATUS if stop_handler.is_requested else status)
 
 
 def make_accelerate_options(count: int, mixed_precision: str, threads: int, config: Path) -> list[str]:
@@ -108,16 +107,6 @@ def _choose_status(failures: Mapping[int, Any], agreement: ProcessAgreement, cou
         print(failure_text.rstrip("\n"), flush=True)
     first = min(failures, key=lambda rank: (codes[rank] < 0, failures[rank].timestamp))
     return codes[first]
-
-
-def _exit_with_status(status: int) -> None:
-    """End as that rank did, so that the runtime sees the signal."""
-    if status < 0:
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        if -status != signal.SIGKILL:
-            signal.signal(-status, signal.SIG_DFL)
-        os.kill(os.getpid(), -status)
-    raise SystemExit(status)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ step without its gradients, so each finds the announcement when it is done. It c
 
 import ctypes
 import os
+import resource
 import signal
 import sys
 import traceback
@@ -150,3 +151,13 @@ def report_failures(agreement: ProcessAgreement) -> Iterator[None]:
     except Exception:
         agreement.report_failure(traceback.format_exc())
         raise SystemExit(1) from None
+
+
+def exit_with_status(status: int) -> None:
+    """End as a process did that failed, so that the runtime sees its signal. Raise SystemExit."""
+    if status < 0:
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        if -status != signal.SIGKILL:
+            signal.signal(-status, signal.SIG_DFL)
+        os.kill(os.getpid(), -status)
+    raise SystemExit(status)

@@ -74,8 +74,9 @@ def inspect(
     on_clock_jump: JumpOption = None,
     salvage: SalvageOption = False,
     chunk_size: Annotated[
-        int, typer.Option(metavar="N", min=1, help="The policy's chunk: shorter pieces do not train.")
-    ] = CHUNK,
+        int | None,
+        typer.Option(metavar="N", min=1, help="The policy's chunk: shorter pieces do not train.  [default: 100]"),
+    ] = None,
     html: Annotated[Path | None, option("--html", "FILE", "Write a page with pictures of each camera.")] = None,
     save_config: Annotated[
         Path | None, option("--write-config", "FILE", "Write the settings as a config.yaml.")
@@ -91,7 +92,8 @@ def inspect(
     """
     _check_packages()
     given = _read_given(config, folder, locals())
-    survey = _survey(given, chunk_size, salvage)
+    chunk, salvage = chunk_size or given.chunk_size or CHUNK, salvage or given.salvage
+    survey = _survey(given, chunk, salvage)
     rows = _make_rows(survey)
     if html:
         from robotrain_runtime.contract.files import write_atomically
@@ -102,7 +104,7 @@ def inspect(
     if save_config:
         from robotrain_workloads.rosbag_act_train.config_file import write_config
 
-        write_config(save_config, survey.folder, survey.settings)
+        write_config(save_config, survey.folder, survey.settings, chunk_size=chunk, salvage=salvage)
     if json:
         from robotrain_workloads.rosbag_act_train.survey import dump_survey
 
@@ -110,7 +112,7 @@ def inspect(
     else:
         print_result(format_table(rows))
         _print_strips(survey, salvage)
-        _print_summary(survey, chunk_size, save_config, html)
+        _print_summary(survey, chunk, save_config, html)
     if survey.refused or not any(reading.episodes for reading in survey.usable):
         raise typer.Exit(Stage.PREFLIGHT.exit_code)
 
@@ -148,6 +150,7 @@ def convert(
         way = Suggestion("--to ANOTHER_FOLDER", "or remove it first")
         raise Rejected([usage_problem("usage", f"{to} exists already", "--to", suggestions=(way,))])
     given = _read_given(config, folder, locals())
+    salvage = salvage or given.salvage
     survey = _survey(given, 2, salvage)
     raise_if_any(_make_bag_problem(one.problem) for one in survey.refused)
     if not any(reading.episodes for reading in survey.usable):
@@ -170,8 +173,9 @@ def convert(
 class _Given:
     """A folder of bags, and the settings that the user gave."""
 
-    def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
+    def __init__(self, folder: Path, settings: dict[str, Any], chunk_size: int | None, salvage: bool) -> None:
         self.folder, self.settings = folder, settings
+        self.chunk_size, self.salvage = chunk_size, salvage
 
     def change(self, guessed: DataSettings) -> DataSettings:
         """Put what was given in place of what was guessed."""
@@ -181,9 +185,11 @@ class _Given:
 def _read_given(config: Path | None, folder: Path | None, options: dict[str, Any]) -> _Given:
     """Return the folder and the settings of a config file and of options, which win."""
     from robotrain_workloads.rosbag_act_train import config_file
+    from robotrain_workloads.rosbag_act_train.parameters import parse_cameras
 
-    configured, settings = config_file.read_config(config) if config else (None, {})
-    found = folder or configured
+    configured = config_file.read_bag_settings(config) if config else config_file.BagConfig(None, {}, None, False)
+    settings = dict(configured.settings)
+    found = folder or configured.folder
     if found is None:
         raise Rejected([usage_problem("usage", "the folder of bags is missing", why="Name it, or give --config.")])
     if not found.is_dir():
@@ -192,7 +198,7 @@ def _read_given(config: Path | None, folder: Path | None, options: dict[str, Any
         if options[name]:
             settings[name] = None if options[name] == "none" else options[name]
     if options["image_topic"]:
-        settings["image_topics"] = dict(_parse_camera(text) for text in options["image_topic"])
+        settings["image_topics"] = parse_cameras(",".join(options["image_topic"]))
     problems: list[Problem] = []
 
     def convert_option(name: str, parse: Callable[[Any], Any]) -> None:
@@ -205,23 +211,9 @@ def _read_given(config: Path | None, folder: Path | None, options: dict[str, Any
 
     convert_option("fps", config_file.make_positive)
     convert_option("max_gap_s", config_file.make_positive)
-    convert_option("image_size", _parse_size)
+    convert_option("image_size", config_file.parse_size)
     raise_if_any(problems)
-    return _Given(found, settings)
-
-
-def _parse_camera(text: str) -> tuple[str, str]:
-    topic, _, camera = text.partition("=")
-    return topic, camera or topic.strip("/").replace("/", "_")
-
-
-def _parse_size(text: str) -> tuple[int, int]:
-    from robotrain_workloads.rosbag_act_train.config_file import make_size
-
-    height, _, width = text.lower().partition("x")
-    if not (height.isdigit() and width.isdigit()):
-        raise ValueError("It is HEIGHTxWIDTH in pixels, such as 480x640.")
-    return make_size([int(height), int(width)])
+    return _Given(found, settings, configured.chunk_size, configured.salvage)
 
 
 def _survey(given: _Given, min_steps: int, salvage: bool) -> BagSurvey:
@@ -314,6 +306,7 @@ def _print_summary(survey: BagSurvey, chunk: int, config: Path | None, html: Pat
         lines.append(f"{filled} steps take a message that is farther away than {survey.settings.tolerance:.3f} s")
     if survey.settings.action_topic is None:
         lines.append("no topic of actions: the action of a step is the next state")
+    lines += [f"salvaged of {one.bag.name}: {one.salvaged}" for one in survey.usable if one.salvaged]
     lines += [f"would be refused: {one.problem}" for one in survey.refused]
     lines += [f"{name} written: {path}" for name, path in (("settings", config), ("page", html)) if path]
     print_message("\n".join(lines))

@@ -1,90 +1,143 @@
-"""`config.yaml`, in the shape of the seed: the keys of `data:`. An unknown key names the nearest one."""
+"""`config.yaml`, in the shape of the seed: `data:`, `model:` and `train:`. An unknown key names the nearest one.
+
+A submission reads it with `--config FILE` (`read_config`), `robotrain bags` what it says of the data
+(`read_bag_settings`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import fields
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from robotrain.config.job_file import MalformedYaml, YamlNode, parse_yaml
+from robotrain.config.provenance import MAX_LETTERS
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, suggest_name
+from robotrain.model.workload import ConfigValue
 from robotrain_runtime.contract.files import write_atomically
 
-from robotrain_workloads.rosbag_act_train.bags.settings import DataSettings
+from robotrain_workloads.rosbag_act_train import parameters
+
+if TYPE_CHECKING:
+    from robotrain_workloads.rosbag_act_train.bags.settings import DataSettings
 
 HEADER = """\
 # How ROS 2 bags become episodes: docs/rosbag.md explains each key.
 # Check it with   robotrain bags inspect --config {name}
+# Train on it:    robotrain submit rosbag-act-train --config {name}
 """
+FOLDER, BLOB_URL, STORAGE = "bag_dir", "blob_url", "storage"
+_PLACES = {FOLDER: "dataset.local_path", BLOB_URL: "dataset.blob_url", STORAGE: "dataset.blob_url"}
+_BAG_KEYS = (
+    *("image_topics", "state_topic", "environment_state_topic", "action_topic", "joint_names", "action_joint_names"),
+    *("fps", "sync", "tolerance_s", "max_gap_s", "timestamp", "image_size", "on_clock_jump"),
+)
+"""The keys of `data:` that are fields of DataSettings, as well as parameters."""
+_MODEL_KEYS = (
+    *("chunk_size", "n_action_steps", "vision_backbone", "pretrained_backbone_weights", "backbone_file", "dim_model"),
+    *("n_heads", "dim_feedforward", "n_encoder_layers", "n_decoder_layers", "n_vae_encoder_layers", "use_vae"),
+    *("latent_dim", "kl_weight", "dropout", "temporal_ensemble_coeff"),
+)
+_TRAIN_KEYS = (
+    *("lr_backbone", "weight_decay", "batch_size", "accumulate", "mixed_precision", "num_gpus", "save_freq"),
+    *("log_freq", "seed", "num_workers", "device", "output_dir"),
+)
+SECTIONS: Mapping[str, Mapping[str, str]] = {
+    "data": {**_PLACES, **{name: name for name in (*_BAG_KEYS, "val_split", "salvage")}},
+    "model": {"n_obs_steps": "", **{name: name for name in _MODEL_KEYS}},
+    "train": {
+        "steps": "training_steps",
+        "lr": "learning_rate",
+        "amp": "mixed_precision",
+        **{name: name for name in _TRAIN_KEYS},
+    },
+}
+"""The keys of each section, with the parameter or source that each one sets."""
 _LISTS = ("joint_names", "action_joint_names", "image_size")
-_CHOICES: Mapping[str, tuple[str, ...]] = {"sync": ("nearest", "previous"), "on_clock_jump": ("refuse", "split")}
+_NUMBERS = ("fps", "tolerance_s", "max_gap_s")
+_CHOICES: Mapping[str, tuple[str, ...]] = {
+    "sync": ("nearest", "previous"),
+    "on_clock_jump": ("refuse", "split"),
+    "timestamp": ("header", "log"),
+}
 
 
-def read_config(file: Path) -> tuple[Path | None, dict[str, Any]]:
-    """Return the folder of bags and the settings that a file gives.
+class _Entry(NamedTuple):
+    """A value of the file."""
+
+    section: str
+    key: str
+    text: str
+    """As a parameter, or as a source, has it."""
+    where: str
+
+
+class BagConfig(NamedTuple):
+    """What a file says of bags."""
+
+    folder: Path | None
+    settings: Mapping[str, Any]
+    """Fields of DataSettings."""
+    chunk_size: int | None
+    salvage: bool
+
+
+def read_config(file: Path) -> Iterator[ConfigValue | Problem]:
+    """Yield each parameter and source that a file sets, and each mistake in it. Raise OSError."""
+    for found in _read_entries(file):
+        if isinstance(found, Problem):
+            yield found
+        elif name := SECTIONS[found.section][found.key]:
+            yield ConfigValue(name, found.text, found.where)
+
+
+def read_bag_settings(file: Path) -> BagConfig:
+    """Return what a file says of bags.
 
     Raises:
         Rejected: it cannot be read, or has keys or values that are not known; all problems at once.
     """
-    import yaml
-
-    try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise Rejected([_make_problem(file, f"{file} cannot be read", str(error))]) from None
-    content = {} if content is None else content
-    data = content.get("data", {}) if isinstance(content, dict) else None
-    if not isinstance(data, dict):
-        raise Rejected([_make_problem(file, f"{file} has no settings", "It is a mapping with the key `data`.")])
-    known = [one.name for one in fields(DataSettings)]
-    problems = [_make_unknown(file, name, ["data", "bag_dir"]) for name in content if name not in ("data", "bag_dir")]
-    problems += [_make_unknown(file, name, [*known, "bag_dir"]) for name in data if name not in (*known, "bag_dir")]
+    problems: list[Problem] = []
     settings: dict[str, Any] = {}
-    for name, value in data.items():
-        if name not in known or value is None:
+    folders: list[Path] = []
+    chunk_size, salvage = None, False
+    try:
+        found = list(_read_entries(file))
+    except OSError as error:
+        raise Rejected([_make_problem(str(file), f"{file} cannot be read", f"{error.strerror or error}.")]) from None
+    for entry in found:
+        if isinstance(entry, Problem):
+            problems.append(entry)
             continue
         try:
-            settings[name] = _convert(name, value)
-        except (TypeError, ValueError) as error:
-            problems.append(_make_problem(file, f"{file}: data.{name} is invalid", str(error)))
+            if entry.key == FOLDER:
+                folders.append(file.parent / entry.text)
+            elif entry.key in _BAG_KEYS:
+                settings[entry.key] = _parse_setting(entry.key, entry.text)
+            elif entry.key == "chunk_size":
+                chunk_size = int(entry.text)
+            elif entry.key == "salvage":
+                salvage = entry.text.lower() in ("true", "yes", "on", "1")
+        except ValueError as error:
+            problems.append(_make_invalid(file, entry.section, entry.key, entry.where, str(error)))
+    if len(folders) > 1:
+        problems.append(_make_problem(str(file), f"{file} names several folders of bags", "Name one as an argument."))
     if problems:
         raise Rejected(problems)
-    folder = data.get("bag_dir") or content.get("bag_dir")
-    return (file.parent / str(folder) if folder else None), settings
+    return BagConfig(folders[0] if folders else None, settings, chunk_size, salvage)
 
 
-def write_config(file: Path, folder: Path, settings: DataSettings) -> None:
-    """Write a file that `read_config` reads; the folder of bags is relative to it where it can be."""
+def write_config(file: Path, folder: Path, settings: DataSettings, *, chunk_size: int, salvage: bool) -> None:
+    """Write a file that `--config` reads; the folder of bags is relative to it where it can be."""
     import os
 
     import yaml
 
     target = os.path.relpath(folder.resolve(), file.resolve().parent)
-    content = {"data": {"bag_dir": target, **settings.dump()}}
+    data = {FOLDER: target, **settings.dump(), **({"salvage": True} if salvage else {})}
+    content = {"data": data, "model": {"chunk_size": chunk_size}}
     text = HEADER.format(name=file.name) + yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
     write_atomically(file, text.encode())
-
-
-def _convert(name: str, value: Any) -> Any:
-    if name in _CHOICES:
-        if value not in _CHOICES[name]:
-            raise ValueError(f"It is {' or '.join(_CHOICES[name])}, not {value}.")
-        return value
-    if name == "image_topics":
-        if not isinstance(value, dict) or not all(isinstance(camera, str) for camera in value.values()):
-            raise ValueError("It is a mapping from topics to names of cameras.")
-        return {str(topic): camera for topic, camera in value.items()}
-    if name in _LISTS:
-        if not isinstance(value, list):
-            raise ValueError("It is a list.")
-        if name == "image_size":
-            return make_size(value)
-        return tuple(str(one) for one in value)
-    if name in ("fps", "tolerance_s", "max_gap_s"):
-        return make_positive(value)
-    if not isinstance(value, str):
-        raise ValueError("It is the name of a topic.")
-    return value
 
 
 def make_positive(value: Any) -> float:
@@ -95,24 +148,129 @@ def make_positive(value: Any) -> float:
     return number
 
 
-def make_size(value: list[Any]) -> tuple[int, int]:
-    """Return (height, width) from a list of two whole numbers above 0. Raise ValueError."""
-    if len(value) != 2 or not all(isinstance(one, int) and one > 0 for one in value):
-        raise ValueError("It is [height, width] in pixels.")
-    return value[0], value[1]
+def parse_size(text: str) -> tuple[int, int]:
+    """Return (height, width) from `480x640`. Raise ValueError."""
+    height, _, width = text.lower().partition("x")
+    if not (height.isdigit() and width.isdigit() and int(height) and int(width)):
+        raise ValueError("It is HEIGHTxWIDTH in pixels, such as 480x640.")
+    return int(height), int(width)
 
 
-def _make_unknown(file: Path, name: Any, known: list[str]) -> Problem:
-    near = suggest_name(str(name), known)
-    return _make_problem(file, f"{file}: unknown key {name}", f"Known keys: {', '.join(known)}.", near)
+def _read_entries(file: Path) -> Iterator[_Entry | Problem]:
+    """Yield every value of the file that is not null, as text, and every mistake in its form. Raise OSError."""
+    try:
+        with file.open(encoding="utf-8-sig") as stream:
+            root, refused = parse_yaml(stream.read(MAX_LETTERS))
+    except UnicodeDecodeError:
+        yield _make_problem(str(file), f"{file} cannot be read", "It is not UTF-8 text.")
+        return
+    except MalformedYaml as error:
+        yield _make_problem(f"{file.name}:{error.line}", f"{file} is not YAML", error.why)
+        return
+    for line, title in refused:
+        yield _make_problem(f"{file.name}:{line}", f"{file}: {title}")
+    if root is None or root.null:
+        return
+    if root.kind != "mapping":
+        yield _make_problem(str(file), f"{file} has no settings", f"It is a mapping with {', '.join(SECTIONS)}.")
+        return
+    for name, section in root.pairs:
+        if name.text == FOLDER:
+            yield from _read_value(file, "data", FOLDER, section)
+        elif name.text not in SECTIONS:
+            yield _make_unknown(file, "", name, (*SECTIONS, FOLDER))
+        elif section.kind == "mapping":
+            for key, node in section.pairs:
+                if key.text in SECTIONS[name.text]:
+                    yield from _read_value(file, name.text, key.text, node)
+                else:
+                    yield _make_unknown(file, f"{name.text}.", key, SECTIONS[name.text])
+        elif not section.null:
+            yield _make_problem(f"{file.name}:{name.line}", f"{file}: {name.text} is invalid", "It is a mapping.")
 
 
-def _make_problem(file: Path, title: str, why: str, suggestions: tuple[Suggestion, ...] = ()) -> Problem:
-    return Problem(
-        code="rosbag-config-invalid",
-        stage=Stage.PARSE,
-        title=title,
-        where=str(file),
-        why=why,
-        suggestions=suggestions,
-    )
+def _read_value(file: Path, section: str, key: str, node: YamlNode) -> Iterator[_Entry | Problem]:
+    where = f"{file.name}:{node.line}"
+    if node.null:
+        if key == "state_topic":  # its default is a topic
+            yield _Entry(section, key, parameters.NO_TOPIC, where)
+        return
+    try:
+        for text in _format_texts(key, node):
+            yield _Entry(section, key, text, where)
+    except ValueError as error:
+        yield _make_invalid(file, section, key, where, str(error))
+
+
+def _format_texts(key: str, node: YamlNode) -> Iterator[str]:
+    """Yield a value as a parameter has it; several folders are several sources. Raise ValueError."""
+    if key == FOLDER and node.kind == "sequence":
+        yield from (_get_text(item, "It is a folder, or a list of folders.") for item in node.items)
+    elif key == STORAGE:
+        known = {name.text: _get_text(value, "It is text.") for name, value in _list_pairs(node)}
+        if not {"account", "container"} <= {*known} <= {"account", "container", "prefix"}:
+            raise ValueError("It has `account` and `container`, and may have `prefix`.")
+        parts = (f"https://{known['account']}.blob.core.windows.net", known["container"], known.get("prefix", ""))
+        yield "/".join(part.strip("/") for part in parts if part)
+    elif key == "image_topics":
+        why = "It is a mapping from topics to names of cameras."
+        yield ",".join(f"{topic.text}={_get_text(camera, why)}" for topic, camera in _list_pairs(node))
+    elif key in _LISTS:
+        if node.kind != "sequence":
+            raise ValueError("It is [height, width] in pixels." if key == "image_size" else "It is a list.")
+        texts = [_get_text(item, "It is a list of values.") for item in node.items]
+        yield "x".join(texts) if key == "image_size" else ",".join(texts)
+    elif key == "n_obs_steps":
+        if _get_text(node) != "1":
+            raise ValueError("ACT takes one observation: it is 1.")
+    elif key == "amp":
+        if _get_text(node).lower() not in ("true", "false"):
+            raise ValueError("It is true or false; `mixed_precision: bf16` is the same as true.")
+        yield "bf16" if node.text.lower() == "true" else "no"
+    else:
+        yield _get_text(node)
+
+
+def _get_text(node: YamlNode, why: str = "It is a single value.") -> str:
+    if node.kind != "scalar" or node.null:
+        raise ValueError(why)
+    return node.text
+
+
+def _list_pairs(node: YamlNode) -> tuple[tuple[YamlNode, YamlNode], ...]:
+    if node.kind != "mapping":
+        raise ValueError("It is a mapping.")
+    return node.pairs
+
+
+def _parse_setting(name: str, text: str) -> Any:
+    """Return the field of DataSettings. Raise ValueError."""
+    if name in _CHOICES:
+        if text not in _CHOICES[name]:
+            raise ValueError(f"It is {' or '.join(_CHOICES[name])}, not {text}.")
+        return text
+    if name == "image_topics":
+        return parameters.parse_cameras(text)
+    if name == "image_size":
+        return parse_size(text)
+    if name in _LISTS:
+        return tuple(text.split(","))
+    return make_positive(text) if name in _NUMBERS else parameters.read_topic(text)
+
+
+def _make_unknown(file: Path, section: str, key: YamlNode, known: Mapping[str, str] | tuple[str, ...]) -> Problem:
+    elsewhere = tuple(Suggestion(f"{name}.{key.text}") for name, keys in SECTIONS.items() if key.text in keys)
+    sets = SECTIONS.get(section[:-1], {})
+    same = tuple(Suggestion(f"{section}{name}") for name, parameter in sets.items() if parameter == key.text)
+    near = elsewhere or same or suggest_name(key.text, known)
+    why = f"Known keys: {', '.join(known)}."
+    return _make_problem(f"{file.name}:{key.line}", f"{file}: unknown key {section}{key.text}", why, near)
+
+
+def _make_invalid(file: Path, section: str, key: str, where: str, why: str) -> Problem:
+    return _make_problem(where, f"{file}: {section}.{key} is invalid", why)
+
+
+def _make_problem(where: str, title: str, why: str = "", suggestions: tuple[Suggestion, ...] = ()) -> Problem:
+    code = "rosbag-config-invalid"
+    return Problem(code=code, stage=Stage.PARSE, title=title, where=where, why=why, suggestions=suggestions)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,19 @@ from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
 from robotrain_runtime.contract.event import Note
 
 from robotrain_workloads import publish_url
+from robotrain_workloads.lerobot import lineage, policy, run_setup
 from robotrain_workloads.lerobot.policy import STEP_FILE
-from robotrain_workloads.rosbag_act_train import parameters
+from robotrain_workloads.lerobot_train import start
+from robotrain_workloads.rosbag_act_train import parameters, policy_start
+from robotrain_workloads.rosbag_act_train.act.config import TYPE
 from robotrain_workloads.rosbag_act_train.bags.bag_files import STORAGE_SUFFIXES
 
 TRAINER = "robotrain_workloads.rosbag_act_train.trainer"
+LAUNCHER = "robotrain_workloads.rosbag_act_train.launcher"
+RANDOM_BACKBONE_NOTE = (
+    "the cameras' network starts from random weights, because pretrained ones would be downloaded;"
+    " to use them: --pretrained-backbone-weights {}_Weights.IMAGENET1K_V1"
+)
 ENVIRONMENT = PythonEnvironment(
     lock=Path(__file__).parent / "locks" / "rosbag.txt",
     python="3.12",
@@ -34,6 +43,27 @@ ENVIRONMENT = PythonEnvironment(
 )
 
 
+def compare(document: JobDocument, described: Mapping[JobSource, Path]) -> Iterator[str]:
+    """Yield why the policy to start from does not fit, as far as its configuration is here."""
+    for source, folder in described.items():
+        if source.role == "policy":
+            with suppress(OSError, ValueError):
+                settings = policy.load_policy_settings(policy.find_model_folder(folder))
+                name = str(folder) if source.uri.startswith("/") else source.uri
+                yield from policy_start.find_policy_mismatches(document.parameters, settings, name)
+
+
+def describe_output(document: JobDocument, described: Mapping[JobSource, Path], folder: Path) -> None:
+    """Write the configuration of the policy that the training will make, as far as it is known without the bags."""
+    settings: Mapping[str, Any] = policy_start.predict_settings(document.parameters)
+    if lineage.find_start_source(document.sources):
+        found = lineage.find_start_source(described)
+        if found is None:
+            return
+        settings = start.load_start({found: described[found]}).settings
+    (folder / policy.CONFIG_FILE).write_text(json.dumps(settings), encoding="utf-8")
+
+
 def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:
     """Yield what would stop the training, as far as names of files tell; bags are read when it starts."""
     for source, folder in data.items():
@@ -41,7 +71,12 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[s
             yield f"{source.uri} holds no ROS 2 bag: no file in it ends in {' or '.join(STORAGE_SUFFIXES)}"
         elif source.role == "resume":
             yield from _find_resume_problems(document, folder)
-    output = checkpoints(document, Path(document.placement.work))
+        elif source.role == "policy":
+            yield from _find_policy_problems(document, folder)
+    if (file := document.parameters["backbone_file"]) is not None and not Path(str(file)).is_file():
+        yield f"--backbone-file {file} is not there"
+    output = run_setup.resolve_output_folder(document, Path(document.placement.work))
+    yield from start.find_output_problems(document, output)
     yield from publish_url.find_write_problems(str(document.parameters["publish_url"] or ""), output, "checkpoints")
 
 
@@ -49,31 +84,42 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
     """Return the trainer's command; it goes on from what an earlier attempt saved."""
     output = checkpoints(document, work)
     point, notes = checkpoint.find_resume_point(output, run=document.run, job=document.job)
-    begin = next((folder for source, folder in data.items() if source.role == "resume"), None)
+    values = document.parameters
+    begin, own = (_find_folder(data, role) for role in ("resume", "policy"))
     if point is not None:
         step, begin = point
         text = f"an earlier attempt was interrupted: resuming from step {step}"
         notes = (*notes, Note(level="info", text=text))
     settings: dict[str, Any] = {
-        "parameters": dict(document.parameters),
+        "parameters": dict(values),
         "bags": [str(folder) for source, folder in data.items() if source.role == "dataset"],
         "cache": document.placement.cache,
         "checkpoints": str(output),
         "resume": None if begin is None else str(begin),
+        "policy": None if own is None else str(policy.find_model_folder(own)),
     }
-    return WorkCommand(arguments=("-m", TRAINER, json.dumps(settings)), notes=notes)
+    has_weights = begin or own or values["pretrained_backbone_weights"] or values["backbone_file"]
+    if values["image_topics"] and not has_weights:
+        family = str(values["vision_backbone"]).replace("resnet", "ResNet")
+        notes = (*notes, Note(level="info", text=RANDOM_BACKBONE_NOTE.format(family)))
+    count = values["num_gpus"]
+    program = (TRAINER,) if count == 1 else (LAUNCHER, f"--count={count}")
+    return WorkCommand(arguments=("-m", *program, json.dumps(settings)), notes=notes)
 
 
 def checkpoints(document: JobDocument, work: Path) -> Path:
     """Return the folder of checkpoints."""
-    return work / "outputs" / "checkpoints"
+    return run_setup.resolve_output_folder(document, work) / start.CHECKPOINTS_FOLDER
 
 
 def gpus(document: JobDocument) -> GpuRequirement | None:
     """Return the GPU that the job needs; None if it also runs without."""
     values = document.parameters
-    needed = values["device"] == "cuda"
-    return GpuRequirement(count=1, bf16=values["mixed_precision"] == "bf16") if needed else None
+    count, device = values["num_gpus"], values["device"]
+    assert isinstance(count, int)
+    if device in ("cpu", "mps") or (device == "auto" and count == 1):
+        return None
+    return GpuRequirement(count=count, bf16=values["mixed_precision"] == "bf16")
 
 
 def tracked(document: JobDocument) -> TrackingSpec:
@@ -104,7 +150,12 @@ def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> Publish
     return PublishingSpec(
         register=str(values["register_checkpoint"] or ""),
         description=f"ACT policy trained on ROS 2 bags: {', '.join(datasets)} (run {document.run})",
-        tags={"framework": "lerobot", "policy_type": "act", "training_steps": str(values["training_steps"])},
+        tags={
+            "framework": "lerobot",
+            "policy_type": "act",
+            "training_steps": str(values["training_steps"]),
+            **lineage.make_parent_tags(data),
+        },
         lineage={"dataset_uri": " ".join(datasets), "dataset_source": "rosbag"},
     )
 
@@ -112,6 +163,22 @@ def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> Publish
 def targets(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[ArtifactTarget]:
     """Return the target of `--publish-url`, where checkpoints are copied to."""
     return publish_url.list_targets(document)
+
+
+def _find_folder(data: Mapping[JobSource, Path], role: str) -> Path | None:
+    return next((folder for source, folder in data.items() if source.role == role), None)
+
+
+def _find_policy_problems(document: JobDocument, folder: Path) -> Iterator[str]:
+    model = policy.find_model_folder(folder)
+    try:
+        settings = policy.load_policy_settings(model)
+    except (OSError, ValueError) as error:
+        yield str(error)
+        return
+    yield from policy_start.find_policy_mismatches(document.parameters, settings, str(model))
+    if settings.get("type") == TYPE:
+        yield from policy.find_torn_files(model, with_processors=True)
 
 
 def _find_resume_problems(document: JobDocument, folder: Path) -> Iterator[str]:

@@ -9,13 +9,16 @@ from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_runtime.contract.parameter import Param
 
 from robotrain_workloads.lerobot import parameters as shared
-from robotrain_workloads.rosbag_act_train.bags import ClockJump, Sync
+from robotrain_workloads.rosbag_act_train.bags import Clock, ClockJump, Sync
 
 TOPIC = r"/?[A-Za-z_~{}][A-Za-z0-9_~{}/]*"
 TOPIC_PATTERN = f"^{TOPIC}$"
 TOPICS_PATTERN = f"^{TOPIC}(=[A-Za-z0-9_-]+)?(,{TOPIC}(=[A-Za-z0-9_-]+)?)*$"
 SIZE_PATTERN = r"^[1-9][0-9]*x[1-9][0-9]*$"
 NAMES_PATTERN = r"^[^,\s]+(,[^,\s]+)*$"
+NO_TOPIC = "none"
+"""What stands for no topic where the default is one."""
+PRETRAINED_PATTERN = r"^ResNet(18|34|50)_Weights\.[A-Z0-9_]+$"
 
 
 @lazy_dataclass(frozen=True, kw_only=True)
@@ -23,6 +26,9 @@ class RosbagActParameters:
     """The parameters of `rosbag-act-train`."""
 
     job_name: shared.JobName = "rosbag-act-training"
+    output_dir: Annotated[
+        str | None, shared.make_output_param("a new folder for checkpoints, from the run's own (default: outputs)")
+    ] = None
     image_topics: Annotated[
         str | None,
         Param(
@@ -34,7 +40,12 @@ class RosbagActParameters:
     ] = None
     state_topic: Annotated[
         str | None,
-        Param(help="the topic of the robot's state", pattern=TOPIC_PATTERN, pattern_help="a topic", metavar="TOPIC"),
+        Param(
+            help="the topic of the robot's state, or none",
+            pattern=TOPIC_PATTERN,
+            pattern_help="a topic",
+            metavar="TOPIC",
+        ),
     ] = "/joint_states"
     environment_state_topic: Annotated[
         str | None,
@@ -74,6 +85,13 @@ class RosbagActParameters:
     ] = None
     fps: Annotated[float, Param(help="steps per second", gt=0)] = 30.0
     sync: Annotated[Sync, Param(help="which message counts at a step: the nearest, or the one before")] = "nearest"
+    tolerance_s: Annotated[
+        float | None,
+        Param(help="how far a message may be from its step, in seconds (default: half a step)", gt=0),
+    ] = None
+    timestamp: Annotated[
+        Clock, Param(help="the time that counts: of headers, where all have one, or of the recording")
+    ] = "header"
     max_gap_s: Annotated[float, Param(help="a longer silence splits a bag into episodes, in seconds", gt=0)] = 0.5
     on_clock_jump: Annotated[ClockJump, Param(help="what a clock that goes back by more than 1 s does to its bag")] = (
         "refuse"
@@ -87,6 +105,7 @@ class RosbagActParameters:
             metavar="HEIGHTxWIDTH",
         ),
     ] = None
+    num_workers: Annotated[int, Param(help="threads that decode pictures (0: one for each core)", ge=0)] = 0
     salvage: Annotated[bool, Param(help="read the whole chunks of MCAP files that end too early")] = False
     val_split: Annotated[
         float,
@@ -102,13 +121,14 @@ class RosbagActParameters:
     training_steps: Annotated[
         int, Param(help="the number of training steps", aliases=("--steps",), env=("TRAINING_STEPS",), gt=0)
     ] = 100_000
-    batch_size: Annotated[int, Param(help="samples a step", env=("BATCH_SIZE",), gt=0)] = 32
+    batch_size: Annotated[int, Param(help="samples a step, on each GPU", env=("BATCH_SIZE",), gt=0)] = 32
     learning_rate: Annotated[float, Param(help="the optimizer's learning rate", env=("LEARNING_RATE",), gt=0)] = 1e-4
-    lr_backbone: Annotated[
-        float | None, Param(help="the learning rate of the cameras' network (default: as --learning-rate)", gt=0)
-    ] = None
+    lr_backbone: Annotated[float, Param(help="the learning rate of the cameras' network", gt=0)] = 1e-5
     weight_decay: Annotated[float, Param(help="the optimizer's weight decay", ge=0)] = 1e-4
     accumulate: Annotated[int, Param(help="batches whose gradients make one step", gt=0)] = 1
+    num_gpus: Annotated[
+        int, Param(help="GPUs of one machine to train on", env=("OSMO_NUM_GPUS",), gt=0, requires="multi_gpu")
+    ] = 1
     mixed_precision: Annotated[
         Literal["no", "bf16"],
         Param(help="the number format of training", env=("MIXED_PRECISION",), requires="mixed_precision"),
@@ -118,6 +138,31 @@ class RosbagActParameters:
     chunk_size: Annotated[int, Param(help="actions that the policy predicts at once", gt=0)] = 100
     n_action_steps: Annotated[
         int | None, Param(help="actions that are done before the next prediction (default: the chunk)", gt=0)
+    ] = None
+    temporal_ensemble_coeff: Annotated[
+        float | None,
+        Param(help="average overlapping predictions with this weight, as 0.01; then one action is done at a time"),
+    ] = None
+    vision_backbone: Annotated[Literal["resnet18", "resnet34", "resnet50"], Param(help="the cameras' network")] = (
+        "resnet18"
+    )
+    pretrained_backbone_weights: Annotated[
+        str | None,
+        Param(
+            help="weights that the cameras' network starts with, downloaded by torchvision (default: random ones)",
+            pattern=PRETRAINED_PATTERN,
+            pattern_help="a name of torchvision, such as ResNet18_Weights.IMAGENET1K_V1",
+            metavar="NAME",
+        ),
+    ] = None
+    backbone_file: Annotated[
+        str | None,
+        Param(
+            help="a file with those weights, as torchvision publishes them",
+            path=True,
+            requires="runs_here",
+            metavar="FILE",
+        ),
     ] = None
     dim_model: Annotated[int, Param(help="the width of the transformer", gt=0)] = 512
     n_heads: Annotated[int, Param(help="attention heads", gt=0)] = 8
@@ -150,18 +195,39 @@ def get_experiment_name(parameters: Mapping[str, Any]) -> str:
     return str(parameters["experiment_name"] or f"rosbag-act-{parameters['job_name']}")
 
 
+def parse_cameras(text: str) -> dict[str, str]:
+    """Return the camera of each topic; the topic names it where nothing else does."""
+    topics = [part.partition("=") for part in text.split(",") if part]
+    return {topic: camera or topic.strip("/").replace("/", "_") for topic, _, camera in topics}
+
+
+def read_topic(text: str | None) -> str | None:
+    """Return the topic; None for none."""
+    return None if text in (None, NO_TOPIC) else text
+
+
 def find_policy_problems(values: Mapping[str, Any]) -> list[str]:
     """Return why no policy can be made of these values, each as a sentence without a full stop."""
     problems = []
     steps = values["n_action_steps"]
+    if values["temporal_ensemble_coeff"] is not None and steps not in (None, 1):
+        problems.append(f"--temporal-ensemble-coeff does one action at a time, and --n-action-steps is {steps}")
     if steps is not None and steps > values["chunk_size"]:
         problems.append(f"--n-action-steps {steps} is above --chunk-size {values['chunk_size']}")
     if values["dim_model"] % values["n_heads"] or values["dim_model"] % 4:
         problems.append(f"--dim-model {values['dim_model']} is not divisible by --n-heads {values['n_heads']} and by 4")
-    if not values["image_topics"] and not values["environment_state_topic"]:
+    if not values["image_topics"] and not read_topic(values["environment_state_topic"]):
         problems.append("a policy needs --image-topics or --environment-state-topic")
-    if values["state_topic"] is None and values["use_vae"]:
+    state, action = read_topic(values["state_topic"]), read_topic(values["action_topic"])
+    if state is None and values["use_vae"]:
         problems.append("the variational objective needs --state-topic, or --no-use-vae")
-    if values["state_topic"] is None and values["action_topic"] is None:
+    if state is None and action is None:
         problems.append("there is no action: give --action-topic, or --state-topic whose next value is the action")
+    name, network = values["pretrained_backbone_weights"], values["vision_backbone"]
+    if name is not None and not name.lower().startswith(f"{network}_"):
+        problems.append(f"--pretrained-backbone-weights {name} does not fit --vision-backbone {network}")
+    if name is not None and values["backbone_file"] is not None:
+        problems.append("--pretrained-backbone-weights and --backbone-file contradict each other")
+    if (name is not None or values["backbone_file"] is not None) and not values["image_topics"]:
+        problems.append("weights of the cameras' network have no effect without --image-topics")
     return problems

@@ -13,6 +13,7 @@ from robotrain_workloads.rosbag_act_train.bags.bag_files import BagError, find_b
 from robotrain_workloads.rosbag_act_train.bags.episodes import read_bag
 from robotrain_workloads.rosbag_act_train.bags.pictures import EpisodePictures, read_episode_pictures
 from robotrain_workloads.rosbag_act_train.bags.settings import DataSettings
+from robotrain_workloads.rosbag_act_train.parameters import parse_cameras, read_topic
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -47,18 +48,18 @@ class LoadedBags:
 
 def make_settings(values: Mapping[str, Any]) -> DataSettings:
     """Return how bags are read, from the workload's parameters."""
-    topics = [text.partition("=") for text in (values["image_topics"] or "").split(",") if text]
-    cameras = {topic: camera or topic.strip("/").replace("/", "_") for topic, _, camera in topics}
     joints, action_joints = values["joint_names"], values["action_joint_names"]
     height, _, width = (values["image_size"] or "").partition("x")
     return DataSettings(
-        image_topics=cameras,
-        state_topic=values["state_topic"],
-        environment_state_topic=values["environment_state_topic"],
-        action_topic=values["action_topic"],
+        image_topics=parse_cameras(values["image_topics"] or ""),
+        state_topic=read_topic(values["state_topic"]),
+        environment_state_topic=read_topic(values["environment_state_topic"]),
+        action_topic=read_topic(values["action_topic"]),
         fps=values["fps"],
         sync=values["sync"],
+        tolerance_s=values["tolerance_s"],
         max_gap_s=values["max_gap_s"],
+        timestamp=values["timestamp"],
         image_size=(int(height), int(width)) if height else None,
         on_clock_jump=values["on_clock_jump"],
         joint_names=tuple(joints.split(",")) if joints else None,
@@ -73,6 +74,7 @@ def load_bags(
     *,
     chunk: int,
     salvage: bool,
+    workers: int = 0,
     report: Callable[[str], None],
 ) -> LoadedBags:
     """Read the bags of all sources; pictures are decoded unless the cache has them.
@@ -83,6 +85,7 @@ def load_bags(
         cache: The folder of decoded pictures.
         chunk: Pieces with fewer steps are dropped and counted.
         salvage: Read the whole chunks of MCAP files that end too early.
+        workers: Threads that decode pictures; 0: one for each core.
         report: Takes a line for each bag.
 
     Raises:
@@ -95,10 +98,12 @@ def load_bags(
         for bag in find_bags(folder):
             reading = read_bag(bag, settings, min_steps=chunk, salvage=salvage, joints=joints)
             joints, dropped = reading.joints, dropped + len(reading.dropped)
+            if reading.salvaged:
+                report(f"{bag.name}: salvaged {reading.salvaged}")
             if not reading.episodes:
                 report(f"{bag.name}: no episode of at least {chunk} steps")
                 continue
-            taken = read_episode_pictures(reading, cache, size=settings.image_size, salvage=salvage)
+            taken = read_episode_pictures(reading, cache, size=settings.image_size, salvage=salvage, workers=workers)
             for episode, cameras in zip(reading.episodes, taken, strict=True):
                 loaded = LoadedEpisode(f"{number}:{episode.name}", episode.values, cameras)
                 if episodes and (difference := _find_difference(episodes[0], loaded)):
@@ -169,6 +174,11 @@ class BatchMaker:
     def steps(self) -> int:
         """All steps."""
         return int(self._starts[-1])
+
+    def count_actions(self, steps: NDArray[np.int64]) -> int:
+        """Return how many actions of these steps' chunks are not padding."""
+        ends = self._starts[np.searchsorted(self._starts, steps, side="right")]
+        return int(np.minimum(ends - steps, self._chunk).sum())
 
     def make_batch(self, steps: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
         """Return a batch: values (batch, …), actions (batch, chunk, values), pictures uint8 (batch, height, width, 3).

@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from robotrain_workloads.rosbag_act_train.act.config import ACTION, ENVIRONMENT, STATE, ActConfig
 
-PADDED = "action_is_pad"
+PADDED, NOISE = "action_is_pad", "latent_noise"
 _POSITION_BASE = 10_000
 
 
@@ -80,14 +80,15 @@ class Act(nn.Module):
         Args:
             batch: `observation.state` (batch, values), `observation.environment_state` (batch, values), each camera
                 (batch, 3, height, width); while training with the variational encoder also `action` (batch, chunk,
-                values) and `action_is_pad` (batch, chunk).
+                values) and `action_is_pad` (batch, chunk); `latent_noise` (batch, latent) replaces random numbers.
         """
         config = self.config
         any_input = next(iter(batch[name] for name in (STATE, ENVIRONMENT, *config.cameras) if name in batch))
         mean = log_variance = None
         if config.use_vae and self.training:
             mean, log_variance = self._encode_actions(batch)
-            latent = mean + (log_variance / 2).exp() * torch.randn_like(mean)
+            noise = batch[NOISE] if NOISE in batch else torch.randn_like(mean)
+            latent = mean + (log_variance / 2).exp() * noise
         else:
             latent = torch.zeros(len(any_input), config.latent_dim, device=any_input.device)
         tokens = [self.encoder_latent_input_proj(latent)]

@@ -4,5 +4,7 @@ from typing import Literal
 
 Sync = Literal["nearest", "previous"]
 """Which message counts at a step: the nearest one, or the one before."""
+Clock = Literal["header", "log"]
+"""Which time counts: that of header stamps, where all are set, or that of the recording."""
 ClockJump = Literal["refuse", "split"]
 """What a clock that goes back by more than a second does to its bag."""

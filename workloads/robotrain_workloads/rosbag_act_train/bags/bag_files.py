@@ -98,8 +98,10 @@ def find_bags(folder: Path) -> list[Bag]:
 class OpenBag:
     """A bag that is open for reading."""
 
-    def __init__(self, bag: Bag, topics: Mapping[str, Topic], reader: Any) -> None:
+    def __init__(self, bag: Bag, topics: Mapping[str, Topic], reader: Any, salvaged: str = "") -> None:
         self.bag, self.topics, self._reader = bag, topics, reader
+        self.salvaged = salvaged
+        """How much of a damaged file was read; empty for a whole one."""
 
     def read(self, topics: Collection[str]) -> Iterator[Message]:
         """Yield the messages of some topics in the order of their log times.
@@ -138,6 +140,7 @@ def open_bag(bag: Bag, *, salvage: bool = False) -> Iterator[OpenBag]:
 
     store = get_typestore(Stores.LATEST)
     with contextlib.ExitStack() as stack:
+        salvaged = ""
         try:
             paths = [bag.folder] if bag.folder else list(bag.files)
             reader: Any = stack.enter_context(AnyReader(paths, default_typestore=store))
@@ -145,13 +148,14 @@ def open_bag(bag: Bag, *, salvage: bool = False) -> Iterator[OpenBag]:
             reader = _salvage(bag, store) if salvage else None
             if reader is None:
                 raise BagError(_find_damaged(bag, error), _explain_unreadable(bag, error)) from error
+            salvaged = reader.describe()
         topics = {name: Topic(info.msgtype or "", info.msgcount) for name, info in reader.topics.items()}
         if not sum(topic.count for topic in topics.values()):
             why = "holds no message"
             if any(Path(f"{file}-journal").exists() for file in bag.files) or bag.folder is None:
                 why += ": the recorder was stopped before it closed the file"
             raise BagError(bag.path, why)
-        yield OpenBag(bag, topics, reader)
+        yield OpenBag(bag, topics, reader, salvaged)
 
 
 def format_time(time_ns: int) -> str:

@@ -62,6 +62,8 @@ class BagReading:
     """The steps of pieces that are too short."""
     topics: dict[str, TopicTimes] = field(default_factory=dict)
     """The times of each topic that was read."""
+    salvaged: str = ""
+    """How much of a damaged file was read; empty for a whole one."""
     joints: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """The joint names of the state and action topics that have them."""
 
@@ -96,7 +98,8 @@ def read_bag(
         check_topics(opened, settings)
         times, values, known = _read_messages(opened, settings, dict(joints or {}))
         _check_counts(opened, times)
-    reading = BagReading(bag, settings.image_topics, topics=times, joints=known)
+        salvaged = opened.salvaged
+    reading = BagReading(bag, settings.image_topics, topics=times, salvaged=salvaged, joints=known)
     if settings.on_clock_jump == "refuse":
         _check_jumps(bag, times)
     _check_rates(bag, settings, times)
@@ -185,7 +188,7 @@ def _read_messages(
         except MessageError as error:
             raise BagError(opened.bag.path, f"{topic}: {error}", message.log_ns) from error
         logs[topic].append(message.log_ns)
-        stamps[topic].append(get_stamp(content))
+        stamps[topic].append(get_stamp(content) if settings.timestamp == "header" else 0)
     if silent := [topic for topic, found in logs.items() if not found]:
         raise BagError(opened.bag.path, f"{', '.join(silent)}: no message could be read")
     times = {topic: TopicTimes(np.asarray(logs[topic]), np.asarray(stamps[topic])) for topic in logs}
@@ -235,4 +238,5 @@ def dump_counts(reading: BagReading) -> dict[str, Any]:
         "filled_steps": sum(episode.filled for episode in reading.episodes),
         "dropped_pieces": len(reading.dropped),
         "clock_jumps": reading.jumps,
+        "salvaged": reading.salvaged,
     }

@@ -47,6 +47,7 @@ def read_pictures(
     *,
     size: tuple[int, int] | None = None,
     salvage: bool = False,
+    workers: int = 0,
 ) -> dict[str, NDArray[np.uint8]]:
     """Return the pictures of some topics, shape (pictures, height, width, 3), mapped from files of the cache.
 
@@ -56,6 +57,7 @@ def read_pictures(
         cache: The folder of decoded pictures.
         size: (height, width) to scale to; None: the pictures' own.
         salvage: Read the whole chunks of an MCAP file that ends too early.
+        workers: Threads that decode; 0: one for each core.
 
     Raises:
         BagError: a picture is damaged, or has another size than the first one.
@@ -65,7 +67,7 @@ def read_pictures(
     missing = {topic: wanted[topic] for topic, file in files.items() if not file.exists()}
     if missing:
         cache.mkdir(parents=True, exist_ok=True)
-        _decode(bag, missing, files, size, salvage)
+        _decode(bag, missing, files, size, salvage, workers or len(os.sched_getaffinity(0)))
     return {topic: np.load(file, mmap_mode="r") for topic, file in files.items()}
 
 
@@ -80,7 +82,7 @@ class EpisodePictures:
 
 
 def read_episode_pictures(
-    reading: BagReading, cache: Path, *, size: tuple[int, int] | None, salvage: bool
+    reading: BagReading, cache: Path, *, size: tuple[int, int] | None, salvage: bool, workers: int = 0
 ) -> list[dict[str, EpisodePictures]]:
     """Return the pictures of each episode of a bag, by feature; the arguments are those of `read_pictures`.
 
@@ -91,7 +93,7 @@ def read_episode_pictures(
         topic: np.unique(np.concatenate([one.pictures[camera] for one in reading.episodes])).tolist()
         for topic, camera in reading.image_topics.items()
     }
-    pictures = read_pictures(reading.bag, wanted, cache, size=size, salvage=salvage)
+    pictures = read_pictures(reading.bag, wanted, cache, size=size, salvage=salvage, workers=workers)
     return [
         {
             f"{IMAGES}.{camera}": EpisodePictures(
@@ -115,9 +117,9 @@ def _decode(
     files: Mapping[str, Path],
     size: tuple[int, int] | None,
     salvage: bool,
+    workers: int,
 ) -> None:
     """Decode into files beside the cache's, and rename them when all are whole."""
-    workers = len(os.sched_getaffinity(0))
     arrays: dict[str, NDArray[np.uint8]] = {}
     partial = {topic: files[topic].with_suffix(f".{os.getpid()}.partial") for topic in wanted}
     running: list[tuple[Future[NDArray[np.uint8]], str, int, int]] = []

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from robotrain_workloads.rosbag_act_train.bags.bag_files import format_time
+
 
 @dataclass(frozen=True)
 class SalvagedConnection:
@@ -41,6 +43,12 @@ class SalvagedReader:
     def connections(self) -> list[SalvagedConnection]:
         """One connection for each topic."""
         return [SalvagedConnection(name, topic.msgtype) for name, topic in self.topics.items()]
+
+    def describe(self) -> str:
+        """Return how much was read."""
+        if not self._messages:
+            return "nothing: no chunk is whole"
+        return f"{len(self._messages)} messages, until {format_time(self._messages[-1][1])}"
 
     def messages(self, connections: Sequence[SalvagedConnection]) -> Iterator[tuple[SalvagedConnection, int, bytes]]:
         """Yield the messages of some topics by log time."""

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from robotrain_workloads.rosbag_act_train.bags import ClockJump, Sync
+from robotrain_workloads.rosbag_act_train.bags import Clock, ClockJump, Sync
 from robotrain_workloads.rosbag_act_train.bags.bag_files import Topic
 from robotrain_workloads.rosbag_act_train.bags.messages import IMAGE_TYPES, JOINT_TYPE, VECTOR_TYPES
 
@@ -34,6 +34,8 @@ class DataSettings:
     tolerance_s: float | None = None
     """None: half a step."""
     max_gap_s: float = 0.5
+    timestamp: Clock = "header"
+    """`log`: header stamps do not count."""
     image_size: tuple[int, int] | None = None
     """(height, width); None: the pictures' own."""
     on_clock_jump: ClockJump = "refuse"
@@ -71,6 +73,7 @@ class DataSettings:
             "sync": self.sync,
             "tolerance_s": self.tolerance_s,
             "max_gap_s": self.max_gap_s,
+            "timestamp": self.timestamp,
             "image_size": list(self.image_size) if self.image_size else None,
             "on_clock_jump": self.on_clock_jump,
         }

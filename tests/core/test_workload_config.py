@@ -1,0 +1,143 @@
+"""A workload's own configuration file: a level just below the job file, for any workload that declares a reader."""
+
+import json
+from pathlib import Path
+
+import pytest
+import robotrain as library
+from robotrain.errors import Rejected
+
+WORKLOAD = """
+from dataclasses import dataclass
+from typing import Annotated
+from robotrain.plugin import Param, Role, Workload, hook
+
+
+@dataclass(frozen=True)
+class Parameters:
+    cups: Annotated[int, Param(help="how many", gt=0, env=("CUPS",))] = 1
+    strong: Annotated[bool, Param(help="how strong")] = False
+    beans: Annotated[str | None, Param(help="the beans", path=True)] = None
+
+
+@hook
+def robotrain_workloads():
+    more = dict(roles={"dataset": Role()}, container_plugin="tea_work", config_reader="tea_reader")
+    return [Workload(name="tea", summary="tea", parameters=Parameters, **more)]
+"""
+READER = """
+from robotrain.plugin import Problem, Stage
+
+
+def read_config(file):
+    for number, line in enumerate(file.read_text().splitlines(), 1):
+        key, _, value = line.partition(" ")
+        where = f"{file.name}:{number}"
+        if key == "pots":
+            yield "cups", 4 * int(value), where
+        elif key in ("strong", "beans", "leaves"):
+            yield {"leaves": "dataset.local_path"}.get(key, key), value or True, where
+        elif key == "odd":
+            yield "sugar", 1, where
+        else:
+            yield Problem(code="tea-config", stage=Stage.PARSE, title=f"no key {key}", where=where)
+"""
+
+
+@pytest.fixture
+def tea(install, tmp_path):
+    """A stranger's workload that reads recipes; the folder of a recipe."""
+    install("acme-tea", {"workload.tea": "tea_work"}, tea_work=WORKLOAD, tea_reader=READER)
+    folder = tmp_path / "recipes"
+    (folder / "assam").mkdir(parents=True)
+    return folder
+
+
+@pytest.fixture
+def explain(tea, robotrain):
+    def run(recipe, *words):
+        (tea / "recipe").write_text(recipe)
+        return robotrain("explain", "tea", "--platform", "local", "--config", tea / "recipe", *words, "--json")
+
+    return run
+
+
+def rows(answer):
+    assert answer.exit_code == 0, answer.stderr
+    return {row["name"]: row for row in answer.json["values"]}
+
+
+def test_its_values_have_their_place_and_paths_start_from_its_folder(explain, tea):
+    found = rows(explain("pots 2\nstrong\nbeans dark.csv\nleaves assam\n"))
+    assert (found["cups"]["value"], found["cups"]["origin"]) == (8, "config file recipe:1")
+    assert found["strong"]["value"] is True
+    assert found["beans"]["value"] == str(tea / "dark.csv")
+    assert found["dataset"]["value"] == f"local_path {tea / 'assam'}"
+
+
+def test_flags_and_the_job_file_win_and_it_wins_over_the_environment(explain, tea, monkeypatch, robotrain):
+    monkeypatch.setenv("CUPS", "3")
+    found = rows(explain("pots 2\n"))["cups"]
+    assert found["value"] == 8
+    assert found["overrode"][0] == {"value": "3", "origin": "environment CUPS"}
+    assert rows(explain("pots 2\n", "--cups", 5))["cups"]["value"] == 5
+    Path("job.yaml").write_text(f"workload: tea\nconfig: {tea / 'recipe'}\nparameters:\n  cups: 7\n")
+    answer = robotrain("explain", "job.yaml", "--platform", "local", "--json")
+    assert rows(answer)["cups"]["overrode"][0] == {"value": "8", "origin": "config file recipe:1"}
+
+
+def test_a_job_file_names_it_from_its_own_folder(tea, venus, robotrain):
+    (tea / "recipe").write_text("pots 1\n")
+    (tea / "job.yaml").write_text("workload: tea\nconfig: recipe\n")
+    found = rows(robotrain("explain", tea / "job.yaml", "--platform", "local", "--json"))
+    assert found["cups"]["value"] == 4
+    (tea / "other").write_text("pots 3\n")
+    answer = robotrain("explain", tea / "job.yaml", "--platform", "local", "--config", tea / "other", "--json")
+    assert rows(answer)["cups"]["value"] == 12, "the flag wins"
+    (tea / "pipeline.yaml").write_text("steps:\n  brew: {job: job.yaml}\n")
+    answer = robotrain("pipeline", "submit", tea / "pipeline.yaml", "--platform", "venus", "--dry-run")
+    assert answer.exit_code == 0, answer.stderr
+    saved = robotrain("explain", tea / "job.yaml", "--platform", "local", "--save-as", "again.yaml")
+    assert saved.exit_code == 0
+    assert "cups: 4  # config file recipe:1" in Path("again.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("recipe", "code", "says"),
+    [
+        ("suger 2\n", "tea-config", "no key suger"),
+        ("pots many\n", "config-unreadable", "invalid literal for int"),
+        ("odd\n", "config-unreadable", "sugar"),
+        ("pots 0\n", "value-invalid", "greater than 0"),
+    ],
+)
+def test_what_is_wrong_is_named(explain, recipe, code, says):
+    answer = explain(recipe)
+    assert answer.exit_code == 2
+    (problem,) = answer.json["problems"]
+    assert (problem["code"], says in json.dumps(problem)) == (code, True), problem
+
+
+def test_a_file_that_is_not_there_is_one_problem(tea, robotrain):
+    answer = robotrain("explain", "tea", "--platform", "local", "--config", "nowhere", "--json")
+    assert answer.exit_code == 2
+    (problem,) = answer.json["problems"]
+    assert (problem["code"], problem["where"]) == ("config-unreadable", "--config")
+
+
+def test_a_workload_without_a_reader_has_no_option_and_refuses_the_key(robotrain, pusht):
+    words = ("explain", "lerobot-train", "--platform", "local", "--dataset-path", pusht)
+    assert "--config" in robotrain(*words, "--config", "x.yaml").stderr
+    Path("job.yaml").write_text("config: x.yaml\nsources:\n  dataset:\n    - local_path: data\n")
+    answer = robotrain("explain", "job.yaml", "--platform", "local", "--json")
+    assert answer.exit_code == 2
+    assert [problem["code"] for problem in answer.json["problems"]] == ["config-not-taken"]
+
+
+def test_help_and_python_have_it(tea, robotrain, venus):
+    assert "configuration file of tea" in " ".join(robotrain("submit", "tea", "--help").stdout.split())
+    (tea / "recipe").write_text("pots 2\n")
+    run = library.submit(platform="venus", workload="tea", config=tea / "recipe", pin=False)
+    assert dict(run.job.parameters)["cups"] == 8 if hasattr(run, "job") else run
+    with pytest.raises(Rejected, match="config"):
+        library.submit(platform="venus", workload="lerobot-train", config="x", pin=False)

@@ -1,0 +1,206 @@
+"""`config.yaml` of bags: the seed's shape, read by `submit --config` and by `robotrain bags`, written by `inspect`."""
+
+import pytest
+import yaml
+from recorded_bags import Recording
+from robotrain_runtime.contract.parameter import get_parameters
+from robotrain_workloads.rosbag_act_train import config_file
+from robotrain_workloads.rosbag_act_train.parameters import RosbagActParameters
+
+WHOLE = """
+data:
+  bag_dir: recordings
+  image_topics: {/camera/top/compressed: top, /camera/wrist: wrist}
+  state_topic: /joint_states
+  environment_state_topic: /keypoints
+  action_topic: /action
+  joint_names: [shoulder, elbow]
+  action_joint_names: null
+  fps: 15
+  sync: previous
+  tolerance_s: 0.02
+  max_gap_s: 1
+  timestamp: log
+  image_size: [48, 64]
+  on_clock_jump: split
+  val_split: 0.2
+  salvage: true
+model:
+  chunk_size: 50
+  n_action_steps: 25
+  n_obs_steps: 1
+  vision_backbone: resnet34
+  pretrained_backbone_weights: ResNet34_Weights.IMAGENET1K_V1
+  dim_model: 256
+  n_heads: 4
+  dim_feedforward: 1024
+  n_encoder_layers: 2
+  n_decoder_layers: 2
+  n_vae_encoder_layers: 3
+  use_vae: false
+  latent_dim: 16
+  kl_weight: 5
+  dropout: 0
+  temporal_ensemble_coeff: null
+train:
+  steps: 2000
+  lr: 1e-5
+  lr_backbone: 1e-6
+  weight_decay: 0.001
+  batch_size: 16
+  accumulate: 2
+  amp: true
+  num_gpus: 2
+  save_freq: 500
+  log_freq: 50
+  seed: 7
+  num_workers: 3
+  device: cuda
+  output_dir: outputs/train-rosbag-act
+"""
+EXPECTED = {
+    "image_topics": "/camera/top/compressed=top,/camera/wrist=wrist",
+    "joint_names": "shoulder,elbow",
+    "image_size": "48x64",
+    "training_steps": 2000,
+    "learning_rate": 1e-5,
+    "mixed_precision": "bf16",
+    "timestamp": "log",
+    "tolerance_s": 0.02,
+    "use_vae": False,
+    "salvage": True,
+    "chunk_size": 50,
+    "output_dir": "outputs/train-rosbag-act",
+}
+
+
+@pytest.fixture
+def explain(tmp_path, robotrain):
+    """What `explain --config` answers for a file beside a folder of recordings."""
+    (tmp_path / "project" / "recordings").mkdir(parents=True)
+
+    def run(text, *words):
+        file = tmp_path / "project" / "config.yaml"
+        file.write_text(text)
+        return robotrain("explain", "rosbag-act-train", "--platform", "local", "--config", file, *words, "--json")
+
+    return run
+
+
+def values(answer):
+    assert answer.exit_code == 0, answer.stderr
+    return {row["name"]: row for row in answer.json["values"]}
+
+
+def test_every_key_sets_its_parameter(explain, tmp_path):
+    found = values(explain(WHOLE))
+    assert found["dataset"]["value"] == f"local_path {tmp_path / 'project' / 'recordings'}"
+    assert {name: found[name]["value"] for name in EXPECTED} == EXPECTED
+    assert found["training_steps"]["origin"] == "config file config.yaml:37"
+    content = yaml.safe_load(WHOLE)
+    given = [(section, key) for section, keys in content.items() for key, value in keys.items() if value is not None]
+    known = config_file.SECTIONS
+    for section, key in given:
+        if (name := known[section][key]) in found:
+            assert found[name]["origin"].startswith("config file config.yaml:"), key
+    every = {(section, key) for section, keys in known.items() for key in keys}
+    elsewhere = {("data", "blob_url"), ("data", "storage"), ("model", "backbone_file"), ("train", "mixed_precision")}
+    assert every - elsewhere == {(section, key) for section, keys in content.items() for key in keys}
+
+
+def test_the_keys_are_all_parameters_of_the_training():
+    named = {name for keys in config_file.SECTIONS.values() for name in keys.values() if name and "." not in name}
+    outside = {"job_name", "experiment_name", "register_checkpoint", "publish_url", "system_metrics"}
+    assert named == {one.name for one in get_parameters(RosbagActParameters)} - outside
+
+
+def test_flags_and_the_job_file_win(explain, tmp_path, robotrain):
+    found = values(explain(WHOLE, "--chunk-size", 60, "--dataset-path", tmp_path))
+    assert (found["chunk_size"]["value"], found["dataset"]["value"]) == (60, f"local_path {tmp_path}")
+    assert found["chunk_size"]["overrode"][0] == {"value": "50", "origin": "config file config.yaml:20"}
+    job = tmp_path / "project" / "job.yaml"
+    job.write_text("workload: rosbag-act-train\nconfig: config.yaml\nparameters: {fps: 10}\n")
+    found = values(robotrain("explain", job, "--platform", "local", "--json"))
+    assert (found["fps"]["value"], found["chunk_size"]["value"]) == (10, 50)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "uri"),
+    [
+        ("bag_dir: recordings\n", "local_path", "project/recordings"),
+        ("data: {bag_dir: recordings}\n", "local_path", "project/recordings"),
+        ("data: {blob_url: 'https://a1b.blob.core.windows.net/datasets/pick'}\n", "blob_url", "a1b"),
+        ("data: {storage: {account: a1b, container: datasets, prefix: pick}}\n", "blob_url", "/datasets/pick"),
+        ("data: {bag_dir: [recordings, recordings]}\n", "local_path", "project/recordings"),
+    ],
+)
+def test_the_bags_may_lie_in_any_of_the_places(explain, text, kind, uri):
+    answer = explain(text, "--environment-state-topic", "/keypoints", "--action-topic", "/action")
+    assert answer.exit_code == 0, answer.stderr
+    found = [row["value"] for row in answer.json["values"] if row["name"] == "dataset"]
+    assert all(value.startswith(f"{kind} ") and uri in value for value in found)
+    assert len(found) == text.count("recordings") or kind == "blob_url"
+
+
+def test_no_state_is_said_by_null(explain):
+    text = "bag_dir: recordings\ndata: {state_topic: null, environment_state_topic: /k, action_topic: /a}\n"
+    assert values(explain(text + "model: {use_vae: false}\n"))["state_topic"]["value"] == "none"
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "near"),
+    [
+        ("data:\n  fsp: 30\n", "config.yaml:2", "fps"),
+        ("modle: {}\n", "config.yaml:1", "model"),
+        ("chunk_size: 3\n", "config.yaml:1", "model.chunk_size"),
+        ("train:\n  chunk_size: 3\n", "config.yaml:2", "model.chunk_size"),
+        ("train:\n  training_steps: 3\n", "config.yaml:2", "train.steps"),
+        ("model:\n  n_obs_steps: 2\n", "config.yaml:2", ""),
+        ("data:\n  image_size: 3\n", "config.yaml:2", ""),
+        ("data:\n  image_topics: [/a]\n", "config.yaml:2", ""),
+        ("data:\n  storage: mcap\n", "config.yaml:2", ""),
+        ("train:\n  amp: maybe\n", "config.yaml:2", ""),
+        ("data: 3\n", "config.yaml:1", ""),
+        ("data: [\n", "config.yaml:2", ""),
+    ],
+)
+def test_a_mistake_is_named_with_its_line_and_the_nearest_key(explain, text, where, near):
+    answer = explain(text, "--dataset-path", "/bags", "--environment-state-topic", "/keypoints")
+    assert answer.exit_code == 2
+    (problem,) = [one for one in answer.json["problems"] if one["code"] == "rosbag-config-invalid"]
+    assert problem["where"] == where
+    assert [way["text"] for way in problem["instead"]] == ([near] if near else [])
+
+
+def test_a_value_is_judged_as_that_of_the_flag(explain):
+    answer = explain("train:\n  steps: 0\n", "--dataset-path", "/bags", "--environment-state-topic", "/keypoints")
+    (problem,) = answer.json["problems"]
+    assert (problem["code"], problem["where"]) == ("value-invalid", "config.yaml:2")
+
+
+def test_what_inspect_writes_is_what_trains(tmp_path, robotrain, explain):
+    bags, config = tmp_path / "project" / "recordings", tmp_path / "project" / "written.yaml"
+    Recording().write(bags / "ep000")
+    words = ("--chunk-size", 20, "--image-size", "24x32", "--salvage", "--write-config", config)
+    assert robotrain("bags", "inspect", bags, *words).exit_code == 0
+    found = values(robotrain("explain", "rosbag-act-train", "--platform", "local", "--config", config, "--json"))
+    assert found["dataset"]["value"] == f"local_path {bags}"
+    settings = robotrain("bags", "inspect", "--config", config, "--json").json["settings"]
+    assert settings["image_size"] == [24, 32]
+    from robotrain_workloads.rosbag_act_train.training_data import make_settings
+
+    assert make_settings({name: row["value"] for name, row in found.items()}).dump() == settings
+    assert (found["chunk_size"]["value"], found["salvage"]["value"]) == (20, True)
+    assert found["joint_names"]["value"] == "pusher_x,pusher_y"
+
+
+def test_times_of_the_recording_count_on_request(tmp_path, robotrain):
+    Recording(offset=lambda step: -5_000_000_000).write(tmp_path / "bags" / "ep000")
+    config = tmp_path / "config.yaml"
+    for timestamp, uses in (("header", "header"), ("log", "header")):
+        config.write_text(f"bag_dir: bags\ndata: {{timestamp: {timestamp}, fps: 10}}\n")
+        answer = robotrain("bags", "inspect", "--config", config, "--chunk-size", 5, "--json")
+        assert answer.json["settings"]["timestamp"] == timestamp
+        assert answer.json["bags"][0]["topics"]["/joint_states"]["time"] == uses
+        steps = answer.json["bags"][0].get("steps", 0)
+        assert (steps == 40) is (timestamp == "log"), "actions have no header: only log times fit them here"

@@ -1,0 +1,103 @@
+"""A policy that a training starts from: what it decides, and what of the job does not fit it. Standard library only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from robotrain_runtime.contract.parameter import get_parameters
+
+from robotrain_workloads.rosbag_act_train import parameters
+from robotrain_workloads.rosbag_act_train.act.config import ACTION, ENVIRONMENT, STATE, TYPE, ActConfig, PolicyError
+
+IMAGES = "observation.images"
+DECIDED = (
+    *("chunk_size", "vision_backbone", "dim_model", "n_heads", "dim_feedforward", "n_encoder_layers"),
+    *("n_decoder_layers", "n_vae_encoder_layers", "use_vae", "latent_dim"),
+)
+"""Parameters that the policy decides: its weights have their sizes."""
+ADOPTED = ("n_action_steps", "temporal_ensemble_coeff", "kl_weight", "dropout")
+"""Parameters that are the policy's where the job has their defaults."""
+_DEFAULTS = {one.name: one.default for one in get_parameters(parameters.RosbagActParameters)}
+
+
+def adopt_sizes(values: Mapping[str, Any], config: ActConfig) -> dict[str, Any]:
+    """Return the parameters with what the policy decides."""
+    adopted = {name: getattr(config, name) for name in ADOPTED if values[name] == _DEFAULTS[name]}
+    return {**values, **{name: getattr(config, name) for name in DECIDED}, **adopted}
+
+
+def find_policy_mismatches(values: Mapping[str, Any], settings: Mapping[str, Any], name: str) -> Iterator[str]:
+    """Yield one sentence for each reason why a training on bags cannot start from a policy.
+
+    Args:
+        values: The job's parameters.
+        settings: The content of the policy's config.json.
+        name: What messages call the policy.
+    """
+    if settings.get("type") != TYPE:
+        yield f"{name} has the policy type {settings.get('type')}, and rosbag-act-train trains {TYPE}"
+        return
+    try:
+        config = ActConfig.load(settings)
+    except PolicyError as error:
+        yield f"{name} cannot be trained here: {error}"
+        return
+    except (LookupError, TypeError, AttributeError):
+        yield f"{name} has a config.json without valid features"
+        return
+    for parameter in DECIDED:
+        given, own = values[parameter], getattr(config, parameter)
+        if given not in (own, _DEFAULTS[parameter]):
+            flag = "--" + parameter.replace("_", "-")
+            yield f"{flag} is {given}, but the policy was made with {own}\nleave {flag} out: the policy decides it"
+    yield from _compare_cameras(values, config)
+    yield from _compare_vectors(values, config)
+
+
+def predict_settings(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the config.json of the policy that a training from scratch makes, with empty shapes where bags decide."""
+    inputs: dict[str, Any] = {}
+    for feature, kind, topic, joints in _list_vectors(values):
+        if topic and feature != ACTION:
+            inputs[feature] = {"type": kind, "shape": [len(joints)] if joints else []}
+    height, _, width = (values["image_size"] or "").partition("x")
+    for camera in parameters.parse_cameras(values["image_topics"] or "").values():
+        inputs[f"{IMAGES}.{camera}"] = {"type": "VISUAL", "shape": [3, int(height), int(width)] if height else []}
+    joints = next(joints for feature, _, _, joints in _list_vectors(values) if feature == ACTION)
+    shape = [len(joints)] if joints else []
+    return {"type": TYPE, "input_features": inputs, "output_features": {ACTION: {"type": "ACTION", "shape": shape}}}
+
+
+def _compare_cameras(values: Mapping[str, Any], config: ActConfig) -> Iterator[str]:
+    given = {f"{IMAGES}.{camera}" for camera in parameters.parse_cameras(values["image_topics"] or "").values()}
+    listed = f"only {', '.join(sorted(given))}" if given else "no camera"
+    for name in config.cameras:
+        if name not in given:
+            camera = name.removeprefix(f"{IMAGES}.")
+            yield f"the policy reads the camera {name}, but the job has {listed}\n--image-topics TOPIC={camera}"
+    for name in sorted(given - {*config.cameras}):
+        yield f"the job has the camera {name}, which the policy does not read: leave it out of --image-topics"
+
+
+def _compare_vectors(values: Mapping[str, Any], config: ActConfig) -> Iterator[str]:
+    sizes = {STATE: config.state, ENVIRONMENT: config.environment, ACTION: config.action}
+    for feature, _, topic, joints in _list_vectors(values):
+        size = sizes[feature]
+        flag = "--state-topic" if feature == STATE else "--environment-state-topic"
+        if size and not topic and feature != ACTION:
+            yield f"the policy reads {feature}, for which the job names no topic\n{flag} TOPIC"
+        elif topic and not size:
+            yield f"the policy does not read {feature}, which the job takes from {topic}\n{flag} {parameters.NO_TOPIC}"
+        elif joints and len(joints) != size:
+            yield f"{feature} has {size} values in the policy, but the job names {len(joints)} joints"
+
+
+def _list_vectors(values: Mapping[str, Any]) -> Iterator[tuple[str, str, str | None, list[str]]]:
+    """Yield feature, kind, topic and joints; without a topic of actions the next state is the action."""
+    state, action = (parameters.read_topic(values[name]) for name in ("state_topic", "action_topic"))
+    names, action_names = ((values[name] or "").split(",") for name in ("joint_names", "action_joint_names"))
+    state_joints = [name for name in names if name]
+    yield STATE, "STATE", state, state_joints
+    yield ENVIRONMENT, "ENV", parameters.read_topic(values["environment_state_topic"]), []
+    yield ACTION, "ACTION", action or state, [name for name in action_names if name] if action else state_joints
