@@ -14,6 +14,7 @@ from robotrain_runtime.contract.event import Evaluated, Metrics, Note, Track, em
 from robotrain_workloads.evaluation import result_files
 from robotrain_workloads.evaluation.rollout_result import RolloutEpisode, RolloutResult
 from robotrain_workloads.lerobot import dataset, device
+from robotrain_workloads.lerobot.quick_imports import quick_imports
 from robotrain_workloads.lerobot_eval import replay
 from robotrain_workloads.lerobot_eval.inputs import held_out
 from robotrain_workloads.lerobot_eval.inputs import loaded_policy as loading
@@ -109,7 +110,8 @@ def main(arguments: Sequence[str]) -> None:
     if own.tag:
         emit_event(Track(tags=dict(tag.split("=", 1) for tag in own.tag)))
     print("loading LeRobot and PyTorch", flush=True)
-    loaded = _load_policy(own, device.choose_device(own.device, "evaluating"), options)
+    with quick_imports():
+        loaded = _load_policy(own, device.choose_device(own.device, "evaluating"), options)
     with result_files.fill_folder(own.results) as folder:
         result = _evaluate(own, loaded, options, folder)
         if not result.episodes:

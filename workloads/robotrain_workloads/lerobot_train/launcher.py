@@ -4,7 +4,6 @@ import argparse
 import ast
 import atexit
 import functools
-import gc
 import importlib
 import multiprocessing
 import signal
@@ -19,6 +18,7 @@ from robotrain_runtime.contract.event import Note, Track, emit_event
 
 from robotrain_workloads.lerobot import dataset, device, training_history
 from robotrain_workloads.lerobot.options import get_option_value
+from robotrain_workloads.lerobot.quick_imports import quick_imports
 from robotrain_workloads.lerobot.training_history import PolicyTraining
 from robotrain_workloads.lerobot_train import process_group, wandb
 from robotrain_workloads.lerobot_train.process_group import GroupStop, SingleProcessStop, StopHandler
@@ -103,23 +103,21 @@ def _run_trainer(arguments: Sequence[str], stop_handler: StopHandler) -> None:
         return
     if device.is_first_rank():
         print("loading LeRobot and PyTorch", flush=True)
-    gc.disable()  # measured: the imports take 4.5 s of CPU time in place of 5.2
-    trainer.append(f"--policy.device={device.choose_device(own.device)}")
-    root = Path(get_option_value(trainer, "--dataset.root") or "")
-    trainer += disable_empty_split(root, trainer)
-    if device.is_first_rank():  # known only now: a task of one episode disables it
-        emit_event(Track(params={"val_split": get_option_value(trainer, SPLIT_OPTION) or "0"}))
-    if own.random_backbone and dataset.list_cameras(dataset.load_dataset_info(root)) and device.is_first_rank():
-        emit_event(Note(level="info", text=RANDOM_BACKBONE_NOTE))
-    if not own.first:
-        output = Path(get_option_value(trainer, "--output_dir") or "")
-        with suppress(FileNotFoundError):  # several processes do this at once
-            if output.is_dir() and not any(output.iterdir()):
-                output.rmdir()  # LeRobot rejects a folder that exists
-    sys.argv = ["lerobot-train", *trainer]  # LeRobot reads it several times
-    module = importlib.import_module(TRAINER)
-    gc.freeze()  # no later collection goes through 700,000 objects of modules
-    gc.enable()
+    with quick_imports():
+        trainer.append(f"--policy.device={device.choose_device(own.device)}")
+        root = Path(get_option_value(trainer, "--dataset.root") or "")
+        trainer += disable_empty_split(root, trainer)
+        if device.is_first_rank():  # known only now: a task of one episode disables it
+            emit_event(Track(params={"val_split": get_option_value(trainer, SPLIT_OPTION) or "0"}))
+        if own.random_backbone and dataset.list_cameras(dataset.load_dataset_info(root)) and device.is_first_rank():
+            emit_event(Note(level="info", text=RANDOM_BACKBONE_NOTE))
+        if not own.first:
+            output = Path(get_option_value(trainer, "--output_dir") or "")
+            with suppress(FileNotFoundError):  # several processes do this at once
+                if output.is_dir() and not any(output.iterdir()):
+                    output.rmdir()  # LeRobot rejects a folder that exists
+        sys.argv = ["lerobot-train", *trainer]  # LeRobot reads it several times
+        module = importlib.import_module(TRAINER)
     if own.new_processors:
         rebuild_processors(module)
     if wandb.ENABLED_OPTION in trainer and device.is_first_rank():
