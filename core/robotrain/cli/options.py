@@ -180,13 +180,13 @@ def _read_job_file(path: str, parent: Any) -> JobFile:
 def _read_project(profile: object, parent: Any) -> Project | None:
     """Return robotrain.toml with the chosen profile, read once."""
     chosen = _find_option_value(profile, "--profile", PROFILE_ENV, parent)
-    if chosen is None and find_project_file(Path.cwd()) is None:
-        return None
-    from robotrain.config import project_file
-
     read: dict[Value | None, Project | None] = parent.find_root().meta.setdefault(PROJECTS_KEY, {})
     if chosen not in read:
-        read[chosen] = project_file.load_project(Path.cwd(), chosen)
+        read[chosen] = None
+        if chosen or find_project_file(Path.cwd()):
+            from robotrain.config import project_file
+
+            read[chosen] = project_file.load_project(Path.cwd(), chosen)
     return read[chosen]
 
 

@@ -42,6 +42,7 @@ class Plugins:
         self.loaded: dict[Claim, Any] = {}
         self.without, self._file = tuple(without), file
         self._provided: dict[Any, list[Any]] = {}
+        self._found: dict[Claim, Any] = {}
         self._reported: set[Claim] = set()
 
     def copy(self) -> Plugins:
@@ -275,13 +276,15 @@ class Plugins:
 
     def _get(self, claim: Claim, requested: bool = False) -> Any:
         """Return what a claim's plugin provides under its name; None if it fails, which is in `failures`."""
+        if claim in self._found:
+            return self._found[claim]
         if not self._load(claim, requested):
             return None
         if claim.family == "command":
             return self.loaded[claim]
         for owners, thing in self.list_provided(claim.family):
             if thing.name == claim.name and claim in owners:
-                return thing
+                return self._found.setdefault(claim, thing)
         from robotrain.plugins.failures import UnsuitablePlugin
 
         if claim not in self.failures:  # else its hook failed

@@ -50,7 +50,7 @@ ARCHIVE_FORMAT = 1
 """Changes with what is made of the files: archives are cached."""
 
 
-@functools.lru_cache(maxsize=4)
+@functools.lru_cache(maxsize=32)
 def _make_archive(files: tuple[tuple[str, str, tuple[int, ...]], ...]) -> Payload:
     """Return the archive of files; cached, because a process may render many jobs."""
     import hashlib  # costs start-up

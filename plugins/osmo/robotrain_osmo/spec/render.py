@@ -47,7 +47,7 @@ ARCHIVE_FORMAT = 1
 """Changes with what is made of a payload: archives are cached."""
 
 
-@functools.lru_cache(maxsize=4)
+@functools.lru_cache(maxsize=32)
 def _pack_payload(payload: Payload) -> bytes:
     """Return the first part of the archive, which is the same for all jobs of a workload."""
     key = f"osmo-archive-{ARCHIVE_FORMAT}-{payload.digest}"
