@@ -124,6 +124,7 @@ def test_killed_while_the_engine_has_it_the_run_is_adopted(effects, venus, pusht
     assert_one_run(venus, left)
 
 
+@pytest.mark.slow
 def test_killed_again_and_again_it_is_still_one_run(effects, venus, pusht, tmp_path):
     for at in (len(effects) // 2, 3, 5, 2):
         assert submit(at, pusht, tmp_path).returncode == -9
@@ -131,6 +132,7 @@ def test_killed_again_and_again_it_is_still_one_run(effects, venus, pusht, tmp_p
     assert_one_run(venus, run)
 
 
+@pytest.mark.slow
 def test_two_submits_at_once_are_two_runs(venus, pusht, tmp_path):
     from concurrent.futures import ThreadPoolExecutor
 

@@ -55,6 +55,7 @@ def test_an_attempt_that_was_killed_goes_on_from_its_last_complete_checkpoint(st
     assert all(checkpoint.validate_checkpoint(folder) == "" for _, folder in checkpoint.list_checkpoints(to))
 
 
+@pytest.mark.slow
 def test_what_was_published_is_not_published_again_and_what_was_not_is(start, run, job, tmp_path):
     to = tmp_path / "disk" / "mirror"
     made = job(trained(40, 20), publish={"to": str(to)})
@@ -91,6 +92,7 @@ def test_a_torn_checkpoint_is_put_aside_and_made_anew(start, run, job, tmp_path)
     assert (parent / "000060.torn-1" / "state" / "step").read_text() == "torn"
 
 
+@pytest.mark.slow
 def test_how_an_earlier_attempt_ended_is_not_the_outcome_of_this_one(start, finish, run, job, tmp_path):
     assert run(job("import sys; sys.exit(3)")).outcome["exit_code"] == 3
     process = start(job("import time; print('ready', flush=True); time.sleep(60)"))
@@ -100,6 +102,7 @@ def test_how_an_earlier_attempt_ended_is_not_the_outcome_of_this_one(start, fini
     assert run(job("pass")).outcome == {"state": "succeeded", "exit_code": 0, "reason": "", "fault": ""}
 
 
+@pytest.mark.slow
 def test_an_event_that_was_cut_short_takes_no_other_with_it(run, job, tmp_path):
     ran = run(job(trained(20)))
     events = ran.work / "events.jsonl"

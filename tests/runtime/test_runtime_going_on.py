@@ -166,6 +166,7 @@ def brought_back(run, job, tmp_path):
     return make
 
 
+@pytest.mark.slow
 def test_it_goes_on_from_what_the_platform_brought_back(run, job, brought_back, tmp_path):
     brought_back()
     made = job(TRAIN.format(60), submission="THIS_ONE", left="${LEFT}")

@@ -67,6 +67,7 @@ def built(tmp_path: Path) -> list[Path]:
     return list((tmp_path / "cache/environments").glob("*/" + environment.MARKER))
 
 
+@pytest.mark.slow
 def test_a_source_is_fetched_in_the_environment_it_declares_which_is_built_once(job, run, tmp_path):
     told = run(job("far_source"))
     assert "building the environment" in told
