@@ -38,6 +38,8 @@ class LockedEnvironment:
     """The version, or a range of versions."""
     gib: float
     """The disk space that it needs."""
+    base_torch: bool = False
+    """Whether it keeps the base image's PyTorch of the locked release, whatever its build."""
 
     @property
     def digest(self) -> str:
@@ -53,7 +55,10 @@ def find_locked_environments(workload: Workload, kinds: Iterable[SourceKind]) ->
     for declared in filter(None, map(_load_environment, modules)):
         lock = Path(declared.lock).read_bytes()
         name = _choose_lock_name(Path(declared.lock), lock, found.values())
-        found.setdefault(lock, LockedEnvironment(name=name, lock=lock, python=declared.python, gib=declared.gib))
+        env = LockedEnvironment(
+            name=name, lock=lock, python=declared.python, gib=declared.gib, base_torch=declared.base_torch
+        )
+        found.setdefault(lock, env)
     return list(found.values())
 
 
@@ -99,15 +104,20 @@ HEADER = """\
 #
 # A run finds these environments by the digests of their locks:
 {listed}
-# If the base image has the locked torch for this Python, it is used and not downloaded.
+# {torch}
 """
+LOCKED_TORCH = "If the base image has the locked torch for this Python, it is used and not downloaded."
+BASE_TORCH = """\
+The base image's torch is kept if it is a build of the locked release; that of another release stops the build.
+# All other packages of the lock are installed over it with --no-deps. A base without torch gets the locked one."""
 
 
 def format_dockerfile(workload: str, image: str, locked: Sequence[LockedEnvironment], uv: str, version: str) -> str:
     """Return the Dockerfile for versions of uv and robotrain."""
     width = max(len(env.name) for env in locked)
     listed = "\n".join(f"#   {env.name:<{width}}  {env.digest}  (Python {env.python})" for env in locked)
-    head = HEADER.format(image=image, workload=workload, version=version, listed=listed)
+    torch = BASE_TORCH if any(env.base_torch for env in locked) else LOCKED_TORCH
+    head = HEADER.format(image=image, workload=workload, version=version, listed=listed, torch=torch)
     lines = [f"ARG BASE={image}", "FROM ${BASE}", *_list_layers(locked, uv)]
     return head + "\n" + "\n".join(lines) + "\n"
 
@@ -120,12 +130,14 @@ def default_image(python: str) -> str:
 def _list_layers(locked: Sequence[LockedEnvironment], uv: str) -> Iterator[str]:
     """Yield the instructions, the smallest layer first: unchanged layers are not built again."""
     flags = "--no-deps --require-hashes --only-binary :all:"
-    pip = f"PIP_CACHE_DIR={CACHE_MOUNT}/pip python3 -m pip install --disable-pip-version-check {flags}"
+    # NVIDIA's images pin versions by PIP_CONSTRAINT
+    pip = f"PIP_CONSTRAINT= PIP_CACHE_DIR={CACHE_MOUNT}/pip python3 -m pip install --disable-pip-version-check {flags}"
     yield _run_instruction(f"{pip} --target {IMAGE_FOLDER}/uv/{uv} -r {CONTEXT_MOUNT}/{UV_REQUIREMENTS}")
     # without compiled bytecode, each container would compile it again
     variables = f"UV_CACHE_DIR={CACHE_MOUNT}/uv UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1 PYTHONPATH={CONTEXT_MOUNT}"
     for env in sorted(locked, key=lambda env: env.gib):
         options = f"{CONTEXT_MOUNT}/{LOCKS_FOLDER}/{env.name} --python {env.python} --gib {env.gib:g}"
+        options += " --base-torch" * env.base_torch
         command = f"python3 -B -m {RUNTIME_PACKAGE} environment {options} --cache {IMAGE_FOLDER}"
         yield _run_instruction(f"{variables} {command}")
 

@@ -74,7 +74,10 @@ def main(arguments: list[str] | None = None) -> int:
     build.add_argument("lock", type=Path, metavar="LOCK")
     build.add_argument("--python", default="3.12", help="Python version, or a range such as 3.10-3.14 (3.12)")
     build.add_argument("--gib", type=float, default=1.0, help="disk space of the environment in GiB (1)")
-    build.add_argument("--torch-backend", metavar="NAME", help="another build of PyTorch, such as cu126")
+    torch = build.add_mutually_exclusive_group()
+    torch.add_argument("--torch-backend", metavar="NAME", help="another build of PyTorch, such as cu126")
+    base = "use the image's PyTorch of the locked release, whatever its build"
+    torch.add_argument("--base-torch", action="store_true", help=base)
     build.add_argument("--cache", type=Path, help="cache folder", default=_get_default_cache())
     build.set_defaults(act=_build_environment)
     options = parser.parse_args(arguments)
@@ -146,9 +149,11 @@ def _build_environment(options: argparse.Namespace) -> int:
         return _report_error(f"{title}\n  {finding.why}{ways}", EXIT_PREFLIGHT)
     try:
         with StopSignal() as stop:
-            built = environment.build_environment(
-                options.lock, options.python, options.cache, _print_line, stop, options.torch_backend
-            )
+            where = (options.lock, options.python, options.cache, _print_line, stop)
+            if options.base_torch:
+                built = environment.build_on_base_torch(*where)
+            else:
+                built = environment.build_environment(*where, options.torch_backend)
     except StopRequested:
         return stop.exit_code
     except (JobFailed, OSError) as error:

@@ -119,9 +119,35 @@ def build_environment(
     return built
 
 
+def build_on_base_torch(lock: Path, version: str, cache: Path, log_line: LogFunction, stop: StopSignal) -> Path:
+    """Return the folder of an environment with the image's torch of the locked release, whatever its build.
+
+    A run finds it by the lock alone. In an image without torch the locked one is installed.
+
+    Raises:
+        JobFailed: the build failed, or the image has a torch of another release.
+        StopRequested: the user stopped it.
+    """
+    torch = torch_build.find_base_torch(lock, version)
+    if torch is None:
+        return build_environment(lock, version, cache, log_line, stop)
+    place = get_environment_folder(lock, cache)
+    try:
+        built = EnvironmentBuild(place, lock, torch.python, cache, log_line, stop, image_torch=torch).build_once()
+    except ImageTorchUnusable as error:
+        raise JobFailed(f"{torch.description} does not work: {error}") from error
+    log_line(read_remark(built))
+    return built
+
+
 def _find_complete(cache: Path, name: str) -> Path | None:
     folders = (folder / ENVIRONMENTS / name for folder in (cache, uv.get_image_folder()))
-    return next(filter(is_complete, folders), None)
+    return next((folder for folder in folders if is_complete(folder) and not _is_unwanted(folder)), None)
+
+
+def _is_unwanted(built: Path) -> bool:
+    """Return whether it has the image's torch, and the user wants every package from the lock."""
+    return torch_build.is_image_torch_off() and "torch_of" in _read_marker(built)
 
 
 def _make_name(lock: Path, torch_backend: str | None = None, variant: str = "") -> str:

@@ -13,10 +13,10 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
+from robotrain_runtime.contract.failure import JobFailed
 from robotrain_runtime.environments import interpreter
 
 TORCH_PACKAGES = ("torch", "torchvision", "torchaudio")
@@ -178,8 +178,42 @@ class ImageTorch:
 def find_image_torch(lock: Path, wanted: str) -> ImageTorch | None:
     """Return a torch that fits `lock` and a Python of a `wanted` version; None if there is none, or it is off."""
     split = split_lock(lock.read_text(encoding="utf-8"))
-    if split is None or os.environ.get(IMAGE_TORCH_VARIABLE) == "0":
+    if split is None or is_image_torch_off():
         return None
+    return next(filter(None, (_match_image_torch(split, *found) for found in _probe(split, wanted))), None)
+
+
+def find_base_torch(lock: Path, wanted: str) -> ImageTorch | None:
+    """Return a torch of the locked release, whatever its build: 2.10.0a0+b4e4ee8 for 2.10.0, with or without CUDA.
+
+    None if the image has no torch for a Python of a `wanted` version, or it is off.
+
+    Raises:
+        JobFailed: the image has only torches of other releases.
+    """
+    split = split_lock(lock.read_text(encoding="utf-8"))
+    if split is None or is_image_torch_off():
+        return None
+    others = []
+    for python, answer in _probe(split, wanted):
+        if found := _match_image_torch(split, python, answer, any_build=True):
+            return found
+        if versions := {name: one["version"] for name, one in answer.get("found", {}).items()}:
+            pins = [f"{name}=={versions[name]}" for name in TORCH_PACKAGES if name in versions]
+            others.append(f"{' and '.join(_format_torch_pins(pins))} in {python}")
+    if others:
+        locked = " and ".join(_format_torch_pins(split.torch_pins))
+        raise JobFailed(f"the lock needs {locked}, and the base image has {', '.join(others)}: use another base image")
+    return None
+
+
+def is_image_torch_off() -> bool:
+    """Return whether the user wants every package from the lock."""
+    return os.environ.get(IMAGE_TORCH_VARIABLE) == "0"
+
+
+def _probe(split: SplitLock, wanted: str) -> list[tuple[Path, Mapping[str, Any]]]:
+    """Return the interpreters of the image, each with what it has of torch."""
     question = json.dumps(
         {
             "python": interpreter.list_allowed_versions(wanted),
@@ -190,8 +224,7 @@ def find_image_torch(lock: Path, wanted: str) -> ImageTorch | None:
     )
     pythons = list(_list_interpreters(wanted))
     with ThreadPoolExecutor(MAX_PROBES) as pool:
-        answers = pool.map(lambda python: _probe_interpreter(python, question), pythons)
-        return next(filter(None, map(partial(_match_image_torch, split), pythons, answers)), None)
+        return list(zip(pythons, pool.map(lambda python: _probe_interpreter(python, question), pythons), strict=True))
 
 
 def _list_interpreters(wanted: str) -> Iterator[Path]:
@@ -213,12 +246,15 @@ def _list_interpreter_paths(wanted: str) -> Iterator[Path]:
         yield from sorted(Path("/opt").glob(pattern))
 
 
-def _match_image_torch(split: SplitLock, python: Path, answer: Mapping[str, Any]) -> ImageTorch | None:
+def _match_image_torch(
+    split: SplitLock, python: Path, answer: Mapping[str, Any], any_build: bool = False
+) -> ImageTorch | None:
     found: Mapping[str, Mapping[str, Any]] = answer.get("found", {})
     installed = {name: one["version"] for name, one in found.items() if one["tops"]}
-    if not all(_has_locked_version(pin, installed) for pin in split.locked_torch_pins):
+    fits = _has_locked_release if any_build else _has_locked_version
+    if not all(fits(pin, installed) for pin in split.locked_torch_pins):
         return None
-    if split.cuda and not answer["cuda"]:
+    if split.cuda and not answer["cuda"] and not any_build:
         return None
     tops = [Path(one["root"], top) for one in found.values() for top in one["tops"]]
     return ImageTorch(
@@ -234,6 +270,17 @@ def _has_locked_version(pin: str, installed: Mapping[str, str]) -> bool:
     name, _, locked = pin.partition("==")
     version = installed.get(name, "")
     return bool(locked) and locked in (version, version.partition("+")[0])
+
+
+def _has_locked_release(pin: str, installed: Mapping[str, str]) -> bool:
+    """Whether a build of the locked release is installed, also one before the release itself."""
+    name, _, locked = pin.partition("==")
+    return _get_release(installed.get(name, "")) == _get_release(locked) != ""
+
+
+def _get_release(version: str) -> str:
+    match = re.match(r"\d+(?:\.\d+)*", version)
+    return match[0] if match else ""
 
 
 @functools.cache

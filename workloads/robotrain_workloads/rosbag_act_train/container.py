@@ -40,6 +40,7 @@ ENVIRONMENT = PythonEnvironment(
     gib=7.0,
     platform="Linux-x86_64",
     required_packages={"torch": "2", "rosbags": "0"},
+    base_torch=True,
 )
 
 
