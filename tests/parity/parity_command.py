@@ -18,6 +18,8 @@ FROM_CHECKPOINT = ("isaac-train", "--checkpoint-mode", "resume")
 """A job without data that starts from a checkpoint."""
 OWN_PROGRAM = ("isaac-train",)
 """A job without data that may run a program of the user's."""
+BAGS = ("rosbag-act-train", "--environment-state-topic", "/keypoints")
+"""A training on bags, without its dataset."""
 LEAST: Mapping[str, Mapping[str, str]] = {
     "lerobot-train": {"-d": "lerobot/pusht"},
     "lerobot-eval": {"-d": "lerobot/pusht", "--policy-repo-id": "lerobot/act_pusht"},

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 from parity_cells import Cell, cells, kinds
-from parity_command import PLATFORMS
+from parity_command import BAGS, PLATFORMS
 from parity_executed import prepared, recorded
+from robotrain_runtime.contract import plugin_loader
 
 Typed = list[tuple[str, str]]
 """Kinds, each with a text for it, in the order typed."""
@@ -38,6 +39,18 @@ def test_datasets_that_go_together_are_merged_in_the_order_typed(rendered, tmp_p
     made = prepared(document, recorded(tmp_path / "data"))
     assert made is not None
     assert [word for word in made.arguments if word in uris] == uris
+
+
+@pytest.mark.parametrize("cell", cells("combinations", taken=True))
+def test_bags_of_several_datasets_are_read_in_the_order_typed(rendered, tmp_path: Path, cell: Cell) -> None:
+    document = rendered(cell.platform, *BAGS, *words(typed(*cell.what))).document
+    half = plugin_loader.load_workload_plugin(document)
+    folders = {source: tmp_path / f"data-{number}" for number, source in enumerate(document.sources)}
+    command = " ".join(half.work(document, folders, tmp_path).arguments)
+    at = [command.index(str(folder)) for folder in folders.values()]
+    assert len(at) > 1
+    assert at == sorted(at)
+    assert half.prepare(document, folders, {}) is None, "bags are not merged"
 
 
 @pytest.mark.parametrize("cell", cells("combinations", taken=False))

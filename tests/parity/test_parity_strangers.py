@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from parity_cells import Cell, cells
-from parity_command import DATASET, FROM_CHECKPOINT, OWN_PROGRAM, PLATFORMS, on
+from parity_command import BAGS, DATASET, FROM_CHECKPOINT, OWN_PROGRAM, PLATFORMS, on
 from robotrain.check.publish_targets import PUBLISH_ROLE
 from robotrain.model.capabilities import ANY
 from robotrain_runtime.contract import plugin_loader
@@ -15,9 +15,8 @@ FLAGS = {
     **{"dataset": "--shelf", "policy": "--policy-shelf", "init_policy": "--init-shelf"},
     **{"checkpoint": "--checkpoint-shelf", "resume": "--resume-shelf", "code": "--code-shelf"},
 }
-BAGS = {"rosbag-act-train": ("--environment-state-topic", "/keypoints")}
 CHECKPOINTS = dict.fromkeys(("isaac-validate", "isaac-export"), ("--checkpoint-shelf", SHELF))
-MORE = {"sing": ("--voices", "3"), "lerobot-eval": ("--policy-shelf", SHELF), **CHECKPOINTS, **BAGS}
+MORE = {"sing": ("--voices", "3"), "lerobot-eval": ("--policy-shelf", SHELF), **CHECKPOINTS, BAGS[0]: BAGS[1:]}
 """By workload, what its job needs beside a dataset."""
 BLOB = "https://account1.blob.core.windows.net/train/set1"
 MARS = (Path(__file__).parents[1] / "mars.py").read_text()

@@ -192,3 +192,7 @@ class Workload:
     new job file shows, with their values (None: as a comment). `EXAMPLES`: folders by name. `find_inputs(folder)`:
     yield a FoundInput, or a tuple of its fields, for each input that jobs in the folder could use, the best first.
     """
+    package: str = ""
+    """The module whose `make_files(plan, settings)` returns the files, by path, that `robotrain render --to` writes
+    beside a plan, for people who submit it by hand. `settings`: those of the platform, by name.
+    """

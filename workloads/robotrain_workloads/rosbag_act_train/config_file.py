@@ -53,7 +53,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
     },
 }
 """The keys of each section, with the parameter or source that each one sets."""
-_LISTS = ("joint_names", "action_joint_names", "image_size")
+LISTS = ("joint_names", "action_joint_names", "image_size")
 _NUMBERS = ("fps", "tolerance_s", "max_gap_s")
 _CHOICES: Mapping[str, tuple[str, ...]] = {
     "sync": ("nearest", "previous"),
@@ -215,7 +215,7 @@ def _format_texts(key: str, node: YamlNode) -> Iterator[str]:
     elif key == "image_topics":
         why = "It is a mapping from topics to names of cameras."
         yield ",".join(f"{topic.text}={_get_text(camera, why)}" for topic, camera in _list_pairs(node))
-    elif key in _LISTS:
+    elif key in LISTS:
         if node.kind != "sequence":
             raise ValueError("It is [height, width] in pixels." if key == "image_size" else "It is a list.")
         texts = [_get_text(item, "It is a list of values.") for item in node.items]
@@ -253,7 +253,7 @@ def _parse_setting(name: str, text: str) -> Any:
         return parameters.parse_cameras(text)
     if name == "image_size":
         return parse_size(text)
-    if name in _LISTS:
+    if name in LISTS:
         return tuple(text.split(","))
     return make_positive(text) if name in _NUMBERS else parameters.read_topic(text)
 

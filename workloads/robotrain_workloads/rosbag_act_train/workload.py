@@ -64,6 +64,7 @@ ROSBAG_ACT_TRAIN = Workload(
     check=check_job,
     config_reader="robotrain_workloads.rosbag_act_train.config_file",
     template="robotrain_workloads.rosbag_act_train.template",
+    package="robotrain_workloads.rosbag_act_train.package",
 )
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from robotrain.cli.app import get_plugins
 from robotrain.cli.job_command import JobCommand, make_job_command
 from robotrain.cli.options import ComposedOptions
 from robotrain.cli.output import print_json, print_message, print_problems, print_result
@@ -13,6 +14,8 @@ from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any,
 from robotrain.plugins.guards import has_method
 
 if TYPE_CHECKING:
+    from robotrain.model.plan import RenderedPlan
+    from robotrain.plugins.manager import Plugins
     from robotrain.submission.prepare import PreparedJob
 
 HELP = """Render the plan: exactly what `submit` would send. Nothing is sent.
@@ -64,12 +67,36 @@ class RenderCommand(JobCommand):
             plans.write_plan_folder(rendered, folder)
             content = f"{len(plan.files)} files, digest {plan.digest[:12]}"
             print_message(f"wrote the plan of {plan.run} to {folder} ({content})")
+            if added := write_package(get_plugins(ctx), rendered, folder):
+                print_message(f"wrote {', '.join(added)} beside it")
         if values.get("json"):
             print_json(dump_plan(plan))
         elif values.get("to"):
             print_result(str(Path(values["to"]) / plan.spec))
         else:
             print_result(format_plan(plan))
+
+
+def write_package(plugins: "Plugins", rendered: "RenderedPlan", folder: Path) -> list[str]:
+    """Write the files that the workload adds to a plan; return their paths. Raise PluginError, OSError."""
+    workload = plugins.workload(rendered.plan.job.workload)
+    if not workload.package:
+        return []
+    import importlib
+
+    from robotrain.plugins.failures import PluginError
+
+    try:
+        module = importlib.import_module(workload.package)
+        files: dict[str, bytes] = dict(module.make_files(rendered.plan, dict(rendered.settings)))
+    except Exception as cause:  # whatever a plugin raises
+        claim = next(one for one in plugins.list_claims("workload", workload.name) if one in plugins.loaded)
+        raise PluginError(plugins.record_failure(claim, cause, f"its package {workload.package}")) from cause
+    for path, content in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        with (folder / path).open("xb") as file:  # never in place of a file of the plan
+            file.write(content)
+    return sorted(files)
 
 
 def _find_open_questions(prepared: "PreparedJob") -> list[Problem]:

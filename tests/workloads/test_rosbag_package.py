@@ -1,0 +1,206 @@
+"""What `render --to` adds to a plan for OSMO, and the training on bags that such a package starts in a pod."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from azure_stand_in.fixtures import azure, azure_session
+from osmo_stand_in import config
+from osmo_stand_in.fixtures import osmo
+from recorded_bags import Recording
+from robotrain_workloads.rosbag_act_train.workload import ROSBAG_ACT_TRAIN
+
+__all__ = ["azure", "azure_session", "osmo"]
+
+ADDED = {"osmo-workflow.yaml", "osmo-config.yaml", "README.md"}
+BAGS = "https://account1.blob.core.windows.net/datasets/bags"
+PLACE = ("--platform", "osmo", "--pool", "gpu-pool", "--gpu-platform", "dgx-a100", "--tracking-uri", "none")
+KEY_BY_NAME = ("--blob-credential", "azure_cred:azure_storage_key")
+DATA = ("--state-topic", "/joint_states", "--environment-state-topic", "/action", "--action-topic", "/action")
+SMALL = {
+    **{"fps": 10, "chunk_size": 10, "dim_model": 16, "n_heads": 2, "dim_feedforward": 32, "n_encoder_layers": 1},
+    **{"n_vae_encoder_layers": 1, "latent_dim": 4, "batch_size": 8, "training_steps": 4, "save_freq": 2},
+    **{"log_freq": 1, "device": "cpu", "val_split": 0},
+}
+NETWORK = tuple(word for name, value in SMALL.items() for word in (f"--{name.replace('_', '-')}", str(value)))
+
+
+@pytest.fixture
+def package(robotrain, tmp_path):
+    """Write a package: `package("--blob-url", URL)` → its folder."""
+
+    def write(*words: object) -> Path:
+        folder = tmp_path / "package"
+        answer = robotrain("render", "rosbag-act-train", *PLACE, *DATA, *words, "--to", folder)
+        assert answer.exit_code == 0, answer.stderr
+        assert {path.name for path in folder.iterdir()} >= ADDED
+        return folder
+
+    return write
+
+
+@pytest.fixture
+def cluster(osmo):
+    """A service with the pool of the example, whose credential holds a storage key."""
+    osmo.pools["gpu-pool"] = config.pool({"dgx-a100": config.platform()})
+    osmo.credentials["azure_cred"] = {"azure_storage_key": "secret"}
+    return osmo
+
+
+def test_the_workflow_of_a_package_is_what_submit_sends(robotrain, package, cluster):
+    folder = package("--blob-url", BAGS, *KEY_BY_NAME)
+    answer = robotrain("submit", "--plan", folder, "--json")
+    assert answer.exit_code == 0, answer.stderr
+    (workflow,) = cluster.workflows.values()
+    written = yaml.safe_load((folder / "osmo-workflow.yaml").read_text())["workflow"]
+    (task,) = written["tasks"]
+    assert (folder / "osmo-workflow.yaml").read_bytes() == (folder / "workflow.yaml").read_bytes()
+    assert workflow.task["command"] == task["command"]
+    assert written["resources"]["default"] | {"storage": ""} == {
+        **{"gpu": 1, "cpu": 4, "memory": "16Gi", "storage": ""},
+        "platform": "dgx-a100",
+    }
+    assert set(task["credentials"]) == {"azure_cred"}
+
+
+def test_another_training_reads_the_settings_of_a_package(robotrain, package):
+    folder = package("--blob-url", BAGS, "--image-topics", "/camera/top=top", "--image-size", "48x64", *NETWORK)
+    settings = yaml.safe_load((folder / "osmo-config.yaml").read_text())
+    assert settings["data"]["bag_dir"] == "/tmp/robotrain/cache/data"
+    assert settings["data"]["image_topics"] == {"/camera/top": "top"}
+    words = ("rosbag-act-train", *PLACE, "--config", folder / "osmo-config.yaml", "--blob-url", BAGS, "--json")
+    again = json.loads(robotrain("render", *words).json["files"]["job.json"]["text"])
+    first = json.loads((folder / "job.json").read_text())
+    assert again["parameters"] == first["parameters"]
+
+
+def test_a_folder_of_bags_is_uploaded_and_lies_in_the_inputs_of_the_container(package, tmp_path):
+    Recording(steps=5).write(tmp_path / "bags" / "ep000")
+    folder = package("--dataset-path", tmp_path / "bags", "--storage-account", "account1")
+    assert yaml.safe_load((folder / "osmo-config.yaml").read_text())["data"]["bag_dir"] == "/osmo/data/input/0"
+
+
+def test_the_readme_names_the_example_and_what_was_not_done(package):
+    text = (package("--blob-url", BAGS, *KEY_BY_NAME) / "README.md").read_text()
+    for words in (
+        "osmo login http://192.168.1.100",
+        "--pool gpu-pool --gpu-platform dgx-a100",
+        "osmo workflow submit osmo-workflow.yaml --pool gpu-pool",
+        "robotrain image rosbag-act-train --from nvcr.io/nvidia/pytorch:",
+        "osmo credential set azure_cred --type GENERIC --payload-file azure_storage_key=/path/to/file",
+        "no image was built",
+        f"--blob-url {BAGS}",
+    ):
+        assert words in text
+    assert "$" not in text
+
+
+@pytest.mark.parametrize("platform", ["local", "azureml"])
+def test_a_plan_for_another_platform_has_nothing_beside_it(robotrain, platform, tmp_path):
+    workspace = (
+        "--subscription-id",
+        "sub-1",
+        "--resource-group",
+        "rg-1",
+        "--workspace-name",
+        "ws-1",
+        "--compute",
+        "c-1",
+    )
+    place = ("--platform", platform, *(workspace if platform == "azureml" else ()))
+    answer = robotrain("render", "rosbag-act-train", *place, *DATA, "--blob-url", BAGS, "--to", tmp_path / "plan")
+    assert answer.exit_code == 0, answer.stderr
+    assert ADDED.isdisjoint(path.name for path in (tmp_path / "plan").iterdir())
+
+
+def test_the_task_runs_in_a_prebuilt_image_or_builds_its_environment_when_it_starts(package, tmp_path):
+    mine = "registry.example/team/rosbag-act-train:2"
+    images = [ROSBAG_ACT_TRAIN.profile.container.image, mine]
+    for words, image in zip(((), ("--image", mine)), images, strict=True):
+        folder = package("--blob-url", BAGS, *words)
+        (task,) = yaml.safe_load((folder / "osmo-workflow.yaml").read_text())["workflow"]["tasks"]
+        assert task["image"] == image
+        folder.rename(tmp_path / image.partition("/")[0])
+    assert f"docker push {mine}" in (tmp_path / "registry.example/README.md").read_text()
+
+
+STRANGER = """
+from robotrain.plugin import Workload, hook
+
+class Parameters:
+    pass
+
+@hook
+def robotrain_workloads():
+    return [Workload(name="hum", summary="", parameters=Parameters, roles={}, container_plugin="hum_container",
+                     package="hum_package")]
+"""
+
+
+def test_the_workload_of_a_stranger_adds_files_as_well(robotrain, install, tmp_path, monkeypatch):
+    program = "def make_files(plan, settings):\n    return {'docs/README.md': f'{plan.run} {settings}'.encode()}\n"
+    stranger = STRANGER.replace("class", "from dataclasses import dataclass\n@dataclass(frozen=True)\nclass")
+    site = install("robotrain-hum", {"workload.hum": "hum"}, hum=stranger, hum_container="", hum_package=program)
+    answer = robotrain("render", "hum", "--platform", "local", "--to", tmp_path / "plan")
+    assert answer.exit_code == 0, answer.stderr
+    text = (tmp_path / "plan/docs/README.md").read_text()
+    assert text.startswith("hum-")
+    assert "runs_dir" in text
+    changed = "edited after rendering"
+    assert changed not in robotrain("submit", "--plan", tmp_path / "plan", "--dry-run").stderr
+    (site / "hum_package.py").write_text("def make_files(plan, settings):\n    raise OSError('no ink')\n")
+    monkeypatch.delitem(sys.modules, "hum_package")
+    answer = robotrain("render", "hum", "--platform", "local", "--to", tmp_path / "other")
+    assert answer.exit_code != 0
+    assert "hum_package" in answer.stderr
+    assert "no ink" in answer.stderr
+
+
+def read_everything(*folders: Path) -> bytes:
+    files = [path for folder in folders for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
+    return b"\n".join(path.read_bytes() for path in files)
+
+
+@pytest.mark.slow
+def test_a_package_trains_on_a_cluster_without_identities_with_a_key_that_no_file_names(
+    robotrain, package, cluster, azure, data_python, rosbag_python, tmp_path, monkeypatch
+):
+    for name in [name for name in os.environ if name.startswith("AZURE_")]:
+        monkeypatch.delenv(name)
+    for name, value in azure.way.items():
+        monkeypatch.setenv(name, value)
+    baked = data_python.parents[3]
+    monkeypatch.setenv("ROBOTRAIN_BAKED", str(baked))
+    for number, storage in enumerate(("sqlite3", "mcap")):
+        bag = Recording(steps=30).write(tmp_path / "bags" / f"ep{number}", storage)
+        files = {f"day-{number}/{bag.name}/{path.name}": path.read_bytes() for path in bag.iterdir()}
+        azure.blobs.put("datasets", files)
+    cluster.credentials["azure_cred"] = {"azure_storage_key": azure.key}
+    days = [word for number in (1, 0) for word in ("--blob-url", azure.url("datasets", f"day-{number}"))]
+    target = azure.url("datasets", "policies")
+    folder = package(*days, *KEY_BY_NAME, "--publish-url", target, "--gpus", "0", *NETWORK)
+    answer = robotrain("submit", "--plan", folder, "--json")
+    assert answer.exit_code == 0, answer.stderr
+    run = answer.json["run"]
+    (workflow,) = cluster.workflows
+    environ = {**azure.way, "ROBOTRAIN_BAKED": str(baked), "OMP_NUM_THREADS": "1", "PATH": os.environ["PATH"]}
+    code = cluster.run(workflow, environ=environ)
+    log = subprocess.run(["osmo", "workflow", "logs", workflow], capture_output=True, text=True, check=True).stdout
+    assert code == 0, log
+    assert "2 episodes to train on" in log
+    assert log.index("ep1: ") < log.index("ep0: "), "bags come in the order of their sources"
+    status = robotrain("status", run, "--json").json
+    assert (status["state"], status["step"]) == ("succeeded", 4)
+    for step in ("000002", "000004"):
+        assert f'"to": "{target}/{step}"' in log
+    pod = cluster.pod(workflow)
+    (held,) = pod.rglob("azure_storage_key")
+    assert held.read_text() == azure.key
+    held.unlink()
+    everything = read_everything(folder, pod, tmp_path / "state", cluster.store.folder) + log.encode()
+    assert b"events" in everything
+    assert azure.key.encode() not in everything

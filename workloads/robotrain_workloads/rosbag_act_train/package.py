@@ -1,0 +1,164 @@
+"""What `robotrain render --to` adds to a plan for OSMO: the workflow, its settings as config.yaml, and a README."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from string import Template
+from typing import TYPE_CHECKING, Any
+
+from robotrain_runtime.contract.document import JobDocument, parse_document
+
+from robotrain_workloads.rosbag_act_train import container
+from robotrain_workloads.rosbag_act_train.config_file import FOLDER, LISTS, SECTIONS, parse_size
+from robotrain_workloads.rosbag_act_train.parameters import parse_cameras
+
+if TYPE_CHECKING:
+    from robotrain.model.plan import Plan
+
+PLATFORM = "osmo"
+DOCUMENT_FILE = "job.json"
+INPUT_FOLDER = "/osmo/data/input"
+"""Where OSMO puts the inputs of a task, by their numbers."""
+WORKFLOW, CONFIG, README = "osmo-workflow.yaml", "osmo-config.yaml", "README.md"
+EXAMPLE_IMAGE = "registry.example/team/rosbag-act-train:1"
+CONFIG_HEADER = """\
+# The training of osmo-workflow.yaml, with the paths of its container: docs/rosbag.md explains each key.
+#   bags          ${bags}
+#   checkpoints   ${checkpoints}
+# The workflow has these values already. Another training reads them with --config ${config}
+"""
+
+
+def make_files(plan: Plan, settings: Mapping[str, Any]) -> dict[str, bytes]:
+    """Return the files by name; none for a plan of another platform.
+
+    :param settings: those of the platform, by name.
+    """
+    if plan.platform != PLATFORM:
+        return {}
+    document = parse_document(plan.files[DOCUMENT_FILE].decode())
+    facts = _list_facts(plan, document, settings)
+    config = Template(CONFIG_HEADER).substitute(facts) + _dump_config(document.parameters, facts["bags"])
+    return {
+        WORKFLOW: plan.files[plan.spec],
+        CONFIG: config.encode(),
+        README: Template(README_TEXT).substitute(facts).encode(),
+    }
+
+
+def _list_facts(plan: Plan, document: JobDocument, settings: Mapping[str, Any]) -> dict[str, str]:
+    given = [f"--blob-url {source.uri}" for source in plan.job.sources if source.kind == "blob_url"]
+    name, _, key = str(settings.get("blob_credential") or "").partition(":")
+    storage = Template(STORAGE_BY_KEY if name else STORAGE_BY_IDENTITY)
+    return {
+        "workload": plan.job.workload,
+        "config": CONFIG,
+        "run": plan.run,
+        "bags": _find_bag_folder(document),
+        "checkpoints": str(container.checkpoints(document, Path(document.placement.work))),
+        "source": given[0] if given else "--blob-url https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX",
+        "image": str(settings.get("image") or EXAMPLE_IMAGE),
+        "pool": str(settings["pool"]),
+        "gpu_platform": str(settings["gpu_platform"]),
+        "storage": storage.substitute(name=name, key=key or "access_key"),
+    }
+
+
+def _dump_config(values: Mapping[str, Any], bags: str) -> str:
+    """Return the parameters of a job as config.yaml has them."""
+    import yaml
+
+    content: dict[str, dict[str, Any]] = {"data": {FOLDER: bags}}
+    for section, keys in SECTIONS.items():
+        key_by_name = {name: key for key, name in keys.items()}  # of two keys, the last is the parameter's own name
+        found = {key: _parse_list(key, values[name]) for name, key in key_by_name.items() if name in values}
+        content[section] = {**content.get(section, {}), **found}
+    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+
+
+def _parse_list(key: str, value: Any) -> Any:
+    """Return a parameter as its key in config.yaml has it: lists and mappings where the parameter is a text."""
+    if not value or key not in ("image_topics", *LISTS):
+        return value
+    if key == "image_size":
+        return list(parse_size(value))
+    return parse_cameras(value) if key == "image_topics" else value.split(",")
+
+
+def _find_bag_folder(document: JobDocument) -> str:
+    """Return the folder in the container below which all bags are."""
+    mounts = [mount.folder for mount in document.placement.mounts if mount.role == "dataset"]
+    fetched = sum(source.role == "dataset" for source in document.sources) > len(mounts)
+    numbers = [match[0] for folder in mounts if (match := re.search(r"\d+(?=\}$)", folder))]
+    if fetched:
+        return f"{document.placement.cache}/data"
+    return f"{INPUT_FOLDER}/{numbers[0]}" if len(numbers) == 1 else INPUT_FOLDER
+
+
+STORAGE_BY_IDENTITY = """\
+The task reads and writes blobs with the workload identity of its pod. On a cluster without one, render with
+`--blob-credential azure_cred:azure_storage_key`, and store the key of the storage account as an OSMO credential."""
+STORAGE_BY_KEY = """\
+The task reads and writes blobs with the OSMO credential `$name`. The key of the storage account is in no file of this
+folder. Store it once, from a file that contains only the key:
+
+```sh
+osmo credential set $name --type GENERIC --payload-file $key=/path/to/file
+```"""
+README_TEXT = """\
+# $workload on OSMO
+
+The training `$run`, written by `robotrain render --to`. Nothing was sent, and no image was built.
+
+| file | content |
+|---|---|
+| `osmo-workflow.yaml` | the workflow, as `robotrain submit` sends it: one task, with its code and settings inside |
+| `osmo-config.yaml` | the settings of the training, with the paths of its container |
+| `robotrain-plan.json` and others | the plan, for `robotrain submit --plan` |
+
+## Image
+
+In an image without it, the task builds its Python environment when it starts. To build it once, on NVIDIA's PyTorch:
+
+```sh
+robotrain image $workload --from nvcr.io/nvidia/pytorch:25.12-py3 --to image
+docker build -t $image image
+docker push $image
+```
+
+The plan uses this image if it is rendered with `--image $image`.
+
+## Storage
+
+$storage
+
+## Submit
+
+To an OSMO service at 192.168.1.100, in this folder:
+
+```sh
+osmo login http://192.168.1.100
+robotrain submit --plan .
+robotrain watch
+```
+
+The plan is for the platform `$gpu_platform` of the pool `$pool`. For another one, render it again:
+
+```sh
+robotrain render $workload --platform osmo --config $config \\
+  $source \\
+  --pool gpu-pool --gpu-platform dgx-a100 --to ../dgx-a100
+```
+
+`osmo workflow submit osmo-workflow.yaml --pool $pool` sends the same workflow. It checks nothing before, uploads no
+folder, and robotrain does not know the run.
+
+## Checkpoints
+
+The training writes them to `$checkpoints`
+in its container. The container's disk is deleted when the run ends: with `--publish-url URL`, each complete checkpoint
+is copied to storage meanwhile, and `robotrain outputs` lists the copies. Its folder `pretrained_model` is a policy that
+LeRobot 0.6.1 loads.
+"""
