@@ -38,6 +38,7 @@ BENCHMARKS = (
     Benchmark("first_step", "From submit to the first training step"),
     Benchmark("training", "While a training goes on"),
     Benchmark("sweep", "Sweeps"),
+    Benchmark("rosbag", "ROS 2 bags"),
     Benchmark("data_plane", "Fetching data"),
 )
 

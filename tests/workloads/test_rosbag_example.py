@@ -14,7 +14,7 @@ import yaml
 from robotrain_workloads.rosbag_act_train.bags.bag_files import Bag, find_bags, open_bag
 from robotrain_workloads.rosbag_act_train.bags.episodes import read_bag
 from robotrain_workloads.rosbag_act_train.bags.settings import DataSettings
-from robotrain_workloads.rosbag_act_train.config_file import read_config
+from robotrain_workloads.rosbag_act_train.config_file import read_bag_settings
 from source_tree import ROOT
 
 EXAMPLE = ROOT / "examples/pusht-bags"
@@ -60,7 +60,7 @@ def test_what_is_guessed_from_the_bags_is_what_the_job_says(robotrain, tmp_path)
     for name in ("state_topic", "environment_state_topic", "action_topic", "fps"):
         assert guessed[name] == job[name]
     assert ",".join(guessed["joint_names"]) == job["joint_names"]
-    folder, settings = read_config(EXAMPLE / "config.yaml")
+    folder, settings, *_ = read_bag_settings(EXAMPLE / "config.yaml")
     assert folder == EXAMPLE / "bags"
     assert {**guessed, "image_topics": {}} == DataSettings(**settings).dump()
 
@@ -130,7 +130,7 @@ def test_recorded_again_they_hold_the_same_messages(tmp_path, training_python, r
 
     command = [training_python, "-c", READ, ROOT / "examples/pusht-mini/dataset/data"]
     told = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
-    _, settings = read_config(EXAMPLE / "config.yaml")
+    settings = read_bag_settings(EXAMPLE / "config.yaml").settings
     bags = [read_bag(bag, DataSettings(**settings)) for bag in find_bags(tmp_path / "again/bags")]
     for name, values in json.loads(told).items():
         taken = np.concatenate([bag.episodes[0].values[name] for bag in bags])
