@@ -186,8 +186,9 @@ def test_storage_that_says_no_while_it_is_brought_leaves_nothing(done, tmp_path)
 def test_what_is_there_already_is_not_written_over(done, tmp_path):
     (one,) = done.outputs()
     (tmp_path / "000400").mkdir()
-    with pytest.raises(Rejected, match="exists already"):
+    with pytest.raises(Rejected) as raised:
         AzureMLPlatform().download(done.reference, one, tmp_path / "000400")
+    assert raised.value.problems[0].code == "output-exists"
 
 
 @pytest.mark.slow
