@@ -393,8 +393,7 @@ def render(
         raise Rejected([Problem(code="value-invalid", stage=Stage.USAGE, title=title)])
     prepared = _prepare_call(PythonCall(job, platform, workload, profile, trainer_args, values), manager.get_plugins())
     if pin:
-        pinned = prepared.with_job(pinning.pin_job_strictly(prepared.job, prepared.kinds))
-        prepared, problems = pinning.query_platform_settings(pinned)
+        prepared, problems = pinning.query_platform_settings(pinning.pin_job_strictly(prepared))
         raise_if_any(problems)
     return prepared.render_plan(attempt)
 

@@ -18,10 +18,11 @@ RESUME = RoleFlag(
 )
 CHECKPOINT = RoleFlag(
     "--checkpoint-uri",
+    ("-c", "--policy-run"),
     env=("CHECKPOINT_URI",),
     repeatable=False,
     help="A checkpoint of Isaac Lab: its folder, a run of robotrain (RUN or RUN@STEP), runs:/RUN_ID/PATH, "
-    "models:/NAME/VERSION or azureml:NAME:VERSION, a blob URL, or the https URL of its file.",
+    "models:/NAME/VERSION, models:/NAME/latest or azureml:NAME:VERSION, a blob URL, or the https URL of its file.",
     form="CHECKPOINT",
 )
 CODE = RoleFlag(

@@ -4,12 +4,14 @@ import io
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 
 import pytest
 from robotrain.submission import packing
 from robotrain_azure.models import container, origin
 from robotrain_azure.models.origin import DatastoreFolder, JobOutputFolder
 from robotrain_azure.workspace import MODEL_CONTAINER_PLUGINS, Workspace, find_model_plugins
+from robotrain_runtime.contract.container_plugin import ContainerContext
 from robotrain_runtime.contract.document import JobSource
 
 HERE = Workspace("s", "g", "w")
@@ -137,3 +139,15 @@ def test_a_half_travels_only_with_a_job_that_has_such_a_model():
     model = JobSource(role="policy", kind="model_asset", uri="azureml:act:7")
     other = JobSource(role="policy", kind="huggingface", uri="u/p")
     assert (find_model_plugins([other, model]), find_model_plugins([other])) == (MODEL_CONTAINER_PLUGINS, {})
+
+
+def test_models_of_a_registry_are_those_of_the_workspace_that_tracks_the_run():
+    walker = JobSource(role="checkpoint", kind="latest_model", uri="models:/walker/latest", pin="3")
+    fixed = JobSource(role="checkpoint", kind="registered_model", uri="models:/walker/2")
+    (plugin,) = MODEL_CONTAINER_PLUGINS.values()
+    assert find_model_plugins([walker], HERE.tracking_uri) == {"source.latest_model": plugin}
+    assert find_model_plugins([walker, fixed], "https://mlflow.example") == {}
+    place = ContainerContext(cache=Path("/c"), tracking_uri=HERE.tracking_uri)
+    full = f"azureml://subscriptions/{HERE.subscription}/resourcegroups/{HERE.group}/workspaces/{HERE.name}"
+    assert container.get_request_uri(walker, place) == f"{full}/models/walker/versions/3"
+    assert container.get_request_uri(fixed, place) == f"{full}/models/walker/versions/2"

@@ -1,13 +1,18 @@
 """Whether a workspace can be used, as the laptop and the container ask it of Azure's resource manager."""
 
+from dataclasses import replace
+
 import pytest
 from azure_stand_in import CLIENT, Fault
 from azure_stand_in.manager import GROUP, LOOKING, SUBSCRIPTION
 from azure_stand_in.sign_in import OBJECT
+from robotrain.model.source import SourceError, SourceNotFound
 from robotrain_azure import errors, preflight_checks
 from robotrain_azure.arm import ArmError
+from robotrain_azure.models import registry
 from robotrain_azure.tracking import container
 from robotrain_azure.workspace import Workspace, find_missing_flags, get_workspace, parse_tracking_uri
+from robotrain_runtime.contract.document import JobSource
 
 HERE = Workspace(SUBSCRIPTION, GROUP, "robots-ml")
 
@@ -170,3 +175,13 @@ def test_all_three_names_or_none_make_a_workspace():
     assert (get_workspace(Said("s", "g")), find_missing_flags(Said("s", "g"))) == (None, ("--workspace-name",))
     assert find_missing_flags(Said(workspace_name="w")) == ("--subscription-id", "--resource-group")
     assert find_missing_flags(Said("the one of az")) == ()
+
+
+def test_the_latest_version_of_a_model_is_the_largest_number_that_the_workspace_has(there):
+    walker = JobSource(role="checkpoint", kind="latest_model", uri="models:/walker/latest")
+    there.manager.there.models[f"{HERE.resource}/walker".lower()] = {"2": {}, "10": {}, "old": {}}
+    assert registry.find_latest_version(walker, HERE) == "10"
+    with pytest.raises(SourceNotFound, match="workspace robots-ml has no model walkr; it has walker"):
+        registry.find_latest_version(replace(walker, uri="models:/walkr/latest"), HERE)
+    with pytest.raises(SourceError, match="has no Azure ML workspace other"):
+        registry.find_latest_version(walker, Workspace(SUBSCRIPTION, GROUP, "other"))

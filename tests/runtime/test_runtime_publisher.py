@@ -15,12 +15,12 @@ from robotrain_runtime.contract.failure import Cancelled
 from robotrain_runtime.process.stop import StopSignal
 from robotrain_runtime.publishing import publisher
 from robotrain_runtime.publishing.publisher import Publisher
-from robotrain_runtime.publishing.sealing import COPIED_KINDS
+from robotrain_runtime.publishing.sealing import COPIED_KINDS, Destination
 
 SOON = 20.0
 
 
-class Place:
+class Place(Destination):
     """A destination: `act` decides what happens to a checkpoint, or to results."""
 
     def __init__(self, act, name: str = "/mnt/place", is_required: bool = True, accepted_kinds=COPIED_KINDS) -> None:

@@ -119,6 +119,17 @@ def test_h1_07_the_last_checkpoint_becomes_one_version_with_its_lineage_however_
     assert sorted(one.name for one in path.parent.iterdir()) == [path.name, "weights"]
 
 
+def test_files_of_checkpoints_have_places_of_their_own_among_the_artifacts(run, tracked, tmp_path):
+    ran = run(tracked(place="run/weights"))
+    assert ran.exit_code == 0, ran.lines
+    start, published = f"runs:/{run_id(ran)}", ran.of_kind(Published)
+    files = [f"{start}/run/weights/weights"] * 2 + [f"{start}/final/weights"]
+    assert [one.file for one in published] == files
+    assert [one.to for one in published] == [f"{start}/checkpoints/{step:06}" for step in (20, 40, 40)]
+    (last,) = (tmp_path / "state").rglob("final/weights")
+    assert last.read_text() == "model/weights of step 40"
+
+
 def test_h1_05_nothing_is_registered_unasked_and_later_what_is_asked_for(run, tracked, database, register, tmp_path):
     ran = run(tracked())
     assert ran.exit_code == 0, ran.lines

@@ -16,6 +16,7 @@ from robotrain_runtime.checkpoints import model_lineage
 from robotrain_runtime.contract.container_plugin import ContainerContext
 from robotrain_runtime.contract.document import JobSource
 from robotrain_sources.registered_model import container
+from robotrain_sources.registered_model import registry as latest_version
 
 pytestmark = pytest.mark.slow
 
@@ -140,6 +141,15 @@ def test_files_that_lie_elsewhere_are_fetched_once(place, artifacts):
     artifacts.asked.clear()
     assert container.fetch(model("far:1"), place) == fetched
     assert artifacts.asked == []
+
+
+def test_the_latest_version_is_the_same_for_a_submit_and_for_a_job_that_is_not_pinned(place, registry):
+    latest = JobSource(role="checkpoint", kind="latest_model", uri="models:/act/latest")
+    assert latest_version.find_latest_version(latest, registry) == "3"
+    container.fetch(latest, place)
+    assert container.fetch(dataclasses.replace(latest, pin="2"), place).is_dir()
+    with pytest.raises(OSError, match=r"^the model registry has no version 9 of act; it has 1, 2, 3$"):
+        container.fetch(dataclasses.replace(latest, pin="9"), place)
 
 
 @pytest.mark.parametrize(

@@ -120,6 +120,12 @@ class TestRegisteredModel(SourceKit):
     bad = ("act", "act@champion", "models:/act/latest", "runs:/1/model")
 
 
+class TestLatestModel(SourceKit):
+    kind = "latest_model"
+    good: ClassVar = {"act:latest": "models:/act/latest", "models:/act": "models:/act/latest"}
+    bad = ("act", "models:/act/3", "models:/act@champion", "azureml:act@latest")
+
+
 class TestMlflowRun(SourceKit):
     kind = "mlflow_run"
     good: ClassVar = {

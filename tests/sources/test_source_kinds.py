@@ -95,7 +95,8 @@ def test_kinds_that_share_a_flag_share_it_whole() -> None:
         ("models:/act/3", {"registered_model"}),
         ("MODELS:/act@champion", {"registered_model"}),
         ("act:3", {"registered_model"}),
-        ("act:latest", {"registered_model"}),
+        ("act:latest", {"latest_model"}),
+        ("models:/act", {"latest_model"}),
         ("pusht-act@champion", {"registered_model"}),
         ("runs:/0123/model", {"mlflow_run"}),
         ("RUNS:/0123/model", {"mlflow_run"}),
@@ -125,7 +126,7 @@ def test_only_kinds_that_act_in_the_container_have_a_half() -> None:
     assert {name: kind.container_plugin for name, kind in KINDS.items() if kind.container_plugin} == {
         name: f"robotrain_sources.{name}.container"
         for name in ("blob_url", "https_file", "huggingface", "local_path", "mlflow_run", "registered_model")
-    }
+    } | {"latest_model": KINDS["registered_model"].container_plugin}
 
 
 @pytest.mark.parametrize(

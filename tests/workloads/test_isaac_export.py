@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 import yaml
 from robotrain.report import evaluation
-from robotrain_workloads.isaac_export import results_reader
+from robotrain_runtime.contract.document import parse_document
+from robotrain_workloads.isaac_export import container, results_reader
 
 URL = "https://account1.blob.core.windows.net/train/run/000019"
 ON: Mapping[str, tuple[str, ...]] = {
@@ -83,6 +84,15 @@ def test_each_platform_gets_the_usual_parameters(robotrain: Any, platform: str) 
 )
 def test_a_request_that_is_wrong_is_refused(robotrain: Any, words: tuple[str, ...], code: str) -> None:
     assert refusal(render(robotrain, "osmo", *words))[:2] == (code, 2)
+
+
+def test_without_steps_of_its_own_the_play_ends_with_its_video(
+    robotrain: Any, checkpoint: MakeCheckpoint, tmp_path: Path
+) -> None:
+    words = ("--checkpoint-uri", folder := checkpoint(), "--max-steps", "0", "--video-length", "30")
+    document = parse_document(render(robotrain, "local", *words).json["files"]["job.json"]["text"])
+    (source,) = document.sources
+    assert {"--max-steps=30", "--video-length=30"} <= {*container.work(document, {source: folder}, tmp_path).arguments}
 
 
 @pytest.mark.parametrize("platform", ON)

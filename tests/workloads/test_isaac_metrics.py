@@ -1,7 +1,12 @@
 """Names of Isaac Lab's metrics in tracking, of both libraries and generations."""
 
 import pytest
+from robotrain.model.progress import Progress
+from robotrain.model.scores import format_headline_score
+from robotrain.store.ended_runs import summarize_progress
+from robotrain_runtime.contract.event import Metrics, make_record
 from robotrain_workloads.isaac_train.metric_names import NOT_ALLOWED, translate_metrics
+from robotrain_workloads.isaac_train.workload import ISAAC_TRAIN
 
 
 @pytest.mark.parametrize(
@@ -48,3 +53,12 @@ def test_tags_of_skrl(tag: str, names: set[str]) -> None:
     found = translate_metrics("skrl", {tag: 2.0})
     assert found == dict.fromkeys(names, 2.0)
     assert not any(NOT_ALLOWED.search(name) for name in found)
+
+
+def test_the_reward_is_the_curve_of_a_training_and_no_loss() -> None:
+    known = Progress(declared_metrics=ISAAC_TRAIN.profile.metrics)
+    known.add_event(make_record(Metrics(values={"mean_reward": 12.5, "loss_surrogate": 0.1}, step=3, total=20)))
+    assert known.main_metric is not None
+    assert (known.main_metric.name, known.losses) == ("mean_reward", [])
+    listed = summarize_progress(known)
+    assert (listed.loss, format_headline_score(listed.scores, known.declared_metrics)) == (None, "reward 12.5")

@@ -100,6 +100,7 @@ def test_what_robotrain_sets_is_named(robotrain: Any, option: str) -> None:
         (("-M", "warm-start"), "mode-without-checkpoint"),
         (("--checkpoint-mode", "Resume"), "mode-without-checkpoint"),
         ((*FROM, "-M", "resume", "--resume-from", "/data/other"), "several-starts"),
+        (("-c", "https://example.org/m.pt?sig=S3CRET", "-M", "resume"), "https-file-invalid"),
         (("-M", "cold"), "value-invalid"),
         (("--no-accept-eula",), "eula-not-accepted"),
         (("--checkpoint-uri", "http://example.org/model_19.pt", "-M", "resume"), "checkpoint-unverified"),
@@ -117,12 +118,14 @@ def test_a_start_that_contradicts_itself_is_refused(robotrain: Any, words: tuple
     [
         "runs:/0123456789abcdef0123456789abcdef/checkpoints/000020/model_19.pt",
         "models:/cartpole/3",
+        "models:/cartpole/latest",
+        "models:/cartpole",
         "https://example.org/policies/model_19.pt",
         "https://account.blob.core.windows.net/runs/cartpole/model_19.pt",
     ],
 )
 def test_a_checkpoint_may_be_named_in_each_way(robotrain: Any, uri: str) -> None:
-    assert accepted(robotrain, "--checkpoint-uri", uri, "-M", "warm-start") == ""
+    assert accepted(robotrain, "-c", uri, "-M", "warm-start") == ""
     assert accepted(robotrain, "--checkpoint-uri", uri, "-M", "warm-start", "--sha256", "A" * 64) == ""
 
 
@@ -130,7 +133,7 @@ def test_a_checkpoint_may_be_named_in_each_way(robotrain: Any, uri: str) -> None
     ("uri", "code", "instead"),
     [
         ("runs:/0123/", "mlflow-run-invalid", "--checkpoint-uri runs:/0123/PATH"),
-        ("models:/cartpole", "registered-model-invalid", None),
+        ("models:/cartpole@champion", "registered-model-invalid", None),
         ("https://example.org/", "https-file-invalid", None),
         ("https://example.org/m.pt?sig=S3CRET", "https-file-invalid", "--checkpoint-uri https://example.org/m.pt"),
         ("https://me:S3CRET@example.org/m.pt", "https-file-invalid", "--checkpoint-uri https://example.org/m.pt"),

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from isaac_stand_in import environments, make_lab
-from robotrain_runtime.contract.event import Checkpoint, Metrics, Note, Registered, parse_event
+from robotrain_runtime.contract.event import Checkpoint, Metrics, Note, Registered, Tracking, parse_event
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]
 OLD, NEW = environments.GENERATIONS
@@ -179,17 +179,29 @@ def test_the_last_checkpoint_is_registered_once(trained: Ended, folder: Path) ->
     assert {**expected, "checkpoint_mode": "from-scratch"}.items() <= tags.items()
 
 
-@pytest.mark.parametrize(("kind", "file"), [("runs:/", "/model_19.pt"), ("models:/", "")])
+def test_checkpoints_are_artifacts_where_the_contract_has_them(trained: Ended, folder: Path) -> None:
+    (last,) = (folder / "state").rglob("checkpoints/final/model_19.pt")
+    artifacts = last.parents[2]
+    numbers = {path.name for path in (artifacts / "checkpoints").glob("model_*.pt")}
+    assert numbers == {f"model_{step}.pt" for step in trained.steps}
+    assert {path.name for path in (artifacts / "config").iterdir()} == {"agent.yaml", "env.yaml"}
+
+
+@pytest.mark.parametrize(
+    "form", ["runs:/{run}/checkpoints/final/model_19.pt", "runs:/{run}/checkpoints/000019", "models:/"]
+)
 def test_a_training_starts_from_an_address_that_outputs_prints(
-    trained: Ended, submit: Submit, folder: Path, kind: str, file: str
+    trained: Ended, submit: Submit, folder: Path, form: str
 ) -> None:
     command = [sys.executable, "-m", "robotrain", "outputs", "--json", "--checkpoint", "last", trained.folder.name]
     environ = {**os.environ, "ROBOTRAIN_STATE": str(folder / "state")}
     listed = json.loads(subprocess.run(command, env=environ, capture_output=True, text=True, check=True).stdout)
-    (address,) = (one for one in listed["outputs"][0]["addresses"] if one.startswith(kind))
+    (tracking,) = trained.of(Tracking)
+    start = form.format(run=tracking.run_id)
+    (address,) = (one for one in listed["outputs"][0]["addresses"] if one.startswith(start))
     digest = hashlib.sha256((trained.checkpoint(19) / "model_19.pt").read_bytes()).hexdigest()
-    start = ("--checkpoint-uri", f"{address}{file}", "-M", "resume", "--sha256", digest)
-    resumed = submit(*SMALL, "-b", "rsl_rl", "-m", "21", *start, "--skip-register-checkpoint", tracked=True)
+    words = ("--checkpoint-uri", address, "-M", "resume", "--sha256", digest)
+    resumed = submit(*SMALL, "-b", "rsl_rl", "-m", "21", *words, "--skip-register-checkpoint", tracked=True)
     assert resumed.code == 0, resumed.output
     assert resumed.steps[-1] == 20
 

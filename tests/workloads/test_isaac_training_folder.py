@@ -122,8 +122,9 @@ def test_an_upload_is_named_after_its_content(render: Any, folder: Path) -> None
     assert before.startswith("azure://acct/")
 
 
-def test_code_in_a_bucket_has_a_bucket_of_its_own(robotrain: Any) -> None:
-    words = ("--training-dataset", "mine", "--storage-account", "acct", "--json")
+@pytest.mark.parametrize("flag", ["--dataset-name", "--training-dataset"])
+def test_code_in_a_bucket_has_a_bucket_of_its_own(robotrain: Any, flag: str) -> None:
+    words = (flag, "mine", "--storage-account", "acct", "--json")
     task = workflow(robotrain("render", "isaac-train", *ON_OSMO, *words))
     assert task["inputs"] == [{"url": "azure://acct/training/mine"}]
 

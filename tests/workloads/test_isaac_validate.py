@@ -1,18 +1,20 @@
 """`isaac-validate`: plans, refusals, verdicts, and the documents that it writes."""
 
+import contextlib
 import json
+import sqlite3
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from robotrain_runtime.checkpoints import model_lineage
+from robotrain_workloads.evaluation import results_reader
 from robotrain_workloads.evaluation.rollout_result import RolloutEpisode, RolloutResult
 from robotrain_workloads.isaac import checkpoint_facts, installation
 from robotrain_workloads.isaac_validate import results
 from robotrain_workloads.isaac_validate.results import ValidationResult, ValidationSetup
 from robotrain_workloads.isaac_validate.subject import Subject
-from robotrain_workloads.lerobot_eval import results_reader
 
 Lab = Callable[..., Path]
 SETUP = ValidationSetup(
@@ -125,6 +127,52 @@ def test_it_is_planned_on_every_platform(robotrain: Any, platform: str) -> None:
     words = ("--platform", platform, *WHERE[platform], *(WORKSPACE if platform != "local" else ()))
     answer = robotrain("render", "isaac-validate", *words, "--checkpoint-uri", BLOB, "--json")
     assert answer.exit_code == 0, answer.stderr
+
+
+@pytest.mark.parametrize("platform", list(WHERE))
+def test_a_task_alone_names_the_latest_model_of_that_name(robotrain: Any, platform: str) -> None:
+    words = ("--platform", platform, *WHERE[platform], *(WORKSPACE if platform != "local" else ()))
+    task = ("isaac-validate", *words, "--task", "Isaac-Velocity-Rough-Anymal-C-v0", "--json")
+    rows = {row["name"]: row for row in robotrain("explain", *task).json["values"]}
+    model = "models:/isaac-velocity-rough-anymal-c-v0/latest"
+    assert (rows["checkpoint"]["value"], rows["checkpoint"]["origin"]) == (f"latest_model {model}", "default")
+    answer = robotrain("render", *task)
+    assert answer.exit_code == 0, answer.stderr
+    plan = json.dumps(answer.json["files"])
+    assert (model if platform != "azureml" else "azureml:isaac-velocity-rough-anymal-c-v0@latest") in plan
+    given = robotrain("explain", *task, "--checkpoint-uri", BLOB)
+    assert f"blob_url {BLOB}" in [row["value"] for row in given.json["values"]]
+
+
+def test_the_latest_version_is_pinned_and_an_unknown_model_is_told(robotrain: Any, tmp_path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(tmp_path / "mlflow.db")) as tables, tables:
+        tables.execute("create table registered_models (name text)")
+        tables.execute("create table model_versions (name text, version integer, current_stage text)")
+        tables.execute("insert into registered_models values ('isaac-ant-v0')")
+        tables.execute("insert into model_versions values ('isaac-ant-v0', 7, 'None')")
+    words = ("render", "isaac-validate", "--platform", "local", "--tracking-uri", f"sqlite:///{tmp_path}/mlflow.db")
+    found = robotrain(*words, "--task", "Isaac-Ant-v0", "--pin", "--json").json["files"]["job.json"]["text"]
+    (source,) = json.loads(found)["sources"]
+    assert (source["uri"], source["pin"]) == ("models:/isaac-ant-v0/latest", "7")
+    unknown = robotrain(*words, "--task", "Isaac-Aunt-v0", "--pin", "--json")
+    assert unknown.exit_code == 4
+    (problem,) = (one for one in unknown.json["problems"] if one["severity"] == "error")
+    assert problem["code"] == "source-missing"
+    assert "has no model isaac-aunt-v0; it has isaac-ant-v0" in problem["why"]
+
+
+@pytest.mark.parametrize("platform", list(WHERE))
+def test_options_of_the_scripts_before_are_answered_by_the_workload(robotrain: Any, platform: str) -> None:
+    words = ("isaac-validate", "--platform", platform, "--model-name", "isaac-ant-v0", "--json")
+    problems = robotrain("render", *words).json["problems"]
+    (why,) = (one["why"] for one in problems if one["code"] == "option-elsewhere")
+    assert "--checkpoint-uri models:/NAME/VERSION" in why
+
+
+def test_neither_a_task_nor_a_checkpoint_is_too_little(robotrain: Any) -> None:
+    answer = robotrain("render", "isaac-validate", "--platform", "local", "--json")
+    codes = [one["code"] for one in answer.json["problems"] if one["severity"] == "error"]
+    assert (answer.exit_code, codes) == (2, ["source-missing"])
 
 
 @pytest.mark.parametrize("platform", list(WHERE))

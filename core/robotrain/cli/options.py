@@ -273,7 +273,11 @@ class ComposedOptions:
 
 
 def add_sources(options: ComposedOptions, workload: Workload, kinds: Mapping[str, SourceKind]) -> None:
-    """Add the flags of each role that the workload takes; kinds that share a flag share the option."""
+    """Add the flags of each role that the workload takes; kinds that share a flag share the option.
+
+    A flag of one role may be another spelling of that of a role which the workload does not take.
+    """
+    taken = {kind.roles[role].flag for kind in kinds.values() for role in workload.roles if role in kind.roles}
     for role in workload.roles:
         shared: dict[RoleFlag, list[SourceKind]] = {}
         for kind in kinds.values():
@@ -281,7 +285,7 @@ def add_sources(options: ComposedOptions, workload: Workload, kinds: Mapping[str
                 shared.setdefault(kind.roles[role], []).append(kind)
         for flag, owners in shared.items():
             name = SOURCE_PREFIX + role + "__" + flag.flag.strip("-").replace("-", "_")
-            spellings = (flag.flag, *flag.aliases)
+            spellings = (flag.flag, *(alias for alias in flag.aliases if alias not in taken))
             help = (flag.help or owners[0].help) + ("  [repeatable]" if flag.repeatable else "")
             form = flag.form or owners[0].form
             option = Option(name, spellings, help, form, "Data", repeatable=True, complete=flag.complete)

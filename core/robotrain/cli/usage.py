@@ -236,7 +236,7 @@ def _unknown_option_problem(
     platform = load_or_none(plugins.platform, choice.platform)
     workload = load_or_none(plugins.workload, choice.workload)
     code, why, ways = "option-elsewhere", "", list[str]()
-    if hints := [(one, hint) for one in (platform, workload) if one and (hint := one.option_hints.get(flag))]:
+    if hints := [(one, hint) for one in (workload, platform) if one and (hint := one.option_hints.get(flag))]:
         title, why = f"{hints[0][0].name} takes no {flag}", hints[0][1]
     elif owners := list(find_option_owners(flag, choice, plugins)):
         here = f"{choice.workload} on {choice.platform}" if choice.platform else choice.workload

@@ -66,13 +66,14 @@ def resolve_job(
     weakest += [lambda parameter: request.previous_defaults.get(parameter.name)]
     parameters = stack.resolve_values(workload.parameters, request.parameters, in_file, in_workload, weakest, config)
     typed_parameters, parameter_problems = coerce_values(workload.parameters, parameters)
-    inputs = collect_sources(request, workload.roles, kinds, platform.capabilities, config)
+    fields = list_fields(typed_parameters)
+    inputs = collect_sources(request, workload.roles, kinds, platform.capabilities, config, dict(fields))
     arguments = collect_trainer_args(request)
     layer_problems = list(stack.problems())
     runs_own_program = any(workload.roles[one.role].is_program for one in inputs.chosen)
     job = Job(
         workload=workload.name,
-        parameters=list_fields(typed_parameters),
+        parameters=fields,
         sources=tuple(one.job_source for one in inputs.chosen),
         trainer_args=tuple(str(argument.value) for argument in arguments),
         profile=workload.profile,
@@ -220,7 +221,7 @@ def _find_misplaced_args(
     own = dict.fromkeys(flags, "robotrain")
     own |= dict.fromkeys(list_flags(workload.parameters), "workload " + workload.name)
     own |= dict.fromkeys(list_flags(platform.settings), "platform " + platform.name)
-    hints = {**workload.option_hints, **platform.option_hints}
+    hints = {**platform.option_hints, **workload.option_hints}
     for argument, following in zip(arguments, [*arguments[1:], None], strict=True):
         name, equals, value = str(argument.value).partition("=")
         if name in workload.managed_options:
@@ -229,7 +230,7 @@ def _find_misplaced_args(
             suggestion = Suggestion(fill_in_value(workload.managed_options[name], value))
             yield _make_argument_problem("owned", f"robotrain sets {name} itself", argument, suggestion)
         elif name in hints and name not in own:
-            where = platform.name if name in platform.option_hints else workload.name
+            where = workload.name if name in workload.option_hints else platform.name
             title = f"{name} is not an option of {workload.program} or of {where}"
             yield _make_argument_problem("misplaced", title, argument, why=hints[name])
         elif name in own:

@@ -4,12 +4,14 @@ from __future__ import annotations  # the types below are for readers and checke
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, cast
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, cast
 
 from robotrain_runtime.contract.document import JobSource, RoleName
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
-from robotrain.config.provenance import Origin, make_variable_name
+from robotrain.config.provenance import DEFAULT_ORIGIN, Origin, make_variable_name
 from robotrain.config.request import Request, SourceText
 from robotrain.errors import Problem, Stage, Suggestion, make_problem, suggest_name, usage_problem
 from robotrain.model.source import RoleFlag, Source, SourceError, SourceKind
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from robotrain.config.job_file import JobFile
     from robotrain.model.capabilities import Capabilities
 
+NO_PARAMETERS: Mapping[str, Any] = MappingProxyType({})
 MAX_SOURCES = 64
 """The maximum in one role; more is probably a mistake in a script."""
 
@@ -56,11 +59,13 @@ def collect_sources(
     kinds: Mapping[str, SourceKind],
     capabilities: Capabilities | None = None,
     config: JobFile | None = None,
+    parameters: Mapping[str, Any] = NO_PARAMETERS,
 ) -> JobInputs:
     """Return the sources of every role.
 
     :param capabilities: of the platform, if known: suggestions leave out kinds that it does not support.
     :param config: what the workload's own configuration file says, just below the job file.
+    :param parameters: of the job, by which a role has a default.
     """
     problems: list[Problem] = []
     chosen: list[Input] = []
@@ -73,7 +78,7 @@ def collect_sources(
     ]
     for role, rule in roles.items():
         given = [texts for level in levels if (texts := [text for text in level if text.role == role])]
-        texts = given[0] if given else []
+        texts = given[0] if given else [] if role in request.unread else _make_default(role, rule, kinds, parameters)
         overrode += [text for level in given[1:] for text in level]
         problems += _find_conflicts(texts, role, rule, kinds)
         for text in texts:
@@ -86,6 +91,16 @@ def collect_sources(
                 problems += _describe_meanings(text, parsed, kinds)
     problems += _find_warnings(chosen, kinds)
     return JobInputs(chosen=tuple(chosen), overrode=tuple(overrode), problems=tuple(problems), unread=frozenset(unread))
+
+
+def _make_default(
+    role: str, rule: Role, kinds: Mapping[str, SourceKind], parameters: Mapping[str, Any]
+) -> list[SourceText]:
+    """Return the source that a role has by default, if it has one."""
+    if not parameters or not (text := rule.default(parameters)):
+        return []
+    names = tuple(name for name, kind in kinds.items() if role in kind.roles and kind.recognizes(text))
+    return [SourceText(role=role, kinds=names, text=text, origin=DEFAULT_ORIGIN, base=Path("/"))] if names else []
 
 
 def list_source_variables(flag: RoleFlag) -> tuple[str, ...]:

@@ -171,6 +171,12 @@ class Platform:
         """
         return {}
 
+    def pin_source(self, source: JobSource, settings: Any) -> str:
+        """Return the pin of a source whose kind is `pinned_by_platform`. Raise as the functions of `Pinning` do."""
+        from robotrain.model.source import SourceError
+
+        raise SourceError(f"The platform {self.name} does not tell which version that is.")
+
     def prepare(self, plan: Plan) -> Iterator[str]:
         """Upload what the plan needs, submit nothing, and yield a line for each thing that is there now.
 

@@ -87,8 +87,8 @@ class Progress:
 
     @property
     def main_metric(self) -> Metric | None:
-        """The metric that shows the progress: the loss, or else the headline score."""
-        losses = (metric for metric in self.declared_metrics if metric.kind == "loss")
+        """The metric that shows the progress: the loss or another curve, or else the headline score."""
+        losses = (metric for metric in self.declared_metrics if metric.kind in ("loss", "curve"))
         headlines = (m for m in self.declared_metrics if m.kind == "score" and m.headline and not m.share)
         return next(losses, None) or next(headlines, None)
 
@@ -253,7 +253,9 @@ class Progress:
 
     def list_addresses(self, step: int | None) -> tuple[str, ...]:
         """Return the addresses of a step's checkpoint that sources can name: of copies, artifacts and models."""
-        copies = [place for place in self.list_copies(step) if "://" in place or place.startswith("runs:/")]
+        files = [copy.file for copy in self.published if copy.step == step]
+        places = [*files, *self.list_copies(step)]
+        copies = [place for place in places if "://" in place or place.startswith("runs:/")]
         models = [model.uri for model in self.registered if model.step == step and model.uri]
         return tuple(dict.fromkeys([*copies, *models]))
 
@@ -371,7 +373,7 @@ class Progress:
                 return f"checkpoint of step {happened.step}: {happened.path}"
             case event.Published():
                 took = f" in {format_duration(happened.seconds)}" if happened.seconds is not None else ""
-                return f"checkpoint of step {happened.step} published to {happened.to}{took}"
+                return f"checkpoint of step {happened.step} published to {happened.file or happened.to}{took}"
             case event.Withdrawn():
                 return f"{happened.to} is removed: newer checkpoints exist"
             case event.Registered():

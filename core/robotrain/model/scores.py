@@ -50,7 +50,7 @@ def list_scores(evaluated: Evaluated, declared: Sequence[Metric]) -> list[tuple[
 def format_headline_score(scores: Mapping[str, float], declared: Sequence[Metric]) -> str:
     """Return the main score as `85%` or `error 0.41`; empty if there is none."""
     for metric in declared:
-        if metric.kind != "score" or not metric.headline:
+        if metric.kind != "curve" and (metric.kind != "score" or not metric.headline):
             continue
         if metric.share and (part := get_share(scores, metric.name)) is not None:
             return f"{part:.0%}"

@@ -116,6 +116,8 @@ class SourceKind:
     schemes: tuple[str, ...] = ()
     pinning: Pinning | None = None
     """For kinds whose content can change under the same name."""
+    pinned_by_platform: bool = False
+    """Whether the platform pins it instead: it knows the registry of the job's models."""
     target: str = ""
     """The module that writes to such a place in the container, if it can be written to."""
     platform_managed: bool = False

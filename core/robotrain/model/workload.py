@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import field
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
@@ -30,6 +30,8 @@ class Role(NamedTuple):
     """What it takes of an earlier step of a pipeline: a step whose workload produces this can fill it."""
     is_program: bool = False
     """Whether a source of it replaces `Workload.program`, so that nobody knows the options after `--`."""
+    default: Callable[[Mapping[str, Any]], str] = lambda parameters: ""
+    """Return the text of the source that a job has if none is given, by its parameters; empty for none."""
 
 
 class FoundInput(NamedTuple):
@@ -104,9 +106,9 @@ class Metric:
     name: str
     """The name in events and tracking; with `pattern`, a regular expression."""
     pattern: bool = False
-    kind: Literal["loss", "validation", "score", "episode", "copy", ""] = ""
-    """loss, validation: a training curve. score: a result of the run. episode: a value of one episode. copy: a score
-    under another name.
+    kind: Literal["loss", "curve", "validation", "score", "episode", "copy", ""] = ""
+    """loss, validation: a training curve. curve: the main one if it is a reward. score: a result of the run. episode: a
+    value of one episode. copy: a score under another name.
     """
     label: str = ""
     """The label in reports; by default the name."""

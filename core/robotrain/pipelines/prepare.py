@@ -244,8 +244,9 @@ def pin_pipeline(prepared: PreparedPipeline) -> tuple[PreparedPipeline, list[Pro
     Settings that the platform looks up are asked for here where its engine gets all steps at once; a driver asks when
     it submits a step.
     """
-    sources = dict.fromkeys(source for step in prepared.steps if step.job for source in step.job.job.sources)
-    pinned, problems = pin_job(dataclasses.replace(prepared.job, sources=tuple(sources)), prepared.kinds)
+    sources = {source: step.job for step in prepared.steps if step.job for source in step.job.job.sources}
+    every = dataclasses.replace(prepared.job, sources=tuple(sources))
+    pinned, problems = pin_job(every, prepared.kinds, pin_by_platform=lambda source: sources[source].pin_source(source))
     pins = dict(zip(sources, pinned.sources, strict=True))
     steps = {step.name: _pin_step(step, pins) for step in prepared.steps}
     jobs = {name: step.job for name, step in steps.items() if step.job} if prepared.is_native else {}

@@ -29,6 +29,8 @@ PURE_METHODS = (
     *("container_plugins", "describe_reference", "read_submitted_spec"),
 )
 """Methods whose OSError is a failure too, beside `check`."""
+PINNING_METHOD = "pin_source"
+"""The method whose SourceError tells of the source."""
 STREAMS = ("logs", "prepare")
 """Methods that yield line by line."""
 TIMED = ("preflight", "pinning")
@@ -77,7 +79,7 @@ def _name_failure(claim: Claim, name: str) -> Iterator[None]:
 
     For `submit` raise Unanswered: the engine may have the plan.
     """
-    passing = () if name in PURE_METHODS else (OSError,)
+    passing = () if name in PURE_METHODS else (OSError, SourceError) if name == PINNING_METHOD else (OSError,)
     try:
         with calls.redirect_output():
             yield

@@ -49,7 +49,7 @@ def summarize_progress(known: Progress) -> ListedProgress:
 
     main, newest = known.main_metric, known.curve[-1][1] if known.curve else None
     scores: Mapping[str, float] = known.evaluated.scores if known.evaluated else {}
-    if not known.evaluated and main and main.kind == "score" and newest is not None:
+    if not known.evaluated and main and main.kind in ("score", "curve") and newest is not None:
         scores = {main.name: newest}
     return ListedProgress(
         known.step,

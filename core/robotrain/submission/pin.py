@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 SourceKinds = Mapping[str, SourceKind]
 DescribingFiles = Mapping[str, Sequence[str]]
 """By role: the files that describe a source. A source without any of them is unusable."""
+PinByPlatform = Callable[[document.JobSource], str]
 NO_DESCRIBING_FILES: DescribingFiles = MappingProxyType({})
 MAX_THREADS = 8
 Asked = TypeVar("Asked")
@@ -39,20 +40,27 @@ MAX_NAMED_SOURCES = 3
 
 
 def pin_job(
-    job: Job, kinds: SourceKinds, describing_files: DescribingFiles = NO_DESCRIBING_FILES
+    job: Job,
+    kinds: SourceKinds,
+    describing_files: DescribingFiles = NO_DESCRIBING_FILES,
+    pin_by_platform: PinByPlatform = lambda source: "",
 ) -> tuple[Job, list[Problem]]:
     """Return the job with all sources pinned whose kinds can be, and the problems; existing pins stay."""
-    found = _map_sources(job, lambda source: _pin_source(source, kinds, describing_files.get(source.role, ())))
+
+    def pin_source(source: document.JobSource) -> document.JobSource | Problem:
+        return _pin_source(source, kinds, describing_files.get(source.role, ()), pin_by_platform)
+
+    found = _map_sources(job, pin_source)
     sources = tuple(pin if isinstance(pin, document.JobSource) else source for source, pin in found)
     problems = [pin for _, pin in found if isinstance(pin, Problem)]
     return dataclasses.replace(job, sources=sources), _merge_warnings(problems)
 
 
-def pin_job_strictly(job: Job, kinds: SourceKinds) -> Job:
+def pin_job_strictly(prepared: PreparedJob) -> PreparedJob:
     """Return the job with all sources pinned. Raise Rejected with every source that cannot be pinned."""
-    pinned, problems = pin_job(job, kinds)
+    pinned, problems = pin_job(prepared.job, prepared.kinds, pin_by_platform=prepared.pin_source)
     raise_if_any(dataclasses.replace(problem, severity="error") for problem in problems)
-    return pinned
+    return prepared.with_job(pinned)
 
 
 def find_describing_files(can: Capabilities, container_plugins: Mapping[str, str]) -> DescribingFiles:
@@ -98,9 +106,12 @@ def _query_in_parallel(query: Callable[[Asked], Answer], asked: Sequence[Asked])
 
 
 def _pin_source(
-    source: document.JobSource, kinds: SourceKinds, described: Sequence[str]
+    source: document.JobSource, kinds: SourceKinds, described: Sequence[str], pin_by_platform: PinByPlatform
 ) -> document.JobSource | Problem:
-    pinning = kinds[source.kind].pinning if source.kind in kinds else None
+    kind = kinds.get(source.kind)
+    pinning = kind.pinning if kind else None
+    if kind and kind.pinned_by_platform:
+        pinning = Pinning(lambda *_: pin_by_platform(source), lambda *_: "")
     if source.pin or pinning is None:
         return source
     try:
@@ -109,7 +120,7 @@ def _pin_source(
             raise SourceError("Its pin contains what looks like a secret.")
     except SourceUnreachable as error:
         title = f"{source.uri} is not pinned: the run uses its content at that time"
-        return _make_problem("not-pinned", title, source, error.why, severity="warning")
+        return _make_problem("not-pinned", title, source, error.why, *_list_suggestions(error), severity="warning")
     except SourceNotFound as error:
         title = f"{source.uri} does not exist"
         return _make_problem("source-missing", title, source, error.why, *_list_suggestions(error))

@@ -31,6 +31,8 @@ from robotrain.submission.run_labels import make_default_name
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from robotrain_runtime.contract.document import JobSource
+
 BASE64_FILE = r"[A-Za-z0-9+/]{200,}={0,2}"
 """A file as base64, which may match a secret's pattern by chance; no known secret is that long."""
 
@@ -93,6 +95,10 @@ class PreparedJob:
             values=self.values,
             produces=self.produces,
         )
+
+    def pin_source(self, source: JobSource) -> str:
+        """Return the pin of a source that the platform pins."""
+        return self.platform.pin_source(source, self.settings)
 
     def find_input_problems(self) -> Iterable[Problem]:
         """Return what is wrong with inputs that can be read here; on a platform that runs here, preflight does."""

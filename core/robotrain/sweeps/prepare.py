@@ -231,7 +231,7 @@ def _choose_metrics(request: SweepRequest, problems: list[Problem]) -> tuple[tup
 
 
 def _is_main(metric: Metric) -> bool:
-    return metric.headline or metric.kind in ("validation", "loss")
+    return metric.headline or metric.kind in ("validation", "loss", "curve")
 
 
 def _name_points(problems: Iterable[Problem], points: Mapping[str, SpacePoint]) -> Iterator[Problem]:

@@ -37,6 +37,7 @@ class AzureMLPlatform(ClusterPlatform):
     render_pipeline = lazy_method("robotrain_azureml.spec.pipeline:render_pipeline")
     list_checks = lazy_method("robotrain_azureml.preflight.run_preflight:list_checks")
     drop_consequences = lazy_method("robotrain_azureml.preflight.run_preflight:drop_consequences")
+    pin_source = lazy_method("robotrain_azureml.preflight.run_preflight:pin_source")
     prepare = lazy_method("robotrain_azureml.submit.submit:prepare_plan")
     find_uploaded = lazy_method("robotrain_azureml.submit.upload:find_uploaded_sources")
     submit = lazy_method("robotrain_azureml.submit.submit:submit_plan")

@@ -23,7 +23,7 @@ CAPABILITIES = Capabilities(
         **{("init_policy", kind): YES for kind in WEIGHTS},
         **{(role, ANY): YES for role in ("dataset", "policy", "init_policy", "checkpoint", "resume", "publish")},
         **{(role, kind): YES for role in ("checkpoint", "resume") for kind in ("local_path", "blob_url")},
-        **{("checkpoint", kind): YES for kind in ("https_file", "mlflow_run", "registered_model")},
+        **{("checkpoint", kind): YES for kind in ("https_file", "mlflow_run", "registered_model", "latest_model")},
         ("code", "local_path"): YES,
         ("publish", "blob_url"): YES,
     },
@@ -74,6 +74,7 @@ class LocalPlatform(Platform):
 
     check = lazy_method("robotrain_local.render:check_settings")
     render = lazy_method("robotrain_local.render:render_plan")
+    pin_source = lazy_method("robotrain_local.preflight:pin_source")
     preflight = lazy_method("robotrain_local.preflight:run_preflight")
     submit = lazy_method("robotrain_local.submit:submit_plan")
     find = lazy_method("robotrain_local.submit:find_run")

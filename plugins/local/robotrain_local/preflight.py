@@ -13,10 +13,13 @@ from robotrain.model.health import convert_finding
 from robotrain.model.plan import Plan
 from robotrain_runtime import preflight as runtime_preflight
 from robotrain_runtime.contract import document
+from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.machine.disk_cache import GIB
+from robotrain_sources.registered_model import registry
 
 from robotrain_local import spec, submit
-from robotrain_local.render import DOCUMENT_FILE
+from robotrain_local.render import DOCUMENT_FILE, get_tracking_uri
+from robotrain_local.settings import LocalSettings
 
 MIN_FREE_GIB = 1.0
 
@@ -32,6 +35,11 @@ def run_preflight(plan: Plan) -> Iterator[Problem]:
     yield from map(convert_finding, runtime_preflight.run_preflight(job, partial(print, file=sys.stderr, flush=True)))
     if not submit.is_interrupted_submit(plan, folder):
         yield from _check_run_folder(folder)
+
+
+def pin_source(source: JobSource, settings: LocalSettings) -> str:
+    """Return the latest version of a model in the registry that runs are tracked to. Raise SourceError."""
+    return registry.find_latest_version(source, get_tracking_uri(settings))
 
 
 def _check_run_folder(folder: Path) -> Iterator[Problem]:

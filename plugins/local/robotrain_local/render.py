@@ -30,7 +30,7 @@ def render_plan(
     placement = Placement(
         work=str(folder),
         cache=str(files.get_cache_folder()),
-        tracking_uri=_get_tracking_uri(settings),
+        tracking_uri=get_tracking_uri(settings),
         environment=settings.environment,
         torch_backend=settings.torch_backend,
         credentials={kind: file for kind, file in credentials.items() if file},
@@ -65,7 +65,7 @@ def render_plan(
     )
 
 
-def _get_tracking_uri(settings: LocalSettings) -> str:
+def get_tracking_uri(settings: LocalSettings) -> str:
     """Return the tracking URI of the job document, or "" without tracking."""
     if settings.tracking_uri == NO_TRACKING:
         return ""

@@ -31,7 +31,8 @@ CAPABILITIES = Capabilities(
         ("init_policy", "blob_url"): YES,
         ("init_policy", "registered_model"): no(NO_MODELS, f"--init-from-policy-model {BLOB}"),
         **{(role, kind): YES for role in ("checkpoint", "resume") for kind in ("blob_url", "local_path")},
-        **{("checkpoint", kind): YES for kind in ("https_file", "mlflow_run", "registered_model", "model_asset")},
+        **{("checkpoint", kind): YES for kind in ("https_file", "mlflow_run")},
+        **{("checkpoint", kind): YES for kind in ("registered_model", "latest_model", "model_asset")},
         **{("code", kind): YES for kind in ("local_path", "osmo_dataset")},
         ("publish", "blob_url"): YES,
         **{(role, "osmo_storage"): YES for role in ("resume", "publish")},
@@ -105,6 +106,7 @@ class OsmoPlatform(ClusterPlatform):
     render_pipeline = lazy_method("robotrain_osmo.spec.pipeline:render_pipeline")
     list_checks = lazy_method("robotrain_osmo.preflight.run_preflight:list_checks")
     drop_consequences = lazy_method("robotrain_osmo.preflight.run_preflight:drop_consequences")
+    pin_source = lazy_method("robotrain_osmo.preflight.run_preflight:pin_source")
     prepare = lazy_method("robotrain_osmo.submit.upload:prepare_plan")
     find_uploaded = lazy_method("robotrain_osmo.submit.upload:find_uploaded")
     submit = lazy_method("robotrain_osmo.submit.submit:submit_plan")

@@ -74,6 +74,12 @@ class PublishingSpec:
     """What the policy was evaluated on: tags that are replaced with its scores."""
     lineage: Mapping[str, object] = field(default_factory=dict)
     """The content of the lineage file beside the model, as JSON; empty for no file."""
+    artifact_folders: Mapping[str, str] = field(default_factory=dict)
+    """By a pattern of a checkpoint's files: the folder among the tracking run's artifacts that they are copied to, too.
+    The first pattern is that of the checkpoint's own file.
+    """
+    last_artifact_folders: Mapping[str, str] = field(default_factory=dict)
+    """The same for the last checkpoint, once the run has succeeded."""
 
 
 @lazy_dataclass(frozen=True, kw_only=True)

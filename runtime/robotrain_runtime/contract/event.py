@@ -87,6 +87,8 @@ class Published:
     to: str
     """The address of the copy."""
     seconds: float | None = None
+    file: str = ""
+    """The address of its file alone, if that has one too."""
 
 
 @lazy_dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,7 @@ from robotrain_runtime.contract.container_plugin import (
     WorkloadContainerPlugin,
 )
 from robotrain_runtime.contract.document import JobDocument, JobSource
-from robotrain_runtime.contract.event import Note, Registered
+from robotrain_runtime.contract.event import Note, Published, Registered
 from robotrain_runtime.contract.failure import (
     EXIT_PREFLIGHT,
     CancelCheck,
@@ -149,8 +149,13 @@ class TrackingDestination(Destination):
     is_required = False
     accepted_kinds = COPIED_KINDS | {"policy"}
 
-    def __init__(self, tracker: Tracker) -> None:
-        self._tracker = tracker
+    def __init__(self, tracker: Tracker, places: Mapping[str, str]) -> None:
+        self._tracker, self._places = tracker, places
+        self._files: dict[Path, str] = {}
+
+    def get_file_address(self, sealed: SealedArtifact) -> str:
+        """Return the address of a checkpoint's file, if it has a place of its own."""
+        return self._files.get(sealed.folder, "")
 
     def contains_address(self, address: str) -> bool:
         """Return whether the address is an artifact's."""
@@ -165,8 +170,10 @@ class TrackingDestination(Destination):
             "model": sealed.manifest.model,
             "digest": sealed.manifest.digest,
             **({"files": list(sealed.manifest.files)} if is_results else {"what": sealed.kind}),
+            **({"places": dict(self._places)} if sealed.kind == "checkpoint" else {}),
         }
         reply = self._tracker.send_request(RESULTS_REQUEST if is_results else ARTIFACT_REQUEST, request, is_cancelled)
+        self._files[sealed.folder] = str(reply.get("file") or "")
         return str(reply["to"]), bool(reply["new"])
 
 
@@ -183,7 +190,9 @@ class Publication:
     ) -> None:
         self._document, self._spec, self._relay = document, spec, relay
         self._earlier, self._tracker = earlier, tracker
-        destinations: list[Destination] = [TrackingDestination(tracker)] if tracker is not None else []
+        destinations: list[Destination] = []
+        if tracker is not None:
+            destinations.append(TrackingDestination(tracker, spec.artifact_folders))
         publish_targets = list_publish_targets(plugin_loader.load_workload_plugin(document), document, {}, spec)
         destinations += [self._make_destination(target) for target in publish_targets]
         if folder := targets.get_platform_folder(document):
@@ -202,6 +211,8 @@ class Publication:
     def finish(self, stop: StopSignal, python: Path, succeeded: bool) -> list[str]:
         """Wait for pending copies, and register the result of successful work. Return why requested parts failed."""
         errors = self._publisher.drain(stop)
+        if succeeded and self._spec.last_artifact_folders and self._publisher.parents and not stop.number:
+            self._copy_last_files(stop)
         if succeeded and self._spec.register and not stop.number:
             try:
                 self._relay.emit(self._register(stop, python))
@@ -211,6 +222,27 @@ class Publication:
         if succeeded and self._document.placement.handover and not stop.number:
             errors += self._hand_over(lambda: stop.count > 0)
         return errors
+
+    def _copy_last_files(self, stop: StopSignal) -> None:
+        """Copy files of the last checkpoint to their own place among the artifacts; warn if that fails."""
+        if self._tracker is None:
+            return
+        try:
+            candidate = self._choose_candidate()
+            request = {
+                "run_id": self._tracker.run_id,
+                "folder": str(candidate.folder),
+                "model": candidate.manifest.model,
+                "digest": candidate.manifest.digest,
+                "places": dict(self._spec.last_artifact_folders),
+            }
+            with stop.interruptible():
+                reply = self._tracker.send_request(ARTIFACT_REQUEST, request, lambda: False)
+            step, file = candidate.manifest.step, str(reply["file"])
+            self._relay.emit(Published(step=step, to=str(reply["to"]), file=file))
+        except (JobFailed, OSError, PermanentError) as error:
+            why = error.reason if isinstance(error, JobFailed) else describe_error(error)
+            self._relay.emit(Note(level="warning", text=f"the last checkpoint is not copied to tracking again: {why}"))
 
     def _hand_over(self, is_cancelled: CancelCheck) -> list[str]:
         """Hand the policy and the results over to later steps. Return why that failed."""

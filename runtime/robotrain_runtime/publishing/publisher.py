@@ -285,7 +285,8 @@ class Publisher:
             self._report_copy(self._delivered, new, Delivered(to=address, seconds=seconds))
         else:
             addresses = self._published.setdefault(step, set())
-            self._report_copy(addresses, new, Published(step=step, to=address, seconds=seconds))
+            published = Published(step=step, to=address, seconds=seconds, file=to.get_file_address(sealed))
+            self._report_copy(addresses, new, published)
             self._trim_destination(to, is_cancelled)
 
     def _report_copy(self, addresses: set[str], new: bool, event: Published | Delivered) -> None:

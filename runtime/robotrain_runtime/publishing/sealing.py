@@ -69,6 +69,10 @@ class Destination:
         """Publish an artifact; return its address and whether it is new there. Raise as `RetryQueue` expects."""
         raise NotImplementedError
 
+    def get_file_address(self, sealed: SealedArtifact) -> str:
+        """Return the address of a published checkpoint's file alone; empty if it has none."""
+        return ""
+
     def trim(self, is_cancelled: CancelCheck) -> tuple[str, ...]:
         """Remove surplus checkpoints of the run; return their addresses. Raise as `RetryQueue` expects."""
         return ()

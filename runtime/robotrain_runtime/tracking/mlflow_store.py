@@ -289,8 +289,9 @@ RESULTS_FOLDER = "eval_results"
 def upload_model(store: MlflowStore, request: Mapping[str, Any]) -> dict[str, Any]:
     """Upload the model of a checkpoint, or an evaluated policy, as an artifact of its run.
 
-    The request has run_id, folder, model, digest and what. Return its address (`to`), its path in the run (`artifact`)
-    and whether it is `new`.
+    The request has run_id, folder, model, digest and what, and may have the `places` of single files by their pattern.
+    Return its address (`to`), its path in the run (`artifact`), whether it is `new`, and the address of the first
+    `file` that has a place of its own.
     """
     store.open_run(request["run_id"])
     name, what = Path(request["folder"]).name, request.get("what", "checkpoint")
@@ -302,7 +303,24 @@ def upload_model(store: MlflowStore, request: Mapping[str, Any]) -> dict[str, An
         store.log_params({}, {placed: at, sealed: request["digest"]})
     else:
         at = store.get_tag(placed)
-    return {"to": f"runs:/{request['run_id']}/{at}", "artifact": at, "new": new}
+    placed_files = [
+        _upload_new_file(store, path, to)
+        for pattern, to in (request.get("places") or {}).items()
+        for path in sorted(Path(request["folder"]).glob(pattern))
+    ]
+    start = f"runs:/{request['run_id']}/"
+    file = f"{start}{placed_files[0]}" if placed_files else ""
+    return {"to": f"{start}{at}", "artifact": at, "new": new, "file": file}
+
+
+def _upload_new_file(store: MlflowStore, file: Path, folder: str) -> str:
+    """Upload a file to a folder of the artifacts, unless one is there that cannot be replaced; return its path."""
+    try:
+        store.upload_file(file.read_bytes(), f"{folder}/{file.name}")
+    except Exception as error:
+        if ALREADY_EXISTS not in str(error):
+            raise
+    return f"{folder}/{file.name}"
 
 
 def upload_results(store: MlflowStore, request: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ FETCH_MODULE = "robotrain_sources.registered_model.fetch"
 def preflight(source: JobSource, place: ContainerContext) -> Iterable[str]:
     """Yield problems of the name and of the registry; the model is looked up once MLflow is installed."""
     try:
-        reference.parse_registered_model(source.uri)
+        reference.parse_pinned_model(source.uri, source.pin)
     except SourceError as error:
         yield f"{source.uri} is not a version of a registered model: {error.why}"
     if not place.tracking_uri:
@@ -27,7 +27,7 @@ def fetch(source: JobSource, place: ContainerContext) -> Path:
     """Return the folder of the model's files. Raise OSError with a sentence."""
     for problem in preflight(source, place):
         raise OSError(problem)
-    model = reference.parse_registered_model(source.uri)
+    model = reference.parse_pinned_model(source.uri, source.pin)
     folder = place.cache / "sources" / "registered_model" / model.name
     registry = {"MLFLOW_TRACKING_URI": place.tracking_uri}
     options = ("--to", str(folder), "--cache", str(place.cache))

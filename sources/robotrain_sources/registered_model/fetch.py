@@ -13,6 +13,7 @@ from typing import Any
 from robotrain_runtime.tracking import address as tracking_address
 
 from robotrain_sources.fetching import errors, files, mlflow_client
+from robotrain_sources.registered_model import reference
 
 
 class RegisteredModelFetcher:
@@ -28,6 +29,7 @@ class RegisteredModelFetcher:
         with mlflow_client.lock_tracking_database(self._address):
             self._client = self._mlflow.MlflowClient(self._address, registry_uri=self._address)
             version = self._find_version()
+        self._version = str(version.version)
         tags = dict(version.tags)
         uri = str(self._client.get_model_version_download_uri(self._name, self._version))
         if (local_folder := mlflow_client.find_local_folder(uri)) is None:
@@ -55,17 +57,21 @@ class RegisteredModelFetcher:
 
     def _find_version(self) -> Any:
         try:
-            return self._client.get_model_version(self._name, self._version)
+            if self._version != reference.LATEST:
+                return self._client.get_model_version(self._name, self._version)
         except self._mlflow.exceptions.MlflowException as error:
             if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                 raise
-        if versions := [int(model.version) for model in self._client.search_model_versions(f"name='{self._name}'")]:
-            known = ", ".join(map(str, sorted(versions)[-errors.MAX_SUGGESTIONS :]))
+        if models := list(self._client.search_model_versions(f"name='{self._name}'")):
+            models.sort(key=lambda model: int(model.version))
+            if self._version == reference.LATEST:
+                return models[-1]
+            known = ", ".join(str(model.version) for model in models[-errors.MAX_SUGGESTIONS :])
             raise errors.FetchError(
                 f"the model registry has no version {self._version} of {self._name}; it has {known}"
             )
-        models = sorted(model.name for model in self._client.search_registered_models())
-        similar = errors.find_similar_names(self._name, models)
+        names = sorted(model.name for model in self._client.search_registered_models())
+        similar = errors.find_similar_names(self._name, names)
         known = f"it has {', '.join(similar)}" if similar else "it is empty"
         raise errors.FetchError(f"the model registry has no model {self._name}; {known}")
 

@@ -1,6 +1,6 @@
-"""The source kinds `registered_model` and `model_asset`: policies in the platform's registry or in Azure ML's.
+"""The source kinds `registered_model`, `latest_model`, `model_asset`: models of the platform's registry or Azure ML's.
 
-A platform may support one without the other. Both share their flags: the text tells them apart.
+A platform may support one without the other. They share their flags: the text tells them apart.
 """
 
 import re
@@ -56,6 +56,12 @@ def _suggest_run_artifact(text: str) -> str:
 
 _NAME = registered_model_reference.NAME_PATTERN
 _HINT = rf"\s*(?:(?i:models:)|(?!(?i:azureml|file|hf|runs|https?):){_NAME}(?::|@(?!\d))[\w.+-]*\s*$)"
+
+
+def _is_latest(text: str) -> bool:
+    return bool(re.fullmatch(rf"\s*{registered_model_reference.LATEST_HINT}\s*", text))
+
+
 _ROLES = {"policy": POLICY_MODEL, "init_policy": INIT_POLICY, "checkpoint": CHECKPOINT}
 
 
@@ -67,9 +73,24 @@ KIND = SourceKind(
     example="models:/pusht-act/3",
     help="A model version of the registry that the platform tracks to; or azureml:NAME:VERSION.",
     roles=_ROLES,
-    recognizes=lambda text: bool(re.match(_HINT, text)),
+    recognizes=lambda text: bool(re.match(_HINT, text)) and not _is_latest(text),
     parse=lambda text, base: registered_model_reference.parse_registered_model(text),
     container_plugin="robotrain_sources.registered_model.container",
+    requires="tracking",
+)
+
+LATEST_KIND = SourceKind(
+    name=registered_model_reference.LatestModel.kind,
+    title="latest versions of registered models",
+    schemes=("models",),
+    form=registered_model_reference.LATEST_FORM,
+    example="models:/isaac-cartpole-v0/latest",
+    help="The latest version of a model of the registry that the platform tracks to, when the job is submitted.",
+    roles={"checkpoint": CHECKPOINT},
+    recognizes=_is_latest,
+    parse=lambda text, base: registered_model_reference.parse_latest_model(text),
+    container_plugin="robotrain_sources.registered_model.container",
+    pinned_by_platform=True,
     requires="tracking",
 )
 
@@ -95,4 +116,4 @@ ASSET_KIND = SourceKind(
 @hook
 def robotrain_source_kinds() -> Iterable[SourceKind]:
     """Return the kinds that share a flag; the first one is the default."""
-    return (KIND, ASSET_KIND, mlflow_run.KIND)
+    return (LATEST_KIND, KIND, ASSET_KIND, mlflow_run.KIND)

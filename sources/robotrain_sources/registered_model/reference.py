@@ -1,4 +1,4 @@
-"""A version of a registered model: the typed reference and its parser.
+"""A version of a registered model, and its latest version: the typed references and their parsers.
 
 Standard library only: container plugins import it.
 """
@@ -32,6 +32,42 @@ class RegisteredModel:
 
     def __str__(self) -> str:
         return f"models:/{self.name}/{self.version}"
+
+
+LATEST = "latest"
+LATEST_FORM = f"models:/NAME/{LATEST}"
+LATEST_HINT = (
+    rf"(?!(?i:azureml|file|hf|runs|https?):)(?:models:/({NAME_PATTERN})(?:/{LATEST})?/?|({NAME_PATTERN}):{LATEST})"
+)
+
+
+@lazy_dataclass(frozen=True)
+class LatestModel:
+    """The latest version of a registered model, whichever that is when the job is submitted."""
+
+    kind: ClassVar[str] = "latest_model"
+
+    name: str
+    version: ClassVar[str] = LATEST
+
+    def __str__(self) -> str:
+        return f"models:/{self.name}/{LATEST}"
+
+
+def parse_latest_model(text: str) -> LatestModel:
+    """Return the model that `text` names. Raise SourceError."""
+    if match := re.fullmatch(LATEST_HINT, text):
+        return LatestModel(match[1] or match[2])
+    suggestion = suggest_normal_form(parse_latest_model, text.strip()) if text != text.strip() else ""
+    raise SourceError(f"The latest version of a registered model has the form {LATEST_FORM}.", suggestion)
+
+
+def parse_pinned_model(uri: str, pin: str) -> RegisteredModel | LatestModel:
+    """Return the version that a source of either kind names; the latest one if it is not pinned. Raise SourceError."""
+    if not uri.endswith(f"/{LATEST}"):
+        return parse_registered_model(uri)
+    model = parse_latest_model(uri)
+    return parse_registered_model(f"models:/{model.name}/{pin}") if pin else model
 
 
 def parse_registered_model(text: str) -> RegisteredModel:

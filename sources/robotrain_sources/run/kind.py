@@ -9,7 +9,7 @@ from robotrain.plugins.hookspecs import hook
 
 from robotrain_sources.role_flags import CHECKPOINT
 
-_HINT = r"\s*[a-z][a-z0-9-]*-[0-9a-f]{8}-[0-9]+(?:@\S*)?\s*$"
+_HINT = r"\s*latest\s*$|\s*[a-z][a-z0-9-]*-[0-9a-f]{8}-[0-9]+(?:@\S*)?\s*$"
 
 
 def parse_source(text: str, base: Path) -> Source:

@@ -90,4 +90,6 @@ def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> Publish
         tags={"dataset": "x" * 300} if given.get("register") else {},
         evaluated_on={"env": str(given.get("world", ""))},
         lineage={"dataset_uri": "x" * 300, "blob_urls": []},
+        artifact_folders={"*/weights": str(given["place"])} if given.get("place") else {},
+        last_artifact_folders={"*/weights": "final"} if given.get("place") else {},
     )

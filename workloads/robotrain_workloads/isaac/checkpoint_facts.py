@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from robotrain_runtime.checkpoints import model_lineage
+from robotrain_runtime.contract.document import JobSource
 
 FACTS_FILE = "params/robotrain.json"
 TASK, FRAMEWORK, THRESHOLD = "task", "framework", "success_threshold"
+LATEST = "/latest"
 FRAMEWORKS = {"skrl": "skrl", "rsl_rl": "rsl_rl", "rsl-rl": "rsl_rl", "rslrl": "rsl_rl"}
 
 
@@ -24,6 +26,12 @@ class CheckpointFacts:
     task: str = ""
     framework: str = ""
     success_threshold: float | None = None
+
+
+def get_address(source: JobSource) -> str:
+    """Return the address of a checkpoint: for the latest version of a model, that of the version that it was."""
+    is_latest = source.pin and source.uri.endswith(LATEST)
+    return f"{source.uri.removesuffix(LATEST)}/{source.pin}" if is_latest else source.uri
 
 
 def write_facts(folder: Path, task: str, framework: str) -> None:

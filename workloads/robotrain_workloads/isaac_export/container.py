@@ -15,7 +15,7 @@ from robotrain_runtime.contract.container_plugin import (
 from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
 
 from robotrain_workloads import publish_url
-from robotrain_workloads.isaac import installation, script_options
+from robotrain_workloads.isaac import checkpoint_facts, installation, script_options
 from robotrain_workloads.isaac_export import parameters, subject
 
 EXPORTER = "robotrain_workloads.isaac_export.exporter"
@@ -29,7 +29,7 @@ ENVIRONMENT = PythonEnvironment(
     required_packages={"onnxruntime": "1", "mlflow-skinny": "3"},
 )
 FORWARDED_PARAMETERS = (
-    *("job_name", "task", "backend", "num_envs", "max_steps", "video_length", "seed", "isaaclab_path", "isaac_version"),
+    *("job_name", "task", "backend", "num_envs", "video_length", "seed", "isaaclab_path", "isaac_version"),
 )
 """Parameters that become options of the exporter if set."""
 COPIED_PARAMETERS = ("task", "num_envs", "max_steps", "video_length", "seed")
@@ -80,9 +80,10 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
     step = _find_step(data[source])
     own = [f"--work={work}", f"--cache={document.placement.cache}", f"--results={_get_results_folder(work)}"]
     own += [f"--keep-policy={work / 'outputs' / POLICY_FOLDER / f'{step:06}'}"]
-    own += [f"--checkpoint={data[source]}", f"--source={source.uri}"]
+    own += [f"--checkpoint={data[source]}", f"--source={checkpoint_facts.get_address(source)}"]
     own += [f"--formats={','.join(parameters.list_formats(values))}"]
     own += [f"--{name.replace('_', '-')}={values[name]}" for name in FORWARDED_PARAMETERS if values[name] is not None]
+    own += [f"--max-steps={values['max_steps'] or values['video_length']}"]
     own += ["--headless"] if values["headless"] else []
     return WorkCommand(arguments=("-m", EXPORTER, *own, "--", *document.trainer_args), environ=installation.TERMS)
 
@@ -97,7 +98,7 @@ def tracked(document: JobDocument) -> TrackingSpec:
     source = next((one for one in document.sources if one.role == "checkpoint"), None)
     tags = {
         "inference_type": "policy_evaluation",
-        **({"checkpoint_uri": source.uri} if source else {}),
+        **({"checkpoint_uri": checkpoint_facts.get_address(source)} if source else {}),
         **({"checkpoint_source_sha256": str(values["sha256"]).lower()} if values["sha256"] else {}),
         **({"framework": str(values["backend"])} if values["backend"] else {}),
         **({"task": str(values["task"])} if values["task"] else {}),
@@ -115,7 +116,8 @@ def tracked(document: JobDocument) -> TrackingSpec:
 def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> PublishingSpec:
     """Return the metadata of the registered policy."""
     values, source = document.parameters, _find_checkpoint(data)
-    known = {"checkpoint_uri": source.uri if source else "", "task": str(values["task"] or "")}
+    address = checkpoint_facts.get_address(source) if source else ""
+    known = {"checkpoint_uri": address, "task": str(values["task"] or "")}
     tags = {name: value for name, value in known.items() if value}
     return PublishingSpec(
         register=str(values["register_model"] or ""),

@@ -51,7 +51,12 @@ class IsaacExportParameters:
     num_envs: Annotated[int, Param(help="environments that are played", short="-n", env=("NUM_ENVS",), gt=0)] = 4
     max_steps: Annotated[
         int,
-        Param(help="steps that each format is played and measured; 0 for none", short="-m", env=("MAX_STEPS",), ge=0),
+        Param(
+            help="steps that each format is played and measured; 0: to the video's end",
+            short="-m",
+            env=("MAX_STEPS",),
+            ge=0,
+        ),
     ] = 500
     video_length: Annotated[
         int, Param(help="frames of each format's video; 0 for none", short="-v", env=("VIDEO_LENGTH",), ge=0)

@@ -15,12 +15,17 @@ from robotrain_runtime.contract.container_plugin import (
 from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
 
 from robotrain_workloads import publish_url
-from robotrain_workloads.isaac import checkpoint_file, installation, script_options
+from robotrain_workloads.isaac import checkpoint_facts, checkpoint_file, installation, script_options
 from robotrain_workloads.isaac.installation import ENVIRONMENT as ENVIRONMENT  # part of the plugin
 from robotrain_workloads.isaac_train import parameters, start, training_folder
 
 SUPERVISOR = "robotrain_workloads.isaac_train.supervisor"
 SUCCESS_THRESHOLD = "0.7"
+ARTIFACT_FOLDERS: Mapping[str, Mapping[str, str]] = {
+    "rsl_rl": {"model_*.pt": "checkpoints", "params/*.yaml": "config"},
+    "skrl": {"agent_*.pt": "skrl-run/checkpoints", "params/*.yaml": "skrl-run"},
+}
+"""Where files of checkpoints are among the artifacts of the tracking run. Names: contract, F.3."""
 
 
 def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:
@@ -112,7 +117,7 @@ def tracked(document: JobDocument) -> TrackingSpec:
         "framework": str(values["backend"]),
         "entrypoint": str(values["entry"]) if has_own_program else "isaaclab.sh",
         "checkpoint_mode": mode,
-        **({"checkpoint_source_uri": source.uri} if source else {}),
+        **({"checkpoint_source_uri": checkpoint_facts.get_address(source)} if source else {}),
         **({"checkpoint_source_sha256": str(values["sha256"]).lower()} if values["sha256"] else {}),
         **(
             {"model.register_name": name}
@@ -146,6 +151,8 @@ def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> Publish
         description=f"Isaac Lab policy for {values['task']}, trained with {values['backend']} (run {document.run})",
         tags=tags,
         lineage={"task": values["task"], "framework": values["backend"]},
+        artifact_folders=ARTIFACT_FOLDERS[str(values["backend"])],
+        last_artifact_folders={"model_*.pt": "checkpoints/final"} if values["backend"] == "rsl_rl" else {},
     )
 
 

@@ -53,6 +53,7 @@ def check_start(job: "Job") -> Iterator[Problem]:
             given=str(job["checkpoint_mode"]),
             why="Without one the training would silently start from scratch.",
             suggestions=(Suggestion(f"{CHECKPOINT_FLAG} URI"), Suggestion(f"{MODE_FLAG} from-scratch")),
+            absent=("checkpoint", "resume"),
         )
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 OPTION_HINTS = {
     **profile.OPTION_HINTS,
-    "--dataset-name": "use --training-dataset [BUCKET/]NAME for code in an OSMO bucket, or --training-path FOLDER",
+    "--dataset-name": "only on OSMO, where it names code in a bucket: use --training-path FOLDER",
     "--checkpoint": "use --checkpoint-uri URI with --checkpoint-mode warm-start or resume",
 }
 
@@ -50,7 +50,7 @@ ISAAC_TRAIN = Workload(
         container=profile.CONTAINER,
         outputs=OutputProfile(noun="training"),
         metrics=(
-            Metric(name="mean_reward", kind="loss", label="mean reward", brief="reward", better="higher"),
+            Metric(name="mean_reward", kind="curve", label="mean reward", brief="reward", better="higher"),
             Metric(name="mean_episode_length", label="mean episode length", better="higher"),
         ),
         experiment="isaaclab-training",

@@ -31,7 +31,8 @@ class IsaacValidateParameters:
     task: Annotated[
         str | None,
         Param(
-            help="the task that the policy acts in (default: the one that it was trained for, if the checkpoint tells)",
+            help="the task that the policy acts in (default: the one that it was trained for, if the checkpoint "
+            "tells); without a checkpoint, the latest model of that name in small letters is validated",
             short="-t",
             env=("TASK",),
             pattern=shared.TASK_PATTERN,
@@ -76,6 +77,11 @@ class IsaacValidateParameters:
     isaaclab_path: shared.IsaacLabPath = None
     accept_eula: shared.AcceptTerms = True
     system_metrics: shared.SystemMetrics = True
+
+
+def make_default_checkpoint(parameters: Mapping[str, Any]) -> str:
+    """Return the checkpoint that is validated if none is given: the latest model that is named after the task."""
+    return f"models:/{shared.make_task_slug(str(parameters['task']))}/latest" if parameters["task"] else ""
 
 
 def make_job_name(parameters: Mapping[str, Any]) -> str:

@@ -6,8 +6,13 @@ from typing import TYPE_CHECKING
 from robotrain.model.workload import Metric, OutputProfile, Role, Workload, WorkloadProfile
 from robotrain.plugins.hookspecs import hook
 
+from robotrain_workloads.evaluation.profile import EPISODE_LENGTH, SUCCESS_RATE
 from robotrain_workloads.isaac import profile
-from robotrain_workloads.isaac_validate.parameters import OWNED_OPTIONS, IsaacValidateParameters
+from robotrain_workloads.isaac_validate.parameters import (
+    OWNED_OPTIONS,
+    IsaacValidateParameters,
+    make_default_checkpoint,
+)
 
 if TYPE_CHECKING:
     from robotrain.errors import Problem
@@ -15,18 +20,7 @@ if TYPE_CHECKING:
     from robotrain.model.job import Job
 
 METRICS = (
-    Metric(
-        name="rollout/success_rate",
-        kind="score",
-        label="success",
-        brief="success",
-        better="higher",
-        headline=True,
-        share=True,
-        low="rollout/success_rate_low",
-        high="rollout/success_rate_high",
-        count="rollout/episodes",
-    ),
+    SUCCESS_RATE,
     Metric(
         name="rollout/avg_sum_reward",
         kind="score",
@@ -35,15 +29,16 @@ METRICS = (
         better="higher",
         headline=True,
     ),
-    Metric(name="rollout/avg_length", kind="score", label="steps/episode"),
+    EPISODE_LENGTH,
     Metric(name="rollout/avg_max_reward", kind="score", label="mean greatest reward", better="higher"),
     Metric(name="episode_(?:return|length|success)", pattern=True, kind="episode"),
 )
 OPTION_HINTS = {
     **profile.OPTION_HINTS,
     "--checkpoint": "use --checkpoint-uri URI",
-    "--model-name": "part of the checkpoint: --checkpoint-uri models:/NAME/VERSION, or azureml:NAME:VERSION",
-    "--model-version": "part of the checkpoint: --checkpoint-uri models:/NAME/VERSION, or azureml:NAME:VERSION",
+    **dict.fromkeys(
+        ("--model-name", "--model-version"), "part of the checkpoint: --checkpoint-uri models:/NAME/VERSION, or /latest"
+    ),
     "--max-steps": "use --eval-episodes N",
 }
 
@@ -66,7 +61,9 @@ ISAAC_VALIDATE = Workload(
     name="isaac-validate",
     summary="validate a policy of rsl_rl or skrl in Isaac Lab",
     parameters=IsaacValidateParameters,
-    roles={"checkpoint": Role(required=True, typical=True, takes="checkpoints")},
+    roles={
+        "checkpoint": Role(required=True, typical=True, takes="checkpoints", default=make_default_checkpoint),
+    },
     container_plugin="robotrain_workloads.isaac_validate.container",
     targets=("publish_url",),
     program="Isaac Lab's play script",
@@ -83,7 +80,7 @@ ISAAC_VALIDATE = Workload(
         metrics=METRICS,
         experiment="isaaclab-evaluation",
     ),
-    results_reader="robotrain_workloads.lerobot_eval.results_reader",
+    results_reader="robotrain_workloads.evaluation.results_reader",
     managed_options=OWNED_OPTIONS,
     option_hints=OPTION_HINTS,
     named_by=("task",),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from robotrain.model.workload import Container, Metric, OutputProfile, Resources, Role, Workload, WorkloadProfile
 from robotrain.plugins.hookspecs import hook
 
+from robotrain_workloads.evaluation.profile import EPISODE_LENGTH, SUCCESS_RATE
 from robotrain_workloads.lerobot_eval.parameters import OWNED_OPTIONS, EvalParameters
 
 if TYPE_CHECKING:
@@ -18,18 +19,7 @@ EPISODE_PREFIX = "(?:rollout_)?ep[0-9]+_"
 UNITS_NOTE = "Errors (mse, mae) are in the dataset's own units."
 
 METRICS = (
-    Metric(
-        name="rollout/success_rate",
-        kind="score",
-        label="success",
-        brief="success",
-        better="higher",
-        headline=True,
-        share=True,
-        low="rollout/success_rate_low",
-        high="rollout/success_rate_high",
-        count="rollout/episodes",
-    ),
+    SUCCESS_RATE,
     Metric(
         name="rollout/avg_max_reward",
         kind="score",
@@ -38,7 +28,7 @@ METRICS = (
         better="higher",
     ),
     Metric(name="rollout/avg_sum_reward", kind="score", label="mean sum of rewards", better="higher"),
-    Metric(name="rollout/avg_length", kind="score", label="steps/episode"),
+    EPISODE_LENGTH,
     Metric(name="replay/episodes", kind="score", label="recorded episodes"),
     Metric(name="replay/mse", kind="score", label="mse", brief="mse", better="lower", headline=True, note=UNITS_NOTE),
     Metric(name="replay/mae", kind="score", label="mae", brief="mae", better="lower", note=UNITS_NOTE),
@@ -114,7 +104,7 @@ LEROBOT_EVAL = Workload(
     evaluates=("lerobot-train",),
     inherits=("dataset_id", "convert_v21", "device", "system_metrics", "lerobot_version"),
     template="robotrain_workloads.lerobot_eval.template",
-    results_reader="robotrain_workloads.lerobot_eval.results_reader",
+    results_reader="robotrain_workloads.evaluation.results_reader",
     managed_options=OWNED_OPTIONS,
     option_hints=OPTION_HINTS,
     named_by=("env",),

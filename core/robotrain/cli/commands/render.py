@@ -51,9 +51,7 @@ class RenderCommand(JobCommand):
         if values.get("pin"):
             from robotrain.submission import pin
 
-            prepared, silent = pin.query_platform_settings(
-                prepared.with_job(pin.pin_job_strictly(prepared.job, prepared.kinds))
-            )
+            prepared, silent = pin.query_platform_settings(pin.pin_job_strictly(prepared))
             raise_if_any(silent)
             print_problems(silent)
         else:
@@ -103,7 +101,8 @@ def _find_open_questions(prepared: "PreparedJob") -> list[Problem]:
     """Return a note on what `submit` looks up first, so that its plan may differ from this one."""
     from robotrain.redaction import redact
 
-    unpinned = [one.uri for one in prepared.job.sources if not one.pin and prepared.kinds[one.kind].pinning]
+    sources = [(one, prepared.kinds[one.kind]) for one in prepared.job.sources if not one.pin]
+    unpinned = [one.uri for one, kind in sources if kind.pinning or kind.pinned_by_platform]
     settings = has_method(prepared.platform, "query_settings")
     if not settings and not unpinned:
         return []

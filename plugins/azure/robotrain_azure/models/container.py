@@ -21,14 +21,15 @@ def get_request_uri(source: JobSource, place: ContainerContext) -> str:
     unchanged.
     """
     try:
-        return str(parse_model_name(source.uri, workspace.parse_tracking_uri(place.tracking_uri)))
+        name = workspace.get_model_name(source)
+        return str(parse_model_name(name, workspace.parse_tracking_uri(place.tracking_uri)))
     except ModelNameError:  # reported when it is opened
         return source.uri
 
 
 FULL_NAME = "azureml://subscriptions/ID/resourcegroups/GROUP/workspaces/NAME/models/{name}/versions/{version}"
 _VERSION_PATTERN = r"models/(?P<name>[^/]+)/versions/(?P<version>\d+)"
-_SHORT_NAME = r"azureml:(?P<name>[^:/]+):(?P<version>\d+)"
+_SHORT_NAME = r"azureml:(?P<name>[^:/]+):(?P<version>\d+|latest)"
 _LONG_NAME = (
     r"azureml://subscriptions/(?P<subscription>[^/]+)/resource[gG]roups/(?P<group>[^/]+)(?:/providers/[^/]+)?"
     rf"/workspaces/(?P<workspace>[^/]+)/{_VERSION_PATTERN}"

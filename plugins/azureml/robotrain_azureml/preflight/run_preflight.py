@@ -9,14 +9,16 @@ from robotrain.model.plan import Plan
 from robotrain.model.workload import OutputProfile
 from robotrain_azure import preflight_checks
 from robotrain_azure.arm import ArmClient, ArmError
+from robotrain_azure.models import registry
 from robotrain_runtime.contract import document
-from robotrain_runtime.contract.document import JobDocument
+from robotrain_runtime.contract.document import JobDocument, JobSource
 
 from robotrain_azureml.errors import SIGNED_OUT_CODE
 from robotrain_azureml.preflight import access, compute, context, machines
 from robotrain_azureml.preflight import assets as preflight_assets
 from robotrain_azureml.preflight.context import PATIENCE_SECONDS, PreflightContext
-from robotrain_azureml.spec import submission_spec
+from robotrain_azureml.settings import AzureMLSettings
+from robotrain_azureml.spec import job_settings, submission_spec
 from robotrain_azureml.spec.submission_spec import AzureMLSubmissionSpec, WorkspaceAsset
 from robotrain_azureml.submit import job_file, sdk, upload
 from robotrain_azureml.submit.pipeline_file import list_parts
@@ -30,6 +32,11 @@ def list_checks(plan: Plan) -> list[PreflightCheck]:
     """Return the checks of a plan; those of each job follow its own answers. Raise Rejected."""
     sdk.start_import()
     return [partial(_check_part, part.plan, part.spec) for part in list_parts(plan, Stage.PREFLIGHT)]
+
+
+def pin_source(source: JobSource, settings: AzureMLSettings) -> str:
+    """Return the latest version of a model of the job's workspace. Raise SourceError."""
+    return registry.find_latest_version(source, job_settings.get_job_workspace(settings))
 
 
 def _check_part(plan: Plan, spec: AzureMLSubmissionSpec) -> list[Problem]:

@@ -10,12 +10,13 @@ from collections.abc import Iterator, Mapping
 from typing import Literal, NamedTuple
 
 from robotrain.model.job import Job
-from robotrain_azure.workspace import Workspace
+from robotrain_azure.workspace import MODEL_KIND, REGISTRY_KINDS, Workspace, get_model_name
 from robotrain_runtime.contract.document import JobSource, Mount
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_sources.data_asset import kind as data_asset
 from robotrain_sources.local_path import folder_content
 from robotrain_sources.registered_model import kind as model_asset
+from robotrain_sources.registered_model.reference import LATEST
 from robotrain_sources.role_flags import CHECKPOINT, CODE, INIT_POLICY, POLICY_MODEL, RESUME
 
 from robotrain_azureml import datastore_path
@@ -59,7 +60,7 @@ INPUT_FORMS: Mapping[tuple[str, str], InputForm] = {
     ("policy", "datastore_path"): InputForm("policy_in_datastore", "--policy-url"),
     ("init_policy", "model_asset"): InputForm("init_from_policy_model", INIT_POLICY.flag),
     ("checkpoint", "local_path"): InputForm("checkpoint", CHECKPOINT.flag),
-    ("checkpoint", "model_asset"): InputForm("checkpoint_model", CHECKPOINT.flag),
+    **{("checkpoint", kind): InputForm("checkpoint_model", CHECKPOINT.flag) for kind in (MODEL_KIND, *REGISTRY_KINDS)},
     ("code", "local_path"): InputForm("training_code", CODE.flag),
     ("resume", "local_path"): InputForm("resume_path", RESUME.flag),
     ("resume", "datastore_path"): InputForm("resume_in_datastore", RESUME.flag),
@@ -132,8 +133,11 @@ def _make_asset_input(name: str, source: JobSource, flag: str) -> JobInput:
     if source.kind == "data_asset":
         asset, form = _make_asset("data", data_asset.parse_data_asset(source.uri), flag), ("uri_folder", "ro_mount")
     else:
-        asset = _make_asset("models", model_asset.parse_model_asset(source.uri), flag)
-        form = ("custom_model", "download")
+        form, model = ("custom_model", "download"), get_model_name(source)
+        if model.endswith(f":{LATEST}"):  # not pinned: Azure ML looks for it
+            label = f"{model.removesuffix(f':{LATEST}')}@{LATEST}"
+            return JobInput(name=name, source=source, entry=_make_entry(*form, label))
+        asset = _make_asset("models", model_asset.parse_model_asset(model), flag)
     return JobInput(name=name, source=source, asset=asset, entry=_make_entry(*form, make_asset_uri(asset)))
 
 

@@ -13,7 +13,7 @@ from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 DATASET_PATTERN = r"[A-Za-z0-9_-]+"
 DATASET_FLAG = "--dataset-name"
 CODE_FLAG = "--training-dataset"
-"""Not that of datasets: a workload may take both."""
+"""Not that of datasets: a workload may take both. Where it does not, that of datasets is its other spelling."""
 FORM = "[BUCKET/]NAME[:VERSION]"
 LEGACY_DATASET_NOTE = "Up to OSMO 6.3, `osmo dataset upload` stored files by their hashes, not as a folder."
 _REFERENCE = rf"(?:(?P<bucket>{DATASET_PATTERN})/)?(?P<name>{DATASET_PATTERN})(?::(?P<version>{DATASET_PATTERN}))?"
@@ -61,6 +61,7 @@ KIND = SourceKind(
         "dataset": RoleFlag(DATASET_FLAG, env=("OSMO_DATASET_NAME",)),
         "code": RoleFlag(
             CODE_FLAG,
+            (DATASET_FLAG,),
             repeatable=False,
             help="Your own training program in an OSMO bucket (default bucket: training), as with --training-path.",
         ),

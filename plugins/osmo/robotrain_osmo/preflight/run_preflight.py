@@ -9,15 +9,18 @@ from robotrain.cluster.platform import PreflightCheck
 from robotrain.errors import Problem, Stage, Suggestion
 from robotrain.model.plan import Plan
 from robotrain_azure import preflight_checks, workspace
+from robotrain_azure.models import registry as models
 from robotrain_runtime.contract import document
-from robotrain_runtime.contract.document import JobDocument
+from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_sources.local_path import upload as local_upload
+from robotrain_sources.registered_model import registry
 
 from robotrain_osmo.client import service
 from robotrain_osmo.client.failures import UNREACHABLE_CODES, CommandFailed
 from robotrain_osmo.kinds import dataset, storage
 from robotrain_osmo.preflight import service as preflight_service
-from robotrain_osmo.spec import submission_spec, workflow
+from robotrain_osmo.settings import OsmoSettings
+from robotrain_osmo.spec import environment, submission_spec, workflow
 from robotrain_osmo.spec.inputs import DATASET_SERVERS
 from robotrain_osmo.spec.submission_spec import OsmoInput, OsmoSubmissionSpec, OsmoUpload
 from robotrain_osmo.submit import upload
@@ -38,6 +41,14 @@ def list_checks(plan: Plan) -> list[PreflightCheck]:
         partial(check, submission, QUERY_SECONDS) for submission in services for check in SERVICE_CHECKS
     ]
     return [partial(workflow.check_workflow_size, plan), *of_service, *checks]
+
+
+def pin_source(source: JobSource, settings: OsmoSettings) -> str:
+    """Return the latest version of a model in the registry that the job is tracked to. Raise SourceError."""
+    tracking_uri = environment.get_tracking_uri(settings)
+    if target := workspace.parse_tracking_uri(tracking_uri):
+        return models.find_latest_version(source, target)
+    return registry.find_latest_version(source, tracking_uri)
 
 
 SERVICE_CHECKS = (

@@ -109,7 +109,7 @@ def suggest_tracking(settings: OsmoSettings) -> Iterator[str]:
     yield SERVER_HINT
 
 
-TRACKED_KINDS = ("registered_model", "mlflow_run")
+TRACKED_KINDS = ("registered_model", "latest_model", "mlflow_run")
 MODEL_FLAGS = {"policy": POLICY_MODEL.flag, "checkpoint": CHECKPOINT.flag}
 
 
@@ -126,8 +126,8 @@ def check_models(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
             title = f"{source.uri} needs a tracking server, and the job is not tracked"
             fixes = suggest_tracking(settings)
             yield make_missing_value_problem("osmo-nowhere-to-look", title, flag, source.uri, "", *fixes)
-        elif source.kind == "registered_model" and workspace.parse_tracking_uri(tracking_uri):
-            yield _make_registry_problem(source, flag)
+        elif source.role != "checkpoint" and source.kind in workspace.REGISTRY_KINDS:
+            yield from _check_registry(source, flag, tracking_uri)
 
 
 def _check_workspace_model(source: JobSource, flag: str, tracking_uri: str) -> Iterator[Problem]:
@@ -142,12 +142,13 @@ def _check_workspace_model(source: JobSource, flag: str, tracking_uri: str) -> I
         yield make_unsupported_problem(code, title, flag, source.uri, error.reason, fix and f"{flag} {fix}")
 
 
-def _make_registry_problem(source: JobSource, flag: str) -> Problem:
-    name, _, version = source.uri.removeprefix("models:/").partition("/")
+def _check_registry(source: JobSource, flag: str, tracking_uri: str) -> Iterator[Problem]:
+    if not workspace.parse_tracking_uri(tracking_uri):
+        return
     why = "The run is tracked in an Azure ML workspace, not on an MLflow server."
     title = "a model of an MLflow registry needs the tracking server with that registry"
-    fixes = (f"{flag} azureml:{name}:{version}", SERVER_HINT)
-    return make_unsupported_problem("osmo-model-elsewhere", title, flag, source.uri, why, *fixes)
+    fixes = (f"{flag} {workspace.get_model_name(source)}", SERVER_HINT)
+    yield make_unsupported_problem("osmo-model-elsewhere", title, flag, source.uri, why, *fixes)
 
 
 POD_DISK_NOTE = "The pod's disk is deleted when the run ends."

@@ -29,8 +29,9 @@ def get_tracking_uri(settings: OsmoSettings) -> str:
 
 def find_container_plugins(job: Job, settings: OsmoSettings) -> Mapping[str, str]:
     """Return the plugins that resolve a workspace's tracking URI and models in the container."""
-    tracking = workspace.CONTAINER_PLUGINS if workspace.parse_tracking_uri(get_tracking_uri(settings)) else {}
-    return {**tracking, **workspace.find_model_plugins(job.sources)}
+    uri = get_tracking_uri(settings)
+    tracking = workspace.CONTAINER_PLUGINS if workspace.parse_tracking_uri(uri) else {}
+    return {**tracking, **workspace.find_model_plugins(job.sources, uri)}
 
 
 CREDENTIAL_FORM = "NAME[:KEY]"

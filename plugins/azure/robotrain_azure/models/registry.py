@@ -1,0 +1,33 @@
+"""The latest version of a model of a workspace, looked up when a job is submitted."""
+
+from robotrain.model.source import SourceError, SourceUnreachable
+from robotrain_runtime.contract.document import JobSource
+from robotrain_sources.registered_model.reference import parse_latest_model
+from robotrain_sources.registered_model.registry import make_missing_error
+
+from robotrain_azure import errors
+from robotrain_azure.arm import ArmClient, ArmError
+from robotrain_azure.workspace import Workspace
+
+PATIENCE_SECONDS = 2.0
+
+
+def find_latest_version(source: JobSource, workspace: Workspace) -> str:
+    """Return the latest version of a source's model in the workspace. Raise SourceError."""
+    name, arm = parse_latest_model(source.uri).name, ArmClient(PATIENCE_SECONDS)
+    models = f"{workspace.resource}/models"
+    try:
+        try:
+            names = [str(item["name"]) for item in arm.list_all(f"{models}/{name}/versions")]
+        except ArmError as error:
+            if not errors.is_part_missing(error, name):
+                raise
+            names = []
+        if versions := [int(one) for one in names if one.isdecimal()]:
+            return str(max(versions))
+        known = [str(item["name"]) for item in arm.list_all(models)]
+    except ArmError as error:
+        diagnosis = errors.diagnose_workspace_error(error, workspace)
+        kind = SourceUnreachable if diagnosis.network else SourceError
+        raise kind(f"{diagnosis.title[:1].upper()}{diagnosis.title[1:]}.", *diagnosis.suggestions[:1]) from error
+    raise make_missing_error(name, known, f"the Azure ML workspace {workspace.name}")

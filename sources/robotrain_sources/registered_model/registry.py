@@ -1,0 +1,110 @@
+"""The latest version of a model in MLflow's registry, looked up when a job is submitted: without MLflow itself."""
+
+import base64
+import json
+import os
+import sqlite3
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from robotrain.model.source import SourceError, SourceNotFound, SourceUnreachable
+from robotrain_runtime.contract.document import JobSource
+from robotrain_runtime.tracking.address import SQLITE, redact_address
+
+from robotrain_sources.fetching.errors import find_similar_names
+from robotrain_sources.registered_model.reference import parse_latest_model
+
+REQUEST_SECONDS = 10.0
+MAX_NAMES = 1000
+NAME_A_VERSION = "--checkpoint-uri models:/NAME/VERSION"
+_DELETED = "Deleted_Internal"
+"""The stage of a version that was deleted in MLflow's tables."""
+
+
+def find_latest_version(source: JobSource, address: str) -> str:
+    """Return the latest version of a source's model in the registry at a tracking address. Raise SourceError."""
+    name = parse_latest_model(source.uri).name
+    if address.startswith(SQLITE):
+        shown = address.removeprefix(SQLITE)
+        versions, names = _read_database(Path(shown), name)
+    elif address.startswith(("http://", "https://")):
+        shown = redact_address(address)
+        versions, names = _query_server(address, name)
+    else:
+        raise SourceUnreachable(
+            f"{redact_address(address)} can only be asked where MLflow is installed.", NAME_A_VERSION
+        )
+    if not versions:
+        raise make_missing_error(name, names, f"the model registry at {shown}")
+    return str(max(versions))
+
+
+def make_missing_error(name: str, names: Sequence[str], registry: str) -> SourceNotFound:
+    """Return the error for a model without versions, given the models of the registry."""
+    similar = find_similar_names(name, sorted({*names} - {name}))
+    known = f"it has {', '.join(similar)}" if similar else "it is empty"
+    what = f"no version of {name}" if name in names else f"no model {name}; {known}"
+    suggestion = f"--checkpoint-uri models:/{similar[0]}/latest" if similar else NAME_A_VERSION
+    return SourceNotFound(f"{registry[:1].upper()}{registry[1:]} has {what}.", suggestion)
+
+
+def _read_database(file: Path, name: str) -> tuple[list[int], list[str]]:
+    """Return the versions of a model, and the names of all models, of a database of MLflow."""
+    if not file.exists():  # nothing was tracked yet
+        return [], []
+    try:
+        with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=REQUEST_SECONDS)) as db:
+            query = "SELECT version FROM model_versions WHERE name = ? AND coalesce(current_stage, '') != ?"
+            versions = [int(row[0]) for row in db.execute(query, (name, _DELETED))]
+            names = [] if versions else [str(row[0]) for row in db.execute("SELECT name FROM registered_models")]
+    except sqlite3.Error as error:
+        raise SourceError(f"The tracking database {file} cannot be read: {error}.") from error
+    return versions, names
+
+
+def _query_server(address: str, name: str) -> tuple[list[int], list[str]]:
+    """Return the last version of a model, or without one the names of all models, of an MLflow server."""
+    order = {"max_results": 1, "order_by": "version_number DESC"}
+    found = _request(address, "model-versions/search", filter=f"name='{name}'", **order)
+    if versions := [int(one["version"]) for one in found.get("model_versions") or ()]:
+        return versions, []
+    models = _request(address, "registered-models/search", max_results=MAX_NAMES).get("registered_models")
+    return [], [str(one["name"]) for one in models or ()]
+
+
+def _request(address: str, path: str, **query: Any) -> dict[str, Any]:
+    """Return the answer of an MLflow server. Raise SourceError."""
+    host = urlsplit(address).hostname
+    request = urllib.request.Request(f"{address.rstrip('/')}/api/2.0/mlflow/{path}?{urlencode(query)}")
+    if authorization := _make_authorization():
+        request.add_unredirected_header("Authorization", authorization)
+    try:
+        with urllib.request.urlopen(request, timeout=REQUEST_SECONDS) as response:
+            answer = json.loads(response.read())
+    except urllib.error.HTTPError as error:
+        error.close()
+        if error.code >= 500:
+            raise SourceUnreachable(f"The tracking server {host} answered HTTP {error.code}.") from error
+        way = "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD" if error.code in (401, 403) else ""
+        raise SourceError(f"The tracking server {host} answered HTTP {error.code}.", way) from error
+    except OSError as error:
+        why = f"The tracking server {host} cannot be reached from here: the job asks it when it starts."
+        raise SourceUnreachable(why, NAME_A_VERSION) from error
+    except ValueError as error:
+        raise SourceError(f"The tracking server {host} did not answer as MLflow does.") from error
+    return answer if isinstance(answer, dict) else {}
+
+
+def _make_authorization() -> str:
+    """Return the header by MLflow's own variables; empty without them."""
+    if token := os.environ.get("MLFLOW_TRACKING_TOKEN"):
+        return f"Bearer {token}"
+    if user := os.environ.get("MLFLOW_TRACKING_USERNAME"):
+        pair = f"{user}:{os.environ.get('MLFLOW_TRACKING_PASSWORD', '')}"
+        return f"Basic {base64.b64encode(pair.encode()).decode()}"
+    return ""

@@ -1,0 +1,150 @@
+"""The latest version of a registered model: how it is named, and the registry that says which one that is."""
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from robotrain.model.source import SourceError, SourceNotFound, SourceUnreachable
+from robotrain_runtime.contract.document import JobSource
+from robotrain_sources.registered_model import reference, registry
+from robotrain_sources.registered_model.kind import LATEST_KIND
+
+VERSIONS = {"walker": (1, 2, 10), "runner": ()}
+HERE = Path("/work")
+
+
+def source(name: str) -> JobSource:
+    return JobSource(role="checkpoint", kind="latest_model", uri=f"models:/{name}/latest")
+
+
+@pytest.mark.parametrize("text", ["models:/walker/latest", "models:/walker", "models:/walker/", "walker:latest"])
+def test_a_model_without_a_version_is_its_latest_one(text: str) -> None:
+    assert LATEST_KIND.recognizes(text)
+    assert str(LATEST_KIND.parse(text, HERE)) == "models:/walker/latest"
+
+
+@pytest.mark.parametrize(
+    "text", ["walker", "walker@latest", "models:/walker/3", "models:/a/b/latest", "azureml:walker", "azureml:latest"]
+)
+def test_other_texts_are_not_taken_for_one(text: str) -> None:
+    assert not LATEST_KIND.recognizes(text)
+    with pytest.raises(SourceError, match="models:/NAME/latest"):
+        LATEST_KIND.parse(text, HERE)
+
+
+def test_a_pinned_one_is_that_version() -> None:
+    assert str(reference.parse_pinned_model("models:/walker/latest", "3")) == "models:/walker/3"
+    assert str(reference.parse_pinned_model("models:/walker/latest", "")) == "models:/walker/latest"
+    assert str(reference.parse_pinned_model("models:/latest/4", "")) == "models:/latest/4"
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> str:
+    """The tables of MLflow that hold models, with a version that was deleted."""
+    file = tmp_path / "a folder" / "mlflow.db"
+    file.parent.mkdir()
+    with closing(sqlite3.connect(file)) as tables, tables:
+        tables.execute("create table registered_models (name text)")
+        tables.execute("create table model_versions (name text, version integer, current_stage text)")
+        tables.executemany("insert into registered_models values (?)", [(name,) for name in VERSIONS])
+        rows = [(name, version, None) for name, versions in VERSIONS.items() for version in versions]
+        rows.append(("walker", 11, "Deleted_Internal"))
+        tables.executemany("insert into model_versions values (?, ?, ?)", rows)
+    return f"sqlite:///{file}"
+
+
+class _Mlflow(BaseHTTPRequestHandler):
+    """The answers of an MLflow server, and the credentials that it was sent."""
+
+    credentials: list[str | None]
+    status: int
+
+    def do_GET(self) -> None:
+        self.credentials.append(self.headers["Authorization"])
+        address = urlsplit(self.path)
+        query = parse_qs(address.query)
+        answer: dict[str, Any] = {}
+        if address.path == "/base/api/2.0/mlflow/model-versions/search":
+            assert (query["order_by"], query["max_results"]) == (["version_number DESC"], ["1"])
+            name = query["filter"][0].removeprefix("name='").removesuffix("'")
+            found = sorted(VERSIONS.get(name, ()), reverse=True)[:1]
+            answer = {"model_versions": [{"name": name, "version": str(version)} for version in found]}
+        elif address.path == "/base/api/2.0/mlflow/registered-models/search":
+            answer = {"registered_models": [{"name": name} for name in VERSIONS]}
+        self.send_response(self.status)
+        self.end_headers()
+        self.wfile.write(json.dumps(answer).encode())
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[Any]:
+    handler = type("Mlflow", (_Mlflow,), {"credentials": [], "status": 200})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as there:
+        threading.Thread(target=there.serve_forever, daemon=True).start()
+        handler.address = f"http://127.0.0.1:{there.server_address[1]}/base"
+        yield handler
+        there.shutdown()
+
+
+@pytest.fixture(params=["database", "server"])
+def address(request: pytest.FixtureRequest) -> str:
+    there = request.getfixturevalue(request.param)
+    return str(there if isinstance(there, str) else there.address)
+
+
+def test_the_registry_tells_the_largest_version(address: str) -> None:
+    assert registry.find_latest_version(source("walker"), address) == "10"
+
+
+@pytest.mark.parametrize(
+    ("name", "why", "instead"),
+    [
+        ("walkr", "has no model walkr; it has walker", "--checkpoint-uri models:/walker/latest"),
+        ("runner", "has no version of runner", "--checkpoint-uri models:/walker/latest"),
+    ],
+)
+def test_a_name_that_the_registry_does_not_have_is_told_with_those_it_has(
+    address: str, name: str, why: str, instead: str
+) -> None:
+    with pytest.raises(SourceNotFound, match=why) as raised:
+        registry.find_latest_version(source(name), address)
+    assert raised.value.suggestion == instead
+
+
+def test_a_database_that_nothing_was_tracked_to_is_empty(tmp_path: Path) -> None:
+    with pytest.raises(SourceNotFound, match="it is empty"):
+        registry.find_latest_version(source("walker"), f"sqlite:///{tmp_path}/mlflow.db")
+    assert not (tmp_path / "mlflow.db").exists()
+
+
+def test_credentials_are_those_of_mlflows_own_variables(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "me")
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "word")
+    assert registry.find_latest_version(source("walker"), server.address) == "10"
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "t0ken")
+    assert registry.find_latest_version(source("walker"), server.address) == "10"
+    assert server.credentials == ["Basic bWU6d29yZA==", "Bearer t0ken"]
+
+
+@pytest.mark.parametrize(("status", "kind"), [(401, SourceError), (503, SourceUnreachable)])
+def test_a_server_that_refuses_is_no_missing_model(server: Any, status: int, kind: type[SourceError]) -> None:
+    server.status = status
+    with pytest.raises(SourceError, match=f"HTTP {status}") as raised:
+        registry.find_latest_version(source("walker"), server.address)
+    assert type(raised.value) is kind
+
+
+def test_an_address_of_the_cluster_alone_is_left_to_the_job() -> None:
+    with pytest.raises(SourceUnreachable, match="cannot be reached from here") as raised:
+        registry.find_latest_version(source("walker"), "http://127.0.0.1:1")
+    assert raised.value.suggestion == "--checkpoint-uri models:/NAME/VERSION"

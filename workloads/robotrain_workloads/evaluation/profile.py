@@ -1,0 +1,17 @@
+"""Metrics that all workloads declare whose runs play episodes. Imports nothing heavy."""
+
+from robotrain.model.workload import Metric
+
+SUCCESS_RATE = Metric(
+    name="rollout/success_rate",
+    kind="score",
+    label="success",
+    brief="success",
+    better="higher",
+    headline=True,
+    share=True,
+    low="rollout/success_rate_low",
+    high="rollout/success_rate_high",
+    count="rollout/episodes",
+)
+EPISODE_LENGTH = Metric(name="rollout/avg_length", kind="score", label="steps/episode")
