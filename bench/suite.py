@@ -40,6 +40,9 @@ BENCHMARKS = (
     Benchmark("sweep", "Sweeps"),
     Benchmark("rosbag", "ROS 2 bags"),
     Benchmark("data_plane", "Fetching data"),
+    Benchmark("code_folder", "Sending a folder of code"),
+    Benchmark("isaac_watching", "Following Isaac Lab"),
+    Benchmark("isaac_export", "Exported policies"),
 )
 
 

@@ -123,6 +123,12 @@ class TestGpus:
     def test_too_few_are_refused(self, have: int, wanted: int, device: str) -> None:
         found = one("osmo-gpus-too-few", job(num_gpus=wanted, device=device), gpus=have)
         assert f"--gpus {wanted}" in ways(found)
+        assert ("--device cpu" in ways(found)) == (have == 0)
+
+    def test_a_workload_without_a_device_has_no_way_out_on_a_processor(self, robotrain) -> None:
+        answer = robotrain("render", "isaac-train", "--platform", "osmo", "--pool", "p", "--gpus", "0", "--json")
+        (found,) = (one for one in answer.json["problems"] if one["code"] == "osmo-gpus-too-few")
+        assert [one["text"] for one in found["instead"]] == ["--gpus 1"]
 
     @pytest.mark.parametrize(("have", "device"), [(0, "cpu"), (4, "auto"), (None, "cuda")])
     def test_enough_are_enough(self, have: int | None, device: str) -> None:

@@ -108,9 +108,10 @@ def check_pool_name(settings: OsmoSettings) -> Iterator[Problem]:
 def check_gpus(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
     """Check that the task has the GPUs that the job trains on; a CPU job needs none."""
     needed, count = job.training_gpus, resources.count_gpus(job, settings)
-    if count < needed and not (count == 0 and dict(job.parameters).get("device") == "cpu"):
+    values = dict(job.parameters)
+    if count < needed and not (count == 0 and values.get("device") == "cpu"):
         title = f"the job trains on {needed} GPU{'s' if needed > 1 else ''}, but the task has {count}"
-        fixes = (f"--gpus {needed}", f"--num-gpus {count}" if count else "--device cpu")
+        fixes = (f"--gpus {needed}", f"--num-gpus {count}" if count else "--device cpu" if "device" in values else "")
         why = "The training would not start."
         yield make_unsupported_problem("osmo-gpus-too-few", title, "--gpus", str(count), why, *fixes)
 
