@@ -353,6 +353,16 @@ def rosbag_python() -> Path:
     return Path(built(ENVIRONMENT.lock), "bin/python")
 
 
+@pytest.fixture(scope="session")
+def isaac_environments() -> None:
+    """Those that run beside Isaac Lab are built."""
+    from robotrain_workloads.isaac.installation import ENVIRONMENT
+    from robotrain_workloads.isaac_export.container import ENVIRONMENT as EXPORT_ENVIRONMENT
+
+    for one in (ENVIRONMENT, EXPORT_ENVIRONMENT):
+        built(one.lock)
+
+
 def built(lock: Path) -> str:
     """The environment of a lock, built as for a user."""
     import subprocess

@@ -2,19 +2,20 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from isaac_stand_in import environments, make_lab
+from isaac_stand_in import policy
 from robotrain_workloads.isaac import checkpoint_facts
 
 pytestmark = pytest.mark.slow
-OLD, NEW = environments.GENERATIONS
-TASK = "Isaac-Cartpole-v0"
+TASK = policy.TASK
 SHORT = {"STANDIN_STEPS": "5"}
 """Episodes in which no pole falls, whatever the policy does."""
 
@@ -35,55 +36,43 @@ Validate = Callable[..., Ended]
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Path]:
-    """The checkpoint of one iteration, as isaac-train publishes it: `trained("rsl_rl", "2.3")`; trained once."""
-    made: dict[str, Path] = {}
+def trained(made_once: Callable[[str, Callable[[Path], None]], Path]) -> Callable[[str, str], Path]:
+    """The checkpoint of one iteration: `trained("rsl_rl", "2.3")`."""
 
     def train(backend: str, version: str) -> Path:
-        if backend not in made:
-            folder = tmp_path_factory.mktemp(backend)
-            lab = folder / "lab"
-            lab.mkdir()
-            make_lab(lab, version)
-            scripts = lab / "scripts/reinforcement_learning"
-            script = [scripts / backend / "train.py"]
-            if version == "3.0":
-                script = [scripts / "train.py", "--rl_library", backend]
-            words = ("--task", TASK, "--num_envs", "16", "--max_iterations", "1", "--headless")
-            command = ["bash", lab / "isaaclab.sh", "-p", *script, *words]
-            subprocess.run(command, cwd=folder, env=make_environ(lab, version), check=True, capture_output=True)
-            found = sorted(folder.glob("logs/**/*_*.pt"))[-1]
-            checkpoint_facts.write_facts(folder / "checkpoint", TASK, backend)
-            os.replace(found, folder / "checkpoint" / found.name)
-            agent = next(folder.glob("logs/**/params/agent.yaml"))
-            os.replace(agent, folder / "checkpoint/params/agent.yaml")
-            made[backend] = folder / "checkpoint"
-        return made[backend]
+        fill = partial(policy.train, backend=backend, version=version)
+        return made_once(f"isaac-{backend}-{version}", fill) / "checkpoint"
 
     return train
 
 
 def make_environ(lab: Path, version: str) -> dict[str, str]:
     own = {name: value for name, value in os.environ.items() if not name.startswith(("ROBOTRAIN_", "STANDIN_"))}
-    python = str(environments.install(NEW if version == "3.0" else OLD))
-    return {**own, "ISAACLAB_PATH": str(lab), "STANDIN_PYTHON": python, "OMP_NUM_THREADS": "1"}
+    return {**own, **policy.make_image(lab, version)}
 
 
 @pytest.fixture
 def validate(trained: Callable[[str, str], Path], tmp_path: Path) -> Validate:
     """Validates the checkpoint of a backend with the program that runs in the container: four episodes."""
 
-    def run(backend: str = "rsl_rl", *words: str, version: str = "2.3", environ: Mapping[str, str] = SHORT) -> Ended:
-        lab = tmp_path / "lab"
-        lab.mkdir()
-        make_lab(lab, version)
+    def run(
+        backend: str = "rsl_rl",
+        *words: str,
+        version: str = "2.3",
+        environ: Mapping[str, str] = SHORT,
+        checkpoint: Path | None = None,
+    ) -> Ended:
         own = ("--work", tmp_path / "work", "--results", tmp_path / "results", "--cache", tmp_path / "cache")
-        source = ("--checkpoint", trained(backend, version), "--source", "run@1", "--source-kind", "run")
+        source = ("--checkpoint", checkpoint or trained(backend, version), "--source", "run@1", "--source-kind", "run")
         usual = ("--job-name", "validate", "--episodes", "4", "--num-envs", "2", "--seed", "1", "--headless")
         program = (sys.executable, "-m", "robotrain_workloads.isaac_validate.supervisor")
         command = (*program, *own, *source, *usual, *words, "--")
         ended = subprocess.run(
-            command, env={**make_environ(lab, version), **environ}, cwd=tmp_path, capture_output=True, text=True
+            command,
+            env={**make_environ(tmp_path / "lab", version), **environ},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
         )
         return Ended(ended.returncode, ended.stdout + ended.stderr, tmp_path / "results")
 
@@ -124,14 +113,12 @@ def test_without_a_signal_the_mean_return_decides(validate: Validate, threshold:
     assert (ended.code, ended.document["verdict"]) == (code, verdict), ended.output
 
 
-def test_a_task_that_isaac_lab_does_not_have_is_named(validate: Validate, trained: Callable[[str, str], Path]) -> None:
-    facts = trained("rsl_rl", "2.3") / checkpoint_facts.FACTS_FILE
-    known = facts.read_text()
-    facts.write_text("{}")
-    try:
-        ended = validate("rsl_rl", "--task", "Isaac-Nowhere-v0")
-    finally:
-        facts.write_text(known)
+def test_a_task_that_isaac_lab_does_not_have_is_named(
+    validate: Validate, trained: Callable[[str, str], Path], tmp_path: Path
+) -> None:
+    checkpoint = Path(shutil.copytree(trained("rsl_rl", "2.3"), tmp_path / "checkpoint"))
+    (checkpoint / checkpoint_facts.FACTS_FILE).write_text("{}")
+    ended = validate("rsl_rl", "--task", "Isaac-Nowhere-v0", checkpoint=checkpoint)
     assert ended.code == 1
     assert "error: Isaac Lab does not know the task" in ended.output
     assert "Isaac-Nowhere-v0" in ended.output.rpartition("error:")[2]

@@ -1,11 +1,13 @@
 """A cart-pole of many environments in torch, with the surface of Isaac Lab's environments."""
 
 import os
+import time
 
 import gymnasium as gym
 import torch
 
 STEPS = int(os.environ.get("STANDIN_STEPS", "250"))
+STEP_SECONDS = float(os.environ.get("STANDIN_STEP_SECONDS", "0"))
 
 
 class TerminationManager:
@@ -60,6 +62,7 @@ class Cartpole(gym.Env):
         return self.obs(), {}
 
     def step(self, action):
+        time.sleep(STEP_SECONDS)
         p, v, th, w = self.x.unbind(1)
         force = 10 * action.view(-1).clamp(-1, 1)
         acc = (9.8 * th.sin() - th.cos() * force / 1.1) / (0.5 * (4 / 3 - 0.1 * th.cos() ** 2 / 1.1))

@@ -1,0 +1,124 @@
+"""Isaac Lab's workloads on a compute, from the command line: what was sent is what runs, with Isaac Lab's stand-in."""
+
+import time
+from pathlib import Path
+
+import pytest
+from azure_stand_in.manager import CONTRIBUTOR
+from azure_stand_in.ml.running_fixtures import enclosed, machine
+from isaac_stand_in import policy
+from osmo_stand_in.pod.room import isolates
+
+__all__ = ["enclosed", "machine"]
+
+pytestmark = pytest.mark.slow
+
+PIPELINE = Path(__file__).parents[2] / "examples/isaac-cartpole/pipeline.yaml"
+TRAINS = "c2000000-0000-0000-0000-000000000002"
+PROGRAM = """
+echo "arguments: $*"
+echo "variables: $TASK $NUM_ENVS $TRAINING_BACKEND $CHECKPOINT_MODE $REGISTER_CHECKPOINT $ACCEPT_EULA $PRIVACY_CONSENT"
+echo "context: $AZURE_SUBSCRIPTION_ID $AZURE_RESOURCE_GROUP $AZUREML_WORKSPACE_NAME"
+echo "tracking: $MLFLOW_RUN_ID"
+echo "root: $TRAINING_ROOT"
+echo "beside: $(cat "$TRAINING_ROOT/agent.txt")"
+$PYTHON -c 'import rsl_rl; print("python: of Isaac Lab")'
+"""
+
+
+@pytest.fixture
+def cluster(azureml_stored, machine, data_python, isaac_environments, tmp_path, monkeypatch):
+    """The workspace with a compute in whose image is Isaac Lab."""
+    azureml_stored.kubernetes("k8s-robots", identities=(("id-train", TRAINS, "principal"),))
+    azureml_stored.manager.assign("principal", CONTRIBUTOR, azureml_stored.manager.account(azureml_stored.account))
+    machine.environ |= {**policy.make_image(tmp_path / "lab"), "STANDIN_STEPS": "5"}
+    monkeypatch.setenv("ROBOTRAIN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("ROBOTRAIN_BAKED", str(data_python.parents[3]))
+    names = ("AZURE_SUBSCRIPTION_ID", "AZURE_RESOURCE_GROUP", "AZUREML_WORKSPACE_NAME")
+    for name, value in (*zip(names, azureml_stored.names, strict=True), ("AZUREML_COMPUTE", "k8s-robots")):
+        monkeypatch.setenv(name, value)
+    return azureml_stored
+
+
+@pytest.fixture
+def submit(robotrain, cluster):
+    """`submit("isaac-train", …)`: the run's name, its job, and what was said."""
+
+    def submit(*words: object):
+        answer = robotrain("submit", words[0], "--platform", "azureml", "--json", *words[1:])
+        assert answer.exit_code == 0, answer.stderr
+        return answer.json["run"], cluster.jobs[answer.json["reference"]["job"]], answer.stderr
+
+    return submit
+
+
+def versions(cluster, name: str) -> dict[str, dict]:
+    (found,) = [found for at, found in cluster.manager.there.models.items() if at.endswith(f"/{name}")]
+    return found
+
+
+def test_the_program_of_a_training_folder_runs_and_is_uploaded_once_for_each_content(
+    robotrain, cluster, machine, submit, tmp_path
+):
+    folder = tmp_path / "mine"
+    (folder / "scripts").mkdir(parents=True)
+    (folder / "scripts/train.sh").write_text(PROGRAM)
+    (folder / "agent.txt").write_text("first")
+    words = ("isaac-train", "--training-path", folder, "--task", "Isaac-Ant-v0", "-n", "8", "-b", "rsl_rl")
+    run, job, said = submit(*words, "--", "--own", "1")
+    assert f"{folder} was uploaded" in said
+    assert machine.wait(job.name) == "Completed", "\n".join(job.said())
+    log = robotrain("logs", run).stdout
+    arguments = "--mode train --task Isaac-Ant-v0 --num_envs 8 --checkpoint-mode from-scratch"
+    assert f"arguments: {arguments} --register-checkpoint isaac-ant-v0 --headless --own 1\n" in log
+    assert "variables: Isaac-Ant-v0 8 rsl_rl from-scratch isaac-ant-v0 Y Y\n" in log
+    assert f"context: {' '.join(cluster.names)}\ntracking: {job.name}\n" in log
+    assert "beside: first\n" in log
+    assert "python: of Isaac Lab\n" in log
+    assert not isolates() or "root: /data/training-code/training\n" in log
+    before = job.inputs["training_code"].prefix
+    again, job, said = submit(*words, "--new", "--", "--own", "1")
+    assert f"{folder} was uploaded" not in said
+    assert job.inputs["training_code"].prefix == before
+    assert machine.wait(job.name) == "Completed", again
+    (folder / "agent.txt").write_text("another")
+    (folder / "scripts/train.sh").write_text('cat "$TRAINING_ROOT/agent.txt"; exit 7\n')
+    run, job, said = submit(*words)
+    assert job.inputs["training_code"].prefix != before
+    assert machine.wait(job.name) == "Failed"
+    status = robotrain("status", run, "--json").json
+    assert (status["state"], status["exit_code"]) == ("failed", 7)
+
+
+@pytest.mark.long
+def test_the_example_pipeline_trains_across_a_preemption_then_validates_exports_and_registers(
+    robotrain, cluster, machine
+):
+    machine.environ["STANDIN_STEP_SECONDS"] = "0.01"
+    given = {
+        **{"train.num_envs": 16, "train.max_iterations": 30, "train.output_mode": "rw_mount"},
+        **{"train.skip_register_checkpoint": "false", "validate.reward_threshold": 1, "validate.eval_episodes": 4},
+        **{"export.max_steps": 20, "export.video_length": 0},
+    }
+    words = [word for name, value in given.items() for word in ("--set", f"{name}={value}")]
+    sent = robotrain("pipeline", "submit", PIPELINE, "--platform", "azureml", "--native-only", *words, "--json")
+    assert sent.exit_code == 0, sent.stderr
+    run, job = sent.json["run"], sent.json["reference"]["job"]
+    train = cluster.steps(job)["train"]
+    end = time.monotonic() + 300
+    while '"event": "checkpoint"' not in "\n".join(train.said()):
+        assert time.monotonic() < end, "\n".join(train.said())
+        time.sleep(0.2)
+    machine.taken(train.name).preempt(grace=30)
+    assert cluster.jobs[job].ended.wait(600)
+    status = robotrain("status", run, "--json").json
+    assert [one["state"] for one in status["steps"]] == ["succeeded"] * 4, robotrain("logs", run).stdout
+    assert machine.running[train.name].attempts == 2
+    assert "an earlier attempt was interrupted: resuming from step" in robotrain("logs", run, "--step", "train").stdout
+    listed = [one["name"] for one in robotrain("outputs", run, "--json").json["outputs"]]
+    assert any(name.startswith("train/") and name.endswith("000029") for name in listed)
+    assert any(name.startswith("export/") for name in listed)
+    expected = {"framework": "rsl_rl", "task": "Isaac-Cartpole-v0", "algorithm": "PPO", "checkpoint": "000029"}
+    for model in ("isaac-cartpole-v0", "isaac-cartpole"):
+        (version,) = versions(cluster, model).values()
+        assert expected.items() <= version["tags"].items()

@@ -1,0 +1,42 @@
+"""A checkpoint of one iteration that the stand-in trained, as isaac-train publishes it: made within some seconds."""
+
+import os
+import subprocess
+from pathlib import Path
+
+from robotrain_workloads.isaac import checkpoint_facts
+
+from isaac_stand_in import environments, make_lab
+
+TASK = "Isaac-Cartpole-v0"
+OLD, NEW = environments.GENERATIONS
+
+
+def make_image(folder: Path, version: str = "2.3") -> dict[str, str]:
+    """Lay out an installation in `folder`; return the variables with which an image leads there."""
+    folder.mkdir(parents=True)
+    make_lab(folder, version)
+    python = str(environments.install(NEW if version == "3.0" else OLD))
+    return {"ISAACLAB_PATH": str(folder), "STANDIN_PYTHON": python, "OMP_NUM_THREADS": "1"}
+
+
+def train(folder: Path, backend: str = "rsl_rl", version: str = "2.3") -> None:
+    """Train for one iteration; the checkpoint is `folder/checkpoint`."""
+    lab = folder / "lab"
+    environ = {**os.environ, **make_image(lab, version)}
+    scripts = lab / "scripts/reinforcement_learning"
+    script = [scripts / "train.py", "--rl_library", backend] if version == "3.0" else [scripts / backend / "train.py"]
+    words = ("--task", TASK, "--num_envs", "16", "--max_iterations", "1", "--headless")
+    command = ["bash", lab / "isaaclab.sh", "-p", *script, *words]
+    subprocess.run(command, cwd=folder, env=environ, check=True, capture_output=True)
+    found = sorted(folder.glob("logs/**/*_*.pt"))[-1]
+    checkpoint_facts.write_facts(folder / "checkpoint", TASK, backend)
+    os.replace(found, folder / "checkpoint" / found.name)
+    agent = next(folder.glob("logs/**/params/agent.yaml"))
+    os.replace(agent, folder / "checkpoint/params/agent.yaml")
+
+
+def read_files(folder: Path) -> dict[str, bytes]:
+    """Return the files of the checkpoint that was trained in `folder`, by their paths."""
+    base = folder / "checkpoint"
+    return {path.relative_to(base).as_posix(): path.read_bytes() for path in base.rglob("*") if path.is_file()}
