@@ -1,10 +1,12 @@
 """The workloads of this repository pass the kit for third-party workloads."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar
 
 import pytest
+from hub_stand_in import HubStandIn
+from recorded_bags import Recording
 from robotrain.testing import WorkloadKit
 from small_training import SMALL
 
@@ -12,6 +14,13 @@ PUSHT = Path(__file__).parents[2] / "examples/pusht-mini/dataset"
 ROLLED = ("--dataset-path", str(PUSHT), "--builtin-policy", "--env", "pusht", "--env-steps", "9")
 EVALUATED = ("--eval-episodes", "2", "--env-workers", "0", "--device", "cpu", "--replay-episodes", "0-1")
 QUICK = ("--training-steps", "4", "--batch-size", "2", "--num-workers", "0", "--device", "cpu", "--log-freq", "2")
+
+
+BAGS = (
+    *("--environment-state-topic", "/action", "--action-topic", "/action", "--fps", "10", "--chunk-size", "4"),
+    *("--dim-model", "16", "--n-heads", "2", "--dim-feedforward", "32", "--batch-size", "4", "--device", "cpu"),
+    *("--training-steps", "4", "--save-freq", "2", "--log-freq", "2"),
+)
 
 
 class TestLerobotTrain(WorkloadKit):
@@ -74,3 +83,15 @@ class TestRosbagActTrain(WorkloadKit):
     changed: ClassVar = {"image_size": "48x64", "pretrained_backbone_weights": "ResNet18_Weights.IMAGENET1K_V1"}
     options: ClassVar = {"local": ("--environment-state-topic", "/keypoints")}
     tells = ("metrics", "checkpoint")
+
+    @pytest.fixture(params=[pytest.param(BAGS, marks=pytest.mark.slow)])
+    def runs(self, request, tmp_path, monkeypatch) -> Iterator[Sequence[str]]:
+        """The bags are a dataset repository of a Hub on this machine."""
+        files = {}
+        for number in range(2):
+            folder = Recording(steps=20).write(tmp_path / f"ep{number}", "mcap" if number else "sqlite3")
+            files |= {f"{folder.name}/{path.name}": path.read_bytes() for path in folder.iterdir()}
+        with HubStandIn() as hub:
+            hub.repository("mine/bags", files, kind="dataset")
+            monkeypatch.setenv("HF_ENDPOINT", hub.address)
+            yield ("--dataset-repo-id", "mine/bags", *request.param)
