@@ -23,6 +23,10 @@ BESIDE: Mapping[tuple[str, str], Mapping[str, str | None]] = {
         for name in ("checkpoint_mode", "sha256")
     },
     ("isaac-train", "entry"): {"--training-path": "/data/training"},
+    **{
+        ("rosbag-act-train", name): {"--image-topics": "/camera"}
+        for name in ("pretrained_backbone_weights", "backbone_file")
+    },
 }
 """What some do nothing without."""
 VALUES = {
@@ -30,6 +34,7 @@ VALUES = {
     "sha256": "a" * 64,
     "starts": "easy",
     "image_size": "48x64",
+    "pretrained_backbone_weights": "ResNet18_Weights.IMAGENET1K_V1",
     "success_reward": "0.9",
     "success_threshold": "0.5",
     "replay_episodes": "0,2-4",
