@@ -1,8 +1,8 @@
 """Print LeRobot's options as JSON: names, kinds, choices and defaults. Run by the Python of the locked environment.
 
-    ENVIRONMENT/bin/python .ci/option_tree.py >workloads/robotrain_workloads/lerobot/option_tree.json
+    ENVIRONMENT/bin/python .ci/option_tree.py >workloads/robotrain_workloads/lerobot_options/option_tree.json
 
-What the JSON means: robotrain_workloads/lerobot/option_tree.py.
+What the JSON means: robotrain_workloads/lerobot_options/option_tree.py.
 """
 
 import dataclasses

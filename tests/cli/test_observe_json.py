@@ -48,7 +48,7 @@ CHANGES = {
     "download": "done total rate",
     "metrics": "values step total unit",
     "checkpoint": "step path model",
-    "published": "step to seconds",
+    "published": "step to seconds file",
     "withdrawn": "to",
     "registered": "name version step uri new replaced",
     "evaluated": "episodes scores results policy step passed conditions",

@@ -139,7 +139,7 @@ def test_robotrains_own_limit_holds_on_every_platform_and_is_told_alone(submit, 
 def test_a_spec_that_is_too_large_is_refused_before_it_is_sent(robotrain, declares, command):
     declares(limits={"spec_kib": 9})
     words = ("--platform", "mars", "-d", "lerobot/pusht", *(("--no-pin",) if "submit" in command else ()))
-    answer = robotrain(*command, *words, "--", "--note=" + "x" * 9000)
+    answer = robotrain(*command, *words, "--", "--wandb.notes=" + "x" * 9000)
     assert answer.exit_code == 3
     assert re.search(r"mars accepts a spec of at most 9 KiB, but this one has 1\d", answer.stderr)
     assert re.search(r"--platform local +\(accepts this size\)", answer.stderr)

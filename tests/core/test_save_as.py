@@ -79,7 +79,16 @@ def test_what_was_said_is_written_and_no_default(robotrain, pusht, command, monk
     Path(".env").write_text("SAVE_FREQ=50\n")
     said = ["--dataset-path", pusht, "--batch-size", "8", "--learning-rate", "3e-4", "--no-system-metrics"]
     answer = robotrain(
-        command, "--platform", "local", *said, "--runs-dir", "runs", "--save-as", "job.yaml", "--", "--x=1"
+        command,
+        "--platform",
+        "local",
+        *said,
+        "--runs-dir",
+        "runs",
+        "--save-as",
+        "job.yaml",
+        "--",
+        "--policy.dim_model=8",
     )
     assert answer.exit_code == 0
     assert "wrote the job to job.yaml" in answer.stderr
@@ -99,7 +108,7 @@ def test_what_was_said_is_written_and_no_default(robotrain, pusht, command, monk
         "  system_metrics: false  # flag --no-system-metrics",
         "",
         "trainer_args:",
-        "  - --x=1  # flag after --",
+        "  - --policy.dim_model=8  # flag after --",
         "",
         "platforms:",
         "  local:",

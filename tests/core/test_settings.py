@@ -185,7 +185,7 @@ def test_a_parameter_without_a_default_is_asked_for(robotrain, install):
 def test_arguments_of_the_trainer_are_explained_with_those_they_replaced(explain):
     job_file()
     with Path("job.yaml").open("a") as file:
-        file.write("trainer_args: [--a.b=1, --a.c=2]\n")
-    row = explain("job.yaml", "--", "--a.d=3")["trainer_args"]
-    assert (row["value"], row["origin"]) == ("--a.d=3", "flag after --")
-    assert [loser["value"] for loser in row["overrode"]] == ["--a.b=1", "--a.c=2"]
+        file.write("trainer_args: [--policy.dim_model=1, --policy.n_heads=2]\n")
+    row = explain("job.yaml", "--", "--policy.chunk_size=3")["trainer_args"]
+    assert (row["value"], row["origin"]) == ("--policy.chunk_size=3", "flag after --")
+    assert [loser["value"] for loser in row["overrode"]] == ["--policy.dim_model=1", "--policy.n_heads=2"]

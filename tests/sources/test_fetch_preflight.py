@@ -20,7 +20,7 @@ def no_network(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("uri", "why"), [("models:/act/7", ""), ("act:7", ""), ("models:/act/latest", "is not a version")]
+    ("uri", "why"), [("models:/act/7", ""), ("act:7", ""), ("models:/act/champion", "is not a version")]
 )
 def test_a_name_is_judged_without_asking_anybody(uri, why, tmp_path):
     place = ContainerContext(cache=tmp_path, tracking_uri=REGISTRY)

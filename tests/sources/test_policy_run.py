@@ -140,7 +140,7 @@ def test_a_name_that_several_runs_start_with_is_not_enough(left: Left) -> None:
 
 
 def test_without_any_run_that_is_what_is_said() -> None:
-    assert "no run has been submitted yet" in refused("last").why.lower()
+    assert "no run that was sent from here left a complete checkpoint" in refused("last").why.lower()
 
 
 def test_a_step_that_is_not_there_is_answered_with_those_that_are(left: Left) -> None:

@@ -172,7 +172,7 @@ def test_json_that_ends_early_is_said_to():
     [
         (("--policy-path", "/p", "--env", "pusth", "--env-steps", "9"), "use   --env pusht", "value-invalid"),
         (("--policy-run", "nosuch", "--env", "pusht"), "--policy-run takes runs", "run-invalid"),
-        (("--policy.path=./p", "--env.type=pusht"), "or --policy-path FOLDER", "option-owned"),
+        (("--policy.path=./p", "--env.type=pusht"), "or --policy-path ./p", "option-owned"),
         (("--policy-path", "/p", "--env", "pusht", "--", "--seed=3"), "use   --seed", "trainer-arg-owned"),
     ],
 )

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from robotrain_workloads.lerobot import option_tree
-from robotrain_workloads.lerobot.option_tree import find_option_problems
+from robotrain_workloads.lerobot_options import option_tree
+from robotrain_workloads.lerobot_options.option_tree import find_option_problems
 
 ERROR = "script-option-invalid"
 

@@ -8,9 +8,9 @@ from robotrain.errors import Problem, Suggestion, suggest_name, usage_problem
 from robotrain.redaction import redact
 
 from robotrain_workloads import rules
-from robotrain_workloads.lerobot import option_tree
 from robotrain_workloads.lerobot_eval.inputs import selection, simulation
 from robotrain_workloads.lerobot_eval.parameters import OPTION_PATTERN, OWNED_OPTIONS
+from robotrain_workloads.lerobot_options import option_tree
 
 if TYPE_CHECKING:
     from robotrain.model.job import Job

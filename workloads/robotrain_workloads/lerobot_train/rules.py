@@ -42,7 +42,7 @@ def check_options(job: "Job") -> Iterator[Problem]:
     """Check options after `--` as the locked LeRobot would on the machine of the job."""
     if not job.trainer_args:
         return
-    from robotrain_workloads.lerobot import option_tree
+    from robotrain_workloads.lerobot_options import option_tree
 
     starts = any(source.role in START_ROLES for source in job.sources)
     chosen = {} if starts else {"policy": str(job["policy_type"])}
