@@ -1,5 +1,6 @@
 """Whether a workspace can be used, as the laptop and the container ask it of Azure's resource manager."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -185,3 +186,43 @@ def test_the_latest_version_of_a_model_is_the_largest_number_that_the_workspace_
         registry.find_latest_version(replace(walker, uri="models:/walkr/latest"), HERE)
     with pytest.raises(SourceError, match="has no Azure ML workspace other"):
         registry.find_latest_version(walker, Workspace(SUBSCRIPTION, GROUP, "other"))
+
+
+MODEL = {
+    "tags": {"task": "Isaac-Ant-v0", "owner": "me", "framework": "hf_" + "aB3" * 12},
+    "properties": {"task": "other", "success_threshold": "0.9"},
+}
+
+
+def test_a_version_has_its_properties_and_tags_and_none_if_it_cannot_be_read(there):
+    there.manager.there.models[f"{HERE.resource}/walker".lower()] = {"2": MODEL}
+    walker = JobSource(role="checkpoint", kind="latest_model", uri="models:/walker/latest", pin="2")
+    assert registry.read_tags(walker, HERE) == {**MODEL["tags"], "success_threshold": "0.9"}
+    full = (
+        f"azureml://subscriptions/{SUBSCRIPTION}/resourcegroups/{GROUP}/workspaces/robots-ml/models/walker/versions/2"
+    )
+    assert registry.read_tags(replace(walker, kind="model_asset", uri=full), None)["task"] == "Isaac-Ant-v0"
+    unread = (replace(walker, pin="3"), replace(walker, pin=""), replace(walker, kind="blob_url", uri="https://a/b"))
+    assert [registry.read_tags(source, HERE) for source in unread] == [{}, {}, {}]
+    assert registry.read_tags(walker, None) == {}
+
+
+@pytest.mark.parametrize(
+    ("where", "uri", "tags"),
+    [
+        (("azureml", "--compute", "k8s"), "azureml:walker:2", ["task=Isaac-Ant-v0", "success_threshold=0.9"]),
+        (("osmo", "--pool", "p"), "models:/walker/latest", ["task=Isaac-Ant-v0", "success_threshold=0.9"]),
+        (("azureml", "--compute", "k8s"), "azureml:walker:3", None),
+    ],
+)
+def test_what_the_workload_reads_of_a_models_tags_travels_with_the_job_and_no_secret(
+    there, robotrain, where, uri, tags
+):
+    there.manager.there.models[f"{HERE.resource}/walker".lower()] = {"2": MODEL}
+    names = ("--subscription-id", SUBSCRIPTION, "--resource-group", GROUP, "--workspace-name", "robots-ml")
+    words = ("isaac-validate", "--platform", *where, *names, "--checkpoint-uri", uri, "--pin", "--json")
+    answer = robotrain("render", *words)
+    assert answer.exit_code == 0, answer.stderr
+    (file,) = (file for path, file in answer.json["files"].items() if path.endswith("job.json"))
+    (source,) = json.loads(file["text"])["sources"]
+    assert source.get("tags") == tags

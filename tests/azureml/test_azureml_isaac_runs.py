@@ -1,5 +1,6 @@
 """Isaac Lab's workloads on a compute, from the command line: what was sent is what runs, with Isaac Lab's stand-in."""
 
+import json
 import time
 from pathlib import Path
 
@@ -50,6 +51,13 @@ def submit(robotrain, cluster):
         return answer.json["run"], cluster.jobs[answer.json["reference"]["job"]], answer.stderr
 
     return submit
+
+
+@pytest.fixture
+def foreign(made_once):
+    """The files of a model that something else registered; named before `cluster`, which changes PATH."""
+    files = policy.read_files(made_once("isaac-rsl_rl-2.3", policy.train))
+    return {name: content for name, content in files.items() if name != "params/robotrain.json"}
 
 
 def versions(cluster, name: str) -> dict[str, dict]:
@@ -122,3 +130,32 @@ def test_the_example_pipeline_trains_across_a_preemption_then_validates_exports_
     for model in ("isaac-cartpole-v0", "isaac-cartpole"):
         (version,) = versions(cluster, model).values()
         assert expected.items() <= version["tags"].items()
+
+
+def test_a_mounted_model_is_validated_as_its_tags_and_properties_say(
+    foreign, robotrain, cluster, machine, submit, tmp_path
+):
+    cluster.store.put(cluster.container, {f"models/pole/{name}": content for name, content in foreign.items()})
+    cluster.model("pole", 3, "models/pole")
+    tagged = {"tags": {"task": policy.TASK, "framework": "rsl_rl"}, "properties": {"success_threshold": "0.9"}}
+    versions(cluster, "pole")["3"].update(tagged)
+    machine.environ["STANDIN_SUCCESS"] = "timeout"
+    small = ("--eval-episodes", "4", "--num-envs", "2", "--tracking-uri", "none")
+    run, job, _ = submit("isaac-validate", "--checkpoint-uri", "azureml:pole:3", *small)
+    assert machine.wait(job.name) == "Completed", "\n".join(job.said())
+    assert robotrain("outputs", run, "--to", tmp_path / "brought").exit_code == 0
+    found = json.loads(next((tmp_path / "brought").rglob("eval_results.json")).read_text())
+    told = (found["task"], found["framework"], found["success_threshold"], found["verdict"])
+    assert told == (policy.TASK, "rsl_rl", 0.9, "passed")
+
+
+def test_a_task_that_is_not_the_models_own_is_refused_before_isaac_lab_starts(foreign, cluster, machine, submit):
+    cluster.store.put(cluster.container, {f"models/ant/{name}": content for name, content in foreign.items()})
+    cluster.model("ant", 1, "models/ant")
+    versions(cluster, "ant")["1"]["tags"] = {"task": "Isaac-Ant-v0"}
+    words = ("--checkpoint-uri", "azureml:ant:1", "--task", policy.TASK, "--tracking-uri", "none")
+    _, job, _ = submit("isaac-validate", *words)
+    assert machine.wait(job.name) == "Failed"
+    log = "\n".join(job.said())
+    assert f"the policy was trained for Isaac-Ant-v0, not for {policy.TASK}" in log
+    assert "Loading model checkpoint" not in log

@@ -1,5 +1,6 @@
 """The document is read by two readers, pydantic's and the runtime's own: what one takes, the other takes."""
 
+import dataclasses
 import json
 from typing import Any
 
@@ -30,7 +31,11 @@ documents = st.builds(
     placement=st.builds(Placement, work=TEXT, cache=TEXT, tracking_uri=TEXT, environment=st.none() | TEXT),
     sources=st.lists(
         st.builds(
-            JobSource, role=st.sampled_from(["dataset", "policy", "init_policy", "checkpoint"]), kind=TEXT, uri=TEXT
+            JobSource,
+            role=st.sampled_from(["dataset", "policy", "init_policy", "checkpoint"]),
+            kind=TEXT,
+            uri=TEXT,
+            tags=st.lists(TEXT, max_size=2).map(tuple),
         ),
         max_size=3,
     ).map(tuple),
@@ -98,6 +103,13 @@ def test_every_wrong_place_is_named_and_no_value_repeated():
     for place in ("run:", "placement.work:", "sources[0].uri: missing", "sources[0].role:", "extra: unknown"):
         assert place in told
     assert "secret" not in told
+
+
+def test_a_source_without_tags_is_written_as_before_there_were_any():
+    source = JobSource(role="checkpoint", kind="k", uri="u")
+    assert document.collect_fields(source) == {"role": "checkpoint", "kind": "k", "uri": "u", "pin": ""}
+    tagged = document.collect_fields(dataclasses.replace(source, tags=("task=a",)))
+    assert tagged["tags"] == ("task=a",)
 
 
 def test_a_newer_schema_says_which_one_is_read():

@@ -1,8 +1,11 @@
 """Sources that the platform brings to the machine before the runtime starts."""
 
 import dataclasses
+import json
+from pathlib import Path
 
 import pytest
+from robotrain_runtime.checkpoints import model_lineage
 from robotrain_runtime.contract import document
 from robotrain_runtime.contract.document import JobSource, Mount
 from robotrain_runtime.preflight import run_preflight
@@ -95,6 +98,24 @@ def test_mounted_sources_are_compared_with_those_that_are_fetched(halves_here, b
     lay("in", "odd")
     (found,) = run_preflight(brought("azureml:a:1", carried=["even"]))
     assert (found.code, found.title) == ("data-unusable", "odd numbers do not go with others")
+
+
+def test_tags_of_a_mounted_model_are_recorded_in_place_of_earlier_ones(halves_here, brought, lay):
+    folder = lay("in")
+    for tags, recorded in ((("task=a=b",), {"task": "a=b"}), ((), {})):
+        made = brought("azureml:a:1")
+        sources = tuple(dataclasses.replace(source, tags=tags) for source in made.sources)
+        assert run_preflight(dataclasses.replace(made, sources=sources)) == []
+        assert model_lineage.read_model_tags(Path(made.placement.cache), folder) == recorded
+
+
+@pytest.mark.slow
+def test_tags_of_a_fetched_model_are_recorded(run, job):
+    made = job(NUMBERS, carried=["even"])
+    sources = tuple(dataclasses.replace(source, tags=("task=a",)) for source in made.sources)
+    assert run(dataclasses.replace(made, sources=sources)).exit_code == 0
+    (record,) = Path(made.placement.cache, "sources/parentage").iterdir()
+    assert json.loads(record.read_text()) == {"tags": {"task": "a"}}
 
 
 def test_mounted_data_is_inspected(halves_here, brought, tmp_path):

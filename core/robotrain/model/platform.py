@@ -177,6 +177,10 @@ class Platform:
 
         raise SourceError(f"The platform {self.name} does not tell which version that is.")
 
+    def read_tags(self, source: JobSource, settings: Any) -> Mapping[str, str]:
+        """Return the tags of a registered model whose container plugin cannot read them; empty if unknown."""
+        return {}
+
     def prepare(self, plan: Plan) -> Iterator[str]:
         """Upload what the plan needs, submit nothing, and yield a line for each thing that is there now.
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from robotrain_runtime.contract.document import JobSource, Scalar
+from robotrain_runtime.contract.document import JobSource, Scalar, collect_fields
 
 from robotrain.config.coerce import list_fields
 from robotrain.model.plan import Payload, Plan, RenderedPlan
@@ -149,7 +149,7 @@ def _dump_step(step: PlannedStep) -> dict[str, Any]:
     """Return a step as data, without what does not belong to it, so that the plan can be read."""
     body = {one.name: getattr(step, one.name) for one in fields(step)}
     body["inputs"] = [{"role": one.role, "step": one.step} for one in step.inputs]
-    body["sources"] = [asdict(one) for one in step.sources]
+    body["sources"] = [collect_fields(one) for one in step.sources]
     required = ("model", "policy_from") if step.model else ("workload", "parameters", "settings", "payload", "produces")
     kept = ("name", "needs", *required)
     return {name: value for name, value in body.items() if name in kept or (value and name != "produces")}

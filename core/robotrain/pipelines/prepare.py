@@ -261,7 +261,9 @@ def pin_pipeline(prepared: PreparedPipeline) -> tuple[PreparedPipeline, list[Pro
 def _pin_step(step: PreparedStep, pins: Mapping[JobSource, JobSource]) -> PreparedStep:
     if step.job is None:
         return step
-    job = dataclasses.replace(step.job.job, sources=tuple(pins[source] for source in step.job.job.sources))
+    sources = (pins[source] for source in step.job.job.sources)
+    tagged = tuple(dataclasses.replace(source, tags=source.tags or step.job.read_tags(source)) for source in sources)
+    job = dataclasses.replace(step.job.job, sources=tagged)
     return dataclasses.replace(step, job=step.job.with_job(job))
 
 

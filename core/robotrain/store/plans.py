@@ -13,7 +13,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from robotrain_runtime.contract.document import JobSource, Scalar
+from robotrain_runtime.contract.document import JobSource, Scalar, collect_fields
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain import __version__
@@ -86,7 +86,7 @@ def write_plan_folder(rendered: RenderedPlan, folder: Path, shared: Path | None 
         "robotrain": __version__,
         "run": plan.run,
         "platform": plan.platform,
-        "job": dataclasses.asdict(plan.job),
+        "job": {**dataclasses.asdict(plan.job), "sources": [collect_fields(one) for one in plan.job.sources]},
         "settings": dict(rendered.settings),
         "halves": dict(rendered.container_plugins),
         "makes": rendered.produces,

@@ -44,11 +44,15 @@ def pin_job(
     kinds: SourceKinds,
     describing_files: DescribingFiles = NO_DESCRIBING_FILES,
     pin_by_platform: PinByPlatform = lambda source: "",
+    read_tags: Callable[[document.JobSource], tuple[str, ...]] = lambda source: (),
 ) -> tuple[Job, list[Problem]]:
     """Return the job with all sources pinned whose kinds can be, and the problems; existing pins stay."""
 
     def pin_source(source: document.JobSource) -> document.JobSource | Problem:
-        return _pin_source(source, kinds, describing_files.get(source.role, ()), pin_by_platform)
+        pinned = _pin_source(source, kinds, describing_files.get(source.role, ()), pin_by_platform)
+        if isinstance(pinned, Problem) or pinned.tags:
+            return pinned
+        return dataclasses.replace(pinned, tags=read_tags(pinned))
 
     found = _map_sources(job, pin_source)
     sources = tuple(pin if isinstance(pin, document.JobSource) else source for source, pin in found)
@@ -58,7 +62,9 @@ def pin_job(
 
 def pin_job_strictly(prepared: PreparedJob) -> PreparedJob:
     """Return the job with all sources pinned. Raise Rejected with every source that cannot be pinned."""
-    pinned, problems = pin_job(prepared.job, prepared.kinds, pin_by_platform=prepared.pin_source)
+    pinned, problems = pin_job(
+        prepared.job, prepared.kinds, NO_DESCRIBING_FILES, prepared.pin_source, prepared.read_tags
+    )
     raise_if_any(dataclasses.replace(problem, severity="error") for problem in problems)
     return prepared.with_job(pinned)
 

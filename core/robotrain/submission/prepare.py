@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 BASE64_FILE = r"[A-Za-z0-9+/]{200,}={0,2}"
 """A file as base64, which may match a secret's pattern by chance; no known secret is that long."""
 
+MAX_TAG_LENGTH = 256
+
 
 def find_secrets_in_plan(plan: Plan) -> Iterator[Problem]:
     """Yield a problem for the first file of a plan that contains a secret: plans are stored, shown and sent."""
@@ -99,6 +101,16 @@ class PreparedJob:
     def pin_source(self, source: JobSource) -> str:
         """Return the pin of a source that the platform pins."""
         return self.platform.pin_source(source, self.settings)
+
+    def read_tags(self, source: JobSource) -> tuple[str, ...]:
+        """Return the tags of a registered model that the workload reads, as `NAME=VALUE`."""
+        from robotrain.submission.input_check import load_workload_container
+
+        plugin = load_workload_container(self.container_plugins)
+        names = plugin.MODEL_TAGS.get(source.role, ()) if plugin else ()
+        tags = self.platform.read_tags(source, self.settings) if names else {}
+        found = (f"{name}={tags[name]}" for name in names if tags.get(name))
+        return tuple(tag for tag in found if len(tag) <= MAX_TAG_LENGTH and not holds_secret(tag))
 
     def find_input_problems(self) -> Iterable[Problem]:
         """Return what is wrong with inputs that can be read here; on a platform that runs here, preflight does."""

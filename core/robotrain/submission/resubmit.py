@@ -90,11 +90,8 @@ def change_job(stored: RenderedPlan, sets: Sequence[str], plugins: "Plugins") ->
     prepared = prepare_job(request, workload, platform, plugins, tuple(problems))
     replaced = any(source.role == RESUME_ROLE for source in prepared.job.sources)
     resume_sources = tuple(source for source in job.sources if source.role == RESUME_ROLE and not replaced)
-    pins = {(source.role, source.kind, source.uri): source.pin for source in job.sources}
-    sources = tuple(
-        dataclasses.replace(source, pin=pins.get((source.role, source.kind, source.uri), ""))
-        for source in prepared.job.sources
-    )
+    pinned = {(source.role, source.kind, source.uri): source for source in job.sources}
+    sources = tuple(pinned.get((source.role, source.kind, source.uri), source) for source in prepared.job.sources)
     prepared = dataclasses.replace(prepared, values=_restore_origins(prepared.values, stored))
     return replace_sources(prepared, (*sources, *resume_sources), plugins)
 

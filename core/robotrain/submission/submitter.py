@@ -196,7 +196,7 @@ def query_network(prepared: PreparedJob) -> tuple[PreparedJob, list[Problem]]:
     """Return the job with its pins and the settings that its platform looks up, queried in parallel; and problems."""
     query = DeadlineFuture(partial(pin.query_platform_settings, prepared))
     described = pin.find_describing_files(prepared.platform.capabilities, prepared.container_plugins)
-    job, pin_problems = pin.pin_job(prepared.job, prepared.kinds, described, prepared.pin_source)
+    job, pin_problems = pin.pin_job(prepared.job, prepared.kinds, described, prepared.pin_source, prepared.read_tags)
     completed, query_problems = query.result()
     return completed.with_job(job), [*pin_problems, *query_problems]
 

@@ -38,6 +38,7 @@ class AzureMLPlatform(ClusterPlatform):
     list_checks = lazy_method("robotrain_azureml.preflight.run_preflight:list_checks")
     drop_consequences = lazy_method("robotrain_azureml.preflight.run_preflight:drop_consequences")
     pin_source = lazy_method("robotrain_azureml.preflight.run_preflight:pin_source")
+    read_tags = lazy_method("robotrain_azureml.preflight.run_preflight:read_tags")
     prepare = lazy_method("robotrain_azureml.submit.submit:prepare_plan")
     find_uploaded = lazy_method("robotrain_azureml.submit.upload:find_uploaded_sources")
     submit = lazy_method("robotrain_azureml.submit.submit:submit_plan")

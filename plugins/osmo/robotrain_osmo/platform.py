@@ -107,6 +107,7 @@ class OsmoPlatform(ClusterPlatform):
     list_checks = lazy_method("robotrain_osmo.preflight.run_preflight:list_checks")
     drop_consequences = lazy_method("robotrain_osmo.preflight.run_preflight:drop_consequences")
     pin_source = lazy_method("robotrain_osmo.preflight.run_preflight:pin_source")
+    read_tags = lazy_method("robotrain_osmo.preflight.run_preflight:read_tags")
     prepare = lazy_method("robotrain_osmo.submit.upload:prepare_plan")
     find_uploaded = lazy_method("robotrain_osmo.submit.upload:find_uploaded")
     submit = lazy_method("robotrain_osmo.submit.submit:submit_plan")

@@ -312,6 +312,8 @@ class WorkloadContainerPlugin:
     ENVIRONMENT: PythonEnvironment
     DESCRIBED: Mapping[str, Sequence[str]] = {}
     """By role, the paths of the few small files that describe a source."""
+    MODEL_TAGS: Mapping[str, Sequence[str]] = {}
+    """By role, the tags of a registered model that are read; its properties count as tags."""
 
     def environment(self, document: JobDocument) -> PythonEnvironment:
         """Return the environment of this very job."""

@@ -34,6 +34,8 @@ class JobSource:
     """The address in the notation of its kind, without secrets."""
     pin: str = ""
     """The commit or digest that the address was resolved to when the job was submitted; empty for none."""
+    tags: tuple[str, ...] = ()
+    """`NAME=VALUE`: tags of a registered model, as they were when the job was submitted."""
 
 
 @lazy_dataclass(frozen=True, kw_only=True)
@@ -152,15 +154,17 @@ def parse_document(text: str) -> JobDocument:
 
 def format_document(document: JobDocument) -> str:
     """The one text form: sorted keys, so that equal documents are equal bytes."""
-    body = collect_fields(document)
-    if not document.space:
-        del body["space"]
-    return json.dumps(body, indent=1, sort_keys=True, default=collect_fields) + "\n"
+    return json.dumps(collect_fields(document), indent=1, sort_keys=True, default=collect_fields) + "\n"
+
+
+OMITTED_IF_EMPTY = ("space", "tags")
+"""Fields without which documents had been written before."""
 
 
 def collect_fields(value: Any) -> dict[str, Any]:
     """Return the fields of a dataclass by name, for JSON: nothing is copied, as `dataclasses.asdict` would."""
-    return {one.name: getattr(value, one.name) for one in dataclasses.fields(value)}
+    fields = {one.name: getattr(value, one.name) for one in dataclasses.fields(value)}
+    return {name: found for name, found in fields.items() if found or name not in OMITTED_IF_EMPTY}
 
 
 def convert_json(kind: Any, value: Any, path: str, errors: list[str]) -> Any:

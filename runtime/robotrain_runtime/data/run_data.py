@@ -128,6 +128,8 @@ class RunData:
             if source not in data:
                 data[source] = self._fetch_source(source, python)
         self._make_room(0)
+        for source, folder in data.items():
+            sources.record_tags(self._document, source, folder)
         return {source: data[source] for source in self._document.sources}
 
     def _has_own_environment(self, source: JobSource) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from robotrain_runtime.checkpoints import model_lineage
 from robotrain_runtime.contract import document as contract_document
 from robotrain_runtime.contract import plugin_loader
 from robotrain_runtime.contract.checkpoint import MANIFEST
@@ -19,7 +20,7 @@ from robotrain_runtime.contract.container_plugin import (
 )
 from robotrain_runtime.contract.document import JobDocument, JobSource, Mount
 from robotrain_runtime.contract.event import Download
-from robotrain_runtime.contract.failure import Finding, make_finding
+from robotrain_runtime.contract.failure import Finding, convert_os_errors, make_finding
 from robotrain_runtime.contract.plugin_loader import make_container_context
 from robotrain_runtime.process.stop import StopSignal
 
@@ -122,9 +123,21 @@ def inspect_mount(
     for folder in folders:
         problems = list(reader.mounted(replace(source, uri=str(folder)), context)) if reader else []
         if not problems:
+            record_tags(document, source, folder)
             return folder, []
         sentences = sentences or problems
     return None, [make_finding("source-unreachable", sentence, source.uri) for sentence in sentences]
+
+
+def record_tags(document: JobDocument, source: JobSource, folder: Path) -> None:
+    """Record the tags of the model in `folder`, in place of earlier ones; a plugin that reads it does so itself.
+
+    Raise JobFailed.
+    """
+    if _load_reader(document, source) is None:
+        tags = dict(tag.split("=", 1) for tag in source.tags)
+        with convert_os_errors():
+            model_lineage.write_policy_lineage(Path(document.placement.cache), folder, {}, tags)
 
 
 def fetch_from_mount(document: JobDocument, source: JobSource, folder: Path, context: ContainerContext) -> Path:

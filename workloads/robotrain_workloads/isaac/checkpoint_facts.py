@@ -15,6 +15,7 @@ from robotrain_runtime.contract.document import JobSource
 
 FACTS_FILE = "params/robotrain.json"
 TASK, FRAMEWORK, THRESHOLD = "task", "framework", "success_threshold"
+MODEL_TAGS = (TASK, FRAMEWORK, THRESHOLD)
 LATEST = "/latest"
 FRAMEWORKS = {"skrl": "skrl", "rsl_rl": "rsl_rl", "rsl-rl": "rsl_rl", "rslrl": "rsl_rl"}
 

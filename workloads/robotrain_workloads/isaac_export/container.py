@@ -33,6 +33,7 @@ FORWARDED_PARAMETERS = (
 )
 """Parameters that become options of the exporter if set."""
 COPIED_PARAMETERS = ("task", "num_envs", "max_steps", "video_length", "seed")
+MODEL_TAGS = {"checkpoint": checkpoint_facts.MODEL_TAGS}
 
 
 def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:

@@ -31,6 +31,7 @@ FORWARDED_PARAMETERS = {
     "isaac_version": "isaac-version",
 }
 """Parameters that are forwarded unchanged if set, and their options."""
+MODEL_TAGS = {"checkpoint": checkpoint_facts.MODEL_TAGS}
 
 
 def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:

@@ -1,4 +1,6 @@
-"""The latest version of a model of a workspace, looked up when a job is submitted."""
+"""The latest version of a model of a workspace, and a version's tags, looked up when a job is submitted."""
+
+from collections.abc import Mapping
 
 from robotrain.model.source import SourceError, SourceUnreachable
 from robotrain_runtime.contract.document import JobSource
@@ -7,7 +9,8 @@ from robotrain_sources.registered_model.registry import make_missing_error
 
 from robotrain_azure import errors
 from robotrain_azure.arm import ArmClient, ArmError
-from robotrain_azure.workspace import Workspace
+from robotrain_azure.models.container import ModelNameError, parse_model_name
+from robotrain_azure.workspace import MODEL_KIND, REGISTRY_KINDS, Workspace, get_model_name
 
 PATIENCE_SECONDS = 2.0
 
@@ -31,3 +34,19 @@ def find_latest_version(source: JobSource, workspace: Workspace) -> str:
         kind = SourceUnreachable if diagnosis.network else SourceError
         raise kind(f"{diagnosis.title[:1].upper()}{diagnosis.title[1:]}.", *diagnosis.suggestions[:1]) from error
     raise make_missing_error(name, known, f"the Azure ML workspace {workspace.name}")
+
+
+def read_tags(source: JobSource, workspace: Workspace | None) -> Mapping[str, str]:
+    """Return the properties and tags of a model version; empty if they cannot be read, as preflight reports.
+
+    `workspace`: the job's, if it has one.
+    """
+    if source.kind not in (MODEL_KIND, *REGISTRY_KINDS):
+        return {}
+    try:
+        model = parse_model_name(get_model_name(source), workspace)
+        path = f"{model.workspace.resource}/models/{model.name}/versions/{model.version}"
+        found = ArmClient(PATIENCE_SECONDS).get_properties(path)
+    except (ModelNameError, ArmError):
+        return {}
+    return {**(found.get("properties") or {}), **(found.get("tags") or {})}

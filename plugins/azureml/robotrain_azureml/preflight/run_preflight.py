@@ -1,6 +1,6 @@
 """The preflight checks of a plan, before anything is submitted."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
 from robotrain.cluster.platform import PreflightCheck, run_checks
@@ -37,6 +37,11 @@ def list_checks(plan: Plan) -> list[PreflightCheck]:
 def pin_source(source: JobSource, settings: AzureMLSettings) -> str:
     """Return the latest version of a model of the job's workspace. Raise SourceError."""
     return registry.find_latest_version(source, job_settings.get_job_workspace(settings))
+
+
+def read_tags(source: JobSource, settings: AzureMLSettings) -> Mapping[str, str]:
+    """Return the tags of a model of a workspace; empty if they cannot be read."""
+    return registry.read_tags(source, job_settings.get_job_workspace(settings))
 
 
 def _check_part(plan: Plan, spec: AzureMLSubmissionSpec) -> list[Problem]:

@@ -1,6 +1,6 @@
 """Preflight checks of a plan; those of inputs, uploads, datasets and Azure roles."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -49,6 +49,11 @@ def pin_source(source: JobSource, settings: OsmoSettings) -> str:
     if target := workspace.parse_tracking_uri(tracking_uri):
         return models.find_latest_version(source, target)
     return registry.find_latest_version(source, tracking_uri)
+
+
+def read_tags(source: JobSource, settings: OsmoSettings) -> Mapping[str, str]:
+    """Return the tags of a model of a workspace; empty if they cannot be read."""
+    return models.read_tags(source, workspace.parse_tracking_uri(environment.get_tracking_uri(settings)))
 
 
 SERVICE_CHECKS = (
