@@ -8,7 +8,7 @@ from azure_stand_in.cut_short import cut_short
 from azure_stand_in.ml.azureml import AzureML
 from azureml_looked import dataset
 from azureml_observed import sealed
-from robotrain.store import records
+from robotrain.store import plans, records
 from robotrain_azureml.platform import AzureMLPlatform
 from robotrain_runtime.contract import event
 from robotrain_runtime.contract.document import parse_document
@@ -157,6 +157,18 @@ def submit(words, robotrain, there):
         return answer.json["run"], answer.json["reference"]["job"]
 
     return submit
+
+
+def test_each_step_has_the_tags_of_a_model_that_its_workload_reads(words, submit, there):
+    there.store.put(there.container, {"models/walker/model_9.pt": b"weights"})
+    there.model("walker", 2, "models/walker")
+    (versions,) = (found for at, found in there.manager.there.models.items() if at.endswith("/walker"))
+    versions["2"]["tags"] = {"task": "Isaac-Ant-v0", "owner": "me"}
+    step = "{workload: isaac-%s, sources: {checkpoint: [{model_asset: 'azureml:walker:2'}]}}"
+    words[0].write_text(f"name: p\nsteps:\n  validate: {step % 'validate'}\n  export: {step % 'export'}\n")
+    run, _ = submit()
+    documents = [parse_document(path.read_text()) for path in plans.get_plan_folder(run).rglob("code/job.json")]
+    assert [one.sources[0].tags for one in documents] == [("task=Isaac-Ant-v0",)] * 2
 
 
 def list_states(robotrain, run: str) -> dict[str, str]:

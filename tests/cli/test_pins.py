@@ -2,9 +2,11 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 from robotrain.store import plans
+from robotrain.submission.resubmit import remove_plan_pins
 
 MOON = """
 import os
@@ -214,6 +216,14 @@ def test_repin_is_told(robotrain, moon):
     run = robotrain("submit", *JOB).stdout.strip()
     answer = robotrain("resubmit", run, "--repin", "--dry-run")
     assert "dataset: moon basalt at dataset-full → moon basalt" in answer.stderr
+
+
+def test_repin_drops_the_tags_of_the_earlier_version_too(robotrain, moon):
+    stored = plans.read_stored_plan(robotrain("submit", *JOB).stdout.strip())
+    tagged = tuple(replace(source, tags=("task=a",)) for source in stored.plan.job.sources)
+    stored = replace(stored, plan=replace(stored.plan, job=replace(stored.plan.job, sources=tagged)))
+    (source,) = remove_plan_pins(stored).plan.job.sources
+    assert (source.pin, source.tags) == ("", ())
 
 
 def test_a_pin_that_is_gone_stops_a_changed_one_too(robotrain, moon):

@@ -46,7 +46,7 @@ def read_plan_to_repeat(run: str) -> RenderedPlan:
 def remove_plan_pins(stored: RenderedPlan) -> RenderedPlan:
     """Return a plan whose job has no pins."""
     job = stored.plan.job
-    sources = tuple(dataclasses.replace(source, pin="") for source in job.sources)
+    sources = tuple(dataclasses.replace(source, pin="", tags=()) for source in job.sources)
     return dataclasses.replace(
         stored, plan=dataclasses.replace(stored.plan, job=dataclasses.replace(job, sources=sources))
     )
