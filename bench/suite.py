@@ -3,7 +3,8 @@
     bench/all [--quick] [--attempts 3] [--only NAME…] [--write]
 
 --attempts: how often a benchmark is measured again while one of its rows is above its ceiling; of each row the best
-attempt counts. --write: write the page. Exits 1 when a row is above its ceiling, or a benchmark failed.
+attempt counts. --write: write the rows to the page; those of benchmarks that were not measured stay as they are. Exits
+1 when a row is above its ceiling, or a benchmark failed.
 """
 
 import argparse
@@ -55,8 +56,8 @@ def main() -> int:
     parser.add_argument("--only", nargs="+", choices=names, default=names, metavar="NAME", help=", ".join(names))
     parser.add_argument("--write", action="store_true", help=f"write {PAGE.relative_to(ROOT)}")
     options = parser.parse_args()
-    if options.write and (options.quick or options.only != names):
-        parser.error("--write needs every benchmark at full size: leave out --quick and --only")
+    if options.write and options.quick:
+        parser.error("--write needs benchmarks at full size: leave out --quick")
     print(LINE.format(*COLUMNS), flush=True)
     found: dict[str, list[Row]] = {}
     failed: list[str] = []
@@ -74,8 +75,8 @@ def main() -> int:
         print(f"failed: {line}")
     print(f"{len(above)} above" if above else "none above")
     if options.write and not failed:
-        introduction = PAGE.read_text().partition(MARK)[0]
-        PAGE.write_text(introduction + "\n".join(format_page(found)))
+        introduction, _, before = PAGE.read_text().partition(MARK)
+        PAGE.write_text(introduction + "\n".join(format_page(found, before)))
     return 1 if above or failed else 0
 
 
@@ -95,19 +96,27 @@ def measure(benchmark: Benchmark, is_quick: bool, attempts: int) -> list[Row]:
     return list(best.values())
 
 
-def format_page(found: dict[str, list[Row]]) -> Iterator[str]:
-    """Yield the lines of the generated part of the page."""
+def format_page(found: dict[str, list[Row]], before: str = "") -> Iterator[str]:
+    """Yield the lines of the generated part of the page; `before` is that part as it was."""
     yield f"{MARK}: do not edit -->"
-    for heading, measured in found.items():
-        columns = [index for index in range(len(COLUMNS) - 1) if any(row.cells[index] for row in measured)]
-        yield from ("", f"## {heading}", "")
-        yield _format_line([COLUMNS[index] for index in columns])
-        yield _format_line(["---"] * len(columns))
-        for row in measured:
-            yield _format_line(
-                [row.cells[index] + (" **above**" if index == 5 and row.is_above else "") for index in columns]
-            )
+    _, *texts = before.rstrip().split("\n## ")
+    kept = {heading: rest for heading, _, rest in (text.partition("\n") for text in texts)}
+    for heading in dict.fromkeys([*(benchmark.heading for benchmark in BENCHMARKS), *found]):
+        if heading in found:
+            yield from ("", f"## {heading}", "", *_format_table(found[heading]))
+        elif heading in kept:
+            yield from ("", f"## {heading}", kept[heading].rstrip())
     yield ""
+
+
+def _format_table(measured: Sequence[Row]) -> Iterator[str]:
+    columns = [index for index in range(len(COLUMNS) - 1) if any(row.cells[index] for row in measured)]
+    yield _format_line([COLUMNS[index] for index in columns])
+    yield _format_line(["---"] * len(columns))
+    for row in measured:
+        yield _format_line(
+            [row.cells[index] + (" **above**" if index == 5 and row.is_above else "") for index in columns]
+        )
 
 
 def _format_line(cells: Sequence[str]) -> str:

@@ -72,6 +72,12 @@ def test_the_page_has_a_table_for_each_benchmark() -> None:
     assert "| what | ours | ceiling |" in page, "columns without a value are left out"
 
 
+def test_rows_that_are_not_measured_again_stay_on_the_page() -> None:
+    before = "\n".join(suite.format_page({"Start-up": [ABOVE], "Sweeps": [WITHIN]}))
+    page = "\n".join(suite.format_page({"Sweeps": [ABOVE]}, before))
+    assert page == "\n".join(suite.format_page({"Start-up": [ABOVE], "Sweeps": [ABOVE]}))
+
+
 def test_every_benchmark_of_the_suite_exists() -> None:
     missing = [one.name for one in suite.BENCHMARKS if not (ROOT / "bench" / f"{one.name}.py").is_file()]
     assert not missing
