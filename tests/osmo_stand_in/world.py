@@ -38,10 +38,8 @@ class OsmoWorld(World):
 
     options = ("--pool", "default", "--tracking-uri", "none", "--storage-account", "account1")
     needs: Mapping[str, Sequence[str]] = {
-        "model_asset": ("--tracking-uri", "azureml-workspace://sub-1/rg-1/ws-1"),
-        **dict.fromkeys(
-            ("mlflow_run", "registered_model", "latest_model"), ("--tracking-uri", "https://mlflow.example")
-        ),
+        **dict.fromkeys(("model_asset", "latest_model"), ("--tracking-uri", "azureml-workspace://sub-1/rg-1/ws-1")),
+        **dict.fromkeys(("mlflow_run", "registered_model"), ("--tracking-uri", "https://mlflow.example")),
     }
     job = ("-d", f"lerobot/pusht@{'a' * 40}", "--training-steps", "10")
     native_states: Mapping[str, RunState] = {
