@@ -168,7 +168,7 @@ def test_the_example_pipeline_trains_across_a_preemption_then_validates_exports_
     run = sent.json["run"]
     osmo.limits(max_retry_per_task=1)
     (workflow,) = osmo.workflows
-    running = osmo.start(workflow, environ={**pod, "STANDIN_STEP_SECONDS": "0.01"})
+    running = osmo.start(workflow, environ={**pod, "STANDIN_STEP_SECONDS": "0.04"})
     until = time.monotonic() + 300
     while " published to https" not in robotrain("logs", run, "--step", "train").stdout:
         assert time.monotonic() < until, robotrain("logs", run).stdout

@@ -25,7 +25,7 @@ import numpy as np
 import torch
 from robotrain_runtime.contract.event import Checkpoint, Metrics, Note
 
-from robotrain_workloads.lerobot.device import choose_device
+from robotrain_workloads.lerobot.device import choose_device, count_ranks
 from robotrain_workloads.lerobot.policy import MODEL_FOLDER, STEP_FILE
 from robotrain_workloads.lerobot_train import process_group
 from robotrain_workloads.rosbag_act_train import policy_start
@@ -282,4 +282,9 @@ def _train(text: str, report: Callable[[str], None]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    status = main(sys.argv[1])
+    if count_ranks() > 1:  # a thread of the process group that still runs would abort an ordinary exit
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    sys.exit(status)
