@@ -20,9 +20,10 @@ from robotrain_workloads.lerobot import dataset, device, training_history
 from robotrain_workloads.lerobot.options import get_option_value
 from robotrain_workloads.lerobot.quick_imports import quick_imports
 from robotrain_workloads.lerobot.training_history import PolicyTraining
-from robotrain_workloads.lerobot_train import process_group, wandb
-from robotrain_workloads.lerobot_train.process_group import GroupStop, SingleProcessStop, StopHandler
+from robotrain_workloads.lerobot_train import wandb
 from robotrain_workloads.lerobot_train.trainer_monitor import TrainerMonitor
+from robotrain_workloads.training import process_group
+from robotrain_workloads.training.process_group import GroupStop, SingleProcessStop, StopHandler
 
 PROCESSOR_FACTORY = "make_pre_post_processors"
 SPLIT_OPTION = "--dataset.eval_split"

@@ -17,8 +17,8 @@ from types import FrameType
 from typing import Any
 
 from robotrain_workloads.lerobot import device
-from robotrain_workloads.lerobot_train import process_group
-from robotrain_workloads.lerobot_train.process_group import STOPPED_STATUS, ProcessAgreement
+from robotrain_workloads.training import process_group
+from robotrain_workloads.training.process_group import STOPPED_STATUS, ProcessAgreement
 
 LAUNCHER = f"{__package__}.launcher"
 ACCELERATE_SETTINGS = {"compute_environment": "LOCAL_MACHINE", "distributed_type": "MULTI_GPU", "num_machines": 1}

@@ -26,12 +26,13 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     from robotrain_workloads import rules as shared_rules
     from robotrain_workloads.lerobot import rules
     from robotrain_workloads.lerobot_train import rules as train_rules
+    from robotrain_workloads.training import rules as training_rules
 
     yield from rules.check_version(job)
     yield from train_rules.check_options(job)
-    yield from train_rules.check_device(job)
-    yield from train_rules.check_single_start(job)
-    yield from train_rules.check_steps_left(job)
+    yield from training_rules.check_device(job)
+    yield from training_rules.check_single_start(job)
+    yield from training_rules.check_steps_left(job)
     yield from shared_rules.check_publish_url(job)
     yield from train_rules.check_keep(job)
     yield from train_rules.check_wandb_project(job)

@@ -23,10 +23,10 @@ from robotrain_runtime.contract.event import Note
 from robotrain_workloads import publish_url
 from robotrain_workloads.lerobot import lineage, policy, run_setup
 from robotrain_workloads.lerobot.policy import STEP_FILE
-from robotrain_workloads.lerobot_train import start
 from robotrain_workloads.rosbag_act_train import parameters, policy_start
 from robotrain_workloads.rosbag_act_train.act.config import TYPE
 from robotrain_workloads.rosbag_act_train.bags.bag_files import STORAGE_SUFFIXES
+from robotrain_workloads.training import start
 
 TRAINER = "robotrain_workloads.rosbag_act_train.trainer"
 LAUNCHER = "robotrain_workloads.rosbag_act_train.launcher"

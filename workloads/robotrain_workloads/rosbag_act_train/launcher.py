@@ -17,7 +17,7 @@ from pathlib import Path
 from types import FrameType
 
 from robotrain_workloads.lerobot import device
-from robotrain_workloads.lerobot_train import process_group
+from robotrain_workloads.training import process_group
 
 TRAINER = "robotrain_workloads.rosbag_act_train.trainer"
 GRACE_SECONDS = 10.0

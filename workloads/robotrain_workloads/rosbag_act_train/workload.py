@@ -20,12 +20,12 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     from robotrain.redaction import redact
 
     from robotrain_workloads import rules as shared_rules
-    from robotrain_workloads.lerobot_train import rules as train_rules
     from robotrain_workloads.rosbag_act_train.parameters import find_policy_problems
+    from robotrain_workloads.training import rules as training_rules
 
     for problem in find_policy_problems(dict(job.parameters)):
         yield Problem(code="rosbag-policy-impossible", stage=Stage.RESOLVE, title=problem)
-    starts = [source.role for source in job.sources if source.role in train_rules.START_ROLES]
+    starts = [source.role for source in job.sources if source.role in training_rules.START_ROLES]
     for name in ("pretrained_backbone_weights", "backbone_file") if starts else ():
         if job[name] is not None:
             title = f"--{name.replace('_', '-')} has no effect: the training starts with the weights of a {starts[0]}"
@@ -34,9 +34,9 @@ def check_job(job: "Job") -> "Iterator[Problem]":
         title = "rosbag-act-train has no other program that could take options after --"
         why = "Each of its options stands before the --; `robotrain submit rosbag-act-train --help` lists them."
         yield usage_problem("rosbag-option-unknown", title, where="--", why=why, given=redact(argument))
-    yield from train_rules.check_device(job)
-    yield from train_rules.check_single_start(job)
-    yield from train_rules.check_steps_left(job)
+    yield from training_rules.check_device(job)
+    yield from training_rules.check_single_start(job)
+    yield from training_rules.check_steps_left(job)
     yield from shared_rules.check_publish_url(job)
 
 

@@ -1,0 +1,1 @@
+"""What trainings share: where they start, their rules, and processes that train together."""
