@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from robotrain.model.job import Job
 
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
-RESERVED_NAMES = ("last", "latest")
 MAX_NOTE = 1000
 """Characters of a note."""
 STEP_FOLDER = re.compile(r"[0-9]+|pretrained_model|checkpoints|last")
@@ -31,9 +30,11 @@ NO_LABELS = RunLabels()
 
 def find_label_problems(labels: RunLabels) -> Iterator[Problem]:
     """Find what is wrong with a name or a note that was given."""
-    if labels.name and (labels.name in RESERVED_NAMES or not NAME_PATTERN.fullmatch(labels.name)):
+    from robotrain.store.records import NEWEST_NAMES  # costs start-up
+
+    if labels.name and (labels.name in NEWEST_NAMES or not NAME_PATTERN.fullmatch(labels.name)):
         why = "A name is up to 80 letters, digits, `.`, `_` and `-`, and begins with a letter or digit."
-        if labels.name in RESERVED_NAMES:
+        if labels.name in NEWEST_NAMES:
             why = f"`{labels.name}` means the newest run."
         yield usage_problem("value-invalid", "--name is not a name for a run", "--name", why, labels.name)
     if len(labels.note) > MAX_NOTE:

@@ -73,7 +73,8 @@ def find_checkpoint_source(text: str) -> Source:
     name, step = _split_reference(text)
     plugins = Plugins()
     try:
-        record, checkpoints = find_latest_run(plugins) if name in (LATEST, "last") else _load_checkpoints(name, plugins)
+        is_newest = name in records.NEWEST_NAMES
+        record, checkpoints = find_latest_run(plugins) if is_newest else _load_checkpoints(name, plugins)
         checkpoint = _select_checkpoint(record, checkpoints, step)
         kind = plugins.source_kinds().get(checkpoint.source)
     except Rejected as rejected:

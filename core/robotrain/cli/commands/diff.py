@@ -1,5 +1,6 @@
 """`robotrain diff`: what differs between runs, on the terminal."""
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -45,11 +46,9 @@ def diff(ctx: typer.Context, runs: ComparedRuns = None, json: JsonOption = False
         "scores": _compare_scores(facts),
     }
     if json:
-        dumped: dict[str, Any] = {}
-        dumped["runs"] = [{"run": one.record.run, "name": one.record.name, "state": one.status.state} for one in facts]
-        for kind, rows in tables.items():
-            dumped[kind] = [{"name": row.name, "values": list(row.values)} for row in rows]
-        return print_json(dumped)
+        compared = [{"run": one.record.run, "name": one.record.name, "state": one.status.state} for one in facts]
+        rows = {kind: [dataclasses.asdict(row) for row in found] for kind, found in tables.items()}
+        return print_json({"runs": compared, **rows})
     print_result(format_table([["", *(one.record.run for one in facts)], *_format_rows(facts, tables)]))
     if not tables["settings"] and not tables["data"]:
         print_message("the jobs do not differ")

@@ -50,18 +50,7 @@ SUBMIT_SWITCHES = {
     "--no-pin": "do not resolve branches and tags to commits now",
     "--json": "print JSON",
 }
-OPTIONS_WITH_PLAN = (
-    "plan",
-    "platform",
-    "wait",
-    "stream",
-    "dry_run",
-    "assets_only",
-    "save_spec",
-    "json",
-    "name",
-    "note",
-)
+PLAN_OPTIONS = ("plan", "platform", "wait", "stream", "dry_run", "assets_only", "save_spec", "json", "name", "note")
 """Options that go with `--plan`; all others belong to a job."""
 Announcer = Callable[[str], None]
 """Prints the name of a run before it is sent."""
@@ -103,7 +92,7 @@ class SubmitCommand(JobCommand):
             *usage.find_unknown_words(words, choice, self.options, get_plugins(ctx)),
         ]
         flags = {name: flag for flag, name in reversed(self.options.flags.items())}  # the first spelling of each
-        extra = [flags[name] for name in dict.fromkeys(order) if name in flags and name not in OPTIONS_WITH_PLAN]
+        extra = [flags[name] for name in dict.fromkeys(order) if name in flags and name not in PLAN_OPTIONS]
         extra += [*words, *(ctx.meta.get(AFTER_DASHES_KEY) or [])]
         if not values["plan"]:
             ways = [Suggestion("--plan FOLDER", "what `robotrain render … --to FOLDER` wrote")]
