@@ -58,3 +58,8 @@ def test_render_imports_no_sdk_and_no_other_platform():
     modules = imported("render", "--platform", "local", "--dataset-path", "x")
     assert not tops(modules) & set(HEAVY)
     assert not {name for name in modules if name.startswith("robotrain_runtime.") and "engine" in name}
+
+
+def test_an_evaluation_without_options_for_its_policy_reads_no_tree_of_options():
+    words = ("render", "lerobot-eval", "--platform", "local", "--dataset-path", "x", "--builtin-policy")
+    assert "robotrain_workloads.lerobot_options.option_tree" not in imported(*words)

@@ -35,6 +35,7 @@ def refused(robotrain: Any, *words: str) -> dict[str, Any]:
         (("--vid",), "--vid is an abbreviation", "--video"),
         (("--num_e", "64"), "--num_e is an abbreviation", "--num-envs"),
         (("--video_length", "long"), "--video_length does not take 'long'", None),
+        (("--video_length", "1_000"), "--video_length does not take '1_000'", None),
         (("--video_length",), "--video_length needs a value", "--video_length VALUE"),
         (("--video=1",), "--video takes no value", "--video"),
         (("--livestream", "7"), "--livestream does not take '7'", None),

@@ -32,6 +32,7 @@ TAKEN = [
     ["--policy.vision_backbone", "resnet34"],
     ["--policy.use_vae=false", "--policy.dropout=0", "--policy.kl_weight=1e-3"],
     ["--policy.temporal_ensemble_coeff=null"],
+    ["--policy.kl_weight=.inf", "--tolerance_s=1_0"],
     ["--policy.pretrained_backbone_weights=ResNet18_Weights.IMAGENET1K_V1"],
     ["--dataset.episodes=[0, 1]", "--dataset.video_backend=pyav"],
     ["--dataset.image_transforms.enable=true", "--dataset.image_transforms.max_num_transforms=2"],

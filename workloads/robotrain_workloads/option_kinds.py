@@ -16,17 +16,12 @@ class OptionProblem(NamedTuple):
     level: Literal["error", "warning"] = "error"
 
 
-PATTERNS = {
-    "int": r"[+-]?\d[\d_]*",
-    "number": r"[+-]?(?:\d[\d_]*\.?\d*|\.\d+)(?:e[+-]?\d+)?|[+-]?\.?(?:inf|infinity)|\.?nan",
-    "bool": r"true|false|yes|no|on|off|y|n|1|0",
-    "null": r"null|none|~|",
-}
+PATTERNS = {"int": r"[+-]?\d+", "number": r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?"}
 NAMES = {"int": "a whole number", "number": "a number", "bool": "true or false", "text": "a text", "null": "null"}
 
 
 def is_of_kind(value: str, kind: str) -> bool:
-    """Return whether a text is a value of a kind: `int`, `number`, `bool`, `null`, `text`, or choices as `a|b`."""
+    """Return whether a text is a value of a kind: `int`, `number`, `text`, or choices as `a|b`."""
     if kind in PATTERNS:
         return bool(re.fullmatch(PATTERNS[kind], value, re.IGNORECASE))
     return kind == "text" or value in kind.split("|")

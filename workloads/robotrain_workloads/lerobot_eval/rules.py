@@ -10,7 +10,6 @@ from robotrain.redaction import redact
 from robotrain_workloads import rules
 from robotrain_workloads.lerobot_eval.inputs import selection, simulation
 from robotrain_workloads.lerobot_eval.parameters import OPTION_PATTERN, OWNED_OPTIONS
-from robotrain_workloads.lerobot_options import option_tree
 
 if TYPE_CHECKING:
     from robotrain.model.job import Job
@@ -148,6 +147,8 @@ def check_lerobot_options(job: "Job") -> Iterator[Problem]:
         elif match[1] == "env":
             yield _make_unused_problem("an --env. option has no effect without --env", "--", argument)
         else:
+            from robotrain_workloads.lerobot_options import option_tree
+
             yield from rules.make_option_problems(option_tree.find_option_problems((argument,), {}, OWNED_OPTIONS))
 
 

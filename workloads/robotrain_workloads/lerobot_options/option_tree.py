@@ -12,6 +12,7 @@ Rules between several options (`n_action_steps <= chunk_size`) are in no class: 
 
 import functools
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,6 +24,13 @@ TREE_FILE = Path(__file__).with_suffix(".json")
 PLUGINS_OPTION = "discover_packages_path"
 """Below an option with choices: LeRobot imports this package, which may add choices of its own."""
 CHOICE_OPTIONS = ("type", "path", PLUGINS_OPTION)
+YAML_PATTERNS = {
+    "int": r"[+-]?\d[\d_]*",
+    "number": r"[+-]?(?:\d[\d_]*\.?\d*|\.\d+)(?:e[+-]?\d+)?|[+-]?\.?(?:inf|infinity)|\.?nan",
+    "bool": r"true|false|yes|no|on|off|y|n|1|0",
+    "null": r"null|none|~|",
+}
+"""Values as LeRobot reads them: as YAML."""
 Fields = Mapping[str, Sequence[Any]]
 
 
@@ -161,4 +169,9 @@ def _takes(kind: Any, value: str) -> bool:
     kinds = list(_list_kinds(kind))
     if any(one == "any" or (isinstance(one, dict) and "one of" not in one) for one in kinds):
         return True
-    return any(is_of_kind(value, scalar) for scalar in _list_scalars(kind))
+    return any(
+        re.fullmatch(YAML_PATTERNS[scalar], value, re.IGNORECASE)
+        if scalar in YAML_PATTERNS
+        else is_of_kind(value, scalar)
+        for scalar in _list_scalars(kind)
+    )
