@@ -2,16 +2,20 @@
 
 import importlib
 import re
+import sys
+from pathlib import Path
 from typing import Any
 
 import robotrain
+
+sys.path.insert(0, str(Path(__file__).parent))
+import references
 
 project = "robotrain"
 author = "the people who build robotrain"
 copyright = author
 version = release = robotrain.__version__
 extensions = ["myst_parser", "sphinx.ext.autodoc"]
-exclude_patterns = ["images/*.md"]
 html_theme = "furo"
 html_title = f"robotrain {version}"
 html_show_sourcelink = False
@@ -28,6 +32,10 @@ OUTSIDE = re.compile(r"\[([^\]]+)\]\((\.\./[^)#]+)[^)]*\)")
 
 
 MODULES = "<!-- the public modules -->"
+REFERENCES = {
+    "<!-- the commands -->": references.format_commands,
+    "<!-- the spellings -->": references.format_spellings,
+}
 PUBLIC_MODULES = ("robotrain", "robotrain.plugin", "robotrain.testing", "robotrain_runtime.plugin")
 
 
@@ -35,6 +43,7 @@ def setup(app: Any) -> None:
     """Connect what the documents need beside the extensions."""
     app.connect("source-read", replace_repository_links)
     app.connect("source-read", insert_public_modules)
+    app.connect("source-read", insert_references)
 
 
 def insert_public_modules(app: Any, document: str, source: list[str]) -> None:
@@ -42,6 +51,13 @@ def insert_public_modules(app: Any, document: str, source: list[str]) -> None:
     if MODULES in source[0]:
         described: dict[int, str] = {}
         source[0] = source[0].replace(MODULES, "\n".join(_describe_module(name, described) for name in PUBLIC_MODULES))
+
+
+def insert_references(app: Any, document: str, source: list[str]) -> None:
+    """Put what the program says of itself into the pages that ask for it."""
+    for mark, format_reference in REFERENCES.items():
+        if mark in source[0]:
+            source[0] = source[0].replace(mark, format_reference())
 
 
 def _describe_module(name: str, described: dict[int, str]) -> str:

@@ -165,3 +165,17 @@ def test_every_command_of_help_is_in_the_readme_and_the_other_way_round():
 
     shown = set(re.findall(r"robotrain ([a-z]+)", (ROOT / "README.md").read_text()))
     assert set(COMMANDS) <= shown
+
+
+@pytest.mark.slow
+def test_the_references_of_the_site_hold_every_command_and_no_name_of_this_machine(monkeypatch):
+    from robotrain.command_table import COMMANDS
+
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    references = importlib.import_module("references")
+    page = references.format_commands()
+    shown = re.findall(r"^## robotrain ?(.*)$", page, re.MULTILINE)
+    assert {"", *COMMANDS, "from-lerobot", "bags inspect", "pipeline train-eval"} <= set(shown)
+    assert page.count("Show this message and exit.") == len(shown) == len(set(shown))
+    assert f"{Path.home()}/" not in page
+    assert "| `--steps` | `--training-steps` |" in references.format_spellings()

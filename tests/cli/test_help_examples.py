@@ -41,6 +41,7 @@ def around(pusht, monkeypatch, tmp_path):
     """The files that examples speak of."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "examples").symlink_to(ROOT / "examples")
+    (tmp_path / "pusht-mini").symlink_to(ROOT / "examples/pusht-mini")
     for name in ("my-dataset", "episodes", "more-episodes"):
         (tmp_path / name).symlink_to(pusht)
     (tmp_path / "job.yaml").write_text(f"sources:\n  dataset:\n    - local_path: {pusht}\n")
