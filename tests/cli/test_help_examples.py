@@ -53,7 +53,11 @@ def understood(robotrain, example):
 
     said = words(example)
     if said[0] == "submit" and "--plan" not in said:  # a submit looks at the world first, which takes its time
-        said = ["explain", *(word for word in said[1:] if word not in SENDING)]
+        labels = {index + step for index, word in enumerate(said) if word in ("--name", "--note") for step in (0, 1)}
+        said = [
+            "explain",
+            *(word for index, word in enumerate(said) if index not in {0, *labels} if word not in SENDING),
+        ]
     elif said[0] in ("submit", "resubmit", "resume"):
         said = [*said[:1], "--dry-run", *(word for word in said[1:] if word != "--dry-run")]
     answer = robotrain(*said) if said[0] in ("render", "explain", "submit") else robotrain(*said, "--help")
