@@ -39,6 +39,7 @@ from robotrain.redaction import redact
 from robotrain.store import progress_cache, records
 from robotrain.submission import pin as pinning
 from robotrain.submission import prepare, reconcile, registration, submitter
+from robotrain.submission.run_labels import make_labels
 
 PLATFORM_VARIABLE, PROFILE_VARIABLE = make_variable_name("platform"), make_variable_name("profile")
 
@@ -52,6 +53,7 @@ class PythonCall(NamedTuple):
     profile: str
     trainer_args: Iterable[str] | None
     values: Mapping[str, Any]
+    name: str = ""
 
 
 def _prepare_call(call: PythonCall, plugins: Plugins) -> prepare.PreparedJob:
@@ -73,6 +75,7 @@ def _prepare_call(call: PythonCall, plugins: Plugins) -> prepare.PreparedJob:
         variables=names,
         project=project,
         terraform=TerraformLayer(names, project, Path.cwd()),
+        defaults={workload.name_parameter: Value(call.name, Origin("call", "name"))} if call.name else {},
     )
     problems = [_make_unknown_problem(name, known, workload, platform) for name in call.values if name not in known]
     problems += job_file.find_unknown_platforms(file, plugins.list_names("platform")) if file else []
@@ -355,6 +358,8 @@ def submit(
     trainer_args: Iterable[str] | None = None,
     new: bool = False,
     pin: bool = True,
+    name: str = "",
+    note: str = "",
     **values: Any,
 ) -> Run:
     """Check a job, render its plan and submit it; the same call after a crash finds the submitted run.
@@ -364,11 +369,13 @@ def submit(
     :param job: a job file, whose values `values` override.
     :param new: start a new run even if an interrupted submit of the same job exists.
     :param pin: resolve branches and tags to commits now.
+    :param name: what to call the run, as `--name` does; default: its data and policy.
     """
+    labels = make_labels(name, note)
     plugins = manager.get_plugins()
-    prepared = _prepare_call(PythonCall(job, platform, workload, profile, trainer_args, values), plugins)
+    prepared = _prepare_call(PythonCall(job, platform, workload, profile, trainer_args, values, name), plugins)
     warnings: list[Problem] = list(prepared.warnings)
-    record = submitter.submit_job(prepared, warnings.extend, lambda run: None, new=new, pinning=pin)
+    record = submitter.submit_job(prepared, warnings.extend, lambda run: None, new=new, pinning=pin, labels=labels)
     warnings += site.notify_run_changed(plugins, record)
     return Run(record.run, plugins, warnings, just_submitted=True)
 

@@ -16,6 +16,7 @@ from robotrain.plugins import manager, site
 from robotrain.plugins.manager import Plugins
 from robotrain.store import records
 from robotrain.submission import submitter
+from robotrain.submission.run_labels import NO_LABELS, RunLabels, make_labels
 
 
 class PipelineRun(api.Run):
@@ -60,6 +61,8 @@ def pipeline(
     profile: str = "",
     values: Mapping[str, Mapping[str, Any]] | None = None,
     new: bool = False,
+    name: str = "",
+    note: str = "",
 ) -> PipelineRun:
     """Check every step of a pipeline file and submit it; the same call after a crash finds the submitted pipeline.
 
@@ -67,7 +70,9 @@ def pipeline(
 
     :param values: by step, values by the names of their options, which override those of the file.
     :param new: start a new run even if an interrupted submit of the same pipeline exists.
+    :param name: what to call the run, as `--name` does; default: the name of the pipeline.
     """
+    labels = make_labels(name, note)
     plugins = manager.get_plugins()
     variables = (read_environment(), *read_dotenv_files(Path.cwd()))
     project = project_file.load_project(Path.cwd(), api.find_value(profile, "profile", api.PROFILE_VARIABLE, variables))
@@ -80,13 +85,17 @@ def pipeline(
     ]
     pinned, problems = pin_pipeline(prepare_pipeline(request_from_file(Path(file), context, sets), chosen, plugins))
     raise_if_any(problems)
-    return _submit(pinned, plugins, new, (*pinned.warnings, *problems))
+    return _submit(pinned, plugins, new, (*pinned.warnings, *problems), labels)
 
 
 def _submit(
-    prepared: PreparedPipeline | RepeatedPipeline, plugins: Plugins, new: bool, problems: tuple[Problem, ...]
+    prepared: PreparedPipeline | RepeatedPipeline,
+    plugins: Plugins,
+    new: bool,
+    problems: tuple[Problem, ...],
+    labels: RunLabels = NO_LABELS,
 ) -> PipelineRun:
     warnings = list(problems)
-    record = submitter.submit_job(prepared, warnings.extend, lambda run: None, new=new, pinning=False)
+    record = submitter.submit_job(prepared, warnings.extend, lambda run: None, new=new, pinning=False, labels=labels)
     warnings += site.notify_run_changed(plugins, record)
     return PipelineRun(record.run, plugins, warnings, just_submitted=True)

@@ -37,14 +37,29 @@ class Scripted:
             self._platforms[name] = self._install(f"robotrain-{name}", {f"platform.{name}": module}, **{module: source})
         return self._platforms[name]
 
-    def run(self, name: str, *events: Event | str, platform: str = "pluto", age: float = 3600, **status: Any) -> "Run":
+    def run(
+        self,
+        name: str,
+        *events: Event | str,
+        platform: str = "pluto",
+        age: float = 3600,
+        called: str = "",
+        **status: Any,
+    ) -> "Run":
         """A run of that name, its log of lines and events, its status."""
         self.platform(platform)
         made = Run(name, self.folder / name)
         made.folder.mkdir(parents=True)
         made.status(**{"state": "running", **status})
         made.log(*events)
-        record(name, platform, made.folder, time.time() - age, **(EVALUATION if name.startswith("eval-") else {}))
+        record(
+            name,
+            platform,
+            made.folder,
+            time.time() - age,
+            name=called,
+            **(EVALUATION if name.startswith("eval-") else {}),
+        )
         return made
 
 

@@ -3,7 +3,9 @@
 import time
 
 import pytest
-from robotrain.store import records
+from robotrain import api
+from robotrain.errors import Rejected
+from robotrain.store import files, plans, records, run_names
 
 DATA = ("--platform", "mars", "--dataset-repo-id", "lerobot/pusht")
 
@@ -32,7 +34,7 @@ def test_a_name_means_its_newest_run_wherever_a_run_is_named(submit, robotrain):
     other = submit("--seed", "8")
     answer = robotrain("status", "pick-v3", "--json")
     assert answer.json["run"] == newer
-    assert f"pick-v3 is {newer}, the newest run of this name" in answer.stderr
+    assert f"pick-v3 is {newer}, the newest of 2 runs of this name" in answer.stderr
     assert robotrain("status", older, "--json").json["run"] == older
     assert robotrain("logs", "latest").exit_code == robotrain("logs", "last").exit_code
     assert robotrain("status", "latest", "--json").json["run"] == other
@@ -118,3 +120,45 @@ def test_diff_of_a_run_with_itself_is_refused(submit, robotrain):
     run = submit()
     assert robotrain("diff", run).exit_code == 2
     assert robotrain("diff").exit_code == 2
+
+
+def read_parameters(run):
+    return dict(plans.read_stored_plan(run).plan.job.parameters)
+
+
+def test_the_job_is_called_as_the_run_unless_it_has_a_name_of_its_own(submit, monkeypatch):
+    assert read_parameters(submit("--name", "pick-v3"))["job_name"] == "pick-v3"
+    assert read_parameters(submit("--name", "pick-v3", "--job-name", "own"))["job_name"] == "own"
+    assert read_parameters(submit("--seed", "7"))["job_name"] == "lerobot-act-training"
+    monkeypatch.setenv("JOB_NAME", "of-the-environment")
+    assert read_parameters(submit("--name", "pick-v4"))["job_name"] == "of-the-environment"
+
+
+def test_the_python_api_names_runs(mars):
+    data = {"dataset_repo_id": "lerobot/pusht", "platform": "mars", "pin": False}
+    run = api.submit(name="pick-v3", note="new gripper", **data)
+    assert (run.record.name, run.record.note) == ("pick-v3", "new gripper")
+    assert read_parameters(run.name)["job_name"] == "pick-v3"
+    assert api.Run("pick-v3") == run
+    with pytest.raises(Rejected):
+        api.submit(name="latest", **data)
+
+
+def test_names_are_completed_before_runs(submit, scripted):
+    run = submit("--name", "pick-v3")
+    scripted.run("pick-up-1")
+    assert run_names.complete_run_names("pick") == ["pick-v3", "pick-up-1"]
+    assert run_names.complete_run_names(run[:-3]) == [run]
+
+
+def test_names_are_found_without_reading_records_again(scripted, monkeypatch):
+    for number in range(30):
+        scripted.run(f"train-{number}", called=f"pick-{number % 3}", age=100 - number)
+    assert run_names.find_named_runs("pick-1")[:2] == ["train-28", "train-25"]
+    with monkeypatch.context() as patch:
+        patch.setattr(records, "read_record", lambda run: pytest.fail(f"the record of {run} is read"))
+        assert len(run_names.find_named_runs("pick-1")) == 10
+    scripted.run("train-30", called="pick-1", age=1)
+    assert run_names.find_named_runs("pick-1")[0] == "train-30"
+    (files.get_state_folder() / "names.index").write_text("damaged")
+    assert run_names.find_named_runs("pick-1")[0] == "train-30"

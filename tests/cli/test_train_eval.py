@@ -54,6 +54,7 @@ def test_names_of_jobs_come_from_one_name(steps):
     assert [found[name]["parameters"]["job_name"] for name in ("train", "evaluate")] == ["shift-train", "shift-eval"]
     assert found[""].startswith("shift-")
     assert steps()["train"]["parameters"]["job_name"] == "lerobot-pipeline-train"
+    assert steps("--name", "pick", *ROLLOUT)["evaluate"]["parameters"]["job_name"] == "pick-eval"
 
 
 def test_values_that_both_share_reach_both_and_others_one(steps):

@@ -49,6 +49,15 @@ def test_all_steps_are_one_submission(submitted, vesta):
     assert (record.native, record.steps) == (True, ("train", "evaluate", "register"))
 
 
+def test_a_pipeline_is_called_as_its_file_says_unless_it_is_named(submitted, file, robotrain):
+    assert records.read_record(submitted).name == "shift"
+    command = ("pipeline", "submit", file, "--platform", "vesta", "--name", "whole", "--note", "first", "--json")
+    named = robotrain(*command).json["run"]
+    assert (records.read_record(named).name, records.read_record(named).note) == ("whole", "first")
+    again = robotrain("resubmit", "whole", "--json").json["run"]
+    assert records.read_record(again).name == "whole"
+
+
 def test_each_step_knows_what_it_reads_and_hands_over(file, robotrain):
     steps = read_spec(robotrain, file)["steps"]
     jobs = {name: parse_document(json.dumps(step["job"])) for name, step in steps.items()}

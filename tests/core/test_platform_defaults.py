@@ -110,7 +110,7 @@ def test_what_it_gives_by_now_counts_only_where_its_settings_are_changed(robotra
 def test_what_nobody_had_said_stays_as_it_was_whatever_the_default_is_now(saturn):
     plugins, then = Plugins(), Origin("run", "lerobot-train-fab69e8c-1")
     request = Request(
-        complete=True, settings={"altitude": Value("60", then)}, previous_defaults={"batch_size": Value("7", then)}
+        complete=True, settings={"altitude": Value("60", then)}, defaults={"batch_size": Value("7", then)}
     )
     found = resolve_job(request, plugins.workload("lerobot-train"), plugins.platform("saturn"), plugins.source_kinds())
     assert found.job["batch_size"] == 7

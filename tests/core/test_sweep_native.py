@@ -64,6 +64,13 @@ def test_a_sweep_is_one_submission(run, vesta):
     assert spec["job"]["parameters"]["register_checkpoint"] is None, "no trial registers"
 
 
+def test_a_sweep_is_called_by_what_it_varies_unless_it_is_named(run, sweep):
+    assert records.read_record(run).name == "sweep-dataset-act"
+    named = sweep(*GRID, "--name", "rates", "--note", "which rate", "--json").json["run"]
+    record = records.read_record(named)
+    assert (record.name, record.note) == ("rates", "which rate")
+
+
 def test_nothing_says_that_this_machine_must_stay_on(sweep):
     answer = sweep(*GRID, "--at-most", "2", "--native-only", "--dry-run")
     assert (answer.exit_code, "this machine" in answer.stderr) == (0, False)

@@ -20,15 +20,12 @@ if TYPE_CHECKING:
     from robotrain.model.run import RunRecord
     from robotrain.plugins.manager import Plugins
 
-MAX_COMPLETIONS = 50
-
 
 def complete_run_names(incomplete: str) -> list[str]:
-    """Return the names of runs that begin like this, newest first."""
-    from robotrain.store import records
+    """Return the names, and the runs, that begin like this, newest first."""
+    from robotrain.store import run_names
 
-    names = records.iterate_runs(lambda name: name.startswith(incomplete), with_steps=False)
-    return list(itertools.islice(names, MAX_COMPLETIONS))
+    return run_names.complete_run_names(incomplete)
 
 
 def complete_names(family: str) -> Callable[[typer.Context, str], list[str]]:
@@ -63,6 +60,8 @@ RunsArgument = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 JsonLinesOption = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]
+NameOption = Annotated[str, option("--name", "NAME", "What to call the run; default: as the earlier run, or its data.")]
+NoteOption = Annotated[str, option("--note", "TEXT", "A note for `status` and `runs --json`.")]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Remove without asking.")]
 
 
@@ -74,8 +73,11 @@ def open_run(ctx: typer.Context, run: str) -> tuple[RunRecord, Any]:
     from robotrain.store import records
 
     record = records.read_record(records.find_run(run))
-    if record.name == run and sum(1 for _ in itertools.islice(records.iterate_named_runs(run), 2)) > 1:
-        print_message(f"{run} is {record.run}, the newest run of this name")
+    if run and record.name == run != record.run:
+        from robotrain.store import run_names
+
+        if (count := len(run_names.find_named_runs(run))) > 1:
+            print_message(f"{run} is {record.run}, the newest of {count} runs of this name")
     platform = get_plugins(ctx).platform_of(record)
     if record.phase != "sent":
         from robotrain.submission import reconcile

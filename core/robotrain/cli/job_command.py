@@ -7,6 +7,7 @@ Only public parts of Typer are used, so that versions with and without a vendore
 import functools
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +44,10 @@ if TYPE_CHECKING:
 
 AFTER_DASHES_KEY, ORDER_KEY = "robotrain.after-dashes", "robotrain.order"
 SET_HELP = "set a value by its name in a job file (batch_size, platforms.NAME.KEY, sources.ROLE.KIND)  [repeatable]"
+LABELS = {
+    "--name": ("what to call the run; default: its data and policy", "NAME"),
+    "--note": ("a note for `status` and `runs --json`", "TEXT"),
+}
 CONFIG_HELP = "a configuration file of {}, in its own form; flags and the job file win"
 CONTEXT_SETTINGS = {
     "ignore_unknown_options": True,  # collected, so that all are reported at once
@@ -248,6 +253,8 @@ class JobCommand(TyperCommand):
             flags=frozenset(self.options.flags),
             unread=usage.find_unread_inputs(problems, self.options),
         )
+        if name := values.get("name"):
+            request = replace(request, defaults={workload.name_parameter: Value(name, Origin("flag", "--name"))})
         if sets := [text for text in values.get(SET_NAME) or () if not usage.is_flag(text, self.options)]:
             from robotrain.config import overrides
 

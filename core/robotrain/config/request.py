@@ -51,8 +51,10 @@ class Request:
     """Every option that belongs before `--`."""
     complete: bool = False
     """Whether omitted values have their declared defaults and nothing is looked up, as in `resubmit`."""
-    previous_defaults: Mapping[str, Value] = field(default_factory=dict)
-    """The earlier defaults of a resubmitted job with other platform settings; the platform's new defaults win."""
+    defaults: Mapping[str, Value] = field(default_factory=dict)
+    """Values that win over the declared defaults only, not over the platform's: the name of the run, or, of a
+    resubmitted job with other platform settings, its earlier defaults.
+    """
     unread: frozenset[str] = frozenset()
     """The parameters and roles that were given in an invalid way."""
     shared: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)

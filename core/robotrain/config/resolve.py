@@ -63,7 +63,7 @@ def resolve_job(
     settings, typed_settings, settings_problems = _resolve_settings(request, platform, for_platform, stack)
     unchanged = request.complete and not request.settings
     weakest = [] if unchanged or settings_problems else make_platform_layer(platform, typed_settings)
-    weakest += [lambda parameter: request.previous_defaults.get(parameter.name)]
+    weakest += [lambda parameter: request.defaults.get(parameter.name)]
     parameters = stack.resolve_values(workload.parameters, request.parameters, in_file, in_workload, weakest, config)
     typed_parameters, parameter_problems = coerce_values(workload.parameters, parameters)
     fields = list_fields(typed_parameters)

@@ -175,6 +175,8 @@ class Workload:
     """Whether it is the workload of a job that names none."""
     named_by: tuple[str, ...] = ()
     """The parameters whose values are part of a run's default name, after its data."""
+    name_parameter: str = "job_name"
+    """The parameter, if there is one, with the name that tracking shows; by default the `--name` of the run."""
     profile: WorkloadProfile = WorkloadProfile()
     evaluates: tuple[str, ...] = ()
     """The workloads whose policies it evaluates: `pipeline train-eval` puts it after one of them."""

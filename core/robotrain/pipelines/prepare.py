@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
@@ -189,11 +189,18 @@ def prepare_pipeline(request: PipelineRequest, platform: Platform, plugins: Plug
         container_plugins={},
         warnings=tuple(_deduplicate(problems)),
         values=tuple(_list_values(steps)),
+        default_name=_make_default_name(request, steps),
         platforms=plugins.platforms,
         steps=steps,
         at_most=request.at_most,
         sweep=request.sweep,
     )
+
+
+def _make_default_name(request: PipelineRequest, steps: Sequence[PreparedStep]) -> str:
+    """Return the pipeline's name; of a sweep, with that of a trial."""
+    trial = steps[0].job if request.sweep else None
+    return f"{request.name}-{trial.default_name}"[:80] if trial else request.name
 
 
 def _find_workloads(request: PipelineRequest, plugins: Plugins, problems: list[Problem]) -> dict[str, Workload]:

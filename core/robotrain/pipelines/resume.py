@@ -56,6 +56,7 @@ def repeat_pipeline(record: RunRecord, plugins: Plugins) -> RepeatedPipeline:
         container_plugins={},
         values=stored.values,
         produces=stored.produces,
+        default_name=record.name,
         platforms=plugins.platforms,
         plan=plan,
         payloads={path: stored.plan.files[path] for path in payloads},

@@ -89,7 +89,8 @@ def explain_missing_policy(problem: Problem, training: Request) -> Problem:
 def _choose_names(training: Request, default: str) -> str:
     """Return what the names of the jobs begin with."""
     in_file = training.file.parameters if training.file else {}
-    value = training.parameters.get(NAME_PARAMETER) or in_file.get(NAME_PARAMETER)
+    layers = (training.parameters, in_file, training.defaults)
+    value = next((layer[NAME_PARAMETER] for layer in layers if NAME_PARAMETER in layer), None)
     return str(value.value) if value and value.value else default
 
 

@@ -194,8 +194,11 @@ def find_run(text: str = "") -> str:
     elif has_record(text):
         return text
     matches = [*iterate_runs(lambda name: name.startswith(text))]
-    if len(matches) != 1 and (named := next(iterate_named_runs(text), "")):
-        return named
+    if len(matches) != 1 and text:
+        from robotrain.store import run_names  # costs start-up
+
+        if named := run_names.find_named_runs(text):
+            return named[0]
     matches = matches or [*iterate_runs(lambda name: text in name)]
     if len(matches) == 1:
         return matches[0]
@@ -205,14 +208,6 @@ def find_run(text: str = "") -> str:
     if not known:
         raise UnknownRun(f"no run has been submitted yet ({get_runs_folder()} has no records)")
     raise UnknownRun(f"there is no run {redact(text)!r}; {_suggest_runs(text, known)}")
-
-
-def iterate_named_runs(name: str) -> Iterator[str]:
-    """Yield the runs that were given a name, newest first; records that cannot be read are passed over."""
-    for run in iterate_runs(with_steps=False) if name else ():
-        with contextlib.suppress(Rejected):
-            if read_record(run).name == name:
-                yield run
 
 
 def get_runs_folder() -> Path:

@@ -159,7 +159,7 @@ def _complete_request(request: Request, stored: RenderedPlan) -> Request:
         for platform, table in file.platforms.items()
     }
     file = dataclasses.replace(file, parameters=parameters, platforms=settings)
-    return dataclasses.replace(request, file=file, previous_defaults=defaults)
+    return dataclasses.replace(request, file=file, defaults=defaults)
 
 
 def _make_job_file(stored: RenderedPlan) -> JobFile:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from robotrain.errors import Problem, Suggestion, usage_problem
+from robotrain.errors import Problem, Suggestion, raise_if_any, usage_problem
 
 if TYPE_CHECKING:
     from robotrain.model.job import Job
@@ -28,8 +28,14 @@ class RunLabels(NamedTuple):
 NO_LABELS = RunLabels()
 
 
-def find_label_problems(labels: RunLabels) -> Iterator[Problem]:
-    """Find what is wrong with a name or a note that was given."""
+def make_labels(name: str, note: str) -> RunLabels:
+    """Return what a user calls a run. Raise Rejected if it cannot be called so."""
+    labels = RunLabels(name, note)
+    raise_if_any(list(_find_problems(labels)))
+    return labels
+
+
+def _find_problems(labels: RunLabels) -> Iterator[Problem]:
     from robotrain.store.records import NEWEST_NAMES  # costs start-up
 
     if labels.name and (labels.name in NEWEST_NAMES or not NAME_PATTERN.fullmatch(labels.name)):

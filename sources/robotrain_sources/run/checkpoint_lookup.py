@@ -1,6 +1,5 @@
 """Checkpoints of earlier runs, by run name: from the run records and the run's platform."""
 
-import itertools
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,17 +9,14 @@ from robotrain.model.platform import Platform
 from robotrain.model.run import Output, RunGone, RunRecord
 from robotrain.model.source import Source, SourceError
 from robotrain.plugins.manager import Plugins
-from robotrain.store import name_lock, plans, records
+from robotrain.store import name_lock, plans, records, run_names
 
 LATEST = "latest"
-MAX_COMPLETIONS = 50
 
 
 def complete_run_name(incomplete: str) -> list[str]:
-    """Return completions of a run name, the newest run first."""
-    latest = [LATEST] if LATEST.startswith(incomplete) else []
-    runs = records.iterate_runs(lambda name: name.startswith(incomplete))
-    return [*latest, *itertools.islice(runs, MAX_COMPLETIONS - len(latest))]
+    """Return completions of a run or its name, the newest first."""
+    return [*([LATEST] if LATEST.startswith(incomplete) else []), *run_names.complete_run_names(incomplete)]
 
 
 def list_checkpoints(record: RunRecord, platform: Platform) -> Mapping[int, Output]:

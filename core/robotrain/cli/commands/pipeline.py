@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from robotrain.cli.app import format_help, get_plugins, make_app, make_plain_app
-from robotrain.cli.arguments import JsonOption, RunArgument, argument, complete_platforms, open_run, option
+from robotrain.cli.arguments import (
+    JsonOption,
+    NameOption,
+    NoteOption,
+    RunArgument,
+    argument,
+    complete_platforms,
+    open_run,
+    option,
+)
 from robotrain.cli.commands.train_eval import HELP as TRAIN_EVAL_HELP
 from robotrain.cli.commands.train_eval import TrainEvalCommand
 from robotrain.cli.job_command import CONTEXT_SETTINGS
@@ -102,6 +111,8 @@ def submit(
     dry_run: DryRunOption = False,
     new: NewOption = False,
     native_only: NativeOption = False,
+    name: NameOption = "",
+    note: NoteOption = "",
     json: JsonOption = False,
 ) -> None:
     """Check every step of a pipeline, then submit it; the steps run on without the terminal.
@@ -111,7 +122,8 @@ def submit(
     robotrain pipeline submit pipeline.yaml --platform PLATFORM --set train.training_steps=2000 --wait
     """
     prepared = prepare_file(ctx, file, platform, profile, set or [])
-    submit_pipeline(ctx, prepared, {"wait": wait, "dry_run": dry_run, "new": new, "json": json}, native_only)
+    options = {"wait": wait, "dry_run": dry_run, "new": new, "json": json, "name": name, "note": note}
+    submit_pipeline(ctx, prepared, options, native_only)
 
 
 def resume(
@@ -119,6 +131,8 @@ def resume(
     run: RunArgument = "",
     wait: WaitOption = False,
     dry_run: DryRunOption = False,
+    name: NameOption = "",
+    note: NoteOption = "",
     json: JsonOption = False,
 ) -> None:
     """Continue a pipeline: after a failure as a new run without the finished steps; after a restart of this machine as
@@ -131,7 +145,8 @@ def resume(
         title = f"{record.run} is not a pipeline"
         way = Suggestion(f"robotrain resume {record.run}", "continues from its last checkpoint")
         raise Rejected([usage_problem("usage", title, suggestions=[way])])
-    resume_pipeline(ctx, record, {"wait": wait, "dry_run": dry_run, "json": json})
+    options = {"wait": wait, "dry_run": dry_run, "json": json, "name": name, "note": note}
+    resume_pipeline(ctx, record, options)
 
 
 def resume_pipeline(ctx: typer.Context, record: RunRecord, options: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from robotrain.cli.app import get_plugins, make_app
-from robotrain.cli.arguments import JsonOption, RunArgument, open_run, option
+from robotrain.cli.arguments import JsonOption, NameOption, NoteOption, RunArgument, open_run, option
 from robotrain.cli.commands import submit
 from robotrain.cli.output import print_message
 from robotrain.errors import Rejected, Suggestion, usage_problem
@@ -21,8 +21,6 @@ SetOption = Annotated[
 WaitOption = Annotated[bool, typer.Option("--wait", help="Wait until the run ends; the exit code says how it ended.")]
 StreamOption = Annotated[bool, typer.Option("--stream", help="Show the log, then exit as --wait does.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Check and show what would be sent; do not submit.")]
-NameOption = Annotated[str, option("--name", "NAME", "What to call the run; default: as the one before.")]
-NoteOption = Annotated[str, option("--note", "TEXT", "A note for `status` and `runs --json`.")]
 RepinOption = Annotated[bool, typer.Option("--repin", help="Use the sources as they are now, not as the run had them.")]
 NewOption = Annotated[
     bool, typer.Option("--new", help="Start a new run even if an interrupted submit of the same job exists.")

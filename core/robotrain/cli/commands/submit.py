@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from robotrain.cli.app import get_plugins
-from robotrain.cli.job_command import AFTER_DASHES_KEY, ORDER_KEY, JobCommand, make_job_command
+from robotrain.cli.job_command import AFTER_DASHES_KEY, LABELS, ORDER_KEY, JobCommand, make_job_command
 from robotrain.cli.options import Choice, ComposedOptions
 from robotrain.cli.output import describe_exception, print_json, print_message, print_problems, print_result
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any, usage_problem
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from robotrain.model.platform import Platform
     from robotrain.model.run import RunRecord
     from robotrain.submission.prepare import PreparedJob
-    from robotrain.submission.run_labels import RunLabels
 
 HELP = """Check a job, render its plan, and submit it to a platform.
 
@@ -65,8 +64,8 @@ class SubmitCommand(JobCommand):
             options.add_own(flag, help=help)
         save = "after submission, write the platform's spec of the run to this file"
         options.add_own("--save-spec", "-a", help=save, metavar="FILE")
-        options.add_own("--name", help="what to call the run; default: its data and policy", metavar="NAME")
-        options.add_own("--note", help="a note for `status` and `runs --json`", metavar="TEXT")
+        for flag, (help, metavar) in LABELS.items():
+            options.add_own(flag, help=help, metavar=metavar)
         plan = "submit the plan that `render --to` wrote to this folder, instead of a job"
         options.add_own("--plan", help=plan, metavar="FOLDER")
 
@@ -116,9 +115,10 @@ app = make_job_command("submit", SubmitCommand, HELP)
 def submit_job(ctx: typer.Context, prepared: PreparedJob, options: dict[str, Any]) -> None:
     """Submit a prepared job, or do what the switches in `options` ask for instead."""
     from robotrain.submission import submitter
+    from robotrain.submission.run_labels import make_labels
 
     check_asset_options(prepared.platform, options)
-    labels = read_labels(options)
+    labels = make_labels(options.get("name") or "", options.get("note") or "")
     print_problems(prepared.warnings)
     new, pinning = bool(options.get("new")), not options.get("no_pin")
 
@@ -131,25 +131,17 @@ def submit_job(ctx: typer.Context, prepared: PreparedJob, options: dict[str, Any
     _submit_or_dry_run(ctx, prepared.platform, options, dry_run, submit)
 
 
-def read_labels(options: dict[str, Any]) -> RunLabels:
-    """Return the name and note that options give. Raise Rejected."""
-    from robotrain.submission.run_labels import RunLabels, find_label_problems
-
-    labels = RunLabels(options.get("name") or "", options.get("note") or "")
-    raise_if_any(list(find_label_problems(labels)))
-    return labels
-
-
 def submit_plan(ctx: typer.Context, rendered: RenderedPlan, options: dict[str, Any]) -> None:
     """Submit a plan that was rendered before, byte for byte."""
     from robotrain.check import capability_checks
     from robotrain.plugins import site
     from robotrain.submission import submitter
+    from robotrain.submission.run_labels import make_labels
 
     plugins = get_plugins(ctx)
     platform = plugins.platform(rendered.plan.platform)
     check_asset_options(platform, options)
-    labels = read_labels(options)
+    labels = make_labels(options.get("name") or "", options.get("note") or "")
     if rendered.changed:
         print_message(f"warning: these files were edited after rendering: {', '.join(rendered.changed)}")
     problems = list(capability_checks.recheck_plan(rendered.plan, platform, plugins))

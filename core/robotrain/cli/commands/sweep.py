@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from robotrain.cli.app import get_plugins
-from robotrain.cli.job_command import JobCommand, complete_override, make_job_command
+from robotrain.cli.job_command import LABELS, JobCommand, complete_override, make_job_command
 from robotrain.cli.options import Choice, ComposedOptions, load_or_none, make_completer
 from robotrain.cli.output import format_table, print_message, print_problems
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any, usage_problem
@@ -66,7 +66,7 @@ class SweepCommand(JobCommand):
         """Add the options of the sweep."""
         complete = self._complete_over
         options.add_own("--over", help=OVER_HELP, metavar="NAME=VALUES", complete=complete, repeatable=True)
-        for flag, (help, metavar) in VALUES.items():
+        for flag, (help, metavar) in {**VALUES, **LABELS}.items():
             options.add_own(flag, help=help, metavar=metavar)
         samplers = make_completer(lambda: ("grid", "random", "tpe"))
         options.add_own("--sampler", help=SAMPLER_HELP, metavar="NAME", complete=samplers)
@@ -109,7 +109,7 @@ class SweepCommand(JobCommand):
         print_message(format_preview(pinned, wanted))
         raise_if_any(found)
         ready = replace(pinned, warnings=(*pinned.warnings, *found))
-        options = {name: values.get(name) for name in ("wait", "dry_run", "new", "json")}
+        options = {name: values.get(name) for name in ("wait", "dry_run", "new", "json", "name", "note")}
         submit.submit_job(ctx, ready, {**options, "no_pin": True})
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from robotrain.cli.app import get_plugins
-from robotrain.cli.job_command import JobCommand
+from robotrain.cli.job_command import LABELS, JobCommand
 from robotrain.cli.options import Choice, ComposedOptions, add_declared, load_or_none
 from robotrain.errors import Problem, Suggestion, usage_problem
 
@@ -65,7 +65,7 @@ class TrainEvalCommand(JobCommand):
         """Add the options of the pipeline."""
         for flag, help in SWITCHES.items():
             options.add_own(flag, help=help)
-        for flag, (help, metavar) in VALUES.items():
+        for flag, (help, metavar) in {**VALUES, **LABELS}.items():
             flags = (flag, "--register-model-name") if flag == "--register-model" else (flag,)
             options.add_own(*flags, help=help, metavar=metavar)
 
@@ -126,7 +126,7 @@ class TrainEvalCommand(JobCommand):
         explain = functools.partial(train_eval.explain_missing_policy, training=request)
         pinned, found = pin_pipeline(prepared)
         follow = not values.get("skip_wait") and not values.get("dry_run")
-        options = {name: values.get(name) for name in ("dry_run", "new", "json")}
+        options = {name: values.get(name) for name in ("dry_run", "new", "json", "name", "note")}
         options |= {"wait": follow, "stream": follow and values.get("stream")}
         options |= {"timeout": timeout, "poll_seconds": poll_seconds}
         ready = replace(pinned, warnings=(*prepared.warnings, *notes))

@@ -1,0 +1,65 @@
+"""The names that people gave to runs with `--name`, which need not be unique, and their index."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from robotrain.errors import Rejected
+from robotrain.store import files, records
+
+MAX_COMPLETIONS = 50
+MIN_INDEXED = 20
+"""Fewer records are read faster than their index is worth."""
+
+
+class NamedRun(NamedTuple):
+    """An entry of the index."""
+
+    version: str
+    """Changes with the file of the record."""
+    name: str
+    is_step: bool
+
+
+def find_named_runs(name: str) -> list[str]:
+    """Return the runs that were given a name, newest first."""
+    return [run for run, known in read_names().items() if known == name] if name else []
+
+
+def complete_run_names(incomplete: str) -> list[str]:
+    """Return the names, and the runs, that begin like this, newest first."""
+    names = dict.fromkeys(name for name in read_names().values() if name and name.startswith(incomplete))
+    runs = records.iterate_runs(lambda run: run.startswith(incomplete), with_steps=False)
+    return [*itertools.islice(names, MAX_COMPLETIONS), *itertools.islice(runs, MAX_COMPLETIONS)]
+
+
+def read_names() -> dict[str, str]:
+    """Return the name of each run, newest first, without steps of pipelines; empty for one that was given none.
+
+    Only records that changed are read. One that cannot be read is left out.
+    """
+    path = files.get_state_folder() / "names.index"
+    known: dict[str, NamedRun] = {}
+    with contextlib.suppress(OSError, ValueError, TypeError):  # there is none, or it is damaged
+        known = {run: NamedRun(*entry) for run, entry in files.read_checked_json(path).items()}
+    found = dict(_read_changed(known))
+    if len(found) >= MIN_INDEXED and found != known:
+        with contextlib.suppress(OSError):
+            files.write_checked_json(path, found)
+    return {run: entry.name for run, entry in found.items() if not entry.is_step}
+
+
+def _read_changed(known: Mapping[str, NamedRun]) -> Iterator[tuple[str, NamedRun]]:
+    top = str(records.get_runs_folder())
+    for run in records.iterate_runs():
+        with contextlib.suppress(OSError, Rejected):
+            stat = os.stat(f"{top}/{run}/{records.RECORD_FILE}")
+            entry, version = known.get(run), f"{stat.st_ino} {stat.st_mtime_ns}"
+            if entry is None or entry.version != version:
+                record = records.read_record(run)
+                entry = NamedRun(version, record.name, bool(record.pipeline))
+            yield run, entry
