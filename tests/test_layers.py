@@ -44,6 +44,7 @@ DEPENDENCIES = {
         "platformdirs",
         "jinja2",
         "pathspec",
+        "rich",
     },
     "robotrain_sources": {"robotrain", "robotrain_runtime", "huggingface_hub"},
     "robotrain_workloads": {"robotrain", "robotrain_runtime", "typer", "yaml", "jinja2", *ROSBAG_EXTRA},

@@ -29,7 +29,7 @@ class Screen:
             if code == "A":
                 self.row = max(self.row - int(number or 1), self.top)
             elif code == "K":
-                self.lines[self.row] = self.lines[self.row][: self.column]
+                self.lines[self.row] = "" if number == "2" else self.lines[self.row][: self.column]
             elif code == "J":
                 self.lines[self.row] = self.lines[self.row][: self.column]
                 del self.lines[self.row + 1 :]
@@ -61,9 +61,14 @@ class Screen:
 
     def resize(self, columns: int, rows: int) -> None:
         """Narrower: lines that do not fit any more are wrapped, as most terminals do."""
-        wrapped = [line[at : at + columns] for line in self.lines for at in range(0, max(1, len(line)), columns)]
-        self.lines, self.columns, self.rows = wrapped, columns, rows
-        self.row, self.column = len(wrapped) - 1, 0
+
+        def wrap(line: str) -> list[str]:
+            return [line[at : at + columns] for at in range(0, max(1, len(line)), columns)]
+
+        *above, own = [wrap(line) for line in self.lines[: self.row + 1]]
+        self.row = sum(map(len, above)) + min(self.column // columns, len(own) - 1)
+        self.lines = [part for line in self.lines for part in wrap(line)]
+        self.column, self.columns, self.rows = 0, columns, rows
 
     def _down(self) -> None:
         self.row += 1
@@ -111,6 +116,10 @@ class Glass:
     def interrupt(self) -> None:
         """Ctrl-C."""
         self._process.send_signal(signal.SIGINT)
+
+    def proceed(self) -> None:
+        """What a shell sends on `fg`."""
+        self._process.send_signal(signal.SIGCONT)
 
     def end(self) -> int:
         """Its exit code, once it ended."""

@@ -120,6 +120,29 @@ def test_a_terminal_that_changes_its_size_gets_a_picture_that_fits_it(scripted, 
     assert watching.screen.everything.count(NAME) == 1
 
 
+def test_what_a_shell_wrote_while_it_was_stopped_stays(scripted, glass):
+    run = scripted.run(NAME, *LEFT)
+    watching = glass("watch")
+    watching.until(lambda text: "99/200" in text)
+    watching.screen.feed("^Z\r\n[1]+  Stopped\r\n$ fg\r\n")
+    watching.proceed()
+    run.log(step(100))
+    shown = watching.until(lambda text: "100/200" in text)
+    assert "99/200" in shown
+    assert "$ fg\n" + NAME in shown
+
+
+def test_the_cursor_is_never_hidden_since_a_signal_may_end_the_process(scripted, glass):
+    run = scripted.run(NAME, *LEFT)
+    watching, waiting = glass("watch"), glass("wait")
+    for one in (watching, waiting):
+        one.until(lambda text: "99/200" in text)
+    run.log(DONE)
+    run.status(state="succeeded")
+    assert (watching.end(), waiting.end()) == (0, 0)
+    assert "\x1b[?25" not in watching.raw + waiting.raw
+
+
 def test_ctrl_c_says_what_goes_on_and_how_to_stop_it(scripted, glass):
     scripted.run("train-1", *LEFT, age=20)
     scripted.run("train-2", *LEFT, age=10)
@@ -134,12 +157,14 @@ def test_ctrl_c_says_what_goes_on_and_how_to_stop_it(scripted, glass):
 
 
 def test_colours_are_there_unless_somebody_said_no(scripted, glass):
-    scripted.run(NAME, *LEFT, DONE, state="succeeded")
-    coloured = glass("watch")
-    assert coloured.end() == 0
+    run = scripted.run(NAME, *LEFT)
+    coloured, plain = glass("watch"), glass("watch", NO_COLOR="1")
+    for one in (coloured, plain):
+        one.until(lambda text: "99/200" in text)
+    run.log(step(100), DONE)
+    run.status(state="succeeded")
+    assert (coloured.end(), plain.end()) == (0, 0)
     assert COLOUR.search(coloured.raw)
-    plain = glass("watch", NO_COLOR="1")
-    assert plain.end() == 0
     assert not COLOUR.search(plain.raw)
     assert "\x1b[" in plain.raw  # renewed in place all the same
 
@@ -187,7 +212,8 @@ def test_waiting_renews_one_line_below_those_that_stay(scripted, glass):
     run = scripted.run(NAME, *LEFT)
     waiting = glass("wait", columns=60)
     waiting.until(lambda text: "step 99/200" in text)
-    run.log(step(120), Checkpoint(step=120, path="/x/120"), step(150))
+    path = "/x/" + "long name/" * 9 + "120"
+    run.log(step(120), Checkpoint(step=120, path=path), step(150))
     waiting.until(lambda text: "step 150/200" in text)
     run.log(DONE)
     run.status(state="succeeded")
@@ -195,7 +221,7 @@ def test_waiting_renews_one_line_below_those_that_stay(scripted, glass):
     narrated = waiting.screen.everything.partition("train/loss")[0]
     assert narrated.count("step 150/200") == 0  # renewed by the last one
     assert narrated.count("step 200/200 (100%)") <= 1
-    assert "checkpoint of step 120: /x/120" in waiting.screen.everything
+    assert f"checkpoint of step 120: {path}\r\n" in waiting.raw  # wrapped by the terminal only: it can be copied
 
 
 def test_problems_are_coloured_on_a_terminal_only(scripted, glass, robotrain):

@@ -18,7 +18,6 @@ from robotrain_runtime.machine import disk_cache
 from robotrain.cli import output
 from robotrain.cli.app import make_app
 from robotrain.cli.arguments import JsonOption, RunArgument, StepOption, open_step, option
-from robotrain.cli.columns import truncate
 from robotrain.cli.output import format_table, print_json, print_message, print_result
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any, usage_problem
 from robotrain.model import amounts
@@ -145,16 +144,18 @@ def _download_output(output: Output, platform: Platform, record: RunRecord, targ
 
 def _show_progress(download: DeadlineFuture[None], scratch: Path, item: Output, title: str) -> None:
     """Wait for the download; on a terminal, show its progress."""
-    live = output.is_live(sys.stderr)
-    while download.is_running(PROGRESS_SECONDS):
-        if live:
-            of = f" of {amounts.format_size(item.size)}" if item.size else ""
-            text = f"  {title}  {amounts.format_size(_measure_size(scratch))}{of}"
-            sys.stderr.write("\r" + truncate(text, output.get_terminal_size(sys.stderr)[0] - 1) + "\x1b[K")
-            sys.stderr.flush()
-    if live:
-        sys.stderr.write("\r\x1b[K")
-    print_message(f"  {title}  {amounts.format_size(_measure_size(scratch))}")
+    of = f" of {amounts.format_size(item.size)}" if item.size else ""
+
+    def describe() -> str:
+        return f"  {title}  {amounts.format_size(_measure_size(scratch))}"
+
+    if output.is_live(sys.stderr) and download.is_running(PROGRESS_SECONDS):
+        from robotrain.cli.watch.live_lines import LiveLines
+
+        with LiveLines(sys.stderr, lambda *_: [[describe() + of]], PROGRESS_SECONDS, transient=True):
+            while download.is_running(PROGRESS_SECONDS):
+                continue
+    print_message(describe())
 
 
 def _find_unsafe_names(outputs: Sequence[Output]) -> Iterator[Problem]:

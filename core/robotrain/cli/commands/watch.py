@@ -2,10 +2,9 @@
 
 from __future__ import annotations  # the types are for checkers: importing them costs start-up
 
+import functools
 import gc
-import signal
 import sys
-import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -173,19 +172,11 @@ def _open_unfinished_runs(ctx: typer.Context) -> list[Any]:
 
 
 def _draw_until_over(follower: RunFollower) -> bool:
-    """Draw twice a second until all runs have ended."""
-    from robotrain.cli.watch.dashboard import Screen
+    from robotrain.cli.watch.dashboard import draw_frame
+    from robotrain.cli.watch.live_lines import LiveLines
 
-    screen = Screen(sys.stdout)
-    signal.signal(signal.SIGCONT, lambda *_: screen.release())  # keep what the shell wrote meanwhile
-    try:
-        while not follower.is_over:
-            screen.draw(follower.runs)
-            time.sleep(REDRAW_SECONDS)
-            follower.notify_ended()
-    finally:
-        screen.draw(follower.runs)
-    return True
+    with LiveLines(sys.stdout, functools.partial(draw_frame, follower.runs), REDRAW_SECONDS):
+        return follower.wait_until_over()
 
 
 def _dump_run(followed_run: FollowedRun) -> dict[str, Any]:

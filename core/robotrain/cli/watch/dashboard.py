@@ -1,19 +1,16 @@
-"""Drawings of runs on a terminal: curves, and a dashboard that is redrawn in place."""
+"""Drawings of runs on a terminal: curves, and the lines of a dashboard."""
 
 from __future__ import annotations
 
 import itertools
 import math
 import re
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple, TextIO
+from typing import TYPE_CHECKING, NamedTuple
 
 from robotrain.cli import output
-from robotrain.cli.columns import display_width, to_plain_line, truncate
+from robotrain.cli.columns import display_width, to_plain_line
 from robotrain.model.amounts import format_duration
 from robotrain.model.progress import Progress
 
@@ -74,13 +71,6 @@ WIDEST_BAR, NARROWEST_BAR = 30, 8
 WIDEST_SPARKLINE = 40
 
 
-class StyledText(NamedTuple):
-    """A part of a line, with a name of `ANSI_STYLES` or none."""
-
-    text: str
-    style: str = ""
-
-
 class Glyphs(NamedTuple):
     """The characters to draw with."""
 
@@ -95,19 +85,20 @@ ASCII = Glyphs(full="#", empty=".", blocks="_.-=+*#", mark="~", dot="?")
 
 
 class Canvas(NamedTuple):
-    """The size of the drawing in columns and rows, and the time in seconds since the epoch."""
+    """The size of the drawing in columns and rows."""
 
     columns: int
     rows: int
-    now: float
-    glyphs: Glyphs = Glyphs()
+    glyphs: Glyphs
 
 
-StyledLine = list[StyledText]
+StyledLine = Sequence[str | tuple[str, str]]
+"""The parts of a line; some with a style."""
 
 
-def draw_frame(runs: Sequence[FollowedRun], canvas: Canvas) -> list[StyledLine]:
+def draw_frame(runs: Sequence[FollowedRun], columns: int, rows: int, ascii_only: bool) -> list[StyledLine]:
     """Return the lines of all runs, in as much detail as fits; runs that do not fit are counted."""
+    canvas = Canvas(columns, rows, ASCII if ascii_only else Glyphs())
     for level in (_draw_full, _draw_brief):
         gap: list[StyledLine] = [[]] if level is _draw_full else []
         lines = [line for one in runs for line in [*_draw_run(one, level, canvas), *gap]]
@@ -118,25 +109,14 @@ def draw_frame(runs: Sequence[FollowedRun], canvas: Canvas) -> list[StyledLine]:
     ]
     lines = [line for one in runs if one in shown for line in _draw_run(one, _draw_one_line, canvas)]
     hidden = len(runs) - len(shown)
-    rest = StyledText(truncate(f"{canvas.glyphs.mark} and {hidden} more", canvas.columns))
-    return [*lines, [rest]] if hidden else lines
+    return [*lines, [f"{canvas.glyphs.mark} and {hidden} more"]] if hidden else lines
 
 
 def _draw_run(
     run: FollowedRun, level: Callable[[FollowedRun, Canvas], Iterator[StyledLine]], canvas: Canvas
 ) -> list[StyledLine]:
-    """Return as much of each line as fits."""
-    lines: list[StyledLine] = []
     with run.lock:
-        drawn = list(level(run, canvas))
-    for line in drawn:
-        lines.append([])
-        room = canvas.columns
-        for part in line:
-            if room > 0:
-                lines[-1].append(StyledText(truncate(part.text, room, canvas.glyphs.mark), part.style))
-            room -= display_width(part.text)
-    return lines
+        return list(level(run, canvas))
 
 
 def _draw_full(run: FollowedRun, canvas: Canvas) -> Iterator[StyledLine]:
@@ -145,13 +125,13 @@ def _draw_full(run: FollowedRun, canvas: Canvas) -> Iterator[StyledLine]:
     header, *progress = _draw_brief(run, canvas)
     yield header
     if text := run.trouble or run.status.reason:
-        yield [StyledText(f"  {to_plain_line(text)}", "yellow" if run.trouble else "")]
+        yield [(f"  {to_plain_line(text)}", "yellow" if run.trouble else "")]
     yield from _draw_steps(run, canvas) if run.record.steps else progress
     texts = [known.score_text, *([_format_curve(known, canvas)] if known.curve else [])]
     texts += [format_machine(known.machine)] if known.machine and not run.is_over else []
-    yield from ([StyledText(f"  {text}")] for text in (*texts, *_list_outputs(known, canvas)) if text)
+    yield from ((f"  {text}",) for text in (*texts, *_list_outputs(known, canvas)) if text)
     if known.warnings:
-        yield [StyledText(f"  warning: {to_plain_line(known.warnings[-1])}", "yellow")]
+        yield [(f"  warning: {to_plain_line(known.warnings[-1])}", "yellow")]
 
 
 def _draw_steps(run: FollowedRun, canvas: Canvas, only_running: bool = False) -> Iterator[StyledLine]:
@@ -160,10 +140,10 @@ def _draw_steps(run: FollowedRun, canvas: Canvas, only_running: bool = False) ->
 
     steps = [step for step in run.steps if step.state == "running" or not only_running]
     for step, text in zip(steps, format_steps(steps), strict=True):
-        yield [StyledText(f"  {to_plain_line(text)}", output.STATE_STYLES.get(step.state, ""))]
+        yield [(f"  {to_plain_line(text)}", output.STATE_STYLES.get(step.state, ""))]
         known = run.get_step_progress(step.name)
         if step.state == "running" and known.step is not None:
-            yield [StyledText(f"    {_format_progress_bar(known, False, canvas)}")]
+            yield [f"    {_format_progress_bar(known, False, canvas)}"]
 
 
 def _draw_brief(run: FollowedRun, canvas: Canvas) -> Iterator[StyledLine]:
@@ -171,29 +151,29 @@ def _draw_brief(run: FollowedRun, canvas: Canvas) -> Iterator[StyledLine]:
     if run.record.steps:  # each step has its own
         yield from _draw_steps(run, canvas, only_running=True)
     elif run.progress.step is not None:
-        yield [StyledText(f"  {_format_progress_bar(run.progress, run.is_over, canvas)}")]
+        yield [f"  {_format_progress_bar(run.progress, run.is_over, canvas)}"]
     elif run.progress.download is not None and not run.is_over:
-        yield [StyledText(f"  {run.progress.format_line()}")]
+        yield [f"  {run.progress.format_line()}"]
 
 
 def _draw_one_line(run: FollowedRun, canvas: Canvas) -> Iterator[StyledLine]:
-    yield [*_draw_name(run), StyledText(f"  {run.progress.format_line(ended=run.is_over)}")]
+    yield [*_draw_name(run), f"  {run.progress.format_line(ended=run.is_over)}"]
 
 
 def _draw_header(run: FollowedRun, canvas: Canvas) -> StyledLine:
     status, stage = run.status, run.progress.stage
     parts = [*_draw_name(run)]
     if stage and not status.finished and not run.record.steps:
-        parts.append(StyledText(f"  {stage}"))
+        parts.append(f"  {stage}")
     if status.started:
-        parts.append(StyledText(f"  {format_duration((status.ended or canvas.now) - status.started)}", "dim"))
-    return [*parts, StyledText(f"  on {run.record.platform}", "dim")]
+        parts.append((f"  {format_duration((status.ended or time.time()) - status.started)}", "dim"))
+    return [*parts, (f"  on {run.record.platform}", "dim")]
 
 
 def _draw_name(run: FollowedRun) -> StyledLine:
     state = "unknown" if run.failure else run.status.state if run.has_status else "asking"
     style = output.STATE_STYLES.get(state, "")
-    return [StyledText(run.record.run, "bold"), StyledText("  "), StyledText(state, style)]
+    return [(run.record.run, "bold"), "  ", (state, style)]
 
 
 def _format_progress_bar(known: Progress, over: bool, canvas: Canvas) -> str:
@@ -240,56 +220,6 @@ def _format_place(name: str, where: str, canvas: Canvas) -> str:
     if display_width(where) > left > 1:
         where = canvas.glyphs.mark + where[len(where) - left + 1 :]
     return f"{name}  {where}"
-
-
-class Screen:
-    """The last lines of a terminal, redrawn in place."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._glyphs = Glyphs()
-        try:
-            "".join(self._glyphs).encode(stream.encoding or "ascii")
-        except (UnicodeEncodeError, LookupError):
-            self._glyphs = ASCII
-        self._shown: list[StyledLine] = []
-        self._columns = 0
-
-    def draw(self, runs: Sequence[FollowedRun]) -> None:
-        """Replace what was drawn before by the runs as they are now."""
-        columns, rows = output.get_terminal_size(self._stream)
-        lines = draw_frame(runs, Canvas(columns - 1, rows - 1, time.time(), self._glyphs))
-        if lines == self._shown and columns == self._columns:
-            return
-        widths = [sum(display_width(part.text) for part in line) for line in self._shown]
-        height = sum(max(1, -(-width // columns)) for width in widths)  # a narrower terminal wrapped them
-        color = output.has_color(self._stream)
-        texts = ["".join(output.paint_text(*part, color) for part in line) for line in lines]
-        up = f"\x1b[{height}A" if height else ""
-        with _defer_interrupt():
-            self._stream.write(f"{up}\r" + "".join(f"{text}\x1b[K\n" for text in texts) + "\x1b[J")
-            self._stream.flush()
-            self._shown, self._columns = lines, columns
-
-    def release(self) -> None:
-        """Keep what is drawn, and draw below it from now on."""
-        self._shown = []
-
-
-@contextmanager
-def _defer_interrupt() -> Iterator[None]:
-    """Delay Ctrl-C until the terminal and the record of what is drawn agree."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    received: list[int] = []
-    previous = signal.signal(signal.SIGINT, lambda number, frame: received.append(number))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, previous)
-        if received and callable(previous):
-            previous(signal.SIGINT, None)
 
 
 GPU_PATTERN = re.compile(r"system/gpu_(\d+)_memory_used_megabytes")

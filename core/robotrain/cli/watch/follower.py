@@ -304,11 +304,11 @@ class RunFollower:
             self._run_ended.wait(remaining)
             self._run_ended.clear()
             self._renderer.on_tick()
-            self.notify_ended()
+            self._notify_ended()
+        self._notify_ended()
         return True
 
-    def notify_ended(self) -> None:
-        """Notify plugins of the runs that have ended since the last call."""
+    def _notify_ended(self) -> None:
         for one in self.runs:
             if one.is_over and one.record.run not in self._notified:
                 self._notified.add(one.record.run)

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 from robotrain_runtime.contract import event
 
 from robotrain.cli import output
-from robotrain.cli.columns import to_plain_line, truncate
+from robotrain.cli.columns import to_plain_line
 from robotrain.cli.output import print_message, print_message_line
 from robotrain.model.progress import Progress
 from robotrain.model.workload import Metric
 
 if TYPE_CHECKING:
     from robotrain.cli.watch.follower import FollowedRun
+    from robotrain.cli.watch.live_lines import LiveLines
 
 LineFormat = Callable[[str], str | None]
 """Returns what a line of a log is shown as; None for a line that is not shown."""
@@ -219,17 +220,29 @@ REDRAW_SECONDS = 0.1
 
 
 class LiveLineRenderer(Renderer):
-    """Writes events on stderr, and on a terminal a last line that is redrawn with the progress."""
+    """Writes events on stderr, and the progress: on a terminal as a last line that is redrawn."""
 
     def __init__(self) -> None:
         super().__init__(print_message_line)
-        self._live = output.is_live(sys.stderr)
+        self._live: LiveLines | None = None
         self._has_begun = False
-        self._text = self._drawn_text = self._printed_text = ""
-        self._drawn_at = -METRICS_SECONDS
+        self._text = self._printed_text = ""
+        self._printed_at = -METRICS_SECONDS
+
+    def __enter__(self) -> LiveLineRenderer:
+        if output.is_live(sys.stderr):
+            from robotrain.cli.watch.live_lines import LiveLines
+
+            self._live = LiveLines(
+                sys.stderr, lambda *size: [[f"  {self._text}"]] if self._text else [], REDRAW_SECONDS
+            )
+            self._live.start()
+        return self
 
     def __exit__(self, *how: object) -> None:
-        self._call_locked(self._print_last_text)
+        if self._live:
+            self._live.stop()
+        self._call_locked(self._print_progress)
         super().__exit__(*how)
 
     def _render_line(self, followed: FollowedRun, text: str, record: event.EventRecord | None) -> None:
@@ -263,39 +276,22 @@ class LiveLineRenderer(Renderer):
         self._print_above(f"warning: {text}")
 
     def _print_above(self, text: str) -> None:
-        """Print a line above the live line."""
-        if self._text and not self._live:
-            self._print_last_text()
-        self._clear_line()
-        print_message(text)
-        self._draw_line()
+        if self._live:
+            self._live.print_above(text)
+        else:
+            self._print_progress()
+            print_message(text)
 
     def _render_tick(self) -> None:
-        if self._text != self._drawn_text:
-            self._update_line(self._text)
+        if time.monotonic() - self._printed_at >= METRICS_SECONDS:
+            self._print_progress()
 
     def _update_line(self, text: str) -> None:
         self._text = text
-        due = REDRAW_SECONDS if self._live else METRICS_SECONDS
-        if time.monotonic() - self._drawn_at >= due:
-            self._draw_line() if self._live else self._print_last_text()
+        self._render_tick()
 
-    def _print_last_text(self) -> None:
-        """Print the live line so that it stays."""
-        self._clear_line()
-        if self._text and self._text != self._printed_text:
+    def _print_progress(self) -> None:
+        """Print the progress where no live line shows it."""
+        if not self._live and self._text != self._printed_text:
             print_message(f"  {self._text}")
-            self._printed_text = self._text
-        self._drawn_at = time.monotonic()
-        self._text = self._drawn_text = ""
-
-    def _clear_line(self) -> None:
-        if self._live:
-            sys.stderr.write("\r\x1b[K")
-
-    def _draw_line(self) -> None:
-        if self._live and self._text:
-            width = output.get_terminal_size(sys.stderr)[0] - 1  # a line that wraps cannot be redrawn
-            sys.stderr.write("\r" + truncate(f"  {self._text}", width) + "\x1b[K")
-            sys.stderr.flush()
-            self._drawn_text, self._drawn_at = self._text, time.monotonic()
+            self._printed_text, self._printed_at = self._text, time.monotonic()
