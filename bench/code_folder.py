@@ -43,7 +43,7 @@ def use(action: Callable[[], object]) -> float:
     return time.process_time() - began
 
 
-def build_archive(folder: Path) -> bytes:
+def build_archive(folder: Path) -> str:
     """Return the archive with the files that are sent."""
     files = code_folder.scan_folder(folder).files
     return render.pack_documents(Payload(EMPTY_ZIP), {path: Path(real).read_bytes() for path, real in files.items()})

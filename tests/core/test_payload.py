@@ -74,6 +74,15 @@ def test_what_no_wheel_carries_stays_at_home(acme):
     }
 
 
+def test_what_a_lock_was_compiled_from_stays_at_home(acme):
+    for name in ("data.in", "other.in"):
+        (acme / "shared/locks" / name).write_text("x\n")
+    assert {name for name in names("acme.s3.container") if "/locks/" in name} == {
+        "acme/shared/locks/data.txt",
+        "acme/shared/locks/other.in",
+    }
+
+
 def test_what_lies_behind_a_link_travels_and_a_circle_ends(acme):
     (acme / "s3/tables").symlink_to(acme / "shared/locks")
     (acme / "s3/again").symlink_to(acme / "s3")

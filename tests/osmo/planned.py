@@ -15,6 +15,7 @@ from robotrain.model.plan import Payload, Plan
 from robotrain.model.workload import WorkloadProfile
 from robotrain_osmo.platform import OsmoPlatform
 from robotrain_osmo.settings import OsmoSettings
+from robotrain_osmo.spec import render
 from robotrain_runtime.contract import document
 from robotrain_runtime.contract.document import JobSource
 from robotrain_workloads.lerobot_eval.parameters import EvalParameters as Evaluation
@@ -100,8 +101,9 @@ def task(of: Plan) -> dict[str, Any]:
     return dict(found)
 
 
-def unpacked(archive: bytes) -> dict[str, bytes]:
-    """The files of an archive, by path."""
+def unpacked(archive: bytes | str) -> dict[str, bytes]:
+    """The files of an archive, by path; as text it is that of a workflow."""
+    archive = render.decode_archive(archive) if isinstance(archive, str) else archive
     with tarfile.open(fileobj=io.BytesIO(archive), mode="r:bz2") as packed:
         return {member.name: packed.extractfile(member).read() for member in packed}  # type: ignore[union-attr]
 

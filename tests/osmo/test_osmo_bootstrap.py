@@ -1,21 +1,27 @@
 """The bootstrap program, which starts the runtime with the `python3` of any image."""
 
+import random
 from pathlib import Path
 
 import pytest
+import yaml
+from osmo_stand_in.service.redaction import redacted
+from planned import unpacked
 from robotrain.model.plan import Payload
 from robotrain_osmo.spec import render, workflow
 from start_program import StartProgramTests, pack_runtime, start_python, zip_files
 
 
 def pack_archive(payload: Payload, document: bytes) -> bytes:
-    return render.pack_documents(payload, {render.JOB_MEMBER: document})
+    """The archive as text, in bytes."""
+    return render.pack_documents(payload, {render.JOB_MEMBER: document}).encode()
 
 
-@pytest.fixture
-def packed(tmp_path: Path) -> Path:
-    place = tmp_path / "job.tar.bz2"
-    place.write_bytes(pack_archive(Payload(pack_runtime()), b"{}"))
+@pytest.fixture(params=["text", "bytes"])
+def packed(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """An archive as part of a workflow, or uploaded."""
+    place, text = tmp_path / "job", pack_archive(Payload(pack_runtime()), b"{}")
+    place.write_bytes(text if request.param == "text" else render.decode_archive(text.decode()))
     return place
 
 
@@ -38,21 +44,33 @@ class TestTheProgram(StartProgramTests):
 
 def test_it_unpacks_and_becomes_the_runtime(packed: Path, tmp_path: Path) -> None:
     folder = tmp_path / "a folder" / "run"
-    started = begin("${BROUGHT}/job.tar.bz2", folder, BROUGHT=str(packed.parent), PYTHONPATH="/elsewhere")
+    started = begin("${BROUGHT}/job", folder, BROUGHT=str(packed.parent), PYTHONPATH="/elsewhere")
     out, err = started.communicate(timeout=30)
     assert (started.returncode, err) == (0, "")
     assert out.split("\n")[0] == f"{started.pid} {folder} ['run', 'job.json'] {folder}/payload 2"
 
 
 def test_an_archive_that_did_not_come_whole_is_told_in_a_sentence(tmp_path: Path) -> None:
-    whole = pack_archive(Payload(zip_files(noise="#" + "x" * 40_000, other="y" * 40_000)), b"{}")
-    for size in (20, len(whole) // 2, len(whole) - 30):
-        (tmp_path / f"torn-{size}").write_bytes(whole[:size])
+    text = pack_archive(Payload(zip_files(noise="#" + "x" * 40_000, other="y" * 40_000)), b"{}")
+    for whole in (text, render.decode_archive(text.decode())):
+        for size in (20, len(whole) // 2, len(whole) - 30):
+            (tmp_path / f"torn-{len(whole)}-{size}").write_bytes(whole[:size])
     for place in (*map(str, tmp_path.glob("torn-*")), "${BROUGHT}/payload.tar.bz2"):
         started = begin(place, tmp_path / "run", BROUGHT="/nowhere")
         _, err = started.communicate(timeout=30)
         assert started.returncode == 2
         assert err.startswith("error: the job cannot be unpacked: ")
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_an_archive_reads_back_and_no_engine_reads_it(seed: int) -> None:
+    """Neither templates, nor variables, nor secrets, nor YAML."""
+    noise = random.Random(seed).randbytes(20_000)
+    text = render.pack_documents(Payload(zip_files()), {"noise": noise})
+    assert not {*text} & {*"{'\\=>:,| \n"}
+    assert redacted(text) == text
+    assert yaml.safe_load(f"'{text}'") == text
+    assert unpacked(text)["noise"] == noise
 
 
 def test_equal_payloads_are_equal_archives() -> None:

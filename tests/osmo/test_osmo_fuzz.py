@@ -1,6 +1,5 @@
 """For any values, the workflow that OSMO reads after its renders has the same content as the plan."""
 
-import base64
 import functools
 import os
 from typing import Any
@@ -143,7 +142,7 @@ def holds(of: Job, settings: OsmoSettings) -> bool:
 def unchanged(of: Job, settings: OsmoSettings, made: Plan, task: dict[str, Any]) -> None:
     """Require that the container reads the same job, and that no text becomes a value of another type."""
     (file,) = task["files"]
-    told = document.parse_document(planned.unpacked(base64.b64decode(file["contents"]))["job.json"].decode())
+    told = document.parse_document(planned.unpacked(file["contents"])["job.json"].decode())
     expected = dict(of.parameters) | ({"publish_url": None} if "checkpoint" in task else {})
     assert (told.parameters, told.sources, told.trainer_args) == (expected, of.sources, of.trainer_args)
     assert told.run == made.run

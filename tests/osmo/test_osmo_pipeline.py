@@ -1,6 +1,5 @@
 """A pipeline is one workflow: a task a step, checked before anything is sent (pipelines.md, part A)."""
 
-import base64
 import json
 
 import pytest
@@ -42,7 +41,7 @@ def test_all_tasks_carry_the_same_files_which_are_written_once(osmo):
     text = made.files["workflow.yaml"].decode()
     assert [text.count("files: &files"), text.count("files: *files"), text.count("contents:")] == [1, 2, 1]
     (archive,) = {one["files"][0]["contents"] for one in tasks(made).values()}
-    found = unpacked(base64.b64decode(archive))
+    found = unpacked(archive)
     assert {"job-train.json", "job-evaluate.json", "job-register.json"} < found.keys()
     for name, task in tasks(made).items():
         assert found[f"job-{name}.json"] == made.files[f"steps/{name}/job.json"]

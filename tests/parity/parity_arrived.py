@@ -1,6 +1,5 @@
 """What the runtime on a platform is started with, read out of the plan that the command line shows."""
 
-import base64
 import bz2
 import functools
 import io
@@ -9,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import yaml
+from robotrain_osmo.spec import render
 from robotrain_runtime.contract import document
 from robotrain_runtime.contract.document import JobDocument
 
@@ -41,7 +41,7 @@ def _on_osmo(texts: Mapping[str, str]) -> str:
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the quick one, where it is built
     (task,) = yaml.load(texts["workflow.yaml"], Loader=loader)["workflow"]["tasks"]
     (packed,) = task["files"]
-    inside = _of_archive(base64.b64decode(packed["contents"]))
+    inside = _of_archive(render.decode_archive(packed["contents"]))
     assert inside == texts["job.json"]
     return inside
 

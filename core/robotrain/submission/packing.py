@@ -174,12 +174,14 @@ def _list_package_files(package: str) -> Iterator[tuple[str, str]]:
 
 
 def _walk_folder(folder: str, inside: str, *above: str) -> Iterator[tuple[str, str]]:
-    """Yield the files of a folder, following links except those that lead back."""
+    """Yield the files of a folder, following links except those that lead back; not what locks were compiled from."""
     real = os.path.realpath(folder)
-    for entry in [] if real in above else os.scandir(folder):
-        if not EXCLUDED_FILES.fullmatch(entry.name):
-            name = f"{inside}/{entry.name}"
-            yield from _walk_folder(entry.path, name, real, *above) if entry.is_dir() else [(name, entry.path)]
+    entries = {} if real in above else {entry.name: entry for entry in os.scandir(folder)}
+    for name, entry in entries.items():
+        is_compiled = name.endswith(".in") and f"{name[:-3]}.txt" in entries
+        if not is_compiled and not EXCLUDED_FILES.fullmatch(name):
+            path = f"{inside}/{name}"
+            yield from _walk_folder(entry.path, path, real, *above) if entry.is_dir() else [(path, entry.path)]
 
 
 def _find_module_file(name: str) -> Path | None:

@@ -33,8 +33,10 @@ if TYPE_CHECKING:
 
     from robotrain_runtime.contract.document import JobSource
 
-BASE64_FILE = r"[A-Za-z0-9+/]{200,}={0,2}"
-"""A file as base64, which may match a secret's pattern by chance; no known secret is that long."""
+ENCODED_FILE = r"""[A-Za-z0-9+/]{200,}={0,2}|'[A-Za-z0-9!"#$%&()*+./;<?@\[\]^_`~}-]{1000,}'"""
+"""A file in base64, or all of a text in base85, which may match a secret's pattern by chance; no known secret is that
+long, and addresses with one have a colon or an equals sign.
+"""
 
 MAX_TAG_LENGTH = 256
 
@@ -53,7 +55,7 @@ def _contains_secret(content: bytes) -> bool:
         text = content.decode()
     except UnicodeDecodeError:
         return False
-    return "\0" not in text and holds_secret(re.sub(BASE64_FILE, "", text))
+    return "\0" not in text and holds_secret(re.sub(ENCODED_FILE, "", text))
 
 
 @lazy_dataclass(frozen=True, kw_only=True)

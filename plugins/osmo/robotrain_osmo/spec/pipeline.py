@@ -3,7 +3,6 @@
 All tasks carry the same files, which are written once, as an alias of YAML: OSMO keeps them once for each task.
 """
 
-import base64
 import io
 import re
 import zipfile
@@ -198,13 +197,12 @@ def _merge_payloads(payloads: Sequence[Payload]) -> Payload:
     return Payload.from_files(dict(sorted(files.items())))
 
 
-def _build_files(tasks: Sequence[_StepTask], run: str, archive: bytes) -> dict[str, bytes]:
+def _build_files(tasks: Sequence[_StepTask], run: str, archive: str) -> dict[str, bytes]:
     """Return the files of the plan: the archive is in the workflow, or uploaded if that would be too large.
 
     Raise Rejected if it cannot be uploaded.
     """
     settings = tasks[0].builder.settings
-    encoded = base64.b64encode(archive).decode()
     submissions = [task.builder.build_submission_spec() for task in tasks]
 
     def build(make_task: Callable[[_StepTask], Mapping[str, Any]], count: int = len(tasks)) -> dict[str, Any]:
@@ -215,24 +213,25 @@ def _build_files(tasks: Sequence[_StepTask], run: str, archive: bytes) -> dict[s
         longest = max(limits, key=resources.parse_duration)
         return workflow.assemble_workflow(run, settings, longest, requested, [make_task(one) for one in tasks[:count]])
 
-    digest = render.compute_digest(archive, *map(submission_spec.SUBMISSION.dump, submissions))
-    file = {"path": render.ARCHIVE_PATH, "base64": True, "contents": workflow.ARCHIVE_PLACEHOLDER}
+    digest = render.compute_digest(archive.encode(), *map(submission_spec.SUBMISSION.dump, submissions))
+    file = {"path": render.ARCHIVE_PATH, "contents": workflow.ARCHIVE_PLACEHOLDER}
 
     def measure(count: int) -> int:
         """Return the size of the workflow of the first steps without aliases, as OSMO keeps it."""
         spec = build(lambda task: task.build(render.ARCHIVE_PATH, [], [file], digest), count)
-        return len(workflow.dump_workflow(spec)) + count * len(encoded)
+        return len(workflow.dump_workflow(spec)) + count * len(archive)
 
     size = measure(len(tasks))
     uploaded: dict[str, bytes] = {}
     if size <= workflow.MAX_WORKFLOW_BYTES and (
-        len(encoded) <= workflow.LARGE_WORKFLOW_BYTES or not settings.storage_account
+        len(archive) <= workflow.LARGE_WORKFLOW_BYTES or not settings.storage_account
     ):
         spec = build(lambda task: task.build(render.ARCHIVE_PATH, [], [file], digest))
-        text = workflow.dump_workflow(spec, encoded, shared_files=True)
+        text = workflow.dump_workflow(spec, archive, shared_files=True)
     elif settings.storage_account:
-        url = spec_inputs.get_archive_url(archive, settings)
-        upload = OsmoUpload(path="", url=url, files=1, size=len(archive))
+        content = render.decode_archive(archive)
+        url = spec_inputs.get_archive_url(content, settings)
+        upload = OsmoUpload(path="", url=url, files=1, size=len(content))
         submissions[0] = replace(submissions[0], uploads=(*submissions[0].uploads, upload))
 
         def refer(task: _StepTask) -> Mapping[str, Any]:
@@ -240,7 +239,7 @@ def _build_files(tasks: Sequence[_StepTask], run: str, archive: bytes) -> dict[s
             return task.build(path, [{"url": url}], [], digest)
 
         text = workflow.dump_workflow(build(refer))
-        uploaded = {submission_spec.PAYLOAD_FILE: archive}
+        uploaded = {submission_spec.PAYLOAD_FILE: content}
     else:
         fit = next(
             (count for count in range(len(tasks) - 1, 0, -1) if measure(count) <= workflow.MAX_WORKFLOW_BYTES), 0

@@ -1,6 +1,7 @@
 """Render a job to a plan: the workflow, and the archive of the payload.
 
-The archive is one stream because many small files compress badly alone.
+The archive is one stream because many small files compress badly alone. In the workflow it is text: base85, which is
+6 % shorter than base64, with an alphabet without template syntax and without what OSMO takes for a secret.
 """
 
 import base64
@@ -34,24 +35,40 @@ PAYLOAD_MEMBER = "payload"
 """Folder of the payload in the archive."""
 
 
-def pack_documents(payload: Payload, documents: Mapping[str, bytes]) -> bytes:
-    """Return the archive of job documents and other files, by their names in it."""
+def pack_documents(payload: Payload, documents: Mapping[str, bytes]) -> str:
+    """Return the archive of job documents and other files, by their names in it, as text."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as packed:
         for name, document in documents.items():
             _add_member(packed, name, document)
-    return _pack_payload(payload) + bz2.compress(buffer.getvalue())
+    return _pack_payload(payload) + _SEPARATOR + _encode(bz2.compress(buffer.getvalue()))
 
 
-ARCHIVE_FORMAT = 1
+ARCHIVE_FORMAT = 2
 """Changes with what is made of a payload: archives are cached."""
 
 
 @functools.lru_cache(maxsize=32)
-def _pack_payload(payload: Payload) -> bytes:
+def _pack_payload(payload: Payload) -> str:
     """Return the first part of the archive, which is the same for all jobs of a workload."""
     key = f"osmo-archive-{ARCHIVE_FORMAT}-{payload.digest}"
-    return load_or_compute(key, lambda: bz2.compress(_make_tar(payload)))
+    return load_or_compute(key, lambda: _encode(bz2.compress(_make_tar(payload))).encode()).decode()
+
+
+_SEPARATOR = '"'
+"""Between the parts of an archive, each of which is base85 for itself."""
+_REPLACED, _REPLACEMENTS = b"=>{|", b"./[]"
+"""Characters of the usual base85 that are not used, and those in their place."""
+
+
+def _encode(content: bytes) -> str:
+    return base64.b85encode(content).translate(bytes.maketrans(_REPLACED, _REPLACEMENTS)).decode()
+
+
+def decode_archive(text: str) -> bytes:
+    """Return the archive, a tar file compressed with bzip2."""
+    parts = text.encode().translate(bytes.maketrans(_REPLACEMENTS, _REPLACED)).split(_SEPARATOR.encode())
+    return b"".join(map(base64.b85decode, parts))
 
 
 def _make_tar(payload: Payload) -> bytes:
@@ -73,7 +90,12 @@ def _add_member(packed: tarfile.TarFile, path: str, content: bytes) -> None:
 UNPACK_LINES = (
     "archive, folder, *options = sys.argv[1:]",
     "os.makedirs(folder, exist_ok=True)",
-    'with tarfile.open(os.path.expandvars(archive), "r:bz2") as packed:',
+    'with open(os.path.expandvars(archive), "rb") as file:',
+    "    content = file.read()",
+    'if content[:3] != b"BZh":',
+    f"    content = content.translate(bytes.maketrans({_REPLACEMENTS!r}, {_REPLACED!r}))",
+    f"    content = b''.join(map(base64.b85decode, content.split({_SEPARATOR.encode()!r})))",
+    'with tarfile.open(fileobj=io.BytesIO(content), mode="r:bz2") as packed:',
     '    packed.extractall(folder, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))',
 )
 
@@ -81,13 +103,14 @@ UNPACK_LINES = (
 def make_task_command(archive: str, folder: str, document: str = JOB_MEMBER) -> list[str]:
     """Return the command of the task, which unpacks the archive into the run's folder and starts the runtime.
 
-    The path of the archive may start with a variable `${NAME}`. `document`: the name of the job document in it.
+    :param archive: the path of the archive, as text or as bytes; it may start with a variable `${NAME}`.
+    :param document: the name of the job document in it.
     """
-    program = make_start_program("bz2, tarfile", *UNPACK_LINES, document=document)
+    program = make_start_program("base64, bz2, io, tarfile", *UNPACK_LINES, document=document)
     return ["python3", "-c", program.rstrip("\n"), archive, folder]
 
 
-ARCHIVE_PATH = "/opt/robotrain/job.tar.bz2"
+ARCHIVE_PATH = "/opt/robotrain/job.tar.bz2.b85"
 """Path of the archive in the container."""
 CREDENTIAL_OPTIONS = {
     "huggingface": "--hf-credential NAME",
@@ -111,7 +134,7 @@ def render_plan(
     if code and size > workflow.MAX_WORKFLOW_BYTES:
         raise Rejected([workflow.make_code_too_large_problem(size, code.uri)])
     if not code and size > workflow.LARGE_WORKFLOW_BYTES and settings.storage_account:
-        files = builder.build_uploaded_files(archive)
+        files = builder.build_uploaded_files(decode_archive(archive))
     elif size > workflow.MAX_WORKFLOW_BYTES:
         raise Rejected([workflow.make_too_large_problem(size)])
     return plan.Plan(
@@ -138,7 +161,7 @@ def find_inline_code(job: Job, settings: OsmoSettings) -> JobSource | None:
 
 def _build_files(
     builder: "TaskBuilder", payload: Payload, container_plugins: Mapping[str, str]
-) -> tuple[bytes, bytes, dict[str, bytes]]:
+) -> tuple[bytes, str, dict[str, bytes]]:
     """Return the job document, the archive, and the files of the plan that contains it."""
     document = builder.build_document(container_plugins)
     archive = pack_documents(payload, {JOB_MEMBER: document, **builder.read_code()})
@@ -211,13 +234,13 @@ class TaskBuilder:
             )
         ).encode()
 
-    def build_inline_files(self, archive: bytes) -> dict[str, bytes]:
+    def build_inline_files(self, archive: str) -> dict[str, bytes]:
         """Return the workflow, which contains the archive, and the submission spec."""
-        file = {"path": ARCHIVE_PATH, "base64": True, "contents": workflow.ARCHIVE_PLACEHOLDER}
+        file = {"path": ARCHIVE_PATH, "contents": workflow.ARCHIVE_PLACEHOLDER}
         submission = submission_spec.SUBMISSION.dump(self.build_submission_spec())
-        spec = self._build_workflow(ARCHIVE_PATH, self.inputs, [file], compute_digest(archive, submission))
+        spec = self._build_workflow(ARCHIVE_PATH, self.inputs, [file], compute_digest(archive.encode(), submission))
         return {
-            submission_spec.WORKFLOW_FILE: workflow.dump_workflow(spec, base64.b64encode(archive).decode()).encode(),
+            submission_spec.WORKFLOW_FILE: workflow.dump_workflow(spec, archive).encode(),
             submission_spec.SUBMISSION_FILE: submission,
         }
 

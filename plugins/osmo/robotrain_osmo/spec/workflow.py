@@ -80,7 +80,7 @@ class WorkflowTemplateError(ValueError):
 
 
 def dump_workflow(workflow: Mapping[str, Any], archive: str = "", shared_files: bool = False) -> str:
-    """Return the YAML of a workflow with the base64 `archive` in place of ARCHIVE_PLACEHOLDER.
+    """Return the YAML of a workflow with the text `archive` in place of ARCHIVE_PLACEHOLDER.
 
     :param shared_files: write the files of the tasks, which are equal, once: the others are aliases of the first.
     """
@@ -150,8 +150,8 @@ def _make_dumper() -> Any:
 
 LARGE_WORKFLOW_BYTES = 400 << 10
 MAX_WORKFLOW_BYTES = 1 << 20
-"""An idle service accepted 1.4 MB and timed out on 2.8 MB; Kubernetes limits a task's file to 1 MiB, and three quarters
-of the workflow are that file. LARGE_WORKFLOW_BYTES leaves time for a busy service; larger archives are uploaded.
+"""An idle service accepted 1.4 MB and timed out on 2.8 MB; Kubernetes limits a task's file to 1 MiB, and most of the
+workflow is that file. LARGE_WORKFLOW_BYTES leaves time for a busy service; larger archives are uploaded.
 """
 
 
