@@ -149,12 +149,13 @@ def _show_progress(download: DeadlineFuture[None], scratch: Path, item: Output, 
     def describe() -> str:
         return f"  {title}  {amounts.format_size(_measure_size(scratch))}"
 
-    if output.is_live(sys.stderr) and download.is_running(PROGRESS_SECONDS):
-        from robotrain.cli.watch.live_lines import LiveLines
+    with contextlib.ExitStack() as stack:
+        if output.is_live(sys.stderr) and download.is_running(PROGRESS_SECONDS):
+            from robotrain.cli.watch.live_lines import LiveLines
 
-        with LiveLines(sys.stderr, lambda *_: [[describe() + of]], PROGRESS_SECONDS, transient=True):
-            while download.is_running(PROGRESS_SECONDS):
-                continue
+            stack.enter_context(LiveLines(sys.stderr, lambda *_: [[describe() + of]], PROGRESS_SECONDS, transient=True))
+        while download.is_running(PROGRESS_SECONDS):
+            continue
     print_message(describe())
 
 
