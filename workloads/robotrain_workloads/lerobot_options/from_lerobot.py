@@ -5,17 +5,17 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from robotrain.cli.app import get_plugins, make_app
+from robotrain.cli.app import get_plugins
 from robotrain.cli.arguments import JsonOption
-from robotrain.cli.output import print_json, print_message, print_result
 from robotrain.config.resolve import fill_in_value
 from robotrain.errors import Rejected, Suggestion, usage_problem
 from robotrain.redaction import holds_secret
 
 from robotrain_workloads.lerobot.options import split_options
+from robotrain_workloads.translated_line import SECRET_REASON, TranslatedLine, make_line_app, print_line
 
 if TYPE_CHECKING:
     from robotrain.model.workload import Workload
@@ -34,14 +34,6 @@ DATASET, DATASET_FOLDER, CONFIG, RESUME = "dataset.repo_id", "dataset.root", "co
 CHECKPOINT_CONFIG = re.compile(r"(?P<folder>.+?)/(?:pretrained_model/)?train_config\.json")
 
 
-class Translation(NamedTuple):
-    """A robotrain line, and what it lacks."""
-
-    words: tuple[str, ...]
-    left_out: Mapping[str, str]
-    """Options without an equal, each with what to do instead."""
-
-
 def from_lerobot(
     ctx: typer.Context,
     line: Annotated[list[str] | None, typer.Argument(metavar="-- LINE...", show_default=False)] = None,
@@ -54,16 +46,10 @@ def from_lerobot(
 
     robotrain from-lerobot -- lerobot-train --policy.type=act --dataset.repo_id=lerobot/pusht --steps=1000
     """
-    translation = translate(line or [], get_plugins(ctx).workloads())
-    if json:
-        print_json({"command": list(translation.words), "left_out": dict(translation.left_out)})
-        return
-    for option, instead in translation.left_out.items():
-        print_message(f"left out: {option}\n  {instead}")
-    print_result(shlex.join(translation.words))
+    print_line(translate(line or [], get_plugins(ctx).workloads()), json)
 
 
-def translate(line: Sequence[str], workloads: Mapping[str, Workload]) -> Translation:
+def translate(line: Sequence[str], workloads: Mapping[str, Workload]) -> TranslatedLine:
     """Return the robotrain line for a line of LeRobot's. Raise Rejected if it names no program that is known."""
     at, workload = _find_program(line, workloads)
     given = {name: value for name, value in split_options(line[at + 1 :]) if name}
@@ -76,7 +62,7 @@ def translate(line: Sequence[str], workloads: Mapping[str, Workload]) -> Transla
     for name, value in given.items():
         option, hint = f"--{name}", workload.managed_options.get(f"--{name}")
         if holds_secret(value or ""):
-            left_out[option] = "its value looks like a secret, which does not belong in a command line"
+            left_out[option] = SECRET_REASON
         elif special := _translate_special(name, value or "", given):
             flags += special
         elif hint is None:
@@ -87,7 +73,7 @@ def translate(line: Sequence[str], workloads: Mapping[str, Workload]) -> Transla
             left_out[option] = hint
     named = () if workload.default else (workload.name,)
     words = ("robotrain", "submit", *named, "--platform", "PLATFORM", *flags, *(["--", *rest] if rest else []))
-    return Translation(words, left_out)
+    return TranslatedLine(words, left_out)
 
 
 def _find_program(line: Sequence[str], workloads: Mapping[str, Workload]) -> tuple[int, Workload]:
@@ -122,4 +108,4 @@ def _fill_in(hint: str, value: str | None) -> tuple[str, ...]:
     return tuple(shlex.split(changed[0])) if changed else ()
 
 
-app = make_app(from_lerobot)
+app = make_line_app(from_lerobot)

@@ -1,0 +1,229 @@
+"""`robotrain from-script`: lines of the reference scripts become robotrain lines that work; a page shows the table."""
+
+import re
+import runpy
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+from robotrain.redaction import holds_secret
+from robotrain_workloads.reference_scripts.table import ReferenceScript, load_scripts
+
+ROOT = Path(__file__).parents[2]
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+BLOB = "https://account1.blob.core.windows.net/train/set1"
+SET2 = "https://account2.blob.core.windows.net/train/set2"
+ACT = "--policy-type act --learning-rate 1e-5 --batch-size 8"
+LINES = {
+    # A.1
+    "./scripts/submit-osmo-lerobot-training.sh -d lerobot/aloha_sim_insertion_human": (
+        "submit --platform osmo --dataset-repo-id lerobot/aloha_sim_insertion_human"
+    ),
+    "training/il/scripts/submit-osmo-lerobot-training.sh -d user/my-dataset --policy-repo-id user/pretrained-act "
+    "--training-steps 50000 --batch-size 16": (
+        "submit --platform osmo --dataset-repo-id user/my-dataset --policy-repo-id user/pretrained-act "
+        "--training-steps 50000 --batch-size 16"
+    ),
+    f"submit-osmo-lerobot-training.sh --blob-url {BLOB} --blob-url {SET2} --no-val-split -r my_model -- --pool gp": (
+        f"submit --platform osmo --blob-url {BLOB} --blob-url {SET2} --no-val-split --register-checkpoint my_model "
+        "--pool gp"
+    ),
+    "POLICY_TYPE=diffusion SYSTEM_METRICS=false bash submit-osmo-lerobot-training.sh --steps 10 --blob-url " + BLOB: (
+        f"submit --platform osmo --training-steps 10 --blob-url {BLOB} --policy-type diffusion --no-system-metrics"
+    ),
+    "submit-osmo-lerobot-training.sh -w workflows/osmo/lerobot-train-dataset.yaml --dataset-bucket sets "
+    "--dataset-name n": ("submit --platform osmo --dataset-bucket sets --dataset-name n"),
+    "submit-osmo-lerobot-training.sh --from-blob --storage-account account1 --blob-prefix sets/a -p act": (
+        "submit --platform osmo --blob-url https://account1.blob.core.windows.net/datasets/sets/a --policy-type act"
+    ),
+    # A.2
+    "submit-azureml-lerobot-training.sh -d user/my-dataset --init-from-policy-model azureml:my-act-policy:7": (
+        "submit --platform azureml --dataset-repo-id user/my-dataset "
+        f"--init-from-policy-model azureml:my-act-policy:7 {ACT}"
+    ),
+    f"submit-azureml-lerobot-training.sh --dataset-asset azureml:pusht-base:3 --blob-url {BLOB} -d sets/a -p diffusion "
+    "-r combined-model --compute c1 --instance-type gpu --environment-version 7": (
+        f"submit --platform azureml --dataset-asset azureml:pusht-base:3 --blob-url {BLOB} --dataset-id sets/a "
+        "--policy-type diffusion --register-checkpoint combined-model --compute c1 --instance-type gpu "
+        "--environment-version 7 --batch-size 8"
+    ),
+    # A.3, A.4
+    "submit-osmo-training.sh --task Isaac-Velocity-Rough-Anymal-C-v0 --pool gp -b rsl-rl -M fresh --gpu 2": (
+        "submit isaac-train --platform osmo --task Isaac-Velocity-Rough-Anymal-C-v0 --pool gp --backend rsl_rl --gpus 2"
+    ),
+    "TASK=Isaac-Ant-v0 submit-osmo-training.sh -c runs:/abc/checkpoints -M Warm-Start -n 64 -m 5 --correlation-id x": (
+        "submit isaac-train --platform osmo --checkpoint-uri runs:/abc/checkpoints --checkpoint-mode Warm-Start "
+        "--num-envs 64 --max-iterations 5 --correlation-id x --task Isaac-Ant-v0"
+    ),
+    "submit-osmo-training.sh -s --task Isaac-Ant-v0": "submit isaac-smoke-test --platform osmo",
+    "submit-osmo-dataset-training.sh --dataset-bucket custom --training-path FOLDER --cpu 8 --memory 64Gi": (
+        "submit isaac-train --platform osmo --dataset-bucket custom --training-path FOLDER --delivery dataset --cpu 8 "
+        "--memory 64Gi"
+    ),
+    # A.5
+    "submit-azureml-training.sh -m 100 --gui --job-name anymal --experiment-name e --stream": (
+        "submit isaac-train --platform azureml --max-iterations 100 --no-headless --name anymal --experiment-name e "
+        "--stream"
+    ),
+    # A.6
+    "submit-azureml-validation.sh --model-name anymal --task auto --success-threshold 0.8 --num-envs 8": (
+        "submit isaac-validate --platform azureml --checkpoint-uri models:/anymal/latest --success-threshold 0.8 "
+        "--num-envs 8"
+    ),
+    "submit-azureml-isaaclab-evaluation.sh --model-name anymal --model-version 3 --framework rsl_rl": (
+        "submit isaac-validate --platform azureml --checkpoint-uri models:/anymal/3 --backend rsl_rl"
+    ),
+    # A.7
+    "submit-osmo-inference.sh --checkpoint-uri models:/my-model/1 --task Isaac-Ant-v0 --format onnx --num-envs 8 "
+    "--max-steps 1000 --video-length 300 --azure-resource-group rg-robotics": (
+        "submit isaac-export --platform osmo --checkpoint-uri models:/my-model/1 --task Isaac-Ant-v0 --format onnx "
+        "--num-envs 8 --max-steps 1000 --video-length 300 --resource-group rg-robotics"
+    ),
+    # A.8
+    f"submit-osmo-lerobot-eval.sh --policy-repo-id user/p --policy-revision {COMMIT} -d u/d --dataset-revision v2 "
+    "--eval-episodes 50 --eval-batch-size 5": (
+        f"submit lerobot-eval --platform osmo --policy-repo-id user/p@{COMMIT} --dataset-repo-id u/d@v2 "
+        "--eval-episodes 50 --eval-batch-size 5"
+    ),
+    "BLOB_STORAGE_ACCOUNT=account1 submit-osmo-lerobot-eval.sh --from-aml-model --model-name m --model-version 3 "
+    "--from-blob-dataset --blob-prefix a/b -d sets/a": (
+        "submit lerobot-eval --platform osmo --policy-model azureml:m:3 "
+        "--blob-url https://account1.blob.core.windows.net/datasets/a/b --dataset-id sets/a"
+    ),
+    # A.9
+    "submit-azureml-lerobot-eval.sh --policy-repo-id m:3 -d u/d --mlflow-http-timeout 9 -r evaluated": (
+        "submit lerobot-eval --platform azureml --policy-model azureml:m:3 --dataset-repo-id u/d "
+        "--mlflow-http-timeout 9 --register-model evaluated --mlflow-token-retries 5"
+    ),
+    # A.10
+    "run-lerobot-pipeline.sh -d lerobot/aloha_sim_insertion_human --policy-repo-id user/my-policy -r my-model "
+    "--timeout 90 --poll-interval 60": (
+        "pipeline train-eval --platform osmo --dataset-repo-id lerobot/aloha_sim_insertion_human "
+        "--register-model my-model --timeout 90 --poll-interval 60"
+    ),
+    # A.11
+    "submit-azureml-lerobot-pipeline.sh -d sets/a --dataset-asset azureml:a:3 --with-register --register-model-name m "
+    "--compute c1 --compute-train c2": (
+        "pipeline train-eval --skip-wait --platform azureml --dataset-id sets/a --dataset-asset azureml:a:3 "
+        f"--with-register --register-model m --compute c1 --compute-train c2 {ACT}"
+    ),
+}
+SETTINGS = {
+    "OSMO_POOL": "gp",
+    "AZURE_SUBSCRIPTION_ID": "00000000-0000-4000-8000-000000000000",
+    "AZURE_RESOURCE_GROUP": "rg-robotics",
+    "AZUREML_WORKSPACE_NAME": "aml-robotics",
+    "AZUREML_COMPUTE": "k8s-robot-dev",
+    "AZURE_STORAGE_ACCOUNT_NAME": "account3",
+}
+"""What the scripts take of Terraform and of the user's profiles."""
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_a_line_of_a_script_becomes_a_robotrain_line_that_is_taken(
+    robotrain: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, line: str
+) -> None:
+    (tmp_path / "scripts").mkdir()
+    (tmp_path / "scripts/train.sh").write_text("true\n")
+    words = [word.replace("FOLDER", str(tmp_path)) for word in shlex.split(line)]
+    expected = [word.replace("FOLDER", str(tmp_path)) for word in shlex.split(LINES[line])]
+    answer = robotrain("from-script", "--", *words)
+    assert shlex.split(answer.stdout) == ["robotrain", *expected], answer.stderr
+
+    for name, value in SETTINGS.items():
+        monkeypatch.setenv(name, value)
+    if (
+        expected[0] == "pipeline"
+    ):  # each of its steps is checked before it is asked whether this platform can be reached
+        checked = robotrain(*(word for word in expected if word not in ("--skip-wait",)), "--dry-run", "--json")
+        assert (checked.exit_code, "option" in checked.stderr) in ((0, False), (4, False)), checked.stderr
+    else:
+        rendered = robotrain("render", *(word for word in expected[1:] if word not in ("--stream", "--name", "anymal")))
+        assert rendered.exit_code == 0, rendered.stderr
+
+
+def test_what_has_no_equal_is_named_with_what_to_do_instead(robotrain: Any) -> None:
+    line = (
+        "SLEEP_AFTER_UNPACK=1h EDITOR=vi submit-osmo-training.sh -w my.yaml --bogus 1 --use-local-osmo -- --set a=1 b=2"
+    )
+    answer = robotrain("from-script", "--json", "--", *line.split())
+    assert answer.json["command"] == ["robotrain", "submit", "isaac-train", "--platform", "osmo"]
+    expected = {"--workflow", "--bogus", "--use-local-osmo", "--set", "--sleep-after-unpack", "EDITOR"}
+    assert set(answer.json["left_out"]) == expected
+    assert "--osmo-cli" in answer.json["left_out"]["--use-local-osmo"]
+    assert "--plan" in answer.json["left_out"]["--workflow"]
+    assert "OSMO_POOL" in answer.json["notes"]["--pool"]
+
+
+def test_a_preview_is_an_explanation_and_a_help_is_a_help(robotrain: Any) -> None:
+    for typed, expected in (("--config-preview", ["explain", "isaac-train"]), ("-h", ["submit", "isaac-train"])):
+        words = shlex.split(robotrain("from-script", "submit-osmo-training.sh", typed).stdout)
+        assert words[1:3] == expected
+        assert ("--help" in words) == (typed == "-h")
+
+
+def test_a_part_without_its_whole_is_said_to_have_no_effect(robotrain: Any) -> None:
+    answer = robotrain("from-script", "--json", "submit-osmo-lerobot-eval.sh", "--policy-revision", COMMIT)
+    assert "--policy-repo-id" in answer.json["left_out"]["--policy-revision"]
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "said"),
+    [
+        ("python train.py", "command-unknown", "run-lerobot-pipeline.sh"),
+        ("submit-osmo-lerobot-trainin.sh -d u/d", "command-unknown", "submit-osmo-lerobot-training"),
+        ("submit-azureml-training.sh --tsk x", "option-unknown", "use   --task"),
+        ("submit-azureml-training.sh --task", "flag-without-value", "--task"),
+        ("submit-osmo-lerobot-vla-fine-tuning.sh", "script-without-equal", "GR00T"),
+    ],
+)
+def test_a_line_that_is_not_known_is_refused(robotrain: Any, line: str, code: str, said: str) -> None:
+    answer = robotrain("from-script", "--", *line.split())
+    assert answer.exit_code == 2
+    assert code in answer.stderr
+    assert said in answer.stderr
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "HF_TOKEN={} submit-osmo-lerobot-training.sh -d u/d",
+        "submit-osmo-lerobot-training.sh -d u/d -j {}",
+        "submit-osmo-lerobot-training.sh -d {}",
+        "submit-osmo-training.sh --set-env TOKEN={} -- --rsync {}",
+        "submit-azureml-training.sh {}",
+    ],
+)
+def test_a_secret_does_not_travel(robotrain: Any, line: str) -> None:
+    secret = "hf_" + "a" * 34
+    assert holds_secret(secret)
+    answer = robotrain("from-script", "--json", "--", *line.format(secret, secret).split())
+    assert secret not in answer.stdout + answer.stderr
+
+
+@pytest.mark.parametrize("script", [one for one in load_scripts().values() if one.command], ids=lambda one: one.name)
+def test_every_option_of_the_table_exists(robotrain: Any, script: ReferenceScript) -> None:
+    command = [word for word in script.command if word != "--skip-wait"]
+    shown = robotrain(*command, "--platform", script.platform, "--help").stdout
+    shown += robotrain("submit", "isaac-smoke-test", "--platform", script.platform, "--help").stdout
+    known = set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]*", shown))
+    for option in (*script.options, *script.forwarded):
+        entries = [option.entry] if isinstance(option.entry, str) else list(option.entry.values())
+        words = [word for entry in entries if entry.startswith(("--", "$ ")) for word in entry.split()]
+        assert {word for word in words if word.startswith("--")} <= known, option.name
+        parts = [entry.removeprefix("part of ") for entry in entries if entry.startswith("part of ")]
+        named = {*parts, *(name for word in words for name in re.findall(r"\{([^{}]+)\}", word))}
+        assert named <= {one.name for one in script.options}, option.name
+
+
+def test_the_page_is_generated_from_the_table() -> None:
+    page = (ROOT / "docs/from-the-scripts.md").read_text()
+    generated = runpy.run_path(str(ROOT / ".ci/script_page.py"))["format_page"]()
+    assert page.endswith(f"\n\n{generated}"), "run .ci/pages"
+
+
+def test_the_example_of_the_page_is_what_is_printed(robotrain: Any) -> None:
+    page = (ROOT / "docs/from-the-scripts.md").read_text()
+    typed, printed = re.findall(r"```(?:sh|text)\nrobotrain (.*)\n```", page)[:2]
+    assert robotrain(*shlex.split(typed)).stdout == f"robotrain {printed}\n"

@@ -1,0 +1,196 @@
+"""`robotrain from-script`: the robotrain line that does what a line of a reference script does."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Annotated
+
+import typer
+from robotrain.cli.app import get_plugins
+from robotrain.cli.arguments import JsonOption
+from robotrain.errors import Rejected, Suggestion, suggest_name, usage_problem
+from robotrain.redaction import redact, value_holds_secret
+from robotrain_runtime.contract.parameter import list_flags
+
+from robotrain_workloads.reference_scripts.table import ReferenceScript, ScriptOption, load_scripts
+from robotrain_workloads.translated_line import SECRET_REASON, TranslatedLine, make_line_app, print_line
+
+ROBOTRAIN_API = 1
+EXAMPLE = "robotrain from-script -- submit-osmo-lerobot-training.sh -d OWNER/NAME --training-steps 1000"
+ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
+SUBMIT_OPTIONS = ("--name", "--stream", "--save-spec", "--assets-only")
+ON_VALUES = ("true", "1", "yes", "on")
+Values = dict[str, tuple[ScriptOption, list[str]]]
+"""Options with their values, by name; a switch has an empty one."""
+
+
+def from_script(
+    ctx: typer.Context,
+    line: Annotated[list[str] | None, typer.Argument(metavar="-- LINE...", show_default=False)] = None,
+    json: JsonOption = False,
+) -> None:
+    """Print the robotrain line that does what a line of a script of physical-ai-toolchain does.
+
+    Environment variables may stand before the script, as NAME=VALUE. An option without an equal is left out, and named
+    with what to do instead. Nothing is submitted.
+
+    robotrain from-script -- submit-osmo-lerobot-training.sh -d lerobot/pusht --training-steps 1000
+    """
+    words = shlex.split(line[0]) if line and len(line) == 1 else line or []
+    translated, script = translate(words)
+    print_line(_drop_foreign_options(translated, script, ctx), json)
+
+
+def translate(line: Sequence[str]) -> tuple[TranslatedLine, ReferenceScript]:
+    """Return the robotrain line for a line of a script, and the script. Raise Rejected if there is none."""
+    at, script = _find_script(line)
+    left_out: dict[str, str] = {}
+    notes: dict[str, str] = {}
+    given = _read_values(line[at + 1 :], script, left_out)
+    _add_variables(line[:at], script, given, left_out)
+    typed = set(given)
+    for option in script.options:
+        if option.name in script.defaults:
+            given.setdefault(option.name, (option, [script.defaults[option.name]]))
+    command, flags = ["robotrain", *script.command], list[str]()
+    for name, (option, texts) in given.items():
+        for text in texts if option.metavar.endswith("...") else texts[-1:]:
+            words, reason = _translate_option(option, text, given)
+            if words and value_holds_secret(text):
+                words, reason = [], SECRET_REASON
+            if words[:1] == ["$"]:
+                command[: len(words) - 1] = words[1:]
+            else:
+                flags += words
+            left_out |= {name: reason} if reason and name in typed else {}
+            if words and isinstance(option.entry, Mapping) and "note" in option.entry:
+                notes[name] = option.entry["note"]
+    notes |= {flag: text for flag, text in script.needed.items() if flag not in flags}
+    return TranslatedLine((*command, "--platform", script.platform, *flags), left_out, notes), script
+
+
+def _find_script(line: Sequence[str]) -> tuple[int, ReferenceScript]:
+    """Return where the script stands in a line."""
+    scripts = load_scripts()
+    by_name = {name: script for script in scripts.values() for name in (script.name, *script.was)}
+    for index, word in enumerate(line):
+        if script := by_name.get(word.rpartition("/")[2].removesuffix(".sh")):
+            if script.without:
+                title = f"{script.name}.sh has no equal"
+                raise Rejected([usage_problem("script-without-equal", title, why=f"{script.without}.")])
+            return index, script
+    candidates = [word.rpartition("/")[2].removesuffix(".sh") for word in line if not ASSIGNMENT.fullmatch(word)]
+    near = [way for word in candidates[:2] for way in suggest_name(word, list(by_name))]
+    raise Rejected(
+        [
+            usage_problem(
+                "command-unknown",
+                "the line names no script that is known",
+                why="Known: " + ", ".join(f"{name}.sh" for name in scripts) + ".",
+                suggestions=near or [Suggestion(EXAMPLE)],
+            )
+        ]
+    )
+
+
+def _read_values(words: Sequence[str], script: ReferenceScript, left_out: dict[str, str]) -> Values:
+    """Return the values of the options; those of the platform's own command stand after `--`, or anywhere."""
+    known, forwarded = _index(script.options), _index(script.forwarded)
+    if script.forwards_unknown:
+        known = {**forwarded, **known}
+    found: Values = {}
+    remaining, is_forwarded = list(words), script.forwards_unknown
+    while remaining:
+        word, equals, value = remaining.pop(0).partition("=")
+        if word == "--":
+            known, is_forwarded = forwarded, True
+        elif (option := known.get(word)) is None:
+            if not is_forwarded:
+                title = f"{script.name}.sh has no option {redact(word)}"
+                raise Rejected(
+                    [usage_problem("option-unknown", title, redact(word), suggestions=suggest_name(word, list(known)))]
+                )
+            left_out[redact(word)] = "it went to the platform's own command, which robotrain calls itself"
+            _skip_values(remaining)
+        elif not option.metavar:
+            found[option.name] = (option, [""])
+        elif not equals and not remaining:
+            raise Rejected([usage_problem("flag-without-value", f"{word} needs a value", word)])
+        else:
+            found.setdefault(option.name, (option, []))[1].append(value if equals else remaining.pop(0))
+            if option.metavar.endswith("+"):
+                _skip_values(remaining)
+    return found
+
+
+def _index(options: Iterable[ScriptOption]) -> dict[str, ScriptOption]:
+    return {spelling: option for option in options for spelling in option.spellings}
+
+
+def _skip_values(words: list[str]) -> None:
+    while words and not words[0].startswith("-"):
+        words.pop(0)
+
+
+def _add_variables(words: Sequence[str], script: ReferenceScript, given: Values, left_out: dict[str, str]) -> None:
+    """Add the values of variables that stand before the script; an option wins, and an empty value counts as none."""
+    variables = {match[1]: match[2] for word in words if (match := ASSIGNMENT.fullmatch(word))}
+    known = {name for option in script.options for name in option.variables}
+    left_out |= dict.fromkeys((name for name in variables if name not in known), "the script does not read it")
+    for option in script.options:
+        value = next((variables[name] for name in option.variables if variables.get(name)), "")
+        if value and (option.metavar or value.lower() in ON_VALUES):
+            given.setdefault(option.name, (option, [value if option.metavar else ""]))
+
+
+def _translate_option(option: ScriptOption, value: str, given: Values) -> tuple[list[str], str]:
+    """Return the words for an option, or else the reason why there are none; neither if nothing is to do."""
+    entry = option.entry if isinstance(option.entry, str) else _choose_case(option.entry, value, given)
+    if entry.startswith("part of "):
+        carrier = entry.removeprefix("part of ")
+        return [], "" if carrier in given else f"it has no effect without {carrier}"
+    if not entry.startswith(("--", "$ ")):
+        return [], entry
+    words = [_fill_in(word, value, given) for word in entry.split()]
+    return ([*words, value] if option.metavar and entry is option.entry and len(words) == 1 else words), ""
+
+
+def _choose_case(cases: Mapping[str, str], value: str, given: Values) -> str:
+    for case, entry in cases.items():
+        other = case.removeprefix("with ")
+        if case != "note" and (other in given if other != case else re.fullmatch(case, value, re.I | re.S)):
+            return entry
+    return ""
+
+
+def _fill_in(word: str, value: str, given: Values) -> str:
+    """Return a word of an entry with its placeholders replaced."""
+    return re.sub(r"\{(.*?)\}", lambda match: given[match[1]][1][-1] if match[1] else value, word)
+
+
+def _drop_foreign_options(line: TranslatedLine, script: ReferenceScript, ctx: typer.Context) -> TranslatedLine:
+    """Return the line without options that its command or workload does not have, if they are not the script's own."""
+    start = line.words.index("--platform") + 2
+    command = line.words[1 : start - 2]
+    flags = list(_split_flags(line.words[start:]))
+    dropped: dict[str, str] = {}
+    if command[0] == "explain":
+        dropped = dict.fromkeys((flag for flag, _ in flags if flag in SUBMIT_OPTIONS), "nothing is submitted")
+    elif command[0] == "submit" and command != script.command:
+        plugins = get_plugins(ctx)
+        workload, platform = plugins.workload(command[1]), plugins.platform(script.platform)
+        known = {*list_flags(workload.parameters), *list_flags(platform.settings), *SUBMIT_OPTIONS, "--help"}
+        dropped = {flag: f"{command[1]} does not take it" for flag, _ in flags if flag not in known}
+    kept = [word for flag, words in flags if flag not in dropped for word in (flag, *words)]
+    return line._replace(words=(*line.words[:start], *kept), left_out={**line.left_out, **dropped})
+
+
+def _split_flags(words: Sequence[str]) -> Iterator[tuple[str, Sequence[str]]]:
+    starts = [index for index, word in enumerate(words) if word.startswith("--")]
+    for start, end in zip(starts, [*starts[1:], len(words)], strict=False):
+        yield words[start], words[start + 1 : end]
+
+
+app = make_line_app(from_script)
