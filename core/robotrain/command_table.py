@@ -22,7 +22,7 @@ COMMANDS = {
     "platforms": ("platforms", "Show what each platform supports."),
     "image": ("image", "Write the Dockerfile of an image with a workload's environments."),
     "schema": ("schema", "Print the JSON Schema of job.yaml, for editors."),
-    "plugins": ("platforms", "List the installed plugins, and why any failed to load."),
+    "plugins": ("plugins", "List the installed plugins, and why any failed; write a new one."),
     "doctor": ("doctor", "Check this machine for what would stop a submit."),
     "cache": ("cache", "List what is cached for later runs; with --prune, remove it."),
 }

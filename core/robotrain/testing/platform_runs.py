@@ -14,7 +14,7 @@ from robotrain_runtime.contract.document import Dimension
 from robotrain.errors import Rejected
 from robotrain.model.pipeline import PipelineStep, SweepSpec
 from robotrain.model.plan import Plan
-from robotrain.model.run import Output, Reference, RunRecord, RunState
+from robotrain.model.run import FINAL_STATES, Output, Reference, RunRecord, RunState
 from robotrain.store import records
 from robotrain.testing import harness
 from robotrain.testing.bench import Bench, PlatformTestBase
@@ -293,7 +293,10 @@ class ObservationTests(SubmitTests):
     def test_following_ends_with_the_run(self, bench: Bench) -> Iterator[str]:
         """Following yields every line once and returns when the run ends; afterwards the log is the same."""
         natives = {state: native for native, state in bench.world.native_states.items()}
-        ended = next(natives[state] for state in ("succeeded", "failed", "cancelled") if state in natives)
+        ended = next((natives[state] for state in FINAL_STATES if state in natives), "")
+        if not ended:
+            yield "`native_states` of the world has no state that ends a run: add it"
+            return
         run = bench.submit_job()
         lines: list[str] = []
         follower = DeadlineFuture(lambda: lines.extend(bench.platform.logs(run.reference, True)))

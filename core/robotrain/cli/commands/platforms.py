@@ -1,4 +1,4 @@
-"""`robotrain platforms` and `robotrain plugins`: what is installed, and what each platform supports."""
+"""`robotrain platforms`: what each platform supports."""
 
 import re
 import sys
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from robotrain.check.matrix import MatrixRow, ParityMatrix
     from robotrain.model.capabilities import Support
     from robotrain.model.platform import Platform
-    from robotrain.plugins.claims import Claim
-    from robotrain.plugins.manager import Plugins
 
 
 def platforms(
@@ -254,46 +252,4 @@ def _escape_sentence(text: str) -> str:
     return "".join(f"`{part}`" if at % 2 else re.sub(special, r"\\\1", part) for at, part in enumerate(parts))
 
 
-def plugins(ctx: typer.Context, json: JsonOption = False) -> None:
-    """List the installed plugins, what they provide, and why any failed to load."""
-    from robotrain.plugins import declarations
-
-    installed = get_plugins(ctx)
-    installed.load_all()
-    remarks = declarations.find_plugin_warnings(installed)
-    rows = [_dump_claim(claim, installed, remarks.get(claim, ())) for claim in installed.claims]
-    if json:
-        print_json({"plugins": rows})
-        return
-    lines = [(row["claim"], row["distribution"], row["module"], _format_state(row)) for row in rows]
-    print_result(format_table([("CLAIM", "FROM", "MODULE", "STATE"), *lines]))
-    print_problems(failure.make_problem(severity="warning") for failure in installed.failures.values())
-
-
-def _dump_claim(claim: "Claim", installed: "Plugins", remarks: Sequence[str]) -> dict[str, Any]:
-    """Return a claim as data; the keys are an API."""
-    from robotrain.plugins.hookspecs import get_api_version
-
-    failure = installed.failures.get(claim)
-    return {
-        "claim": claim.dotted,
-        "distribution": claim.distribution,
-        "module": claim.value,
-        "hooks": installed.list_hooks(claim),
-        "api": get_api_version(claim) if claim in installed.loaded else None,
-        "failure": failure.reason if failure else None,
-        "instead": [{"text": way.text, "remark": way.remark} for way in failure.suggestions] if failure else [],
-        "remarks": list(remarks),
-    }
-
-
-def _format_state(row: dict[str, Any]) -> str:
-    """Return the state of a claim; for a site plugin with its hooks, which nothing else shows."""
-    if row["failure"]:
-        return str(row["failure"])
-    is_site = "." not in row["claim"]
-    state = f"ok: {', '.join(row['hooks']) or 'no hook'}" if is_site else "ok"
-    return "; ".join([state, *row["remarks"]])
-
-
-app = make_app(platforms, plugins)
+app = make_app(platforms)

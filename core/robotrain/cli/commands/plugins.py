@@ -1,0 +1,140 @@
+"""`robotrain plugins`: what is installed, and the package of a new plugin."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from robotrain.cli.app import format_help, get_plugins, make_app, make_plain_app
+from robotrain.cli.arguments import JsonOption, argument, option
+from robotrain.cli.output import format_table, print_json, print_message, print_problems, print_result
+from robotrain.errors import Rejected, Suggestion, usage_problem
+
+if TYPE_CHECKING:
+    from robotrain.config.plugin_package import NewPlugin
+    from robotrain.plugins.claims import Claim
+    from robotrain.plugins.manager import Plugins
+
+
+def list_plugins(ctx: typer.Context, json: JsonOption = False) -> None:
+    """List the installed plugins when no command is given."""
+    if ctx.invoked_subcommand:
+        return
+    from robotrain.plugins import declarations
+
+    installed = get_plugins(ctx)
+    installed.load_all()
+    remarks = declarations.find_plugin_warnings(installed)
+    rows = [_dump_claim(claim, installed, remarks.get(claim, ())) for claim in installed.claims]
+    if json:
+        print_json({"plugins": rows})
+        return
+    lines = [(row["claim"], row["distribution"], row["module"], _format_state(row)) for row in rows]
+    print_result(format_table([("CLAIM", "FROM", "MODULE", "STATE"), *lines]))
+    print_problems(failure.make_problem(severity="warning") for failure in installed.failures.values())
+
+
+def _dump_claim(claim: Claim, installed: Plugins, remarks: Sequence[str]) -> dict[str, Any]:
+    """Return a claim as data; the keys are an API."""
+    from robotrain.plugins.hookspecs import get_api_version
+
+    failure = installed.failures.get(claim)
+    return {
+        "claim": claim.dotted,
+        "distribution": claim.distribution,
+        "module": claim.value,
+        "hooks": installed.list_hooks(claim),
+        "api": get_api_version(claim) if claim in installed.loaded else None,
+        "failure": failure.reason if failure else None,
+        "instead": [{"text": way.text, "remark": way.remark} for way in failure.suggestions] if failure else [],
+        "remarks": list(remarks),
+    }
+
+
+def _format_state(row: dict[str, Any]) -> str:
+    """Return the state of a claim; for a site plugin with its hooks, which nothing else shows."""
+    if row["failure"]:
+        return str(row["failure"])
+    is_site = "." not in row["claim"]
+    state = f"ok: {', '.join(row['hooks']) or 'no hook'}" if is_site else "ok"
+    return "; ".join([state, *row["remarks"]])
+
+
+def new(
+    ctx: typer.Context,
+    family: Annotated[
+        Literal["platform", "source", "workload"], argument("platform|source|workload", "What the plugin adds.")
+    ],
+    name: Annotated[str, argument("NAME", "Its name, such as mars: the name that users will type.")],
+    to: Annotated[str, option("--to", "DIR", "The folder to write; default: a new one, robotrain-NAME.")] = "",
+    json: JsonOption = False,
+) -> None:
+    """Write the package of a plugin that works: with its claim, a README, and a test that runs the conformance kit.
+
+    robotrain plugins new platform mars
+
+    robotrain plugins new source lab-set --to ./plugins/lab-set
+
+    Its comments say what to change. Existing files are never replaced.
+    """
+    from robotrain.config.plugin_package import NewPlugin
+
+    plugin = NewPlugin(family, name)
+    _reject_name(plugin, get_plugins(ctx))
+    folder = Path(to or plugin.distribution)
+    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
+        way = Suggestion("--to DIR", "another folder, new or empty")
+        why = "Existing files are not overwritten."
+        raise Rejected([usage_problem("file-in-use", f"{folder} exists", "--to", why, suggestions=[way])])
+    files = plugin.make_files()
+    for path, text in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text, encoding="utf-8")
+    paths = [os.path.join(folder, path) for path in files]
+    next_line = f"cd {shlex.quote(str(folder))} && uv pip install -e '.[test]' && python -m pytest"
+    if json:
+        answer = {"claim": plugin.claim, "distribution": plugin.distribution, "folder": str(folder.absolute())}
+        print_json({**answer, "files": paths, "next": next_line})
+        return
+    print_message(f"wrote {plugin.distribution} to {folder} ({len(files)} files), which claims {plugin.claim}")
+    print_message(f"next: {next_line}")
+
+
+def _reject_name(plugin: NewPlugin, installed: Plugins) -> None:
+    """Raise Rejected for a name that is malformed, or that an installed plugin has."""
+    from importlib.util import find_spec
+
+    from robotrain.config.plugin_package import MAX_NAME, is_valid_name
+    from robotrain.plugins.claims import list_built_in_distributions
+    from robotrain.redaction import redact
+
+    if not is_valid_name(plugin.given):
+        why = f"A name begins with a letter, and has small letters, digits and dashes, {MAX_NAME} at most."
+        way = Suggestion(f"robotrain plugins new {plugin.family} my-{plugin.family}")
+        title = f"{redact(plugin.given)!r} is not a plugin's name"
+        raise Rejected([usage_problem("value-invalid", title, "NAME", why, suggestions=[way])])
+    owners = [claim.distribution for claim in installed.list_claims(plugin.family, plugin.name)]
+    if not owners and (plugin.distribution in list_built_in_distributions() or find_spec(plugin.package)):
+        owners = [plugin.distribution]
+    if owners:
+        title, why = f"the name {plugin.name!r} is taken", f"{owners[0]} is installed, and only one plugin can have it."
+        ways = [Suggestion(f"robotrain plugins new {plugin.family} my-{plugin.slug}"), Suggestion("robotrain plugins")]
+        raise Rejected([usage_problem("plugin-name-taken", title, "NAME", why, suggestions=ways)])
+
+
+HELP = """List the installed plugins, what they provide, and why any failed to load; or write a new one.
+
+robotrain plugins
+
+robotrain plugins new platform mars
+"""
+group = make_app(new)
+group.callback(invoke_without_command=True)(list_plugins)
+app = make_plain_app()
+app.add_typer(group, name="plugins", help=format_help(HELP))
+app.callback()(lambda: None)

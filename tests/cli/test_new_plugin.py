@@ -1,0 +1,163 @@
+"""`robotrain plugins new`: what it writes works as it is, and whoever keeps it can read it."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import tomllib
+
+RULES = "E,F,I,B,UP,SIM,PT,RUF,D1"
+NOT_HELD = "D105,D107,RUF001,RUF012"
+LONG = "a-name-of-thirty-letters-abcde"
+KITS = {"platform": "mars", "source": "lab-set", "workload": "hello"}
+BRINGS = {"platform": "platform.mars", "source": "source.lab_set", "workload": "workload.hello"}
+
+PACKAGES = ("robotrain_mars", "robotrain_lab_set", "robotrain_hello")
+
+
+@pytest.fixture(autouse=True)
+def not_imported():
+    """What a test imports of a new package is not there for the next."""
+    yield
+    for name in [name for name in sys.modules if name.startswith(PACKAGES)]:
+        del sys.modules[name]
+
+
+def write(robotrain, family: str, name: str) -> Path:
+    answer = robotrain("plugins", "new", family, name, "--json")
+    assert answer.exit_code == 0, answer.stderr
+    return Path(answer.json["folder"])
+
+
+def install(package: Path) -> None:
+    """Write the metadata that an installer makes of the project file; the package is on the path as it lies there."""
+    project = tomllib.loads((package / "pyproject.toml").read_text())["project"]
+    information = package / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
+    information.mkdir()
+    needs = "".join(f"Requires-Dist: {one}\n" for one in project["dependencies"])
+    heads = f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
+    (information / "METADATA").write_text(heads + needs)
+    points = project["entry-points"]["robotrain"].items()
+    (information / "entry_points.txt").write_text(
+        "[robotrain]\n" + "".join(f"{name} = {value}\n" for name, value in points)
+    )
+
+
+def run_tests(package: Path, *options: str) -> str:
+    install(package)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-rfE", "-p", "no:cacheprovider", *options],
+        cwd=package,
+        env={**os.environ, "PYTHONPATH": str(package)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("family", KITS)
+def test_the_package_claims_its_name_and_loads(robotrain, monkeypatch, family):
+    package = write(robotrain, family, KITS[family])
+    install(package)
+    monkeypatch.syspath_prepend(package)
+    rows = {row["claim"]: row for row in robotrain("plugins", "--json").json["plugins"]}
+    row = rows[BRINGS[family]]
+    assert (row["failure"], row["remarks"], row["distribution"]) == (None, [], f"{package.name} 0.1.0")
+
+
+@pytest.mark.parametrize("name", ["mars", LONG])
+@pytest.mark.parametrize("family", KITS)
+def test_the_package_is_formatted_and_linted(robotrain, family, name):
+    package = write(robotrain, family, name)
+    ruff = [sys.executable, "-m", "ruff"]
+    rules = ("--select", RULES, "--ignore", NOT_HELD, "--per-file-ignores", "tests/**:D1", "--target-version", "py311")
+    for words in (("check", *rules), ("format", "--diff")):
+        line = [*ruff, *words, "--isolated", "--no-cache", "--line-length", "120", "."]
+        done = subprocess.run(line, cwd=package, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout
+    texts = [path.read_text() for path in package.rglob("*") if path.is_file()]
+    assert not any("NotImplementedError" in text or re.search(r"\$\{?[a-z]", text) for text in texts)
+
+
+@pytest.mark.slow
+def test_the_packages_are_typed(robotrain):
+    for family, name in KITS.items():
+        write(robotrain, family, name)
+    line = [sys.executable, "-m", "mypy", "--strict", "--no-incremental", "."]
+    done = subprocess.run(line, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", [pytest.param("platform", marks=pytest.mark.long), "source", "workload"])
+def test_the_package_passes_the_whole_kit_at_once(robotrain, family):
+    said = run_tests(write(robotrain, family, KITS[family]))
+    assert " passed" in said
+
+
+def test_a_job_of_the_new_workload_becomes_a_plan_of_the_new_platform(robotrain, monkeypatch):
+    for family in ("platform", "workload"):
+        install(package := write(robotrain, family, KITS[family]))
+        monkeypatch.syspath_prepend(package)
+    answer = robotrain("render", "hello", "--platform", "mars", "--times", "4", "--json")
+    assert answer.exit_code == 0, answer.stderr
+    assert '"times": 4' in answer.json["files"]["job.json"]["text"]
+
+
+@pytest.mark.slow
+def test_a_job_of_the_new_workload_runs_on_the_new_platform(robotrain, monkeypatch, tmp_path):
+    for family in ("platform", "workload"):
+        install(package := write(robotrain, family, KITS[family]))
+        monkeypatch.syspath_prepend(package)
+    answer = robotrain("submit", "hello", "--platform", "mars", "--folder", tmp_path / "runs", "--wait", "--json")
+    assert answer.exit_code == 0, answer.stderr
+    assert (answer.json["state"], answer.json["step"], answer.json["total"]) == ("succeeded", 3, 3)
+
+
+def test_files_that_exist_are_not_replaced(robotrain):
+    package = write(robotrain, "platform", "mars")
+    (package / "README.md").write_text("mine")
+    answer = robotrain("plugins", "new", "platform", "mars")
+    assert (answer.exit_code, "[file-in-use]" in answer.stderr) == (2, True)
+    assert (package / "README.md").read_text() == "mine"
+    assert robotrain("plugins", "new", "platform", "mars", "--to", "elsewhere").exit_code == 0
+    assert Path("elsewhere/robotrain_mars/platform.py").is_file()
+
+
+def test_an_empty_folder_is_filled(robotrain, tmp_path):
+    (tmp_path / "empty").mkdir()
+    assert robotrain("plugins", "new", "workload", "hello", "--to", tmp_path / "empty").exit_code == 0
+
+
+@pytest.mark.parametrize("name", ["Mars", "my mars", "9mars", "-mars", "mars-", "../mars", "m" * 31, "", "märs", "m.a"])
+def test_a_malformed_name_is_refused(robotrain, name):
+    answer = robotrain("plugins", "new", "platform", "--", name)
+    assert (answer.exit_code, "[value-invalid]" in answer.stderr) == (2, True), answer.stderr
+    assert list(Path.cwd().iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("family", "name"),
+    [("platform", "local"), ("source", "blob-url"), ("workload", "lerobot-train"), ("platform", "core")],
+)
+def test_a_name_that_an_installed_plugin_has_is_refused(robotrain, family, name):
+    answer = robotrain("plugins", "new", family, name)
+    assert (answer.exit_code, "[plugin-name-taken]" in answer.stderr) == (2, True), answer.stderr
+    assert list(Path.cwd().iterdir()) == []
+
+
+def test_people_read_what_was_written_and_what_to_type_next(robotrain):
+    answer = robotrain("plugins", "new", "source", "lab-set")
+    assert answer.stdout == ""
+    assert "wrote robotrain-lab-set to robotrain-lab-set" in answer.stderr
+    assert "source.lab_set" in answer.stderr
+    assert "next: cd robotrain-lab-set && " in answer.stderr
+
+
+def test_the_list_is_what_plugins_alone_prints(robotrain):
+    assert robotrain("plugins").stdout.startswith("CLAIM")
+    assert "robotrain plugins new platform mars" in robotrain("plugins", "--help").stdout
