@@ -4,6 +4,7 @@ import time
 
 import pytest
 from robotrain import api
+from robotrain.cli import output
 from robotrain.errors import Rejected
 from robotrain.store import files, plans, records, run_names
 
@@ -162,3 +163,40 @@ def test_names_are_found_without_reading_records_again(scripted, monkeypatch):
     assert run_names.find_named_runs("pick-1")[0] == "train-30"
     (files.get_state_folder() / "names.index").write_text("damaged")
     assert run_names.find_named_runs("pick-1")[0] == "train-30"
+
+
+def test_runs_shows_what_differs_from_the_run_before(submit, robotrain, scripted):
+    submit("--name", "pick-v1", "--batch-size", "8", "--seed", "7")
+    scripted.run("eval-1", age=0)
+    submit("--name", "pick-v2", "--batch-size", "16", "--seed", "1000")
+    newest, _, oldest = robotrain("runs", "--json").json["runs"]
+    assert newest["changed"] == [
+        {"name": "batch_size", "before": "8", "after": "16"},
+        {"name": "seed", "before": "7", "after": "1000"},
+    ]
+    assert (oldest["changed"], oldest["values"]["batch_size"]) == ([], "8")
+    assert robotrain("runs", "-n", "1", "--json").json["runs"][0]["changed"] == newest["changed"]
+    assert robotrain("runs").stdout.splitlines()[1].endswith("batch_size 8 → 16, seed 7 → 1000")
+
+
+def test_on_a_terminal_what_differs_has_a_line_of_its_own(submit, robotrain, monkeypatch):
+    submit("--batch-size", "8")
+    run = submit("--batch-size", "16", "--", "--policy.chunk_size=16", "--policy.n_action_steps=4")
+    monkeypatch.setattr(output, "get_terminal_width", lambda stream: 80)
+    _, first, changed, _ = robotrain("runs").stdout.splitlines()
+    assert first.startswith(run)
+    assert changed == "  batch_size 8 → 16, --policy.chunk_size – → 16, --policy.n_action_steps – → 4"
+
+
+def test_runs_are_found_by_their_values(submit, robotrain):
+    default, other = submit(), submit("--batch-size", "16", "--seed", "7")
+
+    def find(*texts):
+        options = [word for text in texts for word in ("--set", text)]
+        return [one["run"] for one in robotrain("runs", "--json", *options).json["runs"]]
+
+    assert find("batch_size=16") == find("batch-size=1.6e1", "seed=7") == [other]
+    assert find("batch_size=32") == [default], "a default"
+    assert find("dataset=*pusht", "seed=*") == [other, default]
+    assert find("seed=7", "batch_size=32") == find("altitude=3", "wings=2") == []
+    assert robotrain("runs", "--set", "seed").exit_code == 2

@@ -1,6 +1,6 @@
 """A run: its record, status and outputs."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import field
 from typing import Literal, get_args
 
@@ -129,6 +129,8 @@ class RunRecord:
     name: str = ""
     """What its user calls it; several runs may have the same name."""
     note: str = ""
+    values: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Each value of its job that is not the default, with that default; of sources with their pins."""
 
     @property
     def is_sweep(self) -> bool:

@@ -221,6 +221,15 @@ def read_stored_sources(run: str) -> tuple[JobSource, ...]:
         return ()
 
 
+def read_stored_values(run: str) -> list[dict[str, Any]]:
+    """Return the values of a run's job without reading the rest of the plan; none if it is missing."""
+    try:
+        rows = files.read_json(get_plan_folder(run) / MANIFEST_FILE)["values"]
+        return [row for row in rows if {"name", "value"} <= row.keys()]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return []
+
+
 def _store_payload(rendered: RenderedPlan) -> Path | None:
     """Return the shared copy of a payload, to which all plans link; None if it cannot be written."""
     path, content = files.get_state_folder() / "payloads" / f"{rendered.payload.digest}.zip", rendered.payload.archive

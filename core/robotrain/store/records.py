@@ -310,7 +310,7 @@ def _parse_record(data: Any, path: Path) -> RunRecord:
     metrics = tuple(_parse_declaration(Metric, entry) for entry in named)
     declared = {"outputs": _parse_declaration(OutputProfile, data.get("outputs")), "metrics": metrics}
     added = {"host": "", "notes": [], "makes": "checkpoints", "pipeline": "", "step": "", "steps": [], "native": False}
-    added |= {"name": "", "note": ""}
+    added |= {"name": "", "note": "", "values": {}}
     data = added | data  # records of earlier versions lack them
     required = {name: kind for name, kind in fields.items() if name not in DECLARED_FIELDS}
     if wrong := [name for name, kind in required.items() if not _matches_type(data.get(name), kind)]:

@@ -360,6 +360,8 @@ def _has_same_settings(record: RunRecord, settings: Mapping[str, Scalar]) -> boo
 
 
 def _make_record(rendered: RenderedPlan, notes: Iterable[str], context: SubmitContext) -> RunRecord:
+    from robotrain.store import run_values  # costs start-up
+
     plan, owner = rendered.plan, context.owner
     return RunRecord(
         run=plan.run,
@@ -382,4 +384,5 @@ def _make_record(rendered: RenderedPlan, notes: Iterable[str], context: SubmitCo
         metrics=plan.job.profile.metrics,
         name=context.labels.name,
         note=context.labels.note,
+        values=run_values.collect_values(rendered),
     )

@@ -1,5 +1,6 @@
 """`robotrain runs`: list the runs submitted from this machine."""
 
+import re
 import sys
 import time
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from robotrain.cli import arguments
 from robotrain.cli.app import get_plugins, make_app
 from robotrain.cli.arguments import JsonOption, YesOption, complete_platforms, complete_workloads, option
 from robotrain.cli.output import print_json, print_message, print_problems, print_result
-from robotrain.errors import Rejected, suggest_name, usage_problem
+from robotrain.errors import Rejected, Suggestion, suggest_name, usage_problem
 
 if TYPE_CHECKING:
     from robotrain.cli.watch.run_list import ListedRun, RecordFilter
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 DEFAULT_NUMBER = 50
 TIME_HELP = "With --prune: runs that ended this long ago: 30d, 12h."
+SET_HELP = "Only runs with this value: batch_size=8, policy_type=act, dataset=*pusht*."
 STATES_WITH_REASON = ("failed", "lost", "cancelled", "pending", "interrupted", "gone", "broken", "unknown")
 """States whose reason is shown beside them."""
 
@@ -39,6 +41,7 @@ def runs(
     platform: Annotated[str, option("--platform", "NAME", "Only runs on this platform.", complete_platforms)] = "",
     name: Annotated[str, option("--name", "NAME", "Only runs of this name; `*` stands for any letters.")] = "",
     workload: Annotated[str, option("--workload", "NAME", "Only runs of this workload.", complete_workloads)] = "",
+    set: Annotated[list[str] | None, option("--set", "KEY=VALUE", SET_HELP)] = None,
     since: Annotated[str, option("--since", "TIME", "Only runs submitted in this time: 7d, 12h.")] = "",
     steps: Annotated[bool, typer.Option("--steps", help="List the runs of pipelines' steps too.")] = False,
     prune: Annotated[bool, typer.Option("--prune", help="Remove old runs; asks first.")] = False,
@@ -62,13 +65,13 @@ def runs(
     _check_state(state)
     prune_options = {"--older-than": older_than != "", "--keep": keep is not None, "--yes": yes}
     list_options = {"--all": everything, "-n": number != DEFAULT_NUMBER, "--steps": steps}
-    list_options |= {"--name": name != "", "--workload": workload != "", "--since": since != ""}
+    list_options |= {"--name": name != "", "--workload": workload != "", "--since": since != "", "--set": bool(set)}
     _check_options(prune, prune_options, list_options)
     if prune:
         from robotrain.cli.commands.prune import prune_runs
 
         return prune_runs(get_plugins(ctx), older_than, keep, state, platform, yes, json)
-    accept = _make_filter(name, workload, platform, since)
+    accept = _make_filter(name, workload, platform, since, set or [])
     listed, more = run_list.list_runs(get_plugins(ctx), None if everything else number, state, accept, steps)
     print_problems(run_list.find_silent_platforms(listed))
     if json:
@@ -77,26 +80,34 @@ def runs(
     if listed:
         print_result("\n".join(_format_runs(listed)))
     else:
-        print_message(_describe_empty_list(state, platform, any((name, workload, since))))
+        print_message(_describe_empty_list(state, platform, any((name, workload, since, set))))
     if more:
         print_message("there are older runs: robotrain runs --all" + (f" --state {state}" if state else ""))
 
 
-def _make_filter(name: str, workload: str, platform: str, since: str) -> "RecordFilter | None":
-    """Return the filter that options ask for; None without any. Raise Rejected for an invalid time."""
+def _make_filter(name: str, workload: str, platform: str, since: str, sets: Sequence[str]) -> "RecordFilter | None":
+    """Return the filter that options ask for; None without any. Raise Rejected for an invalid time or value."""
     from fnmatch import fnmatchcase
 
     from robotrain.model import amounts
+    from robotrain.redaction import redact
+    from robotrain.store import run_values
 
     span = arguments.parse_amount(amounts.parse_duration, since, "--since", "7d")
     begin = 0.0 if span is None else time.time() - span
-    if not (name or workload or platform or since):
+    if wrong := next((text for text in sets if not re.fullmatch("[^=]+=.*", text)), ""):
+        title, ways = "--set takes a key, `=` and a value", [Suggestion("--set KEY=VALUE")]
+        raise Rejected([usage_problem("set-malformed", title, "--set", given=redact(wrong), suggestions=ways)])
+    values = [(key.strip(), wanted) for key, _, wanted in (text.partition("=") for text in sets)]
+    if not (name or workload or platform or since or values):
         return None
 
     def accept(record: "RunRecord") -> bool:
         if platform not in ("", record.platform) or workload not in ("", record.workload):
             return False
-        return record.created >= begin and (not name or fnmatchcase(record.name, name))
+        if record.created < begin or (name and not fnmatchcase(record.name, name)):
+            return False
+        return all(run_values.has_value(record.run, record.values, key, wanted) for key, wanted in values)
 
     return accept
 
@@ -134,10 +145,13 @@ def _describe_empty_list(state: str, platform: str, is_filtered: bool) -> str:
 
 
 def _format_runs(listed_runs: "Sequence[ListedRun]") -> list[str]:
-    """Return the table; on a terminal, less important columns are left out until it fits."""
+    """Return the table; on a terminal, less important columns are left out until it fits, and what differs from the
+    run before is a line of its own.
+    """
     from robotrain.cli import output
-    from robotrain.cli.columns import GAP, Column, fit_columns, to_plain_line
+    from robotrain.cli.columns import GAP, Column, fit_columns, to_plain_line, truncate
     from robotrain.model import scores
+    from robotrain.store import run_values
 
     now = time.time()
     reasons = [to_plain_line(one.reason) if one.state in STATES_WITH_REASON else "" for one in listed_runs]
@@ -161,12 +175,16 @@ def _format_runs(listed_runs: "Sequence[ListedRun]") -> list[str]:
         Column("TOOK", [_format_duration(one, now) for one in listed_runs], drop_order=5),
         Column("REASON", reasons, drop_order=7, is_flexible=True),
     ]
-    colour = output.has_color(sys.stdout)
-    titles, *rows = fit_columns(columns, output.get_terminal_width(sys.stdout))
+    colour, width = output.has_color(sys.stdout), output.get_terminal_width(sys.stdout)
+    changes = [to_plain_line(run_values.format_changes(one.changes)) for one in listed_runs]
+    columns += [Column("CHANGED", changes, drop_order=9)] if width is None else []
+    titles, *rows = fit_columns(columns, width)
     lines = [output.paint_text((" " * GAP).join(titles).rstrip(), "bold", colour)]
-    for one, cells in zip(listed_runs, rows, strict=True):
+    for one, cells, changed in zip(listed_runs, rows, changes, strict=True):
         cells[1] = output.paint_text(cells[1], output.STATE_STYLES.get(one.state, ""), colour)
         lines.append((" " * GAP).join(cells).rstrip())
+        if changed and width is not None:
+            lines.append(output.paint_text(" " * GAP + truncate(changed, width - GAP), "dim", colour))
     return lines
 
 
@@ -224,6 +242,8 @@ def _dump_run(listed_run: "ListedRun") -> dict[str, Any]:
         "pipeline": record.pipeline if record else "",
         "name": record.name if record else "",
         "note": record.note if record else "",
+        "values": {name: found[0] for name, found in record.values.items()} if record else {},
+        "changed": [change._asdict() for change in listed_run.changes],
     }
 
 

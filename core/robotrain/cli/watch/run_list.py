@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 from robotrain.cli.output import describe_exception
 from robotrain.errors import Problem, Rejected, Stage, Suggestion
 from robotrain.model.run import RunGone, RunState, Status
-from robotrain.store import ended_runs, name_lock, records
+from robotrain.store import ended_runs, name_lock, records, run_values
 from robotrain.store.ended_runs import ListedProgress
+from robotrain.store.run_values import Change
 
 if TYPE_CHECKING:
     import queue
@@ -173,6 +174,8 @@ def _catch_query_error(ask: Callable[[], Any]) -> Any:
 
 
 DEFAULT_NUMBER = 50
+MAX_OLDER = 10
+"""How many runs that are not listed are read to find those before the listed ones."""
 MAX_EXAMINED = 500
 """How many runs are asked for their state at most, unless all are listed."""
 TAIL_LINES = 200
@@ -202,6 +205,8 @@ class ListedRun:
     """Whether it ended for good, and all this is stored."""
     steps: Sequence[StepStatus] = ()
     """The steps of a pipeline."""
+    changes: Sequence[Change] = ()
+    """What differs from the run before of the same workload."""
 
 
 def list_runs(
@@ -232,7 +237,21 @@ def list_runs(
     selected = selected[:number]
     _ask_progress(selected, plugins)
     _ask_steps(selected, plugins)
-    return selected, number is not None and next(names, None) is not None
+    following = list(itertools.islice(names, 1))
+    _add_changes(selected, iter(()) if state else _read_records(itertools.chain(following, names), accept))
+    return selected, number is not None and bool(following)
+
+
+def _add_changes(listed_runs: Sequence[ListedRun], older: Iterator[ListedRun]) -> None:
+    """Add what differs from the run before, for which a few runs are read that are not listed."""
+    newer: dict[str, ListedRun | None] = {}
+    for number, one in enumerate(itertools.chain(listed_runs, older)):
+        if number >= len(listed_runs) + MAX_OLDER or (number >= len(listed_runs) and not any(newer.values())):
+            break
+        if one.record and one.record.values:
+            if (before := newer.get(one.record.workload)) and before.record:
+                before.changes = run_values.find_changes(one.record.values, before.record.values)
+            newer[one.record.workload] = one if number < len(listed_runs) else None
 
 
 def find_silent_platforms(listed_runs: Sequence[ListedRun]) -> Iterator[Problem]:
