@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from robotrain.model.workload import Workload
 
 
+OFF_VALUES = ("0", "false", "no", "off", "none")
 MAX_FILLED_IN = 200
 """Characters of a value that a suggestion repeats."""
 
@@ -93,6 +94,7 @@ def resolve_job(
         *_find_missing_sources(inputs, workload, platform, kinds, request, config),
         *(() if runs_own_program else _find_misplaced_args(arguments, workload, platform, request.flags)),
         *_find_secrets(arguments, workload),
+        *_find_unread_variables(request, {**platform.option_hints, **workload.option_hints}, inputs),
         *_list_chosen_by_files(request, inputs, (workload.parameters, parameters), (platform.settings, settings)),
     ]
     return Resolution(
@@ -236,6 +238,22 @@ def _find_misplaced_args(
         elif name in own:
             title = f"{name} is an option of {own[name]}, not of {workload.program}"
             yield _make_argument_problem("misplaced", title, argument, Suggestion(name, "before --"))
+
+
+def _find_unread_variables(request: Request, hints: Mapping[str, str], inputs: JobInputs) -> Iterator[Problem]:
+    """Yield a note about variables of other tools that are set, with what to use instead."""
+    used = [one.origin.where for one in inputs.chosen]
+    found: dict[str, list[str]] = {}
+    for layer in request.variables:
+        for name in sorted(hints.keys() & layer.values.keys()):
+            value = layer.values[name]
+            if str(value.value).lower() not in OFF_VALUES and not any(value.origin.where in where for where in used):
+                found.setdefault(hints[name], []).append(name)
+    if found:
+        names = list(dict.fromkeys(name for names in found.values() for name in names))
+        title = f"{', '.join(names)} {'has' if len(names) == 1 else 'have'} no effect"
+        why = "\n".join(f"{', '.join(dict.fromkeys(names))}: {hint}." for hint, names in found.items())
+        yield make_problem("variable-unused", title, why=why, stage=Stage.RESOLVE, severity="note")
 
 
 def fill_in_value(hint: str, value: str) -> str:

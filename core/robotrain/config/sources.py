@@ -20,6 +20,7 @@ from robotrain.redaction import holds_secret, redact
 
 if TYPE_CHECKING:
     from robotrain.config.job_file import JobFile
+    from robotrain.config.layers import VariableLayer
     from robotrain.model.capabilities import Capabilities
 
 NO_PARAMETERS: Mapping[str, Any] = MappingProxyType({})
@@ -133,15 +134,27 @@ def _read_variable_sources(
         flags = [(role, flag, names) for role in roles for flag, names in _group_by_flag(kinds, role).items()]
         request.shared[key] = [
             [
-                SourceText(role=role, kinds=names, text=text, origin=value.origin, base=request.folder)
+                SourceText(role=role, kinds=names, text=text, origin=origin, base=request.folder)
                 for role, flag, names in flags
                 if (value := layer.find_first(list_source_variables(flag)))
-                for text in _split_list(str(value.value))
+                for text, origin in _add_revision(_split_list(str(value.value)), value.origin, flag, layer)
             ]
             for layer in request.variables
         ]
     found: list[list[SourceText]] = request.shared[key]
     return found
+
+
+def _add_revision(
+    texts: Sequence[str], origin: Origin, flag: RoleFlag, layer: VariableLayer
+) -> Iterator[tuple[str, Origin]]:
+    """Yield the texts with their origins, and with the revision of the flag's other variable if they have none."""
+    revision = layer.find_first(flag.revision_env) if flag.revision_env else None
+    for text in texts:
+        if revision and "@" not in text:
+            yield f"{text}@{revision.value}", origin._replace(where=f"{origin.where}, {revision.origin.where}")
+        else:
+            yield text, origin
 
 
 def _group_by_flag(kinds: Mapping[str, SourceKind], role: str) -> dict[RoleFlag, tuple[str, ...]]:

@@ -54,7 +54,7 @@ class Platform:
     capabilities: Capabilities = Capabilities()
     """What the platform supports; what is not declared is unknown."""
     option_hints: Mapping[str, str] = {}
-    """Options of other platforms that users may try here, each with what to use instead."""
+    """Options of other platforms that users may try here, and environment variables, each with what to use instead."""
     can_prepare: bool = False
     """Whether `prepare` does something: `submit --assets-only` needs it."""
     prepare_ignores: Collection[str] = ()

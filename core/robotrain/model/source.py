@@ -38,6 +38,8 @@ class RoleFlag:
     """Other spellings of the flag."""
     env: tuple[str, ...] = ()
     """Environment variables that can hold a default."""
+    revision_env: tuple[str, ...] = ()
+    """Environment variables with the revision of that default, which is added as `@REVISION`."""
     repeatable: bool = True
     exclusive: bool = False
     """Whether it cannot be combined with a source of another kind in this role."""

@@ -170,7 +170,7 @@ class Workload:
     """What receives the options after `--`, in messages."""
     produces: Produces = "checkpoints"
     option_hints: Mapping[str, str] = field(default_factory=dict)
-    """Options of other tools, each with robotrain's equivalent."""
+    """Options and environment variables of other tools, each with robotrain's equivalent."""
     default: bool = False
     """Whether it is the workload of a job that names none."""
     named_by: tuple[str, ...] = ()

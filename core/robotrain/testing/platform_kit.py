@@ -50,8 +50,10 @@ class PlatformKit(SourceSupportTests, RenderTests, SecurityTests, ObservationTes
         yield from find_declaration_problems(platform.settings)
         own = {flag for one in get_parameters(platform.settings) for flag in one.flags}
         hints = platform.option_hints.items()
-        wrong = (flag for flag, text in hints if flag[:1] != "-" or flag in own or not text.strip())
-        yield from report("`option_hints` maps flags of other tools to texts; not so", wrong)
+        wrong = (
+            flag for flag, text in hints if not (flag[:1] == "-" or flag.isupper()) or flag in own or not text.strip()
+        )
+        yield from report("`option_hints` maps flags and variables of other tools to texts; not so", wrong)
 
     def test_nothing_heavy_is_imported_before_submit(
         self, bench: Bench, kit_claim: Claim, tmp_path: Path

@@ -73,5 +73,5 @@ class AzureSettings(ClusterSettings):
 _MODEL_HINT = "use --policy-model azureml:NAME:VERSION"
 
 MODEL_OPTION_HINTS: Mapping[str, str] = dict.fromkeys(
-    ("--from-aml-model", "--model-name", "--model-version"), _MODEL_HINT
+    ("--from-aml-model", "--model-name", "--model-version", "AML_MODEL_NAME", "AML_MODEL_VERSION"), _MODEL_HINT
 )

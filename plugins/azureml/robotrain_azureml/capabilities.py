@@ -45,7 +45,7 @@ CAPABILITIES = Capabilities(
 )
 
 _HINTS = {
-    "--workflow -w --job-file --file": (
+    "--workflow -w --job-file --file WORKFLOW_TEMPLATE": (
         "templates are not used: `robotrain render … --to FOLDER` writes the job, and `robotrain submit "
         "--plan FOLDER` submits it"
     ),
@@ -53,10 +53,14 @@ _HINTS = {
     "--set-env": "jobs get the variables that they need; use --hf-credential for a token",
     "--config-preview": "use `robotrain explain …` or `robotrain submit … --dry-run`",
     "--use-local-osmo --osmo-cli --server": "OSMO is not used: the job goes to the workspace",
-    "--from-blob --from-blob-dataset --blob-prefix": f"use the full URL: --blob-url {BLOB}, once for each",
-    "--dataset-root": "not needed: data is mounted or downloaded into the container's cache, below --work-dir",
+    "--from-blob --from-blob-dataset --blob-prefix BLOB_PREFIX BLOB_STORAGE_ACCOUNT BLOB_STORAGE_CONTAINER": (
+        f"use the full URL: --blob-url {BLOB}, once for each"
+    ),
+    "--dataset-root DATASET_ROOT": (
+        "not needed: data is mounted or downloaded into the container's cache, below --work-dir"
+    ),
     "--dataset-localpath": "use --dataset-path FOLDER; it is uploaded",
-    "--training-path --payload-root": (
+    "--training-path --payload-root PAYLOAD_ROOT": (
         "not needed: the job's code contains everything; --work-dir sets the working folder"
     ),
     "--pool --gpu-platform": "an OSMO setting: on Azure ML use --compute and --instance-type",
@@ -67,7 +71,7 @@ _HINTS = {
     "--queue-timeout": "a job waits for a free machine until `robotrain cancel RUN`",
     "--buckets --dataset-bucket": f"buckets exist only in OSMO: use --blob-url {BLOB}",
     "--storage-account --storage-container": "folders are uploaded to a datastore of the workspace: --datastore NAME",
-    "--mlflow-enable --mlflow-tracking-uri": (
+    "--mlflow-enable --mlflow-tracking-uri MLFLOW_ENABLE": (
         "not needed: a job is tracked in its own workspace; turn this off with --tracking-uri none"
     ),
     "--hf-token --hub-token-file": "jobs never contain tokens: --hf-credential NAME names the secret of a key vault",

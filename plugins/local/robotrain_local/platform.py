@@ -44,19 +44,20 @@ _HINTS = {
     "--pool --compute --instance-type --gpu-platform --use-local-osmo": (
         "only for clusters: the local platform runs the job on this machine"
     ),
-    "--from-aml-model --model-name --model-version": (
+    "--from-aml-model --model-name --model-version AML_MODEL_NAME AML_MODEL_VERSION": (
         "use --policy-model models:/NAME/VERSION for an MLflow model; download an Azure ML model first "
         "(az ml model download), then use --policy-path FOLDER"
     ),
-    "--from-blob --from-blob-dataset --storage-account --storage-container --blob-prefix": (
+    "--from-blob --from-blob-dataset --storage-account --storage-container --blob-prefix"
+    " BLOB_PREFIX BLOB_STORAGE_ACCOUNT BLOB_STORAGE_CONTAINER": (
         "use the full URL: --blob-url https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX"
     ),
     "--azure-subscription-id --azure-resource-group --azure-workspace-name --subscription-id --resource-group"
     " --workspace-name": "only for cloud platforms: the local platform runs the job on this machine",
-    "--mlflow-enable": "not needed: every run is tracked; change this with --tracking-uri URI, or none",
+    "--mlflow-enable MLFLOW_ENABLE": "not needed: every run is tracked; change this with --tracking-uri URI, or none",
     "--gpus": "use --num-gpus N",
     "--mlflow-tracking-uri": "use --tracking-uri",
-    "--dataset-root": "not needed: a local dataset is read in place",
+    "--dataset-root DATASET_ROOT": "not needed: a local dataset is read in place",
     "--config-preview": "use `robotrain explain …` or `robotrain submit … --dry-run`",
 }
 OPTION_HINTS = {option: hint for options, hint in _HINTS.items() for option in options.split()}

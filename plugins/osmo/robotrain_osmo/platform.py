@@ -49,21 +49,26 @@ CAPABILITIES = Capabilities(
 )
 
 _HINTS = {
-    "--workflow -w --job-file": (
+    "--workflow -w --job-file WORKFLOW_TEMPLATE": (
         "there is no workflow template: write the workflow with `robotrain render … --to FOLDER` and submit it with "
         "`robotrain submit --plan FOLDER`"
     ),
     "--set --set-string": "use the option of the value: `robotrain submit --help --platform osmo` lists all",
     "--set-env": "not needed: robotrain sets the job's variables; secrets: --hf-credential, --wandb-credential",
     "--use-local-osmo": "use --osmo-cli PATH",
+    "OSMO_CONFIG_DIR": "the `osmo` command reads OSMO_CONFIG_FILE_DIR",
     "--config-preview": "use `robotrain explain …` or `robotrain submit … --dry-run`",
-    "--from-blob --from-blob-dataset --blob-prefix": f"use the full URL: --blob-url {BLOB}; repeat it for several",
-    "--dataset-root": "not needed: data is downloaded to the container's cache below --work-dir",
+    "--from-blob --from-blob-dataset --blob-prefix BLOB_PREFIX BLOB_STORAGE_ACCOUNT BLOB_STORAGE_CONTAINER": (
+        f"use the full URL: --blob-url {BLOB}; repeat it for several"
+    ),
+    "--dataset-root DATASET_ROOT": "not needed: data is downloaded to the container's cache below --work-dir",
     "--dataset-localpath": "use --dataset-path FOLDER; the folder is uploaded",
-    "--training-path --payload-root": (
+    "--training-path --payload-root PAYLOAD_ROOT": (
         "not needed: the code is part of the workflow; set its working folder with --work-dir"
     ),
-    "--mlflow-enable": "not needed: runs are tracked if a workspace is known; turn this off with --tracking-uri none",
+    "--mlflow-enable MLFLOW_ENABLE": (
+        "not needed: runs are tracked if a workspace is known; turn this off with --tracking-uri none"
+    ),
     "--mlflow-tracking-uri": "use --tracking-uri",
     "--compute --instance-type --node": "only for Azure ML: on OSMO use --pool and --gpu-platform",
     "--environment-name --environment-version": (

@@ -32,6 +32,7 @@ KIND = SourceKind(
             "--dataset-repo-id",
             aliases=("-d", "--dataset"),
             env=("DATASET_REPO_ID",),
+            revision_env=("DATASET_REVISION",),
             repeatable=False,
             exclusive=True,
             combine_hint="--dataset-id NAME",
@@ -40,6 +41,7 @@ KIND = SourceKind(
         "policy": RoleFlag(
             "--policy-repo-id",
             env=("POLICY_REPO_ID",),
+            revision_env=("POLICY_REVISION",),
             repeatable=False,
             help="A policy of the Hugging Face Hub to go on from, or to evaluate; REVISION pins it.",
         ),

@@ -8,10 +8,11 @@ CONTAINER = Container(
 )
 SMOKE_TEST_HINT = "use the workload isaac-smoke-test: no job is replaced by a test or a pause"
 OPTION_HINTS = {
-    "--run-smoke-test": SMOKE_TEST_HINT,
-    "--sleep-after-unpack": SMOKE_TEST_HINT,
+    **dict.fromkeys(("--run-smoke-test", "RUN_AZURE_SMOKE_TEST"), SMOKE_TEST_HINT),
+    **dict.fromkeys(("--sleep-after-unpack", "SLEEP_AFTER_UNPACK"), SMOKE_TEST_HINT),
     "--gui": "use --no-headless",
     "--payload-root": "not needed: the scripts of Isaac Lab in the image are used",
+    "DEFAULT_ISAAC_LAB_IMAGE": "on a platform with containers, use --image IMAGE or the variable IMAGE",
 }
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 OPTION_HINTS = {
     **profile.OPTION_HINTS,
     "--dataset-name": "only on OSMO, where it names code in a bucket: use --training-path FOLDER",
+    "OSMO_DATASET_NAME": "only for LeRobot's datasets: code in a bucket is --training-dataset NAME",
     "--checkpoint": "use --checkpoint-uri URI with --checkpoint-mode warm-start or resume",
 }
 

@@ -7,6 +7,7 @@ from robotrain.model.workload import Container, Metric, OutputProfile, Resources
 from robotrain.plugins.hookspecs import hook
 
 from robotrain_workloads.evaluation.profile import EPISODE_LENGTH, SUCCESS_RATE
+from robotrain_workloads.lerobot.parameters import ID_HINTS, IMAGE_HINT
 from robotrain_workloads.lerobot_eval.parameters import OWNED_OPTIONS, EvalParameters
 
 if TYPE_CHECKING:
@@ -49,9 +50,8 @@ OPTION_HINTS = {
     "--num-episodes": EPISODES_HINT,
     "--eval-env": "use --env NAME",
     "--eval-seed": "use --seed N",
-    "--dataset-revision": "part of the id: --dataset-repo-id OWNER/NAME@REVISION",
-    "--policy-revision": "part of the id: --policy-repo-id OWNER/NAME@REVISION",
-    "--repo-id": "use --dataset-repo-id OWNER/NAME for data, --policy-repo-id OWNER/NAME for a policy",
+    **ID_HINTS,
+    "DEFAULT_LEROBOT_EVAL_IMAGE": IMAGE_HINT,
 }
 
 

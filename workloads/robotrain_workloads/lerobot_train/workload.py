@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from robotrain.model.workload import Container, Metric, OutputProfile, Role, Workload, WorkloadProfile
 from robotrain.plugins.hookspecs import hook
 
+from robotrain_workloads.lerobot.parameters import ID_HINTS, IMAGE_HINT
 from robotrain_workloads.lerobot_train.parameters import OWNED_OPTIONS, TrainParameters
 
 if TYPE_CHECKING:
@@ -15,9 +16,8 @@ if TYPE_CHECKING:
 
 
 OPTION_HINTS = {
-    "--dataset-revision": "part of the id: --dataset-repo-id OWNER/NAME@REVISION",
-    "--policy-revision": "part of the id: --policy-repo-id OWNER/NAME@REVISION",
-    "--repo-id": "use --dataset-repo-id OWNER/NAME for data, --policy-repo-id OWNER/NAME for a policy",
+    **ID_HINTS,
+    "DEFAULT_LEROBOT_TRAIN_IMAGE": IMAGE_HINT,
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -42,8 +43,11 @@ SWITCHES = {
 }
 VALUES = {
     "--register-model": ("register the policy as a version of this model", "NAME"),
-    "--timeout": ("stop following after this time; a bare number is minutes; the pipeline runs on", "TIME"),
-    "--poll-interval": ("seconds between two questions about its state  [default: 5]", "SECONDS"),
+    "--timeout": (
+        "stop following after this time; a bare number is minutes; the pipeline runs on  [env: TIMEOUT_MINS]",
+        "TIME",
+    ),
+    "--poll-interval": ("seconds between two questions about its state  [default: 5; env: POLL_INTERVAL]", "SECONDS"),
 }
 ANSWERS = {
     "--preprocessing-config": "there is no preprocessing step: the training reads the dataset as it is",
@@ -99,9 +103,11 @@ class TrainEvalCommand(JobCommand):
         answered = [word for word in words if word.partition("=")[0] in ANSWERS]
         if answered:
             raise Rejected(map(_answer_option, answered))
-        timeout = _complete_minutes(values.get("timeout") or "")
+        follow = not values.get("skip_wait") and not values.get("dry_run")
+        environ = os.environ if follow else {}
+        timeout = _complete_minutes(values.get("timeout") or environ.get("TIMEOUT_MINS", ""))
         parse_timeout(timeout)
-        poll_seconds = _parse_seconds(values.get("poll_interval"))
+        poll_seconds = _parse_seconds(values.get("poll_interval") or environ.get("POLL_INTERVAL"))
         request, workload, platform, problems = self.read_request(ctx, choice, values)
         evaluation = train_eval.find_evaluation(workload.name, plugins)
         given = usage.collect_values(values, self.options, EVALUATION_PREFIX)
@@ -125,7 +131,6 @@ class TrainEvalCommand(JobCommand):
         notes = train_eval.describe_fine_tuning(request)
         explain = functools.partial(train_eval.explain_missing_policy, training=request)
         pinned, found = pin_pipeline(prepared)
-        follow = not values.get("skip_wait") and not values.get("dry_run")
         options = {name: values.get(name) for name in ("dry_run", "new", "json", "name", "note")}
         options |= {"wait": follow, "stream": follow and values.get("stream")}
         options |= {"timeout": timeout, "poll_seconds": poll_seconds}
