@@ -41,6 +41,23 @@ def test_curves_share_axes_and_only_differences_are_listed(robotrain, train):
     assert "training_steps" not in page.texts
     assert "Different sources" not in page.texts
     assert page.addresses == []
+    assert set(page.texts) >= {*runs, "batch_size 7", "batch_size 13"}, "what differs labels curves and columns"
+
+
+def test_names_of_runs_label_what_differs(robotrain, train, pusht, tmp_path):
+    import shutil
+
+    other = shutil.copytree(pusht, tmp_path / "other")
+    train("--name", "pick-v1", "--batch-size", 7)
+    train("--name", "pick-v2", "--seed", 3, dataset=other)
+    page = read_page(robotrain, "pick-v1", "pick-v2")
+    assert "pick-v1: dataset dataset, seed 1000, batch_size 7" in page.texts
+    assert "pick-v2: dataset other, seed 3, batch_size 32" in page.texts
+
+
+def test_runs_of_one_job_are_told_apart(robotrain, train):
+    runs = [train("--seed", 3), train("--seed", 3)]
+    assert set(read_page(robotrain, *runs).texts) >= set(runs)
 
 
 def test_json_has_the_same_facts(robotrain, train, tmp_path):

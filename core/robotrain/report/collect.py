@@ -126,6 +126,8 @@ class RunFacts:
     """The run that trained the policy of this one."""
     steps: tuple[StepStatus, ...] = ()
     """The steps of a pipeline."""
+    label: str = ""
+    """What tells the run from those it is compared with; empty of a single run."""
 
 
 def format_value(value: Any) -> str:

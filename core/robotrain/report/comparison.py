@@ -1,5 +1,6 @@
 """Comparison of runs: what differs, whether success rates differ significantly, and the page that shows it."""
 
+import dataclasses
 import itertools
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -16,6 +17,7 @@ from robotrain.report.charts import MAX_LINES, Bar, Points
 from robotrain.report.collect import RunFacts, format_value
 from robotrain.report.evaluation import format_number
 from robotrain.report.template import redact_text, render_template
+from robotrain.store.run_values import label_runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,7 @@ class SuccessRate:
     """A success rate with its 95 % interval."""
 
     run: str
+    """The label of its run."""
     value: float
     low: float | None = None
     high: float | None = None
@@ -151,6 +154,8 @@ def render_comparison_page(compared: Sequence[RunFacts], linked_runs: Collection
 
     :param linked_runs: runs whose pages are in the same folder, as RUN.html.
     """
+    labels = label_runs([facts.record for facts in compared])
+    compared = [dataclasses.replace(facts, label=labels[facts.record.run]) for facts in compared]
     workloads: dict[str, list[RunFacts]] = {}  # the settings of different workloads are not compared
     for facts in compared:
         workloads.setdefault(facts.record.workload, []).append(facts)
@@ -167,7 +172,7 @@ def render_comparison_page(compared: Sequence[RunFacts], linked_runs: Collection
         metrics=_make_rows(compare_metrics(compared)),
         settings=[(name, _make_head(group), _make_rows(rows)) for name, group, rows in differing if rows],
         several_workloads=len(workloads) > 1,
-        without_plan=[facts.record.run for facts in compared if not facts.values],
+        without_plan=[facts.label for facts in compared if not facts.values],
         sources=_make_rows(compare_sources(compared)),
         **_describe_success_rates(compared),
         **_describe_scores(compared),
@@ -176,7 +181,8 @@ def render_comparison_page(compared: Sequence[RunFacts], linked_runs: Collection
 
 def _describe_run(facts: RunFacts) -> str:
     known, status, record = facts.progress, facts.status, facts.record
-    parts = [f"{record.workload} on {record.platform}", f"submitted {format_time(record.created)}"]
+    parts = [facts.label] if facts.label != record.run else []
+    parts += [f"{record.workload} on {record.platform}", f"submitted {format_time(record.created)}"]
     if known.step is not None:
         parts.append(f"{known.step}{f' of {known.total}' if known.total else ''} {known.unit}s")
     if status.started:
@@ -192,8 +198,8 @@ def _list_curves(compared: Sequence[RunFacts]) -> Iterator[tuple[str, Mapping[st
     found = {one.main_metric.name: one.main_metric for one in known if one.main_metric}
     validation = {one.validation_metric.name: one.validation_metric for one in known if one.validation_metric}
     for metric in (*found.values(), *validation.values()):
-        series = {facts.record.run: facts.progress.get_points(metric.name) for facts in shown}
-        declaring = [facts.record.run for facts in shown if metric in facts.record.metrics]
+        series = {facts.label: facts.progress.get_points(metric.name) for facts in shown}
+        declaring = [facts.label for facts in shown if metric in facts.record.metrics]
         if any(series.values()):
             yield _capitalize(metric.title), series, [run for run in declaring if not series[run]]
 
@@ -203,7 +209,7 @@ def _capitalize(text: str) -> str:
 
 
 def _make_head(compared: Sequence[RunFacts]) -> tuple[str, ...]:
-    return ("", *(facts.record.run for facts in compared))
+    return ("", *(facts.label for facts in compared))
 
 
 def _make_rows(rows: Sequence[DifferingRow]) -> list[tuple[str, ...]]:
@@ -239,7 +245,7 @@ def _make_success_rate(facts: RunFacts, metric: Metric) -> SuccessRate | None:
     results = facts.evaluation.results if facts.evaluation else None
     outcomes = {one.seed: one.success for one in (results.outcomes if results else ()) if one.success is not None}
     return SuccessRate(
-        run=facts.record.run,
+        run=facts.label,
         value=value,
         low=scores.get_share(found.scores, metric.low),
         high=scores.get_share(found.scores, metric.high),
@@ -266,7 +272,7 @@ def _describe_scores(compared: Sequence[RunFacts]) -> dict[str, Any]:
         "score_rows": [("policy of", *(facts.training_run for facts, _ in found)), *rows],
         "score_notes": list(_list_score_notes(evaluations, declared)),
         "evaluation_remarks": [
-            f"{facts.record.run}: {text}" for facts in compared if facts.evaluation for text in facts.evaluation.remarks
+            f"{facts.label}: {text}" for facts in compared if facts.evaluation for text in facts.evaluation.remarks
         ],
     }
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from robotrain.model.plan import RenderedPlan
+    from robotrain.model.run import RunRecord
 
-MAX_TEXT, MAX_CHANGES = 200, 4
-"""Characters of a value that are recorded, and how many changes are shown."""
+MAX_TEXT, MAX_CHANGES, MAX_LABEL = 200, 4, 3
+"""Characters of a value that are recorded, and how many changes, and values of a label, are shown."""
 DEFAULT_ORIGINS = ("default", "platform")
 """The first words of the origins of values that nobody chose."""
 IDENTITIES = ("workload", "platform", "job_name")
@@ -63,6 +65,38 @@ def format_changes(changes: Sequence[Change]) -> str:
     """Return changes as a line: `batch_size 8 → 16, seed 1 → 2`."""
     texts = [f"{one.name} {one.before or '–'} → {one.after or '–'}" for one in changes[:MAX_CHANGES]]
     return ", ".join([*texts, *([f"{len(changes) - MAX_CHANGES} more"] if len(changes) > MAX_CHANGES else [])])
+
+
+def label_runs(compared: Sequence[RunRecord]) -> dict[str, str]:
+    """Return what tells runs apart: up to three values that differ, behind the name if no other run has it.
+
+    Where that does not tell all of them apart, the label is the name, or else the run.
+    """
+    known = [one.values for one in compared]
+    names = [one.name or one.run for one in compared]
+    fallback = names if len({*names}) == len(names) else [one.run for one in compared]
+    labels = [""] * len(compared)
+    comparable = all(known) and len({one.workload for one in compared}) == 1
+    for name in list(_list_differing(known))[:MAX_LABEL] if comparable else ():
+        default = next(values[name][1] for values in known if name in values)
+        texts = [values[name][0] if name in values else default for values in known]
+        for shorten in (lambda text: text.partition(AS_OF)[0], lambda text: text.rstrip("/").rpartition("/")[2]):
+            shorter = [*map(shorten, texts)]
+            texts = shorter if len({*shorter}) == len({*texts}) else texts
+        parts = [f"{name} {text}" if text else f"no {name}" for text in texts]
+        labels = [f"{label}, {part}".removeprefix(", ") for label, part in zip(labels, parts, strict=True)]
+    if len({*labels}) < len(labels):
+        labels = fallback
+    elif fallback is names:
+        labels = [f"{name}: {label}" for name, label in zip(names, labels, strict=True)]
+    return dict(zip((one.run for one in compared), labels, strict=True))
+
+
+def _list_differing(known: Sequence[Mapping[str, Sequence[str]]]) -> dict[str, None]:
+    """Return the names of values that differ between runs, the trainer's own arguments last."""
+    changes = (find_changes(before, after) for before, after in itertools.pairwise(known))
+    names = dict.fromkeys(change.name for found in changes for change in found)
+    return dict.fromkeys(sorted(names, key=lambda name: name.startswith("-")))
 
 
 def has_value(run: str, recorded: Mapping[str, Sequence[str]], name: str, wanted: str) -> bool:

@@ -24,6 +24,9 @@ class Entry:
     workload: str
     platform: str
     state: str
+    name: str
+    values: dict[str, str]
+    """What its job says other than the defaults."""
 
 
 @app.command()
@@ -57,7 +60,9 @@ def read_entries(known: Iterable[Run], metric: str) -> list[Entry]:
             continue
         scores = {**progress.metrics, **(progress.evaluated.scores if progress.evaluated else {})}
         if math.isfinite(score := scores.get(metric, math.nan)):
-            entries.append(Entry(run.name, score, run.record.workload, run.record.platform, state))
+            record = run.record
+            values = {name: value for name, (value, _) in record.values.items()}
+            entries.append(Entry(run.name, score, record.workload, record.platform, state, record.name, values))
     return entries
 
 
@@ -67,8 +72,12 @@ def rank_entries(entries: Iterable[Entry], lowest: bool) -> list[Entry]:
 
 
 def format_table(entries: Sequence[Entry]) -> str:
-    """Return the entries as a table."""
-    head = ("RUN", "SCORE", "WORKLOAD", "PLATFORM", "STATE")
-    rows = [head, *((one.run, f"{one.score:.4g}", one.workload, one.platform, one.state) for one in entries)]
+    """Return the entries as a table, with the values that differ between them."""
+    names = dict.fromkeys(name for one in entries for name in one.values)
+    differing = [name for name in names if len({one.values.get(name) for one in entries}) > 1]
+    rows = [("RUN", "SCORE", "NAME", "WORKLOAD", "PLATFORM", "STATE", "DIFFERS IN")]
+    for one in entries:
+        differs = ", ".join(f"{name} {one.values[name]}" for name in differing if name in one.values)
+        rows.append((one.run, f"{one.score:.4g}", one.name, one.workload, one.platform, one.state, differs))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)

@@ -68,7 +68,7 @@ def robotrain_platforms():
 
 
 def make_entry(run: str, score: float) -> Entry:
-    return Entry(run, score, "lerobot-eval", "local", "succeeded")
+    return Entry(run, score, "lerobot-eval", "local", "succeeded", "pusht-act", {"seed": run, "env": "pusht"})
 
 
 def test_the_best_come_first_and_of_equal_ones_the_newer():
@@ -80,8 +80,8 @@ def test_the_best_come_first_and_of_equal_ones_the_newer():
 def test_columns_are_aligned():
     lines = format_table([make_entry("a", 0.123456), make_entry("long-name", 2.0)]).splitlines()
     assert [line.split() for line in lines[1:]] == [
-        ["a", "0.1235", "lerobot-eval", "local", "succeeded"],
-        ["long-name", "2", "lerobot-eval", "local", "succeeded"],
+        ["a", "0.1235", "pusht-act", "lerobot-eval", "local", "succeeded", "seed", "a"],
+        ["long-name", "2", "pusht-act", "lerobot-eval", "local", "succeeded", "seed", "long-name"],
     ]
     assert len({line.index("lerobot-eval") for line in lines[1:]}) == 1
 
@@ -115,6 +115,7 @@ def test_runs_are_ranked_by_a_metric(robotrain):
         assert sent.returncode == 0, sent.stderr
     answer = robotrain("leaderboard", "val/loss", "--lowest")
     assert [line.split()[1] for line in answer.stdout.splitlines()] == ["SCORE", "0.1", "0.3"]
+    assert [line.rpartition("  ")[2] for line in answer.stdout.splitlines()] == ["DIFFERS IN", "seed 1", "seed 3"]
     assert "is left out: pluto does not answer" in answer.stderr
     found = json.loads(robotrain("leaderboard", "val/loss", "--count", "1", "--json").stdout)
     assert [one["score"] for one in found["runs"]] == [0.3]
