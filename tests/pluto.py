@@ -108,6 +108,8 @@ class Pluto(Platform):
         shutil.copytree(source, to) if source.is_dir() else shutil.copyfile(source, to)
         if (Path(reference["folder"]) / "tears").exists():
             raise ConnectionError("the line to pluto broke")
+        while (Path(reference["folder"]) / "dawdles").exists():
+            time.sleep(0.05)
 
     def _log(self, folder: Path) -> list[str]:
         log = folder / "log.txt"

@@ -224,6 +224,17 @@ def test_waiting_renews_one_line_below_those_that_stay(scripted, glass):
     assert f"checkpoint of step 120: {path}\r\n" in waiting.raw  # wrapped by the terminal only: it can be copied
 
 
+def test_a_download_shows_how_far_it_is_on_one_line(scripted, glass, tmp_path):
+    run = scripted.run(NAME, DONE, state="succeeded")
+    run.left("checkpoints/80", step=80)
+    (run.folder / "dawdles").touch()
+    fetching = glass("outputs", "--to", str(tmp_path / "here"))
+    fetching.until(lambda text: "checkpoints/80  5 bytes of" in text)
+    (run.folder / "dawdles").unlink()
+    assert fetching.end() == 0
+    assert fetching.screen.everything.count("checkpoints/80  5 bytes") == 1
+
+
 def test_problems_are_coloured_on_a_terminal_only(scripted, glass, robotrain):
     scripted.run(NAME)
     on_terminal = glass("status", "nosuch")
