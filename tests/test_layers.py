@@ -47,7 +47,7 @@ DEPENDENCIES = {
         "rich",
     },
     "robotrain_sources": {"robotrain", "robotrain_runtime", "huggingface_hub"},
-    "robotrain_workloads": {"robotrain", "robotrain_runtime", "typer", "yaml", "jinja2", *ROSBAG_EXTRA},
+    "robotrain_workloads": {"robotrain", "robotrain_runtime", "typer", "yaml", *ROSBAG_EXTRA},
     "robotrain_local": {"robotrain", "robotrain_runtime", "robotrain_sources"},
     "robotrain_azure": {"robotrain", "robotrain_runtime", "robotrain_sources", "azure"},
     "robotrain_osmo": {"robotrain", "robotrain_runtime", "robotrain_sources", "robotrain_azure", "yaml"},

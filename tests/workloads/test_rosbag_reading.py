@@ -297,6 +297,7 @@ def test_inspect_writes_a_config_and_a_page(tmp_path, robotrain):
     text = page.read_text()
     assert text.count("data:image/jpeg;base64,") == 6
     assert "http" not in text.replace("http-equiv", "")
+    assert "prefers-color-scheme: dark" in text  # the page of `report`, with its style
     again = robotrain("bags", "inspect", "--config", config, "--chunk-size", 20, "--json")
     assert again.exit_code == 0
     assert again.json["settings"] == robotrain("bags", "inspect", tmp_path / "bags", "--json").json["settings"]

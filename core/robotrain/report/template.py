@@ -19,12 +19,21 @@ FIRST_ROWS, FIRST_BARS, FIRST_PLOTS = 50, 12, 3
 """How many are visible at once; the others are in a part that can be opened."""
 
 
-def render_template(name: str, title: str, written: float, linked_runs: Collection[str], **values: Any) -> str:
+def render_template(
+    name: str,
+    title: str,
+    written: float,
+    linked_runs: Collection[str] = (),
+    package: str = "robotrain.report",
+    **values: Any,
+) -> str:
     """Return a page that needs no network; light or dark as the reader's system.
 
     :param linked_runs: runs whose pages are in the same folder, as RUN.html.
+    :param package: the package whose folder `templates` has the template; it may extend and import those of reports.
     """
-    return _get_environment().get_template(name).render(title=title, written=written, linked_runs=linked_runs, **values)
+    template = _get_environment(package).get_template(name)
+    return template.render(title=title, written=written, linked_runs=linked_runs, **values)
 
 
 def redact_text(text: str) -> str:
@@ -46,9 +55,9 @@ def split_constant(series: Mapping[str, Points]) -> tuple[dict[str, Points], dic
 
 
 @functools.cache
-def _get_environment() -> jinja2.Environment:
+def _get_environment(package: str) -> jinja2.Environment:
     found = jinja2.Environment(
-        loader=jinja2.PackageLoader("robotrain.report"),
+        loader=jinja2.ChoiceLoader([*map(jinja2.PackageLoader, dict.fromkeys((package, "robotrain.report")))]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import base64
 import io
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -65,21 +65,18 @@ def get_terminal_width(columns: int) -> int:
 
 def render_page(survey: BagSurvey, rows: Sequence[Sequence[str]], *, salvage: bool) -> str:
     """Return the page of `robotrain bags inspect --html`."""
-    import jinja2
+    from robotrain.report.template import render_template
 
-    strips = [
-        {
-            "bag": strip.bag,
-            "camera": strip.camera,
-            "problem": strip.problem,
-            "pictures": [*map(_encode, strip.pictures)],
-        }
-        for strip in make_strips(survey, salvage=salvage, width=_PAGE_WIDTH)
-    ]
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    template = environment.from_string((Path(__file__).parent / "contact_sheet.html").read_text(encoding="utf-8"))
-    refused = [{"bag": one.bag.name, "problem": one.problem} for one in survey.refused]
-    return template.render(folder=survey.folder.name, rows=rows, strips=strips, refused=refused)
+    strips = make_strips(survey, salvage=salvage, width=_PAGE_WIDTH)
+    return render_template(
+        "contact_sheet.html",
+        f"Bags in {survey.folder.name}",
+        time.time(),
+        package=__package__,
+        rows=rows,
+        strips=[(strip, [*map(_encode, strip.pictures)]) for strip in strips],
+        refused=[(one.bag.name, one.problem) for one in survey.refused],
+    )
 
 
 def _make_strip(one: BagFacts, topic: str, camera: str, salvage: bool, width: int) -> Strip:
