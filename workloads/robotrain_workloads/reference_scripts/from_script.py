@@ -20,7 +20,8 @@ from robotrain_workloads.translated_line import SECRET_REASON, TranslatedLine, m
 ROBOTRAIN_API = 1
 EXAMPLE = "robotrain from-script -- submit-osmo-lerobot-training.sh -d OWNER/NAME --training-steps 1000"
 ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
-SUBMIT_OPTIONS = ("--name", "--stream", "--save-spec", "--assets-only")
+SUBMIT_OPTIONS = ("--save-spec", "--assets-only", "--stream", "--name")
+"""Options of `submit` that `explain` does not have; `pipeline` lacks the first two."""
 ON_VALUES = ("true", "1", "yes", "on")
 Values = dict[str, tuple[ScriptOption, list[str]]]
 """Options with their values, by name; a switch has an empty one."""
@@ -176,9 +177,11 @@ def _drop_foreign_options(line: TranslatedLine, script: ReferenceScript, ctx: ty
     command = line.words[1 : start - 2]
     flags = list(_split_flags(line.words[start:]))
     dropped: dict[str, str] = {}
-    if command[0] == "explain":
-        dropped = dict.fromkeys((flag for flag, _ in flags if flag in SUBMIT_OPTIONS), "nothing is submitted")
-    elif command[0] == "submit" and command != script.command:
+    if command[0] != "submit":
+        foreign = SUBMIT_OPTIONS[: None if command[0] == "explain" else 2]
+        reason = f"`robotrain {command[0]}` does not take it"
+        dropped = {flag: reason for flag, _ in flags if flag in foreign}
+    elif command != script.command:
         plugins = get_plugins(ctx)
         workload, platform = plugins.workload(command[1]), plugins.platform(script.platform)
         known = {*list_flags(workload.parameters), *list_flags(platform.settings), *SUBMIT_OPTIONS, "--help"}
