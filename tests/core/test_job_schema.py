@@ -221,6 +221,32 @@ def test_parameters_follow_the_workload_that_a_file_names(robotrain, install, ma
     assert not race.is_valid({"workload": "lerobot-train"})
 
 
+MULTIPLES = """
+from dataclasses import dataclass
+from typing import Annotated
+from pydantic import Field, PlainValidator
+from robotrain.plugin import Param, Workload, hook
+
+@dataclass(frozen=True, kw_only=True)
+class Parameters:
+    width: Annotated[int, Param(help="of the image", gt=0), Field(multiple_of=8)] = 64
+    laps: Annotated[int | None, PlainValidator(int), Param()] = None
+
+@hook
+def robotrain_workloads():
+    return [Workload(name="race", summary="", parameters=Parameters, roles={}, container_plugin="x.y")]
+"""
+
+
+def test_what_pydantic_knows_of_a_parameter_is_in_the_schema(robotrain, install):
+    install("acme-race", {"workload.race": "acme_race"}, acme_race=MULTIPLES)
+    race = jsonschema.Draft202012Validator(robotrain("schema", "race").json)
+    assert race.is_valid({"parameters": {"width": 72, "laps": 3}})
+    assert race.is_valid({"parameters": {"width": "72", "laps": None}})
+    assert not race.is_valid({"parameters": {"width": 71}})
+    assert not race.is_valid({"parameters": {"width": 0}})
+
+
 @pytest.mark.parametrize(
     ("words", "way"), [(("lerobot-trian",), "lerobot-train"), (("--platform", "locl"), "--platform local")]
 )

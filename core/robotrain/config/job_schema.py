@@ -29,7 +29,18 @@ _TABLE_SCHEMA = {
 }
 SWITCH_WORDS = ("true", "false", "yes", "no", "on", "off", "y", "n", "t", "f", "0", "1")
 SWITCH_PATTERN = "|".join("".join(f"[{letter.upper()}{letter}]" for letter in word) for word in SWITCH_WORDS)
-BOUNDS = {"gt": "exclusiveMinimum", "ge": "minimum", "lt": "exclusiveMaximum", "le": "maximum"}
+FORMS: dict[str, dict[str, Any]] = {
+    "integer": {"type": ["integer", "string", "null"], "pattern": f"{INTEGER_PATTERN}|^$"},
+    "number": {"type": ["number", "string", "null"], "pattern": f"{NUMBER_PATTERN}|^$"},
+    "boolean": {
+        "type": ["boolean", "integer", "string", "null"],
+        "pattern": f"^({SWITCH_PATTERN})$|^$",
+        "minimum": 0,
+        "maximum": 1,
+    },
+}
+"""What a file may have for a value of a type."""
+OMITTED_KEYS = ("title", "anyOf", "const")
 
 
 def make_job_schema(
@@ -137,37 +148,23 @@ def _make_table_schema(description: str, properties: dict[str, Any]) -> dict[str
 
 
 def _make_fields_schema(declared: type) -> dict[str, Any]:
-    return {parameter.name: _make_value_schema(parameter) for parameter in get_parameters(declared)}
+    from pydantic import TypeAdapter
+
+    found = TypeAdapter(declared).json_schema()["properties"]
+    return {one.name: _make_value_schema(one, found[one.name]) for one in get_parameters(declared)}
 
 
-def _make_value_schema(parameter: Parameter) -> dict[str, Any]:
-    """Return the schema of a parameter, with its help and default."""
-    schema: dict[str, Any] = {"description": parameter.param.help}
-    if parameter.default is not None:
-        schema["default"] = parameter.default
-    return schema | _make_type_schema(parameter)
-
-
-def _make_type_schema(parameter: Parameter) -> dict[str, Any]:
-    """Return the schema of a parameter's type, with bounds for numbers and patterns for texts."""
+def _make_value_schema(parameter: Parameter, generated: dict[str, Any]) -> dict[str, Any]:
+    """Return pydantic's schema of a parameter as files take it: with its help, for its text too, and for no value."""
+    schema = generated | generated.get("anyOf", ({},))[0]  # that of `int` for `int | None`
+    kind, pattern = schema.pop("type", ""), schema.pop("pattern", None)
+    kept = {name: value for name, value in schema.items() if value is not None and name not in OMITTED_KEYS}
+    schema = {"description": parameter.param.help} | kept
     if parameter.choices:
-        return {"enum": [*parameter.choices, None, ""]}
-    if parameter.is_switch:
-        return _make_pattern_schema(["boolean", "integer", "string"], f"^({SWITCH_PATTERN})$") | {
-            "minimum": 0,
-            "maximum": 1,
-        }
-    bounds = {name: bound for mine, name in BOUNDS.items() if (bound := getattr(parameter.param, mine)) is not None}
-    if parameter.bare_type is int:
-        return _make_pattern_schema(["integer", "string"], INTEGER_PATTERN) | bounds
-    if parameter.bare_type is float:
-        return _make_pattern_schema(["number", "string"], NUMBER_PATTERN) | bounds
+        return schema | {"enum": [*parameter.choices, None, ""]}
     if parameter.param.json:
-        return {"type": [*SCALAR, "array", "object", "null"]}
+        return schema | {"type": [*SCALAR, "array", "object", "null"]}
     if parameter.param.table:
-        return {"anyOf": [_make_pattern_schema(["string"], TABLE_PATTERN), _TABLE_SCHEMA]}
-    return _make_pattern_schema(SCALAR, parameter.param.pattern)
-
-
-def _make_pattern_schema(types: list[str], pattern: str | None) -> dict[str, Any]:
-    return {"type": [*types, "null"]} | ({"pattern": f"{pattern}|^$"} if pattern else {})
+        return schema | {"anyOf": [{"type": ["string", "null"], "pattern": f"{TABLE_PATTERN}|^$"}, _TABLE_SCHEMA]}
+    text = {"type": [*SCALAR, "null"]} | ({"pattern": f"{pattern}|^$"} if pattern else {})
+    return schema | FORMS.get(kind, text)
