@@ -15,6 +15,7 @@ COMMANDS = {
     "cancel": ("cancel", "Stop runs, and show what they saved."),
     "outputs": ("outputs", "List the checkpoints of a run; with --to, download them."),
     "report": ("report", "Write an HTML page about a run: loss, settings, checkpoints."),
+    "ui": ("ui", "Open MLflow and the platform's page of a run in a browser."),
     "diff": ("diff", "Show what differs between runs: settings, data, results."),
     "resubmit": ("resubmit", "Submit a run again, as its next attempt; --set changes values."),
     "resume": ("resubmit", "Continue from a run's last complete checkpoint, as a new run."),

@@ -162,7 +162,7 @@ def test_models_copies_and_warnings_are_told(scripted, robotrain):
     assert "published   step 400, models:/a/400 and 1 earlier" in text
     assert "registered  act-pusht version 3, step 400, models:/act-pusht/3" in text
     assert "warning: train/loss is not finite at step 300" in text
-    assert "tracking    mlflow ui" in text
+    assert "tracking    robotrain ui train-1" in text
 
 
 SCORES = {"rollout/success_rate": 0.85, "rollout/success_rate_low": 0.64, "rollout/success_rate_high": 0.948}

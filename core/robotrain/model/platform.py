@@ -243,6 +243,11 @@ class Platform:
         """Return what users may look for of a reference, such as the engine's own id of the run, by its name."""
         return {}
 
+    def find_page(self, reference: Reference) -> str:
+        """Return the address of the run's page in a browser; empty for none. By default one of what is shown of it."""
+        shown = self.describe_reference(reference).values()
+        return next((text for text in shown if text.startswith("https://")), "")
+
     def remove_outputs(self, reference: Reference, dry_run: bool = False) -> int | None:
         """Remove what an ended run left, and return the bytes that frees; None when the platform keeps its files.
 

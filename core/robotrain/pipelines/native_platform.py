@@ -262,6 +262,10 @@ class NativePlatform(PipelinePlatform):
         """Return what the platform shows of the reference."""
         return self._platform.describe_reference(reference)
 
+    def find_page(self, reference: Reference) -> str:
+        """Return the platform's page of the pipeline."""
+        return self._platform.find_page(reference)
+
     def remove_outputs(self, reference: Reference, dry_run: bool = False) -> int | None:
         """Remove what the ended pipeline left."""
         return self._platform.remove_outputs(reference, dry_run)

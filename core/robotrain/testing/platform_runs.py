@@ -266,6 +266,9 @@ class ObservationTests(SubmitTests):
         shown = bench.platform.describe_reference(run.reference)
         wrong = (part for pair in shown.items() for part in pair if not isinstance(part, str))
         yield from report("`describe_reference` returns texts by their names; not", wrong)
+        page = bench.platform.find_page(run.reference)
+        if page and not page.startswith(("https://", "http://")):
+            yield f"`find_page` returns the address of a page, or nothing; not {page!r}"
 
     def test_checkpoint_is_downloaded(self, bench: Bench, tmp_path: Path) -> Iterator[str]:
         """`outputs` lists a checkpoint with its step, and `download` copies all of it to a new folder."""

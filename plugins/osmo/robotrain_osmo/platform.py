@@ -117,6 +117,7 @@ class OsmoPlatform(ClusterPlatform):
     find_uploaded = lazy_method("robotrain_osmo.submit.upload:find_uploaded")
     submit = lazy_method("robotrain_osmo.submit.submit:submit_plan")
     find = lazy_method("robotrain_osmo.submit.submit:find_workflow")
+    find_page = lazy_method("robotrain_osmo.observe.status:find_page")
     describe_reference = lazy_method("robotrain_osmo.observe.outputs:describe_reference")
     status = lazy_method("robotrain_osmo.observe.status:query_status")
     list_steps = lazy_method("robotrain_osmo.observe.status:list_steps")

@@ -85,7 +85,7 @@ class RunCancellation:
         }
         lines = [f"{self.record.run} {self.after.state}" + (" already" if self.has_ended else "")]
         records.save_final_status(self.record.run, self.after)
-        left = list_places(known, is_machine_gone(self.platform, self.after))
+        left = list_places(self.record.run, known, is_machine_gone(self.platform, self.after))
         kept = [f"{name:<11} {value}" for name, value in left if name in REPORTED_OUTPUTS]
         nothing = self.after.finished and self.after.state != "succeeded" and self.record.makes == "checkpoints"
         lines += kept or ["it saved no checkpoint"] * (nothing and not self.record.is_sweep)

@@ -71,7 +71,7 @@ def _format_status(
     yield from [missing] * bool(missing)
     native = dict(run_summary.list_native_names(record, platform))
     yield from (f"{name:<11} {value}" for name, value in native.items())
-    places = run_summary.list_places(known, run_summary.is_machine_gone(platform, now))
+    places = run_summary.list_places(record.run, known, run_summary.is_machine_gone(platform, now))
     yield from (f"{name:<11} {value}" for name, value in places if value not in native.values())
     yield from (f"warning: {text}" for text in warnings[-MAX_WARNINGS:])
     yield from record.notes

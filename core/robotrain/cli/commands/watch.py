@@ -245,7 +245,7 @@ def _format_end(followed: FollowedRun) -> str:
         rows = [(validation.name, f"{value:.4g}")]
     if known.evaluated:
         rows += [("scores", known.score_text), ("under", scores.format_conditions(known.evaluated))]
-    rows += run_summary.list_places(known, run_summary.is_machine_gone(followed.platform, status))
+    rows += run_summary.list_places(followed.record.run, known, run_summary.is_machine_gone(followed.platform, status))
     lines = [f"{name:<11} {value}" for name, value in rows if value]
     lines[:0] = run_summary.format_run_steps(record, followed.steps)
     lines += run_summary.format_next_steps(record, status, known)

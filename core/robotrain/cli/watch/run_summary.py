@@ -195,7 +195,7 @@ def is_machine_gone(platform: Platform, status: Status) -> bool:
     return status.finished and platform.capabilities.feature("publish_folder").level == "no"
 
 
-def list_places(known: Progress, gone: bool = False) -> Iterator[tuple[str, str]]:
+def list_places(run: str, known: Progress, gone: bool = False) -> Iterator[tuple[str, str]]:
     """Yield the run's outputs and where they are, each with its name.
 
     :param gone: the machine is gone, and every folder on it.
@@ -216,8 +216,8 @@ def list_places(known: Progress, gone: bool = False) -> Iterator[tuple[str, str]
     for one in known.registered:
         step = f", step {one.step}" if one.step else ""
         yield "registered", f"{one.name} version {one.version}{step}" + (f", {one.uri}" if one.uri else "")
-    if known.tracking_ui:
-        yield "tracking", known.tracking_ui
+    if ui := known.tracking_ui:
+        yield "tracking", ui if ui.startswith("http") else f"robotrain ui {run}"
 
 
 JOB_FAULTS = ("configuration", "data", "code")

@@ -36,6 +36,11 @@ def query_status(reference: Reference) -> Status:
 UNSUCCESSFUL = ("failed", "cancelled")
 
 
+def find_page(reference: Reference) -> str:
+    """Return the address of the workflow's page. Raise Rejected."""
+    return workflow_state.query_workflow(reference).overview
+
+
 def _make_pipeline_status(reference: Reference, answer: object) -> Status:
     """Return the status of the whole: the reason is that of the first step that failed, never of a skipped one."""
     workflow, steps = workflow_state.parse_workflow(answer), _parse_steps(reference, answer)

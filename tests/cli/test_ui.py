@@ -1,0 +1,125 @@
+"""`robotrain ui`: a run's tracking and its platform's page in a browser; MLflow of this machine is served."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from dataclasses import replace
+
+import pytest
+from robotrain_runtime.contract.event import Tracking
+from scripted import PLUGIN
+
+PAGE = "https://pluto.example/runs/1"
+REMOTE = Tracking(uri="https://mlflow.example", experiment_id="1", run_id="r", ui="https://mlflow.example/#/runs/r")
+LOCAL = Tracking(
+    uri="sqlite:///x", experiment_id="1", run_id="r", ui="uvx mlflow@1.0 ui --backend-store-uri sqlite:///x"
+)
+SERVER = f"""#!{sys.executable}
+import sys
+from http.server import HTTPServer, SimpleHTTPRequestHandler
+words = sys.argv[1:]
+if "broken" in words:
+    sys.exit("no such store")
+host, port = (words[words.index(flag) + 1] for flag in ("--host", "--port"))
+HTTPServer((host, int(port)), SimpleHTTPRequestHandler).serve_forever()
+"""
+
+
+@pytest.fixture
+def opened(tmp_path, monkeypatch):
+    """The addresses that a browser was asked to open."""
+    file, browser = tmp_path / "opened", tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\necho "$1" >> {file}\n')
+    browser.chmod(0o755)
+    monkeypatch.setenv("BROWSER", f"{browser} %s")
+    return lambda: file.read_text().splitlines() if file.exists() else []
+
+
+@pytest.fixture
+def no_browser(monkeypatch):
+    for name in ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(sys, "platform", "linux")
+
+
+def test_the_pages_of_a_run_are_opened(scripted, robotrain, opened):
+    scripted.run("train-1", REMOTE).does("page", PAGE)
+    answer = robotrain("ui")
+    assert answer.exit_code == 0
+    assert answer.stdout.splitlines() == opened() == [REMOTE.ui, PAGE]
+
+
+def test_without_a_browser_addresses_are_printed(scripted, robotrain, no_browser):
+    scripted.run("train-1", REMOTE).does("page", PAGE)
+    answer = robotrain("ui", "train-1")
+    assert answer.stdout.splitlines() == [REMOTE.ui, PAGE]
+    assert "no browser" in answer.stderr
+
+
+def test_without_a_browser_the_command_that_serves_mlflow_is_printed(scripted, robotrain, no_browser):
+    scripted.run("train-1", LOCAL)
+    assert robotrain("ui").stdout.strip() == LOCAL.ui
+    assert robotrain("ui", "--json").json == {"run": "train-1", "tracking": None, "page": None, "command": LOCAL.ui}
+    assert "tracking    robotrain ui train-1" in robotrain("status").stdout
+
+
+def test_a_command_of_a_log_from_elsewhere_is_not_run(scripted, robotrain, opened):
+    scripted.run("train-1", LOCAL)
+    answer = robotrain("ui")
+    assert (answer.exit_code, answer.stdout.strip(), opened()) == (0, LOCAL.ui, [])
+
+
+def test_a_run_without_a_page_is_reported(scripted, robotrain, opened):
+    scripted.run("train-1").does("page", "javascript:alert(1)")
+    answer = robotrain("ui")
+    assert answer.exit_code == 1
+    assert "[page-missing]" in answer.stderr
+    assert opened() == []
+
+
+@pytest.fixture
+def serve(scripted, command, install, tmp_path, monkeypatch):
+    """Start `robotrain ui` for a run that runs here, with a stand-in for uvx."""
+    source = PLUGIN.replace("NAME", "hermes").replace("features={}", 'features={"runs_here": YES}')
+    site = install("robotrain-hermes", {"platform.hermes": "hermes_plugin"}, hermes_plugin=source)
+    scripted._platforms["hermes"] = site
+    uvx = tmp_path / "bin/uvx"
+    uvx.parent.mkdir()
+    uvx.write_text(SERVER)
+    uvx.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{uvx.parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("PYTHONPATH", str(site))
+
+    def start(tracking):
+        scripted.run("train-1", tracking, platform="hermes")
+        return subprocess.Popen([*command, "ui"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    return start
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+def test_mlflow_of_this_machine_is_served_until_it_is_stopped(serve, opened, end):
+    process = serve(LOCAL)
+    address = process.stdout.readline().strip()
+    assert address.endswith("/#/experiments/1/runs/r")
+    while not opened():
+        time.sleep(0.05)
+    assert opened() == [address]
+    assert urllib.request.urlopen(address.partition("#")[0]).status == 200
+    process.send_signal(end)
+    _, messages = process.communicate(timeout=30)
+    assert (process.returncode, "MLflow is stopped" in messages) == (0, True)
+    with pytest.raises(OSError, match="refused"):
+        urllib.request.urlopen(address.partition("#")[0])
+
+
+def test_a_server_that_ends_says_why(serve, opened):
+    process = serve(replace(LOCAL, ui="uvx broken"))
+    _, messages = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert "[ui-not-started]" in messages
+    assert "no such store" in messages
+    assert opened() == []
