@@ -5,7 +5,7 @@ import json
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,16 +18,17 @@ from robotrain_runtime.contract import document, event, failure, plugin_loader
 from robotrain_runtime.contract.container_plugin import WorkCommand
 from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_runtime.contract.event import Note, Outcome, Published, StageEvent, Track
-from robotrain_runtime.contract.failure import EXIT_FAILED, EXIT_PREFLIGHT, Cancelled, JobFailed
+from robotrain_runtime.contract.failure import EXIT_FAILED, EXIT_PREFLIGHT, Cancelled, Finding, JobFailed
 from robotrain_runtime.contract.files import write_atomically
 from robotrain_runtime.data.run_data import RunData
 from robotrain_runtime.environments import environment, run_environment
 from robotrain_runtime.environments.run_environment import BackgroundBuild
 from robotrain_runtime.machine.disk_cache import CacheLease
 from robotrain_runtime.preflight import collect_findings
-from robotrain_runtime.process import child
+from robotrain_runtime.process.child import Program
 from robotrain_runtime.process.event_relay import EventLog, EventRelay
 from robotrain_runtime.process.stop import StopRequested, StopSignal
+from robotrain_runtime.process.warm_up import WarmUp
 from robotrain_runtime.publishing import handover, publication, registration
 from robotrain_runtime.publishing.publication import Publication
 from robotrain_runtime.tracking.tracker import Tracker
@@ -109,12 +110,23 @@ class Engine:
         self._plugin = plugin_loader.load_workload_plugin(document)
         self._data = RunData(document, self._relay, self._stop, self._lease)
         self._background = BackgroundBuild(document, self._relay, self._stop, self._on_environment_ready)
+        self._warm_up = WarmUp(self._relay, self._on_refused)
         self._preflight_done = threading.Event()
+        self._described: dict[JobSource, Path] | None = None
         self._recoverable: list[RecoverableCheckpoint] = []
         self._tracking_started = False
 
     def run(self) -> Outcome:
         """Run all stages."""
+        try:
+            with closing(self._warm_up):
+                return self._run_stages()
+        except StopRequested:
+            if self._stop.number is None and self._background.failure is not None:
+                raise self._background.failure from None
+            raise
+
+    def _run_stages(self) -> Outcome:
         python, data, work_data = self._prepare_inputs()
         spec = publication.get_publishing_spec(self._plugin, self._document, data)
         try:
@@ -137,23 +149,18 @@ class Engine:
 
         The environment is built in the background meanwhile; whichever fails first ends the other.
         """
-        try:
-            with closing(self._background), closing(self._data.batches):
-                with self._run_stage("preflight"):
-                    self._run_preflight()
-                if not self._background.is_started:
-                    self._use_existing_environment()
-                if self._data.needs_run_environment:
-                    self._wait_for_python()
-                with self._run_stage("data"):
-                    data = self._data.fetch(self._wait_for_python)
-                    self._restore_checkpoint()
-                self._on_environment_ready(python := self._wait_for_python())
-                return python, data, self._prepare_data(data, python)
-        except StopRequested:
-            if self._stop.number is None and self._background.failure is not None:
-                raise self._background.failure from None
-            raise
+        with closing(self._background), closing(self._data.batches):
+            with self._run_stage("preflight"):
+                self._run_preflight()
+            if not self._background.is_started:
+                self._use_existing_environment()
+            if self._data.needs_run_environment:
+                self._wait_for_python()
+            with self._run_stage("data"):
+                data = self._data.fetch(self._wait_for_python)
+                self._restore_checkpoint()
+            self._on_environment_ready(python := self._wait_for_python())
+            return python, data, self._prepare_data(data, python)
 
     @contextmanager
     def _run_stage(
@@ -173,22 +180,27 @@ class Engine:
 
     def _run_preflight(self) -> None:
         inspected: list[InspectedTarget] = []
+        described: dict[JobSource, Path] = {}
         try:
             start, get_python, batches = self._background.start, self._data.build_python, self._data.batches
-            findings = collect_findings(self._document, batches, self._stop, start, get_python, inspected)
+            findings = collect_findings(self._document, batches, self._stop, start, get_python, inspected, described)
             if not findings:
+                self._described = described
                 self._recoverable = recovery.find_recoverable(self._document, inspected)
                 uri = self._placement.tracking_uri
                 self._earlier = recovery.add_tracking_run(self._earlier, self._recoverable, uri)
         finally:
             self._preflight_done.set()
+        if findings:
+            raise self._report_findings(findings)
+
+    def _report_findings(self, findings: Sequence[Finding]) -> JobFailed:
         for finding in findings:
             ways = f"Instead: {' / '.join(finding.ways)}" if finding.ways else ""
             text = " ".join(part for part in (f"{finding.title}.", finding.given, finding.why, ways) if part)
             self._relay.emit(Note(level="error", text=text))
-        if findings:
-            fault = failure.combine_faults(finding.fault for finding in findings)
-            raise JobFailed("; ".join(finding.title for finding in findings), EXIT_PREFLIGHT, fault)
+        fault = failure.combine_faults(finding.fault for finding in findings)
+        return JobFailed("; ".join(finding.title for finding in findings), EXIT_PREFLIGHT, fault)
 
     def _use_existing_environment(self) -> None:
         with self._run_stage("environment") as details:
@@ -197,11 +209,25 @@ class Engine:
         self._on_environment_ready(python)
 
     def _on_environment_ready(self, built: Path) -> None:
-        """Start tracking while the data is still on its way."""
+        """Start tracking, and what gets ready for the work, while the data is still on its way."""
         self._preflight_done.wait()  # which finds the tracking run of an earlier attempt
         if not self._tracking_started and self._lease.acquire(built):
             self._tracking_started = True
-            self._start_tracking(environment.get_python(built))
+            python = environment.get_python(built)
+            self._start_warm_up(python)
+            self._start_tracking(python)
+
+    def _start_warm_up(self, python: Path) -> None:
+        if self._described is None:
+            return
+        if command := self._plugin.warm_up(self._document, self._described, Path(self._placement.work)):
+            environ = run_environment.make_program_environ(self._document, command.environ)
+            with suppress(OSError):  # the work will say why
+                self._warm_up.start(str(python), command, environ)
+
+    def _on_refused(self, reason: str) -> None:
+        finding = Finding(code="configuration-refused", title=reason.rstrip("."))
+        self._background.report_failure(self._report_findings([finding]))
 
     def _restore_checkpoint(self) -> None:
         """Restore the last checkpoint of an earlier attempt to the folder where this one saves its own."""
@@ -267,13 +293,16 @@ class Engine:
     def _run_work(self, python: Path, work: WorkCommand) -> None:
         for note in work.notes:
             self._relay.emit(note)
-        child.run_successfully(
+        program = self._warm_up.take_over(work)
+        if self._background.failure is not None:
+            raise self._background.failure
+        program = program or Program(
             [str(python), *work.arguments],
             environ=run_environment.make_program_environ(self._document, work.environ),
-            stop=self._stop,
             on_line=self._relay.log.write_line,
             on_event=self._relay.forward,
         )
+        program.wait_successfully(self._stop)
 
     def _finish_publication(self, publication: Publication, python: Path, *, succeeded: bool) -> None:
         """Finish publishing once the work is over. Raise JobFailed if a requested artifact could not be published."""

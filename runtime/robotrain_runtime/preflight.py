@@ -131,12 +131,14 @@ def collect_findings(
     start_build: Callable[[], None] = lambda: None,
     get_writer_python: Callable[[PythonEnvironment], Path] | None = None,
     inspected: list[InspectedTarget] | None = None,
+    described: dict[JobSource, Path] | None = None,
 ) -> list[Finding]:
     """Return every reason why the run would fail: first from this machine, then from services. Raise StopRequested.
 
     start_build: called between the two, if nothing rules the run out yet, to start the slow environment build.
     get_writer_python: returns the interpreter that publish targets are inspected with; None to only parse addresses.
     inspected: the inspected targets are appended to it.
+    described: the folders that describe the sources are added to it.
     """
     try:
         workload = plugin_loader.load_workload_plugin(document)
@@ -158,7 +160,7 @@ def collect_findings(
             except JobFailed as failed:
                 fault = failed.fault or "configuration"
                 findings.append(failure.make_finding("sources-unread", failed.reason, fault=fault))
-        findings += _compare_sources(workload, document, present, batches)
+        findings += _compare_sources(workload, document, present, batches, {} if described is None else described)
         if not blocked:
             findings += _check_targets(
                 document, present, stop, get_writer_python, [] if inspected is None else inspected
@@ -214,7 +216,7 @@ def _check_sources_remotely(
         yield from _survey_sources(batches)
     except JobFailed as failed:
         yield _make_unchecked_finding(failed.reason)
-    yield from _compare_sources(plugin_loader.load_workload_plugin(document), document, present, batches)
+    yield from _compare_sources(plugin_loader.load_workload_plugin(document), document, present, batches, {})
 
 
 def _check_targets_remotely(document: JobDocument, present: dict[JobSource, Path]) -> Iterator[Finding]:
@@ -274,12 +276,16 @@ def _survey_sources(batches: SourceBatches) -> Iterator[Finding]:
 
 
 def _compare_sources(
-    workload: WorkloadContainerPlugin, document: JobDocument, present: dict[JobSource, Path], batches: SourceBatches
+    workload: WorkloadContainerPlugin,
+    document: JobDocument,
+    present: dict[JobSource, Path],
+    batches: SourceBatches,
+    described: dict[JobSource, Path],
 ) -> Iterator[Finding]:
-    """Compare the sources whose description is known."""
+    """Compare the sources whose description is known, and add their folders to `described`."""
     surveyed = {source: survey.description_folder for source, survey in batches.surveys.items() if not survey.problems}
     folders = {source: present.get(source) or surveyed.get(source) for source in document.sources}
-    described = {source: folder for source, folder in folders.items() if folder is not None}
+    described.update({source: folder for source, folder in folders.items() if folder is not None})
     yield from (failure.make_finding("data-unusable", text) for text in workload.compare(document, described))
 
 

@@ -63,7 +63,7 @@ def refusal(attempt, *arguments):
     try:
         attempt(*arguments)
     except SystemExit as end:
-        return end.code
+        return str(end)
     return None
 
 

@@ -3,7 +3,9 @@
 import atexit
 import gc
 import importlib.metadata
+import json
 import logging
+import os
 import signal
 import sys
 
@@ -63,3 +65,17 @@ def test_files_of_distributions_are_read_only_if_a_package_is_looked_up(pretende
     assert "modelopt" not in found
     assert (found["yaml"], dict(found), len(found), read) == (["PyYAML"], {"yaml": ["PyYAML"]}, 1, [1])
     assert importlib.metadata.packages_distributions() == {"yaml": ["PyYAML"]}
+
+
+def test_a_launcher_that_got_ready_takes_the_arguments_of_the_work_from_its_input(
+    pretended_trainer, tmp_path, monkeypatch
+):
+    receive, send = os.pipe()
+    work = ["-m", "launcher", "--device", "cpu", "--", "--steps=2", f"--output_dir={tmp_path}/outputs"]
+    with open(send, "w") as pipe:
+        pipe.write(json.dumps(work) + "\n")
+    with open(receive) as given:
+        monkeypatch.setattr(sys, "stdin", given)
+        launcher.main(["--warm-up", "--steps=9"])
+    assert sys.modules["lerobot.scripts.lerobot_train"].ENABLED["training"]
+    assert sys.argv[1] == "--steps=2"

@@ -174,7 +174,7 @@ def test_a_device_that_is_not_there_is_refused_before_anything_is_trained(train,
 
 def test_an_option_that_lerobot_does_not_know_becomes_the_reason(train, pusht):
     ran = train(pusht, ["--policy.no_such_option=1"])
-    assert ran.exit_code == 2
+    assert ran.exit_code == 4
     assert "no_such_option" in ran.events(Outcome)[0].reason
 
 

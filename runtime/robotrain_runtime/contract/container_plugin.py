@@ -45,6 +45,8 @@ class WorkCommand:
     """Added to the process environment."""
     notes: tuple[Note, ...] = ()
     """Messages to the user at the start: what the work resumes from, what it could not use."""
+    takes_over: bool = True
+    """Of a command that warms up: whether it does the work itself, with the arguments that it reads."""
 
 
 @lazy_dataclass(frozen=True, kw_only=True)
@@ -352,6 +354,14 @@ class WorkloadContainerPlugin:
     def work(self, document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> WorkCommand:
         """Return the command, given where the data is and the run's own folder."""
         raise NotImplementedError
+
+    def warm_up(self, document: JobDocument, described: Mapping[JobSource, Path], work: Path) -> WorkCommand | None:
+        """Return a command that gets ready for the work while data is fetched; None for none.
+
+        It ends with the exit code 4 and a line that says why if the work would fail. Else it waits for a line on its
+        standard input, the arguments of `work` as a JSON list, and does the work. `described` is as in `compare`.
+        """
+        return None
 
     def checkpoints(self, document: JobDocument, work: Path) -> Path | None:
         """Return the folder of the checkpoints, each under its step; None for a workload that cannot continue from one.

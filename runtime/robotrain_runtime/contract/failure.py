@@ -199,7 +199,7 @@ def classify_exit(code: int, reason: str, lines: Sequence[str], out_of_memory: b
         return fault
     if any(line.startswith(TRACEBACK) for line in strip_rank_prefixes(lines)):
         return "code"
-    return "configuration" if code == 2 else ""  # as argparse exits
+    return "configuration" if code in (2, EXIT_PREFLIGHT) else ""  # as argparse exits
 
 
 def combine_faults(faults: Iterable[Fault]) -> Fault:

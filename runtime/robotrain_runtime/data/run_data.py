@@ -99,9 +99,8 @@ class RunData:
             command = [str(python), *preparation.arguments, str(to)]
             environ = run_environment.make_program_environ(self._document, preparation.environ)
             try:
-                child.run_successfully(
-                    command, environ=environ, stop=self._stop, on_line=log_line, on_event=self._relay.forward
-                )
+                program = child.Program(command, environ=environ, on_line=log_line, on_event=self._relay.forward)
+                program.wait_successfully(self._stop)
             except JobFailed as failed:  # its exit code says nothing about the run
                 raise JobFailed(failed.reason, fault=failed.fault) from failed
             if not to.is_dir():

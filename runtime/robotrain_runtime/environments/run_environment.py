@@ -38,7 +38,7 @@ class BackgroundBuild:
         self, document: JobDocument, relay: EventRelay, stop: StopSignal, on_ready: Callable[[Path], None]
     ) -> None:
         self.failure: Exception | None = None
-        """Why the build failed."""
+        """Why the build failed, or what else in the background did."""
         self._required = plugin_loader.get_job_environment(document)
         self._placement = document.placement
         self._relay = relay
@@ -113,7 +113,7 @@ class BackgroundBuild:
         seconds = round(time.monotonic() - began, 3)
         if code or not answers or self._closing:
             self._relay.emit(StageEvent(name="environment", state="failed", seconds=seconds))
-            self._report_failure(self._explain_exit(code))
+            self.report_failure(self._explain_exit(code))
             return
         self._built = built = Path(answers[0])
         remark = environment.read_remark(built)
@@ -121,9 +121,10 @@ class BackgroundBuild:
         try:
             self._on_ready(built)
         except Exception as error:  # it would only end this thread
-            self._report_failure(error)
+            self.report_failure(error)
 
-    def _report_failure(self, why: Exception) -> None:
+    def report_failure(self, why: Exception) -> None:
+        """End waits elsewhere, for this reason."""
         self.failure = why
         if not self._closing:
             self._stop.interrupt()

@@ -69,55 +69,69 @@ LAST_OUTPUT_SECONDS = 5.0
 REMEMBERED_LINES = 200
 
 
+class Program:
+    """A running program. Raise OSError if it cannot be started."""
+
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        *,
+        environ: Mapping[str, str],
+        on_line: Callable[[str], None],
+        on_event: Callable[[EventRecord], None] = lambda record: None,
+        stdin: int = subprocess.DEVNULL,
+    ) -> None:
+        self._lines: deque[str] = deque(maxlen=REMEMBERED_LINES)
+        self._on_line = on_line
+        self._oom_kills = failure.count_oom_kills()
+        self.process, receive = start_program(arguments, environ, stdin)
+        assert self.process.stdout is not None
+        self._readers = (
+            start_reader(forward_lines, self.process.stdout, self._take_line, on_event),
+            start_reader(forward_events, os.fdopen(receive, "rb"), on_event),
+        )
+
+    def wait(self, stop: StopSignal) -> int:
+        """Return its exit status, negative for a signal. Raise StopRequested once it has ended after a stop."""
+        try:
+            with stop.interruptible():
+                return self.process.wait()
+        except StopRequested:
+            _end_program(self.process, stop)
+            raise
+        finally:
+            self.finish_reading()
+
+    def wait_successfully(self, stop: StopSignal) -> None:
+        """Wait. Raise JobFailed with the reason, the exit code and the fault if it fails."""
+        if code := self.wait(stop):
+            why = failure.explain_exit(code, self._lines)
+            fault = failure.classify_exit(code, why, self._lines, failure.count_oom_kills() > self._oom_kills)
+            raise JobFailed(why, 128 - code if code < 0 else code, fault)
+
+    def finish_reading(self) -> None:
+        """Wait for the last output; a process that the program left behind may keep the pipe open."""
+        for thread in self._readers:
+            thread.join(LAST_OUTPUT_SECONDS)
+
+    def explain_exit(self) -> str:
+        """Return why it ended, by its last lines."""
+        self.finish_reading()
+        return failure.explain_exit(self.process.wait(), self._lines)
+
+    def _take_line(self, line: str) -> None:
+        self._lines.append(line)
+        self._on_line(line)
+
+
 def run_program(
-    arguments: Sequence[str],
-    *,
-    environ: Mapping[str, str],
-    stop: StopSignal,
-    on_line: Callable[[str], None],
-    on_event: Callable[[EventRecord], None] = lambda record: None,
+    arguments: Sequence[str], *, environ: Mapping[str, str], stop: StopSignal, on_line: Callable[[str], None]
 ) -> int:
     """Run a program; return its exit status, negative for a signal.
 
     Raise StopRequested once the program has ended after a stop, OSError if it cannot be started.
     """
-    process, receive = start_program(arguments, environ)
-    assert process.stdout is not None
-    readers = (
-        start_reader(forward_lines, process.stdout, on_line, on_event),
-        start_reader(forward_events, os.fdopen(receive, "rb"), on_event),
-    )
-    try:
-        with stop.interruptible():
-            return process.wait()
-    except StopRequested:
-        _end_program(process, stop)
-        raise
-    finally:
-        for thread in readers:  # a process that it left behind may keep the pipe open
-            thread.join(LAST_OUTPUT_SECONDS)
-
-
-def run_successfully(
-    arguments: Sequence[str],
-    *,
-    environ: Mapping[str, str],
-    stop: StopSignal,
-    on_line: Callable[[str], None],
-    on_event: Callable[[EventRecord], None],
-) -> None:
-    """Run a program as `run_program` does. Raise JobFailed with the reason, the exit code and the fault if it fails."""
-    lines: deque[str] = deque(maxlen=REMEMBERED_LINES)
-
-    def take_line(line: str) -> None:
-        lines.append(line)
-        on_line(line)
-
-    oom_kills = failure.count_oom_kills()
-    if code := run_program(arguments, environ=environ, stop=stop, on_line=take_line, on_event=on_event):
-        why = failure.explain_exit(code, lines)
-        fault = failure.classify_exit(code, why, lines, failure.count_oom_kills() > oom_kills)
-        raise JobFailed(why, 128 - code if code < 0 else code, fault)
+    return Program(arguments, environ=environ, on_line=on_line).wait(stop)
 
 
 def start_program(

@@ -63,7 +63,15 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterable[s
             yield f"{folder} holds no numbers.txt."
 
 
+def warm_up(document: JobDocument, described: Mapping[JobSource, Path], work: Path) -> WorkCommand | None:
+    program, known = document.parameters.get("warm_up"), sorted(folder.name for folder in described.values())
+    takes_over = not document.parameters.get("only")
+    return WorkCommand(arguments=("-c", str(program), *known), takes_over=takes_over) if program else None
+
+
 def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> WorkCommand:
+    if document.parameters.get("warm_up"):
+        return WorkCommand(arguments=("-c", str(document.parameters["program"]), *map(str, data.values())))
     good, notes = checkpoint.find_resume_point(work / "checkpoints", run=document.run, job=document.job)
     environ = {
         "PRETEND_DATA": ":".join(map(str, data.values())),

@@ -8,12 +8,18 @@ import re
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
+from typing import NoReturn
+
+from robotrain_runtime.contract.failure import EXIT_PREFLIGHT
 
 from robotrain_workloads.lerobot.parameters import LEROBOT_VERSION
 
 UNKNOWN_PREFIX = "unrecognized arguments: "
 PARSER_PREFIX = ": error: "
 WRAPPED_ERRORS = ("DecodingError", "ParsingError")
+YAML_MODULE = "yaml."
+MOST_LISTED = 9
+"""Options that are listed when a reason names none of them."""
 
 
 _SECRET_OPTION = r"(--[\w.-]*(?:api[_-]?key|token|secret|password))(=.*)?"
@@ -29,42 +35,73 @@ def format_options(options: Sequence[str]) -> str:
     return shlex.join(words)
 
 
+class ConfigurationRefused(ValueError):
+    """LeRobot refuses its options; the message is a sentence."""
+
+
+def end_as_preflight(refused: ConfigurationRefused) -> NoReturn:
+    """Print why, and end with the exit code of preflight. Raise SystemExit with the sentence."""
+    end = SystemExit(f"error: {refused}")
+    end.code = EXIT_PREFLIGHT  # Python prints only what it exits with
+    sys.stdout.write(f"{end}\n")  # in one piece: others may write to the same pipe
+    sys.stdout.flush()
+    raise end from refused
+
+
 @contextlib.contextmanager
 def explain_parser_errors(options: Sequence[str], subject: str) -> Iterator[None]:
-    """Turn errors of LeRobot's parser into a ValueError with a sentence.
+    """Turn errors of LeRobot's parser into ConfigurationRefused.
 
-    The parser exits with a page of usage, or hides the reason behind an error of its own. `options` are
+    The parser exits with a page of usage, or hides the reason behind errors of its own. `options` are
     `--policy.NAME=VALUE`; `subject` names what is parsed.
     """
     printed = io.StringIO()
     try:
         with contextlib.redirect_stderr(printed):
             yield
-    except SystemExit as end:
-        errors = [line.split(PARSER_PREFIX, 1)[1] for line in printed.getvalue().splitlines() if PARSER_PREFIX in line]
-        reason = errors[-1] if errors else "it ended without an error message"
-        raise ValueError(_explain_refusal(options, subject, reason)) from end
-    except Exception as error:
-        sys.stderr.write(printed.getvalue())
-        if type(error).__name__ not in WRAPPED_ERRORS:
+    except (Exception, SystemExit) as error:
+        ended = isinstance(error, SystemExit)
+        cause = error.__context__ if ended and _is_wrapped(error.__context__) else error
+        if ended and cause is error:
+            lines = [line for line in printed.getvalue().splitlines() if PARSER_PREFIX in line]
+            reason = lines[-1].split(PARSER_PREFIX, 1)[1] if lines else "it ended without an error message"
+        elif _is_wrapped(cause) or type(error).__module__.startswith(YAML_MODULE):
+            reason = _find_root_cause(cause)
+        else:
+            sys.stderr.write(printed.getvalue())
             raise
-        cause: BaseException = error
-        while type(cause).__name__ == "ParsingError" and cause.__cause__:  # of classes that reject their values
-            cause = cause.__cause__
-        reason = " ".join(str(cause).split()) or type(cause).__name__
-        raise ValueError(_explain_refusal(options, subject, reason)) from error
+        raise ConfigurationRefused(explain_refusal(options, subject, reason)) from error
     else:
         sys.stderr.write(printed.getvalue())
 
 
-def _explain_refusal(given_options: Sequence[str], subject: str, why: str) -> str:
+def _is_wrapped(error: BaseException | None) -> bool:
+    return type(error).__name__ in WRAPPED_ERRORS
+
+
+def _find_root_cause(error: BaseException | None) -> str:
+    """Return the reason behind errors of the parser, on one line."""
+    while _is_wrapped(error) and error and (inner := error.__cause__ or error.__context__):
+        if not _is_wrapped(inner) and type(error).__name__ != "ParsingError":  # of classes that reject their values
+            break
+        error = inner
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def explain_refusal(given_options: Sequence[str], subject: str, why: str) -> str:
+    """Return a sentence that names the options which a reason is about."""
     if why.startswith(UNKNOWN_PREFIX):
         names = [word.partition("=")[0] for word in why.removeprefix(UNKNOWN_PREFIX).split()]
         unknown = [option.partition("=")[0] for option in given_options if f"--{_get_option_name(option)}" in names]
         return f"LeRobot {LEROBOT_VERSION} has no option {', '.join(unknown) or why.removeprefix(UNKNOWN_PREFIX)}"
-    if rejected := [option for option in given_options if _get_option_name(option) in why]:
-        return f"LeRobot {LEROBOT_VERSION} rejects {' '.join(rejected)}: {why}"
-    options = f" with {' '.join(given_options)}" if given_options else ""
+    place = re.match(r"`([\w.]+)`: ", why)
+    rejected = [option for option in given_options if place and option.startswith(f"--{place[1]}=")]
+    for option in () if rejected else given_options:
+        if re.search(rf"(?<!\w){re.escape(_get_option_name(option))}(?!\w)", why):
+            rejected.append(option)
+    if rejected:
+        return f"LeRobot {LEROBOT_VERSION} rejects {format_options(rejected)}: {why}"
+    options = f" with {format_options(given_options)}" if 0 < len(given_options) <= MOST_LISTED else ""
     return f"LeRobot {LEROBOT_VERSION} cannot read {subject}{options}: {why}"
 
 

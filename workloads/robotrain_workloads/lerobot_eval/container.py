@@ -17,6 +17,7 @@ from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_workloads import publish_url
 from robotrain_workloads.lerobot import dataset, dataset_preparation, policy, run_setup
 from robotrain_workloads.lerobot.lineage import get_dataset_name, read_checkpoint_manifest
+from robotrain_workloads.lerobot.warm_up import TAKE_OVER
 from robotrain_workloads.lerobot_eval import tracking
 from robotrain_workloads.lerobot_eval.inputs import compatibility, held_out, selection
 
@@ -79,6 +80,17 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
     """Return the launcher's command, for the run's environment."""
     arguments = tuple(_make_launcher_arguments(document, data, work))
     return WorkCommand(arguments=arguments, environ=run_setup.make_hub_environment(document.sources))
+
+
+def warm_up(document: JobDocument, described: Mapping[JobSource, Path], work: Path) -> WorkCommand:
+    """Return the launcher's command that imports LeRobot and checks the policy's options, if the policy is known."""
+    model: Path | str | None = selection.find_policy_folder(described)
+    if model is None and selection.find_policy_source(document.sources) is None:
+        model = selection.get_builtin_type(document.parameters)
+    own = (argument for argument in document.trainer_args if argument.startswith("--policy."))
+    options = (str(model), *own) if model else ()
+    environ = run_setup.make_hub_environment(document.sources)
+    return WorkCommand(arguments=("-m", LAUNCHER, TAKE_OVER, *options), environ=environ)
 
 
 def gpus(document: JobDocument) -> GpuRequirement | None:

@@ -13,7 +13,7 @@ from robotrain_runtime.contract.event import Evaluated, Metrics, Note, Track, em
 
 from robotrain_workloads.evaluation import result_files
 from robotrain_workloads.evaluation.rollout_result import RolloutEpisode, RolloutResult
-from robotrain_workloads.lerobot import dataset, device
+from robotrain_workloads.lerobot import dataset, device, warm_up
 from robotrain_workloads.lerobot.quick_imports import quick_imports
 from robotrain_workloads.lerobot_eval import replay
 from robotrain_workloads.lerobot_eval.inputs import held_out
@@ -104,12 +104,14 @@ def parse_launcher_options(arguments: Sequence[str]) -> argparse.Namespace:
 
 def main(arguments: Sequence[str]) -> None:
     """Evaluate. Raise SystemExit with a sentence, also when the success rate is below the threshold."""
+    signal.signal(signal.SIGTERM, _handle_stop)
+    arguments = warm_up.wait_for_arguments(arguments, _get_ready)
     separator = list(arguments).index("--")
     own, options = parse_launcher_options(arguments[:separator]), list(arguments[separator + 1 :])
-    signal.signal(signal.SIGTERM, _handle_stop)
     if own.tag:
         emit_event(Track(tags=dict(tag.split("=", 1) for tag in own.tag)))
-    print("loading LeRobot and PyTorch", flush=True)
+    if loading.FACTORY not in sys.modules:
+        print(warm_up.LOADING, flush=True)
     with quick_imports():
         loaded = _load_policy(own, device.choose_device(own.device, "evaluating"), options)
     with result_files.fill_folder(own.results) as folder:
@@ -132,6 +134,14 @@ def main(arguments: Sequence[str]) -> None:
     )
     if sentence := scores.explain_low_success(result):
         raise SystemExit(f"error: {sentence}")
+
+
+def _get_ready(arguments: Sequence[str]) -> None:
+    """Import LeRobot, and check the policy's options if its configuration is known: FOLDER or TYPE, OPTIONS."""
+    with quick_imports():
+        importlib.import_module(loading.FACTORY)
+        if arguments:
+            loading.check_configuration(*arguments)
 
 
 def _load_policy(arguments: argparse.Namespace, device_name: str, options: Sequence[str]) -> LoadedPolicy:

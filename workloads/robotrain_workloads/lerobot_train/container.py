@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from robotrain_runtime.contract import checkpoint
@@ -19,6 +20,7 @@ from robotrain_runtime.contract.document import JobDocument, JobSource
 
 from robotrain_workloads import publish_url
 from robotrain_workloads.lerobot import dataset, dataset_preparation, lineage, parameters, policy, run_setup
+from robotrain_workloads.lerobot.warm_up import CHECK_ONLY, TAKE_OVER
 from robotrain_workloads.lerobot_train import tracking, trainer_options, wandb
 from robotrain_workloads.training import start
 from robotrain_workloads.training.start import Start
@@ -78,12 +80,36 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
         wandb_options = wandb.make_wandb_options(project, user_options, os.environ, new_run=new_run)
     defaults = trainer_options.make_default_options(values, user_options, begin, dataset.compute_frame_tolerance(root))
     options = (*trainer_options.make_owned_options(values, root, output, begin), *wandb_options, *defaults)
-    precision = str(values["mixed_precision"])
     return WorkCommand(
         arguments=(*_make_launcher_arguments(document, data, begin), "--", *options, *user_options),
-        environ={**run_setup.make_hub_environment(document.sources), parameters.PRECISION_VARIABLE: precision},
+        environ=_make_environ(document),
         notes=(*notes, *worker_notes),
     )
+
+
+def warm_up(document: JobDocument, described: Mapping[JobSource, Path], work: Path) -> WorkCommand:
+    """Return the launcher's command that imports LeRobot and checks its options, as far as they are known."""
+    alone = document.parameters["num_gpus"] == 1
+    options: tuple[str, ...] = ()
+    with suppress(OSError, ValueError):
+        begin = start.load_start(described)
+        if begin.mode != "checkpoint" and lineage.find_start_source(described) == lineage.find_start_source(
+            dict.fromkeys(document.sources, work)
+        ):
+            values, user_options = document.parameters, document.trainer_args
+            options = (
+                *trainer_options.make_owned_options(values, Path("dataset"), work / "unmade", begin),
+                *trainer_options.make_default_options(values, user_options, begin),
+                "--policy.device=cpu",
+                *user_options,
+            )
+    arguments = ("-m", LAUNCHER, TAKE_OVER if alone else CHECK_ONLY, *options)
+    return WorkCommand(arguments=arguments, environ=_make_environ(document), takes_over=alone)
+
+
+def _make_environ(document: JobDocument) -> dict[str, str]:
+    precision = str(document.parameters["mixed_precision"])
+    return {**run_setup.make_hub_environment(document.sources), parameters.PRECISION_VARIABLE: precision}
 
 
 def checkpoints(document: JobDocument, work: Path) -> Path:

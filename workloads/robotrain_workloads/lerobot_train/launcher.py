@@ -16,11 +16,11 @@ from typing import Any
 
 from robotrain_runtime.contract.event import Note, Track, emit_event
 
-from robotrain_workloads.lerobot import dataset, device, training_history
+from robotrain_workloads.lerobot import dataset, device, training_history, warm_up
 from robotrain_workloads.lerobot.options import get_option_value
 from robotrain_workloads.lerobot.quick_imports import quick_imports
 from robotrain_workloads.lerobot.training_history import PolicyTraining
-from robotrain_workloads.lerobot_train import wandb
+from robotrain_workloads.lerobot_train import configuration, wandb
 from robotrain_workloads.lerobot_train.trainer_monitor import TrainerMonitor
 from robotrain_workloads.training import process_group
 from robotrain_workloads.training.process_group import GroupStop, SingleProcessStop, StopHandler
@@ -85,6 +85,7 @@ def _parse_episodes(arguments: Sequence[str]) -> Collection[int] | None:
 
 def main(arguments: Sequence[str]) -> None:
     """Train, alone or as one of several processes. Raise SystemExit."""
+    arguments = warm_up.wait_for_arguments(arguments, _get_ready)
     agreement = process_group.get_process_agreement()
     if agreement is None:
         _run_trainer(arguments, SingleProcessStop())
@@ -92,6 +93,15 @@ def main(arguments: Sequence[str]) -> None:
     with process_group.report_failures(agreement):
         process_group.attach_to_launcher()
         _run_trainer(arguments, GroupStop(agreement, first=device.is_first_rank()))
+
+
+def _get_ready(options: Sequence[str]) -> None:
+    """Import the trainer, and check its options if they are known already."""
+    sys.argv = ["lerobot-train", *options]
+    with quick_imports():
+        importlib.import_module(TRAINER)
+    if options:
+        configuration.check_configuration(options)
 
 
 def _run_trainer(arguments: Sequence[str], stop_handler: StopHandler) -> None:
@@ -102,8 +112,8 @@ def _run_trainer(arguments: Sequence[str], stop_handler: StopHandler) -> None:
         emit_event(Track(tags=dict(tag.split("=", 1) for tag in own.tag)))
     if own.first >= int(get_option_value(trainer, "--steps") or 1):  # an earlier attempt finished
         return
-    if device.is_first_rank():
-        print("loading LeRobot and PyTorch", flush=True)
+    if device.is_first_rank() and TRAINER not in sys.modules:
+        print(warm_up.LOADING, flush=True)
     with quick_imports():
         trainer.append(f"--policy.device={device.choose_device(own.device)}")
         root = Path(get_option_value(trainer, "--dataset.root") or "")
@@ -121,6 +131,7 @@ def _run_trainer(arguments: Sequence[str], stop_handler: StopHandler) -> None:
         module = importlib.import_module(TRAINER)
     if own.new_processors:
         rebuild_processors(module)
+    configuration.explain_refusals(trainer)
     if wandb.ENABLED_OPTION in trainer and device.is_first_rank():
         wandb.allow_unknown_runs()
     steps, log_freq = int(get_option_value(trainer, "--steps") or 0), int(get_option_value(trainer, "--log_freq") or 1)

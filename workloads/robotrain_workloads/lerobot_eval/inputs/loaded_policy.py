@@ -17,6 +17,7 @@ from robotrain_workloads.lerobot import policy as policy_files
 from robotrain_workloads.lerobot.parameters import LEROBOT_VERSION
 from robotrain_workloads.lerobot_eval.inputs import compatibility
 
+FACTORY = "lerobot.policies.factory"
 BACKBONE_SETTING = "pretrained_backbone_weights"
 POLICY_OPTION = "--policy."
 CONFIGURATION_NAME = "the policy's configuration"
@@ -64,9 +65,7 @@ def load_policy(folder: Path, device: str, overrides: Sequence[str] = ()) -> Loa
         if problem := next(policy_files.find_torn_files(folder, with_processors=True), ""):
             raise ValueError(problem)
         require_known_type(settings.get("type"), _import_config_class().get_known_choices(), folder)
-        with options.explain_parser_errors(overrides, CONFIGURATION_NAME):
-            config_options = _make_config_options(device, overrides)
-            config = _import_config_class().from_pretrained(folder, cli_overrides=config_options)
+        config = _read_configuration(folder, device, overrides)
         config.pretrained_path = folder
         _forget_backbone(config)  # its own weights replace them; else they would be downloaded
         factory = importlib.import_module("lerobot.policies.factory")
@@ -88,12 +87,9 @@ def load_policy(folder: Path, device: str, overrides: Sequence[str] = ()) -> Loa
 
 def make_untrained_policy(kind: str, root: Path, device: str, overrides: Sequence[str], seed: int) -> LoadedPolicy:
     """Make a policy with random weights for the dataset at `root`. Raise SystemExit with a sentence."""
-    draccus: Any = importlib.import_module("draccus")
     with _explain_load_errors(None):
         require_known_type(kind, _import_config_class().get_known_choices(), "the untrained policy")
-        config_class = _import_config_class().get_choice_class(kind)
-        with options.explain_parser_errors(overrides, CONFIGURATION_NAME):
-            config = draccus.parse(config_class, args=_make_config_options(device, overrides))
+        config = _make_configuration(kind, device, overrides)
         _forget_backbone(config)
         meta = importlib.import_module("lerobot.datasets").LeRobotDatasetMetadata(root.name, root=root)
         importlib.import_module("lerobot.utils.random_utils").set_seed(seed)
@@ -102,16 +98,40 @@ def make_untrained_policy(kind: str, root: Path, device: str, overrides: Sequenc
         preprocessor, postprocessor = factory.make_pre_post_processors(
             config, dataset_stats=meta.stats, dataset_meta=meta
         )
-        settings = draccus.encode(config, _import_config_class())
+        settings = importlib.import_module("draccus").encode(config, _import_config_class())
     return LoadedPolicy(
         policy=policy.eval(), preprocessor=preprocessor, postprocessor=postprocessor, settings=settings, device=device
     )
+
+
+def check_configuration(policy: str, *overrides: str) -> None:
+    """Build the configuration of a policy, given its folder or its type. Raise SystemExit if LeRobot refuses it."""
+    try:
+        if Path(policy).is_absolute():
+            _read_configuration(Path(policy), "cpu", overrides)
+        else:
+            _make_configuration(policy, "cpu", overrides)
+    except options.ConfigurationRefused as refused:
+        options.end_as_preflight(refused)
+
+
+def _read_configuration(folder: Path, device: str, overrides: Sequence[str]) -> Any:
+    with options.explain_parser_errors(overrides, CONFIGURATION_NAME):
+        return _import_config_class().from_pretrained(folder, cli_overrides=_make_config_options(device, overrides))
+
+
+def _make_configuration(kind: str, device: str, overrides: Sequence[str]) -> Any:
+    config_class = _import_config_class().get_choice_class(kind)
+    with options.explain_parser_errors(overrides, CONFIGURATION_NAME):
+        return importlib.import_module("draccus").parse(config_class, args=_make_config_options(device, overrides))
 
 
 @contextlib.contextmanager
 def _explain_load_errors(folder: Path | None) -> Iterator[None]:
     try:
         yield
+    except options.ConfigurationRefused as refused:
+        options.end_as_preflight(refused)
     except (Exception, SystemExit) as error:
         if sentence := explain_load_error(error, folder):
             raise SystemExit(f"error: {sentence}") from error

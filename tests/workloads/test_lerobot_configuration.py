@@ -1,0 +1,148 @@
+"""LeRobot's configuration is built before data is fetched: what it refuses is told in a sentence, with exit code 4."""
+
+import itertools
+import json
+import os
+import subprocess
+
+import pytest
+from eval_documents import evaluation
+from launching import ALWAYS_OURS
+from robotrain_workloads.lerobot import warm_up
+from robotrain_workloads.lerobot.options import ConfigurationRefused, explain_parser_errors
+from robotrain_workloads.lerobot_eval import container as eval_container
+from robotrain_workloads.lerobot_train import container
+
+TRAIN, EVAL = container.LAUNCHER, eval_container.LAUNCHER
+
+
+def options(command) -> list[str]:
+    """What a command checks."""
+    assert command.arguments[:2] == ("-m", TRAIN)
+    return list(command.arguments[3:])
+
+
+def test_the_options_of_the_training_are_known_before_its_data(training, tmp_path):
+    document = training(args=["--policy.chunk_size=10"], learning_rate=1e-3)
+    known = options(container.warm_up(document, {}, tmp_path))
+    assert {"--policy.type=act", "--policy.optimizer_lr=0.001", "--policy.chunk_size=10"} <= set(known)
+    assert known[-1] == "--policy.chunk_size=10", "the user's count"
+
+
+def test_a_policy_to_start_from_is_checked_with_the_files_that_describe_it(training, tmp_path):
+    document = training(starts={"policy": "/far/policy"})
+    assert options(container.warm_up(document, {}, tmp_path)) == []
+    (tmp_path / "config.json").write_text(json.dumps({"type": "act"}))
+    described = {document.sources[-1]: tmp_path}
+    assert f"--policy.path={tmp_path}" in options(container.warm_up(document, described, tmp_path))
+
+
+def test_what_starts_from_a_checkpoint_is_checked_when_it_is_there(training, tmp_path):
+    document = training(starts={"resume": "/far/checkpoint"})
+    assert options(container.warm_up(document, {document.sources[-1]: tmp_path}, tmp_path)) == []
+
+
+def test_with_several_gpus_the_options_are_checked_and_others_train(training, tmp_path):
+    command = container.warm_up(training(num_gpus=2), {}, tmp_path)
+    assert (command.takes_over, command.arguments[2]) == (False, warm_up.CHECK_ONLY)
+
+
+def test_what_gets_ready_has_the_environment_of_the_work(training, tmp_path):
+    document = training(mixed_precision="bf16")
+    assert container.warm_up(document, {}, tmp_path).environ == container.work(document, {}, tmp_path).environ
+
+
+def test_an_evaluation_checks_the_options_of_its_policy(tmp_path):
+    untrained = evaluation(tmp_path, builtin_policy=True, args=["--policy.n_action_steps=5", "--env.fps=10"])
+    command = eval_container.warm_up(untrained, {}, tmp_path)
+    assert command.arguments == ("-m", EVAL, warm_up.TAKE_OVER, "act", "--policy.n_action_steps=5")
+
+
+def refuse(error: BaseException, options: list[str]) -> str:
+    with pytest.raises(ConfigurationRefused) as refused, explain_parser_errors(options, "the configuration"):
+        raise error
+    return str(refused.value)
+
+
+class ParsingError(Exception):
+    """As draccus has it."""
+
+
+class DecodingError(Exception):
+    """As draccus has it."""
+
+
+def chained(*errors: BaseException) -> BaseException:
+    for outer, inner in itertools.pairwise(errors):
+        outer.__context__ = inner
+    return errors[0]
+
+
+def test_the_reason_is_the_one_at_the_root():
+    hidden = chained(
+        SystemExit(1),
+        DecodingError("`policy`: Could not decode the value into any of the given types:\n ACTConfig: Couldn't"),
+        ParsingError("Couldn't instantiate class ACTConfig"),
+        ValueError("Got 20 for `n_action_steps` and 10 for `chunk_size`."),
+    )
+    given = ["--steps=3", "--policy.chunk_size=10", "--policy.n_action_steps=20"]
+    told = refuse(hidden, given)
+    assert told.partition(" rejects ")[2].startswith("--policy.chunk_size=10 --policy.n_action_steps=20: Got 20 for")
+
+
+def test_a_value_of_the_wrong_kind_is_told_as_the_parser_tells_it():
+    error = chained(DecodingError("`steps`: Couldn't parse 'x' into an int"), ValueError("invalid literal"))
+    told = refuse(error, ["--steps=x", "--policy.steps=3"])
+    assert told.endswith("rejects --steps=x: `steps`: Couldn't parse 'x' into an int")
+
+
+def test_a_secret_among_the_options_is_not_repeated():
+    told = refuse(ParsingError("`hub_token` is wrong"), ["--policy.hub_token=abc"])
+    assert "abc" not in told
+
+
+CHECKS = """
+import json, sys
+from robotrain_workloads.lerobot_eval.inputs import loaded_policy
+from robotrain_workloads.lerobot_train import configuration, launcher
+told = []
+def check(function, *arguments):
+    try:
+        function(*arguments)
+        told.append([0, ""])
+    except SystemExit as end:
+        told.append([end.code, str(end)])
+of_policies, of_trainings = json.load(sys.stdin)
+for options in of_policies:
+    check(loaded_policy.check_configuration, *options)
+launcher._get_ready([])
+for options in of_trainings:
+    sys.argv = ["lerobot-train", *options]
+    check(configuration.check_configuration, options)
+print(json.dumps(told))
+"""
+
+
+@pytest.mark.slow
+def test_lerobot_itself_refuses_options_that_do_not_go_together(training_python, training, tmp_path):
+    """One process: importing LeRobot takes seven seconds of CPU time."""
+    several = (
+        ["--policy.chunk_size=10", "--policy.n_action_steps=10"],
+        ["--policy.chunk_size=10", "--policy.n_action_steps=20"],
+        ["--use_policy_training_preset=false"],
+        ["--dataset.episodes=[0"],
+    )
+    train = [options(container.warm_up(training(args=args), {}, tmp_path)) for args in several]
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(ALWAYS_OURS), "HF_HUB_OFFLINE": "1"}
+    given = json.dumps([[["act", "--policy.n_action_steps=5"], ["act", "--policy.n_action_steps=400"]], train])
+    command = [training_python, "-c", CHECKS]
+    done = subprocess.run(command, env=environ, input=given, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert [code for code, _ in told] == [0, 4, 0, 4, 4, 4]
+    refused = [sentence.partition(" LeRobot 0.6.1 ")[2] for _, sentence in told]
+    upper = "The chunk size is the upper bound for the number of action steps"
+    assert refused[3].startswith(f"rejects --policy.chunk_size=10 --policy.n_action_steps=20: {upper}")
+    assert "Optimizer and Scheduler must be set when the policy presets are not used" in refused[4]
+    assert "expected ',' or ']'" in refused[5]
+    assert refused[1].startswith(f"rejects --policy.n_action_steps=400: {upper}")
