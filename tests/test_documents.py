@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from robotrain.plugins import calls
 from robotrain_runtime.contract.checkpoint import CheckpointManifest, seal_checkpoint
 from robotrain_runtime.contract.container_plugin import ContainerContext, TargetInspection
 from robotrain_runtime.contract.failure import PermanentError
@@ -152,12 +153,30 @@ def test_the_plugin_file_of_the_plugin_guide_rules_and_greets(robotrain, tmp_pat
     assert robotrain(*render).exit_code == 0
 
 
+def test_the_time_limits_of_what_asks_an_engine_are_documented():
+    limits = GUIDE.partition("## Time limits\n")[2].partition("\n## ")[0]
+    rows = set(re.findall(r"`([a-z_]+)`", "".join(re.findall(r"^\| (`.*?) \|", limits, re.MULTILINE))))
+    assert {"submit", "find", "status", "logs", "cancel", "outputs", "download", "register"} <= rows
+    assert all(f"{seconds:g} s" in limits and f"`{name}`" in limits for name, seconds in calls.DEFAULT_SECONDS.items())
+
+
+@pytest.mark.parametrize("page", ["plugins", "plugin-tutorial"])
+def test_links_to_headings_of_the_plugin_pages_lead_to_one(page):
+    text = (ROOT / f"docs/{page}.md").read_text()
+    heads = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    anchors = {re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-") for head in heads}
+    named = set(re.findall(r"\]\(#([^)]+)\)", text))
+    for other in DOCUMENTS:
+        named |= set(re.findall(rf"\]\((?:docs/)?{page}\.md#([^)]+)\)", other.read_text()))
+    assert named <= anchors
+
+
 def test_every_feature_is_explained_to_who_declares_it():
     from robotrain.model.capabilities import FEATURES, LIMITS
 
-    page = (ROOT / "docs/plugin-support.md").read_text()
-    assert set(re.findall(r"^\| `([a-z_]+)` \|", page, re.MULTILINE)) == set(FEATURES)
-    assert all(f"`{limit}`" in page.partition("## Limits")[2] for limit in LIMITS)
+    features, limits = (GUIDE.partition(f"### {head}\n")[2].partition("\n### ")[0] for head in ("Features", "Limits"))
+    assert set(re.findall(r"^\| `([a-z_]+)` \|", features, re.MULTILINE)) == set(FEATURES)
+    assert all(f"`{limit}`" in limits for limit in LIMITS)
 
 
 def test_every_command_of_help_is_in_the_readme_and_the_other_way_round():

@@ -35,6 +35,16 @@ def test_a_misspelt_platform_or_workload_offers_the_nearest(robotrain):
     assert "use   lerobot-train" in answer.stderr
 
 
+def test_a_workload_that_is_given_as_an_option_is_answered_with_the_line(robotrain):
+    for words, meant in (
+        (("--workload", "lerobot-eval"), "lerobot-eval"),
+        (("--workload=lerobot-evil",), "lerobot-eval"),
+    ):
+        answer = robotrain("submit", "--platform", "mars", *words)
+        assert (answer.exit_code, f"use   robotrain submit {meant} …" in answer.stderr) == (2, True), answer.stderr
+    assert "use   robotrain submit WORKLOAD …" in robotrain("submit", "--workload", "--platform", "mars").stderr
+
+
 def test_every_unknown_option_is_reported_at_once_with_the_nearest(robotrain):
     answer = render(robotrain, "--dataset-path", "x", "--stepz", "5", "--batch-sise=4", "--frobnicate")
     assert answer.exit_code == 2

@@ -249,6 +249,11 @@ def _unknown_option_problem(
     elif workload and flag in workload.managed_options:
         code, title = "option-owned", f"robotrain sets {flag} itself"
         ways = [fill_in_value(workload.managed_options[flag], value)]
+    elif flag == "--workload":
+        known = plugins.list_names("workload")
+        title, why = "the workload is a word after the command, not an option", f"Workloads: {', '.join(known)}."
+        name = value if value in known else find_nearest_name(value, known) or "WORKLOAD"
+        code, ways = "option-unknown", [f"robotrain submit {name} …"]
     elif name := next((name for name, one in plugins.workloads().items() if flag in one.option_hints), ""):
         title = f"there is no option {flag}"
         why = f"With workload {name}: {plugins.workloads()[name].option_hints[flag]}."

@@ -26,7 +26,7 @@ HEAVY_MODULES = {
 
 
 class PlatformKit(SourceSupportTests, RenderTests, SecurityTests, ObservationTests):
-    """The standard tests of a platform, as in docs/plugin-testing.md.
+    """The standard tests of a platform, as in docs/plugins.md.
 
     `platform` is the name of an installed platform; the fixture `world` returns a `robotrain.testing.World`.
     `public_only` is False if the plugin is released together with robotrain, and may import more than public names.

@@ -189,7 +189,7 @@ def compare_files(what: str, found: Mapping[str, bytes], expected: Mapping[str, 
 
 
 class SourceKit(SourceFetchTests):
-    """The standard tests of a source kind, as in docs/plugin-testing.md.
+    """The standard tests of a source kind, as in docs/plugins.md.
 
     `kind` is its name. `good` has texts that name a source, each with its printed form; relative names start from
     `/work`. `bad` has texts that people type and that name none. The fixture `served` returns a source that can be

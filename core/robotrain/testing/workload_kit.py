@@ -228,7 +228,7 @@ def _is_refused(declared: Workload, document: JobDocument) -> bool:
 
 
 class WorkloadKit(WorkloadContainerTests):
-    """The standard tests of a workload, as in docs/plugin-testing.md.
+    """The standard tests of a workload, as in docs/plugins.md.
 
     `workload` is its name. `job` has the words of a complete job on any platform; its sources are local folders, or the
     fixture `data` returns the folder of each. `changed` has another value of a parameter if the kit finds none.
