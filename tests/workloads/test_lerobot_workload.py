@@ -13,7 +13,10 @@ from robotrain_workloads.lerobot_train import container
 from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
 
 FOLDER = Path(container.__file__).parents[1]
-SUBMIT_SIDE = ("workload", "rules", "results_reader", "environment_health", "template", "profile", "from_lerobot")
+SUBMIT_SIDE = (
+    *("workload", "rules", "results_reader", "environment_health", "template", "profile"),
+    *("from_lerobot", "from_script", "translated_line"),
+)
 ENVIRONMENT_SIDE = {
     "isaac_export/image/": {"torch", "yaml"},  # runs with the Python of the image
     "rosbag_act_train/": {
