@@ -77,6 +77,8 @@ class PreparedJob:
     produces: Produces = "checkpoints"
     default_name: str = ""
     """What a run of it is called unless its user names it."""
+    template: str = ""
+    """The workload's module that finds inputs on this machine."""
     platforms: ListPlatforms = field(default=dict, repr=False, compare=False)
     """The platforms that suggestions can offer."""
 
@@ -178,6 +180,7 @@ def prepare_job(
         values=tuple(list_resolved_values(resolution)),
         produces=workload.produces,
         default_name=make_default_name(resolution.job, workload.named_by),
+        template=workload.template,
         platforms=plugins.platforms,
     )
 

@@ -180,7 +180,12 @@ def _render_and_preflight(prepared: PreparedJob, attempt: int, report: ReportPro
         problems += network_problems
     problems += prepared.find_input_problems()
     rendered = prepared.render(attempt)
-    _run_preflight(rendered, prepared.platform, report, problems)
+    try:
+        _run_preflight(rendered, prepared.platform, report, problems)
+    except Rejected as rejected:
+        from robotrain.submission.local_copies import suggest_copies
+
+        raise suggest_copies(rejected, prepared) from rejected
     return rendered
 
 

@@ -1,4 +1,4 @@
-"""LeRobot datasets on this machine, for `robotrain init`: those below a folder, and those in LeRobot's cache."""
+"""LeRobot datasets on this machine: those below a folder, and those in LeRobot's cache."""
 
 import os
 import re
@@ -35,6 +35,18 @@ def find_dataset_inputs(folder: Path) -> Iterator[tuple[FoundInput, dict[str, An
         if name and name not in seen and (path / dataset.INFO_FILE).is_file():
             seen.add(name)
             yield from _describe_dataset("huggingface", name, path, "; in LeRobot's cache")
+
+
+def find_copies(role: str, text: str) -> Iterator[FoundInput]:
+    """Yield the copies of a repository of the Hub that LeRobot's cache has, those recorded here first."""
+    owner, _, name = text.partition("@")[0].partition("/")
+    if role != "dataset" or not ID_PATTERN.fullmatch(owner) or not ID_PATTERN.fullmatch(name):
+        return
+    cache = get_lerobot_home()
+    for path in (cache / owner / name, *sorted(cache.glob(f"hub/datasets--{owner}--{name}/snapshots/*"))):
+        if (path / dataset.INFO_FILE).is_file():
+            for found, _ in _describe_dataset("local_path", _abbreviate_home(path), path, "; in LeRobot's cache"):
+                yield found._replace(parameters={**found.parameters, "dataset_id": f"{owner}/{name}"})
 
 
 def get_lerobot_home() -> Path:

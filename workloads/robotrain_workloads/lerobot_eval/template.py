@@ -7,6 +7,7 @@ from typing import Any
 from robotrain.model.workload import FoundInput
 
 from robotrain_workloads.lerobot import policy_features
+from robotrain_workloads.lerobot.template import find_copies as find_copies
 from robotrain_workloads.lerobot.template import find_dataset_inputs
 from robotrain_workloads.lerobot_eval.inputs import simulation
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from robotrain.model.workload import FoundInput
 
+from robotrain_workloads.lerobot.template import find_copies as find_copies
 from robotrain_workloads.lerobot.template import find_dataset_inputs
 
 PARAMETERS = {
