@@ -1,6 +1,5 @@
 """What a platform declares is what it does: combinations, limits and ANY are held by core, whoever declares them."""
 
-import base64
 import io
 import re
 import tarfile
@@ -13,6 +12,7 @@ import pytest
 import yaml
 from robotrain.model.capabilities import ANY, YES, Capabilities, no, not_yet
 from robotrain.plugins.manager import Plugins
+from robotrain_osmo.spec import render as osmo_render
 from robotrain_runtime.contract import document
 from robotrain_runtime.contract.parameter import Param
 
@@ -252,7 +252,7 @@ def arrived(plan: Path) -> tuple[document.JobDocument, set[str]]:
     """The document that the runtime is started with, and the names of what is packed, from a rendered folder."""
     if (workflow := plan / "workflow.yaml").exists():
         (task,) = yaml.load(workflow.read_text(), Loader=yaml.CSafeLoader)["workflow"]["tasks"]
-        packed = io.BytesIO(base64.b64decode(task["files"][0]["contents"]))
+        packed = io.BytesIO(osmo_render.decode_archive(task["files"][0]["contents"]))
         with tarfile.open(fileobj=packed, mode="r:*") as archive:
             names = {name.removeprefix("payload/") for name in archive.getnames()}
             return document.parse_document(archive.extractfile("job.json").read().decode()), names

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from robotrain.cli.app import app
 from robotrain.cli.watch import follower, renderer
-from robotrain.cli.watch.dashboard import Canvas, draw_frame
+from robotrain.cli.watch.dashboard import draw_frame
 from robotrain.model.run import Status, StepStatus
 from robotrain.pipelines import driven_platform, driver, progress
 from robotrain.plugins import manager
@@ -208,7 +208,7 @@ def test_the_steps_of_a_pipeline_are_drawn_with_the_progress_of_those_that_run(e
         event.make_record(event.Metrics(values={"train/loss": 0.5}, step=1, total=2))
     )
     for rows, drawn in ((30, ["train", "1/2 (50%)", "evaluate  waiting"]), (3, ["train", "1/2 (50%)"])):
-        lines = ["".join(part.text for part in line) for line in draw_frame([run], Canvas(100, rows, 0.0))]
+        lines = ["".join(text for text, _ in line) for line in draw_frame([run], 100, rows, ascii_only=False)]
         assert lines[0].split()[:2] == [ended, "running"]
         assert len(lines) == 1 + len(drawn)
         assert all(one in line for one, line in zip(drawn, lines[1:], strict=True))
