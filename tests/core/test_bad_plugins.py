@@ -1,12 +1,10 @@
 """Plugins that go wrong: the user sees which, what it did, and how to go on without it; others' work goes on."""
 
 import sys
-import threading
 from pathlib import Path
 
 import pytest
 from badly import MARS, hook, kind, mars
-from robotrain.plugins import calls
 
 JOB = ("--dataset-path", "x")
 ON_MARS = ("--platform", "mars", *JOB)
@@ -554,25 +552,3 @@ def test_a_setting_whose_flag_is_one_of_robotrain(robotrain, bad):
     assert "platform mars comes from acme-mars 0.3." in answer.stderr
     assert WAY_OUT in answer.stderr
     assert robotrain(*LOCAL).exit_code == 0
-
-
-def test_what_a_call_that_was_given_up_prints_later_is_no_result(capsys, monkeypatch):
-    monkeypatch.setenv(calls.HOOK_SECONDS_VARIABLE, "0.05")
-    monkeypatch.setattr(sys, "stdout", sys.stdout)  # what it is set to ends with the test
-    late, printed = threading.Event(), threading.Event()
-
-    def hang() -> None:
-        late.wait()
-        print("noise")
-        printed.set()
-
-    with pytest.raises(calls.PluginTimeout):
-        calls.call_with_timeout(hang, "a hook")
-    late.set()
-    printed.wait()
-    print("result")
-    other = threading.Thread(target=print, args=("line of a log",))
-    other.start()
-    other.join()
-    out, err = capsys.readouterr()
-    assert (out, err) == ("result\nline of a log\n", "noise\n")

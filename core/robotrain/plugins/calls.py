@@ -4,8 +4,8 @@ import contextlib
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NoReturn, TextIO, TypeVar, cast
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn, TypeVar
 
 from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture
 
@@ -21,8 +21,6 @@ MAX_SECONDS = 3600.0
 
 _calls: list[DeadlineFuture[Any]] = []
 """The calls that still run; at the end of the process, they were given up."""
-_given_up: list[DeadlineFuture[Any]] = []
-"""The calls that exceeded their time."""
 
 
 class PluginTimeout(Exception):
@@ -33,35 +31,13 @@ class PluginTimeout(Exception):
         self.setting = setting
 
 
-@contextlib.contextmanager
-def redirect_output() -> Iterator[None]:
-    """Redirect to stderr what plugins print in this block, and calls that it gave up later: stdout holds results.
+def redirect_output() -> contextlib.AbstractContextManager[object]:
+    """Return a block in which what plugins print goes to stderr: stdout holds results.
 
     Only in the main thread: in others, commands print results meanwhile.
     """
-    if sys.stdout is sys.stderr or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    results, sys.stdout = sys.stdout, sys.stderr
-    try:
-        yield
-    finally:
-        is_shared = bool(results and _given_up) and not isinstance(results, _ResultStream)
-        sys.stdout = cast(TextIO, _ResultStream(results)) if is_shared else results
-
-
-class _ResultStream:
-    """Stdout; what calls that were given up print later goes to stderr."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    def write(self, text: str) -> int:
-        is_noise = any(call.runs_in_this_thread() for call in _given_up)
-        return (sys.stderr if is_noise else self._stream).write(text)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
+    is_main = threading.current_thread() is threading.main_thread()
+    return contextlib.redirect_stdout(sys.stderr) if is_main else contextlib.nullcontext()
 
 
 def get_time_limit(name: str = HOOK_SECONDS_VARIABLE) -> float:
@@ -111,7 +87,6 @@ def call_all_with_timeout(
             try:
                 results.append((call.result(limit), None))
             except DeadlineExceeded:
-                _given_up.append(call)
                 results.append((None, PluginTimeout(limit, setting)))
             except KeyboardInterrupt:
                 raise

@@ -37,10 +37,6 @@ class DeadlineFuture(Generic[T]):
         self._thread.join(seconds)
         return self._thread.is_alive()
 
-    def runs_in_this_thread(self) -> bool:
-        """Return whether it is this call that asks."""
-        return threading.current_thread() is self._thread
-
     def _run(self) -> None:
         try:
             self._result.append(self._call())
