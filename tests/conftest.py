@@ -1,18 +1,19 @@
 """What every test stands on: folders of its own, and the command line in this process."""
 
-import functools
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import hypothesis
 import pytest
+from read_once import read_once
 from typer.testing import CliRunner
+
+__all__ = ["read_once"]
 
 # Without bytecode, every worker compiles all tests anew, and every process that a test starts all that it imports.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -115,74 +116,6 @@ def own_folders(tmp_path, monkeypatch):
     folder = tmp_path / "here"
     folder.mkdir()
     monkeypatch.chdir(folder)
-
-
-@pytest.fixture(autouse=True, scope="session")
-def read_once():
-    """What this environment and this checkout hold is looked through, packed and loaded once: each command line in this
-    process would do so again, as only a new process has to.
-    """
-    import typer.testing
-    from robotrain.plugins import calls, claims, guards, manager
-    from robotrain.submission import packing
-
-    ours = {"robotrain_runtime", "robotrain_sources", "robotrain_workloads"}
-    ours |= {f"robotrain_{name}" for name in ("local", "azure", "osmo", "azureml")}
-    here = (sys.prefix, sys.base_prefix, str(ROOT))
-    call_with_timeout = calls.call_with_timeout
-
-    def is_installed(place: str, *_: object) -> tuple | None:
-        return () if place.startswith(sys.prefix) else None
-
-    def is_path_installed() -> tuple | None:
-        return tuple(sys.path) if all(place.startswith(here) for place in sys.path) else None
-
-    def is_ours(*packages: str) -> tuple | None:
-        tops = {package.partition(".")[0] for package in packages}
-        return () if tops <= ours and "robotrain_plugin" not in sys.modules else None
-
-    def keep(owner: ModuleType, name: str, what_it_depends_on: Callable[..., tuple | None]) -> None:
-        known: dict[tuple, object] = {}
-        read = getattr(owner, name)
-
-        def look(*asked):
-            asked = tuple(one if isinstance(one, str) else tuple(one) for one in asked)
-            if (key := what_it_depends_on(*asked)) is None:
-                return read(*asked)
-            if (asked, key) not in known:
-                found = read(*asked)
-                known[asked, key] = [*found] if isinstance(found, Iterator) else found
-            return known[asked, key]
-
-        patch.setattr(owner, name, look)
-
-    def is_loaded(claim: claims.Claim) -> bool:
-        """Whether its module is one of this checkout, and was imported: nothing can hang."""
-        module = sys.modules.get(claim.module)
-        return claim.built_in and str(getattr(module, "__file__", "")).startswith(str(ROOT))
-
-    def load(function, *how):
-        claim = getattr(function, "__self__", None)
-        return function() if isinstance(claim, claims.Claim) and is_loaded(claim) else call_with_timeout(function, *how)
-
-    def provide(plugins, family, claim, function):
-        if not is_loaded(claim):
-            return call_provider(plugins, family, claim, function)
-        with calls.redirect_output():
-            return [guards.accept(family, claim, one) for one in function()]
-
-    call_provider = manager.Plugins._call_provider
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("_list_place", "_read_text"):
-            keep(claims, name, is_installed)
-        keep(manager, "read_claims", is_path_installed)
-        for name in ("_find_packages", "_list_package_files"):
-            keep(packing, name, is_ours)
-        keep(packing, "pack_modules", lambda modules: is_ours(*modules))
-        patch.setattr(calls, "call_with_timeout", load)
-        patch.setattr(manager.Plugins, "_call_provider", provide)
-        patch.setattr(typer.testing, "_get_command", functools.cache(typer.main.get_command))
-        yield
 
 
 @pytest.fixture

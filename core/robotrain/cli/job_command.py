@@ -71,6 +71,7 @@ class JobCommand(TyperCommand):
     choice: Choice
     saves_job = True
     """Whether it can write the job to a file."""
+    _parser: Any = None
 
     def add_own_options(self, options: ComposedOptions) -> None:
         """Add the options of the command itself."""
@@ -157,6 +158,13 @@ class JobCommand(TyperCommand):
     def invoke(self, ctx: Any) -> Any:
         """Run the command with the values of its options."""
         return self.execute(ctx, self.choice, dict(ctx.params))
+
+    def make_parser(self, ctx: Any) -> Any:
+        """Return the parser for a context, made once: it reads every option, and a command is parsed three times."""
+        if self._parser is None:
+            self._parser = super().make_parser(ctx)
+        self._parser.ctx = ctx
+        return self._parser
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse, and keep the order of the options, which only the parser knows."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -15,6 +16,8 @@ from robotrain.model.workload import Produces
 from robotrain.submission.packing import pack_payload
 
 if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
     from robotrain.model.job import Job
     from robotrain.submission.prepare import PreparedJob
 
@@ -155,15 +158,20 @@ def _dump_step(step: PlannedStep) -> dict[str, Any]:
     return {name: value for name, value in body.items() if name in kept or (value and name != "produces")}
 
 
-def parse_pipeline(content: bytes) -> PipelinePlan:
-    """Return the plan in the content of `pipeline.json`. Raise ValueError."""
+@functools.cache
+def _get_adapter() -> TypeAdapter[PipelinePlan]:
     from pydantic import TypeAdapter
 
+    return TypeAdapter(PipelinePlan)
+
+
+def parse_pipeline(content: bytes) -> PipelinePlan:
+    """Return the plan in the content of `pipeline.json`. Raise ValueError."""
     data = json.loads(content)
     if not isinstance(data, dict) or data.get("schema") != SCHEMA:
         found = data.get("schema") if isinstance(data, dict) else None
         raise ValueError(f"this robotrain reads schema {SCHEMA}, the file has {found!r}")
-    return TypeAdapter(PipelinePlan).validate_python(data)
+    return _get_adapter().validate_python(data)
 
 
 def list_step_values(values: Iterable[Mapping[str, Any]], step: str) -> list[dict[str, Any]]:

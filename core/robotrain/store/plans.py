@@ -6,12 +6,13 @@ from; the payload is kept once: as a file of the plan, or as `robotrain-payload.
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import json
 import os
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from robotrain_runtime.contract.document import JobSource, Scalar, collect_fields
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
@@ -22,6 +23,9 @@ from robotrain.model.job import Job, parse_attempt
 from robotrain.model.plan import Payload, Plan, RenderedPlan
 from robotrain.model.workload import Produces
 from robotrain.store import files, records
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 
 @lazy_dataclass(frozen=True, kw_only=True)
@@ -103,15 +107,23 @@ def write_plan_folder(rendered: RenderedPlan, folder: Path, shared: Path | None 
     files.write_atomically(folder / MANIFEST_FILE, (json.dumps(body, indent=indent) + "\n").encode(), mode)
 
 
+@functools.cache
+def _get_manifest_adapter() -> "TypeAdapter[PlanManifest]":
+    """Return the adapter, made once: `pipeline` and `status` read many plans."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(PlanManifest)
+
+
 def read_plan_folder(folder: Path) -> RenderedPlan:
     """Return the plan that `write_plan_folder` wrote. Raise Rejected if the folder has none, or not all of it."""
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import ValidationError
 
     try:
         data = files.read_json(folder / MANIFEST_FILE)
         if data["schema"] != SCHEMA:
             raise ValueError(f"this robotrain reads schema {SCHEMA}, the file has {data['schema']!r}")
-        found = TypeAdapter(PlanManifest).validate_python(data)
+        found = _get_manifest_adapter().validate_python(data)
         content = {path: _resolve_path(folder, path).read_bytes() for path in found.files}
         payload = Payload(_resolve_path(folder, found.payload).read_bytes())
     except OSError as error:

@@ -1,0 +1,137 @@
+"""What this environment and this checkout hold is looked through, packed, loaded and composed once: each command line
+in this process would do so again, as only a new process has to.
+"""
+
+import copy
+import functools
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+HERE = (sys.prefix, sys.base_prefix, str(ROOT))
+OURS = {"robotrain_runtime", "robotrain_sources", "robotrain_workloads"}
+OURS |= {f"robotrain_{name}" for name in ("local", "azure", "osmo", "azureml")}
+
+
+@pytest.fixture(autouse=True, scope="session")
+def read_once() -> Iterator[None]:
+    """Nothing of this checkout changes while tests run; what a test installs is read each time."""
+    import typer.testing
+
+    with pytest.MonkeyPatch.context() as patch:
+        read_installed(patch)
+        load_plugins(patch)
+        compose_options(patch)
+        patch.setattr(typer.testing, "_get_command", functools.cache(typer.main.get_command))
+        yield
+
+
+def keep(patch: pytest.MonkeyPatch, owner: ModuleType, name: str, what_it_depends_on: Callable[..., tuple | None]):
+    """Let a function answer once for the same arguments; None: this once it is asked anew."""
+    known: dict[tuple, object] = {}
+    read = getattr(owner, name)
+
+    def look(*asked):
+        asked = tuple(one if isinstance(one, str) else tuple(one) for one in asked)
+        if (key := what_it_depends_on(*asked)) is None:
+            return read(*asked)
+        if (asked, key) not in known:
+            found = read(*asked)
+            known[asked, key] = [*found] if isinstance(found, Iterator) else found
+        return known[asked, key]
+
+    patch.setattr(owner, name, look)
+
+
+def read_installed(patch: pytest.MonkeyPatch) -> None:
+    """Distributions, and the packages that travel with a job."""
+    from robotrain.plugins import claims, manager
+    from robotrain.submission import packing
+
+    def is_installed(place: str, *_: object) -> tuple | None:
+        return () if place.startswith(HERE) else None
+
+    def is_path_installed() -> tuple | None:
+        return tuple(sys.path) if all(place.startswith(HERE) for place in sys.path) else None
+
+    def is_ours(*packages: str) -> tuple | None:
+        tops = {package.partition(".")[0] for package in packages}
+        return () if tops <= OURS and "robotrain_plugin" not in sys.modules else None
+
+    for name in ("_list_place", "_read_text"):
+        keep(patch, claims, name, is_installed)
+    keep(patch, manager, "read_claims", is_path_installed)
+    for name in ("_find_packages", "_list_package_files"):
+        keep(patch, packing, name, is_ours)
+    keep(patch, packing, "pack_modules", lambda modules: is_ours(*modules))
+
+
+def load_plugins(patch: pytest.MonkeyPatch) -> None:
+    """What cannot hang needs no thread of its own, and its hooks are registered once."""
+    from robotrain.plugins import calls, claims, guards, manager
+
+    call_with_timeout, call_provider = calls.call_with_timeout, manager.Plugins._call_provider
+
+    def is_loaded(claim: claims.Claim) -> bool:
+        """Whether its module is one of this checkout, and was imported."""
+        module = sys.modules.get(claim.module)
+        return claim.built_in and str(getattr(module, "__file__", "")).startswith(str(ROOT))
+
+    def load(function, *how):
+        claim = getattr(function, "__self__", None)
+        return function() if isinstance(claim, claims.Claim) and is_loaded(claim) else call_with_timeout(function, *how)
+
+    def provide(plugins, family, claim, function):
+        if not is_loaded(claim):
+            return call_provider(plugins, family, claim, function)
+        with calls.redirect_output():
+            return [guards.accept(family, claim, one) for one in function()]
+
+    make_manager = manager.Plugins.__dict__["_manager"].func
+    managers: dict[tuple, Any] = {}
+
+    def share(plugins):
+        """Plugins that a command did not load count for none of its hooks."""
+        if not are_ours(claims := tuple(plugins.claims)):
+            return make_manager(plugins)
+        if claims not in managers:
+            managers[claims] = make_manager(plugins)
+            for module in dict.fromkeys(claim.load() for claim in claims if claim.family != "command"):
+                managers[claims].register(module)
+        return managers[claims]
+
+    registered = functools.cached_property(share)
+    registered.__set_name__(manager.Plugins, "_manager")
+    patch.setattr(calls, "call_with_timeout", load)
+    patch.setattr(manager.Plugins, "_call_provider", provide)
+    patch.setattr(manager.Plugins, "_manager", registered)
+
+
+def compose_options(patch: pytest.MonkeyPatch) -> None:
+    """The options of a command for a workload and a platform of this checkout; help and completion have a cache."""
+    from robotrain.cli import job_command
+
+    build, built = job_command.JobCommand.build_for, {}
+
+    def build_once(command, choice, parent, is_shown=False):
+        claims = tuple(job_command.get_plugins(parent).claims)
+        if is_shown or not are_ours(claims):
+            return build(command, choice, parent, is_shown)
+        key = (type(command), command.name, choice.workload, choice.platform, claims)
+        if key not in built:
+            return built.setdefault(key, build(command, choice, parent))
+        made = copy.copy(built[key])  # with its parser
+        made.choice = choice
+        return made
+
+    patch.setattr(job_command.JobCommand, "build_for", build_once)
+
+
+def are_ours(claims: Sequence) -> bool:
+    """Whether nothing is installed, nor read from a file, that is not of this checkout."""
+    return all(claim.built_in and claim.top_package in OURS for claim in claims)
