@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from robotrain.cli.commands import pipeline
+from robotrain.cli.commands import pipeline, train_eval
 from robotrain.pipelines import prepare
+from robotrain.plugins.manager import Plugins
 from robotrain.redaction import holds_secret
 from robotrain_workloads.reference_scripts.table import ReferenceScript, load_scripts
 
@@ -209,11 +210,18 @@ def test_a_secret_does_not_travel(robotrain: Any, line: str) -> None:
 
 
 @pytest.mark.parametrize("script", [one for one in load_scripts().values() if one.command], ids=lambda one: one.name)
-def test_every_option_of_the_table_exists(robotrain: Any, script: ReferenceScript) -> None:
+def test_every_option_of_the_table_exists_and_those_of_the_script_are_answered(
+    robotrain: Any, script: ReferenceScript
+) -> None:
     command = [word for word in script.command if word != "--skip-wait"]
     shown = robotrain(*command, "--platform", script.platform, "--help").stdout
     shown += robotrain("submit", "isaac-smoke-test", "--platform", script.platform, "--help").stdout
-    known = set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]*", shown))
+    known = set(re.findall(r"(?<![\w-])--?[a-zA-Z][a-z0-9-]*", shown))
+    workload = command[1] if command[0] == "submit" and command[1:] else "lerobot-train"
+    plugins = Plugins("none")
+    chosen = [plugins.platform(script.platform), plugins.workload(workload)]
+    answered = {*train_eval.ANSWERS, *(flag for one in chosen for flag in one.option_hints)}
+    assert {one for option in script.options for one in option.spellings} <= known | answered
     for option in (*script.options, *script.forwarded):
         entries = [option.entry] if isinstance(option.entry, str) else list(option.entry.values())
         words = [word for entry in entries if entry.startswith(("--", "$ ")) for word in entry.split()]

@@ -56,6 +56,7 @@ _HINTS = {
     "--set --set-string": "use the option of the value: `robotrain submit --help --platform osmo` lists all",
     "--set-env": "not needed: robotrain sets the job's variables; secrets: --hf-credential, --wandb-credential",
     "--use-local-osmo": "use --osmo-cli PATH",
+    "--gpu": "use --gpus N for the task, --num-gpus N to train on several",
     "OSMO_CONFIG_DIR": "the `osmo` command reads OSMO_CONFIG_FILE_DIR",
     "--config-preview": "use `robotrain explain …` or `robotrain submit … --dry-run`",
     "--from-blob --from-blob-dataset --blob-prefix BLOB_PREFIX BLOB_STORAGE_ACCOUNT BLOB_STORAGE_CONTAINER": (

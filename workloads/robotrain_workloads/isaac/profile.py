@@ -8,10 +8,10 @@ CONTAINER = Container(
 )
 SMOKE_TEST_HINT = "use the workload isaac-smoke-test: no job is replaced by a test or a pause"
 OPTION_HINTS = {
-    **dict.fromkeys(("--run-smoke-test", "RUN_AZURE_SMOKE_TEST"), SMOKE_TEST_HINT),
+    **dict.fromkeys(("-s", "--run-smoke-test", "--mode", "RUN_AZURE_SMOKE_TEST"), SMOKE_TEST_HINT),
     **dict.fromkeys(("--sleep-after-unpack", "SLEEP_AFTER_UNPACK"), SMOKE_TEST_HINT),
     "--gui": "use --no-headless",
-    "--payload-root": "not needed: the scripts of Isaac Lab in the image are used",
+    **dict.fromkeys(("-p", "--payload-root"), "not needed: the scripts of Isaac Lab in the image are used"),
     "DEFAULT_ISAAC_LAB_IMAGE": "on a platform with containers, use --image IMAGE or the variable IMAGE",
 }
 

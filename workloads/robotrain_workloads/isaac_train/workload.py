@@ -18,6 +18,7 @@ OPTION_HINTS = {
     **profile.OPTION_HINTS,
     "--dataset-name": "only on OSMO, where it names code in a bucket: use --training-path FOLDER",
     "OSMO_DATASET_NAME": "only for LeRobot's datasets: code in a bucket is --training-dataset NAME",
+    "--job-name": "use --name NAME",
     "--checkpoint": "use --checkpoint-uri URI with --checkpoint-mode warm-start or resume",
 }
 

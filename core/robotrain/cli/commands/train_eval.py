@@ -52,6 +52,7 @@ VALUES = {
 ANSWERS = {
     "--preprocessing-config": "there is no preprocessing step: the training reads the dataset as it is",
     "--compute-preprocess": "there is no preprocessing step",
+    "--save-as": "`robotrain pipeline render pipeline.yaml --to FOLDER` writes the pipeline",
 }
 """Options of other tools that the pipeline does without."""
 EVALUATION_PREFIX, STEP_PREFIX = "evaluation__", "only__"
