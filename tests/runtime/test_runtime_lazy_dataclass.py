@@ -1,4 +1,4 @@
-"""A lazy dataclass is the dataclass that the standard library makes, but for the moment its `__init__` is made."""
+"""A lazy dataclass is that of the standard library, but for the moment its fields and its `__init__` are made."""
 
 import copy
 import dataclasses
@@ -82,11 +82,41 @@ def test_two_instances_share_no_default():
     assert cls("a").tags is not cls("a").tags
 
 
-def test_init_is_made_with_the_first_instance():
+def test_init_is_compiled_for_a_class_with_several_instances():
     cls = declare(lazy_dataclass)
+    first = cls("a", tags=[])
     assert not inspect.isfunction(vars(cls)["__init__"])
-    cls("a")
+    assert all(cls("a", tags=[]) == first for _ in range(20))
     assert inspect.isfunction(vars(cls)["__init__"])
+
+
+def test_fields_are_made_when_something_asks_for_them():
+    @lazy_dataclass(frozen=True)
+    class Point:
+        """A point."""
+
+        x: int
+        y: int = 0
+
+    assert not isinstance(vars(Point)["__dataclass_fields__"], dict)
+    assert dataclasses.is_dataclass(Point)
+    assert dataclasses.asdict(Point(1)) == {"x": 1, "y": 0}
+
+
+def test_one_that_is_not_frozen_can_be_changed_and_has_no_hash():
+    @lazy_dataclass(frozen=False)
+    class Counter:
+        """A counter."""
+
+        count: int = 0
+        names: list[str] = dataclasses.field(default_factory=list)
+
+    one = Counter()
+    one.count += 1
+    one.names.append("a")
+    assert (one, Counter().names) == (Counter(1, ["a"]), [])
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(one)
 
 
 def test_frozen_dataclasses_may_inherit_from_it():

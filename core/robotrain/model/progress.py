@@ -3,11 +3,12 @@
 import operator
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import PurePosixPath
 from typing import Any
 
 from robotrain_runtime.contract import event
+from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain.model import scores
 from robotrain.model.amounts import format_duration, format_size
@@ -19,7 +20,7 @@ MAX_UNDECLARED_METRICS = 2
 """How many metrics a line shows if the workload declares none."""
 
 
-@dataclass(slots=True)
+@lazy_dataclass(frozen=False)
 class Progress:
     """The progress of a run after the events so far."""
 
@@ -64,8 +65,8 @@ class Progress:
     _running_stages: list[str] = field(default_factory=list)
     _first_measurement: tuple[float, int] | None = None
     _newest_time: float = 0.0
-    _main_name: str | None = field(init=False, default=None)
-    _validation_name: str | None = field(init=False, default=None)
+    _main_name: str | None = None
+    _validation_name: str | None = None
 
     def __post_init__(self) -> None:
         self._main_name = self.main_metric.name if self.main_metric else None

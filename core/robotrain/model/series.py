@@ -2,14 +2,16 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 Point = tuple[float, float]
 MAX_POINTS = 1000
 MAX_TAIL = 64
 
 
-@dataclass(slots=True)
+@lazy_dataclass(frozen=False)
 class Series:
     """Points (step or seconds, value) in order: all of a short run.
 

@@ -5,11 +5,14 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture
 
 from robotrain.errors import Rejected, usage_problem
+
+if TYPE_CHECKING:
+    from robotrain.plugins.claims import Claim
 
 T = TypeVar("T")
 
@@ -71,6 +74,17 @@ def call_with_timeout(function: Callable[[], T], description: str, setting: str 
     if error:
         raise error
     return value  # type: ignore[no-any-return]
+
+
+def call_plugin(claim: "Claim", what: str, function: Callable[[], T], setting: str = HOOK_SECONDS_VARIABLE) -> T:
+    """Return what a call of a plugin returns. Raise what it raises, or PluginTimeout unless the plugin is built in.
+
+    A command calls twenty built-in ones: their threads would take 5 % of its start.
+    """
+    if not claim.built_in:
+        return call_with_timeout(function, f"{what} of {claim.source}", setting)
+    with redirect_output():
+        return function()
 
 
 CallResult = tuple[Any, BaseException | None]

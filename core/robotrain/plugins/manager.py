@@ -189,7 +189,7 @@ class Plugins:
         from robotrain.plugins import calls, guards
 
         accept = functools.partial(guards.accept, family, claim)
-        return calls.call_with_timeout(lambda: [*map(accept, provide())], f"{HOOKS[family]} of {claim.source}")
+        return calls.call_plugin(claim, HOOKS[family], lambda: [*map(accept, provide())])
 
     def list_hooks(self, claim: Claim) -> list[str]:
         """Return the names of the hooks in a loaded claim's module; none of a command."""
@@ -245,7 +245,7 @@ class Plugins:
         with self._record_failures([claim]):
             self._require_unique_name(claim)
             limit = calls.PLUGIN_SECONDS_VARIABLE if requested else calls.HOOK_SECONDS_VARIABLE
-            loaded = calls.call_with_timeout(claim.load, f"loading of {claim.source}", limit)
+            loaded = calls.call_plugin(claim, "loading", claim.load, limit)
             hookspecs.require_supported_api(claim)
             if claim.family == "command":
                 _require_command(loaded, claim)

@@ -1,6 +1,7 @@
 """Files and folders of robotrain: where they are, and the file system below them."""
 
 import errno
+import functools
 import os
 import re
 import stat
@@ -67,14 +68,16 @@ def write_computed(name: str, content: bytes) -> None:
 
 def _get_folder(name: str, xdg_name: str, xdg_default: str, elsewhere: str) -> Path:
     if value := os.environ.get(name):
-        return Path(os.path.abspath(os.path.expanduser(value)))
+        return _make_path(os.path.abspath(os.path.expanduser(value)))
     if sys.platform == "linux":  # by the XDG base directory specification, as platformdirs, which takes 5 % of a start
         base = os.environ.get(xdg_name, "")
-        return Path(base if os.path.isabs(base) else os.path.expanduser(xdg_default), "robotrain")
+        return _make_path(os.path.join(base if os.path.isabs(base) else os.path.expanduser(xdg_default), "robotrain"))
     import platformdirs
 
     return Path(getattr(platformdirs, elsewhere)("robotrain", appauthor=False))
 
+
+_make_path = functools.cache(Path)  # a list of runs asks for the same one a hundred times
 
 PRIVATE_FILE, PRIVATE_FOLDER = 0o600, 0o700
 """Modes of what lies in the state folder: other users of the machine cannot read it."""

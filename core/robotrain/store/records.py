@@ -135,7 +135,7 @@ def write_record(record: RunRecord) -> None:
 
 def read_record(run: str) -> RunRecord:
     """Return the record of a run. Raise UnknownRun if there is none, Rejected if it cannot be read."""
-    path = get_runs_folder() / run / RECORD_FILE
+    path = get_runs_folder().joinpath(run, RECORD_FILE)
     try:
         data = files.read_json(path)
     except (OSError, ValueError) as error:  # a JSON or UTF-8 error is a ValueError
@@ -304,7 +304,7 @@ def _parse_record(data: Any, path: Path) -> RunRecord:
         schema = data.get("schema") if isinstance(data, dict) else None
         why = f"this robotrain reads schema {SCHEMA}, the file has {schema!r}"
         raise Rejected([make_broken_record_problem(path, why)])
-    fields = _get_field_types()
+    checks = _get_field_checks()
     listed = data.get("metrics") if isinstance(data.get("metrics"), list) else []
     named = (entry for entry in listed or () if isinstance(entry, dict) and "name" in entry)
     metrics = tuple(_parse_declaration(Metric, entry) for entry in named)
@@ -312,13 +312,12 @@ def _parse_record(data: Any, path: Path) -> RunRecord:
     added = {"host": "", "notes": [], "makes": "checkpoints", "pipeline": "", "step": "", "steps": [], "native": False}
     added |= {"name": "", "note": "", "values": {}}
     data = added | data  # records of earlier versions lack them
-    required = {name: kind for name, kind in fields.items() if name not in DECLARED_FIELDS}
-    if wrong := [name for name, kind in required.items() if not _matches_type(data.get(name), kind)]:
+    if wrong := [name for name, check in checks.items() if name not in DECLARED_FIELDS and not check(data.get(name))]:
         raise Rejected([make_broken_record_problem(path, f"missing or of the wrong type: {', '.join(wrong)}")])
     if data["run"] != path.parent.name:
         raise Rejected([make_broken_record_problem(path, "it belongs to another run")])
     lists = {name: tuple(data[name]) for name in ("notes", "steps")}
-    return RunRecord(**{name: data.get(name) for name in fields} | declared | lists)
+    return RunRecord(**{name: data.get(name) for name in checks} | declared | lists)
 
 
 def _parse_declaration(kind: Any, data: Any) -> Any:
@@ -333,19 +332,20 @@ def _convert_to_mapping(value: Any) -> dict[str, Any]:
     return dataclasses.asdict(value) if isinstance(value, OutputProfile | Metric) else dict(value)
 
 
-@functools.cache
-def _get_field_types() -> dict[str, Any]:
-    return get_type_hints(RunRecord)
+@functools.cache  # fifty records are read for a list
+def _get_field_checks() -> dict[str, Callable[[Any], bool]]:
+    return {name: _make_check(kind) for name, kind in get_type_hints(RunRecord).items()}
 
 
-def _matches_type(value: Any, kind: Any) -> bool:
+def _make_check(kind: Any) -> Callable[[Any], bool]:
+    """Return what tells whether a JSON value fits a field of this type."""
     if get_origin(kind) is Literal:
-        return value in get_args(kind)
+        return get_args(kind).__contains__
     if get_origin(kind) is tuple:
-        return isinstance(value, list) and all(isinstance(part, str) for part in value)
+        return lambda value: isinstance(value, list) and all(isinstance(part, str) for part in value)
     if kind is float:
-        return isinstance(value, float | int) and not isinstance(value, bool)
-    return isinstance(value, kind if kind in (str, bool) else dict)
+        return lambda value: isinstance(value, float | int) and not isinstance(value, bool)
+    return lambda value: isinstance(value, kind if kind in (str, bool) else dict)
 
 
 @contextlib.contextmanager

@@ -7,8 +7,10 @@ import itertools
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args
+
+from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain.cli.output import describe_exception
 from robotrain.errors import Problem, Rejected, Stage, Suggestion
@@ -188,7 +190,7 @@ silent.
 """
 
 
-@dataclass(slots=True, kw_only=True)
+@lazy_dataclass(frozen=False, kw_only=True)
 class ListedRun:
     """A run in the list."""
 
