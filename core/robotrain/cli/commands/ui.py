@@ -79,11 +79,14 @@ def _serve(command: str, path: str) -> None:
     """Serve MLflow until Ctrl-C, and open one of its pages once it answers. Raise Rejected if it does not start."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    words = [*shlex.split(command), "--host", "127.0.0.1", "--port", str(port)]
+    words = [*shlex.split(command), "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    variables = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # seven processes that a reader needs not
     print_message("starting MLflow, which uv downloads the first time …")
     with tempfile.TemporaryFile() as output:
         try:
-            server = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=output, stderr=output, process_group=0)
+            server = subprocess.Popen(
+                words, env=variables, stdin=subprocess.DEVNULL, stdout=output, stderr=output, process_group=0
+            )
         except OSError as error:
             raise _make_unstarted_error(command, error.strerror or str(error)) from None
         for number in (signal.SIGTERM, signal.SIGHUP):
