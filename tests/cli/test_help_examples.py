@@ -18,7 +18,7 @@ SOUGHT = {"RUN": "last", "PLATFORM": "local", "NAME": "local", "WORKLOAD": "lero
 def examples_of_help(robotrain):
     for command in (None, *COMMANDS):
         shown = robotrain(*([command] if command else []), "--help").stdout
-        text = re.sub(r"\n +(?=-)", " ", shown.partition("Options:")[0])
+        text = re.sub(r" \\\n +(?=-)", " ", shown.partition("Options:")[0])
         yield from re.findall(r"^ {2,}robotrain (\w.*)$", text, re.MULTILINE)
 
 

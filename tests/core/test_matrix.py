@@ -116,7 +116,18 @@ def test_a_terminal_that_is_too_narrow_gets_tables_below_each_other(mars):
     assert max(map(display_width, narrow.splitlines())) <= 64
     heads = [line.split() for line in narrow.splitlines() if "azureml" in line or "osmo" in line.split()]
     assert heads == [["azureml", "local"], ["mars", "osmo"]]
-    assert narrow.count("dataset from blob_url") == 2
+    assert narrow.count("dataset from data_asset") == 2
+    assert narrow.count("dataset from blob_url") == 1, "all are alike in it"
+
+
+def test_rows_that_differ_come_first(mars):
+    plugins = Plugins()
+    made = matrix.make_matrix(plugins.platforms(), plugins.source_kinds(), plugins.workloads())
+    lines = commands_platforms.format_matrix(made, None).splitlines()
+    alike = next(at for at, line in enumerate(lines) if line.split() == ["all"])
+    assert next(at for at, line in enumerate(lines) if line.startswith("dataset from data_asset ")) < alike
+    assert next(at for at, line in enumerate(lines) if line.startswith("dataset from blob_url ")) > alike
+    assert len([line for line in lines if line]) == 2 + len(made.rows) + len(made.limits)
 
 
 def test_one_platform_says_its_limits_and_what_does_not_go_together(robotrain):

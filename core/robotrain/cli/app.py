@@ -23,6 +23,10 @@ NO_REWRAP = "\b"
 """Click's mark before a paragraph of help whose lines must not be rewrapped."""
 
 
+MAX_EXAMPLE, CONTINUATION = 74, 6
+"""The longest line of an example, and the indentation of what follows it."""
+
+
 def make_app(*commands: Callable[..., None]) -> typer.Typer:
     """Return the app of a module's commands; their docstrings are their help."""
     app = make_plain_app()
@@ -35,9 +39,15 @@ def format_help(text: str) -> str:
     """Return the help text with the lines of its examples kept: paragraphs that begin with `robotrain`."""
     paragraphs = text.strip().split("\n\n")
     return "\n\n".join(
-        f"{NO_REWRAP}\n{paragraph}" if paragraph.lstrip().startswith("robotrain ") else paragraph
+        f"{NO_REWRAP}\n{_break_example(paragraph)}" if paragraph.lstrip().startswith("robotrain ") else paragraph
         for paragraph in paragraphs
     )
+
+
+def _break_example(line: str) -> str:
+    """Return a command line that is too long for help on several lines, which can be pasted."""
+    at = line.rfind(" --", CONTINUATION, MAX_EXAMPLE) if len(line) > MAX_EXAMPLE and "\n" not in line else -1
+    return line if at < 0 else f"{line[:at]} \\\n{_break_example(' ' * CONTINUATION + line[at + 1 :])}"
 
 
 def make_plain_app() -> typer.Typer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TextIO
@@ -20,9 +21,51 @@ def print_result(text: str) -> None:
     _write_line(sys.stdout, text)
 
 
+def print_text(text: str) -> None:
+    """Print a result for people on stdout."""
+    _write_line(sys.stdout, _fit_text(text, sys.stdout))
+
+
 def print_message(text: str) -> None:
     """Print a message for people on stderr."""
-    _write_line(sys.stderr, text)
+    _write_line(sys.stderr, _fit_text(text, sys.stderr))
+
+
+LABEL = r"\s*(?:\S+\s{2,})?"
+"""What stands before the text of a line: `  checkpoint  `."""
+COMMAND = r"((?:\s*(?:\S+\s{2,})?(?=robotrain )|\s*(?:use|or)\s{2,}).*?\S)(?:(?:\s{3,}| (?=\())(.+))?"
+"""A line with a command, which is pasted whole, and perhaps a remark."""
+
+
+def _fit_text(text: str, stream: TextIO | None) -> str:
+    """Return a text for people as it is; on a terminal wrapped, with `~` for the home folder."""
+    if (width := get_terminal_width(stream)) is None:
+        return text
+    return "\n".join(_wrap_line(line, width) for line in shorten_home(text).split("\n"))
+
+
+def _wrap_line(line: str, width: int) -> str:
+    if len(line) <= (width if line.isascii() else width // 2):
+        return line
+    from robotrain.cli.columns import display_width, wrap_text
+
+    if display_width(line) <= width:
+        return line
+    found = re.fullmatch(COMMAND, line)
+    before = re.match(LABEL, line)[0]  # type: ignore[index]  # it matches every line
+    rest = found[2] or "" if found else line[len(before) :]
+    if not rest:
+        return line
+    lines = "\n".join(" " * len(before) + part for part in wrap_text(rest, max(width // 2, width - len(before))))
+    return f"{found[1]}\n{lines}" if found else before + lines[len(before) :]
+
+
+def shorten_home(text: str) -> str:
+    """Return a text with `~` for the home folder, except where no shell expands it: in quotes and after `=`."""
+    home = os.path.expanduser("~")
+    if len(home) < 2 or home not in text:
+        return text
+    return re.sub(rf"(?<![^\s(]){re.escape(home)}(?=[/\s),.;:]|$)", "~", text)
 
 
 def print_result_line(text: str) -> bool:
@@ -93,7 +136,9 @@ def format_table(rows: Sequence[Sequence[str]], gap: str = "  ") -> str:
     """Return rows with aligned columns; on a terminal the last column is wrapped."""
     from robotrain.cli.columns import wrap_rows
 
-    return "\n".join(wrap_rows(rows, gap, get_terminal_width(sys.stdout)))
+    if (width := get_terminal_width(sys.stdout)) is not None:
+        rows = [[*map(shorten_home, row)] for row in rows]
+    return "\n".join(wrap_rows(rows, gap, width))
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ from robotrain_runtime.contract.deadline import DeadlineFuture
 
 from robotrain.cli.app import get_plugins, make_app
 from robotrain.cli.arguments import JsonOption, RunsArgument, open_runs
-from robotrain.cli.output import print_json, print_message, print_problems, print_result
+from robotrain.cli.output import print_json, print_message, print_problems, print_text
 from robotrain.errors import EXIT_INTERRUPTED, Problem, Rejected, Stage
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def cancel(ctx: typer.Context, runs: RunsArgument = None, json: JsonOption = Fal
     if json:
         print_json([data for data, _ in told] if len(told) > 1 else told[0][0])
     else:
-        print_result("\n".join(text for _, text in told))
+        print_text("\n".join(text for _, text in told))
     if problems := [problem for one in stopping for problem in one.problems]:
         print_problems(problems)
         raise typer.Exit(Rejected(problems).exit_code)

@@ -10,7 +10,7 @@ from robotrain.cli import arguments, output
 from robotrain.cli.app import get_plugins, make_app
 from robotrain.cli.arguments import JsonOption, complete_platforms, option
 from robotrain.cli.columns import to_plain_line, wrap_text
-from robotrain.cli.output import print_json, print_message, print_result
+from robotrain.cli.output import print_json, print_message, print_text
 
 if TYPE_CHECKING:
     from robotrain.doctor.runner import CheckResult
@@ -51,7 +51,7 @@ def doctor(
         checks = [*map(_dump_check, results)]
         print_json({"platform": chosen or None, "healthy": not failed, "checks": checks, "fixed": done})
     else:
-        print_result("\n".join(_format_results(results)))
+        print_text("\n".join(_format_results(results)))
         print_message(_summarize_results(results, chosen, fix))
     if failed:
         raise typer.Exit(Stage.PREFLIGHT.exit_code)

@@ -3,6 +3,7 @@
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -133,13 +134,34 @@ def _list_limits(matrix: "ParityMatrix", platform: str) -> list[str]:
 
 
 def format_matrix(matrix: "ParityMatrix", within: int | None) -> str:
-    """Return the matrix as text; platforms that do not fit side by side go to a further table."""
-    titles = _space_sections(
-        matrix, [format_row_title(row) for row in matrix.rows], [f"limit {limit.name}" for limit in matrix.limits]
+    """Return the matrix as text: first the rows in which platforms differ, then the others, in one column.
+
+    Platforms that do not fit side by side go to a further table.
+    """
+    differs, alike = (
+        replace(
+            matrix,
+            rows=tuple(row for row in matrix.rows if _is_alike(row.cells) == wanted),
+            limits=tuple(limit for limit in matrix.limits if _is_alike(limit.numbers) == wanted),
+        )
+        for wanted in (False, True)
     )
-    columns = [_platform_column(matrix, platform) for platform in matrix.platforms]
-    parts = _split_to_width(Column("", titles), columns, within)
+    columns = [_platform_column(differs, platform) for platform in matrix.platforms]
+    parts = [*_split_to_width(_title_column(differs), columns, within)] if differs.rows or differs.limits else []
+    if alike.rows or alike.limits:
+        common = replace(_platform_column(alike, matrix.platforms[0]), title="all")
+        parts.append([_title_column(alike), common])
     return "\n\n".join("\n".join("  ".join(cells).rstrip() for cells in fit_columns(part, None)) for part in parts)
+
+
+def _is_alike(cells: Mapping[str, "Support | int | None"]) -> bool:
+    """Return whether a row says the same of every platform."""
+    return len({cell if cell is None or isinstance(cell, int) else cell.level for cell in cells.values()}) == 1
+
+
+def _title_column(matrix: "ParityMatrix") -> Column:
+    titles = [*map(format_row_title, matrix.rows)], [f"limit {limit.name}" for limit in matrix.limits]
+    return Column("", _space_sections(matrix, *titles))
 
 
 def list_reasons(matrix: "ParityMatrix", platform: str) -> Iterator[tuple[str, str, str]]:

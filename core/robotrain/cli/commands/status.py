@@ -9,7 +9,7 @@ import typer
 
 from robotrain.cli.app import make_app
 from robotrain.cli.arguments import JsonOption, RunArgument, open_run
-from robotrain.cli.output import print_json, print_result
+from robotrain.cli.output import print_json, print_text
 
 if TYPE_CHECKING:
     from robotrain.model.platform import Platform
@@ -41,7 +41,7 @@ def status(ctx: typer.Context, run: RunArgument = "", json: JsonOption = False) 
         dumped = run_summary.dump_steps(record, steps)
         print_json({**run_summary.dump_status(record, now, known), "shown": shown, "log_end": last, **dumped})
     else:
-        print_result("\n  ".join(_format_status(record, platform, now, steps, known, last, missing)))
+        print_text("\n  ".join(_format_status(record, platform, now, steps, known, last, missing)))
 
 
 def _format_status(

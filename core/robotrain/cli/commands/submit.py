@@ -34,7 +34,7 @@ HELP = """Check a job, render its plan, and submit it to a platform.
 
   robotrain submit job.yaml --platform PLATFORM -- --policy.chunk_size=16
 
-  robotrain submit --plan plan/          submits what `robotrain render … --to plan/` wrote
+  robotrain submit --plan plan/          submits what `render … --to plan/` wrote
 
 Everything after `--` is passed to the trainer unchanged. If a submit is interrupted, run the same command again: it
 finds the run, or submits it.
@@ -171,8 +171,8 @@ def _submit_or_dry_run(
     as_json = bool(options.get("json"))
     if options.get("dry_run"):
         plan = dry_run().plan
-        print_json(render.dump_plan(plan)) if as_json else print_result(render.format_plan(plan))
         print_message(f"dry run: {plan.run} is valid; nothing was sent")
+        print_json(render.dump_plan(plan)) if as_json else print_result(render.format_plan(plan))
     elif options.get("assets_only"):
         prepare_assets(dry_run(), platform, as_json)
     else:

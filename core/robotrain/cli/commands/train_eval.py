@@ -25,8 +25,7 @@ HELP = """Train a policy, evaluate it, and register it if asked: one pipeline, f
 
   robotrain pipeline train-eval --platform PLATFORM --dataset-path ./my-dataset --training-steps 2000
 
-  robotrain pipeline train-eval job.yaml --platform PLATFORM --env pusht --starts easy
-  --success-threshold 0.7 --register-model pusht-act
+  robotrain pipeline train-eval job.yaml --platform PLATFORM --env pusht --starts easy --register-model pusht-act
 
 Everything after `--` is passed to the trainer unchanged. The policy is registered only if its evaluation succeeds.
 """

@@ -1,0 +1,84 @@
+"""Text on a terminal: wrapped at its width, never inside words, with `~` for the home folder."""
+
+import os
+
+import pytest
+from robotrain.cli import output
+from robotrain.cli.app import app
+from robotrain.cli.columns import display_width
+from robotrain.command_table import COMMANDS
+from typer.testing import CliRunner
+
+HOME = "/home/ada"
+
+
+@pytest.fixture
+def terminal(monkeypatch, capsys):
+    """What is printed on a terminal of 40 columns, by lines."""
+    monkeypatch.setenv("HOME", HOME)
+    monkeypatch.setattr(output, "get_terminal_width", lambda stream: 40)
+
+    def read(text):
+        output.print_message(text)
+        return capsys.readouterr().err.splitlines()
+
+    return read
+
+
+def test_sentences_are_wrapped_between_words_below_their_label(terminal):
+    lines = terminal("  checkpoint  step 400, and then a sentence of words")
+    assert lines == ["  checkpoint  step 400, and then a", "              sentence of words"]
+    long = "https://account.blob.core.windows.net/container/of-a-long-name"
+    assert terminal(f"it is copied to {long} every hour") == ["it is copied to", long, "every hour"]
+
+
+def test_commands_stay_whole_and_their_remarks_go_below(terminal):
+    command = "robotrain resubmit lerobot-train-b65fdd1c-1 --set batch_size=8"
+    assert terminal(f"  {command}") == [f"  {command}"]
+    assert terminal(f"next        {command}   start it over") == [f"next        {command}", " " * 12 + "start it over"]
+    assert terminal("  use   --resource-group GROUP --workspace-name NAME (or in a file)") == [
+        "  use   --resource-group GROUP --workspace-name NAME",
+        "        (or in a file)",
+    ]
+
+
+def test_the_home_folder_is_short_where_a_shell_would_expand_it(terminal):
+    assert terminal(f"wrote {HOME}/a.yaml ({HOME}/b).") == ["wrote ~/a.yaml (~/b)."]
+    for text in (f"'{HOME}/a b'", f"--to={HOME}/a", f"sqlite:///{HOME}/a", f"{HOME}s/a", f"/x{HOME}/a"):
+        assert terminal(text) == [text]
+
+
+def test_nothing_changes_where_no_terminal_is(capsys, monkeypatch):
+    monkeypatch.setenv("HOME", HOME)
+    text = f"{HOME}/a " + "word " * 60
+    output.print_message(text)
+    assert capsys.readouterr().err == f"{text}\n"
+
+
+def test_problems_and_status_fit_a_terminal(scripted, robotrain, monkeypatch):
+    scripted.run("train-1", state="failed", reason="RuntimeError: " + "out of paint and of words " * 8)
+    monkeypatch.setattr(output, "get_terminal_width", lambda stream: 80)
+    told = robotrain("status")
+    refused = robotrain("submit", "--platform", "local", "--dataset-path", os.path.expanduser("~/no-such-data"))
+    for text in (told.stdout, refused.stderr):
+        assert max(map(display_width, text.splitlines())) <= 80
+    assert "~/no-such-data" in refused.stderr
+    assert (
+        os.path.expanduser("~/no-such-data")
+        in robotrain("submit", "--platform", "local", "--dataset-path", "~/no-such-data", "--json").json["problems"][0][
+            "given"
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    "words", [(), *((name,) for name in COMMANDS), ("pipeline", "submit"), ("pipeline", "train-eval")]
+)
+def test_help_fits_a_terminal(robotrain, words):
+    assert max(map(len, robotrain(*words, "--help").stdout.splitlines())) <= 80
+
+
+def test_a_dry_run_gives_its_answer_before_the_plan(mars):
+    words = ["submit", "--platform", "mars", "--dataset-repo-id", "lerobot/pusht", "--no-pin", "--dry-run"]
+    shown = CliRunner().invoke(app, words).output
+    assert 0 <= shown.index("is valid; nothing was sent") < shown.index("# ")
