@@ -277,7 +277,7 @@ def list_examples(robotrain):
     """The words of every example about a job or a pipeline, of all help."""
     for command in (["submit"], ["render"], ["explain"], ["sweep"], *(["pipeline", one] for one in PIPELINES)):
         shown = robotrain(*command, "--help").stdout.partition("Options:")[0]
-        for line in re.findall(r"^ {2,}robotrain (\w.*)$", re.sub(r"\n +(?=-)", " ", shown), re.MULTILINE):
+        for line in re.findall(r"^ {2,}robotrain (\w.*)$", re.sub(r" \\\n +(?=-)", " ", shown), re.MULTILINE):
             yield shlex.split(re.split(r"\s{3,}|\s+>", line)[0])
 
 
