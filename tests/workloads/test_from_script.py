@@ -163,6 +163,13 @@ def test_what_has_no_equal_is_named_with_what_to_do_instead(robotrain: Any) -> N
     assert "OSMO_POOL" in answer.json["notes"]["--pool"]
 
 
+def test_the_help_keeps_its_paragraphs(robotrain: Any) -> None:
+    for command in ("from-script", "from-lerobot"):
+        shown = robotrain(command, "--help").stdout
+        assert "\n\n      " not in shown
+        assert f"\n  robotrain {command} -- " in shown
+
+
 def test_a_preview_is_an_explanation_and_a_help_is_a_help(robotrain: Any) -> None:
     for typed, expected in (("--config-preview", ["explain", "isaac-train"]), ("-h", ["submit", "isaac-train"])):
         words = shlex.split(robotrain("from-script", "submit-osmo-training.sh", typed).stdout)

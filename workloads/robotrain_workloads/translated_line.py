@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import shlex
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
@@ -27,7 +28,7 @@ def make_line_app(command: Callable[..., None]) -> typer.Typer:
     """Return the app of a command that takes a line; all that follows the line's first word belongs to it."""
     app = make_plain_app()
     settings = {"ignore_unknown_options": True, "allow_interspersed_args": False}
-    app.command(help=format_help(command.__doc__ or ""), context_settings=settings)(command)
+    app.command(help=format_help(inspect.getdoc(command) or ""), context_settings=settings)(command)
     return app
 
 
