@@ -2,8 +2,9 @@
 
 import contextlib
 import dataclasses
+import functools
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, get_args
 
@@ -12,9 +13,10 @@ from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture
 from robotrain_runtime.contract.document import Dimension
 
 from robotrain.errors import Rejected
+from robotrain.model.job import Job
 from robotrain.model.pipeline import PipelineStep, SweepSpec
 from robotrain.model.plan import Plan
-from robotrain.model.run import FINAL_STATES, Output, Reference, RunRecord, RunState
+from robotrain.model.run import FINAL_STATES, Output, RunRecord, RunState
 from robotrain.store import records
 from robotrain.testing import harness
 from robotrain.testing.bench import Bench, PlatformTestBase
@@ -73,61 +75,32 @@ class SubmitTests(PlatformTestBase):
         """A pipeline is rendered with all its steps, reproducibly; it is found again, and its steps are listed."""
         if not bench.can.feature("native_dag"):
             pytest.skip(f"{bench.name} does not declare native_dag")
-        with _record_render(bench) as rendered:
-            bench.render_plan()
-        job, settings, run, payload, container_plugins = rendered[-1]
-        parts = {"job": job, "settings": settings, "payload": payload, "container_plugins": container_plugins}
+        job, run, parts = _record_render(bench)
         steps = [
-            PipelineStep(name="first", hands_over=True, takes={}, **parts),
-            PipelineStep(name="second", needs=("first",), takes={}, **parts),
+            PipelineStep(name="first", job=job, hands_over=True, takes={}, **parts),
+            PipelineStep(name="second", job=job, needs=("first",), takes={}, **parts),
         ]
-        plans = [bench.platform.render_pipeline(steps, job, f"{run}-kit", {}) for _ in range(2)]
-        if plans[0].files != plans[1].files:
-            yield "`render_pipeline` returned other files for the same steps"
-        reference = yield from _submit_engine_plan(bench, plans[0], "a pipeline")
-        listed = {step.name for step in bench.platform.list_steps(reference)}
-        if not listed <= {"first", "second"}:
-            yield f"`list_steps` returned {', '.join(sorted(listed))}; the steps are first and second"
-        if bench.platform.status(reference).finished:
-            yield "`status` of a pipeline that was just submitted is final"
+        names = {step.name for step in steps}
+        render = functools.partial(bench.platform.render_pipeline, steps, job, f"{run}-kit", {})
+        yield from _submit_engine_plan(bench, "a pipeline", render, names)
 
     def test_sweep_is_one_submission(self, bench: Bench) -> Iterator[str]:
         """A sweep is rendered as one submission, reproducibly; it is found again, and its trials are listed."""
         if not bench.can.feature("native_sweep"):
             pytest.skip(f"{bench.name} does not declare native_sweep")
-        with _record_render(bench) as rendered:
-            bench.render_plan()
-        job, settings, run, payload, container_plugins = rendered[-1]
-        parameters = dict(job.parameters)
-        name = next((one for one, value in parameters.items() if type(value) in (int, float)), "")
-        if not name:
+        job, run, parts = _record_render(bench)
+        numbers = [(one, n) for one, n in job.parameters if isinstance(n, int | float) and not isinstance(n, bool)]
+        if not numbers:
             pytest.skip("the job has no number to vary")
-        value = parameters[name]
-        sweep = SweepSpec(
-            jobs=(job,),
-            settings=settings,
-            payload=payload,
-            container_plugins=container_plugins,
-            trials=("trial-1", "trial-2"),
-            space={name: Dimension(choices=(value, value + 1))},
-            sampler="grid",
-            at_most=1,
-            metric="loss",
-            better="lower",
-        )
+        name, value = numbers[0]
+        space, trials = {name: Dimension(choices=(value, value + 1))}, ("trial-1", "trial-2")
+        compared: dict[str, Any] = {"sampler": "grid", "at_most": 1, "metric": "loss", "better": "lower"}
+        sweep = SweepSpec(jobs=(job,), trials=trials, space=space, **compared, **parts)
         if obstacle := bench.platform.find_sweep_obstacle(sweep):
             yield f"`find_sweep_obstacle` names one for a plain sweep: {obstacle}"
             return
-        plans = [bench.platform.render_sweep(sweep, job, f"{run}-kit-sweep") for _ in range(2)]
-        if plans[0].files != plans[1].files:
-            yield "`render_sweep` returned other files for the same sweep"
-        reference = yield from _submit_engine_plan(bench, plans[0], "a sweep")
-        status, trials = bench.platform.query_pipeline(reference)
-        listed = {trial.name for trial in trials}
-        if not listed <= {"trial-1", "trial-2"}:
-            yield f"`query_pipeline` lists {', '.join(sorted(listed))}; the trials are trial-1 and trial-2"
-        if status.finished:
-            yield "the status of a sweep that was just submitted is final"
+        render = functools.partial(bench.platform.render_sweep, sweep, job, f"{run}-kit-sweep")
+        yield from _submit_engine_plan(bench, "a sweep", render, {*trials})
 
     def test_engine_that_does_not_answer_is_a_passing_failure(self, bench: Bench) -> Iterator[str]:
         """Nothing is concluded from silence: `find` raises, `status` is no end, and `submit` can be repeated."""
@@ -160,15 +133,36 @@ def _compare_count(bench: Bench, run: str, expected: int, when: str = "") -> Ite
         yield f"the engine has {count} runs named {run}, not {expected}{when}"
 
 
-def _submit_engine_plan(bench: Bench, plan: Plan, what: str) -> Generator[str, None, Reference]:
-    """Submit a plan of several runs, yield what is wrong with `find` and the count, and return the reference."""
+def _record_render(bench: Bench) -> tuple[Job, str, dict[str, Any]]:
+    """Render a plan; return the job, the run, and by name the other arguments that `render` was given."""
+    rendered: list[list[Any]] = []
+
+    def record_arguments(render: Callable[..., Any], arguments: list[Any]) -> Any:
+        rendered.append(arguments)
+        return render(*arguments)
+
+    with bench.wrap_method("render", record_arguments):
+        bench.render_plan()
+    job, settings, run, payload, plugins = rendered[-1]
+    return job, run, {"settings": settings, "payload": payload, "container_plugins": plugins}
+
+
+def _submit_engine_plan(bench: Bench, what: str, render: Callable[[], Plan], names: set[str]) -> Iterator[str]:
+    """Submit a plan of several runs, and yield what is wrong with it, `find`, the count, the status or the steps."""
+    plan = render()
+    if plan.files != render().files:
+        yield f"{what} is rendered to other files the second time"
     if bench.platform.find(plan) is not None:
         yield f"`find` returned a run for {what} that was not submitted"
     reference = bench.platform.submit(plan)
     yield from _compare_count(bench, plan.run, 1)
     if bench.platform.find(plan) is None:
         yield f"`find` returned None for {what} that was submitted"
-    return reference
+    status, listed = bench.platform.query_pipeline(reference)
+    unknown = sorted({step.name for step in listed} - names)
+    yield from report(f"the steps of {what} are {', '.join(sorted(names))}; not", unknown)
+    if status.finished:
+        yield f"the status of {what} that was just submitted is final"
 
 
 def _submit_twice(bench: Bench, how: str, interruption: contextlib.AbstractContextManager[object]) -> Iterator[str]:
@@ -191,19 +185,6 @@ UNKNOWN_STATE = "KitUnheardOf"
 CANCELLED_STATES = ("running", "succeeded", "failed")
 CHECKPOINT_STEP = 40
 LOG_LINES = ("kit: first", "kit: second", "kit: {{ third }}", "kit: fourth ü", "kit: fifth")
-
-
-@contextlib.contextmanager
-def _record_render(bench: Bench) -> Iterator[list[list[Any]]]:
-    """Collect the arguments of each `render`."""
-    rendered: list[list[Any]] = []
-
-    def record_arguments(render: Callable[..., Any], arguments: list[Any]) -> Any:
-        rendered.append(arguments)
-        return render(*arguments)
-
-    with bench.wrap_method("render", record_arguments):
-        yield rendered
 
 
 class ObservationTests(SubmitTests):
