@@ -39,9 +39,10 @@ def _join(names: Iterable[str]) -> str:
 
 def _format_entry(entry: Entry) -> str:
     if isinstance(entry, Mapping):
-        cases = [(case, one) for case, one in entry.items() if case != "note"]
+        cases = [(case, one) for case, one in entry.items() if not case.startswith("note")]
+        notes = [one for case, one in entry.items() if case.startswith("note")]
         texts = [_format_case(case, len(cases) == 1) + _format_entry(one) for case, one in cases]
-        return "; ".join(texts) + (f" ({entry['note']})" if "note" in entry else "")
+        return "; ".join(texts) + "".join(f" ({note})" for note in notes)
     if not entry:
         return "nothing to do"
     if entry.startswith("part of "):

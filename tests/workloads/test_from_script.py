@@ -166,8 +166,9 @@ def test_what_has_no_equal_is_named_with_what_to_do_instead(robotrain: Any) -> N
 def test_the_help_keeps_its_paragraphs(robotrain: Any) -> None:
     for command in ("from-script", "from-lerobot"):
         shown = robotrain(command, "--help").stdout
-        assert "\n\n      " not in shown
-        assert f"\n  robotrain {command} -- " in shown
+        (paragraph,) = [one for one in shown.split("\n\n") if "Nothing is" in one]
+        assert not re.search(r"\S   ", paragraph)
+        assert re.search(rf"\n\n  robotrain {command} (\\\n +)?-- ", shown)
 
 
 def test_a_preview_is_an_explanation_and_a_help_is_a_help(robotrain: Any) -> None:
@@ -175,6 +176,12 @@ def test_a_preview_is_an_explanation_and_a_help_is_a_help(robotrain: Any) -> Non
         words = shlex.split(robotrain("from-script", "submit-osmo-training.sh", typed).stdout)
         assert words[1:3] == expected
         assert ("--help" in words) == (typed == "-h")
+
+
+@pytest.mark.parametrize(("name", "notes"), [("my_model", ["--register-checkpoint"]), ("my-model", [])])
+def test_a_difference_is_noted_where_there_is_one(robotrain: Any, name: str, notes: list[str]) -> None:
+    line = ("submit-osmo-lerobot-training.sh", "-d", "u/d", "-r", name, "--", "--pool", "gp")
+    assert list(robotrain("from-script", "--json", "--", *line).json["notes"]) == notes
 
 
 def test_a_part_without_its_whole_is_said_to_have_no_effect(robotrain: Any) -> None:

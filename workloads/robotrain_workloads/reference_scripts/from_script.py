@@ -14,7 +14,7 @@ from robotrain.errors import Rejected, Suggestion, suggest_name, usage_problem
 from robotrain.redaction import redact, value_holds_secret
 from robotrain_runtime.contract.parameter import list_flags
 
-from robotrain_workloads.reference_scripts.table import ReferenceScript, ScriptOption, load_scripts
+from robotrain_workloads.reference_scripts.table import Entry, ReferenceScript, ScriptOption, load_scripts
 from robotrain_workloads.translated_line import SECRET_REASON, TranslatedLine, make_line_app, print_line
 
 ROBOTRAIN_API = 1
@@ -66,8 +66,8 @@ def translate(line: Sequence[str]) -> tuple[TranslatedLine, ReferenceScript]:
             else:
                 flags += words
             left_out |= {name: reason} if reason and name in typed else {}
-            if words and isinstance(option.entry, Mapping) and "note" in option.entry:
-                notes[name] = option.entry["note"]
+            if words and (found := _find_note(option.entry, text)):
+                notes[name] = found
     notes |= {flag: text for flag, text in script.needed.items() if flag not in flags}
     return TranslatedLine((*command, "--platform", script.platform, *flags), left_out, notes), script
 
@@ -160,10 +160,20 @@ def _translate_option(option: ScriptOption, value: str, given: Values) -> tuple[
 
 def _choose_case(cases: Mapping[str, str], value: str, given: Values) -> str:
     for case, entry in cases.items():
-        other = case.removeprefix("with ")
-        if case != "note" and (other in given if other != case else re.fullmatch(case, value, re.I | re.S)):
+        if case.startswith("with "):
+            fits = case.removeprefix("with ") in given
+        else:
+            fits = not case.startswith("note") and bool(re.fullmatch(case, value, re.I | re.S))
+        if fits:
             return entry
     return ""
+
+
+def _find_note(entry: Entry, value: str) -> str:
+    """Return what people should know about this value; empty for nothing."""
+    notes = entry.items() if isinstance(entry, Mapping) else ()
+    given = (text for case, text in notes if case.startswith("note") and re.fullmatch(case[5:] or ".*", value, re.S))
+    return next(given, "")
 
 
 def _fill_in(word: str, value: str, given: Values) -> str:
