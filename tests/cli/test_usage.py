@@ -379,7 +379,7 @@ def test_a_part_that_was_given_in_percent(robotrain):
     [
         ("--dataset.repo_id lerobot/pusht", "--dataset-repo-id"),
         ("-d x/y -- --dataset.repo_id=a/b", "--dataset-repo-id"),
-        ("--repo-id lerobot/act", "--dataset-repo-id OWNER/NAME for data"),
+        ("--repo-id lerobot/act", "--dataset-repo-id lerobot/act for data"),
         ("-d x/y -- --policy.path=owner/name", "--policy-repo-id owner/name"),
         ("-d x/y --gpus 2", "--num-gpus N"),
     ],

@@ -1,6 +1,7 @@
 """Values collected from the command line, and problems for every mistake in it."""
 
 import dataclasses
+import importlib
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -20,10 +21,11 @@ from robotrain.config.provenance import DEFAULT_ORIGIN, Origin, Value
 from robotrain.errors import Problem, Suggestion, find_nearest_name, suggest_name, usage_problem
 from robotrain.plugins.claims import describe_excluded_kinds
 from robotrain.plugins.failures import suggest_exclusion
-from robotrain.redaction import redact
+from robotrain.redaction import holds_secret, redact
 
 if TYPE_CHECKING:
     from robotrain.config.request import SourceText
+    from robotrain.model.workload import Workload
     from robotrain.plugins.failures import PluginError
     from robotrain.plugins.manager import Plugins
 
@@ -233,11 +235,12 @@ def _unknown_option_problem(
     from robotrain.config.resolve import fill_in_value
 
     flag = redact(flag)
+    dashed = flag.replace("_", "-")
     platform = load_or_none(plugins.platform, choice.platform)
     workload = load_or_none(plugins.workload, choice.workload)
     code, why, ways = "option-elsewhere", "", list[str]()
-    if hints := [(one, hint) for one in (workload, platform) if one and (hint := one.option_hints.get(flag))]:
-        title, why = f"{hints[0][0].name} takes no {flag}", hints[0][1]
+    if hints := [(one, hint) for one in (workload, platform) if one and (hint := one.option_hints.get(dashed))]:
+        title, why = f"{hints[0][0].name} takes no {flag}", fill_in_value(hints[0][1], value)
     elif owners := list(find_option_owners(flag, choice, plugins)):
         here = f"{choice.workload} on {choice.platform}" if choice.platform else choice.workload
         title = f"{flag} is an option of {' and '.join(owners)}, not of {here}"
@@ -257,6 +260,11 @@ def _unknown_option_problem(
     elif name := next((name for name, one in plugins.workloads().items() if flag in one.option_hints), ""):
         title = f"there is no option {flag}"
         why = f"With workload {name}: {plugins.workloads()[name].option_hints[flag]}."
+    elif dashed != flag and dashed in options.flags:
+        code, title, ways = "option-unknown", f"there is no option {flag}", [fill_in_value(dashed, value)]
+    elif own := _find_option_of_program(workload, flag, value):
+        code, title, ways = "option-unknown", f"robotrain has no option {flag}", [f"-- {own}"]
+        why = f"Put options of {workload.program if workload else 'the trainer'} itself after `--`."
     elif "." in flag:
         code, title, ways = "option-unknown", f"robotrain has no option {flag}", [f"-- {flag}=…"]
         why = f"Put options of {workload.program if workload else 'the trainer'} itself after `--`."
@@ -264,6 +272,15 @@ def _unknown_option_problem(
         code, title, why = "option-unknown", f"there is no option {flag}", describe_excluded_kinds(plugins.without)
         ways = [way.text for way in suggest_name(flag, options.flags)]
     return usage_problem(code, title, flag, why, suggestions=map(Suggestion, ways))
+
+
+def _find_option_of_program(workload: "Workload | None", flag: str, value: str) -> str:
+    """Return the option of the workload's program that a flag may be, with its value unless that may be a secret."""
+    if workload is None or not workload.option_finder:
+        return ""
+    is_shown = not holds_secret(value) and value.isprintable()
+    found: str = importlib.import_module(workload.option_finder).find_option(flag, value if is_shown else "…")
+    return found
 
 
 JOB_COMMANDS = ("submit", "render", "explain")

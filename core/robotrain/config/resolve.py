@@ -261,13 +261,16 @@ def fill_in_value(hint: str, value: str) -> str:
 
     `--flag` becomes `--flag VALUE`; in `--flag FOLDER, or --other OWNER/NAME` the fitting placeholder is replaced.
     """
-    if not hint.startswith("--") or not value or value.lower() in ("true", "false"):
+    if not value or value.lower() in ("true", "false"):
         return hint
     if holds_secret(value) or len(value) > MAX_FILLED_IN or not value.isprintable():
         return hint
     if re.fullmatch(r"--[a-z][a-z0-9-]*", hint):
         return f"{hint} {shlex.quote(value)}"
     is_name = re.fullmatch(r"[\w][\w.-]*/[\w][\w.-]*", value)
+    if not hint.startswith("--"):
+        placeholder = " OWNER/NAME" if is_name else "@REVISION"
+        return hint.replace(placeholder, f"{placeholder[0]}{shlex.quote(value)}")
     placeholder = "OWNER/NAME" if is_name else "FOLDER"
     return hint.replace(f" {placeholder}", f" {shlex.quote(value)}", 1)
 

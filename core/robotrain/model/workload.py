@@ -171,6 +171,10 @@ class Workload:
     produces: Produces = "checkpoints"
     option_hints: Mapping[str, str] = field(default_factory=dict)
     """Options and environment variables of other tools, each with robotrain's equivalent."""
+    option_finder: str = ""
+    """The module whose `find_option(flag, value)` returns the option of `program`, with its value, that a flag nobody
+    knows is probably meant to be; empty for none.
+    """
     default: bool = False
     """Whether it is the workload of a job that names none."""
     named_by: tuple[str, ...] = ()

@@ -68,6 +68,19 @@ def find_option_problems(
             yield from _check_option(name, value, types, owned)
 
 
+def find_option(flag: str, value: str) -> str:
+    """Return LeRobot's option that a flag of no other program probably means; empty for none."""
+    given = _format(flag.removeprefix("--"), value or None)
+    problem = next(find_option_problems([given], {}, {}), None)
+    if problem is None:
+        return given
+    if "." in flag:
+        return problem.suggestion
+    tree, name = load_option_tree(), flag.removeprefix("--").replace("-", "_")
+    is_of_policy = any(name in tree.classes[one] for one in _list_policies(tree).values())
+    return _format(f"policy.{name}", value or None) if is_of_policy else ""
+
+
 def _check_option(
     name: str, value: str | None, types: Mapping[str, str], owned: Mapping[str, str]
 ) -> Iterator[OptionProblem]:
