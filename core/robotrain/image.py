@@ -10,7 +10,6 @@ import io
 import json
 import os
 import re
-import shutil
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from robotrain_runtime.contract.container_plugin import SourceContainerPlugin
+from robotrain_runtime.contract.files import make_atomically
 from robotrain_runtime.contract.plugin_loader import load_container_plugin
 
 from robotrain import __version__
@@ -166,20 +166,8 @@ def write_context(content: Mapping[str, bytes], folder: Path) -> None:
     """Replace the content of `folder` in one step. Raise Rejected if it contains other files, OSError."""
     folder = Path(os.path.abspath(folder))
     earlier = _is_earlier_context(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    scratch, aside = (folder.with_name(f".{folder.name}.{os.urandom(4).hex()}.{end}") for end in ("new", "old"))
-    try:
+    with make_atomically(folder, replace=earlier) as scratch:
         _fill_folder(scratch, content)
-        if earlier:
-            os.rename(folder, aside)
-        os.rename(scratch, folder)
-    except BaseException:
-        if aside.exists():
-            os.rename(aside, folder)
-        raise
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-        shutil.rmtree(aside, ignore_errors=True)
 
 
 def _fill_folder(folder: Path, content: Mapping[str, bytes]) -> None:

@@ -209,8 +209,8 @@ def test_results_of_an_earlier_attempt_are_replaced_and_none_of_them_is_left(tmp
     results = tmp_path / "outputs/eval_results"
     (results / "plots").mkdir(parents=True)
     (results / "plots/old.png").touch()
-    (results.parent / ".eval_results.partial").mkdir()  # of one that was killed
-    (results.parent / ".eval_results.partial/half.json").touch()
+    (results.parent / ".eval_results.fill.part").mkdir()  # of one that was killed
+    (results.parent / ".eval_results.fill.part/half.json").touch()
     with result_files.fill_folder(results) as folder:
         (folder / "new.json").touch()
         assert (results / "plots/old.png").exists()

@@ -12,6 +12,7 @@ from robotrain_runtime.contract.checkpoint import CheckpointManifest
 from robotrain_runtime.contract.document import Scalar
 from robotrain_runtime.contract.event import Checkpoint, Evaluated, Track
 from robotrain_runtime.contract.failure import JobFailed
+from robotrain_runtime.contract.files import make_atomically
 
 from robotrain.errors import Rejected, Suggestion, make_problem
 from robotrain.model.progress import Progress
@@ -110,19 +111,14 @@ def download_atomically(output: Output, to: Path, fetch: Callable[[Path], None])
     if os.path.lexists(to):
         another = Suggestion("another name", "existing files are not overwritten")
         raise Rejected([make_problem("output-exists", "the target already exists", "", str(to), "", another)])
-    scratch = to.with_name(f".{to.name}.{os.urandom(4).hex()}.part")
     try:
-        to.parent.mkdir(parents=True, exist_ok=True)
-        fetch(scratch)
-        os.rename(scratch, to)
+        with make_atomically(to) as scratch:
+            fetch(scratch)
     except JobFailed as error:
         raise _make_copy_rejection(output, output.uri, redact(error.reason, max_length=1000)) from None
     except OSError as error:
         why = error.args[0][0][2] if isinstance(error, shutil.Error) else error.strerror or error  # of the first file
         raise _make_copy_rejection(output, str(to), f"{why}.") from None
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-        scratch.unlink(missing_ok=True)
 
 
 def _make_copy_rejection(output: Output, given: str, why: str) -> Rejected:

@@ -29,11 +29,17 @@ def parse_duration(text: str) -> float:
 
 def format_age(seconds: float) -> str:
     """Return an age as `just now`, `5 minutes ago` or `3 days ago`."""
-    for length, unit in ((86400, "day"), (3600, "hour"), (60, "minute")):
-        if seconds >= length:
-            count = int(seconds // length)
-            return f"{count} {unit}{'' if count == 1 else 's'} ago"
-    return "just now"
+    count, unit = format_short_age(seconds).split()
+    words = {"d": "day", "h": "hour", "min": "minute"}
+    return f"{count} {words[unit]}{'' if count == '1' else 's'} ago" if unit in words else "just now"
+
+
+def format_short_age(seconds: float) -> str:
+    """Return an age such as `40 s`, `12 min`, `3 h` or `9 d`."""
+    for unit in ("d", "h", "min"):
+        if seconds >= SECONDS[unit]:
+            return f"{seconds // SECONDS[unit]:.0f} {unit}"
+    return f"{max(0.0, seconds):.0f} s"
 
 
 def format_time(seconds: float) -> str:

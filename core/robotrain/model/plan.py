@@ -63,10 +63,9 @@ class Plan:
     @property
     def digest(self) -> str:
         """The SHA-256 of all files and their paths, in hexadecimal."""
-        total = hashlib.sha256()
-        for path, content in sorted(self.files.items()):
-            total.update(hashlib.sha256(content).hexdigest().encode() + b" " + path.encode() + b"\n")
-        return total.hexdigest()
+        from robotrain_runtime.contract.checkpoint import combine_digests  # costs start-up
+
+        return combine_digests({path: hashlib.sha256(content).hexdigest() for path, content in self.files.items()})
 
 
 def write_plan_files(plan: Plan, folder: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
 import signal
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,7 +12,7 @@ from pathlib import Path
 
 from robotrain_runtime.contract import claim
 from robotrain_runtime.contract.claim import RunOwner
-from robotrain_runtime.contract.files import write_atomically
+from robotrain_runtime.contract.files import make_atomically, write_atomically
 
 from robotrain.errors import Problem, Stage, Suggestion
 from robotrain.model import plan as plans
@@ -95,11 +94,10 @@ def create_run_folder(plan: Plan, folder: Path, payload: str = "payload.zip") ->
     """
     import zipfile  # costs start-up
 
-    part = folder.with_name(f".{folder.name}.{os.urandom(4).hex()}.part")
     try:
-        plans.write_plan_files(plan, part)
-        zipfile.ZipFile(io.BytesIO(plan.files[payload])).extractall(part / PAYLOAD_FOLDER)
-        os.rename(part, folder)
+        with make_atomically(folder) as part:
+            plans.write_plan_files(plan, part)
+            zipfile.ZipFile(io.BytesIO(plan.files[payload])).extractall(part / PAYLOAD_FOLDER)
         return True
     except OSError as error:
         if not folder.is_dir():
@@ -107,8 +105,6 @@ def create_run_folder(plan: Plan, folder: Path, payload: str = "payload.zip") ->
         if not has_plan_files(plan, folder):
             raise FileExistsError(f"{folder} already exists with another content") from error
         return False
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def has_plan_files(plan: Plan, folder: Path) -> bool:

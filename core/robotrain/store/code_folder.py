@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from robotrain_runtime.contract.files import make_atomically
+
 IGNORE_FILES = (".gitignore", ".amlignore")
 _SECRET_NAMES = (
     r"(?i)id_(?:rsa|dsa|ecdsa|ed25519)|.*\.(?:pem|key|p12|pfx|kdbx|jks|keystore|env)|kubeconfig|credentials|htpasswd"
@@ -90,20 +92,15 @@ def stage_folder(folder: Path) -> Path:
     target = parent / hasher.hexdigest()[:32]
     if target.is_dir():
         return target
-    scratch = parent / f".{target.name}.{os.urandom(4).hex()}"
-    scratch.mkdir(parents=True)
     try:
-        for path, real in content.files.items():
-            (scratch / path).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(real, scratch / path)
-        scratch.rename(target)
-    except FileExistsError:
-        pass  # another command staged it meanwhile
+        with make_atomically(target) as scratch:
+            scratch.mkdir()
+            for path, real in content.files.items():
+                (scratch / path).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(real, scratch / path)
     except OSError:
-        if not target.is_dir():
+        if not target.is_dir():  # else another command staged it meanwhile
             raise
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
     _remove_old_copies(parent, target)
     return target
 

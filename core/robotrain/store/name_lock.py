@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from robotrain_runtime.contract.files import is_locked, lock_file
+from robotrain_runtime.contract.files import is_locked, lock_file, remove_folder
 
 from robotrain.errors import Problem, Rejected
 from robotrain.model.run import RunRecord
@@ -60,12 +60,8 @@ class NameLock:
 
     def release_and_remove(self) -> None:
         """Remove the folder of a run that was not submitted, and release the lock: the name is free again."""
-        import shutil
-
-        aside = self.folder.with_name(f".{self.run}.{os.urandom(4).hex()}")
         with contextlib.suppress(OSError):
-            os.rename(self.folder, aside)  # first, so that nobody sees a partly removed folder under the name
-            shutil.rmtree(aside, ignore_errors=True)
+            remove_folder(self.folder)
         self.release()
 
 

@@ -15,7 +15,7 @@ from robotrain.model import plan as plans
 from robotrain.model.plan import Plan
 from robotrain.model.run import Reference
 from robotrain.store import files
-from robotrain_runtime.contract.files import write_atomically
+from robotrain_runtime.contract.files import make_atomically, write_atomically
 
 from robotrain_local import process, spec
 
@@ -135,7 +135,7 @@ def has_same_plan(plan: Plan, folder: Path) -> bool:
 
 def discard_run_folder(folder: Path) -> None:
     """Remove a folder, unless its run has started."""
-    partial = _make_partial_path(folder)
+    partial = folder.with_name(f".{folder.name}.{os.urandom(4).hex()}.part")
     with contextlib.suppress(OSError):
         os.rename(folder, partial)
         if spec.has_started(partial):
@@ -160,17 +160,15 @@ def _is_partial_submit(plan: Plan, folder: Path) -> bool:
 
 
 def _create_run_folder(plan: Plan, folder: Path, payload: zipfile.ZipFile) -> None:
-    part = _make_partial_path(folder)
     try:
-        files.make_private_folder(part)
-        plans.write_plan_files(plan, part)
-        payload.extractall(part / spec.PAYLOAD_FOLDER)
-        os.rename(part, folder)
+        files.make_private_folder(folder.parent)
+        with make_atomically(folder) as part:
+            files.make_private_folder(part)
+            plans.write_plan_files(plan, part)
+            payload.extractall(part / spec.PAYLOAD_FOLDER)
     except OSError:
         if not has_same_plan(plan, folder):  # else another submit of this plan was faster
             raise
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def _complete_run_folder(plan: Plan, folder: Path, payload: zipfile.ZipFile) -> None:
@@ -189,7 +187,3 @@ def _read_bytes(path: Path) -> bytes:
         return path.read_bytes()
     except OSError:
         return b""
-
-
-def _make_partial_path(folder: Path) -> Path:
-    return folder.with_name(f".{folder.name}.{os.urandom(4).hex()}.part")

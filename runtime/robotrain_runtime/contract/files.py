@@ -26,6 +26,50 @@ def write_atomically(path: Path, content: bytes, mode: int = 0o666) -> None:
     sync_folder(path.parent)
 
 
+@contextmanager
+def make_atomically(path: Path, *, replace: bool = False, key: str = "") -> Iterator[Path]:
+    """Yield a free path beside `path`; the file or folder made there takes its name when the block ends.
+
+    After a failure it is removed. Raise OSError if `path` is a folder with content, unless it is to be replaced.
+
+    :param key: ends the free path's name, so that what a killed process left there is removed; for one process only.
+    """
+    scratch, old = (path.with_name(f".{path.name}.{key or os.urandom(4).hex()}.{end}") for end in ("part", "old"))
+    _remove_path(scratch)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield scratch
+        if replace and path.is_dir():
+            _remove_path(old)
+            os.rename(path, old)
+        os.replace(scratch, path)
+    except BaseException:
+        if old.exists() and not path.exists():
+            os.rename(old, path)
+        raise
+    finally:
+        _remove_path(scratch)
+        _remove_path(old)
+
+
+def remove_folder(folder: Path, name: str = "") -> None:
+    """Remove a folder under a hidden name with `name` in it, so that nobody finds a part of it. Raise OSError."""
+    import shutil  # costs start-up
+
+    removed = folder.with_name(f".{name or folder.name}.{os.urandom(4).hex()}")
+    os.rename(folder, removed)
+    shutil.rmtree(removed)
+
+
+def _remove_path(path: Path) -> None:
+    import shutil  # costs start-up
+
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
 def write_new_file(path: Path, content: bytes, mode: int = 0o666) -> None:
     """Write and sync a new file, with a mode that the umask limits. Raise OSError, FileExistsError included."""
     with open(path, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:

@@ -6,7 +6,6 @@ An environment in the image is used as it is, and so is the image's torch if it 
 import errno
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
@@ -206,14 +205,10 @@ class EnvironmentBuild:
             shutil.rmtree(leftover, ignore_errors=True)
         tool = uv.find_uv(self.cache) or uv.fetch_uv(self.cache, self.stop)
         self.log_line(f"building the environment {place} with {self.python}")
-        scratch = place.with_name(f".{place.name}.{os.urandom(4).hex()}")
-        try:
+        with files.make_atomically(place) as scratch:
             self._run(tool, "venv", "--quiet", "--relocatable", "--python", self.python, scratch)
             facts = self._install_lock(tool, scratch)
             write_marker(scratch, {"lock": self.lock.name, "python": str(self.python), **facts})
-            os.rename(scratch, place)
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
 
     def _install_lock(self, tool: Path, scratch: Path) -> dict[str, object]:
         """Install the lock, perhaps with another torch. Return the facts for the marker."""

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from robotrain_runtime.contract.files import lock_file
+from robotrain_runtime.contract.files import lock_file, remove_folder
 
 GIB = 1024**3
 
@@ -76,7 +76,7 @@ def get_free_bytes(path: Path) -> int:
 LOCK_SUFFIX = ".lock"
 ENVIRONMENTS, COMPLETE = "environments", "robotrain-complete.json"
 """The folder of built environments, and the file that is written last into each."""
-SCRATCH_NAME = r"(.+)\.part|\.(.+)\.[0-9a-f]+"
+SCRATCH_NAME = r"\.(.+)\.[0-9a-f]+(?:\.part)?|(.+)\.part"
 """Names of folders that are being filled or removed, with the name of their entry."""
 MAX_DEPTH = 8
 """The depth of folders in which entries are searched."""
@@ -136,9 +136,7 @@ def remove_entry(entry: CacheEntry) -> bool:
     with _try_exclusive_lock(entry.path) as is_free:
         if not is_free or _get_last_use(entry.path) > entry.used:
             return False
-        aside = entry.path.with_name(f".{_get_entry_name(entry.path.name)}.{os.urandom(4).hex()}")
-        os.rename(entry.path, aside)  # atomically: a partly removed entry is never visible under its name
-        shutil.rmtree(aside)
+        remove_folder(entry.path, _get_entry_name(entry.path.name))
         return True
 
 

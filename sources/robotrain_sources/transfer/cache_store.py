@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from robotrain_runtime.contract.checkpoint import hash_file
-from robotrain_runtime.contract.files import format_size, lock_file, write_atomically
+from robotrain_runtime.contract.files import format_size, lock_file, remove_folder, write_atomically
 
 from robotrain_sources.fetching.errors import ContentMismatch, FetchError
 from robotrain_sources.transfer.catalog import Catalog, DataSize
@@ -263,16 +263,9 @@ def publish_folder(folder: Path, catalog: Catalog, source: str, pin: str) -> Non
             lines.write(json.dumps({"name": file.name, "size": file.size, "sha256": file.sha256}) + "\n")
     catalog.close()
     catalog.path.unlink()
-    remove_folder(folder)
-    os.rename(part, folder)
-
-
-def remove_folder(folder: Path) -> None:
-    """Remove a folder; it is renamed first, so that nobody finds a part of it."""
     if folder.exists():
-        removed = folder.with_name(f".{folder.name}.{os.urandom(4).hex()}")
-        os.rename(folder, removed)
-        shutil.rmtree(removed)
+        remove_folder(folder)
+    os.rename(part, folder)
 
 
 class FolderLock:

@@ -5,29 +5,20 @@ An interrupted attempt leaves only hidden files; the next one starts again.
 
 import json
 import math
-import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from robotrain_runtime.contract.files import make_atomically
+
 
 @contextmanager
 def fill_folder(folder: Path) -> Iterator[Path]:
     """Yield a new folder that replaces `folder` when the block ends, and is removed when it fails."""
-    partial = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    try:
-        yield partial
-        old = folder.with_name(f".{folder.name}.old")
-        shutil.rmtree(old, ignore_errors=True)
-        if folder.exists():
-            folder.rename(old)
-        partial.rename(folder)
-        shutil.rmtree(old, ignore_errors=True)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    with make_atomically(folder, replace=True, key="fill") as scratch:
+        scratch.mkdir()
+        yield scratch
 
 
 def write_json(path: Path, value: object) -> None:

@@ -15,6 +15,7 @@ from types import FrameType
 from typing import Any
 
 from robotrain_runtime.contract.event import Checkpoint, Metrics, Note, Track, emit_event
+from robotrain_runtime.contract.files import make_atomically
 
 from robotrain_workloads.isaac import checkpoint_facts, checkpoint_file, installation
 from robotrain_workloads.isaac.process_group import ProcessGroup
@@ -78,14 +79,12 @@ class TrainingFollower:
         target = self._checkpoints / f"{step:06}"
         if target.exists() or self._folder is None:
             return
-        scratch = target.with_name(f".{target.name}.part")
-        shutil.rmtree(scratch, ignore_errors=True)
-        checkpoint_facts.write_facts(scratch, self._task, self._backend)
-        shutil.copyfile(file, scratch / file.name)
-        for name in PARAMS:
-            if (self._folder / "params" / name).is_file():
-                shutil.copyfile(self._folder / "params" / name, scratch / "params" / name)
-        scratch.rename(target)
+        with make_atomically(target, key="save") as scratch:
+            checkpoint_facts.write_facts(scratch, self._task, self._backend)
+            shutil.copyfile(file, scratch / file.name)
+            for name in PARAMS:
+                if (self._folder / "params" / name).is_file():
+                    shutil.copyfile(self._folder / "params" / name, scratch / "params" / name)
         emit_event(Track(tags={"checkpoint_directory": str(file.parent), "checkpoint_latest": str(file)}))
         emit_event(Checkpoint(step=step, path=str(target)))
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import shutil
 import signal
 import sys
 import time
@@ -24,6 +23,7 @@ from typing import Any
 import numpy as np
 import torch
 from robotrain_runtime.contract.event import Checkpoint, Metrics, Note
+from robotrain_runtime.contract.files import make_atomically
 
 from robotrain_workloads.lerobot.device import choose_device, count_ranks
 from robotrain_workloads.lerobot.policy import MODEL_FOLDER, STEP_FILE
@@ -235,15 +235,13 @@ class ActTraining:
         target = self.folder / f"{self.step:06}"
         if target.exists() or not self.group.is_first:
             return
-        scratch = target.with_name(f".{target.name}.part")
-        shutil.rmtree(scratch, ignore_errors=True)
-        (scratch / MODEL_FOLDER).mkdir(parents=True)
-        (scratch / STEP_FILE).parent.mkdir()
-        save_policy(scratch / MODEL_FOLDER, self.model, self.statistics, device=self.device)
-        torch.save({"optimizer": self.optimizer.state_dict()}, scratch / STATE_FILE)
-        facts = {"step": self.step, "samples": self.samples, "seed": self.values["seed"]}
-        (scratch / STEP_FILE).write_text(json.dumps(facts) + "\n", encoding="utf-8")
-        scratch.rename(target)
+        with make_atomically(target, key="save") as scratch:
+            (scratch / MODEL_FOLDER).mkdir(parents=True)
+            (scratch / STEP_FILE).parent.mkdir()
+            save_policy(scratch / MODEL_FOLDER, self.model, self.statistics, device=self.device)
+            torch.save({"optimizer": self.optimizer.state_dict()}, scratch / STATE_FILE)
+            facts = {"step": self.step, "samples": self.samples, "seed": self.values["seed"]}
+            (scratch / STEP_FILE).write_text(json.dumps(facts) + "\n", encoding="utf-8")
         self.group.emit(Checkpoint(step=self.step, path=str(target.absolute()), model=MODEL_FOLDER))
 
     def _load_state(self, folder: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from robotrain_runtime.contract.deadline import DeadlineFuture
+from robotrain_runtime.contract.files import make_atomically
 from robotrain_runtime.machine import disk_cache
 
 from robotrain.cli import output
@@ -124,22 +124,13 @@ def download_outputs(outputs: Sequence[Output], platform: Platform, record: RunR
 
 
 def _download_output(output: Output, platform: Platform, record: RunRecord, target: Path, title: str) -> None:
-    """Download to a temporary path beside the target first, so that the target is complete."""
     from robotrain.plugins.calls import redirect_output
 
-    target.parent.mkdir(parents=True, exist_ok=True)
-    scratch = target.with_name(f".{target.name}.part-{os.getpid()}")
-    try:
+    with make_atomically(target) as scratch:
         with redirect_output():
             download = DeadlineFuture(functools.partial(platform.download, record.reference, output, scratch))
             _show_progress(download, scratch, output, title)
         download.result()
-        os.replace(scratch, target)
-    finally:
-        if scratch.is_dir() and not scratch.is_symlink():
-            shutil.rmtree(scratch, ignore_errors=True)
-        else:
-            scratch.unlink(missing_ok=True)
 
 
 def _show_progress(download: DeadlineFuture[None], scratch: Path, item: Output, title: str) -> None:

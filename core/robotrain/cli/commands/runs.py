@@ -151,6 +151,7 @@ def _format_runs(listed_runs: "Sequence[ListedRun]") -> list[str]:
     from robotrain.cli import output
     from robotrain.cli.columns import GAP, Column, fit_columns, to_plain_line, truncate
     from robotrain.model import scores
+    from robotrain.model.amounts import format_short_age
     from robotrain.store import run_values
 
     now = time.time()
@@ -171,7 +172,11 @@ def _format_runs(listed_runs: "Sequence[ListedRun]") -> list[str]:
         ),
         Column("SCORE", headlines, drop_order=3),
         Column("CONDITIONS", [to_plain_line(one.conditions) for one in known], drop_order=8),
-        Column("AGE", [_format_age(one, now) for one in listed_runs], drop_order=2),
+        Column(
+            "AGE",
+            [format_short_age(now - one.record.created) if one.record else "" for one in listed_runs],
+            drop_order=2,
+        ),
         Column("TOOK", [_format_duration(one, now) for one in listed_runs], drop_order=5),
         Column("REASON", reasons, drop_order=7, is_flexible=True),
     ]
@@ -203,17 +208,6 @@ def _format_duration(listed_run: "ListedRun", now: float) -> str:
     if status is None or status.started is None or (status.finished and status.ended is None):  # nobody saw its end
         return ""
     return format_duration((status.ended or now) - status.started)
-
-
-def _format_age(listed_run: "ListedRun", now: float) -> str:
-    """Return an age such as `40 s`, `12 min`, `3 h` or `9 d`."""
-    if listed_run.record is None:
-        return ""
-    seconds = now - listed_run.record.created
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds // size:.0f} {unit}"
-    return f"{max(0.0, seconds):.0f} s"
 
 
 def _dump_run(listed_run: "ListedRun") -> dict[str, Any]:
