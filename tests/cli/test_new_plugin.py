@@ -158,6 +158,19 @@ def test_people_read_what_was_written_and_what_to_type_next(robotrain):
     assert "next: cd robotrain-lab-set && " in answer.stderr
 
 
+def test_what_was_written_is_told_as_data(robotrain):
+    told = robotrain("plugins", "new", "workload", "hello", "--json").json
+    assert {"claim", "distribution", "folder", "files", "next"} <= set(told)
+    assert (told["claim"], told["distribution"]) == ("workload.hello", "robotrain-hello")
+    assert all(Path(path).is_file() for path in told["files"])
+
+
+def test_a_folder_that_cannot_be_made_is_an_error_and_not_a_traceback(robotrain):
+    Path("file").touch()
+    answer = robotrain("plugins", "new", "platform", "mars", "--to", "file/mars")
+    assert (answer.exit_code, "Traceback" in answer.stderr) == (1, False), answer.stderr
+
+
 def test_the_list_is_what_plugins_alone_prints(robotrain):
     assert robotrain("plugins").stdout.startswith("CLAIM")
     assert "robotrain plugins new platform mars" in robotrain("plugins", "--help").stdout
