@@ -192,11 +192,12 @@ def test_a_part_without_its_whole_is_said_to_have_no_effect(robotrain: Any) -> N
 @pytest.mark.parametrize(
     ("line", "code", "said"),
     [
-        ("python train.py", "command-unknown", "run-lerobot-pipeline.sh"),
+        ("python train.py", "command-unknown", "run-lerobot-pipeline"),
         ("submit-osmo-lerobot-trainin.sh -d u/d", "command-unknown", "submit-osmo-lerobot-training"),
         ("submit-azureml-training.sh --tsk x", "option-unknown", "use   --task"),
         ("submit-azureml-training.sh --task", "flag-without-value", "--task"),
-        ("submit-osmo-lerobot-vla-fine-tuning.sh", "script-without-equal", "GR00T"),
+        ("submit-osmo-lerobot-vla-fine-tuning.sh", "script-not-translated", "GR00T"),
+        ("python sil/scripts/run-local-lerobot-eval.py --x", "script-not-translated", "--platform local"),
     ],
 )
 def test_a_line_that_is_not_known_is_refused(robotrain: Any, line: str, code: str, said: str) -> None:

@@ -77,23 +77,27 @@ def _find_script(line: Sequence[str]) -> tuple[int, ReferenceScript]:
     scripts = load_scripts()
     by_name = {name: script for script in scripts.values() for name in (script.name, *script.was)}
     for index, word in enumerate(line):
-        if script := by_name.get(word.rpartition("/")[2].removesuffix(".sh")):
+        if script := by_name.get(_get_stem(word)):
             if script.without:
-                title = f"{script.name}.sh has no equal"
-                raise Rejected([usage_problem("script-without-equal", title, why=f"{script.without}.")])
+                title = f"lines of {script.name} are not translated"
+                raise Rejected([usage_problem("script-not-translated", title, why=f"{script.without}.")])
             return index, script
-    candidates = [word.rpartition("/")[2].removesuffix(".sh") for word in line if not ASSIGNMENT.fullmatch(word)]
+    candidates = [_get_stem(word) for word in line if not ASSIGNMENT.fullmatch(word)]
     near = [way for word in candidates[:2] for way in suggest_name(word, list(by_name))]
     raise Rejected(
         [
             usage_problem(
                 "command-unknown",
                 "the line names no script that is known",
-                why="Known: " + ", ".join(f"{name}.sh" for name in scripts) + ".",
+                why=f"Known: {', '.join(scripts)}.",
                 suggestions=near or [Suggestion(EXAMPLE)],
             )
         ]
     )
+
+
+def _get_stem(word: str) -> str:
+    return re.sub(r"\.(sh|py)$", "", word.rpartition("/")[2])
 
 
 def _read_values(words: Sequence[str], script: ReferenceScript, left_out: dict[str, str]) -> Values:
