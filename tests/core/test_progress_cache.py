@@ -165,6 +165,70 @@ def test_events_added_together_count_as_each_does_alone(
     assert facts(read_events_file(record, path)[0]) == facts(alone)
 
 
+NUMBERS = (
+    *(
+        "0.5",
+        "-0.0",
+        "1e5",
+        "1E-7",
+        "1.25e+300",
+        "1e999",
+        "4.9e-324",
+        "0",
+        "7",
+        "-3",
+        "150",
+        "9007199254740993",
+        "1" * 400,
+    ),
+    *("NaN", "Infinity", "-Infinity", '"nan"', "null", "true", "[]", "", "01.5", "1.", ".5", "+1.5", "1_0.5", "0x1p3"),
+    *(
+        "1.5 ",
+        " 1.5",
+        "1.5,",
+        "1.5}",
+        "\u0661.5",
+        '1.5, "more": 1',
+        '1.5, "step": 3',
+        "<float>",
+        '"<float>"',
+        '"<step>"',
+    ),
+)
+
+
+@pytest.mark.parametrize("place", ["time", "train/loss", "step", "total"])
+@pytest.mark.parametrize("text", NUMBERS)
+def test_lines_that_differ_in_numbers_count_as_each_does_alone(
+    text: str, place: str, record: RunRecord, tmp_path: Path
+) -> None:
+    path, alone = tmp_path / "events.jsonl", Progress(METRICS)
+    lines = [
+        event.format_event(Metrics(step=n, total=400, values={"train/loss": 1 / n}), n + 0.5) for n in range(1, 400)
+    ]
+    for at in (0, 80, 200):
+        data = lines[at].partition(f'"{place}": ')
+        end = data[2][min(data[2].index(mark) for mark in ",}") :]
+        lines[at] = f"{data[0]}{data[1]}{text}{end}"
+    for line in lines:
+        if found := event.parse_event(line):
+            alone.add_event(found)
+    write(path, lines)
+    assert facts(read_events_file(record, path)[0]) == facts(alone)
+
+
+def test_most_lines_of_a_long_training_are_not_parsed(
+    record: RunRecord, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, parsed, parse = tmp_path / "events.jsonl", list[bytes](), progress_cache._parse_lines
+    monkeypatch.setattr(progress_cache, "_parse_lines", lambda lines: (parsed.append(lines), parse(lines))[1])
+    values = [{"train/loss": 1 / step, "train/lr 2.5": 1e-4} for step in range(1, 5001)]
+    write(path, [event.format_event(Metrics(step=n, total=9, values=one)) for n, one in enumerate(values, 1)])
+    known, _ = read_events_file(record, path)
+    assert (known.step, known.metrics) == (5000, values[-1])
+    assert sum(lines.count(b"\n") for lines in parsed) < 100
+
+
 def test_every_event_survives_storing(record: RunRecord, tmp_path: Path) -> None:
     assert {type(one) for one in EVENTS} == set(event.EVENT_NAMES)
     path, lines = tmp_path / "events.jsonl", [event.format_event(one, 5.5) for one in EVENTS]

@@ -120,7 +120,7 @@ class Progress:
     def add_event(self, record: event.EventRecord) -> None:
         """Update the progress with the next event."""
         happened = record.event
-        self.began = self.began or record.time
+        self.began = record.time if self.began is None else self.began
         match happened:
             case event.Metrics(step=int() as step):
                 self._add_metrics(record.time, happened.values, step, happened.total, happened.unit)
@@ -191,7 +191,7 @@ class Progress:
                 values = {name: float(value) for name, value in values.items()}
         except (LookupError, TypeError, AttributeError, OverflowError):
             return False
-        self.began = self.began or at
+        self.began = at if self.began is None else self.began
         self._add_metrics(at, values, step, total, unit)
         return True
 
@@ -199,24 +199,36 @@ class Progress:
         """Do what `add_step_metrics` does for several events at once, if they differ in time, step and values only."""
         try:
             times, steps = [data["time"] for data in objects], [data["step"] for data in objects]
-            ((kind, total, unit),) = {(data["event"], data.get("total"), data.get("unit")) for data in objects}
+            kinds = {(data["event"], data.get("total"), data.get("unit")) for data in objects}
             ((*names,),) = {(*data["values"],) for data in objects}
-            columns = [[data["values"][name] for data in objects] for name in names]
+            columns = {name: [data["values"][name] for data in objects] for name in names}
         except (LookupError, TypeError, AttributeError, ValueError):
             return False
-        ascending = set(map(type, steps)) == {int} and (self.step or 0) < steps[0] and steps[-1] <= event.LAST_STEP
+        plain = len(kinds) == 1 and set(map(type, steps)) == {int}
+        plain = plain and all(set(map(type, column)) == FLOAT for column in (times, *columns.values()))
+        return plain and self.add_step_columns(objects[0], times[-1], steps, columns)
+
+    def add_step_columns(
+        self, first: Mapping[str, Any], end: float, steps: Sequence[int], columns: Mapping[str, Sequence[float]]
+    ) -> bool:
+        """Add events of metrics that differ in time, step and values only, as `add_many_step_metrics` does.
+
+        :param first: the JSON object of the first one.
+        :param end: the time of the last one.
+        :param columns: the values of all, by metric.
+        """
+        total = first.get("total")
+        ascending = (self.step or 0) < steps[0] and steps[-1] <= event.LAST_STEP
         ascending = ascending and all(map(operator.lt, steps, steps[1:]))
-        plain = kind == "metrics" and unit == "step" and (total is None or type(total) is int)
-        plain = plain and all(set(map(type, column)) == FLOAT for column in (times, *columns))
-        if not (ascending and plain and abs(total or 0) <= event.LAST_STEP):
+        plain = first.get("unit") == "step" and (total is None or type(total) is int)
+        if not (ascending and plain and abs(total or 0) <= event.LAST_STEP and self.add_step_metrics(first)):
             return False
-        self.add_step_metrics(objects[0])
-        for name, column in zip(names, columns, strict=True):
+        for name, column in columns.items():
             self.metrics[name] = column[-1]
             self.series[name].extend([*zip(steps, column, strict=True)][1:])
-        if self._validation_name in names:
+        if self._validation_name in columns:
             self.validation_step = steps[-1]
-        self.step, self._newest_time = steps[-1], times[-1]
+        self.step, self._newest_time = steps[-1], end
         return True
 
     def _add_metrics(self, at: float, values: Mapping[str, float], step: int, total: int | None, unit: str) -> None:

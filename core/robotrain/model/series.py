@@ -1,6 +1,7 @@
 """A series of measured values that stays small however long the run is."""
 
 import math
+import operator
 from collections.abc import Sequence
 from dataclasses import field
 
@@ -82,9 +83,8 @@ def _select_extremes(points: Sequence[Point]) -> list[Point]:
     finite = [point for point in points if math.isfinite(point[1])]
     if not finite:
         return list(points[:1])
-    low, high = min(finite, key=_get_value), max(finite, key=_get_value)
+    low, high = min(finite, key=_GET_VALUE), max(finite, key=_GET_VALUE)
     return [low] if low is high else [low, high] if low[0] < high[0] else [high, low]
 
 
-def _get_value(point: Point) -> float:
-    return point[1]
+_GET_VALUE = operator.itemgetter(1)

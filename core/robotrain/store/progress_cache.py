@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import json
 import os
+import re
 import zlib
 from collections import deque
 from collections.abc import Callable
@@ -33,6 +35,8 @@ MIN_STORED_BYTES = 1 << 18
 """Fewer new bytes of events are read faster than they are stored."""
 BLOCK_SIZE = 1 << 14
 """Larger blocks take a third longer: the memory of their objects is fetched from the system anew for each."""
+MIN_ALIKE_BYTES = 1 << 13
+"""Fewer bytes are parsed faster than the pattern of their lines is compiled."""
 TOGETHER = 64
 """How many events are added at once, if all of them are plain metrics."""
 PROBE_SIZE = 256
@@ -99,6 +103,8 @@ def read_events_file(record: RunRecord, path: Path, with_incomplete: bool = True
 
 def _add_lines(progress: Progress, lines: bytes) -> None:
     """Add the events of whole lines, without the last line's end."""
+    if len(lines) >= MIN_ALIKE_BYTES and _add_alike(progress, lines):
+        return
     parsed = _parse_lines(lines)
     if parsed is None:  # lines of anything else: each by itself
         for line in lines.split(b"\n"):
@@ -115,6 +121,44 @@ def _add_objects(progress: Progress, objects: list[Any]) -> None:
     for data in objects:
         if not progress.add_step_metrics(data) and (found := event.parse_event_object(data)):
             progress.add_event(found)
+
+
+def _add_alike(progress: Progress, lines: bytes) -> bool:
+    """Add lines of metrics at steps that differ in numbers only; return False, and add nothing, for any others.
+
+    The first line is parsed; the others are what `json.dumps` writes of the same object with other numbers.
+    """
+    try:
+        first = json.loads(lines[len(PREFIX) : lines.index(b"\n")])
+        names = [*first["values"]]
+        marks = {"time": FLOAT_MARK, "values": dict.fromkeys(names, FLOAT_MARK), "step": STEP_MARK}
+        if [*first][:4] != ["event", *marks]:
+            return False
+        found = _make_pattern(json.dumps(first | marks)).findall(lines)
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return False
+    if len(found) != lines.count(b"\n") + 1 or not names:
+        return False
+    times, *values, steps = zip(*found, strict=True)
+    columns = {name: [*map(float, column)] for name, column in zip(names, values, strict=True)}
+    return progress.add_step_columns(first, float(times[-1]), [*map(int, steps)], columns)
+
+
+FLOAT_MARK, STEP_MARK = "<float>", "<step>"
+NUMBERS = {
+    FLOAT_MARK: rb"(-?(?:0|[1-9][0-9]*)(?:\.[0-9]+(?:[eE][-+]?[0-9]+)?|[eE][-+]?[0-9]+))",
+    STEP_MARK: rb"(-?(?:0|[1-9][0-9]{0,15}))",
+}
+"""The numbers of JSON (RFC 8259) that `json.loads` returns as float, and as int; a step has few digits."""
+
+
+@functools.lru_cache(maxsize=8)
+def _make_pattern(shape: str) -> re.Pattern[bytes]:
+    """Return the pattern of a line whose JSON is `shape`, with numbers for its marks."""
+    pattern = re.escape(PREFIX + shape.encode())
+    for mark, number in NUMBERS.items():
+        pattern = pattern.replace(re.escape(json.dumps(mark).encode()), number)
+    return re.compile(b"^%b$" % pattern, re.MULTILINE)
 
 
 def _parse_lines(lines: bytes) -> list[Any] | None:
