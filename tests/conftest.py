@@ -1,7 +1,9 @@
 """What every test stands on: folders of its own, and the command line in this process."""
 
+import itertools
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -89,6 +91,7 @@ def command():
     return [sys.executable, "-c", AS_A_PROCESS]
 
 
+FOLDER_NUMBERS = itertools.count()
 POLICY_NAMES = ("POLICY_REPO_ID", "INIT_FROM_POLICY_MODEL")
 
 
@@ -101,6 +104,15 @@ class Answer:
     @property
     def json(self) -> Any:
         return json.loads(self.stdout)
+
+
+@pytest.fixture
+def tmp_path(request, tmp_path_factory) -> Path:
+    """A folder of the test's own; pytest looks through all that are there for the next number, 8,000 times."""
+    name = re.sub(r"\W", "_", request.node.name)[:30]
+    folder = tmp_path_factory.getbasetemp() / f"{name}-{next(FOLDER_NUMBERS)}"
+    folder.mkdir(mode=0o700)
+    return folder
 
 
 @pytest.fixture(autouse=True)

@@ -14,6 +14,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 HERE = (sys.prefix, sys.base_prefix, str(ROOT))
+ENVIRONMENTS = (str(Path.home() / ".cache/robotrain/environments"),)
 OURS = {"robotrain_runtime", "robotrain_sources", "robotrain_workloads"}
 OURS |= {f"robotrain_{name}" for name in ("local", "azure", "osmo", "azureml")}
 
@@ -49,9 +50,10 @@ def keep(patch: pytest.MonkeyPatch, owner: ModuleType, name: str, what_it_depend
 
 
 def read_installed(patch: pytest.MonkeyPatch) -> None:
-    """Distributions, and the packages that travel with a job."""
+    """Distributions, the packages that travel with a job, and what Python an environment for all tests has."""
     from robotrain.plugins import claims, manager
     from robotrain.submission import packing
+    from robotrain_runtime.environments import interpreter
 
     def is_installed(place: str, *_: object) -> tuple | None:
         return () if place.startswith(HERE) else None
@@ -63,6 +65,14 @@ def read_installed(patch: pytest.MonkeyPatch) -> None:
         tops = {package.partition(".")[0] for package in packages}
         return () if tops <= OURS and "robotrain_plugin" not in sys.modules else None
 
+    get_version, versions = interpreter.get_python_version, {}
+
+    def get_version_once(python: Path, *seconds: float) -> str:
+        if not str(python).startswith((*HERE, *ENVIRONMENTS)):
+            return get_version(python, *seconds)
+        return versions.get(python) or versions.setdefault(python, get_version(python, *seconds))
+
+    patch.setattr(interpreter, "get_python_version", get_version_once)
     for name in ("_list_place", "_read_text"):
         keep(patch, claims, name, is_installed)
     keep(patch, manager, "read_claims", is_path_installed)

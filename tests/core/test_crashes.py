@@ -114,6 +114,7 @@ def test_killed_before_any_effect_the_same_command_makes_exactly_one_run(effects
         venus.mkdir()
 
 
+@pytest.mark.slow
 def test_killed_while_the_engine_has_it_the_run_is_adopted(effects, venus, pusht, tmp_path):
     after_the_engine = max(at for at, effect in enumerate(effects, 1) if "/venus/jobs" in effect) + 1
     assert submit(after_the_engine, pusht, tmp_path).returncode == -9

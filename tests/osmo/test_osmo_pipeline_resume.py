@@ -47,6 +47,7 @@ def fail_evaluation(osmo, quick, robotrain, tmp_path, monkeypatch):
 PUBLISHED = event.format_event(Published(step=2, to=COPY))
 
 
+@pytest.mark.slow
 def test_the_published_policy_is_the_input_when_osmo_has_removed_the_training(fail_evaluation, osmo, robotrain):
     run, workflow = fail_evaluation(PUBLISHED)
     assert robotrain("status", run, "--json").json["state"] == "failed"
@@ -72,6 +73,7 @@ def test_the_published_policy_is_the_input_when_osmo_has_removed_the_training(fa
     assert read_stored_plan(again.json["run"]).plan.files["steps/evaluate/job.json"].count(COPY.encode()) == 1
 
 
+@pytest.mark.slow
 def test_a_training_that_osmo_has_removed_and_that_published_nothing_is_refused_in_words(
     fail_evaluation, osmo, robotrain
 ):
