@@ -1,6 +1,8 @@
 """An Azure ML workspace on this machine: in a moment, and with Azurite and MLflow for what is slow."""
 
+import pytest
 from azure_stand_in.fixtures import azure, azure_session, tenant_session, workspace_session
+from azure_stand_in.ml.azureml import AzureML
 from azure_stand_in.ml.fixtures import azureml, azureml_session, azureml_stored, nobody
 from azureml_observed import observing, run
 
@@ -16,3 +18,16 @@ __all__ = [
     "tenant_session",
     "workspace_session",
 ]
+
+
+@pytest.fixture
+def name_workspace(monkeypatch):
+    """Name a workspace, and a compute, in the environment: `name_workspace(observing, "k8s-robots")`."""
+
+    def name(workspace: AzureML, compute: str = "") -> None:
+        names = ("AZURE_SUBSCRIPTION_ID", "AZURE_RESOURCE_GROUP", "AZUREML_WORKSPACE_NAME")
+        given = dict(zip(names, workspace.names, strict=True))
+        for variable, value in (given | ({"AZUREML_COMPUTE": compute} if compute else {})).items():
+            monkeypatch.setenv(variable, value)
+
+    return name

@@ -9,14 +9,14 @@ TOPICS = ("--environment-state-topic", "/keypoints", "--action-topic", "/action"
 
 
 @pytest.mark.parametrize(("words", "image"), [((), PUBLIC), (("--image", PREBUILT), PREBUILT)])
-def test_bags_are_sent_with_the_environment_at_start_or_in_an_image(observing, robotrain, monkeypatch, words, image):
+def test_bags_are_sent_with_the_environment_at_start_or_in_an_image(
+    observing, robotrain, name_workspace, monkeypatch, words, image
+):
     monkeypatch.setattr("robotrain_azureml.submit.sdk.start_import", lambda: None)
     observing.kubernetes("k8s-robots")
     observing.store.put(observing.container, {"bags/1/ep0/ep0_0.db3": b"a bag", "bags/1/ep0/metadata.yaml": b"{}"})
     observing.data("bags", 1, "bags/1")
-    names = ("AZURE_SUBSCRIPTION_ID", "AZURE_RESOURCE_GROUP", "AZUREML_WORKSPACE_NAME", "AZUREML_COMPUTE")
-    for name, value in zip(names, (*observing.names, "k8s-robots"), strict=True):
-        monkeypatch.setenv(name, value)
+    name_workspace(observing, "k8s-robots")
     data = ("--dataset-asset", "azureml:bags:1", *TOPICS)
     answer = robotrain("submit", "rosbag-act-train", "--platform", "azureml", *data, *words, "--json")
     assert answer.exit_code == 0, answer.stderr

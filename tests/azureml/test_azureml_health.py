@@ -9,8 +9,6 @@ from azure_stand_in.manager import LOOKING
 from azureml_looked import well
 from robotrain_azureml import doctor
 
-NAMES = ("AZURE_SUBSCRIPTION_ID", "AZURE_RESOURCE_GROUP", "AZUREML_WORKSPACE_NAME")
-
 
 def found(name: str) -> list[tuple[str, str]]:
     """The findings of a check, with their states."""
@@ -19,11 +17,9 @@ def found(name: str) -> list[tuple[str, str]]:
 
 
 @pytest.fixture
-def there(azureml, monkeypatch):
+def there(azureml, name_workspace):
     """A workspace that is well, and named in the environment."""
-    for name, value in zip(NAMES, azureml.names, strict=True):
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("AZUREML_COMPUTE", "k8s-robot-dev-00")
+    name_workspace(azureml, "k8s-robot-dev-00")
     return well(azureml)
 
 
@@ -55,7 +51,7 @@ def test_settings_that_nobody_said_are_a_warning_with_the_way(nobody):
 
 
 def test_settings_are_told_as_a_submit_would_have_them(nobody, monkeypatch):
-    for name in NAMES:
+    for name in ("AZURE_SUBSCRIPTION_ID", "AZURE_RESOURCE_GROUP", "AZUREML_WORKSPACE_NAME"):
         monkeypatch.setenv(name, name.lower())
     Path("robotrain.toml").write_text('[platforms.azureml]\ncompute = "k8s-mine"\n')
     assert found("azureml settings") == [

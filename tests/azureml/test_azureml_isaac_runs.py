@@ -28,16 +28,14 @@ $PYTHON -c 'import rsl_rl; print("python: of Isaac Lab")'
 
 
 @pytest.fixture
-def cluster(azureml_stored, machine, data_python, isaac_environments, tmp_path, monkeypatch):
+def cluster(azureml_stored, name_workspace, machine, data_python, isaac_environments, tmp_path, monkeypatch):
     """The workspace with a compute in whose image is Isaac Lab."""
     azureml_stored.kubernetes("k8s-robots", identities=(("id-train", TRAINS, "principal"),))
     azureml_stored.manager.assign("principal", CONTRIBUTOR, azureml_stored.manager.account(azureml_stored.account))
     machine.environ |= {**policy.make_image(tmp_path / "lab"), "STANDIN_STEPS": "5"}
     monkeypatch.setenv("ROBOTRAIN_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("ROBOTRAIN_BAKED", str(data_python.parents[3]))
-    names = ("AZURE_SUBSCRIPTION_ID", "AZURE_RESOURCE_GROUP", "AZUREML_WORKSPACE_NAME")
-    for name, value in (*zip(names, azureml_stored.names, strict=True), ("AZUREML_COMPUTE", "k8s-robots")):
-        monkeypatch.setenv(name, value)
+    name_workspace(azureml_stored, "k8s-robots")
     return azureml_stored
 
 

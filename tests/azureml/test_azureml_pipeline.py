@@ -46,13 +46,11 @@ def there(observing, monkeypatch) -> AzureML:
 
 
 @pytest.fixture
-def words(there, tmp_path, monkeypatch) -> tuple[object, ...]:
+def words(there, tmp_path, name_workspace) -> tuple[object, ...]:
     """The pipeline's file and platform; the environment names the workspace."""
     file = tmp_path / "pipeline.yaml"
     file.write_text(STEPS)
-    given = zip(("AZURE_SUBSCRIPTION_ID", "AZURE_RESOURCE_GROUP", "AZUREML_WORKSPACE_NAME"), there.names, strict=True)
-    for name, value in (*given, ("AZUREML_COMPUTE", COMPUTE)):
-        monkeypatch.setenv(name, value)
+    name_workspace(there, COMPUTE)
     return (file, "--platform", "azureml")
 
 

@@ -30,7 +30,7 @@ TRAINS, OTHER = "c2000000-0000-0000-0000-000000000002", "c3000000-0000-0000-0000
 
 
 @pytest.fixture
-def cluster(azureml_stored, machine, data_python, tmp_path, monkeypatch):
+def cluster(azureml_stored, name_workspace, machine, data_python, tmp_path, monkeypatch):
     """The workspace with a dataset and two computes, of which the second may not read yet."""
     environment()
     azureml_stored.kubernetes("k8s-robots", identities=(("id-train", TRAINS, "principal"),))
@@ -41,9 +41,7 @@ def cluster(azureml_stored, machine, data_python, tmp_path, monkeypatch):
     azureml_stored.data("mini", 3, "sets/mini")
     monkeypatch.setenv("ROBOTRAIN_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("ROBOTRAIN_BAKED", str(data_python.parents[3]))
-    names = ("AZURE_SUBSCRIPTION_ID", "AZURE_RESOURCE_GROUP", "AZUREML_WORKSPACE_NAME")
-    for name, value in (*zip(names, azureml_stored.names, strict=True), ("AZUREML_COMPUTE", "k8s-robots")):
-        monkeypatch.setenv(name, value)
+    name_workspace(azureml_stored, "k8s-robots")
     return azureml_stored
 
 

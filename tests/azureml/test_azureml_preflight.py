@@ -291,11 +291,9 @@ def test_a_role_of_somebody_s_own_making_may_register_models(there, action, miss
 
 
 @pytest.fixture
-def rehearsed(robotrain, there, monkeypatch):
+def rehearsed(robotrain, there, name_workspace):
     """`submit --dry-run` of a training of a folder, as a person types it; what is not said is asked."""
-    names = ("AZURE_SUBSCRIPTION_ID", "AZURE_RESOURCE_GROUP", "AZUREML_WORKSPACE_NAME")
-    for name, value in zip(names, there.names, strict=True):
-        monkeypatch.setenv(name, value)
+    name_workspace(there)
 
     def rehearsed(*words: object):
         data = ("--dataset-asset", "azureml:pusht:3")

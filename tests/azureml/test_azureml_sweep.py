@@ -29,16 +29,12 @@ RANDOM = (*RANDOM, "--sampler", "random", "--samples", "12", "--sampler-seed", "
 
 
 @pytest.fixture
-def there(observing, monkeypatch) -> AzureML:
+def there(observing, name_workspace, monkeypatch) -> AzureML:
     """The workspace, with a compute and a dataset. The SDK is imported where it is used."""
     monkeypatch.setattr("robotrain_azureml.submit.sdk.start_import", lambda: None)
     observing.kubernetes(COMPUTE)
     observing.data("episodes", 3, dataset(observing, "episodes/3"))
-    given = zip(
-        ("AZURE_SUBSCRIPTION_ID", "AZURE_RESOURCE_GROUP", "AZUREML_WORKSPACE_NAME"), observing.names, strict=True
-    )
-    for name, value in (*given, ("AZUREML_COMPUTE", COMPUTE)):
-        monkeypatch.setenv(name, value)
+    name_workspace(observing, COMPUTE)
     return observing
 
 
