@@ -389,3 +389,17 @@ def test_spellings_of_lerobot_lead_to_the_right_option(robotrain, typed, advice)
     assert answer.exit_code == 2
     assert advice in answer.stderr
     assert "--dataset-id" not in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        (("--gpus", "2"), "--num-gpus 2"),
+        (("--gpus=2",), "--num-gpus 2"),
+        (("--mlflow-tracking-uri", "http://host:5000"), "--tracking-uri http://host:5000"),
+    ],
+)
+def test_an_option_of_another_tool_is_answered_with_its_value(robotrain, typed, meant):
+    answer = robotrain("explain", "--platform", "local", "--dataset-repo-id", "lerobot/pusht", *typed)
+    assert answer.exit_code == 2
+    assert f"use   {meant}" in answer.stderr

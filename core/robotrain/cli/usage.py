@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib
+import re
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -241,6 +242,8 @@ def _unknown_option_problem(
     code, why, ways = "option-elsewhere", "", list[str]()
     if hints := [(one, hint) for one in (workload, platform) if one and (hint := one.option_hints.get(dashed))]:
         title, why = f"{hints[0][0].name} takes no {flag}", fill_in_value(hints[0][1], value)
+        if value and (equal := re.fullmatch(r"use (--[a-z][a-z0-9-]*) [A-Z]+", hints[0][1])):
+            why, ways = "", [fill_in_value(equal[1], value)]
     elif owners := list(find_option_owners(flag, choice, plugins)):
         here = f"{choice.workload} on {choice.platform}" if choice.platform else choice.workload
         title = f"{flag} is an option of {' and '.join(owners)}, not of {here}"

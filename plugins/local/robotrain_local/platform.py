@@ -56,7 +56,7 @@ _HINTS = {
     " --workspace-name": "only for cloud platforms: the local platform runs the job on this machine",
     "--mlflow-enable MLFLOW_ENABLE": "not needed: every run is tracked; change this with --tracking-uri URI, or none",
     "--gpus": "use --num-gpus N",
-    "--mlflow-tracking-uri": "use --tracking-uri",
+    "--mlflow-tracking-uri": "use --tracking-uri URI",
     "--dataset-root DATASET_ROOT": "not needed: a local dataset is read in place",
     "--config-preview": "use `robotrain explain …` or `robotrain submit … --dry-run`",
 }

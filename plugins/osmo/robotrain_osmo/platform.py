@@ -55,7 +55,7 @@ _HINTS = {
     ),
     "--set --set-string": "use the option of the value: `robotrain submit --help --platform osmo` lists all",
     "--set-env": "not needed: robotrain sets the job's variables; secrets: --hf-credential, --wandb-credential",
-    "--use-local-osmo": "use --osmo-cli PATH",
+    "--use-local-osmo": "name the command with --osmo-cli PATH",
     "--gpu": "use --gpus N for the task, --num-gpus N to train on several",
     "OSMO_CONFIG_DIR": "the `osmo` command reads OSMO_CONFIG_FILE_DIR",
     "--config-preview": "use `robotrain explain …` or `robotrain submit … --dry-run`",
@@ -70,7 +70,7 @@ _HINTS = {
     "--mlflow-enable MLFLOW_ENABLE": (
         "not needed: runs are tracked if a workspace is known; turn this off with --tracking-uri none"
     ),
-    "--mlflow-tracking-uri": "use --tracking-uri",
+    "--mlflow-tracking-uri": "use --tracking-uri URI",
     "--compute --instance-type --node": "only for Azure ML: on OSMO use --pool and --gpu-platform",
     "--environment-name --environment-version": (
         "OSMO has no registered environments: choose the image with --image IMAGE"

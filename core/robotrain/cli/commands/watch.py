@@ -22,7 +22,7 @@ from robotrain.cli.arguments import (
     open_runs,
     option,
 )
-from robotrain.cli.output import print_json, print_message, print_message_line, print_problems, print_result
+from robotrain.cli.output import print_json, print_message, print_message_line, print_problems, print_text
 from robotrain.errors import EXIT_INTERRUPTED, Problem, Rejected, Stage, Suggestion, make_problem, usage_problem
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def wait(
         known = [_dump_run(one) for one in follower.runs]
         print_json(known if len(known) > 1 else known[0])
     else:
-        print_result("\n".join(line for one in follower.runs for line in _format_brief_end(one)))
+        print_text("\n".join(line for one in follower.runs for line in _format_brief_end(one)))
     _exit_as_ended(follower)
     if not in_time:
         raise typer.Exit(Stage.SUBMIT.exit_code)
@@ -225,7 +225,7 @@ def _print_end(followed: FollowedRun, as_json: bool, with_tail: bool) -> None:
         explains = status.state in ("failed", "lost") and not run_summary.has_failed_verdict(known)
         if with_tail and followed.tail and explains:
             print_message("the last lines of its log:\n" + "\n".join(f"  | {line}" for line in followed.tail))
-        print_result(_format_end(followed))
+        print_text(_format_end(followed))
     if status.state != "succeeded":
         raise typer.Exit(Stage.RUN.exit_code)
 
