@@ -1,5 +1,6 @@
 """Runs have names that people give them: shown, searched, and meant wherever a run is named."""
 
+import json
 import time
 
 import pytest
@@ -200,3 +201,13 @@ def test_runs_are_found_by_their_values(submit, robotrain):
     assert find("dataset=*pusht", "seed=*") == [other, default]
     assert find("seed=7", "batch_size=32") == find("altitude=3", "wings=2") == []
     assert robotrain("runs", "--set", "seed").exit_code == 2
+
+
+@pytest.mark.parametrize("damaged", ["3", '{"seed": 3}', '{"seed": ["3"]}', '{"seed": [3, 4]}'])
+def test_a_record_with_damaged_values_is_broken(submit, robotrain, damaged):
+    submit("--seed", "3")
+    run = submit("--seed", "4")
+    path = records.get_run_folder(run) / records.RECORD_FILE
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"values": json.loads(damaged)}))
+    assert robotrain("runs", "--json").json["runs"][0]["state"] == "broken"
+    assert robotrain("runs").exit_code == 0

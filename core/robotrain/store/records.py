@@ -317,6 +317,8 @@ def _parse_record(data: Any, path: Path) -> RunRecord:
     if data["run"] != path.parent.name:
         raise Rejected([make_broken_record_problem(path, "it belongs to another run")])
     lists = {name: tuple(data[name]) for name in ("notes", "steps")}
+    if any(not isinstance(pair, list) or list(map(type, pair)) != [str, str] for pair in data["values"].values()):
+        raise Rejected([make_broken_record_problem(path, "missing or of the wrong type: values")])
     return RunRecord(**{name: data.get(name) for name in checks} | declared | lists)
 
 
