@@ -42,7 +42,7 @@ def make_atomically(path: Path, *, replace: bool = False, key: str = "") -> Iter
         if replace and path.is_dir():
             _remove_path(old)
             os.rename(path, old)
-        os.replace(scratch, path)
+        os.rename(scratch, path)
     except BaseException:
         if old.exists() and not path.exists():
             os.rename(old, path)
