@@ -14,6 +14,7 @@ from typing import Any
 from robotrain.model.run import Reference
 from robotrain.plugin import Plan, RunState
 from robotrain.testing import World
+from robotrain_osmo.spec import render
 from robotrain_runtime.contract import document
 from robotrain_runtime.plugin import JobDocument
 
@@ -30,7 +31,7 @@ PENDING = ("SUBMITTING", "WAITING", "PROCESSING", "SCHEDULING", "INITIALIZING", 
 FAILED = tuple(word for word in rows.STATUSES if word.startswith("FAILED") and word != "FAILED_CANCELED")
 PAYLOAD = "payload.tar.bz2"
 """In a plan whose archive is too large for the workflow itself: it is uploaded beside it."""
-BASE64, PLACE = r"(?<=')[A-Za-z0-9+/]{1000,}=*(?=')", "cGxhY2Vob2xkZXI="
+ARCHIVE, PLACE = r"(?<=')[^'\s]{1000,}(?=')", "placeholder-of-the-archive"
 
 
 class OsmoWorld(World):
@@ -116,15 +117,21 @@ class Pod:
             path = path.replace(f"${{{name}}}", value)
         return self.room.at(path)
 
+    def _archive(self) -> tarfile.TarFile:
+        """The archive, which is text in a workflow."""
+        content = self.at(self.command[-2]).read_bytes()
+        packed = content if content.startswith(b"BZh") else render.decode_archive(content.decode())
+        return tarfile.open(fileobj=io.BytesIO(packed))
+
     def payload(self) -> Mapping[str, bytes]:
         """The files of the archive below its folder of that name."""
-        with tarfile.open(self.at(self.command[-2])) as packed:
+        with self._archive() as packed:
             found = {one.name.partition("/"): packed.extractfile(one) for one in packed if one.isfile()}
             return {path: file.read() for (top, _, path), file in found.items() if top == "payload" and file}
 
     def unpacked(self, name: str) -> str:
         """A file of the archive that the command is told of."""
-        with tarfile.open(self.at(self.command[-2])) as packed:
+        with self._archive() as packed:
             found = packed.extractfile(name)
             assert found
             return found.read().decode()
@@ -143,12 +150,12 @@ def _submitted(osmo: OsmoStandIn, pool: str, file: Path, text: str) -> tuple[str
 
     The archive is put in when that is done: to Jinja and to YAML its letters mean nothing, and they read each of them.
     """
-    archive = max(re.findall(BASE64, text), key=len, default="")
+    archive = max(re.findall(ARCHIVE, text), key=len, default="")
     file.write_text(text.replace(archive, PLACE) if archive else text)
     said = io.StringIO()
     with contextlib.redirect_stdout(said):
         code = main(osmo.folder, ["workflow", "submit", str(file), "-p", pool, "-t", "json"])
     assert code == 0, f"OSMO refuses it: {said.getvalue()}"
     name = str(json.loads(said.getvalue())["name"])
-    task: dict[str, Any] = json.loads(json.dumps(osmo.workflows[name].task).replace(PLACE, archive))
+    task: dict[str, Any] = json.loads(json.dumps(osmo.workflows[name].task).replace(PLACE, json.dumps(archive)[1:-1]))
     return name, task
