@@ -135,6 +135,7 @@ def test_the_page_of_a_job_is_that_of_the_cloud_one_is_signed_in_to(monkeypatch)
     names = "wsid=/subscriptions/S/resourcegroups/robots/workspaces/robots-ml"
     page = f"https://ml.azure.com/runs/{JOB}?{names}"
     assert AzureMLPlatform().describe_reference(reference) == {"job": JOB, "studio": page}
+    assert AzureMLPlatform().find_page(reference) == page
     monkeypatch.setenv("AZURE_AUTHORITY_HOST", "https://login.microsoftonline.us")
     assert AzureMLPlatform().describe_reference(reference)["studio"] == page.replace("ml.azure.com", "ml.azure.us")
     assert AzureMLPlatform().describe_reference({}) == {}

@@ -7,6 +7,7 @@ from observed import Observed, sealed
 from robotrain.errors import Rejected
 from robotrain.model.run import RunGone
 from robotrain_osmo.observe import status, workflow_state
+from robotrain_osmo.platform import OsmoPlatform
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.event import Checkpoint, Outcome, Published, StageEvent
 
@@ -101,6 +102,13 @@ def test_times_of_osmo_are_utc_wherever_one_is(monkeypatch):
     assert told("RUNNING", "RUNNING", start_time="2026-11-20T06:05:29").started == 1795154729.0
     monkeypatch.undo()
     time.tzset()
+
+
+def test_the_page_of_a_workflow_is_the_one_that_osmo_names_with_its_host(run, monkeypatch):
+    assert OsmoPlatform().find_page(run.reference) == "", "the stand-in has no host name"
+    named = told("RUNNING", "RUNNING", overview="https://osmo.example/workflows/lerobot-train-1")
+    monkeypatch.setattr(workflow_state, "query_workflow", lambda reference: named)
+    assert OsmoPlatform().find_page(run.reference) == "https://osmo.example/workflows/lerobot-train-1"
 
 
 def test_one_that_completed_succeeded(run):

@@ -37,8 +37,9 @@ UNSUCCESSFUL = ("failed", "cancelled")
 
 
 def find_page(reference: Reference) -> str:
-    """Return the address of the workflow's page. Raise Rejected."""
-    return workflow_state.query_workflow(reference).overview
+    """Return the address of the workflow's page; empty if OSMO gives only a path, without its host. Raise Rejected."""
+    overview = workflow_state.query_workflow(reference).overview
+    return overview if overview.startswith(("https://", "http://")) else ""
 
 
 def _make_pipeline_status(reference: Reference, answer: object) -> Status:

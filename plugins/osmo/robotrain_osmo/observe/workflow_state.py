@@ -52,7 +52,7 @@ class WorkflowState:
     ended: float | None = None
     cancelled_by: str = ""
     overview: str = ""
-    """URL of the workflow's page."""
+    """The workflow's page: an address, or a path of a service that has no host name."""
     others_active: bool = False
     """Whether other tasks may go on, so that the log of the workflow does."""
 
