@@ -15,6 +15,7 @@ from robotrain_runtime.machine import disk_cache
 from robotrain import __version__
 from robotrain.config import layers, project_file
 from robotrain.errors import Problem, Rejected, Suggestion
+from robotrain.installation import format_install_command
 from robotrain.model.amounts import format_time
 from robotrain.model.health import HealthResult, convert_problem, report_failure, report_ok, report_warning
 from robotrain.plugins.claims import list_built_in_distributions
@@ -30,7 +31,7 @@ def check_versions() -> Iterator[HealthResult]:
     versions = {name: _installed_version(name) for name in sorted(list_built_in_distributions())}
     others = {name: number for name, number in versions.items() if number not in ("", __version__)}
     for name, number in others.items():
-        suggestion = Suggestion(f'pip install "{name}=={__version__}"', "or upgrade all of them together")
+        suggestion = Suggestion(format_install_command(f"{name}=={__version__}"), "or upgrade all of them together")
         text = f"{name} is {number}, but robotrain-core is {__version__}: they must have the same version"
         yield report_failure(text, suggestion)
     if not others:
@@ -50,7 +51,7 @@ def _failure_finding(failure: "PluginFailure", platform_name: str) -> HealthResu
     claim = failure.claim
     suggestions = [*failure.suggestions]
     if claim.built_in and not failure.hook:
-        suggestions.append(Suggestion(f"pip install --force-reinstall {claim.package}", "repairs it"))
+        suggestions.append(Suggestion(format_install_command(claim.package, change="reinstall"), "repairs it"))
     if platform_name and (claim.family, claim.name) == ("platform", platform_name):
         return report_failure(str(failure), *suggestions)
     effect = "" if claim.family else ": its rules are not enforced"

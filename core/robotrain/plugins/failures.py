@@ -77,7 +77,7 @@ class PluginNotInstalled(PluginError):
         if not off:
             title = f"no {family} {redact(name)!r} is installed; {others}"
             file = Suggestion("robotrain --plugins-from FOLDER …", "when it comes from a plugin file")
-            ways = [*_suggest_standard_plugins(), file]
+            ways = [*_suggest_extra(name), *_suggest_standard_plugins(), file]
         Rejected.__init__(self, [usage_problem("plugin-failed", title, suggestions=ways)])
 
 
@@ -90,8 +90,20 @@ def make_no_workload_error(installed: Sequence[str]) -> Rejected:
 
 def _suggest_standard_plugins() -> list[Suggestion]:
     """Suggest to install robotrain with all its plugins, where only robotrain-core is."""
-    whole = Suggestion("uv pip install robotrain", "installs the standard plugins")
-    return [] if claims.list_built_in_distributions() else [whole]
+    from robotrain.installation import format_install_command
+
+    if claims.list_built_in_distributions():
+        return []
+    return [Suggestion(format_install_command("robotrain"), "installs the standard plugins")]
+
+
+def _suggest_extra(name: str) -> list[Suggestion]:
+    """Suggest to install the extra of robotrain that a plugin comes with, if it has one of that name."""
+    from robotrain import installation
+
+    if not installation.has_extra(name):
+        return []
+    return [Suggestion(installation.format_install_command(f"{installation.DISTRIBUTION}[{name}]"), "installs it")]
 
 
 def make_failure(claim: Claim, cause: BaseException, hook: str = "") -> PluginFailure:
@@ -133,16 +145,15 @@ def suggest_exclusion(claim: Claim) -> Suggestion:
 
 def _format_install_command(claim: Claim, error: ImportError) -> str:
     """Return the command that installs the plugin's missing requirements, else the package named like the module."""
-    import shlex
+    from robotrain.installation import format_install_command
 
     wanted = (error.name or "").partition(".")[0]
-    distribution = shlex.quote(claim.package)
     if wanted in OWN_PACKAGES:  # a name that this robotrain does not have yet, or not any more
-        return f"uv pip install --upgrade robotrain-core {distribution}"
+        return format_install_command("robotrain-core", claim.package, change="upgrade")
     if wanted == claim.top_package:
-        return f"uv pip install --reinstall {distribution}"
+        return format_install_command(claim.package, change="reinstall")
     needed = list(_list_missing_requirements(claim)) or [claims.normalize_name(wanted)]
-    return f"uv pip install {' '.join(map(shlex.quote, needed))}"
+    return format_install_command(*needed)
 
 
 def _list_missing_requirements(claim: Claim) -> Iterator[str]:

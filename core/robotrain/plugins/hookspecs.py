@@ -97,11 +97,12 @@ def require_supported_api(claim: Claim) -> None:
         return
     from robotrain import __version__
     from robotrain.errors import Suggestion
+    from robotrain.installation import format_install_command
     from robotrain.plugins.failures import UnsuitablePlugin
 
     if not isinstance(version, int):
         raise UnsuitablePlugin(f"{API_VARIABLE} is a whole number such as {API_VERSION}")
     newer = "robotrain-core" if version > API_VERSION else claim.package
     why = f"it is written for version {version} of the plugin API, and robotrain {__version__} supports"
-    way = Suggestion(f"uv pip install --upgrade {newer}", "a newer release may support it")
+    way = Suggestion(format_install_command(newer, change="upgrade"), "a newer release may support it")
     raise UnsuitablePlugin(f"{why} {OLDEST_API_VERSION} to {API_VERSION}", way)

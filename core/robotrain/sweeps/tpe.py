@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from robotrain.errors import Problem, Stage, Suggestion
+from robotrain.installation import format_install_command
 from robotrain.sweeps.results import find_metric
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def check_installed() -> Iterator[Problem]:
     """Yield a problem if optuna is not installed."""
     if importlib.util.find_spec("optuna") is None:
         title = "the sampler tpe needs optuna, which is not installed"
-        ways = (Suggestion(f"uv pip install '{EXTRA}'"), Suggestion("--sampler random", "needs nothing more"))
+        ways = (Suggestion(format_install_command(EXTRA)), Suggestion("--sampler random", "needs nothing more"))
         yield Problem(code="optuna-missing", stage=Stage.PREFLIGHT, title=title, where="--sampler", suggestions=ways)
 
 

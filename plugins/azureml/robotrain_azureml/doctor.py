@@ -12,6 +12,7 @@ from robotrain.cluster.platform import run_checks
 from robotrain.cluster.settings import make_configured_request, read_configured_settings
 from robotrain.config import terraform
 from robotrain.errors import Problem, Rejected, Suggestion
+from robotrain.installation import format_install_command
 from robotrain.model.health import (
     HealthCheck,
     HealthResult,
@@ -49,7 +50,6 @@ LIBRARIES = {
     "azure.identity": "azure-identity",
     "azure.storage.blob": "azure-storage-blob",
 }
-INSTALL_SUGGESTION = Suggestion("pip install 'robotrain[azureml]'", "installs all of them")
 WORKSPACE_SUGGESTION = Suggestion(
     "--subscription-id ID --resource-group GROUP --workspace-name NAME",
     "or AZURE_RESOURCE_GROUP and AZUREML_WORKSPACE_NAME, or a table in robotrain.toml",
@@ -72,7 +72,8 @@ def list_health_checks() -> Iterable[HealthCheck]:
 def check_libraries() -> Iterator[HealthResult]:
     """Check that Azure's libraries are installed, without importing them: that takes seconds."""
     if missing := [name for module, name in LIBRARIES.items() if not _is_installed(module)]:
-        yield report_failure(f"not installed: {', '.join(missing)}", INSTALL_SUGGESTION)
+        suggestion = Suggestion(format_install_command("robotrain[azureml]"), "installs all of them")
+        yield report_failure(f"not installed: {', '.join(missing)}", suggestion)
     else:
         yield report_ok(", ".join(LIBRARIES.values()))
 

@@ -13,6 +13,7 @@ from robotrain.cli.app import format_help, make_plain_app
 from robotrain.cli.arguments import JsonOption, option
 from robotrain.cli.output import format_table, has_color, print_json, print_message, print_result
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any, usage_problem
+from robotrain.installation import format_install_command
 
 if TYPE_CHECKING:
     from robotrain_workloads.rosbag_act_train.bags.settings import DataSettings
@@ -239,7 +240,7 @@ def _check_packages() -> None:
                     "rosbag-packages-missing",
                     f"robotrain bags needs {', '.join(missing)}",
                     why="They come with the extra `rosbag`.",
-                    suggestions=(Suggestion("pip install 'robotrain[rosbag]'"),),
+                    suggestions=(Suggestion(format_install_command("robotrain[rosbag]")),),
                 )
             ]
         )

@@ -1,0 +1,67 @@
+"""What to type to add a package: in the way that this robotrain was installed."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from robotrain.installation import format_install_command
+from robotrain.plugins.failures import PluginNotInstalled
+
+RECEIPT = """
+[tool]
+requirements = [
+    { name = "robotrain", extras = ["azureml"], specifier = ">=0.1" },
+    { name = "robotrain-mars", specifier = ">=2" },
+]
+"""
+MADE = {
+    "uv tool": {"uv-receipt.toml": RECEIPT, "pyvenv.cfg": "uv = 0.13.8\n"},
+    "pipx": {"pipx_metadata.json": "{}", "pyvenv.cfg": "home = /usr/bin\n"},
+    "uv venv": {"pyvenv.cfg": "home = /usr/bin\nuv = 0.13.8\n"},
+    "venv": {"pyvenv.cfg": "home = /usr/bin\n"},
+}
+COMMANDS = {
+    "uv tool": "uv tool install 'robotrain[azureml,osmo]' --with 'robotrain-mars>=2'",
+    "pipx": "pipx inject robotrain 'robotrain[osmo]'",
+    "uv venv": "uv pip install 'robotrain[osmo]'",
+    "venv": "pip install 'robotrain[osmo]'",
+}
+
+
+@pytest.fixture(params=MADE)
+def made(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An active environment, made in one of the ways."""
+    for name, content in MADE[request.param].items():
+        (tmp_path / name).write_text(content)
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    monkeypatch.setenv("VIRTUAL_ENV", str(tmp_path))
+    return str(request.param)
+
+
+def test_an_extra_is_installed_in_the_way_robotrain_was(made: str) -> None:
+    assert format_install_command("robotrain[osmo]") == COMMANDS[made]
+
+
+def test_another_package_keeps_what_is_there(made: str) -> None:
+    words = format_install_command("rover-sdk").replace("inject robotrain ", "inject ")
+    assert words.endswith(" rover-sdk")
+    assert ("robotrain[azureml]" in words) == (made == "uv tool")
+
+
+@pytest.mark.parametrize("made", ["uv venv", "venv"], indirect=True)
+def test_an_environment_that_is_not_active_is_named(made: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("VIRTUAL_ENV")
+    where = f"--python {tmp_path}" if made == "uv venv" else f"{sys.executable} -m pip install"
+    assert where in format_install_command("rover-sdk")
+
+
+def test_uvx_keeps_nothing_so_the_whole_line_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(sys, "prefix", str(tmp_path / "archive-v0/abc"))
+    assert format_install_command("robotrain[osmo]") == "uvx --from 'robotrain[osmo]' robotrain …"
+
+
+def test_a_platform_that_an_extra_brings_is_told_with_the_command() -> None:
+    (problem,) = PluginNotInstalled("platform", "osmo", ["local"], ()).problems
+    assert "install 'robotrain[osmo]'" in problem.suggestions[0].text
+    (problem,) = PluginNotInstalled("platform", "saturn", ["local"], ()).problems
+    assert "saturn" not in problem.suggestions[0].text
