@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from robotrain.cli.arguments import complete_run_names
-from robotrain.store import name_lock, records
+from robotrain.store import name_lock, records, run_names
 
 
 @pytest.fixture
@@ -50,6 +50,16 @@ def test_names_come_from_the_index_until_the_folder_changes(state: Path, monkeyp
     settle()
     add("b-1")
     assert records.find_run() == "b-1"
+
+
+def test_completion_reads_the_names_of_the_newest_runs_only(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(9):
+        add(f"a-{number}", 1e9 + number)
+    looked, read = list[str](), records.read_record
+    monkeypatch.setattr(run_names, "NEWEST", 3)
+    monkeypatch.setattr(records, "read_record", lambda run: (looked.append(run), read(run))[1])
+    assert complete_run_names("a-") == records.list_runs()
+    assert looked == ["a-8", "a-7", "a-6"]
 
 
 def test_every_change_of_the_folder_is_seen(state: Path) -> None:

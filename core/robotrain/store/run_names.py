@@ -12,6 +12,8 @@ from robotrain.errors import Rejected
 from robotrain.store import files, records
 
 MAX_COMPLETIONS = 50
+NEWEST = 200
+"""The names of how many runs are completed: to look at all of ten thousand would take longer than all else."""
 MIN_INDEXED = 20
 """Fewer records are read faster than their index is worth."""
 
@@ -31,31 +33,34 @@ def find_named_runs(name: str) -> list[str]:
 
 
 def complete_run_names(incomplete: str) -> list[str]:
-    """Return the names, and the runs, that begin like this, newest first."""
-    names = dict.fromkeys(name for name in read_names().values() if name and name.startswith(incomplete))
+    """Return the names of the newest runs, and the runs, that begin like this, newest first."""
+    known = read_names(NEWEST).values()
+    names = dict.fromkeys(name for name in known if name and name.startswith(incomplete))
     runs = records.iterate_runs(lambda run: run.startswith(incomplete), with_steps=False)
     return [*itertools.islice(names, MAX_COMPLETIONS), *itertools.islice(runs, MAX_COMPLETIONS)]
 
 
-def read_names() -> dict[str, str]:
+def read_names(newest: int | None = None) -> dict[str, str]:
     """Return the name of each run, newest first, without steps of pipelines; empty for one that was given none.
 
     Only records that changed are read. One that cannot be read is left out.
+
+    :param newest: of so many runs; None for all.
     """
-    path = files.get_state_folder() / "names.index"
+    path = files.get_state_folder() / ("names.index" if newest is None else f"names-{newest}.index")
     known: dict[str, NamedRun] = {}
     with contextlib.suppress(OSError, ValueError, TypeError):  # there is none, or it is damaged
         known = {run: NamedRun(*entry) for run, entry in files.read_checked_json(path).items()}
-    found = dict(_read_changed(known))
+    found = dict(_read_changed(known, newest))
     if len(found) >= MIN_INDEXED and found != known:
         with contextlib.suppress(OSError):
             files.write_checked_json(path, found)
     return {run: entry.name for run, entry in found.items() if not entry.is_step}
 
 
-def _read_changed(known: Mapping[str, NamedRun]) -> Iterator[tuple[str, NamedRun]]:
+def _read_changed(known: Mapping[str, NamedRun], newest: int | None) -> Iterator[tuple[str, NamedRun]]:
     top = str(records.get_runs_folder())
-    for run in records.iterate_runs():
+    for run in itertools.islice(records.iterate_runs(), newest):
         with contextlib.suppress(OSError, Rejected):
             stat = os.stat(f"{top}/{run}/{records.RECORD_FILE}")
             entry, version = known.get(run), f"{stat.st_ino} {stat.st_mtime_ns}"
