@@ -2,33 +2,23 @@
 
 import hashlib
 import json
-import time
 from collections.abc import Iterator
 
 import pytest
 from azure_stand_in.ml.azureml import AzureML
 from azure_stand_in.ml.job import Bound, Job
 from azure_stand_in.tenant import CLIENT
-from robotrain.model.run import Output, RunRecord, Status
-from robotrain.model.workload import OutputProfile
-from robotrain.store import records
+from observed_run import EVENTS, RUN, ObservedRun
 from robotrain_azureml.platform import AzureMLPlatform as Platform
 from robotrain_azureml.service import jobs
-from robotrain_runtime.contract import checkpoint, event
-from robotrain_runtime.contract.event import Metrics, Outcome, StageEvent
+from robotrain_runtime.contract import checkpoint
 from robotrain_workloads.lerobot_eval.workload import LEROBOT_EVAL
-from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
 
-RUN = "lerobot-train-fab69e8c-1"
+__all__ = ["EVENTS", "RUN"]
+
 JOB = f"{RUN}-0a1b2c"
 OUTPUT = f"azureml/{JOB}/checkpoints"
 EVALUATED = LEROBOT_EVAL.profile.outputs
-EVENTS = (
-    StageEvent(name="work", state="started"),
-    Metrics(values={"train/loss": 0.5}, step=10, total=20),
-    Metrics(values={"train/loss": 0.25}, step=20, total=20),
-    Outcome(state="succeeded", exit_code=0),
-)
 
 
 def sealed(step: int = 400, **seal: str) -> dict[str, bytes]:
@@ -39,8 +29,10 @@ def sealed(step: int = 400, **seal: str) -> dict[str, bytes]:
     return {**held, checkpoint.MANIFEST: json.dumps({"schema": 1, "step": step, "files": digests, **of}).encode()}
 
 
-class Observed:
-    """A job that is there. reference: as a submit keeps it."""
+class Observed(ObservedRun):
+    """A job that is there."""
+
+    platform = Platform
 
     def __init__(
         self,
@@ -86,9 +78,6 @@ class Observed:
         self.job.say(*lines, **more)
         return self
 
-    def tell(self, *events: event.Event) -> "Observed":
-        return self.say(*(event.format_event(one) for one in events))
-
     def left(self, step: int = 400, **more: str) -> None:
         """A complete checkpoint in the job's output."""
         self.put(sealed(step, **more), f"{step:06}")
@@ -96,34 +85,6 @@ class Observed:
     def put(self, files: dict[str, bytes], folder: str) -> None:
         here = {f"{self.output}/{folder}/{name}".replace("//", "/"): content for name, content in files.items()}
         self.azure.store.put(self.azure.container, here)
-
-    def status(self) -> Status:
-        return Platform().status(self.reference)
-
-    def logs(self, follow: bool = False, tail: int | None = None) -> list[str]:
-        return list(Platform().logs(self.reference, follow, tail))
-
-    def outputs(self) -> list[Output]:
-        return list(Platform().outputs(self.reference))
-
-    def record(self, outputs: OutputProfile = LEROBOT_TRAIN.profile.outputs) -> str:
-        """Kept as if it had been submitted from here; its name."""
-        records.write_record(
-            RunRecord(
-                run=RUN,
-                platform="azureml",
-                phase="sent",
-                job="0" * 64,
-                plan="0" * 64,
-                created=time.time(),
-                workload="lerobot-train",
-                settings={},
-                reference=self.reference,
-                outputs=outputs,
-                metrics=LEROBOT_TRAIN.profile.metrics,
-            )
-        )
-        return RUN
 
 
 @pytest.fixture

@@ -6,27 +6,20 @@ import zipfile
 from typing import Any
 
 import yaml
-from robotrain.config.coerce import list_fields
+from planned_jobs import HALVES, ONE, PINNED, TWO, blobs, evaluation, job, source
 from robotrain.errors import Problem
 from robotrain.model.job import Job
 from robotrain.model.plan import Payload, Plan
-from robotrain.model.workload import WorkloadProfile
 from robotrain_azureml.platform import AzureMLPlatform
 from robotrain_azureml.settings import AzureMLSettings
 from robotrain_azureml.spec import submission_spec
 from robotrain_azureml.spec.submission_spec import AzureMLSubmissionSpec
 from robotrain_runtime.contract import document
 from robotrain_runtime.contract.document import JobSource
-from robotrain_workloads.lerobot_eval.parameters import EvalParameters as Evaluation
-from robotrain_workloads.lerobot_eval.workload import LEROBOT_EVAL
-from robotrain_workloads.lerobot_train.parameters import TrainParameters
-from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
 
-HALVES = {"workload.lerobot-train": "robotrain_workloads.lerobot_train.container"}
+__all__ = ["HALVES", "ONE", "PINNED", "TWO", "blobs", "evaluation", "job", "source"]
+
 WORKSPACE = {"subscription_id": "SUB-AZ", "resource_group": "rg-tf", "workspace_name": "ws-tf"}
-ONE = "https://account1.blob.core.windows.net/train/set1"
-TWO = "https://account2.blob.core.windows.net/train/set2"
-PINNED = f"folder:{'ab' * 32}:{'cd' * 16}:12:3456"
 
 
 @functools.cache
@@ -38,43 +31,12 @@ def payload() -> Payload:
     return Payload(buffer.getvalue())
 
 
-def source(kind: str, uri: str, role: Any = "dataset", pin: str = "") -> JobSource:
-    return JobSource(role=role, kind=kind, uri=uri, pin=pin)
-
-
-def blobs(*urls: str) -> list[JobSource]:
-    return [source("blob_url", url) for url in urls or (ONE,)]
-
-
 def assets(*uris: str) -> list[JobSource]:
     return [source("data_asset", uri) for uri in uris]
 
 
 def model(uri: str, role: Any = "init_policy") -> JobSource:
     return source("model_asset", uri, role)
-
-
-def job(*sources: JobSource, workload: str = "lerobot-train", trainer_args: tuple[str, ...] = (), **given: Any) -> Job:
-    """A training of one blob dataset, unless other sources are given."""
-    parameters = list_fields(TrainParameters(**given))
-    return Job(
-        workload=workload,
-        parameters=parameters,
-        sources=sources or tuple(blobs()),
-        trainer_args=trainer_args,
-        profile=LEROBOT_TRAIN.profile if workload == LEROBOT_TRAIN.name else WorkloadProfile(),
-    )
-
-
-def evaluation(*sources: JobSource, **given: Any) -> Job:
-    """Of a policy in blob storage, rolled out, unless other sources are given."""
-    parameters = list_fields(Evaluation(**{"env": "pusht"} | given))
-    return Job(
-        workload="lerobot-eval",
-        parameters=parameters,
-        sources=sources or (source("blob_url", ONE, "policy"),),
-        profile=LEROBOT_EVAL.profile,
-    )
 
 
 def settings(**given: Any) -> AzureMLSettings:

@@ -14,7 +14,7 @@ from robotrain_runtime.contract import document as contract_document
 from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
 
 RENDER = """
-import sys; sys.path.insert(0, sys.argv[1])
+import sys; sys.path[:0] = [sys.argv[1], sys.argv[1] + "/.."]
 import azureml_planned as planned; print(planned.plan(planned.job(trainer_args=("--x=1",))).digest)
 """
 WITHOUT_LIBRARIES = """

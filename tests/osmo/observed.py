@@ -2,27 +2,16 @@
 
 import hashlib
 import json
-import time
 
 import pytest
 import yaml
-from robotrain.model.run import RunRecord
-from robotrain.model.workload import OutputProfile
-from robotrain.store import records
+from observed_run import EVENTS, RUN, ObservedRun
 from robotrain_osmo.platform import OsmoPlatform
-from robotrain_runtime.contract import event
-from robotrain_runtime.contract.event import Metrics, Outcome, StageEvent
-from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
 
-RUN = "lerobot-train-fab69e8c-1"
+__all__ = ["EVENTS", "RUN"]
+
 TASK = "train"
 RESOURCES = {"cpu": 1, "gpu": 0, "memory": "1Gi", "storage": "1Gi", "platform": "gpu_platform"}
-EVENTS = (
-    StageEvent(name="work", state="started"),
-    Metrics(values={"train/loss": 0.5}, step=10, total=20),
-    Metrics(values={"train/loss": 0.25}, step=20, total=20),
-    Outcome(state="succeeded", exit_code=0),
-)
 
 
 def sealed(files: dict[str, bytes], step: int = 400, run: str = RUN) -> bytes:
@@ -31,8 +20,10 @@ def sealed(files: dict[str, bytes], step: int = 400, run: str = RUN) -> bytes:
     return json.dumps({"schema": 1, "step": step, "run": run, "job": "j", "files": digests}).encode()
 
 
-class Observed:
+class Observed(ObservedRun):
     """A workflow of the service, with the reference in the run's record."""
+
+    platform = OsmoPlatform
 
     def __init__(self, osmo, publishes: str = "") -> None:
         task = {"name": TASK, "image": "ubuntu:24.04", "command": ["true"]}
@@ -43,43 +34,12 @@ class Observed:
         kept = {"cli": "osmo", "task": TASK, "server": "6.4", "publishes": publishes, "run": RUN}
         self.reference = {"workflow": self.id, **kept}
 
-    def status(self):
-        return OsmoPlatform().status(self.reference)
-
     def set_status(self, task: str, **more) -> "Observed":
         self.osmo.set_state(self.id, task_status=task, **more)
         return self
 
     def say(self, *lines: str, **more) -> None:
         self.osmo.say(self.id, *lines, **more)
-
-    def tell(self, *events: event.Event) -> None:
-        self.say(*(event.format_event(one) for one in events))
-
-    def logs(self, follow: bool = False, tail: int | None = None) -> list[str]:
-        return list(OsmoPlatform().logs(self.reference, follow, tail))
-
-    def outputs(self):
-        return list(OsmoPlatform().outputs(self.reference))
-
-    def record(self, outputs: OutputProfile = LEROBOT_TRAIN.profile.outputs) -> str:
-        """Kept as if it had been submitted from here; its name."""
-        records.write_record(
-            RunRecord(
-                run=RUN,
-                platform="osmo",
-                phase="sent",
-                job="0" * 64,
-                plan="0" * 64,
-                created=time.time(),
-                workload="lerobot-train",
-                settings={},
-                reference=self.reference,
-                outputs=outputs,
-                metrics=LEROBOT_TRAIN.profile.metrics,
-            )
-        )
-        return RUN
 
 
 @pytest.fixture

@@ -7,26 +7,19 @@ import tarfile
 import zipfile
 from typing import Any
 
+import planned_jobs
 import yaml
-from robotrain.config.coerce import list_fields
+from planned_jobs import HALVES, ONE, PINNED, TWO, blobs, evaluation, source
 from robotrain.errors import Problem
 from robotrain.model.job import Job
 from robotrain.model.plan import Payload, Plan
-from robotrain.model.workload import WorkloadProfile
 from robotrain_osmo.platform import OsmoPlatform
 from robotrain_osmo.settings import OsmoSettings
 from robotrain_osmo.spec import render
 from robotrain_runtime.contract import document
 from robotrain_runtime.contract.document import JobSource
-from robotrain_workloads.lerobot_eval.parameters import EvalParameters as Evaluation
-from robotrain_workloads.lerobot_eval.workload import LEROBOT_EVAL
-from robotrain_workloads.lerobot_train.parameters import TrainParameters
-from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
 
-HALVES = {"workload.lerobot-train": "robotrain_workloads.lerobot_train.container"}
-ONE = "https://account1.blob.core.windows.net/train/set1"
-TWO = "https://account2.blob.core.windows.net/train/set2"
-PINNED = f"folder:{'ab' * 32}:{'cd' * 16}:12:3456"
+__all__ = ["HALVES", "ONE", "PINNED", "TWO", "blobs", "evaluation", "source"]
 
 
 @functools.cache
@@ -39,35 +32,9 @@ def payload(size: int = 0) -> Payload:
     return Payload(buffer.getvalue())
 
 
-def source(kind: str, uri: str, role: Any = "dataset", pin: str = "") -> JobSource:
-    return JobSource(role=role, kind=kind, uri=uri, pin=pin)
-
-
-def blobs(*urls: str) -> list[JobSource]:
-    return [source("blob_url", url) for url in urls or (ONE,)]
-
-
-def job(*sources: JobSource, workload: str = "lerobot-train", trainer_args: tuple[str, ...] = (), **given: Any) -> Job:
+def job(*sources: JobSource, **given: Any) -> Job:
     """A training with OSMO's defaults: data is loaded in one process."""
-    parameters = list_fields(TrainParameters(**{"num_workers": 0} | given))
-    return Job(
-        workload=workload,
-        parameters=parameters,
-        sources=sources or tuple(blobs()),
-        trainer_args=trainer_args,
-        profile=LEROBOT_TRAIN.profile if workload == LEROBOT_TRAIN.name else WorkloadProfile(),
-    )
-
-
-def evaluation(*sources: JobSource, **given: Any) -> Job:
-    """An evaluation of a policy in blob storage, unless other sources are given."""
-    parameters = list_fields(Evaluation(**{"env": "pusht"} | given))
-    return Job(
-        workload="lerobot-eval",
-        parameters=parameters,
-        sources=sources or (source("blob_url", ONE, "policy"),),
-        profile=LEROBOT_EVAL.profile,
-    )
+    return planned_jobs.job(*sources, **{"num_workers": 0} | given)
 
 
 def settings(**given: Any) -> OsmoSettings:

@@ -21,7 +21,7 @@ from robotrain_osmo.spec.submission_spec import OsmoSubmissionSpec
 from robotrain_runtime.contract import document
 
 RENDER = """
-import sys; sys.path.insert(0, sys.argv[1])
+import sys; sys.path[:0] = [sys.argv[1], sys.argv[1] + "/.."]
 import planned; print(planned.plan(planned.job(trainer_args=("--x=1",))).digest)
 """
 
