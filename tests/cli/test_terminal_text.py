@@ -48,6 +48,11 @@ def test_the_home_folder_is_short_where_a_shell_would_expand_it(terminal):
         assert terminal(text) == [text]
 
 
+def test_colors_take_no_room(terminal):
+    line = "\x1b[31merror\x1b[0m: of thirty-nine columns   [code]"
+    assert terminal(line) == [line]
+
+
 def test_nothing_changes_where_no_terminal_is(capsys, monkeypatch):
     monkeypatch.setenv("HOME", HOME)
     text = f"{HOME}/a " + "word " * 60

@@ -31,6 +31,7 @@ def print_message(text: str) -> None:
     _write_line(sys.stderr, _fit_text(text, sys.stderr))
 
 
+ESCAPE_CODE = "\x1b\\[[0-9;]*m"
 LABEL = r"\s*(?:\S+\s{2,})?"
 """What stands before the text of a line: `  checkpoint  `."""
 COMMAND = r"((?:\s*(?:\S+\s{2,})?(?=robotrain )|\s*(?:use|or)\s{2,}).*?\S)(?:(?:\s{3,}| (?=\())(.+))?"
@@ -49,7 +50,7 @@ def _wrap_line(line: str, width: int) -> str:
         return line
     from robotrain.cli.columns import display_width, wrap_text
 
-    if display_width(line) <= width:
+    if display_width(re.sub(ESCAPE_CODE, "", line)) <= width:
         return line
     found = re.fullmatch(COMMAND, line)
     before = re.match(LABEL, line)[0]  # type: ignore[index]  # it matches every line
