@@ -242,7 +242,7 @@ def test_a_checkpoint_of_one_process_is_gone_on_from_by_two_and_back(train, smal
 @pytest.mark.long
 def test_an_option_that_lerobot_does_not_know_is_the_reason_of_several_too(train, pusht):
     ran = train(pusht, ["--policy.no_such_option=1"], num_gpus=2)
-    assert ran.exit_code == 2
+    assert ran.exit_code == 4
     assert "no_such_option" in ran.events(Outcome)[0].reason
 
 
