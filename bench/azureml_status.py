@@ -48,7 +48,7 @@ def running(there: object, lines: int) -> str:
     from azureml_observed import Observed
     from robotrain_runtime.contract.event import Metrics
 
-    run = Observed(there).becomes("Running")  # type: ignore[arg-type]
+    run = Observed(there).set_native_state("Running")  # type: ignore[arg-type]
     run.tell(*(Metrics(step=step, total=lines, values={"train/loss": 1 / step}) for step in range(1, lines + 1)))
     return run.record()
 
