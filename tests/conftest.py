@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -117,7 +118,10 @@ def tmp_path(request, tmp_path_factory) -> Path:
 
 @pytest.fixture(autouse=True)
 def own_folders(tmp_path, monkeypatch):
-    """No test sees the state, the `.env` or the environment names of whoever runs it, nor a plugin file."""
+    """No test sees the state, the `.env` or the environment names of whoever runs it, nor a plugin file; none leaves
+    what it does on Ctrl-C to the next.
+    """
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     sys.modules.pop("robotrain_plugin", None)
     for name in list(os.environ):
         if name.startswith("ROBOTRAIN_") and not name.startswith("ROBOTRAIN_TEST_"):
@@ -128,6 +132,9 @@ def own_folders(tmp_path, monkeypatch):
     folder = tmp_path / "here"
     folder.mkdir()
     monkeypatch.chdir(folder)
+    yield
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture
