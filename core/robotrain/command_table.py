@@ -16,6 +16,7 @@ COMMANDS = {
     "outputs": ("outputs", "List the checkpoints of a run; with --to, download them."),
     "report": ("report", "Write an HTML page about a run: loss, settings, checkpoints."),
     "ui": ("ui", "Open MLflow and the platform's page of a run in a browser."),
+    "rename": ("rename", "Change the name or the note of a run."),
     "diff": ("diff", "Show what differs between runs: settings, data, results."),
     "resubmit": ("resubmit", "Submit a run again, as its next attempt; --set changes values."),
     "resume": ("resubmit", "Continue from a run's last complete checkpoint, as a new run."),

@@ -7,7 +7,7 @@ import pytest
 from robotrain import api
 from robotrain.cli import output
 from robotrain.errors import Rejected
-from robotrain.store import files, plans, records, run_names
+from robotrain.store import files, name_lock, plans, records, run_names
 
 DATA = ("--platform", "mars", "--dataset-repo-id", "lerobot/pusht")
 
@@ -55,6 +55,26 @@ def test_a_repeated_run_keeps_the_name(submit, robotrain):
     assert records.read_record(again).name == "pick-v3"
     other = robotrain("resubmit", "pick-v3", "--set", "seed=10", "--no-pin", "--name", "pick-v4", "--json").json["run"]
     assert records.read_record(other).name == "pick-v4"
+
+
+def test_a_run_is_renamed_and_found_by_its_new_name(submit, robotrain):
+    run = submit("--name", "pick-v3", "--note", "old gripper")
+    assert robotrain("rename", "pick-v3", "pick-v4").stdout == f"{run} is named pick-v4, note: old gripper\n"
+    assert robotrain("status", "pick-v4", "--json").json["run"] == run
+    assert robotrain("status", "pick-v3").exit_code == 2
+    assert [row["name"] for row in robotrain("runs", "--json").json["runs"]] == ["pick-v4"]
+    renamed = robotrain("rename", run, "--note", "", "--json").json
+    assert renamed == {"run": run, "name": "pick-v4", "note": "", "before": "pick-v4"}
+
+
+def test_a_rename_says_what_is_wrong(submit, robotrain):
+    run = submit()
+    assert robotrain("rename", run).exit_code == 2
+    assert robotrain("rename", run, "latest").exit_code == 2
+    with name_lock.acquire_name_lock(records.get_run_folder(run)):
+        answer = robotrain("rename", run, "pick-v4")
+    assert (answer.exit_code, "run-being-sent" in answer.stderr) == (1, True), answer.stderr
+    assert records.read_record(run).name == "pusht-act"
 
 
 def test_runs_shows_names_and_filters_by_them(submit, robotrain):

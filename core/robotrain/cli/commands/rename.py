@@ -1,0 +1,46 @@
+"""`robotrain rename`: change what a run is called, and its note."""
+
+from dataclasses import replace
+from typing import Annotated
+
+from robotrain.cli.app import make_app
+from robotrain.cli.arguments import JsonOption, argument, complete_run_names, option
+from robotrain.cli.output import print_json, print_result
+from robotrain.errors import Rejected, Suggestion, usage_problem
+
+
+def rename(
+    run: Annotated[str, argument("RUN", "The run's name or its beginning.", complete_run_names)],
+    name: Annotated[str, argument("[NAME]", "What to call the run; other runs may have the same name.")] = "",
+    note: Annotated[str | None, option("--note", "TEXT", "A new note; an empty one removes it.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """Change what a run is called here, or its note. The platform and the tracking server keep their names.
+
+    robotrain rename last pick-v3
+
+    robotrain rename pick-v3 --note "with the new gripper"
+    """
+    from robotrain.store import name_lock, records
+    from robotrain.submission.run_labels import make_labels
+
+    if not name and note is None:
+        title = "there is neither a new name nor a new note"
+        raise Rejected([usage_problem("usage", title, suggestions=[Suggestion(f"robotrain rename {run} NAME")])])
+    labels = make_labels(name, note or "")
+    found = records.find_run(run)
+    lock = name_lock.acquire_name_lock(records.get_run_folder(found))
+    if lock is None:
+        raise Rejected([records.make_being_submitted_problem(records.read_record(found))])
+    with lock:
+        record = records.read_record(found)
+        renamed = replace(record, name=labels.name or record.name, note=record.note if note is None else labels.note)
+        records.write_record(renamed)
+    if json:
+        print_json({"run": renamed.run, "name": renamed.name, "note": renamed.note, "before": record.name})
+    else:
+        note_line = f", note: {renamed.note}" if renamed.note else ""
+        print_result(f"{renamed.run} is named {renamed.name}{note_line}")
+
+
+app = make_app(rename)
