@@ -381,7 +381,7 @@ def test_a_part_that_was_given_in_percent(robotrain):
         ("-d x/y -- --dataset.repo_id=a/b", "--dataset-repo-id"),
         ("--repo-id lerobot/act", "--dataset-repo-id lerobot/act for data"),
         ("-d x/y -- --policy.path=owner/name", "--policy-repo-id owner/name"),
-        ("-d x/y --gpus 2", "--num-gpus N"),
+        ("-d x/y --gpus 2", "--num-gpus 2"),
     ],
 )
 def test_spellings_of_lerobot_lead_to_the_right_option(robotrain, typed, advice):

@@ -4,7 +4,7 @@ import signal
 from collections.abc import Callable, Sequence
 from typing import TextIO
 
-from rich.console import Console, Group
+from rich.console import Console, ConsoleDimensions, Group
 from rich.control import Control
 from rich.live import Live
 from rich.segment import ControlType
@@ -27,7 +27,8 @@ class LiveLines(Live):
     """Lines that a thread draws again when they changed, so that Ctrl-C never finds them half drawn."""
 
     def __init__(self, stream: TextIO, draw: DrawLines, seconds: float, transient: bool = False) -> None:
-        self._draw, self._lines, self._columns, self._is_continued = draw, list[Text](), 0, False
+        self._draw, self._stream = draw, stream
+        self._lines, self._columns, self._is_continued = list[Text](), 0, False
         console = _VisibleCursorConsole(
             file=stream,
             force_terminal=True,
@@ -53,7 +54,8 @@ class LiveLines(Live):
 
     def refresh(self) -> None:
         """Draw the lines again if they or the terminal's width changed."""
-        columns, rows = self.console.size
+        columns, rows = output.get_terminal_size(self._stream)
+        self.console.size = ConsoleDimensions(columns, rows)  # exported COLUMNS and LINES do not follow a resize
         ascii_only = self.console.options.ascii_only
         lines = [Text.assemble(*line, no_wrap=True) for line in self._draw(columns - 1, rows - 1, ascii_only)]
         for line in lines:
