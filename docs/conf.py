@@ -32,10 +32,7 @@ OUTSIDE = re.compile(r"\[([^\]]+)\]\((\.\./[^)#]+)[^)]*\)")
 
 
 MODULES = "<!-- the public modules -->"
-REFERENCES = {
-    "<!-- the commands -->": references.format_commands,
-    "<!-- the spellings -->": references.format_spellings,
-}
+COMMANDS = "<!-- the commands -->"
 PUBLIC_MODULES = ("robotrain", "robotrain.plugin", "robotrain.testing", "robotrain_runtime.plugin")
 
 
@@ -43,7 +40,7 @@ def setup(app: Any) -> None:
     """Connect what the documents need beside the extensions."""
     app.connect("source-read", replace_repository_links)
     app.connect("source-read", insert_public_modules)
-    app.connect("source-read", insert_references)
+    app.connect("source-read", insert_commands)
 
 
 def insert_public_modules(app: Any, document: str, source: list[str]) -> None:
@@ -53,11 +50,10 @@ def insert_public_modules(app: Any, document: str, source: list[str]) -> None:
         source[0] = source[0].replace(MODULES, "\n".join(_describe_module(name, described) for name in PUBLIC_MODULES))
 
 
-def insert_references(app: Any, document: str, source: list[str]) -> None:
-    """Put what the program says of itself into the pages that ask for it."""
-    for mark, format_reference in REFERENCES.items():
-        if mark in source[0]:
-            source[0] = source[0].replace(mark, format_reference())
+def insert_commands(app: Any, document: str, source: list[str]) -> None:
+    """Put the help of every command into its page."""
+    if COMMANDS in source[0]:
+        source[0] = source[0].replace(COMMANDS, references.format_commands())
 
 
 def _describe_module(name: str, described: dict[int, str]) -> str:

@@ -1,4 +1,4 @@
-"""What the site shows of the program itself: the help of every command, and LeRobot's spellings."""
+"""What the documents show of the program itself: the help of every command, and LeRobot's spellings."""
 
 import os
 import re

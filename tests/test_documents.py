@@ -82,7 +82,7 @@ def test_the_rule_of_the_plugin_guide_rules(robotrain, install):
 
 def test_the_health_check_of_the_plugin_guide_is_a_finding_of_the_doctor(robotrain, uncounted_cache, install):
     guide = (ROOT / "docs/plugins.md").read_text()
-    (source,) = re.findall(r"`robotrain doctor` to look at:\n\n```python\n(.*?)```", guide, re.DOTALL)
+    (source,) = re.findall(r"A health check for `robotrain doctor`:\n\n```python\n(.*?)```", guide, re.DOTALL)
     install("acme", {"acme": "acme_health"}, acme_health=source.replace("/mnt/episodes", "/nowhere/episodes"))
     answer = robotrain("doctor", "--json")
     assert answer.exit_code == 4
@@ -186,6 +186,13 @@ def test_every_command_of_help_is_in_the_readme_and_the_other_way_round():
     assert set(COMMANDS) <= shown
 
 
+def test_the_table_of_lerobots_spellings_is_fresh(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    table = importlib.import_module("references").format_spellings()
+    assert "| `--steps` | `--training-steps` |" in table
+    assert (ROOT / "docs/from-lerobot-train.md").read_text().endswith(table), "run .ci/pages"
+
+
 @pytest.mark.slow
 def test_the_references_of_the_site_hold_every_command_and_no_name_of_this_machine(monkeypatch):
     from robotrain.command_table import COMMANDS
@@ -197,4 +204,3 @@ def test_the_references_of_the_site_hold_every_command_and_no_name_of_this_machi
     assert {"", *COMMANDS, "from-lerobot", "bags inspect", "pipeline train-eval"} <= set(shown)
     assert page.count("Show this message and exit.") == len(shown) == len(set(shown))
     assert f"{Path.home()}/" not in page
-    assert "| `--steps` | `--training-steps` |" in references.format_spellings()

@@ -52,7 +52,7 @@ def test_a_submit_of_the_document_renders(line, robotrain, pusht):
 
 
 def test_a_run_of_the_first_settings_renders_with_nothing_more_said(robotrain):
-    (settings,) = re.findall(r"```toml\n(.*?)```", part("## The first run"), re.DOTALL)
+    (settings,) = re.findall(r"```toml\n(.*?)```", part("## First run"), re.DOTALL)
     Path("robotrain.toml").write_text(settings)
     answer = robotrain("render", "-d", "lerobot/pusht")
     assert answer.exit_code == 0, answer.stderr

@@ -60,6 +60,14 @@ def test_what_has_no_equal_is_named_with_what_to_do(robotrain: Any) -> None:
     assert "--publish-url" in answer.json["left_out"]["--policy.push_to_hub"]
 
 
+def test_a_value_that_the_parameter_does_not_take_is_left_out(robotrain: Any) -> None:
+    line = ("lerobot-train", "--dataset.repo_id=me/cups", "--policy.type=smolvla", "--job.target=a10g-small")
+    answer = robotrain("from-lerobot", "--json", "--", *line)
+    assert answer.json["command"][-2:] == ["--dataset-repo-id", "me/cups"]
+    assert "act or diffusion" in answer.json["left_out"]["--policy.type"]
+    assert "--platform" in answer.json["left_out"]["--job.target"]
+
+
 def test_a_line_of_another_program_is_refused(robotrain: Any) -> None:
     answer = robotrain("from-lerobot", "--", "python", "train.py", "--steps=3")
     assert answer.exit_code == 2

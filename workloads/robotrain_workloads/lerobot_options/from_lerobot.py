@@ -13,6 +13,7 @@ from robotrain.cli.arguments import JsonOption
 from robotrain.config.resolve import fill_in_value
 from robotrain.errors import Rejected, Suggestion, usage_problem
 from robotrain.redaction import holds_secret
+from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain_workloads.lerobot.options import split_options
 from robotrain_workloads.translated_line import SECRET_REASON, TranslatedLine, make_line_app, print_line
@@ -68,7 +69,10 @@ def translate(line: Sequence[str], workloads: Mapping[str, Workload]) -> Transla
         elif hint is None:
             rest.append(option if value is None else f"{option}={value}")
         elif words := _fill_in(hint, value):
-            flags += words
+            if refusal := _find_refusal(words, workload):
+                left_out[option] = refusal
+            else:
+                flags += words
         elif (value or "").lower() not in OFF_VALUES and name not in (CONFIG, RESUME):
             left_out[option] = hint
     named = () if workload.default else (workload.name,)
@@ -106,6 +110,15 @@ def _fill_in(hint: str, value: str | None) -> tuple[str, ...]:
     filled = fill_in_value(hint, value or "").split(", or ")
     changed = [way for way, before in zip(filled, ways, strict=True) if way != before]
     return tuple(shlex.split(changed[0])) if changed else ()
+
+
+def _find_refusal(words: Sequence[str], workload: Workload) -> str:
+    """Return why a parameter does not take a value; empty if nothing here rules it out."""
+    flag, value = words[0], " ".join(words[1:])
+    for parameter in get_parameters(workload.parameters):
+        if flag in parameter.flags and value and parameter.choices and value not in parameter.choices:
+            return f"{flag} takes {' or '.join(parameter.choices)}"
+    return ""
 
 
 app = make_line_app(from_lerobot)

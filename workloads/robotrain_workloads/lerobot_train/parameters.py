@@ -48,7 +48,7 @@ OWNED_OPTIONS: Mapping[str, str] = {
     "--wandb.project": "--experiment-name",
     "--wandb.mode": "WANDB_MODE=offline   in the environment of the run",
     "--wandb.run_id": "remove it: each run has its own id, and keeps it when it resumes",
-    "--job.target": "--platform",
+    "--job.target": "remove it: --platform names where the job runs",
 }
 
 

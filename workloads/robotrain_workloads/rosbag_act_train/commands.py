@@ -137,7 +137,7 @@ def convert(
     images: Annotated[bool, typer.Option("--images", help="Store pictures as images, not as video.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Convert ROS 2 bags to a LeRobot dataset, which trains every LeRobot policy.
+    """Convert ROS 2 bags to a dataset that LeRobot can train on.
 
     LeRobot writes it, in its locked environment, which is built on first use. A bag that cannot be used stops the
     conversion before anything is written.
