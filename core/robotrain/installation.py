@@ -15,10 +15,10 @@ DISTRIBUTION = "robotrain"
 RECEIPT, PIPX_METADATA, VENV_SETTINGS = "uv-receipt.toml", "pipx_metadata.json", "pyvenv.cfg"
 UV_CACHE_FOLDERS = {"archive-v0", "environments-v2"}
 """Folders of uv's cache with the environments that `uvx` makes for one command."""
-Change = Literal["add", "upgrade", "reinstall"]
+InstallAction = Literal["add", "upgrade", "reinstall"]
 
 
-def format_install_command(*requirements: str, change: Change = "add") -> str:
+def format_install_command(*requirements: str, change: InstallAction = "add") -> str:
     """Return the command that adds, upgrades or reinstalls packages beside this robotrain."""
     prefix = Path(sys.prefix)
     if (prefix / RECEIPT).is_file():
@@ -45,7 +45,7 @@ def has_extra(name: str) -> bool:
         return False
 
 
-def _format_uv_tool(receipt: Path, requirements: Sequence[str], change: Change) -> str:
+def _format_uv_tool(receipt: Path, requirements: Sequence[str], change: InstallAction) -> str:
     """Return the command that installs the tool again: it replaces what the tool was installed with."""
     import tomllib
 

@@ -2,10 +2,11 @@
 
 import dataclasses
 import json
+import shutil
 import threading
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,6 +114,7 @@ class Engine:
         self._warm_up = WarmUp(self._relay, self._on_refused)
         self._preflight_done = threading.Event()
         self._described: dict[JobSource, Path] | None = None
+        self._descriptions = Path(self._placement.work, ".descriptions")
         self._recoverable: list[RecoverableCheckpoint] = []
         self._tracking_started = False
 
@@ -125,6 +127,8 @@ class Engine:
             if self._stop.number is None and self._background.failure is not None:
                 raise self._background.failure from None
             raise
+        finally:
+            shutil.rmtree(self._descriptions, ignore_errors=True)
 
     def _run_stages(self) -> Outcome:
         python, data, work_data = self._prepare_inputs()
@@ -185,7 +189,7 @@ class Engine:
             start, get_python, batches = self._background.start, self._data.build_python, self._data.batches
             findings = collect_findings(self._document, batches, self._stop, start, get_python, inspected, described)
             if not findings:
-                self._described = described
+                self._described = self._keep_descriptions(described)
                 self._recoverable = recovery.find_recoverable(self._document, inspected)
                 uri = self._placement.tracking_uri
                 self._earlier = recovery.add_tracking_run(self._earlier, self._recoverable, uri)
@@ -193,6 +197,18 @@ class Engine:
             self._preflight_done.set()
         if findings:
             raise self._report_findings(findings)
+
+    def _keep_descriptions(self, described: Mapping[JobSource, Path]) -> dict[JobSource, Path]:
+        """Return the descriptions where they stay while the run goes on: those of a transfer end with it."""
+        kept: dict[JobSource, Path] = {}
+        for number, (source, folder) in enumerate(described.items()):
+            survey = self._data.batches.surveys.get(source)
+            if survey is None or folder != survey.description_folder:
+                kept[source] = folder
+                continue
+            with suppress(OSError):
+                kept[source] = Path(shutil.copytree(folder, self._descriptions / str(number), dirs_exist_ok=True))
+        return kept
 
     def _report_findings(self, findings: Sequence[Finding]) -> JobFailed:
         for finding in findings:

@@ -21,7 +21,7 @@ SERVER = f"""#!{sys.executable}
 import sys
 from http.server import HTTPServer, SimpleHTTPRequestHandler
 words = sys.argv[1:]
-if "broken" in words:
+if "sqlite:///broken" in words:
     sys.exit("no such store")
 host, port = (words[words.index(flag) + 1] for flag in ("--host", "--port"))
 HTTPServer((host, int(port)), SimpleHTTPRequestHandler).serve_forever()
@@ -72,6 +72,17 @@ def test_a_command_of_a_log_from_elsewhere_is_not_run(scripted, robotrain, opene
     assert (answer.exit_code, answer.stdout.strip(), opened()) == (0, LOCAL.ui, [])
 
 
+@pytest.mark.parametrize(
+    "logged",
+    ["touch mine", "/data/uvx mlflow@1.0 ui --backend-store-uri sqlite:///x", "uvx mlflow@1.0 'ui"],
+)
+def test_only_a_server_of_mlflow_is_run(serve, opened, logged):
+    """The log of a run has whatever its data prints."""
+    process = serve(replace(LOCAL, ui=logged))
+    shown, _ = process.communicate(timeout=30)
+    assert (process.returncode, shown.strip(), opened()) == (0, logged, [])
+
+
 def test_a_run_without_a_page_is_reported(scripted, robotrain, opened):
     scripted.run("train-1").does("page", "javascript:alert(1)")
     answer = robotrain("ui")
@@ -117,7 +128,7 @@ def test_mlflow_of_this_machine_is_served_until_it_is_stopped(serve, opened, end
 
 
 def test_a_server_that_ends_says_why(serve, opened):
-    process = serve(replace(LOCAL, ui="uvx broken"))
+    process = serve(replace(LOCAL, ui="uvx mlflow@1.0 ui --backend-store-uri sqlite:///broken"))
     _, messages = process.communicate(timeout=30)
     assert process.returncode == 1
     assert "[ui-not-started]" in messages

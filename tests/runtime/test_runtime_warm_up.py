@@ -7,9 +7,11 @@ import time
 REFUSES = "import sys; print('error: a is larger than b'); sys.exit(4)"
 TAKES_OVER = """
 import json, os, pathlib, sys
-print("ready", *sys.argv[1:], flush=True)
+described = sys.argv[1:]
+print("ready", [os.path.isdir(folder) for folder in described], flush=True)
 option, program, *folders = json.loads(sys.stdin.readline())
 print("works", option, [pathlib.Path(folder).name for folder in folders], flush=True)
+print("still described", [os.path.isdir(folder) for folder in described], flush=True)
 exec(program)
 """
 
@@ -29,7 +31,7 @@ def test_it_does_the_work_once_the_data_is_there(run, job, tmp_path):
     warm_up = touch_and_wait(own, other) + TAKES_OVER
     ran = run(job("print('working')", carried=[f"meets {other} {own}"], publish={"warm_up": warm_up}))
     assert (ran.exit_code, ran.outcome["state"]) == (0, "succeeded")
-    assert ran.ordinary == ["ready meets", "works -c ['meets']", "working"]
+    assert ran.ordinary == ["ready [True]", "works -c ['meets']", "still described [True]", "working"]
 
 
 def test_a_refusal_ends_the_download_and_is_told_as_preflight_tells_it(run, job, tmp_path):

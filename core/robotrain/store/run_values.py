@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,8 +17,8 @@ DEFAULT_ORIGINS = ("default", "platform")
 """The first words of the origins of values that nobody chose."""
 IDENTITIES = ("workload", "platform", "job_name")
 """Rows of a plan that say nothing about the training."""
-AS_OF = " at "
-"""Stands before the pin of a source."""
+PIN = re.compile(r" @ \S{1,12}(?=, |$)")
+"""The pin of a source, behind its address."""
 
 
 class Change(NamedTuple):
@@ -32,7 +33,7 @@ def collect_values(rendered: RenderedPlan) -> dict[str, list[str]]:
     """Return each value of a job that is not its default, with that default, as texts; none of a pipeline."""
     found: dict[str, list[str]] = {}
     for source in () if rendered.steps else rendered.plan.job.sources:
-        text = _format_value(source.uri) + (f"{AS_OF}{source.pin[:12]}" if source.pin else "")
+        text = _format_value(source.uri) + (f" @ {source.pin[:12]}" if source.pin else "")
         found[source.role] = [", ".join([*found.get(source.role, ())[:1], text]), ""]
     for row in () if rendered.steps else rendered.values:
         if row["name"] == "trainer_args":
@@ -80,7 +81,7 @@ def label_runs(compared: Sequence[RunRecord]) -> dict[str, str]:
     for name in list(_list_differing(known))[:MAX_LABEL] if comparable else ():
         default = next(values[name][1] for values in known if name in values)
         texts = [values[name][0] if name in values else default for values in known]
-        for shorten in (lambda text: text.partition(AS_OF)[0], lambda text: text.rstrip("/").rpartition("/")[2]):
+        for shorten in (lambda text: PIN.sub("", text), lambda text: text.rstrip("/").rpartition("/")[2]):
             shorter = [*map(shorten, texts)]
             texts = shorter if len({*shorter}) == len({*texts}) else texts
         parts = [f"{name} {text}" if text else f"no {name}" for text in texts]
@@ -107,11 +108,11 @@ def has_value(run: str, recorded: Mapping[str, Sequence[str]], name: str, wanted
 
     name = name if name.startswith("-") else name.replace("-", "_")
     if name in recorded:
-        text = recorded[name][0].partition(AS_OF)[0]
+        text = PIN.sub("", recorded[name][0])
     else:  # a default, which only the plan has
         rows = plans.read_stored_values(run)
         text = next((_format_value(row["value"]) for row in rows if row["name"] == name), "")
     try:
-        return fnmatchcase(text, wanted) or float(text) == float(wanted)
+        return any(fnmatchcase(part, wanted) for part in (text, *text.split(", "))) or float(text) == float(wanted)
     except ValueError:
         return False

@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 
     from robotrain_runtime.contract.document import JobSource
 
-ENCODED_FILE = r"""[A-Za-z0-9+/]{200,}={0,2}|'[A-Za-z0-9!"#$%&()*+./;<?@\[\]^_`~}-]{1000,}'"""
-"""A file in base64, or all of a text in base85, which may match a secret's pattern by chance; no known secret is that
-long, and addresses with one have a colon or an equals sign.
+ENCODED_FILE = r"""[A-Za-z0-9+/]{200,}={0,2}|'(?!eyJ)[A-Za-z0-9!"#$%&()*+./;<?@\[\]^_`~}-]{1000,}'"""
+"""A file in base64, or all of a text in base85, which may match a secret's pattern by chance. Of known secrets only a
+JSON web token, which begins with `eyJ`, is that long; addresses with one have a colon or an equals sign.
 """
 
 MAX_TAG_LENGTH = 256

@@ -64,7 +64,7 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterable[s
 
 
 def warm_up(document: JobDocument, described: Mapping[JobSource, Path], work: Path) -> WorkCommand | None:
-    program, known = document.parameters.get("warm_up"), sorted(folder.name for folder in described.values())
+    program, known = document.parameters.get("warm_up"), sorted(map(str, described.values()))
     takes_over = not document.parameters.get("only")
     return WorkCommand(arguments=("-c", str(program), *known), takes_over=takes_over) if program else None
 

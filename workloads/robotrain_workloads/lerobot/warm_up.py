@@ -21,7 +21,10 @@ def wait_for_arguments(arguments: Sequence[str], get_ready: Callable[[Sequence[s
     if not select.select([sys.stdin], [], [], 0)[0]:
         if arguments[0] == TAKE_OVER:
             print(LOADING, flush=True)
-        get_ready(arguments[1:])
+        try:
+            get_ready(arguments[1:])
+        except Exception as error:  # the work says better what is wrong, if anything is
+            print(f"the options were not checked in advance: {type(error).__name__}: {error}", flush=True)
     if arguments[0] == CHECK_ONLY:
         raise SystemExit(0)
     line = sys.stdin.readline()

@@ -39,9 +39,16 @@ def from_script(
 
     robotrain from-script -- submit-osmo-lerobot-training.sh -d lerobot/pusht --training-steps 1000
     """
-    words = shlex.split(line[0]) if line and len(line) == 1 else line or []
+    words = _split(line[0]) if line and len(line) == 1 else line or []
     translated, script = translate(words)
     print_line(_drop_foreign_options(translated, script, ctx), json)
+
+
+def _split(line: str) -> list[str]:
+    try:
+        return shlex.split(line)
+    except ValueError as error:
+        raise Rejected([usage_problem("usage", f"the line cannot be read as shell words: {error}")]) from None
 
 
 def translate(line: Sequence[str]) -> tuple[TranslatedLine, ReferenceScript]:

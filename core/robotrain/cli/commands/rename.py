@@ -39,8 +39,8 @@ def rename(
     if json:
         print_json({"run": renamed.run, "name": renamed.name, "note": renamed.note, "before": record.name})
     else:
-        note_line = f", note: {renamed.note}" if renamed.note else ""
-        print_result(f"{renamed.run} is named {renamed.name}{note_line}")
+        named = f" is named {renamed.name}" if renamed.name else " has no name"
+        print_result(f"{renamed.run}{named}{f', note: {renamed.note}' if renamed.note else ''}")
 
 
 app = make_app(rename)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -12,6 +13,7 @@ import sys
 import tempfile
 import time
 import webbrowser
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -21,11 +23,14 @@ from robotrain.cli.arguments import JsonOption, RunArgument, open_run
 from robotrain.cli.output import print_json, print_message, print_result
 from robotrain.errors import Problem, Rejected, Stage, Suggestion
 from robotrain.redaction import redact_if_secret
+from robotrain.store.files import get_cache_folder
 
 if TYPE_CHECKING:
     from types import FrameType
 
 ADDRESS = re.compile(r"https?://\S+")
+SERVER = re.compile(r"(?P<program>\S+)(?P<run> tool run)? mlflow@[0-9][\w.]* ui --backend-store-uri sqlite:\S+")
+"""A command that serves MLflow from a file of this machine. The run's log has it, and whatever the job prints."""
 POLL_SECONDS, STOP_SECONDS = 0.2, 5.0
 MAX_OUTPUT = 2000
 """Bytes of a server's output that are shown if it does not start."""
@@ -34,7 +39,7 @@ MAX_OUTPUT = 2000
 def ui(ctx: typer.Context, run: RunArgument = "", json: JsonOption = False) -> None:
     """Open MLflow and the platform's page of a run in a browser; without one, print their addresses.
 
-    MLflow of this machine is served until Ctrl-C.
+    MLflow on this machine is served until Ctrl-C.
 
     robotrain ui last
     """
@@ -57,7 +62,8 @@ def ui(ctx: typer.Context, run: RunArgument = "", json: JsonOption = False) -> N
         print_result(address)
         if has_browser:
             webbrowser.open(address)
-    if command and has_browser and platform.capabilities.feature("runs_here"):  # else its server is elsewhere
+    is_here = platform.capabilities.feature("runs_here")  # else its server is elsewhere
+    if command and has_browser and is_here and _is_known_server(command):
         _serve(command, f"#/experiments/{tracking.get('experiment_id')}/runs/{tracking.get('run_id')}")
     elif command:
         print_result(command)
@@ -75,12 +81,22 @@ def _has_browser() -> bool:
         return False
 
 
+def _is_known_server(command: str) -> bool:
+    """Return whether a command serves MLflow by uv of this machine or of robotrain's cache."""
+    if not (match := SERVER.fullmatch(command)):
+        return False
+    if not match["run"]:
+        return match["program"] == "uvx"
+    program = Path(match["program"])
+    return shutil.which("uv") == str(program) or program.is_relative_to(get_cache_folder())
+
+
 def _serve(command: str, path: str) -> None:
-    """Serve MLflow until Ctrl-C, and open one of its pages once it answers. Raise Rejected if it does not start."""
+    """Serve MLflow until Ctrl-C, and open one of its pages once it answers. Raise Rejected if it ends by itself."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     words = [*shlex.split(command), "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    variables = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # seven processes that a reader needs not
+    variables = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # seven processes less
     print_message("starting MLflow, which uv downloads the first time …")
     with tempfile.TemporaryFile() as output:
         try:
@@ -92,19 +108,27 @@ def _serve(command: str, path: str) -> None:
         for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, _raise_interrupt)
         try:
-            while not _is_answering(port):
-                if server.poll() is not None:
-                    output.seek(max(0, output.tell() - MAX_OUTPUT))
-                    raise _make_unstarted_error(command, output.read().decode(errors="replace").strip())
+            while server.poll() is None and not _is_answering(port):
                 time.sleep(POLL_SECONDS)
-            print_result(f"http://127.0.0.1:{port}/{path}")
-            webbrowser.open(f"http://127.0.0.1:{port}/{path}")
-            print_message("Ctrl-C stops it")
-            server.wait()
-        except KeyboardInterrupt:
-            print_message("\nMLflow is stopped")
+            was_stopped = server.returncode is None and _show_page(server, f"http://127.0.0.1:{port}/{path}")
         finally:
             _stop_group(server)
+        if not was_stopped:
+            output.seek(max(0, output.tell() - MAX_OUTPUT))
+            raise _make_unstarted_error(command, output.read().decode(errors="replace").strip())
+
+
+def _show_page(server: subprocess.Popen[bytes], address: str) -> bool:
+    """Open a page of a server, and wait; return True for Ctrl-C, False if the server ended by itself."""
+    try:
+        print_result(address)
+        webbrowser.open(address)
+        print_message("Ctrl-C stops it")
+        server.wait()
+    except KeyboardInterrupt:
+        print_message("\nMLflow is stopped")
+        return True
+    return False
 
 
 def _raise_interrupt(number: int, frame: FrameType | None) -> None:
@@ -132,7 +156,7 @@ def _stop_group(server: subprocess.Popen[bytes]) -> None:
 def _make_unstarted_error(command: str, why: str) -> Rejected:
     from robotrain.redaction import redact_sentence
 
-    title, way = "MLflow did not start", Suggestion(command, "serves it")
+    title, way = "MLflow ended by itself", Suggestion(command, "serves it")
     why = redact_sentence(why)
     return Rejected([Problem(code="ui-not-started", stage=Stage.SUBMIT, title=title, why=why, suggestions=(way,))])
 
