@@ -162,22 +162,22 @@ def _format_runs(listed_runs: "Sequence[ListedRun]") -> list[str]:
     columns = [
         Column("RUN", [one.run for one in listed_runs]),
         Column("STATE", [one.state for one in listed_runs]),
-        Column("NAME", [one.record.name if one.record else "" for one in listed_runs], drop_order=6),
-        Column("PLATFORM", [one.record.platform if one.record else "" for one in listed_runs], drop_order=4),
-        Column("STEP", [_format_steps(one) for one in listed_runs], drop_order=1),
+        Column("NAME", [one.record.name if one.record else "" for one in listed_runs], drop_order=1),
+        Column("PLATFORM", [one.record.platform if one.record else "" for one in listed_runs], drop_order=5),
+        Column("STEP", [_format_steps(one) for one in listed_runs], drop_order=2),
         Column(
             "LOSS",
             ["" if one.loss is None else f"{one.loss:.4g}" for one in known],
-            drop_order=3,
+            drop_order=4,
         ),
-        Column("SCORE", headlines, drop_order=3),
+        Column("SCORE", headlines, drop_order=4),
         Column("CONDITIONS", [to_plain_line(one.conditions) for one in known], drop_order=8),
         Column(
             "AGE",
             [format_short_age(now - one.record.created) if one.record else "" for one in listed_runs],
-            drop_order=2,
+            drop_order=3,
         ),
-        Column("TOOK", [_format_duration(one, now) for one in listed_runs], drop_order=5),
+        Column("TOOK", [_format_duration(one, now) for one in listed_runs], drop_order=6),
         Column("REASON", reasons, drop_order=7, is_flexible=True),
     ]
     colour, width = output.has_color(sys.stdout), output.get_terminal_width(sys.stdout)
