@@ -156,7 +156,7 @@ def _stop_group(server: subprocess.Popen[bytes]) -> None:
 def _make_unstarted_error(command: str, why: str) -> Rejected:
     from robotrain.redaction import redact_sentence
 
-    title, way = "MLflow ended by itself", Suggestion(command, "serves it")
+    title, way = "MLflow does not run", Suggestion(command, "serves it")
     why = redact_sentence(why)
     return Rejected([Problem(code="ui-not-started", stage=Stage.SUBMIT, title=title, why=why, suggestions=(way,))])
 
