@@ -193,7 +193,7 @@ def test_without_terraform_the_warning_names_the_settings_that_are_missing(expla
 def test_a_command_that_cannot_be_started_is_a_warning(explained, terraform):
     (terraform.folder / "bin/terraform").write_text("#!/nowhere/sh\n")
     explained()
-    assert "`terraform` could not be started: No such file or directory." in explained.said
+    assert "`terraform` could not be started. The interpreter in the first line of " in explained.said
 
 
 def test_the_time_limit_stops_it_and_all_that_it_started(explained, terraform, monkeypatch):

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from robotrain.model.source import SourceError
-from robotrain_osmo.kinds import dataset, storage
+from robotrain_osmo import dataset, storage
 from robotrain_osmo.spec import workflow
 
 COMPONENT = r"[^/,;*]+"

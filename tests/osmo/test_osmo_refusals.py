@@ -4,9 +4,9 @@ import json
 
 import pytest
 from osmo_stand_in.service import nodes
-from robotrain.errors import format_problem
-from robotrain_osmo.client import failures
-from robotrain_osmo.client.command import OsmoCommandResult
+from robotrain.command import ProcessResult
+from robotrain.errors import Rejected, format_problem
+from robotrain_osmo.client import failures, service
 
 SERVER_SAID = "Server responded with status code 400\n"
 VERSIONS = (
@@ -309,7 +309,7 @@ ROWS = [
 
 @pytest.mark.parametrize(("code", "out", "told", "certain", "words"), ROWS, ids=[f"{row[2]}-{row[0]}" for row in ROWS])
 def test_what_osmo_says_is_told_with_its_cause_and_its_way_out(code, out, told, certain, words):
-    refusal = failures.diagnose_failure(OsmoCommandResult(code, out, VERSIONS + SERVER_SAID))
+    refusal = failures.diagnose_failure(ProcessResult(code, out, VERSIONS + SERVER_SAID))
     assert refusal is not None
     assert (refusal.code, refusal.certain) == (told, certain)
     text = format_problem(refusal.to_problem())
@@ -320,34 +320,32 @@ def test_what_osmo_says_is_told_with_its_cause_and_its_way_out(code, out, told, 
 
 
 def test_exit_code_0_is_success_whatever_is_printed():
-    assert failures.diagnose_failure(OsmoCommandResult(0, failed("Must login first"), "")) is None
+    assert failures.diagnose_failure(ProcessResult(0, failed("Must login first"), "")) is None
 
 
 def test_a_command_of_another_grammar_is_told_as_that():
     usage = "usage: osmo workflow list [-h]\nosmo workflow list: error: unrecognized arguments: --offset 3\n"
-    refusal = failures.diagnose_failure(OsmoCommandResult(2, "", usage))
+    refusal = failures.diagnose_failure(ProcessResult(2, "", usage))
     assert refusal is not None
     assert refusal.code == "osmo-usage"
     assert refusal.why == "unrecognized arguments: --offset 3"
 
 
 def test_what_takes_too_long_is_not_taken_for_a_refusal():
-    refusal = failures.diagnose_failure(OsmoCommandResult(-15, "", "", timed_out=True))
+    refusal = failures.diagnose_failure(ProcessResult(-15, "", "", timed_out=True))
     assert refusal is not None
     assert (refusal.code, refusal.certain) == ("osmo-overdue", False)
 
 
 def test_no_secret_of_an_unknown_text_is_shown():
-    refusal = failures.diagnose_failure(
-        OsmoCommandResult(1, failed("no access with hf_abcdefghijklmnopqrstuvwx here"), "")
-    )
+    refusal = failures.diagnose_failure(ProcessResult(1, failed("no access with hf_abcdefghijklmnopqrstuvwx here"), ""))
     assert refusal is not None
     assert "hf_abc" not in format_problem(refusal.to_problem())
 
 
 def test_every_way_to_make_a_credential_reads_it_from_a_file():
     for code, out, _, _, _ in ROWS:
-        refusal = failures.diagnose_failure(OsmoCommandResult(code, out, ""))
+        refusal = failures.diagnose_failure(ProcessResult(code, out, ""))
         assert refusal is not None
         lines = [way.text for way in refusal.suggestions if "credential set" in way.text]
         assert all("--payload-file" in line and "--payload " not in line for line in lines)
@@ -356,12 +354,29 @@ def test_every_way_to_make_a_credential_reads_it_from_a_file():
 @pytest.mark.parametrize(
     ("answer", "passing"),
     [
-        (OsmoCommandResult(exit_code=1, stdout="", stderr="Must login first\n"), False),
-        (OsmoCommandResult(exit_code=1, stdout="", stderr="RBAC: access denied\n"), False),
-        (OsmoCommandResult(exit_code=1, stdout="", stderr=REFUSED_CONNECTION), True),
-        (OsmoCommandResult(exit_code=1, stdout=failed("Internal Server Error", 503), stderr=""), True),
-        (OsmoCommandResult(exit_code=1, stdout="", stderr="words that nobody foresaw\n"), True),
+        (ProcessResult(exit_code=1, stdout="", stderr="Must login first\n"), False),
+        (ProcessResult(exit_code=1, stdout="", stderr="RBAC: access denied\n"), False),
+        (ProcessResult(exit_code=1, stdout="", stderr=REFUSED_CONNECTION), True),
+        (ProcessResult(exit_code=1, stdout=failed("Internal Server Error", 503), stderr=""), True),
+        (ProcessResult(exit_code=1, stdout="", stderr="words that nobody foresaw\n"), True),
     ],
 )
 def test_only_what_may_pass_by_itself_is_worth_waiting_for(answer, passing):
     assert failures.CommandFailed(failures.diagnose_failure(answer)).transient is passing
+
+
+def test_a_missing_command_is_told_with_the_setting_that_names_it(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(Rejected) as raised:
+        service.query_json("osmo", "version")
+    [problem] = raised.value.problems
+    assert (problem.code, problem.where) == ("osmo-command-missing", "--osmo-cli")
+    assert "PATH" in problem.why
+
+
+def test_what_was_too_much_is_asked_again(tmp_path):
+    program, calls = tmp_path / "osmo", tmp_path / "calls"
+    program.write_text(f"#!/bin/sh\necho x >> {calls}; test $(wc -l < {calls}) -gt 1 && echo '{{}}' || exit 75\n")
+    program.chmod(0o755)
+    assert service.query_json(str(program), "pool", "list") == {}
+    assert calls.read_text() == "x\nx\n"

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import os
 import re
 import shlex
-import signal
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -18,8 +16,6 @@ from robotrain.redaction import redact
 from robotrain.store.files import PROJECT_FILE, list_project_folders
 
 if TYPE_CHECKING:
-    import subprocess
-
     from robotrain_runtime.contract.parameter import Parameter
 
     from robotrain.config.layers import VariableLayer
@@ -62,49 +58,30 @@ def read_outputs(folder: Path) -> TerraformOutputs:
     return TerraformOutputs({name: entry for name, entry in entries.items() if name not in hidden}, hidden)
 
 
-def _run_terraform(folder: Path) -> bytes:
+def _run_terraform(folder: Path) -> str:
     """Return what `terraform output -json` prints. Raise TerraformUnreadable."""
     import shutil
-    import subprocess
+
+    from robotrain.command import CommandStartError, run_command
 
     command = shutil.which("terraform")
     if command is None:
         raise TerraformUnreadable("The command `terraform` is not installed.", has_command=False)
+    options: dict[str, Any] = {"cwd": folder, "env": os.environ | QUIET_ENVIRONMENT}
     try:
-        process = subprocess.Popen(
-            [os.path.abspath(command), "output", "-json"],
-            cwd=folder,
-            env=os.environ | QUIET_ENVIRONMENT,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise TerraformUnreadable(f"`terraform` could not be started: {error.strerror}.") from None
-    with process:
-        try:
-            stdout, stderr = process.communicate(timeout=TIME_LIMIT_SECONDS)
-        except subprocess.TimeoutExpired:
-            _kill_process(process)
-            raise TerraformUnreadable(f"It did not answer within {TIME_LIMIT_SECONDS:g} s and was stopped.") from None
-        except BaseException:  # Ctrl-C does not reach a process in its own session
-            _kill_process(process)
-            raise
-    if process.returncode:
-        raise TerraformUnreadable(f"It ended with exit code {process.returncode}{_read_first_line(stderr)}.")
-    return bytes(stdout)
+        result = run_command(os.path.abspath(command), "output", "-json", seconds=TIME_LIMIT_SECONDS, **options)
+    except CommandStartError as error:
+        raise TerraformUnreadable(f"`terraform` could not be started. {error}") from None
+    if result.timed_out:
+        raise TerraformUnreadable(f"It did not answer within {TIME_LIMIT_SECONDS:g} s and was stopped.")
+    if result.exit_code:
+        raise TerraformUnreadable(f"It ended with exit code {result.exit_code}{_read_first_line(result.stderr)}.")
+    return result.stdout
 
 
-def _kill_process(process: subprocess.Popen[bytes]) -> None:
-    """Kill the process and its children."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-
-
-def _read_first_line(stderr: bytes) -> str:
+def _read_first_line(stderr: str) -> str:
     """Return the first line of an error message, without the frame and colors that Terraform draws."""
-    plain = re.sub(r"\x1b\[[0-9;]*m|[│╷╵]", "", stderr.decode(errors="replace"))
+    plain = re.sub(r"\x1b\[[0-9;]*m|[│╷╵]", "", stderr)
     line = next((line.strip() for line in plain.splitlines() if line.strip()), "")
     return f": {redact(line).rstrip('.')}" if line else ""
 

@@ -5,77 +5,33 @@ from __future__ import annotations
 import itertools
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from robotrain.cluster.answers import as_int, as_mapping, as_mappings, as_text
+from robotrain.command import COMMAND_SECONDS, CommandStartError, CommandStream, ProcessResult, run_command
 from robotrain.errors import Stage
 
-from robotrain_osmo.client import command, failures
-from robotrain_osmo.client.command import COMMAND_SECONDS, CommandStream, OsmoCommandResult
+from robotrain_osmo.client import failures
 from robotrain_osmo.client.failures import CommandFailed, CommandFailure
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 MAX_ATTEMPTS = {"osmo-render-time": 2, "osmo-busy": 4}
 """Attempts of a call by failure code; others are not retried."""
 
 
-def query_json(cli: str, *words: str, seconds: float = COMMAND_SECONDS, stage: Stage = Stage.SUBMIT) -> Any:
-    """Run the command and return its JSON answer. Raise CommandFailed if it fails."""
-    answer = _call_successfully(cli, words, seconds, stage)
-    try:
-        return answer.parse_json()
-    except ValueError:
-        raise CommandFailed(failures.INVALID_JSON, stage) from None
-
-
-def query_text(cli: str, *words: str, seconds: float = COMMAND_SECONDS, stage: Stage = Stage.SUBMIT) -> str:
-    """Run the command and return its output. Raise CommandFailed if it fails."""
-    return _call_successfully(cli, words, seconds, stage).stdout
-
-
-def raise_for_failure(result: OsmoCommandResult, stage: Stage = Stage.SUBMIT) -> None:
-    """Raise CommandFailed if a call did not succeed."""
-    failure = failures.diagnose_failure(result)
-    if failure is not None:
-        raise CommandFailed(failure, stage)
-
-
 def call_command(
-    cli: str,
-    *words: str,
-    seconds: float = COMMAND_SECONDS,
-    stage: Stage = Stage.SUBMIT,
-    inherit_stderr: bool = False,
-    pass_fds: Sequence[int] = (),
-) -> OsmoCommandResult:
-    """Run the command like `run_command`. Raise CommandFailed if it cannot be started."""
-    try:
-        return command.run_command(cli, *words, seconds=seconds, inherit_stderr=inherit_stderr, pass_fds=pass_fds)
-    except command.CommandStartError as error:
-        raise CommandFailed(failures.make_start_failure(cli, str(error)), stage) from error
-
-
-def start_stream(cli: str, *words: str) -> CommandStream:
-    """Start the command and return its output as a context manager. Raise CommandFailed if that fails."""
-    try:
-        return CommandStream(cli, words)
-    except command.CommandStartError as error:
-        raise CommandFailed(failures.make_start_failure(cli, str(error))) from error
-
-
-def call_with_retries(
-    cli: str, *words: str, seconds: float = COMMAND_SECONDS, stage: Stage = Stage.SUBMIT, pass_fds: Sequence[int] = ()
-) -> tuple[OsmoCommandResult, CommandFailure | None]:
-    """Run the command, repeating it with growing delays after a transient failure.
+    cli: str, *words: str, seconds: float = COMMAND_SECONDS, stage: Stage = Stage.SUBMIT, **options: Any
+) -> tuple[ProcessResult, CommandFailure | None]:
+    """Run the command like `run_command`, repeating it with growing delays after a transient failure.
 
     Return the last result and its failure, if any. Raise CommandFailed if the command cannot be started.
     """
     for attempt in itertools.count():
-        result = call_command(cli, *words, seconds=seconds, stage=stage, pass_fds=pass_fds)
+        try:
+            result = run_command(cli, *words, seconds=seconds, **options)
+        except CommandStartError as error:
+            raise CommandFailed(failures.make_start_failure(cli, str(error)), stage) from error
         failure = failures.diagnose_failure(result)
         if failure is None or attempt + 1 >= MAX_ATTEMPTS.get(failure.code, 1):
             break
@@ -83,11 +39,33 @@ def call_with_retries(
     return result, failure
 
 
-def _call_successfully(cli: str, words: tuple[str, ...], seconds: float, stage: Stage) -> OsmoCommandResult:
-    result, failure = call_with_retries(cli, *words, seconds=seconds, stage=stage)
+def query_text(cli: str, *words: str, stage: Stage = Stage.SUBMIT, **options: Any) -> str:
+    """Run the command and return its output. Raise CommandFailed if it fails. `options`: as for `call_command`."""
+    return _call_successfully(cli, words, stage, options).stdout
+
+
+def query_json(cli: str, *words: str, stage: Stage = Stage.SUBMIT, **options: Any) -> Any:
+    """Run the command and return its JSON answer. Raise CommandFailed if it fails."""
+    result = _call_successfully(cli, words, stage, options)
+    try:
+        return result.parse_json()
+    except ValueError:
+        raise CommandFailed(failures.INVALID_JSON, stage) from None
+
+
+def _call_successfully(cli: str, words: tuple[str, ...], stage: Stage, options: Mapping[str, Any]) -> ProcessResult:
+    result, failure = call_command(cli, *words, stage=stage, **options)
     if failure is not None:
         raise CommandFailed(failure, stage)
     return result
+
+
+def start_stream(cli: str, *words: str) -> CommandStream:
+    """Start the command and return its output as a context manager. Raise CommandFailed if that fails."""
+    try:
+        return CommandStream(cli, words)
+    except CommandStartError as error:
+        raise CommandFailed(failures.make_start_failure(cli, str(error))) from error
 
 
 LIST_SECONDS = 300.0
@@ -104,7 +82,8 @@ def list_stored_files(cli: str, url: str, stage: Stage, seconds: float) -> set[s
     """Return the paths of all objects below `url`, or the name of `url` if it is one object. Raise CommandFailed."""
     text, total = _list_storage(cli, url, stage, seconds, "-r")
     keys = [line for line in text[: total.start()].splitlines() if line.strip()]
-    folder = _get_key_prefix(url)
+    found = re.fullmatch(_STORAGE_PREFIX, url.rstrip("/"))
+    folder = f"{found[1]}/" if found and found[1] else ""
     return {key.removeprefix(folder) if key.startswith(folder) else key.rpartition("/")[2] for key in keys}
 
 
@@ -120,11 +99,6 @@ def _list_storage(cli: str, url: str, stage: Stage, seconds: float, *options: st
     if total := re.search(_TOTAL, text, re.MULTILINE):
         return text, total
     raise CommandFailed(_NO_TOTAL, stage)
-
-
-def _get_key_prefix(url: str) -> str:
-    found = re.fullmatch(_STORAGE_PREFIX, url.rstrip("/"))
-    return f"{found[1]}/" if found and found[1] else ""
 
 
 LIST_POOLS = "osmo pool list -t json"
@@ -155,34 +129,25 @@ class Pool:
 
 def list_pools(cli: str, seconds: float, stage: Stage = Stage.PREFLIGHT) -> list[Pool]:
     """Return the pools in the service's order. Raise CommandFailed if it does not answer."""
-    answer = query_json(cli, "pool", "list", "-t", "json", seconds=seconds, stage=stage)
-    return [_parse_pool(pool) for pool in _iterate_pools(answer)]
-
-
-def _iterate_pools(answer: Any) -> Iterator[Mapping[str, Any]]:
-    """Yield the pools of an answer, which lists them by node set or by name."""
-    answer = as_mapping(answer)
-    for node_set in as_mappings(answer.get("node_sets")):
-        yield from as_mappings(node_set.get("pools"))
-    yield from ({"name": name, **as_mapping(pool)} for name, pool in as_mapping(answer.get("pools")).items())
+    answer = as_mapping(query_json(cli, "pool", "list", "-t", "json", seconds=seconds, stage=stage))
+    node_sets, by_name = as_mappings(answer.get("node_sets")), as_mapping(answer.get("pools"))  # one or the other
+    pools = [pool for node_set in node_sets for pool in as_mappings(node_set.get("pools"))]
+    return [_parse_pool(pool) for pool in [*pools, *({"name": name, **by_name[name]} for name in by_name)]]
 
 
 def _parse_pool(data: Mapping[str, Any]) -> Pool:
     usage, platforms = as_mapping(data.get("resource_usage")), as_mapping(data.get("platforms"))
+    names = ("allowed_mounts", "default_mounts")
+    mounts = {name: [tuple(platforms[name].get(key) or ()) for key in names] for name in platforms}
     return Pool(
         name=as_text(data.get("name")),
         status=as_text(data.get("status")),
         max_exec_timeout=as_text(data.get("max_exec_timeout")),
-        platforms={name: _parse_pool_platform(as_mapping(platform)) for name, platform in platforms.items()},
+        platforms={name: PoolPlatform(*lists) for name, lists in mounts.items()},
         total_gpus=as_int(usage.get("total_capacity")),
         free_gpus=as_int(usage.get("total_free")),
         quota_gpus=as_int(usage.get("quota_free")),
     )
-
-
-def _parse_pool_platform(data: Mapping[str, Any]) -> PoolPlatform:
-    allowed, default = (data.get(name) or () for name in ("allowed_mounts", "default_mounts"))
-    return PoolPlatform(tuple(map(str, allowed)), tuple(map(str, default)))
 
 
 def list_largest_gpu_counts(cli: str, pool: str, seconds: float) -> dict[str, int]:

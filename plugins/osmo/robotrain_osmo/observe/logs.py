@@ -12,11 +12,11 @@ from collections import Counter, deque
 from collections.abc import Generator, Iterator
 
 from robotrain.cluster import reasons
+from robotrain.command import CommandStream
 from robotrain.model.run import Reference
 from robotrain_runtime.contract.event import Outcome
 
 from robotrain_osmo.client import failures, service
-from robotrain_osmo.client.command import CommandStream
 from robotrain_osmo.client.failures import CommandFailed
 from robotrain_osmo.observe import pipeline_steps, workflow_state
 from robotrain_osmo.observe.workflow_state import WorkflowState
@@ -142,7 +142,8 @@ def read_raw_lines(log: CommandStream, start: float = START_SECONDS) -> Iterator
             line = log.read_line(QUIET_SECONDS if started else start)
         except EOFError:
             yield from _drop_command_lines(held)
-            service.raise_for_failure(log.make_result())
+            if failure := failures.diagnose_failure(log.make_result()):
+                raise CommandFailed(failure) from None
             return
         if line is None:
             yield from held

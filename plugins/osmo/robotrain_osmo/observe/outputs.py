@@ -17,11 +17,11 @@ from robotrain_azure.outputs import download_blobs
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.checkpoint import MANIFEST
 
+from robotrain_osmo import storage
 from robotrain_osmo.client import service
-from robotrain_osmo.kinds import storage
-from robotrain_osmo.kinds.storage import to_storage_url
 from robotrain_osmo.observe import logs, pipeline_steps, workflow_state
 from robotrain_osmo.observe.logs import MAX_LOG_LINES, TRIMMED_LINE
+from robotrain_osmo.storage import to_storage_url
 
 TRIMMED_LOG_NOTE = f"OSMO keeps only the last {MAX_LOG_LINES:,} lines of a log, and this one is longer"
 

@@ -8,12 +8,12 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from robotrain.cluster import reasons
+from robotrain.command import CommandStream
 from robotrain.errors import Rejected
 from robotrain.model.amounts import format_duration
 from robotrain.model.run import STEP_KEY, Reference, RunGone, Status, StepStateName, StepStatus
 
 from robotrain_osmo.client import service
-from robotrain_osmo.client.command import CommandStream
 from robotrain_osmo.observe import logs, pipeline_steps, workflow_state
 from robotrain_osmo.observe.workflow_state import WorkflowState
 

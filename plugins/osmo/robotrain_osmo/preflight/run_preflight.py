@@ -15,9 +15,9 @@ from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_sources.local_path import upload as local_upload
 from robotrain_sources.registered_model import registry
 
+from robotrain_osmo import dataset, storage
 from robotrain_osmo.client import service
 from robotrain_osmo.client.failures import UNREACHABLE_CODES, CommandFailed
-from robotrain_osmo.kinds import dataset, storage
 from robotrain_osmo.preflight import service as preflight_service
 from robotrain_osmo.settings import OsmoSettings
 from robotrain_osmo.spec import environment, submission_spec, workflow

@@ -12,7 +12,7 @@ from robotrain.model.source import SourceError
 from robotrain.redaction import redact
 from robotrain_runtime.contract.document import JobSource
 
-from robotrain_osmo.kinds import dataset, storage
+from robotrain_osmo import dataset, storage
 from robotrain_osmo.settings import OsmoSettings
 from robotrain_osmo.spec import check_tracking, environment, inputs, resources
 from robotrain_osmo.spec.check_tracking import BLOB_URL_FORM

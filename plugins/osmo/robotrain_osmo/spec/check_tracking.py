@@ -14,7 +14,7 @@ from robotrain_azure.workspace import Workspace
 from robotrain_runtime.contract.document import JobSource
 from robotrain_sources.role_flags import CHECKPOINT, POLICY_MODEL
 
-from robotrain_osmo.kinds import storage
+from robotrain_osmo import storage
 from robotrain_osmo.settings import OsmoSettings
 from robotrain_osmo.spec import environment, inputs
 from robotrain_osmo.spec.workflow import make_invalid_value_problem

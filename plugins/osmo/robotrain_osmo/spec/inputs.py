@@ -18,7 +18,7 @@ from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_sources.local_path import folder_content
 from robotrain_sources.role_flags import CHECKPOINT, CODE, RESUME
 
-from robotrain_osmo.kinds import dataset, storage
+from robotrain_osmo import dataset, storage
 from robotrain_osmo.settings import OsmoSettings
 from robotrain_osmo.spec.submission_spec import OsmoInput, OsmoUpload
 

@@ -18,6 +18,7 @@ from typing import Any
 from robotrain.cluster.answers import as_mapping, as_mappings
 from robotrain.cluster.checks import suggest_names
 from robotrain.cluster.submit_note import SubmitNote
+from robotrain.command import ProcessResult
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, Unanswered, make_problem
 from robotrain.model.plan import Plan
 from robotrain.model.run import Reference
@@ -26,7 +27,6 @@ from robotrain.store import records
 from robotrain_runtime.contract.files import is_locked, lock_file
 
 from robotrain_osmo.client import failures, service
-from robotrain_osmo.client.command import OsmoCommandResult
 from robotrain_osmo.client.failures import UNREACHABLE_CODES, CommandFailed, CommandFailure
 from robotrain_osmo.observe import pipeline_steps
 from robotrain_osmo.spec import environment, submission_spec
@@ -64,10 +64,10 @@ def submit_plan(plan: Plan) -> Reference:
 
 def _submit_workflow(
     submission: OsmoSubmissionSpec, file: Path, pass_fds: Sequence[int]
-) -> tuple[OsmoCommandResult, CommandFailure | None]:
+) -> tuple[ProcessResult, CommandFailure | None]:
     priority = ("--priority", submission.priority) if submission.priority else ()
     words = ("workflow", "submit", str(file), "-t", "json", "-p", submission.pool, *priority)
-    return service.call_with_retries(submission.cli, *words, seconds=SUBMIT_SECONDS, pass_fds=pass_fds)
+    return service.call_command(submission.cli, *words, seconds=SUBMIT_SECONDS, pass_fds=pass_fds)
 
 
 def _handle_failure(plan: Plan, submission: OsmoSubmissionSpec, failure: CommandFailure) -> Reference:
@@ -85,7 +85,7 @@ def _handle_failure(plan: Plan, submission: OsmoSubmissionSpec, failure: Command
     return reference
 
 
-def _read_workflow_id(result: OsmoCommandResult) -> str:
+def _read_workflow_id(result: ProcessResult) -> str:
     """Return the workflow's id and print OSMO's warnings. Raise Unanswered if there is no id."""
     try:
         answer = result.parse_json()

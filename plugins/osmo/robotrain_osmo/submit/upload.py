@@ -88,7 +88,7 @@ def _upload_folder(cli: str, upload: OsmoUpload, folder: Path) -> int:
     seconds = MIN_UPLOAD_SECONDS + content.size / MIN_BYTES_PER_SECOND
     words = ("data", "upload", upload.url, f"{folder}/*", *exclude)
     is_terminal = sys.stderr.isatty()  # then a progress bar is useful
-    service.raise_for_failure(service.call_command(cli, *words, seconds=seconds, inherit_stderr=is_terminal))
+    service.query_text(cli, *words, seconds=seconds, inherit_stderr=is_terminal)
     missing = content.files.keys() - service.list_stored_files(cli, upload.url, Stage.SUBMIT, list_seconds)
     if missing:  # the command reports success in this case, too
         raise Rejected([_make_incomplete_problem(upload, sorted(missing), len(content.files))])
@@ -170,8 +170,7 @@ def _write_seal(cli: str, url: str, count: int) -> None:
     with tempfile.TemporaryDirectory(prefix="robotrain-") as temporary:
         file = Path(temporary) / _make_seal_name(count)
         file.write_text(f"{local_upload.format_file_count(count)}\n", encoding="utf-8")
-        words = ("data", "upload", url, str(file))
-        service.raise_for_failure(service.call_command(cli, *words, seconds=SEAL_SECONDS))
+        service.query_text(cli, "data", "upload", url, str(file), seconds=SEAL_SECONDS)
 
 
 def _make_seal_name(count: int) -> str:

@@ -1,4 +1,4 @@
-"""The `osmo` command: its result, or its output as it runs. Its child processes end with it."""
+"""A command of this machine: its result, or its output as it runs. Its child processes end with it."""
 
 from __future__ import annotations
 
@@ -20,12 +20,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Sequence
 
 
 @dataclass(frozen=True, slots=True)
-class OsmoCommandResult:
-    """The result of a call."""
+class ProcessResult:
+    """The result of a command that has ended."""
 
     exit_code: int
     """Negative for a signal."""
@@ -56,22 +55,22 @@ class CommandStartError(OSError):
     """The command could not be started; the message is a sentence."""
 
 
-def start_process(cli: str, words: tuple[str, ...], **streams: Any) -> subprocess.Popen[bytes]:
-    """Start `cli`, a name or a path, in its own session. Raise CommandStartError if that fails."""
+def _start_process(command: str, words: tuple[str, ...], **options: Any) -> subprocess.Popen[bytes]:
+    """Start `command`, a name or a path, in its own session. Raise CommandStartError if that fails."""
     import subprocess
 
-    program = os.path.expanduser(cli)
+    program = os.path.expanduser(command)
     try:
-        process = subprocess.Popen([program, *words], stdin=subprocess.DEVNULL, start_new_session=True, **streams)
+        process = subprocess.Popen([program, *words], stdin=subprocess.DEVNULL, start_new_session=True, **options)
     except OSError as error:
-        raise _explain_start_error(cli, program, error) from error
+        raise _explain_start_error(command, program, error) from error
     except ValueError as error:  # a zero byte
-        raise CommandStartError(f"{cli!r} cannot be started: {error}.") from error
+        raise CommandStartError(f"{command!r} cannot be started: {error}.") from error
     _running.add(process)
     return process
 
 
-def end_process(process: subprocess.Popen[bytes]) -> None:
+def _end_process(process: subprocess.Popen[bytes]) -> None:
     """End the process and its group, and wait for it."""
     import subprocess
 
@@ -82,16 +81,6 @@ def end_process(process: subprocess.Popen[bytes]) -> None:
     _signal_group(process, signal.SIGKILL)  # the rest of its group
     process.wait()
     _running.discard(process)
-
-
-def release_process(process: subprocess.Popen[bytes]) -> None:
-    """End the process if it runs, and close its pipes; its detached children continue."""
-    if process.poll() is None:
-        end_process(process)
-    _running.discard(process)
-    for pipe in (process.stdout, process.stderr):
-        if pipe:
-            pipe.close()
 
 
 def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
@@ -106,12 +95,12 @@ def _end_processes_at_exit() -> None:
         _signal_group(process, signal.SIGTERM)
 
 
-def _explain_start_error(cli: str, program: str, error: OSError) -> CommandStartError:
+def _explain_start_error(command: str, program: str, error: OSError) -> CommandStartError:
     import shutil
 
     found, sentence = shutil.which(program), f"{error.strerror or error}."
     if error.errno == errno.ENOEXEC:
-        sentence = f"{found or cli} is not a program for this type of machine."
+        sentence = f"{found or command} is not a program for this type of machine."
     elif isinstance(error, FileNotFoundError) and found:
         sentence = f"The interpreter in the first line of {found} does not exist."
     elif isinstance(error, FileNotFoundError | NotADirectoryError):
@@ -127,30 +116,36 @@ DRAIN_SECONDS = 1.0
 
 
 def run_command(
-    cli: str, *words: str, seconds: float = COMMAND_SECONDS, inherit_stderr: bool = False, pass_fds: Sequence[int] = ()
-) -> OsmoCommandResult:
+    command: str, *words: str, seconds: float = COMMAND_SECONDS, inherit_stderr: bool = False, **options: Any
+) -> ProcessResult:
     """Run the command and return its result, whatever the exit code; kill it after `seconds` or on an interrupt.
 
-    `inherit_stderr` shows its progress bars. Raise CommandStartError if it cannot be started.
+    `inherit_stderr` shows its progress bars; `options` are those of `subprocess.Popen`. Raise CommandStartError if it
+    cannot be started.
     """
     import subprocess
 
     pipe = subprocess.PIPE
-    process = start_process(cli, words, stdout=pipe, stderr=None if inherit_stderr else pipe, pass_fds=pass_fds)
+    process = _start_process(command, words, stdout=pipe, stderr=None if inherit_stderr else pipe, **options)
     timed_out = False
     try:
         output = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
         timed_out = True
-        end_process(process)
+        _end_process(process)
         try:
             output = process.communicate(timeout=DRAIN_SECONDS)
         except subprocess.TimeoutExpired as late:  # a process outside its group holds the pipe
             output = late.stdout or b"", late.stderr or b""
     finally:
-        release_process(process)
+        if process.poll() is None:
+            _end_process(process)
+        _running.discard(process)  # its detached children continue
+        for stream in (process.stdout, process.stderr):
+            if stream:
+                stream.close()
     stdout, stderr = ((content or b"").decode("utf-8", "replace") for content in output)
-    return OsmoCommandResult(process.returncode, stdout, stderr, timed_out)
+    return ProcessResult(process.returncode, stdout, stderr, timed_out)
 
 
 CHUNK_BYTES = 1 << 16
@@ -165,7 +160,7 @@ class CommandStream:
     The command writes to a pseudo-terminal: into a pipe, it would buffer its last 8 KiB.
     """
 
-    def __init__(self, cli: str, words: tuple[str, ...]) -> None:
+    def __init__(self, command: str, words: tuple[str, ...]) -> None:
         self.exit_code: int | None = None
         self._output, self._partial_line = "", b""
         self._lines: deque[str] = deque()
@@ -175,7 +170,7 @@ class CommandStream:
         self._terminal, terminal_end = os.openpty()
         try:
             tty.setraw(terminal_end)  # keeps line ends unchanged
-            self._process = start_process(cli, words, stdout=terminal_end, stderr=self._stderr_file)
+            self._process = _start_process(command, words, stdout=terminal_end, stderr=self._stderr_file)
         except BaseException:
             os.close(self._terminal)
             self._stderr_file.close()
@@ -208,7 +203,7 @@ class CommandStream:
         """End the command; safe to call twice and from another thread."""
         if not self._closed:
             self._closed = True
-            end_process(self._process)
+            _end_process(self._process)
             self.exit_code = self._process.returncode
 
     @property
@@ -218,9 +213,9 @@ class CommandStream:
             return self._stderr_text
         return os.pread(self._stderr_file.fileno(), MAX_OUTPUT_BYTES, 0).decode("utf-8", "replace")
 
-    def make_result(self) -> OsmoCommandResult:
+    def make_result(self) -> ProcessResult:
         """Return the result, with the first lines of the output."""
-        return OsmoCommandResult(self.exit_code if self.exit_code is not None else -1, self._output, self.stderr)
+        return ProcessResult(self.exit_code if self.exit_code is not None else -1, self._output, self.stderr)
 
     def _read_chunk(self, seconds: float) -> bool:
         """Read what comes within `seconds`. Return whether anything came, including the end."""

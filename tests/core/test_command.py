@@ -1,4 +1,4 @@
-"""Running the `osmo` command: arguments without a shell, time limits, and start errors."""
+"""Running a command: arguments without a shell, time limits, and start errors."""
 
 import contextlib
 import os
@@ -6,8 +6,7 @@ import signal
 import time
 
 import pytest
-from robotrain.errors import Rejected
-from robotrain_osmo.client import command, service
+from robotrain import command
 
 
 @pytest.fixture
@@ -65,13 +64,13 @@ def test_output_that_is_no_utf_8_is_no_failure(program):
     ],
 )
 def test_json_is_found_below_other_lines(out, value):
-    assert command.OsmoCommandResult(0, out, "").parse_json() == value
+    assert command.ProcessResult(0, out, "").parse_json() == value
 
 
 @pytest.mark.parametrize("out", ["", "Workflow submitted", '{"name": "a-1"', '{"a": 1} and more'])
 def test_what_is_no_json_is_no_answer(out):
     with pytest.raises(ValueError, match="no JSON"):
-        command.OsmoCommandResult(0, out, "").parse_json()
+        command.ProcessResult(0, out, "").parse_json()
 
 
 def test_a_command_that_takes_too_long_ends_with_all_that_it_started(program, tmp_path):
@@ -116,21 +115,6 @@ def test_a_command_that_does_not_start_is_told_apart(tmp_path, content, mode, wo
         command.run_command(str(path), "version")
 
 
-def test_a_missing_command_is_told_with_the_setting_that_names_it(monkeypatch, tmp_path):
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(Rejected) as raised:
-        service.query_json("osmo", "version")
-    [problem] = raised.value.problems
-    assert (problem.code, problem.where) == ("osmo-command-missing", "--osmo-cli")
-    assert "PATH" in problem.why
-
-
-def test_what_was_too_much_is_asked_again(program, tmp_path):
-    cli = program(f"echo x >> '{tmp_path}/calls'; test $(wc -l < '{tmp_path}/calls') -gt 1 && echo '{{}}' || exit 75")
-    assert service.query_json(cli, "pool", "list") == {}
-    assert (tmp_path / "calls").read_text() == "x\nx\n"
-
-
 def read_to_end(stream: command.CommandStream) -> list[str | None]:
     lines = []
     with contextlib.suppress(EOFError):
@@ -140,20 +124,20 @@ def read_to_end(stream: command.CommandStream) -> list[str | None]:
 
 
 def test_lines_come_as_they_are_printed(program):
-    with service.start_stream(program("echo first; sleep 60")) as lines:
+    with command.CommandStream(program("echo first; sleep 60"), ()) as lines:
         assert lines.read_line(5) == "first"
         assert lines.read_line(0.05) is None
 
 
 def test_a_stream_ends_with_its_command(program):
-    with service.start_stream(program("printf 'one\\n\\ntwo'; echo wrong >&2; exit 2")) as lines:
+    with command.CommandStream(program("printf 'one\\n\\ntwo'; echo wrong >&2; exit 2"), ()) as lines:
         assert read_to_end(lines) == ["one", "", "two"]
     assert (lines.exit_code, lines.stderr) == (2, "wrong\n")
     assert lines.make_result().stdout == "one\n\ntwo\n"
 
 
 def test_a_stream_that_is_left_ends_its_command(program, tmp_path):
-    with service.start_stream(program(f"echo $$ > '{tmp_path}/pid'; echo begun; exec sleep 60")) as lines:
+    with command.CommandStream(program(f"echo $$ > '{tmp_path}/pid'; echo begun; exec sleep 60"), ()) as lines:
         assert lines.read_line(5) == "begun"
         started = time.monotonic()
     assert gone(int((tmp_path / "pid").read_text()))
@@ -164,5 +148,5 @@ def test_a_stream_that_is_left_ends_its_command(program, tmp_path):
 
 @pytest.mark.slow
 def test_a_stream_whose_command_left_somebody_behind_ends_all_the_same(program):
-    with service.start_stream(program("setsid sleep 5 & echo one")) as lines:
+    with command.CommandStream(program("setsid sleep 5 & echo one"), ()) as lines:
         assert read_to_end(lines) == ["one"]

@@ -1,1 +1,0 @@
-"""Source kinds that only OSMO knows."""
