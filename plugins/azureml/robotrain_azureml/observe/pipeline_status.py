@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from robotrain.errors import Rejected
 from robotrain.model.run import STEP_KEY, Reference, Status, StepStatus
 
 from robotrain_azureml.observe import job_state, status, step_runs
@@ -64,6 +65,14 @@ def _query_step(reference: Reference, name: str, run: Mapping[str, Any] | None) 
     if run is None or listed is None or listed.state not in ("failed", "cancelled"):
         return listed
     return status.query_status(step_runs.resolve_step({**reference, STEP_KEY: name}, run))
+
+
+def query_failed_step(reference: Reference, job: AzureMLJob) -> Status | None:
+    """Return the status of a failed pipeline, with the reason of its first failed step; None if it is not known."""
+    try:
+        return explain_failed_pipeline(query_steps(reference, True), job)
+    except Rejected:  # the state is known anyway
+        return None
 
 
 def explain_failed_pipeline(steps: Sequence[tuple[StepStatus, Status | None]], job: AzureMLJob) -> Status | None:

@@ -5,15 +5,15 @@ Sentences begin with a small letter and have no full stop: they follow the name 
 
 import contextlib
 import dataclasses
+import functools
 import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from robotrain.cluster import reasons
 from robotrain.cluster.reasons import RETRY_HINT
-from robotrain.errors import Rejected
 from robotrain.model.run import Reference, Status
 from robotrain_azure import credential
 from robotrain_azure.arm import ArmError, ServiceError
@@ -34,31 +34,28 @@ def query_status(reference: Reference) -> Status:
     """Return the state and the reason. Raises RunGone, Rejected."""
     reference = step_runs.resolve_step(reference)
     job, region_error = job_state.query_job(reference)
-    if job.state == "failed" and reference.get(STEPS_KEY) and (failed := _find_failed_step(reference, job)):
-        return failed
+    if job.state == "failed" and reference.get(STEPS_KEY):
+        from robotrain_azureml.observe import pipeline_status
+
+        if failed := pipeline_status.query_failed_step(reference, job):
+            return failed
     return make_job_status(reference, job, region_error)
 
 
 def make_job_status(reference: Reference, job: AzureMLJob, region_error: str) -> Status:
     """Return the status of a job that was asked for. `region_error`: why its region gave no details."""
     hint = f"the workspace's region gave no details: {region_error}" if region_error else ""
+    return _make_status(job, "; ".join(part for part in (_explain_state(reference, job), hint) if part))
+
+
+def _make_status(job: AzureMLJob, reason: str) -> Status:
     return Status(
         state=job.state,
-        reason="; ".join(part for part in (_explain_state(reference, job), hint) if part),
+        reason=reason,
         exit_code=0 if job.state == "succeeded" else job.exit_code if job.is_finished else None,
         started=None if job.state == "pending" else job.started,
         ended=job.ended if job.is_finished else None,
     )
-
-
-def _find_failed_step(reference: Reference, job: AzureMLJob) -> Status | None:
-    """Return the status of a failed pipeline, with the reason of its first failed step; None if it is not known."""
-    from robotrain_azureml.observe import pipeline_status
-
-    try:
-        return pipeline_status.explain_failed_pipeline(pipeline_status.query_steps(reference, True), job)
-    except Rejected:  # the state is known anyway
-        return None
 
 
 def list_statuses(references: Sequence[Reference]) -> list[Status | None]:
@@ -78,13 +75,7 @@ def make_listed_status(workspace: Workspace, run: Mapping[str, Any] | None) -> S
         return None
     resource = {"name": run.get("runId"), "properties": {"computeId": run.get("target")}}
     job = job_state.parse_job(resource, {**run, "createdTimeUtc": run.get("createdUtc")})
-    return Status(
-        state=job.state,
-        reason="" if job.is_finished else explain_waiting(job, workspace, time.time()),
-        exit_code=0 if job.state == "succeeded" else None,
-        started=None if job.state == "pending" else job.started,
-        ended=job.ended if job.is_finished else None,
-    )
+    return _make_status(job, "" if job.is_finished else explain_waiting(job, workspace, time.time()))
 
 
 def _explain_state(reference: Reference, job: AzureMLJob) -> str:
@@ -116,102 +107,28 @@ OTHER_INSTANCE_TYPE = "`robotrain resubmit --set instance_type=NAME`"
 OUT_OF_MEMORY = "out of memory: use an --instance-type with more, a smaller --batch-size or fewer --num-workers"
 _ACCOUNT_PATTERN = r"(?:https://(?=[a-z0-9]+\.(?:blob|dfs)\.)|account[ :]*')([a-z0-9]{3,24})"
 _IMAGE_PATTERN = r"image[ :]+\\?[\"']?([\w./-]+[:@][\w.:@-]+)"
-_MACHINE_PATTERN = r"(?:nodes?|machines?|pods?|vms?|vmss|(?:compute|spot) instances?)"
-_PREEMPTED_PATTERN = r"(?:(?:was |were |been |got )?(?:preempted|evicted)|preemptions?|evictions?)"
 
 
-@dataclass(frozen=True, slots=True)
-class FailureCause:
-    """A cause: the pattern of the message in any case, and the sentence with what to do."""
+@functools.cache
+def _load_causes() -> tuple[tuple[str, str], ...]:
+    """Return the pattern and the sentence of each known cause, in the order in which they are compared."""
+    import tomllib
 
-    pattern: str
-    sentence: str
-
-
-CAUSES = (
-    FailureCause(
-        r"invalid instance ?type|instance ?type\b.{0,80}(?:not found|not exist|not valid|unknown)"
-        r"|exceed\w* the node size",
-        "the compute has no instance type{instance_type}, or no node that is large enough for it: "
-        "use {another_type} with one that `az ml compute show --name {compute}` lists",
-    ),
-    FailureCause(
-        r"identity not found|no (?:user.?assigned|managed|msi)\b.{0,60}identity|no token received"
-        r"|managedidentitycredential|failed to (?:acquire|get|retrieve) (?:a |an )?(?:msi |aad |access )?token",
-        "its identity{identity} is not assigned to its compute, or is not a client id: "
-        "--workload-identity takes the CLIENT id (not the object id) of one that `az ml compute show --name {compute} "
-        "--query identity` lists",
-    ),
-    FailureCause(
-        r"keybasedauthenticationnotpermitted|key.?based authentication is not permitted",
-        "the storage of the workspace does not accept keys: run `{by_identity}`, and assign roles to all users",
-    ),
-    FailureCause(
-        r"workspace (?:msi|managed identity|identity).{0,40}(?:fail|cannot|not)|datastore has no credentials",
-        "the datastore has no credentials, and the workspace's own identity may not read it: run `{workspace_reader}`, "
-        "or give the datastore credentials (`az ml datastore update`)",
-    ),
-    FailureCause(
-        r"writestreams\.?\w*\.(?:auth|permission|forbidden)|writestreams.{0,200}(?:permissiondenied|forbidden|403)"
-        r"|(?:upload|write|writing)\b.{0,120}authorizationpermissionmismatch",
-        "its identity may not write its output: run `{writer}`",
-    ),
-    FailureCause(
-        r"permission to alter this storage account",
-        "the user who submitted it may not write to the storage of the workspace: run `{sender_writer}` (a role on the "
-        "workspace itself is not enough)",
-    ),
-    FailureCause(
-        r"streamaccess\.?\w*\.(?:auth|permission|forbidden)|streamaccess.{0,200}(?:permissiondenied|forbidden|403)"
-        r"|authorizationpermissionmismatch|authorizationfailure",
-        "its identity may not read its inputs: run `{reader}`; or the storage's firewall blocks its network",
-    ),
-    FailureCause(
-        r"streamaccess\.?\w*\.notfound"
-        r"|(?:data ?(?:asset|set)|model|input)\b.{0,120}(?:not found|not exist|not be found)"
-        r"|(?:data|models)/[^ ]+/versions/[^ ]+.{0,60}not (?:found|exist)",
-        "one of its inputs does not exist: check its data assets and models (`az ml data show`, `az ml model show`) "
-        "and their blobs",
-    ),
-    FailureCause(
-        r"errimagepull|imagepullbackoff|errimagenever|failed to pull|pull access denied"
-        r"|manifest (?:unknown|for\b.{0,200}not)"
-        r"|invalidimagename|image\b.{0,80}(?:not found|could not be pulled|does not exist)",
-        "cannot pull its image{image}: check --image, and that the compute may read its registry",
-    ),
-    FailureCause(r"oomkilled|out ?of ?memory|exit(?:ed with)?(?: status)? code:? ?137\b", OUT_OF_MEMORY),
-    FailureCause(
-        r"no space left|disk ?full|diskpressure|ephemeral[- ]storage|disk (?:usage|space|quota)",
-        "its disk is full: use an --instance-type with more, or limit the cache (--cache-gib)",
-    ),
-    FailureCause(
-        r"nodelost|\b(?:node|pod|vm|job)[ _]?preempt|\bnode[ \w'-]{0,60}(?:lost|removed|deleted|not ready|shut ?down)"
-        rf"|\b{_MACHINE_PATTERN}\b[ \w'\"/-]{{0,60}}\b{_PREEMPTED_PATTERN}\b"
-        rf"|\b{_PREEMPTED_PATTERN}\b[ \w'\"/-]{{0,40}}\b{_MACHINE_PATTERN}\b"
-        rf"|\b(?:the|this|your) (?:job|run) {_PREEMPTED_PATTERN}\b|\b(?:spot|low.?priority) {_MACHINE_PATTERN}\b",
-        f"its machine was preempted, as spot machines may be: {RETRY_HINT}, or use an --instance-type that is not spot",
-    ),
-    FailureCause(
-        r"quota|corelimit|maxnodes|out of capacity|allocationfailed|skunotavailable",
-        "the quota or capacity for its machines is too small: use another --compute, or request more "
-        "(`az ml compute list-usage --location REGION`)",
-    ),
-    FailureCause(
-        r"insufficient (?:nvidia|cpu|memory|pods|amd)|failedscheduling|unschedulable|nodes are available",
-        "no node of the cluster has room for it: use another --instance-type, or wait until one is free",
-    ),
-    FailureCause(
-        r"serviceerror|internalservererror|internal server error|service ?unavailable|systemerror",
-        f"Azure ML itself failed, not the job: {RETRY_HINT}",
-    ),
-)
-"""The first that matches counts."""
+    data = tomllib.loads(Path(__file__).with_name("failure_causes.toml").read_text(encoding="utf-8"))
+    causes = []
+    for row in data["cause"]:
+        pattern = "".join(row["pattern"])
+        for name, word in data["words"].items():
+            pattern = pattern.replace(f"{{{name}}}", word)
+        causes.append((pattern, row["sentence"]))
+    return tuple(causes)
 
 
 def find_cause(message: str, job: AzureMLJob, workspace: Workspace) -> str:
     """Return the sentence for a message of Azure ML's; empty if none matches."""
-    matching = (cause for cause in CAUSES if re.search(cause.pattern, message, re.IGNORECASE | re.DOTALL))
-    return next((cause.sentence.format_map(_make_facts(message, job, workspace)) for cause in matching), "")
+    flags = re.IGNORECASE | re.DOTALL
+    sentence = next((sentence for pattern, sentence in _load_causes() if re.search(pattern, message, flags)), "")
+    return sentence.format_map(_make_facts(message, job, workspace)) if sentence else ""
 
 
 def _make_facts(message: str, job: AzureMLJob, workspace: Workspace) -> Mapping[str, str]:
@@ -229,6 +146,8 @@ def _make_facts(message: str, job: AzureMLJob, workspace: Workspace) -> Mapping[
         "sender_writer": make_role_command(job.sender or UNKNOWN_OBJECT_ID, BLOB_CONTRIBUTOR_ROLE, account),
         "workspace_reader": make_role_command("PRINCIPAL-ID-OF-THE-WORKSPACE", BLOB_READER_ROLE, account),
         "by_identity": make_identity_auth_command(workspace),
+        "out_of_memory": OUT_OF_MEMORY,
+        "retry_hint": RETRY_HINT,
     }
 
 
