@@ -10,6 +10,7 @@ from robotrain.model.run import Reference, RunState
 from robotrain_azure.arm import ArmError
 
 from robotrain_azureml import errors
+from robotrain_azureml.observe import step_runs
 from robotrain_azureml.service import jobs
 
 CANCELED = "Canceled"
@@ -145,53 +146,14 @@ def query_job(reference: Reference) -> tuple[AzureMLJob, str]:
 
     The region of a private workspace may be out of reach; the rest is known anyway.
     """
-    if PARENT_KEY in reference:
-        return _query_step_job(reference), ""
+    if step_runs.PARENT_KEY in reference:
+        return parse_job(*step_runs.fetch_step_job(reference)), ""
     resource = jobs.get_job(reference)
     try:
         details = jobs.fetch_run_details(jobs.get_run_workspace(reference), reference["job"], resource)
     except ArmError as error:
         return parse_job(resource, {}), str(error)
     return parse_job(resource, details), ""
-
-
-PARENT_KEY = "parent"
-"""The key of the reference of a step's job with the name of its pipeline job."""
-
-
-def _query_step_job(reference: Reference) -> AzureMLJob:
-    """Return the job of a step or a trial: the region knows its state, the whole what it was given. Raises RunGone,
-    Rejected.
-    """
-    workspace, name = jobs.get_run_workspace(reference), reference["job"]
-    parent = jobs.get_job({**reference, "job": reference[PARENT_KEY]})
-    whole = as_mapping(parent.get("properties"))
-    node = as_mapping(as_mapping(whole.get("jobs")).get(reference["key"]))
-    with errors.reject_errors(workspace, f"ask the workspace's region for the job {name}"):
-        details = jobs.fetch_run_details(workspace, name, parent)
-    if not details:
-        raise jobs.make_run_gone(workspace, name)
-    properties = (
-        _describe_trial(whole)
-        if "trial" in whole
-        else {
-            "computeId": node.get("computeId"),
-            "limits": node.get("limits"),
-            "resources": {"instanceType": as_mapping(node.get("resources")).get("instance_type")},
-            "environmentVariables": node.get("environment_variables"),
-            "outputs": node.get("outputs"),
-        }
-    )
-    return parse_job({"name": name, "properties": properties}, details)
-
-
-def _describe_trial(sweep: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a sweep job gives each trial, as properties of a command job."""
-    return {
-        **{name: sweep.get(name) for name in ("computeId", "resources", "outputs")},
-        "limits": {"timeout": as_mapping(sweep.get("limits")).get("trialTimeout")},
-        "environmentVariables": as_mapping(sweep.get("trial")).get("environmentVariables"),
-    }
 
 
 def query_job_region(reference: Reference) -> AzureMLJob:

@@ -6,6 +6,7 @@ A step is found by its tag, below the pipeline job; a trial is `SWEEP_NUMBER`, f
 from collections.abc import Mapping
 from typing import Any
 
+from robotrain.cluster.answers import as_mapping
 from robotrain.model.run import STEP_KEY, Reference, RunGone
 
 from robotrain_azureml import errors
@@ -49,7 +50,7 @@ def resolve_step(reference: Reference, child: Mapping[str, Any] | None = None) -
         return {
             **kept,
             "job": str(child.get("runId")),
-            "parent": parent,
+            PARENT_KEY: parent,
             "key": facts.key,
             "run": facts.run,
             "plan": reference["run"],
@@ -60,3 +61,40 @@ def resolve_step(reference: Reference, child: Mapping[str, Any] | None = None) -
             "publishes": facts.publishes,
         }
     return reference
+
+
+PARENT_KEY = "parent"
+"""The key of the reference of a step's job with the name of its pipeline job."""
+
+
+def fetch_step_job(reference: Reference) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """Return the job of a step or a trial as a command job, and its details: the region knows its state, the whole
+    what it was given. Raises RunGone, Rejected.
+    """
+    workspace, name = jobs.get_run_workspace(reference), reference["job"]
+    parent = jobs.get_job({**reference, "job": reference[PARENT_KEY]})
+    with errors.reject_errors(workspace, f"ask the workspace's region for the job {name}"):
+        details = jobs.fetch_run_details(workspace, name, parent)
+    if not details:
+        raise jobs.make_run_gone(workspace, name)
+    whole = as_mapping(parent.get("properties"))
+    node = as_mapping(as_mapping(whole.get("jobs")).get(reference["key"]))
+    return {"name": name, "properties": _describe_trial(whole) if "trial" in whole else _describe_node(node)}, details
+
+
+def _describe_node(node: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a node of a pipeline job as properties of a command job."""
+    return {
+        **{name: node.get(name) for name in ("computeId", "limits", "outputs")},
+        "resources": {"instanceType": as_mapping(node.get("resources")).get("instance_type")},
+        "environmentVariables": node.get("environment_variables"),
+    }
+
+
+def _describe_trial(sweep: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a sweep job gives each trial, as properties of a command job."""
+    return {
+        **{name: sweep.get(name) for name in ("computeId", "resources", "outputs")},
+        "limits": {"timeout": as_mapping(sweep.get("limits")).get("trialTimeout")},
+        "environmentVariables": as_mapping(sweep.get("trial")).get("environmentVariables"),
+    }
