@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from robotrain_runtime.contract.container_plugin import PythonEnvironment
+from robotrain_runtime.contract.document import JobDocument
+
+from robotrain_workloads.isaac import script_options
 
 IMAGE_FOLDER = Path("/workspace/isaaclab")
 """Where the images have it."""
@@ -44,10 +47,9 @@ class Probe:
     """Of the checkpoint: `backend` and `iteration`, or `problem`; empty if none was asked for."""
 
 
-def find_installation(given: str | None) -> Path:
-    """Return the folder of isaaclab.sh. Raise OSError with a sentence."""
-    folders = [Path(one) for one in (given, os.environ.get(PATH_VARIABLE)) if one][:1] or [IMAGE_FOLDER]
-    folder = folders[0]
+def find_installation(given: object) -> Path:
+    """Return the folder of isaaclab.sh; `given` is that of --isaaclab-path, or None. Raise OSError with a sentence."""
+    folder = Path(str(given or os.environ.get(PATH_VARIABLE) or IMAGE_FOLDER))
     if not (folder / SCRIPT).is_file():
         where = "--isaaclab-path" if given else PATH_VARIABLE if os.environ.get(PATH_VARIABLE) else "the image's folder"
         raise FileNotFoundError(
@@ -69,6 +71,14 @@ def choose_series(folder: Path) -> str:
     if match := re.match(r"\d+", read_version(folder)):
         return "3.0" if int(match[0]) >= 3 else "2.3"
     return "3.0" if (folder / "scripts/reinforcement_learning/train.py").is_file() else "2.3"
+
+
+def make_script_words(folder: Path, name: str, backend: str, version: str | None) -> tuple[str, ...]:
+    """Return the words that name a script, such as `play.py`, on the command line of the version that is expected."""
+    scripts = folder / "scripts" / "reinforcement_learning"
+    if (version or choose_series(folder)) == "3.0":
+        return str(scripts / name), "--rl_library", backend
+    return (str(scripts / backend / name),)
 
 
 def make_environ() -> dict[str, str]:
@@ -124,3 +134,14 @@ def find_version_problems(folder: Path, backend: str, found: Probe) -> Iterator[
     elif numbers < minimum:
         needed = ".".join(map(str, minimum))
         yield f"Isaac Lab {series} needs {name} {needed} or newer, but {folder} has {version}\n--image IMAGE"
+
+
+def find_script_problems(document: JobDocument, folder: Path, script: script_options.Script) -> Iterator[str]:
+    """Yield why a job's script would not start: the version that the job is for, and its options after `--`."""
+    series, expected = choose_series(folder), document.parameters["isaac_version"]
+    if expected not in (None, series):
+        version = read_version(folder) or series
+        yield f"the job is for Isaac Lab {expected}, but {folder} has {version}\n--isaac-version {series}"
+    for problem in script_options.find_option_problems(document.trainer_args, script, series):
+        if problem.level == "error":
+            yield f"{problem.title}: {problem.why}" + (f"\n{problem.suggestion}" if problem.suggestion else "")

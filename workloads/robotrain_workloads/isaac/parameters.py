@@ -7,10 +7,7 @@ from robotrain_runtime.contract.parameter import Param
 
 Backend = Literal["skrl", "rsl_rl"]
 IsaacVersion = Literal["2.3", "3.0"]
-TASK_PATTERN, TASK_HELP = r"^[A-Za-z0-9_][A-Za-z0-9._:-]*$", "the name of a task, such as Isaac-Cartpole-v0"
 MAX_NAME = 255
-NAME_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,254}$"
-NAME_HELP = "a name of letters, digits, `_`, `.` and `-`, at most 255, a letter, a digit or `_` first"
 
 CheckpointDigest = Annotated[
     str | None,
@@ -36,25 +33,18 @@ IsaacLabVersion = Annotated[
     IsaacVersion | None,
     Param(help="the version of Isaac Lab that options after -- are checked against (default: any)"),
 ]
-SystemMetrics = Annotated[bool, Param(help="record metrics of the machine", env=("SYSTEM_METRICS",))]
 
 
-def make_model_param(help: str, variable: str) -> Param:
-    """Return the parameter with the name of the registered model."""
+def make_task_param(help: str) -> Param:
+    """Return the parameter with the name of a task."""
     return Param(
         help=help,
-        short="-r",
-        env=(variable,),
-        pattern=NAME_PATTERN,
-        pattern_help=NAME_HELP,
-        metavar="NAME",
-        requires="register_model",
+        short="-t",
+        env=("TASK",),
+        pattern=r"^[A-Za-z0-9_][A-Za-z0-9._:-]*$",
+        pattern_help="the name of a task, such as Isaac-Cartpole-v0",
+        metavar="TASK",
     )
-
-
-def make_publish_param(help: str) -> Param:
-    """Return the parameter with the folder or URL that files are copied to."""
-    return Param(help=help, metavar="FOLDER|URL", requires="publish_folder", destination=True)
 
 
 def make_task_slug(task: str) -> str:

@@ -157,11 +157,7 @@ class Exporter:
         worker = [sys.executable, str(Path(onnx_worker.__file__).absolute())]
         yield f"--onnx-command={json.dumps(worker)}"
         yield "--"
-        scripts = self._folder / "scripts" / "reinforcement_learning"
-        if (own.isaac_version or installation.choose_series(self._folder)) == "3.0":
-            yield from (str(scripts / "play.py"), "--rl_library", backend)
-        else:
-            yield str(scripts / backend / "play.py")
+        yield from installation.make_script_words(self._folder, "play.py", backend, own.isaac_version)
         yield from ("--task", self._task, f"--num_envs={own.num_envs}", f"--seed={own.seed}")
         yield from ("--checkpoint", str(self._files.weights))
         if own.headless:

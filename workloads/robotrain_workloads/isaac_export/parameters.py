@@ -7,6 +7,7 @@ from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_runtime.contract.parameter import Param
 
 from robotrain_workloads.isaac import parameters as shared
+from robotrain_workloads.parameters import SystemMetrics, make_model_param, make_publish_param
 
 Format = Literal["onnx", "jit", "both"]
 DEFAULT_TASK = "Isaac-Ant-v0"
@@ -32,13 +33,8 @@ class IsaacExportParameters:
 
     task: Annotated[
         str | None,
-        Param(
-            help=f"the task to play (default: the one that the policy was trained for, if known, else {DEFAULT_TASK})",
-            short="-t",
-            env=("TASK",),
-            pattern=shared.TASK_PATTERN,
-            pattern_help=shared.TASK_HELP,
-            metavar="TASK",
+        shared.make_task_param(
+            f"the task to play (default: the one that the policy was trained for, if known, else {DEFAULT_TASK})"
         ),
     ] = None
     format: Annotated[
@@ -69,16 +65,16 @@ class IsaacExportParameters:
     ] = None
     register_model: Annotated[
         str | None,
-        shared.make_model_param("register the exported policy as a model of this name", "REGISTER_MODEL"),
+        make_model_param("register the exported policy as a model of this name", "REGISTER_MODEL"),
     ] = None
     publish_url: Annotated[
         str | None,
-        shared.make_publish_param("where the results are copied to, below the run's name: a folder, or a blob URL"),
+        make_publish_param("where the results are copied to, below the run's name: a folder, or a blob URL"),
     ] = None
     isaac_version: shared.IsaacLabVersion = None
     isaaclab_path: shared.IsaacLabPath = None
     accept_eula: shared.AcceptTerms = True
-    system_metrics: shared.SystemMetrics = True
+    system_metrics: SystemMetrics = True
 
 
 def list_formats(parameters: Mapping[str, Any]) -> tuple[str, ...]:

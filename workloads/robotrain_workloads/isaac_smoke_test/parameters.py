@@ -6,6 +6,7 @@ from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_runtime.contract.parameter import Param
 
 from robotrain_workloads.isaac import parameters as shared
+from robotrain_workloads.parameters import SystemMetrics
 
 
 @lazy_dataclass(frozen=True, kw_only=True)
@@ -19,4 +20,4 @@ class SmokeTestParameters:
     ] = None
     isaaclab_path: shared.IsaacLabPath = None
     accept_eula: shared.AcceptTerms = True
-    system_metrics: shared.SystemMetrics = True
+    system_metrics: SystemMetrics = True

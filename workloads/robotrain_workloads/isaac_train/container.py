@@ -15,7 +15,7 @@ from robotrain_runtime.contract.container_plugin import (
 from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
 
 from robotrain_workloads import publish_url
-from robotrain_workloads.isaac import checkpoint_facts, checkpoint_file, installation, script_options
+from robotrain_workloads.isaac import checkpoint_facts, checkpoint_file, installation
 from robotrain_workloads.isaac.installation import ENVIRONMENT as ENVIRONMENT  # part of the plugin
 from robotrain_workloads.isaac_train import parameters, start, training_folder
 
@@ -39,7 +39,7 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[s
             if begin.file and (other := checkpoint_file.find_digest_problem(begin.file, values["sha256"])):
                 yield other
             return
-        folder = _find_installation(document)
+        folder = installation.find_installation(values["isaaclab_path"])
         begin = start.load_start(document, data)
         if begin.file and (other := checkpoint_file.find_digest_problem(begin.file, values["sha256"])):
             yield other
@@ -49,13 +49,7 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[s
         yield str(error)
         return
     yield from installation.find_version_problems(folder, backend, found)
-    series, expected = installation.choose_series(folder), values["isaac_version"]
-    if expected not in (None, series):
-        version = installation.read_version(folder) or series
-        yield f"the job is for Isaac Lab {expected}, but {folder} has {version}\n--isaac-version {series}"
-    for problem in script_options.find_option_problems(document.trainer_args, parameters.make_script(backend), series):
-        if problem.level == "error":
-            yield f"{problem.title}: {problem.why}" + (f"\n{problem.suggestion}" if problem.suggestion else "")
+    yield from installation.find_script_problems(document, folder, parameters.make_script(backend))
     if begin.file is not None:
         problems = list(start.find_start_problems(begin, found.checkpoint, backend))
         yield from problems
@@ -171,11 +165,6 @@ def _make_registered_name(document: JobDocument) -> str:
     if training_folder.find_source(document) or not (values["register_checkpoint"] or document.placement.tracking_uri):
         return ""
     return parameters.make_model_name(values)
-
-
-def _find_installation(document: JobDocument) -> Path:
-    given = document.parameters["isaaclab_path"]
-    return installation.find_installation(None if given is None else str(given))
 
 
 def _make_script_arguments(document: JobDocument) -> Iterator[str]:

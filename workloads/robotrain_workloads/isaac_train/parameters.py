@@ -7,6 +7,7 @@ from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_runtime.contract.parameter import Param
 
 from robotrain_workloads.isaac import parameters as shared
+from robotrain_workloads.parameters import SystemMetrics, make_model_param, make_publish_param
 
 if TYPE_CHECKING:
     from robotrain_workloads.isaac.script_options import Script
@@ -40,14 +41,7 @@ class IsaacTrainParameters:
 
     task: Annotated[
         str,
-        Param(
-            help="the task to train on, as Isaac Lab registers it",
-            short="-t",
-            env=("TASK",),
-            pattern=shared.TASK_PATTERN,
-            pattern_help=shared.TASK_HELP,
-            metavar="TASK",
-        ),
+        shared.make_task_param("the task to train on, as Isaac Lab registers it"),
     ] = "Isaac-Velocity-Rough-Anymal-C-v0"
     backend: Annotated[shared.Backend, Param(help="the library that trains", short="-b", env=("TRAINING_BACKEND",))] = (
         "skrl"
@@ -98,7 +92,7 @@ class IsaacTrainParameters:
     ] = None
     register_checkpoint: Annotated[
         str | None,
-        shared.make_model_param(
+        make_model_param(
             "the model that the last checkpoint is registered as (default: the task's name in small letters)",
             "REGISTER_CHECKPOINT",
         ),
@@ -106,12 +100,12 @@ class IsaacTrainParameters:
     skip_register_checkpoint: Annotated[bool, Param(help="do not register the last checkpoint")] = False
     publish_url: Annotated[
         str | None,
-        shared.make_publish_param("where complete checkpoints are copied to: a folder, or a blob URL"),
+        make_publish_param("where complete checkpoints are copied to: a folder, or a blob URL"),
     ] = None
     isaac_version: shared.IsaacLabVersion = None
     isaaclab_path: shared.IsaacLabPath = None
     accept_eula: shared.AcceptTerms = True
-    system_metrics: shared.SystemMetrics = True
+    system_metrics: SystemMetrics = True
 
 
 def make_script(backend: str) -> "Script":

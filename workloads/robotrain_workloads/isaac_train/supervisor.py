@@ -163,11 +163,7 @@ def make_command(own: argparse.Namespace, arguments: Sequence[str]) -> Iterator[
     if own.repeated:
         yield "--repeated"
     yield "--"
-    scripts = folder / "scripts" / "reinforcement_learning"
-    if (own.isaac_version or installation.choose_series(folder)) == "3.0":
-        yield from (str(scripts / "train.py"), "--rl_library", own.backend)
-    else:
-        yield str(scripts / own.backend / "train.py")
+    yield from installation.make_script_words(folder, "train.py", own.backend, own.isaac_version)
     yield from arguments
 
 

@@ -41,8 +41,7 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[s
     yield from publish_url.find_write_problems(str(values["publish_url"] or ""), output, "results")
     source = _find_checkpoint(data)
     try:
-        given = values["isaaclab_path"]
-        folder = installation.find_installation(None if given is None else str(given))
+        folder = installation.find_installation(values["isaaclab_path"])
         if source is None:
             return
         found, probe = subject.load_subject(folder, data[source], Path(document.placement.cache))
@@ -55,14 +54,8 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[s
     if problems:
         return
     yield from installation.find_version_problems(folder, found.backend, probe)
-    series, version_expected = installation.choose_series(folder), values["isaac_version"]
-    if version_expected not in (None, series):
-        version = installation.read_version(folder) or series
-        yield f"the job is for Isaac Lab {version_expected}, but {folder} has {version}\n--isaac-version {series}"
     script = script_options.Script(script_options.PLAY_OPTIONS, parameters.OWNED_OPTIONS, found.backend)
-    for problem in script_options.find_option_problems(document.trainer_args, script, series):
-        if problem.level == "error":
-            yield f"{problem.title}: {problem.why}" + (f"\n{problem.suggestion}" if problem.suggestion else "")
+    yield from installation.find_script_problems(document, folder, script)
 
 
 def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> WorkCommand:

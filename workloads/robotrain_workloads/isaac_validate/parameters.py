@@ -7,6 +7,7 @@ from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_runtime.contract.parameter import Param
 
 from robotrain_workloads.isaac import parameters as shared
+from robotrain_workloads.parameters import SystemMetrics, make_publish_param
 
 DEFAULT_NAME = "isaac-validate"
 DEFAULT_THRESHOLD = 0.7
@@ -30,14 +31,9 @@ class IsaacValidateParameters:
 
     task: Annotated[
         str | None,
-        Param(
-            help="the task that the policy acts in (default: the one that it was trained for, if the checkpoint "
-            "tells); without a checkpoint, the latest model of that name in small letters is validated",
-            short="-t",
-            env=("TASK",),
-            pattern=shared.TASK_PATTERN,
-            pattern_help=shared.TASK_HELP,
-            metavar="TASK",
+        shared.make_task_param(
+            "the task that the policy acts in (default: the one that it was trained for, if the checkpoint "
+            "tells); without a checkpoint, the latest model of that name in small letters is validated"
         ),
     ] = None
     backend: Annotated[
@@ -71,12 +67,12 @@ class IsaacValidateParameters:
     experiment_name: Annotated[str | None, Param(help="the tracking experiment (default: isaaclab-evaluation)")] = None
     publish_url: Annotated[
         str | None,
-        shared.make_publish_param("where results are copied to, below the run's name: a folder, or a blob URL"),
+        make_publish_param("where results are copied to, below the run's name: a folder, or a blob URL"),
     ] = None
     isaac_version: shared.IsaacLabVersion = None
     isaaclab_path: shared.IsaacLabPath = None
     accept_eula: shared.AcceptTerms = True
-    system_metrics: shared.SystemMetrics = True
+    system_metrics: SystemMetrics = True
 
 
 def make_default_checkpoint(parameters: Mapping[str, Any]) -> str:

@@ -111,11 +111,7 @@ def make_command(own: argparse.Namespace, found: subject.Subject, folder: Path, 
         text = "the checkpoint has no params/agent.yaml: the network is that of the task's own settings"
         emit_event(Note(level="warning", text=text))
     yield "--"
-    scripts = folder / "scripts" / "reinforcement_learning"
-    if (own.isaac_version or installation.choose_series(folder)) == "3.0":
-        yield from (str(scripts / "play.py"), "--rl_library", found.backend)
-    else:
-        yield str(scripts / found.backend / "play.py")
+    yield from installation.make_script_words(folder, "play.py", found.backend, own.isaac_version)
     yield from ("--task", found.choose_task(own.task), "--seed", str(own.seed))
     yield from ("--num_envs", str(min(own.num_envs, own.episodes)))
     yield f"--checkpoint={_copy_checkpoint(found.file, own.work / SCRATCH_FOLDER)}"

@@ -10,11 +10,9 @@ PolicyType = Literal["act", "diffusion"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 JobName = Annotated[str, Param(help="the name of the tracking run", short="-j", env=("JOB_NAME",))]
 ConvertV21 = Annotated[bool, Param(help="convert datasets of LeRobot v2.1 for this run")]
-SystemMetrics = Annotated[bool, Param(help="record metrics of the machine", env=("SYSTEM_METRICS",))]
 LeRobotVersion = Annotated[
     str | None, Param(help="the LeRobot version that you expect; another one is rejected", env=("LEROBOT_VERSION",))
 ]
-NAME_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,254}$"
 DEFAULT_DATASET_NAME = "dataset"
 DEFAULT_VAL_SPLIT = 0.1
 PRECISION_VARIABLE = "ACCELERATE_MIXED_PRECISION"
@@ -43,24 +41,6 @@ def make_dataset_param(help: str) -> Param:
 def make_output_param(help: str) -> Param:
     """Return the parameter with the output folder."""
     return Param(help=help, short="-o", env=("OUTPUT_DIR",), metavar="FOLDER", own_folder=True)
-
-
-def make_publish_param(help: str) -> Param:
-    """Return the parameter with the folder or URL that files are copied to."""
-    return Param(help=help, metavar="FOLDER|URL", requires="publish_folder", destination=True)
-
-
-def make_model_param(help: str, variable: str) -> Param:
-    """Return the parameter with the name of the registered model."""
-    return Param(
-        help=help,
-        short="-r",
-        env=(variable,),
-        pattern=NAME_PATTERN,
-        pattern_help="a name of letters, digits, `_`, `.` and `-`, at most 255, a letter, a digit or `_` first",
-        metavar="NAME",
-        requires="register_model",
-    )
 
 
 def find_precision_problem(device: str, precision: str) -> str:

@@ -7,6 +7,7 @@ from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_runtime.contract.parameter import Param
 
 from robotrain_workloads.lerobot import parameters as shared
+from robotrain_workloads.parameters import NAME_PATTERN, SystemMetrics, make_model_param, make_publish_param
 
 Simulation = Literal["pusht", "aloha"]
 OPTION_PATTERN = r"(?s)--(env|policy)\.[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*=.*"
@@ -54,7 +55,7 @@ class EvalParameters:
             aliases=("--policy",),
             short="-p",
             env=("POLICY_TYPE",),
-            pattern=shared.NAME_PATTERN,
+            pattern=NAME_PATTERN,
             pattern_help="a type of LeRobot, such as act or diffusion",
             metavar="TYPE",
         ),
@@ -130,7 +131,7 @@ class EvalParameters:
         int, Param(help="the seed of the first episode; each next episode has the next seed", ge=0, le=2**31 - 1)
     ] = 1000
     device: Annotated[shared.Device, Param(help="where the policy computes; auto uses a GPU if there is one")] = "auto"
-    system_metrics: shared.SystemMetrics = True
+    system_metrics: SystemMetrics = True
     experiment_name: Annotated[
         str | None,
         Param(
@@ -141,13 +142,11 @@ class EvalParameters:
     ] = None
     register_model: Annotated[
         str | None,
-        shared.make_model_param(
-            "register the evaluated policy, with its scores, as a model of this name", "REGISTER_MODEL"
-        ),
+        make_model_param("register the evaluated policy, with its scores, as a model of this name", "REGISTER_MODEL"),
     ] = None
     keep_policy: Annotated[bool, Param(help="keep the policy among the run's artifacts, to register it later")] = True
     publish_url: Annotated[
         str | None,
-        shared.make_publish_param("where results are copied to, below the run's name: a folder, or a blob URL"),
+        make_publish_param("where results are copied to, below the run's name: a folder, or a blob URL"),
     ] = None
     lerobot_version: shared.LeRobotVersion = None

@@ -7,6 +7,7 @@ from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_runtime.contract.parameter import Param
 
 from robotrain_workloads.lerobot import parameters as shared
+from robotrain_workloads.parameters import SystemMetrics, make_model_param, make_publish_param
 
 Precision = Literal["no", "fp16", "bf16"]
 ImageStatistics = Literal["imagenet", "dataset"]
@@ -98,7 +99,7 @@ class TrainParameters:
             lt=1,
         ),
     ] = shared.DEFAULT_VAL_SPLIT
-    system_metrics: shared.SystemMetrics = True
+    system_metrics: SystemMetrics = True
     num_gpus: Annotated[
         int, Param(help="GPUs of one machine to train on", env=("OSMO_NUM_GPUS",), gt=0, requires="multi_gpu")
     ] = 1
@@ -115,10 +116,10 @@ class TrainParameters:
         ),
     ] = False
     register_checkpoint: Annotated[
-        str | None, shared.make_model_param("register checkpoints as a model of this name", "REGISTER_CHECKPOINT")
+        str | None, make_model_param("register checkpoints as a model of this name", "REGISTER_CHECKPOINT")
     ] = None
     publish_url: Annotated[
-        str | None, shared.make_publish_param("where complete checkpoints are copied to: a folder, or a blob URL")
+        str | None, make_publish_param("where complete checkpoints are copied to: a folder, or a blob URL")
     ] = None
     keep: Annotated[
         int | None, Param(help="how many checkpoints to keep at --publish-url (default: all)", metavar="N", gt=0)

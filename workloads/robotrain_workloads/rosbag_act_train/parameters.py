@@ -9,6 +9,7 @@ from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_runtime.contract.parameter import Param
 
 from robotrain_workloads.lerobot import parameters as shared
+from robotrain_workloads.parameters import SystemMetrics, make_model_param, make_publish_param
 from robotrain_workloads.rosbag_act_train.bags import Clock, ClockJump, Sync
 
 TOPIC = r"/?[A-Za-z_~{}][A-Za-z0-9_~{}/]*"
@@ -181,13 +182,13 @@ class RosbagActParameters:
     ] = None
     register_checkpoint: Annotated[
         str | None,
-        shared.make_model_param("register the last checkpoint as a model of this name", "REGISTER_CHECKPOINT"),
+        make_model_param("register the last checkpoint as a model of this name", "REGISTER_CHECKPOINT"),
     ] = None
     publish_url: Annotated[
         str | None,
-        shared.make_publish_param("where complete checkpoints are copied to: a folder, or a blob URL"),
+        make_publish_param("where complete checkpoints are copied to: a folder, or a blob URL"),
     ] = None
-    system_metrics: shared.SystemMetrics = True
+    system_metrics: SystemMetrics = True
 
 
 def get_experiment_name(parameters: Mapping[str, Any]) -> str:

@@ -37,6 +37,10 @@ def describe_checkpoint(path: str) -> dict[str, object]:
     return {"problem": "it is not a checkpoint of rsl_rl or skrl"}
 
 
+def print_answer(checkpoint: "dict[str, object]") -> None:
+    """Print the versions and what is known of a checkpoint, for `installation.ask_program`."""
+    print("::isaac-probe:: " + json.dumps({"versions": read_versions(), "checkpoint": checkpoint}), flush=True)
+
+
 if __name__ == "__main__":
-    answer = {"versions": read_versions(), "checkpoint": describe_checkpoint(sys.argv[1]) if sys.argv[1:] else {}}
-    print("::isaac-probe:: " + json.dumps(answer), flush=True)
+    print_answer(describe_checkpoint(sys.argv[1]) if sys.argv[1:] else {})

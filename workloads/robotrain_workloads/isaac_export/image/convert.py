@@ -6,33 +6,21 @@ With one it writes `policy.onnx` and `policy.pt` there, checks the TorchScript a
 """
 
 import importlib
-import json
 import os
 import pickle
+import runpy
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-PREFIX = "::isaac-probe:: "
+PROBE = os.path.join(os.path.dirname(__file__), "..", "..", "isaac", "image", "probe.py")
 OPSET = 18
 SEED = 0
 STEPS = 50
 BATCHES = (1, 3, 64)
 ABSOLUTE, RELATIVE = 1e-5, 1e-4
 """The largest difference of an action that is taken for the same: `ABSOLUTE + RELATIVE * |action|`."""
-
-
-def read_versions() -> dict[str, str]:
-    """Return the version of each library; empty for a missing one."""
-    found = {}
-    for name in ("rsl-rl-lib", "skrl", "torch"):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = ""
-    return found
 
 
 def describe(checkpoint: str, agent_file: str) -> tuple[dict[str, Any], Any]:
@@ -147,4 +135,4 @@ def convert(checkpoint: str, agent_file: str, folder: str, formats: Sequence[str
 if __name__ == "__main__":
     checkpoint, agent_file, *rest = sys.argv[1:]
     found = convert(checkpoint, agent_file, rest[0], rest[1:]) if rest else describe(checkpoint, agent_file)[0]
-    print(PREFIX + json.dumps({"versions": read_versions(), "checkpoint": found}), flush=True)
+    runpy.run_path(PROBE)["print_answer"](found)

@@ -1,0 +1,27 @@
+"""Parameters that workloads share, whatever they train with."""
+
+from typing import Annotated
+
+from robotrain_runtime.contract.parameter import Param
+
+NAME_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,254}$"
+NAME_HELP = "a name of letters, digits, `_`, `.` and `-`, at most 255, a letter, a digit or `_` first"
+SystemMetrics = Annotated[bool, Param(help="record metrics of the machine", env=("SYSTEM_METRICS",))]
+
+
+def make_model_param(help: str, variable: str) -> Param:
+    """Return the parameter with the name of the registered model."""
+    return Param(
+        help=help,
+        short="-r",
+        env=(variable,),
+        pattern=NAME_PATTERN,
+        pattern_help=NAME_HELP,
+        metavar="NAME",
+        requires="register_model",
+    )
+
+
+def make_publish_param(help: str) -> Param:
+    """Return the parameter with the folder or URL that files are copied to."""
+    return Param(help=help, metavar="FOLDER|URL", requires="publish_folder", destination=True)
