@@ -4,7 +4,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from robotrain_workloads.isaac import checkpoint_facts
+from robotrain_workloads.isaac import checkpoint_file
 
 from isaac_stand_in import environments, make_lab
 
@@ -30,7 +30,7 @@ def train(folder: Path, backend: str = "rsl_rl", version: str = "2.3") -> None:
     command = ["bash", lab / "isaaclab.sh", "-p", *script, *words]
     subprocess.run(command, cwd=folder, env=environ, check=True, capture_output=True)
     found = sorted(folder.glob("logs/**/*_*.pt"))[-1]
-    checkpoint_facts.write_facts(folder / "checkpoint", TASK, backend)
+    checkpoint_file.write_facts(folder / "checkpoint", TASK, backend)
     os.replace(found, folder / "checkpoint" / found.name)
     agent = next(folder.glob("logs/**/params/agent.yaml"))
     os.replace(agent, folder / "checkpoint/params/agent.yaml")

@@ -11,7 +11,7 @@ import pytest
 from robotrain_runtime.checkpoints import model_lineage
 from robotrain_workloads.evaluation import results_reader
 from robotrain_workloads.evaluation.rollout_result import RolloutEpisode, RolloutResult
-from robotrain_workloads.isaac import checkpoint_facts, installation
+from robotrain_workloads.isaac import checkpoint_file, installation
 from robotrain_workloads.isaac_validate import results
 from robotrain_workloads.isaac_validate.results import ValidationResult, ValidationSetup
 from robotrain_workloads.isaac_validate.subject import Subject
@@ -104,21 +104,21 @@ def test_reports_read_the_documents_of_a_validation(tmp_path: Path) -> None:
 
 
 def test_the_threshold_is_the_flags_then_the_models_then_the_default() -> None:
-    facts = checkpoint_facts.CheckpointFacts(success_threshold=0.4)
+    facts = checkpoint_file.CheckpointFacts(success_threshold=0.4)
     known = Subject(file=Path("agent_1.pt"), facts=facts, found={})
     assert (known.choose_threshold(0.9), known.choose_threshold(0.0), known.choose_threshold(None)) == (0.9, 0.0, 0.4)
-    unknown = Subject(file=Path("agent_1.pt"), facts=checkpoint_facts.CheckpointFacts(), found={})
+    unknown = Subject(file=Path("agent_1.pt"), facts=checkpoint_file.CheckpointFacts(), found={})
     assert unknown.choose_threshold(None) == 0.7
 
 
 def test_tags_of_a_model_count_before_what_lies_beside_the_checkpoint(tmp_path: Path) -> None:
     folder, cache = tmp_path / "000019", tmp_path / "cache"
-    checkpoint_facts.write_facts(folder, "Isaac-Ant-v0", "skrl")
+    checkpoint_file.write_facts(folder, "Isaac-Ant-v0", "skrl")
     file = folder / "model_19.pt"
-    assert checkpoint_facts.read_facts(file, folder, cache).task == "Isaac-Ant-v0"
+    assert checkpoint_file.read_facts(file, folder, cache).task == "Isaac-Ant-v0"
     tags = {"task": "Isaac-Cartpole-v0", "framework": "rsl-rl", "success_threshold": "0.85"}
     model_lineage.write_policy_lineage(cache, folder, {}, tags)
-    facts = checkpoint_facts.read_facts(file, folder, cache)
+    facts = checkpoint_file.read_facts(file, folder, cache)
     assert (facts.task, facts.framework, facts.success_threshold) == ("Isaac-Cartpole-v0", "rsl_rl", 0.85)
 
 
@@ -229,7 +229,7 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
 
 def save_checkpoint(folder: Path, task: str = "Isaac-Ant-v0", framework: str = "skrl") -> Path:
     """The shell of a checkpoint, with what isaac-train writes beside it."""
-    checkpoint_facts.write_facts(folder, task, framework)
+    checkpoint_file.write_facts(folder, task, framework)
     (folder / "agent_100.pt").write_bytes(b"weights")
     return folder
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from isaac_stand_in import policy
-from robotrain_workloads.isaac import checkpoint_facts
+from robotrain_workloads.isaac import checkpoint_file
 
 pytestmark = pytest.mark.slow
 TASK = policy.TASK
@@ -117,7 +117,7 @@ def test_a_task_that_isaac_lab_does_not_have_is_named(
     validate: Validate, trained: Callable[[str, str], Path], tmp_path: Path
 ) -> None:
     checkpoint = Path(shutil.copytree(trained("rsl_rl", "2.3"), tmp_path / "checkpoint"))
-    (checkpoint / checkpoint_facts.FACTS_FILE).write_text("{}")
+    (checkpoint / checkpoint_file.FACTS_FILE).write_text("{}")
     ended = validate("rsl_rl", "--task", "Isaac-Nowhere-v0", checkpoint=checkpoint)
     assert ended.code == 1
     assert "error: Isaac Lab does not know the task" in ended.output

@@ -1,12 +1,14 @@
-"""The processes of `isaaclab.sh`, signalled and awaited as a group."""
+"""The processes of `isaaclab.sh`, signalled and awaited as a group, and the file that its program reports to."""
 
 import ctypes
+import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from robotrain_workloads.isaac import installation
 
@@ -44,3 +46,23 @@ class ProcessGroup:
         except (ProcessLookupError, PermissionError):
             return False
         return True
+
+
+class ReportReader:
+    """Reads the reports that were added since, a line of JSON each."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._offset = 0
+
+    def read_new(self) -> Iterator[dict[str, Any]]:
+        """Yield the new reports whose line is complete."""
+        try:
+            with self._path.open("rb") as file:
+                file.seek(self._offset)
+                content = file.read()
+        except FileNotFoundError:
+            return
+        complete = content[: content.rfind(b"\n") + 1]
+        self._offset += len(complete)
+        yield from map(json.loads, complete.decode().splitlines())

@@ -15,7 +15,7 @@ from robotrain_runtime.contract.container_plugin import (
 from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
 
 from robotrain_workloads import publish_url
-from robotrain_workloads.isaac import checkpoint_facts, installation, script_options
+from robotrain_workloads.isaac import checkpoint_file, installation, script_options
 from robotrain_workloads.isaac_export import parameters, subject
 
 EXPORTER = "robotrain_workloads.isaac_export.exporter"
@@ -33,7 +33,7 @@ FORWARDED_PARAMETERS = (
 )
 """Parameters that become options of the exporter if set."""
 COPIED_PARAMETERS = ("task", "num_envs", "max_steps", "video_length", "seed")
-MODEL_TAGS = {"checkpoint": checkpoint_facts.MODEL_TAGS}
+MODEL_TAGS = {"checkpoint": checkpoint_file.MODEL_TAGS}
 
 
 def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:
@@ -74,7 +74,7 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
     step = _find_step(data[source])
     own = [f"--work={work}", f"--cache={document.placement.cache}", f"--results={_get_results_folder(work)}"]
     own += [f"--keep-policy={work / 'outputs' / POLICY_FOLDER / f'{step:06}'}"]
-    own += [f"--checkpoint={data[source]}", f"--source={checkpoint_facts.get_address(source)}"]
+    own += [f"--checkpoint={data[source]}", f"--source={checkpoint_file.get_address(source)}"]
     own += [f"--formats={','.join(parameters.list_formats(values))}"]
     own += [f"--{name.replace('_', '-')}={values[name]}" for name in FORWARDED_PARAMETERS if values[name] is not None]
     own += [f"--max-steps={values['max_steps'] or values['video_length']}"]
@@ -92,7 +92,7 @@ def tracked(document: JobDocument) -> TrackingSpec:
     source = next((one for one in document.sources if one.role == "checkpoint"), None)
     tags = {
         "inference_type": "policy_evaluation",
-        **({"checkpoint_uri": checkpoint_facts.get_address(source)} if source else {}),
+        **({"checkpoint_uri": checkpoint_file.get_address(source)} if source else {}),
         **({"checkpoint_source_sha256": str(values["sha256"]).lower()} if values["sha256"] else {}),
         **({"framework": str(values["backend"])} if values["backend"] else {}),
         **({"task": str(values["task"])} if values["task"] else {}),
@@ -110,7 +110,7 @@ def tracked(document: JobDocument) -> TrackingSpec:
 def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> PublishingSpec:
     """Return the metadata of the registered policy."""
     values, source = document.parameters, _find_checkpoint(data)
-    address = checkpoint_facts.get_address(source) if source else ""
+    address = checkpoint_file.get_address(source) if source else ""
     known = {"checkpoint_uri": address, "task": str(values["task"] or "")}
     tags = {name: value for name, value in known.items() if value}
     return PublishingSpec(

@@ -21,9 +21,8 @@ from robotrain_runtime.contract.event import Evaluated, Metrics, Note, Track, em
 
 from robotrain_workloads.evaluation import result_files
 from robotrain_workloads.isaac import installation
-from robotrain_workloads.isaac.process_group import ProcessGroup
-from robotrain_workloads.isaac.report_file import ReportReader
-from robotrain_workloads.isaac_export import onnx_worker, results, subject
+from robotrain_workloads.isaac.process_group import ProcessGroup, ReportReader
+from robotrain_workloads.isaac_export import onnx_worker, subject
 from robotrain_workloads.isaac_export.image import convert
 from robotrain_workloads.isaac_export.subject import CheckpointFiles
 
@@ -37,6 +36,12 @@ CLOSE_SECONDS = 10.0
 FILES = {"onnx": "policy.onnx", "jit": "policy.pt"}
 SAMPLES_FILE = "samples.npz"
 COMPARISON_FILE = "comparison.json"
+COMPLETE_FILE = "export_results.json"
+SCORED = (
+    *("mean_episode_reward", "std_episode_reward", "total_episodes"),
+    *("mean_inference_time_ms", "p95_inference_time_ms", "throughput_steps_per_sec"),
+)
+"""Metrics of a format that become scores. Names: contract, F.4."""
 
 
 class Exporter:
@@ -186,7 +191,7 @@ class Exporter:
             "comparison": comparisons,
             "metrics": metrics,
         }
-        result_files.write_json(folder / results.COMPLETE_FILE, summary)
+        result_files.write_json(folder / COMPLETE_FILE, summary)
 
     def _keep_policy(self) -> None:
         """Copy the exported files, with the parameters of the agent, to the folder that can be registered."""
@@ -197,8 +202,8 @@ class Exporter:
 
     def _report(self, comparisons: Mapping[str, Any]) -> None:
         """Send the scores."""
-        content = json.loads((self._own.results / results.COMPLETE_FILE).read_text(encoding="utf-8"))
-        scores = results.make_scores(content)
+        content = json.loads((self._own.results / COMPLETE_FILE).read_text(encoding="utf-8"))
+        scores = make_scores(content)
         steps = max(self._own.max_steps, self._own.video_length) * len(self._formats)
         emit_event(Metrics(values=scores, step=steps, total=steps or None))
         emit_event(
@@ -220,6 +225,17 @@ class Exporter:
         if self._group is not None:
             self._group.send(signal.SIGKILL)
         raise SystemExit(STOPPED_STATUS)
+
+
+def make_scores(content: Mapping[str, Any]) -> dict[str, float]:
+    """Return the scores by their name in tracking."""
+    scores: dict[str, float] = {}
+    for name, metrics in content["metrics"].items():
+        scores |= {f"{name}/{one}": float(metrics[one]) for one in SCORED if metrics[one] is not None}
+    for name, parts in content["comparison"].items():
+        scores[f"{name}/max_error"] = max(float(one["max_error"]) for one in parts.values())
+    rewards = [value for name, value in scores.items() if name.endswith("/mean_episode_reward")]
+    return {**scores, **({"mean_reward": max(rewards)} if rewards else {})}
 
 
 def compare_onnx(file: Path, samples: Path) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from robotrain_workloads.isaac import checkpoint_facts, checkpoint_file, installation
+from robotrain_workloads.isaac import checkpoint_file, installation
 from robotrain_workloads.isaac_export.parameters import DEFAULT_TASK
 
 CONVERTER = Path(__file__).parent / "image" / "convert.py"
@@ -25,12 +25,12 @@ class CheckpointFiles(NamedTuple):
 def find_files(source: Path) -> CheckpointFiles:
     """Return the files of a checkpoint. Raise OSError with a sentence."""
     weights = checkpoint_file.find_checkpoint_file(source)
-    return CheckpointFiles(weights, checkpoint_facts.find_params(weights))
+    return CheckpointFiles(weights, checkpoint_file.find_params(weights))
 
 
 def choose_task(given: str | None, files: CheckpointFiles, source: Path, cache: Path) -> str:
     """Return the task to play."""
-    return given or checkpoint_facts.read_facts(files.weights, source, cache).task or DEFAULT_TASK
+    return given or checkpoint_file.read_facts(files.weights, source, cache).task or DEFAULT_TASK
 
 
 def find_file_problems(files: CheckpointFiles, sha256: str | None) -> Iterator[str]:

@@ -1,17 +1,34 @@
-"""The workload `isaac-smoke-test`: its declaration. Imports nothing heavy."""
+"""The workload `isaac-smoke-test`: its parameters and its declaration. Imports nothing heavy."""
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from robotrain.model.workload import OutputProfile, Resources, Workload, WorkloadProfile
 from robotrain.plugins.hookspecs import hook
+from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
+from robotrain_runtime.contract.parameter import Param
 
+from robotrain_workloads.isaac import parameters as shared
 from robotrain_workloads.isaac import profile
-from robotrain_workloads.isaac_smoke_test.parameters import SmokeTestParameters
+from robotrain_workloads.parameters import SystemMetrics
 
 if TYPE_CHECKING:
     from robotrain.errors import Problem
     from robotrain.model.job import Job
+
+
+@lazy_dataclass(frozen=True, kw_only=True)
+class SmokeTestParameters:
+    """The parameters of `isaac-smoke-test`."""
+
+    min_gpus: Annotated[int, Param(help="GPUs that must be there; 0 skips the check", ge=0)] = 1
+    backend: Annotated[
+        shared.Backend | None,
+        Param(help="the library that must be there, in a version that Isaac Lab takes (default: either)", short="-b"),
+    ] = None
+    isaaclab_path: shared.IsaacLabPath = None
+    accept_eula: shared.AcceptTerms = True
+    system_metrics: SystemMetrics = True
 
 
 def check_job(job: "Job") -> "Iterator[Problem]":

@@ -15,7 +15,7 @@ from robotrain_runtime.contract.container_plugin import (
 from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
 
 from robotrain_workloads import publish_url
-from robotrain_workloads.isaac import checkpoint_facts, checkpoint_file, installation
+from robotrain_workloads.isaac import checkpoint_file, installation
 from robotrain_workloads.isaac.installation import ENVIRONMENT as ENVIRONMENT  # part of the plugin
 from robotrain_workloads.isaac_train import parameters, start, training_folder
 
@@ -111,7 +111,7 @@ def tracked(document: JobDocument) -> TrackingSpec:
         "framework": str(values["backend"]),
         "entrypoint": str(values["entry"]) if has_own_program else "isaaclab.sh",
         "checkpoint_mode": mode,
-        **({"checkpoint_source_uri": checkpoint_facts.get_address(source)} if source else {}),
+        **({"checkpoint_source_uri": checkpoint_file.get_address(source)} if source else {}),
         **({"checkpoint_source_sha256": str(values["sha256"]).lower()} if values["sha256"] else {}),
         **(
             {"model.register_name": name}

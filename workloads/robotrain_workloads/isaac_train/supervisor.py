@@ -17,11 +17,9 @@ from typing import Any
 from robotrain_runtime.contract.event import Checkpoint, Metrics, Note, Track, emit_event
 from robotrain_runtime.contract.files import make_atomically
 
-from robotrain_workloads.isaac import checkpoint_facts, checkpoint_file, installation
-from robotrain_workloads.isaac.process_group import ProcessGroup
-from robotrain_workloads.isaac.report_file import ReportReader
-from robotrain_workloads.isaac_train import metric_names
-from robotrain_workloads.isaac_train.event_files import EventFileReader
+from robotrain_workloads.isaac import checkpoint_file, installation
+from robotrain_workloads.isaac.process_group import ProcessGroup, ReportReader
+from robotrain_workloads.isaac_train.tensorboard_metrics import EventFileReader, translate_metrics
 
 LAUNCHER = Path(__file__).parent / "image" / "launcher.py"
 SCRATCH_FOLDER = "isaac"
@@ -65,7 +63,7 @@ class TrainingFollower:
     def read_metrics(self) -> None:
         """Send the metrics that were written since."""
         for step, values in self._reader.read_new() if self._reader else ():
-            if found := metric_names.translate_metrics(self._backend, values):
+            if found := translate_metrics(self._backend, values):
                 emit_event(Metrics(values=found, step=step, total=self._total))
 
     def _begin(self, report: dict[str, Any]) -> None:
@@ -80,7 +78,7 @@ class TrainingFollower:
         if target.exists() or self._folder is None:
             return
         with make_atomically(target, key="save") as scratch:
-            checkpoint_facts.write_facts(scratch, self._task, self._backend)
+            checkpoint_file.write_facts(scratch, self._task, self._backend)
             shutil.copyfile(file, scratch / file.name)
             for name in PARAMS:
                 if (self._folder / "params" / name).is_file():

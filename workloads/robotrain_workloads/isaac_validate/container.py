@@ -9,7 +9,7 @@ from robotrain_runtime.contract.container_plugin import ArtifactTarget, Tracking
 from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
 
 from robotrain_workloads import publish_url
-from robotrain_workloads.isaac import checkpoint_facts, installation, script_options
+from robotrain_workloads.isaac import checkpoint_file, installation, script_options
 from robotrain_workloads.isaac.installation import ENVIRONMENT as ENVIRONMENT  # part of the plugin
 from robotrain_workloads.isaac_validate import parameters, subject
 
@@ -31,7 +31,7 @@ FORWARDED_PARAMETERS = {
     "isaac_version": "isaac-version",
 }
 """Parameters that are forwarded unchanged if set, and their options."""
-MODEL_TAGS = {"checkpoint": checkpoint_facts.MODEL_TAGS}
+MODEL_TAGS = {"checkpoint": checkpoint_file.MODEL_TAGS}
 
 
 def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:
@@ -63,7 +63,7 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
     values, source = document.parameters, _find_checkpoint(data)
     assert source is not None  # the role is required
     own = [f"--work={work}", f"--results={_get_results_folder(work)}", f"--cache={document.placement.cache}"]
-    own += [f"--checkpoint={data[source]}", f"--source={checkpoint_facts.get_address(source)}"]
+    own += [f"--checkpoint={data[source]}", f"--source={checkpoint_file.get_address(source)}"]
     own += [f"--source-kind={source.kind}"]
     own += [f"--job-name={parameters.make_job_name(values)}"]
     own += [*([f"--pin={source.pin}"] if source.pin else []), *(["--headless"] if values["headless"] else [])]
@@ -82,7 +82,7 @@ def tracked(document: JobDocument) -> TrackingSpec:
         params["options"] = " ".join(document.trainer_args)
     tags = {
         "entrypoint": "isaaclab.sh",
-        **({"checkpoint_source_uri": checkpoint_facts.get_address(source)} if source else {}),
+        **({"checkpoint_source_uri": checkpoint_file.get_address(source)} if source else {}),
         **{name: str(values[name]) for name in ("task",) if values[name]},
         **({"framework": str(values["backend"])} if values["backend"] else {}),
         **({"checkpoint_source_sha256": str(values["sha256"]).lower()} if values["sha256"] else {}),

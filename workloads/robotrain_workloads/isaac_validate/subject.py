@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from robotrain_workloads.isaac import checkpoint_facts, checkpoint_file, installation
+from robotrain_workloads.isaac import checkpoint_file, installation
 from robotrain_workloads.isaac_validate.parameters import DEFAULT_THRESHOLD
 
 
@@ -14,7 +14,7 @@ class Subject:
     """A checkpoint, and what is known of it."""
 
     file: Path
-    facts: checkpoint_facts.CheckpointFacts
+    facts: checkpoint_file.CheckpointFacts
     found: Mapping[str, Any]
     """What Isaac Lab's Python found in it."""
 
@@ -41,7 +41,7 @@ def load_subject(folder: Path, source: Path, cache: Path) -> tuple[Subject, inst
     """Return the subject of a source, and what Isaac Lab's Python answered. Raise OSError with a sentence."""
     file = checkpoint_file.find_checkpoint_file(source)
     probe = installation.probe(folder, file)
-    facts = checkpoint_facts.read_facts(file, source, cache)
+    facts = checkpoint_file.read_facts(file, source, cache)
     return Subject(file=file, facts=facts, found=probe.checkpoint), probe
 
 

@@ -19,9 +19,8 @@ from robotrain_runtime.contract.event import Evaluated, Metrics, Note, Track, em
 
 from robotrain_workloads.evaluation import result_files
 from robotrain_workloads.evaluation.rollout_result import RolloutEpisode, RolloutResult
-from robotrain_workloads.isaac import checkpoint_facts, installation
-from robotrain_workloads.isaac.process_group import ProcessGroup
-from robotrain_workloads.isaac.report_file import ReportReader
+from robotrain_workloads.isaac import checkpoint_file, installation
+from robotrain_workloads.isaac.process_group import ProcessGroup, ReportReader
 from robotrain_workloads.isaac_validate import results, subject
 
 VALIDATOR = Path(__file__).parent / "image" / "validator.py"
@@ -105,7 +104,7 @@ def make_command(own: argparse.Namespace, found: subject.Subject, folder: Path, 
     """Yield the words that start Isaac Lab's play script, wrapped by the validator."""
     yield from ("bash", str(folder / installation.SCRIPT), "-p", str(VALIDATOR))
     yield from (f"--report={report}", f"--episodes={own.episodes}", f"--video-length={own.video_length}")
-    if params := checkpoint_facts.find_params(found.file):
+    if params := checkpoint_file.find_params(found.file):
         yield f"--params={params}"
     else:
         text = "the checkpoint has no params/agent.yaml: the network is that of the task's own settings"

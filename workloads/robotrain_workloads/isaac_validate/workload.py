@@ -48,13 +48,26 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     from robotrain_workloads import rules as shared_rules
     from robotrain_workloads.isaac import rules as isaac_rules
     from robotrain_workloads.isaac.script_options import PLAY_OPTIONS, Script
-    from robotrain_workloads.isaac_validate import rules
 
     yield from isaac_rules.check_terms(job)
     yield from isaac_rules.check_digest(job)
-    yield from rules.check_video(job)
+    yield from _check_video(job)
     yield from isaac_rules.check_script_options(job, Script(PLAY_OPTIONS, OWNED_OPTIONS, job["backend"] or ""))
     yield from shared_rules.check_publish_url(job, "results")
+
+
+def _check_video(job: "Job") -> "Iterator[Problem]":
+    from robotrain.errors import Suggestion, usage_problem
+
+    if job["video_length"] != 200 and not job["record_video"]:
+        yield usage_problem(
+            "video-not-recorded",
+            "--video-length has no effect without --record-video",
+            where="--video-length",
+            given=str(job["video_length"]),
+            suggestions=(Suggestion("--record-video"),),
+            absent=("record_video",),
+        )
 
 
 ISAAC_VALIDATE = Workload(

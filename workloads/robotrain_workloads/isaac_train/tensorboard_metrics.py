@@ -1,7 +1,13 @@
-"""Names of metrics in tracking, from the tags of TensorBoard: rsl_rl 3 and 5, skrl 1 and 2. Contract, section F.3."""
+"""Metrics of a training: scalars of TensorBoard event files, while they are written, by their names in tracking.
 
+Tags are those of rsl_rl 3 and 5, skrl 1 and 2. Names: contract, section F.3.
+"""
+
+import importlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
 
 REWARD = "mean_reward"
 EPISODE_LENGTH = "mean_episode_length"
@@ -29,6 +35,33 @@ SKRL_STANDARD_NAMES = {
 """Sent under both names."""
 NOT_ALLOWED = re.compile(r"[^\w\-. :/]", re.ASCII)
 """What MLflow does not allow in the name of a metric."""
+EVENT_FILES = "events.out.tfevents.*"
+
+
+class EventFileReader:
+    """Reads what is new in the event files of a folder; a record that is still being written is read later."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._loaders: dict[Path, Any] = {}
+
+    def read_new(self) -> Iterator[tuple[int, dict[str, float]]]:
+        """Yield steps with their values by tag, in the order that they were written."""
+        for path in sorted(self._folder.glob(EVENT_FILES)):
+            if path not in self._loaders:
+                module = importlib.import_module("tensorboard.backend.event_processing.event_file_loader")
+                self._loaders[path] = module.LegacyEventFileLoader(str(path))
+            step, values = 0, dict[str, float]()
+            for event in self._loaders[path].Load():
+                for value in event.summary.value:
+                    if values and event.step != step:
+                        yield step, values
+                        values = {}
+                    if value.WhichOneof("value") == "simple_value":
+                        step = event.step
+                        values[value.tag] = value.simple_value
+            if values:
+                yield step, values
 
 
 def translate_metrics(backend: str, values: Mapping[str, float]) -> dict[str, float]:
