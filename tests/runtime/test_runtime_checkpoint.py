@@ -139,10 +139,13 @@ def test_what_lies_beyond_the_last_good_one_is_kept_aside(tmp_path):
     good, notes = checkpoint.find_resume_point(parent, run=RUN, job=JOB)
     assert good == (20, parent / "000020")
     text = f"{parent}/000040 was never completed: kept as 000040.torn-2, not used"
-    assert notes == (Note(level="warning", text=text),)
+    resumed = Note(level="info", text="an earlier attempt was interrupted: resuming from step 20")
+    assert notes == (Note(level="warning", text=text), resumed)
     assert sorted(os.listdir(parent)) == ["000020", "000040.torn-1", "000040.torn-2"]
     assert (parent / "000040.torn-2" / "model" / "weights").exists()
-    assert checkpoint.find_resume_point(parent, run=RUN, job=JOB) == (good, ())
+    assert checkpoint.find_resume_point(parent, run=RUN, job=JOB) == (good, (resumed,))
+    finished = Note(level="info", text="an earlier attempt finished: no steps are left after step 20")
+    assert checkpoint.find_resume_point(parent, run=RUN, job=JOB, steps=20) == (good, (finished,))
 
 
 def test_a_first_attempt_goes_on_from_nothing(tmp_path):

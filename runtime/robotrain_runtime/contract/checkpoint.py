@@ -133,17 +133,25 @@ def find_last_complete(
     return None
 
 
-def find_resume_point(parent: Path, *, run: str, job: str) -> tuple[tuple[int, Path] | None, tuple[Note, ...]]:
-    """Return the last complete checkpoint of an interrupted run, and notes about newer, unusable ones.
+def find_resume_point(
+    parent: Path, *, run: str, job: str, steps: int | None = None
+) -> tuple[tuple[int, Path] | None, tuple[Note, ...]]:
+    """Return the last complete checkpoint of an interrupted run, and notes about it and newer, unusable ones.
 
-    Those are renamed, so that the trainer can write there again. Raise OSError if that fails.
+    Those are renamed, so that the trainer can write there again. Raise OSError if that fails. `steps`: those of the
+    whole training, if they are known.
     """
     from robotrain_runtime.contract.event import Note
 
     skipped: list[tuple[Path, str]] = []
     last = find_last_complete(parent, run=run, job=job, on_skip=lambda folder, why: skipped.append((folder, why)))
     texts = (f"{why}: kept as {set_torn_aside(folder).name}, not used" for folder, why in skipped)
-    return last, tuple(Note(level="warning", text=text) for text in texts)
+    notes = tuple(Note(level="warning", text=text) for text in texts)
+    if last is None:
+        return None, notes
+    is_finished = steps is not None and last[0] >= steps
+    state = "finished: no steps are left after" if is_finished else "was interrupted: resuming from"
+    return last, (*notes, Note(level="info", text=f"an earlier attempt {state} step {last[0]}"))
 
 
 def set_torn_aside(folder: Path) -> Path:

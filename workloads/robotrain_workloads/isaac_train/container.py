@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.container_plugin import (
     ArtifactTarget,
     GpuRequirement,
@@ -64,7 +65,8 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
     if training_folder.find_source(document):
         return training_folder.make_command(document, data, work)
     values, checkpoints_folder = document.parameters, _get_checkpoints_folder(work)
-    recovered, notes = start.recover_previous_attempt(document, checkpoints_folder)
+    point, notes = checkpoint.find_resume_point(checkpoints_folder, run=document.run, job=document.job)
+    recovered = point and point[1]
     begin, mode = recovered or start.find_start_path(document, data), start.find_start_mode(document, recovered)
     own = ["--backend", str(values["backend"]), "--task", str(values["task"]), "--work", str(work)]
     own += ["--checkpoints", str(checkpoints_folder)]

@@ -4,9 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.document import JobDocument, JobSource
-from robotrain_runtime.contract.event import Note
 
 from robotrain_workloads.isaac.checkpoint_file import find_checkpoint_file, parse_number
 from robotrain_workloads.isaac_train import parameters
@@ -72,12 +70,3 @@ def find_iteration_problem(start: CheckpointStart, found: Mapping[str, object], 
         f"{start.file} has {iteration + 1} iterations, and the training ends after {total}\n"
         f"--max-iterations {2 * (iteration + 1)}"
     )
-
-
-def recover_previous_attempt(document: JobDocument, checkpoints: Path) -> tuple[Path | None, tuple[Note, ...]]:
-    """Return the checkpoint that the last attempt saved, None for none, and notes. Raise OSError."""
-    resume_point, notes = checkpoint.find_resume_point(checkpoints, run=document.run, job=document.job)
-    if resume_point is None:
-        return None, notes
-    step, folder = resume_point
-    return folder, (*notes, Note(level="info", text=f"an earlier attempt was interrupted: resuming from step {step}"))

@@ -84,13 +84,12 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[s
 def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> WorkCommand:
     """Return the trainer's command; it goes on from what an earlier attempt saved."""
     output = checkpoints(document, work)
-    point, notes = checkpoint.find_resume_point(output, run=document.run, job=document.job)
     values = document.parameters
+    steps = int(str(values["training_steps"]))
+    point, notes = checkpoint.find_resume_point(output, run=document.run, job=document.job, steps=steps)
     begin, own = (_find_folder(data, role) for role in ("resume", "policy"))
     if point is not None:
-        step, begin = point
-        text = f"an earlier attempt was interrupted: resuming from step {step}"
-        notes = (*notes, Note(level="info", text=text))
+        begin = point[1]
     settings: dict[str, Any] = {
         "parameters": dict(values),
         "bags": [str(folder) for source, folder in data.items() if source.role == "dataset"],

@@ -217,15 +217,15 @@ def recover_previous_attempt(document: JobDocument, output: Path) -> tuple[Start
     """
     if not _is_used(output):
         return None, ()
-    resume_point, notes = checkpoint.find_resume_point(output / CHECKPOINTS_FOLDER, run=document.run, job=document.job)
+    steps = int(str(document.parameters["training_steps"]))
+    resume_point, notes = checkpoint.find_resume_point(
+        output / CHECKPOINTS_FOLDER, run=document.run, job=document.job, steps=steps
+    )
     if resume_point is None:
         folder = checkpoint.set_torn_aside(output)
         text = f"an earlier attempt left no usable checkpoint; its files were moved to {folder}"
         return None, (*notes, Note(level="warning", text=text))
-    step, folder = resume_point
-    has_steps_left = step < int(str(document.parameters["training_steps"]))
-    state = "was interrupted: resuming from" if has_steps_left else "finished: no steps are left after"
-    return load_checkpoint_start(folder), (*notes, Note(level="info", text=f"an earlier attempt {state} step {step}"))
+    return load_checkpoint_start(resume_point[1]), notes
 
 
 def _is_used(output: Path) -> bool:
