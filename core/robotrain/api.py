@@ -69,7 +69,7 @@ def _prepare_call(call: PythonCall, plugins: Plugins) -> prepare.PreparedJob:
         parameters=dict(_select_declared(call.values, workload.parameters)),
         settings=dict(_select_declared(call.values, platform.settings)),
         sources=tuple(_collect_sources(call.values, known)),
-        trainer_args=_check_trainer_args(call.trainer_args),
+        assigned_args=_check_trainer_args(call.trainer_args),
         file=file,
         config=_make_value("config", str(call.values["config"])) if call.values.get("config") else None,
         variables=names,
@@ -101,10 +101,11 @@ def find_value(given: str, argument: str, name: str, names: Iterable[VariableLay
     return next((value for layer in names if (value := layer.find_first((name,)))), None)
 
 
-def _check_trainer_args(arguments: Iterable[str] | None) -> tuple[str, ...] | None:
+def _check_trainer_args(arguments: Iterable[str] | None) -> tuple[Value, ...] | None:
     """Return the trainer's arguments. Raise Rejected for a single text instead of a list."""
     if not isinstance(arguments, str):
-        return None if arguments is None else tuple(arguments)
+        origin = Origin("call", "trainer_args")
+        return None if arguments is None else tuple(Value(argument, origin) for argument in arguments)
     suggestion = Suggestion("trainer_args=['--NAME=VALUE']")
     title = "trainer_args takes a list of texts"
     raise Rejected([Problem(code="value-invalid", stage=Stage.USAGE, title=title, suggestions=(suggestion,))])
@@ -367,6 +368,7 @@ def submit(
     Raise Rejected with all problems.
 
     :param job: a job file, whose values `values` override.
+    :param trainer_args: options for the trainer, instead of those of the job file.
     :param new: start a new run even if an interrupted submit of the same job exists.
     :param pin: resolve branches and tags to commits now.
     :param name: what to call the run, as `--name` does; default: its data and policy.

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from robotrain.store import records
 from robotrain_runtime.contract.event import (
     Checkpoint,
     Delivered,
@@ -90,6 +91,16 @@ def test_what_would_fail_again_is_not_what_to_type_next(scripted, robotrain, fau
     scripted.run("train-1", *left, outcome, state="failed", reason="out of paint")
     assert robotrain("status", "--json").json["next"] == ["robotrain logs --tail 40 train-1", second]
     assert ("fail again" in robotrain("status").stdout) == bool(fault)
+
+
+def test_an_option_that_the_trainer_refused_is_what_to_change(scripted, robotrain):
+    reason = "rejects --policy.chunk_size=16 --policy.n_action_steps=20: the chunk size is the upper bound"
+    outcome = Outcome(state="failed", exit_code=4, reason=reason, fault="configuration")
+    scripted.run("train-1", outcome, state="failed", reason=reason)
+    values = {"--policy.n_action_steps": ["20", ""], "--policy.n_action": ["1", ""], "batch_size": ["8", "32"]}
+    records.write_record(dataclasses.replace(records.read_record("train-1"), values=values))
+    line = "robotrain resubmit train-1 -- --policy.n_action_steps=VALUE"
+    assert robotrain("status", "--json").json["next"][-1] == line
 
 
 def test_a_reason_is_told_once_and_in_full(scripted, robotrain):

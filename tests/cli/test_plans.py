@@ -214,6 +214,20 @@ def test_resubmit_keeps_where_a_value_came_from(robotrain, venus, sent):
     assert origins["batch_size"] == "flag --set batch_size"
 
 
+def test_resubmit_replaces_single_options_of_the_trainer(robotrain, venus, job):
+    size, steps = "--policy.chunk_size=16", "--policy.n_action_steps=20"
+    refused = robotrain("submit", *job, "--no-pin", "--", size, steps).stdout.strip()
+    answer = robotrain("resubmit", refused, "--", "--policy.n_action_steps=8")
+    assert f"trainer_args: {size} {steps} → {size} --policy.n_action_steps=8" in answer.stderr
+    stored = plans.read_stored_plan(answer.stdout.strip())
+    assert stored.plan.job.trainer_args == (size, "--policy.n_action_steps=8")
+    origins = {row["value"]: row["origin"] for row in stored.values if row["name"] == "trainer_args"}
+    assert set(origins.values()) == {"flag after --"}
+    assert robotrain("resubmit", "--dry-run", "--", size).exit_code == 0, "of the newest run"
+    wrong = robotrain("resubmit", refused, "--", "--policy.chunk_sise=8")
+    assert (wrong.exit_code, "--policy.chunk_size=8" in wrong.stderr) == (2, True)
+
+
 def test_resubmit_keeps_the_order_of_the_datasets(robotrain, venus, pusht, tmp_path):
     import shutil
 

@@ -141,7 +141,7 @@ def test_what_cannot_be_set_is_said_with_the_nearest(robotrain, text, says):
         (("--no-system-metrics", "--set", "system_metrics=yes"), "--no-system-metrics and --set system_metrics"),
         (("--set", "seed=1", "--set", "parameters.seed=1"), "--set seed and --set parameters.seed"),
         (("--set", "sources.dataset.local_path=x"), "--dataset-path and --set sources.dataset.local_path"),
-        (("--set", 'trainer_args=["--x"]', "--", "--y"), "-- and --set trainer_args"),
+        (("--set", 'trainer_args=["--x=1"]', "--", "--x=2"), "--x after -- and --set trainer_args"),
         (("--set", "trainer_args=[]", "--set", "trainer_args=[]"), "--set trainer_args and --set trainer_args"),
     ],
 )

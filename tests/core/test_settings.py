@@ -186,6 +186,6 @@ def test_arguments_of_the_trainer_are_explained_with_those_they_replaced(explain
     job_file()
     with Path("job.yaml").open("a") as file:
         file.write("trainer_args: [--policy.dim_model=1, --policy.n_heads=2]\n")
-    row = explain("job.yaml", "--", "--policy.chunk_size=3")["trainer_args"]
-    assert (row["value"], row["origin"]) == ("--policy.chunk_size=3", "flag after --")
-    assert [loser["value"] for loser in row["overrode"]] == ["--policy.dim_model=1", "--policy.n_heads=2"]
+    row = explain("job.yaml", "--", "--policy.n_heads=3")["trainer_args"]
+    assert (row["value"], row["origin"]) == ("--policy.n_heads=3", "flag after --")
+    assert [loser["value"] for loser in row["overrode"]] == ["--policy.n_heads=2"]

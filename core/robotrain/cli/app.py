@@ -27,11 +27,11 @@ MAX_EXAMPLE, CONTINUATION = 74, 6
 """The longest line of an example, and the indentation of what follows it."""
 
 
-def make_app(*commands: Callable[..., None]) -> typer.Typer:
-    """Return the app of a module's commands; their docstrings are their help."""
+def make_app(*commands: Callable[..., None], cls: type[TyperCommand] = TyperCommand) -> typer.Typer:
+    """Return the app of a module's commands, of one class; their docstrings are their help."""
     app = make_plain_app()
     for command in commands:
-        app.command(help=format_help(inspect.getdoc(command) or ""))(command)
+        app.command(cls=cls, help=format_help(inspect.getdoc(command) or ""))(command)
     return app
 
 

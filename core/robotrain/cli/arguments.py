@@ -10,8 +10,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
+from typer.core import TyperCommand
 
-from robotrain.cli.app import get_plugins
+from robotrain.cli.app import get_plugins, split_at_dashes
 from robotrain.cli.output import is_terminal, print_message, print_problems
 from robotrain.errors import Problem, Rejected, Suggestion, suggest_name, usage_problem
 
@@ -60,8 +61,36 @@ RunsArgument = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 JsonLinesOption = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]
-NameOption = Annotated[str, option("--name", "NAME", "What to call the run; default: as the earlier run, or its data.")]
-NoteOption = Annotated[str, option("--note", "TEXT", "A note for `status` and `runs --json`.")]
+LABELS = {
+    "--name": ("what to call the run; default: that of the run it repeats, or made of its job", "NAME"),
+    "--note": ("a note for `status` and `runs --json`", "TEXT"),
+}
+"""The help of the options for what people call a run, and what stands for their value."""
+
+
+def _make_label_option(flag: str) -> Any:
+    help, metavar = LABELS[flag]
+    return option(flag, metavar, f"{help[:1].upper()}{help[1:]}.")
+
+
+NameOption = Annotated[str, _make_label_option("--name")]
+NoteOption = Annotated[str, _make_label_option("--note")]
+AFTER_DASHES_KEY = "robotrain.after-dashes"
+
+
+class TrainerArgsCommand(TyperCommand):
+    """A command that takes options for the trainer after `--`, which it finds under AFTER_DASHES_KEY."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse what stands before the `--`."""
+        args, ctx.meta[AFTER_DASHES_KEY] = split_at_dashes(args)
+        return super().parse_args(ctx, args)
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """Return the words of the usage line."""
+        return [*super().collect_usage_pieces(ctx), "[-- OPTIONS...]"]
+
+
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Remove without asking.")]
 
 

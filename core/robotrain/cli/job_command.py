@@ -15,6 +15,7 @@ import typer
 from typer.core import TyperCommand
 
 from robotrain.cli.app import format_help, get_plugins, split_at_dashes
+from robotrain.cli.arguments import AFTER_DASHES_KEY
 from robotrain.cli.options import (
     PARAMETER_PREFIX,
     SET_NAME,
@@ -42,12 +43,8 @@ if TYPE_CHECKING:
     from robotrain.plugins.manager import Plugins
     from robotrain.submission.prepare import PreparedJob
 
-AFTER_DASHES_KEY, ORDER_KEY = "robotrain.after-dashes", "robotrain.order"
+ORDER_KEY = "robotrain.order"
 SET_HELP = "set a value by its name in a job file (batch_size, platforms.NAME.KEY, sources.ROLE.KIND)  [repeatable]"
-LABELS = {
-    "--name": ("what to call the run; default: its data and policy", "NAME"),
-    "--note": ("a note for `status` and `runs --json`", "TEXT"),
-}
 CONFIG_HELP = "a configuration file of {}, in its own form; flags and the job file win"
 CONTEXT_SETTINGS = {
     "ignore_unknown_options": True,  # collected, so that all are reported at once

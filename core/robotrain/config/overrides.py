@@ -9,6 +9,7 @@ from robotrain_runtime.contract.parameter import get_parameters
 from robotrain.config.provenance import Origin, Value
 from robotrain.config.request import Request, SourceText
 from robotrain.config.resolve import find_field
+from robotrain.config.trainer_args import list_option_names
 from robotrain.errors import Problem, Stage, Suggestion, suggest_name
 from robotrain.model.platform import Platform
 from robotrain.model.source import SourceKind
@@ -32,8 +33,9 @@ def apply_overrides(
     """Return the request with every `KEY=VALUE` of `texts`, and the problems.
 
     KEY is `batch_size` or `parameters.batch_size`, `runs_dir` or `platforms.NAME.runs_dir`, `sources.ROLE.KIND`
-    (repeated for several sources, which replace all sources of the role), or `trainer_args` with a JSON list. VALUE is
-    the text that a flag would have; an empty one counts as unset. A value that `request` has by flag is a problem.
+    (repeated for several sources, which replace all sources of the role), or `trainer_args` with a JSON list, which
+    replaces that of the job file. VALUE is the text that a flag would have; an empty one counts as unset. A value that
+    `request` has by flag is a problem.
 
     :param kinds: needed only for sources.
     :param prefix: what stood before each KEY: the name of a pipeline's step with a dot.
@@ -103,7 +105,7 @@ class _OverrideParser:
             parameters={**self.request.parameters, **self.parameters},
             settings={**self.request.settings, **self.settings},
             sources=(*self.request.sources, *self.sources),
-            trainer_args=self.request.trainer_args if self.arguments is None else self.arguments,
+            assigned_args=self.request.assigned_args if self.arguments is None else self.arguments,
         )
 
     def add_override(self, text: str) -> None:
@@ -168,12 +170,18 @@ class _OverrideParser:
         if not isinstance(arguments, list) or not all(isinstance(argument, str) for argument in arguments):
             ways = (Suggestion("-- --NAME=VALUE …"), Suggestion(f"{SET_FLAG} '{self.prefix}{key}=[\"--NAME=VALUE\"]'"))
             self.add_problem("set-malformed", f"{self.flag}{key} takes a JSON list of texts", key, ways)
-        elif self.request.trainer_args is not None:
-            self.add_conflict("--", key)
+        elif repeated := self._find_repeated_options(arguments):
+            self.add_conflict(f"{', '.join(map(redact, repeated))} after --", key)
         elif self.arguments is not None:
             self.add_conflict(f"{self.flag}{key}", key)
         else:
             self.arguments = tuple(Value(argument, self.make_origin(key)) for argument in arguments)
+
+    def _find_repeated_options(self, arguments: Sequence[str]) -> list[str]:
+        """Return the options that are also given after `--`."""
+        given = [arg.value if isinstance(arg, Value) else arg for arg in self.request.trainer_args or ()]
+        names = list_option_names(given, self.workload)
+        return sorted(names & list_option_names(arguments, self.workload))
 
     def add_conflict(self, where: str, key: str) -> None:
         self.add_problem("options-conflict", f"{where} and {self.flag}{redact(key)} contradict each other", key)

@@ -38,7 +38,11 @@ class Request:
     settings: Mapping[str, Value] = field(default_factory=dict)
     sources: tuple[SourceText, ...] = ()
     trainer_args: tuple[str | Value, ...] | None = None
-    """The arguments after `--`, or values with their own origins; None if not given."""
+    """The arguments after `--`, or values with their own origins; None if not given. Each option replaces the same one
+    of the job file.
+    """
+    assigned_args: tuple[Value, ...] | None = None
+    """The trainer's arguments that replace all of the job file, as `--set trainer_args=[…]` gives them."""
     file: JobFile | None = None
     config: Value | None = None
     """The path of the workload's own configuration file, from `folder`; default: that of the job file."""

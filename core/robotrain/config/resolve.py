@@ -15,6 +15,7 @@ from robotrain.config.coerce import coerce_values, list_fields
 from robotrain.config.layers import LayerStack, find_destinations, make_platform_layer
 from robotrain.config.provenance import FOLDER_LAYERS, Origin, Value
 from robotrain.config.sources import JobInputs, collect_sources
+from robotrain.config.trainer_args import collect_trainer_args
 from robotrain.errors import Problem, Stage, Suggestion, make_problem, select_errors, suggest_name
 from robotrain.model.job import Job
 from robotrain.redaction import find_secret_arguments, holds_secret, redact, redact_argument
@@ -43,8 +44,6 @@ class Resolution:
     """The winning raw values."""
     platform_settings: Mapping[str, Value]
     trainer_args: tuple[Value, ...]
-    replaced_args: tuple[Value, ...]
-    """Trainer arguments of the job file that others replaced."""
     inputs: JobInputs
     problems: tuple[Problem, ...]
     unread: frozenset[str] = frozenset()
@@ -69,7 +68,7 @@ def resolve_job(
     typed_parameters, parameter_problems = coerce_values(workload.parameters, parameters)
     fields = list_fields(typed_parameters)
     inputs = collect_sources(request, workload.roles, kinds, platform.capabilities, config, dict(fields))
-    arguments = collect_trainer_args(request)
+    arguments = collect_trainer_args(request, workload)
     layer_problems = list(stack.problems())
     runs_own_program = any(workload.roles[one.role].is_program for one in inputs.chosen)
     job = Job(
@@ -103,7 +102,6 @@ def resolve_job(
         parameters=parameters,
         platform_settings=settings,
         trainer_args=arguments,
-        replaced_args=(file.trainer_args if file and request.trainer_args is not None else None) or (),
         inputs=inputs,
         problems=tuple(problems),
         unread=request.unread
@@ -146,14 +144,6 @@ def _find_unread_parameters(values: Mapping[str, Value], problems: Sequence[Prob
     """Return the names of the values whose origin has a problem."""
     places = {problem.where for problem in problems if problem.where}
     return frozenset(name for name, value in values.items() if (value.origin.where or value.origin.layer) in places)
-
-
-def collect_trainer_args(request: Request) -> tuple[Value, ...]:
-    """Return the trainer's arguments: those of the request, or else those of the job file."""
-    if request.trainer_args is not None:
-        origin = Origin("flag", "after --")
-        return tuple(arg if isinstance(arg, Value) else Value(arg, origin) for arg in request.trainer_args)
-    return (request.file.trainer_args if request.file else None) or ()
 
 
 def _check_project(project: Project, workload: Workload, platform: Platform) -> Iterator[Problem]:
@@ -330,10 +320,8 @@ def list_resolved_values(resolution: Resolution) -> Iterator[dict[str, Any]]:
     for name, value in {**resolution.parameters, **resolution.platform_settings}.items():
         shown = resolved[name]
         yield _make_value_row(name, redact(shown) if isinstance(shown, str) else shown, value.origin, value.overrode)
-    overrode = list(resolution.replaced_args)
     for argument in resolution.trainer_args:
-        yield _make_value_row("trainer_args", redact(argument.value), argument.origin, overrode)
-        overrode = []  # all arguments of the file were replaced together: show them once
+        yield _make_value_row("trainer_args", redact(argument.value), argument.origin, argument.overrode)
 
 
 def _make_value_row(name: str, value: Any, origin: Origin, overrode: Sequence[Value]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Workloads: what can be run, with its parameters, roles, usual resources, outputs and metrics."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
 
 SWEEP_NOUN = "sweep"
 """What messages call a sweep: a pipeline whose steps are trials of one job."""
+
+
+def get_option_name(argument: str) -> str:
+    """Return `--NAME` of `--NAME=VALUE`, `--NAME` and `-N`; empty for any other argument, such as a negative number."""
+    return argument.partition("=")[0] if re.match(r"--?[A-Za-z]", argument) else ""
 
 
 class Role(NamedTuple):
@@ -171,6 +177,11 @@ class Workload:
     produces: Produces = "checkpoints"
     option_hints: Mapping[str, str] = field(default_factory=dict)
     """Options and environment variables of other tools, each with robotrain's equivalent."""
+    get_option_name: Callable[[str], str] = field(default=get_option_name)
+    """Return the name of the option of `program` that an argument after `--` gives; empty for an argument that is the
+    value of the option before it, or no option. Of two options of one name, that of the command line replaces that of
+    the job file.
+    """
     option_finder: str = ""
     """The module whose `find_option(flag, value)` returns the option of `program`, with its value, that a flag nobody
     knows is probably meant to be; empty for none.

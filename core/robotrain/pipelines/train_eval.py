@@ -116,6 +116,7 @@ def _request_evaluation(training: Request, wanted: TrainEval, name: str) -> Requ
         settings={**training.settings, **wanted.settings.get(EVALUATE, {})},
         sources=(*(one for one in training.sources if one.role == DATASET_ROLE), policy),
         trainer_args=None,
+        assigned_args=None,
         file=file,
         config=None,
     )

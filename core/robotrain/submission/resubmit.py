@@ -80,12 +80,19 @@ def repeat_job(stored: RenderedPlan, plugins: "Plugins") -> PreparedJob:
     )
 
 
-def change_job(stored: RenderedPlan, sets: Sequence[str], plugins: "Plugins") -> PreparedJob:
-    """Return the job of a plan with other values (`KEY=VALUE`); unchanged sources keep their pins. Raise Rejected."""
+def change_job(
+    stored: RenderedPlan, sets: Sequence[str], plugins: "Plugins", trainer_args: Sequence[str] = ()
+) -> PreparedJob:
+    """Return the job of a plan with other values; unchanged sources keep their pins. Raise Rejected.
+
+    :param sets: texts of the form `KEY=VALUE`.
+    :param trainer_args: options for the trainer, each instead of the same option of the plan.
+    """
     job = stored.plan.job
     workload, platform = plugins.workload(job.workload), plugins.platform(stored.plan.platform)
     kinds = plugins.source_kinds()
-    request, problems = overrides.apply_overrides(Request(complete=True), sets, workload, platform, kinds)
+    request = Request(complete=True, trainer_args=tuple(trainer_args) or None)
+    request, problems = overrides.apply_overrides(request, sets, workload, platform, kinds)
     request = _complete_request(request, stored)
     prepared = prepare_job(request, workload, platform, plugins, tuple(problems))
     replaced = any(source.role == RESUME_ROLE for source in prepared.job.sources)

@@ -1,5 +1,6 @@
 """What all workloads of Isaac Lab usually want: image, resources, option hints. Imports nothing heavy."""
 
+from robotrain.model import workload
 from robotrain.model.workload import Container, Resources
 
 CONTAINER = Container(
@@ -14,6 +15,14 @@ OPTION_HINTS = {
     **dict.fromkeys(("-p", "--payload-root"), "not needed: the scripts of Isaac Lab in the image are used"),
     "DEFAULT_ISAAC_LAB_IMAGE": "on a platform with containers, use --image IMAGE or the variable IMAGE",
 }
+
+
+def get_option_name(argument: str) -> str:
+    """Return the name of a script's option, or the key of Hydra's override: `agent.seed` of `+agent.seed=1`."""
+    if argument.startswith("-"):
+        return workload.get_option_name(argument)
+    key, equals, _ = argument.lstrip("+~").partition("=")
+    return key if equals or argument.startswith("~") else ""
 
 
 def make_resources(time_limit: str) -> Resources:

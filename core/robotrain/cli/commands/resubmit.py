@@ -5,7 +5,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from robotrain.cli.app import get_plugins, make_app
-from robotrain.cli.arguments import JsonOption, NameOption, NoteOption, RunArgument, open_run, option
+from robotrain.cli.arguments import (
+    AFTER_DASHES_KEY,
+    JsonOption,
+    NameOption,
+    NoteOption,
+    RunArgument,
+    TrainerArgsCommand,
+    open_run,
+    option,
+)
 from robotrain.cli.commands import submit
 from robotrain.cli.output import print_message
 from robotrain.errors import Rejected, Suggestion, usage_problem
@@ -46,15 +55,20 @@ def resubmit(
     """Submit the plan of a run again, as its next attempt; with --set, change values.
 
     robotrain resubmit last --set batch_size=16 --dry-run
+
+    robotrain resubmit last -- --policy.n_action_steps=8
+
+    Each option after -- replaces the same option of the run; its other options stay.
     """
     options: dict[str, Any] = {"wait": wait, "stream": stream, "dry_run": dry_run, "new": new, "json": json}
     options |= {"name": name, "note": note}
-    if record := _find_pipeline(run, {"--set": set, "--repin": repin}):
+    trainer_args = ctx.meta.get(AFTER_DASHES_KEY) or []
+    if record := _find_pipeline(run, {"--set": set, "--repin": repin, "--": trainer_args}):
         from robotrain.cli.commands import pipeline
 
         return pipeline.resubmit_pipeline(ctx, record, options)
     stored, prepared = _prepare_again_from_record(ctx, run, set or [], repin)
-    unchanged = not (set or repin)  # then sources that were not pinned stay so
+    unchanged = not (set or repin or trainer_args)  # then sources that were not pinned stay so
     _submit_again(ctx, stored, prepared, options | {"no_pin": no_pin or unchanged})
 
 
@@ -79,11 +93,14 @@ def resume(
     """Continue from a run's last complete checkpoint, or from another one, as a new run.
 
     robotrain resume last --training-steps 20000
+
+    Each option after -- replaces the same option of the run; its other options stay.
     """
     from robotrain.redaction import redact_if_secret
     from robotrain.submission import resume
 
     changes = {"--set": set, "--repin": repin, RESUME_FROM_FLAG: resume_from, "--training-steps": training_steps}
+    changes |= {"--": ctx.meta.get(AFTER_DASHES_KEY)}
     if record := _find_pipeline(run, changes):
         from robotrain.cli.commands import pipeline
 
@@ -110,7 +127,7 @@ def _find_pipeline(run: str, changes: dict[str, Any]) -> "RunRecord | None":
     if not record.steps:
         return None
     if given := [flag for flag, value in changes.items() if value]:
-        title = f"{given[0]} cannot change a pipeline"
+        title = f"{'options after --' if given[0] == '--' else given[0]} cannot change a pipeline"
         way = Suggestion("robotrain pipeline submit PIPELINE.yaml --set STEP.KEY=VALUE", "submits it with other values")
         raise Rejected([usage_problem("plan-fixed", title, given[0], suggestions=[way])])
     return record
@@ -123,7 +140,10 @@ def _prepare_again_from_record(ctx: typer.Context, run: str, sets: list[str], re
 
     stored, plugins = resubmit.read_plan_to_repeat(records.find_run(run)), get_plugins(ctx)
     base = resubmit.remove_plan_pins(stored) if repin else stored
-    return stored, resubmit.change_job(base, sets, plugins) if sets else resubmit.repeat_job(base, plugins)
+    trainer_args = ctx.meta.get(AFTER_DASHES_KEY) or []
+    if sets or trainer_args:
+        return stored, resubmit.change_job(base, sets, plugins, trainer_args)
+    return stored, resubmit.repeat_job(base, plugins)
 
 
 def _submit_again(ctx: typer.Context, stored: Any, prepared: "PreparedJob", options: dict[str, Any]) -> None:
@@ -176,4 +196,4 @@ def _print_differences(run: str, differences: list[tuple[str, Any, Any]]) -> Non
         print_message(f"  {name}: {redact(str(before)) or '–'} → {redact(str(after)) or '–'}")
 
 
-app = make_app(resubmit, resume)
+app = make_app(resubmit, resume, cls=TrainerArgsCommand)

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from robotrain.cli.app import get_plugins
-from robotrain.cli.job_command import AFTER_DASHES_KEY, LABELS, ORDER_KEY, JobCommand, make_job_command
+from robotrain.cli.arguments import AFTER_DASHES_KEY, LABELS
+from robotrain.cli.job_command import ORDER_KEY, JobCommand, make_job_command
 from robotrain.cli.options import Choice, ComposedOptions
 from robotrain.cli.output import describe_exception, print_json, print_message, print_problems, print_result
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any, usage_problem

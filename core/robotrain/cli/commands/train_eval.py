@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from robotrain.cli.app import get_plugins
-from robotrain.cli.job_command import LABELS, JobCommand
+from robotrain.cli.arguments import LABELS
+from robotrain.cli.job_command import JobCommand
 from robotrain.cli.options import Choice, ComposedOptions, add_declared, load_or_none
 from robotrain.errors import Problem, Suggestion, usage_problem
 

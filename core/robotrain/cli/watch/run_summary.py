@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -230,10 +231,11 @@ def suggest_commands(record: RunRecord, status: Status, known: Progress) -> list
         resume, step = ("resume", "trial") if record.is_sweep else ("pipeline resume", "step")
         again = (f"robotrain {resume} {record.run}", f"go on: the {step}s that succeeded do not run again")
         return [again, (f"robotrain logs --step {step.upper()} {record.run}", f"the log of a {step}")]
-    return list(_iter_suggestions(record.run, status, known))
+    return list(_iter_suggestions(record, status, known))
 
 
-def _iter_suggestions(run: str, status: Status, known: Progress) -> Iterator[tuple[str, str]]:
+def _iter_suggestions(record: RunRecord, status: Status, known: Progress) -> Iterator[tuple[str, str]]:
+    run = record.run
     if not status.finished:
         yield f"robotrain watch {run}", "watch it run" if status.state == "running" else "watch it start"
         yield f"robotrain cancel {run}", "stop it"
@@ -257,11 +259,18 @@ def _iter_suggestions(run: str, status: Status, known: Progress) -> Iterator[tup
     elif known.outcome and known.outcome.fault in JOB_FAULTS:
         again = "resume" if known.checkpoint else "resubmit"
         what = f"change a value: the same job would fail again ({known.outcome.fault})"
-        yield f"robotrain {again} {run} --set NAME=VALUE", what
+        options = [f"{name}=VALUE" for name in find_named_options(record, known.outcome.reason)]
+        yield f"robotrain {again} {run} {' '.join(['--', *options]) if options else '--set NAME=VALUE'}", what
     elif known.checkpoint:
         yield f"robotrain resume {run}", f"continue from step {known.checkpoint_step}"
     else:
         yield f"robotrain resubmit {run}", "start it over"
+
+
+def find_named_options(record: RunRecord, text: str) -> list[str]:
+    """Return the options for the trainer that the run had and that a text names."""
+    known = [name for name in record.values if name.startswith("-") or "." in name]
+    return [name for name in known if re.search(rf"(?<![\w.-]){re.escape(name)}(?!\.?[\w-])", text)]
 
 
 def _suggest_after_evaluation(run: str, status: Status, known: Progress) -> Iterator[tuple[str, str]]:

@@ -1,0 +1,77 @@
+"""Arguments of the trainer: options after `--`, merged by their names with those of the job file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from robotrain.config.provenance import Origin, Value
+
+if TYPE_CHECKING:
+    from robotrain.config.request import Request
+    from robotrain.model.workload import Workload
+
+AFTER_DASHES = Origin("flag", "after --")
+
+
+class TrainerOption(NamedTuple):
+    """An option with its value, as one or several arguments; arguments that are no option have an empty name."""
+
+    name: str
+    arguments: tuple[Value, ...]
+
+    def join(self) -> Value:
+        """Return the arguments as one text."""
+        return Value(" ".join(str(one.value) for one in self.arguments), self.arguments[0].origin)
+
+
+def collect_trainer_args(request: Request, workload: Workload) -> tuple[Value, ...]:
+    """Return the trainer's arguments: an option of the request replaces the same option of the job file."""
+    below = (request.file.trainer_args if request.file else None) or ()
+    if request.assigned_args is not None:
+        below = _replace_all(below, request.assigned_args)
+    given = [arg if isinstance(arg, Value) else Value(arg, AFTER_DASHES) for arg in request.trainer_args or ()]
+    return tuple(merge_options(below, given, workload.get_option_name))
+
+
+def list_option_names(arguments: Iterable[str], workload: Workload) -> set[str]:
+    """Return the names of the options among arguments."""
+    return {name for argument in arguments if (name := workload.get_option_name(argument))}
+
+
+def _replace_all(replaced: Sequence[Value], arguments: Sequence[Value]) -> tuple[Value, ...]:
+    """Return the arguments; the first shows all that they replace."""
+    return tuple(
+        argument._replace(overrode=() if index else tuple(replaced)) for index, argument in enumerate(arguments)
+    )
+
+
+def merge_options(below: Sequence[Value], above: Sequence[Value], get_name: Callable[[str], str]) -> Iterator[Value]:
+    """Yield the arguments of both: those of `below` whose name `above` has are replaced."""
+    options = list(_split_options(above, get_name))
+    names = {option.name for option in options}
+    replaced: dict[str, list[Value]] = {}
+    for option in _split_options(below, get_name):
+        if option.name in names:
+            replaced.setdefault(option.name, []).append(option.join())
+        else:
+            yield from option.arguments
+    for option in options:
+        first, *rest = option.arguments
+        yield first._replace(overrode=tuple(replaced.pop(option.name, first.overrode)))
+        yield from rest
+
+
+def _split_options(arguments: Iterable[Value], get_name: Callable[[str], str]) -> Iterator[TrainerOption]:
+    """Yield the options; an argument without a name is the value of the option before it, unless that has one."""
+    option: TrainerOption | None = None
+    for argument in arguments:
+        name = get_name(str(argument.value))
+        if option and not name and "=" not in str(option.arguments[0].value):
+            option = TrainerOption(option.name, (*option.arguments, argument))
+            continue
+        if option:
+            yield option
+        option = TrainerOption(name, (argument,))
+    if option:
+        yield option

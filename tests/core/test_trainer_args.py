@@ -1,0 +1,79 @@
+"""Options after `--`: each replaces the same option of the job file, and the other options of the file stay."""
+
+from pathlib import Path
+
+import pytest
+from robotrain.config.provenance import Origin, Value
+from robotrain.config.trainer_args import merge_options
+from robotrain.model.workload import get_option_name
+
+FILE = ("--policy.dim_model=8", "--policy.n_heads", "2", "--policy.chunk_size=16")
+
+
+@pytest.fixture
+def explain(robotrain):
+    """The values of the trainer's arguments, each with what it overrode."""
+    Path("job.yaml").write_text(
+        "sources: {dataset: [{local_path: data}]}\ntrainer_args:\n" + "".join(f'  - "{one}"\n' for one in FILE)
+    )
+
+    def run(*words):
+        answer = robotrain("explain", "job.yaml", "--platform", "local", "--json", *words)
+        assert answer.exit_code == 0, answer.stderr
+        rows = [row for row in answer.json["values"] if row["name"] == "trainer_args"]
+        return {row["value"]: (row["origin"], [lost["value"] for lost in row["overrode"]]) for row in rows}
+
+    return run
+
+
+def test_an_option_replaces_the_same_option_of_the_file_and_the_others_stay(explain):
+    rows = explain("--", "--policy.chunk_size=8", "--policy.n_action_steps=4")
+    assert list(rows) == [*FILE[:3], "--policy.chunk_size=8", "--policy.n_action_steps=4"]
+    assert rows["--policy.dim_model=8"] == ("job file job.yaml:3", [])
+    assert rows["--policy.chunk_size=8"] == ("flag after --", ["--policy.chunk_size=16"])
+    assert rows["--policy.n_action_steps=4"] == ("flag after --", [])
+
+
+@pytest.mark.parametrize("words", [("--policy.n_heads=4",), ("--policy.n_heads", "4")])
+def test_an_option_and_its_value_may_be_two_words(explain, words):
+    rows = explain("--", *words)
+    assert list(rows) == [FILE[0], FILE[3], *words]
+    assert rows[words[0]][1] == ["--policy.n_heads 2"]
+
+
+def test_nothing_after_the_dashes_changes_nothing(explain):
+    assert list(explain("--")) == list(explain()) == list(FILE)
+
+
+def test_the_options_of_the_file_are_dropped_by_an_empty_list(explain):
+    assert explain("--set", "trainer_args=[]") == {}
+    rows = explain("--set", "trainer_args=[]", "--", "--policy.n_heads=4")
+    assert rows == {"--policy.n_heads=4": ("flag after --", [])}
+
+
+def test_a_list_replaces_that_of_the_file_and_options_add_to_it(explain):
+    rows = explain("--set", 'trainer_args=["--policy.n_heads=4"]', "--", "--policy.chunk_size=8")
+    assert list(rows) == ["--policy.n_heads=4", "--policy.chunk_size=8"]
+    assert rows["--policy.n_heads=4"][1] == list(FILE)
+
+
+def test_overrides_of_isaac_lab_are_named_by_their_key(robotrain):
+    Path("job.yaml").write_text(
+        "workload: isaac-train\ntrainer_args: [agent.seed=1, +agent.algorithm.gamma=0.9, --video, env.decimation=2]\n"
+    )
+    words = ("--", "+agent.seed=3", "~agent.algorithm.gamma", "--video", "--video_length", "9")
+    answer = robotrain("explain", "job.yaml", "--platform", "local", "--json", *words)
+    rows = [row for row in answer.json["values"] if row["name"] == "trainer_args"]
+    assert [row["value"] for row in rows] == ["env.decimation=2", *words[1:]]
+    assert [lost["value"] for row in rows for lost in row["overrode"]] == [
+        *("agent.seed=1", "+agent.algorithm.gamma=0.9", "--video")
+    ]
+
+
+def test_words_that_are_no_options_replace_those_of_the_file():
+    def merge(below, above):
+        values = ([Value(text, Origin("test")) for text in texts] for texts in (below, above))
+        return [value.value for value in merge_options(*values, get_option_name)]
+
+    assert merge(["action", "observation", "--all"], ["state"]) == ["--all", "state"]
+    assert merge(["--offset", "-3", "--all"], ["--offset", "-4"]) == ["--all", "--offset", "-4"]
