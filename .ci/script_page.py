@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
-from robotrain_workloads.reference_scripts.table import Entry, ReferenceScript, ScriptOption, load_scripts
+from robotrain_workloads.reference_scripts.from_script import Entry, ReferenceScript, ScriptOption, load_scripts
 
 
 def format_page() -> str:

@@ -92,7 +92,7 @@ import json, statistics, sys, time
 sys.path.insert(0, sys.argv[1])
 import act_parity
 import torch
-from robotrain_workloads.rosbag_act_train.act.optimizer import make_optimizer, take_step
+from robotrain_workloads.rosbag_act_train.model_setup import make_optimizer, take_step
 name, sizes, batch, turns = sys.argv[2], json.loads(sys.argv[3]), int(sys.argv[4]), int(sys.argv[5])
 torch.set_num_threads(1)
 case = {**act_parity.CASES[name], "options": sizes}

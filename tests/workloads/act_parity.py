@@ -150,7 +150,7 @@ def train(case, folder):
     torch.manual_seed(0)
     theirs = make_lerobot(case)
     ours = make_ours(theirs)
-    from robotrain_workloads.rosbag_act_train.act.optimizer import make_optimizer, take_step
+    from robotrain_workloads.rosbag_act_train.model_setup import make_optimizer, take_step
 
     groups = theirs.get_optim_params()
     their_optimizer = torch.optim.AdamW(groups, lr=1e-3, weight_decay=1e-4)

@@ -11,7 +11,7 @@ from launching import strict_json
 from robotrain_workloads.evaluation import result_files
 from robotrain_workloads.evaluation.rollout_result import RolloutEpisode, RolloutResult, compute_wilson_interval
 from robotrain_workloads.lerobot_eval import replay
-from robotrain_workloads.lerobot_eval.results import result_store, scores, summary
+from robotrain_workloads.lerobot_eval.results import result_store, summary
 from robotrain_workloads.lerobot_eval.results.evaluation import (
     EvaluationResult,
     EvaluationSetup,
@@ -151,19 +151,19 @@ def test_an_episode_whose_latency_was_not_measured_has_none():
         summary.make_summary(EvaluationResult(about=ABOUT, replayed=replayed(one)))
     )["per_episode"]
     assert (told["mse"], told["avg_inference_ms"], told["throughput_hz"]) == (1.0, None, None)
-    assert set(scores.score_episode(one)) == {"ep7_mse", "ep7_mae"}
+    assert set(summary.score_episode(one)) == {"ep7_mse", "ep7_mae"}
 
 
 def test_tracked_names_are_those_of_the_contract():
     one = episode(7, steps=10, mse=1.0)
-    assert set(scores.score_episode(one)) == {"ep7_mse", "ep7_mae", "ep7_avg_inference_ms", "ep7_throughput_hz"}
-    told = scores.score_evaluation(EvaluationResult(about=ABOUT, replayed=replayed(one), rolled=rolled(True, False)))
+    assert set(summary.score_episode(one)) == {"ep7_mse", "ep7_mae", "ep7_avg_inference_ms", "ep7_throughput_hz"}
+    told = summary.score_evaluation(EvaluationResult(about=ABOUT, replayed=replayed(one), rolled=rolled(True, False)))
     assert told["aggregate_mse"] == 1.0
     assert told["aggregate_throughput_hz"] == told["replay/throughput_hz"] == 250.0
     assert told["rollout/success_rate"] == 0.5
     assert told["replay/latency_p95_ms"] == 10.0
     assert (
-        scores.score_episode(rolled(False).episodes[0])["rollout_ep0_success"] == 0.0
+        summary.score_episode(rolled(False).episodes[0])["rollout_ep0_success"] == 0.0
     )  # no number of a recorded episode
 
 
@@ -189,7 +189,7 @@ def test_the_verdict_is_that_of_the_threshold(tmp_path, threshold, verdict):
     assert rate["absolute_threshold"] == threshold
     assert rate["regression_verdict"] == "skipped"
     sentence = "the success rate 0.50 (1 of 2) is below --success-threshold 0.51"
-    assert scores.explain_low_success(found) == (sentence if verdict == "fail" else "")
+    assert summary.explain_low_success(found) == (sentence if verdict == "fail" else "")
 
 
 def test_a_results_folder_is_there_whole_or_not_at_all(tmp_path):
@@ -265,4 +265,4 @@ def test_long_starts_are_told_apart_by_their_digest():
 
 def test_a_rate_that_is_too_low_is_seen_to_be_lower():
     found = EvaluationResult(about=ABOUT, rolled=rolled(*[True] * 139, *[False] * 60), threshold=0.7)
-    assert scores.explain_low_success(found) == "the success rate 0.698 (139 of 199) is below --success-threshold 0.7"
+    assert summary.explain_low_success(found) == "the success rate 0.698 (139 of 199) is below --success-threshold 0.7"

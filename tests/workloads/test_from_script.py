@@ -11,7 +11,7 @@ from robotrain.cli.commands import pipeline, train_eval
 from robotrain.pipelines import prepare
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import holds_secret
-from robotrain_workloads.reference_scripts.table import ReferenceScript, load_scripts
+from robotrain_workloads.reference_scripts.from_script import ReferenceScript, load_scripts
 
 ROOT = Path(__file__).parents[2]
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

@@ -6,7 +6,7 @@ import pytest
 from robotrain.config.sources import list_source_variables
 from robotrain.plugins.manager import Plugins
 from robotrain_runtime.contract.parameter import get_parameters
-from robotrain_workloads.reference_scripts.table import ReferenceScript, load_scripts
+from robotrain_workloads.reference_scripts.from_script import ReferenceScript, load_scripts
 
 READ_ELSEWHERE = {
     "AZURE_AUTHORITY_HOST": "by Azure's SDK",

@@ -8,9 +8,11 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from robotrain_runtime.contract.files import make_atomically
+
+METRICS_SCHEMA_VERSION = 1
 
 
 @contextmanager
@@ -39,3 +41,41 @@ def replace_non_finite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [replace_non_finite(part) for part in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+class JudgedMetric(NamedTuple):
+    """A metric, its threshold, and whether it was reached; None for none."""
+
+    name: str
+    value: float
+    threshold: float | None
+    passed: bool | None
+
+
+def make_metrics_report(passed: bool | None, metrics: Iterable[JudgedMetric]) -> dict[str, Any]:
+    """Return the object of `metrics.json`: each metric with its verdict, as later stages of a model's life read it.
+
+    It has no comparison with an earlier model.
+    """
+    return {
+        "evaluation_schema_version": METRICS_SCHEMA_VERSION,
+        "aggregate_verdict": _format_verdict(passed),
+        "baseline_model_version": "none",
+        "metrics": [_make_metric(metric) for metric in metrics],
+    }
+
+
+def _make_metric(metric: JudgedMetric) -> dict[str, Any]:
+    return {
+        "name": metric.name,
+        "value": metric.value,
+        "absolute_threshold": metric.threshold,
+        "absolute_verdict": _format_verdict(metric.passed),
+        "baseline_value": None,
+        "regression_pct": 0,
+        "regression_verdict": "skipped",
+    }
+
+
+def _format_verdict(passed: bool | None) -> str:
+    return "fail" if passed is False else "pass"

@@ -89,10 +89,7 @@ class RolloutResult:
         """Yield what helps to repeat each failed episode: its seed starts the same one."""
         for episode in self.episodes:
             if episode.success is False:
-                values = {
-                    name: getattr(episode, name) for name in ("seed", "steps", "sum_reward", "max_reward", "video")
-                }
-                yield {"episode": episode.index, **values}
+                yield {"episode": episode.index, **{name: getattr(episode, name) for name in FAILURE_FIELDS}}
 
     def explain_low_success(self, required: float) -> str:
         """Return the sentence about a success rate below the threshold."""

@@ -6,8 +6,8 @@ from pathlib import Path
 from statistics import pstdev
 from typing import Any, Literal
 
-from robotrain_workloads.evaluation import metrics_report, result_files
-from robotrain_workloads.evaluation.metrics_report import JudgedMetric
+from robotrain_workloads.evaluation import result_files
+from robotrain_workloads.evaluation.result_files import JudgedMetric
 from robotrain_workloads.evaluation.rollout_result import RolloutResult
 
 Verdict = Literal["passed", "failed", "not judged"]
@@ -81,7 +81,7 @@ def describe_conditions(result: ValidationResult, setup: ValidationSetup) -> str
 def write_results(result: ValidationResult, setup: ValidationSetup, folder: Path) -> None:
     """Write the documents that an evaluation writes."""
     result_files.write_json(folder / "eval_results.json", make_summary(result, setup))
-    report = metrics_report.make_metrics_report(result.passed, _list_metrics(result))
+    report = result_files.make_metrics_report(result.passed, _list_metrics(result))
     result_files.write_json(folder / "metrics.json", report)
     result_files.write_lines(folder / "failure_cases.jsonl", result.rolled.list_failures())
 

@@ -14,12 +14,12 @@ from robotrain_runtime.contract.event import Evaluated, Metrics, Note, Track, em
 from robotrain_workloads.evaluation import result_files
 from robotrain_workloads.evaluation.rollout_result import RolloutEpisode, RolloutResult
 from robotrain_workloads.lerobot import dataset, device, warm_up
-from robotrain_workloads.lerobot.quick_imports import quick_imports
+from robotrain_workloads.lerobot.warm_up import quick_imports
 from robotrain_workloads.lerobot_eval import replay
 from robotrain_workloads.lerobot_eval.inputs import held_out
 from robotrain_workloads.lerobot_eval.inputs import loaded_policy as loading
 from robotrain_workloads.lerobot_eval.inputs.loaded_policy import LoadedPolicy
-from robotrain_workloads.lerobot_eval.results import result_store, scores, summary
+from robotrain_workloads.lerobot_eval.results import result_store, summary
 from robotrain_workloads.lerobot_eval.results.evaluation import (
     EvaluationResult,
     EvaluationSetup,
@@ -49,11 +49,11 @@ class EvaluationProgress:
     def add_episode(self, episode: ReplayEpisode | RolloutEpisode) -> None:
         """Send the scores of an episode."""
         self._done += 1
-        self._send(scores.score_episode(episode))
+        self._send(summary.score_episode(episode))
 
     def finish(self, result: EvaluationResult) -> None:
         """Send the scores of all episodes, and print them for readers of the log."""
-        self._send(scores.score_evaluation(result))
+        self._send(summary.score_evaluation(result))
         if replayed := result.replayed:
             print(f"replay: mse {replayed.mean('mse'):.4g}, mae {replayed.mean('mae'):.4g}", flush=True)
         if rolled := result.rolled:
@@ -124,7 +124,7 @@ def main(arguments: Sequence[str]) -> None:
     emit_event(
         Evaluated(
             episodes=result.episodes,
-            scores=scores.compute_scores(result),
+            scores=summary.compute_scores(result),
             results=str(own.results.absolute()),
             policy=str(own.keep_policy.absolute()) if own.keep_policy else "",
             step=own.policy_step,
@@ -132,7 +132,7 @@ def main(arguments: Sequence[str]) -> None:
             conditions=summary.describe_conditions(result),
         )
     )
-    if sentence := scores.explain_low_success(result):
+    if sentence := summary.explain_low_success(result):
         raise SystemExit(f"error: {sentence}")
 
 

@@ -8,7 +8,7 @@ import importlib
 import multiprocessing
 import signal
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
@@ -17,10 +17,16 @@ from typing import Any
 from robotrain_runtime.contract.event import Note, Track, emit_event
 
 from robotrain_workloads.lerobot import dataset, device, training_history, warm_up
-from robotrain_workloads.lerobot.options import get_option_value
-from robotrain_workloads.lerobot.quick_imports import quick_imports
+from robotrain_workloads.lerobot.options import (
+    ConfigurationRefused,
+    end_as_preflight,
+    explain_parser_errors,
+    explain_refusal,
+    get_option_value,
+)
 from robotrain_workloads.lerobot.training_history import PolicyTraining
-from robotrain_workloads.lerobot_train import configuration, wandb
+from robotrain_workloads.lerobot.warm_up import quick_imports
+from robotrain_workloads.lerobot_train import wandb
 from robotrain_workloads.lerobot_train.trainer_monitor import TrainerMonitor
 from robotrain_workloads.training import process_group
 from robotrain_workloads.training.process_group import GroupStop, SingleProcessStop, StopHandler
@@ -28,6 +34,9 @@ from robotrain_workloads.training.process_group import GroupStop, SingleProcessS
 PROCESSOR_FACTORY = "make_pre_post_processors"
 SPLIT_OPTION = "--dataset.eval_split"
 TRAINER = "lerobot.scripts.lerobot_train"
+SUBJECT = "the training's configuration"
+ORIGINAL = "robotrain_original"
+"""The attribute of a wrapper that holds LeRobot's own function."""
 RANDOM_BACKBONE_NOTE = (
     "the image backbone starts from random weights, because pretrained ones would be downloaded;"
     " to use them: -- --policy.pretrained_backbone_weights=ResNet18_Weights.IMAGENET1K_V1"
@@ -83,6 +92,47 @@ def _parse_episodes(arguments: Sequence[str]) -> Collection[int] | None:
     return episodes if isinstance(episodes, list) else None
 
 
+def explain_refusals(options: Sequence[str]) -> None:
+    """Let LeRobot's parser and its own checks end with a sentence; `options` are those on its command line."""
+    with suppress(ImportError):  # another LeRobot reports errors by itself
+        _wrap(importlib.import_module("draccus"), "parse", options)
+        _wrap(importlib.import_module("lerobot.configs.train").TrainPipelineConfig, "validate", options)
+
+
+def check_configuration(options: Sequence[str]) -> None:
+    """Build the configuration from the command line. Raise SystemExit if LeRobot refuses it.
+
+    Types of options are checked before submission; rules between several options are LeRobot's own.
+    """
+    explain_refusals(options)
+    importlib.import_module("lerobot.utils.import_utils").register_third_party_plugins()
+    _validate.__annotations__["config"] = importlib.import_module("lerobot.configs.train").TrainPipelineConfig
+    importlib.import_module("lerobot.configs.parser").wrap()(_validate)()
+
+
+def _validate(config: Any) -> None:
+    config.validate()
+
+
+def _wrap(place: Any, name: str, options: Sequence[str]) -> None:
+    original: Callable[..., Any] = getattr(place, name)
+    original = vars(original).get(ORIGINAL, original)
+
+    @functools.wraps(original)
+    def replacement(*arguments: Any, **named: Any) -> Any:
+        try:
+            with explain_parser_errors(options, SUBJECT):
+                return original(*arguments, **named)
+        except ConfigurationRefused as refused:
+            end_as_preflight(refused)
+        except (ValueError, TypeError, NotImplementedError) as error:
+            why = " ".join(str(error).split()) or type(error).__name__
+            end_as_preflight(ConfigurationRefused(explain_refusal(options, SUBJECT, why)))
+
+    vars(replacement)[ORIGINAL] = original
+    setattr(place, name, replacement)
+
+
 def main(arguments: Sequence[str]) -> None:
     """Train, alone or as one of several processes. Raise SystemExit."""
     arguments = warm_up.wait_for_arguments(arguments, _get_ready)
@@ -101,7 +151,7 @@ def _get_ready(options: Sequence[str]) -> None:
     with quick_imports():
         importlib.import_module(TRAINER)
     if options:
-        configuration.check_configuration(options)
+        check_configuration(options)
 
 
 def _run_trainer(arguments: Sequence[str], stop_handler: StopHandler) -> None:
@@ -131,7 +181,7 @@ def _run_trainer(arguments: Sequence[str], stop_handler: StopHandler) -> None:
         module = importlib.import_module(TRAINER)
     if own.new_processors:
         rebuild_processors(module)
-    configuration.explain_refusals(trainer)
+    explain_refusals(trainer)
     if wandb.ENABLED_OPTION in trainer and device.is_first_rank():
         wandb.allow_unknown_runs()
     steps, log_freq = int(get_option_value(trainer, "--steps") or 0), int(get_option_value(trainer, "--log_freq") or 1)

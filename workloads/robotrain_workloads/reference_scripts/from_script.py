@@ -1,12 +1,15 @@
-"""`robotrain from-script`: the robotrain line that does what a line of a reference script does."""
+"""`robotrain from-script`: the robotrain line that does what a line of a reference script does, by `scripts.toml`."""
 
 from __future__ import annotations
 
+import functools
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, NamedTuple
 
+import tomllib
 import typer
 from robotrain.cli.app import get_plugins
 from robotrain.cli.arguments import JsonOption
@@ -14,15 +17,55 @@ from robotrain.errors import Rejected, Suggestion, suggest_name, usage_problem
 from robotrain.redaction import redact, value_holds_secret
 from robotrain_runtime.contract.parameter import list_flags
 
-from robotrain_workloads.reference_scripts.table import Entry, ReferenceScript, ScriptOption, load_scripts
 from robotrain_workloads.translated_line import SECRET_REASON, TranslatedLine, make_line_app, print_line
 
 ROBOTRAIN_API = 1
+TABLE_FILE = Path(__file__).with_name("scripts.toml")
+Entry = str | Mapping[str, str]
 EXAMPLE = "robotrain from-script -- submit-osmo-lerobot-training.sh -d OWNER/NAME --training-steps 1000"
 ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
 SUBMIT_OPTIONS = ("--save-spec", "--assets-only", "--stream", "--name")
 """Options of `submit` that `explain` does not have; `pipeline` lacks the first two."""
 ON_VALUES = ("true", "1", "yes", "on")
+
+
+class ScriptOption(NamedTuple):
+    """An option of a script, or a variable that it reads."""
+
+    spellings: tuple[str, ...]
+    metavar: str
+    """What the value is; empty for a switch. At its end, `...`: the option repeats; `+`: it takes several words."""
+    variables: tuple[str, ...]
+    entry: Entry
+    """What stands for it; the file tells the forms."""
+
+    @property
+    def name(self) -> str:
+        """The first long spelling, or else the variable."""
+        return next((one for one in self.spellings if one.startswith("--")), (*self.spellings, *self.variables)[0])
+
+
+class ReferenceScript(NamedTuple):
+    """A reference script."""
+
+    name: str
+    title: str
+    was: tuple[str, ...] = ()
+    """Its earlier names."""
+    command: tuple[str, ...] = ()
+    platform: str = ""
+    options: tuple[ScriptOption, ...] = ()
+    defaults: Mapping[str, str] = {}
+    forwarded: tuple[ScriptOption, ...] = ()
+    """Options of the platform's own command, which stand after `--`."""
+    forwards_unknown: bool = False
+    """Whether those may stand before `--` too."""
+    needed: Mapping[str, str] = {}
+    """Options of robotrain that the platform needs and the script does not have, each with the reason."""
+    without: str = ""
+    """Why robotrain has nothing in its place."""
+
+
 Values = dict[str, tuple[ScriptOption, list[str]]]
 """Options with their values, by name; a switch has an empty one."""
 
@@ -218,3 +261,37 @@ def _split_flags(words: Sequence[str]) -> Iterator[tuple[str, Sequence[str]]]:
 
 
 app = make_line_app(from_script)
+
+
+@functools.cache
+def load_scripts() -> Mapping[str, ReferenceScript]:
+    """Return the scripts by name."""
+    with TABLE_FILE.open("rb") as file:
+        table = tomllib.load(file)
+    found = {}
+    for name, one in table["scripts"].items():
+        groups = [table["groups"][group] for group in one.get("uses", ())]
+        options = {option.name: option for group in groups for option in _read_options(group)}
+        options |= {option.name: option for option in _read_options(one.get("options", {}))}
+        found[name] = ReferenceScript(
+            name=name,
+            title=one["title"],
+            was=tuple(one.get("was", ())),
+            command=tuple(one.get("command", "").split()),
+            platform=one.get("platform", ""),
+            options=tuple(options.values()),
+            defaults=one.get("defaults", {}),
+            forwarded=tuple(_read_options(table["forwarded"].get(one.get("platform"), {}))),
+            forwards_unknown=one.get("forwards_unknown", False),
+            needed=table["needed"].get(one.get("platform"), {}),
+            without=one.get("without", ""),
+        )
+    return found
+
+
+def _read_options(entries: Mapping[str, Entry]) -> Iterator[ScriptOption]:
+    for key, entry in entries.items():
+        words, _, variables = key.partition("[")
+        spellings = tuple(word for word in words.split() if word.startswith("-"))
+        metavar = next((word for word in words.split() if not word.startswith("-")), "")
+        yield ScriptOption(spellings, metavar, tuple(re.findall(r"\w+", variables)), entry)

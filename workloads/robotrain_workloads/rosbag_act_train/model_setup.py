@@ -1,19 +1,25 @@
-"""The policy's configuration and statistics, from the data and from what the training starts from."""
+"""What a training makes of its data and its start: configuration, statistics, the cameras' weights and AdamW."""
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 
 from robotrain_workloads.rosbag_act_train.act.config import ActConfig, PolicyError
+from robotrain_workloads.rosbag_act_train.act.model import Act
 from robotrain_workloads.rosbag_act_train.act.policy_files import Statistics
 from robotrain_workloads.rosbag_act_train.training_data import LoadedEpisode, measure_limits, measure_statistics
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of the pictures, in place of the data's own, as LeRobot's trainer does."""
+MAX_NORM = 10.0
+"""Gradients are clipped to this norm, as LeRobot's preset for ACT does."""
 OPTIONS = (
     *("chunk_size", "dim_model", "n_heads", "dim_feedforward", "n_encoder_layers", "n_decoder_layers"),
     *("n_vae_encoder_layers", "use_vae", "latent_dim", "kl_weight", "dropout"),
@@ -73,3 +79,67 @@ def make_statistics(episodes: list[LoadedEpisode]) -> Statistics:
         mean[name] = torch.tensor(IMAGENET_MEAN).reshape(3, 1, 1)
         std[name] = torch.tensor(IMAGENET_STD).reshape(3, 1, 1)
     return Statistics(mean, std, {name: torch.from_numpy(one) for name, one in measure_limits(episodes).items()})
+
+
+def download_weights(name: str) -> Mapping[str, Tensor]:
+    """Return the weights of torchvision's name, such as `ResNet18_Weights.IMAGENET1K_V1`. Raise PolicyError."""
+    import torchvision
+
+    family, _, version = name.partition(".")
+    try:
+        weights: Any = getattr(getattr(torchvision.models, family), version)
+    except AttributeError:
+        raise PolicyError(f"torchvision {torchvision.__version__} has no weights {name}") from None
+    try:
+        found: Mapping[str, Tensor] = weights.get_state_dict(progress=False, check_hash=True)
+    except (OSError, RuntimeError) as error:
+        raise PolicyError(f"{name} cannot be downloaded from {weights.url}: {error}") from error
+    return found
+
+
+def read_weights(file: Path) -> Mapping[str, Tensor]:
+    """Return the weights of a file of torchvision (`.pth`) or safetensors. Raise PolicyError."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        is_safe = file.suffix == ".safetensors"
+        found: Any = load_file(file) if is_safe else torch.load(file, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError, SafetensorError) as error:
+        raise PolicyError(f"{file} cannot be read as weights: {error}") from error
+    if not isinstance(found, Mapping):
+        raise PolicyError(f"{file} holds no weights by name")
+    return found
+
+
+def load_backbone(backbone: nn.Module, weights: Mapping[str, Tensor], origin: str) -> None:
+    """Put weights into the cameras' network; what it does not have, such as the classifier, is left out.
+
+    Raises:
+        PolicyError: weights are missing or of another size.
+    """
+    wanted = backbone.state_dict()
+    wrong = [name for name, own in wanted.items() if getattr(weights.get(name), "shape", None) != own.shape]
+    if wrong:
+        more = f" and {len(wrong) - 1} more" if wrong[1:] else ""
+        raise PolicyError(f"{origin} does not fit the cameras' network: {wrong[0]}{more} is missing or of another size")
+    backbone.load_state_dict({name: weights[name] for name in wanted})
+
+
+def make_optimizer(model: Act, *, lr: float, lr_backbone: float, weight_decay: float) -> torch.optim.AdamW:
+    """Return the optimizer of a model; `lr_backbone` is that of the cameras' network."""
+    named = [(name, weight) for name, weight in model.named_parameters() if weight.requires_grad]
+    groups = [
+        {"params": [weight for name, weight in named if not name.startswith("backbone.")], "lr": lr},
+        {"params": [weight for name, weight in named if name.startswith("backbone.")], "lr": lr_backbone},
+    ]
+    return torch.optim.AdamW(groups, lr=lr, weight_decay=weight_decay)
+
+
+def take_step(model: Act, optimizer: torch.optim.Optimizer, loss: Tensor) -> float:
+    """Change the weights by one step and return the norm of the gradients before clipping."""
+    loss.backward()
+    norm = torch.nn.utils.clip_grad_norm_(model.parameters(), MAX_NORM)
+    optimizer.step()
+    optimizer.zero_grad()
+    return float(norm)

@@ -28,10 +28,8 @@ from robotrain_runtime.contract.files import make_atomically
 from robotrain_workloads.lerobot.device import choose_device, count_ranks
 from robotrain_workloads.lerobot.policy import MODEL_FOLDER, STEP_FILE
 from robotrain_workloads.rosbag_act_train import policy_start
-from robotrain_workloads.rosbag_act_train.act import backbone
 from robotrain_workloads.rosbag_act_train.act.config import ActConfig, PolicyError
 from robotrain_workloads.rosbag_act_train.act.model import NOISE, PADDED, Act, Loss
-from robotrain_workloads.rosbag_act_train.act.optimizer import make_optimizer, take_step
 from robotrain_workloads.rosbag_act_train.act.policy_files import load_policy, save_policy
 from robotrain_workloads.rosbag_act_train.bags.bag_files import BagError
 from robotrain_workloads.rosbag_act_train.bags.pictures import CACHE_FOLDER
@@ -43,7 +41,16 @@ from robotrain_workloads.rosbag_act_train.batch_parts import (
     make_tensors,
     share_loss,
 )
-from robotrain_workloads.rosbag_act_train.model_setup import fit_config, make_config, make_statistics
+from robotrain_workloads.rosbag_act_train.model_setup import (
+    download_weights,
+    fit_config,
+    load_backbone,
+    make_config,
+    make_optimizer,
+    make_statistics,
+    read_weights,
+    take_step,
+)
 from robotrain_workloads.rosbag_act_train.ranks import RankGroup
 from robotrain_workloads.rosbag_act_train.training_data import (
     BatchMaker,
@@ -153,9 +160,9 @@ class ActTraining:
             return model
         model, name, file = Act(config), self.values["pretrained_backbone_weights"], self.values["backbone_file"]
         if name and self.group.is_first:  # the others receive its weights
-            backbone.load_backbone(model.backbone, backbone.download_weights(name), name)
+            load_backbone(model.backbone, download_weights(name), name)
         elif file:
-            backbone.load_backbone(model.backbone, backbone.read_weights(Path(file)), file)
+            load_backbone(model.backbone, read_weights(Path(file)), file)
         return model
 
     def _iterate_parts(self) -> Iterator[list[BatchPart]]:

@@ -18,7 +18,7 @@ from robotrain_runtime.contract.checkpoint import MANIFEST
 from robotrain_workloads.evaluation import result_files
 from robotrain_workloads.lerobot import dataset
 from robotrain_workloads.lerobot_eval.inputs.loaded_policy import LoadedPolicy
-from robotrain_workloads.lerobot_eval.results import scores, summary
+from robotrain_workloads.lerobot_eval.results import summary
 from robotrain_workloads.lerobot_eval.results.evaluation import EvaluationResult, ReplayResult
 
 SKIPPED_FILES = ("training_state", MANIFEST)
@@ -28,7 +28,7 @@ SHORT_DIGEST = 12
 def write_results(result: EvaluationResult, folder: Path) -> None:
     """Write the results beside the videos. Plots need Matplotlib, and show only the first episodes."""
     result_files.write_json(folder / "eval_results.json", summary.make_summary(result))
-    result_files.write_json(folder / "metrics.json", scores.make_metrics_report(result))
+    result_files.write_json(folder / "metrics.json", summary.make_metrics_report(result))
     result_files.write_lines(folder / "failure_cases.jsonl", result.rolled.list_failures() if result.rolled else ())
     if result.replayed:
         _write_predictions(result.replayed, folder / "predictions")

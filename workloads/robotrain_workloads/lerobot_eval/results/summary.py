@@ -1,8 +1,12 @@
-"""`eval_results.json`: the evaluation as one object, and the conditions of its scores."""
+"""What an evaluation found: `eval_results.json`, `metrics.json` with verdicts, tracked scores and their conditions."""
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from robotrain_workloads.evaluation import result_files
+from robotrain_workloads.evaluation.result_files import JudgedMetric
+from robotrain_workloads.evaluation.rollout_result import RolloutEpisode
 from robotrain_workloads.lerobot.parameters import DEFAULT_DATASET_NAME
 from robotrain_workloads.lerobot_eval.inputs import simulation
 from robotrain_workloads.lerobot_eval.inputs.loaded_policy import POLICY_OPTION
@@ -10,6 +14,7 @@ from robotrain_workloads.lerobot_eval.inputs.selection import ALL, BUILTIN_SOURC
 from robotrain_workloads.lerobot_eval.results.evaluation import (
     EvaluationResult,
     EvaluationSetup,
+    ReplayEpisode,
     ReplayResult,
 )
 
@@ -18,6 +23,13 @@ LATENCY_FIELDS = ("frames", "mean", "p50", "p95", "p99", "max")
 AGGREGATES = ("mse", "mae", "avg_inference_ms", "throughput_hz")
 ROLLOUT_SETTINGS = ("env", "starts", "success_reward", "env_steps", "batch")
 """What a repetition needs besides the seeds; null: the environment's own."""
+ERROR_SUFFIXES = ("_mse", "_mae")
+REPLAY_METRICS = {
+    "mse": "action_accuracy_l2",
+    "mae": "action_accuracy_l1",
+    "avg_inference_ms": "inference_latency_mean_ms",
+    "throughput_hz": "throughput_hz",
+}
 
 
 def make_summary(result: EvaluationResult) -> dict[str, Any]:
@@ -117,3 +129,63 @@ def _describe_replay(setup: EvaluationSetup, count: int) -> str:
     digest = f" (statistics {setup.statistics})" if setup.dataset == DEFAULT_DATASET_NAME and setup.statistics else ""
     is_seen = setup.held_out is False and setup.policy["source"] != BUILTIN_SOURCE
     return text + digest + (", which training may have seen" if is_seen else "")
+
+
+def score_episode(episode: ReplayEpisode | RolloutEpisode) -> dict[str, float]:
+    """Return the tracked metrics of one episode: of a replay by its number, of a rollout by its index."""
+    if isinstance(episode, RolloutEpisode):
+        values = {
+            "sum_reward": episode.sum_reward,
+            "max_reward": episode.max_reward,
+            "success": float(bool(episode.success)),
+        }
+        return {f"rollout_ep{episode.index}_{name}": value for name, value in values.items()}
+    values = {f"ep{episode.episode}_{name}": getattr(episode, name) for name in AGGREGATES}
+    return {name: value for name, value in values.items() if not math.isnan(value) or name.endswith(ERROR_SUFFIXES)}
+
+
+def score_evaluation(result: EvaluationResult) -> dict[str, float]:
+    """Return the tracked metrics of the whole evaluation."""
+    replayed = result.replayed
+    aggregates = {f"aggregate_{name}": value for name, value in replayed.aggregates.items()} if replayed else {}
+    return {**aggregates, **compute_scores(result)}
+
+
+def compute_scores(result: EvaluationResult) -> dict[str, float]:
+    """Return the scores of the policy."""
+    found: dict[str, float] = {}
+    if replayed := result.replayed:
+        found |= {
+            "replay/mse": replayed.mean("mse"),
+            "replay/mae": replayed.mean("mae"),
+            "replay/latency_p50_ms": replayed.latency.p50,
+            "replay/latency_p95_ms": replayed.latency.p95,
+            "replay/latency_p99_ms": replayed.latency.p99,
+            "replay/throughput_hz": 1000 / replayed.latency.action,
+            "replay/episodes": float(len(replayed.episodes)),
+        }
+    if rolled := result.rolled:
+        found |= rolled.compute_scores()
+    return found
+
+
+def make_metrics_report(result: EvaluationResult) -> dict[str, Any]:
+    """Return the object of `metrics.json`, without a comparison with an earlier model."""
+    return result_files.make_metrics_report(result.passed, _list_metrics(result))
+
+
+def _list_metrics(result: EvaluationResult) -> Iterator[JudgedMetric]:
+    if replayed := result.replayed:
+        for name, value in replayed.aggregates.items():
+            yield JudgedMetric(REPLAY_METRICS[name], value, None, None)
+    if rolled := result.rolled:
+        yield JudgedMetric("success_rate", rolled.success_rate, result.threshold, result.passed)
+        yield JudgedMetric("avg_sum_reward", rolled.mean("sum_reward"), None, None)
+        yield JudgedMetric("avg_max_reward", rolled.mean("max_reward"), None, None)
+
+
+def explain_low_success(result: EvaluationResult) -> str:
+    """Return a sentence if the success rate is below the threshold; else empty."""
+    if result.passed is not False or result.rolled is None:
+        return ""
+    return result.rolled.explain_low_success(result.threshold or 0.0)
