@@ -79,6 +79,16 @@ def test_a_state_that_cannot_be_names_the_near_one(robotrain):
     assert "--state failed" in answer.stderr
 
 
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [("done", ["succeeded"]), ("error", ["failed"]), ("active", ["running", "pending"]), ("canceled", ["cancelled"])],
+)
+def test_another_word_for_a_state_is_answered_with_the_state(robotrain, word, meant):
+    (problem,) = robotrain("runs", "--state", word, "--json").json["problems"]
+    assert (problem["code"], "interrupted" in problem["why"]) == ("state-unknown", True)
+    assert [way["text"] for way in problem["instead"]] == [f"--state {state}" for state in meant]
+
+
 def test_a_platform_that_hangs_holds_up_only_its_own_runs(scripted, robotrain, monkeypatch):
     monkeypatch.setenv("ROBOTRAIN_HOOK_SECONDS", "2")
     hanging = [scripted.run(f"stuck-{number}", platform="charon") for number in range(12)]

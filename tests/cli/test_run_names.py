@@ -89,6 +89,47 @@ def test_runs_shows_names_and_filters_by_them(submit, robotrain):
     assert len(robotrain("runs", "--workload", "lerobot-train", "--since", "1h", "--json").json["runs"]) == 2
 
 
+@pytest.mark.parametrize("words", [("pick",), ("--name", "pick"), ("--name", "*-v3"), ("--state", "RUNNING", "k-v")])
+def test_runs_are_found_by_a_part_of_their_name(scripted, robotrain, words):
+    scripted.run("train-1", called="pick-v3")
+    scripted.run("train-2", called="place-v2")
+    assert [one["run"] for one in robotrain("runs", *words, "--json").json["runs"]] == ["train-1"]
+
+
+def test_a_word_alone_may_be_a_part_of_the_run_itself(scripted, robotrain):
+    scripted.run("train-1", called="pick-v3")
+    scripted.run("eval-2", called="pick-v3")
+    assert [one["run"] for one in robotrain("runs", "eval", "--json").json["runs"]] == ["eval-2"]
+    assert "--name train" in robotrain("runs", "--name", "train").stderr  # the name alone
+    answer = robotrain("runs", "done")
+    assert (answer.exit_code, answer.stdout) == (0, "")
+    assert "robotrain runs --state succeeded" in answer.stderr
+
+
+def test_the_line_for_older_runs_has_the_same_filters(scripted, robotrain):
+    for number in range(3):
+        scripted.run(f"train-{number}", called="pick-v3", state="failed", age=1000 - number)
+    answer = robotrain("runs", "pick", "-n", "1", "--state", "failed", "--since", "2 weeks")
+    assert "robotrain runs --all pick --state failed --since '2 weeks'" in answer.stderr
+
+
+DAY = time.strftime("%Y-%m-%d", time.localtime(time.time() - 86400))
+
+
+@pytest.mark.parametrize("since", ["1d", "1 day", "24 hours ago", "today", "yesterday", DAY, f"{DAY} 00:00"])
+def test_a_time_is_a_duration_or_a_date(scripted, robotrain, since):
+    scripted.run("train-1", age=3 * 86400)
+    scripted.run("train-2", age=0)
+    assert [one["run"] for one in robotrain("runs", "--since", since, "--json").json["runs"]] == ["train-2"]
+
+
+@pytest.mark.parametrize("since", ["soon", "7", "2026-13-45", "monday"])
+def test_another_time_is_answered_with_its_forms(robotrain, since):
+    answer = robotrain("runs", "--since", since)
+    assert answer.exit_code == 2
+    assert all(form in answer.stderr for form in ("7d", "2 weeks", "yesterday", "2026-11-15"))
+
+
 def test_runs_since_a_time(scripted, robotrain):
     scripted.run("train-1", age=3 * 86400)
     scripted.run("train-2", age=60)

@@ -54,6 +54,12 @@ class Column:
     """Where room is short, columns with a higher number are left out first; 0 for never."""
     is_flexible: bool = False
     """Whether it takes the room that the others leave, if that is readable, and is cut to it."""
+    min_width: int = MIN_TEXT_WIDTH
+    """The fewest terminal columns in which a flexible one is readable, unless it needs less."""
+
+    def fits(self, room: int) -> bool:
+        """Whether so many terminal columns are enough for a flexible one."""
+        return room >= min(self.min_width, self.width)
 
     @property
     def width(self) -> int:
@@ -70,7 +76,7 @@ def fit_columns(columns: Sequence[Column], within: int | None) -> list[list[str]
     while _total_width(fixed) > within and (dropped := max(fixed, key=lambda column: column.drop_order)).drop_order:
         fixed.remove(dropped)
     room = within - _total_width(fixed) - GAP
-    kept = [column for column in shown if column in fixed or (column.is_flexible and room >= MIN_TEXT_WIDTH)]
+    kept = [column for column in shown if column in fixed or (column.is_flexible and column.fits(room))]
     return _format_rows([(column, min(column.width, room) if column.is_flexible else column.width) for column in kept])
 
 

@@ -19,12 +19,36 @@ def parse_size(text: str) -> int:
     return int(size)
 
 
+DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(?:(min)(?:ute)?s?|(h)(?:(?:ou)?rs?)?|(d)(?:ays?)?|(w)(?:eeks?)?)", re.ASCII)
+
+
 def parse_duration(text: str) -> float:
-    """Return the seconds of a duration such as `30d`, `12h`, `2w` or `45min`. Raise ValueError if it is invalid."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(min|h|d|w)", text.strip().lower(), re.ASCII)
-    if not match or (seconds := float(match[1]) * SECONDS[match[2]]) > MAX_AMOUNT:
+    """Return the seconds of a duration such as `30d`, `12h` or `2 weeks`. Raise ValueError if it is invalid."""
+    match = DURATION.fullmatch(text.strip().lower())
+    if not match or (seconds := float(match[1]) * SECONDS[match[match.lastindex or 1]]) > MAX_AMOUNT:
         raise ValueError("a duration is a number and a unit: 30d, 12h, 2w, 45min")
     return seconds
+
+
+def parse_past_time(text: str, now: float) -> float:
+    """Return when something was: `7d` or `2 weeks ago` before now, or a date. Raise ValueError if it is invalid.
+
+    :param now: seconds since the epoch, as the result.
+    """
+    from datetime import datetime, timedelta
+
+    text = text.strip().lower()
+    midnight = datetime.fromtimestamp(now).replace(hour=0, minute=0, second=0, microsecond=0)
+    if text in ("today", "yesterday"):
+        return (midnight - timedelta(days=text == "yesterday")).timestamp()
+    try:
+        return now - parse_duration(text.removesuffix("ago"))
+    except ValueError:
+        pass
+    try:
+        return datetime.fromisoformat(text.upper()).timestamp()
+    except (ValueError, OverflowError):
+        raise ValueError("a time is 7d, 12h, 2 weeks, today, yesterday, or a date: 2026-11-15") from None
 
 
 def format_age(seconds: float) -> str:

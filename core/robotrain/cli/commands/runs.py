@@ -1,6 +1,5 @@
 """`robotrain runs`: list the runs submitted from this machine."""
 
-import re
 import sys
 import time
 from collections.abc import Sequence
@@ -10,19 +9,31 @@ import typer
 
 from robotrain.cli import arguments
 from robotrain.cli.app import get_plugins, make_app
-from robotrain.cli.arguments import JsonOption, YesOption, complete_platforms, complete_workloads, option
+from robotrain.cli.arguments import (
+    JsonOption,
+    YesOption,
+    argument,
+    complete_platforms,
+    complete_run_names,
+    complete_workloads,
+    option,
+)
 from robotrain.cli.output import print_json, print_message, print_problems, print_result
-from robotrain.errors import Rejected, Suggestion, suggest_name, usage_problem
 
 if TYPE_CHECKING:
-    from robotrain.cli.watch.run_list import ListedRun, RecordFilter
-    from robotrain.model.run import RunRecord
+    from robotrain.cli.run_filter import RunFilter
+    from robotrain.cli.watch.run_list import ListedRun
 
 DEFAULT_NUMBER = 50
 TIME_HELP = "With --prune: runs that ended this long ago: 30d, 12h."
+WORD_HELP = "Only runs whose name, or the run itself, contains this."
+NAME_HELP = "Only runs whose name contains this; with `*`, which stands for any letters, is this."
+SINCE_HELP = "Only runs submitted since then: 7d, 12h, yesterday, 2026-11-15."
 SET_HELP = "Only runs with this value: batch_size=8, policy_type=act, dataset=*pusht*."
 STATES_WITH_REASON = ("failed", "lost", "cancelled", "pending", "interrupted", "gone", "broken", "unknown")
 """States whose reason is shown beside them."""
+MIN_REASON_WIDTH = 40
+"""The fewest terminal columns of reasons beside the other columns; with less, each has a line of its own."""
 
 
 def _complete_states(incomplete: str) -> list[str]:
@@ -33,16 +44,17 @@ def _complete_states(incomplete: str) -> list[str]:
 
 def runs(
     ctx: typer.Context,
+    word: Annotated[str, argument("[NAME]", WORD_HELP, complete_run_names)] = "",
     everything: Annotated[bool, typer.Option("--all", help="List all runs, not only the newest.")] = False,
     number: Annotated[
         int, typer.Option("-n", "--number", min=1, metavar="INT", help="How many runs to list.")
     ] = DEFAULT_NUMBER,
     state: Annotated[str, option("--state", "STATE", "Only runs in this state.", _complete_states)] = "",
     platform: Annotated[str, option("--platform", "NAME", "Only runs on this platform.", complete_platforms)] = "",
-    name: Annotated[str, option("--name", "NAME", "Only runs of this name; `*` stands for any letters.")] = "",
+    name: Annotated[str, option("--name", "NAME", NAME_HELP)] = "",
     workload: Annotated[str, option("--workload", "NAME", "Only runs of this workload.", complete_workloads)] = "",
     set: Annotated[list[str] | None, option("--set", "KEY=VALUE", SET_HELP)] = None,
-    since: Annotated[str, option("--since", "TIME", "Only runs submitted in this time: 7d, 12h.")] = "",
+    since: Annotated[str, option("--since", "TIME", SINCE_HELP)] = "",
     steps: Annotated[bool, typer.Option("--steps", help="List the runs of pipelines' steps too.")] = False,
     prune: Annotated[bool, typer.Option("--prune", help="Remove old runs; asks first.")] = False,
     older_than: Annotated[str, option("--older-than", "TIME", TIME_HELP)] = "",
@@ -56,22 +68,24 @@ def runs(
 
     robotrain runs --state failed --since 7d
 
-    robotrain runs --name "pick-*"
+    robotrain runs pick
 
     robotrain runs --prune --older-than 30d
     """
+    from robotrain.cli import run_filter
     from robotrain.cli.watch import run_list
 
-    _check_state(state)
+    state = run_filter.parse_state(state)
     prune_options = {"--older-than": older_than != "", "--keep": keep is not None, "--yes": yes}
-    list_options = {"--all": everything, "-n": number != DEFAULT_NUMBER, "--steps": steps}
+    list_options = {"NAME": word != "", "--all": everything, "-n": number != DEFAULT_NUMBER, "--steps": steps}
     list_options |= {"--name": name != "", "--workload": workload != "", "--since": since != "", "--set": bool(set)}
     _check_options(prune, prune_options, list_options)
     if prune:
         from robotrain.cli.commands.prune import prune_runs
 
         return prune_runs(get_plugins(ctx), older_than, keep, state, platform, yes, json)
-    accept = _make_filter(name, workload, platform, since, set or [])
+    wanted = run_filter.RunFilter(word, state, platform, name, workload, since, tuple(set or ()))
+    accept = wanted.make_accept()
     listed, more = run_list.list_runs(get_plugins(ctx), None if everything else number, state, accept, steps)
     print_problems(run_list.find_silent_platforms(listed))
     if json:
@@ -80,46 +94,9 @@ def runs(
     if listed:
         print_result("\n".join(_format_runs(listed)))
     else:
-        print_message(_describe_empty_list(state, platform, any((name, workload, since, set))))
+        print_message(_describe_empty_list(wanted))
     if more:
-        print_message("there are older runs: robotrain runs --all" + (f" --state {state}" if state else ""))
-
-
-def _make_filter(name: str, workload: str, platform: str, since: str, sets: Sequence[str]) -> "RecordFilter | None":
-    """Return the filter that options ask for; None without any. Raise Rejected for an invalid time or value."""
-    from fnmatch import fnmatchcase
-
-    from robotrain.model import amounts
-    from robotrain.redaction import redact
-    from robotrain.store import run_values
-
-    span = arguments.parse_amount(amounts.parse_duration, since, "--since", "7d")
-    begin = 0.0 if span is None else time.time() - span
-    if wrong := next((text for text in sets if not re.fullmatch("[^=]+=.*", text)), ""):
-        title, ways = "--set takes a key, `=` and a value", [Suggestion("--set KEY=VALUE")]
-        raise Rejected([usage_problem("set-malformed", title, "--set", given=redact(wrong), suggestions=ways)])
-    values = [(key.strip(), wanted) for key, _, wanted in (text.partition("=") for text in sets)]
-    if not (name or workload or platform or since or values):
-        return None
-
-    def accept(record: "RunRecord") -> bool:
-        if platform not in ("", record.platform) or workload not in ("", record.workload):
-            return False
-        if record.created < begin or (name and not fnmatchcase(record.name, name)):
-            return False
-        return all(run_values.has_value(record.run, record.values, key, wanted) for key, wanted in values)
-
-    return accept
-
-
-def _check_state(state: str) -> None:
-    from robotrain.cli.watch.run_list import LISTED_STATES
-    from robotrain.redaction import redact
-
-    if state and state not in LISTED_STATES:
-        title, why = f"there is no state {redact(state)!r}", f"States: {', '.join(LISTED_STATES)}."
-        near = suggest_name(state, LISTED_STATES, prefix="--state ")
-        raise Rejected([usage_problem("state-unknown", title, "--state", why, suggestions=near)])
+        print_message(f"there are older runs: robotrain runs --all {wanted}".rstrip())
 
 
 def _check_options(prune: bool, of_prune: dict[str, bool], of_list: dict[str, bool]) -> None:
@@ -134,19 +111,17 @@ def _check_options(prune: bool, of_prune: dict[str, bool], of_list: dict[str, bo
         raise arguments.usage_error(title, why, way)
 
 
-def _describe_empty_list(state: str, platform: str, is_filtered: bool) -> str:
+def _describe_empty_list(wanted: "RunFilter") -> str:
     from robotrain.store import records
 
     if next(records.iterate_runs(), None) is None:
         return "no run has been submitted from this machine"
-    if is_filtered:
-        return "no run fits"
-    return " ".join(["no run is", *([state] if state else []), *([f"on {platform}"] if platform else [])])
+    return wanted.describe_no_match()
 
 
 def _format_runs(listed_runs: "Sequence[ListedRun]") -> list[str]:
-    """Return the table; on a terminal, less important columns are left out until it fits, and what differs from the
-    run before is a line of its own.
+    """Return the table; on a terminal, less important columns are left out until it fits. What differs from the run
+    before is a line of its own there, and so is the reason where there is too little room beside the other columns.
     """
     from robotrain.cli import output
     from robotrain.cli.columns import GAP, Column, fit_columns, to_plain_line, truncate
@@ -178,18 +153,23 @@ def _format_runs(listed_runs: "Sequence[ListedRun]") -> list[str]:
             drop_order=3,
         ),
         Column("TOOK", [_format_duration(one, now) for one in listed_runs], drop_order=6),
-        Column("REASON", reasons, drop_order=7, is_flexible=True),
+        Column("REASON", reasons, drop_order=7, is_flexible=True, min_width=MIN_REASON_WIDTH),
     ]
     colour, width = output.has_color(sys.stdout), output.get_terminal_width(sys.stdout)
     changes = [to_plain_line(run_values.format_changes(one.changes)) for one in listed_runs]
     columns += [Column("CHANGED", changes, drop_order=9)] if width is None else []
     titles, *rows = fit_columns(columns, width)
     lines = [output.paint_text((" " * GAP).join(titles).rstrip(), "bold", colour)]
-    for one, cells, changed in zip(listed_runs, rows, changes, strict=True):
-        cells[1] = output.paint_text(cells[1], output.STATE_STYLES.get(one.state, ""), colour)
+    has_reasons = titles[-1].rstrip() == "REASON"
+    for one, cells, reason, changed in zip(listed_runs, rows, reasons, changes, strict=True):
+        style = output.STATE_STYLES.get(one.state, "")
+        cells[1] = output.paint_text(cells[1], style, colour)
         lines.append((" " * GAP).join(cells).rstrip())
-        if changed and width is not None:
-            lines.append(output.paint_text(" " * GAP + truncate(changed, width - GAP), "dim", colour))
+        if width is None:
+            continue
+        below = [(reason, style)] if reason and not has_reasons else []
+        for text, of_text in [*below, *([(changed, "dim")] if changed else [])]:
+            lines.append(output.paint_text(" " * GAP + truncate(text, width - GAP), of_text, colour))
     return lines
 
 

@@ -1,0 +1,141 @@
+"""The filters of `robotrain runs`: names, states, times and values of runs."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import time
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from robotrain.cli import arguments
+from robotrain.errors import Rejected, Suggestion, suggest_name, usage_problem
+
+if TYPE_CHECKING:
+    from robotrain.cli.watch.run_list import RecordFilter
+    from robotrain.model.run import RunRecord
+
+STATE_WORDS = {
+    "succeeded": "done success successful complete completed ok passed finished ended",
+    "failed": "error errored failure fail crashed finished ended",
+    "running": "active started live in-progress training",
+    "pending": "active queued waiting scheduled starting submitted",
+    "cancelled": "canceled stopped killed aborted terminated",
+    "lost": "missing preempted evicted disappeared",
+    "interrupted": "unsent",
+}
+"""What people call the states of runs."""
+PATTERN_CHARACTERS = re.compile(r"[*?[]")
+
+
+class RunFilter(NamedTuple):
+    """What `robotrain runs` is asked for; empty fields accept every run."""
+
+    word: str = ""
+    """A part of the name, or of the run itself."""
+    state: str = ""
+    platform: str = ""
+    name: str = ""
+    """A part of the name, or a pattern of all of it."""
+    workload: str = ""
+    since: str = ""
+    """A time as it was given."""
+    values: Sequence[str] = ()
+    """Texts KEY=VALUE."""
+
+    def make_accept(self) -> RecordFilter | None:
+        """Return what accepts a record, whatever its state; None if every record is accepted.
+
+        Raise Rejected for an invalid time or value.
+        """
+        from robotrain.store import run_values
+
+        begin = parse_since(self.since)
+        values = list(_parse_values(self.values))
+        if not any(self._replace(state="")):
+            return None
+
+        def accept(record: RunRecord) -> bool:
+            if self.platform not in ("", record.platform) or self.workload not in ("", record.workload):
+                return False
+            if record.created < begin or not matches_name(record.name, self.name):
+                return False
+            if not any(matches_name(name, self.word) for name in (record.name, record.run)):
+                return False
+            return all(run_values.has_value(record.run, record.values, key, wanted) for key, wanted in values)
+
+        return accept
+
+    def __str__(self) -> str:
+        """Return the words that ask for it on the command line."""
+        return shlex.join(self._list_words())
+
+    def _list_words(self) -> Iterator[str]:
+        yield from [self.word] * bool(self.word)
+        for flag in ("state", "platform", "name", "workload", "since"):
+            if value := getattr(self, flag):
+                yield from (f"--{flag}", value)
+        for text in self.values:
+            yield from ("--set", text)
+
+    def describe_no_match(self) -> str:
+        """Return what to say if runs were submitted, but none fits."""
+        if self._replace(state="", platform="") != RunFilter():
+            state = find_state(self.word)
+            near = f"\n  robotrain runs --state {state}   the runs in this state" if state else ""
+            return f"no run fits: {self}{near}"
+        on = [f"on {self.platform}"] if self.platform else []
+        return " ".join(["no run is", *([self.state] if self.state else []), *on])
+
+
+def matches_name(name: str, wanted: str) -> bool:
+    """Return whether a name contains a text, or is matched by a pattern with `*`, `?` or `[…]`."""
+    if not PATTERN_CHARACTERS.search(wanted):
+        return wanted in name
+    from fnmatch import fnmatchcase
+
+    return fnmatchcase(name, wanted)
+
+
+def find_state(word: str) -> str:
+    """Return the state that a word is, or is a synonym of; empty for any other word."""
+    from robotrain.cli.watch.run_list import LISTED_STATES
+
+    word = word.lower()
+    synonyms = (state for state, words in STATE_WORDS.items() if word and word in words.split())
+    return word if word in LISTED_STATES else next(synonyms, "")
+
+
+def parse_state(text: str) -> str:
+    """Return a state that runs can be in. Raise Rejected with the states that are meant."""
+    from robotrain.cli.watch.run_list import LISTED_STATES
+    from robotrain.redaction import redact
+
+    state = text.strip().lower()
+    if state in ("", *LISTED_STATES):
+        return state
+    title, why = f"there is no state {redact(text)!r}", f"States: {', '.join(LISTED_STATES)}."
+    meant = [known for known, words in STATE_WORDS.items() if state in words.split()]
+    ways = [Suggestion(f"--state {known}") for known in meant]
+    near = ways or suggest_name(state, LISTED_STATES, prefix="--state ")
+    raise Rejected([usage_problem("state-unknown", title, "--state", why, suggestions=near)])
+
+
+def parse_since(text: str) -> float:
+    """Return when a time such as `7d`, `yesterday` or `2026-11-15` was; 0 for an empty text. Raise Rejected."""
+    from robotrain.model.amounts import parse_past_time
+
+    parsed = arguments.parse_amount(lambda given: parse_past_time(given, time.time()), text, "--since", "7d")
+    return parsed or 0.0
+
+
+def _parse_values(texts: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield keys and the values they must have. Raise Rejected for a text that is not KEY=VALUE."""
+    from robotrain.redaction import redact
+
+    for text in texts:
+        if not re.fullmatch("[^=]+=.*", text):
+            title, ways = "--set takes a key, `=` and a value", [Suggestion("--set KEY=VALUE")]
+            raise Rejected([usage_problem("set-malformed", title, "--set", given=redact(text), suggestions=ways)])
+        key, _, wanted = text.partition("=")
+        yield key.strip(), wanted
