@@ -5,7 +5,7 @@ import functools
 import inspect
 import io
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
@@ -27,7 +27,30 @@ MAX_EXAMPLE, CONTINUATION = 74, 6
 """The longest line of an example, and the indentation of what follows it."""
 
 
-def make_app(*commands: Callable[..., None], cls: type[TyperCommand] = TyperCommand) -> typer.Typer:
+UsageError: Any = typer.BadParameter.__base__
+"""Click's usage error, of which Typer exports only subclasses."""
+
+
+class OwnCommand(TyperCommand):
+    """A command of robotrain: each of its usage errors has the context, from which it is explained."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the arguments."""
+        with add_context(ctx):
+            return super().parse_args(ctx, args)
+
+
+@contextlib.contextmanager
+def add_context(ctx: Any) -> Iterator[None]:
+    """Add a context to usage errors without one."""
+    try:
+        yield
+    except UsageError as error:
+        error.ctx = error.ctx or ctx
+        raise
+
+
+def make_app(*commands: Callable[..., None], cls: type[TyperCommand] = OwnCommand) -> typer.Typer:
     """Return the app of a module's commands, of one class; their docstrings are their help."""
     app = make_plain_app()
     for command in commands:
@@ -54,9 +77,6 @@ def make_plain_app() -> typer.Typer:
     """Return an app without commands, completion and rich."""
     return typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
-
-UsageError: Any = typer.BadParameter.__base__
-"""Click's usage error, of which Typer exports only subclasses."""
 
 ClickError: Any = UsageError.__base__
 CompletionItem: Any = vars(typer.core)["CompletionItem"]
@@ -132,12 +152,13 @@ class RootGroup(TyperGroup):
         """Parse the global options; note whether problems are to be printed as JSON."""
         ctx.meta[AS_JSON_KEY] = "--json" in split_at_dashes(args)[0]
         try:
-            return super().parse_args(ctx, args)
+            with add_context(ctx):
+                return super().parse_args(ctx, args)
         except UsageError as error:
-            if (problem := _option_before_command_problem(args, error)) is None:
-                raise
+            from robotrain.cli.parse_errors import explain_parse_error
+
             with handle_errors(as_json=ctx.meta[AS_JSON_KEY]):
-                raise Rejected([problem]) from None
+                raise Rejected([_option_before_command_problem(args, error) or explain_parse_error(error)]) from None
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; report whatever it raises in one way."""
@@ -145,7 +166,9 @@ class RootGroup(TyperGroup):
             try:
                 return super().invoke(ctx)
             except UsageError as error:
-                raise Rejected([usage_problem("usage", error.format_message().rstrip("."))]) from None
+                from robotrain.cli.parse_errors import explain_parse_error
+
+                raise Rejected([explain_parse_error(error)]) from None
             except Exception as cause:
                 self._raise_plugin_failure(ctx, cause)
                 raise

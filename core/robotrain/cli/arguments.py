@@ -10,9 +10,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
-from typer.core import TyperCommand
 
-from robotrain.cli.app import get_plugins, split_at_dashes
+from robotrain.cli.app import OwnCommand, get_plugins, split_at_dashes
 from robotrain.cli.output import is_terminal, print_message, print_problems
 from robotrain.errors import Problem, Rejected, Suggestion, suggest_name, usage_problem
 
@@ -78,7 +77,7 @@ NoteOption = Annotated[str, _make_label_option("--note")]
 AFTER_DASHES_KEY = "robotrain.after-dashes"
 
 
-class TrainerArgsCommand(TyperCommand):
+class TrainerArgsCommand(OwnCommand):
     """A command that takes options for the trainer after `--`, which it finds under AFTER_DASHES_KEY."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:

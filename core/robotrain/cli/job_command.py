@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 from typer.core import TyperCommand
 
-from robotrain.cli.app import format_help, get_plugins, split_at_dashes
+from robotrain.cli.app import add_context, format_help, get_plugins, split_at_dashes
 from robotrain.cli.arguments import AFTER_DASHES_KEY
 from robotrain.cli.options import (
     PARAMETER_PREFIX,
@@ -147,7 +147,8 @@ class JobCommand(TyperCommand):
     def parse_choice(self, args: list[str], parent: Any, find_default: Callable[[], str] | None) -> Choice:
         """Return the choice that `args` make, parsed with the options of this command."""
         probe = self.context_class(self, resilient_parsing=True, **self.context_settings)
-        values, rest, _ = self.make_parser(probe).parse_args(list(args))
+        with add_context(probe):
+            values, rest, _ = self.make_parser(probe).parse_args(list(args))
         words = values.get("words")
         words = [*(words if isinstance(words, (list, tuple)) else ()), *rest]
         return resolve_choice(values, words, parent, find_default)
@@ -166,7 +167,8 @@ class JobCommand(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse, and keep the order of the options, which only the parser knows."""
         if not ctx.resilient_parsing and not {"-h", "--help"} & set(args):
-            _, _, order = self.make_parser(ctx).parse_args(list(args))
+            with add_context(ctx):
+                _, _, order = self.make_parser(ctx).parse_args(list(args))
             ctx.meta[ORDER_KEY] = [parameter.name for parameter in order]
         return super().parse_args(ctx, args)
 

@@ -21,7 +21,7 @@ from robotrain.cli.arguments import (
 from robotrain.cli.output import print_json, print_message, print_problems, print_result
 
 if TYPE_CHECKING:
-    from robotrain.cli.run_filter import RunFilter
+    from robotrain.cli.watch.run_filter import RunFilter
     from robotrain.cli.watch.run_list import ListedRun
 
 DEFAULT_NUMBER = 50
@@ -72,8 +72,7 @@ def runs(
 
     robotrain runs --prune --older-than 30d
     """
-    from robotrain.cli import run_filter
-    from robotrain.cli.watch import run_list
+    from robotrain.cli.watch import run_filter, run_list
 
     state = run_filter.parse_state(state)
     prune_options = {"--older-than": older_than != "", "--keep": keep is not None, "--yes": yes}

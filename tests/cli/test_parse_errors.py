@@ -1,0 +1,42 @@
+"""What the parser rejects is answered by every command in one form: what is wrong, and the line to type."""
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    ("line", "title", "way"),
+    [
+        ("status a b", "unexpected argument 'b'", "robotrain status [RUN]"),
+        ("rename", "`robotrain rename` needs an argument: RUN", "robotrain rename RUN [NAME]"),
+        ("report a --too x", "`robotrain report` has no option --too", "--to"),
+        ("watch --foo", "`robotrain watch` has no option --foo", "robotrain watch --help"),
+        ("wait --timeout", "--timeout needs a value", "--timeout TIME"),
+        ("render --to", "--to needs a value", "--to DIR"),
+        ("submit --platform", "--platform needs a value", "--platform NAME"),
+        ("logs --json=3", "--json takes no value", "--json"),
+        ("runs -n 0", "--number takes a whole number of at least 1", ""),
+        ("runs --keep few", "--keep takes a whole number of at least 0", ""),
+        ("plugins new platfrom mars", "platform|source|workload takes platform, source or workload", "platform"),
+        ("plugins nwe", "`robotrain plugins` has no command 'nwe'", "robotrain plugins new"),
+        ("pipeline", "`robotrain pipeline` needs a command", "robotrain pipeline --help"),
+        ("pipeline submti a", "`robotrain pipeline` has no command 'submti'", "robotrain pipeline submit"),
+        ("bags", "`robotrain bags` needs a command", "robotrain bags --help"),
+        ("--foo", "`robotrain` has no option --foo", "robotrain --help"),
+        ("--plugins-from", "--plugins-from needs a value", "--plugins-from FOLDER"),
+    ],
+)
+def test_a_line_that_cannot_be_parsed_is_answered_with_the_one_to_type(robotrain, line, title, way):
+    answer = robotrain(*line.split())
+    assert (answer.exit_code, answer.stdout) == (2, "")
+    first, *rest = answer.stderr.splitlines()
+    assert first.split("  ")[0] == f"error: {title}"
+    assert first.endswith("[usage]")
+    assert not way or f"  use   {way}" in (line.split(" (")[0] for line in rest)
+    assert "Usage:" not in answer.stderr
+
+
+def test_what_is_given_is_shown_without_secrets(robotrain):
+    (problem,) = robotrain("runs", "--keep", "few", "--json").json["problems"]
+    assert (problem["where"], problem["given"]) == ("--keep", "few")
+    token = "hf_" + "a1B2" * 10
+    assert token not in robotrain("status", "a", token).stderr
