@@ -1,6 +1,7 @@
 """Runs have names that people give them: shown, searched, and meant wherever a run is named."""
 
 import json
+import shutil
 import time
 
 import pytest
@@ -29,6 +30,46 @@ def test_a_run_is_called_by_its_data_and_policy_unless_it_is_named(submit):
     assert records.read_record(submit("--policy-type", "diffusion")).name == "pusht-diffusion"
     named = records.read_record(submit("--name", "pick-v3", "--note", "new gripper", "--seed", "7"))
     assert (named.name, named.note) == ("pick-v3", "new gripper")
+
+
+def test_a_run_is_called_as_its_job_if_that_has_a_name(submit, monkeypatch):
+    assert records.read_record(submit("--job-name", "Pick cups, v3")).name == "Pick-cups-v3"
+    assert records.read_record(submit("--job-name", "latest")).name == "pusht-act"
+    monkeypatch.setenv("JOB_NAME", "of-the-environment")
+    assert records.read_record(submit()).name == "of-the-environment"
+
+
+@pytest.mark.parametrize(
+    ("folder", "name"),
+    [
+        ("pick-cups/dataset", "pick-cups-act"),
+        ("cups/data/train", "cups-act"),
+        ("train/cups", "cups-act"),
+        ("cups/v2/episodes", "cups-act"),
+    ],
+)
+def test_folders_that_say_nothing_are_not_part_of_a_name(robotrain, venus, pusht, tmp_path, folder, name):
+    shutil.copytree(pusht, tmp_path / folder)
+    answer = robotrain("submit", "--platform", "venus", "--no-pin", "--json", "--dataset-path", tmp_path / folder)
+    assert records.read_record(answer.json["run"]).name == name
+
+
+@pytest.mark.parametrize(
+    ("place", "name"),
+    [
+        ("{run}/outputs/checkpoints/000400", "eval-of-pick-v3-pusht"),
+        ("lerobot-train-0123abcd-1/outputs/checkpoints/000400", "eval-of-lerobot-train-0123abcd-1-pusht"),
+        ("outputs/train/act_cups/checkpoints/last/pretrained_model", "eval-of-act_cups-pusht"),
+    ],
+)
+def test_an_evaluation_is_called_by_the_run_that_trained_its_policy(robotrain, scripted, venus, tmp_path, place, name):
+    scripted.run("lerobot-train-01234567-1", called="pick-v3")
+    policy = tmp_path / place.format(run="lerobot-train-01234567-1")
+    policy.mkdir(parents=True)
+    (policy / "config.json").write_text('{"type": "act"}')
+    (policy / "model.safetensors").touch()
+    words = ("lerobot-eval", "--platform", "venus", "--policy-path", policy, "--env", "pusht", "--no-pin", "--json")
+    assert records.read_record(robotrain("submit", *words).json["run"]).name == name
 
 
 def test_a_name_means_its_newest_run_wherever_a_run_is_named(submit, robotrain):

@@ -65,7 +65,7 @@ def test_a_sweep_is_one_submission(run, vesta):
 
 
 def test_a_sweep_is_called_by_what_it_varies_unless_it_is_named(run, sweep):
-    assert records.read_record(run).name == "sweep-dataset-act"
+    assert records.read_record(run).name == "sweep-pusht-mini"
     named = sweep(*GRID, "--name", "rates", "--note", "which rate", "--json").json["run"]
     record = records.read_record(named)
     assert (record.name, record.note) == ("rates", "which rate")

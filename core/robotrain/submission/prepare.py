@@ -179,7 +179,7 @@ def prepare_job(
         resolution=resolution,
         values=tuple(list_resolved_values(resolution)),
         produces=workload.produces,
-        default_name=make_default_name(resolution.job, workload.named_by),
+        default_name=make_default_name(resolution.job, workload, resolution.parameters),
         template=workload.template,
         platforms=plugins.platforms,
     )
