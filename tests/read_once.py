@@ -82,25 +82,8 @@ def read_installed(patch: pytest.MonkeyPatch) -> None:
 
 
 def load_plugins(patch: pytest.MonkeyPatch) -> None:
-    """What cannot hang needs no thread of its own, and its hooks are registered once."""
-    from robotrain.plugins import calls, claims, guards, manager
-
-    call_with_timeout, call_provider = calls.call_with_timeout, manager.Plugins._call_provider
-
-    def is_loaded(claim: claims.Claim) -> bool:
-        """Whether its module is one of this checkout, and was imported."""
-        module = sys.modules.get(claim.module)
-        return claim.built_in and str(getattr(module, "__file__", "")).startswith(str(ROOT))
-
-    def load(function, *how):
-        claim = getattr(function, "__self__", None)
-        return function() if isinstance(claim, claims.Claim) and is_loaded(claim) else call_with_timeout(function, *how)
-
-    def provide(plugins, family, claim, function):
-        if not is_loaded(claim):
-            return call_provider(plugins, family, claim, function)
-        with calls.redirect_output():
-            return [guards.accept(family, claim, one) for one in function()]
+    """The hooks of what this checkout holds are registered once."""
+    from robotrain.plugins import manager
 
     make_manager = manager.Plugins.__dict__["_manager"].func
     managers: dict[tuple, Any] = {}
@@ -112,13 +95,11 @@ def load_plugins(patch: pytest.MonkeyPatch) -> None:
         if claims not in managers:
             managers[claims] = make_manager(plugins)
             for module in dict.fromkeys(claim.load() for claim in claims if claim.family != "command"):
-                managers[claims].register(module)
+                managers[claims].add(module)
         return managers[claims]
 
     registered = functools.cached_property(share)
     registered.__set_name__(manager.Plugins, "_manager")
-    patch.setattr(calls, "call_with_timeout", load)
-    patch.setattr(manager.Plugins, "_call_provider", provide)
     patch.setattr(manager.Plugins, "_manager", registered)
 
 

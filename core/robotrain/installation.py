@@ -37,6 +37,15 @@ def format_install_command(*requirements: str, change: InstallAction = "add") ->
     return shlex.join([*program, "install", *option, *requirements])
 
 
+def is_installed(distribution: str) -> bool:
+    """Return whether a distribution of this name is installed."""
+    try:
+        metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
+
+
 def has_extra(name: str) -> bool:
     """Return whether robotrain has an extra of this name, as `robotrain[NAME]`."""
     try:

@@ -20,7 +20,7 @@ from robotrain.cli.options import (
 )
 from robotrain.config.provenance import DEFAULT_ORIGIN, Origin, Value
 from robotrain.errors import Problem, Suggestion, find_nearest_name, suggest_name, usage_problem
-from robotrain.plugins.claims import describe_excluded_kinds
+from robotrain.plugins.claims import read_claims
 from robotrain.plugins.failures import suggest_exclusion
 from robotrain.redaction import holds_secret, redact
 
@@ -272,9 +272,17 @@ def _unknown_option_problem(
         code, title, ways = "option-unknown", f"robotrain has no option {flag}", [f"-- {flag}=…"]
         why = f"Put options of {workload.program if workload else 'the trainer'} itself after `--`."
     else:
-        code, title, why = "option-unknown", f"there is no option {flag}", describe_excluded_kinds(plugins.without)
+        code, title, why = "option-unknown", f"there is no option {flag}", _describe_excluded_kinds(plugins.without)
         ways = [way.text for way in suggest_name(flag, options.flags)]
     return usage_problem(code, title, flag, why, suggestions=map(Suggestion, ways))
+
+
+def _describe_excluded_kinds(without: Sequence[str]) -> str:
+    """Return a sentence about excluded source kinds, whose options are missing; empty without any."""
+    kinds = [claim for claim in read_claims() if claim.family == "source"] if without else []
+    off = {claim.dotted: name for claim in kinds for name in without if claim.matches(name)}
+    words = " ".join(f"--without {name}" for name in dict.fromkeys(off.values()))
+    return f"The options of {', '.join(off)} are switched off by {words}." if off else ""
 
 
 def _find_option_of_program(workload: "Workload | None", flag: str, value: str) -> str:

@@ -21,6 +21,8 @@ PLUGIN_SECONDS_VARIABLE = "ROBOTRAIN_PLUGIN_SECONDS"
 DEFAULT_SECONDS = {HOOK_SECONDS_VARIABLE: 5.0, PLUGIN_SECONDS_VARIABLE: 300.0}
 """By the variable of the limit: of hooks; of importing a requested plugin, of preflight and of pinning."""
 MAX_SECONDS = 3600.0
+CallResult = tuple[Any, BaseException | None]
+"""What a call returned, and what it raised, be it SystemExit."""
 
 _calls: list[DeadlineFuture[Any]] = []
 """The calls that still run; at the end of the process, they were given up."""
@@ -43,16 +45,13 @@ def redirect_output() -> contextlib.AbstractContextManager[object]:
     return contextlib.redirect_stdout(sys.stderr) if is_main else contextlib.nullcontext()
 
 
-def get_time_limit(name: str = HOOK_SECONDS_VARIABLE) -> float:
-    """Return the time limit of a hook, or the one that the variable `name` sets. Raise Rejected."""
-    try:
-        seconds = float(os.environ.get(name) or DEFAULT_SECONDS[name])
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds <= MAX_SECONDS:
-        title = f"{name} is a number of seconds above 0, up to {MAX_SECONDS:g}"
-        raise Rejected([usage_problem("value-invalid", title)])
-    return seconds
+def get_time_limit(setting: str = HOOK_SECONDS_VARIABLE) -> float:
+    """Return the time limit of a hook, or the one that the variable `setting` sets. Raise Rejected."""
+    with contextlib.suppress(ValueError):
+        if 0 < (seconds := float(os.environ.get(setting) or DEFAULT_SECONDS[setting])) <= MAX_SECONDS:
+            return seconds
+    title = f"{setting} is a number of seconds above 0, up to {MAX_SECONDS:g}"
+    raise Rejected([usage_problem("value-invalid", title)])
 
 
 def start_call(function: Callable[[], T]) -> DeadlineFuture[T]:
@@ -62,51 +61,41 @@ def start_call(function: Callable[[], T]) -> DeadlineFuture[T]:
     return call
 
 
-def call_with_timeout(function: Callable[[], T], description: str, setting: str = HOOK_SECONDS_VARIABLE) -> T:
-    """Return what a call returns within its time limit. Raise what it raises, or PluginTimeout.
+def call_plugin(claim: "Claim", what: str, function: Callable[[], T], setting: str = "") -> T:
+    """Return what a call of a plugin returns. Raise what it raises, or PluginTimeout.
 
-    :param description: what is called, for the message after Ctrl-C.
+    :param what: what is called, for the message after Ctrl-C.
+    :param setting: the variable of its time limit; a call without one runs in this thread.
     """
+    if not setting:
+        with redirect_output():
+            return function()
     try:
         [(value, error)] = call_all_with_timeout([function], get_time_limit(setting), setting)
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"while {description} was waited for") from None
+        raise KeyboardInterrupt(f"while {what} of {claim.source} was waited for") from None
     if error:
         raise error
     return value  # type: ignore[no-any-return]
-
-
-def call_plugin(claim: "Claim", what: str, function: Callable[[], T], setting: str = HOOK_SECONDS_VARIABLE) -> T:
-    """Return what a call of a plugin returns. Raise what it raises, or PluginTimeout unless the plugin is built in.
-
-    A command calls twenty built-in ones: their threads would take 5 % of its start.
-    """
-    if not claim.built_in:
-        return call_with_timeout(function, f"{what} of {claim.source}", setting)
-    with redirect_output():
-        return function()
-
-
-CallResult = tuple[Any, BaseException | None]
-"""What a call returned, and what it raised, be it SystemExit."""
 
 
 def call_all_with_timeout(
     functions: Sequence[Callable[[], Any]], limit: float, setting: str = HOOK_SECONDS_VARIABLE
 ) -> list[CallResult]:
     """Call functions in parallel and wait up to `limit` seconds for all of them; they print to stderr."""
-    results: list[CallResult] = []
     with redirect_output():
-        for call in [start_call(function) for function in functions]:
-            try:
-                results.append((call.result(limit), None))
-            except DeadlineExceeded:
-                results.append((None, PluginTimeout(limit, setting)))
-            except KeyboardInterrupt:
-                raise
-            except BaseException as error:  # SystemExit too, and what ends a task
-                results.append((None, error))
-    return results
+        return [_wait(call, limit, setting) for call in [start_call(function) for function in functions]]
+
+
+def _wait(call: DeadlineFuture[Any], limit: float, setting: str) -> CallResult:
+    try:
+        return call.result(limit), None
+    except KeyboardInterrupt:
+        raise
+    except DeadlineExceeded:
+        return None, PluginTimeout(limit, setting)
+    except BaseException as error:  # SystemExit too, and what ends a task
+        return None, error
 
 
 def has_abandoned_calls() -> bool:

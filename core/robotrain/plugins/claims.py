@@ -208,11 +208,3 @@ def _make_unmatched_problem(name: str, claims: Sequence[Claim]) -> Problem:
     way = Suggestion(f"--without {meant}") if meant else Suggestion("robotrain plugins", "lists what is installed")
     title = f"--without {redact(name)} switches nothing off: nothing installed has that name"
     return usage_problem("plugin-unknown", title, "--without", given=redact(name), suggestions=[way])
-
-
-def describe_excluded_kinds(without: Sequence[str]) -> str:
-    """Return a sentence about excluded source kinds, whose options are missing; empty without any."""
-    kinds = [claim for claim in read_claims() if claim.family == "source"] if without else []
-    off = {claim.dotted: name for claim in kinds for name in without if claim.matches(name)}
-    words = " ".join(f"--without {name}" for name in dict.fromkeys(off.values()))
-    return f"The options of {', '.join(off)} are switched off by {words}." if off else ""

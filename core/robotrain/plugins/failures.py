@@ -61,65 +61,56 @@ class PluginFailure(NamedTuple):
 class PluginError(Rejected):
     """A requested plugin that is not installed or failed; in strict mode any that failed."""
 
+    misspelled = False
+    """Whether another name may be meant."""
+
     def __init__(self, failure: PluginFailure, strict: bool = False) -> None:
         super().__init__([failure.make_problem(Stage.USAGE if strict else Stage.SUBMIT)])
 
 
 class PluginNotInstalled(PluginError):
-    """A name that no installed plugin claims; `misspelled` says whether another name may be meant."""
+    """A name that no installed plugin claims, or whose plugin is switched off."""
 
     def __init__(self, family: str, name: str, installed: Sequence[str], without: Sequence[str]) -> None:
-        others = f"installed: {', '.join(installed) or 'none'}"
         of_name = [claim for claim in claims.read_claims() if (claim.family, claim.name) == (family, name)]
         off = next((one for one in without for claim in of_name if claim.matches(one)), "")
         self.misspelled = not off
-        title, ways = f"{family} {name!r} is switched off by --without {off}; {others}", list[Suggestion]()
+        title, ways = f"{family} {name!r} is switched off by --without {off}", list[Suggestion]()
         if not off:
-            title = f"no {family} {redact(name)!r} is installed; {others}"
+            title = f"no {family} {redact(name)!r} is installed"
             file = Suggestion("robotrain --plugins-from FOLDER …", "when it comes from a plugin file")
-            ways = [*_suggest_extra(name), *_suggest_standard_plugins(), file]
+            ways = [*_suggest_robotrain(name), file]
+        title = f"{title}; installed: {', '.join(installed) or 'none'}"
         Rejected.__init__(self, [usage_problem("plugin-failed", title, suggestions=ways)])
 
 
 def make_no_workload_error(installed: Sequence[str]) -> Rejected:
     """Return the error for a job without a workload, where none is the default."""
-    ways = (*map(Suggestion, installed), *_suggest_standard_plugins())
+    ways = (*map(Suggestion, installed), *_suggest_robotrain())
     title = "no workload was chosen, and no installed one is the default"
     return Rejected([usage_problem("workload-missing", title, suggestions=ways)])
 
 
-def _suggest_standard_plugins() -> list[Suggestion]:
-    """Suggest to install robotrain with all its plugins, where only robotrain-core is."""
-    from robotrain.installation import format_install_command
+def _suggest_robotrain(extra: str = "") -> Iterator[Suggestion]:
+    """Suggest an extra of robotrain, if it has one of that name, and all its plugins where there is only its core."""
+    from robotrain.installation import DISTRIBUTION, format_install_command, has_extra
 
-    if claims.list_built_in_distributions():
-        return []
-    return [Suggestion(format_install_command("robotrain"), "installs the standard plugins")]
-
-
-def _suggest_extra(name: str) -> list[Suggestion]:
-    """Suggest to install the extra of robotrain that a plugin comes with, if it has one of that name."""
-    from robotrain import installation
-
-    if not installation.has_extra(name):
-        return []
-    return [Suggestion(installation.format_install_command(f"{installation.DISTRIBUTION}[{name}]"), "installs it")]
+    if has_extra(extra):
+        yield Suggestion(format_install_command(f"{DISTRIBUTION}[{extra}]"), "installs it")
+    if not claims.list_built_in_distributions():
+        yield Suggestion(format_install_command(DISTRIBUTION), "installs the standard plugins")
 
 
 def make_failure(claim: Claim, cause: BaseException, hook: str = "") -> PluginFailure:
     """Return the failure; with `ROBOTRAIN_TRACEBACK=1` also print its traceback."""
     if os.environ.get(TRACEBACK_VARIABLE):
-        _print_traceback(cause)
+        import sys
+        import traceback
+
+        for line in "".join(traceback.format_exception(cause)).splitlines():
+            indent = line[: len(line) - len(line.lstrip())]
+            print(indent + redact(line.strip(), max_length=MAX_SENTENCE), file=sys.stderr)
     return PluginFailure(claim, cause, hook)
-
-
-def _print_traceback(cause: BaseException) -> None:
-    import sys
-    import traceback
-
-    for line in "".join(traceback.format_exception(cause)).splitlines():
-        indent = line[: len(line) - len(line.lstrip())]
-        print(indent + redact(line.strip(), max_length=MAX_SENTENCE), file=sys.stderr)
 
 
 def _suggest_fixes(claim: Claim, cause: BaseException) -> Iterator[Suggestion]:
@@ -145,24 +136,13 @@ def suggest_exclusion(claim: Claim) -> Suggestion:
 
 def _format_install_command(claim: Claim, error: ImportError) -> str:
     """Return the command that installs the plugin's missing requirements, else the package named like the module."""
-    from robotrain.installation import format_install_command
+    from robotrain.installation import format_install_command, is_installed
 
     wanted = (error.name or "").partition(".")[0]
     if wanted in OWN_PACKAGES:  # a name that this robotrain does not have yet, or not any more
         return format_install_command("robotrain-core", claim.package, change="upgrade")
     if wanted == claim.top_package:
         return format_install_command(claim.package, change="reinstall")
-    needed = list(_list_missing_requirements(claim)) or [claims.normalize_name(wanted)]
-    return format_install_command(*needed)
-
-
-def _list_missing_requirements(claim: Claim) -> Iterator[str]:
-    """Yield the plugin's unconditional requirements that are not installed."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    for requirement in claims.read_requirements(claim.project):
-        if ";" not in requirement:
-            try:
-                version(claims.parse_requirement_name(requirement))
-            except PackageNotFoundError:
-                yield re.sub(r"[\s()]", "", requirement)
+    needs = [need for need in claims.read_requirements(claim.project) if ";" not in need]
+    lacking = [need for need in needs if not is_installed(claims.parse_requirement_name(need))]
+    return format_install_command(*(re.sub(r"[\s()]", "", need) for need in lacking or [claims.normalize_name(wanted)]))

@@ -6,17 +6,17 @@ An OSError of a method that uses the network or the disk is not the plugin's fai
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import functools
 import types
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from robotrain.errors import Problem, Rejected, Unanswered
 from robotrain.model.platform import Platform
 from robotrain.model.source import Pinning, SourceError
 from robotrain.plugins import calls
+from robotrain.plugins.claims import HOOKS
 from robotrain.plugins.failures import PluginFailure, make_failure
 
 if TYPE_CHECKING:
@@ -25,26 +25,29 @@ if TYPE_CHECKING:
 
 Function = Callable[..., Any]
 PURE_METHODS = (
-    *("render", "defaults", "derive_defaults"),
+    *("check", "render", "defaults", "derive_defaults"),
     *("container_plugins", "describe_reference", "read_submitted_spec"),
 )
-"""Methods whose OSError is a failure too, beside `check`."""
-PINNING_METHOD = "pin_source"
-"""The method whose SourceError tells of the source."""
+"""Methods whose OSError is a failure too."""
 STREAMS = ("logs", "prepare")
 """Methods that yield line by line."""
 TIMED = ("preflight", "pinning")
 """What has a time limit."""
 
 
-def accept(family: str, claim: Claim, thing: Any) -> Any:
-    """Return what a plugin provides, its functions guarded. Raise TypeError, ValueError or UnsuitablePlugin."""
+def provide(family: str, claim: Claim, hook: Callable[[], Iterable[Any]]) -> list[Any]:
+    """Return what a plugin's hook provides, validated and guarded; raise what is wrong with it."""
+    setting = "" if claim.built_in else calls.HOOK_SECONDS_VARIABLE
+    return calls.call_plugin(claim, HOOKS[family], lambda: [_accept(family, claim, one) for one in hook()], setting)
+
+
+def _accept(family: str, claim: Claim, thing: Any) -> Any:
     if not claim.built_in:  # the tests validate those: at every start, it would take 3 % of the time
         from robotrain.plugins.declarations import validate_declaration
 
         validate_declaration(family, thing)
     if family == "workload":
-        return dataclasses.replace(thing, check=functools.partial(collect_problems, claim, "check", thing.check))
+        return dataclasses.replace(thing, check=functools.partial(_collect_problems, claim, "check", thing.check))
     if family == "platform":
         return GuardedPlatform(thing, claim)
     return _guard_source_kind(thing, claim) if family == "source" else thing
@@ -60,9 +63,8 @@ class GuardedPlatform:
         found = getattr(self.__dict__["_platform"], name)
         if not isinstance(getattr(Platform, name, None), types.FunctionType):
             return found
-        return functools.partial(
-            collect_problems if name in ("check", "preflight") else _call, self._claim, name, found
-        )
+        call = _collect_problems if name in ("check", "preflight") else _call_method
+        return functools.partial(call, self._claim, name, found)
 
     def __repr__(self) -> str:
         return f"<{self._claim} of {self._claim.distribution}>"
@@ -73,94 +75,88 @@ def has_method(platform: Any, method: str) -> bool:
     return getattr(type(platform._platform), method) is not getattr(Platform, method)
 
 
-@contextlib.contextmanager
-def _name_failure(claim: Claim, name: str) -> Iterator[None]:
-    """For what a method should not raise in this block, raise a transient Rejected that names the plugin.
-
-    For `submit` raise Unanswered: the engine may have the plan.
-    """
-    passing = () if name in PURE_METHODS else (OSError, SourceError) if name == PINNING_METHOD else (OSError,)
+def _call(
+    claim: Claim,
+    name: str,
+    function: Callable[[], Any],
+    fall_back: Callable[[PluginFailure], Any],
+    passing: tuple[type[BaseException], ...],
+) -> Any:
+    """Return what a function returns; where it raises what is not `passing`, what `fall_back` makes of the failure."""
     try:
-        with calls.redirect_output():
-            yield
-    except (KeyboardInterrupt, Rejected, Unanswered, *passing):
+        return calls.call_plugin(claim, name, function, calls.PLUGIN_SECONDS_VARIABLE if name.startswith(TIMED) else "")
+    except passing:
         raise
     except BaseException as cause:  # SystemExit too, and what ends a task
-        problems = [make_failure(claim, cause, name).make_problem()]
-        raise (Unanswered(problems) if name == "submit" else Rejected(problems, transient=True)) from cause
+        return fall_back(make_failure(claim, cause, name))
 
 
-def _call(claim: Claim, name: str, method: Function, *given: Any, **named: Any) -> Any:
-    with _name_failure(claim, name):
-        answer = method(*given, **named)
-        if name not in STREAMS:
-            return list(answer) if isinstance(answer, Iterator) else answer
-        lines = iter(answer)
-    return _iterate(claim, name, lines)
+def _list_passing(name: str) -> tuple[type[BaseException], ...]:
+    """Return what a method may raise; of `pin_source`, SourceError tells of the source."""
+    extra = () if name in PURE_METHODS else (OSError, SourceError) if name == "pin_source" else (OSError,)
+    return (KeyboardInterrupt, Rejected, Unanswered, *extra)
 
 
-def _iterate(claim: Claim, name: str, lines: Iterator[Any]) -> Iterator[Any]:
+def _collect_problems(claim: Claim, name: str, rule: Function, *given: Any) -> list[Problem]:
+    """Return the problems of a `check` or `preflight`; its failure is one more, and earlier ones count."""
+    found: list[Problem] = []
+    fall_back = lambda failure: found.append(failure.make_problem())  # noqa: E731
+    _call(claim, name, lambda: found.extend(rule(*given)), fall_back, _list_passing(name))
+    return [*found]
+
+
+def _call_method(claim: Claim, name: str, method: Function, *given: Any, **named: Any) -> Any:
+    """Return the answer of a method. Raise a transient Rejected that names the plugin, or Unanswered for `submit`."""
+    call = functools.partial(_call, claim, name, fall_back=_raise_failure, passing=_list_passing(name))
+
+    def answer() -> Any:
+        found = method(*given, **named)
+        if name in STREAMS:
+            return _iterate(call, iter(found))
+        return list(found) if isinstance(found, Iterator) else found
+
+    return call(function=answer)
+
+
+def _iterate(call: Function, lines: Iterator[Any]) -> Iterator[Any]:
     """Yield the lines of an answer, each under guard: between them the caller prints results."""
     end: Any = object()
     try:
-        while True:
-            with _name_failure(claim, name):
-                line = next(lines, end)
-            if line is end:
-                return
+        while (line := call(function=lambda: next(lines, end))) is not end:
             yield line
     finally:
         if close := getattr(lines, "close", None):
             close()
 
 
-def collect_problems(claim: Claim, name: str, rule: Function, *given: Any) -> list[Problem]:
-    """Return the problems of a `check` or `preflight`; its failure is one more, and earlier ones count."""
-    found: list[Problem] = []
-    passing = (OSError,) if name == "preflight" else ()
-    try:
-        _run(claim, name, lambda: found.extend(rule(*given)))
-    except (KeyboardInterrupt, Rejected, *passing):
-        raise
-    except BaseException as cause:  # SystemExit too, and what ends a task
-        found = [*found, make_failure(claim, cause, name).make_problem()]
-    return found
+def _raise_failure(failure: PluginFailure) -> NoReturn:
+    problems = [failure.make_problem()]
+    unsure = failure.hook == "submit"  # the engine may have the plan
+    raise (Unanswered(problems) if unsure else Rejected(problems, transient=True)) from failure.cause
 
 
-def _run(claim: Claim, name: str, function: Callable[[], Any]) -> Any:
-    """Return what a function returns, in time if it looks at the world."""
-    if name.startswith(TIMED):
-        return calls.call_with_timeout(function, f"{name} of {claim.source}", calls.PLUGIN_SECONDS_VARIABLE)
-    with calls.redirect_output():
-        return function()
+def _raise_source_error(failure: PluginFailure) -> NoReturn:
+    raise SourceError(f"{failure}.", failure.suggestions[-1].text) from failure.cause
+
+
+SOURCE_PASSING = (KeyboardInterrupt, SourceError)
+SOURCE_FALL_BACKS: Mapping[str, Callable[[PluginFailure], Any]] = {
+    "recognizes": lambda failure: False,
+    "parse": _raise_source_error,
+    "warn": lambda failure: [str(failure)],
+    "describe_meaning": lambda failure: "",
+}
+"""By function of a source kind, what a failure means; a failing pinning rejects."""
 
 
 def _guard_source_kind(kind: SourceKind, claim: Claim) -> SourceKind:
-    """Return the kind with guarded functions: a failing recognizer recognizes nothing, a failing parser rejects."""
+    """Return the kind with guarded functions."""
 
-    def guard(name: str, function: Function, fall_back: Callable[[PluginFailure], Any] = _raise_source_error) -> Any:
-        def call(*given: Any) -> Any:
-            try:
-                return _run(claim, name, functools.partial(function, *given))
-            except (KeyboardInterrupt, SourceError):
-                raise
-            except BaseException as cause:  # SystemExit too, and what ends a task
-                return fall_back(make_failure(claim, cause, name))
+    def guard(name: str, function: Function, fall_back: Callable[[PluginFailure], Any]) -> Function:
+        return lambda *given: _call(claim, name, functools.partial(function, *given), fall_back, SOURCE_PASSING)
 
-        return call
-
-    pinning = kind.pinning
-    if pinning:
-        pinning = Pinning(*(guard(f"pinning ({name})", one) for name, one in pinning._asdict().items()))
-    return dataclasses.replace(
-        kind,
-        recognizes=guard("recognizes", kind.recognizes, lambda failure: False),
-        parse=guard("parse", kind.parse),
-        warn=guard("warn", kind.warn, lambda failure: [str(failure)]),
-        describe_meaning=guard("describe_meaning", kind.describe_meaning, lambda failure: ""),
-        pinning=pinning,
-    )
-
-
-def _raise_source_error(failure: PluginFailure) -> Any:
-    raise SourceError(f"{failure}.", failure.suggestions[-1].text) from failure.cause
+    guarded: dict[str, Any] = {name: guard(name, getattr(kind, name), one) for name, one in SOURCE_FALL_BACKS.items()}
+    if kind.pinning:
+        functions = kind.pinning._asdict().items()
+        guarded["pinning"] = Pinning(*(guard(f"pinning ({name})", one, _raise_source_error) for name, one in functions))
+    return dataclasses.replace(kind, **guarded)

@@ -8,22 +8,20 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import types
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem, usage_problem
 from robotrain.plugins.claims import HOOKS, Claim, exclude_claims, read_claims
 
 if TYPE_CHECKING:
-    import pluggy
-
     from robotrain.model.health import HealthCheck
     from robotrain.model.platform import Platform
     from robotrain.model.run import RunRecord
     from robotrain.model.source import SourceKind
     from robotrain.model.workload import Workload
     from robotrain.plugins.failures import PluginFailure
+    from robotrain.plugins.hookspecs import HookManager
 
 PluginMode = Literal["all", "none", "strict"]
 """Which plugins run: all; only built-in ones; all, and a failure is fatal."""
@@ -37,10 +35,9 @@ class Plugins:
     """
 
     def __init__(self, mode: PluginMode = "all", without: Sequence[str] = (), file: str = "") -> None:
-        self.mode = mode
+        self.mode, self.without, self._file = mode, tuple(without), file
         self.failures: dict[Claim, PluginFailure] = {}
         self.loaded: dict[Claim, Any] = {}
-        self.without, self._file = tuple(without), file
         self._provided: dict[Any, list[Any]] = {}
         self._found: dict[Claim, Any] = {}
         self._reported: set[Claim] = set()
@@ -129,9 +126,9 @@ class Plugins:
     def source_kinds(self) -> dict[str, SourceKind]:
         """Return every source kind that loads, by name, and those of the platforms loaded so far."""
         found: dict[str, SourceKind] = {}
-        claimed = self._list_working("source")
+        claimed, names = self._list_working("source"), self.list_names("source")
         for owners, kind in self.list_provided("source"):  # built-in ones first
-            of_platform = not self.list_claims("source", kind.name) and any(one.family == "platform" for one in owners)
+            of_platform = kind.name not in names and any(one.family == "platform" for one in owners)
             if of_platform or claimed.get(kind.name) is kind:
                 found.setdefault(kind.name, kind)
         return found
@@ -148,17 +145,14 @@ class Plugins:
     def list_health_checks(self, platform: str = "") -> list[tuple[Claim, HealthCheck]]:
         """Return the plugins' health checks, each with its claim; with `platform` without those of other platforms."""
         self.load_all(platform)
-        return [
-            (owners[0], check)
-            for owners, check in self.list_provided("health")
-            if any(_is_relevant(owner, platform) for owner in owners)
-        ]
+        checks = self.list_provided("health")
+        return [(owners[0], check) for owners, check in checks if any(_is_relevant(one, platform) for one in owners)]
 
     def load_all(self, platform: str = "") -> None:
         """Load every claim, so that `failures` is complete; with `platform` no other platform's."""
         for claim in self.claims:
             if _is_relevant(claim, platform):
-                self._get(claim) if claim.family else self._load(claim)
+                self._get(claim)
 
     def load_site(self) -> list[PluginFailure]:
         """Load the site plugins, and return the failures that were not reported yet."""
@@ -175,21 +169,16 @@ class Plugins:
         return sorted((one for one in found if one[0]), key=lambda one: not one[0][0].built_in)
 
     def list_provided(self, family: str) -> Iterator[tuple[list[Claim], Any]]:
-        """Yield what each loaded plugin provides, with the claims of its module; built-in ones first."""
+        """Yield what each loaded plugin provides, validated and guarded, with the claims of its module."""
+        from robotrain.plugins import guards
+
         for owners, implementation in self.list_implementations(HOOKS[family]):
             if implementation not in self._provided:
                 self._provided[implementation] = []
                 failing = [owner for owner in owners if owner.family == family] or owners[:1]
                 with self._record_failures(failing, HOOKS[family]):
-                    self._provided[implementation] = self._call_provider(family, owners[0], implementation.function)
+                    self._provided[implementation] = guards.provide(family, owners[0], implementation.function)
             yield from ((owners, thing) for thing in self._provided[implementation])
-
-    def _call_provider(self, family: str, claim: Claim, provide: Callable[[], Iterable[Any]]) -> list[Any]:
-        """Return what a hook provides, validated and guarded; raise what is wrong with it."""
-        from robotrain.plugins import calls, guards
-
-        accept = functools.partial(guards.accept, family, claim)
-        return calls.call_plugin(claim, HOOKS[family], lambda: [*map(accept, provide())])
 
     def list_hooks(self, claim: Claim) -> list[str]:
         """Return the names of the hooks in a loaded claim's module; none of a command."""
@@ -205,22 +194,10 @@ class Plugins:
         return failure
 
     @functools.cached_property
-    def _manager(self) -> pluggy.PluginManager:
-        import pluggy
+    def _manager(self) -> HookManager:
+        from robotrain.plugins.hookspecs import HookManager
 
-        from robotrain.plugins import hookspecs
-
-        class HookManager(pluggy.PluginManager):
-            """Reads a module's marked functions only: pluggy inspects every name, which costs each start 3 %."""
-
-            def parse_hookimpl_opts(self, plugin: Any, name: str) -> Any:
-                if isinstance(plugin, types.ModuleType) and not hasattr(vars(plugin).get(name), "robotrain_impl"):
-                    return None
-                return super().parse_hookimpl_opts(plugin, name)
-
-        manager = HookManager("robotrain")
-        manager.add_hookspecs(hookspecs)
-        return manager
+        return HookManager()
 
     @contextlib.contextmanager
     def _record_failures(self, claims: Iterable[Claim], hook: str = "") -> Iterator[None]:
@@ -245,24 +222,14 @@ class Plugins:
         with self._record_failures([claim]):
             self._require_unique_name(claim)
             limit = calls.PLUGIN_SECONDS_VARIABLE if requested else calls.HOOK_SECONDS_VARIABLE
-            loaded = calls.call_plugin(claim, "loading", claim.load, limit)
+            loaded = calls.call_plugin(claim, "loading", claim.load, "" if claim.built_in else limit)
             hookspecs.require_supported_api(claim)
             if claim.family == "command":
                 _require_command(loaded, claim)
-            elif not self._manager.is_registered(loaded):  # once, however many names the module claims
-                self._register(loaded)
+            else:
+                self._manager.add(loaded)
             self.loaded[claim] = loaded
         return claim in self.loaded
-
-    def _register(self, module: Any) -> None:
-        """Register the hooks of a module. Raise what is wrong with their names or arguments."""
-        try:
-            self._manager.register(module)
-            self._manager.check_pending()  # raises for a misspelled hook
-        except Exception:
-            if self._manager.is_registered(module):  # pluggy itself leaves out one with wrong arguments
-                self._manager.unregister(module)
-            raise
 
     def _require_unique_name(self, claim: Claim) -> None:
         """Raise UnsuitablePlugin if several plugins claim a name, except for the built-in one."""
@@ -280,26 +247,26 @@ class Plugins:
             return self._found[claim]
         if not self._load(claim, requested):
             return None
-        if claim.family == "command":
+        if claim.family in ("", "command"):
             return self.loaded[claim]
         for owners, thing in self.list_provided(claim.family):
             if thing.name == claim.name and claim in owners:
                 return self._found.setdefault(claim, thing)
-        from robotrain.plugins.failures import UnsuitablePlugin
-
         if claim not in self.failures:  # else its hook failed
             with self._record_failures([claim]):
+                from robotrain.plugins.failures import UnsuitablePlugin
+
                 raise UnsuitablePlugin(f"{claim.value} declares this name, but the plugin does not provide it")
         return None
 
     def _require(self, family: str, name: str) -> Any:
         """Return what the first plugin that claims a name, and does not fail, provides under it. Raise PluginError."""
-        from robotrain.plugins.failures import PluginError, PluginNotInstalled
-
         claims = self.list_claims(family, name)
         for claim in claims:
             if (found := self._get(claim, requested=True)) is not None:
                 return found
+        from robotrain.plugins.failures import PluginError, PluginNotInstalled
+
         if not claims:
             raise PluginNotInstalled(family, name, self.list_names(family), self.without)
         raise PluginError(self.failures[claims[0]], self.mode == "strict")

@@ -8,7 +8,6 @@ import importlib.util
 import shlex
 import sys
 import traceback
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ PLUGIN_MODULE = "robotrain_plugin"
 SITE_HOOKS = ("robotrain_check", "robotrain_run_changed", "robotrain_health")
 
 
-def read_plugin_file(folder: str) -> tuple[Claim, ...]:
+def read_plugin_file(folder: str) -> list[Claim]:
     """Return the claims of a folder's plugin file. Raise Rejected, with the line, if it cannot be loaded."""
     path = Path(folder).absolute() / f"{PLUGIN_MODULE}.py"
     if not path.is_file():
@@ -31,7 +30,7 @@ def read_plugin_file(folder: str) -> tuple[Claim, ...]:
     claim = make_claim(PLUGIN_MODULE, PLUGIN_MODULE, str(path))
     try:
         load = functools.partial(_load_claims, claim, path)
-        found = calls.call_with_timeout(load, f"loading of {claim.source}", calls.PLUGIN_SECONDS_VARIABLE)
+        found = calls.call_plugin(claim, "loading", load, calls.PLUGIN_SECONDS_VARIABLE)
     except KeyboardInterrupt:
         raise
     except BaseException as cause:  # SystemExit too, and what ends a task
@@ -48,7 +47,7 @@ def read_plugin_file(folder: str) -> tuple[Claim, ...]:
     return found
 
 
-def _load_claims(claim: Claim, path: Path) -> tuple[Claim, ...]:
+def _load_claims(claim: Claim, path: Path) -> list[Claim]:
     """Import the file, with its folder at the end of the path, and return the claims of what it brings."""
     if str(path.parent) not in sys.path:
         sys.path.append(str(path.parent))
@@ -60,20 +59,13 @@ def _load_claims(claim: Claim, path: Path) -> tuple[Claim, ...]:
         del sys.modules[PLUGIN_MODULE]
         raise
     hookspecs.require_supported_api(claim)
-    found = [make_claim(name, value, claim.package) for name, value in _list_names(module)]
-    return (*found, *([claim] if any(hasattr(module, hook) for hook in SITE_HOOKS) else []))
-
-
-def _list_names(module: Any) -> Iterator[tuple[str, str]]:
-    """Yield the name of each claim, and what it is loaded from."""
-    for family in sorted(HOOKS.keys() & FAMILIES):
-        for thing in getattr(module, HOOKS[family], tuple)():
-            yield f"{family}.{thing.name}", PLUGIN_MODULE
-    commands = getattr(module, "commands", {})
-    if not isinstance(commands, dict):
+    if not isinstance(commands := getattr(module, "commands", {}), dict):
         raise UnsuitablePlugin("`commands` is a mapping of names to Typer apps")
-    for name in commands:
-        yield f"command.{name}", f"{PLUGIN_MODULE}:commands.{name}"
+    families = sorted(HOOKS.keys() & FAMILIES)
+    names = [f"{family}.{thing.name}" for family in families for thing in getattr(module, HOOKS[family], tuple)()]
+    found = [make_claim(name, PLUGIN_MODULE, claim.package) for name in names]
+    found += [make_claim(f"command.{name}", f"{PLUGIN_MODULE}:commands.{name}", claim.package) for name in commands]
+    return [*found, *([claim] if any(hasattr(module, hook) for hook in SITE_HOOKS) else [])]
 
 
 def _make_usage_error(code: str, title: str, path: Path, folder: str = "FOLDER", why: str = "") -> Rejected:

@@ -4,7 +4,6 @@ from __future__ import annotations  # the types below are for readers and checke
 
 import functools
 import itertools
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -25,21 +24,19 @@ CHANGE_PHRASES: Mapping[RunChange, str] = {"sent": "was sent", "cancelled": "was
 
 def find_site_problems(plugins: Plugins, job: Job, platform: str) -> Iterator[Problem]:
     """Yield the problems that site rules find in a job, and one for each rule that failed."""
-    found: dict[int, list[Problem]] = defaultdict(list)
+    found: list[tuple[int, Problem]] = []
 
     def collect(at: int, rule: Callable[[], Any]) -> None:
         for problem in itertools.islice(rule() or (), MAX_PROBLEMS):
             if not isinstance(problem, Problem):
                 raise TypeError(f"{CHECK_HOOK} answers with robotrain.plugin.Problem objects")
-            found[at].append(problem)
+            found.append((at, problem))
 
     failures = _call_hooks(plugins, CHECK_HOOK, collect, job=job, platform=platform)
-    for at in sorted(found):
-        yield from list(found[at])  # also of a rule that hung or raised later
+    yield from (problem for _, problem in sorted([*found], key=lambda pair: pair[0]))  # also of a rule that failed
     strict = plugins.mode == "strict"
-    for failure in failures:
-        effect = ", so its rules could not be enforced" if strict else " and was skipped: its rules were not enforced"
-        yield _make_problem(failure, effect, Stage.USAGE if strict else Stage.CHECK, strict)
+    effect = ", so its rules could not be enforced" if strict else " and was skipped: its rules were not enforced"
+    yield from (_make_problem(one, effect, Stage.USAGE if strict else Stage.CHECK, strict) for one in failures)
 
 
 def notify_run_changed(
@@ -69,16 +66,13 @@ def _call_hooks(plugins: Plugins, name: str, call: Callable[[int, Any], Any], **
 
     One that hung before is not called again.
     """
-    limit = calls.get_time_limit()
-    failures = plugins.load_site()
+    limit, failures = calls.get_time_limit(), plugins.load_site()
     hung = {claim for claim, failure in plugins.failures.items() if isinstance(failure.cause, calls.PluginTimeout)}
     hooks = [(owners[0], hook) for owners, hook in plugins.list_implementations(name) if owners[0] not in hung]
     bound = [functools.partial(hook.function, *(given[each] for each in hook.argnames)) for _, hook in hooks]
-    work = [functools.partial(call, at, each) for at, each in enumerate(bound)]
-    for (claim, _), (_, error) in zip(hooks, calls.call_all_with_timeout(work, limit), strict=True):
-        if error:
-            failures.append(plugins.record_failure(claim, error, name))
-    return failures
+    results = calls.call_all_with_timeout([functools.partial(call, *each) for each in enumerate(bound)], limit)
+    failed = [(claim, error) for (claim, _), (_, error) in zip(hooks, results, strict=True) if error]
+    return [*failures, *(plugins.record_failure(claim, error, name) for claim, error in failed)]
 
 
 def _make_problem(failure: PluginFailure, effect: str, stage: Stage, strict: bool) -> Problem:
