@@ -120,7 +120,7 @@ def test_one_that_completed_succeeded(run):
 
 def test_one_that_was_cancelled_says_by_whom():
     cancelled = told("FAILED_CANCELED", "FAILED_CANCELED", cancelled_by="anna")
-    assert (cancelled.state, status.explain_cancellation(cancelled)) == ("cancelled", "anna cancelled it")
+    assert (cancelled.state, status.explain_failure(cancelled)) == ("cancelled", "anna cancelled it")
 
 
 def test_a_time_that_ran_out_is_no_cancelling():

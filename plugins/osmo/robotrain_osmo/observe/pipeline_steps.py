@@ -1,7 +1,9 @@
-"""References of pipelines, whose steps are tasks of one workflow, and the reference of one of them."""
+"""Pipelines, whose steps are tasks of one workflow: their references, and what OSMO answers about one task."""
 
 from collections.abc import Mapping
+from typing import Any
 
+from robotrain.cluster.answers import as_int, as_mappings, as_text
 from robotrain.model.run import STEP_KEY, Reference
 
 STEPS_KEY = "steps"
@@ -11,6 +13,12 @@ STEPS_KEY = "steps"
 def get_publish_key(step: str) -> str:
     """Return the key of a reference with the URL that a step copies its outputs to."""
     return f"publishes:{step}"
+
+
+def make_reference(published: Mapping[str, str]) -> dict[str, str]:
+    """Return what the reference of a pipeline has of its steps. `published`: the URL of each step, or ""."""
+    urls = {get_publish_key(name): url for name, url in published.items() if url}
+    return {STEPS_KEY: ",".join(published), **urls}
 
 
 def list_step_names(reference: Reference) -> list[str]:
@@ -47,3 +55,23 @@ def select_step(reference: Reference) -> Reference:
     }
     kept = ("workflow", "cli", "server")
     return {**{key: reference[key] for key in kept if key in reference}, **names}
+
+
+def select_task(answer: Mapping[str, Any], task: str) -> Mapping[str, Any]:
+    """Return OSMO's answer about a workflow as if `task` were its only task."""
+    groups = [
+        {**group, "tasks": [row for row in as_mappings(group.get("tasks")) if row.get("name") == task]}
+        for group in as_mappings(answer.get("groups"))
+    ]
+    (own, *_) = [group for group in groups if group["tasks"]] or [{"tasks": []}]
+    newest: Mapping[str, Any] = max(own["tasks"], key=lambda row: as_int(row.get("retry_id")) or 0, default={})
+    status = as_text(newest.get("status"))
+    is_final = status == "COMPLETED" or status.startswith("FAILED")
+    return {
+        **answer,
+        "groups": [own],
+        "status": status if is_final else "RUNNING" if status == "RUNNING" else "PENDING",
+        "start_time": newest.get("start_time"),
+        "end_time": newest.get("end_time"),
+        "queued_time": None,
+    }

@@ -11,111 +11,34 @@ from robotrain.cluster import reasons
 from robotrain.command import CommandStream
 from robotrain.errors import Rejected
 from robotrain.model.amounts import format_duration
-from robotrain.model.run import STEP_KEY, Reference, RunGone, Status, StepStateName, StepStatus
+from robotrain.model.run import STEP_KEY, Reference, Status
 
 from robotrain_osmo.client import service
 from robotrain_osmo.observe import logs, pipeline_steps, workflow_state
-from robotrain_osmo.observe.workflow_state import WorkflowState
+from robotrain_osmo.observe.workflow_state import CANCELLED_STATUS, WorkflowState
 
 
 def query_status(reference: Reference) -> Status:
     """Return the state and its reason, of a run, a pipeline or a step. Raise RunGone or Rejected."""
     if pipeline_steps.list_step_names(reference) and not reference.get(STEP_KEY):
-        return _make_pipeline_status(reference, workflow_state.query_answer(reference))
+        from robotrain_osmo.observe import pipeline_status
+
+        return pipeline_status.query_pipeline(reference)[0]
     reference = pipeline_steps.select_step(reference)
     workflow = workflow_state.query_workflow(reference)
     return Status(
         state=workflow.state,
-        reason=_explain_status(reference, workflow),
+        reason=explain_status(reference, workflow),
         exit_code=workflow.exit_code if workflow.is_finished else None,
         started=workflow.started,
         ended=workflow.ended if workflow.is_finished else None,
     )
 
 
-UNSUCCESSFUL = ("failed", "cancelled")
-
-
 def find_page(reference: Reference) -> str:
     """Return the address of the workflow's page; empty if OSMO gives only a path, without its host. Raise Rejected."""
     overview = workflow_state.query_workflow(reference).overview
     return overview if overview.startswith(("https://", "http://")) else ""
-
-
-def _make_pipeline_status(reference: Reference, answer: object) -> Status:
-    """Return the status of the whole: the reason is that of the first step that failed, never of a skipped one."""
-    workflow, steps = workflow_state.parse_workflow(answer), _parse_steps(reference, answer)
-    started = min((step.started for step in steps.values() if step.started), default=None)
-    if not workflow.is_finished:
-        cancelling = CANCELLING_REASON if workflow_state.is_cancel_requested(reference) else ""
-        waiting = {name: explain_waiting(step) for name, step in steps.items() if _has_begun(step)}
-        reason = cancelling or "; ".join(f"step {name}: {why}" for name, why in waiting.items() if why)
-        return Status(state="running" if started else "pending", reason=reason, started=started)
-    ended = workflow.ended
-    bad = [(name, one) for name, one in steps.items() if one.state in UNSUCCESSFUL and one.failure != SKIPPED_STATUS]
-    if not bad:
-        state = workflow.state
-        reason = "" if state == "succeeded" else explain_failure(workflow)
-        return Status(state=state, reason=reason, started=started, ended=ended)
-    of_fault = [pair for pair in bad if pair[1].state == "failed"]
-    name, first = min(of_fault or bad, key=lambda pair: pair[1].ended or float("inf"))
-    why = _explain_status(pipeline_steps.select_step({**reference, STEP_KEY: name}), first)
-    return Status(
-        state="failed" if of_fault else "cancelled",
-        reason=f"step {name} {first.state}" + (f": {why}" if why else ""),
-        exit_code=first.exit_code,
-        started=started,
-        ended=ended,
-    )
-
-
-SKIPPED_STATUS = "FAILED_UPSTREAM"
-
-
-def list_steps(reference: Reference) -> list[StepStatus]:
-    """Return the steps of a pipeline by their tasks. Raise RunGone or Rejected."""
-    return _list_step_statuses(reference, workflow_state.query_answer(reference))
-
-
-def query_pipeline(reference: Reference) -> tuple[Status, list[StepStatus]]:
-    """Return the status of a pipeline and its steps, by one request. Raise RunGone or Rejected."""
-    answer = workflow_state.query_answer(reference)
-    return _make_pipeline_status(reference, answer), _list_step_statuses(reference, answer)
-
-
-def has_step_output(reference: Reference) -> bool:
-    """Return whether OSMO still has the workflow of a step: only then it is an input of another one. Raise Rejected."""
-    try:
-        workflow_state.query_answer(reference)
-    except RunGone:
-        return False
-    return True
-
-
-def _list_step_statuses(reference: Reference, answer: object) -> list[StepStatus]:
-    return [_make_step_status(name, step) for name, step in _parse_steps(reference, answer).items()]
-
-
-def _parse_steps(reference: Reference, answer: object) -> dict[str, WorkflowState]:
-    return {name: workflow_state.parse_step(answer, name) for name in pipeline_steps.list_step_names(reference)}
-
-
-def _has_begun(step: WorkflowState) -> bool:
-    """Return whether a step waits for nothing but OSMO, and has not ended."""
-    return not step.is_finished and step.task_status != "WAITING"
-
-
-def _make_step_status(name: str, step: WorkflowState) -> StepStatus:
-    state: StepStateName = step.state
-    reason = ""
-    if step.failure == SKIPPED_STATUS:
-        state = "skipped"
-    elif not step.is_finished:
-        state, reason = (state, explain_waiting(step)) if _has_begun(step) else ("waiting", "")
-    elif state != "succeeded":
-        reason = explain_cancellation(step) if state == "cancelled" else explain_failure(step)
-    ended = step.ended if step.is_finished else None
-    return StepStatus(name=name, state=state, reason=reason, started=step.started, ended=ended)
 
 
 def list_statuses(references: Sequence[Reference]) -> list[Status | None]:
@@ -153,7 +76,8 @@ def _make_listed_status(reference: Reference, workflow: WorkflowState) -> Status
 CANCELLING_REASON = "it is being cancelled: OSMO has accepted the request and has not ended it yet"
 
 
-def _explain_status(reference: Reference, workflow: WorkflowState) -> str:
+def explain_status(reference: Reference, workflow: WorkflowState) -> str:
+    """Return why a workflow waits, failed or was cancelled, or "". It may ask OSMO for events and the log."""
     if not workflow.is_finished:
         if workflow_state.is_cancel_requested(reference):
             return CANCELLING_REASON
@@ -161,9 +85,8 @@ def _explain_status(reference: Reference, workflow: WorkflowState) -> str:
         return explain_waiting(workflow, query_blocking_event(reference) if is_stuck else "")
     if workflow.state == "succeeded":
         return ""
-    if workflow.state == "cancelled":
-        return explain_cancellation(workflow)
-    reason = _explain_by_log(reference, workflow) if is_run_failure(workflow) else ""
+    is_own = workflow.failure == "FAILED" and (workflow.exit_code is None or 0 < workflow.exit_code < 256)
+    reason = _explain_by_log(reference, workflow) if is_own else ""
     return reason or explain_failure(workflow)
 
 
@@ -288,8 +211,11 @@ def explain_waiting(workflow: WorkflowState, event: str = "") -> str:
 
 
 def explain_failure(workflow: WorkflowState) -> str:
-    """Return why a workflow failed, from its status, exit code and message."""
+    """Return why a workflow failed, from its status, exit code and message, or who cancelled it."""
     status, code = workflow.failure, workflow.exit_code
+    if status == CANCELLED_STATUS:
+        user = workflow.cancelled_by
+        return f"{user} cancelled it" if user and user.lower() != "osmo" else "it was cancelled"
     if status == "FAILED_IMAGE_PULL":
         return _explain_image_failure(workflow.message)
     if status == "FAILED_EVICTED" or code == 3004:
@@ -305,17 +231,6 @@ def explain_failure(workflow: WorkflowState) -> str:
     if status != "FAILED":
         return _append_message(f"its OSMO status is {status}", workflow.message)
     return _explain_exit_code(code, workflow.message)
-
-
-def explain_cancellation(workflow: WorkflowState) -> str:
-    """Return who cancelled a workflow."""
-    user = workflow.cancelled_by
-    return f"{user} cancelled it" if user and user.lower() != "osmo" else "it was cancelled"
-
-
-def is_run_failure(workflow: WorkflowState) -> bool:
-    """Return whether the run itself failed, so that its log has the reason."""
-    return workflow.failure == "FAILED" and (workflow.exit_code is None or 0 < workflow.exit_code < 256)
 
 
 def _explain_pending(workflow: WorkflowState) -> str:

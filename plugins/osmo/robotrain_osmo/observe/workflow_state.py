@@ -126,24 +126,8 @@ def _iterate_tasks(data: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 def parse_step(answer: object, task: str) -> WorkflowState:
     """Parse the state of one task of several, as that of a workflow of that task alone."""
-    data = as_mapping(answer)
-    groups = [
-        {**group, "tasks": [row for row in as_mappings(group.get("tasks")) if row.get("name") == task]}
-        for group in as_mappings(data.get("groups"))
-    ]
-    (own, *_) = [group for group in groups if group["tasks"]] or [{"tasks": []}]
-    newest: Mapping[str, Any] = max(own["tasks"], key=lambda row: as_int(row.get("retry_id")) or 0, default={})
-    status = as_text(newest.get("status"))
-    is_final = status == "COMPLETED" or status.startswith("FAILED")
-    alone = {
-        **data,
-        "groups": [own],
-        "status": status if is_final else "RUNNING" if status == "RUNNING" else "PENDING",
-        "start_time": newest.get("start_time"),
-        "end_time": newest.get("end_time"),
-        "queued_time": None,
-    }
-    return replace(parse_workflow(alone, task), others_active=not parse_workflow(answer).is_finished)
+    alone = parse_workflow(pipeline_steps.select_task(as_mapping(answer), task), task)
+    return replace(alone, others_active=not parse_workflow(answer).is_finished)
 
 
 QUERY_SECONDS = 20.0

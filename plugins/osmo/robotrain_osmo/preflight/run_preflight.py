@@ -20,7 +20,7 @@ from robotrain_osmo.client import service
 from robotrain_osmo.client.failures import UNREACHABLE_CODES, CommandFailed
 from robotrain_osmo.preflight import service as preflight_service
 from robotrain_osmo.settings import OsmoSettings
-from robotrain_osmo.spec import environment, submission_spec, workflow
+from robotrain_osmo.spec import environment, pipeline_plan, submission_spec, workflow
 from robotrain_osmo.spec.inputs import DATASET_SERVERS
 from robotrain_osmo.spec.submission_spec import OsmoInput, OsmoSubmissionSpec, OsmoUpload
 from robotrain_osmo.submit import upload
@@ -33,8 +33,7 @@ def list_checks(plan: Plan) -> list[PreflightCheck]:
     """Return the checks of a plan: of its workflow, of the service, and of what each job needs. Raise Rejected."""
     checks: list[PreflightCheck] = []
     services: dict[OsmoSubmissionSpec, None] = {}
-    for part in submission_spec.list_job_plans(plan, Stage.PREFLIGHT):
-        submission = submission_spec.load_submission(part, Stage.PREFLIGHT)
+    for part, submission in pipeline_plan.list_parts(plan, Stage.PREFLIGHT):
         services[replace(submission, run="", task="", uploads=(), inputs=(), publishes="")] = None
         checks += _list_job_checks(part, submission)
     of_service = [  # most steps of a pipeline ask the same of it

@@ -25,6 +25,7 @@ from robotrain_osmo.settings import OsmoSettings
 from robotrain_osmo.spec import check_tracking, environment, render, resources, submission_spec, workflow
 from robotrain_osmo.spec import inputs as spec_inputs
 from robotrain_osmo.spec.check_job import MAX_TASK_NAME_LENGTH
+from robotrain_osmo.spec.pipeline_plan import get_step_path
 from robotrain_osmo.spec.render import TaskBuilder
 from robotrain_osmo.spec.submission_spec import DOCUMENT_FILE, SUBMISSION_FILE, OsmoSubmissionSpec, OsmoUpload
 
@@ -62,7 +63,7 @@ def render_pipeline(steps: Sequence[PipelineStep], job: Job, run: str, finished:
         files=files,
         shown=(
             submission_spec.WORKFLOW_FILE,
-            *(submission_spec.get_step_path(step.name, DOCUMENT_FILE) for step in steps),
+            *(get_step_path(step.name, DOCUMENT_FILE) for step in steps),
         ),
     )
 
@@ -252,7 +253,7 @@ def _build_files(tasks: Sequence[_StepTask], run: str, archive: str) -> dict[str
         SUBMISSION_FILE: submission_spec.SUBMISSION.dump(_combine_submissions(submissions, run)),
         **uploaded,
         **{
-            submission_spec.get_step_path(task.step.name, name): content
+            get_step_path(task.step.name, name): content
             for task, submission in zip(tasks, submissions, strict=True)
             for name, content in (
                 (SUBMISSION_FILE, submission_spec.SUBMISSION.dump(replace(submission, task=task.step.name))),

@@ -1,12 +1,6 @@
 """The submission spec, `osmo.json` in a plan: the arguments of the `osmo` command and what must exist before."""
 
-from dataclasses import replace
-
 from robotrain.cluster.submission_spec import SubmissionSpecFile
-from robotrain.errors import Rejected, Stage
-from robotrain.model.job import Job
-from robotrain.model.plan import Plan
-from robotrain_runtime.contract.document import parse_document
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 SUBMISSION_FILE = "osmo.json"
@@ -95,40 +89,3 @@ class OsmoSubmissionSpec:
 
 
 SUBMISSION = SubmissionSpecFile(OsmoSubmissionSpec, SUBMISSION_FILE, SCHEMA, "OSMO", required=(DOCUMENT_FILE,))
-_PIPELINE_SUBMISSION = replace(SUBMISSION, required=())
-STEPS_FOLDER = "steps"
-"""In the plan of a pipeline, the folder with the submission spec and the job document of each step, by its name."""
-
-
-def load_submission(plan: Plan, stage: Stage) -> OsmoSubmissionSpec:
-    """Return the submission spec of a plan, of a job or a pipeline. Raise Rejected if the plan is damaged."""
-    return (_PIPELINE_SUBMISSION if is_pipeline(plan) else SUBMISSION).load(plan, stage)
-
-
-def is_pipeline(plan: Plan) -> bool:
-    """Return whether a plan is that of a pipeline."""
-    return DOCUMENT_FILE not in plan.files and any(path.startswith(f"{STEPS_FOLDER}/") for path in plan.files)
-
-
-def get_step_path(step: str, file: str) -> str:
-    """Return the path of a step's file in the plan of a pipeline."""
-    return f"{STEPS_FOLDER}/{step}/{file}"
-
-
-def list_job_plans(plan: Plan, stage: Stage) -> list[Plan]:
-    """Return the plan of a job itself, or the parts of a pipeline's plan, one for each step. Raise Rejected."""
-    if not is_pipeline(plan):
-        return [plan]
-    return [_select_step(plan, step, stage) for step in load_submission(plan, stage).list_tasks()]
-
-
-def _select_step(plan: Plan, step: str, stage: Stage) -> Plan:
-    names = (SUBMISSION_FILE, DOCUMENT_FILE)
-    try:
-        own = {name: plan.files[get_step_path(step, name)] for name in names}
-        document = parse_document(own[DOCUMENT_FILE].decode())
-    except (KeyError, ValueError) as error:
-        raise Rejected([SUBMISSION.make_damaged_plan_problem(stage, f"{STEPS_FOLDER}/{step}: {error}.")]) from None
-    job = Job(workload=document.workload, parameters=(), sources=document.sources)
-    shared = {name: content for name, content in plan.files.items() if name in (plan.spec, PAYLOAD_FILE)}
-    return replace(plan, run=document.run, job=job, files={**shared, **own}, shown=())

@@ -29,7 +29,7 @@ from robotrain_runtime.contract.files import is_locked, lock_file
 from robotrain_osmo.client import failures, service
 from robotrain_osmo.client.failures import UNREACHABLE_CODES, CommandFailed, CommandFailure
 from robotrain_osmo.observe import pipeline_steps
-from robotrain_osmo.spec import environment, submission_spec
+from robotrain_osmo.spec import environment, pipeline_plan
 from robotrain_osmo.spec.submission_spec import OsmoCredential, OsmoSubmissionSpec
 from robotrain_osmo.submit import upload
 
@@ -44,9 +44,9 @@ def submit_plan(plan: Plan) -> Reference:
 
     Raise Rejected if OSMO refused and nothing runs, Unanswered if that is unknown.
     """
-    submission = submission_spec.load_submission(plan, Stage.SUBMIT)
-    for part in submission_spec.list_job_plans(plan, Stage.SUBMIT):
-        upload.upload_folders(part, submission_spec.load_submission(part, Stage.SUBMIT))
+    submission = pipeline_plan.load_submission(plan, Stage.SUBMIT)
+    for part, own in pipeline_plan.list_parts(plan, Stage.SUBMIT):
+        upload.upload_folders(part, own)
     with tempfile.TemporaryDirectory(prefix="robotrain-") as folder:
         file = Path(folder) / TEMPORARY_FILE
         file.write_bytes(plan.files[plan.spec])
@@ -228,7 +228,7 @@ def find_workflow(plan: Plan) -> Reference | None:
 
     Raise Rejected if OSMO does not answer.
     """
-    submission = submission_spec.load_submission(plan, Stage.SUBMIT)
+    submission = pipeline_plan.load_submission(plan, Stage.SUBMIT)
     wait_for_submit(submission.run)
     note = NOTE.read(plan)
     if note is None:
@@ -250,13 +250,10 @@ def list_workflow_ids(submission: OsmoSubmissionSpec) -> tuple[str, ...]:
 def make_reference(plan: Plan, submission: OsmoSubmissionSpec, workflow: str) -> Reference:
     """Return the reference of a workflow for the run's record."""
     shared = {"workflow": workflow, "cli": submission.cli, "server": submission.server, "run": submission.run}
-    if not submission_spec.is_pipeline(plan):
+    if not pipeline_plan.is_pipeline(plan):
         return {**shared, "task": submission.task, "publishes": submission.get_publish_url(workflow)}
-    reference = {**shared, pipeline_steps.STEPS_KEY: submission.task}
-    for name, part in zip(submission.list_tasks(), submission_spec.list_job_plans(plan, Stage.SUBMIT), strict=True):
-        if url := submission_spec.load_submission(part, Stage.SUBMIT).get_publish_url(workflow):
-            reference[pipeline_steps.get_publish_key(name)] = url
-    return reference
+    parts = zip(submission.list_tasks(), pipeline_plan.list_parts(plan, Stage.SUBMIT), strict=True)
+    return shared | pipeline_steps.make_reference({name: own.get_publish_url(workflow) for name, (_, own) in parts})
 
 
 def _find_new_workflow(submission: OsmoSubmissionSpec, mark: str, before: Sequence[str]) -> str | None:

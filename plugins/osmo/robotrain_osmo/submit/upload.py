@@ -19,7 +19,7 @@ from robotrain_sources.local_path import upload as local_upload
 
 from robotrain_osmo.client import service
 from robotrain_osmo.client.failures import CommandFailed
-from robotrain_osmo.spec import submission_spec
+from robotrain_osmo.spec.pipeline_plan import list_parts
 from robotrain_osmo.spec.submission_spec import PAYLOAD_FILE, OsmoSubmissionSpec, OsmoUpload
 
 
@@ -28,8 +28,7 @@ def prepare_plan(plan: Plan) -> Iterator[str]:
 
     Folders without a digest are uploaded by each submit.
     """
-    for part in submission_spec.list_job_plans(plan, Stage.SUBMIT):
-        submission = submission_spec.load_submission(part, Stage.SUBMIT)
+    for part, submission in list_parts(plan, Stage.SUBMIT):
         pinned = tuple(upload for upload in submission.uploads if upload.path and is_content_addressed(upload))
         upload_folders(part, dataclasses.replace(submission, uploads=pinned))
         yield from (f"{upload.path} {upload.url}" for upload in pinned)
@@ -127,14 +126,11 @@ SEAL_PATTERN = r"\.robotrain-complete-\d+"
 
 def find_uploaded(plan: Plan) -> list[JobSource]:
     """Return the sources of a plan whose pinned content is in the storage."""
-    parts = submission_spec.list_job_plans(plan, Stage.SUBMIT)
-    return [source for part in parts for source in _find_uploaded_sources(part)]
-
-
-def _find_uploaded_sources(plan: Plan) -> list[JobSource]:
-    submission = submission_spec.load_submission(plan, Stage.SUBMIT)
-    uploaded = _select_uploaded(submission.cli, submission.uploads)
-    return local_upload.select_uploaded_sources(plan, [(upload.path, upload.url) for upload in uploaded])
+    found: list[JobSource] = []
+    for part, submission in list_parts(plan, Stage.SUBMIT):
+        uploaded = _select_uploaded(submission.cli, submission.uploads)
+        found += local_upload.select_uploaded_sources(part, [(upload.path, upload.url) for upload in uploaded])
+    return found
 
 
 def _select_uploaded(cli: str, uploads: Collection[OsmoUpload]) -> list[OsmoUpload]:
