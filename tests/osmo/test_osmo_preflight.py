@@ -251,8 +251,7 @@ def test_a_pool_that_is_not_open_is_told(status, severity):
     ],
 )
 def test_shared_memory_is_compared_with_what_the_platform_allows(said, machines, told):
-    order = {"mounts": SHM if said == "mount" else (), "shared_memory": said}
-    assert codes(in_pool(platforms={"gpu_platform": machines}, order=order)) == told
+    assert codes(in_pool(platforms={"gpu_platform": machines}, order={"shared_memory": said})) == told
 
 
 @pytest.mark.parametrize(
@@ -306,17 +305,19 @@ def test_pools_are_read_from_what_a_service_answers(osmo):
     ],
 )
 def test_versions_that_differ_are_told_by_what_comes_of_it(server, there, told):
-    problems = list(service.compare_versions(dataclasses.replace(ORDER, server=server), there))
+    problems = list(service.compare_versions(server, there))
     assert codes(problems) == told
     for problem in select_errors(problems):
         assert [way.text for way in problem.suggestions] == [f"--server {there.service[:3]}"]
 
 
-def test_a_credential_of_another_type_is_none():
+def test_a_credential_of_another_type_is_none(monkeypatch):
     order = dataclasses.replace(ORDER, credentials=(HF,))
-    [problem] = service.find_missing_credentials(order, {"hf_token": "DATA", "other": "GENERIC"})
+    monkeypatch.setattr(service, "list_credentials", lambda cli, seconds: {"hf_token": "DATA", "other": "GENERIC"})
+    [problem] = service.check_credentials(order, 1.0)
     assert (problem.code, problem.where) == ("osmo-credential-type", "--hf-credential")
-    [missing] = service.find_missing_credentials(order, {"huggingface": "GENERIC"})
+    monkeypatch.setattr(service, "list_credentials", lambda cli, seconds: {"huggingface": "GENERIC"})
+    [missing] = service.check_credentials(order, 1.0)
     assert "huggingface" in missing.why
 
 

@@ -308,7 +308,7 @@ class TestSharedMemory:
     def test_it_is_mounted_when_that_is_said(self) -> None:
         made = plan(job(), shared_memory="mount")
         assert task(made)["volumeMounts"] == ["/dev/shm"]
-        assert order_of(made).mounts == ("/dev/shm",)
+        assert order_of(made).shared_memory == "mount"
 
     def test_without_it_one_process_loads_data_and_explain_says_why(self, robotrain) -> None:
         given = ("--platform", "osmo", "--pool", "p", "--blob-url", ONE)

@@ -3,10 +3,11 @@
 import os
 import shutil
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from robotrain.cluster.answers import as_mapping
+from robotrain.cluster.platform import run_checks
 from robotrain.cluster.settings import read_configured_settings
 from robotrain.errors import Rejected, Suggestion
 from robotrain.model.health import (
@@ -21,9 +22,6 @@ from robotrain.model.health import (
 from robotrain.model.platform import PlatformDefault
 
 from robotrain_osmo.settings import OsmoSettings
-
-if TYPE_CHECKING:
-    from robotrain_osmo.spec.submission_spec import OsmoSubmissionSpec
 
 QUERY_SECONDS = 4.5
 """Less than the time limit of a check."""
@@ -48,21 +46,21 @@ def list_health_checks() -> Iterable[HealthCheck]:
 def check_command() -> Iterator[HealthResult]:
     """Look for the command, without a network call. Without a pool, OSMO is not used and nothing fails."""
     settings = read_configured_settings(OsmoSettings, "osmo")
-    path = shutil.which(os.path.expanduser(settings.osmo_cli))
-    if path is None:
-        text = f"there is no `{settings.osmo_cli}` command, which submitting to OSMO needs"
-        yield report_failure(text, INSTALL_SUGGESTION) if settings.pool else report_missing(text, INSTALL_SUGGESTION)
+    if path := _find_command(settings):
+        yield report_ok(path)
+        if not settings.pool:
+            yield report_missing("no pool is set", POOL_SUGGESTION)
         return
-    yield report_ok(path)
-    if not settings.pool:
-        yield report_missing("no pool is set", POOL_SUGGESTION)
+    text = f"there is no `{settings.osmo_cli}` command, which submitting to OSMO needs"
+    yield report_failure(text, INSTALL_SUGGESTION) if settings.pool else report_missing(text, INSTALL_SUGGESTION)
 
 
 def check_service() -> Iterator[HealthResult]:
     """Check that the service answers and that command, service and the `server` setting have the same version."""
     from robotrain_osmo.preflight import service
 
-    if (settings := _get_usable_settings()) is None:
+    settings = read_configured_settings(OsmoSettings, "osmo")
+    if not _find_command(settings):
         return
     try:
         versions = service.query_versions(settings.osmo_cli, QUERY_SECONDS)
@@ -75,23 +73,20 @@ def check_service() -> Iterator[HealthResult]:
             Suggestion("osmo login URL", "the URL of your OSMO service"),
         )
         return
-    found = list(map(convert_problem, service.compare_versions(_make_submission_spec(settings), versions)))
+    found = [convert_problem(problem) for problem in service.compare_versions(settings.server, versions)]
     yield from found or [report_ok(f"service {versions.service}, command {versions.client}")]
 
 
 def check_configured_pool() -> Iterator[HealthResult]:
     """Check that you may use the pool, which needs a valid sign-in."""
     from robotrain_osmo.preflight import service
+    from robotrain_osmo.spec.submission_spec import make_submission_spec
 
-    settings = _get_usable_settings()
-    if settings is None or not settings.pool:
-        return
-    try:
-        problems = [*service.check_pool(_make_submission_spec(settings), QUERY_SECONDS)]
-    except Rejected as rejected:
-        problems = [*rejected.problems]
-    found = [convert_problem(problem) for problem in problems if problem.severity != "note"]
-    yield from found or [report_ok(f"{settings.pool}, with {settings.gpu_platform}")]
+    settings = read_configured_settings(OsmoSettings, "osmo")
+    if settings.pool and _find_command(settings):
+        problems = run_checks([partial(service.check_pool, make_submission_spec(settings), QUERY_SECONDS)])
+        found = [convert_problem(problem) for problem in problems if problem.severity != "note"]
+        yield from found or [report_ok(f"{settings.pool}, with {settings.gpu_platform}")]
 
 
 def check_retry_setting() -> Iterator[HealthResult]:
@@ -99,7 +94,8 @@ def check_retry_setting() -> Iterator[HealthResult]:
     from robotrain_osmo.client import failures
     from robotrain_osmo.preflight import service
 
-    if (settings := _get_usable_settings()) is None:
+    settings = read_configured_settings(OsmoSettings, "osmo")
+    if not _find_command(settings):
         return
     try:
         count = service.query_max_retries(settings.osmo_cli, QUERY_SECONDS)
@@ -112,30 +108,9 @@ def check_retry_setting() -> Iterator[HealthResult]:
     yield restarted if count else convert_problem(service.make_no_retries_problem())
 
 
-def _get_usable_settings() -> OsmoSettings | None:
-    """Return the settings, or None if there is no `osmo` command."""
-    settings = read_configured_settings(OsmoSettings, "osmo")
-    return settings if shutil.which(os.path.expanduser(settings.osmo_cli)) else None
-
-
-def _make_submission_spec(settings: OsmoSettings) -> "OsmoSubmissionSpec":
-    from robotrain.model.workload import WorkloadProfile
-
-    from robotrain_osmo.spec import resources
-    from robotrain_osmo.spec.submission_spec import OsmoSubmissionSpec
-
-    return OsmoSubmissionSpec(
-        run="",
-        cli=settings.osmo_cli,
-        pool=settings.pool or "",
-        server=settings.server,
-        task="",
-        gpu_platform=settings.gpu_platform,
-        priority=settings.priority or "",
-        exec_timeout=resources.resolve_resources(WorkloadProfile(), settings).exec_timeout,
-        mounts=resources.list_mounts(settings),
-        shared_memory=settings.shared_memory or "",
-    )
+def _find_command(settings: OsmoSettings) -> str | None:
+    """Return the path of the `osmo` command."""
+    return shutil.which(os.path.expanduser(settings.osmo_cli))
 
 
 SUGGEST_SECONDS = 10.0
@@ -148,16 +123,12 @@ def suggest_settings() -> dict[str, PlatformDefault]:
     from robotrain_azure.suggested_settings import suggest_workspace_settings
 
     found = {"pool": PlatformDefault("", ""), "gpu_platform": PlatformDefault("", "")}
-    if _get_login_file().is_file():
+    config = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
+    config = os.environ.get("OSMO_CONFIG_FILE_DIR") or Path(config, "osmo")  # where `osmo` keeps the sign-in
+    if Path(config, LOGIN_FILE).is_file():
         found |= _query_pool(read_configured_settings(OsmoSettings, "osmo").osmo_cli)
     of_workspace = suggest_workspace_settings()
     return found | (of_workspace if all(setting.value for setting in of_workspace.values()) else {})
-
-
-def _get_login_file() -> Path:
-    """Return the file of the sign-in, where the `osmo` command keeps it."""
-    config = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
-    return Path(os.environ.get("OSMO_CONFIG_FILE_DIR") or Path(config, "osmo"), LOGIN_FILE)
 
 
 def _query_pool(cli: str) -> dict[str, PlatformDefault]:

@@ -1,8 +1,8 @@
 """Preflight checks of the OSMO service: versions, retry limit, credentials, pool."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import get_args
 
 from robotrain.cluster.answers import as_mapping
 from robotrain.cluster.checks import QuantityError, make_preflight_problem, suggest_names
@@ -20,7 +20,7 @@ from robotrain_osmo.spec.environment import (
     suggest_another_credential,
 )
 from robotrain_osmo.spec.inputs import DATASET_SERVERS
-from robotrain_osmo.spec.submission_spec import OsmoCredential, OsmoSubmissionSpec
+from robotrain_osmo.spec.submission_spec import OsmoSubmissionSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,58 +34,41 @@ class OsmoVersions:
 def query_versions(cli: str, seconds: float) -> OsmoVersions:
     """Return the output of `osmo version`. Raise CommandFailed."""
     answer = service.query_json(cli, "version", "-t", "json", seconds=seconds, stage=Stage.PREFLIGHT)
-    client, service_version = (_format_version(as_mapping(answer).get(name)) for name in ("client", "service"))
-    return OsmoVersions(client, service_version)
+    numbers = [as_mapping(as_mapping(answer).get(name)) for name in ("client", "service")]
+    parts = ("major", "minor", "revision")
+    return OsmoVersions(*(".".join(str(one[part]) for part in parts if part in one) for one in numbers))
 
 
 def check_versions(submission: OsmoSubmissionSpec, seconds: float) -> Iterator[Problem]:
     """Check that the service, the command and the `server` setting have the same version. Raise CommandFailed."""
-    yield from compare_versions(submission, query_versions(submission.cli, seconds))
+    yield from compare_versions(submission.server, query_versions(submission.cli, seconds))
 
 
-def compare_versions(submission: OsmoSubmissionSpec, versions: OsmoVersions) -> Iterator[Problem]:
+def compare_versions(configured: str, versions: OsmoVersions) -> Iterator[Problem]:
     """Compare known versions with each other and with the `server` setting."""
-    service = _shorten_version(versions.service)
-    if service and service != submission.server:
-        yield _make_server_problem(submission.server, service, versions.service)
-    if service and versions.client and _shorten_version(versions.client) != service:
-        yield _make_client_problem(versions)
+    client, service = (".".join(version.split(".")[:2]) for version in (versions.client, versions.service))
+    if service and service != configured:
+        yield _make_server_problem(configured, service, versions.service)
+    if service and client and client != service:
+        title = f"the `osmo` command has version {versions.client}, the service {versions.service}"
+        other = Suggestion("--osmo-cli /path/to/osmo", "with the service's version")
+        why = "They may be incompatible."
+        yield make_preflight_problem("osmo-client-other", title, "--osmo-cli", "", why, other, severity="warning")
 
 
 def _make_server_problem(configured: str, service: str, full_version: str) -> Problem:
-    is_known = service in ServerVersion.__args__  # type: ignore[attr-defined]
-    suggestions = (Suggestion(f"--server {service}", "the service's version"),) if is_known else ()
-    nearest = ServerVersion.__args__[-1]  # type: ignore[attr-defined]
-    differs = is_known and (configured in DATASET_SERVERS) != (service in DATASET_SERVERS)
+    known: tuple[str, ...] = get_args(ServerVersion)
     title = f"the OSMO service has version {full_version}, but the workflow is for {configured}"
-    why = f"robotrain does not know OSMO {service}; the newest known version is {nearest}."
-    if is_known:
-        why = "Versions up to 6.3 and later ones read data differently."
-    return make_preflight_problem(
-        "osmo-server-other",
-        title,
-        "--server",
-        configured,
-        why,
-        *suggestions,
-        severity="error" if differs else "warning",
+    code, where = "osmo-server-other", "--server"
+    if service not in known:
+        why = f"robotrain does not know OSMO {service}; the newest known version is {known[-1]}."
+        return make_preflight_problem(code, title, where, configured, why, severity="warning")
+    severity: Severity = "error" if (configured in DATASET_SERVERS) != (service in DATASET_SERVERS) else "warning"
+    why, fix = (
+        "Versions up to 6.3 and later ones read data differently.",
+        Suggestion(f"{where} {service}", "the service's version"),
     )
-
-
-def _make_client_problem(versions: OsmoVersions) -> Problem:
-    title = f"the `osmo` command has version {versions.client}, the service {versions.service}"
-    other = Suggestion("--osmo-cli /path/to/osmo", "with the service's version")
-    why = "They may be incompatible."
-    return make_preflight_problem("osmo-client-other", title, "--osmo-cli", "", why, other, severity="warning")
-
-
-def _shorten_version(version: str) -> str:
-    return ".".join(version.split(".")[:2])
-
-
-def _format_version(version: Any) -> str:
-    parts = [str(as_mapping(version).get(name, "")) for name in ("major", "minor", "revision")]
-    return ".".join(part for part in parts if part)
+    return make_preflight_problem(code, title, where, configured, why, fix, severity=severity)
 
 
 RETRY_SETTING = "max_retry_per_task"
@@ -122,27 +105,17 @@ def make_no_retries_problem() -> Problem:
 
 
 def check_credentials(submission: OsmoSubmissionSpec, seconds: float) -> Iterator[Problem]:
-    """Check that the workflow's credentials exist. Raise CommandFailed."""
-    if submission.credentials:
-        yield from find_missing_credentials(submission, list_credentials(submission.cli, seconds))
-
-
-def find_missing_credentials(submission: OsmoSubmissionSpec, available: Mapping[str, str]) -> Iterator[Problem]:
-    """Check that the credentials are in `available`, the types of your credentials by name."""
+    """Check that the workflow's credentials exist and have the right type. Raise CommandFailed."""
+    available = list_credentials(submission.cli, seconds) if submission.credentials else {}
     for credential in submission.credentials:
-        if credential.name not in available:
+        name, kind = credential.name, available.get(credential.name)
+        if kind is None:
             yield make_missing_credential_problem(credential, Stage.PREFLIGHT, available)
-        elif available[credential.name] != GENERIC_TYPE:
-            yield _make_credential_type_problem(credential, available[credential.name])
-
-
-def _make_credential_type_problem(credential: OsmoCredential, kind: str) -> Problem:
-    title = f"the credential {credential.name} has the type {kind}, but a task needs {GENERIC_TYPE}"
-    other = suggest_another_credential(credential)
-    replacement = Suggestion(make_credential_command(credential), "replaces it")
-    return make_preflight_problem(
-        "osmo-credential-type", title, credential.flag, credential.name, "", other, replacement
-    )
+        elif kind != GENERIC_TYPE:
+            title = f"the credential {name} has the type {kind}, but a task needs {GENERIC_TYPE}"
+            replacement = Suggestion(make_credential_command(credential), "replaces it")
+            fixes = (suggest_another_credential(credential), replacement)
+            yield make_preflight_problem("osmo-credential-type", title, credential.flag, name, "", *fixes)
 
 
 ONLINE, MAINTENANCE = "ONLINE", "MAINTENANCE"
@@ -172,7 +145,7 @@ def find_pool_problems(submission: OsmoSubmissionSpec, available: list[Pool]) ->
         given = submission.gpu_platform
         yield make_preflight_problem("osmo-platform-unknown", title, "--gpu-platform", given, "", *fixes)
         return
-    yield from _check_mounts(submission, machines)
+    yield from _check_shared_memory(submission, machines)
     yield from _check_free_gpus(submission, pool)
 
 
@@ -201,33 +174,27 @@ def _check_exec_timeout(submission: OsmoSubmissionSpec, pool: Pool) -> Iterator[
         yield make_preflight_problem("osmo-time-cut", title, "--exec-timeout", given, why, fix, severity="warning")
 
 
-def _check_mounts(submission: OsmoSubmissionSpec, machines: PoolPlatform) -> Iterator[Problem]:
-    for mount in submission.mounts:
-        if mount in machines.allowed_mounts:
-            continue
-        where, suggestion = "--shared-memory", Suggestion("--shared-memory none", "loads data in one process")
-        if mount in machines.default_mounts:
-            title = f"the platform {submission.gpu_platform} always mounts {mount} and refuses a request for it"
-            suggestion = Suggestion("--shared-memory none", "and --num-workers N to load data in several processes")
-            yield make_preflight_problem("osmo-mount-there", title, where, "mount", "", suggestion)
-        else:
-            title = f"the platform {submission.gpu_platform} does not allow mounting the machine's {mount}"
-            yield make_preflight_problem("osmo-mount-refused", title, where, "mount", "", suggestion)
-    if not submission.shared_memory:
-        yield from _check_shared_memory(submission, machines)
-
-
 def _check_shared_memory(submission: OsmoSubmissionSpec, machines: PoolPlatform) -> Iterator[Problem]:
-    """Note that the platform offers shared memory if the setting is not set."""
-    shared, where = resources.SHARED_MEMORY_FOLDER, "--shared-memory"
-    if shared in machines.allowed_mounts:
-        title = f"the platform {submission.gpu_platform} allows mounting the machine's {shared}"
-        suggestion = Suggestion("--shared-memory mount", "loads data in several processes")
-        yield make_preflight_problem("osmo-mount-possible", title, where, "none", "", suggestion, severity="note")
-    elif shared in machines.default_mounts:
-        title = f"the platform {submission.gpu_platform} always mounts {shared}"
-        suggestion = Suggestion("--num-workers N", "loads data in N processes")
-        yield make_preflight_problem("osmo-mount-there", title, where, "none", "", suggestion, severity="note")
+    """Check that the platform allows shared memory if it is wanted, and note that it does if nothing is set."""
+    name, setting, folder = submission.gpu_platform, submission.shared_memory, resources.SHARED_MEMORY_FOLDER
+    is_allowed, is_default = folder in machines.allowed_mounts, folder in machines.default_mounts
+    if setting == resources.MOUNT_SHARED_MEMORY and is_default and not is_allowed:
+        code, title = "osmo-mount-there", f"the platform {name} always mounts {folder} and refuses a request for it"
+        fix = Suggestion("--shared-memory none", "and --num-workers N to load data in several processes")
+    elif setting == resources.MOUNT_SHARED_MEMORY and not is_allowed:
+        code, title = "osmo-mount-refused", f"the platform {name} does not allow mounting the machine's {folder}"
+        fix = Suggestion("--shared-memory none", "loads data in one process")
+    elif not setting and is_allowed:
+        code, title = "osmo-mount-possible", f"the platform {name} allows mounting the machine's {folder}"
+        fix = Suggestion("--shared-memory mount", "loads data in several processes")
+    elif not setting and is_default:
+        code, title = "osmo-mount-there", f"the platform {name} always mounts {folder}"
+        fix = Suggestion("--num-workers N", "loads data in N processes")
+    else:
+        return
+    severity: Severity = "error" if setting else "note"
+    given = setting or "none"
+    yield make_preflight_problem(code, title, "--shared-memory", given, "", fix, severity=severity)
 
 
 def check_gpu_machines(submission: OsmoSubmissionSpec, seconds: float) -> Iterator[Problem]:

@@ -22,7 +22,7 @@ from robotrain_osmo.spec.workflow import GUARD, make_invalid_value_problem
 
 def check_job(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
     """Check everything that OSMO would refuse or misread, and missing settings."""
-    problems = list(_check_all(job, settings))
+    problems = list(_check_all(job, resources.fill_settings(job, settings)))
     yield from problems
     if not select_errors(problems):  # otherwise the platform's defaults are not applied
         yield from check_data_loading(job, settings)
@@ -107,7 +107,7 @@ def check_pool_name(settings: OsmoSettings) -> Iterator[Problem]:
 
 def check_gpus(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
     """Check that the task has the GPUs that the job trains on; a CPU job needs none."""
-    needed, count = job.training_gpus, resources.count_gpus(job, settings)
+    needed, count = job.training_gpus, settings.gpus or 0
     values = dict(job.parameters)
     if count < needed and not (count == 0 and values.get("device") == "cpu"):
         title = f"the job trains on {needed} GPU{'s' if needed > 1 else ''}, but the task has {count}"
@@ -118,7 +118,7 @@ def check_gpus(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
 
 def check_image(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
     """Check that the image is a valid reference with a tag or a digest, so that it is reproducible."""
-    image = resources.resolve_resources(job.profile, settings).image
+    image = settings.image or ""
     reference = checks.parse_image_reference(image)
     if not reference:
         expected, fix = "the reference of a container image", f"--image {job.profile.container.image}"

@@ -21,7 +21,6 @@ from robotrain.model.run import Reference
 from robotrain_runtime.contract.document import format_document
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
-from robotrain_osmo.settings import OsmoSettings
 from robotrain_osmo.spec import check_tracking, environment, render, resources, submission_spec, workflow
 from robotrain_osmo.spec import inputs as spec_inputs
 from robotrain_osmo.spec.check_job import MAX_TASK_NAME_LENGTH
@@ -143,12 +142,10 @@ def _make_builder(step: PipelineStep, run: str, names: set[str], finished: Mappi
         entries.append({"task": task, "regex": rf"^(step\.json|{part}/.*)$"})
     others = [name for name in step.needs if name in names and name not in step.takes]
     entries += ({"task": name, "regex": r"^step\.json$"} for name in others)
-    settings: OsmoSettings = step.settings
-    job = step.job
+    job, settings = step.job, resources.fill_settings(step.job, step.settings)
     if step.registers:
-        resolved = resources.resolve_resources(job.profile, settings)
-        small = min(resolved.memory, REGISTER_MEMORY, key=resources.parse_size)
-        settings = replace(settings, gpus=0, cpu=min(resolved.cpu, REGISTER_CORES), memory=small)
+        memory = min(settings.memory or "", REGISTER_MEMORY, key=resources.parse_size)
+        settings = replace(settings, gpus=0, cpu=min(settings.cpu or 0, REGISTER_CORES), memory=memory)
         kept = ((name, None if name == spec_inputs.PUBLISH_PARAMETER else value) for name, value in job.parameters)
         job = replace(job, parameters=tuple(kept))
     return TaskBuilder(
@@ -161,7 +158,7 @@ def _make_builder(step: PipelineStep, run: str, names: set[str], finished: Mappi
 
 
 def _get_time_limit(builder: TaskBuilder) -> str:
-    return resources.resolve_resources(builder.job.profile, builder.settings).exec_timeout
+    return builder.settings.exec_timeout or ""
 
 
 def _build_document(step: PipelineStep, builder: TaskBuilder) -> bytes:
@@ -208,11 +205,9 @@ def _build_files(tasks: Sequence[_StepTask], run: str, archive: str) -> dict[str
 
     def build(make_task: Callable[[_StepTask], Mapping[str, Any]], count: int = len(tasks)) -> dict[str, Any]:
         limits = [_get_time_limit(task.builder) for task in tasks]
-        requested = {
-            task.step.name: workflow.build_resource(task.builder.job, task.builder.settings) for task in tasks[:count]
-        }
-        longest = max(limits, key=resources.parse_duration)
-        return workflow.assemble_workflow(run, settings, longest, requested, [make_task(one) for one in tasks[:count]])
+        requested = {task.step.name: workflow.build_resource(task.builder.settings) for task in tasks[:count]}
+        whole = replace(settings, exec_timeout=max(limits, key=resources.parse_duration))
+        return workflow.assemble_workflow(run, whole, requested, [make_task(one) for one in tasks[:count]])
 
     digest = render.compute_digest(archive.encode(), *map(submission_spec.SUBMISSION.dump, submissions))
     file = {"path": render.ARCHIVE_PATH, "contents": workflow.ARCHIVE_PLACEHOLDER}

@@ -29,6 +29,7 @@ from robotrain_osmo.settings import OsmoSettings
 from robotrain_osmo.spec import environment, resources, submission_spec, workflow
 from robotrain_osmo.spec import inputs as spec_inputs
 from robotrain_osmo.spec.inputs import CheckpointCopy
+from robotrain_osmo.spec.resources import MOUNT_SHARED_MEMORY, SHARED_MEMORY_FOLDER
 
 JOB_MEMBER = "job.json"
 PAYLOAD_MEMBER = "payload"
@@ -123,6 +124,7 @@ def render_plan(
     job: Job, settings: OsmoSettings, run: str, payload: Payload, container_plugins: Mapping[str, str]
 ) -> plan.Plan:
     """Return the plan: workflow, submission spec and job document. Raise Rejected if the workflow is too large."""
+    settings = resources.fill_settings(job, settings)
     code = find_inline_code(job, settings)
     builder = TaskBuilder(job, settings, run, code=code)
     document, archive, files = _build_files(builder, payload, container_plugins)
@@ -288,9 +290,8 @@ class TaskBuilder:
         command = make_task_command(archive_path, self.work)
         variables = environment.make_environment(self.job, self.settings, len(inputs), digest)
         task = self.build_task(self.job.workload, command, variables, inputs, files)
-        resource = {workflow.RESOURCE_NAME: workflow.build_resource(self.job, self.settings)}
-        exec_timeout = resources.resolve_resources(self.job.profile, self.settings).exec_timeout
-        return workflow.assemble_workflow(self.run, self.settings, exec_timeout, resource, [task])
+        resource = {workflow.RESOURCE_NAME: workflow.build_resource(self.settings)}
+        return workflow.assemble_workflow(self.run, self.settings, resource, [task])
 
     def build_task(
         self,
@@ -305,12 +306,12 @@ class TaskBuilder:
         credentials = environment.collect_credentials(self.job, self.settings)
         task = {
             "name": name,
-            "image": resources.resolve_resources(self.job.profile, self.settings).image,
+            "image": self.settings.image,
             "command": list(command),
             "inputs": [dict(entry) for entry in inputs],
             "environment": dict(variables),
             "credentials": environment.make_credential_references(credentials),
-            "volumeMounts": list(resources.list_mounts(self.settings)),
+            "volumeMounts": [SHARED_MEMORY_FOLDER] if self.settings.shared_memory == MOUNT_SHARED_MEMORY else [],
             "exitActions": {"RESCHEDULE": ",".join(map(str, workflow.RETRY_EXIT_CODES))},
             "checkpoint": [self.checkpoint_copy.entry] if self.checkpoint_copy else [],
             "resource": resource,
@@ -320,25 +321,14 @@ class TaskBuilder:
 
     def build_submission_spec(self, *archives: submission_spec.OsmoUpload) -> submission_spec.OsmoSubmissionSpec:
         """Return the submission spec. `archives`: the job's archive, if it is uploaded."""
-        settings = self.settings
-        return submission_spec.OsmoSubmissionSpec(
-            run=self.run,
-            cli=settings.osmo_cli,
-            pool=settings.pool or "",
-            server=settings.server,
-            task=self.job.workload,
-            gpu_platform=settings.gpu_platform,
-            gpus=resources.count_gpus(self.job, settings),
-            priority=settings.priority or "",
-            exec_timeout=resources.resolve_resources(self.job.profile, settings).exec_timeout,
-            mounts=resources.list_mounts(settings),
-            shared_memory=settings.shared_memory or "",
+        return submission_spec.make_submission_spec(
+            self.settings,
+            self.run,
+            self.job.workload,
             uploads=(*(item.upload for item in self.task_inputs if item.upload), *archives),
             inputs=tuple(item.required for item in self.task_inputs if item.required),
-            credentials=environment.collect_credentials(self.job, settings),
+            credentials=environment.collect_credentials(self.job, self.settings),
             publishes=spec_inputs.find_publish_url(self.job, self.checkpoint_copy),
-            identity=settings.workload_identity or "",
-            subscription=settings.subscription_id or "",
         )
 
 

@@ -2,14 +2,13 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import replace
+from typing import Any
 
 from robotrain.cluster import checks
 from robotrain.cluster.checks import QuantityError
 from robotrain.model.job import Job
 from robotrain.model.platform import PlatformDefault
-from robotrain.model.workload import WorkloadProfile
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain_osmo.settings import OsmoSettings
 
@@ -38,29 +37,6 @@ def _suggest_size(text: str) -> str:
     return f"{match[1]}{(match[2] or 'g').upper()}i" if match else ""
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
-class TaskResources:
-    """Resources of the task that the workload declares and settings override."""
-
-    image: str
-    cpu: int
-    memory: str
-    storage: str
-    exec_timeout: str
-
-
-def resolve_resources(profile: WorkloadProfile, settings: OsmoSettings) -> TaskResources:
-    """Return the resources of a job: those of the settings, or those that its workload declares."""
-    declared = profile.resources
-    return TaskResources(
-        image=profile.container.image if settings.image is None else settings.image,
-        cpu=declared.cpu if settings.cpu is None else settings.cpu,
-        memory=declared.memory if settings.memory is None else settings.memory,
-        storage=declared.storage if settings.storage is None else settings.storage,
-        exec_timeout=declared.time_limit if settings.exec_timeout is None else settings.exec_timeout,
-    )
-
-
 SHARED_MEMORY_FOLDER = "/dev/shm"
 MOUNT_SHARED_MEMORY = "mount"
 
@@ -72,17 +48,26 @@ def get_parameter_defaults(settings: OsmoSettings) -> Mapping[str, PlatformDefau
     return {"num_workers": PlatformDefault("0", "no shared memory")}
 
 
+def fill_settings(job: Job, settings: OsmoSettings) -> OsmoSettings:
+    """Return the settings with the resources that the workload declares in place of those that are not set."""
+    declared = _get_declared_resources(job)
+    return replace(settings, **{name: value for name, value in declared.items() if getattr(settings, name) is None})
+
+
 def derive_defaults(job: Job, settings: OsmoSettings) -> Mapping[str, PlatformDefault]:
-    """Return the settings' defaults for a job, by name."""
-    values = {**asdict(resolve_resources(job.profile, settings)), "gpus": count_gpus(job, settings)}
-    return {name: PlatformDefault(str(value), f"for {job.workload}") for name, value in values.items()}
+    """Return the settings' defaults for a job, by name; the caller ignores those that are set."""
+    declared = _get_declared_resources(job)
+    return {name: PlatformDefault(str(value), f"for {job.workload}") for name, value in declared.items()}
 
 
-def count_gpus(job: Job, settings: OsmoSettings) -> int:
-    """Return the GPUs of the task: the setting, or the number that the job trains on."""
-    return settings.gpus if settings.gpus is not None else job.training_gpus or 1
-
-
-def list_mounts(settings: OsmoSettings) -> tuple[str, ...]:
-    """Return the host folders that the task mounts."""
-    return (SHARED_MEMORY_FOLDER,) if settings.shared_memory == MOUNT_SHARED_MEMORY else ()
+def _get_declared_resources(job: Job) -> dict[str, Any]:
+    """Return the settings of the task's resources as the workload declares them, and the GPUs that it trains on."""
+    declared = job.profile.resources
+    return {
+        "image": job.profile.container.image,
+        "gpus": job.training_gpus or 1,
+        "cpu": declared.cpu,
+        "memory": declared.memory,
+        "storage": declared.storage,
+        "exec_timeout": declared.time_limit,
+    }

@@ -1,7 +1,11 @@
 """The submission spec, `osmo.json` in a plan: the arguments of the `osmo` command and what must exist before."""
 
+from typing import Any
+
 from robotrain.cluster.submission_spec import SubmissionSpecFile
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
+
+from robotrain_osmo.settings import OsmoSettings
 
 SUBMISSION_FILE = "osmo.json"
 WORKFLOW_FILE = "workflow.yaml"
@@ -64,8 +68,6 @@ class OsmoSubmissionSpec:
     """GPUs of the task."""
     priority: str = ""
     exec_timeout: str = ""
-    mounts: tuple[str, ...] = ()
-    """Host folders that the task mounts."""
     shared_memory: str = ""
     """The setting, or empty if it is not set."""
     uploads: tuple[OsmoUpload, ...] = ()
@@ -89,3 +91,22 @@ class OsmoSubmissionSpec:
 
 
 SUBMISSION = SubmissionSpecFile(OsmoSubmissionSpec, SUBMISSION_FILE, SCHEMA, "OSMO", required=(DOCUMENT_FILE,))
+
+
+def make_submission_spec(settings: OsmoSettings, run: str = "", task: str = "", **needed: Any) -> OsmoSubmissionSpec:
+    """Return the submission spec of a run with these settings. `needed`: what its job needs."""
+    return OsmoSubmissionSpec(
+        run=run,
+        cli=settings.osmo_cli,
+        pool=settings.pool or "",
+        server=settings.server,
+        task=task,
+        gpu_platform=settings.gpu_platform,
+        gpus=settings.gpus or 0,
+        priority=settings.priority or "",
+        exec_timeout=settings.exec_timeout or "",
+        shared_memory=settings.shared_memory or "",
+        identity=settings.workload_identity or "",
+        subscription=settings.subscription_id or "",
+        **needed,
+    )

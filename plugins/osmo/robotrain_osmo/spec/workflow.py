@@ -13,13 +13,10 @@ from robotrain.cluster.submission_spec import drop_empty
 from robotrain.config.coerce import parse_pairs
 from robotrain.errors import Problem, Suggestion
 from robotrain.model.amounts import format_size
-from robotrain.model.job import Job
 from robotrain.model.plan import Plan
 from robotrain_runtime.contract.failure import EXIT_RETRY
 
 from robotrain_osmo.settings import OsmoSettings
-from robotrain_osmo.spec import resources
-from robotrain_osmo.spec.resources import count_gpus
 from robotrain_osmo.spec.submission_spec import WORKFLOW_FILE
 
 GUARD = TemplateGuard(
@@ -35,14 +32,13 @@ and a preemption. OSMO restarts preempted tasks only if the code is listed.
 """
 
 
-def build_resource(job: Job, settings: OsmoSettings) -> dict[str, Any]:
+def build_resource(settings: OsmoSettings) -> dict[str, Any]:
     """Return the resources of a task: all of them, as OSMO's defaults are 1 core, 1 GiB of memory and 1 GiB of disk."""
-    resolved = resources.resolve_resources(job.profile, settings)
     return {
-        "gpu": count_gpus(job, settings),
-        "cpu": resolved.cpu,
-        "memory": resolved.memory,
-        "storage": resolved.storage,
+        "gpu": settings.gpus,
+        "cpu": settings.cpu,
+        "memory": settings.memory,
+        "storage": settings.storage,
         "platform": settings.gpu_platform,
     }
 
@@ -50,7 +46,6 @@ def build_resource(job: Job, settings: OsmoSettings) -> dict[str, Any]:
 def assemble_workflow(
     run: str,
     settings: OsmoSettings,
-    exec_timeout: str,
     requested: Mapping[str, Mapping[str, Any]],
     tasks: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
@@ -60,7 +55,7 @@ def assemble_workflow(
             {
                 "name": run,
                 "labels": parse_pairs(settings.labels or ""),
-                "timeout": drop_empty({"exec_timeout": exec_timeout, "queue_timeout": settings.queue_timeout}),
+                "timeout": drop_empty({"exec_timeout": settings.exec_timeout, "queue_timeout": settings.queue_timeout}),
                 "resources": requested,
                 "tasks": list(tasks),
             }
