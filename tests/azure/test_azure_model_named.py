@@ -5,6 +5,7 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from robotrain.submission import packing
@@ -116,7 +117,8 @@ def test_an_output_lies_where_the_job_says_else_where_azure_ml_puts_it(said, fol
     ],
 )
 def test_a_datastore_has_an_address_where_it_holds_blobs_of_the_public_cloud(changed, url):
-    assert origin.make_blob_url({**BLOBS, **changed}, "a/b") == url
+    arm = SimpleNamespace(get_properties=lambda path: {**BLOBS, **changed})
+    assert origin.find_blob_url(arm, DatastoreFolder(HERE, "d", "a/b")) == url
 
 
 def test_what_travels_with_a_job_is_all_that_the_container_needs(tmp_path):

@@ -4,9 +4,9 @@ import pytest
 from azure_stand_in.sign_in import OBJECT
 from azureml_handed_over import refused, sendable
 from robotrain_azure.credential import UNKNOWN_OBJECT_ID
+from robotrain_azure.storage import NETWORK_HINT, StorageError
 from robotrain_azure.workspace import Workspace
 from robotrain_azureml import errors
-from robotrain_azureml.service.datastore import StorageError
 
 AT = Workspace("SUB", "group", "ws")
 
@@ -29,14 +29,14 @@ def test_a_role_is_given_to_a_placeholder_where_the_sign_in_does_not_say_who(azu
 
 def test_no_role_is_named_where_a_signature_was_not_let_in():
     problem = told(403, "AuthorizationFailure", signed=True)
-    assert [way.text for way in problem.suggestions] == [errors.NETWORK_HINT]
+    assert [way.text for way in problem.suggestions] == [NETWORK_HINT]
 
 
 @pytest.mark.slow
 def test_nor_where_the_job_s_code_was_not_let_in_which_goes_by_one(azureml):
     azureml.fault("PUT .*sig=", where="blobs", status=403, code="AuthorizationFailure")
     problem = refused(sendable(azureml))
-    assert [way.text for way in problem.suggestions] == [errors.NETWORK_HINT]
+    assert [way.text for way in problem.suggestions] == [NETWORK_HINT]
 
 
 @pytest.mark.parametrize(

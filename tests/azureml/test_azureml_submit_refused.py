@@ -12,8 +12,8 @@ from robotrain import errors
 from robotrain.errors import NotSubmitted, Rejected, Unanswered, format_problem
 from robotrain.store import records
 from robotrain_azure.arm import ArmError
+from robotrain_azure.storage import StorageError
 from robotrain_azureml.platform import AzureMLPlatform
-from robotrain_azureml.service.datastore import StorageError
 from robotrain_azureml.spec import submission_spec
 from robotrain_azureml.submit import errors as submit_errors
 from robotrain_azureml.submit import submit

@@ -1,11 +1,19 @@
-"""Settings that all platforms on Azure have, and hints for options of other tools."""
+"""Settings that all platforms on Azure have, what the Azure CLI suggests for them, and hints for other options."""
 
+import contextlib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 from robotrain.cluster.settings import ClusterSettings
 from robotrain_runtime.contract.parameter import Param
+
+from robotrain_azure import workspace
+
+if TYPE_CHECKING:
+    from robotrain.model.platform import PlatformDefault
 
 TRACKING_SETTING = "tracking_uri"
 """The setting with which a platform tracks runs outside a workspace, or not at all."""
@@ -68,6 +76,27 @@ class AzureSettings(ClusterSettings):
     mlflow_http_timeout: Annotated[
         int, Param(help="timeout of a tracking request in seconds", env=("MLFLOW_HTTP_REQUEST_TIMEOUT",), gt=0)
     ] = 60
+
+
+CLI_DEFAULTS = {"resource_group": "group", "workspace_name": "workspace"}
+"""The setting, and its name in `az configure --defaults`."""
+
+
+def suggest_workspace_settings() -> "dict[str, PlatformDefault]":
+    """Return the workspace that the Azure CLI is configured with, from its files; an unknown setting has no value."""
+    import configparser
+
+    from robotrain.model.platform import PlatformDefault
+
+    file = Path(os.environ.get("AZURE_CONFIG_DIR") or Path.home() / ".azure") / "config"
+    config = configparser.ConfigParser(interpolation=None)
+    with contextlib.suppress(OSError, ValueError, configparser.Error):
+        config.read(file, encoding="utf-8-sig")
+    found = {"subscription_id": PlatformDefault(*(workspace.find_default_subscription() or ("", "")))}
+    for setting, name in CLI_DEFAULTS.items():
+        value = config.get("defaults", name, fallback="").strip()
+        found[setting] = PlatformDefault(value, "az configure --defaults" if value else "")
+    return found
 
 
 _MODEL_HINT = "use --policy-model azureml:NAME:VERSION"

@@ -59,7 +59,7 @@ class AzureMLPlatform(ClusterPlatform):
     def suggest_settings(self) -> "Mapping[str, PlatformDefault]":
         """Return the workspace of the Azure CLI; the compute is for users to fill in."""
         from robotrain.model.platform import PlatformDefault
-        from robotrain_azure.suggested_settings import suggest_workspace_settings
+        from robotrain_azure.settings import suggest_workspace_settings
 
         return {**suggest_workspace_settings(), "compute": PlatformDefault("", "")}
 

@@ -120,7 +120,7 @@ LOGIN_FILE = "login.yaml"
 
 def suggest_settings() -> dict[str, PlatformDefault]:
     """Return the pool and its platform, if one is the default or the only one, and a workspace that is complete."""
-    from robotrain_azure.suggested_settings import suggest_workspace_settings
+    from robotrain_azure.settings import suggest_workspace_settings
 
     found = {"pool": PlatformDefault("", ""), "gpu_platform": PlatformDefault("", "")}
     config = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"

@@ -2,23 +2,19 @@
 
 import importlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 from robotrain_sources.fetching.errors import MAX_SUGGESTIONS, FetchError, find_similar_names
 from robotrain_sources.transfer.origin import DataOrigin, SourceFile
 
-from robotrain_azure import errors
+from robotrain_azure import errors, storage
 from robotrain_azure.arm import ArmClient, ArmError
 from robotrain_azure.models import container
 from robotrain_azure.models.container import WorkspaceModel
-from robotrain_azure.workspace import Workspace
-
-ARTIFACTS_OUTPUT, ARTIFACT_DATASTORE = "artifacts", "workspaceartifactstore"
-"""The output that tracking writes to, and the datastore of every workspace that holds it."""
-BLOB_DATASTORE_TYPES = ("AzureBlob", "AzureDataLakeGen2")
-BLOB_SUFFIX = "core.windows.net"
+from robotrain_azure.storage import PUBLIC_SUFFIX, StorageError
+from robotrain_azure.workspace import ARTIFACTS_OUTPUT, Workspace
 
 _WORKSPACE = (
     r"subscriptions/(?P<subscription>[^/]+)/resource[gG]roups/(?P<group>[^/]+)(?:/providers/[^/]+)?"
@@ -78,16 +74,17 @@ def resolve_output_folder(folder: JobOutputFolder, output_uri: str) -> Datastore
     return replace(output, path=f"{path}/{folder.path}".rstrip("/"))
 
 
-def make_blob_url(datastore: Mapping[str, Any], path: str) -> str:
-    """Return the URL of a blob folder; empty if the datastore holds no blobs. `datastore`: its properties in Azure."""
-    account, container = datastore.get("accountName"), datastore.get("containerName") or datastore.get("filesystem")
-    is_public = (datastore.get("endpoint") or BLOB_SUFFIX) == BLOB_SUFFIX
-    blobs = datastore.get("datastoreType") in BLOB_DATASTORE_TYPES and is_public
-    return f"https://{account}.blob.{BLOB_SUFFIX}/{container}/{path}" if blobs and account and container else ""
+def find_blob_url(arm: ArmClient, folder: DatastoreFolder) -> str:
+    """Return the URL of a folder; empty if its datastore holds no blobs of Azure's public cloud. Raises ArmError."""
+    try:
+        store = storage.get_datastore(arm, folder.workspace, folder.datastore)
+    except StorageError:
+        return ""
+    return f"{store.url}/{folder.path}" if store.suffix == PUBLIC_SUFFIX else ""
 
 
 def _locate_artifact(workspace: Workspace, job: str, path: str) -> DatastoreFolder:
-    return DatastoreFolder(workspace, ARTIFACT_DATASTORE, f"ExperimentRun/dcid.{job}/{path}".rstrip("/"))
+    return DatastoreFolder(workspace, storage.ARTIFACT_DATASTORE, storage.make_artifact_path(job, path))
 
 
 def find_folder_url(arm: ArmClient, model: WorkspaceModel) -> str:
@@ -141,12 +138,12 @@ def _resolve_url(arm: ArmClient, location: ModelLocation, model: WorkspaceModel)
         return location
     try:
         folder = location if isinstance(location, DatastoreFolder) else _find_output_folder(arm, location)
-        store = arm.get_properties(f"{folder.workspace.resource}/datastores/{folder.datastore}")
+        url = find_blob_url(arm, folder)
     except ArmError as error:
         if not errors.is_part_missing(error):
             raise
         raise FetchError(f"the place of {model.label} does not exist any more: {error}", "data") from error
-    if url := make_blob_url(store, folder.path):
+    if url:
         return url
     where = f"the datastore {folder.datastore}, which holds no blobs of Azure's public cloud"
     raise FetchError(f"{model.label} is in {where}", "configuration")

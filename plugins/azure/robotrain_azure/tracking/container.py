@@ -11,7 +11,7 @@ from robotrain_sources.data_environment import ENVIRONMENT
 
 from robotrain_azure import errors, roles, workspace
 from robotrain_azure.arm import ArmClient, ArmError
-from robotrain_azure.workspace import Workspace, get_cloud
+from robotrain_azure.workspace import ARTIFACTS_OUTPUT, Workspace, get_cloud
 
 __all__ = ["ENVIRONMENT", "ORIGIN", "accepts", "address", "preflight_address", "registry", "ui"]
 
@@ -97,8 +97,6 @@ def find_given_address(workspace: Workspace) -> str:
 
 
 CUSTOM_TYPE = "custom_model"
-ARTIFACTS_OUTPUT = "artifacts"
-"""The output that tracking writes to."""
 MAX_TRIES = 5
 READ_ONLY_FIELDS = frozenset({"provisioningState"})
 """Fields of a version that must not be sent back."""

@@ -15,10 +15,10 @@ from typing import TypeVar
 from robotrain.cluster import reasons
 from robotrain.errors import Rejected
 from robotrain.model.run import Reference
+from robotrain_azure.storage import StorageError
 from robotrain_runtime.contract.event import Outcome
 
 from robotrain_azureml import errors
-from robotrain_azureml.errors import StorageError
 from robotrain_azureml.observe import job_state, step_runs
 from robotrain_azureml.observe.job_state import AzureMLJob
 from robotrain_azureml.service import datastore, jobs

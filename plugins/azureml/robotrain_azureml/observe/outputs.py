@@ -13,7 +13,9 @@ from robotrain.cluster.outputs import RunLog
 from robotrain.errors import Problem, Rejected, Suggestion, make_problem
 from robotrain.model.run import Output, Reference
 from robotrain.store import records
+from robotrain_azure import storage
 from robotrain_azure.outputs import download_blobs
+from robotrain_azure.storage import Datastore
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.checkpoint import MANIFEST, CheckpointManifest
 from robotrain_sources.local_path import upload as local_upload
@@ -23,7 +25,7 @@ from robotrain_azureml.datastore_path import DatastorePath
 from robotrain_azureml.observe import job_state, logs, step_runs
 from robotrain_azureml.observe.job_state import AzureMLJob
 from robotrain_azureml.service import datastore, folder_transfer, jobs
-from robotrain_azureml.service.datastore import Datastore, DatastoreBlob, DatastoreBlobs
+from robotrain_azureml.service.datastore import DatastoreBlob, DatastoreBlobs
 
 
 def read_run_log(reference: Reference) -> RunLog:
@@ -34,10 +36,6 @@ def read_run_log(reference: Reference) -> RunLog:
             yield from logs.read_logs(reference, follow=False)
 
     return outputs.parse_run_log(read_lines())
-
-
-ARTIFACT_DATASTORE = "workspaceartifactstore"
-"""The datastore of every workspace for the artifacts of its jobs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +56,7 @@ def get_datastore(reference: Reference, name: str = "") -> Datastore:
     """Return a datastore of the workspace: that of the output without a name. Raises Rejected."""
     workspace, name = jobs.get_run_workspace(reference), name or reference.get("datastore", "")
     with errors.reject_errors(workspace, f"read the datastore {name} of the workspace"):
-        return datastore.get_datastore(jobs.get_client(), workspace, name)
+        return storage.get_datastore(jobs.get_client(), workspace, name)
 
 
 def has_results(reference: Reference) -> bool:
@@ -82,11 +80,6 @@ def list_sealed_outputs(reference: Reference) -> list[SealedOutput]:
         listed = {blob.name[len(output) + 1 :]: blob for blob in blobs.list_blobs(output)}
         sealed = [item for item in _read_seals(reference, blobs, listed) if bool(item.folder) == in_folders]
     return sorted(sealed, key=lambda item: item.manifest.step)
-
-
-def make_artifact_path(reference: Reference, name: str) -> str:
-    """Return the path of a job's artifact in the container of the artifacts."""
-    return f"ExperimentRun/dcid.{reference['job']}/{name}"
 
 
 def _read_seals(
@@ -200,11 +193,11 @@ def _list_models(reference: Reference, run_log: RunLog) -> Iterator[Output]:
     if not (artifacts := run_log.find_artifacts(reference["job"])):
         return
     try:
-        url = get_datastore(reference, ARTIFACT_DATASTORE).url
+        url = get_datastore(reference, storage.ARTIFACT_DATASTORE).url
     except Rejected:
         return
     for step, artifact in sorted(artifacts.items()):
-        uri = f"{url}/{make_artifact_path(reference, artifact)}"
+        uri = f"{url}/{storage.make_artifact_path(reference['job'], artifact)}"
         yield Output(name=f"{MODELS_FOLDER}/{step:06}", kind="file", source=outputs.BLOB_KIND, uri=uri)
 
 
@@ -233,7 +226,7 @@ def _download_from_datastore(reference: Reference, output: Output, to: Path) -> 
         path = datastore_path.parse_datastore_path(output.uri)
         store, folder = get_datastore(reference, path.datastore), path.path
     else:
-        store = get_datastore(reference, ARTIFACT_DATASTORE)
+        store = get_datastore(reference, storage.ARTIFACT_DATASTORE)
         folder = output.uri.removeprefix(f"{store.url}/")
     rejecting = errors.reject_errors(jobs.get_run_workspace(reference), f"download {output.name}")
     with rejecting, datastore.open_datastore(jobs.get_client(), store) as blobs:

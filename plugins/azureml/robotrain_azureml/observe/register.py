@@ -12,7 +12,9 @@ from robotrain.model.run import Reference
 from robotrain_azure import outputs as azure_outputs
 from robotrain_azure.arm import ServiceError
 from robotrain_azure.outputs import ModelMetadata
-from robotrain_azure.tracking.container import ARTIFACTS_OUTPUT, WorkspaceModels
+from robotrain_azure.storage import ARTIFACT_DATASTORE, make_artifact_path
+from robotrain_azure.tracking.container import WorkspaceModels
+from robotrain_azure.workspace import ARTIFACTS_OUTPUT
 from robotrain_runtime.checkpoints.model_lineage import LINEAGE_FILE
 from robotrain_runtime.contract.event import Registered
 
@@ -29,9 +31,9 @@ def write_lineage(reference: Reference, path: str, content: bytes) -> None:
     Without write access, print a warning: the model is registered anyway.
     """
     try:
-        store = outputs.get_datastore(reference, outputs.ARTIFACT_DATASTORE)
+        store = outputs.get_datastore(reference, ARTIFACT_DATASTORE)
         with datastore.open_datastore(jobs.get_client(), store) as blobs:
-            name = outputs.make_artifact_path(reference, f"{path}/{LINEAGE_FILE}")
+            name = make_artifact_path(reference["job"], f"{path}/{LINEAGE_FILE}")
             if not blobs.has_blob(name):  # an evaluated policy has that of its training
                 blobs.write_blob(name, content)
     except (Rejected, ServiceError) as error:

@@ -15,18 +15,18 @@ from typing import Any
 from robotrain.cluster import reasons
 from robotrain.cluster.reasons import RETRY_HINT
 from robotrain.model.run import Reference, Status
-from robotrain_azure import credential
+from robotrain_azure import credential, storage
 from robotrain_azure.arm import ArmError, ServiceError
 from robotrain_azure.credential import UNKNOWN_OBJECT_ID
 from robotrain_azure.errors import make_role_command
 from robotrain_azure.roles import BLOB_CONTRIBUTOR_ROLE, BLOB_READER_ROLE
+from robotrain_azure.storage import UNKNOWN_ACCOUNT, make_account_id, make_identity_auth_command
 from robotrain_azure.workspace import Workspace
 from robotrain_runtime.contract.event import Outcome
 
-from robotrain_azureml.errors import UNKNOWN_ACCOUNT, make_account_id, make_identity_auth_command
 from robotrain_azureml.observe import job_state, logs, step_runs
 from robotrain_azureml.observe.job_state import AzureMLJob
-from robotrain_azureml.service import datastore, jobs
+from robotrain_azureml.service import jobs
 from robotrain_azureml.spec.pipeline_spec import STEPS_KEY
 
 
@@ -97,7 +97,7 @@ def _explain_failed_job(reference: Reference, job: AzureMLJob, workspace: Worksp
         return reason
     account = ""
     with contextlib.suppress(ServiceError):
-        account = datastore.get_datastore(jobs.get_client(), workspace, reference.get("datastore", "")).account
+        account = storage.get_datastore(jobs.get_client(), workspace, reference.get("datastore", "")).account
     job = dataclasses.replace(job, storage_account=account, sender=credential.get_caller_object_id())
     return explain_failure(job, workspace, outcome)
 

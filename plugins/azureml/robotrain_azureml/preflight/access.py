@@ -19,13 +19,12 @@ from robotrain_azure.arm import ArmError, ServiceError
 from robotrain_azure.errors import DATA_SCIENTIST_ROLE, make_role_command
 from robotrain_azure.preflight_checks import RoleHolder
 from robotrain_azure.roles import is_allowed
+from robotrain_azure.storage import Datastore, StorageError, make_identity_auth_command
 from robotrain_runtime.contract.document import JobDocument
 
-from robotrain_azureml.errors import StorageError, make_identity_auth_command
 from robotrain_azureml.preflight import assets, context, machines
 from robotrain_azureml.preflight.context import PreflightContext
 from robotrain_azureml.service import datastore as service
-from robotrain_azureml.service.datastore import Datastore
 from robotrain_azureml.spec.submission_spec import KeyVaultSecret
 
 AUTH_MODE = "systemDatastoresAuthMode"

@@ -15,6 +15,7 @@ from robotrain.model.source import SourceError
 from robotrain.submission.pin import find_describing_files as described_by
 from robotrain_azure import errors
 from robotrain_azure.arm import ArmError, ServiceError
+from robotrain_azure.storage import Datastore
 from robotrain_azure.workspace import Workspace
 from robotrain_runtime.contract.document import JobDocument
 
@@ -24,7 +25,6 @@ from robotrain_azureml.datastore_path import DatastorePath
 from robotrain_azureml.preflight import context
 from robotrain_azureml.preflight.context import PreflightContext
 from robotrain_azureml.service import datastore
-from robotrain_azureml.service.datastore import Datastore
 from robotrain_azureml.spec.submission_spec import WorkspaceAsset
 from robotrain_azureml.submit import submit
 

@@ -8,15 +8,14 @@ from typing import Any, TypeVar
 from robotrain.cluster.checks import make_preflight_problem, suggest_names
 from robotrain.errors import MAX_SENTENCE, Problem, Severity, Stage, Suggestion
 from robotrain.redaction import redact
-from robotrain_azure import errors
+from robotrain_azure import errors, storage
 from robotrain_azure.arm import UNREACHABLE, ArmClient, ArmError
 from robotrain_azure.errors import Diagnosis
+from robotrain_azure.storage import Datastore
 from robotrain_azure.workspace import Workspace
 from robotrain_runtime.contract.deadline import DeadlineFuture
 
 from robotrain_azureml import errors as azureml_errors
-from robotrain_azureml.service import datastore
-from robotrain_azureml.service.datastore import Datastore
 from robotrain_azureml.spec.submission_spec import AzureMLSubmissionSpec
 
 PATIENCE_SECONDS = 2.0
@@ -63,7 +62,7 @@ def get_datastore(preflight: PreflightContext, workspace: Workspace | None = Non
     """Return a datastore, by default the job's own. Raises ArmError, and StorageError if it holds no blobs."""
     at, name = workspace or preflight.spec.target_workspace, name or preflight.spec.datastore
     path = f"{at.resource}/datastores/{name}"
-    return preflight.get_or_fetch(path, lambda: datastore.get_datastore(preflight.arm, at, name))
+    return preflight.get_or_fetch(path, lambda: storage.get_datastore(preflight.arm, at, name))
 
 
 def suggest_existing(

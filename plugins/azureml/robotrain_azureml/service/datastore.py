@@ -1,4 +1,4 @@
-"""Storage of a workspace: datastores with their blobs, and single blobs at signed URLs.
+"""Blobs of a workspace: those of its datastores, and single ones at signed URLs.
 
 A datastore is opened with the secret that the workspace keeps for it, else with the caller's own sign-in; that needs
 azure-storage-blob, which is imported when a container is opened. Messages never contain a signed URL.
@@ -16,42 +16,13 @@ from urllib.parse import urlsplit
 from robotrain_azure import arm as azure_arm
 from robotrain_azure.arm import ArmClient
 from robotrain_azure.credential import get_shared_credential
-from robotrain_azure.workspace import Workspace
+from robotrain_azure.storage import Datastore, StorageError
 
-from robotrain_azureml.errors import StorageError
-
-NO_BLOBS_CODE = "no-blob-datastore"
-BLOB_DATASTORE_TYPES = ("AzureBlob", "AzureDataLakeGen2")
-"""Types with a blob endpoint."""
 RETRIES = 3
 READ_RETRIES = 1
 """Retries of a request that got no answer."""
 TIMEOUTS = {"connection_timeout": 5, "read_timeout": 30}
 LONGEST_PAUSE = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class Datastore:
-    """The place of a datastore."""
-
-    workspace: Workspace
-    name: str
-    account: str
-    container: str
-    suffix: str
-    """The domain of the cloud's storage."""
-    keyed: bool
-    """Whether the workspace keeps a secret for it."""
-
-    @property
-    def url(self) -> str:
-        """The URL of its container."""
-        return f"https://{self.account}.blob.{self.suffix}/{self.container}"
-
-    @property
-    def resource(self) -> str:
-        """The id in Azure's resource manager."""
-        return f"{self.workspace.resource}/datastores/{self.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +50,6 @@ class DatastoreBlobs:
                 if (blob.metadata or {}).get("hdi_isfolder") != "true":
                     yield DatastoreBlob(blob.name, blob.size, bytes(blob.content_settings.content_md5 or b""))
 
-    def find_first(self, folder: str) -> DatastoreBlob | None:
-        """Return any blob of a folder, or None, in one request."""
-        with translate_errors(self.store):
-            page = next(self.client.list_blobs(name_starts_with=_make_prefix(folder), results_per_page=1).by_page(), ())
-            return next((DatastoreBlob(blob.name, blob.size) for blob in page), None)
-
     def has_blob(self, name: str) -> bool:
         """Return whether a blob exists."""
         with translate_errors(self.store):
@@ -99,18 +64,6 @@ class DatastoreBlobs:
         """Write a blob atomically."""
         with translate_errors(self.store):
             self.client.upload_blob(name, content, overwrite=True)
-
-
-def get_datastore(arm: ArmClient, workspace: Workspace, name: str) -> Datastore:
-    """Return a datastore of a workspace. Raises ArmError, and StorageError if it holds no blobs."""
-    properties = arm.get_properties(f"{workspace.resource}/datastores/{name}")
-    kind, account = str(properties.get("datastoreType") or ""), str(properties.get("accountName") or "")
-    container = str(properties.get("containerName") or properties.get("filesystem") or "")
-    if kind not in BLOB_DATASTORE_TYPES or not account or not container:
-        raise StorageError(f"the datastore {name} holds no blobs: its type is {kind or 'unknown'}", code=NO_BLOBS_CODE)
-    secret = str((properties.get("credentials") or {}).get("credentialsType") or "None")
-    suffix = str(properties.get("endpoint") or "core.windows.net")
-    return Datastore(workspace, name, account, container, suffix, keyed=secret in ("AccountKey", "Sas"))
 
 
 @contextlib.contextmanager

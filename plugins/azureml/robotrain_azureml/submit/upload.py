@@ -17,11 +17,12 @@ from robotrain.cluster.outputs import print_progress
 from robotrain.errors import Problem, Rejected, Stage, make_problem
 from robotrain.model.amounts import format_size
 from robotrain.model.plan import Plan
+from robotrain_azure import storage
 from robotrain_azure.arm import ServiceError
+from robotrain_azure.storage import StorageError
 from robotrain_runtime.contract.document import JobSource
 from robotrain_sources.local_path import upload as local_upload
 
-from robotrain_azureml.errors import StorageError
 from robotrain_azureml.service import datastore, folder_transfer, jobs
 from robotrain_azureml.service.datastore import DatastoreBlob, DatastoreBlobs
 from robotrain_azureml.spec import inputs
@@ -56,7 +57,7 @@ def find_complete_uploads(spec: AzureMLSubmissionSpec, uploads: Collection[Datas
 
 def _open_datastore(spec: AzureMLSubmissionSpec) -> AbstractContextManager[DatastoreBlobs]:
     arm = jobs.get_client()
-    return datastore.open_datastore(arm, datastore.get_datastore(arm, spec.target_workspace, spec.datastore))
+    return datastore.open_datastore(arm, storage.get_datastore(arm, spec.target_workspace, spec.datastore))
 
 
 def is_complete(blobs: DatastoreBlobs, upload: DatastoreUpload, listed: Collection[DatastoreBlob]) -> bool:

@@ -1,0 +1,122 @@
+"""Storage of a workspace: datastores, the place of tracked artifacts, and errors of storage accounts, explained."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from robotrain_azure import credential
+from robotrain_azure.arm import SIGNED_OUT, ArmClient, ServiceError
+from robotrain_azure.errors import Diagnosis, make_role_command
+from robotrain_azure.roles import BLOB_CONTRIBUTOR_ROLE
+from robotrain_azure.workspace import Workspace
+
+ARTIFACT_DATASTORE = "workspaceartifactstore"
+"""The datastore of every workspace for the artifacts of its jobs."""
+BLOB_DATASTORE_TYPES = ("AzureBlob", "AzureDataLakeGen2")
+"""Types with a blob endpoint."""
+PUBLIC_SUFFIX = "core.windows.net"
+"""The domain of the public cloud's storage."""
+NO_BLOBS_CODE = "no-blob-datastore"
+
+
+def make_artifact_path(job: str, path: str) -> str:
+    """Return the path of a job's artifact in the container of the artifacts."""
+    return f"ExperimentRun/dcid.{job}/{path}".rstrip("/")
+
+
+class StorageError(ServiceError):
+    """A failed request to storage; the message has no full stop.
+
+    `account`: the storage account. `signed`: a key or signature was used, so the caller's roles do not matter.
+    """
+
+    def __init__(self, message: str, status: int = 0, code: str = "", account: str = "", signed: bool = False) -> None:
+        super().__init__(message, status, code)
+        self.account = account
+        self.signed = signed
+
+
+@dataclass(frozen=True, slots=True)
+class Datastore:
+    """The place of a datastore."""
+
+    workspace: Workspace
+    name: str
+    account: str
+    container: str
+    suffix: str
+    """The domain of the cloud's storage."""
+    keyed: bool
+    """Whether the workspace keeps a secret for it."""
+
+    @property
+    def url(self) -> str:
+        """The URL of its container."""
+        return f"https://{self.account}.blob.{self.suffix}/{self.container}"
+
+    @property
+    def resource(self) -> str:
+        """The id in Azure's resource manager."""
+        return f"{self.workspace.resource}/datastores/{self.name}"
+
+
+def get_datastore(arm: ArmClient, workspace: Workspace, name: str) -> Datastore:
+    """Return a datastore of a workspace. Raises ArmError, and StorageError if it holds no blobs."""
+    return parse_datastore(workspace, name, arm.get_properties(f"{workspace.resource}/datastores/{name}"))
+
+
+def parse_datastore(workspace: Workspace, name: str, properties: Mapping[str, Any]) -> Datastore:
+    """Parse the properties of a datastore. Raises StorageError if it holds no blobs."""
+    kind, account = str(properties.get("datastoreType") or ""), str(properties.get("accountName") or "")
+    container = str(properties.get("containerName") or properties.get("filesystem") or "")
+    if kind not in BLOB_DATASTORE_TYPES or not account or not container:
+        raise StorageError(f"the datastore {name} holds no blobs: its type is {kind or 'unknown'}", code=NO_BLOBS_CODE)
+    secret = str((properties.get("credentials") or {}).get("credentialsType") or "None")
+    suffix = str(properties.get("endpoint") or PUBLIC_SUFFIX)
+    return Datastore(workspace, name, account, container, suffix, keyed=secret in ("AccountKey", "Sas"))
+
+
+KEYS_DISABLED_CODE = "KeyBasedAuthenticationNotPermitted"
+NETWORK_DENIED_CODE = "AuthorizationFailure"
+"""Usually a network rule; a missing role may have this code too."""
+NETWORK_HINT = "use a network that the account's firewall allows, if it has one"
+UNKNOWN_ACCOUNT = "ACCOUNT"
+
+
+def diagnose_storage_error(error: StorageError, workspace: Workspace) -> Diagnosis:
+    """Explain an error of storage. Roles are suggested for the signed-in identity, if its token names it."""
+    account, sentence = error.account, f"{str(error)[:1].upper()}{str(error)[1:]}."
+    if error.code == SIGNED_OUT:
+        title, why = credential.make_sign_in_title(str(error)), credential.explain_sign_in_error(error)
+        return Diagnosis(kind="signed-out", title=title, why=why, suggestions=(credential.suggest_sign_in(str(error)),))
+    subject = f"the storage account {account}" if account else "the storage of the workspace"
+    answer = f"The answer was {f'HTTP {error.status} {error.code}'.rstrip()}." if error.status else sentence
+    if error.code == KEYS_DISABLED_CODE:
+        title, command = f"{subject} does not accept keys", make_identity_auth_command(workspace)
+        return Diagnosis(kind="role", title=title, why=answer, suggestions=(command,))
+    if error.status in (401, 403):
+        suggestions = (NETWORK_HINT,) if error.signed else _suggest_access(error, workspace)
+        return Diagnosis(kind="role", title=f"{subject} denies you access", why=answer, suggestions=suggestions)
+    retry = ("try again later",) if error.is_transient else ()
+    title = f"{subject} failed"
+    return Diagnosis(kind="other", title=title, why=sentence, suggestions=retry, network=error.is_transient)
+
+
+def _suggest_access(error: StorageError, workspace: Workspace) -> tuple[str, ...]:
+    scope = make_account_id(workspace, error.account)
+    command = make_role_command(credential.get_caller_object_id(), BLOB_CONTRIBUTOR_ROLE, scope)
+    return (NETWORK_HINT, command) if error.code == NETWORK_DENIED_CODE else (command, NETWORK_HINT)
+
+
+def make_account_id(workspace: Workspace, account: str) -> str:
+    """Return the id of a storage account, assuming that it is in the workspace's resource group."""
+    group = f"/subscriptions/{workspace.subscription}/resourceGroups/{workspace.group}"
+    return f"{group}/providers/Microsoft.Storage/storageAccounts/{account or UNKNOWN_ACCOUNT}"
+
+
+def make_identity_auth_command(workspace: Workspace) -> str:
+    """Return the command that makes a workspace use identities instead of keys."""
+    return (
+        f"az ml workspace update --name {workspace.name} --resource-group {workspace.group} "
+        f"--subscription {workspace.subscription} --system-datastores-auth-mode identity"
+    )
