@@ -4,14 +4,17 @@ import itertools
 import json
 import os
 import subprocess
+import sys
+import types
 
 import pytest
 from eval_documents import evaluation
 from launching import ALWAYS_OURS
+from robotrain_runtime.contract.failure import EXIT_PREFLIGHT
 from robotrain_workloads.lerobot import warm_up
 from robotrain_workloads.lerobot.options import ConfigurationRefused, explain_parser_errors
 from robotrain_workloads.lerobot_eval import container as eval_container
-from robotrain_workloads.lerobot_train import container
+from robotrain_workloads.lerobot_train import container, launcher
 
 TRAIN, EVAL = container.LAUNCHER, eval_container.LAUNCHER
 
@@ -101,10 +104,54 @@ def test_a_secret_among_the_options_is_not_repeated():
     assert "abc" not in told
 
 
+@pytest.fixture
+def lerobot(monkeypatch):
+    """Build a configuration with LeRobot's parser and its checks, as far as they are wrapped."""
+
+    class TrainPipelineConfig:
+        def validate(self):
+            if "--steps=0" in sys.argv:
+                raise ValueError("`steps` must be positive")
+
+    def parse(config_class):
+        if "--steps=x" in sys.argv:
+            raise ValueError("`steps` must be a number")
+        return config_class()
+
+    modules = {name: types.ModuleType(name) for name in ("draccus", "lerobot", "lerobot.configs")}
+    modules |= {"lerobot.configs.train": types.ModuleType("lerobot.configs.train")}
+    modules["draccus"].parse, modules["lerobot.configs.train"].TrainPipelineConfig = parse, TrainPipelineConfig
+    for name, module in modules.items():
+        monkeypatch.setitem(sys.modules, name, module)
+
+    def build(option):
+        monkeypatch.setattr(sys, "argv", ["lerobot-train", option])
+        modules["draccus"].parse(TrainPipelineConfig).validate()
+
+    return build
+
+
+@pytest.mark.parametrize("option", ["--steps=x", "--steps=0"])
+def test_what_is_refused_while_the_configuration_is_built_ends_as_preflight(lerobot, option):
+    launcher.explain_refusals([option])
+    with pytest.raises(SystemExit) as ended:
+        lerobot(option)
+    assert ended.value.code == EXIT_PREFLIGHT
+
+
+@pytest.mark.parametrize("option", ["--steps=x", "--steps=0"])
+def test_a_later_error_of_the_training_is_its_own(lerobot, option):
+    for _ in range(2):  # the check while data is fetched, and the training itself
+        launcher.explain_refusals(["--steps=3"])
+        lerobot("--steps=3")
+    with pytest.raises(ValueError, match="must be"):
+        lerobot(option)
+
+
 CHECKS = """
 import json, sys
 from robotrain_workloads.lerobot_eval.inputs import loaded_policy
-from robotrain_workloads.lerobot_train import configuration, launcher
+from robotrain_workloads.lerobot_train import launcher
 told = []
 def check(function, *arguments):
     try:
@@ -114,11 +161,11 @@ def check(function, *arguments):
         told.append([end.code, str(end)])
 of_policies, of_trainings = json.load(sys.stdin)
 for options in of_policies:
-    check(loaded_policy.check_configuration, *options)
-launcher._get_ready([])
+    check(loaded_policy.check_policy_configuration, *options)
+launcher._prepare_training([])
 for options in of_trainings:
     sys.argv = ["lerobot-train", *options]
-    check(configuration.check_configuration, options)
+    check(launcher.check_training_configuration, options)
 print(json.dumps(told))
 """
 

@@ -105,7 +105,7 @@ def parse_launcher_options(arguments: Sequence[str]) -> argparse.Namespace:
 def main(arguments: Sequence[str]) -> None:
     """Evaluate. Raise SystemExit with a sentence, also when the success rate is below the threshold."""
     signal.signal(signal.SIGTERM, _handle_stop)
-    arguments = warm_up.wait_for_arguments(arguments, _get_ready)
+    arguments = warm_up.wait_for_arguments(arguments, _prepare_evaluation)
     separator = list(arguments).index("--")
     own, options = parse_launcher_options(arguments[:separator]), list(arguments[separator + 1 :])
     if own.tag:
@@ -136,12 +136,12 @@ def main(arguments: Sequence[str]) -> None:
         raise SystemExit(f"error: {sentence}")
 
 
-def _get_ready(arguments: Sequence[str]) -> None:
+def _prepare_evaluation(arguments: Sequence[str]) -> None:
     """Import LeRobot, and check the policy's options if its configuration is known: FOLDER or TYPE, OPTIONS."""
     with quick_imports():
         importlib.import_module(loading.FACTORY)
         if arguments:
-            loading.check_configuration(*arguments)
+            loading.check_policy_configuration(*arguments)
 
 
 def _load_policy(arguments: argparse.Namespace, device_name: str, options: Sequence[str]) -> LoadedPolicy:

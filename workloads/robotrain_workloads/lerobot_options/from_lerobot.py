@@ -47,10 +47,10 @@ def from_lerobot(
 
     robotrain from-lerobot -- lerobot-train --policy.type=act --dataset.repo_id=lerobot/pusht --steps=1000
     """
-    print_line(translate(line or [], get_plugins(ctx).workloads()), json)
+    print_line(translate_lerobot_line(line or [], get_plugins(ctx).workloads()), json)
 
 
-def translate(line: Sequence[str], workloads: Mapping[str, Workload]) -> TranslatedLine:
+def translate_lerobot_line(line: Sequence[str], workloads: Mapping[str, Workload]) -> TranslatedLine:
     """Return the robotrain line for a line of LeRobot's. Raise Rejected if it names no program that is known."""
     at, workload = _find_program(line, workloads)
     given = {name: value for name, value in split_options(line[at + 1 :]) if name}

@@ -93,13 +93,22 @@ def _parse_episodes(arguments: Sequence[str]) -> Collection[int] | None:
 
 
 def explain_refusals(options: Sequence[str]) -> None:
-    """Let LeRobot's parser and its own checks end with a sentence; `options` are those on its command line."""
+    """Let LeRobot's parser and its own checks end with a sentence, until the configuration is complete.
+
+    What the training raises later is an error of its own. `options` are those on LeRobot's command line.
+    """
     with suppress(ImportError):  # another LeRobot reports errors by itself
-        _wrap(importlib.import_module("draccus"), "parse", options)
-        _wrap(importlib.import_module("lerobot.configs.train").TrainPipelineConfig, "validate", options)
+        draccus: Any = importlib.import_module("draccus")
+        config_class: Any = importlib.import_module("lerobot.configs.train").TrainPipelineConfig
+
+        def restore() -> None:
+            draccus.parse, config_class.validate = parse, validate
+
+        parse = _wrap(draccus, "parse", options)
+        validate = _wrap(config_class, "validate", options, on_success=restore)
 
 
-def check_configuration(options: Sequence[str]) -> None:
+def check_training_configuration(options: Sequence[str]) -> None:
     """Build the configuration from the command line. Raise SystemExit if LeRobot refuses it.
 
     Types of options are checked before submission; rules between several options are LeRobot's own.
@@ -114,7 +123,10 @@ def _validate(config: Any) -> None:
     config.validate()
 
 
-def _wrap(place: Any, name: str, options: Sequence[str]) -> None:
+def _wrap(
+    place: Any, name: str, options: Sequence[str], on_success: Callable[[], None] = lambda: None
+) -> Callable[..., Any]:
+    """Let a function of LeRobot end with a sentence where it refuses something; return the function itself."""
     original: Callable[..., Any] = getattr(place, name)
     original = vars(original).get(ORIGINAL, original)
 
@@ -122,20 +134,24 @@ def _wrap(place: Any, name: str, options: Sequence[str]) -> None:
     def replacement(*arguments: Any, **named: Any) -> Any:
         try:
             with explain_parser_errors(options, SUBJECT):
-                return original(*arguments, **named)
+                result = original(*arguments, **named)
         except ConfigurationRefused as refused:
             end_as_preflight(refused)
         except (ValueError, TypeError, NotImplementedError) as error:
             why = " ".join(str(error).split()) or type(error).__name__
             end_as_preflight(ConfigurationRefused(explain_refusal(options, SUBJECT, why)))
 
+        on_success()
+        return result
+
     vars(replacement)[ORIGINAL] = original
     setattr(place, name, replacement)
+    return original
 
 
 def main(arguments: Sequence[str]) -> None:
     """Train, alone or as one of several processes. Raise SystemExit."""
-    arguments = warm_up.wait_for_arguments(arguments, _get_ready)
+    arguments = warm_up.wait_for_arguments(arguments, _prepare_training)
     agreement = process_group.get_process_agreement()
     if agreement is None:
         _run_trainer(arguments, SingleProcessStop())
@@ -145,13 +161,13 @@ def main(arguments: Sequence[str]) -> None:
         _run_trainer(arguments, GroupStop(agreement, first=device.is_first_rank()))
 
 
-def _get_ready(options: Sequence[str]) -> None:
+def _prepare_training(options: Sequence[str]) -> None:
     """Import the trainer, and check its options if they are known already."""
     sys.argv = ["lerobot-train", *options]
     with quick_imports():
         importlib.import_module(TRAINER)
     if options:
-        check_configuration(options)
+        check_training_configuration(options)
 
 
 def _run_trainer(arguments: Sequence[str], stop_handler: StopHandler) -> None:

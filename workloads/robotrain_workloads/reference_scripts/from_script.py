@@ -83,7 +83,7 @@ def from_script(
     robotrain from-script -- submit-osmo-lerobot-training.sh -d lerobot/pusht --training-steps 1000
     """
     words = _split(line[0]) if line and len(line) == 1 else line or []
-    translated, script = translate(words)
+    translated, script = translate_script_line(words)
     print_line(_drop_foreign_options(translated, script, ctx), json)
 
 
@@ -94,7 +94,7 @@ def _split(line: str) -> list[str]:
         raise Rejected([usage_problem("usage", f"the line cannot be read as shell words: {error}")]) from None
 
 
-def translate(line: Sequence[str]) -> tuple[TranslatedLine, ReferenceScript]:
+def translate_script_line(line: Sequence[str]) -> tuple[TranslatedLine, ReferenceScript]:
     """Return the robotrain line for a line of a script, and the script. Raise Rejected if there is none."""
     at, script = _find_script(line)
     left_out: dict[str, str] = {}

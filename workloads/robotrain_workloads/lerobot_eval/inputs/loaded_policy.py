@@ -104,7 +104,7 @@ def make_untrained_policy(kind: str, root: Path, device: str, overrides: Sequenc
     )
 
 
-def check_configuration(policy: str, *overrides: str) -> None:
+def check_policy_configuration(policy: str, *overrides: str) -> None:
     """Build the configuration of a policy, given its folder or its type. Raise SystemExit if LeRobot refuses it."""
     try:
         if Path(policy).is_absolute():
