@@ -14,7 +14,6 @@ from typing import Literal
 
 from robotrain_runtime.checkpoints import recovery
 from robotrain_runtime.checkpoints.recovery import RecoverableCheckpoint
-from robotrain_runtime.checkpoints.targets import InspectedTarget
 from robotrain_runtime.contract import document, event, failure, plugin_loader
 from robotrain_runtime.contract.container_plugin import WorkCommand
 from robotrain_runtime.contract.document import JobDocument, JobSource
@@ -183,11 +182,9 @@ class Engine:
         self._relay.emit(StageEvent(name=name, state="done", seconds=seconds, detail=detail))
 
     def _run_preflight(self) -> None:
-        inspected: list[InspectedTarget] = []
-        described: dict[JobSource, Path] = {}
         try:
             start, get_python, batches = self._background.start, self._data.build_python, self._data.batches
-            findings = collect_findings(self._document, batches, self._stop, start, get_python, inspected, described)
+            findings, inspected, described = collect_findings(self._document, batches, self._stop, start, get_python)
             if not findings:
                 self._described = self._keep_descriptions(described)
                 self._recoverable = recovery.find_recoverable(self._document, inspected)

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import NamedTuple
 
 from robotrain_runtime.checkpoints import targets
 from robotrain_runtime.checkpoints.targets import InspectedTarget
@@ -78,7 +79,7 @@ def run_preflight(document: JobDocument, log_line: LogFunction = lambda line: No
     stop = StopSignal()  # never entered: signals belong to the caller
     python = functools.partial(_build_python, Path(document.placement.cache), log_line, stop)
     with contextlib.closing(SourceBatches(document, stop, lambda line: None, python)) as batches:
-        return collect_findings(document, batches, stop)
+        return collect_findings(document, batches, stop).findings
 
 
 def preflight_remotely(
@@ -124,22 +125,30 @@ def preflight_remotely(
             return [_make_unchecked_finding(str(error))]
 
 
+class PreflightResult(NamedTuple):
+    """What preflight learned of a run."""
+
+    findings: list[Finding]
+    """Every reason why it would fail."""
+    targets: list[InspectedTarget]
+    """The inspected publish targets."""
+    descriptions: Mapping[JobSource, Path]
+    """The folders that describe its sources."""
+
+
 def collect_findings(
     document: JobDocument,
     batches: SourceBatches,
     stop: StopSignal,
     start_build: Callable[[], None] = lambda: None,
     get_writer_python: Callable[[PythonEnvironment], Path] | None = None,
-    inspected: list[InspectedTarget] | None = None,
-    described: dict[JobSource, Path] | None = None,
-) -> list[Finding]:
-    """Return every reason why the run would fail: first from this machine, then from services. Raise StopRequested.
+) -> PreflightResult:
+    """Find every reason why the run would fail: first from this machine, then from services. Raise StopRequested.
 
     start_build: called between the two, if nothing rules the run out yet, to start the slow environment build.
     get_writer_python: returns the interpreter that publish targets are inspected with; None to only parse addresses.
-    inspected: the inspected targets are appended to it.
-    described: the folders that describe the sources are added to it.
     """
+    inspected: list[InspectedTarget] = []
     try:
         workload = plugin_loader.load_workload_plugin(document)
         free = disk_cache.get_free_bytes(Path(document.placement.cache))
@@ -160,11 +169,11 @@ def collect_findings(
             except JobFailed as failed:
                 fault = failed.fault or "configuration"
                 findings.append(failure.make_finding("sources-unread", failed.reason, fault=fault))
-        findings += _compare_sources(workload, document, present, batches, {} if described is None else described)
+        described = _describe_sources(document, present, batches)
+        findings += _compare_sources(workload, document, described)
         if not blocked:
-            findings += _check_targets(
-                document, present, stop, get_writer_python, [] if inspected is None else inspected
-            )
+            inspected = _inspect_targets(document, present, stop, get_writer_python)
+            findings += _check_targets(document, inspected)
         if not any(finding.code == "disk-full" or finding.fault == "disk_full" for finding in findings):
             findings += find_disk_problems(document, free, batches.missing_bytes, batches.digests)
         with stop.interruptible():
@@ -175,11 +184,12 @@ def collect_findings(
                 findings.append(hardware.make_timeout_finding())
             findings += tracking.wait_for_findings() if tracking else []
     except JobFailed as failed:
-        return [failure.make_finding("half-missing", failed.reason, fault=failed.fault or "configuration")]
+        fault = failed.fault or "configuration"
+        return PreflightResult([failure.make_finding("half-missing", failed.reason, fault=fault)], [], {})
     unique: dict[tuple[str, str, str], Finding] = {}
     for finding in findings:
         unique.setdefault((finding.code, finding.title, finding.given), finding)
-    return list(unique.values())
+    return PreflightResult(list(unique.values()), inspected, described)
 
 
 def _build_python(cache: Path, log_line: LogFunction, stop: StopSignal, required: PythonEnvironment) -> Path:
@@ -216,7 +226,8 @@ def _check_sources_remotely(
         yield from _survey_sources(batches)
     except JobFailed as failed:
         yield _make_unchecked_finding(failed.reason)
-    yield from _compare_sources(plugin_loader.load_workload_plugin(document), document, present, batches, {})
+    described = _describe_sources(document, present, batches)
+    yield from _compare_sources(plugin_loader.load_workload_plugin(document), document, described)
 
 
 def _check_targets_remotely(document: JobDocument, present: dict[JobSource, Path]) -> Iterator[Finding]:
@@ -275,30 +286,33 @@ def _survey_sources(batches: SourceBatches) -> Iterator[Finding]:
             yield failure.make_finding("source-unreachable", sentence, source.uri, survey.fault)
 
 
-def _compare_sources(
-    workload: WorkloadContainerPlugin,
-    document: JobDocument,
-    present: dict[JobSource, Path],
-    batches: SourceBatches,
-    described: dict[JobSource, Path],
-) -> Iterator[Finding]:
-    """Compare the sources whose description is known, and add their folders to `described`."""
+def _describe_sources(
+    document: JobDocument, present: dict[JobSource, Path], batches: SourceBatches
+) -> dict[JobSource, Path]:
+    """Return the folder of each source whose description is known."""
     surveyed = {source: survey.description_folder for source, survey in batches.surveys.items() if not survey.problems}
     folders = {source: present.get(source) or surveyed.get(source) for source in document.sources}
-    described.update({source: folder for source, folder in folders.items() if folder is not None})
+    return {source: folder for source, folder in folders.items() if folder is not None}
+
+
+def _compare_sources(
+    workload: WorkloadContainerPlugin, document: JobDocument, described: dict[JobSource, Path]
+) -> Iterator[Finding]:
     yield from (failure.make_finding("data-unusable", text) for text in workload.compare(document, described))
 
 
-def _check_targets(
+def _inspect_targets(
     document: JobDocument,
     present: dict[JobSource, Path],
     stop: StopSignal,
     get_writer_python: Callable[[PythonEnvironment], Path] | None,
-    inspected: list[InspectedTarget],
-) -> Iterator[Finding]:
+) -> list[InspectedTarget]:
     required = targets.get_target_environment(document)
     python = get_writer_python(required) if required and get_writer_python else None
     with stop.interruptible():
-        inspected += targets.inspect_targets(document, present, make_container_context(document, python))
+        return list(targets.inspect_targets(document, present, make_container_context(document, python)))
+
+
+def _check_targets(document: JobDocument, inspected: list[InspectedTarget]) -> Iterator[Finding]:
     problems = list(targets.find_target_problems(document, inspected))
     yield from (failure.make_finding("publish-unwritable", sentence, fault="configuration") for sentence in problems)
