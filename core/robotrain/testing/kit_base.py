@@ -136,9 +136,10 @@ SECRET_REFERENCE_PATTERN = r"_(file|name|id|credential)$|^(credential|file|name)
 
 def find_declaration_problems(declared: type) -> Iterator[str]:
     """Yield what is wrong with a dataclass of parameters, beside what excludes the plugin when it is loaded."""
+    parameters = get_parameters(declared)  # completes a dataclass that is made when it is first used
     if not vars(declared)["__dataclass_params__"].frozen:
         yield f"{declared.__name__} is not frozen, but a job never changes: write @dataclass(frozen=True, kw_only=True)"
-    for one in get_parameters(declared):
+    for one in parameters:
         if not one.param.help.strip():
             yield f"{one.name} has no help text: write Param(help=…)"
         is_secret = one.bare_type is str and re.search(SECRET_NAME_PATTERN, one.name.lower())
