@@ -43,7 +43,7 @@ def parse_publish_url(url: str) -> str:
     return url if is_remote_url(url) else parse_folder(url)
 
 
-def list_targets(document: "JobDocument") -> "Iterator[ArtifactTarget]":
+def list_targets(document: "JobDocument", data: object) -> "Iterator[ArtifactTarget]":
     """Yield the target of a job's `--publish-url`, if it has one. Raise ValueError as `parse_folder` does."""
     from robotrain_runtime.contract.container_plugin import ArtifactTarget
 

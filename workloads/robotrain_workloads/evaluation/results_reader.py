@@ -43,7 +43,7 @@ def read_results(content: bytes) -> EvaluationResults:
         raise ValueError("it is nested too deeply") from None
     if not isinstance(data, dict):
         raise ValueError("it is not an object")
-    rollout, policy = _get_object(data, "rollout"), _get_object(data, "policy")
+    rollout, policy = get_object(data, "rollout"), get_object(data, "policy")
     rolled = _list_rows(rollout.get("per_episode"))
     return EvaluationResults(
         facts=tuple(_list_facts(data, policy, rollout)),
@@ -55,12 +55,12 @@ def read_results(content: bytes) -> EvaluationResults:
 
 
 def _read_values(data: Mapping[str, Any], rollout: Mapping[str, Any]) -> dict[str, float]:
-    latencies = _get_object(data, "latency_ms")
-    values = {f"replay/latency_{name}_ms": _get_number(latencies, name) for name in LATENCIES}
+    latencies = get_object(data, "latency_ms")
+    values = {f"replay/latency_{name}_ms": get_number(latencies, name) for name in LATENCIES}
     if not latencies:
-        values["replay/latency_mean_ms"] = _get_number(data, "aggregate_avg_inference_ms")
-    values["rollout/avg_length"] = _get_number(rollout, "avg_length")
-    values["replay/throughput_hz"] = _get_number(data, "aggregate_throughput_hz")
+        values["replay/latency_mean_ms"] = get_number(data, "aggregate_avg_inference_ms")
+    values["rollout/avg_length"] = get_number(rollout, "avg_length")
+    values["replay/throughput_hz"] = get_number(data, "aggregate_throughput_hz")
     return {name: value for name, value in values.items() if value is not None}
 
 
@@ -85,7 +85,7 @@ def _make_tables(data: Mapping[str, Any], rollout: Mapping[str, Any], rolled: Ro
 
 
 def _make_outcome(index: int, row: Row) -> EpisodeOutcome:
-    reward, seed, success = _get_number(row, "max_reward"), _get_number(row, "seed"), row.get("success")
+    reward, seed, success = get_number(row, "max_reward"), get_number(row, "seed"), row.get("success")
     return EpisodeOutcome(
         episode=_get_index(row, "index", index),
         seed=int(seed) if seed is not None else None,
@@ -99,15 +99,15 @@ def _format_rollout_row(index: int, row: Row) -> tuple[str, ...]:
     return (
         str(_get_index(row, "index", index)),
         ("success" if success else "failure") if isinstance(success, bool) else "",
-        *(format_number(_get_number(row, name)) for name in ("max_reward", "steps", "sum_reward")),
-        format_number(_get_number(row, "seconds"), 3),
-        format_number(_get_number(row, "seed"), 12),
+        *(format_number(get_number(row, name)) for name in ("max_reward", "steps", "sum_reward")),
+        format_number(get_number(row, "seconds"), 3),
+        format_number(get_number(row, "seed"), 12),
     )
 
 
 def _format_replay_row(index: int, row: Row) -> tuple[str, ...]:
     names = ("steps", "mse", "mae", "avg_inference_ms", "throughput_hz")
-    return (str(_get_index(row, "episode", index)), *(format_number(_get_number(row, name)) for name in names))
+    return (str(_get_index(row, "episode", index)), *(format_number(get_number(row, name)) for name in names))
 
 
 def _make_joint_bars(joints: Any) -> Iterator[Bar]:
@@ -115,7 +115,7 @@ def _make_joint_bars(joints: Any) -> Iterator[Bar]:
         joints = [{"name": name, **(row if isinstance(row, dict) else {"mae": row})} for name, row in joints.items()]
     for index, row in _list_rows(joints):
         name = _get_text(row, "name") or _get_text(row, "joint") or str(index)
-        error, largest = _get_number(row, "mae"), _get_number(row, "max_error")
+        error, largest = get_number(row, "mae"), get_number(row, "max_error")
         if error is not None:
             most = f", at most {format_number(largest)}" if largest is not None else ""
             yield Bar(name, error, format_number(error) + most)
@@ -132,7 +132,7 @@ def _list_facts(
 ) -> Iterator[tuple[str, str]]:
     yield "policy", _get_text(data, "policy_repo_id") or _get_text(policy, "source")
     yield "policy type", _get_text(data, "policy_type") or _get_text(policy, "type")
-    step = _get_number(policy, "step")
+    step = get_number(policy, "step")
     yield "policy step", f"{step:.0f}" if step and step < 1e15 else ""
     yield "policy digest", _get_text(policy, "sha256")
     yield "dataset", _get_text(data, "dataset_repo_id")
@@ -145,7 +145,8 @@ def _list_rows(value: Any) -> Rows:
     return [(index, row) for index, row in enumerate(rows) if isinstance(row, dict)]
 
 
-def _get_object(data: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+def get_object(data: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Return an object in an object; empty if it is missing or something else."""
     value = data.get(name)
     return value if isinstance(value, dict) else {}
 
@@ -155,7 +156,8 @@ def _get_text(data: Mapping[str, Any], name: str) -> str:
     return redact(value, max_length=LONGEST_TEXT) if isinstance(value, str) else ""
 
 
-def _get_number(data: Mapping[str, Any], name: str) -> float | None:
+def get_number(data: Mapping[str, Any], name: str) -> float | None:
+    """Return a finite number in an object; None if it is missing or something else."""
     value = data.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
@@ -166,7 +168,7 @@ def _get_number(data: Mapping[str, Any], name: str) -> float | None:
 
 
 def _get_index(data: Mapping[str, Any], name: str, default: int) -> int:
-    number = _get_number(data, name)
+    number = get_number(data, name)
     return int(number) if number is not None and 0 <= number < 1e9 else default
 
 

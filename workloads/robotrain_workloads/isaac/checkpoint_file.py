@@ -6,7 +6,7 @@ parameters; for a registered model the lineage file and the version's tags have 
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,6 +67,11 @@ class CheckpointFacts:
     task: str = ""
     framework: str = ""
     success_threshold: float | None = None
+
+
+def find_checkpoint_source(sources: Iterable[JobSource]) -> JobSource | None:
+    """Return the source of the role `checkpoint`."""
+    return next((source for source in sources if source.role == "checkpoint"), None)
 
 
 def get_address(source: JobSource) -> str:

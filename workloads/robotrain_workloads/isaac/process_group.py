@@ -3,16 +3,25 @@
 import ctypes
 import json
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from robotrain_workloads.isaac import installation
 
 PR_SET_CHILD_SUBREAPER = 36
+STOPPED_STATUS = 128 + signal.SIGTERM
+SAVE_SECONDS = 20.0
+"""How long the processes may take to end after a stop."""
+CLOSE_SECONDS = 60.0
+"""How long the simulator may take to close after the work."""
+POLL_SECONDS = 0.25
 
 
 class ProcessGroup:
@@ -46,6 +55,33 @@ class ProcessGroup:
         except (ProcessLookupError, PermissionError):
             return False
         return True
+
+
+class GroupFollower:
+    """Waits for the processes of a group, and passes a stop on to all of them; a second one kills them."""
+
+    def __init__(self, group: ProcessGroup) -> None:
+        self.group = group
+        self.is_stopped = False
+        self._kill_at: float | None = None
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._handle_stop)
+
+    def run(self, read: Callable[[], bool] = lambda: False) -> None:
+        """Call `read`, which returns whether the work is done, until all processes have ended, and then once more."""
+        while self.group.is_running():
+            if read() and self._kill_at is None:
+                self._kill_at = time.monotonic() + CLOSE_SECONDS
+            if self._kill_at is not None and time.monotonic() > self._kill_at:
+                self.group.send(signal.SIGKILL)
+            time.sleep(POLL_SECONDS)
+        read()
+
+    def _handle_stop(self, number: int, frame: FrameType | None) -> None:
+        self._kill_at = time.monotonic() + (0.0 if self.is_stopped else SAVE_SECONDS)
+        if not self.is_stopped:
+            self.is_stopped = True
+            self.group.send(signal.SIGTERM)
 
 
 class ReportReader:

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from robotrain_runtime.contract.container_plugin import (
-    ArtifactTarget,
     PublishingSpec,
     PythonEnvironment,
     TrackingSpec,
@@ -34,6 +33,7 @@ FORWARDED_PARAMETERS = (
 """Parameters that become options of the exporter if set."""
 COPIED_PARAMETERS = ("task", "num_envs", "max_steps", "video_length", "seed")
 MODEL_TAGS = {"checkpoint": checkpoint_file.MODEL_TAGS}
+targets = publish_url.list_targets
 
 
 def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:
@@ -41,7 +41,7 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[s
     values = document.parameters
     output = _get_results_folder(Path(document.placement.work))
     yield from publish_url.find_write_problems(str(values["publish_url"] or ""), output, "results")
-    source = _find_checkpoint(data)
+    source = checkpoint_file.find_checkpoint_source(data)
     try:
         folder = installation.find_installation(values["isaaclab_path"])
         if source is None:
@@ -69,7 +69,7 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[s
 
 def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> WorkCommand:
     """Return the exporter's command; it finds Isaac Lab and the checkpoint's files where it runs."""
-    values, source = document.parameters, _find_checkpoint(data)
+    values, source = document.parameters, checkpoint_file.find_checkpoint_source(data)
     assert source is not None  # the role is required
     step = _find_step(data[source])
     own = [f"--work={work}", f"--cache={document.placement.cache}", f"--results={_get_results_folder(work)}"]
@@ -89,7 +89,7 @@ def tracked(document: JobDocument) -> TrackingSpec:
     params["inference_format"] = values["format"]
     if document.trainer_args:
         params["options"] = " ".join(document.trainer_args)
-    source = next((one for one in document.sources if one.role == "checkpoint"), None)
+    source = checkpoint_file.find_checkpoint_source(document.sources)
     tags = {
         "inference_type": "policy_evaluation",
         **({"checkpoint_uri": checkpoint_file.get_address(source)} if source else {}),
@@ -109,7 +109,7 @@ def tracked(document: JobDocument) -> TrackingSpec:
 
 def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> PublishingSpec:
     """Return the metadata of the registered policy."""
-    values, source = document.parameters, _find_checkpoint(data)
+    values, source = document.parameters, checkpoint_file.find_checkpoint_source(data)
     address = checkpoint_file.get_address(source) if source else ""
     known = {"checkpoint_uri": address, "task": str(values["task"] or "")}
     tags = {name: value for name, value in known.items() if value}
@@ -121,17 +121,8 @@ def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> Publish
     )
 
 
-def targets(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[ArtifactTarget]:
-    """Return where the results are copied to."""
-    return publish_url.list_targets(document)
-
-
 def _get_results_folder(work: Path) -> Path:
     return work / "outputs" / RESULTS_FOLDER
-
-
-def _find_checkpoint(data: Mapping[JobSource, Path]) -> JobSource | None:
-    return next((source for source in data if source.role == "checkpoint"), None)
 
 
 def _find_step(path: Path) -> int:

@@ -21,7 +21,7 @@ from robotrain_runtime.contract.event import Evaluated, Metrics, Note, Track, em
 
 from robotrain_workloads.evaluation import result_files
 from robotrain_workloads.isaac import installation
-from robotrain_workloads.isaac.process_group import ProcessGroup, ReportReader
+from robotrain_workloads.isaac.process_group import POLL_SECONDS, STOPPED_STATUS, ProcessGroup, ReportReader
 from robotrain_workloads.isaac_export import onnx_worker, subject
 from robotrain_workloads.isaac_export.image import convert
 from robotrain_workloads.isaac_export.subject import CheckpointFiles
@@ -30,8 +30,6 @@ PLAYER = Path(__file__).parent / "image" / "play.py"
 SCRATCH_FOLDER = "isaac"
 """Where Isaac Lab's script runs, below the run's folder: its logs, Hydra's."""
 REPORT_FILE = "isaac-report.jsonl"
-STOPPED_STATUS = 128 + signal.SIGTERM
-POLL_SECONDS = 0.25
 CLOSE_SECONDS = 10.0
 FILES = {"onnx": "policy.onnx", "jit": "policy.pt"}
 SAMPLES_FILE = "samples.npz"

@@ -1,12 +1,13 @@
 """Reader of `export_results.json` for reports. The file comes from other machines: invalid parts are left out."""
 
 import json
-import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from robotrain.redaction import redact
 from robotrain.report.evaluation import EvaluationResults, ResultsTable, format_number
+
+from robotrain_workloads.evaluation.results_reader import get_number, get_object
 
 FILES = {"onnx": "policy.onnx", "jit": "policy.pt"}
 COLUMNS = (
@@ -24,22 +25,22 @@ def read_results(content: bytes) -> EvaluationResults:
     data = json.loads(content)
     if not isinstance(data, dict):
         raise ValueError("it is not an object")
-    metrics, comparison = _get_object(data, "metrics"), _get_object(data, "comparison")
-    rows = tuple(_make_row(name, _get_object(metrics, name), _get_object(comparison, name)) for name in comparison)
+    metrics, comparison = get_object(data, "metrics"), get_object(data, "comparison")
+    rows = tuple(_make_row(name, get_object(metrics, name), get_object(comparison, name)) for name in comparison)
     head = ("file", "largest difference", *(title for title, _ in COLUMNS))
     tables = (ResultsTable(title="Exported policies", head=head, rows=rows, remark=REMARK),) if rows else ()
     return EvaluationResults(facts=tuple(_list_facts(data)), tables=tables)
 
 
 def _make_row(name: str, metrics: Mapping[str, Any], comparison: Mapping[str, Any]) -> tuple[str, ...]:
-    errors = [_get_number(part, "max_error") for part in comparison.values() if isinstance(part, dict)]
+    errors = [get_number(part, "max_error") for part in comparison.values() if isinstance(part, dict)]
     worst = max((error for error in errors if error is not None), default=None)
-    values = (_get_number(metrics, key) for _, key in COLUMNS)
+    values = (get_number(metrics, key) for _, key in COLUMNS)
     return (FILES.get(name, redact(name)), format_number(worst, 2), *map(format_number, values))
 
 
 def _list_facts(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    checkpoint = _get_object(data, "checkpoint")
+    checkpoint = get_object(data, "checkpoint")
     for title, place, key in (
         ("task", data, "task"),
         ("library", data, "backend"),
@@ -50,16 +51,4 @@ def _list_facts(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         value = place.get(key)
         yield title, redact(value, max_length=300) if isinstance(value, str) else ""
     for title in ("observations", "actions"):
-        yield title, format_number(_get_number(data, title), 6)
-
-
-def _get_object(data: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    value = data.get(name)
-    return value if isinstance(value, dict) else {}
-
-
-def _get_number(data: Mapping[str, Any], name: str) -> float | None:
-    value = data.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        return None
-    return float(value)
+        yield title, format_number(get_number(data, title), 6)

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.container_plugin import (
-    ArtifactTarget,
     GpuRequirement,
     PublishingSpec,
     TrackingSpec,
@@ -27,6 +26,7 @@ ARTIFACT_FOLDERS: Mapping[str, Mapping[str, str]] = {
     "skrl": {"agent_*.pt": "skrl-run/checkpoints", "params/*.yaml": "skrl-run"},
 }
 """Where files of checkpoints are among the artifacts of the tracking run. Names: contract, F.3."""
+targets = publish_url.list_targets
 
 
 def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:
@@ -150,11 +150,6 @@ def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> Publish
         artifact_folders=ARTIFACT_FOLDERS[str(values["backend"])],
         last_artifact_folders={"model_*.pt": "checkpoints/final"} if values["backend"] == "rsl_rl" else {},
     )
-
-
-def targets(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[ArtifactTarget]:
-    """Return the target of `--publish-url`, where checkpoints are copied to."""
-    return publish_url.list_targets(document)
 
 
 def _get_checkpoints_folder(work: Path) -> Path:

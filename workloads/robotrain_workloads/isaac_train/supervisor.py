@@ -6,32 +6,24 @@ launcher reports and what TensorBoard's files hold, and passes a stop on to the 
 
 import argparse
 import shutil
-import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from robotrain_runtime.contract.event import Checkpoint, Metrics, Note, Track, emit_event
 from robotrain_runtime.contract.files import make_atomically
 
 from robotrain_workloads.isaac import checkpoint_file, installation
-from robotrain_workloads.isaac.process_group import ProcessGroup, ReportReader
+from robotrain_workloads.isaac.process_group import STOPPED_STATUS, GroupFollower, ProcessGroup, ReportReader
 from robotrain_workloads.isaac_train.tensorboard_metrics import EventFileReader, translate_metrics
 
 LAUNCHER = Path(__file__).parent / "image" / "launcher.py"
 SCRATCH_FOLDER = "isaac"
 """Where the script runs, below the run's folder: its logs, Hydra's."""
 REPORT_FILE = "isaac-report.jsonl"
-STOPPED_STATUS = 128 + signal.SIGTERM
 NOTHING_LEFT = 4
-SAVE_SECONDS = 20.0
-"""How long a last checkpoint may take after a stop."""
-CLOSE_SECONDS = 60.0
-"""How long the simulator may take to close after the training."""
-POLL_SECONDS = 0.25
 EVENTS_SECONDS = 2.0
 PARAMS = ("agent.yaml", "env.yaml")
 
@@ -91,31 +83,21 @@ class ScriptFollower:
     """One run of `isaaclab.sh`."""
 
     def __init__(self, group: ProcessGroup, follower: TrainingFollower) -> None:
-        self._group, self._follower = group, follower
-        self._stops = 0
-        self._kill_at: float | None = None
+        self._group, self._follower = GroupFollower(group), follower
         self._read_events_at = 0.0
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._handle_stop)
 
     def run(self) -> int:
         """Follow the training to its end; return the exit code of the script."""
-        while self._group.is_running():
-            self._follow()
-            if self._follower.finished and self._kill_at is None:
-                self._kill_at = time.monotonic() + CLOSE_SECONDS
-            if self._stops > 1 or (self._kill_at is not None and time.monotonic() > self._kill_at):
-                self._group.send(signal.SIGKILL)
-            time.sleep(POLL_SECONDS)
-        self._read_events_at = 0.0
-        self._follow()
-        return STOPPED_STATUS if self._stops else self._judge(self._group.exit_code or 0)
+        self._group.run(self._follow)
+        self._follower.read_metrics()
+        return STOPPED_STATUS if self._group.is_stopped else self._judge(self._group.group.exit_code or 0)
 
-    def _follow(self) -> None:
+    def _follow(self) -> bool:
         self._follower.read_reports()
         if time.monotonic() >= self._read_events_at:
             self._read_events_at = time.monotonic() + EVENTS_SECONDS
             self._follower.read_metrics()
+        return self._follower.finished
 
     def _judge(self, code: int) -> int:
         """Return the exit code that the end deserves. Raise SystemExit with a sentence."""
@@ -136,12 +118,6 @@ class ScriptFollower:
                 "error: Isaac Lab's script ended with exit code 0, but it trained nothing: see its log above"
             )
         return 128 - code if code < 0 else code
-
-    def _handle_stop(self, number: int, frame: FrameType | None) -> None:
-        self._stops += 1
-        if self._stops == 1:
-            self._kill_at = time.monotonic() + SAVE_SECONDS
-            self._group.send(signal.SIGTERM)
 
 
 def make_command(own: argparse.Namespace, arguments: Sequence[str]) -> Iterator[str]:

@@ -5,19 +5,16 @@
 
 import argparse
 import os
-import signal
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from types import FrameType
 
 from robotrain_runtime.contract.container_plugin import WorkCommand
 from robotrain_runtime.contract.document import JobDocument, JobSource
 
 from robotrain_workloads.isaac import checkpoint_file, installation
-from robotrain_workloads.isaac.process_group import ProcessGroup
+from robotrain_workloads.isaac.process_group import STOPPED_STATUS, GroupFollower, ProcessGroup
 from robotrain_workloads.isaac_train import parameters, start
 
 MODULE = "robotrain_workloads.isaac_train.training_folder"
@@ -26,9 +23,6 @@ DEFAULT_NAME = "training-code"
 """What a folder of the user's machine is called where OSMO's datasets have a name."""
 DATA_FOLDER = Path("/data")
 SCRATCH_FOLDER = "isaac"
-SAVE_SECONDS = 20.0
-"""How long the program may take to end after a stop."""
-POLL_SECONDS = 0.25
 MAX_NESTING = 3
 
 
@@ -85,8 +79,7 @@ def _make_arguments(document: JobDocument, data: Mapping[JobSource, Path]) -> It
 def _make_environ(document: JobDocument, data: Mapping[JobSource, Path], name: str) -> dict[str, str]:
     values, environ = document.parameters, dict[str, str]()
     with suppress(OSError):
-        given = values["isaaclab_path"]
-        folder = installation.find_installation(None if given is None else str(given))
+        folder = installation.find_installation(values["isaaclab_path"])
         environ["PYTHON"] = f"{folder / installation.SCRIPT} -p"
     return environ | {
         "TASK": str(values["task"]),
@@ -116,32 +109,6 @@ def link_folder(folder: Path, name: str, parent: Path = DATA_FOLDER) -> Path:
     return link
 
 
-class ProgramFollower:
-    """Waits for a program, and passes a stop on to all of its processes."""
-
-    def __init__(self, group: ProcessGroup) -> None:
-        self._group = group
-        self._stops = 0
-        self._kill_at: float | None = None
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._handle_stop)
-
-    def run(self) -> int:
-        """Return the program's exit code; 143 after a stop."""
-        while self._group.is_running():
-            if self._stops > 1 or (self._kill_at is not None and time.monotonic() > self._kill_at):
-                self._group.send(signal.SIGKILL)
-            time.sleep(POLL_SECONDS)
-        code = self._group.exit_code or 0
-        return 128 + signal.SIGTERM if self._stops else 128 - code if code < 0 else code
-
-    def _handle_stop(self, number: int, frame: FrameType | None) -> None:
-        self._stops += 1
-        if self._stops == 1:
-            self._kill_at = time.monotonic() + SAVE_SECONDS
-            self._group.send(signal.SIGTERM)
-
-
 def main(arguments: Sequence[str]) -> int:
     """Run the folder's program; return its exit code. Raise SystemExit with a sentence."""
     separator = arguments.index("--")
@@ -161,7 +128,10 @@ def main(arguments: Sequence[str]) -> int:
     scratch.mkdir(parents=True, exist_ok=True)
     print(f"running {own.entry} of {root}", flush=True)
     command = ("bash", str(root / own.entry), *arguments[separator + 1 :])
-    return ProgramFollower(ProcessGroup(command, scratch)).run()
+    follower = GroupFollower(ProcessGroup(command, scratch))
+    follower.run()
+    code = follower.group.exit_code or 0
+    return STOPPED_STATUS if follower.is_stopped else 128 - code if code < 0 else code
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from robotrain_runtime.contract.container_plugin import ArtifactTarget, TrackingSpec, WorkCommand
+from robotrain_runtime.contract.container_plugin import TrackingSpec, WorkCommand
 from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
 
 from robotrain_workloads import publish_url
@@ -32,6 +32,7 @@ FORWARDED_PARAMETERS = {
 }
 """Parameters that are forwarded unchanged if set, and their options."""
 MODEL_TAGS = {"checkpoint": checkpoint_file.MODEL_TAGS}
+targets = publish_url.list_targets
 
 
 def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:
@@ -39,7 +40,7 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[s
     values = document.parameters
     output = _get_results_folder(Path(document.placement.work))
     yield from publish_url.find_write_problems(str(values["publish_url"] or ""), output, "results")
-    source = _find_checkpoint(data)
+    source = checkpoint_file.find_checkpoint_source(data)
     try:
         folder = installation.find_installation(values["isaaclab_path"])
         if source is None:
@@ -60,7 +61,7 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[s
 
 def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> WorkCommand:
     """Return the supervisor's command; it finds Isaac Lab and the checkpoint's file where it runs."""
-    values, source = document.parameters, _find_checkpoint(data)
+    values, source = document.parameters, checkpoint_file.find_checkpoint_source(data)
     assert source is not None  # the role is required
     own = [f"--work={work}", f"--results={_get_results_folder(work)}", f"--cache={document.placement.cache}"]
     own += [f"--checkpoint={data[source]}", f"--source={checkpoint_file.get_address(source)}"]
@@ -76,7 +77,7 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
 def tracked(document: JobDocument) -> TrackingSpec:
     """Return the metadata of the tracking run."""
     values = document.parameters
-    source = next((one for one in document.sources if one.role == "checkpoint"), None)
+    source = checkpoint_file.find_checkpoint_source(document.sources)
     params: dict[str, Scalar] = {name: values[name] for name in COPIED_PARAMETERS if values[name] is not None}
     if document.trainer_args:
         params["options"] = " ".join(document.trainer_args)
@@ -96,14 +97,5 @@ def tracked(document: JobDocument) -> TrackingSpec:
     )
 
 
-def targets(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[ArtifactTarget]:
-    """Return where the results are copied to."""
-    return publish_url.list_targets(document)
-
-
 def _get_results_folder(work: Path) -> Path:
     return work / "outputs" / RESULTS_FOLDER
-
-
-def _find_checkpoint(data: Mapping[JobSource, Path]) -> JobSource | None:
-    return next((source for source in data if source.role == "checkpoint"), None)

@@ -6,12 +6,9 @@ that the validator reports, and judges the policy by them.
 
 import argparse
 import shutil
-import signal
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from robotrain_runtime.contract.checkpoint import hash_file
@@ -20,7 +17,7 @@ from robotrain_runtime.contract.event import Evaluated, Metrics, Note, Track, em
 from robotrain_workloads.evaluation import result_files
 from robotrain_workloads.evaluation.rollout_result import RolloutEpisode, RolloutResult
 from robotrain_workloads.isaac import checkpoint_file, installation
-from robotrain_workloads.isaac.process_group import ProcessGroup, ReportReader
+from robotrain_workloads.isaac.process_group import STOPPED_STATUS, GroupFollower, ProcessGroup, ReportReader
 from robotrain_workloads.isaac_validate import results, subject
 
 VALIDATOR = Path(__file__).parent / "image" / "validator.py"
@@ -28,10 +25,6 @@ SCRATCH_FOLDER = "isaac"
 """Where the script runs, below the run's folder: its logs, Hydra's, its videos."""
 REPORT_FILE = "isaac-report.jsonl"
 VIDEO = Path("videos") / "all.mp4"
-POLL_SECONDS = 0.25
-CLOSE_SECONDS = 60.0
-"""How long the simulator may take to close: after the last episode, and after a stop."""
-STOPPED_STATUS = 128 + signal.SIGTERM
 
 
 class EpisodeFollower:
@@ -41,25 +34,14 @@ class EpisodeFollower:
         self.episodes: list[dict[str, Any]] = []
         self.device = ""
         self.num_envs = 0
-        self._group, self._reports, self._total = group, ReportReader(report), total
+        self._follower, self._reports, self._total = GroupFollower(group), ReportReader(report), total
         self._finished = False
         self._failure: dict[str, Any] = {}
-        self._stopped = False
-        self._kill_at: float | None = None
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._handle_stop)
 
     def run(self) -> None:
         """Follow the script. Raise SystemExit unless all episodes were played."""
-        while self._group.is_running():
-            self._read_reports()
-            if self._finished and self._kill_at is None:
-                self._kill_at = time.monotonic() + CLOSE_SECONDS
-            if self._kill_at is not None and time.monotonic() > self._kill_at:
-                self._group.send(signal.SIGKILL)
-            time.sleep(POLL_SECONDS)
-        self._read_reports()
-        if self._stopped:
+        self._follower.run(self._read_reports)
+        if self._follower.is_stopped:
             raise SystemExit(STOPPED_STATUS)
         if not self._finished:
             raise SystemExit(f"error: {self._explain_failure()}")
@@ -72,10 +54,10 @@ class EpisodeFollower:
             return f"the checkpoint does not fit the policy of the task: {why}"
         if kind:
             return f"{why} ({kind})" if why else kind
-        code = self._group.exit_code
+        code = self._follower.group.exit_code
         return f"Isaac Lab's script ended with exit code {code}, and played no episode to the end: see its log above"
 
-    def _read_reports(self) -> None:
+    def _read_reports(self) -> bool:
         for report in self._reports.read_new():
             if report["event"] == "began":
                 self.device, self.num_envs = str(report["device"]), int(report["num_envs"])
@@ -86,6 +68,7 @@ class EpisodeFollower:
                 self._failure = report
             elif report["event"] == "finished":
                 self._finished = True
+        return self._finished
 
     def _add_episode(self, report: dict[str, Any]) -> None:
         self.episodes.append(report)
@@ -93,11 +76,6 @@ class EpisodeFollower:
         if report["success"] is not None:
             values["episode_success"] = float(report["success"])
         emit_event(Metrics(values=values, step=len(self.episodes), total=self._total, unit="episode"))
-
-    def _handle_stop(self, number: int, frame: FrameType | None) -> None:
-        self._group.send(signal.SIGKILL if self._stopped else signal.SIGTERM)
-        self._stopped = True
-        self._kill_at = time.monotonic() + CLOSE_SECONDS / 3
 
 
 def make_command(own: argparse.Namespace, found: subject.Subject, folder: Path, report: Path) -> Iterator[str]:

@@ -5,7 +5,6 @@ from contextlib import suppress
 from pathlib import Path
 
 from robotrain_runtime.contract.container_plugin import (
-    ArtifactTarget,
     GpuRequirement,
     PublishingSpec,
     PythonEnvironment,
@@ -52,6 +51,7 @@ DESCRIBED = {
     "policy": (*policy.DESCRIPTION_FILES, RENAMES_FILE, f"{policy.MODEL_FOLDER}/{RENAMES_FILE}"),
 }
 prepare = dataset_preparation.plan_preparation
+targets = publish_url.list_targets
 
 
 def environment(document: JobDocument) -> PythonEnvironment:
@@ -114,11 +114,6 @@ def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> Publish
         evaluated_on=tracking.make_evaluation_tags(document),
         lineage=tracking.make_lineage(document, data),
     )
-
-
-def targets(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[ArtifactTarget]:
-    """Return where the results are copied to."""
-    return publish_url.list_targets(document)
 
 
 def _find_policy_problems(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:

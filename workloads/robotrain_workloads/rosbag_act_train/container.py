@@ -10,7 +10,6 @@ from typing import Any
 
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.container_plugin import (
-    ArtifactTarget,
     GpuRequirement,
     PublishingSpec,
     PythonEnvironment,
@@ -42,6 +41,7 @@ ENVIRONMENT = PythonEnvironment(
     required_packages={"torch": "2", "rosbags": "0"},
     base_torch=True,
 )
+targets = publish_url.list_targets
 
 
 def compare(document: JobDocument, described: Mapping[JobSource, Path]) -> Iterator[str]:
@@ -158,11 +158,6 @@ def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> Publish
         },
         lineage={"dataset_uri": " ".join(datasets), "dataset_source": "rosbag"},
     )
-
-
-def targets(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[ArtifactTarget]:
-    """Return the target of `--publish-url`, where checkpoints are copied to."""
-    return publish_url.list_targets(document)
 
 
 def _find_folder(data: Mapping[JobSource, Path], role: str) -> Path | None:
