@@ -4,7 +4,7 @@ import re
 
 import pytest
 from azureml_planned import ONE, TWO, read
-from robotrain_azureml.capabilities import CAPABILITIES, OPTION_HINTS
+from robotrain_azureml.platform import CAPABILITIES, OPTION_HINTS
 from robotrain_azureml.settings import AzureMLSettings
 from robotrain_runtime.contract.parameter import get_parameters
 from robotrain_workloads.lerobot_eval.parameters import EvalParameters as Evaluation

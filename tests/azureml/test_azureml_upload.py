@@ -16,7 +16,7 @@ from robotrain_azure import storage
 from robotrain_azure.arm import ArmClient
 from robotrain_azure.storage import StorageError
 from robotrain_azureml.platform import AzureMLPlatform
-from robotrain_azureml.service import datastore, folder_transfer
+from robotrain_azureml.service import datastore
 from robotrain_azureml.spec import submission_spec
 from robotrain_azureml.submit import upload
 from robotrain_runtime.contract.document import JobSource
@@ -153,7 +153,7 @@ def test_what_arrived_before_is_said_to_be_compared(azureml, folder, capsys):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("length", [1, folder_transfer.SINGLE_REQUEST_BYTES + 1])
+@pytest.mark.parametrize("length", [1, datastore.SINGLE_REQUEST_BYTES + 1])
 def test_ctrl_c_ends_an_upload_while_storage_is_silent(azureml, blobs, tmp_path, length):
     (tmp_path / "model").write_bytes(b"a" * length)
     azureml.fault("PUT .*", latency=20)
@@ -162,7 +162,7 @@ def test_ctrl_c_ends_an_upload_while_storage_is_silent(azureml, blobs, tmp_path,
     signal.setitimer(signal.ITIMER_REAL, 0.3)
     try:
         with pytest.raises(KeyboardInterrupt):
-            folder_transfer.upload_files(blobs, {"model": tmp_path / "model"}, "out", bool, bool)
+            datastore.upload_files(blobs, {"model": tmp_path / "model"}, "out", bool, bool)
     finally:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
     assert time.monotonic() - before < 5
@@ -279,7 +279,7 @@ def blobs(azureml):
 def test_a_folder_is_brought_back_as_it_lies_there(azureml, blobs, tmp_path):
     azureml.store.put(azureml.container, {f"out/{name}": content for name, content in FILES.items()} | {"outer": b""})
     found = list(blobs.list_blobs("out"))
-    folder_transfer.download_blobs(blobs, found, "out", tmp_path / "to")
+    datastore.download_blobs(blobs, found, "out", tmp_path / "to")
     came = {
         str(path.relative_to(tmp_path / "to")): path.read_bytes()
         for path in (tmp_path / "to").rglob("*")
@@ -293,7 +293,7 @@ def test_a_large_file_goes_in_pieces(azureml, blobs, tmp_path):
     (tmp_path / "model.safetensors").write_bytes(os.urandom(1 << 20) * 70)
     heard = []
     files = {"model.safetensors": tmp_path / "model.safetensors"}
-    folder_transfer.upload_files(blobs, files, "out", heard.append, heard.append)
+    datastore.upload_files(blobs, files, "out", heard.append, heard.append)
     assert len([call for call in azureml.calls if "comp=block&" in call]) > 8
     assert sum(heard) == 2 * 70 << 20  # pieces, then the file
     assert azureml.store.get(azureml.container, "out/model.safetensors") == files["model.safetensors"].read_bytes()
@@ -306,12 +306,12 @@ def test_a_copy_that_fails_stops_all_others(azureml, blobs, tmp_path):
         file.write_bytes(b"a")
     azureml.fault("PUT .*/out/005", status=403, code="AuthorizationFailure")
     with pytest.raises(StorageError, match="AuthorizationFailure"):
-        folder_transfer.upload_files(blobs, files, "out", bool, bool)
+        datastore.upload_files(blobs, files, "out", bool, bool)
     assert len(puts(azureml)) < 60
 
 
 def test_nothing_there_is_no_file(blobs, tmp_path):
-    folder_transfer.download_blobs(blobs, blobs.list_blobs("out"), "out", tmp_path / "to")
+    datastore.download_blobs(blobs, blobs.list_blobs("out"), "out", tmp_path / "to")
     assert not (tmp_path / "to").exists()
 
 
@@ -320,13 +320,13 @@ def test_what_does_not_come_whole_is_an_error(azureml, blobs, tmp_path):
     [found] = blobs.list_blobs("out")
     azureml.store.put(azureml.container, {"out/a": b"b" * 5000})
     with pytest.raises(StorageError, match="changed during the download"):
-        folder_transfer.download_blobs(blobs, [found], "out", tmp_path)
+        datastore.download_blobs(blobs, [found], "out", tmp_path)
 
 
 @pytest.mark.parametrize("name", ["out/../up", "out//root"])
 def test_a_blob_that_would_lie_elsewhere_is_refused(blobs, tmp_path, name):
     with pytest.raises(StorageError, match="outside of the downloaded folder"):
-        folder_transfer.download_blobs(blobs, [datastore.DatastoreBlob(name, 1)], "out", tmp_path)
+        datastore.download_blobs(blobs, [datastore.DatastoreBlob(name, 1)], "out", tmp_path)
 
 
 @pytest.mark.slow

@@ -8,9 +8,9 @@ import contextlib
 import functools
 import re
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from typing import TypeVar
+from typing import Any
 
 from robotrain.cluster import reasons
 from robotrain.errors import Rejected
@@ -22,7 +22,7 @@ from robotrain_azureml import errors
 from robotrain_azureml.observe import job_state, step_runs
 from robotrain_azureml.observe.job_state import AzureMLJob
 from robotrain_azureml.service import datastore, jobs
-from robotrain_azureml.service.datastore import EXPIRED_STATUSES
+from robotrain_azureml.service.datastore import NOT_FOUND, RANGE_NOT_SATISFIABLE
 
 LOG_NAME = r"user_logs/std_log[^/]*\.txt"
 """Logs of one or several processes."""
@@ -42,10 +42,9 @@ def _make_sort_key(name: str) -> tuple[int, list[tuple[int, str]]]:
     return len(parts), [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
 
 
-Answer = TypeVar("Answer")
-
 WINDOW_BYTES = 1 << 16
 """Bytes of a log's end that are read first."""
+FULL_CONTENT, EXPIRED_STATUSES = 200, (401, 403)
 MAX_TRIES, RETRY_PAUSE = 3, 0.5
 """For a connection that breaks without any bytes, and the pause in seconds."""
 
@@ -74,8 +73,9 @@ class RemoteLogReader:
 
     def read_last(self, count: int) -> list[str]:
         """Return the last complete lines; `read_new` continues after them. Raises StorageError."""
-        length = self._send_renewing(datastore.fetch_blob_size)
-        start, content = length, b""
+        with contextlib.closing(self._send_request("HEAD")) as answer:
+            start = 0 if answer.status_code == NOT_FOUND else int(answer.headers.get("Content-Length") or 0)
+        content = b""
         while start and content.count(b"\n") <= count:
             before = max(0, start - max(WINDOW_BYTES, 3 * len(content)))
             content, start = b"".join(self._read_bytes(before, start)) + content, before
@@ -90,15 +90,15 @@ class RemoteLogReader:
 
     def _read_bytes(self, start: int, end: int | None = None) -> Iterator[bytes]:
         """Yield the present bytes of a range; a broken connection is resumed."""
-        tries = MAX_TRIES
+        tries, last = MAX_TRIES, "" if end is None else end - 1
         while end is None or start < end:
             try:
-                opened = self._send_renewing(functools.partial(datastore.open_blob_range, start=start, end=end))
-                with contextlib.closing(opened) as part:
-                    if part.length is not None and part.length < self.offset:
+                with contextlib.closing(self._send_request("GET", {"Range": f"bytes={start}-{last}"})) as answer:
+                    length = _parse_length(answer)
+                    if length is not None and length < self.offset:
                         self.offset, self._unfinished, self.restarted = 0, b"", True
                         return
-                    for piece in part.iterate_pieces():
+                    for piece in _iterate_pieces(answer, start):
                         start, tries = start + len(piece), MAX_TRIES
                         yield piece
                 return
@@ -108,14 +108,33 @@ class RemoteLogReader:
                     raise
                 time.sleep(RETRY_PAUSE)
 
-    def _send_renewing(self, send: Callable[[str], Answer]) -> Answer:
-        """Call `send` with the URL; if it is denied, it may have expired, so renew it once."""
+    def _send_request(self, method: str, headers: Mapping[str, str] | None = None) -> Any:
+        """Return the answer for the log's URL; if it is denied, it may have expired, so it is renewed once."""
         try:
-            return send(self._address(False))
+            return datastore.send_signed_request(method, self._address(False), headers)
         except StorageError as error:
             if error.status not in EXPIRED_STATUSES:
                 raise
-        return send(self._address(True))
+        return datastore.send_signed_request(method, self._address(True), headers)
+
+
+def _parse_length(answer: Any) -> int | None:
+    """Return the bytes of a whole blob of which a part was requested; None if that is not known."""
+    match = re.fullmatch(r"bytes .*/(\d+)", answer.headers.get("Content-Range") or "")
+    full_length = answer.headers.get("Content-Length") if answer.status_code == FULL_CONTENT else None
+    return int(match[1]) if match else int(full_length) if full_length else None
+
+
+def _iterate_pieces(answer: Any, start: int) -> Iterator[bytes]:
+    """Yield the bytes of an answer from `start`; none if there are no such bytes. Raises StorageError."""
+    if answer.status_code in (NOT_FOUND, RANGE_NOT_SATISFIABLE):
+        return
+    if answer.status_code == FULL_CONTENT and start:
+        raise StorageError("storage sent the whole log instead of the requested range", FULL_CONTENT, signed=True)
+    try:
+        yield from answer.iter_raw()
+    except Exception as error:  # of any underlying library
+        raise datastore.make_connection_error(error, answer.request.url) from None
 
 
 def _decode_line(line: bytes) -> str:

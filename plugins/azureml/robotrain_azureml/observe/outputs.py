@@ -24,7 +24,7 @@ from robotrain_azureml import datastore_path, errors
 from robotrain_azureml.datastore_path import DatastorePath
 from robotrain_azureml.observe import job_state, logs, step_runs
 from robotrain_azureml.observe.job_state import AzureMLJob
-from robotrain_azureml.service import datastore, folder_transfer, jobs
+from robotrain_azureml.service import datastore, jobs
 from robotrain_azureml.service.datastore import DatastoreBlob, DatastoreBlobs
 
 
@@ -230,4 +230,4 @@ def _download_from_datastore(reference: Reference, output: Output, to: Path) -> 
         folder = output.uri.removeprefix(f"{store.url}/")
     rejecting = errors.reject_errors(jobs.get_run_workspace(reference), f"download {output.name}")
     with rejecting, datastore.open_datastore(jobs.get_client(), store) as blobs:
-        folder_transfer.download_blobs(blobs, blobs.list_blobs(folder), folder, to)
+        datastore.download_blobs(blobs, blobs.list_blobs(folder), folder, to)

@@ -12,7 +12,7 @@ from robotrain.cluster.answers import as_int
 from robotrain.cluster.checks import make_preflight_problem
 from robotrain.errors import Problem, Severity, Stage, Suggestion
 from robotrain.model.source import SourceError
-from robotrain.submission.pin import find_describing_files as described_by
+from robotrain.submission.input_check import load_workload_container
 from robotrain_azure import errors
 from robotrain_azure.arm import ArmError, ServiceError
 from robotrain_azure.storage import Datastore
@@ -20,7 +20,6 @@ from robotrain_azure.workspace import Workspace
 from robotrain_runtime.contract.document import JobDocument
 
 from robotrain_azureml import datastore_path
-from robotrain_azureml.capabilities import CAPABILITIES
 from robotrain_azureml.datastore_path import DatastorePath
 from robotrain_azureml.preflight import context
 from robotrain_azureml.preflight.context import PreflightContext
@@ -157,7 +156,8 @@ _BLOB_URL = r"https://([a-z0-9]{3,24})\.(?:blob|dfs)\.([a-z.]+)/([a-z0-9$-]{1,63
 
 def list_describing_files(document: JobDocument) -> Sequence[str]:
     """Return the files of which a dataset of the job's workload must have one; empty if none are declared."""
-    return tuple(described_by(CAPABILITIES, document.halves).get(DATASET_ROLE, ()))
+    plugin = load_workload_container(document.halves)
+    return tuple(plugin.DESCRIBED.get(DATASET_ROLE, ())) if plugin else ()
 
 
 def _check_dataset_asset(

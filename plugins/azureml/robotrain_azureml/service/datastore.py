@@ -1,4 +1,4 @@
-"""Blobs of a workspace: those of its datastores, and single ones at signed URLs.
+"""Blobs of a workspace: those of its datastores, also whole folders, and single ones at signed URLs.
 
 A datastore is opened with the secret that the workspace keeps for it, else with the caller's own sign-in; that needs
 azure-storage-blob, which is imported when a container is opened. Messages never contain a signed URL.
@@ -6,10 +6,12 @@ azure-storage-blob, which is imported when a container is opened. Messages never
 
 import contextlib
 import functools
+import hashlib
 import importlib
-import re
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,6 +19,7 @@ from robotrain_azure import arm as azure_arm
 from robotrain_azure.arm import ArmClient
 from robotrain_azure.credential import get_shared_credential
 from robotrain_azure.storage import Datastore, StorageError
+from robotrain_sources import parallel
 
 RETRIES = 3
 READ_RETRIES = 1
@@ -127,57 +130,138 @@ def _make_prefix(folder: str) -> str:
     return f"{folder.strip('/')}/" if folder.strip("/") else ""
 
 
-SIGNED_TIMEOUTS = {"connection_timeout": 5, "read_timeout": 20}
-FULL_CONTENT, NOT_FOUND, RANGE_NOT_SATISFIABLE, EXPIRED_STATUSES = 200, 404, 416, (401, 403)
-PIECE_BYTES = 1 << 18
+CONNECTIONS = 8
+PIECE_BYTES = 4 << 20
+SINGLE_REQUEST_BYTES = 2 * PIECE_BYTES
+"""Files up to this size are sent in one request."""
+MAX_PIECES = 50_000
+"""The most pieces of one blob."""
+GRACE_SECONDS = 1.0
+"""How long stopped transfers are waited for."""
+ByteCallback = Callable[[int], object]
+"""Called with a number of bytes."""
+_run_parallel = functools.partial(parallel.run_parallel, grace_seconds=GRACE_SECONDS)
 
 
-def fetch_blob_size(url: str) -> int:
-    """Return the size of a blob in bytes; 0 if it does not exist yet. Raises StorageError."""
-    with contextlib.closing(_send_request("HEAD", url)) as answer:
-        return 0 if answer.status_code == NOT_FOUND else int(answer.headers.get("Content-Length") or 0)
+class _TransferStopped(Exception):
+    """Another transfer failed, or the user pressed Ctrl-C."""
 
 
-def open_blob_range(url: str, start: int, end: int | None = None) -> "BlobRange":
-    """Open the bytes from `start` to `end`, exclusive; close it after use. Raises StorageError."""
-    header = f"bytes={start}-" if end is None else f"bytes={start}-{end - 1}"
-    answer = _send_request("GET", url, {"Range": header})
-    if answer.status_code == FULL_CONTENT and start:
-        answer.close()
-        why = f"the storage account {_get_account(url)} sent the whole blob instead of the requested range"
-        raise StorageError(why, FULL_CONTENT, signed=True)
-    return BlobRange(answer, url)
+def _raise_if_stopped(stopped: threading.Event) -> None:
+    if stopped.is_set():
+        raise _TransferStopped
 
 
-class BlobRange:
-    """A part of a blob. `length` is that of the whole blob; None if it is not known."""
+def download_blobs(blobs: DatastoreBlobs, listed: Iterable[DatastoreBlob], folder_name: str, to: Path) -> None:
+    """Download blobs of a folder into the empty folder `to`. Raises StorageError, OSError."""
+    targets = {to / _make_relative_name(blob.name, folder_name): blob for blob in listed}
+    for folder in {path.parent for path in targets}:
+        folder.mkdir(parents=True, exist_ok=True)
 
-    def __init__(self, answer: Any, url: str) -> None:
-        self._answer, self._url = answer, url
-        match = re.fullmatch(r"bytes .*/(\d+)", answer.headers.get("Content-Range") or "")
-        full_length = answer.headers.get("Content-Length") if answer.status_code == FULL_CONTENT else None
-        self.length = int(match[1]) if match else int(full_length) if full_length else None
+    def download(path: Path, stopped: threading.Event) -> None:
+        blob, size, digest = targets[path], 0, hashlib.md5(usedforsecurity=False)
+        with translate_errors(blobs.store), path.open("wb") as file:
+            for piece in blobs.client.download_blob(blob.name).chunks():
+                _raise_if_stopped(stopped)
+                file.write(piece)
+                digest.update(piece)
+                size += len(piece)
+        if size != blob.size or (blob.md5 and digest.digest() != blob.md5):
+            why = f"{blob.name} changed during the download, or is incomplete"
+            raise StorageError(why, code="not-whole", account=blobs.store.account)
 
-    def iterate_pieces(self) -> Iterator[bytes]:
-        """Yield the bytes; nothing if the range is empty. Raises StorageError."""
-        if self._answer.status_code in (NOT_FOUND, RANGE_NOT_SATISFIABLE):
+    _run_parallel(download, targets, min(CONNECTIONS, len(targets)))
+
+
+def _make_relative_name(name: str, folder_name: str) -> str:
+    """Return a blob's name relative to the folder. Raises StorageError if it would leave the folder."""
+    relative = name.removeprefix(f"{folder_name.strip('/')}/") if folder_name.strip("/") else name
+    parts = PurePosixPath(relative).parts
+    if not parts or relative.startswith("/") or ".." in parts or "\\" in relative:
+        raise StorageError(f"{name} is outside of the downloaded folder", code="odd-name")
+    return relative
+
+
+def find_differing_files(files: Mapping[str, Path], uploaded: Mapping[str, DatastoreBlob]) -> dict[str, Path]:
+    """Return the files that have no blob of equal content; one without an MD5 counts as different. Raises OSError."""
+    equal: set[str] = set()
+
+    def compare(name: str, stopped: threading.Event) -> None:
+        path, blob = files[name], uploaded.get(name)
+        if blob and path.stat().st_size == blob.size and _compute_md5(path, stopped) == blob.md5:
+            equal.add(name)
+
+    _run_parallel(compare, files, min(CONNECTIONS, len(files)))
+    return {name: path for name, path in files.items() if name not in equal}
+
+
+def upload_files(
+    blobs: DatastoreBlobs, files: Mapping[str, Path], folder_name: str, on_bytes: ByteCallback, on_file: ByteCallback
+) -> None:
+    """Upload files into a folder with their MD5, by name. `on_file` is called with the size of each complete file.
+
+    Raises StorageError, OSError.
+    """
+    share = max(1, CONNECTIONS // max(1, len(files)))
+
+    def upload(name: str, stopped: threading.Event) -> None:
+        _upload_file(blobs, f"{folder_name.strip('/')}/{name}", files[name], on_bytes, stopped, share)
+        on_file(files[name].stat().st_size)
+
+    _run_parallel(upload, files, min(CONNECTIONS, len(files)))
+
+
+def _upload_file(
+    blobs: DatastoreBlobs, name: str, path: Path, on_bytes: ByteCallback, stopped: threading.Event, connections: int
+) -> None:
+    """Upload a file. Large ones are not left to the SDK, whose threads delay the process's end."""
+    sdk: Any = importlib.import_module("azure.storage.blob")
+    size, digest = path.stat().st_size, _compute_md5(path, stopped)
+    content, length = sdk.ContentSettings(content_md5=bytearray(digest)), max(PIECE_BYTES, -(-size // MAX_PIECES))
+    with translate_errors(blobs.store):
+        if size <= SINGLE_REQUEST_BYTES:
+            _raise_if_stopped(stopped)
+            blobs.client.upload_blob(name, path.read_bytes(), overwrite=True, content_settings=content)
+            on_bytes(size)
             return
-        try:
-            yield from self._answer.iter_raw()
-        except Exception as error:  # of any underlying library
-            raise _make_connection_error(error, self._url) from None
+        blob, starts = blobs.client.get_blob_client(name), range(0, size, length)
 
-    def close(self) -> None:
-        """Close the connection."""
-        self._answer.close()
+        def upload_piece(start: int, failed: threading.Event) -> None:
+            with path.open("rb") as file:
+                file.seek(start)
+                piece = file.read(min(length, size - start))
+            _raise_if_stopped(stopped)
+            _raise_if_stopped(failed)
+            blob.stage_block(f"{start:016}", piece)
+            on_bytes(len(piece))
+
+        _run_parallel(upload_piece, starts, min(connections, len(starts)))
+        blob.commit_block_list([sdk.BlobBlock(f"{start:016}") for start in starts], content_settings=content)
 
 
-def _send_request(method: str, url: str, headers: dict[str, str] | None = None) -> Any:
+def _compute_md5(path: Path, stopped: threading.Event) -> bytes:
+    digest = hashlib.md5(usedforsecurity=False)
+    with path.open("rb") as file:
+        while piece := file.read(PIECE_BYTES):
+            _raise_if_stopped(stopped)
+            digest.update(piece)
+    return digest.digest()
+
+
+SIGNED_TIMEOUTS = {"connection_timeout": 5, "read_timeout": 20}
+NOT_FOUND, RANGE_NOT_SATISFIABLE = 404, 416
+
+
+def send_signed_request(method: str, url: str, headers: Mapping[str, str] | None = None) -> Any:
+    """Return the answer for a signed URL, which may be that there is no such blob or range. Raises StorageError.
+
+    Close it after use.
+    """
     request = importlib.import_module("azure.core.rest").HttpRequest(method, url, headers=headers)
     try:
         answer = get_pipeline().send_request(request, stream=True, **SIGNED_TIMEOUTS)
     except Exception as error:
-        raise _make_connection_error(error, url) from None  # its text contains the URL
+        raise make_connection_error(error, url) from None  # its text contains the URL
     if answer.status_code < 400 or answer.status_code in (NOT_FOUND, RANGE_NOT_SATISFIABLE):
         return answer
     answer.close()
@@ -188,14 +272,15 @@ def _send_request(method: str, url: str, headers: dict[str, str] | None = None) 
 @functools.cache
 def get_pipeline() -> Any:
     """Return the process-wide client without a sign-in, which reuses connections."""
-    return azure_arm.make_pipeline("https://blob", connection_data_block_size=PIECE_BYTES)
+    return azure_arm.make_pipeline("https://blob", connection_data_block_size=1 << 18)
+
+
+def make_connection_error(error: Exception, url: str) -> StorageError:
+    """Return the error for a request that got no answer, or only a part of it. The message does not name the URL."""
+    account = _get_account(url)
+    reason = f"the storage account {account} cannot be reached ({type(error).__name__})"
+    return StorageError(reason, code=azure_arm.UNREACHABLE, account=account, signed=True)
 
 
 def _get_account(url: str) -> str:
     return (urlsplit(url).hostname or "").partition(".")[0]
-
-
-def _make_connection_error(error: Exception, url: str) -> StorageError:
-    account = _get_account(url)
-    reason = f"the storage account {account} cannot be reached ({type(error).__name__})"
-    return StorageError(reason, code=azure_arm.UNREACHABLE, account=account, signed=True)

@@ -23,7 +23,7 @@ from robotrain_azure.storage import StorageError
 from robotrain_runtime.contract.document import JobSource
 from robotrain_sources.local_path import upload as local_upload
 
-from robotrain_azureml.service import datastore, folder_transfer, jobs
+from robotrain_azureml.service import datastore, jobs
 from robotrain_azureml.service.datastore import DatastoreBlob, DatastoreBlobs
 from robotrain_azureml.spec import inputs
 from robotrain_azureml.spec.submission_spec import AzureMLSubmissionSpec, DatastoreUpload
@@ -174,13 +174,13 @@ def _upload_folder(blobs: DatastoreBlobs, upload: DatastoreUpload, folder: Path)
     if uploaded:
         count, size = local_upload.format_file_count(len(uploaded)), sum(blob.size for blob in uploaded.values())
         print_progress(f"comparing {upload.path} with its uploaded part: {count}, {format_size(size)}")
-    missing = folder_transfer.find_differing_files(files, uploaded)
+    missing = datastore.find_differing_files(files, uploaded)
     present = len(files) - len(missing)
     resumed = f"; {local_upload.format_file_count(present)} uploaded already" if present else ""
     print_progress(f"uploading {upload.path} to {_make_uri(blobs, upload)}: {content}{resumed}")
     progress = UploadProgress(sum(content.files[name] for name in missing))
     try:
-        folder_transfer.upload_files(blobs, missing, upload.to, progress.add_bytes, progress.add_file)
+        datastore.upload_files(blobs, missing, upload.to, progress.add_bytes, progress.add_file)
     except BaseException:
         if progress.complete_bytes:
             print_progress(f"  {format_size(progress.complete_bytes)} are uploaded; repeat the command for the rest")
