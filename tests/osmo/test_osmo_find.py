@@ -4,7 +4,7 @@ import threading
 
 import pytest
 from handed_over import RUN, plan, take
-from robotrain.errors import Rejected, format_problem
+from robotrain.errors import Rejected, Unanswered, format_problem
 from robotrain_osmo.platform import OsmoPlatform
 from robotrain_osmo.submit import submit
 
@@ -13,7 +13,7 @@ OTHER = "0d" * 32
 
 def cut_off(*before: str, workflow: str = ""):
     """A plan with a note of a submit, before which these workflows existed."""
-    submit.write_note(plan(), before, workflow)
+    submit.NOTE.write(plan(), {"before": before, "workflow": workflow})
     return plan()
 
 
@@ -47,7 +47,7 @@ def test_what_is_remembered_and_torn_is_named_with_the_way_on(osmo, content):
 
 
 def test_what_is_remembered_of_another_plan_counts_for_nothing(osmo):
-    submit.write_note(plan(OTHER), (), f"{RUN}-7")
+    submit.NOTE.write(plan(OTHER), {"before": (), "workflow": f"{RUN}-7"})
     assert OsmoPlatform().find(plan()) is None
 
 
@@ -154,7 +154,7 @@ def test_an_answer_of_another_form_is_not_taken_for_an_empty_one(osmo, stdout):
 def test_what_arrives_late_is_waited_for(osmo, monkeypatch):
     take(osmo, OTHER)
     monkeypatch.setattr(submit, "SETTLE_SECONDS", 1.0)
-    with submit.hold_submit_lock(RUN):
+    with submit.LOCK.hold(RUN):
         pass
     late = threading.Timer(0.3, take, [osmo])
     late.start()
@@ -164,5 +164,5 @@ def test_what_arrives_late_is_waited_for(osmo, monkeypatch):
 
 
 def test_two_commands_never_send_the_same_run_at_once():
-    with submit.hold_submit_lock(RUN), pytest.raises(submit.SubmitInProgress), submit.hold_submit_lock(RUN):
+    with submit.LOCK.hold(RUN), pytest.raises(Unanswered), submit.LOCK.hold(RUN):
         pass

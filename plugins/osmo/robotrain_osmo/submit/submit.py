@@ -6,7 +6,6 @@ text do not identify a submit, as an equal job of another state folder has the s
 
 import contextlib
 import dataclasses
-import os
 import re
 import sys
 import tempfile
@@ -15,16 +14,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from robotrain.cluster.answers import as_mapping, as_mappings
+from robotrain.cluster.answers import as_mapping, as_mappings, as_text
 from robotrain.cluster.checks import suggest_names
+from robotrain.cluster.submit_lock import SubmitLock
 from robotrain.cluster.submit_note import SubmitNote
 from robotrain.command import ProcessResult
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, Unanswered, make_problem
 from robotrain.model.plan import Plan
 from robotrain.model.run import Reference
 from robotrain.redaction import redact
-from robotrain.store import records
-from robotrain_runtime.contract.files import is_locked, lock_file
 
 from robotrain_osmo.client import failures, service
 from robotrain_osmo.client.failures import UNREACHABLE_CODES, CommandFailed, CommandFailure
@@ -37,6 +35,10 @@ SUBMIT_SECONDS = 300.0
 """OSMO makes two requests of at most a minute each."""
 TEMPORARY_FILE = "workflow.yaml"
 """OSMO would take a name that ends in `-1` for a workflow's id."""
+SEARCH = Suggestion("pgrep -af 'workflow submit'", "shows the command; end it if it hangs")
+LOCK = SubmitLock("osmo.sending", "an `osmo` command", "osmo-still-sending", SEARCH)
+NOTE = SubmitNote("osmo-sent.json", ("before", "workflow"), "OSMO", "workflow", "osmo-note-damaged")
+"""`before`: ids of earlier workflows of the run; `workflow`: its own, once OSMO has reported it."""
 
 
 def submit_plan(plan: Plan) -> Reference:
@@ -50,24 +52,18 @@ def submit_plan(plan: Plan) -> Reference:
     with tempfile.TemporaryDirectory(prefix="robotrain-") as folder:
         file = Path(folder) / TEMPORARY_FILE
         file.write_bytes(plan.files[plan.spec])
-        with hold_submit_lock(submission.run) as pass_fds:
+        priority = ("--priority", submission.priority) if submission.priority else ()
+        words = ("workflow", "submit", str(file), "-t", "json", "-p", submission.pool, *priority)
+        with LOCK.hold(submission.run) as handles:
             before = list_workflow_ids(submission)
-            write_note(plan, before)
-            result, failure = _submit_workflow(submission, file, pass_fds)
+            NOTE.write(plan, {"before": before, "workflow": ""})
+            result, failure = service.call_command(submission.cli, *words, seconds=SUBMIT_SECONDS, pass_fds=handles)
     if failure is not None:
         return _handle_failure(plan, submission, failure)
     workflow = _read_workflow_id(result)
     with contextlib.suppress(Rejected):  # without it, the workflow is found among the new ones
-        write_note(plan, before, workflow)
+        NOTE.write(plan, {"before": before, "workflow": workflow})
     return make_reference(plan, submission, workflow)
-
-
-def _submit_workflow(
-    submission: OsmoSubmissionSpec, file: Path, pass_fds: Sequence[int]
-) -> tuple[ProcessResult, CommandFailure | None]:
-    priority = ("--priority", submission.priority) if submission.priority else ()
-    words = ("workflow", "submit", str(file), "-t", "json", "-p", submission.pool, *priority)
-    return service.call_command(submission.cli, *words, seconds=SUBMIT_SECONDS, pass_fds=pass_fds)
 
 
 def _handle_failure(plan: Plan, submission: OsmoSubmissionSpec, failure: CommandFailure) -> Reference:
@@ -88,20 +84,14 @@ def _handle_failure(plan: Plan, submission: OsmoSubmissionSpec, failure: Command
 def _read_workflow_id(result: ProcessResult) -> str:
     """Return the workflow's id and print OSMO's warnings. Raise Unanswered if there is no id."""
     try:
-        answer = result.parse_json()
-        name = answer["name"]
-    except (ValueError, KeyError, TypeError):
-        raise Unanswered([_make_missing_id_problem()]) from None
-    warnings = answer.get("warnings")
-    for warning in warnings if isinstance(warnings, list) else []:
+        answer = as_mapping(result.parse_json())
+    except ValueError:
+        answer = {}
+    for warning in answer.get("warnings") or ():
         print(f"OSMO warns: {redact(str(warning))}", file=sys.stderr)
-    if not isinstance(name, str) or not name:
-        raise Unanswered([_make_missing_id_problem()])
-    return name
-
-
-def _make_missing_id_problem() -> Problem:
-    return make_problem("osmo-unanswered", "OSMO's answer contains no workflow id")
+    if name := as_text(answer.get("name")):
+        return name
+    raise Unanswered([make_problem("osmo-unanswered", "OSMO's answer contains no workflow id")])
 
 
 QUERY_SECONDS = 15.0
@@ -139,84 +129,8 @@ def _make_missing_key_problem(credential: OsmoCredential, keys: str) -> Problem:
     return make_problem("osmo-credential-key", title, credential.flag, credential.name, keys, other, replacement)
 
 
-LOCK_FILE = "osmo.sending"
 SETTLE_SECONDS = 5.0
 """Time until OSMO lists a workflow whose answer was lost."""
-PATIENCE_SECONDS = 330.0
-POLL_SECONDS = 0.1
-
-
-class SubmitInProgress(Unanswered):
-    """Another command is submitting the workflow, so that the result is unknown."""
-
-    def __init__(self) -> None:
-        title = "an `osmo` command of an earlier submit is still running"
-        super().__init__([make_problem("osmo-still-sending", title)])
-
-
-@contextlib.contextmanager
-def hold_submit_lock(run: str) -> Iterator[tuple[int, ...]]:
-    """Hold the submit lock of a run. Yield its file descriptors, which child processes must inherit.
-
-    There is none if the file system has no locks. Raise SubmitInProgress if another command holds it.
-    """
-    with contextlib.ExitStack() as stack:
-        handles: tuple[int, ...] = ()
-        with contextlib.suppress(OSError):
-            _get_lock_path(run).parent.mkdir(parents=True, exist_ok=True)
-            handle = os.open(_get_lock_path(run), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-            stack.callback(os.close, handle)
-            if not lock_file(handle):
-                raise SubmitInProgress
-            handles = (handle,)
-        try:
-            yield handles
-        finally:
-            with contextlib.suppress(OSError):
-                os.utime(_get_lock_path(run))  # nothing is sent after this time
-
-
-def wait_for_submit(run: str) -> None:
-    """Wait until no command can submit the run any more. Raise Rejected after PATIENCE_SECONDS."""
-    until, is_printed = time.monotonic() + PATIENCE_SECONDS, False
-    while is_locked(_get_lock_path(run)):
-        if time.monotonic() > until:
-            raise Rejected([_make_lock_problem(run)])
-        if not is_printed:
-            print("waiting for an `osmo` command of an earlier submit", file=sys.stderr)
-            is_printed = True
-        time.sleep(POLL_SECONDS)
-
-
-def _get_settle_seconds(run: str) -> float:
-    """Return the seconds until OSMO lists everything that was sent."""
-    try:
-        return max(0.0, _get_lock_path(run).stat().st_mtime + SETTLE_SECONDS - time.time())
-    except OSError:
-        return 0.0
-
-
-def _get_lock_path(run: str) -> Path:
-    return records.get_run_folder(run) / LOCK_FILE
-
-
-def _make_lock_problem(run: str) -> Problem:
-    title = "an `osmo` command of an earlier submit does not end"
-    why = "While it runs, it may still submit the workflow."
-    search = Suggestion("pgrep -af 'workflow submit'", "shows the command; end it if it hangs")
-    retry = Suggestion("the same command", "after its end; it finds out what OSMO accepted")
-    return make_problem("osmo-still-sending", title, "", run, why, search, retry)
-
-
-NOTE = SubmitNote("osmo-sent.json", ("before", "workflow"), "OSMO", "workflow", "osmo-note-damaged")
-"""`before`: ids of earlier workflows of the run; `workflow`: its own, once OSMO has reported it."""
-
-
-def write_note(plan: Plan, before: Sequence[str], workflow: str = "") -> None:
-    """Write the note, replacing an earlier one. Raise Rejected if that fails."""
-    NOTE.write(plan, {"before": before, "workflow": workflow})
-
-
 PAGE_SIZE = 200
 SPEC_SECONDS = (0.0, 0.5, 1.5)
 """Delays of the attempts: OSMO stores the text of a workflow some time after accepting it."""
@@ -229,7 +143,7 @@ def find_workflow(plan: Plan) -> Reference | None:
     Raise Rejected if OSMO does not answer.
     """
     submission = pipeline_plan.load_submission(plan, Stage.SUBMIT)
-    wait_for_submit(submission.run)
+    LOCK.wait(submission.run)
     note = NOTE.read(plan)
     if note is None:
         return None
@@ -259,10 +173,11 @@ def make_reference(plan: Plan, submission: OsmoSubmissionSpec, workflow: str) ->
 def _find_new_workflow(submission: OsmoSubmissionSpec, mark: str, before: Sequence[str]) -> str | None:
     """Return the id of the new workflow, looking again after a pause because OSMO lists it with a delay."""
     workflow = _find_workflow_of_plan(submission, mark, before)
-    if workflow is None and (pause := _get_settle_seconds(submission.run)):
-        time.sleep(pause)
-        workflow = _find_workflow_of_plan(submission, mark, before)
-    return workflow
+    pause = SETTLE_SECONDS - LOCK.get_age(submission.run)
+    if workflow or pause <= 0:
+        return workflow
+    time.sleep(pause)
+    return _find_workflow_of_plan(submission, mark, before)
 
 
 def _find_workflow_of_plan(submission: OsmoSubmissionSpec, mark: str, before: Sequence[str]) -> str | None:
@@ -275,7 +190,11 @@ def _find_workflow_of_plan(submission: OsmoSubmissionSpec, mark: str, before: Se
     ours = [name for name in names if has_mark[name]]
     unknown = [name for name in names if has_mark[name] is None]
     if not ours and len(unknown) > 1:
-        raise Rejected([_make_ambiguous_problem(submission.run, unknown)])
+        title = f"OSMO has several workflows of {submission.run} and does not show their content"
+        query = Suggestion(f"osmo workflow query {unknown[-1]}", "shows one")
+        cancel = Suggestion(f"osmo workflow cancel {unknown[-1]}", "ends one")
+        new = Suggestion("--new", "starts a new run")
+        raise Rejected([make_problem("osmo-several-workflows", title, "", ", ".join(unknown), "", query, cancel, new)])
     return next(iter(ours or unknown), None)
 
 
@@ -316,11 +235,3 @@ def _read_plan_mark(plan: Plan) -> str:
     """Return the plan's digest in the workflow's environment, or ""."""
     match = re.search(PLAN_MARK_PATTERN, plan.files[plan.spec].decode("utf-8", "replace"))
     return match[1] if match else ""
-
-
-def _make_ambiguous_problem(run: str, names: list[str]) -> Problem:
-    title = f"OSMO has several workflows of {run} and does not show their content"
-    query = Suggestion(f"osmo workflow query {names[-1]}", "shows one")
-    cancel = Suggestion(f"osmo workflow cancel {names[-1]}", "ends one")
-    new = Suggestion("--new", "starts a new run")
-    return make_problem("osmo-several-workflows", title, "", ", ".join(names), "", query, cancel, new)
