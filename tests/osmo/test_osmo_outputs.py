@@ -221,5 +221,5 @@ def test_what_stood_at_the_beginning_of_a_log_that_is_cut_is_not_taken_for_what_
 def test_the_tracking_run_is_known_by_what_was_put_into_it(blobs):
     blobs.tell(Published(step=400, to="runs:/abc123/checkpoints/000400"))
     told = read_run_log(blobs.set_status("COMPLETED", exit_code=0).reference)
-    assert (told.run_log.run_id, told.trimmed) == ("abc123", False)
-    assert told.run_log.find_artifacts("abc123") == {400: "checkpoints/000400"}
+    assert (told.run_id, told.trimmed) == ("abc123", False)
+    assert told.find_artifacts("abc123") == {400: "checkpoints/000400"}

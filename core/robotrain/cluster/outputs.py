@@ -1,6 +1,7 @@
 """Outputs of a run whose files this machine does not have: what its log says of them, and their download."""
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -8,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from robotrain_runtime.contract import checkpoint, event
-from robotrain_runtime.contract.checkpoint import CheckpointManifest
+from robotrain_runtime.contract.checkpoint import MANIFEST, CheckpointManifest
 from robotrain_runtime.contract.document import Scalar
 from robotrain_runtime.contract.event import Checkpoint, Evaluated, Track
 from robotrain_runtime.contract.failure import JobFailed
@@ -34,6 +35,8 @@ class RunLog:
     """The path of the model in each checkpoint, by step."""
     tags: Mapping[str, str]
     params: Mapping[str, Scalar]
+    trimmed: bool = False
+    """Whether the engine has dropped its beginning."""
 
     def list_published(self) -> Iterator[Output]:
         """Yield the checkpoints and results that were published to a URL; a folder of the machine is gone with it."""
@@ -66,8 +69,10 @@ class RunLog:
 
     @property
     def run_id(self) -> str:
-        """The id of the tracking run; empty if it is not known."""
-        return str((self.progress.tracking or {}).get("run_id") or "")
+        """The id of the tracking run, from its own line or the address of an artifact; empty if it is not known."""
+        logged = str((self.progress.tracking or {}).get("run_id") or "")
+        artifacts = (re.fullmatch(r"runs:/([^/]+)/.+", item.to) for item in self.progress.published)
+        return logged or next((match[1] for match in artifacts if match), "")
 
     @property
     def experiment_id(self) -> str:
@@ -83,7 +88,7 @@ class RunLog:
         return paths
 
 
-def parse_run_log(lines: Iterable[str]) -> RunLog:
+def parse_run_log(lines: Iterable[str], trimmed: bool = False) -> RunLog:
     """Parse the lines of a log."""
     progress, models = Progress(), dict[int, str]()
     tags, params = dict[str, str](), dict[str, Scalar]()
@@ -95,7 +100,7 @@ def parse_run_log(lines: Iterable[str]) -> RunLog:
             elif isinstance(record.event, Track):
                 tags |= record.event.tags
                 params |= record.event.params
-    return RunLog(progress=progress, models=models, tags=tags, params=params)
+    return RunLog(progress=progress, models=models, tags=tags, params=params, trimmed=trimmed)
 
 
 def make_checkpoint_name(step: int) -> str:
@@ -125,26 +130,41 @@ def _make_copy_rejection(output: Output, given: str, why: str) -> Rejected:
     return Rejected([make_problem("output-not-copied", f"{output.name} could not be copied", "", given, why)])
 
 
-def require_content(output: Output, folder: Path, suggestion: Suggestion) -> None:
-    """Raise Rejected if nothing was downloaded. `suggestion`: what lists the present outputs."""
-    if not any(folder.iterdir()):
-        title = f"{output.name} does not exist any more"
-        raise Rejected([make_problem("output-gone", title, "", output.uri, "", suggestion)])
+def download_verified(
+    output: Output,
+    to: Path,
+    fetch: Callable[[Path], None],
+    submission: str,
+    run: str,
+    listing: Suggestion,
+    sealed: bool,
+) -> None:
+    """Download an output to the new folder `to`, as `download_atomically` does, and check what came.
 
+    Raise Rejected also if nothing came, or if it is damaged or belongs to another run.
 
-def verify_checkpoint(output: Output, folder: Path, submission: str, run: str, *, complete: bool) -> None:
-    """Raise Rejected if a checkpoint is damaged or belongs to another run.
-
-    An empty `run` accepts any run. `complete`: whether all files must be present.
+    :param fetch: downloads into an empty folder.
+    :param run: the run that the output must belong to; empty for any.
+    :param listing: what lists the present outputs.
+    :param sealed: whether it must have a manifest; one that it has must always be complete.
     """
-    if complete and (damage := checkpoint.validate_checkpoint(folder)):
-        title = f"{output.name} was damaged in the download"
-        why = f"{damage.replace(str(folder), output.uri)}."
-        raise Rejected([make_problem("output-not-copied", title, "", output.uri, why)])
-    if (manifest := checkpoint.read_manifest(folder)) and is_foreign_checkpoint(manifest, submission, run):
-        title = f"{output.name} belongs to another run"
-        owner = f"{manifest.run} ({manifest.submission})" if manifest.submission else manifest.run
-        raise Rejected([make_problem("output-not-copied", title, "", output.uri, f"Its manifest names {owner}.")])
+
+    def fetch_and_verify(folder: Path) -> None:
+        folder.mkdir()
+        fetch(folder)
+        if not any(folder.iterdir()):
+            title = f"{output.name} does not exist any more"
+            raise Rejected([make_problem("output-gone", title, "", output.uri, "", listing)])
+        if (sealed or (folder / MANIFEST).exists()) and (damage := checkpoint.validate_checkpoint(folder)):
+            title = f"{output.name} was damaged in the download"
+            why = f"{damage.replace(str(folder), output.uri)}."
+            raise Rejected([make_problem("output-not-copied", title, "", output.uri, why)])
+        if (manifest := checkpoint.read_manifest(folder)) and is_foreign_checkpoint(manifest, submission, run):
+            title = f"{output.name} belongs to another run"
+            owner = f"{manifest.run} ({manifest.submission})" if manifest.submission else manifest.run
+            raise Rejected([make_problem("output-not-copied", title, "", output.uri, f"Its manifest names {owner}.")])
+
+    download_atomically(output, to, fetch_and_verify)
 
 
 def is_foreign_checkpoint(manifest: CheckpointManifest, submission: str, run: str) -> bool:

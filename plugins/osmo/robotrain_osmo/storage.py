@@ -39,8 +39,14 @@ def get_storage_account(url: str) -> str:
 
 
 FORM = "azure://ACCOUNT/CONTAINER/PREFIX"
-MIN_PARTS = {"s3": 1, "gs": 1, "azure": 2, "tos": 2, "swift": 3}
-"""Number of leading parts that identify the storage, by scheme."""
+PLACES = {
+    "s3": "BUCKET",
+    "gs": "BUCKET",
+    "azure": "ACCOUNT/CONTAINER",
+    "tos": "HOST/BUCKET",
+    "swift": "HOST/ACCOUNT/CONTAINER",
+}
+"""The leading parts that identify the storage, by scheme."""
 
 _SEGMENT = r"[A-Za-z0-9._=+~!()&:-]+"
 _ACCOUNT = r"[a-z0-9]{3,24}"
@@ -66,7 +72,7 @@ class OsmoStorage:
 
 def is_storage_url(text: str) -> bool:
     """Return whether the text looks like an OSMO storage URL."""
-    return bool(re.match(rf"(?i)\s*(?:{'|'.join(MIN_PARTS)})://", text))
+    return bool(re.match(rf"(?i)\s*(?:{'|'.join(PLACES)})://", text))
 
 
 def parse_storage_url(text: str, base: Path = Path("/")) -> OsmoStorage:
@@ -76,8 +82,8 @@ def parse_storage_url(text: str, base: Path = Path("/")) -> OsmoStorage:
     scheme, mark, rest = text.partition("://")
     if (converted := to_storage_url(text)) != text:
         raise SourceError("OSMO needs a storage URL instead of a blob URL.", _suggest_url(converted))
-    if not mark or scheme.lower() not in MIN_PARTS:
-        raise SourceError(f"The scheme must be one of {', '.join(MIN_PARTS)}.")
+    if not mark or scheme.lower() not in PLACES:
+        raise SourceError(f"The scheme must be one of {', '.join(PLACES)}.")
     if scheme != scheme.lower():
         raise SourceError("The scheme must be lowercase.", _suggest_url(f"{scheme.lower()}://{rest}"))
     if re.search(r"[?#@]", rest):
@@ -90,31 +96,18 @@ def parse_storage_url(text: str, base: Path = Path("/")) -> OsmoStorage:
 def _check_parts(scheme: str, parts: tuple[str, ...]) -> None:
     if not all(parts) or {".", ".."} & set(parts):
         raise SourceError("No part of the URL may be empty, `.` or `..`.")
-    for part in parts:
-        if not re.fullmatch(_SEGMENT, part):
-            raise SourceError("The parts of the URL may contain letters, digits and `._=+~!()&:-`.")
-    if len(parts) < MIN_PARTS[scheme]:
-        raise SourceError(f"A {scheme}:// URL has the form {_describe_form(scheme)}.")
-    if scheme == "azure":
-        _check_azure(*parts[:2])
+    if not all(re.fullmatch(_SEGMENT, part) for part in parts):
+        raise SourceError("The parts of the URL may contain letters, digits and `._=+~!()&:-`.")
+    if len(parts) <= PLACES[scheme].count("/"):
+        raise SourceError(f"A {scheme}:// URL has the form {scheme}://{PLACES[scheme]}[/PREFIX].")
+    if scheme == "azure" and not re.fullmatch(_ACCOUNT, parts[0]):
+        why = "The first part of an azure:// URL is a storage account: 3 to 24 lowercase letters and digits."
+        raise SourceError(why)
+    if scheme == "azure" and not re.fullmatch(CONTAINER_PATTERN, parts[1]):
+        what = "a container: 3 to 63 lowercase letters, digits and single dashes"
+        raise SourceError(f"The second part of an azure:// URL is {what}.")
     if scheme in ("s3", "gs") and not re.fullmatch(_BUCKET, parts[0]):
         raise SourceError("A bucket name is 3 to 63 lowercase letters, digits, dots, dashes and `_`.")
-
-
-def _check_azure(account: str, container: str) -> None:
-    if not re.fullmatch(_ACCOUNT, account):
-        raise SourceError(
-            "The first part of an azure:// URL is a storage account: 3 to 24 lowercase letters and digits."
-        )
-    if not re.fullmatch(CONTAINER_PATTERN, container):
-        raise SourceError(
-            "The second part of an azure:// URL is a container: 3 to 63 lowercase letters, digits and single dashes."
-        )
-
-
-def _describe_form(scheme: str) -> str:
-    words = {"azure": "ACCOUNT/CONTAINER", "tos": "HOST/BUCKET", "swift": "HOST/ACCOUNT/CONTAINER"}
-    return f"{scheme}://{words.get(scheme, 'BUCKET')}[/PREFIX]"
 
 
 def _suggest_url(text: str) -> str:
@@ -136,7 +129,7 @@ KIND = SourceKind(
     roles={"resume": RESUME},
     recognizes=is_storage_url,
     parse=parse_storage_url,
-    schemes=tuple(MIN_PARTS),
+    schemes=tuple(PLACES),
     platform_managed=True,
     unsupported={
         "resume": no(

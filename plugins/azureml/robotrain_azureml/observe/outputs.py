@@ -206,18 +206,16 @@ def download_output(reference: Reference, output: Output, to: Path) -> None:
     reference = step_runs.resolve_step(reference)
 
     def fetch(scratch: Path) -> None:
-        scratch.mkdir()
         url = reference.get("publishes", "").rstrip("/")
         if url and output.uri.startswith(f"{url}/"):  # not in a datastore
             download_blobs(output.source, output.uri, scratch)
         else:
             _download_from_datastore(reference, output, scratch)
-        run = reference.get("run", "")
-        outputs.require_content(output, scratch, Suggestion(f"robotrain outputs {run}".rstrip(), "lists the outputs"))
-        if output.kind == "checkpoint" or output.name == get_results_name(reference):
-            outputs.verify_checkpoint(output, scratch, reference.get("job", ""), run, complete=True)
 
-    outputs.download_atomically(output, to, fetch)
+    submission, run = reference.get("job", ""), reference.get("run", "")
+    listing = Suggestion(f"robotrain outputs {run}".rstrip(), "lists the outputs")
+    sealed = output.kind == "checkpoint" or output.name == get_results_name(reference)
+    outputs.download_verified(output, to, fetch, submission, run, listing, sealed)
 
 
 def _download_from_datastore(reference: Reference, output: Output, to: Path) -> None:

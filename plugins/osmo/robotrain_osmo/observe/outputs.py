@@ -5,7 +5,6 @@ import re
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from robotrain.cluster import outputs
@@ -26,27 +25,10 @@ from robotrain_osmo.storage import to_storage_url
 TRIMMED_LOG_NOTE = f"OSMO keeps only the last {MAX_LOG_LINES:,} lines of a log, and this one is longer"
 
 
-@dataclass(frozen=True, slots=True)
-class OsmoRunLog:
-    """The log of a workflow."""
-
-    run_log: RunLog
-    trimmed: bool
-    """Whether OSMO has dropped its beginning."""
-
-
-def read_run_log(reference: Reference) -> OsmoRunLog:
+def read_run_log(reference: Reference) -> RunLog:
     """Read the log of a workflow, or of a step's task. Raise RunGone or Rejected."""
     lines = list(logs.read_logs(reference, follow=False))
-    run_log = outputs.parse_run_log(lines)
-    if not run_log.run_id and (run_id := _find_tracking_run(run_log)):
-        run_log.progress.tracking = {"run_id": run_id}
-    return OsmoRunLog(run_log, lines[:1] == [TRIMMED_LINE])
-
-
-def _find_tracking_run(run_log: RunLog) -> str:
-    matches = (re.fullmatch(r"runs:/([^/]+)/.+", item.to) for item in run_log.progress.published)
-    return next((match[1] for match in matches if match), "")
+    return outputs.parse_run_log(lines, trimmed=lines[:1] == [TRIMMED_LINE])
 
 
 _SEALED_CHECKPOINT = rf"(?:.*/)?(?P<step>\d+)/{re.escape(MANIFEST)}"
@@ -58,12 +40,11 @@ def list_outputs(reference: Reference) -> list[Output]:
     Raise RunGone, or Rejected, also if the run published none of its outputs; a step only warns of that.
     """
     reference = pipeline_steps.select_step(reference)
-    log, url = read_run_log(reference), reference.get("publishes", "")
-    run_log = log.run_log
+    run_log, url = read_run_log(reference), reference.get("publishes", "")
     found = {output.name: output for output in run_log.list_published()}
-    if is_osmo_storage(url):
+    if storage.is_storage_url(url):
         found |= {output.name: output for output in _list_copied(reference, url, run_log)}
-    elif url and log.trimmed:
+    elif url and run_log.trimmed:
         print(f"warning: {TRIMMED_LOG_NOTE}: there may be earlier checkpoints at {url}", file=sys.stderr)
     if not found and not url and (run_log.progress.checkpoint or run_log.evaluation):
         problem = _make_unpublished_problem(reference, run_log)
@@ -76,13 +57,8 @@ def list_outputs(reference: Reference) -> list[Output]:
 def describe_reference(reference: Reference) -> Mapping[str, str]:
     """Return the workflow's id and the storage that OSMO copies its outputs to, for display."""
     url = reference.get("publishes", "")
-    facts = {"workflow": reference.get("workflow", ""), "copied to": url if is_osmo_storage(url) else ""}
+    facts = {"workflow": reference.get("workflow", ""), "copied to": url if storage.is_storage_url(url) else ""}
     return {name: value for name, value in facts.items() if value}
-
-
-def is_osmo_storage(url: str) -> bool:
-    """Return whether OSMO, not the run, copies checkpoints to the URL."""
-    return storage.is_storage_url(url)
 
 
 def _list_copied(reference: Reference, url: str, run_log: RunLog) -> Iterator[Output]:
@@ -155,21 +131,13 @@ def download_output(reference: Reference, output: Output, to: Path) -> None:
     reference = pipeline_steps.select_step(reference)
 
     def fetch(scratch: Path) -> None:
-        scratch.mkdir()
-        if output.source == BLOB_KIND and not is_osmo_storage(reference.get("publishes", "")):
+        if output.source == BLOB_KIND and not storage.is_storage_url(reference.get("publishes", "")):
             download_blobs(output.source, output.uri, scratch)
         else:
             words = ("data", "download", to_storage_url(output.uri), str(scratch))
             service.query_text(workflow_state.get_command(reference), *words, seconds=DOWNLOAD_SECONDS)
-        _verify_download(reference, output, scratch)
 
-    outputs.download_atomically(output, to, fetch)
-
-
-def _verify_download(reference: Reference, output: Output, folder: Path) -> None:
+    submission, run = pipeline_steps.get_submission(reference), reference.get("run", "")
     listing = Suggestion(f"osmo data list {to_storage_url(output.uri)} --no-pager", "lists the storage")
-    outputs.require_content(output, folder, listing)
-    run = reference.get("run", "")
-    has_manifest = output.step is not None or (folder / MANIFEST).exists()  # results copied by OSMO have none
-    submission = pipeline_steps.get_submission(reference)
-    outputs.verify_checkpoint(output, folder, submission, run, complete=has_manifest)
+    sealed = output.step is not None  # results that OSMO copied have no manifest
+    outputs.download_verified(output, to, fetch, submission, run, listing, sealed)

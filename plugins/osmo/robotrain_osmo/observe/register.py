@@ -1,8 +1,8 @@
 """Register a model from the artifacts of a tracked run, whose pod and disk are gone."""
 
+from robotrain.cluster.outputs import RunLog
 from robotrain.errors import MAX_SENTENCE, Problem, Rejected, Stage, Suggestion, make_problem
 from robotrain.model.run import Reference
-from robotrain.model.workload import OutputProfile
 from robotrain.redaction import redact
 from robotrain.store import records
 from robotrain_azure import errors, workspace
@@ -12,7 +12,7 @@ from robotrain_azure.tracking.container import WorkspaceModels
 from robotrain_runtime.contract.event import Registered
 
 from robotrain_osmo.observe import pipeline_steps
-from robotrain_osmo.observe.outputs import TRIMMED_LOG_NOTE, OsmoRunLog, read_run_log
+from robotrain_osmo.observe.outputs import TRIMMED_LOG_NOTE, read_run_log
 from robotrain_osmo.spec.pipeline_plan import get_step_path
 from robotrain_osmo.spec.submission_spec import DOCUMENT_FILE
 
@@ -26,17 +26,16 @@ def register_model(reference: Reference, name: str, step: int | None) -> Registe
     A registered checkpoint keeps its version. Raise RunGone or Rejected.
     """
     reference = pipeline_steps.select_step(reference)
-    log = read_run_log(reference)
-    run_log = log.run_log
+    run_log = read_run_log(reference)
     task, is_step = reference.get("task", ""), pipeline_steps.is_step(reference)
     file = get_step_path(task, DOCUMENT_FILE) if is_step else DOCUMENT_FILE
     document = azure_outputs.load_submitted_document(pipeline_steps.get_whole_run(reference), file)
     target = workspace.parse_tracking_uri(document.placement.tracking_uri) if document else None
     artifacts = run_log.find_artifacts(run_log.run_id)
     if target is None or not artifacts:
-        raise Rejected([_make_impossible_problem(reference, name, log)])
+        raise Rejected([_make_impossible_problem(reference, name, run_log)])
     run = pipeline_steps.get_whole_run(reference) or "RUN"
-    note = f" {TRIMMED_LOG_NOTE}: there may be earlier steps." if log.trimmed else ""
+    note = f" {TRIMMED_LOG_NOTE}: there may be earlier steps." if run_log.trimmed else ""
     step = azure_outputs.choose_step(run, artifacts, step, note)
     ids = {"mlflow_run_id": run_log.run_id, "mlflow_experiment_id": run_log.experiment_id}
     ids = {name: value for name, value in ids.items() if value}
@@ -57,36 +56,23 @@ def register_model(reference: Reference, name: str, step: int | None) -> Registe
         raise Rejected([make_problem("azure-not-registered", title, "", "", why, *diagnosis.suggestions)]) from None
 
 
-def _make_impossible_problem(reference: Reference, name: str, log: OsmoRunLog) -> Problem:
+def _make_impossible_problem(reference: Reference, name: str, log: RunLog) -> Problem:
     run = pipeline_steps.get_whole_run(reference) or "RUN"
     outputs = records.get_output_profile(pipeline_steps.get_whole_run(reference))
+    noun, value = outputs.noun, f"--set {outputs.register_parameter}={name}"
+    if log.run_id:
+        why = f"Its tracking server is not a workspace or has no model of this {noun}, or its plan is missing here."
+    elif log.trimmed:
+        why = f"It is unknown whether the {noun} was tracked: {TRIMMED_LOG_NOTE}."
+    else:
+        why = f"The log of the {noun} shows no tracking."
+    again = Suggestion(f"robotrain resubmit {run} {value}", "runs the job again")
+    further, download = f"robotrain resume {run} {value}", f"robotrain outputs --checkpoint last --to FOLDER {run}"
+    of_checkpoint = (
+        Suggestion(further, "continues from the last published checkpoint; needs more --training-steps"),
+        Suggestion(download, f"downloads it; then az ml model create --name {name} --path FOLDER"),
+    )
     title = f"no Azure ML workspace has a model of {run} to register"
-    why = f"{_explain_impossible(log, outputs)} A run can also register its model itself."
-    again = Suggestion(f"robotrain resubmit {run} --set {outputs.register_parameter}={name}", "runs the job again")
-    fixes = (again, *_suggest_checkpoint_use(run, name, outputs))
+    why = f"{why} A run can also register its model itself."
+    fixes = (again, *(of_checkpoint if outputs.resumable else ()))
     return make_problem("feature-not-there", title, "", name, why, *fixes, stage=Stage.CHECK)
-
-
-def _explain_impossible(log: OsmoRunLog, outputs: OutputProfile) -> str:
-    if not log.run_log.run_id and log.trimmed:
-        return f"It is unknown whether the {outputs.noun} was tracked: {TRIMMED_LOG_NOTE}."
-    if not log.run_log.run_id:
-        return f"The log of the {outputs.noun} shows no tracking."
-    return (
-        f"Its tracking server is not a workspace or has no model of this {outputs.noun}, or its plan is missing here."
-    )
-
-
-def _suggest_checkpoint_use(run: str, name: str, outputs: OutputProfile) -> tuple[Suggestion, ...]:
-    if not outputs.resumable:
-        return ()
-    return (
-        Suggestion(
-            f"robotrain resume {run} --set {outputs.register_parameter}={name}",
-            "continues from the last published checkpoint; needs more --training-steps",
-        ),
-        Suggestion(
-            f"robotrain outputs --checkpoint last --to FOLDER {run}",
-            f"downloads it; then az ml model create --name {name} --path FOLDER",
-        ),
-    )

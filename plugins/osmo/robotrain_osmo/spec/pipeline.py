@@ -223,7 +223,7 @@ def _build_files(tasks: Sequence[_StepTask], run: str, archive: str) -> dict[str
         len(archive) <= workflow.LARGE_WORKFLOW_BYTES or not settings.storage_account
     ):
         spec = build(lambda task: task.build(render.ARCHIVE_PATH, [], [file], digest))
-        text = workflow.dump_workflow(spec, archive, shared_files=True)
+        text = _dump_with_shared_files(spec, archive)
     elif settings.storage_account:
         content = render.decode_archive(archive)
         url = spec_inputs.get_archive_url(content, settings)
@@ -256,6 +256,18 @@ def _build_files(tasks: Sequence[_StepTask], run: str, archive: str) -> dict[str
             )
         },
     }
+
+
+_ALIAS, _QUOTED_ALIAS = "\x00files\x00", '"\\0files\\0"'
+
+
+def _dump_with_shared_files(spec: Mapping[str, Any], archive: str) -> str:
+    """Return the YAML of a workflow whose tasks have equal files: all but the first refer to those of the first."""
+    body = spec["workflow"]
+    first, *others = body["tasks"]
+    tasks = [first, *({**task, "files": _ALIAS} for task in others)]
+    text = workflow.dump_workflow({"workflow": {**body, "tasks": tasks}}, archive)
+    return text.replace("files:\n", "files: &files\n", 1).replace(_QUOTED_ALIAS, "*files")
 
 
 def _combine_submissions(submissions: Sequence[OsmoSubmissionSpec], run: str) -> OsmoSubmissionSpec:

@@ -67,22 +67,18 @@ ARCHIVE_PLACEHOLDER = "\x00archive\x00"
 """Replaced by the archive after the YAML is written: YAML would take most of a second for it."""
 _OSMO_VARIABLE = r"\{\{(?:workflow_id|output|input:\d+)\}\}"
 _QUOTED_PLACEHOLDER = '"\\0archive\\0"'
-_ALIAS, _QUOTED_ALIAS = "\x00files\x00", '"\\0files\\0"'
 
 
 class WorkflowTemplateError(ValueError):
     """A value of the workflow contains template syntax. `check` refuses all such values."""
 
 
-def dump_workflow(workflow: Mapping[str, Any], archive: str = "", shared_files: bool = False) -> str:
-    """Return the YAML of a workflow with the text `archive` in place of ARCHIVE_PLACEHOLDER.
-
-    :param shared_files: write the files of the tasks, which are equal, once: the others are aliases of the first.
-    """
+def dump_workflow(workflow: Mapping[str, Any], archive: str = "") -> str:
+    """Return the YAML of a workflow with the text `archive` in place of ARCHIVE_PLACEHOLDER."""
     import yaml
 
     text = yaml.dump(
-        _mark_styles(_share_files(workflow) if shared_files else workflow),
+        _mark_styles(workflow),
         Dumper=_make_dumper(),
         sort_keys=False,
         default_flow_style=False,
@@ -91,17 +87,8 @@ def dump_workflow(workflow: Mapping[str, Any], archive: str = "", shared_files: 
     )
     if syntax := GUARD.find_syntax(re.sub(_OSMO_VARIABLE, "", text)):
         raise WorkflowTemplateError(f"a value of the workflow contains {syntax}")
-    if shared_files:
-        text = text.replace("files:\n", "files: &files\n", 1).replace(_QUOTED_ALIAS, "*files")
     before, _, after = text.rpartition(_QUOTED_PLACEHOLDER)
     return f"{before}'{archive}'{after}" if archive else text
-
-
-def _share_files(workflow: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a workflow whose tasks, but for the first, have an alias in place of their files."""
-    body = workflow["workflow"]
-    first, *others = body["tasks"]
-    return {"workflow": {**body, "tasks": [first, *({**task, "files": _ALIAS} for task in others)]}}
 
 
 class _Quoted(str):
