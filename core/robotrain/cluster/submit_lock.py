@@ -15,7 +15,7 @@ from robotrain.errors import Rejected, Suggestion, Unanswered, make_problem
 from robotrain.store import records
 
 PATIENCE_SECONDS = 330.0
-"""How long `wait` waits for a command of an earlier submit."""
+"""How long `wait_until_free` waits for a command of an earlier submit."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class SubmitLock:
     """How to find that command."""
 
     @contextlib.contextmanager
-    def hold(self, run: str) -> Iterator[tuple[int, ...]]:
+    def hold_for_run(self, run: str) -> Iterator[tuple[int, ...]]:
         """Hold the lock of a run. Yield its file descriptors, which child processes must inherit.
 
         There is none if the file system has no locks. Raise Unanswered if another command holds it.
@@ -53,7 +53,7 @@ class SubmitLock:
                 with contextlib.suppress(OSError):
                     os.utime(path)  # nothing is sent after this time
 
-    def wait(self, run: str) -> None:
+    def wait_until_free(self, run: str) -> None:
         """Wait until no command can submit the run any more. Raise Rejected after PATIENCE_SECONDS."""
         path = self._get_path(run)
         if not is_locked(path):

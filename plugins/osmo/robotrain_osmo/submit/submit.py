@@ -54,7 +54,7 @@ def submit_plan(plan: Plan) -> Reference:
         file.write_bytes(plan.files[plan.spec])
         priority = ("--priority", submission.priority) if submission.priority else ()
         words = ("workflow", "submit", str(file), "-t", "json", "-p", submission.pool, *priority)
-        with LOCK.hold(submission.run) as handles:
+        with LOCK.hold_for_run(submission.run) as handles:
             before = list_workflow_ids(submission)
             NOTE.write(plan, {"before": before, "workflow": ""})
             result, failure = service.call_command(submission.cli, *words, seconds=SUBMIT_SECONDS, pass_fds=handles)
@@ -143,7 +143,7 @@ def find_workflow(plan: Plan) -> Reference | None:
     Raise Rejected if OSMO does not answer.
     """
     submission = pipeline_plan.load_submission(plan, Stage.SUBMIT)
-    LOCK.wait(submission.run)
+    LOCK.wait_until_free(submission.run)
     note = NOTE.read(plan)
     if note is None:
         return None
