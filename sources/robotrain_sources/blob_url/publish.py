@@ -181,7 +181,7 @@ class BlobContainer:
 
 
 class _PageArrived(Exception):
-    """A page of a listing, before the SDK makes objects of all that is said of each blob."""
+    """A page of a listing, before the SDK makes objects of all properties of each blob."""
 
 
 def list_blobs(client: Any, start: str) -> Iterator[ListedBlob]:

@@ -1,4 +1,4 @@
-"""The transfer program of the data environment: surveys sources, reports, and fetches them when told to.
+"""The transfer program of the data environment: surveys sources, reports, and fetches them on request.
 
 Run as `python -m robotrain_sources.transfer`. The first line of its input is the request, the second tells it to fetch;
 the end of its input ends it.

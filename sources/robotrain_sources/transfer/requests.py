@@ -189,7 +189,8 @@ class RemoteReader:
         self._get: Any = importlib.import_module("obstore").get_async
         self._stores = {id(origin): _open_store(origin) for origin in origins}
         self._stall_detector = stall_detector
-        self._chunk_size = MIN_CHUNK_SIZE
+        self._chunk_sizes = dict.fromkeys(self._stores, MIN_CHUNK_SIZE)
+        """Bytes to wait for at a time, of each origin: beside a fast one, a slow one would count as stalled."""
 
     async def read_file(self, origin: DataOrigin, entry: SourceFile) -> Any:
         """Return all bytes of a file."""
@@ -201,7 +202,7 @@ class RemoteReader:
         """Yield the bytes from `start` to `stop`, about CHUNK_SIZE at a time; also those before a failure."""
         began = time.monotonic()
         answer = await self._send_request(origin, entry, {"range": (start, stop)})
-        stream = answer.stream(min_chunk_size=self._chunk_size)
+        stream = answer.stream(min_chunk_size=self._chunk_sizes[id(origin)])
         chunks: list[bytes] = []
         chunk_bytes = 0
         failure: Exception | None = None
@@ -215,7 +216,7 @@ class RemoteReader:
                 yield chunks
                 chunks, chunk_bytes = [], 0
         is_fast = isinstance(failure, StopAsyncIteration) and stop - start > FAST * (time.monotonic() - began)
-        self._chunk_size = CHUNK_SIZE if is_fast else MIN_CHUNK_SIZE
+        self._chunk_sizes[id(origin)] = CHUNK_SIZE if is_fast else MIN_CHUNK_SIZE
         if not isinstance(failure, StopAsyncIteration):
             raise failure
 
