@@ -62,26 +62,20 @@ def find_request_obstacle(request: SweepRequest, platform: Platform, metrics: Se
     return f"{others[0]} is no parameter of {request.workload.name}" if others else ""
 
 
-def make_spec(
-    request: SweepRequest,
-    jobs: Sequence[PreparedJob],
-    trials: Sequence[str],
-    space: Mapping[str, Dimension],
-    metrics: Sequence[tuple[str, str]],
-) -> SweepSpec:
-    """Return the sweep, whose payload is not packed yet."""
+def make_spec(sweep: SweepPlan, jobs: Sequence[PreparedJob], trials: Sequence[str], at_most: int | None) -> SweepSpec:
+    """Return a sweep for its platform; before it is submitted, the payload is empty."""
     return SweepSpec(
         jobs=tuple(one.job for one in jobs),
         settings=jobs[0].settings,
-        payload=Payload(b""),
+        payload=jobs[0].payload or Payload(b""),
         container_plugins=jobs[0].container_plugins,
         trials=tuple(trials),
-        space=space,
-        sampler="random" if request.sampler == "random" else "grid",
-        sampler_seed=request.sampler_seed,
-        at_most=request.at_most,
-        metric=metrics[0][0],
-        better=metrics[0][1],  # type: ignore[arg-type] # one of the two
+        space=sweep.space,
+        sampler="random" if sweep.sampler == "random" else "grid",
+        sampler_seed=sweep.sampler_seed,
+        at_most=at_most,
+        metric=sweep.metrics[0][0],
+        better=sweep.metrics[0][1],  # type: ignore[arg-type] # one of the two
     )
 
 
@@ -122,19 +116,7 @@ class NativeSweepPlatform(NativePlatform):
             row for row in values if row["name"].partition(".")[2] not in sweep.space
         ]  # no trial's, before it begins
         described = render_pipeline(job, plan, payloads, given)
-        spec = SweepSpec(
-            jobs=(first.job,),
-            settings=first.settings,
-            payload=first.payload or Payload(b""),
-            container_plugins=first.container_plugins,
-            trials=tuple(step.name for step in plan.steps),
-            space=sweep.space,
-            sampler="random" if sweep.sampler == "random" else "grid",
-            sampler_seed=sweep.sampler_seed,
-            at_most=plan.at_most,
-            metric=sweep.metrics[0][0],
-            better=sweep.metrics[0][1],  # type: ignore[arg-type] # one of the two
-        )
+        spec = make_spec(sweep, [first], [step.name for step in plan.steps], plan.at_most)
         return self._describe_native(described, self._platform.render_sweep(spec, job, plan.run))
 
     def status(self, reference: Reference) -> Status:

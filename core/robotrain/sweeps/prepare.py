@@ -92,23 +92,22 @@ class _SweepPreparer:
         is_later = (self.is_tpe or not obstacle) and not select_errors(problems)
         space = dict(self._list_dimensions(checked)) if is_later else {}
         names = [f"trial-{number:0{len(str(len(points)))}}" for number in range(1, len(points) + 1)]
-        if not obstacle and space:
-            spec = native_sweep.make_spec(request, list(checked.values()), names, space, metrics)
-            obstacle = native_sweep.find_obstacle(spec, self.platform)
-        is_native = not obstacle
-        if is_native and request.sampler == "random":
-            points = self._repeat_first_values()
         plan = SweepPlan(
             over=tuple(dict.fromkeys(name for point in points[:1] for name in point.values)),
             metrics=metrics,
             sampler=request.sampler,
             sampler_seed=request.sampler_seed,
-            points={}
-            if self.is_tpe or is_native
-            else dict(zip(names, (point.values for point in points), strict=True)),
-            space=space if self.is_tpe or is_native else {},
-            native=is_native,
+            space=space,
         )
+        if not obstacle and space:
+            spec = native_sweep.make_spec(plan, list(checked.values()), names, request.at_most)
+            obstacle = native_sweep.find_obstacle(spec, self.platform)
+        if not obstacle:
+            plan = dataclasses.replace(plan, native=True)
+            points = self._repeat_first_values() if request.sampler == "random" else points
+        elif not self.is_tpe:
+            values = dict(zip(names, (point.values for point in points), strict=True))
+            plan = dataclasses.replace(plan, space={}, points=values)
         steps = [self._make_step(name, point, problems) for name, point in zip(names, points, strict=True)]
         most = 1 if self.is_tpe or self.platform.capabilities.feature("runs_here") else None
         pipeline = PipelineRequest(
