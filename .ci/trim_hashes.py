@@ -88,10 +88,10 @@ def _machines(source: Path) -> Iterator[Tags]:
     found = FOR.search(source.read_text(encoding="utf-8"))
     if not found:
         raise SystemExit(f"{source} names no machines, as in: # for: CPython 3.12 on manylinux_2_28_x86_64")
-    for said in found[1].split():
-        python = tuple(map(int, said.split(".")))
+    for version in found[1].split():
+        python = tuple(map(int, version.split(".")))
         for platform in found[2].split():
-            platforms, interpreter = list(_platforms(platform)), "cp" + said.replace(".", "")
+            platforms, interpreter = list(_platforms(platform)), "cp" + version.replace(".", "")
             yield frozenset(
                 (*tags.cpython_tags(python, platforms=platforms), *tags.compatible_tags(python, interpreter, platforms))
             )
