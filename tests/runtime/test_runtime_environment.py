@@ -150,7 +150,7 @@ def test_a_package_that_is_not_the_locked_one_stops_the_build_and_leaves_nothing
     lock.write_text(lock.read_text().split("sha256:")[0] + "sha256:" + "0" * 64 + "\n")
     with pytest.raises(JobFailed) as failed:
         build(lock, tmp_path / "cache")
-    assert "uv said" in failed.value.reason
+    assert "uv reported" in failed.value.reason
     assert "ash mismatch" in failed.value.reason
     assert not environment.is_complete(environment.get_environment_folder(lock, tmp_path / "cache"))
 
@@ -221,7 +221,7 @@ def test_whose_fault_it_is_that_uv_failed(words, fault, lock, tmp_path, monkeypa
         build(lock, tmp_path / "cache", told)
     assert told[-1] == f"uv: error: {words}"
     assert failed.value.fault == fault
-    assert failed.value.reason.endswith(f"uv said: {words}")
+    assert failed.value.reason.endswith(f"uv reported: {words}")
 
 
 def test_a_disk_that_is_full_before_uv_is_asked_says_so_too(lock, tmp_path, monkeypatch):

@@ -72,7 +72,7 @@ def make_matrix(
 def _make_source_rows(can: Mapping[str, Capabilities], kinds: Mapping[str, SourceKind]) -> Iterator[MatrixRow]:
     declared = {key for one in can.values() for key in one.sources}
     for role in ROLES:
-        strange = {kind for said, kind in declared if said == role and kind not in kinds} - {ANY}
+        strange = {kind for declared_role, kind in declared if declared_role == role and kind not in kinds} - {ANY}
         named = {name for name, kind in kinds.items() if _can_fill(kind, role) and _is_relevant(kind, can)}
         for name in sorted(named | strange):
             kind = kinds.get(name)

@@ -111,7 +111,7 @@ def read_checkpoint_events(folder: Path) -> Iterator[Checkpoint]:
 
 
 def read_published(folder: Path) -> Progress:
-    """Return what the run said of copies and registered models of its checkpoints."""
+    """Return what the run reported of copies and registered models of its checkpoints."""
     progress = Progress()
     events: list[event.Event] = [*_read_events(folder, Published), *_read_events(folder, Withdrawn)]
     for happened in (*events, *_read_events(folder, Registered)):

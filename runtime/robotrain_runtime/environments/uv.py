@@ -79,7 +79,7 @@ def run_uv(command: Sequence[str | Path], log_line: LogFunction, stop: StopSigna
         message = message or f"nothing, and exited with {code}"
         fault = classify_uv_error(message)
         why = f": {FAULT_TEXTS[fault]}" if fault in FAULT_TEXTS else ""
-        raise JobFailed(f"the environment could not be built{why}; uv said: {message}", fault=fault)
+        raise JobFailed(f"the environment could not be built{why}; uv reported: {message}", fault=fault)
     return installed
 
 

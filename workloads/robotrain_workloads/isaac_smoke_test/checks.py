@@ -56,8 +56,8 @@ def check_gpus(wanted: int) -> str:
     except subprocess.TimeoutExpired:
         raise CheckFailed(f"nvidia-smi did not answer within {ANSWER_SECONDS} s") from None
     if answer.returncode:
-        said = _shorten(answer.stdout + answer.stderr)
-        raise CheckFailed(f"nvidia-smi ended with exit code {answer.returncode}: {said}")
+        output = _shorten(answer.stdout + answer.stderr)
+        raise CheckFailed(f"nvidia-smi ended with exit code {answer.returncode}: {output}")
     found = [line.strip() for line in answer.stdout.splitlines() if line.strip()]
     if len(found) < wanted:
         raise CheckFailed(f"{len(found)} GPU{'s' * (len(found) != 1)}, but {wanted} needed")
