@@ -59,6 +59,28 @@ def test_how_far_a_run_is_is_told_once_until_it_changes(scripted, robotrain, run
     assert len(lines) == len(runs)
 
 
+def test_how_a_run_ended_is_told_once(scripted, robotrain):
+    why = "RuntimeError: out of paint"
+    log = [step(1), step(2), "Traceback (most recent call last):", "  paint()", why]
+    end = Outcome(state="failed", exit_code=1, reason=why)
+    for name in ("train-1", "train-2"):
+        scripted.run(name, *log, end, **{**BROKE, "reason": why})
+    alone, both, watched = robotrain("wait", "train-1"), robotrain("wait", "train-1", "train-2"), robotrain("watch")
+    assert (alone.stdout + alone.stderr).count(why) == 1
+    assert "  |   paint()\n" in alone.stderr
+    assert (alone.stdout + alone.stderr).count("step 2/3") == 1
+    assert "left" not in both.stdout
+    assert (both.stdout + both.stderr).count(why) == 2  # once a run
+    assert watched.stdout.count(why) == 1
+    assert f"train-2  failed, exit code 1: {why}" in watched.stdout
+
+
+def test_the_last_step_and_its_validation_loss_are_told(scripted, robotrain):
+    last = Metrics(step=3, total=3, values={"val/loss": 0.5})
+    scripted.run("train-1", step(1), StageEvent(name="publish", state="started"), last, DONE, state="succeeded")
+    assert "  step 3/3 (100%)  loss 1  val 0.5 at 3" in robotrain("wait").stderr
+
+
 @pytest.mark.parametrize("words", [("train-1",), ("train-1", "train-2")])
 def test_a_wait_that_takes_too_long_stops_nothing(scripted, robotrain, words):
     scripted.run("train-1", step(1))
@@ -146,7 +168,7 @@ def test_what_waiting_does_not_mend_ends_it_at_once(scripted, robotrain, command
 
 def test_nobody_claims_to_know_how_such_a_run_is(scripted, robotrain):
     scripted.run("train-1", step(1)).does("denies", "Nobody is signed in.")
-    assert "train-1  unknown not told" in robotrain("watch").stdout.splitlines()
+    assert "train-1  unknown: not told" in robotrain("watch").stdout.splitlines()
     last = json.loads(robotrain("watch", "--json").stdout.splitlines()[-1])
     assert (last["state"], last["reason"], last["over"]) == ("unknown", "not told", True)
 
@@ -228,8 +250,8 @@ def test_watch_takes_all_that_go_on_and_tells_a_line_a_change(scripted, robotrai
     assert not [line for line in told if "train-1" in line]
     assert "train-2  step 1/3 (33%)  loss 1" in told
     assert "train-2  checkpoint of step 3: /x/3" in told
-    assert "train-3  pending no machine is free" in told
-    assert "train-3  failed out of paint" in told
+    assert "train-3  pending: no machine is free" in told
+    assert "train-3  failed, exit code 1: out of paint" in told
     assert told[-1] == "train-2  succeeded"
 
 

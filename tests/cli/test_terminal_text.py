@@ -42,6 +42,11 @@ def test_commands_stay_whole_and_their_remarks_go_below(terminal):
     ]
 
 
+def test_lines_of_a_log_stay_as_they_are(terminal):
+    line = '  |   File "/opt/environment/lib/python3.12/factory.py", line 375, in make_policy'
+    assert terminal(line) == [line]
+
+
 def test_the_home_folder_is_short_where_a_shell_would_expand_it(terminal):
     assert terminal(f"wrote {HOME}/a.yaml ({HOME}/b).") == ["wrote ~/a.yaml (~/b)."]
     for text in (f"'{HOME}/a b'", f"--to={HOME}/a", f"sqlite:///{HOME}/a", f"{HOME}s/a", f"/x{HOME}/a"):

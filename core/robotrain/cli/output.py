@@ -23,12 +23,12 @@ def print_result(text: str) -> None:
 
 def print_text(text: str) -> None:
     """Print a result for people on stdout."""
-    _write_line(sys.stdout, _fit_text(text, sys.stdout))
+    _write_line(sys.stdout, fit_text(text, sys.stdout))
 
 
 def print_message(text: str) -> None:
     """Print a message for people on stderr."""
-    _write_line(sys.stderr, _fit_text(text, sys.stderr))
+    _write_line(sys.stderr, fit_text(text, sys.stderr))
 
 
 ESCAPE_CODE = "\x1b\\[[0-9;]*m"
@@ -38,7 +38,11 @@ COMMAND = r"((?:\s*(?:\S+\s{2,})?(?=robotrain )|\s*(?:use|or)\s{2,}).*?\S)(?:(?:
 """A line with a command, which is pasted whole, and perhaps a remark."""
 
 
-def _fit_text(text: str, stream: TextIO | None) -> str:
+QUOTE = "| "
+"""What stands before a line of a log, which stays as it is."""
+
+
+def fit_text(text: str, stream: TextIO | None) -> str:
     """Return a text for people as it is; on a terminal wrapped, with `~` for the home folder."""
     if (width := get_terminal_width(stream)) is None:
         return text
@@ -50,7 +54,7 @@ def _wrap_line(line: str, width: int) -> str:
         return line
     from robotrain.cli.columns import display_width, wrap_text
 
-    if display_width(re.sub(ESCAPE_CODE, "", line)) <= width:
+    if line.lstrip().startswith(QUOTE) or display_width(re.sub(ESCAPE_CODE, "", line)) <= width:
         return line
     found = re.fullmatch(COMMAND, line)
     before = re.match(LABEL, line)[0]  # type: ignore[index]  # it matches every line

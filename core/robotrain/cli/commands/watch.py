@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from robotrain.cli.watch.follower import FollowedRun, RunFollower
     from robotrain.cli.watch.renderer import Renderer
     from robotrain.model.platform import Platform
+    from robotrain.model.progress import Progress
     from robotrain.model.run import RunRecord
     from robotrain.plugins.manager import Plugins
 
@@ -84,7 +85,7 @@ def wait(
 
     seconds = parse_timeout(timeout)
     opened = open_runs(ctx, runs)
-    renderer = LiveLineRenderer() if len(opened) == 1 else ChangeRenderer(print_message_line)
+    renderer = LiveLineRenderer() if len(opened) == 1 else ChangeRenderer(print_message_line, has_summary=not json)
     follower = RunFollower(opened, renderer, get_plugins(ctx))
     in_time = _follow(follower, renderer, "wait", lambda: follower.wait_until_over(seconds))
     if not in_time:
@@ -222,23 +223,38 @@ def _print_end(followed: FollowedRun, as_json: bool, with_tail: bool) -> None:
         steps = run_summary.dump_steps(record, followed.steps) if followed.steps else {}
         print_json(run_summary.dump_status(record, status, known) | steps)
     else:
+        if curve := _draw_curve(known):
+            print_text(curve)
         explains = status.state in ("failed", "lost") and not run_summary.has_failed_verdict(known)
-        if with_tail and followed.tail and explains:
-            print_message("the last lines of its log:\n" + "\n".join(f"  | {line}" for line in followed.tail))
+        if with_tail and explains and (tail := _drop_reason([*followed.tail], status.reason)):
+            print_message("the last lines of its log:\n" + "\n".join(f"  | {line}" for line in tail))
         print_text(_format_end(followed))
     if status.state != "succeeded":
         raise typer.Exit(Stage.RUN.exit_code)
 
 
-def _format_end(followed: FollowedRun) -> str:
-    """Return the loss curve, the end of the run, its outputs, and the next commands."""
-    from robotrain.cli.watch import run_summary
+def _draw_curve(known: Progress) -> str:
+    """Return the curve of the main metric with an empty line below; empty before there are two values."""
     from robotrain.cli.watch.dashboard import draw_curve
+
+    if not known.main_metric or len(known.curve) < 2:
+        return ""
+    return draw_curve(known.curve, known.main_metric.name) + "\n"
+
+
+def _drop_reason(lines: list[str], reason: str) -> list[str]:
+    """Return the lines of a log without the last ones if they only say the reason, which is printed below them."""
+    while lines and reason and (not (line := lines[-1].strip()) or line in reason or reason in line):
+        lines = lines[:-1]
+    return lines
+
+
+def _format_end(followed: FollowedRun) -> str:
+    """Return the end of the run, its outputs, and the next commands."""
+    from robotrain.cli.watch import run_summary
     from robotrain.model import scores
 
     record, status, known = followed.record, followed.status, followed.progress
-    has_curve = known.main_metric and len(known.curve) > 1
-    curve = draw_curve(known.curve, known.main_metric.name) + "\n\n" if known.main_metric and has_curve else ""
     rows = []
     validation = known.validation_metric
     if validation and (value := known.metrics.get(validation.name)) is not None:
@@ -249,7 +265,7 @@ def _format_end(followed: FollowedRun) -> str:
     lines = [f"{name:<11} {value}" for name, value in rows if value]
     lines[:0] = run_summary.format_run_steps(record, followed.steps)
     lines += run_summary.format_next_steps(record, status, known)
-    return curve + "\n  ".join([_format_state(followed), *lines])
+    return "\n  ".join([_format_state(followed), *lines])
 
 
 def _format_brief_end(followed: FollowedRun) -> list[str]:

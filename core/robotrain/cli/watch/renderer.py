@@ -145,21 +145,25 @@ class LogRenderer(Renderer):
 
 
 class ChangeRenderer(Renderer):
-    """Writes a line for each change, with the name of the run."""
+    """Writes a line for each change, with the name of the run.
 
-    def __init__(self, write: LineWriter) -> None:
+    :param has_summary: a summary follows: why a run ended is left to it.
+    """
+
+    def __init__(self, write: LineWriter, has_summary: bool = False) -> None:
         super().__init__(write)
+        self._has_summary = has_summary
         self._last_written: dict[str, float] = {}
         self._pending: dict[str, str] = {}
         self._last_text: dict[str, str] = {}
 
     def _render_line(self, followed: FollowedRun, text: str, record: event.EventRecord | None) -> None:
-        if record is None:  # the logs of several runs at once are unreadable
+        if record is None or is_end(record):  # the logs of several runs at once are unreadable; the state is rendered
             return
         run = followed.record.run
         if isinstance(record.event, event.Metrics):
             known = followed.get_step_progress(record.pipeline_step)
-            if is_step_event(record.event, known):
+            if is_step_event(record.event):
                 self._pending[run] = label_step(record, known.format_line())
                 self._render_tick()
         elif description := Progress.describe_event(record.event, followed.record.metrics):
@@ -169,7 +173,12 @@ class ChangeRenderer(Renderer):
     def _render_state(self, followed: FollowedRun) -> None:
         run = followed.record.run
         self._write_pending(run)
-        self.write(f"{run}  {to_plain_line(' '.join(filter(None, followed.reported_state)))}")
+        state, reason = followed.reported_state
+        if followed.is_over and self._has_summary:
+            reason = ""
+        elif state == followed.status.state and followed.status.exit_code is not None:
+            state += f", exit code {followed.status.exit_code}"
+        self.write(f"{run}  {to_plain_line(': '.join(filter(None, (state, reason))))}")
 
     def _render_tick(self) -> None:
         for run in list(self._pending):
@@ -209,11 +218,14 @@ class JsonRenderer(Renderer):
         self.write(json.dumps(event.make_json_safe(values), allow_nan=False))
 
 
-def is_step_event(item: event.Event, known: Progress) -> bool:
+def is_step_event(item: event.Event) -> bool:
     """Whether an event only says how far the run is."""
-    if isinstance(item, event.Download):
-        return True
-    return isinstance(item, event.Metrics) and item.step is not None and not known.has_validation(item.values)
+    return isinstance(item, event.Download) or (isinstance(item, event.Metrics) and item.step is not None)
+
+
+def is_end(record: event.EventRecord) -> bool:
+    """Whether an event is the end of the run itself, not of a step of a pipeline."""
+    return isinstance(record.event, event.Outcome) and not record.pipeline_step
 
 
 REDRAW_SECONDS = 0.1
@@ -226,7 +238,7 @@ class LiveLineRenderer(Renderer):
         super().__init__(print_message_line)
         self._live: LiveLines | None = None
         self._has_begun = False
-        self._text = self._printed_text = ""
+        self._text = self._place = self._printed_place = ""
         self._printed_at = -METRICS_SECONDS
 
     def __enter__(self) -> LiveLineRenderer:
@@ -251,8 +263,11 @@ class LiveLineRenderer(Renderer):
             self._has_begun |= is_first
             if followed.progress.stage == "environment" or is_first:
                 self._print_above(f"  {to_plain_line(text)}")
-        elif is_step_event(record.event, known := followed.get_step_progress(record.pipeline_step)):
-            self._update_line(label_step(record, known.format_line()))
+        elif is_step_event(record.event) or (is_end(record) and followed.progress.step is not None):
+            known = followed.get_step_progress(record.pipeline_step)
+            self._place = label_step(record, known.format_line(ended=True))
+            self._text = self._place if is_end(record) else label_step(record, known.format_line())
+            self._render_tick()
         elif description := self._describe_event(followed, record):
             self._print_above(to_plain_line(label_step(record, description)))
 
@@ -286,12 +301,8 @@ class LiveLineRenderer(Renderer):
         if time.monotonic() - self._printed_at >= METRICS_SECONDS:
             self._print_progress()
 
-    def _update_line(self, text: str) -> None:
-        self._text = text
-        self._render_tick()
-
     def _print_progress(self) -> None:
-        """Print the progress where no live line shows it."""
-        if not self._live and self._text != self._printed_text:
+        """Print the progress where no live line shows it, unless only the time left is another."""
+        if not self._live and self._place != self._printed_place:
             print_message(f"  {self._text}")
-            self._printed_text, self._printed_at = self._text, time.monotonic()
+            self._printed_place, self._printed_at = self._place, time.monotonic()
