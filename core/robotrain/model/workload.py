@@ -103,6 +103,10 @@ class OutputProfile:
     """The parameter that names the model to register."""
     resumable: bool = True
     """Whether a restarted run continues from what is in the folder."""
+    evaluation: str = ""
+    """What evaluates the outputs, as words after `robotrain submit`: `lerobot-eval --policy-run {run} {dataset}`. The run
+    stands for `{run}`, the options of its sources of a role for `{ROLE}`. The next commands of a run offer it.
+    """
 
 
 @lazy_dataclass(frozen=True, kw_only=True)

@@ -123,6 +123,10 @@ class Plugins:
         ways = [Suggestion(name, "names it") for name in names]
         return [make_problem("workload-defaults", title, "", "", why, *ways, stage=Stage.USAGE, severity="warning")]
 
+    def source_kind(self, name: str) -> SourceKind:
+        """Return the source kind that a plugin claims as `name`. Raise PluginError."""
+        return cast("SourceKind", self._require("source", name))
+
     def source_kinds(self) -> dict[str, SourceKind]:
         """Return every source kind that loads, by name, and those of the platforms loaded so far."""
         found: dict[str, SourceKind] = {}

@@ -50,7 +50,7 @@ ISAAC_TRAIN = Workload(
     profile=WorkloadProfile(
         resources=profile.make_resources("24h"),
         container=profile.CONTAINER,
-        outputs=OutputProfile(noun="training"),
+        outputs=OutputProfile(noun="training", evaluation="isaac-validate --checkpoint-uri {run}"),
         metrics=(
             Metric(name="mean_reward", kind="curve", label="mean reward", brief="reward", better="higher"),
             Metric(name="mean_episode_length", label="mean episode length", better="higher"),

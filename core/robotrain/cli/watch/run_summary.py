@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from robotrain_runtime.contract import event
 
 from robotrain.cli.output import print_message
+from robotrain.errors import Rejected
 from robotrain.model import scores
 from robotrain.model.amounts import format_duration
 from robotrain.model.progress import Progress
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 MAX_LINES = 400
 SHOWN_LINES = 8
+MAX_ALIGNED = 60
+"""The longest command whose remark is aligned with those of others."""
 
 
 def read_run_log(record: RunRecord, platform: Platform, with_lines: bool = False) -> tuple[Progress, list[str]]:
@@ -246,6 +249,8 @@ def _iter_suggestions(record: RunRecord, status: Status, known: Progress) -> Ite
     if status.state == "succeeded":
         yield f"robotrain outputs {run}", "list its outputs"
         yield f"robotrain report {run}", "write a page about it"
+        if line := make_evaluation_command(record):
+            yield line, "evaluate what it trained"
         return
     if known.outcome and known.outcome.worth_a_retry and known.outcome.fault != "stopped":
         what = f"the job is not at fault ({known.outcome.fault.replace('_', ' ')}): it may succeed now"
@@ -267,6 +272,30 @@ def _iter_suggestions(record: RunRecord, status: Status, known: Progress) -> Ite
         yield f"robotrain resubmit {run}", "start it over"
 
 
+def make_evaluation_command(record: RunRecord) -> str:
+    """Return the line that evaluates a run's outputs on its own data; empty if its workload declares none."""
+    if not record.outputs.evaluation:
+        return ""
+    import shlex
+
+    from robotrain.plugins import manager
+    from robotrain.redaction import redact_if_secret
+    from robotrain.store import plans
+
+    options: dict[str, list[str]] = {}
+    plugins = manager.get_plugins()
+    try:
+        for source in plans.read_stored_sources(record.run):
+            if f"{{{source.role}}}" in record.outputs.evaluation:
+                flag = plugins.source_kind(source.kind).roles[source.role].flag
+                options.setdefault(source.role, []).append(f"{flag} {shlex.quote(redact_if_secret(source.uri))}")
+        filled = {role: " ".join(found) for role, found in options.items()}
+        words = record.outputs.evaluation.format_map({"run": record.run, **filled})
+    except (Rejected, LookupError, ValueError):  # no plugin of its data is there, or its workload declares another role
+        return ""
+    return f"robotrain submit {words} --platform {record.platform}"
+
+
 def find_named_options(record: RunRecord, text: str) -> list[str]:
     """Return the options for the trainer that the run had and that a text names."""
     known = [name for name in record.values if name.startswith("-") or "." in name]
@@ -285,7 +314,7 @@ def _suggest_after_evaluation(run: str, status: Status, known: Progress) -> Iter
 
 
 def format_next_steps(record: RunRecord, status: Status, known: Progress) -> list[str]:
-    """Return the next commands as lines with aligned remarks."""
+    """Return the next commands as lines with aligned remarks, but for commands that are longer than others."""
     commands = suggest_commands(record, status, known)
-    width = max(len(text) for text, _ in commands)
+    width = max((len(text) for text, _ in commands if len(text) <= MAX_ALIGNED), default=0)
     return [f"{'' if index else 'next':<11} {text:<{width}}   {why}" for index, (text, why) in enumerate(commands)]
