@@ -104,8 +104,8 @@ class OutputProfile:
     resumable: bool = True
     """Whether a restarted run continues from what is in the folder."""
     evaluation: str = ""
-    """What evaluates the outputs, as words after `robotrain submit`: `lerobot-eval --policy-run {run} {dataset}`. The run
-    stands for `{run}`, the options of its sources of a role for `{ROLE}`. The next commands of a run offer it.
+    """What evaluates the outputs, as words after `robotrain submit`: `lerobot-eval --policy-run {run} {dataset}`. The
+    next commands of a run offer it, with the run for `{run}`, and the options of its sources of a role for `{ROLE}`.
     """
 
 
