@@ -34,6 +34,25 @@ LINES = {
     "python -m lerobot.scripts.lerobot_train --dataset.repo_id=me/cups --output_dir='a b' --job_name=cups": (
         "--dataset-repo-id me/cups --output-dir 'a b' --job-name cups"
     ),
+    "lerobot-train --config_path=outputs/checkpoints/last/pretrained_model/ --resume=true --dataset.repo_id=me/cups": (
+        "--resume-from outputs/checkpoints/last --dataset-repo-id me/cups"
+    ),
+    "lerobot-train --dataset.repo_id=me/cups --dataset.revision=v3.0 --dataset.episodes=[0,1] --wandb.enable=false": (
+        "--dataset-repo-id me/cups@v3.0 --no-wandb -- '--dataset.episodes=[0,1]'"
+    ),
+    "lerobot-train --dataset.repo_id=me/cups --policy.repo_id=me/policy --policy.push_to_hub=false --resume=false": (
+        "--dataset-repo-id me/cups"
+    ),
+    "accelerate launch --multi_gpu --num_processes=2 '$(which lerobot-train)' --dataset.repo_id=me/cups": (
+        "--num-gpus 2 --dataset-repo-id me/cups"
+    ),
+    "torchrun --nproc-per-node=4 --nnodes=1 -m lerobot.scripts.lerobot_train --dataset.repo_id=me/cups": (
+        "--num-gpus 4 --dataset-repo-id me/cups"
+    ),
+    "uv run --extra train python lerobot/scripts/train.py --dataset.repo_id=me/cups": "--dataset-repo-id me/cups",
+    "lerobot-eval --policy.path=me/act --policy.pretrained_revision=v2 --env.type=pusht --eval.use_async_envs=false": (
+        "lerobot-eval --policy-repo-id me/act@v2 --env pusht"
+    ),
     "lerobot-eval --policy.path=lerobot/diffusion_pusht --env.type=pusht --eval.n_episodes=20 --eval.batch_size=5": (
         "lerobot-eval --policy-repo-id lerobot/diffusion_pusht --env pusht --eval-episodes 20 --eval-batch-size 5"
     ),
@@ -66,6 +85,62 @@ def test_a_value_that_the_parameter_does_not_take_is_left_out(robotrain: Any) ->
     assert answer.json["command"][-2:] == ["--dataset-repo-id", "me/cups"]
     assert "act or diffusion" in answer.json["left_out"]["--policy.type"]
     assert "--platform" in answer.json["left_out"]["--job.target"]
+
+
+LEFT_OUT = {
+    "lerobot-train --config_path=lerobot/diffusion_pusht": {"--config_path": "no configuration file"},
+    "lerobot-train --config_path=a/checkpoints/last/pretrained_model/train_config.json": {"--config_path": "no config"},
+    "lerobot-train --resume=true": {"--resume": "--resume-from"},
+    "lerobot-train --env.type=aloha --eval.n_episodes=10 --eval_freq=1000": dict.fromkeys(
+        ("--env.type", "--eval.n_episodes", "--eval_freq"), "lerobot-eval"
+    ),
+    "lerobot-train --policy.type=act --policy.dtype=bfloat16 --policy.chunk_sise=3": {
+        "--policy.dtype": "has no option",
+        "--policy.chunk_sise": "use --policy.chunk_size=3",
+    },
+    "lerobot-train --policy.type=pi0 --policy.repo_id=me/policy": {
+        "--policy.type": "act or diffusion",
+        "--policy.repo_id": "--publish-url",
+    },
+    "accelerate launch --num_machines=2 --config_file a.yaml --mixed_precision=fp8 lerobot-train": {
+        "--num_machines": "one machine",
+        "--config_file": "starts the processes",
+        "--mixed_precision": "bf16",
+    },
+    "HF_USER=me CUDA_VISIBLE_DEVICES=0,1 lerobot-train": dict.fromkeys(
+        ("HF_USER", "CUDA_VISIBLE_DEVICES"), "variables of the environment"
+    ),
+    "lerobot-eval --policy.path=me/act --env.type=libero --env.task=libero_object --rename_map=x": {
+        "--env.type": "pusht or aloha",
+        "--env.task": "pusht or aloha",
+        "--rename_map": "--policy. and --env.",
+    },
+}
+
+
+@pytest.mark.parametrize("line", LEFT_OUT)
+def test_what_would_be_refused_is_left_out_with_the_reason(robotrain: Any, line: str) -> None:
+    answer = robotrain("from-lerobot", "--json", "--", *shlex.split(line))
+    left_out = answer.json["left_out"]
+    assert set(left_out) == set(LEFT_OUT[line])
+    assert {option: text in left_out[option] for option, text in LEFT_OUT[line].items()} == dict.fromkeys(
+        left_out, True
+    )
+    assert "--" not in answer.json["command"]
+
+
+def test_what_a_line_leaves_to_be_added_is_noted(robotrain: Any) -> None:
+    line = "lerobot-train --config_path=a/pretrained_model/train_config.json --resume=true"
+    assert "dataset" in robotrain("from-lerobot", "--json", "--", *line.split()).json["notes"]["--config_path"]
+    line = "lerobot-train --policy.path=lerobot/diffusion_pusht --dataset.repo_id=me/cups"
+    notes = robotrain("from-lerobot", "--json", "--", *line.split()).json["notes"]
+    assert "--policy-type diffusion" in notes["--policy.path"]
+
+
+def test_a_line_may_be_pasted_in_quotes(robotrain: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_USER", "me")
+    answer = robotrain("from-lerobot", "lerobot-train \\\n  --dataset.repo_id=${HF_USER}/cups \\\n  --steps=5")
+    assert answer.stdout.split()[4:] == ["--dataset-repo-id", "me/cups", "--training-steps", "5"]
 
 
 def test_a_line_of_another_program_is_refused(robotrain: Any) -> None:

@@ -17,6 +17,7 @@ RESUME_HINT = "robotrain resume RUN"
 OWNED_OPTIONS: Mapping[str, str] = {
     "--dataset.repo_id": "--dataset-repo-id",
     "--dataset.root": "--dataset-path",
+    "--dataset.revision": "--dataset-repo-id OWNER/NAME@REVISION",
     "--dataset.eval_split": "--val-split",
     "--dataset.use_imagenet_stats": "--image-normalization imagenet, or --image-normalization dataset",
     "--eval_steps": "--eval-freq",
