@@ -182,6 +182,22 @@ def test_a_parameter_without_a_default_is_asked_for(robotrain, install):
     assert "[required]" in robotrain("submit", "picky", "--platform", "local", "--help").stdout
 
 
+def test_a_folder_that_exists_is_one_also_where_a_flag_takes_urls(explain, robotrain):
+    checkpoint = Path("outputs/checkpoints/000400")
+    checkpoint.mkdir(parents=True)
+    words = ("--dataset-path", "data", "--resume-from", checkpoint)
+    assert explain(*words)["resume"]["value"] == f"local_path {checkpoint.absolute()}"
+    checkpoint.rmdir()
+    assert robotrain("explain", "--platform", "local", *words).exit_code == 2
+
+
+def test_a_repository_with_the_name_of_a_folder_is_doubtful(robotrain):
+    Path("lab/episodes").mkdir(parents=True)
+    for repository, warned in (("lab/episodes", True), ("lab/others", False)):
+        answer = robotrain("explain", "--platform", "local", "-d", repository)
+        assert ("[source-doubtful]" in answer.stderr, "--dataset-path" in answer.stderr) == (warned, warned)
+
+
 def test_arguments_of_the_trainer_are_explained_with_those_they_replaced(explain):
     job_file()
     with Path("job.yaml").open("a") as file:

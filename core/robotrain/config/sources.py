@@ -3,6 +3,7 @@
 from __future__ import annotations  # the types below are for readers and checkers: importing them costs start-up
 
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -179,7 +180,7 @@ def _split_list(text: str) -> Sequence[str]:
 
 def _parse_source(text: SourceText, kinds: Mapping[str, SourceKind], can: Capabilities | None) -> Source | Problem:
     candidates = [kinds[name] for name in text.kinds]
-    fitting = [kind for kind in candidates if kind.recognizes(text.text)]
+    fitting = recognize_kinds(candidates, text.text, text.base)
     supported = [kind for kind in fitting if can and can.source(text.role, kind)]  # several may recognize it
     kind = next(iter((*supported, *fitting)), candidates[0])
     titles = kind.title if fitting else " or ".join(candidate.title for candidate in candidates)
@@ -200,6 +201,14 @@ def _parse_source(text: SourceText, kinds: Mapping[str, SourceKind], can: Capabi
             why=error.why,
             suggestions=_suggest_sources(text, kind, error, _list_possible_kinds(text.role, kinds, can)),
         )
+
+
+def recognize_kinds(candidates: Sequence[SourceKind], text: str, base: Path) -> list[SourceKind]:
+    """Return the kinds that a text looks like; one that looks like none, but is in the folder `base`, is a path."""
+    fitting = [kind for kind in candidates if kind.recognizes(text)]
+    if fitting or not text or not os.path.exists(path := os.path.join(base, text)):
+        return fitting
+    return [kind for kind in candidates if kind.recognizes(path)]
 
 
 def _describe_meanings(text: SourceText, source: Source, kinds: Mapping[str, SourceKind]) -> Iterator[Problem]:

@@ -9,6 +9,7 @@ from robotrain_runtime.contract import checkpoint, document
 
 from robotrain import redaction
 from robotrain.check import publish_targets
+from robotrain.config.sources import recognize_kinds
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any
 from robotrain.model.capabilities import UNKNOWN, Support
 from robotrain.model.plan import RenderedPlan
@@ -91,7 +92,7 @@ def find_published_checkpoint(stored: RenderedPlan, plugins: "Plugins") -> Outpu
 def parse_checkpoint(text: str, flag: str, plugins: "Plugins") -> Output:
     """Return the checkpoint that `text` names, given for `flag`. Raise Rejected."""
     kinds = [kind for kind in plugins.source_kinds().values() if RESUME_ROLE in kind.roles]
-    kind = next((kind for kind in kinds if kind.recognizes(text)), kinds[0])
+    kind = next(iter(recognize_kinds(kinds, text, Path.cwd())), kinds[0])
     try:
         return _make_output(kind.name, str(kind.parse(text, Path.cwd())))
     except SourceError as error:

@@ -1,10 +1,11 @@
 """The source kind `huggingface`: datasets and policies of the Hugging Face Hub."""
 
+import os
 import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from robotrain.model.source import Pinning, RoleFlag, SourceKind
+from robotrain.model.source import Pinning, RoleFlag, Source, SourceKind
 from robotrain.plugins.hookspecs import hook
 
 from robotrain_sources.huggingface import reference
@@ -19,6 +20,16 @@ def recognizes(text: str) -> bool:
     """Return whether the text is an address of the Hub, or `OWNER/NAME`."""
     name = text.strip().partition("@")[0]
     return bool(re.match(_ADDRESS, text)) or ("/" in name and reference.is_repository_id(name))
+
+
+def find_warnings(source: Source) -> list[str]:
+    """Return a warning where a folder has the name of the repository."""
+    name = str(source).partition("@")[0]
+    if not os.path.isdir(name):
+        return []
+    return [
+        f"{name} is read from the Hub, not from the folder of that name: --dataset-path and --policy-path take folders"
+    ]
 
 
 KIND = SourceKind(
@@ -48,6 +59,7 @@ KIND = SourceKind(
     },
     recognizes=recognizes,
     parse=lambda text, base: reference.parse_repository(text),
+    warn=find_warnings,
     container_plugin="robotrain_sources.huggingface.container",
     pinning=Pinning.from_module("robotrain_sources.huggingface.pin"),
 )
