@@ -1,24 +1,11 @@
 """Azure as far as the resource manager goes, in a moment; with storage and a workspace for what is slow."""
 
-import os
-
 import pytest
-from azure_stand_in.fixtures import azure, azure_session, tenant_session, workspace, workspace_session
+from azure_stand_in.fixtures import azure, azure_session, nobody, tenant_session, workspace, workspace_session
 from azure_stand_in.tenant import Tenant
 from azure_stand_in.terraform import outputs
-from robotrain_azure import credential
 
-__all__ = ["azure", "azure_session", "outputs", "tenant_session", "workspace", "workspace_session"]
-
-
-@pytest.fixture
-def nobody(monkeypatch) -> None:
-    """No identity of whoever runs the tests is seen."""
-    for name in list(os.environ):
-        if name.startswith(("AZURE_", "MSI_", "IDENTITY_", "AZUREML_", "MLFLOW_")):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("PATH", "")  # `az` and `azd`
-    credential.clear_shared_credential()
+__all__ = ["azure", "azure_session", "nobody", "outputs", "tenant_session", "workspace", "workspace_session"]
 
 
 @pytest.fixture

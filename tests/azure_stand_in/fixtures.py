@@ -1,9 +1,11 @@
 """The stand-in as fixtures: `from azure_stand_in.fixtures import azure, azure_session` in a conftest."""
 
+import os
 import shutil
 from collections.abc import Iterator
 
 import pytest
+from robotrain_azure import credential
 
 from azure_stand_in import AzureStandIn, mlflow_server, started
 from azure_stand_in.certificates import Certificates
@@ -11,6 +13,16 @@ from azure_stand_in.tenant import Tenant, tenant
 from azure_stand_in.workspace import CONTAINER, Workspace
 
 TOOLS = ("openssl", "npm", "node")
+
+
+@pytest.fixture
+def nobody(monkeypatch) -> None:
+    """No identity of whoever runs the tests is seen."""
+    for name in list(os.environ):
+        if name.startswith(("AZURE_", "MSI_", "IDENTITY_", "AZUREML_", "MLFLOW_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("PATH", "")  # `az` and `azd`
+    credential.clear_shared_credential()
 
 
 @pytest.fixture(scope="session")

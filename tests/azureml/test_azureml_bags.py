@@ -9,10 +9,7 @@ TOPICS = ("--environment-state-topic", "/keypoints", "--action-topic", "/action"
 
 
 @pytest.mark.parametrize(("words", "image"), [((), PUBLIC), (("--image", PREBUILT), PREBUILT)])
-def test_bags_are_sent_with_the_environment_at_start_or_in_an_image(
-    observing, robotrain, name_workspace, monkeypatch, words, image
-):
-    monkeypatch.setattr("robotrain_azureml.submit.sdk.start_import", lambda: None)
+def test_bags_are_sent_with_the_environment_at_start_or_in_an_image(observing, robotrain, name_workspace, words, image):
     observing.kubernetes("k8s-robots")
     observing.store.put(observing.container, {"bags/1/ep0/ep0_0.db3": b"a bag", "bags/1/ep0/metadata.yaml": b"{}"})
     observing.data("bags", 1, "bags/1")

@@ -34,11 +34,8 @@ COMPUTE = "k8s-robot-dev-00"
 
 
 @pytest.fixture
-def there(observing, monkeypatch) -> AzureML:
-    """The workspace, with two computes and a dataset. The SDK is imported where it is used, not in a thread that may
-    outlive its test.
-    """
-    monkeypatch.setattr("robotrain_azureml.submit.sdk.start_import", lambda: None)
+def there(observing) -> AzureML:
+    """The workspace, with two computes and a dataset."""
     observing.kubernetes(COMPUTE)
     observing.kubernetes("k8s-eval")
     observing.data("episodes", 3, dataset(observing, "episodes/3"))

@@ -18,12 +18,6 @@ from robotrain_azureml.submit import sdk
 DATA_SCIENTIST = "f6c7c914-8db3-469d-8ca1-694a8f32e121"
 
 
-@pytest.fixture(autouse=True)
-def quick(monkeypatch):
-    """The SDK is imported ahead of a submit; here nothing is submitted."""
-    monkeypatch.setattr(sdk, "start_import", lambda: None)
-
-
 @pytest.fixture
 def there(azureml):
     """The workspace with everything that the job needs."""

@@ -6,13 +6,11 @@ from azure_stand_in.ml.azureml import PRINCIPAL
 from azureml_looked import HUB, codes, dataset, found, planned, well
 from azureml_planned import assets, model, source
 from robotrain.errors import format_problem
-from robotrain_azureml.submit import sdk
 
 
 @pytest.fixture
-def there(azureml, monkeypatch):
+def there(azureml):
     """A workspace with storage, and a folder with a dataset in it beside one without."""
-    monkeypatch.setattr(sdk, "start_import", lambda: None)
     ml = well(azureml)
     ml.store.put(ml.container, {"sets/none/readme.txt": b"nothing here"})
     ml.data("good", 3, dataset(ml, "sets/mini"))

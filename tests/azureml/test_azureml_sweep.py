@@ -29,9 +29,8 @@ RANDOM = (*RANDOM, "--sampler", "random", "--samples", "12", "--sampler-seed", "
 
 
 @pytest.fixture
-def there(observing, name_workspace, monkeypatch) -> AzureML:
-    """The workspace, with a compute and a dataset. The SDK is imported where it is used."""
-    monkeypatch.setattr("robotrain_azureml.submit.sdk.start_import", lambda: None)
+def there(observing, name_workspace) -> AzureML:
+    """The workspace, with a compute and a dataset."""
     observing.kubernetes(COMPUTE)
     observing.data("episodes", 3, dataset(observing, "episodes/3"))
     name_workspace(observing, COMPUTE)

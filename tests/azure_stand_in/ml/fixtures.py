@@ -1,30 +1,21 @@
 """The workspace as fixtures: `from azure_stand_in.ml.fixtures import azureml, …` in a conftest."""
 
-import os
 from collections.abc import Iterator
 
 import pytest
-from robotrain_azure import credential
 
 from azure_stand_in.certificates import Certificates
+from azure_stand_in.fixtures import nobody
 from azure_stand_in.ml.azureml import AzureML
 from azure_stand_in.ml.memory import Memory
 from azure_stand_in.ml.store import Stored
 from azure_stand_in.tenant import Tenant
 from azure_stand_in.workspace import Workspace
 
+__all__ = ["azureml", "azureml_session", "azureml_stored", "nobody"]
+
 HOST = "westeurope.api.azureml.ms"
 ACCOUNT = "rtmemory"
-
-
-@pytest.fixture
-def nobody(monkeypatch) -> None:
-    """No identity of whoever runs the tests is seen."""
-    for name in list(os.environ):
-        if name.startswith(("AZURE_", "MSI_", "IDENTITY_", "AZUREML_", "MLFLOW_")):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("PATH", "")  # `az` and `azd`
-    credential.clear_shared_credential()
 
 
 @pytest.fixture(scope="session")
@@ -55,6 +46,8 @@ def _begun(whole: AzureML, monkeypatch: pytest.MonkeyPatch) -> Iterator[AzureML]
     whole.begin()
     for module in ("submit.sdk", "service.datastore"):  # tries again as it does, and hardly waits in between
         monkeypatch.setattr(f"robotrain_azureml.{module}.LONGEST_PAUSE", 0.05)
+    # its import would go on in a thread while the next test makes errors of warnings
+    monkeypatch.setattr("robotrain_azureml.submit.sdk.start_import", lambda: None)
     for name, value in whole.environ.items():
         monkeypatch.setenv(name, value)
     yield whole
