@@ -85,11 +85,19 @@ def seal_checkpoint(
 def read_manifest(folder: Path, manifest_path: Path | None = None) -> CheckpointManifest | None:
     """Return the manifest of a checkpoint; None if there is none, or one of another schema."""
     try:
-        data = json.loads((manifest_path or folder / MANIFEST).read_text(encoding="utf-8"))
+        return parse_manifest((manifest_path or folder / MANIFEST).read_bytes())
+    except OSError:
+        return None
+
+
+def parse_manifest(content: bytes) -> CheckpointManifest | None:
+    """Parse the manifest of a checkpoint; None if it is damaged or of another schema."""
+    try:
+        data = json.loads(content.decode())
         if data.pop("schema") != SCHEMA:
             return None
         return CheckpointManifest(**{**data, "step": int(data["step"]), "files": dict(data["files"])})
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None
 
 

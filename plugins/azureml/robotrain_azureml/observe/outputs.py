@@ -3,7 +3,6 @@
 import contextlib
 import re
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -89,7 +88,7 @@ def _read_seals(
         folder, _, last = name.rpartition("/")
         if last != MANIFEST or not re.fullmatch(r"\d*", folder):
             continue
-        manifest = _parse_manifest(blobs.read_blob(listed[name].name))
+        manifest = checkpoint.parse_manifest(blobs.read_blob(listed[name].name))
         job, run = reference.get("job", ""), reference.get("run", "")
         if manifest is None or outputs.is_foreign_checkpoint(manifest, job, run):
             continue
@@ -99,12 +98,6 @@ def _read_seals(
         uri = str(DatastorePath(reference.get("datastore", ""), path, jobs.get_run_workspace(reference)))
         missing = tuple(file for file, blob in files.items() if blob is None)
         yield SealedOutput(folder=folder, uri=uri, manifest=manifest, size=size, missing_files=missing)
-
-
-def _parse_manifest(content: bytes) -> CheckpointManifest | None:
-    with tempfile.TemporaryDirectory(prefix="robotrain-") as folder:
-        Path(folder, MANIFEST).write_bytes(content)
-        return checkpoint.read_manifest(Path(folder))
 
 
 def make_no_outputs_problem(reference: Reference, job: AzureMLJob, incomplete: Mapping[str, SealedOutput]) -> Problem:
