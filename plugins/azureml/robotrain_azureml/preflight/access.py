@@ -54,7 +54,9 @@ def check_storage(preflight: PreflightContext, document: JobDocument) -> Iterato
         return
     checks: list[PreflightCheck] = [
         partial(_check_accounts, preflight, store),
-        partial(_check_caller_role, preflight, store),
+        lambda: context.soften_denial(
+            f"your roles on the storage account {store.account}", _check_caller_role(preflight, store)
+        ),
         lambda: check_storage_roles(preflight, _list_accessed_accounts(preflight, document, store)),
         partial(_check_reachability, preflight, store),
     ]
@@ -138,21 +140,13 @@ def _check_reachability(preflight: PreflightContext, datastore: Datastore) -> It
 
 def _check_caller_role(preflight: PreflightContext, datastore: Datastore) -> Iterator[Problem]:
     """Check your role for uploads, which need one if the workspace keeps no secret. Raises ArmError."""
-    if preflight.spec.uploads and not datastore.keyed:
-        subject = f"your roles on the storage account {datastore.account}"
-        yield from context.soften_denial(subject, _check_write_role(preflight, datastore))
-
-
-def _check_write_role(preflight: PreflightContext, datastore: Datastore) -> Iterator[Problem]:
-    resource, who = _find_account_id(preflight, datastore.account), credential.get_caller_object_id()
-    if (
-        not resource
-        or who == credential.UNKNOWN_OBJECT_ID
-        or roles.has_permission(preflight.arm, resource, who, roles.WRITE_BLOBS)
-    ):
+    if not preflight.spec.uploads or datastore.keyed:
         return
-    flag = preflight.spec.uploads[0].flag
-    role = roles.BLOB_CONTRIBUTOR_ROLE
+    resource, who = _find_account_id(preflight, datastore.account), credential.get_caller_object_id()
+    is_known = resource and who != credential.UNKNOWN_OBJECT_ID
+    if not is_known or roles.has_permission(preflight.arm, resource, who, roles.WRITE_BLOBS):
+        return
+    flag, role = preflight.spec.uploads[0].flag, roles.BLOB_CONTRIBUTOR_ROLE
     title = f"you may not write blobs of the account {datastore.account}, which folders are uploaded to"
     why = f"The datastore {datastore.name} has no secret, so you need a role like {role}."
     fix = Suggestion(make_role_command(who, role, resource), preflight_checks.ROLE_DELAY)

@@ -1,7 +1,6 @@
 """The compute of a job: whether it exists, is ready, and has the identity that the job signs in with."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
 
 from robotrain.cluster.checks import make_preflight_problem
 from robotrain.errors import Problem, Rejected, Severity, Suggestion
@@ -128,19 +127,14 @@ def _suggest_assignment(spec: AzureMLSubmissionSpec, compute: Compute) -> Sugges
     return Suggestion(spec.make_az_command(f"compute update --name {compute.name} {options}"), "assigns one")
 
 
-class UnknownSetting(NamedTuple):
-    """The consequence of a setting that could not be looked up, and how to set it."""
-
-    consequence: str
-    suggestion: Suggestion
-
-
-UNKNOWN_SETTINGS: Mapping[str, UnknownSetting] = {
-    "compute_kind": UnknownSetting(
-        "it is treated as a Kubernetes compute", Suggestion("--compute-kind managed", "if it is Azure ML's own")
+UNKNOWN_SETTINGS: Mapping[str, tuple[str, Suggestion]] = {
+    "compute_kind": (
+        "it is treated as a Kubernetes compute",
+        Suggestion("--compute-kind managed", "if it is Azure ML's own"),
     ),
-    "workload_identity": UnknownSetting("the job selects no identity", Suggestion("--workload-identity CLIENT-ID")),
+    "workload_identity": ("the job selects no identity", Suggestion("--workload-identity CLIENT-ID")),
 }
+"""For settings that only the workspace knows: the consequence if they are not looked up, and how to set them."""
 
 
 def fetch_compute_settings(job: Job, settings: AzureMLSettings) -> Mapping[str, PlatformDefault]:
@@ -157,19 +151,16 @@ def fetch_compute_settings(job: Job, settings: AzureMLSettings) -> Mapping[str, 
         compute = machines.parse_compute(arm.get(f"{workspace.resource}/computes/{name}"))
     except ArmError as error:
         raise Rejected([_make_fetch_problem(arm, error, workspace, name, missing)]) from error
-    return {field: default for field, default in _list_defaults(compute) if field in missing}
+    found = {
+        "compute_kind": PlatformDefault(compute.kind, f"the kind of {compute.name}"),
+        "workload_identity": PlatformDefault(get_client_id(compute), f"the first identity of {compute.name}"),
+    }
+    return {field: found[field] for field in missing if found[field].value}
 
 
 def get_client_id(compute: Compute) -> str:
     """Return the default identity of jobs: the client id of the compute's first one; empty if it has none."""
     return next((identity.client for identity in compute.identities if identity.client), "")
-
-
-def _list_defaults(compute: Compute) -> Iterator[tuple[str, PlatformDefault]]:
-    if compute.kind:
-        yield "compute_kind", PlatformDefault(compute.kind, f"the kind of {compute.name}")
-    if first := get_client_id(compute):
-        yield "workload_identity", PlatformDefault(first, f"the first identity of {compute.name}")
 
 
 def _make_fetch_problem(
@@ -188,9 +179,10 @@ def _make_fetch_problem(
 
 
 def _make_denied_problem(error: ArmError, workspace: Workspace, name: str, missing: Sequence[str]) -> Problem:
-    unknown = [UNKNOWN_SETTINGS[field] for field in missing]
-    title = f"you may not read the compute {name}: {' and '.join(setting.consequence for setting in unknown)}"
+    consequences, fixes = zip(*(UNKNOWN_SETTINGS[field] for field in missing), strict=True)
+    title = f"you may not read the compute {name}: {' and '.join(consequences)}"
     roles = errors.diagnose_workspace_error(error, workspace).suggestions
-    fixes = [*(setting.suggestion for setting in unknown), *map(Suggestion, roles)]
     why = f"Azure answered HTTP {error.status} {error.code}."  # the preflight shows its message
-    return make_preflight_problem(context.UNCHECKED_CODE, title, "--compute", name, why, *fixes, severity="warning")
+    return make_preflight_problem(
+        context.UNCHECKED_CODE, title, "--compute", name, why, *fixes, *roles, severity="warning"
+    )

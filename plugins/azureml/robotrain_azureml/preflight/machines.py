@@ -63,7 +63,14 @@ def parse_compute(body: Mapping[str, Any]) -> Compute:
         state=str(properties.get("provisioningState") or ""),
         error=get_first_message(properties.get("provisioningErrors")),
         details=as_mapping(properties.get("properties")),
-        identities=tuple(_parse_identity(name, as_mapping(data)) for name, data in assigned.items()),
+        identities=tuple(
+            ComputeIdentity(
+                resource.rpartition("/")[2],
+                str(as_mapping(data).get("clientId") or ""),
+                str(as_mapping(data).get("principalId") or ""),
+            )
+            for resource, data in assigned.items()
+        ),
         system_assigned="systemassigned" in str(identity.get("type") or "").lower(),
         principal=str(identity.get("principalId") or ""),
     )
@@ -76,12 +83,6 @@ def get_first_message(errors: object) -> str:
         if message := str(error.get("message") or ""):
             return redact(message, max_length=MAX_SENTENCE)
     return ""
-
-
-def _parse_identity(resource: str, data: Mapping[str, Any]) -> ComputeIdentity:
-    return ComputeIdentity(
-        resource.rpartition("/")[2], str(data.get("clientId") or ""), str(data.get("principalId") or "")
-    )
 
 
 def check_gpu_count(

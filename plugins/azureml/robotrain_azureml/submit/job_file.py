@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from robotrain.cluster.answers import as_mapping
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem
 from robotrain.model.plan import Plan
 from robotrain.model.run import Reference
@@ -44,16 +45,20 @@ def check_consistency(
 ) -> Iterator[Problem]:
     """Check that the job file agrees with the plan's other files. `job`: the plan's job file."""
     values = (_list_spec_values(spec), _list_input_values(job, spec, document), _list_asset_values(job, spec, document))
-    for part in itertools.chain(*values):
-        if get_job_value(job, part.key) != part.expected:
-            yield _make_changed_problem(part, get_job_value(job, part.key), stage)
+    for key, expected, flag, file in itertools.chain(*values):
+        if (value := get_job_value(job, key)) != expected:
+            title = f"the plan was changed in {submission_spec.JOB_FILE} but not in {file}: {key}"
+            where = f"{submission_spec.JOB_FILE}: {key}"
+            why = f"{file} has {expected or 'none'}, which is checked, uploaded and recorded."
+            fix = Suggestion(f"robotrain render … {flag} --to FOLDER", "renders both")
+            yield make_problem("plan-changed-in-part", title, where, value, why, fix, stage=stage)
 
 
 def get_job_value(job: Mapping[str, Any], key: str) -> str:
     """Return the value of a key like `resources.shm_size`; empty if it is not set."""
     value: Any = job
     for name in key.split("."):
-        value = value.get(name) if isinstance(value, Mapping) else None
+        value = as_mapping(value).get(name)
     return str(value) if isinstance(value, str | int | float) else ""
 
 
@@ -95,15 +100,6 @@ def _list_asset_values(
             yield ExpectedValue("inputs", inputs.make_asset_uri(asset), f"{asset.flag} …")
 
 
-def _make_changed_problem(expectation: ExpectedValue, value: str, stage: Stage) -> Problem:
-    file, key = expectation.file, expectation.key
-    title = f"the plan was changed in {submission_spec.JOB_FILE} but not in {file}: {key}"
-    where = f"{submission_spec.JOB_FILE}: {key}"
-    why = f"{file} has {expectation.expected or 'none'}, which is checked, uploaded and recorded."
-    fix = Suggestion(f"robotrain render … {expectation.flag} --to FOLDER", "renders both")
-    return make_problem("plan-changed-in-part", title, where, value, why, fix, stage=stage)
-
-
 VALUE_RULES = (
     ("experiment_name", check_job.EXPERIMENT_PATTERN, check_job.EXPERIMENT_FORM, "--experiment-name NAME"),
     ("resources.shm_size", check_job.SHARED_MEMORY_PATTERN, check_job.SHARED_MEMORY_FORM, "--shm-size SIZE"),
@@ -123,7 +119,7 @@ def check_values(job: Mapping[str, Any], stage: Stage) -> Iterator[Problem]:
 
 
 def _check_command(job: Mapping[str, Any], stage: Stage) -> Iterator[Problem]:
-    known = [f"{section}.{name}" for section in ("inputs", "outputs") for name in _get_mapping(job, section)]
+    known = [f"{section}.{name}" for section in ("inputs", "outputs") for name in as_mapping(job.get(section))]
     for match in re.finditer(_EXPRESSION, get_job_value(job, "command"), re.DOTALL):
         if match[1] not in known:
             why = f"The job has {', '.join(known)}." if known else "The job has no input and no output."
@@ -131,15 +127,10 @@ def _check_command(job: Mapping[str, Any], stage: Stage) -> Iterator[Problem]:
 
 
 def _check_variables(job: Mapping[str, Any], stage: Stage) -> Iterator[Problem]:
-    for name, value in _get_mapping(job, QUOTED_KEY).items():
+    for name, value in as_mapping(job.get(QUOTED_KEY)).items():
         if EXPRESSION_START in str(value):
             why = f"Azure ML replaces `{EXPRESSION_START}` in the command only."
             yield _make_value_problem(f"{QUOTED_KEY}.{name}", str(value), why, stage)
-
-
-def _get_mapping(job: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    value = job.get(key)
-    return value if isinstance(value, Mapping) else {}
 
 
 def _make_value_problem(
@@ -148,9 +139,6 @@ def _make_value_problem(
     title, where = f"{submission_spec.JOB_FILE} has an invalid value: {key}", f"{submission_spec.JOB_FILE}: {key}"
     fix = Suggestion(command, "renders it again")
     return make_problem("azureml-value-invalid", title, where, value, reason, fix, stage=stage)
-
-
-JOB_TYPE = "command"
 
 
 def make_job_file(plan: Plan, spec: AzureMLSubmissionSpec, name: str, code: str = "") -> bytes:
@@ -228,7 +216,7 @@ def _parse_job_file(plan: Plan, spec: AzureMLSubmissionSpec, stage: Stage) -> di
     try:
         job: dict[str, Any] = yaml.load(plan.files[plan.spec], Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
         keys = (job["code"], job["type"])
-        if job["outputs"][spec.output]["path"] and job["name"] and keys == (submission_spec.CODE_FOLDER, JOB_TYPE):
+        if job["outputs"][spec.output]["path"] and job["name"] and keys == (submission_spec.CODE_FOLDER, "command"):
             return job
     except (yaml.YAMLError, KeyError, TypeError):
         pass

@@ -13,8 +13,6 @@ import itertools
 import secrets
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
-from typing import Any
 
 from robotrain.cluster.submit_note import SubmitNote
 from robotrain.errors import NotSubmitted, Problem, Rejected, Stage, Suggestion, Unanswered, make_problem
@@ -53,12 +51,6 @@ def read_job_name(plan: Plan) -> str:
 def is_job_requested(plan: Plan) -> bool:
     """Return whether the workspace was asked for the job, which may exist now or soon. Raises Rejected."""
     return bool((NOTE.read(plan) or {}).get("asked"))
-
-
-def mark_job_requested(plan: Plan, name: str) -> None:
-    """Record that the workspace is about to be asked for the job. Raises Rejected."""
-    if not is_job_requested(plan):
-        NOTE.write(plan, {"job": name, "asked": True})
 
 
 def find_run(plan: Plan) -> Reference | None:
@@ -123,28 +115,26 @@ def _submit_staged(plan: Plan, parts: Sequence[PlanPart], name: str) -> Referenc
     spec = parts[0].spec
     with job_file.stage_job(pipeline_file.make_files(plan, name)) as file:
         sdk = make_sdk_client(spec)
-        job = _load_job(sdk, file)
+        try:
+            job = sdk.load_job(file)
+        except Exception as error:
+            raise Rejected([errors.make_unreadable_job_problem(error)]) from error
         named = [part._replace(spec=job_file.rename_upload_folders(part.spec, name + part.suffix)) for part in parts]
         for prepared in _prepare_parts(sdk, named):
             if prepared.new:
                 print(prepared.line, file=sys.stderr, flush=True)
-        sdk.calls.before_job = functools.partial(mark_job_requested, plan, name)
+        sdk.calls.before_job = functools.partial(NOTE.write, plan, {"job": name, "asked": True})
         try:
             return pipeline_file.make_reference(plan, name, sdk.create_job(job))
         except KeyboardInterrupt:
-            _print_interrupted(sdk, spec, name)
+            if sdk.calls.has_requested_job():
+                page = spec.target_workspace.make_studio_url(name)
+                print(f"the job {name} may exist: {page}", file=sys.stderr, flush=True)
             raise
         except Rejected:
             raise
         except Exception as error:
             return _resolve_refusal(sdk, plan, spec, name, error)
-
-
-def _load_job(sdk: SdkClient, file: Path) -> Any:
-    try:
-        return sdk.load_job(file)
-    except Exception as error:
-        raise Rejected([errors.make_unreadable_job_problem(error)]) from error
 
 
 def _resolve_refusal(sdk: SdkClient, plan: Plan, spec: AzureMLSubmissionSpec, name: str, error: Exception) -> Reference:
@@ -159,12 +149,6 @@ def _resolve_refusal(sdk: SdkClient, plan: Plan, spec: AzureMLSubmissionSpec, na
     if sdk.calls.can_have_made_job():
         raise Unanswered(rejection.problems) from error
     raise rejection from error
-
-
-def _print_interrupted(sdk: SdkClient, spec: AzureMLSubmissionSpec, name: str) -> None:
-    if sdk.calls.has_requested_job():
-        page = spec.target_workspace.make_studio_url(name)
-        print(f"the job {name} may exist: {page}", file=sys.stderr, flush=True)
 
 
 def prepare_plan(plan: Plan) -> Iterator[str]:
