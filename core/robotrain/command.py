@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import subprocess
+    from collections.abc import Iterator
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +199,24 @@ class CommandStream:
             if not self._read_chunk(max(0.0, wait)) and time.monotonic() >= until:
                 return None
         return self._lines.popleft()
+
+    def read_present_lines(self, start: float, pause: float, seconds: float) -> Iterator[str]:
+        """Yield the lines that a command prints before it waits for more: it may run on.
+
+        :param start: the time for the first line.
+        :param pause: the time without a line that ends them.
+        :param seconds: the limit for all of them.
+        """
+        until = time.monotonic() + seconds
+        while (remaining := until - time.monotonic()) > 0:
+            try:
+                line = self.read_line(min(start, remaining))
+            except EOFError:
+                return
+            if line is None:
+                return
+            start = pause
+            yield line
 
     def close(self) -> None:
         """End the command; safe to call twice and from another thread."""

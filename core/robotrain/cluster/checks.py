@@ -44,6 +44,11 @@ class TemplateGuard(NamedTuple):
         title = f"the value of {flag} is not {expected}"
         return make_problem(self.code, title, flag, given, why, *fixes, stage=Stage.PARSE)
 
+    def check_pattern(self, flag: str, given: str, pattern: str, expected: str, why: str) -> Iterator[Problem]:
+        """Check that an option's value matches the pattern as a whole. `why`: which values do."""
+        if not re.fullmatch(pattern, given):
+            yield self.make_invalid_value_problem(flag, given, expected, why)
+
 
 MAX_NAMES = 8
 

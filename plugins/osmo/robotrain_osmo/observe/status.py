@@ -4,11 +4,9 @@ Reasons start in lowercase without a full stop because they follow the run's nam
 """
 
 import re
-import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from robotrain.cluster import reasons
-from robotrain.command import CommandStream
 from robotrain.errors import Rejected
 from robotrain.model.amounts import format_duration
 from robotrain.model.run import STEP_KEY, Reference, Status
@@ -123,7 +121,7 @@ def query_blocking_event(reference: Reference) -> str:
     except Rejected:  # the state is known without it
         return ""
     with stream:
-        lines = _read_current_events(stream)
+        lines = stream.read_present_lines(EVENTS_START_SECONDS, EVENTS_QUIET_SECONDS, EVENTS_SECONDS)
         return find_blocking_event(logs.parse_text(raw) for raw in lines if logs.parse_timestamp(raw))
 
 
@@ -138,20 +136,6 @@ def find_blocking_event(events: Iterable[str]) -> str:
         ):
             problem = text
     return problem
-
-
-def _read_current_events(stream: CommandStream) -> Iterator[str]:
-    """Yield the lines that exist now."""
-    until, pause = time.monotonic() + EVENTS_SECONDS, EVENTS_START_SECONDS
-    while (remaining := until - time.monotonic()) > 0:
-        try:
-            line = stream.read_line(min(pause, remaining))
-        except EOFError:
-            return
-        if line is None:
-            return
-        pause = EVENTS_QUIET_SECONDS
-        yield line
 
 
 MAX_NAMED_TIMEOUT = 48 * reasons.HOUR

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -97,18 +97,18 @@ class WorkflowState:
 def parse_workflow(answer: object, task: str = "") -> WorkflowState:
     """Parse the answer of `osmo workflow query -t json`. `task`: the task's name; empty for any."""
     data = as_mapping(answer)
-    attempts = [row for row in _iterate_tasks(data) if not task or row.get("name") == task]
-    attempts = attempts or list(_iterate_tasks(data))
+    groups = as_mappings(data.get("groups"))
+    attempts = [row for group in groups for row in as_mappings(group.get("tasks"))]
+    attempts = [row for row in attempts if row.get("name") == task] or attempts
     newest = max(attempts, key=lambda row: as_int(row.get("retry_id")) or 0, default={})
-    groups = [group for group in as_mappings(data.get("groups")) if group.get("failure_message")]
-    message = newest.get("failure_message") or (groups[0]["failure_message"] if groups else "")
+    messages = (row.get("failure_message") for row in (newest, *groups))
     return WorkflowState(
         name=as_text(data.get("name")),
         workflow_status=as_text(data.get("status")),
         task_status=as_text(newest.get("status")),
         retry=as_int(newest.get("retry_id")) or 0,
         exit_code=as_int(newest.get("exit_code")),
-        message=as_text(message),
+        message=as_text(next(filter(None, messages), "")),
         queued_seconds=as_number(data.get("queued_time")),
         exec_timeout=as_number(data.get("exec_timeout")),
         queue_timeout=as_number(data.get("queue_timeout")),
@@ -117,11 +117,6 @@ def parse_workflow(answer: object, task: str = "") -> WorkflowState:
         cancelled_by=as_text(data.get("cancelled_by")),
         overview=as_text(data.get("overview")),
     )
-
-
-def _iterate_tasks(data: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    for group in as_mappings(data.get("groups")):
-        yield from as_mappings(group.get("tasks"))
 
 
 def parse_step(answer: object, task: str) -> WorkflowState:

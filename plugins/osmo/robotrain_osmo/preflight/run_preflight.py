@@ -35,7 +35,14 @@ def list_checks(plan: Plan) -> list[PreflightCheck]:
     services: dict[OsmoSubmissionSpec, None] = {}
     for part, submission in pipeline_plan.list_parts(plan, Stage.PREFLIGHT):
         services[replace(submission, run="", task="", uploads=(), inputs=(), publishes="")] = None
-        checks += _list_job_checks(part, submission)
+        job_document = document.parse_document(part.files[submission_spec.DOCUMENT_FILE].decode())
+        checks += [
+            partial(check_datasets, job_document, submission),
+            *(partial(check_input, submission, item) for item in submission.inputs),
+            *(partial(check_upload, part, submission, item) for item in submission.uploads),
+            partial(check_azure_access, job_document, submission),
+            partial(preflight_checks.check_data, job_document),
+        ]
     of_service = [  # most steps of a pipeline ask the same of it
         partial(check, submission, QUERY_SECONDS) for submission in services for check in SERVICE_CHECKS
     ]
@@ -62,17 +69,6 @@ SERVICE_CHECKS = (
     preflight_service.check_credentials,
     preflight_service.check_retry_limit,
 )
-
-
-def _list_job_checks(plan: Plan, submission: OsmoSubmissionSpec) -> list[PreflightCheck]:
-    job_document = document.parse_document(plan.files[submission_spec.DOCUMENT_FILE].decode())
-    return [
-        partial(check_datasets, job_document, submission),
-        *(partial(check_input, submission, item) for item in submission.inputs),
-        *(partial(check_upload, plan, submission, item) for item in submission.uploads),
-        partial(check_azure_access, job_document, submission),
-        partial(preflight_checks.check_data, job_document),
-    ]
 
 
 def drop_consequences(problems: Sequence[Problem]) -> Sequence[Problem]:

@@ -1,7 +1,7 @@
 """Rules of OSMO on a job: pool, resources, names, credentials, storage. Pure."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
 from robotrain.cluster import checks
 from robotrain.cluster.checks import QuantityError, make_missing_value_problem, make_unsupported_problem, make_warning
@@ -99,10 +99,10 @@ def check_pool_name(settings: OsmoSettings) -> Iterator[Problem]:
         fixes = ("--pool NAME", "OSMO_POOL=NAME")
         yield make_missing_value_problem("osmo-pool-missing", "no pool is set", "--pool", "", why, *fixes)
     names = (("--pool", settings.pool, "a pool"), ("--gpu-platform", settings.gpu_platform, "a pool's platform"))
+    why = "It may contain letters, digits, `-`, `_` and `.`."
     for flag, name, what in names:
-        if name is not None and not re.fullmatch(POOL_NAME_PATTERN, name):
-            why = "It may contain letters, digits, `-`, `_` and `.`."
-            yield make_invalid_value_problem(flag, name, f"the name of {what}", why)
+        if name is not None:
+            yield from GUARD.check_pattern(flag, name, POOL_NAME_PATTERN, f"the name of {what}", why)
 
 
 def check_gpus(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
@@ -131,18 +131,15 @@ def check_image(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
 
 def check_quantities(settings: OsmoSettings) -> Iterator[Problem]:
     """Check the sizes of memory and disk, and the time limits of running and waiting."""
-    quantities: tuple[tuple[str, str | None, str, Callable[[str], float]], ...] = (
-        ("--memory", settings.memory, "a size for OSMO", resources.parse_size),
-        ("--storage", settings.storage, "a size for OSMO", resources.parse_size),
-        ("--exec-timeout", settings.exec_timeout, "a time for OSMO", resources.parse_duration),
-        ("--queue-timeout", settings.queue_timeout, "a time for OSMO", resources.parse_duration),
-    )
-    for flag, text, expected, parse in quantities:
+    sizes = {"--memory": settings.memory, "--storage": settings.storage}
+    times = {"--exec-timeout": settings.exec_timeout, "--queue-timeout": settings.queue_timeout}
+    for flag, text in (sizes | times).items():
+        parse, noun = (resources.parse_size, "size") if flag in sizes else (resources.parse_duration, "time")
         try:
             parse(text) if text is not None else 0.0
         except QuantityError as error:
             fix = error.suggestion and f"{flag} {error.suggestion}"
-            yield make_invalid_value_problem(flag, text or "", expected, str(error), fix)
+            yield make_invalid_value_problem(flag, text or "", f"a {noun} for OSMO", str(error), fix)
 
 
 def check_data_loading(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
@@ -150,10 +147,8 @@ def check_data_loading(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
     workers = dict(job.parameters).get("num_workers")
     if workers and settings.shared_memory != resources.MOUNT_SHARED_MEMORY:
         why = "A pod has 64 MiB unless the platform mounts more. The training ends with a bus error if it needs more."
-        title, fixes = (
-            f"{workers} processes load data without shared memory",
-            ("--shared-memory mount", "--num-workers 0"),
-        )
+        title = f"{workers} processes load data without shared memory"
+        fixes = ("--shared-memory mount", "--num-workers 0")
         yield make_warning("osmo-no-shared-memory", title, "--num-workers", "", why, *fixes)
 
 
@@ -162,20 +157,15 @@ def check_credential_names(job: Job, settings: OsmoSettings) -> Iterator[Problem
     names = {"--hf-credential": settings.hf_credential, "--blob-credential": settings.blob_credential}
     if environment.is_wandb_enabled(job):
         names["--wandb-credential"] = settings.wandb_credential
-    problems = [*_check_credential_names(names)]
-    yield from problems or _check_double_use(environment.collect_credentials(job, settings))
-
-
-def _check_credential_names(names: Mapping[str, str | None]) -> Iterator[Problem]:
+    guard, expected = GUARD._replace(code="osmo-credential-invalid"), "the name of an OSMO credential"
+    invalid = []
     for flag, text in names.items():
-        if text is None:
-            continue
         try:
-            environment.parse_credential(text, flag)
+            environment.parse_credential(text, flag) if text is not None else None
         except environment.CredentialError as error:  # the problem does not show the value, which may be a secret
-            expected, fix = "the name of an OSMO credential", f"{flag} {environment.CREDENTIAL_FORM}"
-            guard = GUARD._replace(code="osmo-credential-invalid")
-            yield guard.make_invalid_value_problem(flag, "", expected, str(error), fix)
+            fix = f"{flag} {environment.CREDENTIAL_FORM}"
+            invalid.append(guard.make_invalid_value_problem(flag, "", expected, str(error), fix))
+    yield from invalid or _check_double_use(environment.collect_credentials(job, settings))
 
 
 def _check_double_use(credentials: Iterable[OsmoCredential]) -> Iterator[Problem]:
@@ -191,30 +181,28 @@ def _check_double_use(credentials: Iterable[OsmoCredential]) -> Iterator[Problem
 def check_buckets(settings: OsmoSettings) -> Iterator[Problem]:
     """Check the names and URLs of buckets."""
     for name, text in parse_pairs(settings.buckets or "").items():
-        if not re.fullmatch(dataset.DATASET_PATTERN, name):
-            why = f"{redact(name)!r} is not the name of a bucket: letters, digits, `-` and `_`."
-            yield make_invalid_value_problem("--buckets", name, "a list of buckets with URLs", why)
+        why = f"{redact(name)!r} is not the name of a bucket: letters, digits, `-` and `_`."
+        yield from GUARD.check_pattern("--buckets", name, dataset.DATASET_PATTERN, "a list of buckets with URLs", why)
         try:
             storage.parse_storage_url(text)
         except SourceError as error:
             fix = f"--buckets {name}={error.suggestion or storage.FORM}"
             yield make_invalid_value_problem("--buckets", text, "a list of buckets with storage URLs", error.why, fix)
-    if not re.fullmatch(dataset.DATASET_PATTERN, settings.dataset_bucket):
-        why = "It may contain letters, digits, `-` and `_`."
-        yield make_invalid_value_problem("--dataset-bucket", settings.dataset_bucket, "the name of a bucket", why)
-    if not re.fullmatch(storage.CONTAINER_PATTERN, settings.storage_container):
-        why = "It must be 3 to 63 lowercase letters, digits and single dashes."
-        yield make_invalid_value_problem(
-            "--storage-container", settings.storage_container, "the name of a container", why
-        )
+    bucket, expected, why = (
+        settings.dataset_bucket,
+        "the name of a bucket",
+        "It may contain letters, digits, `-` and `_`.",
+    )
+    yield from GUARD.check_pattern("--dataset-bucket", bucket, dataset.DATASET_PATTERN, expected, why)
+    container, expected = settings.storage_container, "the name of a container"
+    why = "It must be 3 to 63 lowercase letters, digits and single dashes."
+    yield from GUARD.check_pattern("--storage-container", container, storage.CONTAINER_PATTERN, expected, why)
 
 
 def check_dataset_sources(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
     """Check OSMO datasets for servers since 6.4, where they are folders of a bucket with a known URL."""
-    if settings.server in inputs.DATASET_SERVERS:
-        return
     for source in job.sources:
-        if source.kind == dataset.KIND.name:
+        if source.kind == dataset.KIND.name and settings.server not in inputs.DATASET_SERVERS:
             yield from _check_dataset_source(source, settings)
 
 

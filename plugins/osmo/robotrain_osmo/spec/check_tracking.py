@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from robotrain.cluster.checks import make_missing_value_problem, make_unsupported_problem, make_warning
-from robotrain.errors import Problem
+from robotrain.errors import Problem, Severity
 from robotrain.model.job import Job
 from robotrain.model.workload import OutputProfile
 from robotrain.redaction import redact
@@ -17,7 +17,7 @@ from robotrain_sources.role_flags import CHECKPOINT, POLICY_MODEL
 from robotrain_osmo import storage
 from robotrain_osmo.settings import OsmoSettings
 from robotrain_osmo.spec import environment, inputs
-from robotrain_osmo.spec.workflow import make_invalid_value_problem
+from robotrain_osmo.spec.workflow import GUARD, make_invalid_value_problem
 
 BLOB_URL_FORM = "https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX"
 SERVER_HINT = "--tracking-uri https://HOST"
@@ -124,10 +124,17 @@ def check_models(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
             yield from _check_workspace_model(source, flag, tracking_uri)
         elif source.kind in TRACKED_KINDS and not tracking_uri:
             title = f"{source.uri} needs a tracking server, and the job is not tracked"
-            fixes = suggest_tracking(settings)
-            yield make_missing_value_problem("osmo-nowhere-to-look", title, flag, source.uri, "", *fixes)
-        elif source.role != "checkpoint" and source.kind in workspace.REGISTRY_KINDS:
-            yield from _check_registry(source, flag, tracking_uri)
+            ways = suggest_tracking(settings)
+            yield make_missing_value_problem("osmo-nowhere-to-look", title, flag, source.uri, "", *ways)
+        elif (
+            source.role != "checkpoint"
+            and source.kind in workspace.REGISTRY_KINDS
+            and workspace.parse_tracking_uri(tracking_uri)
+        ):
+            title = "a model of an MLflow registry needs the tracking server with that registry"
+            why = "The run is tracked in an Azure ML workspace, not on an MLflow server."
+            fixes = (f"{flag} {workspace.get_model_name(source)}", SERVER_HINT)
+            yield make_unsupported_problem("osmo-model-elsewhere", title, flag, source.uri, why, *fixes)
 
 
 def _check_workspace_model(source: JobSource, flag: str, tracking_uri: str) -> Iterator[Problem]:
@@ -142,15 +149,6 @@ def _check_workspace_model(source: JobSource, flag: str, tracking_uri: str) -> I
         yield make_unsupported_problem(code, title, flag, source.uri, error.reason, fix and f"{flag} {fix}")
 
 
-def _check_registry(source: JobSource, flag: str, tracking_uri: str) -> Iterator[Problem]:
-    if not workspace.parse_tracking_uri(tracking_uri):
-        return
-    why = "The run is tracked in an Azure ML workspace, not on an MLflow server."
-    title = "a model of an MLflow registry needs the tracking server with that registry"
-    fixes = (f"{flag} {workspace.get_model_name(source)}", SERVER_HINT)
-    yield make_unsupported_problem("osmo-model-elsewhere", title, flag, source.uri, why, *fixes)
-
-
 POD_DISK_NOTE = "The pod's disk is deleted when the run ends."
 _PUBLISH_FLAG = f"--{inputs.PUBLISH_PARAMETER.replace('_', '-')}"
 
@@ -162,10 +160,7 @@ def check_publishing(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
     outputs = job.profile.outputs
     has_own_program = any(source.role == "code" for source in job.sources)
     if inputs.PUBLISH_PARAMETER in values and not url and not has_own_program:
-        if outputs.resumable:
-            yield _warn_of_lost_checkpoints(outputs, values.get(outputs.register_parameter) is not None)
-        elif not environment.get_tracking_uri(settings):  # tracked results are artifacts of the tracking run
-            yield _warn_of_lost_results(outputs, settings)
+        yield from _warn_of_loss(outputs, values.get(outputs.register_parameter) is not None, settings)
     if not storage.is_storage_url(url):
         return
     if values.get("keep") is not None:
@@ -174,21 +169,22 @@ def check_publishing(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
         fixes = (f"--publish-url {BLOB_URL_FORM}", "--save-freq STEPS")
         yield make_unsupported_problem("osmo-keeps-all", title, "--keep", str(values["keep"]), why, *fixes)
     output = str(values.get("output_dir") or "")
-    if not re.fullmatch(r"[A-Za-z0-9._/+=@~-]*", output):
-        why = "The path may contain letters, digits and `._/+=@~-`."
-        yield make_invalid_value_problem("--output-dir", output, "a folder that OSMO can copy", why)
+    expected, why = "a folder that OSMO can copy", "The path may contain letters, digits and `._/+=@~-`."
+    yield from GUARD.check_pattern("--output-dir", output, r"[A-Za-z0-9._/+=@~-]*", expected, why)
 
 
-def _warn_of_lost_checkpoints(outputs: OutputProfile, registered: bool) -> Problem:
-    publish, register = f"--publish-url {BLOB_URL_FORM}", f"--{outputs.register_parameter.replace('_', '-')} NAME"
-    if registered:
-        title = "only the last checkpoint will be kept: a preempted run starts over"
-        return make_warning("osmo-nothing-kept", title, _PUBLISH_FLAG, "", POD_DISK_NOTE, publish, severity="note")
-    title = f"no checkpoint of this {outputs.noun} will be kept"
-    return make_warning("osmo-nothing-kept", title, _PUBLISH_FLAG, "", POD_DISK_NOTE, publish, register)
-
-
-def _warn_of_lost_results(outputs: OutputProfile, settings: OsmoSettings) -> Problem:
-    title = f"only the log of this {outputs.noun} will be kept"
-    fixes = (f"--publish-url {BLOB_URL_FORM}", *suggest_tracking(settings))
-    return make_warning("osmo-nothing-kept", title, _PUBLISH_FLAG, "", POD_DISK_NOTE, *fixes)
+def _warn_of_loss(outputs: OutputProfile, registered: bool, settings: OsmoSettings) -> Iterator[Problem]:
+    """Warn of checkpoints or results that are deleted with the pod's disk. `registered`: whether the last is kept."""
+    severity: Severity = "warning"
+    fixes = [f"--publish-url {BLOB_URL_FORM}"]
+    if outputs.resumable and registered:
+        title, severity = "only the last checkpoint will be kept: a preempted run starts over", "note"
+    elif outputs.resumable:
+        title = f"no checkpoint of this {outputs.noun} will be kept"
+        fixes.append(f"--{outputs.register_parameter.replace('_', '-')} NAME")
+    elif environment.get_tracking_uri(settings):  # tracked results are artifacts of the tracking run
+        return
+    else:
+        title = f"only the log of this {outputs.noun} will be kept"
+        fixes += suggest_tracking(settings)
+    yield make_warning("osmo-nothing-kept", title, _PUBLISH_FLAG, "", POD_DISK_NOTE, *fixes, severity=severity)

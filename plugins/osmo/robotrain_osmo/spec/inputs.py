@@ -90,33 +90,23 @@ def collect_inputs(job: Job, settings: OsmoSettings, run: str, inline: JobSource
             yield _make_checkpoint_input(source)
 
 
-def get_upload_root(settings: OsmoSettings) -> storage.OsmoStorage:
-    """Return the URL that all uploads are below."""
-    return storage.OsmoStorage("azure", (settings.storage_account or "", settings.storage_container, "robotrain"))
+def make_archive_upload(archive: bytes, settings: OsmoSettings) -> OsmoUpload:
+    """Return the upload of a job's archive, whose URL contains its digest."""
+    url = _make_upload_url(settings, "jobs", hashlib.sha256(archive).hexdigest())
+    return OsmoUpload(path="", url=url, files=1, size=len(archive))
 
 
-def get_archive_url(archive: bytes, settings: OsmoSettings) -> str:
-    """Return the upload URL of a job's archive, which contains its digest."""
-    return str(get_upload_root(settings).join("jobs", hashlib.sha256(archive).hexdigest()))
-
-
-def get_bucket_url(name: str, settings: OsmoSettings) -> storage.OsmoStorage:
-    """Return the URL of a bucket: from the settings, or the container of that name in the storage account."""
-    if url := parse_pairs(settings.buckets or "").get(name):
-        return storage.parse_storage_url(url)
-    return storage.OsmoStorage("azure", (settings.storage_account or "", name))
+def _make_upload_url(settings: OsmoSettings, *path: str) -> str:
+    root = (settings.storage_account or "", settings.storage_container, "robotrain")
+    return str(storage.OsmoStorage("azure", (*root, *path)))
 
 
 def _make_upload_input(source: JobSource, settings: OsmoSettings, unpinned_path: str) -> TaskInput:
     pin = folder_content.parse_pin(source.pin)
-    url = str(get_upload_root(settings).join(*(("data", pin.hex) if pin else unpinned_path.split("/"))))
-    upload = OsmoUpload(
-        path=source.uri,
-        url=url,
-        files=pin.files if pin else None,
-        size=pin.size if pin else None,
-        flag=INPUT_FLAGS.get((source.role, source.kind), ""),
-    )
+    url = _make_upload_url(settings, *(("data", pin.hex) if pin else unpinned_path.split("/")))
+    files, size = (pin.files, pin.size) if pin else (None, None)
+    flag = INPUT_FLAGS.get((source.role, source.kind), "")
+    upload = OsmoUpload(path=source.uri, url=url, files=files, size=size, flag=flag)
     return TaskInput(source=source, entry={"url": url}, origin=url, upload=upload)
 
 
@@ -135,7 +125,9 @@ def _make_dataset_input(source: JobSource, settings: OsmoSettings) -> TaskInput:
     if settings.server in DATASET_SERVERS:
         name = str(dataset.OsmoDataset(reference.name, bucket, reference.version))
         return TaskInput(source=source, entry={"dataset": {"name": name}}, origin=name)
-    url = str(get_bucket_url(bucket, settings).join(reference.name))
+    given = parse_pairs(settings.buckets or "").get(bucket)
+    account = storage.OsmoStorage("azure", (settings.storage_account or "", bucket))
+    url = str((storage.parse_storage_url(given) if given else account).join(reference.name))
     required = OsmoInput(url=url, flag=INPUT_FLAGS[source.role, source.kind])
     return TaskInput(source=source, entry={"url": url}, origin=url, required=required)
 

@@ -26,7 +26,7 @@ from robotrain_osmo.spec import inputs as spec_inputs
 from robotrain_osmo.spec.check_job import MAX_TASK_NAME_LENGTH
 from robotrain_osmo.spec.pipeline_plan import get_step_path
 from robotrain_osmo.spec.render import TaskBuilder
-from robotrain_osmo.spec.submission_spec import DOCUMENT_FILE, SUBMISSION_FILE, OsmoSubmissionSpec, OsmoUpload
+from robotrain_osmo.spec.submission_spec import DOCUMENT_FILE, SUBMISSION_FILE, OsmoSubmissionSpec
 
 MAX_STEPS = 20
 """Tasks of a workflow that OSMO accepts unless it is configured otherwise; the limit `steps` of its capabilities."""
@@ -226,13 +226,12 @@ def _build_files(tasks: Sequence[_StepTask], run: str, archive: str) -> dict[str
         text = _dump_with_shared_files(spec, archive)
     elif settings.storage_account:
         content = render.decode_archive(archive)
-        url = spec_inputs.get_archive_url(content, settings)
-        upload = OsmoUpload(path="", url=url, files=1, size=len(content))
+        upload = spec_inputs.make_archive_upload(content, settings)
         submissions[0] = replace(submissions[0], uploads=(*submissions[0].uploads, upload))
 
         def refer(task: _StepTask) -> Mapping[str, Any]:
             path = f"{spec_inputs.make_input_reference(len(task.builder.inputs))}/{submission_spec.PAYLOAD_FILE}"
-            return task.build(path, [{"url": url}], [], digest)
+            return task.build(path, [{"url": upload.url}], [], digest)
 
         text = workflow.dump_workflow(build(refer))
         uploaded = {submission_spec.PAYLOAD_FILE: content}

@@ -30,6 +30,16 @@ from robotrain_osmo.spec import environment, resources, submission_spec, workflo
 from robotrain_osmo.spec import inputs as spec_inputs
 from robotrain_osmo.spec.inputs import CheckpointCopy
 from robotrain_osmo.spec.resources import MOUNT_SHARED_MEMORY, SHARED_MEMORY_FOLDER
+from robotrain_osmo.spec.submission_spec import (
+    DOCUMENT_FILE,
+    PAYLOAD_FILE,
+    SUBMISSION,
+    SUBMISSION_FILE,
+    WORKFLOW_FILE,
+    WORKFLOW_ID,
+    OsmoSubmissionSpec,
+    OsmoUpload,
+)
 
 JOB_MEMBER = "job.json"
 PAYLOAD_MEMBER = "payload"
@@ -128,24 +138,24 @@ def render_plan(
     code = find_inline_code(job, settings)
     builder = TaskBuilder(job, settings, run, code=code)
     document, archive, files = _build_files(builder, payload, container_plugins)
-    size = len(files[submission_spec.WORKFLOW_FILE])
+    size = len(files[WORKFLOW_FILE])
     if code and settings.delivery == "auto" and size > MAX_INLINE_BYTES and settings.storage_account:
         code, builder = None, TaskBuilder(job, settings, run)
         document, archive, files = _build_files(builder, payload, container_plugins)
-        size = len(files[submission_spec.WORKFLOW_FILE])
+        size = len(files[WORKFLOW_FILE])
     if code and size > workflow.MAX_WORKFLOW_BYTES:
         raise Rejected([workflow.make_code_too_large_problem(size, code.uri)])
     if not code and size > workflow.LARGE_WORKFLOW_BYTES and settings.storage_account:
-        files = builder.build_uploaded_files(decode_archive(archive))
+        files = builder.build_files(archive, uploaded=True)
     elif size > workflow.MAX_WORKFLOW_BYTES:
         raise Rejected([workflow.make_too_large_problem(size)])
     return plan.Plan(
         platform="osmo",
         run=run,
         job=job,
-        spec=submission_spec.WORKFLOW_FILE,
-        files=files | {submission_spec.DOCUMENT_FILE: document},
-        shown=(submission_spec.WORKFLOW_FILE, submission_spec.DOCUMENT_FILE),
+        spec=WORKFLOW_FILE,
+        files=files | {DOCUMENT_FILE: document},
+        shown=(WORKFLOW_FILE, DOCUMENT_FILE),
     )
 
 
@@ -167,7 +177,7 @@ def _build_files(
     """Return the job document, the archive, and the files of the plan that contains it."""
     document = builder.build_document(container_plugins)
     archive = pack_documents(payload, {JOB_MEMBER: document, **builder.read_code()})
-    return document, archive, builder.build_inline_files(archive)
+    return document, archive, builder.build_files(archive)
 
 
 @lazy_dataclass(frozen=True)
@@ -177,7 +187,7 @@ class TaskBuilder:
     job: Job
     settings: OsmoSettings
     run: str
-    submission: str = submission_spec.WORKFLOW_ID
+    submission: str = WORKFLOW_ID
     """The id of the submission: that of the workflow, and in a pipeline also of the step."""
     step_inputs: tuple[Mapping[str, Any], ...] = ()
     """Inputs of other tasks."""
@@ -236,28 +246,28 @@ class TaskBuilder:
             )
         ).encode()
 
-    def build_inline_files(self, archive: str) -> dict[str, bytes]:
-        """Return the workflow, which contains the archive, and the submission spec."""
-        file = {"path": ARCHIVE_PATH, "contents": workflow.ARCHIVE_PLACEHOLDER}
-        submission = submission_spec.SUBMISSION.dump(self.build_submission_spec())
-        spec = self._build_workflow(ARCHIVE_PATH, self.inputs, [file], compute_digest(archive.encode(), submission))
-        return {
-            submission_spec.WORKFLOW_FILE: workflow.dump_workflow(spec, archive).encode(),
-            submission_spec.SUBMISSION_FILE: submission,
-        }
+    def build_files(self, archive: str, uploaded: bool = False) -> dict[str, bytes]:
+        """Return the workflow and the submission spec.
 
-    def build_uploaded_files(self, archive: bytes) -> dict[str, bytes]:
-        """Return the workflow, the submission spec, and the archive, which is uploaded as the last input."""
-        url = spec_inputs.get_archive_url(archive, self.settings)
-        upload = submission_spec.OsmoUpload(path="", url=url, files=1, size=len(archive))
-        submission = submission_spec.SUBMISSION.dump(self.build_submission_spec(upload))
-        path = f"{spec_inputs.make_input_reference(len(self.inputs))}/{submission_spec.PAYLOAD_FILE}"
-        spec = self._build_workflow(path, [*self.inputs, {"url": url}], [], compute_digest(archive, submission))
-        return {
-            submission_spec.WORKFLOW_FILE: workflow.dump_workflow(spec).encode(),
-            submission_spec.SUBMISSION_FILE: submission,
-            submission_spec.PAYLOAD_FILE: archive,
-        }
+        The archive is in the workflow; if it is `uploaded`, it is a file of its own and the task's last input.
+        """
+        content = decode_archive(archive) if uploaded else archive.encode()
+        uploads = [spec_inputs.make_archive_upload(content, self.settings)] if uploaded else []
+        submission = SUBMISSION.dump(self.build_submission_spec(*uploads))
+        inputs = [*self.inputs, *({"url": upload.url} for upload in uploads)]
+        path = f"{spec_inputs.make_input_reference(len(self.inputs))}/{PAYLOAD_FILE}" if uploaded else ARCHIVE_PATH
+        digest = compute_digest(content, submission)
+        task = self.build_task(
+            self.job.workload,
+            make_task_command(path, self.work),
+            environment.make_environment(self.job, self.settings, len(inputs), digest),
+            inputs,
+            [] if uploaded else [{"path": path, "contents": workflow.ARCHIVE_PLACEHOLDER}],
+        )
+        requested = {workflow.RESOURCE_NAME: workflow.build_resource(self.settings)}
+        spec = workflow.assemble_workflow(self.run, self.settings, requested, [task])
+        text = workflow.dump_workflow(spec, "" if uploaded else archive).encode()
+        return {WORKFLOW_FILE: text, SUBMISSION_FILE: submission, **({PAYLOAD_FILE: content} if uploaded else {})}
 
     def build_placement(self) -> Placement:
         """Return the placement of the job."""
@@ -283,15 +293,6 @@ class TaskBuilder:
             return []
         folder = f"{self.work}/{CODE_MEMBER}"
         return [Mount(role=self.code.role, uri=self.code.uri, folder=folder, origin="the code in the workflow")]
-
-    def _build_workflow(
-        self, archive_path: str, inputs: Sequence[Mapping[str, Any]], files: Sequence[Mapping[str, Any]], digest: str
-    ) -> dict[str, Any]:
-        command = make_task_command(archive_path, self.work)
-        variables = environment.make_environment(self.job, self.settings, len(inputs), digest)
-        task = self.build_task(self.job.workload, command, variables, inputs, files)
-        resource = {workflow.RESOURCE_NAME: workflow.build_resource(self.settings)}
-        return workflow.assemble_workflow(self.run, self.settings, resource, [task])
 
     def build_task(
         self,
@@ -319,7 +320,7 @@ class TaskBuilder:
         }
         return drop_empty(task)
 
-    def build_submission_spec(self, *archives: submission_spec.OsmoUpload) -> submission_spec.OsmoSubmissionSpec:
+    def build_submission_spec(self, *archives: OsmoUpload) -> OsmoSubmissionSpec:
         """Return the submission spec. `archives`: the job's archive, if it is uploaded."""
         return submission_spec.make_submission_spec(
             self.settings,

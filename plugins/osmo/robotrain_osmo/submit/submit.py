@@ -10,7 +10,7 @@ import re
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -147,7 +147,9 @@ def find_workflow(plan: Plan) -> Reference | None:
     note = NOTE.read(plan)
     if note is None:
         return None
-    workflow = note["workflow"] or _find_new_workflow(submission, _read_plan_mark(plan), note["before"])
+    found = re.search(PLAN_MARK_PATTERN, plan.files[plan.spec].decode("utf-8", "replace"))
+    mark = found[1] if found else ""
+    workflow = note["workflow"] or _find_new_workflow(submission, mark, note["before"])
     return make_reference(plan, submission, workflow) if workflow else None
 
 
@@ -213,25 +215,16 @@ def _list_workflows(submission: OsmoSubmissionSpec) -> list[Mapping[str, Any]]:
 
 
 def _has_plan_mark(cli: str, workflow: str, mark: str) -> bool | None:
-    """Return whether a workflow contains the mark, or None if its text is not visible."""
-    if not mark:
-        return None
-    text = next(_query_spec_texts(cli, workflow), "")
-    return mark in text if re.search(PLAN_MARK_PATTERN, text) else None
+    """Return whether a workflow contains the mark, or None if its text is not visible.
 
-
-def _query_spec_texts(cli: str, workflow: str) -> Iterator[str]:
-    """Yield the text of a workflow once it is stored. Raise CommandFailed if OSMO is unreachable."""
-    for pause in SPEC_SECONDS:
+    Raise CommandFailed if OSMO is unreachable.
+    """
+    for pause in SPEC_SECONDS if mark else ():
         time.sleep(pause)
         try:
-            yield service.query_text(cli, "workflow", "spec", workflow)
+            text = service.query_text(cli, "workflow", "spec", workflow)
+            return mark in text if re.search(PLAN_MARK_PATTERN, text) else None
         except CommandFailed as error:
             if error.failure.code in UNREACHABLE_CODES:
                 raise
-
-
-def _read_plan_mark(plan: Plan) -> str:
-    """Return the plan's digest in the workflow's environment, or ""."""
-    match = re.search(PLAN_MARK_PATTERN, plan.files[plan.spec].decode("utf-8", "replace"))
-    return match[1] if match else ""
+    return None

@@ -9,10 +9,10 @@ import re
 import sys
 import tempfile
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem
+from robotrain.errors import Rejected, Stage, Suggestion, make_problem
 from robotrain.model.plan import Plan
 from robotrain_runtime.contract.document import JobSource
 from robotrain_sources.local_path import upload as local_upload
@@ -90,7 +90,11 @@ def _upload_folder(cli: str, upload: OsmoUpload, folder: Path) -> int:
     service.query_text(cli, *words, seconds=seconds, inherit_stderr=is_terminal)
     missing = content.files.keys() - service.list_stored_files(cli, upload.url, Stage.SUBMIT, list_seconds)
     if missing:  # the command reports success in this case, too
-        raise Rejected([_make_incomplete_problem(upload, sorted(missing), len(content.files))])
+        title = f"{len(missing)} of {local_upload.format_file_count(len(content.files))} were not uploaded"
+        names = local_upload.summarize_names(sorted(missing))
+        why = f"`osmo data upload` reported success, but these are missing: {names}."
+        fix = Suggestion("the same command", "uploads the missing files")
+        raise Rejected([make_problem("upload-incomplete", title, upload.flag, upload.path or upload.url, why, fix)])
     return len(content.files)
 
 
@@ -133,24 +137,21 @@ def find_uploaded(plan: Plan) -> list[JobSource]:
     return found
 
 
-def _select_uploaded(cli: str, uploads: Collection[OsmoUpload]) -> list[OsmoUpload]:
-    return [upload for upload in uploads if is_uploaded(cli, upload)]
-
-
 def is_content_addressed(upload: OsmoUpload) -> bool:
     """Return whether the URL contains the digest, so that all runs share it."""
     return RUN_FOLDER not in upload.url
 
 
-def is_uploaded(cli: str, upload: OsmoUpload) -> bool:
-    """Return whether the pinned content is complete in the storage; False if that cannot be listed."""
-    if upload.files is None or not is_content_addressed(upload):
-        return False
-    seconds = service.LIST_SECONDS + upload.files / service.MIN_FILES_PER_SECOND
-    try:
-        return is_complete(upload, service.list_stored_files(cli, upload.url, Stage.SUBMIT, seconds))
-    except CommandFailed:
-        return False
+def _select_uploaded(cli: str, uploads: Collection[OsmoUpload]) -> list[OsmoUpload]:
+    """Return the uploads whose pinned content is complete in the storage; what cannot be listed is none of them."""
+    found = []
+    for upload in uploads:
+        if upload.files is not None and is_content_addressed(upload):
+            seconds = service.LIST_SECONDS + upload.files / service.MIN_FILES_PER_SECOND
+            with suppress(CommandFailed):
+                if is_complete(upload, service.list_stored_files(cli, upload.url, Stage.SUBMIT, seconds)):
+                    found.append(upload)
+    return found
 
 
 def _exclude_seal(paths: Collection[str]) -> set[str]:
@@ -171,10 +172,3 @@ def _write_seal(cli: str, url: str, count: int) -> None:
 
 def _make_seal_name(count: int) -> str:
     return f".robotrain-complete-{count}"
-
-
-def _make_incomplete_problem(upload: OsmoUpload, names: list[str], count: int) -> Problem:
-    title = f"{len(names)} of {local_upload.format_file_count(count)} were not uploaded"
-    why = f"`osmo data upload` reported success, but these are missing: {local_upload.summarize_names(names)}."
-    fix = Suggestion("the same command", "uploads the missing files")
-    return make_problem("upload-incomplete", title, upload.flag, upload.path or upload.url, why, fix)
