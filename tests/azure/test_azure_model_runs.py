@@ -12,12 +12,12 @@ from robotrain_runtime.contract import document, plugin_loader
 from robotrain_runtime.contract.container_plugin import ContainerContext
 from robotrain_runtime.contract.document import JobDocument, JobSource, Placement
 from robotrain_runtime.environments import run_environment
-from robotrain_sources.mlflow_run import container
+from robotrain_sources.mlflow import container
 
 pytestmark = pytest.mark.slow
 
 HERE = Workspace(SUBSCRIPTION, GROUP, "robots-ml")
-HALF = "robotrain_sources.mlflow_run.container"
+HALF = "robotrain_sources.mlflow.container"
 LOG = """
 import pathlib, sys
 from robotrain_runtime.tracking.mlflow_store import MlflowStore

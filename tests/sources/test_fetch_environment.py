@@ -119,7 +119,7 @@ def test_the_data_environment_is_locked_for_every_machine_and_names_no_host():
     [
         ("huggingface", ["huggingface.fetch", "transfer.downloader", "transfer.__main__"]),
         ("blob_url", ["blob_url.fetch", "transfer.downloader", "transfer.__main__"]),
-        ("registered_model", ["registered_model.fetch"]),
+        ("mlflow", ["mlflow.model_fetch", "mlflow.run_fetch"]),
     ],
 )
 def test_a_half_brings_all_that_it_needs_in_the_payload(kind, modules, tmp_path):

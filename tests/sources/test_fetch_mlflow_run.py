@@ -14,7 +14,7 @@ from azure_stand_in import mlflow_server
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.container_plugin import ContainerContext
 from robotrain_runtime.contract.document import JobSource
-from robotrain_sources.mlflow_run import container
+from robotrain_sources.mlflow import container
 
 pytestmark = pytest.mark.slow
 

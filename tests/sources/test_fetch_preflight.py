@@ -5,7 +5,7 @@ import socket
 import pytest
 from robotrain_runtime.contract.container_plugin import ContainerContext
 from robotrain_runtime.contract.document import JobSource
-from robotrain_sources.registered_model import container as registered_model
+from robotrain_sources.mlflow import container as registered_model
 
 REGISTRY = "sqlite:////nowhere/mlflow.db"
 

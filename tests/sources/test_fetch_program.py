@@ -86,7 +86,7 @@ def test_it_sees_the_payload_and_not_the_folder_it_runs_in(tmp_path, monkeypatch
     monkeypatch.setenv("VIRTUAL_ENV", "/nowhere")
     place = ContainerContext(cache=tmp_path, python=Path(sys.executable))
     with pytest.raises(OSError, match=r"required: name, version"):
-        program.run_program(place, "robotrain_sources.registered_model.fetch")
+        program.run_program(place, "robotrain_sources.mlflow.model_fetch")
 
 
 def test_it_ends_when_the_run_is_stopped(run, tmp_path):

@@ -15,8 +15,8 @@ import pytest
 from robotrain_runtime.checkpoints import model_lineage
 from robotrain_runtime.contract.container_plugin import ContainerContext
 from robotrain_runtime.contract.document import JobSource
-from robotrain_sources.registered_model import container
-from robotrain_sources.registered_model import registry as latest_version
+from robotrain_sources.mlflow import container
+from robotrain_sources.mlflow import registry as latest_version
 
 pytestmark = pytest.mark.slow
 

@@ -13,8 +13,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from robotrain.model.source import SourceError, SourceNotFound, SourceUnreachable
 from robotrain_runtime.contract.document import JobSource
-from robotrain_sources.registered_model import reference, registry
-from robotrain_sources.registered_model.kind import LATEST_KIND
+from robotrain_sources.mlflow import reference, registry
+from robotrain_sources.mlflow.kind import LATEST_KIND
 
 VERSIONS = {"walker": (1, 2, 10), "runner": ()}
 HERE = Path("/work")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from robotrain.model.source import SourceError
-from robotrain_sources.mlflow_run.kind import KIND
+from robotrain_sources.mlflow.kind import RUN_KIND as KIND
 
 HERE = Path("/work")
 ID = "0123456789abcdef0123456789abcdef"

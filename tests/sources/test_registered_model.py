@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from robotrain.model.source import SourceError
-from robotrain_sources.registered_model.kind import ASSET_KIND, KIND
+from robotrain_sources.mlflow.kind import ASSET_KIND, KIND
 
 HERE = Path("/work")
 SUBSCRIPTION = "azureml://subscriptions/s/resourcegroups/r"

@@ -17,10 +17,7 @@ SOURCES = Path(robotrain_sources.__file__).parent
 CLAIMS: dict[str, str] = tomllib.loads((SOURCES.parent / "pyproject.toml").read_text())["project"]["entry-points"][
     "robotrain"
 ]
-TYPED = (
-    *("blob_url.reference", "huggingface.reference", "local_path.folder_content"),
-    *("mlflow_run.reference", "registered_model.reference"),
-)
+TYPED = (*("blob_url.reference", "huggingface.reference", "local_path.folder_content", "mlflow.reference"),)
 
 
 def kinds() -> dict[str, SourceKind]:
@@ -124,13 +121,12 @@ def test_a_text_is_recognised_by_the_kind_it_is_meant_for(text: str, meant: set[
 
 def test_only_kinds_that_act_in_the_container_have_a_half() -> None:
     assert {name: kind.container_plugin for name, kind in KINDS.items() if kind.container_plugin} == {
-        name: f"robotrain_sources.{name}.container"
-        for name in ("blob_url", "https_file", "huggingface", "local_path", "mlflow_run", "registered_model")
-    } | {"latest_model": KINDS["registered_model"].container_plugin}
+        name: f"robotrain_sources.{name}.container" for name in ("blob_url", "https_file", "huggingface", "local_path")
+    } | dict.fromkeys(("registered_model", "latest_model", "mlflow_run"), "robotrain_sources.mlflow.container")
 
 
 @pytest.mark.parametrize(
-    "module", [*(kind.container_plugin for kind in KINDS.values() if kind.container_plugin), *TYPED]
+    "module", [*{kind.container_plugin: None for kind in KINDS.values() if kind.container_plugin}, *TYPED]
 )
 def test_what_the_container_imports_needs_the_standard_library_alone(module: str, tmp_path: Path) -> None:
     """As in the container: one folder with the runtime and the kinds, and no site-packages."""

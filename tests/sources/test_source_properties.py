@@ -15,12 +15,11 @@ from robotrain_sources.huggingface.kind import KIND as HUGGINGFACE
 from robotrain_sources.huggingface.reference import Repository
 from robotrain_sources.local_path.kind import KIND as LOCAL_PATH
 from robotrain_sources.local_path.kind import LocalFolder
-from robotrain_sources.mlflow_run.kind import KIND as MLFLOW_RUN
-from robotrain_sources.mlflow_run.reference import RunArtifact
-from robotrain_sources.registered_model.kind import ASSET_KIND as MODEL_ASSET
-from robotrain_sources.registered_model.kind import KIND as REGISTERED_MODEL
-from robotrain_sources.registered_model.kind import ModelAsset
-from robotrain_sources.registered_model.reference import RegisteredModel
+from robotrain_sources.mlflow.kind import ASSET_KIND as MODEL_ASSET
+from robotrain_sources.mlflow.kind import KIND as REGISTERED_MODEL
+from robotrain_sources.mlflow.kind import RUN_KIND as MLFLOW_RUN
+from robotrain_sources.mlflow.kind import ModelAsset
+from robotrain_sources.mlflow.reference import RegisteredModel, RunArtifact
 from robotrain_sources.run.kind import KIND as RUN
 
 HERE = Path("/work")

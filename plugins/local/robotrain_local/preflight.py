@@ -15,7 +15,7 @@ from robotrain_runtime import preflight as runtime_preflight
 from robotrain_runtime.contract import document
 from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.machine.disk_cache import GIB
-from robotrain_sources.registered_model import registry
+from robotrain_sources.mlflow import registry
 
 from robotrain_local import spec, submit
 from robotrain_local.render import DOCUMENT_FILE, get_tracking_uri

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 from robotrain.model.source import SourceError, SourceUnreachable
 from robotrain_runtime.contract.document import JobSource
-from robotrain_sources.registered_model.reference import parse_latest_model
-from robotrain_sources.registered_model.registry import make_missing_error
+from robotrain_sources.mlflow.reference import parse_latest_model
+from robotrain_sources.mlflow.registry import make_missing_error
 
 from robotrain_azure import errors
 from robotrain_azure.arm import ArmClient, ArmError

@@ -15,8 +15,8 @@ from robotrain_runtime.contract.document import JobSource, Mount
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_sources.data_asset import kind as data_asset
 from robotrain_sources.local_path import folder_content
-from robotrain_sources.registered_model import kind as model_asset
-from robotrain_sources.registered_model.reference import LATEST
+from robotrain_sources.mlflow import kind as model_asset
+from robotrain_sources.mlflow.reference import LATEST
 from robotrain_sources.role_flags import CHECKPOINT, CODE, INIT_POLICY, POLICY_MODEL, RESUME
 
 from robotrain_azureml import datastore_path

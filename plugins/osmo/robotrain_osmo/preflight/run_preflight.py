@@ -13,7 +13,7 @@ from robotrain_azure.models import registry as models
 from robotrain_runtime.contract import document
 from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_sources.local_path import upload as local_upload
-from robotrain_sources.registered_model import registry
+from robotrain_sources.mlflow import registry
 
 from robotrain_osmo import dataset, storage
 from robotrain_osmo.client import service

@@ -1,6 +1,6 @@
 """The fetch program of run artifacts: finds a policy or checkpoint among them, and fetches it if it is remote.
 
-Run in the run's environment as `python -m robotrain_sources.mlflow_run.fetch RUN PATH --role ROLE --to FOLDER --cache
+Run in the run's environment as `python -m robotrain_sources.mlflow.run_fetch RUN PATH --role ROLE --to FOLDER --cache
 FOLDER`, with `MLFLOW_TRACKING_URI`.
 """
 

@@ -1,6 +1,6 @@
 """The fetch program of registered models: finds a version, and fetches its files if they are remote.
 
-Run in the run's environment as `python -m robotrain_sources.registered_model.fetch NAME VERSION --to FOLDER --cache
+Run in the run's environment as `python -m robotrain_sources.mlflow.model_fetch NAME VERSION --to FOLDER --cache
 FOLDER`, with `MLFLOW_TRACKING_URI`.
 """
 
@@ -13,7 +13,7 @@ from typing import Any
 from robotrain_runtime.tracking import address as tracking_address
 
 from robotrain_sources.fetching import errors, files, mlflow_client
-from robotrain_sources.registered_model import reference
+from robotrain_sources.mlflow import reference
 
 
 class RegisteredModelFetcher:

@@ -1,4 +1,4 @@
-"""A version of a registered model, and its latest version: the typed references and their parsers.
+"""A version of a registered model, its latest version, and artifacts of a run: typed references and their parsers.
 
 Standard library only: container plugins import it.
 """
@@ -14,7 +14,7 @@ MODEL_FORM = "NAME:VERSION"
 
 NAME_PATTERN = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,254}"
 _VERSION = r"0|[1-9][0-9]{0,8}"
-_ADDRESS = rf"models:/({NAME_PATTERN})/([^/]*)"
+_MODEL_ADDRESS = rf"models:/({NAME_PATTERN})/([^/]*)"
 _SHORT = rf"({NAME_PATTERN}):([^:/]*)"
 _STAGE = "(?i:latest|none|staging|production|archived)"
 _MOVING = rf"(?:models:/)?({NAME_PATTERN})@.*|models:/({NAME_PATTERN})/{_STAGE}|({NAME_PATTERN}):{_STAGE}"
@@ -79,7 +79,7 @@ def parse_registered_model(text: str) -> RegisteredModel:
         raise SourceError(why, f"{moving[moving.lastindex or 0]}:VERSION")
     if re.match(r"(?i)azureml:", text):  # else `azureml` would be the name
         raise SourceError("This is a name of Azure ML, not of the registry that the platform tracks to.")
-    if match := re.fullmatch(_ADDRESS, text) or re.fullmatch(_SHORT, text):
+    if match := re.fullmatch(_MODEL_ADDRESS, text) or re.fullmatch(_SHORT, text):
         return RegisteredModel(match[1], _parse_version(match[1], match[2]))
     _raise_not_a_model(text)
 
@@ -109,3 +109,66 @@ def _raise_not_a_model(text: str) -> NoReturn:
         f"A registered model is {MODEL_FORM} or models:/NAME/VERSION; "
         "a name is letters, digits, `_`, `.` and `-`, 255 at most."
     )
+
+
+RUN_FORM = "runs:/RUN_ID/PATH"
+
+_RUN = r"[A-Za-z0-9][A-Za-z0-9_-]{0,254}"
+"""MLflow's own ids are hex digits; in a workspace of Azure ML a run has the name of its job."""
+_PATH_PART = r"[A-Za-z0-9._=+~!(),-]+"
+_RUN_ADDRESS = r"runs:/+([^/]*)/*(.*)"
+_STORED_ARTIFACTS = rf"(?i:mlflow-artifacts):/(?:/[^/@?#]*/|/*)\d+/({_RUN})/artifacts/([^?#]+)"
+"""Where a server keeps artifacts, as its pages show it."""
+
+
+@lazy_dataclass(frozen=True)
+class RunArtifact:
+    """A folder of artifacts; `path` has no slash at its ends."""
+
+    kind: ClassVar[str] = "mlflow_run"
+
+    run: str
+    path: str
+
+    def __str__(self) -> str:
+        return f"runs:/{self.run}/{self.path}"
+
+
+def parse_run_artifact(text: str) -> RunArtifact:
+    """Return the folder that `text` names. Raise SourceError."""
+    if text != text.strip():
+        raise SourceError("There is white space around the address.", _suggest_artifact(text.strip()))
+    match = re.fullmatch(_RUN_ADDRESS, text)
+    if match is None:
+        _raise_not_an_artifact(text)
+    run, path = match[1], match[2].rstrip("/")
+    if not re.fullmatch(_RUN, run):
+        raise SourceError("The id of a run is letters, digits, `_` and `-`, 255 at most.")
+    if not path:
+        raise SourceError("The folder is missing: a run may hold several policies.", f"runs:/{run}/PATH")
+    if text.startswith("runs://") or text.startswith(f"runs:/{run}//"):
+        raise SourceError(
+            f"One slash follows `runs:`, and one the id: {RUN_FORM}.", _suggest_artifact(f"runs:/{run}/{path}")
+        )
+    _check_path(path)
+    return RunArtifact(run, path)
+
+
+_suggest_artifact = partial(suggest_normal_form, parse_run_artifact)
+
+
+def _check_path(path: str) -> None:
+    parts = path.split("/")
+    if not all(parts) or {".", ".."} & {*parts}:
+        raise SourceError("No part of the path is empty, `.` or `..`.")
+    if not all(re.fullmatch(_PATH_PART, part) for part in parts):
+        raise SourceError("A part of the path is letters, digits and `._=+~!(),-`, without white space.")
+
+
+def _raise_not_an_artifact(text: str) -> NoReturn:
+    if re.match(r"(?i)runs:", text) and not text.startswith("runs:"):
+        raise SourceError("`runs:` is written in lower case.", _suggest_artifact("runs:" + text[len("runs:") :]))
+    if stored := re.fullmatch(_STORED_ARTIFACTS, text):
+        why = "This is where a server keeps artifacts; a job names them by their run."
+        raise SourceError(why, _suggest_artifact(f"runs:/{stored[1]}/{stored[2]}"))
+    raise SourceError(f"The artifacts of a tracking run have the form {RUN_FORM}.")

@@ -17,7 +17,7 @@ from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.tracking.address import SQLITE, redact_address
 
 from robotrain_sources.fetching.errors import find_similar_names
-from robotrain_sources.registered_model.reference import parse_latest_model
+from robotrain_sources.mlflow.reference import parse_latest_model
 
 REQUEST_SECONDS = 10.0
 MAX_NAMES = 1000

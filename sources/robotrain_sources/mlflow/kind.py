@@ -1,23 +1,25 @@
-"""The source kinds `registered_model`, `latest_model`, `model_asset`: models of the platform's registry or Azure ML's.
+"""The source kinds `registered_model`, `latest_model`, `model_asset` and `mlflow_run`.
 
-A platform may support one without the other. They share their flags: the text tells them apart.
+They are models of the platform's registry or of Azure ML, and artifacts of tracking runs. A platform may support one
+without the other. They share their flags: the text tells them apart.
 """
 
 import re
 from collections.abc import Iterable
+from pathlib import Path
 from typing import ClassVar
 
 from robotrain.model.capabilities import ANY, no
 from robotrain.model.source import SourceError, SourceKind
 from robotrain.plugins.hookspecs import hook
+from robotrain.redaction import holds_secret
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain_sources.data_asset.kind import ASSET_FORM, ASSET_HINT, AssetFamily, parse_asset_name
-from robotrain_sources.mlflow_run import kind as mlflow_run
-from robotrain_sources.mlflow_run import reference
-from robotrain_sources.registered_model import reference as registered_model_reference
+from robotrain_sources.mlflow import reference
 from robotrain_sources.role_flags import CHECKPOINT, INIT_POLICY, POLICY_MODEL
 
+CONTAINER_PLUGIN = "robotrain_sources.mlflow.container"
 MODEL_ASSETS = AssetFamily("models", "model", ("data", "data asset"))
 _ARTIFACTS = r"azureml://jobs/([^/]+)/outputs/artifacts/paths/(.+)"
 """Address of a job's tracking artifacts."""
@@ -54,42 +56,42 @@ def _suggest_run_artifact(text: str) -> str:
         return ""
 
 
-_NAME = registered_model_reference.NAME_PATTERN
+_NAME = reference.NAME_PATTERN
 _HINT = rf"\s*(?:(?i:models:)|(?!(?i:azureml|file|hf|runs|https?):){_NAME}(?::|@(?!\d))[\w.+-]*\s*$)"
 
 
 def _is_latest(text: str) -> bool:
-    return bool(re.fullmatch(rf"\s*{registered_model_reference.LATEST_HINT}\s*", text))
+    return bool(re.fullmatch(rf"\s*{reference.LATEST_HINT}\s*", text))
 
 
 _ROLES = {"policy": POLICY_MODEL, "init_policy": INIT_POLICY, "checkpoint": CHECKPOINT}
 
 
 KIND = SourceKind(
-    name=registered_model_reference.RegisteredModel.kind,
+    name=reference.RegisteredModel.kind,
     title="registered models",
     schemes=("models",),
-    form=registered_model_reference.MODEL_FORM,
+    form=reference.MODEL_FORM,
     example="models:/pusht-act/3",
     help="A model version of the registry that the platform tracks to; or azureml:NAME:VERSION.",
     roles=_ROLES,
     recognizes=lambda text: bool(re.match(_HINT, text)) and not _is_latest(text),
-    parse=lambda text, base: registered_model_reference.parse_registered_model(text),
-    container_plugin="robotrain_sources.registered_model.container",
+    parse=lambda text, base: reference.parse_registered_model(text),
+    container_plugin=CONTAINER_PLUGIN,
     requires="tracking",
 )
 
 LATEST_KIND = SourceKind(
-    name=registered_model_reference.LatestModel.kind,
+    name=reference.LatestModel.kind,
     title="latest versions of registered models",
     schemes=("models",),
-    form=registered_model_reference.LATEST_FORM,
+    form=reference.LATEST_FORM,
     example="models:/isaac-cartpole-v0/latest",
     help="The latest version of a model of the registry that the platform tracks to, when the job is submitted.",
     roles={"checkpoint": CHECKPOINT},
     recognizes=_is_latest,
-    parse=lambda text, base: registered_model_reference.parse_latest_model(text),
-    container_plugin="robotrain_sources.registered_model.container",
+    parse=lambda text, base: reference.parse_latest_model(text),
+    container_plugin=CONTAINER_PLUGIN,
     pinned_by_platform=True,
     requires="tracking",
 )
@@ -113,7 +115,32 @@ ASSET_KIND = SourceKind(
 )
 
 
+_RUN_HINT = r"(?i)\s*(?:runs|mlflow-artifacts):"
+
+
+def parse_run_source(text: str, base: Path) -> reference.RunArtifact:
+    """Return the artifacts that `text` names. Raise SourceError."""
+    if holds_secret(text):
+        raise SourceError("The address seems to contain a secret, and a job must not contain secrets.")
+    return reference.parse_run_artifact(text)
+
+
+RUN_KIND = SourceKind(
+    name=reference.RunArtifact.kind,
+    title="artifacts of tracking runs",
+    schemes=("runs",),
+    form=reference.RUN_FORM,
+    example="runs:/0123456789abcdef0123456789abcdef/checkpoints/000400",
+    help="A policy or checkpoint among the artifacts of a run that is tracked where the job is.",
+    roles={"policy": POLICY_MODEL, "checkpoint": CHECKPOINT},
+    recognizes=lambda text: bool(re.match(_RUN_HINT, text)),
+    parse=parse_run_source,
+    container_plugin=CONTAINER_PLUGIN,
+    requires="tracking",
+)
+
+
 @hook
 def robotrain_source_kinds() -> Iterable[SourceKind]:
     """Return the kinds that share a flag; the first one is the default."""
-    return (LATEST_KIND, KIND, ASSET_KIND, mlflow_run.KIND)
+    return (LATEST_KIND, KIND, ASSET_KIND, RUN_KIND)

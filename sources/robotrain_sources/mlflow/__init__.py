@@ -1,0 +1,1 @@
+"""Policies and checkpoints that MLflow knows: versions of registered models, and artifacts of runs."""

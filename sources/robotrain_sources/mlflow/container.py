@@ -1,0 +1,51 @@
+"""The container plugin of registered models and run artifacts: used in place if they are local, else fetched."""
+
+import importlib
+from collections.abc import Iterable
+from pathlib import Path
+
+from robotrain_runtime.contract.container_plugin import TRACKING_PLUGINS_VARIABLE, ContainerContext
+from robotrain_runtime.contract.document import JobSource
+from robotrain_runtime.contract.failure import SourceError
+
+from robotrain_sources.fetching import program
+from robotrain_sources.mlflow import reference
+from robotrain_sources.mlflow.reference import LatestModel, RegisteredModel, RunArtifact
+
+MODEL_FETCH, RUN_FETCH = "robotrain_sources.mlflow.model_fetch", "robotrain_sources.mlflow.run_fetch"
+
+
+def preflight(source: JobSource, place: ContainerContext) -> Iterable[str]:
+    """Yield problems of the address and of tracking; what it names is looked up once MLflow is installed."""
+    is_run = source.kind == RunArtifact.kind
+    try:
+        _parse(source)
+    except SourceError as error:
+        expected = "an artifact of a run" if is_run else "a version of a registered model"
+        yield f"{source.uri} is not {expected}: {error.why}"
+    if not place.tracking_uri:
+        where = "" if is_run else " in a model registry"
+        yield f"{source.uri} cannot be looked up{where}: the job has no tracking address."
+
+
+def fetch(source: JobSource, place: ContainerContext) -> Path:
+    """Return the folder of the model's files, or of the policy or checkpoint. Raise OSError with a sentence."""
+    for problem in preflight(source, place):
+        raise OSError(problem)
+    found, environ = _parse(source), {"MLFLOW_TRACKING_URI": place.tracking_uri}
+    folder, cache = place.cache / "sources", ("--cache", str(place.cache))
+    if not isinstance(found, RunArtifact):
+        to = ("--to", str(folder / RegisteredModel.kind / found.name))
+        return program.run_program(place, MODEL_FETCH, found.name, str(found.version), *to, *cache, environ=environ)
+    environ = {**place.tracking_environ, **environ}
+    plugins = filter(None, environ.get(TRACKING_PLUGINS_VARIABLE, "").split(","))
+    modules = [importlib.import_module(plugin).__name__ for plugin in plugins]
+    to = ("--to", str(folder / RunArtifact.kind / found.run))
+    options = ("--role", source.role, *to, *cache)
+    return program.run_program(place, RUN_FETCH, found.run, found.path, *options, environ=environ, modules=modules)
+
+
+def _parse(source: JobSource) -> RegisteredModel | LatestModel | RunArtifact:
+    if source.kind == RunArtifact.kind:
+        return reference.parse_run_artifact(source.uri)
+    return reference.parse_pinned_model(source.uri, source.pin)

@@ -1,1 +1,0 @@
-"""A policy among the artifacts of a tracking run."""

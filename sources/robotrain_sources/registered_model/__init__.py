@@ -1,1 +1,0 @@
-"""A policy in a model registry, by name and version."""
