@@ -199,6 +199,30 @@ def test_other_words_are_answered_with_the_line_to_type(robotrain, word, line):
     assert f"robotrain {line}" in answer.stderr
 
 
+@pytest.mark.parametrize("word", ["lerobot-train", "train", "eval"])
+def test_a_pasted_line_of_another_program_is_answered_with_its_translation(robotrain, word):
+    secret = "hf_" + "a1B2" * 10
+    answer = robotrain(word, "--policy.type=act", f"--token={secret}", "--name", "a b")
+    assert (answer.exit_code, secret in answer.stderr) == (2, False)
+    program = f"lerobot-{word.rpartition('-')[2]}"
+    assert f"  use   robotrain from-lerobot -- {program} --policy.type=act" in answer.stderr
+    assert "'a b'" in answer.stderr
+    assert "from-lerobot" not in robotrain(word).stderr.replace("from-lerobot, from-script", "")
+    assert "from-lerobot --" not in robotrain("rosbag-act-train", "--policy.type=act").stderr
+
+
+def test_help_names_the_commands_of_plugins(robotrain, install):
+    install("robotrain-acme", {"command.board": "acme_board:app"}, acme_board="raise SystemExit('imported')")
+    of_plugins = robotrain("--help").stdout.partition("Commands of plugins:")[2]
+    assert [line.split() for line in of_plugins.splitlines() if "acme" in line] == [
+        ["board", "From", "robotrain-acme", "1.0."]
+    ]
+    assert "from-lerobot" in of_plugins
+    assert "board" in robotrain().stdout
+    assert "board" not in robotrain("--no-plugins").stdout
+    assert robotrain("--without", "nosuch", "--help").exit_code == 0
+
+
 def test_without_a_command_the_commands_come_first_in_forty_lines(robotrain):
     answer = robotrain()
     assert answer.exit_code == 0
@@ -206,6 +230,7 @@ def test_without_a_command_the_commands_come_first_in_forty_lines(robotrain):
     assert len(lines) <= 40
     assert max(map(len, lines)) <= 80
     assert lines[2] == "Commands:"
+    assert "Commands of plugins: bags, from-lerobot, from-script" in lines
 
 
 def test_after_a_training_the_next_commands_evaluate_it_on_its_data(submit, robotrain):

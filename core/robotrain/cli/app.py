@@ -4,8 +4,9 @@ import contextlib
 import functools
 import inspect
 import io
+import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
@@ -82,6 +83,9 @@ ClickError: Any = UsageError.__base__
 CompletionItem: Any = vars(typer.core)["CompletionItem"]
 PLUGINS_KEY = "robotrain.plugins"
 AS_JSON_KEY = "robotrain.as-json"
+ARGUMENTS_KEY = "robotrain.arguments"
+FOREIGN_OPTION = re.compile(r"--?[\w-]*[._]")
+"""Options of robotrain have neither dots nor underscores."""
 
 WITHOUT_HELP = (
     "Do not load this plugin: a distribution, or a claim (platform.NAME)  [repeatable]  [env: ROBOTRAIN_WITHOUT=A,B]"
@@ -98,22 +102,21 @@ HELP = """Describe a robot-learning job once; run it on any platform whose plugi
   robotrain submit --platform PLATFORM --dataset-path ./my-dataset --training-steps 2000
 
   robotrain status            the state of the newest run
-
-Plugins may add commands: `robotrain plugins` lists them.
 """
 
 OVERVIEW = """Usage: robotrain COMMAND [OPTIONS]
 
 Commands:
 {commands}
-
+{of_plugins}
 Begin with:
   robotrain init --example pusht-mini
   robotrain submit pusht-mini/job.yaml --platform PLATFORM --wait
 
 `robotrain COMMAND --help` shows a command's options, `robotrain --help` those
-of all commands, `robotrain plugins` the commands of plugins."""
+of all commands."""
 """What `robotrain` alone prints: one line a command, of at most 80 columns."""
+OVERVIEW_WIDTH = 80
 
 
 class RootGroup(TyperGroup):
@@ -122,6 +125,11 @@ class RootGroup(TyperGroup):
     def list_commands(self, ctx: Any) -> list[str]:
         """Return robotrain's own commands, in the order of a run's life."""
         return list(COMMANDS)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find the command; note its arguments, which may be those of another program."""
+        ctx.meta[ARGUMENTS_KEY] = tuple(args[1:])
+        return super().resolve_command(ctx, args)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Import and return one of robotrain's own commands, else a plugin's."""
@@ -133,13 +141,12 @@ class RootGroup(TyperGroup):
             return _load_command_for_completion(ctx, cmd_name)
         found = get_plugins(ctx).load_command(cmd_name)
         if found is None:
-            raise Rejected([_unknown_command_problem(cmd_name, get_plugins(ctx))])
+            raise Rejected([_unknown_command_problem(cmd_name, ctx.meta.get(ARGUMENTS_KEY, ()), get_plugins(ctx))])
         return typer.main.get_command(found)
 
     def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
         """Return the commands that begin like this; names of plugins' commands are read without importing them."""
-        claims = [claim for claim in get_plugins(ctx).claims if claim.family == "command"]
-        by_name = {claim.name: claim.distribution for claim in claims if claim.name not in COMMANDS}
+        by_name = list_plugin_commands(ctx)
         from_plugins = [CompletionItem(name, help=by) for name, by in by_name.items() if name.startswith(incomplete)]
         return [*super().shell_complete(ctx, incomplete), *from_plugins]
 
@@ -147,6 +154,9 @@ class RootGroup(TyperGroup):
         """Write the list of commands from the table: help imports no command."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
+        if of_plugins := list_plugin_commands(ctx):
+            with formatter.section("Commands of plugins"):
+                formatter.write_dl([(name, f"From {distribution}.") for name, distribution in of_plugins.items()])
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the global options; note whether problems are to be printed as JSON."""
@@ -221,7 +231,24 @@ def root(
 ) -> None:
     """Print the list of commands when none is given; the options are of every command."""
     if ctx.invoked_subcommand is None:
-        typer.echo(OVERVIEW.format(commands="\n".join(f"  {name:<11}{line}" for name, (_, line) in COMMANDS.items())))
+        typer.echo(_format_overview(list_plugin_commands(ctx)))
+
+
+def _format_overview(of_plugins: Collection[str]) -> str:
+    """Return what `robotrain` alone prints; the commands of plugins share a line."""
+    names = f"Commands of plugins: {', '.join(of_plugins)}"
+    line = f"\n{names if len(names) <= OVERVIEW_WIDTH else f'{names[: OVERVIEW_WIDTH - 1]}…'}\n"
+    commands = "\n".join(f"  {name:<11}{summary}" for name, (_, summary) in COMMANDS.items())
+    return OVERVIEW.format(commands=commands, of_plugins=line if of_plugins else "")
+
+
+def list_plugin_commands(ctx: Any) -> dict[str, str]:
+    """Return the commands of plugins, each with its distribution, without importing them."""
+    try:
+        claims = get_plugins(ctx).list_claims("command")
+    except Rejected:  # an option names no plugin: help is shown all the same
+        return {}
+    return {claim.name: claim.distribution for claim in claims if claim.name not in COMMANDS}
 
 
 def get_plugins(ctx: Any) -> "Plugins":
@@ -255,18 +282,41 @@ def _option_before_command_problem(args: list[str], error: Any) -> Problem | Non
     return usage_problem("option-elsewhere", title, flag, suggestions=map(Suggestion, ways))
 
 
-def _unknown_command_problem(name: str, plugins: "Plugins") -> Problem:
+def _unknown_command_problem(name: str, arguments: Sequence[str], plugins: "Plugins") -> Problem:
     from robotrain.redaction import redact
 
     known = [*COMMANDS, *plugins.list_names("command")]
-    if line := OTHER_WORDS.get(name):
-        title = f"robotrain has no command {name!r}"
-        return usage_problem("command-unknown", title, suggestions=[Suggestion(f"robotrain {line}")])
     workloads = [known for known in plugins.list_names("workload") if known == name or known.endswith(f"-{name}")]
-    runs = tuple(Suggestion(f"robotrain submit {workload} …", "runs this workload") for workload in workloads)
-    title, why = f"there is no command {redact(name)!r}", f"Commands: {', '.join(known)}."
-    ways = runs or suggest_name(name, known, prefix="robotrain ")
+    ways = list[Suggestion]()
+    if line := OTHER_WORDS.get(name):
+        title, why = f"robotrain has no command {name!r}", ""
+        ways.append(Suggestion(f"robotrain {line}"))
+    else:
+        title = f"there is no command {redact(name)!r}"
+        why = "" if workloads else f"Commands: {', '.join(known)}."
+        ways += [Suggestion(f"robotrain submit {workload} …", "runs this workload") for workload in workloads]
+        ways = ways or [*suggest_name(name, known, prefix="robotrain ")]
+    translations = list(_suggest_translations(workloads, arguments, plugins))
+    ways = [*translations, *ways] if any(map(FOREIGN_OPTION.match, arguments)) else [*ways, *translations]
     return usage_problem("command-unknown", title, why=why, suggestions=ways)
+
+
+def _suggest_translations(
+    workloads: Sequence[str], arguments: Sequence[str], plugins: "Plugins"
+) -> Iterator[Suggestion]:
+    """Yield the commands that translate a pasted line of a workload's own program, whose options are not ours."""
+    if not any(word.startswith("-") for word in arguments):
+        return
+    import shlex
+
+    from robotrain.cli.options import load_or_none
+    from robotrain.redaction import redact
+
+    for workload in filter(None, (load_or_none(plugins.workload, name) for name in workloads)):
+        if workload.translator:
+            words = shlex.join(map(redact, arguments))
+            line = f"robotrain {workload.translator} -- {workload.name} {words}"
+            yield Suggestion(line, "prints robotrain's line for it")
 
 
 def _load_command_for_completion(ctx: Any, name: str) -> Any:

@@ -186,6 +186,10 @@ class Workload:
     value of the option before it, or no option. Of two options of one name, that of the command line replaces that of
     the job file.
     """
+    translator: str = ""
+    """The command, if there is one, that prints the robotrain line for a command line of `program`. A line that is
+    pasted behind `robotrain` is answered with it.
+    """
     option_finder: str = ""
     """The module whose `find_option(flag, value)` returns the option of `program`, with its value, that a flag nobody
     knows is probably meant to be; empty for none.

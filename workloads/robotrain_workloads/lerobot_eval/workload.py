@@ -106,6 +106,7 @@ LEROBOT_EVAL = Workload(
     template="robotrain_workloads.lerobot_eval.template",
     results_reader="robotrain_workloads.evaluation.results_reader",
     managed_options=OWNED_OPTIONS,
+    translator="from-lerobot",
     option_finder="robotrain_workloads.lerobot_options.option_tree",
     option_hints=OPTION_HINTS,
     named_by=("env",),

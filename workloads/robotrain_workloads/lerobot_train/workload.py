@@ -60,6 +60,7 @@ LEROBOT_TRAIN = Workload(
         experiment="lerobot-training",
     ),
     managed_options=OWNED_OPTIONS,
+    translator="from-lerobot",
     option_finder="robotrain_workloads.lerobot_options.option_tree",
     option_hints=OPTION_HINTS,
     named_by=("policy_type",),
