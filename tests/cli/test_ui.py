@@ -40,7 +40,7 @@ def opened(tmp_path, monkeypatch):
 
 @pytest.fixture
 def no_browser(monkeypatch):
-    for name in ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY"):
+    for name in ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY", "SSH_CONNECTION"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(sys, "platform", "linux")
 
@@ -125,6 +125,29 @@ def test_mlflow_of_this_machine_is_served_until_it_is_stopped(serve, opened, end
     assert (process.returncode, "MLflow is stopped" in messages) == (0, True)
     with pytest.raises(OSError, match="refused"):
         urllib.request.urlopen(address.partition("#")[0])
+
+
+def test_over_ssh_mlflow_is_served_with_the_line_that_forwards_its_port(serve, opened, monkeypatch):
+    for name in ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("SSH_CONNECTION", "10.0.0.9 55555 10.0.0.4 2222")
+    monkeypatch.setenv("LOGNAME", "ada")
+    process = serve(LOCAL)
+    address = process.stdout.readline().strip()
+    assert urllib.request.urlopen(address.partition("#")[0]).status == 200
+    process.send_signal(signal.SIGINT)
+    _, messages = process.communicate(timeout=30)
+    port = address.partition("/#")[0].rpartition(":")[2]
+    assert f"  ssh -N -L {port}:127.0.0.1:{port} -p 2222 ada@10.0.0.4\nthen open\n" in messages
+    assert (process.returncode, opened()) == (0, [])
+
+
+def test_without_a_browser_and_ssh_the_port_of_the_command_is_forwarded(serve, monkeypatch):
+    for name in ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY", "SSH_CONNECTION"):
+        monkeypatch.delenv(name, raising=False)
+    shown, messages = serve(LOCAL).communicate(timeout=30)
+    assert shown.strip() == LOCAL.ui
+    assert "  ssh -N -L 5000:127.0.0.1:5000 USER@HOST\nthen open http://127.0.0.1:5000\n" in messages
 
 
 def test_a_server_that_ends_says_why(serve, opened):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import re
 import shlex
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 ADDRESS = re.compile(r"https?://\S+")
 SERVER = re.compile(r"(?P<program>\S+)(?P<run> tool run)? mlflow@[0-9][\w.]* ui --backend-store-uri sqlite:\S+")
 """A command that serves MLflow from a file of this machine. The run's log has it, and whatever the job prints."""
+MLFLOW_PORT = 5000
+"""The port that MLflow's own command serves on."""
 POLL_SECONDS, STOP_SECONDS = 0.2, 5.0
 MAX_OUTPUT = 2000
 """Bytes of a server's output that are shown if it does not start."""
@@ -39,7 +42,7 @@ MAX_OUTPUT = 2000
 def ui(ctx: typer.Context, run: RunArgument = "", json: JsonOption = False) -> None:
     """Open MLflow and the platform's page of a run in a browser; without one, print their addresses.
 
-    MLflow on this machine is served until Ctrl-C.
+    MLflow on this machine is served until Ctrl-C. Over SSH it is served too, with the line that forwards its port.
 
     robotrain ui last
     """
@@ -63,12 +66,36 @@ def ui(ctx: typer.Context, run: RunArgument = "", json: JsonOption = False) -> N
         if has_browser:
             webbrowser.open(address)
     is_here = platform.capabilities.feature("runs_here")  # else its server is elsewhere
-    if command and has_browser and is_here and _is_known_server(command):
-        _serve(command, f"#/experiments/{tracking.get('experiment_id')}/runs/{tracking.get('run_id')}")
-    elif command:
+    if command and (has_browser or _find_ssh_login()) and is_here and _is_known_server(command):
+        _serve(command, f"#/experiments/{tracking.get('experiment_id')}/runs/{tracking.get('run_id')}", has_browser)
+        return
+    if command:
         print_result(command)
-    if not has_browser:
+    if has_browser:
+        return
+    if command and is_here:
+        login = _find_ssh_login() or "USER@HOST"
+        print_message("there is no browser here: run the command, and on the machine with your browser")
+        print_message(f"  {_make_forward_line(MLFLOW_PORT, login)}\nthen open http://127.0.0.1:{MLFLOW_PORT}")
+    else:
         print_message(f"there is no browser here: {'run the command' if command else 'open the address'} where one is")
+
+
+def _find_ssh_login() -> str:
+    """Return the options and the login of `ssh` to this machine, as the server sees it; empty outside of SSH."""
+    words = os.environ.get("SSH_CONNECTION", "").split()
+    if len(words) != 4:
+        return ""
+    host, port = words[2:]
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # an account without a name
+        user = "USER"
+    return f"{f'-p {port} ' if port != '22' else ''}{user}@{host}"
+
+
+def _make_forward_line(port: int, login: str) -> str:
+    return f"ssh -N -L {port}:127.0.0.1:{port} {login}"
 
 
 def _has_browser() -> bool:
@@ -91,8 +118,11 @@ def _is_known_server(command: str) -> bool:
     return shutil.which("uv") == str(program) or program.is_relative_to(get_cache_folder())
 
 
-def _serve(command: str, path: str) -> None:
-    """Serve MLflow until Ctrl-C, and open one of its pages once it answers. Raise Rejected if it ends by itself."""
+def _serve(command: str, path: str, has_browser: bool) -> None:
+    """Serve MLflow until Ctrl-C, and open one of its pages once it answers; over SSH, say how to reach it.
+
+    Raise Rejected if it ends by itself.
+    """
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     words = [*shlex.split(command), "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
@@ -110,7 +140,7 @@ def _serve(command: str, path: str) -> None:
         try:
             while server.poll() is None and not _is_answering(port):
                 time.sleep(POLL_SECONDS)
-            was_stopped = server.returncode is None and _show_page(server, f"http://127.0.0.1:{port}/{path}")
+            was_stopped = server.returncode is None and _show_page(server, port, path, has_browser)
         finally:
             _stop_group(server)
         if not was_stopped:
@@ -118,11 +148,16 @@ def _serve(command: str, path: str) -> None:
             raise _make_unstarted_error(command, output.read().decode(errors="replace").strip())
 
 
-def _show_page(server: subprocess.Popen[bytes], address: str) -> bool:
+def _show_page(server: subprocess.Popen[bytes], port: int, path: str, has_browser: bool) -> bool:
     """Open a page of a server, and wait; return True for Ctrl-C, False if the server ended by itself."""
+    address = f"http://127.0.0.1:{port}/{path}"
     try:
+        if not has_browser:
+            line = _make_forward_line(port, _find_ssh_login())
+            print_message(f"there is no browser here: on the machine with your browser\n  {line}\nthen open")
         print_result(address)
-        webbrowser.open(address)
+        if has_browser:
+            webbrowser.open(address)
         print_message("Ctrl-C stops it")
         server.wait()
     except KeyboardInterrupt:
