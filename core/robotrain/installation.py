@@ -9,7 +9,8 @@ import sys
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, NamedTuple
+from urllib.parse import parse_qsl, quote
 
 DISTRIBUTION = "robotrain"
 RECEIPT, PIPX_METADATA, VENV_SETTINGS = "uv-receipt.toml", "pipx_metadata.json", "pyvenv.cfg"
@@ -46,12 +47,33 @@ def is_installed(distribution: str) -> bool:
     return True
 
 
-def has_extra(name: str) -> bool:
-    """Return whether robotrain has an extra of this name, as `robotrain[NAME]`."""
+def list_extras() -> list[str]:
+    """Return the names of robotrain's extras: NAME of `robotrain[NAME]`."""
     try:
-        return name in (metadata.metadata(DISTRIBUTION).get_all("Provides-Extra") or ())
+        return list(metadata.metadata(DISTRIBUTION).get_all("Provides-Extra") or ())
     except metadata.PackageNotFoundError:
-        return False
+        return []
+
+
+class _Requirement(NamedTuple):
+    """A package that the tool was installed with."""
+
+    name: str
+    extras: tuple[str, ...] = ()
+    version: str = ""
+    """`>=2`."""
+    source: str = ""
+    """The address that it was installed from, unless that is a package index."""
+    editable: str = ""
+    """The folder that it is used from as it is."""
+
+    def list_words(self, option: str = "", editable_option: str = "--editable") -> list[str]:
+        """Return the words that install it again: `option` and its text."""
+        extras = f"[{','.join(dict.fromkeys(self.extras))}]" if self.extras else ""
+        if self.editable:
+            return [editable_option, f"{self.editable}{extras}"]
+        text = f"{self.name}{extras}" + (f" @ {self.source}" if self.source else self.version)
+        return [option, text] if option else [text]
 
 
 def _format_uv_tool(receipt: Path, requirements: Sequence[str], change: InstallAction) -> str:
@@ -60,30 +82,38 @@ def _format_uv_tool(receipt: Path, requirements: Sequence[str], change: InstallA
 
     try:
         known = tomllib.loads(receipt.read_text())["tool"]["requirements"]
-        installed = [_format_requirement(one) for one in known]
+        installed = [_read_receipt_entry(one) for one in known]
     except (OSError, ValueError, KeyError, TypeError):
         installed = []
     options = {"add": [], "upgrade": ["--upgrade"], "reinstall": ["--reinstall"]}[change]
     return shlex.join(["uv", "tool", "install", *options, *_list_uv_words(installed, requirements)])
 
 
-def _format_requirement(entry: dict[str, object]) -> str:
-    extras = entry.get("extras")
-    name = f"{entry['name']}[{','.join(map(str, extras))}]" if isinstance(extras, list) else str(entry["name"])
-    return name if entry["name"] == DISTRIBUTION else f"{name}{entry.get('specifier', '')}"
+def _read_receipt_entry(entry: dict[str, Any]) -> _Requirement:
+    """Return a requirement of uv's receipt. Raise KeyError if it has no name."""
+    source = str(entry.get("url", ""))
+    if folder := entry.get("path") or entry.get("directory"):
+        source = f"file://{quote(str(folder))}"
+    if "git" in entry:  # as uv writes it: URL?rev=REVISION&subdirectory=FOLDER
+        address, _, query = str(entry["git"]).partition("?")
+        given = dict(parse_qsl(query))
+        revision = next((f"@{given[key]}" for key in ("rev", "tag", "branch") if key in given), "")
+        folder = f"#subdirectory={given['subdirectory']}" if "subdirectory" in given else ""
+        source = f"git+{address}{revision}{folder}"
+    extras, version = tuple(map(str, entry.get("extras") or ())), str(entry.get("specifier", ""))
+    return _Requirement(str(entry["name"]), extras, version, source, str(entry.get("editable", "")))
 
 
-def _list_uv_words(installed: Sequence[str], requirements: Sequence[str], own_option: str = "") -> list[str]:
+def _list_uv_words(installed: Sequence[_Requirement], requirements: Sequence[str], own_option: str = "") -> list[str]:
     """Return robotrain with its extras, and the other requirements as `--with`."""
-    extras: list[str] = []
-    others: list[str] = []
-    for requirement in (*installed, *requirements):
+    own = next((one for one in installed if one.name == DISTRIBUTION), _Requirement(DISTRIBUTION))
+    own = own._replace(version="")
+    others = [one.list_words("--with", "--with-editable") for one in installed if one.name != DISTRIBUTION]
+    for requirement in requirements:
         if match := re.fullmatch(rf"{DISTRIBUTION}(?:\[([\w,. -]+)\])?", requirement):
-            extras += (extra.strip() for extra in (match[1] or "").split(",") if extra.strip())
+            extras = [extra.strip() for extra in (match[1] or "").split(",") if extra.strip()]
+            own = own._replace(extras=(*own.extras, *extras))
         else:
-            others.append(requirement)
-    own = f"{DISTRIBUTION}[{','.join(dict.fromkeys(extras))}]" if extras else DISTRIBUTION
-    words = [own_option, own] if own_option else [own]
-    for other in dict.fromkeys(others):
-        words += ("--with", other)
-    return words
+            others.append(["--with", requirement])
+    unique = {tuple(words): words for words in others}
+    return [*own.list_words(own_option), *(word for words in unique.values() for word in words)]

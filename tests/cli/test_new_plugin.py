@@ -133,6 +133,28 @@ def test_an_empty_folder_is_filled(robotrain, tmp_path):
     assert robotrain("plugins", "new", "workload", "hello", "--to", tmp_path / "empty").exit_code == 0
 
 
+@pytest.mark.parametrize(
+    ("name", "owner"),
+    [
+        ("json", "`robotrain submit`"),
+        ("platform", "`robotrain submit`"),
+        ("over", "`robotrain sweep`"),
+        ("timeout", "train-eval"),
+        ("seed", "workload "),
+        ("runs-dir", "platform local"),
+        ("dataset", "source kind huggingface"),
+    ],
+)
+def test_a_source_whose_flag_is_anothers_is_refused(robotrain, name, owner):
+    answer = robotrain("plugins", "new", "source", name, "--json")
+    (problem,) = answer.json["problems"]
+    assert (answer.exit_code, problem["code"]) == (2, "plugin-name-taken")
+    assert f"--{name}" in problem["title"]
+    assert owner in problem["title"]
+    assert not Path(f"robotrain-{name}").exists()
+    assert robotrain("plugins", "new", "workload", name, "--to", "there").exit_code == 0
+
+
 @pytest.mark.parametrize("name", ["Mars", "my mars", "9mars", "-mars", "mars-", "../mars", "m" * 31, "", "märs", "m.a"])
 def test_a_malformed_name_is_refused(robotrain, name):
     answer = robotrain("plugins", "new", "platform", "--", name)

@@ -403,3 +403,17 @@ def test_an_option_of_another_tool_is_answered_with_its_value(robotrain, typed, 
     answer = robotrain("explain", "--platform", "local", "--dataset-repo-id", "lerobot/pusht", *typed)
     assert answer.exit_code == 2
     assert f"use   {meant}" in answer.stderr
+
+
+@pytest.mark.parametrize("name", ["PLATFORM", "NAME"])
+def test_the_placeholder_of_the_documents_is_no_platform(robotrain, mars, name):
+    answer = robotrain("explain", "--platform", name, "--dataset-path", "x", "--json")
+    (problem,) = answer.json["problems"]
+    assert (answer.exit_code, problem["code"]) == (2, "platform-not-loaded")
+    assert {"--platform local", "--platform mars"} <= {way["text"] for way in problem["instead"]}
+
+
+def test_a_platform_that_is_not_installed_is_answered_with_how_to_install_one(robotrain, mars):
+    (problem,) = robotrain("explain", "--platform", "slurm", "--dataset-path", "x", "--json").json["problems"]
+    assert "installed: " in problem["title"]
+    assert any("install" in way["text"] and "PACKAGE" in way["text"] for way in problem["instead"])

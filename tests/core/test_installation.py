@@ -1,5 +1,6 @@
 """What to type to add a package: in the way that this robotrain was installed."""
 
+import shlex
 import sys
 from pathlib import Path
 
@@ -48,6 +49,37 @@ def test_another_package_keeps_what_is_there(made: str) -> None:
     assert ("robotrain[azureml]" in words) == (made == "uv tool")
 
 
+SOURCES = """
+[tool]
+requirements = [
+    { name = "robotrain", extras = ["azureml"], path = "/dist/robotrain 0.1-py3-none-any.whl" },
+    { name = "robotrain-mars", git = "https://git.example/mars?rev=v1&subdirectory=plugin" },
+    { name = "robotrain-moon", git = "https://git.example/moon" },
+    { name = "robotrain-venus", directory = "/src/venus" },
+    { name = "robotrain-vesta", extras = ["fast"], editable = "/src/vesta" },
+    { name = "robotrain-pluto", url = "https://files.example/pluto-1.0-py3-none-any.whl" },
+]
+"""
+"""As uv 0.13 writes it."""
+
+
+def test_packages_come_from_where_they_came_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    (tmp_path / "uv-receipt.toml").write_text(SOURCES)
+    assert shlex.split(format_install_command("robotrain[osmo]", "rover-sdk")) == [
+        *("uv", "tool", "install", "robotrain[azureml,osmo] @ file:///dist/robotrain%200.1-py3-none-any.whl"),
+        *("--with", "robotrain-mars @ git+https://git.example/mars@v1#subdirectory=plugin"),
+        *("--with", "robotrain-moon @ git+https://git.example/moon"),
+        *("--with", "robotrain-venus @ file:///src/venus"),
+        *("--with-editable", "/src/vesta[fast]"),
+        *("--with", "robotrain-pluto @ https://files.example/pluto-1.0-py3-none-any.whl"),
+        *("--with", "rover-sdk"),
+    ]
+    editable = '[tool]\nrequirements = [{ name = "robotrain", editable = "/src/robotrain" }]\n'
+    (tmp_path / "uv-receipt.toml").write_text(editable)
+    assert format_install_command("robotrain[osmo]") == "uv tool install --editable '/src/robotrain[osmo]'"
+
+
 @pytest.mark.parametrize("made", ["uv venv", "venv"], indirect=True)
 def test_an_environment_that_is_not_active_is_named(made: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("VIRTUAL_ENV")
@@ -65,3 +97,6 @@ def test_a_platform_that_an_extra_brings_is_told_with_the_command() -> None:
     assert "install 'robotrain[osmo]'" in problem.suggestions[0].text
     (problem,) = PluginNotInstalled("platform", "saturn", ["local"], ()).problems
     assert "saturn" not in problem.suggestions[0].text
+    assert format_install_command("PACKAGE") in [way.text for way in problem.suggestions]
+    (problem,) = PluginNotInstalled("platform", "azurml", ["local"], ()).problems
+    assert "install 'robotrain[azureml]'" in problem.suggestions[0].text

@@ -34,6 +34,10 @@ GLOBAL_SWITCHES = ("--no-plugins", "--strict-plugins", "--without", "--plugins-f
 """Options of `robotrain` itself, which stand before the command."""
 
 
+PLACEHOLDERS = ("PLATFORM", "NAME")
+"""What stands for the name of a platform in help and documents."""
+
+
 def collect_values(option_values: dict[str, Any], options: ComposedOptions, prefix: str) -> dict[str, Value]:
     """Return the values of declared options, as raw text by field name."""
     collected = {}
@@ -207,6 +211,10 @@ def not_loaded_problem(
     :param alternatives: what else the name may stand for, unless another name is near.
     """
     (problem,) = error.problems
+    if family == "platform" and name in PLACEHOLDERS:
+        missing = platform_missing_problem(plugins)
+        title = f"{name} stands for the name of a platform"
+        return dataclasses.replace(missing, code="platform-not-loaded", title=title, where=origin.where, given=name)
     others = [] if origin == DEFAULT_ORIGIN else [known for known in plugins.list_names(family) if known != name]
     near = suggest_name(name, others, prefix="--platform " if family == "platform" else "")
     ways = problem.suggestions
@@ -333,6 +341,22 @@ def find_option_owners(flag: str, choice: Choice, plugins: "Plugins") -> Iterato
     declared |= {f"workload {name}": one.parameters for name, one in plugins.workloads().items()}
     chosen = (f"platform {choice.platform}", f"workload {choice.workload}")
     yield from (owner for owner, one in declared.items() if owner not in chosen and flag in list_flags(one))
+
+
+def find_flag_owner(flag: str, plugins: "Plugins") -> str:
+    """Return whose option a flag is, in words, among all that stand beside a source's; empty for nobody's."""
+    from robotrain.cli.app import load_command
+
+    nothing, train_eval = Choice("", ""), "train-eval"
+    commands = {name: load_command(name) for name in (*JOB_COMMANDS, "sweep")}
+    commands[f"pipeline {train_eval}"] = load_command("pipeline").commands[train_eval]
+    for name, command in commands.items():
+        if flag in command.compose_own(nothing, plugins).flags:
+            return f"`robotrain {name}`"
+    for kind in plugins.source_kinds().values():
+        if any(flag in (one.flag, *one.aliases) for one in kind.roles.values()):
+            return f"source kind {kind.name}"
+    return next(find_option_owners(flag, nothing, plugins), "")
 
 
 def group_by_other_workload(unknown: Sequence[str], choice: Choice, plugins: "Plugins") -> dict[str, list[str]]:

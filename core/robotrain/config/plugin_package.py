@@ -36,6 +36,11 @@ class NewPlugin(NamedTuple):
         return self.given.replace("_", "-")
 
     @property
+    def flag(self) -> str:
+        """The flag that the package declares by its name; empty if it declares none."""
+        return f"--{self.slug}" if self.family == "source" else ""
+
+    @property
     def claim(self) -> str:
         """The name of its entry point."""
         return f"{self.family}.{self.name}"

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from robotrain.errors import MAX_SENTENCE, Problem, Rejected, Stage, Suggestion, usage_problem
+from robotrain.errors import MAX_SENTENCE, Problem, Rejected, Stage, Suggestion, find_nearest_name, usage_problem
 from robotrain.plugins import calls, claims
 from robotrain.redaction import redact
 
@@ -79,7 +79,7 @@ class PluginNotInstalled(PluginError):
         if not off:
             title = f"no {family} {redact(name)!r} is installed"
             file = Suggestion("robotrain --plugins-from FOLDER …", "when it comes from a plugin file")
-            ways = [*_suggest_robotrain(name), file]
+            ways = [*_suggest_robotrain(name), _suggest_package(family), file]
         title = f"{title}; installed: {', '.join(installed) or 'none'}"
         Rejected.__init__(self, [usage_problem("plugin-failed", title, suggestions=ways)])
 
@@ -92,13 +92,21 @@ def make_no_workload_error(installed: Sequence[str]) -> Rejected:
 
 
 def _suggest_robotrain(extra: str = "") -> Iterator[Suggestion]:
-    """Suggest an extra of robotrain, if it has one of that name, and all its plugins where there is only its core."""
-    from robotrain.installation import DISTRIBUTION, format_install_command, has_extra
+    """Suggest an extra of robotrain of about that name, and all its plugins where there is only its core."""
+    from robotrain.installation import DISTRIBUTION, format_install_command, list_extras
 
-    if has_extra(extra):
-        yield Suggestion(format_install_command(f"{DISTRIBUTION}[{extra}]"), "installs it")
+    if extra and (near := find_nearest_name(extra, list_extras())):
+        command = format_install_command(f"{DISTRIBUTION}[{near}]")
+        yield Suggestion(command, f"installs {'it' if near == extra else near}")
     if not claims.list_built_in_distributions():
         yield Suggestion(format_install_command(DISTRIBUTION), "installs the standard plugins")
+
+
+def _suggest_package(family: str) -> Suggestion:
+    """Suggest to install the package of a plugin, whose name only its author knows."""
+    from robotrain.installation import format_install_command
+
+    return Suggestion(format_install_command("PACKAGE"), f"installs a package that brings the {family}")
 
 
 def make_failure(claim: Claim, cause: BaseException, hook: str = "") -> PluginFailure:

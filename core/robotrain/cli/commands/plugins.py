@@ -155,9 +155,10 @@ def new(
 
 
 def _reject_name(plugin: NewPlugin, installed: Plugins) -> None:
-    """Raise Rejected for a name that is malformed, or that an installed plugin has."""
+    """Raise Rejected for a name that is malformed, that an installed plugin has, or whose flag is another's."""
     from importlib.util import find_spec
 
+    from robotrain.cli import usage
     from robotrain.config.plugin_package import MAX_NAME, is_valid_name
     from robotrain.plugins.claims import list_built_in_distributions
     from robotrain.redaction import redact
@@ -173,6 +174,12 @@ def _reject_name(plugin: NewPlugin, installed: Plugins) -> None:
     if owners:
         title, why = f"the name {plugin.name!r} is taken", f"{owners[0]} is installed, and only one plugin can have it."
         ways = [Suggestion(f"robotrain plugins new {plugin.family} my-{plugin.slug}"), Suggestion("robotrain plugins")]
+        raise Rejected([usage_problem("plugin-name-taken", title, "NAME", why, suggestions=ways)])
+    flag = plugin.flag
+    if flag and (owner := usage.find_flag_owner(flag, installed)):
+        title = f"the name {plugin.name!r} is taken: {owner} has the option {flag}"
+        why = "The flag of a source kind is made of its name, and only one can have it."
+        ways = [Suggestion(f"robotrain plugins new {plugin.family} my-{plugin.slug}")]
         raise Rejected([usage_problem("plugin-name-taken", title, "NAME", why, suggestions=ways)])
 
 
