@@ -105,10 +105,7 @@ def test_every_built_in_half_can_be_imported_from_its_payload_alone(tmp_path):
 
     halves = [
         "robotrain_workloads.lerobot_train.container",
-        *(
-            f"robotrain_sources.{kind}.container"
-            for kind in ("local_path", "huggingface", "blob_url", "registered_model")
-        ),
+        *(f"robotrain_sources.{kind}.container" for kind in ("local_path", "huggingface", "blob_url", "mlflow")),
     ]
     for half in halves:
         folder = tmp_path / half
