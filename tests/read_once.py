@@ -4,6 +4,7 @@ in this process would do so again, as only a new process has to.
 
 import copy
 import functools
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -15,6 +16,10 @@ import pytest
 ROOT = Path(__file__).parents[1]
 HERE = (sys.prefix, sys.base_prefix, str(ROOT))
 ENVIRONMENTS = (str(Path.home() / ".cache/robotrain/environments"),)
+DECLARATIONS = ("source", "workload")
+"""The families whose things hold nothing between two calls, as a platform may."""
+PLANETS = {f"robotrain-{name}" for name in ("mars", "venus", "vesta", "saturn")}
+"""Platforms of tests with which nothing is wrong."""
 OURS = {"robotrain_runtime", "robotrain_sources", "robotrain_workloads"}
 OURS |= {f"robotrain_{name}" for name in ("local", "azure", "osmo", "azureml")}
 
@@ -66,11 +71,13 @@ def read_installed(patch: pytest.MonkeyPatch) -> None:
         return () if tops <= OURS and "robotrain_plugin" not in sys.modules else None
 
     get_version, versions = interpreter.get_python_version, {}
+    installed = (*HERE, *ENVIRONMENTS, str(Path.home() / ".pyenv"), "/usr/")
 
     def get_version_once(python: Path, *seconds: float) -> str:
-        if not str(python).startswith((*HERE, *ENVIRONMENTS)):
+        key = (python, os.environ.get("PYENV_VERSION"))
+        if not str(python).startswith(installed):
             return get_version(python, *seconds)
-        return versions.get(python) or versions.setdefault(python, get_version(python, *seconds))
+        return versions[key] if key in versions else versions.setdefault(key, get_version(python, *seconds))
 
     patch.setattr(interpreter, "get_python_version", get_version_once)
     for name in ("_list_place", "_read_text"):
@@ -82,8 +89,22 @@ def read_installed(patch: pytest.MonkeyPatch) -> None:
 
 
 def load_plugins(patch: pytest.MonkeyPatch) -> None:
-    """The hooks of what this checkout holds are registered once."""
-    from robotrain.plugins import manager
+    """What this checkout declares is validated once, and its hooks are registered once; no planet needs a thread."""
+    from robotrain.plugins import calls, claims, guards, manager
+
+    call_plugin, provide = calls.call_plugin, guards.provide
+    provided: dict[tuple, list] = {}
+
+    def call_trusted(claim, what, function, setting=""):
+        is_declaring = what == "loading" or what in claims.HOOKS.values()
+        return call_plugin(claim, what, function, "" if is_declaring and claim.package in PLANETS else setting)
+
+    def provide_once(family, claim, function):
+        if family not in DECLARATIONS or not are_ours([claim]):
+            return provide(family, claim, function)
+        if (key := (family, claim, function)) not in provided:
+            provided[key] = provide(family, claim, function)
+        return provided[key]
 
     make_manager = manager.Plugins.__dict__["_manager"].func
     managers: dict[tuple, Any] = {}
@@ -100,6 +121,8 @@ def load_plugins(patch: pytest.MonkeyPatch) -> None:
 
     registered = functools.cached_property(share)
     registered.__set_name__(manager.Plugins, "_manager")
+    patch.setattr(calls, "call_plugin", call_trusted)
+    patch.setattr(guards, "provide", provide_once)
     patch.setattr(manager.Plugins, "_manager", registered)
 
 

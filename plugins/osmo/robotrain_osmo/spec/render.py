@@ -79,7 +79,13 @@ def _encode(content: bytes) -> str:
 def decode_archive(text: str) -> bytes:
     """Return the archive, a tar file compressed with bzip2."""
     parts = text.encode().translate(bytes.maketrans(_REPLACEMENTS, _REPLACED)).split(_SEPARATOR.encode())
-    return b"".join(map(base64.b85decode, parts))
+    return b"".join(map(_decode, parts))
+
+
+@functools.lru_cache(maxsize=8)
+def _decode(part: bytes) -> bytes:
+    """Return a part as it was encoded; the steps of a pipeline have the first one in common."""
+    return base64.b85decode(part)
 
 
 def _make_tar(payload: Payload) -> bytes:
