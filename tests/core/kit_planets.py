@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from robotrain.testing import PlatformKit, World
-from robotrain.testing.platform_security import HOSTILE_TEXTS
+from robotrain.testing.platform_rendering import HOSTILE_TEXTS
 
 HERE = Path(__file__).parent
 WRONG = {

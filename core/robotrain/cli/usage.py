@@ -218,7 +218,7 @@ def not_loaded_problem(
     others = [] if origin == DEFAULT_ORIGIN else [known for known in plugins.list_names(family) if known != name]
     near = suggest_name(name, others, prefix="--platform " if family == "platform" else "")
     ways = problem.suggestions
-    if getattr(error, "misspelled", False):
+    if error.misspelled:
         ways = near or (*alternatives, *problem.suggestions)
     code = f"{family}-not-loaded"
     return dataclasses.replace(problem, code=code, where=origin.where, given=redact(name), why="", suggestions=ways)

@@ -2,6 +2,7 @@
 
 import functools
 import io
+import itertools
 import json
 import os
 import subprocess
@@ -18,17 +19,17 @@ import pytest
 from robotrain_runtime.contract import document
 from robotrain_runtime.contract.document import JobDocument
 
+from robotrain.model.capabilities import Support
 from robotrain.model.plan import Plan
 from robotrain.model.platform import Platform
 from robotrain.model.run import Reference, RunRecord, RunState
 from robotrain.model.source import Source, SourceKind
 from robotrain.model.workload import Workload
 from robotrain.plugins.claims import Claim
-from robotrain.plugins.manager import Plugins
 from robotrain.store import records
 from robotrain.testing import harness
 from robotrain.testing.harness import CommandResult, call_in_time
-from robotrain.testing.kit_base import SAMPLE_WORKLOAD, ImportTests
+from robotrain.testing.kit_base import SAMPLE_WORKLOAD, ImportTests, load_declared
 
 SAMPLE_NOTE = "sent by the kit"
 
@@ -92,22 +93,15 @@ class World:
         return iter(())
 
 
-@functools.lru_cache(maxsize=4)
-def _load_plugins(platform: str, *path: str) -> Plugins:
-    """Load the platform once for all tests of a class; `path` is where plugins are searched."""
-    plugins = Plugins()
-    plugins.platform(platform)
-    return plugins
-
-
 class Bench:
-    """One platform in its world, and the `plans` that it has rendered, the newest last."""
+    """One platform in its world, the `plans` that it has rendered, and the `arguments` of its last `render`."""
 
     def __init__(self, name: str, world: World) -> None:
         self.name, self.world = name, world
         self.plans: list[Plan] = []
-        self.plugins = _load_plugins(name, *sys.path)
-        self.platform: Platform = vars(self.plugins.platform(name))["_platform"]  # without core's guard around it
+        self.arguments: list[Any] = []
+        self.plugins, guarded = load_declared("platform", name, *sys.path)
+        self.platform: Platform = vars(guarded)["_platform"]  # without core's guard around it
         self.can = self.platform.capabilities
         self.kinds: Mapping[str, SourceKind] = self.plugins.source_kinds()
 
@@ -153,14 +147,11 @@ class Bench:
         self.run_command("render", "--json", *self.complete_words(*words)).require("the job must be rendered")
         return self.plans[-1]
 
-    def first_source(self) -> list[str]:
-        """Return the words of a source that the platform accepts in any role; none if it accepts none."""
-        return next((words for role in self.workload.roles if (words := self.first_in_role(role))), [])
-
-    def first_in_role(self, role: str) -> list[str]:
-        """Return the words of a source of the first kind with an example that the platform accepts in a role."""
-        kinds = self.can.list_accepted_kinds(role, self.kinds)
-        return next(([self.source_word(role, kind)] for kind in kinds if self.example_text(kind)), [])
+    def first_source(self, *roles: str) -> list[str]:
+        """Return the words of a source that the platform accepts in one of the roles, by default any."""
+        accepted = ((role, self.can.list_accepted_kinds(role, self.kinds)) for role in roles or self.workload.roles)
+        found = (self.source_word(role, kind) for role, kinds in accepted for kind in kinds if self.example_text(kind))
+        return [*itertools.islice(found, 1)]
 
     def source_word(self, role: str, kind: SourceKind) -> str:
         """Return the option of a kind in a role, with the kind's example."""
@@ -172,7 +163,7 @@ class Bench:
         for role, rule in workload.roles.items():
             flags = {kind.roles[role].flag for kind in self.kinds.values() if role in kind.roles}
             if (rule.required or rule.typical) and not flags & {str(word).partition("=")[0] for word in given}:
-                words += self.first_in_role(role) or pytest.skip(f"{self.name} accepts no {role} with an example")
+                words += self.first_source(role) or pytest.skip(f"{self.name} accepts no {role} with an example")
         return words
 
     def list_kind_options(self, *kinds: SourceKind) -> list[str]:
@@ -210,6 +201,12 @@ class Bench:
         """Run a command about a run, with `--json` if it has that."""
         return call_in_time(command, harness.run_command, command, run, *([] if command == "logs" else ["--json"]))
 
+    def compare_support(self, what: str, support: Support, result: CommandResult) -> Iterator[str]:
+        """Yield a sentence unless a yes is accepted, and anything else rejected: exit code 3, and its name."""
+        named = any(self.name in one["title"] for one in result.errors)
+        if result.exit_code != (0 if support else 3) or not (support or named):
+            yield f"{what} is declared {support.level}, but exit code {result.exit_code}: {result.output}"
+
     def wrap_method(self, name: str, wrapper: Callable[..., Any]) -> AbstractContextManager[object]:
         """Return a block in which `wrapper(method, arguments)` is called in place of a method of the platform."""
         original: Any = getattr(type(self.platform), name)
@@ -220,7 +217,8 @@ class Bench:
         return mock.patch.object(type(self.platform), name, method)
 
     def record_plan(self, render: Callable[..., Plan], arguments: list[Any]) -> Plan:
-        """Call `render`, and keep the plan."""
+        """Call `render`, and keep its arguments and the plan."""
+        self.arguments = arguments
         self.plans.append(render(*arguments))
         return self.plans[-1]
 

@@ -20,6 +20,7 @@ from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.plugins import claims
 from robotrain.plugins.claims import Claim
+from robotrain.plugins.failures import PluginError
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import holds_secret
 from robotrain.submission.packing import pack_modules
@@ -31,6 +32,26 @@ SAMPLE_SITE = Path(__file__).with_name("sample_site")
 """The folder of the path that the kit's sample plugin is installed in."""
 PROBE_PLATFORM, SAMPLE_KIND, SAMPLE_WORKLOAD = "kit-probe", "kit_shelf", "kit-train"
 ROLES: tuple[str, ...] = get_args(RoleName)
+
+
+@functools.lru_cache(64)
+def load_declared(family: str, name: str, *path: str) -> tuple[Plugins, Any]:
+    """Return what is installed under a name, with the plugins that loaded it; the test fails if there is none.
+
+    :param path: where plugins are searched.
+    """
+    plugins = Plugins()
+    try:
+        if family != "source":
+            return plugins, getattr(plugins, family)(name)
+    except PluginError as error:
+        pytest.fail(str(error), pytrace=False)
+    if name not in plugins.source_kinds():
+        plugins.platforms()  # one of them may provide it without a claim of its own
+    if name not in (kinds := plugins.source_kinds()):
+        failures = "".join(f"\n{failure}" for failure in plugins.failures.values())
+        pytest.fail(f"no source kind {name!r} is installed; installed: {', '.join(sorted(kinds))}{failures}")
+    return plugins, kinds[name]
 
 
 class KitBase:

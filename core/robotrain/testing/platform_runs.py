@@ -75,7 +75,7 @@ class SubmitTests(PlatformTestBase):
         """A pipeline is rendered with all its steps, reproducibly; it is found again, and its steps are listed."""
         if not bench.can.feature("native_dag"):
             pytest.skip(f"{bench.name} does not declare native_dag")
-        job, run, parts = _record_render(bench)
+        job, run, parts = _render_arguments(bench)
         steps = [
             PipelineStep(name="first", job=job, hands_over=True, takes={}, **parts),
             PipelineStep(name="second", job=job, needs=("first",), takes={}, **parts),
@@ -88,7 +88,7 @@ class SubmitTests(PlatformTestBase):
         """A sweep is rendered as one submission, reproducibly; it is found again, and its trials are listed."""
         if not bench.can.feature("native_sweep"):
             pytest.skip(f"{bench.name} does not declare native_sweep")
-        job, run, parts = _record_render(bench)
+        job, run, parts = _render_arguments(bench)
         numbers = [(one, n) for one, n in job.parameters if isinstance(n, int | float) and not isinstance(n, bool)]
         if not numbers:
             pytest.skip("the job has no number to vary")
@@ -133,17 +133,10 @@ def _compare_count(bench: Bench, run: str, expected: int, when: str = "") -> Ite
         yield f"the engine has {count} runs named {run}, not {expected}{when}"
 
 
-def _record_render(bench: Bench) -> tuple[Job, str, dict[str, Any]]:
+def _render_arguments(bench: Bench) -> tuple[Job, str, dict[str, Any]]:
     """Render a plan; return the job, the run, and by name the other arguments that `render` was given."""
-    rendered: list[list[Any]] = []
-
-    def record_arguments(render: Callable[..., Any], arguments: list[Any]) -> Any:
-        rendered.append(arguments)
-        return render(*arguments)
-
-    with bench.wrap_method("render", record_arguments):
-        bench.render_plan()
-    job, settings, run, payload, plugins = rendered[-1]
+    bench.render_plan()
+    job, settings, run, payload, plugins = bench.arguments
     return job, run, {"settings": settings, "payload": payload, "container_plugins": plugins}
 
 
@@ -167,9 +160,14 @@ def _submit_engine_plan(bench: Bench, what: str, render: Callable[[], Plan], nam
 
 def _submit_twice(bench: Bench, how: str, interruption: contextlib.AbstractContextManager[object]) -> Iterator[str]:
     """Submit, which must be interrupted, and again; yield what is wrong unless there is one run."""
-    before, is_submitted = records.list_runs(), False
-    with interruption, contextlib.suppress(BaseException):
-        is_submitted = call_in_time("submit", bench.submit).exit_code == 0
+    before = records.list_runs()
+    with interruption:
+        try:
+            is_submitted = call_in_time("submit", bench.submit).exit_code == 0
+        except pytest.fail.Exception:  # it still runs, and would change what the next submit prints
+            raise
+        except BaseException:  # whatever the interruption is
+            is_submitted = False
     if is_submitted:
         yield f"the submit was not interrupted {how}: the world's block must keep it from succeeding"
     left = [name for name in records.list_runs() if name not in before]

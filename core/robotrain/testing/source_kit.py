@@ -27,9 +27,39 @@ from robotrain.testing.harness import compare, no_side_effects, report
 from robotrain.testing.kit_base import ROLES, SAMPLE_WORKLOAD, find_outside_imports, run_on_probe
 from robotrain.testing.source_parsing import BASE_FOLDER, SourceTextTests
 
+MIN_SENTENCE = 20
+"""A sentence is longer than this: `404` is not one."""
+Fetch = Callable[..., dict[str, bytes]]
 
-class SourceContainerTests(SourceTextTests):
-    """The example from the command line to the document, the container plugin and the publish target."""
+
+@dataclass(frozen=True, kw_only=True)
+class Served:
+    """A source that can be fetched on this machine, which the author's fixture `served` returns."""
+
+    text: str
+    """What a user types."""
+    files: Mapping[str, bytes]
+    """Its files, by path."""
+    role: str = "dataset"
+    missing: str = ""
+    """A text that names nothing there."""
+    cut: Callable[[], AbstractContextManager[object]] | None = None
+    """A block in which the connection breaks in the middle."""
+    change: Callable[[], object] | None = None
+    """Replaces the content."""
+    python: Path | None = None
+    """The Python of the environment that the plugin declares."""
+    place: Mapping[str, Any] = field(default_factory=dict)
+    """Further fields of `ContainerContext`."""
+
+
+class SourceKit(SourceTextTests):
+    """The standard tests of a source kind, as in docs/plugins.md.
+
+    `kind` is its name. `good` has texts that name a source, each with its printed form; relative names start from
+    `/work`. `bad` has texts that people type and that name none. The fixture `served` returns a source that can be
+    fetched (`robotrain.testing.Served`); without it nothing is fetched. `public_only` is as in PlatformKit.
+    """
 
     def test_flags_and_saved_job_agree(self, declaration: SourceKind) -> Iterator[str]:
         """What is typed reaches the document unchanged and in order, and so does the job file that it is saved to."""
@@ -68,38 +98,6 @@ class SourceContainerTests(SourceTextTests):
         yield from compare("`normalize` returns for an address of another kind", foreign, "")
         yield from compare("`normalize` returns for its own form of the example", again, address or "a normal form")
         yield from compare("`inspect` returns without a `place.python`", inspected, TargetInspection())
-
-
-MIN_SENTENCE = 20
-"""A sentence is longer than this: `404` is not one."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Served:
-    """A source that can be fetched on this machine, which the author's fixture `served` returns."""
-
-    text: str
-    """What a user types."""
-    files: Mapping[str, bytes]
-    """Its files, by path."""
-    role: str = "dataset"
-    missing: str = ""
-    """A text that names nothing there."""
-    cut: Callable[[], AbstractContextManager[object]] | None = None
-    """A block in which the connection breaks in the middle."""
-    change: Callable[[], object] | None = None
-    """Replaces the content."""
-    python: Path | None = None
-    """The Python of the environment that the plugin declares."""
-    place: Mapping[str, Any] = field(default_factory=dict)
-    """Further fields of `ContainerContext`."""
-
-
-Fetch = Callable[..., dict[str, bytes]]
-
-
-class SourceFetchTests(SourceContainerTests):
-    """The source of the fixture `served`, and its pins if the kind declares `pinning`."""
 
     @pytest.fixture
     def served(self) -> Served:
@@ -186,12 +184,3 @@ def compare_files(what: str, found: Mapping[str, bytes], expected: Mapping[str, 
     """Yield a sentence with the paths of files that are missing, changed or too many."""
     wrong = (path for path in sorted({*found, *expected}) if found.get(path) != expected.get(path))
     yield from report(f"these files are missing, changed or too many, {what}", wrong)
-
-
-class SourceKit(SourceFetchTests):
-    """The standard tests of a source kind, as in docs/plugins.md.
-
-    `kind` is its name. `good` has texts that name a source, each with its printed form; relative names start from
-    `/work`. `bad` has texts that people type and that name none. The fixture `served` returns a source that can be
-    fetched (`robotrain.testing.Served`); without it nothing is fetched. `public_only` is as in PlatformKit.
-    """

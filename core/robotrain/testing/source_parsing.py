@@ -1,6 +1,5 @@
 """Tests of a source kind: its declaration, parsing, printed form, rejections and secrets."""
 
-import functools
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,38 +13,22 @@ from robotrain.model.source import Source, SourceError, SourceKind
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact
 from robotrain.testing.harness import compare, no_side_effects, report
-from robotrain.testing.kit_base import ROLES, ImportTests, find_clashes
+from robotrain.testing.kit_base import ROLES, ImportTests, find_clashes, load_declared
 
 BASE_FOLDER = Path("/work")
 """The folder that relative names in the texts start from."""
+SECRET = "S3CRETzz9kq0123456789"
+PLACEHOLDER_PATTERN = r"\b[A-Z]{3,}\b|^last$|^-|^robotrain "
+"""Suggestions with words that the user replaces, and whole command lines."""
+MAX_EXAMPLES = 60
+PIECES = (
+    *("://", "//", "/", "\\", ":", "@", "?", "#", "&", "=", "%20", "%3F", " ", "\t", "\n", "\x00", "..", ".", "~", "-"),
+    *("https://", "file:", "user:word@", "localhost:8080", "{{x}}", "${x}", "$(x)", "'", '"', "é", "名", "\u202e", "1"),
+)
 
 
-@functools.lru_cache(64)
-def load_kind(name: str, path: tuple[str, ...]) -> SourceKind:
-    """Return the source kind of that name, found on `path`; the test fails if there is none."""
-    plugins = Plugins()
-    kinds = plugins.source_kinds()
-    if name not in kinds:
-        plugins.platforms()  # one of them may provide it without a claim of its own
-        kinds = plugins.source_kinds()
-    if name not in kinds:
-        failures = "".join(f"\n{failure}" for failure in plugins.failures.values())
-        pytest.fail(f"no source kind {name!r} is installed; installed: {', '.join(sorted(kinds))}{failures}")
-    return kinds[name]
-
-
-def find_reader(kind: SourceKind, source: Source) -> SourceKind:
-    """Return the kind of a source that `kind` parsed: it may return one of another."""
-    return kind if source.kind == kind.name else load_kind(source.kind, tuple(sys.path))
-
-
-def parse_again(kind: SourceKind, source: Source, base: Path = BASE_FOLDER) -> Source:
-    """Parse the printed form of a source."""
-    return find_reader(kind, source).parse(str(source), base)
-
-
-class SourceDeclarationTests(ImportTests):
-    """The SourceKind record."""
+class SourceTextTests(ImportTests):
+    """Good and bad texts, any text, and texts with a secret."""
 
     kind: ClassVar[str] = ""
     good: ClassVar[Mapping[str, str]] = {}
@@ -54,7 +37,8 @@ class SourceDeclarationTests(ImportTests):
     @pytest.fixture
     def declaration(self, kit_folders: Path) -> SourceKind:
         """The declaration that robotrain loads."""
-        return load_kind(self.kind, tuple(sys.path))
+        found: SourceKind = load_declared("source", self.kind, *sys.path)[1]
+        return found
 
     def test_declaration_is_complete(self, declaration: SourceKind) -> Iterator[str]:
         """Help, rejections and docs derive from it: no text is empty, the name can be typed, and the roles exist."""
@@ -81,20 +65,6 @@ class SourceDeclarationTests(ImportTests):
         for text in (declaration.example, *self.good):
             takers = [kind.name for kind in sharing if declaration.recognizes(text) and kind.recognizes(text)]
             yield from report(f"{text} is also recognised by these kinds, whose flag it shares", takers)
-
-
-SECRET = "S3CRETzz9kq0123456789"
-PLACEHOLDER_PATTERN = r"\b[A-Z]{3,}\b|^last$|^-|^robotrain "
-"""Suggestions with words that the user replaces, and whole command lines."""
-MAX_EXAMPLES = 60
-PIECES = (
-    *("://", "//", "/", "\\", ":", "@", "?", "#", "&", "=", "%20", "%3F", " ", "\t", "\n", "\x00", "..", ".", "~", "-"),
-    *("https://", "file:", "user:word@", "localhost:8080", "{{x}}", "${x}", "$(x)", "'", '"', "é", "名", "\u202e", "1"),
-)
-
-
-class SourceTextTests(SourceDeclarationTests):
-    """Good and bad texts, any text, and texts with a secret."""
 
     def test_good_texts_are_sources(self, declaration: SourceKind) -> Iterator[str]:
         """The example and `good`: jobs store, compare and hash sources by their printed form, on any machine."""
@@ -172,6 +142,17 @@ class SourceTextTests(SourceDeclarationTests):
                 yield f"an address with a secret is accepted, raise SourceError: {text!r}"
             elif SECRET in (shown := redact(str(read), declaration.schemes)):
                 yield f"{text!r} is accepted and shown with its secret, raise SourceError: {shown}"
+
+
+def find_reader(kind: SourceKind, source: Source) -> SourceKind:
+    """Return the kind of a source that `kind` parsed: it may return one of another."""
+    found: SourceKind = kind if source.kind == kind.name else load_declared("source", source.kind, *sys.path)[1]
+    return found
+
+
+def parse_again(kind: SourceKind, source: Source, base: Path = BASE_FOLDER) -> Source:
+    """Parse the printed form of a source."""
+    return find_reader(kind, source).parse(str(source), base)
 
 
 def _parse_text(kind: SourceKind, text: str) -> Source | SourceError:

@@ -1,6 +1,5 @@
 """`WorkloadKit`, the conformance kit of workloads: parameters and their effect, container plugin, platforms, a run."""
 
-import functools
 import io
 import re
 import sys
@@ -23,7 +22,6 @@ from robotrain.config.provenance import Origin, Value
 from robotrain.errors import select_errors
 from robotrain.model.job import Job
 from robotrain.model.workload import Produces, Workload
-from robotrain.plugins.failures import PluginError
 from robotrain.plugins.manager import Plugins
 from robotrain.store import name_lock
 from robotrain.store import records as store_records
@@ -35,6 +33,7 @@ from robotrain.testing.kit_base import (
     find_clashes,
     find_declaration_problems,
     find_outside_imports,
+    load_declared,
     run_on_probe,
 )
 
@@ -47,27 +46,31 @@ PINNED_PATTERN = r"(?:==|@ )\S+.*--hash=sha256:[0-9a-f]{64}"
 PYTHON_PATTERN = r"3\.\d+(?:-3\.\d+)?"
 PRODUCED_EVENTS: Mapping[Produces, str] = {"checkpoints": "checkpoint", "results": "evaluated"}
 """The event of what a run produces."""
+Collect = Callable[[JobDocument], list[Any]]
 
 
-@functools.lru_cache(64)
-def _load_workload(name: str, path: tuple[str, ...]) -> Workload:
-    """Load a workload; `path` is where plugins are searched."""
-    try:
-        return Plugins().workload(name)
-    except PluginError as error:
-        pytest.fail(str(error))
+class WorkloadKit(ImportTests):
+    """The standard tests of a workload, as in docs/plugins.md.
 
-
-class WorkloadParameterTests(ImportTests):
-    """The dataclass of the parameters."""
+    `workload` is its name. `job` has the words of a complete job on any platform; its sources are local folders, or the
+    fixture `data` returns the folder of each. `changed` has another value of a parameter if the kit finds none.
+    `unchanged` says, by parameter, why it alone changes nothing. `options` has, by platform, the words that its
+    settings need. The fixture `runs` returns the words of a small job that is run on this machine, and `tells` are the
+    events that it must emit (`metrics`, `checkpoint`). `public_only` is as in PlatformKit.
+    """
 
     workload: ClassVar[str] = ""
     job: ClassVar[Sequence[str]] = ()
+    changed: ClassVar[Mapping[str, str]] = {}
+    unchanged: ClassVar[Mapping[str, str]] = {}
+    options: ClassVar[Mapping[str, Sequence[str]]] = {}
+    tells: ClassVar[Sequence[str]] = ("metrics",)
 
     @pytest.fixture
     def declaration(self, kit_folders: Path) -> Workload:
         """The declaration that robotrain loads."""
-        return _load_workload(self.workload, tuple(sys.path))
+        found: Workload = load_declared("workload", self.workload, *sys.path)[1]
+        return found
 
     def test_parameters_are_well_declared(self, declaration: Workload) -> Iterator[str]:
         """Flags, help, schema and docs derive from it; a default is a value that could have been typed."""
@@ -88,35 +91,6 @@ class WorkloadParameterTests(ImportTests):
     def test_flags_clash_on_no_platform(self, declaration: Workload) -> Iterator[str]:
         """An option means one thing on every platform."""
         yield from report("rename the parameter", find_clashes(self.workload, [self.workload]))
-
-
-def _coerce(declared: type, parameter: Parameter, text: str) -> tuple[Any, list[str]]:
-    """Return the value that a typed text has, and the titles of the problems with it."""
-    values, found = coerce_values(declared, {parameter.name: Value(text, Origin("flag", parameter.flag))})
-    problems = [one.title for one in found if one.where == parameter.flag]
-    return (None if problems else getattr(values, parameter.name)), problems
-
-
-def _list_invalid_values(parameter: Parameter) -> Iterator[str]:
-    """Yield texts that the parameter must reject: out of bounds, not a number, or none of its choices."""
-    bounds = parameter.param
-    if parameter.bare_type in (int, float):
-        yield "many"
-        for bound, beyond in ((bounds.gt, 0), (bounds.lt, 0), (bounds.ge, -1), (bounds.le, 1)):
-            if bound is not None:
-                yield str(parameter.bare_type(bound + beyond))
-    if parameter.choices:
-        yield "none-of-these"
-
-
-Collect = Callable[[JobDocument], list[Any]]
-
-
-class WorkloadContainerTests(WorkloadParameterTests):
-    """The container plugin, and the effect of parameters and arguments on what it returns."""
-
-    changed: ClassVar[Mapping[str, str]] = {}
-    unchanged: ClassVar[Mapping[str, str]] = {}
 
     @pytest.fixture
     def rendered_document(self, declaration: Workload, tmp_path: Path) -> JobDocument:
@@ -205,41 +179,6 @@ class WorkloadContainerTests(WorkloadParameterTests):
         if not any(environment.lock.as_posix().endswith(f"/{name}") for name in names):
             yield f"the lock {environment.lock} is not packed: put it beside the plugin"
 
-
-def _list_candidates(parameter: Parameter) -> Iterator[str]:
-    """Yield texts of values that may be accepted and differ from the default."""
-    if parameter.is_switch:
-        yield from ("true", "false")
-    elif parameter.choices:
-        yield from parameter.choices
-    elif parameter.bare_type in (int, float):
-        near = parameter.default if parameter.default is not None else 0
-        yield from (f"{value:.12g}" for value in (near + 1, near / 2, near - 1, near * 2, 0, 1, 2))
-        yield from (str(int(near) + step) for step in (1, -1, 2))
-    else:
-        yield from SAMPLE_TEXTS
-
-
-def _is_refused(declared: Workload, document: JobDocument) -> bool:
-    """Return whether the workload's `check` rejects the job."""
-    parameters, arguments = tuple(document.parameters.items()), document.trainer_args
-    job = Job(workload=document.workload, parameters=parameters, sources=document.sources, trainer_args=arguments)
-    return bool(select_errors(tuple(declared.check(job))))
-
-
-class WorkloadKit(WorkloadContainerTests):
-    """The standard tests of a workload, as in docs/plugins.md.
-
-    `workload` is its name. `job` has the words of a complete job on any platform; its sources are local folders, or the
-    fixture `data` returns the folder of each. `changed` has another value of a parameter if the kit finds none.
-    `unchanged` says, by parameter, why it alone changes nothing. `options` has, by platform, the words that its
-    settings need. The fixture `runs` returns the words of a small job that is run on this machine, and `tells` are the
-    events that it must emit (`metrics`, `checkpoint`). `public_only` is as in PlatformKit.
-    """
-
-    options: ClassVar[Mapping[str, Sequence[str]]] = {}
-    tells: ClassVar[Sequence[str]] = ("metrics",)
-
     @pytest.fixture
     def runs(self) -> Sequence[str]:
         """The words of a job that really runs; define it to run one."""
@@ -289,3 +228,43 @@ class WorkloadKit(WorkloadContainerTests):
             if (name in events) != (declaration.produces == produces):
                 found = f"the run emitted {'an' if name in events else 'no'} event `{name}`"
                 yield f"`produces` is {declaration.produces!r}, but {found}"
+
+
+def _coerce(declared: type, parameter: Parameter, text: str) -> tuple[Any, list[str]]:
+    """Return the value that a typed text has, and the titles of the problems with it."""
+    values, found = coerce_values(declared, {parameter.name: Value(text, Origin("flag", parameter.flag))})
+    problems = [one.title for one in found if one.where == parameter.flag]
+    return (None if problems else getattr(values, parameter.name)), problems
+
+
+def _list_invalid_values(parameter: Parameter) -> Iterator[str]:
+    """Yield texts that the parameter must reject: out of bounds, not a number, or none of its choices."""
+    bounds = parameter.param
+    if parameter.bare_type in (int, float):
+        yield "many"
+        for bound, beyond in ((bounds.gt, 0), (bounds.lt, 0), (bounds.ge, -1), (bounds.le, 1)):
+            if bound is not None:
+                yield str(parameter.bare_type(bound + beyond))
+    if parameter.choices:
+        yield "none-of-these"
+
+
+def _list_candidates(parameter: Parameter) -> Iterator[str]:
+    """Yield texts of values that may be accepted and differ from the default."""
+    if parameter.is_switch:
+        yield from ("true", "false")
+    elif parameter.choices:
+        yield from parameter.choices
+    elif parameter.bare_type in (int, float):
+        near = parameter.default if parameter.default is not None else 0
+        yield from (f"{value:.12g}" for value in (near + 1, near / 2, near - 1, near * 2, 0, 1, 2))
+        yield from (str(int(near) + step) for step in (1, -1, 2))
+    else:
+        yield from SAMPLE_TEXTS
+
+
+def _is_refused(declared: Workload, document: JobDocument) -> bool:
+    """Return whether the workload's `check` rejects the job."""
+    parameters, arguments = tuple(document.parameters.items()), document.trainer_args
+    job = Job(workload=document.workload, parameters=parameters, sources=document.sources, trainer_args=arguments)
+    return bool(select_errors(tuple(declared.check(job))))
