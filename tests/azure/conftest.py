@@ -4,6 +4,8 @@ import pytest
 from azure_stand_in.fixtures import azure, azure_session, nobody, tenant_session, workspace, workspace_session
 from azure_stand_in.tenant import Tenant
 from azure_stand_in.terraform import outputs
+from azure_tracked import tracked_job
+from robotrain_runtime.contract.document import JobDocument
 
 __all__ = ["azure", "azure_session", "nobody", "outputs", "tenant_session", "workspace", "workspace_session"]
 
@@ -17,3 +19,11 @@ def tenant(tenant_session, monkeypatch, nobody) -> Tenant:
     for name, value in tenant_session.environ.items():
         monkeypatch.setenv(name, value)
     return tenant_session
+
+
+@pytest.fixture
+def job(tmp_path, azure, workspace, nobody, monkeypatch) -> JobDocument:
+    """One that is tracked in the workspace; this process is signed in as the job will be."""
+    for name, value in {**azure.workload_identity, "MLFLOW_HTTP_REQUEST_TIMEOUT": "60"}.items():
+        monkeypatch.setenv(name, value)
+    return tracked_job(work=str(tmp_path), cache=str(tmp_path / "cache"))

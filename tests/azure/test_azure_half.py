@@ -7,10 +7,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from azure_tracked import tracked_job
 from robotrain.submission.packing import pack_modules
 from robotrain_azure.workspace import CONTAINER_PLUGINS
-from robotrain_runtime.contract import document
-from robotrain_runtime.contract.document import JobDocument, Placement
 from robotrain_runtime.contract.event import Outcome
 from robotrain_runtime.environments import run_environment
 from robotrain_runtime.tracking import preflight
@@ -41,27 +40,12 @@ def question(tmp_path, monkeypatch):
         monkeypatch.delitem(sys.modules, "pretended_tracking", raising=False)
         wanted: list[str] = []
         asked = TrackingCheck(
-            job(uri, {"tracking.pretended": "pretended_tracking"}),
+            tracked_job({"tracking.pretended": "pretended_tracking"}, tracking_uri=uri),
             lambda one: wanted.append(one.lock.name) or Path(sys.executable),
         )
         return asked.wait_for_findings(), wanted
 
     return ask
-
-
-def job(uri: str, halves: dict[str, str]) -> JobDocument:
-    placement = Placement(work="/nowhere", cache="/nowhere", tracking_uri=uri)
-    return JobDocument(
-        schema=document.SCHEMA,
-        run="pretend-1",
-        job="0" * 64,
-        workload="pretend",
-        platform="here",
-        halves=halves,
-        parameters={},
-        placement=placement,
-        sources=(),
-    )
 
 
 def test_what_a_half_finds_is_found_in_its_own_environment(question):
@@ -94,10 +78,10 @@ def test_an_address_that_no_half_takes_is_asked_by_ourselves(question, tmp_path)
 
 def test_the_tracking_process_is_told_its_halves():
     assert (
-        run_environment.make_program_environ(job("x", CONTAINER_PLUGINS))["ROBOTRAIN_TRACKING_HALVES"]
+        run_environment.make_program_environ(tracked_job(tracking_uri="x"))["ROBOTRAIN_TRACKING_HALVES"]
         == "robotrain_azure.tracking.container"
     )
-    assert "ROBOTRAIN_TRACKING_HALVES" not in run_environment.make_program_environ(job("x", {}))
+    assert "ROBOTRAIN_TRACKING_HALVES" not in run_environment.make_program_environ(tracked_job({}, tracking_uri="x"))
 
 
 def test_what_the_environment_says_about_patience_wins(tmp_path, monkeypatch):
@@ -108,7 +92,7 @@ def test_what_the_environment_says_about_patience_wins(tmp_path, monkeypatch):
     )
     python.chmod(0o755)
     told: list[str] = []
-    environ = run_environment.make_program_environ(job("x", {}))
+    environ = run_environment.make_program_environ(tracked_job({}, tracking_uri="x"))
     tracker = Tracker(
         python, "x", system_metrics=False, environ=environ, on_event=lambda record: told.append(record.event.text)
     )

@@ -6,18 +6,15 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from azure_stand_in.manager import GROUP, SUBSCRIPTION
-from robotrain_azure.workspace import CONTAINER_PLUGINS, Workspace
-from robotrain_runtime.contract import document, plugin_loader
+from azure_tracked import HERE
+from robotrain_runtime.contract import plugin_loader
 from robotrain_runtime.contract.container_plugin import ContainerContext
-from robotrain_runtime.contract.document import JobDocument, JobSource, Placement
+from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.environments import run_environment
 from robotrain_sources.mlflow import container
 
 pytestmark = pytest.mark.slow
 
-HERE = Workspace(SUBSCRIPTION, GROUP, "robots-ml")
-HALF = "robotrain_sources.mlflow.container"
 LOG = """
 import pathlib, sys
 from robotrain_runtime.tracking.mlflow_store import MlflowStore
@@ -37,23 +34,6 @@ def model(folder: Path) -> dict[str, bytes]:
     for name, content in files.items():
         (folder / name).write_bytes(content)
     return files
-
-
-@pytest.fixture
-def job(tmp_path, azure, workspace, nobody, monkeypatch) -> JobDocument:
-    """One that is tracked in the workspace; this process is signed in as the job will be."""
-    for name, value in {**azure.workload_identity, "MLFLOW_HTTP_REQUEST_TIMEOUT": "60"}.items():
-        monkeypatch.setenv(name, value)
-    return JobDocument(
-        schema=document.SCHEMA,
-        run="pretend-1",
-        job="0" * 64,
-        workload="pretend",
-        platform="here",
-        halves={"source.mlflow_run": HALF, **CONTAINER_PLUGINS},
-        parameters={},
-        placement=Placement(work=str(tmp_path), cache=str(tmp_path / "cache"), tracking_uri=HERE.tracking_uri),
-    )
 
 
 def test_a_policy_of_a_run_in_the_workspace_comes_whole(job, training_python, tmp_path):

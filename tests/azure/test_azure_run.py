@@ -8,42 +8,25 @@ from pathlib import Path
 
 import pytest
 from azure_stand_in import Fault
-from azure_stand_in.manager import GROUP, SUBSCRIPTION
-from robotrain_azure.workspace import CONTAINER_PLUGINS, Workspace
+from azure_tracked import HALVES, HERE, tracked_job
 from robotrain_runtime.contract import document, event
-from robotrain_runtime.contract.document import JobDocument, Placement
 from robotrain_runtime.contract.event import Event, Registered, Tracking
 
 pytestmark = pytest.mark.slow
 
 PRETENDED = Path(__file__).parents[1] / "runtime/halves"
-HERE = Workspace(SUBSCRIPTION, GROUP, "robots-ml")
 PROGRAM = "from pretend_training import *\ntrain(40, 20)"
 
 
 @pytest.fixture
 def run(tmp_path, azure, workspace, nobody, training_python, data_python):
     """Run the document, or do something else with it: the exit code, and the events or the output."""
-    placement = Placement(
+    made = tracked_job(
+        {"workload.pretend": "pretend_work", **HALVES},
+        parameters={"program": PROGRAM, "register": "pusher"},
         work=str(tmp_path / "work"),
         cache=str(data_python.parents[3]),
         environment=str(training_python.parents[1]),
-        tracking_uri=HERE.tracking_uri,
-    )
-    made = JobDocument(
-        schema=document.SCHEMA,
-        run="pretend-1",
-        job="0" * 64,
-        workload="pretend",
-        platform="here",
-        halves={
-            "workload.pretend": "pretend_work",
-            "source.huggingface": "robotrain_sources.huggingface.container",
-            **CONTAINER_PLUGINS,
-        },
-        parameters={"program": PROGRAM, "register": "pusher"},
-        placement=placement,
-        sources=(),
     )
     (tmp_path / "job.json").write_text(document.format_document(made))
 

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 from azure_stand_in import Fault
-from azure_stand_in.manager import GROUP, SUBSCRIPTION
-from robotrain_azure.workspace import CONTAINER_PLUGINS, Workspace
-from robotrain_runtime.contract import document, event, plugin_loader
-from robotrain_runtime.contract.document import JobDocument, Placement
+from azure_tracked import HERE
+from robotrain_runtime.contract import event, plugin_loader
+from robotrain_runtime.contract.document import JobDocument
 from robotrain_runtime.contract.event import Metrics, Note, Outcome, Track, Tracking
 from robotrain_runtime.environments import run_environment
 from robotrain_runtime.tracking.preflight import TrackingCheck
@@ -20,27 +19,7 @@ from robotrain_runtime.tracking.tracker import ARTIFACT_REQUEST, REGISTER_REQUES
 
 pytestmark = pytest.mark.slow
 
-HERE = Workspace(SUBSCRIPTION, GROUP, "robots-ml")
 TAGS = {"checkpoint": "000020", "robotrain_run": "pretend-1", "checkpoint_sha256": "d" * 64, "framework": "lerobot"}
-
-
-@pytest.fixture
-def job(tmp_path, azure, workspace, nobody, monkeypatch) -> JobDocument:
-    """One that is tracked in the workspace; this process is signed in as the job will be."""
-    for name, value in {**azure.workload_identity, "MLFLOW_HTTP_REQUEST_TIMEOUT": "60"}.items():
-        monkeypatch.setenv(name, value)
-    placement = Placement(work=str(tmp_path), cache=str(tmp_path / "cache"), tracking_uri=HERE.tracking_uri)
-    return JobDocument(
-        schema=document.SCHEMA,
-        run="pretend-1",
-        job="0" * 64,
-        workload="pretend",
-        platform="here",
-        halves={"source.huggingface": "robotrain_sources.huggingface.container", **CONTAINER_PLUGINS},
-        parameters={},
-        placement=placement,
-        sources=(),
-    )
 
 
 class Tracked:
@@ -114,7 +93,7 @@ def test_a_run_is_tracked_published_and_registered_once(started, azure, workspac
     assert there.uri == HERE.tracking_uri
     assert there.ui == (
         f"https://ml.azure.com/runs/{there.run_id}?wsid="
-        f"/subscriptions/{SUBSCRIPTION}/resourcegroups/{GROUP}/workspaces/robots-ml"
+        f"/subscriptions/{HERE.subscription}/resourcegroups/{HERE.group}/workspaces/{HERE.name}"
     )
     tracked.tracker.send(event.make_record(Metrics(values={"train/loss": 0.5}, step=20)))
     first, again = (tracked.ask(ARTIFACT_REQUEST, **of(there.run_id, checkpoint)) for _ in range(2))

@@ -7,35 +7,23 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from azure_stand_in.manager import GROUP, SUBSCRIPTION
 from azure_stand_in.sign_in import token
+from azure_tracked import HERE, tracked_job
 from robotrain_azure.tracking import container
-from robotrain_azure.workspace import CONTAINER_PLUGINS, Workspace
 from robotrain_runtime.contract import document, event
 from robotrain_runtime.contract.container_plugin import PLATFORM_TRACKING_VARIABLE
-from robotrain_runtime.contract.document import JobDocument, Placement
+from robotrain_runtime.contract.document import JobDocument
 from robotrain_runtime.contract.event import Metrics, Outcome, Track, Tracking
 from robotrain_runtime.environments import run_environment
 from robotrain_runtime.tracking.tracker import ARTIFACT_REQUEST, REGISTER_REQUEST, Tracker
 
-HERE = Workspace(SUBSCRIPTION, GROUP, "robots-ml")
 HOST = "azureml://westeurope.api.azureml.ms"
 GIVEN = f"{HOST}/mlflow/v1.0{HERE.resource}"
 TAGS = {"checkpoint": "000020", "robotrain_run": "pretend-1", "checkpoint_sha256": "d" * 64}
 
 
-def job(uri: str = HERE.tracking_uri, **placement: str) -> JobDocument:
-    return JobDocument(
-        schema=document.SCHEMA,
-        run="pretend-1",
-        job="0" * 64,
-        workload="pretend",
-        platform="azureml",
-        halves={"source.huggingface": "robotrain_sources.huggingface.container", **CONTAINER_PLUGINS},
-        parameters={},
-        placement=Placement(work="/nowhere", cache="/nowhere", tracking_uri=uri, **placement),
-        sources=(),
-    )
+def job(**placement: str) -> JobDocument:
+    return tracked_job(platform="azureml", **placement)
 
 
 @pytest.fixture
@@ -72,7 +60,7 @@ def test_the_address_that_the_platform_gave_is_used_and_nobody_is_asked(inside, 
     [
         "",
         f"{GIVEN}-2",
-        GIVEN.replace(GROUP, "another"),
+        GIVEN.replace(HERE.group, "another"),
         GIVEN.replace("azureml:", "https:"),
         "sqlite:////tmp/mlflow.db",
     ],
