@@ -44,8 +44,8 @@ def azureml_stored(azure, workspace_session, monkeypatch, nobody) -> Iterator[Az
 
 def _begun(whole: AzureML, monkeypatch: pytest.MonkeyPatch) -> Iterator[AzureML]:
     whole.begin()
-    for module in ("submit.sdk", "service.datastore"):  # tries again as it does, and hardly waits in between
-        monkeypatch.setattr(f"robotrain_azureml.{module}.LONGEST_PAUSE", 0.05)
+    for setting in ("submit.sdk.LONGEST_PAUSE", "service.datastore.RETRY_PAUSE"):  # it hardly waits in between
+        monkeypatch.setattr(f"robotrain_azureml.{setting}", 0.05)
     # its import would go on in a thread while the next test makes errors of warnings
     monkeypatch.setattr("robotrain_azureml.submit.sdk.start_import", lambda: None)
     for name, value in whole.environ.items():

@@ -7,6 +7,7 @@ from typing import Any
 
 from robotrain.cluster.answers import as_mapping, as_mappings, as_text, parse_time
 from robotrain.model.run import Reference, RunState
+from robotrain_azure import errors as azure_errors
 from robotrain_azure.arm import ArmError
 
 from robotrain_azureml import errors
@@ -177,8 +178,10 @@ def request_cancel(reference: Reference) -> str:
     """Ask Azure ML to end a job; return why it declined: the job may have ended meanwhile. Raises RunGone, Rejected."""
     workspace, name = jobs.get_run_workspace(reference), reference["job"]
     try:
-        jobs.request_cancel(jobs.get_client(), workspace, name)
+        jobs.get_client().post(f"{workspace.resource}/jobs/{name}/cancel")
     except ArmError as error:
+        if azure_errors.is_part_missing(error):
+            raise jobs.make_run_gone(workspace, name) from None
         if error.status not in DECLINED_STATUSES:
             raise errors.make_rejection(error, workspace, f"cancel the job {name}") from None
         return str(error)

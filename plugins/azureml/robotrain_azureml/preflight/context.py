@@ -91,8 +91,7 @@ def make_workspace_problem(error: ArmError, workspace: Workspace, severity: Seve
         return make_preflight_problem("azureml-unreachable", title, "", "", why, SAME_COMMAND, severity=severity)
     if diagnosis.kind == "other":
         return make_unchecked_problem([f"the workspace {workspace.name}"], diagnosis)
-    code = "azureml-missing" if diagnosis.kind == "missing" else "azureml-not-allowed"
-    why, fixes = _redact_reason(diagnosis), diagnosis.suggestions
+    code, why, fixes = azureml_errors.PROBLEM_CODES[diagnosis.kind], _redact_reason(diagnosis), diagnosis.suggestions
     if error.code in errors.SUBSCRIPTION_MISSING_CODES:
         flag, subscription = "--subscription-id", workspace.subscription
         return make_preflight_problem(code, diagnosis.title, flag, subscription, why, *fixes)

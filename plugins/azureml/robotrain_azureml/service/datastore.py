@@ -25,7 +25,8 @@ RETRIES = 3
 READ_RETRIES = 1
 """Retries of a request that got no answer."""
 TIMEOUTS = {"connection_timeout": 5, "read_timeout": 30}
-LONGEST_PAUSE = 10.0
+RETRY_PAUSE = 1.0
+"""Between two attempts, in seconds; a random part is added or taken away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +78,8 @@ def open_datastore(arm: ArmClient, datastore: Datastore, retries: int = RETRIES)
     if datastore.keyed:  # with a signature or the account's key
         secrets = arm.post(f"{datastore.resource}/listSecrets")
         secret = str(secrets.get("sasToken") or secrets.get("key") or "").removeprefix("?")
-    options = {"credential": secret, "transport": _make_transport(), **make_retry_options(retries)}
-    with blob.ContainerClient.from_container_url(datastore.url, **options) as client:
+    options = {**TIMEOUTS, **make_retry_options(retries)}
+    with blob.ContainerClient.from_container_url(datastore.url, credential=secret, **options) as client:
         yield DatastoreBlobs(datastore, client)
 
 
@@ -86,7 +87,7 @@ def make_retry_options(retries: int = RETRIES) -> dict[str, Any]:
     """Return options with which a storage client gives up within seconds. Each client needs its own."""
     policy: Any = importlib.import_module("azure.storage.blob").LinearRetry
     reads = min(READ_RETRIES, retries)
-    return {"retry_policy": policy(backoff=1, retry_total=retries, retry_read=reads, random_jitter_range=1)}
+    return {"retry_policy": policy(RETRY_PAUSE, retries, retry_read=reads, random_jitter_range=RETRY_PAUSE)}
 
 
 @contextlib.contextmanager
@@ -113,17 +114,6 @@ def get_error_code(error: BaseException) -> str:
     code = getattr(error, "error_code", None) or ""
     headers = getattr(getattr(error, "response", None), "headers", None) or {}
     return str(getattr(code, "value", code) or headers.get("x-ms-error-code", ""))
-
-
-def _make_transport() -> Any:
-    """Return the SDK's transport with shorter pauses between retries."""
-    transports: Any = importlib.import_module("azure.core.pipeline.transport")
-
-    class ImpatientTransport(transports.RequestsTransport):  # type: ignore[misc]
-        def sleep(self, duration: float) -> None:
-            super().sleep(min(duration, LONGEST_PAUSE))
-
-    return ImpatientTransport(**TIMEOUTS)
 
 
 def _make_prefix(folder: str) -> str:

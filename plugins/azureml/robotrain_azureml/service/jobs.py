@@ -47,16 +47,6 @@ def get_job(reference: Reference) -> dict[str, Any]:
     return job
 
 
-def request_cancel(arm: ArmClient, workspace: Workspace, name: str) -> None:
-    """Request the end of a job, which comes later. Raises ArmError, RunGone."""
-    try:
-        arm.post(f"{workspace.resource}/jobs/{name}/cancel")
-    except ArmError as error:
-        if azure_errors.is_part_missing(error):
-            raise make_run_gone(workspace, name) from None
-        raise
-
-
 def make_run_gone(workspace: Workspace, name: str) -> RunGone:
     """Return the error for a missing job in an existing workspace."""
     return RunGone(f"the workspace {workspace.name} has no job {name}: it was removed, or this is another workspace")

@@ -35,9 +35,14 @@ def make_output_folder(name: str, output: str) -> str:
     return f"{make_job_folder(name)}/{output}"
 
 
+def make_folder_uri(datastore: str, to: str) -> str:
+    """Return the URI of a datastore folder, as a job names it."""
+    return f"azureml://datastores/{datastore}/paths/{to}/"
+
+
 def make_output_uri(datastore: str, name: str, output: str) -> str:
     """Return the URI of a job's output, as the job names it."""
-    return f"azureml://datastores/{datastore}/paths/{make_output_folder(name, output)}/"
+    return make_folder_uri(datastore, make_output_folder(name, output))
 
 
 CONTENT_PREFIX = "robotrain/data/"
@@ -104,11 +109,6 @@ def list_inputs(job: Job, settings: AzureMLSettings, run: str) -> Iterator[JobIn
 def is_by_content(to: str) -> bool:
     """Return whether a datastore folder is named by its content, and so shared by all jobs."""
     return to.startswith(CONTENT_PREFIX)
-
-
-def make_folder_uri(datastore: str, to: str) -> str:
-    """Return the URI of a datastore folder, as a job names it."""
-    return f"azureml://datastores/{datastore}/paths/{to}/"
 
 
 def find_input_flag(message: str) -> str:

@@ -67,12 +67,6 @@ def is_complete(blobs: DatastoreBlobs, upload: DatastoreUpload, listed: Collecti
     return _read_seal(blobs, upload) == {"files": len(listed), "size": sum(blob.size for blob in listed)}
 
 
-def write_seal(blobs: DatastoreBlobs, upload: DatastoreUpload, files: int, size: int) -> None:
-    """Record that an upload is complete and unchanged."""
-    if inputs.is_by_content(upload.to):
-        blobs.write_blob(upload.to + SEAL_SUFFIX, json.dumps({"files": files, "size": size}).encode())
-
-
 def _read_seal(blobs: DatastoreBlobs, upload: DatastoreUpload) -> object:
     try:
         return json.loads(blobs.read_blob(upload.to + SEAL_SUFFIX))
@@ -154,7 +148,9 @@ def upload_folders(plan: Plan, spec: AzureMLSubmissionSpec) -> Iterator[Prepared
             if content is not None:
                 if changed := list(local_upload.find_changes(plan, upload, "while it was uploaded")):
                     raise Rejected(changed)
-                write_seal(blobs, upload, len(content.files), content.size)
+                if inputs.is_by_content(upload.to):
+                    seal = {"files": len(content.files), "size": content.size}
+                    blobs.write_blob(upload.to + SEAL_SUFFIX, json.dumps(seal).encode())
             state = "was uploaded" if content else "is uploaded already"
             yield PreparedPart(f"{upload.path} {state}: {_make_uri(blobs, upload)}", content is not None)
 
