@@ -104,9 +104,9 @@ def _check_instance_type(settings: AzureMLSettings) -> Iterator[Problem]:
         fixes = (f"omit {flag}", Suggestion("--compute NAME", "a Kubernetes compute"))
         code = "azureml-instance-type-managed"
         yield make_problem(code, title, flag, instance_type, why, *fixes, stage=Stage.CHECK)
-    elif not re.fullmatch(INSTANCE_TYPE_PATTERN, instance_type):
+    else:
         why = "It has at most 63 letters, digits, `-`, `_` and `.`."
-        yield _make_invalid_problem(flag, instance_type, "a valid instance type name", why)
+        yield from GUARD.check_pattern(flag, instance_type, INSTANCE_TYPE_PATTERN, "a valid instance type name", why)
 
 
 def _check_gpus(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
@@ -170,9 +170,9 @@ def _check_environment(job: Job, settings: AzureMLSettings) -> Iterator[Problem]
         bare = name.removeprefix("azureml:").partition(":")[0]
         fix = f"--environment-name {bare}" if re.fullmatch(ENVIRONMENT_NAME_PATTERN, bare) else ""
         yield _make_invalid_problem("--environment-name", name, "a valid environment name", why, fix)
-    if version and not re.fullmatch(ENVIRONMENT_VERSION_PATTERN, version):
-        why = "It has at most 255 letters, digits, `_`, `.` and `-`."
-        yield _make_invalid_problem("--environment-version", version, "a valid environment version", why)
+    if version:
+        why, flag = "It has at most 255 letters, digits, `_`, `.` and `-`.", "--environment-version"
+        yield from GUARD.check_pattern(flag, version, ENVIRONMENT_VERSION_PATTERN, "a valid environment version", why)
 
 
 def _check_shared_memory(settings: AzureMLSettings) -> Iterator[Problem]:

@@ -1,17 +1,16 @@
 """From a job to the plan of a command job. Pure: no clock, randomness, network or disk.
 
-The YAML is ASCII, and ambiguous text is quoted; importing a YAML library would take longer than the whole rendering.
-
 The start program is the same for every job. Free text of the user is only in the job document.
 """
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from robotrain.cluster.start_program import make_start_program
 from robotrain.cluster.submission_spec import drop_empty
+from robotrain.cluster.yaml_text import YamlWriter
 from robotrain.model import plan
 from robotrain.model.job import Job
 from robotrain.model.plan import Payload
@@ -28,10 +27,6 @@ from robotrain_azureml.spec.job_settings import get_experiment_name
 QUOTED_KEY = "environment_variables"
 """Values below this key are always quoted."""
 EXPRESSION_START = "${{"
-_PLAIN_TEXT = r"[A-Za-z$](?:[\w./@+=-]|:(?=[\w/])| (?=[\w/]))*"
-_RESERVED_WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
-_MAX_KEY_LENGTH = 1000
-"""YAML readers support keys of up to 1024 characters."""
 
 
 class Expression(str):
@@ -44,51 +39,13 @@ class ExpressionError(ValueError):
     """A job that Azure ML would misread; `check` rejects every value that causes it."""
 
 
-def dump_yaml(job: Mapping[str, Any]) -> str:
-    """Return a job of nested mappings, strings, numbers, truth values and lists as YAML. Raises ExpressionError."""
-    return "".join(f"{line}\n" for line in _format_lines(job, "", False))
-
-
-def _format_lines(values: Mapping[str, Any], indent: str, quoted: bool) -> Iterator[str]:
-    for name, value in values.items():
-        key = f"{indent}{_format_text(name, False)}:"
-        if len(key) > _MAX_KEY_LENGTH:
-            raise ExpressionError("a name of the job is too long for one line")
-        if isinstance(value, Mapping):
-            yield key
-            yield from _format_lines(value, f"{indent}  ", quoted or name == QUOTED_KEY)
-        elif isinstance(value, list):
-            yield f"{key} [{', '.join(_format_scalar(one, quoted) for one in value)}]"
-        else:
-            yield f"{key} {_format_scalar(value, quoted)}"
-
-
-def _format_scalar(value: Any, quoted: bool) -> str:
-    if isinstance(value, str):
-        return _format_text(value, quoted)
-    if isinstance(value, float):
-        mantissa, e, exponent = repr(value).partition("e")
-        return f"{mantissa if '.' in mantissa or not e else f'{mantissa}.0'}{e}{exponent}"  # YAML 1.1 needs the point
-    return str(value).lower() if isinstance(value, bool) else str(int(value))
-
-
-def _format_text(text: str, quoted: bool) -> str:
+def _refuse_expression(text: str) -> None:
     if EXPRESSION_START in text and not isinstance(text, Expression):
         raise ExpressionError(f"a value of the job holds {EXPRESSION_START}")
-    if not quoted and re.fullmatch(_PLAIN_TEXT, text, re.ASCII) and text.lower() not in _RESERVED_WORDS:
-        return text
-    if text.isascii() and text.isprintable():
-        return "'" + text.replace("'", "''") + "'"
-    return '"' + re.sub(r"[^ !#-\[\]-~]", _escape_character, text) + '"'
 
 
-def _escape_character(match: re.Match[str]) -> str:
-    if match[0] in '"\\':
-        return "\\" + match[0]
-    code = ord(match[0])
-    return f"\\u{code:04x}" if code < 1 << 16 else f"\\U{code:08x}"
-
-
+dump_yaml = YamlWriter(QUOTED_KEY, _refuse_expression).dump
+"""Returns a job as YAML. Raises ExpressionError."""
 START_COMMAND = "python3 start.py"
 START_PROGRAM = make_start_program(
     "json, shutil, zipfile",
