@@ -22,12 +22,12 @@ from robotrain.model.health import (
     report_ok,
     report_warning,
 )
-from robotrain.model.workload import WorkloadProfile
+from robotrain.model.job import Job
 from robotrain_azure.workspace import find_default_subscription, get_workspace
 
 from robotrain_azureml.settings import SIGN_IN_VARIABLES, AzureMLSettings
-from robotrain_azureml.spec import job_settings
-from robotrain_azureml.spec.submission_spec import AzureMLSubmissionSpec, WorkspaceEnvironment
+from robotrain_azureml.spec import job_settings, render
+from robotrain_azureml.spec.submission_spec import AzureMLSubmissionSpec
 
 if TYPE_CHECKING:
     from robotrain_azureml.preflight.context import PreflightContext
@@ -159,23 +159,14 @@ def _check_compute(preflight: "PreflightContext") -> Iterator[Problem]:
 
 
 def _make_submission_spec(settings: AzureMLSettings) -> AzureMLSubmissionSpec:
-    profile, workspace = WorkloadProfile(), job_settings.get_job_workspace(settings)
-    name, image = job_settings.get_environment_name(profile, settings), job_settings.get_image(profile, settings)
+    """Return the spec of a job of no workload."""
+    job = Job(workload="", parameters=())
     try:
-        version = job_settings.get_environment_version(profile, settings)
-    except ValueError:
-        version = ""
-    return AzureMLSubmissionSpec(
-        run="",
-        subscription=workspace.subscription,
-        group=workspace.group,
-        workspace=workspace.name,
-        environment=WorkspaceEnvironment(name=name, version=version, image=image),
-        compute=job_settings.get_compute_name(settings),
-        compute_kind=settings.compute_kind or "",
-        instance_type=settings.instance_type or "",
-        identity=settings.workload_identity or "",
-    )
+        version = job_settings.get_environment_version(job.profile, settings)
+    except ValueError:  # no image is set
+        version = "none"
+    spec = render.make_submission_spec(job, replace(settings, environment_version=version), "", (), "")
+    return replace(spec, instance_type=settings.instance_type or "")
 
 
 def _is_azure_machine() -> bool:

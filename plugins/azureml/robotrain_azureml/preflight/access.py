@@ -39,7 +39,7 @@ def check_storage(preflight: PreflightContext, document: JobDocument) -> Iterato
     """Check that code, folders, outputs and published checkpoints can be written. Raises ArmError."""
     spec, command = preflight.spec, preflight.spec.make_az_command("datastore list")
     try:
-        store = context.get_datastore(preflight)
+        store = preflight.get_datastore()
     except StorageError as error:
         fix = Suggestion(command, "lists the others")
         yield make_preflight_problem("azureml-datastore-kind", str(error), "--datastore", spec.datastore, "", fix)
@@ -220,7 +220,7 @@ def check_caller_roles(preflight: PreflightContext) -> Iterator[Problem]:
 def _list_upload_actions(preflight: PreflightContext) -> Mapping[str, str]:
     spec = preflight.spec
     with contextlib.suppress(ServiceError):  # the check of the storage reports it
-        if spec.uploads and context.get_datastore(preflight).keyed:
+        if spec.uploads and preflight.get_datastore().keyed:
             return {LIST_SECRETS_ACTION: f"read the secret of the datastore {spec.datastore}"}
     return {}
 

@@ -13,7 +13,7 @@ from robotrain.cluster.checks import make_preflight_problem
 from robotrain.errors import Problem, Severity, Stage, Suggestion
 from robotrain.model.source import SourceError
 from robotrain.submission.input_check import load_workload_container
-from robotrain_azure import errors
+from robotrain_azure import errors, storage
 from robotrain_azure.arm import ArmError, ServiceError
 from robotrain_azure.storage import Datastore
 from robotrain_azure.workspace import Workspace
@@ -68,7 +68,7 @@ def check_asset(
         yield make_preflight_problem("azureml-asset-unseen", title, flag, given, why, severity="note")
         return
     try:
-        properties = _fetch_asset_properties(preflight, asset, workspace)
+        properties = preflight.arm.get_properties(_make_asset_path(asset, workspace))
     except ArmError as error:
         yield _make_asset_problem(preflight, asset, workspace, error)
         return
@@ -83,11 +83,8 @@ def check_asset(
         yield make_preflight_problem("azureml-asset-archived", title, flag, given, severity="warning")
 
 
-def _fetch_asset_properties(
-    preflight: PreflightContext, asset: WorkspaceAsset, workspace: Workspace
-) -> Mapping[str, Any]:
-    path = f"{workspace.resource}/{asset.kind}/{asset.name}/versions/{asset.version}"
-    return preflight.get_or_fetch(path, lambda: preflight.arm.get_properties(path))
+def _make_asset_path(asset: WorkspaceAsset, workspace: Workspace) -> str:
+    return f"{workspace.resource}/{asset.kind}/{asset.name}/versions/{asset.version}"
 
 
 def _find_asset_workspace(preflight: PreflightContext, asset: WorkspaceAsset) -> Workspace | None:
@@ -193,7 +190,7 @@ def _locate_asset_folder(preflight: PreflightContext, address: str) -> tuple[Dat
         path = datastore_path.parse_datastore_path(address)
     except SourceError:
         return None
-    return context.get_datastore(preflight, path.workspace or workspace, path.datastore), path.path
+    return storage.get_datastore(preflight.arm, path.workspace or workspace, path.datastore), path.path
 
 
 ADDRESS_FIELDS = {"data": "dataUri", "models": "modelUri"}
@@ -212,5 +209,5 @@ def list_mounted_accounts(preflight: PreflightContext, document: JobDocument) ->
 
 def _fetch_asset_address(preflight: PreflightContext, asset: WorkspaceAsset) -> str:
     workspace = _find_asset_workspace(preflight, asset)
-    properties = _fetch_asset_properties(preflight, asset, workspace) if workspace else {}
+    properties = preflight.arm.get_properties(_make_asset_path(asset, workspace)) if workspace else {}
     return str(properties.get(ADDRESS_FIELDS[asset.kind]) or "")

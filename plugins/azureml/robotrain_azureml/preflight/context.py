@@ -1,15 +1,16 @@
 """The context shared by all preflight checks: client, submission spec, workspace, answers, problems."""
 
+import functools
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 from robotrain.cluster.checks import make_preflight_problem, suggest_names
 from robotrain.errors import MAX_SENTENCE, Problem, Severity, Stage, Suggestion
 from robotrain.redaction import redact
 from robotrain_azure import errors, storage
-from robotrain_azure.arm import UNREACHABLE, ArmClient, ArmError
+from robotrain_azure.arm import API_VERSION, UNREACHABLE, ArmClient, ArmError
 from robotrain_azure.errors import Diagnosis
 from robotrain_azure.storage import Datastore
 from robotrain_azure.workspace import Workspace
@@ -21,7 +22,22 @@ from robotrain_azureml.spec.submission_spec import AzureMLSubmissionSpec
 PATIENCE_SECONDS = 2.0
 """How long transient errors of Azure are retried, in seconds."""
 
-Answer = TypeVar("Answer")
+
+class CachingArmClient(ArmClient):
+    """A client that requests each resource once, for all checks of a preflight. Thread-safe."""
+
+    def __init__(self) -> None:
+        super().__init__(PATIENCE_SECONDS)
+        self._answers: dict[object, DeadlineFuture[dict[str, Any]]] = {}
+        self._lock = threading.Lock()
+
+    def get(self, path: str, version: str = API_VERSION, **query: str) -> dict[str, Any]:
+        """Return one resource."""
+        key = (path, version, *sorted(query.items()))
+        with self._lock:
+            if key not in self._answers:
+                self._answers[key] = DeadlineFuture(functools.partial(super().get, path, version, **query))
+        return self._answers[key].result()
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,21 +48,14 @@ class PreflightContext:
     spec: AzureMLSubmissionSpec
     workspace: Mapping[str, Any] = field(default_factory=dict)
     """The workspace's resource; empty if it is not known."""
-    answers: dict[str, DeadlineFuture[Any]] = field(default_factory=dict, repr=False, compare=False)
-    lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def get(self, path: str) -> dict[str, Any]:
-        """Return a part of the workspace by its path, requested once. Raises ArmError."""
-        url = f"{self.spec.target_workspace.resource}/{path}"
-        return self.get_or_fetch(path, lambda: self.arm.get(url))
+        """Return a part of the workspace by its path. Raises ArmError."""
+        return self.arm.get(f"{self.spec.target_workspace.resource}/{path}")
 
-    def get_or_fetch(self, name: str, fetch: Callable[[], Answer]) -> Answer:
-        """Return the answer of `fetch`, which is called once for all checks. Raises what it raises."""
-        with self.lock:
-            if name not in self.answers:
-                self.answers[name] = DeadlineFuture(fetch)
-        answer: Answer = self.answers[name].result()
-        return answer
+    def get_datastore(self) -> Datastore:
+        """Return the job's datastore. Raises ArmError, and StorageError if it holds no blobs."""
+        return storage.get_datastore(self.arm, self.spec.target_workspace, self.spec.datastore)
 
     @property
     def region(self) -> str:
@@ -56,13 +65,6 @@ class PreflightContext:
     def get_property(self, name: str) -> str:
         """Return a text property of the workspace; empty if it is not known."""
         return str((self.workspace.get("properties") or {}).get(name) or "")
-
-
-def get_datastore(preflight: PreflightContext, workspace: Workspace | None = None, name: str = "") -> Datastore:
-    """Return a datastore, by default the job's own. Raises ArmError, and StorageError if it holds no blobs."""
-    at, name = workspace or preflight.spec.target_workspace, name or preflight.spec.datastore
-    path = f"{at.resource}/datastores/{name}"
-    return preflight.get_or_fetch(path, lambda: storage.get_datastore(preflight.arm, at, name))
 
 
 def suggest_existing(

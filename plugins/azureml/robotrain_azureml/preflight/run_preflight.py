@@ -1,6 +1,7 @@
 """The preflight checks of a plan, before anything is submitted."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 from robotrain.cluster.platform import PreflightCheck, run_checks
@@ -8,7 +9,7 @@ from robotrain.errors import Problem, Stage, select_errors
 from robotrain.model.plan import Plan
 from robotrain.model.workload import OutputProfile
 from robotrain_azure import preflight_checks
-from robotrain_azure.arm import ArmClient, ArmError
+from robotrain_azure.arm import ArmError
 from robotrain_azure.models import registry
 from robotrain_runtime.contract import document
 from robotrain_runtime.contract.document import JobDocument, JobSource
@@ -16,7 +17,7 @@ from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_azureml.errors import SIGNED_OUT_CODE
 from robotrain_azureml.preflight import access, compute, context, machines
 from robotrain_azureml.preflight import assets as preflight_assets
-from robotrain_azureml.preflight.context import PATIENCE_SECONDS, PreflightContext
+from robotrain_azureml.preflight.context import CachingArmClient, PreflightContext
 from robotrain_azureml.settings import AzureMLSettings
 from robotrain_azureml.spec import job_settings, submission_spec
 from robotrain_azureml.spec.submission_spec import AzureMLSubmissionSpec, WorkspaceAsset
@@ -60,10 +61,9 @@ def drop_consequences(problems: Sequence[Problem]) -> Sequence[Problem]:
 
 def _check_azure(spec: AzureMLSubmissionSpec, document: JobDocument, outputs: OutputProfile) -> Iterator[Problem]:
     """Check the workspace first, so that a denied access is reported once, then everything in it."""
-    preflight = PreflightContext(ArmClient(PATIENCE_SECONDS), spec)
+    preflight = PreflightContext(CachingArmClient(), spec)
     try:
-        workspace = preflight.arm.get(spec.target_workspace.resource)
-        preflight = PreflightContext(preflight.arm, spec, workspace)
+        preflight = replace(preflight, workspace=preflight.arm.get(spec.target_workspace.resource))
     except ArmError as error:
         problem = context.make_workspace_problem(error, spec.target_workspace)
         yield problem
