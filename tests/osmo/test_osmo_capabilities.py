@@ -86,3 +86,12 @@ def test_a_strangers_workload_is_packed_the_same_way() -> None:
     from robotrain_osmo.platform import CAPABILITIES
 
     assert CAPABILITIES.workload("somebodys-own")
+
+
+@pytest.mark.parametrize("words", [(), ("--gpu-platform", "gpu_platform"), ("--gpu-platform", "h100")])
+def test_the_platform_of_the_pool_that_nobody_chose_is_noted(robotrain, words):
+    answer = robotrain("render", "--platform", "osmo", "--pool", "default", "-d", "a/b", *words)
+    assert answer.exit_code == 0, answer.stderr
+    noted = [line for line in answer.stderr.splitlines() if "[default-used]" in line]
+    assert [line for line in noted if "--gpu-platform" in line] == noted
+    assert ("OSMO_PLATFORM=NAME" in answer.stderr, len(noted)) == ((True, 1) if not words else (False, 0))

@@ -13,7 +13,7 @@ from robotrain_runtime.contract.parameter import get_parameters, list_flags
 
 from robotrain.config.coerce import coerce_values, list_fields
 from robotrain.config.layers import LayerStack, find_destinations, make_platform_layer
-from robotrain.config.provenance import FOLDER_LAYERS, Origin, Value
+from robotrain.config.provenance import DEFAULT_ORIGIN, FOLDER_LAYERS, Origin, Value
 from robotrain.config.sources import JobInputs, collect_sources
 from robotrain.config.trainer_args import collect_trainer_args
 from robotrain.errors import Problem, Stage, Suggestion, make_problem, select_errors, suggest_name
@@ -95,6 +95,7 @@ def resolve_job(
         *_find_secrets(arguments, workload),
         *_find_unread_variables(request, {**platform.option_hints, **workload.option_hints}, inputs),
         *_list_chosen_by_files(request, inputs, (workload.parameters, parameters), (platform.settings, settings)),
+        *_list_noted_defaults((workload.parameters, parameters), (platform.settings, settings)),
     ]
     return Resolution(
         job=job,
@@ -309,6 +310,18 @@ def _list_chosen_by_files(
         title = "files of this project choose where data comes from and goes to"
         why = "\n".join(map(redact, found))
         yield make_problem("chosen-by-file", title, why=why, stage=Stage.RESOLVE, severity="note")
+
+
+def _list_noted_defaults(*groups: tuple[type, Mapping[str, Value]]) -> Iterator[Problem]:
+    """Yield a note about each value that nobody gave, of the parameters whose declaration has one for that."""
+    for declared, values in groups:
+        for parameter in get_parameters(declared):
+            why = parameter.param.default_note
+            if why and values[parameter.name].origin == DEFAULT_ORIGIN:
+                title = f"{parameter.flag} is not set: the default, {parameter.default}, is used"
+                ways = [Suggestion(f"{parameter.flag} {parameter.metavar}")]
+                ways += [Suggestion(f"{name}={parameter.metavar}") for name in parameter.env[1:2]]
+                yield make_problem("default-used", title, "", "", why, *ways, stage=Stage.RESOLVE, severity="note")
 
 
 def list_resolved_values(resolution: Resolution) -> Iterator[dict[str, Any]]:

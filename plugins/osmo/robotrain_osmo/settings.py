@@ -24,6 +24,7 @@ class OsmoSettings(AzureSettings):
             env=("OSMO_PLATFORM",),
             metavar="NAME",
             foreign_flag="--platform",
+            default_note="OSMO refuses a workflow whose pool has no such platform; `osmo pool list` shows them.",
         ),
     ] = "gpu_platform"
     gpus: Annotated[

@@ -59,6 +59,8 @@ class Param(NamedTuple):
     """It says where data, results or metrics go, or who pays: a submit names it if a file of a project set it."""
     own_folder: bool = False
     """It names the folder of one run: the trials of a sweep cannot share an absolute one."""
+    default_note: str = ""
+    """A sentence about the default, which is noted with each job that nobody gave another value."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
         schema = handler(source)
