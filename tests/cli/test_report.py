@@ -57,6 +57,18 @@ def test_the_page_needs_no_network_and_runs_no_script(robotrain, venus, run):
     assert not re.search(r"<script|@import|url\(|https?://", text)
 
 
+def test_a_run_that_has_just_begun_says_that_nothing_is_measured_yet(robotrain, venus, run):
+    write_state(venus, run, StageEvent(name="environment", state="started"), state="running")
+    page = read_page(robotrain, run)
+    for text in ("Nothing is measured yet", "No checkpoint is complete yet", f"robotrain report {run}", "first values"):
+        assert text in page.text
+    assert "logged no values" not in page.text
+    assert "in stage environment, nothing is measured yet" in robotrain("report", run).stderr
+    write_state(venus, run, Metrics(values={"train/loss": 0.5}, step=10, total=40), state="running")
+    assert "Nothing is measured yet" not in read_page(robotrain, run).text
+    assert "nothing is measured yet" not in robotrain("report", run).stderr
+
+
 def test_html_in_a_log_or_name_is_escaped(robotrain, venus, run):
     write_state(venus, run, "<script>alert(1)</script>", Note(level="error", text="<img src=x onerror=alert(1)>"))
     page = read_page(robotrain, run)
@@ -71,6 +83,7 @@ def test_a_secret_in_the_log_is_not_on_the_page(robotrain, venus, run):
 
 
 def test_a_run_without_events_has_a_page(robotrain, venus, run):
+    write_state(venus, run)
     page = read_page(robotrain, run)
     assert "The run logged no values" in page.text
     assert "no complete checkpoint" in page.text

@@ -78,6 +78,11 @@ class Progress:
         return [note.text for note in self.notes if note.level != "info"]
 
     @property
+    def has_measured(self) -> bool:
+        """Whether there is a value of the work itself."""
+        return bool(self.metrics or self.evaluated)
+
+    @property
     def curve(self) -> list[Point]:
         """(step, value) of the main metric."""
         return self.get_points(self._main_name) if self._main_name is not None else []
