@@ -77,6 +77,9 @@ class Venus(Platform):
         if said("unseen"):
             words = {"title": "it cannot be seen from here", "given": said("unseen"), "severity": "warning"}
             yield Problem(code="source-unreachable", stage=Stage.PREFLIGHT, **words)
+        if said("unread"):
+            words = {"title": "it cannot be read where the job runs", "given": said("unread")}
+            yield Problem(code="source-unreachable", stage=Stage.PREFLIGHT, **words)
         if said("weather"):
             yield Problem(code="weather", stage=Stage.PREFLIGHT, title=said("weather"))
 

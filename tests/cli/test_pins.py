@@ -147,6 +147,23 @@ def test_what_is_surely_not_there_is_not_doubted_as_well(robotrain, moon, venus)
     assert "source-unreachable" in robotrain("submit", *JOB).stderr
 
 
+def test_a_source_that_nobody_can_read_is_one_problem(robotrain, moon, venus):
+    moon.write_text("away")
+    (venus / "unread").write_text("basalt")
+    (problem,) = [one for one in robotrain("submit", *JOB, "--json").json["problems"] if one["severity"] == "error"]
+    assert (problem["code"], problem["given"]) == ("pin-unknown", "basalt")
+    assert [way["text"] for way in problem["instead"]] == ["robotrain doctor"]  # --no-pin would not help
+
+
+def test_sources_that_cannot_be_resolved_for_one_reason_are_one_problem(robotrain, moon):
+    moon.write_text("away")
+    answer = robotrain("submit", "--platform", "venus", "--stone", "basalt", "--stone", "granite", "--json")
+    (problem,) = [one for one in answer.json["problems"] if one["severity"] == "error"]
+    assert problem["title"] == "cannot resolve the revisions of 2 sources"
+    assert problem["given"] == "basalt, granite"
+    assert problem["instead"][0]["text"] == "--no-pin"
+
+
 def test_data_without_the_file_that_describes_it_is_refused_before_it_is_sent(robotrain, moon):
     answer = robotrain("submit", "--platform", "venus", "--stone", "hollow", "--stone", "basalt")
     assert answer.exit_code == 4

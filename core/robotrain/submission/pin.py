@@ -65,7 +65,7 @@ def pin_job_strictly(prepared: PreparedJob) -> PreparedJob:
     pinned, problems = pin_job(
         prepared.job, prepared.kinds, NO_DESCRIBING_FILES, prepared.pin_source, prepared.read_tags
     )
-    raise_if_any(dataclasses.replace(problem, severity="error") for problem in problems)
+    raise_if_any(dataclasses.replace(problem, severity="error") for problem in merge_failures(problems))
     return prepared.with_job(pinned)
 
 
@@ -133,7 +133,7 @@ def _pin_source(
     except Exception as error:
         suggestions = _list_suggestions(error) if isinstance(error, SourceError) else ()
         title = f"cannot resolve the revision of {source.uri}"
-        return _make_problem("pin-unknown", title, source, explain_error(error), *suggestions, _SUGGEST_NO_PIN)
+        return _make_problem(UNKNOWN_CODE, title, source, explain_error(error), *suggestions, SUGGEST_NO_PIN)
     if described and not set(described) - set(_find_missing_files(source, kinds, pinning, described)):
         title = f"{source.uri} is not a valid {source.role}: it has no {' and no '.join(described)}"
         why = f"The job would fail. Use a {source.role} that contains it."
@@ -165,7 +165,7 @@ def _find_lost_pin(source: document.JobSource, kinds: SourceKinds) -> Problem | 
         return _make_problem("pin-unseen", title, source, error.why, severity="warning")
     except Exception as error:
         title = f"cannot check that the pinned revision of {source.uri} still exists"
-        return _make_problem("pin-unknown", title, source, explain_error(error), _SUGGEST_NO_PINS_AT_ALL)
+        return _make_problem(UNKNOWN_CODE, title, source, explain_error(error), _SUGGEST_NO_PINS_AT_ALL)
     if not why:
         return None
     suggestions = (_SUGGEST_REPIN,) if _still_exists(source, kinds, pinning) else ()
@@ -182,7 +182,7 @@ def _still_exists(source: document.JobSource, kinds: SourceKinds, pinning: Pinni
         return True
 
 
-_SUGGEST_NO_PIN = Suggestion("--no-pin", "uses the content at the time of the run")
+SUGGEST_NO_PIN = Suggestion("--no-pin", "uses the content at the time of the run")
 _SUGGEST_REPIN = Suggestion("--repin", "uses the current content")
 _SUGGEST_NO_PINS_AT_ALL = Suggestion("--repin --no-pin", "uses the content at the time of the run")
 
@@ -192,28 +192,42 @@ def parse_source(source: document.JobSource, kinds: SourceKinds) -> Source:
     return kinds[source.kind].parse(source.uri, Path("/"))
 
 
-_MERGED_TITLES = {
+UNKNOWN_CODE = "pin-unknown"
+_WARNING_TITLES = {
     "not-pinned": "{} sources are not pinned: the run uses their content at that time",
     "pin-unseen": "cannot check from here that {} sources are unchanged: the run will check them",
 }
+_FAILURE_TITLES = {UNKNOWN_CODE: "cannot resolve the revisions of {} sources"}
 
 
-def _merge_warnings(problems: list[Problem]) -> list[Problem]:
+def _merge_warnings(problems: Iterable[Problem]) -> list[Problem]:
     """Return the problems, with warnings that differ only in their source merged."""
+    return _merge_alike(problems, _WARNING_TITLES, lambda problem: (problem.where, problem.why))
+
+
+def merge_failures(problems: Iterable[Problem]) -> list[Problem]:
+    """Return the problems; sources that cannot be resolved for the same reason are one problem."""
+    return _merge_alike(problems, _FAILURE_TITLES, lambda problem: (problem.why, problem.suggestions))
+
+
+def _merge_alike(
+    problems: Iterable[Problem], titles: Mapping[str, str], get_key: Callable[[Problem], object]
+) -> list[Problem]:
+    """Return the problems, with those of a code that has a title merged if their keys are equal."""
     alike: dict[object, list[Problem]] = {}
     for index, problem in enumerate(problems):
-        many = problem.code in _MERGED_TITLES
-        alike.setdefault((problem.code, problem.where, problem.why) if many else index, []).append(problem)
-    return [_merge_problems(found) for found in alike.values()]
+        key = (problem.code, get_key(problem)) if problem.code in titles else index
+        alike.setdefault(key, []).append(problem)
+    return [_merge_problems(found, titles) for found in alike.values()]
 
 
-def _merge_problems(alike: list[Problem]) -> Problem:
+def _merge_problems(alike: list[Problem], titles: Mapping[str, str]) -> Problem:
     if len(alike) == 1:
         return alike[0]
     given = ", ".join(problem.given for problem in alike[:MAX_NAMED_SOURCES])
     more = f" and {len(alike) - MAX_NAMED_SOURCES} more" if len(alike) > MAX_NAMED_SOURCES else ""
-    title = _MERGED_TITLES[alike[0].code].format(len(alike))
-    return dataclasses.replace(alike[0], title=title, given=f"{given}{more}")
+    title, where = titles[alike[0].code].format(len(alike)), ", ".join(dict.fromkeys(one.where for one in alike))
+    return dataclasses.replace(alike[0], title=title, where=where, given=f"{given}{more}")
 
 
 def explain_error(error: Exception) -> str:

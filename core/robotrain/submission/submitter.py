@@ -17,7 +17,7 @@ from robotrain_runtime.contract.document import JobSource, Scalar
 
 from robotrain import redaction
 from robotrain.config.coerce import list_fields
-from robotrain.errors import NotSubmitted, Problem, Rejected, Stage, Unanswered, raise_if_any, select_errors
+from robotrain.errors import NotSubmitted, Problem, Rejected, Stage, Suggestion, Unanswered, raise_if_any, select_errors
 from robotrain.model.job import parse_attempt
 from robotrain.model.plan import RenderedPlan
 from robotrain.model.platform import Platform
@@ -41,7 +41,8 @@ NO_OWNER = StepOwner()
 ReportProblems = Callable[[Iterable[Problem]], None]
 AnnounceRun = Callable[[str], None]
 UNREACHABLE_CODE = "source-unreachable"
-"""A warning of preflight about data that only the job may be able to read."""
+"""Data that preflight cannot read: a warning if only the job may be able to."""
+SUGGEST_DOCTOR = Suggestion("robotrain doctor", "checks what this machine can reach")
 RESUBMITTED_NOTE = "its submit was interrupted before the platform had the run; it was submitted again"
 
 
@@ -185,7 +186,8 @@ def _render_and_preflight(prepared: PreparedJob, attempt: int, report: ReportPro
     except Rejected as rejected:
         from robotrain.submission.local_copies import suggest_copies
 
-        raise suggest_copies(rejected, prepared) from rejected
+        found = suggest_copies(rejected, prepared)
+        raise Rejected(pin.merge_failures(found.problems), transient=found.transient) from rejected
     return rendered
 
 
@@ -224,10 +226,25 @@ def _run_preflight(
 
 
 def _deduplicate(problems: Iterable[Problem]) -> list[Problem]:
-    """Return the problems, each once, without warnings that repeat an error or doubt data that an error is about."""
+    """Return the problems, each once, without warnings that repeat an error or doubt data that an error is about.
+
+    A source that neither the pin nor the platform's preflight can read is one problem, for which `--no-pin` is no way.
+    """
     found = list({(p.severity, p.code, p.title, p.given, p.why): p for p in problems}.values())
     errors = {pair for p in select_errors(found) for pair in ((p.code, p.title), (UNREACHABLE_CODE, p.given))}
-    return [p for p in found if p.severity == "error" or not {(p.code, p.title), (p.code, p.given)} & errors]
+    found = [p for p in found if p.severity == "error" or not {(p.code, p.title), (p.code, p.given)} & errors]
+    unresolved = {p.given for p in found if p.code == pin.UNKNOWN_CODE}
+    unread = {p.given for p in found if p.code == UNREACHABLE_CODE and p.given in unresolved}
+    return [
+        _drop_no_pin(p) if p.code == pin.UNKNOWN_CODE and p.given in unread else p
+        for p in found
+        if p.code != UNREACHABLE_CODE or p.given not in unread
+    ]
+
+
+def _drop_no_pin(problem: Problem) -> Problem:
+    ways = tuple(way for way in problem.suggestions if way != pin.SUGGEST_NO_PIN)
+    return dataclasses.replace(problem, suggestions=ways or (SUGGEST_DOCTOR,))
 
 
 def _reconcile_interrupted(
