@@ -78,6 +78,7 @@ def test_declaring_it_imports_only_its_parameters():
         "lerobot_train",
         "lerobot_train.parameters",
         "lerobot_train.workload",
+        "parameters",
     }
     assert heavy == ""
 
