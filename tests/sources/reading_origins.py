@@ -9,6 +9,24 @@ from typing import Any
 
 from robotrain_sources.fetching.program import make_process_env
 
+STRANGE = (
+    "a b",
+    "a#b",
+    "a%b",
+    "a%20b",
+    "a+b",
+    "a&b=c",
+    "a?b",
+    "x~y!(z)'*",
+    "[b]{c}",
+    "a:b@c,d;e$",
+    "ü",
+    "日本",
+    "a|b^`",
+    "<>",
+)
+"""Names of files that addresses write in other letters."""
+
 READER = Path(__file__).with_name("origin_reader.py")
 
 

@@ -8,29 +8,13 @@ from typing import Any
 
 import pytest
 from azure_stand_in import CLIENT, Fault
-from reading_origins import digests, read
+from reading_origins import STRANGE, digests, read
 from robotrain_sources.blob_url import fetch, publish
 from robotrain_sources.fetching.errors import FetchError
 
 pytestmark = pytest.mark.slow
 
 POLICY = {"config.json": b'{"type": "act"}', "model.safetensors": os.urandom(3_000_000), "sub/a b é.txt": b"a note"}
-STRANGE = (
-    "a b",
-    "a#b",
-    "a%b",
-    "a%20b",
-    "a+b",
-    "a&b=c",
-    "a?b",
-    "x~y!(z)'*",
-    "[b]{c}",
-    "a:b@c,d;e$",
-    "ü",
-    "日本",
-    "a|b^`",
-    "<>",
-)
 
 
 @pytest.fixture(autouse=True)

@@ -5,29 +5,13 @@ import json
 
 import pytest
 from azure_stand_in import Fault
-from reading_origins import digests, read
+from reading_origins import STRANGE, digests, read
 from robotrain_sources.fetching import errors
 from robotrain_sources.fetching.errors import FetchError
 from robotrain_sources.huggingface import fetch
 
 NAME = "me/act_pusht"
 POLICY = {"config.json": b'{"type": "act"}', "model.safetensors": b"weights" * 1000, "sub/notes.txt": b"a note"}
-STRANGE = (
-    "a b",
-    "a#b",
-    "a%b",
-    "a%20b",
-    "a+b",
-    "a&b=c",
-    "a?b",
-    "x~y!(z)'*",
-    "[b]{c}",
-    "a:b@c,d;e$",
-    "ü",
-    "日本",
-    "a|b^`",
-    "<>",
-)
 
 
 @pytest.fixture

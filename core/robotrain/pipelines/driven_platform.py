@@ -144,10 +144,6 @@ class DrivenPlatform(PipelinePlatform):
                 freed.append(act(record, self._platform))
         return None if None in freed else sum(one or 0 for one in freed)
 
-    def read_submitted_spec(self, plan: Plan, reference: Reference) -> bytes:
-        """Return the plan of the steps."""
-        return plan.files[plan.spec]
-
     def _list_records(self, reference: Reference) -> list[tuple[str, RunRecord]]:
         """Return the steps whose runs were submitted, with their records."""
         found = []

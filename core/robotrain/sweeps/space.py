@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 from robotrain.errors import Problem, Stage, Suggestion, raise_if_any
 from robotrain.redaction import redact
 
-OVER_FLAG, POINTS_FLAG = "--over", "--points"
+OVER_FLAG = "--over"
 FORMS = ("NAME=VALUE,VALUE", "NAME=1..5", "NAME=log:1e-5..1e-2", "NAME=uniform:0.1..0.5")
 MAX_TRIALS = 1000
 NUMBER = r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?"

@@ -2,8 +2,11 @@
 
 import importlib
 import os
+from collections.abc import Mapping
 from typing import Any
 
+from robotrain_runtime.contract.container_plugin import GpuRequirement
+from robotrain_runtime.contract.document import Scalar
 from robotrain_runtime.contract.event import Note, emit_event
 
 from robotrain_workloads.lerobot import parameters
@@ -33,6 +36,18 @@ def choose_device(requested: str, activity: str = "training") -> str:
     if is_first_rank():
         emit_event(Note(level="info", text=f"{activity} on {_describe_device(torch, chosen)}"))
     return chosen
+
+
+def find_gpu_requirement(parameters: Mapping[str, Scalar], cuda: str = "") -> GpuRequirement | None:
+    """Return the GPUs that a training needs; None if it also runs without: `--device auto` takes one if there is one.
+
+    `cuda` is the version of its environment; empty for any.
+    """
+    count, device = parameters["num_gpus"], parameters["device"]
+    assert isinstance(count, int)
+    if device in ("cpu", "mps") or (device == "auto" and count == 1):
+        return None
+    return GpuRequirement(count=count, bf16=parameters["mixed_precision"] == "bf16", cuda=cuda)
 
 
 def is_first_rank() -> bool:

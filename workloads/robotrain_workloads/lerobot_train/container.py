@@ -19,7 +19,7 @@ from robotrain_runtime.contract.container_plugin import (
 from robotrain_runtime.contract.document import JobDocument, JobSource
 
 from robotrain_workloads import publish_url
-from robotrain_workloads.lerobot import dataset, dataset_preparation, lineage, parameters, policy, run_setup
+from robotrain_workloads.lerobot import dataset, dataset_preparation, device, lineage, parameters, policy, run_setup
 from robotrain_workloads.lerobot.warm_up import CHECK_ONLY, TAKE_OVER
 from robotrain_workloads.lerobot_train import tracking, trainer_options, wandb
 from robotrain_workloads.training import start
@@ -34,6 +34,7 @@ DESCRIBED = {
     "init_policy": policy.DESCRIPTION_FILES,
 }
 prepare = dataset_preparation.plan_preparation
+checkpoints = start.get_checkpoints_folder
 
 
 def compare(document: JobDocument, described: Mapping[JobSource, Path]) -> Iterator[str]:
@@ -112,20 +113,9 @@ def _make_environ(document: JobDocument) -> dict[str, str]:
     return {**run_setup.make_hub_environment(document.sources), parameters.PRECISION_VARIABLE: precision}
 
 
-def checkpoints(document: JobDocument, work: Path) -> Path:
-    """Return the folder of checkpoints, also for one that is recovered from an earlier attempt."""
-    return run_setup.resolve_output_folder(document, work) / start.CHECKPOINTS_FOLDER
-
-
 def gpus(document: JobDocument) -> GpuRequirement | None:
-    """Return the GPUs that the job needs; None if it also runs without: `--device auto` takes one if there is one."""
-    values = document.parameters
-    count, device = values["num_gpus"], values["device"]
-    assert isinstance(count, int)
-    if device in ("cpu", "mps") or (device == "auto" and count == 1):
-        return None
-    cuda = run_setup.read_cuda_version(ENVIRONMENT.lock)
-    return GpuRequirement(count=count, bf16=values["mixed_precision"] == "bf16", cuda=cuda)
+    """Return the GPUs that the job needs; None if it also runs without."""
+    return device.find_gpu_requirement(document.parameters, run_setup.read_cuda_version(ENVIRONMENT.lock))
 
 
 def tracked(document: JobDocument) -> TrackingSpec:

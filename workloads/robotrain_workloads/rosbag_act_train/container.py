@@ -20,7 +20,7 @@ from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
 from robotrain_runtime.contract.event import Note
 
 from robotrain_workloads import publish_url
-from robotrain_workloads.lerobot import lineage, policy, run_setup
+from robotrain_workloads.lerobot import device, lineage, policy, run_setup
 from robotrain_workloads.lerobot.policy import STEP_FILE
 from robotrain_workloads.rosbag_act_train import parameters, policy_start
 from robotrain_workloads.rosbag_act_train.act.config import TYPE
@@ -42,6 +42,7 @@ ENVIRONMENT = PythonEnvironment(
     base_torch=True,
 )
 targets = publish_url.list_targets
+checkpoints = start.get_checkpoints_folder
 
 
 def compare(document: JobDocument, described: Mapping[JobSource, Path]) -> Iterator[str]:
@@ -83,7 +84,7 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[s
 
 def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> WorkCommand:
     """Return the trainer's command; it goes on from what an earlier attempt saved."""
-    output = checkpoints(document, work)
+    output = start.get_checkpoints_folder(document, work)
     values = document.parameters
     steps = int(str(values["training_steps"]))
     point, notes = checkpoint.find_resume_point(output, run=document.run, job=document.job, steps=steps)
@@ -107,19 +108,9 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
     return WorkCommand(arguments=("-m", *program, json.dumps(settings)), notes=notes)
 
 
-def checkpoints(document: JobDocument, work: Path) -> Path:
-    """Return the folder of checkpoints."""
-    return run_setup.resolve_output_folder(document, work) / start.CHECKPOINTS_FOLDER
-
-
 def gpus(document: JobDocument) -> GpuRequirement | None:
-    """Return the GPU that the job needs; None if it also runs without."""
-    values = document.parameters
-    count, device = values["num_gpus"], values["device"]
-    assert isinstance(count, int)
-    if device in ("cpu", "mps") or (device == "auto" and count == 1):
-        return None
-    return GpuRequirement(count=count, bf16=values["mixed_precision"] == "bf16")
+    """Return the GPUs that the job needs; None if it also runs without."""
+    return device.find_gpu_requirement(document.parameters)
 
 
 def tracked(document: JobDocument) -> TrackingSpec:

@@ -14,7 +14,7 @@ from robotrain_runtime.contract.event import Note
 
 from robotrain_workloads.lerobot import dataset, file_formats, policy, policy_features
 from robotrain_workloads.lerobot.lineage import START_MODES, StartMode, find_start_source
-from robotrain_workloads.lerobot.run_setup import is_own_output
+from robotrain_workloads.lerobot.run_setup import is_own_output, resolve_output_folder
 
 TRAIN_CONFIG_FILE = Path(policy.MODEL_FOLDER, "train_config.json")
 CHECKPOINTS_FOLDER = "checkpoints"
@@ -196,6 +196,11 @@ def list_start_notes(document: JobDocument, begin: Start, root: Path) -> Iterato
         begin.settings, dataset.load_dataset_info(root), document.trainer_args
     ):
         yield Note(level="warning", text=f"the policy was trained without {', '.join(unused)}, and ignores it")
+
+
+def get_checkpoints_folder(document: JobDocument, work: Path) -> Path:
+    """Return the folder of checkpoints, also for one that is recovered from an earlier attempt."""
+    return resolve_output_folder(document, work) / CHECKPOINTS_FOLDER
 
 
 def find_output_problems(document: JobDocument, output: Path) -> Iterator[str]:

@@ -55,7 +55,7 @@ ANSWERS = {
     "--save-as": "`robotrain pipeline render pipeline.yaml --to FOLDER` writes the pipeline",
 }
 """Options of other tools that the pipeline does without."""
-EVALUATION_PREFIX, STEP_PREFIX = "evaluation__", "only__"
+EVALUATION_PREFIX = "evaluation__"
 STEP_SETTINGS = ("compute",)
 """Settings of a platform that each step may have of its own: `--compute-train`, `--compute-evaluate`, and, where the
 engine registers, `--compute-register`."""
