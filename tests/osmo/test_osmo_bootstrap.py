@@ -8,13 +8,13 @@ import yaml
 from osmo_stand_in.service.redaction import redacted
 from planned import unpacked
 from robotrain.model.plan import Payload
-from robotrain_osmo.spec import render, workflow
+from robotrain_osmo.spec import render, submission_spec, workflow
 from start_program import StartProgramTests, pack_runtime, start_python, zip_files
 
 
 def pack_archive(payload: Payload, document: bytes) -> bytes:
     """The archive as text, in bytes."""
-    return render.pack_documents(payload, {render.JOB_MEMBER: document}).encode()
+    return render.pack_documents(payload, {submission_spec.DOCUMENT_FILE: document}).encode()
 
 
 @pytest.fixture(params=["text", "bytes"])

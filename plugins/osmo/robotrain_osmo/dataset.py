@@ -35,11 +35,6 @@ class OsmoDataset:
         return f"{f'{self.bucket}/' if self.bucket else ''}{self.name}{f':{self.version}' if self.version else ''}"
 
 
-def is_dataset_reference(text: str) -> bool:
-    """Return False: any word could be a dataset name."""
-    return False
-
-
 def parse_dataset(text: str, base: Path = Path("/")) -> OsmoDataset:
     """Parse a dataset reference. Raise SourceError if it is invalid."""
     if match := re.fullmatch(_REFERENCE, text):
@@ -66,7 +61,7 @@ KIND = SourceKind(
             help="Your own training program in an OSMO bucket (default bucket: training), as with --training-path.",
         ),
     },
-    recognizes=is_dataset_reference,
+    recognizes=lambda text: False,  # any word could be a dataset's name
     parse=parse_dataset,
     unsupported={
         "code": no("Only OSMO can read its buckets.", "--training-path FOLDER"),

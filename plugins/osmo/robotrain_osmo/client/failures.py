@@ -214,13 +214,8 @@ def describe_field_errors(message: str) -> str:
     return f"{'; '.join(map(redact, fields[:MAX_FIELDS]))}{more}."
 
 
-RESOURCE_FLAGS = {
-    "cpu": ("--cpu", ""),
-    "memory": ("--memory", "Gi"),
-    "storage": ("--storage", "Gi"),
-    "gpu": ("--gpus", ""),
-}
-"""Options of the resources in OSMO's table of machines, and the units of its columns."""
+RESOURCE_FLAGS = {"cpu": "--cpu", "memory": "--memory", "storage": "--storage", "gpu": "--gpus"}
+"""Options of the resources in OSMO's table of machines."""
 
 
 def describe_refused_resources(message: str) -> str:
@@ -234,8 +229,8 @@ def describe_refused_resources(message: str) -> str:
         with contextlib.suppress(KeyError, ValueError):
             if found:
                 name = found[2].lower()
-                flag, unit = RESOURCE_FLAGS[name]
-                value = f"{flag} {found[1]} is too high for machines with up to {{:g}}{unit}"
+                unit = "Gi" if name in ("memory", "storage") else ""
+                value = f"{RESOURCE_FLAGS[name]} {found[1]} is too high for machines with up to {{:g}}{unit}"
                 limits[value] = max(limits.get(value, 0.0), float(machine[name]))
     if limits:
         sentences = "; ".join(value.format(limit) for value, limit in limits.items())

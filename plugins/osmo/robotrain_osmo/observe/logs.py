@@ -283,8 +283,6 @@ class OsmoLogFollower:
 
     def _raise_if_permanent(self, failed: CommandFailed) -> None:
         """Raise a failure unless OSMO is unreachable for less than PATIENCE_SECONDS."""
-        if (
-            failed.failure.code not in failures.UNREACHABLE_CODES
-            or time.monotonic() - self._last_answer > PATIENCE_SECONDS
-        ):
+        may_pass = failed.failure.code in failures.UNREACHABLE_CODES
+        if not may_pass or time.monotonic() - self._last_answer > PATIENCE_SECONDS:
             raise failed

@@ -31,7 +31,7 @@ def read_run_log(reference: Reference) -> RunLog:
     return outputs.parse_run_log(lines, trimmed=lines[:1] == [TRIMMED_LINE])
 
 
-_SEALED_CHECKPOINT = rf"(?:.*/)?(?P<step>\d+)/{re.escape(MANIFEST)}"
+_SEALED_CHECKPOINT = rf"(?:.*/)?(?P<step>\d+)/{re.escape(MANIFEST)}$"
 
 
 def list_outputs(reference: Reference) -> list[Output]:
@@ -106,16 +106,13 @@ def _make_unpublished_problem(reference: Reference, run_log: RunLog) -> Problem:
     return make_problem("outputs-unpublished", title, "", "", " ".join(notes), fix)
 
 
-_SEAL_FILES = rf"(?:.*/)?\d+/{re.escape(checkpoint.MANIFEST)}$"
-
-
 def find_foreign_steps(reference: Reference, url: str) -> frozenset[int]:
     """Return the steps whose manifest names another run or submission.
 
     A manifest that cannot be read counts as the run's own; the download checks it again.
     """
     with tempfile.TemporaryDirectory(prefix="robotrain-") as folder:
-        words = ("data", "download", url, folder, "--regex", _SEAL_FILES)
+        words = ("data", "download", url, folder, "--regex", _SEALED_CHECKPOINT)
         with contextlib.suppress(Rejected):
             service.query_text(workflow_state.get_command(reference), *words)
         manifests = [(step, checkpoint.read_manifest(path)) for step, path in checkpoint.list_checkpoints(Path(folder))]

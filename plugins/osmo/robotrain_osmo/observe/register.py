@@ -49,10 +49,8 @@ def register_model(reference: Reference, name: str, step: int | None) -> Registe
         return azure_outputs.register_version(models, name, step, metadata, create)
     except ArmError as error:
         diagnosis = errors.diagnose_workspace_error(error, target)
-        title, why = (
-            f"cannot register the model {name}: {diagnosis.title}",
-            redact(diagnosis.why, max_length=MAX_SENTENCE),
-        )
+        title, why = f"cannot register the model {name}: {diagnosis.title}", diagnosis.why
+        why = redact(why, max_length=MAX_SENTENCE)
         raise Rejected([make_problem("azure-not-registered", title, "", "", why, *diagnosis.suggestions)]) from None
 
 

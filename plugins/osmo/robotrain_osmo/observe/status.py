@@ -186,11 +186,9 @@ def explain_waiting(workflow: WorkflowState, event: str = "") -> str:
         return f"its OSMO status {workflow.workflow_status or '(empty)'} is unknown to robotrain"
     if workflow.state == "running":
         return restart
-    pending = (
-        _explain_image_failure(event)
-        if re.search("(?i)image", event)
-        else _append_message(_explain_pending(workflow), event)
-    )
+    pending = _append_message(_explain_pending(workflow), event)
+    if re.search("(?i)image", event):
+        pending = _explain_image_failure(event)
     return f"{restart}: {pending}" if restart else pending
 
 
@@ -224,11 +222,8 @@ def _explain_pending(workflow: WorkflowState) -> str:
     if workflow.task_status in ("SUBMITTING", "WAITING", "PROCESSING"):
         return f"OSMO is preparing it{since}"
     limit = workflow.queue_timeout
-    until = (
-        f"; OSMO gives up after {format_duration(limit)} (--queue-timeout)"
-        if limit and limit < MAX_NAMED_TIMEOUT
-        else ""
-    )
+    named = format_duration(limit) if limit and limit < MAX_NAMED_TIMEOUT else ""
+    until = f"; OSMO gives up after {named} (--queue-timeout)" if named else ""
     return f"no machine of the pool is free{since}{until}"
 
 
@@ -240,14 +235,12 @@ def _explain_image_failure(message: str) -> str:
 
 
 def _explain_eviction(message: str) -> str:
+    sentence = "it was evicted (3004), probably because disk or memory ran out: use more --storage or --memory"
     if re.search(r"(?i)ephemeral|disk|storage", message):
-        return _append_message("it was evicted because disk ran out (3004): use more --storage", message)
-    if re.search(r"(?i)memory", message):
-        return _append_message("it was evicted because memory ran out (3004): use more --memory", message)
-    return _append_message(
-        "it was evicted (3004), probably because disk or memory ran out: use more --storage or --memory",
-        message,
-    )
+        sentence = "it was evicted because disk ran out (3004): use more --storage"
+    elif re.search(r"(?i)memory", message):
+        sentence = "it was evicted because memory ran out (3004): use more --memory"
+    return _append_message(sentence, message)
 
 
 def _explain_exit_code(code: int | None, message: str) -> str:

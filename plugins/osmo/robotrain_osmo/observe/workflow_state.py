@@ -178,7 +178,10 @@ def request_cancel(reference: Reference) -> str:
     """Ask OSMO to cancel the workflow; return why it refused. The command reports success even then. Raise Rejected."""
     name = reference["workflow"]
     words = ("workflow", "cancel", name, "-m", CANCEL_MESSAGE, "-t", "json")
-    refusal = _read_refusal(service.query_text(get_command(reference), *words))
+    output = service.query_text(get_command(reference), *words)
+    refusal = " ".join(output.partition("cancelation failed for workflow")[2].partition(":")[2].split())
+    if not refusal and '"name"' not in output:
+        refusal = " ".join(output.split()) or "OSMO gave no reason"
     if not refusal and reference.get("run"):
         with contextlib.suppress(OSError):  # OSMO itself shows nothing of it until the end
             files.write_private_file(_get_cancel_note(reference), name.encode())
@@ -199,8 +202,3 @@ def is_cancel_requested(reference: Reference) -> bool:
 
 def _get_cancel_note(reference: Reference) -> Path:
     return records.get_run_folder(pipeline_steps.get_whole_run(reference)) / CANCEL_NOTE
-
-
-def _read_refusal(output: str) -> str:
-    reason = output.partition("cancelation failed for workflow")[2].partition(":")[2]
-    return " ".join(reason.split()) or ("" if '"name"' in output else " ".join(output.split()) or "OSMO gave no reason")

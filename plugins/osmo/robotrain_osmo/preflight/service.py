@@ -72,10 +72,8 @@ def _make_server_problem(configured: str, service: str, full_version: str) -> Pr
 
 
 RETRY_SETTING = "max_retry_per_task"
-RETRY_SUGGESTION = Suggestion(
-    f"{RETRY_SETTING} of at least 1",
-    "ask OSMO's administrators: `osmo config update WORKFLOW`",
-)
+_ASK = "ask OSMO's administrators: `osmo config update WORKFLOW`"
+RETRY_SUGGESTION = Suggestion(f"{RETRY_SETTING} of at least 1", _ASK)
 
 
 def query_max_retries(cli: str, seconds: float) -> int:

@@ -45,9 +45,8 @@ def _check_all(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
     yield from check_tracking.check_workspace_names(settings)
     yield from check_tracking.check_tracking_uri(settings)
     yield from check_tracking.check_tracking(job, settings)
-    yield from checks.check_variable_sizes(
-        "osmo-variable-too-long", environment.make_compat_env(job), {"BLOB_URLS": ("--blob-url",)}
-    )
+    flags = {"BLOB_URLS": ("--blob-url",)}
+    yield from checks.check_variable_sizes("osmo-variable-too-long", environment.make_compat_env(job), flags)
 
 
 MAX_TASK_NAME_LENGTH = 58

@@ -75,9 +75,8 @@ def _explain_invalid_uri(text: str) -> tuple[str, ...]:
 
 def check_tracking(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
     """Check that the run is tracked, which registering a model needs."""
-    if environment.get_tracking_uri(settings) or (
-        settings.tracking_uri is None and workspace.find_missing_flags(settings)
-    ):
+    is_incomplete = settings.tracking_uri is None and workspace.find_missing_flags(settings)  # reported already
+    if is_incomplete or environment.get_tracking_uri(settings):
         return
     is_disabled = settings.tracking_uri == environment.NO_TRACKING
     configured = workspace.get_workspace(settings)
@@ -116,6 +115,7 @@ MODEL_FLAGS = {"policy": POLICY_MODEL.flag, "checkpoint": CHECKPOINT.flag}
 def check_models(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
     """Check that the container can find each model, given the job's tracking URI."""
     tracking_uri = environment.get_tracking_uri(settings)
+    in_workspace = workspace.parse_tracking_uri(tracking_uri) is not None
     for source in job.sources:
         if source.role not in MODEL_FLAGS:
             continue
@@ -126,11 +126,7 @@ def check_models(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
             title = f"{source.uri} needs a tracking server, and the job is not tracked"
             ways = suggest_tracking(settings)
             yield make_missing_value_problem("osmo-nowhere-to-look", title, flag, source.uri, "", *ways)
-        elif (
-            source.role != "checkpoint"
-            and source.kind in workspace.REGISTRY_KINDS
-            and workspace.parse_tracking_uri(tracking_uri)
-        ):
+        elif source.role == "policy" and source.kind in workspace.REGISTRY_KINDS and in_workspace:
             title = "a model of an MLflow registry needs the tracking server with that registry"
             why = "The run is tracked in an Azure ML workspace, not on an MLflow server."
             fixes = (f"{flag} {workspace.get_model_name(source)}", SERVER_HINT)

@@ -148,7 +148,7 @@ def make_environment(job: Job, settings: OsmoSettings, inputs: int, plan: str) -
         SUBMISSION_VARIABLE: WORKFLOW_ID,
         PLAN_VARIABLE: plan,
         **({"OSMO_INPUT_0": "{{input:0}}"} if inputs else {}),
-        **{spec_inputs.get_input_variable(index): f"{{{{input:{index}}}}}" for index in range(inputs)},
+        **{spec_inputs.INPUT_VARIABLE.format(index): f"{{{{input:{index}}}}}" for index in range(inputs)},
         **make_compat_env(job),
         **_make_tracking_env(settings),
     }

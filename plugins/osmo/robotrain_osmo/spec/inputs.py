@@ -64,14 +64,13 @@ class TaskInput:
         return Mount(role=self.source.role, uri=self.source.uri, folder=make_input_reference(index), origin=self.origin)
 
 
+INPUT_VARIABLE = "ROBOTRAIN_INPUT_{}"
+"""The variable that holds an input's folder."""
+
+
 def make_input_reference(index: int) -> str:
     """Return a reference to the variable with the input's folder, which the runtime expands."""
-    return f"${{{get_input_variable(index)}}}"
-
-
-def get_input_variable(index: int) -> str:
-    """Return the variable that holds the input's folder."""
-    return f"ROBOTRAIN_INPUT_{index}"
+    return f"${{{INPUT_VARIABLE.format(index)}}}"
 
 
 def collect_inputs(job: Job, settings: OsmoSettings, run: str, inline: JobSource | None = None) -> Iterator[TaskInput]:

@@ -12,6 +12,7 @@ import io
 import tarfile
 import zipfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,6 @@ from robotrain_osmo.spec.submission_spec import (
     OsmoUpload,
 )
 
-JOB_MEMBER = "job.json"
 PAYLOAD_MEMBER = "payload"
 """Folder of the payload in the archive."""
 
@@ -117,7 +117,7 @@ UNPACK_LINES = (
 )
 
 
-def make_task_command(archive: str, folder: str, document: str = JOB_MEMBER) -> list[str]:
+def make_task_command(archive: str, folder: str, document: str = DOCUMENT_FILE) -> list[str]:
     """Return the command of the task, which unpacks the archive into the run's folder and starts the runtime.
 
     :param archive: the path of the archive, as text or as bytes; it may start with a variable `${NAME}`.
@@ -143,12 +143,12 @@ def render_plan(
     settings = resources.fill_settings(job, settings)
     code = find_inline_code(job, settings)
     builder = TaskBuilder(job, settings, run, code=code)
-    document, archive, files = _build_files(builder, payload, container_plugins)
+    document = builder.build_document(container_plugins)
+    archive = pack_documents(payload, {DOCUMENT_FILE: document, **builder.read_code()})
+    files = builder.build_files(archive)
     size = len(files[WORKFLOW_FILE])
     if code and settings.delivery == "auto" and size > MAX_INLINE_BYTES and settings.storage_account:
-        code, builder = None, TaskBuilder(job, settings, run)
-        document, archive, files = _build_files(builder, payload, container_plugins)
-        size = len(files[WORKFLOW_FILE])
+        return render_plan(job, replace(settings, delivery="dataset"), run, payload, container_plugins)
     if code and size > workflow.MAX_WORKFLOW_BYTES:
         raise Rejected([workflow.make_code_too_large_problem(size, code.uri)])
     if not code and size > workflow.LARGE_WORKFLOW_BYTES and settings.storage_account:
@@ -175,15 +175,6 @@ def find_inline_code(job: Job, settings: OsmoSettings) -> JobSource | None:
     """Return the folder of code that may travel in the workflow; None if there is none on this machine."""
     found = (one for one in job.sources if (one.role, one.kind) == ("code", "local_path") and Path(one.uri).is_dir())
     return next(found, None) if settings.delivery != "dataset" else None
-
-
-def _build_files(
-    builder: "TaskBuilder", payload: Payload, container_plugins: Mapping[str, str]
-) -> tuple[bytes, str, dict[str, bytes]]:
-    """Return the job document, the archive, and the files of the plan that contains it."""
-    document = builder.build_document(container_plugins)
-    archive = pack_documents(payload, {JOB_MEMBER: document, **builder.read_code()})
-    return document, archive, builder.build_files(archive)
 
 
 @lazy_dataclass(frozen=True)
@@ -277,6 +268,10 @@ class TaskBuilder:
 
     def build_placement(self) -> Placement:
         """Return the placement of the job."""
+        mounts = [item.to_mount(index) for index, item in enumerate(self.task_inputs)]
+        if self.code:
+            place, origin = f"{self.work}/{CODE_MEMBER}", "the code in the workflow"
+            mounts.insert(0, Mount(role=self.code.role, uri=self.code.uri, folder=place, origin=origin))
         credentials = {item.flag: item for item in environment.collect_credentials(self.job, self.settings)}
         blob = credentials.get("--blob-credential")
         return Placement(
@@ -286,19 +281,12 @@ class TaskBuilder:
             credentials={"blob_url": f"{environment.CREDENTIAL_FOLDER}/{blob.key}"} if blob else {},
             download_mib=self.settings.download_mib,
             cache_gib=self.settings.cache_gib,
-            mounts=(*self._code_mounts, *(item.to_mount(index) for index, item in enumerate(self.task_inputs))),
+            mounts=tuple(mounts),
             promised=environment.make_compat_env(self.job),
             submission=environment.SUBMISSION_VARIABLE,
             left=spec_inputs.make_input_reference(len(self.inputs) - 1) if self._restored_copies else "",
             ways=CREDENTIAL_OPTIONS,
         )
-
-    @property
-    def _code_mounts(self) -> list[Mount]:
-        if self.code is None:
-            return []
-        folder = f"{self.work}/{CODE_MEMBER}"
-        return [Mount(role=self.code.role, uri=self.code.uri, folder=folder, origin="the code in the workflow")]
 
     def build_task(
         self,

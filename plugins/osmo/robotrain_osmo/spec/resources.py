@@ -21,7 +21,9 @@ def parse_size(text: str) -> float:
     """Parse a size such as `48Gi` to bytes. Raise QuantityError if it is invalid."""
     match = re.fullmatch(r"(\d{1,15}(?:\.\d{1,3})?)(?:([KMGT])(?:i|iB)?)", text, re.ASCII)
     if not match:
-        raise QuantityError("A size is a number with a unit: Ki, Mi, Gi or Ti.", _suggest_size(text))
+        near = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?\s*", text.lower(), re.ASCII)
+        fix = f"{near[1]}{(near[2] or 'g').upper()}i" if near else ""
+        raise QuantityError("A size is a number with a unit: Ki, Mi, Gi or Ti.", fix)
     if not (count := float(match[1])):
         raise QuantityError("It must be more than zero.", "48Gi")
     return count * SIZE_UNITS[match[2]]
@@ -30,11 +32,6 @@ def parse_size(text: str) -> float:
 def parse_duration(text: str) -> float:
     """Parse a duration such as `12h` to seconds. Raise QuantityError if it is invalid."""
     return checks.parse_duration(text, MAX_DURATION_SECONDS, "OSMO silently reduces times to 60 days.")
-
-
-def _suggest_size(text: str) -> str:
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?\s*", text.lower(), re.ASCII)
-    return f"{match[1]}{(match[2] or 'g').upper()}i" if match else ""
 
 
 SHARED_MEMORY_FOLDER = "/dev/shm"

@@ -28,7 +28,7 @@ from robotrain_osmo.client import failures, service
 from robotrain_osmo.client.failures import UNREACHABLE_CODES, CommandFailed, CommandFailure
 from robotrain_osmo.observe import pipeline_steps
 from robotrain_osmo.spec import environment, pipeline_plan
-from robotrain_osmo.spec.submission_spec import OsmoCredential, OsmoSubmissionSpec
+from robotrain_osmo.spec.submission_spec import OsmoSubmissionSpec
 from robotrain_osmo.submit import upload
 
 SUBMIT_SECONDS = 300.0
@@ -104,7 +104,10 @@ def explain_refusal(failure: CommandFailure, submission: OsmoSubmissionSpec) -> 
         if failure.code == "osmo-credential-missing" and credential.name == failure.name:
             return environment.make_missing_credential_problem(credential, Stage.SUBMIT)
         if failure.code == "osmo-credential-key" and credential.key == failure.name:
-            return _make_missing_key_problem(credential, failure.why)
+            title = f"the credential {credential.name} has no key {credential.key}"
+            other = Suggestion(f"{credential.flag} {credential.name}:KEY", "uses another key")
+            fixes = (other, Suggestion(environment.make_credential_command(credential)))
+            return make_problem(failure.code, title, credential.flag, credential.name, failure.why, *fixes)
     if failure.code == "osmo-unreachable":
         return dataclasses.replace(problem, why="Nothing was sent.")
     if failure.code not in ("osmo-pool-unknown", "osmo-platform-unknown"):
@@ -119,14 +122,6 @@ def explain_refusal(failure: CommandFailure, submission: OsmoSubmissionSpec) -> 
         names = [name for pool in pools if pool.name == submission.pool for name in pool.platforms]
         flag, wanted = "--gpu-platform {}", submission.gpu_platform
     return dataclasses.replace(problem, suggestions=suggest_names(flag, wanted, names, service.LIST_POOLS))
-
-
-def _make_missing_key_problem(credential: OsmoCredential, keys: str) -> Problem:
-    """Return the problem of a credential without the needed key. `keys`: a sentence on the keys it has."""
-    title = f"the credential {credential.name} has no key {credential.key}"
-    other = Suggestion(f"{credential.flag} {credential.name}:KEY", "uses another key")
-    replacement = Suggestion(environment.make_credential_command(credential))
-    return make_problem("osmo-credential-key", title, credential.flag, credential.name, keys, other, replacement)
 
 
 SETTLE_SECONDS = 5.0
