@@ -7,40 +7,25 @@ from pathlib import Path
 import pytest
 from azureml_looked import dataset
 from azureml_observed import EVENTS
+from platform_document import DocumentTests, PlatformDocument
 from robotrain_azureml.settings import AzureMLSettings
-from robotrain_runtime.contract.parameter import get_parameters
 
-DOCUMENT = (Path(__file__).parents[2] / "docs/azureml.md").read_text()
-COMMANDS = [line for block in re.findall(r"```sh\n(.*?)```", DOCUMENT, re.DOTALL) for line in block.splitlines()]
-SUBMITS = [line for line in COMMANDS if line.startswith(("robotrain submit --platform", "robotrain render"))]
+DOCUMENT = PlatformDocument("azureml", {"ACCOUNT": "robots", "OWNER/PRIVATE": "me/private", "VAULT": "robots-kv"})
+SUBMITS = [line for line in DOCUMENT.commands if line.startswith(("robotrain submit --platform", "robotrain render"))]
 WORKSPACE = ("--subscription-id", "s", "--resource-group", "g", "--workspace-name", "w", "--compute", "k8s-robot")
-PLACES = {"ACCOUNT": "robots", "OWNER/PRIVATE": "me/private", "VAULT": "robots-kv"}
 SWITCHES = {"--stream", "--assets-only", "--pin"}
 FILES = {"--save-spec", "--to"}
 
 
-def part(title: str) -> str:
-    """What the document says below a title."""
-    return DOCUMENT.partition(title)[2].partition("\n## ")[0]
-
-
-def typed(line: str) -> list[str]:
-    """The words of a line, its placeholders filled in, without `robotrain`."""
-    for name, value in PLACES.items():
-        line = line.replace(name, value)
-    return line.split()[1:]
-
-
 def rendering(line: str) -> list[str]:
     """The same as a `render`, without what is only of a submit."""
-    words = iter(["render", *typed(line)[1:]])
+    words = iter(["render", *DOCUMENT.typed(line)[1:]])
     kept = [word for word in words if word not in SWITCHES and not (word in FILES and next(words))]
     return [*kept, *(() if "--workspace-name" in kept else WORKSPACE)]
 
 
-def test_every_line_is_a_command_of_robotrain():
-    assert COMMANDS
-    assert [line for line in COMMANDS if not line.startswith("robotrain ")] == []
+class TestDocument(DocumentTests):
+    document, settings = DOCUMENT, AzureMLSettings
 
 
 @pytest.mark.parametrize("line", SUBMITS)
@@ -52,24 +37,14 @@ def test_a_submit_of_the_document_renders(line, robotrain, pusht):
 
 
 def test_a_run_of_the_first_settings_renders_with_nothing_more_said(robotrain):
-    (settings,) = re.findall(r"```toml\n(.*?)```", part("## First run"), re.DOTALL)
-    Path("robotrain.toml").write_text(settings)
+    Path("robotrain.toml").write_text(DOCUMENT.first_settings())
     answer = robotrain("render", "-d", "lerobot/pusht")
     assert answer.exit_code == 0, answer.stderr
     assert "compute: azureml:COMPUTE" in answer.stdout
 
 
-def test_every_setting_is_in_the_document_with_its_default():
-    rows = [row.split("|") for row in part("## Arguments").splitlines() if row.startswith("| `--")]
-    told = {flag: row[2] for row in rows for flag in re.findall(r"`(--[a-z-]+)`", row[1])}
-    defaults = {parameter.flag: parameter.default for parameter in get_parameters(AzureMLSettings)}
-    assert told.keys() == defaults.keys()
-    del defaults["--image"]  # told in words
-    assert [flag for flag, value in defaults.items() if value is not None and f"`{value}`" not in told[flag]] == []
-
-
 def test_every_problem_of_azure_ml_is_in_the_document_and_no_other():
-    told = set(re.findall(r"`(azureml-[a-z-]+)`", part("## Troubleshooting")))
+    told = set(re.findall(r"`(azureml-[a-z-]+)`", DOCUMENT.part("## Troubleshooting")))
     modules = (Path(__file__).parents[2] / "plugins/azureml").rglob("*.py")
     assert told == {code for path in modules for code in re.findall(r'"(azureml-[a-z-]+)"', path.read_text())}
 
@@ -78,9 +53,9 @@ def test_every_problem_of_azure_ml_is_in_the_document_and_no_other():
 def there(azureml, nobody):
     """The workspace with everything that the document names."""
     azureml.kubernetes("k8s-robot")
-    for name, version in set(re.findall(r"--dataset-asset azureml:([\w-]+):(\d+)", DOCUMENT)):
+    for name, version in set(re.findall(r"--dataset-asset azureml:([\w-]+):(\d+)", DOCUMENT.text)):
         azureml.data(name, version, dataset(azureml, f"data/{name}"))
-    for name, version in set(re.findall(r"--init-from-policy-model azureml:([\w-]+):(\d+)", DOCUMENT)):
+    for name, version in set(re.findall(r"--init-from-policy-model azureml:([\w-]+):(\d+)", DOCUMENT.text)):
         azureml.model(name, version, f"models/{name}")
     return azureml
 
@@ -90,7 +65,7 @@ def test_the_workspace_takes_what_each_submit_of_the_document_sends(there, robot
     shutil.copytree(pusht / "meta", "dataset/meta")
     places = dict(zip(WORKSPACE[:6:2], there.names, strict=True)) | {"--compute": "k8s-robot"}
     for line in SUBMITS:
-        kept = typed(line)
+        kept = DOCUMENT.typed(line)
         if "--plan" in kept or kept[0] == "render" or "--stream" in kept:
             continue
         said = [word for word in kept if word not in {"SUBSCRIPTION", "GROUP", "WORKSPACE", "COMPUTE", *places}]
@@ -103,12 +78,13 @@ def test_the_workspace_takes_what_each_submit_of_the_document_sends(there, robot
 
 SENT = ("robotrain doctor", "robotrain submit", "robotrain resume", "robotrain resubmit")
 """Of a run that was really sent: those are in test_azureml_submit.py and test_azureml_trains.py."""
+OTHERS = [line for line in DOCUMENT.commands if line not in SUBMITS and not line.startswith(SENT)]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("line", [line for line in COMMANDS if line not in SUBMITS and not line.startswith(SENT)])
+@pytest.mark.parametrize("line", OTHERS)
 def test_a_command_of_the_document_does_what_it_says(line, run, robotrain):
     run.set_native_state("Running").tell(*EVENTS).left()
     name = run.set_native_state("Completed").record()
-    answer = robotrain(*[name if word == "RUN" else word for word in typed(line)])
+    answer = robotrain(*[name if word == "RUN" else word for word in DOCUMENT.typed(line)])
     assert answer.exit_code == 0, answer.stdout + answer.stderr

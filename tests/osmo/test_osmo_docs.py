@@ -7,50 +7,36 @@ from pathlib import Path
 import pytest
 import robotrain_osmo
 from observed import EVENTS, sealed
+from platform_document import DocumentTests, PlatformDocument
 from robotrain.store import records
 from robotrain_osmo.settings import OsmoSettings
 from robotrain_runtime.contract import checkpoint, event
-from robotrain_runtime.contract.parameter import get_parameters
 
-DOCUMENT = (Path(__file__).parents[2] / "docs/osmo.md").read_text()
-COMMANDS = [line for block in re.findall(r"```sh\n(.*?)```", DOCUMENT, re.DOTALL) for line in block.splitlines()]
-SUBMITS = [line for line in COMMANDS if line.startswith("robotrain submit")]
+DOCUMENT = PlatformDocument(
+    "osmo", {"POOL": "default", "ACCOUNT": "robots", "OWNER/PRIVATE": "me/private", "MLFLOW-HOST": "mlflow.example.com"}
+)
+SUBMITS = [line for line in DOCUMENT.commands if line.startswith("robotrain submit")]
 OSMO = ("--platform", "osmo", "--pool", "default")
-OTHERS = [line for line in COMMANDS if line not in SUBMITS]
-PLACES = {"POOL": "default", "ACCOUNT": "robots", "OWNER/PRIVATE": "me/private", "MLFLOW-HOST": "mlflow.example.com"}
+OTHERS = [line for line in DOCUMENT.commands if line not in SUBMITS]
 FOLDERS = {"upload-changed", "upload-empty", "upload-links", "upload-mixed", "upload-secret", "upload-unreadable"}
 """Told of a folder on any platform that speaks to Azure."""
 
 
-def part(title: str) -> str:
-    """The document's text below a title."""
-    return DOCUMENT.partition(title)[2].partition("\n## ")[0]
-
-
-def typed(line: str) -> list[str]:
-    """The arguments of a command line with values for its placeholders, without `robotrain`."""
-    for name, value in PLACES.items():
-        line = line.replace(name, value)
-    return line.split()[1:]
-
-
-def test_every_line_is_a_command_of_robotrain():
-    assert COMMANDS
-    assert [line for line in COMMANDS if not line.startswith("robotrain ")] == []
+class TestDocument(DocumentTests):
+    document, settings = DOCUMENT, OsmoSettings
 
 
 @pytest.mark.parametrize("line", SUBMITS)
 def test_a_submit_of_the_document_renders(line, osmo, robotrain, pusht, monkeypatch):
     shutil.copytree(pusht / "meta", "dataset/meta")
-    words = ["render" if word == "submit" else word for word in typed(line)]
+    words = ["render" if word == "submit" else word for word in DOCUMENT.typed(line)]
     answer = robotrain(*words, "--json")
     assert answer.exit_code == 0, answer.stderr
 
 
 def test_neither_the_first_command_nor_a_run_of_the_first_settings_loses_its_checkpoints(robotrain):
     assert "--publish-url" in SUBMITS[0]
-    (settings,) = re.findall(r"```toml\n(.*?)```", part("## First run"), re.DOTALL)
-    Path("robotrain.toml").write_text(settings.replace("ACCOUNT", "robots"))
+    Path("robotrain.toml").write_text(DOCUMENT.first_settings().replace("ACCOUNT", "robots"))
     answer = robotrain("render", "-d", "lerobot/pusht")
     assert answer.exit_code == 0, answer.stderr
     assert "url: azure://robots/checkpoints/PROJECT/" in answer.stdout
@@ -65,7 +51,7 @@ def test_osmo_takes_what_a_submit_of_the_document_would_send(line, osmo, robotra
     shutil.copytree(pusht / "meta", "dataset/meta")
     for name, key in (("hf_token", "hf_token"), ("wandb_api_key", "wandb_api_key"), ("storage_key", "access_key")):
         osmo.credentials[name] = {key: "secret"}
-    words = ["render" if word == "submit" else word for word in typed(line)]
+    words = ["render" if word == "submit" else word for word in DOCUMENT.typed(line)]
     assert robotrain(*words, "--to", tmp_path / "plan").exit_code == 0
     file = (tmp_path / "plan/workflow.yaml").read_text()
     answer = osmo.ask("POST", "api/pool/default/workflow", {}, {"file": file})
@@ -92,24 +78,15 @@ def ended(osmo, robotrain, pusht) -> str:
 @pytest.mark.parametrize("line", OTHERS)
 def test_a_command_of_the_document_does_what_it_says(line, ended, robotrain, monkeypatch):
     monkeypatch.setenv("OSMO_POOL", "default")  # as robotrain.toml says it there
-    words = [ended if word == "RUN" else word for word in typed(line)]
+    words = [ended if word == "RUN" else word for word in DOCUMENT.typed(line)]
     if words[0] == "resume":
         words.append("--dry-run")
     answer = robotrain(*words)
     assert answer.exit_code == 0, answer.stdout + answer.stderr
 
 
-def test_every_setting_is_in_the_document_with_its_default():
-    rows = [row.split("|") for row in part("## Arguments").splitlines() if row.startswith("| `--")]
-    told = {flag: row[2] for row in rows for flag in re.findall(r"`(--[a-z-]+)`", row[1])}
-    defaults = {parameter.flag: parameter.default for parameter in get_parameters(OsmoSettings)}
-    assert told.keys() == defaults.keys()
-    del defaults["--image"]  # told in words
-    assert [flag for flag, value in defaults.items() if value is not None and f"`{value}`" not in told[flag]] == []
-
-
 def test_every_problem_of_osmo_is_in_the_document_and_no_other():
-    told = set(re.findall(r"`((?:osmo|upload)-[a-z-]+)`", part("## Troubleshooting")))
+    told = set(re.findall(r"`((?:osmo|upload)-[a-z-]+)`", DOCUMENT.part("## Troubleshooting")))
     package = [
         path for path in Path(robotrain_osmo.__path__[0]).rglob("*.*") if path.name.endswith((".py", "failures.toml"))
     ]
@@ -117,7 +94,7 @@ def test_every_problem_of_osmo_is_in_the_document_and_no_other():
     assert told - FOLDERS == known - FOLDERS - {"osmo-ctrl"}
 
 
-@pytest.mark.parametrize("given", re.findall(r"^\| `(\S+)` \|", part("### Valid blob URLs"), re.MULTILINE))
+@pytest.mark.parametrize("given", re.findall(r"^\| `(\S+)` \|", DOCUMENT.part("### Valid blob URLs"), re.MULTILINE))
 def test_what_the_document_says_is_no_blob_url_is_refused(given, robotrain):
     answer = robotrain("render", *OSMO, "--blob-url", given)
     assert answer.exit_code in (2, 3), answer.stdout
