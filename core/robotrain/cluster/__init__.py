@@ -1,1 +1,1 @@
-"""What platforms with a remote engine share: a base class, checks, notes and specs, settings, reasons, outputs."""
+"""What platforms with a remote engine share: a base class, settings, checks, submits, logs, reasons, outputs."""

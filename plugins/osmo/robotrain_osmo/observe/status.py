@@ -46,19 +46,16 @@ def list_statuses(references: Sequence[Reference]) -> list[Status | None]:
     """
     commands = dict.fromkeys(map(workflow_state.get_command, references))
     listed = {command: workflow_state.list_workflows(command) for command in commands}
-    found = [listed[workflow_state.get_command(one)].get(one.get("workflow", "")) for one in references]
     return [
-        _make_listed_status(reference, one) if one and not _needs_steps(reference, one) else None
-        for reference, one in zip(references, found, strict=True)
+        _make_listed_status(reference, listed[workflow_state.get_command(reference)].get(reference.get("workflow", "")))
+        for reference in references
     ]
 
 
-def _needs_steps(reference: Reference, workflow: WorkflowState) -> bool:
-    """Return whether only its steps tell the state of a pipeline: between two of them OSMO says PENDING again."""
-    return bool(pipeline_steps.list_step_names(reference)) and workflow.state != "succeeded"
-
-
-def _make_listed_status(reference: Reference, workflow: WorkflowState) -> Status:
+def _make_listed_status(reference: Reference, workflow: WorkflowState | None) -> Status | None:
+    """Return the status as a list tells it. Between two steps of a pipeline, OSMO says PENDING again: ask for those."""
+    if workflow is None or (pipeline_steps.list_step_names(reference) and workflow.state != "succeeded"):
+        return None
     reason = ""
     if not workflow.is_finished and workflow_state.is_cancel_requested(reference):
         reason = CANCELLING_REASON

@@ -40,7 +40,7 @@ def list_parts(plan: Plan, stage: Stage) -> list[tuple[Plan, OsmoSubmissionSpec]
     submission = load_submission(plan, stage)
     if not is_pipeline(plan):
         return [(plan, submission)]
-    parts = [_select_step(plan, step, stage) for step in submission.list_tasks()]
+    parts = [_select_step(plan, step, stage) for step in submission.task.split(",")]
     return [(part, SUBMISSION.load(part, stage)) for part in parts]
 
 

@@ -81,10 +81,6 @@ class OsmoSubmissionSpec:
     """Azure subscription in which the identity's roles are looked up."""
     schema: int = SCHEMA
 
-    def list_tasks(self) -> list[str]:
-        """Return the names of the tasks."""
-        return self.task.split(",")
-
     def get_publish_url(self, workflow: str) -> str:
         """Return the URL of the checkpoints of the workflow with this id, or ""."""
         return self.publishes.replace(WORKFLOW_ID, workflow)

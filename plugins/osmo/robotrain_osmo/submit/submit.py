@@ -163,8 +163,8 @@ def make_reference(plan: Plan, submission: OsmoSubmissionSpec, workflow: str) ->
     shared = {"workflow": workflow, "cli": submission.cli, "server": submission.server, "run": submission.run}
     if not pipeline_plan.is_pipeline(plan):
         return {**shared, "task": submission.task, "publishes": submission.get_publish_url(workflow)}
-    parts = zip(submission.list_tasks(), pipeline_plan.list_parts(plan, Stage.SUBMIT), strict=True)
-    return shared | pipeline_steps.make_reference({name: own.get_publish_url(workflow) for name, (_, own) in parts})
+    parts = [own for _, own in pipeline_plan.list_parts(plan, Stage.SUBMIT)]
+    return shared | pipeline_steps.make_reference({own.task: own.get_publish_url(workflow) for own in parts})
 
 
 def _find_new_workflow(submission: OsmoSubmissionSpec, mark: str, before: Sequence[str]) -> str | None:
