@@ -286,6 +286,6 @@ def test_a_kind_that_fails_in_its_own_way_is_told(robotrain, moon):
     moon.unlink()
     answer = robotrain("submit", *JOB, "--stone", "marble")
     assert answer.exit_code == 4
-    assert "cannot resolve the revision of basalt" in answer.stderr
-    assert "cannot resolve the revision of marble" in answer.stderr
+    assert "cannot resolve the revisions of 2 sources" in answer.stderr
+    assert "basalt, marble" in answer.stderr
     assert "FileNotFoundError" in answer.stderr
