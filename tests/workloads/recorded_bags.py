@@ -22,8 +22,12 @@ FLOATS = "std_msgs/msg/Float64MultiArray"
 
 @cache
 def _store() -> Any:
+    """The types of messages; rosbags compiles what reads and writes them anew for each bag, a third of all CPU time."""
+    from rosbags.serde import cdr, utils
     from rosbags.typesys import Stores, get_typestore
 
+    compile_once = cache(lambda text: utils.compile_lines([text]))
+    cdr.compile_lines = lambda lines: compile_once("\n".join(lines))
     return get_typestore(Stores.ROS2_HUMBLE)
 
 
