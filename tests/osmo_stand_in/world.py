@@ -139,7 +139,8 @@ class Pod:
 
 def _furnish(osmo: OsmoStandIn, order: Mapping[str, Any]) -> None:
     """Let it have what the plan names: the pool, the kind of machine with its folders, the credentials."""
-    machine = config.platform(allowed_mounts=tuple(order["mounts"]))
+    mounts = ["/dev/shm"] if order["shared_memory"] == "mount" else []
+    machine = config.platform(allowed_mounts=tuple(mounts))
     osmo.pools[order["pool"]] = config.pool({order["gpu_platform"]: machine})
     for one in order["credentials"]:
         osmo.credentials[one["name"]] = {one["key"]: "secret"}
