@@ -52,33 +52,7 @@ def register(here: Here, ml: Ml, asked: Asked, name: str, version: str) -> Answe
     return 200 if was else 201, ml.resource(f"/environments/{name}/versions/{version}", now)
 
 
-def container(here: Here, ml: Ml, asked: Asked, name: str) -> Answer:
-    """What is said of all its versions."""
-    if not (there := ml.environments.get(name.lower())):
-        raise missing(f"Environment {name} was not found.")
-    return 200, ml.resource(f"/environments/{name}", {"latestVersion": [*there][-1], "isArchived": False})
-
-
-def containers(here: Here, ml: Ml, asked: Asked) -> Answer:
-    """All."""
-    found = [
-        ml.resource(f"/environments/{name}", {"latestVersion": [*there][-1], "isArchived": False})
-        for name, there in ml.environments.items()
-    ]
-    return 200, {"value": found}
-
-
-def versions(here: Here, ml: Ml, asked: Asked, name: str) -> Answer:
-    """All its versions, the newest first."""
-    there = ml.environments.get(name.lower(), {})
-    found = [ml.resource(f"/environments/{name}/versions/{version}", there[version]) for version in reversed(there)]
-    return 200, {"value": found}
-
-
 ROUTES = (
     ("GET", "/environments/([^/]+)/versions/([^/]+)", one),
     ("PUT", "/environments/([^/]+)/versions/([^/]+)", register),
-    ("GET", "/environments/([^/]+)/versions", versions),
-    ("GET", "/environments/([^/]+)", container),
-    ("GET", "/environments", containers),
 )
