@@ -17,19 +17,14 @@ ENVIRONMENT = "lerobot-training-env"
 VERSION = "2.11.0-cuda12.8-cudnn9-runtime-sha256-eee11b3b3872a8c838e35ef48f08b2d5def2080902c7f666831310ca1a0ef2be"
 AT = f"/environments/{ENVIRONMENT}/versions/{VERSION}"
 
-__all__ = ["AT", "ENVIRONMENT", "IMAGE", "VERSION", "asked", "names", "refused", "sendable"]
-
-
-def names(there: StandIn) -> dict[str, str]:
-    """The settings that name the workspace."""
-    return dict(zip(("subscription_id", "resource_group", "workspace_name"), there.names, strict=True))
+__all__ = ["AT", "ENVIRONMENT", "IMAGE", "VERSION", "asked", "refused", "sendable"]
 
 
 def sendable(there: StandIn, *sources: JobSource, **settings: Any) -> Plan:
     """A plan for a workspace that has all it needs but its environment."""
     if not there.ml.computes:
         there.kubernetes()
-    return plan(job(*sources), **names(there) | settings)
+    return plan(job(*sources), **there.settings | settings)
 
 
 def asked(there: StandIn, what: str = "") -> list[str]:

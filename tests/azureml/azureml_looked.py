@@ -33,8 +33,7 @@ def dataset(azureml: AzureML, folder: str = "pusht") -> str:
 
 def planned(azureml: AzureML, *sources: object, parameters: Any = None, **settings: object) -> Plan:
     """A plan for the workspace: of a dataset of the Hub, unless other sources are given."""
-    names = dict(zip(("subscription_id", "resource_group", "workspace_name"), azureml.names, strict=True))
-    said = {"workload_identity": CLIENT, "compute_kind": "kubernetes", **names, **settings}
+    said = {"workload_identity": CLIENT, "compute_kind": "kubernetes", **azureml.settings, **settings}
     return plan(job(*(sources or (HUB,)), **(parameters or {})), **said)  # type: ignore[arg-type]
 
 

@@ -17,7 +17,7 @@ from robotrain_azureml.settings import AzureMLSettings
 @pytest.fixture
 def said(azureml) -> AzureMLSettings:
     """Settings that name the workspace, and say no more."""
-    return settings(**dict(zip(("subscription_id", "resource_group", "workspace_name"), azureml.names, strict=True)))
+    return settings(**azureml.settings)
 
 
 def answer(said: AzureMLSettings, **more: object) -> dict[str, str]:

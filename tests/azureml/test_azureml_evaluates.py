@@ -41,10 +41,10 @@ def cluster(trained, azureml_stored, machine, data_python, tmp_path, monkeypatch
 def test_a_model_of_the_workspace_is_evaluated_kept_and_registered_with_its_scores(
     robotrain, cluster, machine, tmp_path
 ):
-    names = ("--subscription-id", "--resource-group", "--workspace-name")
-    at = [word for pair in zip(names, cluster.names, strict=True) for word in pair]
     words = ("--policy-model", "azureml:act:7", "-r", "evaluated", "--device", "cpu", *ROLLED, "--json")
-    sent = robotrain("submit", "lerobot-eval", "--platform", "azureml", *at, "--compute", "k8s-robots", *words)
+    sent = robotrain(
+        "submit", "lerobot-eval", "--platform", "azureml", *cluster.options, "--compute", "k8s-robots", *words
+    )
     assert sent.exit_code == 0, sent.stderr
     run, job = sent.json["run"], cluster.jobs[sent.json["reference"]["job"]]
     assert machine.wait(job.name) == "Completed", "\n".join(job.said())

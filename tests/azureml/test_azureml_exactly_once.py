@@ -8,7 +8,7 @@ import time
 
 import pytest
 from azureml_forked import forking
-from azureml_handed_over import ENVIRONMENT, VERSION, asked, names
+from azureml_handed_over import ENVIRONMENT, VERSION, asked
 from azureml_looked import dataset
 from robotrain.store import files, records
 
@@ -20,9 +20,8 @@ def words(azureml):
     """A job whose data the workspace holds, and its workspace; with all it needs but its environment."""
     azureml.kubernetes()
     azureml.data("episodes", 3, dataset(azureml, "episodes/3"))
-    at = [word for name, value in names(azureml).items() for word in (f"--{name.replace('_', '-')}", value)]
     job = ("submit", "--platform", "azureml", "--dataset-asset", "azureml:episodes:3", "--training-steps", "10")
-    return (*job, "--compute", "k8s-robot-dev-00", *at)
+    return (*job, "--compute", "k8s-robot-dev-00", *azureml.options)
 
 
 @pytest.fixture

@@ -60,8 +60,7 @@ def test_a_folder_with_a_link_is_told_before_anything_is_brought(azureml, folder
 
 
 def test_the_environment_alone_needs_neither_data_nor_a_compute(azureml, robotrain):
-    names = zip(("--subscription-id", "--resource-group", "--workspace-name"), azureml.names, strict=True)
-    words = ("submit", "--platform", "azureml", *(word for pair in names for word in pair))
+    words = ("submit", "--platform", "azureml", *azureml.options)
     answer = robotrain(*words, "--assets-only")
     assert answer.exit_code == 0, answer.stderr
     assert answer.stdout.startswith("environment lerobot-training-env:")
@@ -73,8 +72,7 @@ def test_the_environment_alone_needs_neither_data_nor_a_compute(azureml, robotra
 
 @pytest.mark.parametrize("options", [(), ("--env", "pusht")])
 def test_the_environment_of_an_evaluation_needs_no_policy(azureml, robotrain, options):
-    names = zip(("--subscription-id", "--resource-group", "--workspace-name"), azureml.names, strict=True)
-    words = ("submit", "lerobot-eval", "--platform", "azureml", *(word for pair in names for word in pair), *options)
+    words = ("submit", "lerobot-eval", "--platform", "azureml", *azureml.options, *options)
     answer = robotrain(*words, "--assets-only")
     assert answer.exit_code == 0, answer.stderr
     assert answer.stdout.startswith("environment lerobot-inference-env:")

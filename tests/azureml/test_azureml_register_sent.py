@@ -17,10 +17,10 @@ def sent(observing, robotrain):
     """The name of a run that succeeded, and left a checkpoint in its output; and its job."""
     observing.kubernetes()
     observing.data("episodes", 3, dataset(observing, "episodes/3"))
-    names = ("--subscription-id", "--resource-group", "--workspace-name")
-    at = [word for pair in zip(names, observing.names, strict=True) for word in pair]
     reads = ("--dataset-asset", "azureml:episodes:3", "--compute", "k8s-robot-dev-00")
-    answer = robotrain("submit", "--platform", "azureml", *at, *reads, "--training-steps", "1000", "--json")
+    answer = robotrain(
+        "submit", "--platform", "azureml", *observing.options, *reads, "--training-steps", "1000", "--json"
+    )
     assert answer.exit_code == 0, answer.stderr
     run, (job,) = answer.json["run"], observing.jobs.values()
     files = sealed(400, run=run, submission=job.name)

@@ -1,6 +1,5 @@
 """A stranger's workload is handed over to Azure ML with the image, the environment and the output that it declares."""
 
-from azureml_handed_over import names
 from azureml_planned import blobs, payload, settings
 from robotrain.model.job import Job
 from robotrain.model.workload import Container, OutputProfile, WorkloadProfile
@@ -17,7 +16,7 @@ PROFILE = WorkloadProfile(
 def test_it_is_placed_as_it_declares(azureml) -> None:
     azureml.kubernetes()
     job = Job(workload="sing", parameters=(), sources=tuple(blobs()), profile=PROFILE)
-    said = settings(**names(azureml))
+    said = settings(**azureml.settings)
     plan = AzureMLPlatform().render(job, said, job.run_name(1), payload(), {"workload.sing": "choir"})
     reference = AzureMLPlatform().submit(plan)
     [made] = azureml.jobs.values()

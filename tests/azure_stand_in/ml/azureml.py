@@ -91,6 +91,16 @@ class AzureML:
         return self.ml.names
 
     @property
+    def settings(self) -> dict[str, str]:
+        """The settings that name it."""
+        return dict(zip(("subscription_id", "resource_group", "workspace_name"), self.names, strict=True))
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """The same on the command line."""
+        return tuple(word for name, value in self.settings.items() for word in (f"--{name.replace('_', '-')}", value))
+
+    @property
     def account(self) -> str:
         """The name of its storage account."""
         return self.store.account

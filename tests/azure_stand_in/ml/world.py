@@ -44,9 +44,7 @@ class AzureMLWorld(World):
         azureml.kubernetes(COMPUTE)
         azureml.data("episodes", 3, "episodes/3")
         azureml.store.put(azureml.container, {"episodes/3/meta/info.json": b"{}"})
-        flags = ("--subscription-id", "--resource-group", "--workspace-name")
-        named = zip(flags, azureml.names, strict=True)
-        self.options = ("--compute", COMPUTE, *(word for pair in named for word in pair))
+        self.options = ("--compute", COMPUTE, *azureml.options)
 
     def read_document(self, plan: Plan) -> JobDocument:
         """What its code holds for its command, as Azure's own SDK reads the job; each mount is an input of its own."""
