@@ -1,8 +1,7 @@
 """Progress of a run, computed from the events in its log."""
 
-import operator
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import field
 from pathlib import PurePosixPath
 from typing import Any
@@ -15,7 +14,6 @@ from robotrain.model.amounts import format_duration, format_size
 from robotrain.model.series import Point, Series
 from robotrain.model.workload import Metric
 
-UNITS, FLOAT, NUMBERS = ("step", "episode"), {float}, {float, int}
 MAX_UNDECLARED_METRICS = 2
 """How many metrics a line shows if the workload declares none."""
 
@@ -118,9 +116,9 @@ class Progress:
         copies = (metric for metric in self.declared_metrics if metric.kind == "copy" and known)
         return name in known or any(re.fullmatch(metric.name, name) for metric in copies)
 
-    def has_validation(self, values: Mapping[str, float]) -> bool:
-        """Return whether the values contain a validation loss."""
-        return self._validation_name in values
+    def has_validation(self, names: Container[object]) -> bool:
+        """Return whether the names contain that of the validation loss."""
+        return self._validation_name in names
 
     def add_event(self, record: event.EventRecord) -> None:
         """Update the progress with the next event."""
@@ -128,7 +126,7 @@ class Progress:
         self.began = record.time if self.began is None else self.began
         match happened:
             case event.Metrics(step=int() as step):
-                self._add_metrics(record.time, happened.values, step, happened.total, happened.unit)
+                self.add_metrics(record.time, happened.values, step, happened.total, happened.unit)
             case event.Metrics():
                 self.machine.update(happened.values)
                 for name, value in happened.values.items():
@@ -178,65 +176,22 @@ class Progress:
             self._first_measurement, self.step, self.outcome, self.evaluated = None, None, None, None
             self.episodes.clear()
 
-    def add_step_metrics(self, data: Any) -> bool:
-        """Update the progress with the JSON object of an event, if it is one of metrics at a step without oddities.
+    def extend_metrics(self, steps: Sequence[int], columns: Mapping[str, Sequence[float]], end: float) -> None:
+        """Add values of metrics that it has, at ascending steps behind its own.
 
-        This is `add_event` without the time that checking and building an event takes: almost all events are such.
+        :param columns: the values by metric.
+        :param end: when the last ones were measured.
         """
-        try:
-            kind, at, values, step = data["event"], data["time"], data["values"], data["step"]
-            total, unit = data.get("total"), data.get("unit", "step")
-            plain = kind == "metrics" and type(at) is float and type(step) is int and abs(step) <= event.LAST_STEP
-            plain = plain and (total is None or (type(total) is int and abs(total) <= event.LAST_STEP))
-            if not plain or unit not in UNITS:
-                return False
-            if (types := set(map(type, values.values()))) != FLOAT:
-                if not types <= NUMBERS:
-                    return False
-                values = {name: float(value) for name, value in values.items()}
-        except (LookupError, TypeError, AttributeError, OverflowError):
-            return False
-        self.began = at if self.began is None else self.began
-        self._add_metrics(at, values, step, total, unit)
-        return True
-
-    def add_many_step_metrics(self, objects: Sequence[Any]) -> bool:
-        """Do what `add_step_metrics` does for several events at once, if they differ in time, step and values only."""
-        try:
-            times, steps = [data["time"] for data in objects], [data["step"] for data in objects]
-            kinds = {(data["event"], data.get("total"), data.get("unit")) for data in objects}
-            ((*names,),) = {(*data["values"],) for data in objects}
-            columns = {name: [data["values"][name] for data in objects] for name in names}
-        except (LookupError, TypeError, AttributeError, ValueError):
-            return False
-        plain = len(kinds) == 1 and set(map(type, steps)) == {int}
-        plain = plain and all(set(map(type, column)) == FLOAT for column in (times, *columns.values()))
-        return plain and self.add_step_columns(objects[0], times[-1], steps, columns)
-
-    def add_step_columns(
-        self, first: Mapping[str, Any], end: float, steps: Sequence[int], columns: Mapping[str, Sequence[float]]
-    ) -> bool:
-        """Add events of metrics that differ in time, step and values only, as `add_many_step_metrics` does.
-
-        :param first: the JSON object of the first one.
-        :param end: the time of the last one.
-        :param columns: the values of all, by metric.
-        """
-        total = first.get("total")
-        ascending = (self.step or 0) < steps[0] and steps[-1] <= event.LAST_STEP
-        ascending = ascending and all(map(operator.lt, steps, steps[1:]))
-        plain = first.get("unit") == "step" and (total is None or type(total) is int)
-        if not (ascending and plain and abs(total or 0) <= event.LAST_STEP and self.add_step_metrics(first)):
-            return False
         for name, column in columns.items():
             self.metrics[name] = column[-1]
-            self.series[name].extend([*zip(steps, column, strict=True)][1:])
-        if self._validation_name in columns:
+            self.series[name].extend([*zip(steps, column, strict=True)])
+        if self.has_validation(columns):
             self.validation_step = steps[-1]
         self.step, self._newest_time = steps[-1], end
-        return True
 
-    def _add_metrics(self, at: float, values: Mapping[str, float], step: int, total: int | None, unit: str) -> None:
+    def add_metrics(self, at: float, values: Mapping[str, float], step: int, total: int | None, unit: str) -> None:
+        """Update the progress with the values of metrics at a step."""
+        self.began = at if self.began is None else self.began
         for name, value in values.items():
             self.metrics[name] = value
             self._add_point(self.series, name, step, value)

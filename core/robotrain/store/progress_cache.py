@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from robotrain_runtime.contract import event
 
+from robotrain.model import step_metrics
 from robotrain.model.progress import Progress
 from robotrain.model.run import RunRecord
 from robotrain.model.series import Point, Series
@@ -116,10 +117,10 @@ def _add_lines(progress: Progress, lines: bytes) -> None:
 
 
 def _add_objects(progress: Progress, objects: list[Any]) -> None:
-    if progress.add_many_step_metrics(objects):
+    if step_metrics.add_many_step_metrics(progress, objects):
         return
     for data in objects:
-        if not progress.add_step_metrics(data) and (found := event.parse_event_object(data)):
+        if not step_metrics.add_step_metrics(progress, data) and (found := event.parse_event_object(data)):
             progress.add_event(found)
 
 
@@ -141,7 +142,7 @@ def _add_alike(progress: Progress, lines: bytes) -> bool:
         return False
     times, *values, steps = zip(*found, strict=True)
     columns = {name: [*map(float, column)] for name, column in zip(names, values, strict=True)}
-    return progress.add_step_columns(first, float(times[-1]), [*map(int, steps)], columns)
+    return step_metrics.add_step_columns(progress, first, float(times[-1]), [*map(int, steps)], columns)
 
 
 FLOAT_MARK, STEP_MARK = "<float>", "<step>"
