@@ -286,9 +286,9 @@ def _entries(names: list[str], prefix: str, delimiter: str, blobs: Mapping[str, 
                 yield f"<BlobPrefix><Name>{escape(folder)}</Name></BlobPrefix>"
             continue
         blob = blobs[name]
-        told = {**blob.headers, "Content-Length": str(len(blob.content)), "BlobType": blob.kind}
+        told = {**blob.headers, "Etag": blob.etag, "Content-Length": str(len(blob.content)), "BlobType": blob.kind}
         said = "".join(f"<{key}>{escape(value)}</{key}>" for key, value in told.items() if key in _LISTED)
         yield f"<Blob><Name>{escape(name)}</Name><Properties>{said}</Properties></Blob>"
 
 
-_LISTED = ("ETag", "Last-Modified", "Content-Type", "Content-MD5", "Content-Length", "BlobType")
+_LISTED = ("Etag", "Last-Modified", "Content-Type", "Content-MD5", "Content-Length", "BlobType")
