@@ -3,6 +3,7 @@
 Values are read as text, so numbers can be in quotes, and a text can look like a number.
 """
 
+import functools
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -147,7 +148,9 @@ def _make_table_schema(description: str, properties: dict[str, Any]) -> dict[str
     return text | {"type": ["object", "null"], "properties": properties, "additionalProperties": False}
 
 
+@functools.lru_cache(maxsize=64)
 def _make_fields_schema(declared: type) -> dict[str, Any]:
+    """Return the schema of each field; cached, because the schemas of jobs and pipelines have them in common."""
     from pydantic import TypeAdapter
 
     found = TypeAdapter(declared).json_schema()["properties"]
