@@ -228,6 +228,21 @@ def test_resubmit_replaces_single_options_of_the_trainer(robotrain, venus, job):
     assert (wrong.exit_code, "--policy.chunk_size=8" in wrong.stderr) == (2, True)
 
 
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (("--policy.chunk_size=8",), "robotrain resubmit RUN -- --policy.chunk_size=VALUE"),
+        (("--batch-size", "8"), "robotrain resubmit RUN --set batch_size=VALUE"),
+        (("--", "--batch-size=8"), "--set batch_size=8"),
+        (("--", "--batch_size", "8"), "--set batch_size=8"),
+        (("--", "--policy.type=diffusion"), "--set policy_type=diffusion"),
+    ],
+)
+def test_values_that_resubmit_takes_in_another_way_are_answered_with_it(robotrain, venus, sent, words, line):
+    answer = robotrain("resubmit", sent, *words)
+    assert (answer.exit_code, line in answer.stderr) == (2, True), answer.stderr
+
+
 def test_resubmit_keeps_the_order_of_the_datasets(robotrain, venus, pusht, tmp_path):
     import shutil
 

@@ -1,6 +1,7 @@
 """What a wrong command line says: everything at once, by name, with the way out, and never a secret."""
 
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -417,3 +418,50 @@ def test_a_platform_that_is_not_installed_is_answered_with_how_to_install_one(ro
     (problem,) = robotrain("explain", "--platform", "slurm", "--dataset-path", "x", "--json").json["problems"]
     assert "installed: " in problem["title"]
     assert any("install" in way["text"] and "PACKAGE" in way["text"] for way in problem["instead"])
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (("proj",), "proj/job.yaml"),
+        (("./episodes",), "--dataset-path ./episodes"),
+        (("train",), "lerobot-train"),
+        (("job.yaml", "mars"), "--platform mars"),
+        (("job.yaml", "batch_size=8"), "--set batch_size=8"),
+        (("job.yaml", "policy.chunk_size=8"), "-- --policy.chunk_size=8"),
+        (("isaac-train", "agent.seed=3"), "-- agent.seed=3"),
+        (("job.yaml", "--set", "batch_size", "8"), "--set batch_size=VALUE"),
+        (("job.yaml", "--", "chunk_size=8"), "--policy.chunk_size=8"),
+        (("--file", "job.yaml"), "robotrain submit job.yaml …"),
+        (("-f", "job.yaml"), "robotrain submit job.yaml …"),
+        (("job.yml",), "job.yaml"),
+        (("nowhere.yaml",), "job.yaml"),
+        (("job.yaml", "--batch", "8"), "--batch-size 8"),
+        (("--dataset", "./episodes"), "--dataset-path ./episodes"),
+        (("--dataset", "lab/cups/"), "--dataset-path lab/cups/"),
+    ],
+)
+def test_what_people_type_first_is_answered_with_the_line_to_type(robotrain, mars, words, line):
+    for folder in ("proj", "episodes", "lab/cups"):
+        Path(folder).mkdir(parents=True)
+    for file in ("job.yaml", "proj/job.yaml"):
+        Path(file).write_text("sources: {dataset: [{local_path: data}]}\n")
+    answer = robotrain("explain", "--platform", "local", "--json", *words)
+    assert answer.exit_code == 2
+    assert line in [way["text"] for problem in answer.json["problems"] for way in problem["instead"]]
+
+
+def test_without_any_job_file_init_is_what_to_type(robotrain):
+    (problem,) = robotrain("explain", "job.yaml", "--platform", "local", "--json").json["problems"]
+    assert [way["text"] for way in problem["instead"]] == ["robotrain init"]
+
+
+def test_a_word_with_a_secret_is_not_repeated(robotrain):
+    secret = "hf_" + "a" * 34
+    answer = robotrain("explain", "--platform", "local", "--dataset-path", "x", f"batch_size={secret}")
+    assert secret not in answer.stderr
+
+
+def test_the_learning_rate_has_a_short_name(robotrain):
+    rows = robotrain("explain", "--platform", "local", "--dataset-path", "x", "--lr", "3e-4", "--json").json["values"]
+    assert next(row["value"] for row in rows if row["name"] == "learning_rate") == 3e-4

@@ -123,7 +123,7 @@ def test_arguments_of_the_trainer(robotrain):
         ("workload=lerobot-train", "use   robotrain … WORKLOAD"),
         ("platform=local", "use   --platform NAME"),
         ("profile=x", "use   --profile NAME"),
-        ("batch_size", "use   --set KEY=VALUE"),
+        ("batch_size", "use   --set batch_size=VALUE"),
         ("=8", "use   --set KEY=VALUE"),
         ("batch_size=many", "--batch-size takes a whole number"),
         ("a.b.c.d=8", "there is no key 'a.b.c.d'"),

@@ -85,6 +85,12 @@ class TrainerArgsCommand(OwnCommand):
         args, ctx.meta[AFTER_DASHES_KEY] = split_at_dashes(args)
         return super().parse_args(ctx, args)
 
+    def suggest_change(self, flag: str) -> Suggestion:
+        """Return how a value is changed that has an option of its own in other commands."""
+        if "." in flag:
+            return Suggestion(f"robotrain {self.name} RUN -- {flag}=VALUE")
+        return Suggestion(f"robotrain {self.name} RUN --set {flag.strip('-').replace('-', '_')}=VALUE")
+
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """Return the words of the usage line."""
         return [*super().collect_usage_pieces(ctx), "[-- OPTIONS...]"]

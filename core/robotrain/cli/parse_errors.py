@@ -27,7 +27,7 @@ def explain_parse_error(error: Any) -> Problem:
             ways = [_suggest_usage(context)]
         case "NoSuchOption" if context:
             title, where = f"{command} has no option {flag}", flag
-            ways = [*suggest_name(flag, _list_flags(context))] or [_suggest_help(context)]
+            ways = [*suggest_name(flag, _list_flags(context))] or [_suggest_option(flag, context)]
         case "BadOptionUsage" if flag:
             option = _find_option(context, flag) if context else None
             metavar = _get_metavar(option, context) if option else "VALUE"
@@ -118,6 +118,14 @@ def _suggest_usage(context: Any) -> Suggestion:
     """Return the command line with its arguments."""
     pieces = (piece for piece in context.command.collect_usage_pieces(context) if piece != "[OPTIONS]")
     return Suggestion(" ".join([_get_path(context), *(piece.strip("{}") for piece in pieces)]))
+
+
+def _suggest_option(flag: str, context: Any) -> Suggestion:
+    """Return what to type instead of an option that is like none of the command."""
+    from robotrain.cli.arguments import TrainerArgsCommand
+
+    is_of_run = isinstance(context.command, TrainerArgsCommand) and re.fullmatch(r"--[A-Za-z][\w.-]*", flag)
+    return context.command.suggest_change(flag) if is_of_run else _suggest_help(context)
 
 
 def _suggest_help(context: Any) -> Suggestion:

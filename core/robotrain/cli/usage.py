@@ -1,13 +1,13 @@
 """Values collected from the command line, and problems for every mistake in it."""
 
 import dataclasses
-import importlib
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from robotrain.cli import unknown_words
 from robotrain.cli.options import (
     OFF_PREFIX,
     SET_NAME,
@@ -22,11 +22,10 @@ from robotrain.config.provenance import DEFAULT_ORIGIN, Origin, Value
 from robotrain.errors import Problem, Suggestion, find_nearest_name, suggest_name, usage_problem
 from robotrain.plugins.claims import read_claims
 from robotrain.plugins.failures import suggest_exclusion
-from robotrain.redaction import holds_secret, redact
+from robotrain.redaction import redact
 
 if TYPE_CHECKING:
     from robotrain.config.request import SourceText
-    from robotrain.model.workload import Workload
     from robotrain.plugins.failures import PluginError
     from robotrain.plugins.manager import Plugins
 
@@ -112,7 +111,8 @@ def find_unknown_words(
 ) -> Iterator[Problem]:
     """Find unknown options, each with its owner or the nearest name, and words that are no workload or job file."""
     unknown, plain = _split_words(words)
-    by_workload = group_by_other_workload([*unknown], choice, plugins)
+    without_file = [flag for flag, value in unknown.items() if not is_job_file(value)]
+    by_workload = group_by_other_workload(without_file, choice, plugins)
     misspelled = {near for word in plain if (near := find_nearest_name(word, plugins.list_names("workload")))}
     yield from (
         workload_elsewhere_problem(name, flags, choice) for name, flags in by_workload.items() if name not in misspelled
@@ -129,7 +129,7 @@ def find_unknown_words(
             yield usage_problem("word-repeated", title)
     for word in plain:
         if word not in workloads and word not in files:
-            yield _unknown_word_problem(word, plugins)
+            yield unknown_words.explain_unknown_word(word, choice, plugins)
 
 
 def _split_words(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
@@ -252,6 +252,8 @@ def _unknown_option_problem(
         title, why = f"{hints[0][0].name} takes no {flag}", fill_in_value(hints[0][1], value)
         if value and (equal := re.fullmatch(r"use (--[a-z][a-z0-9-]*) [A-Z]+", hints[0][1])):
             why, ways = "", [fill_in_value(equal[1], value)]
+    elif is_job_file(value) and not _find_command_with(flag):
+        return unknown_words.explain_file_option(flag, value)
     elif owners := list(find_option_owners(flag, choice, plugins)):
         here = f"{choice.workload} on {choice.platform}" if choice.platform else choice.workload
         title = f"{flag} is an option of {' and '.join(owners)}, not of {here}"
@@ -273,7 +275,7 @@ def _unknown_option_problem(
         why = f"With workload {name}: {plugins.workloads()[name].option_hints[flag]}."
     elif dashed != flag and dashed in options.flags:
         code, title, ways = "option-unknown", f"there is no option {flag}", [fill_in_value(dashed, value)]
-    elif own := _find_option_of_program(workload, flag, value):
+    elif own := unknown_words.find_option_of_program(workload.option_finder if workload else "", flag, value):
         code, title, ways = "option-unknown", f"robotrain has no option {flag}", [f"-- {own}"]
         why = f"Put options of {workload.program if workload else 'the trainer'} itself after `--`."
     elif "." in flag:
@@ -281,7 +283,7 @@ def _unknown_option_problem(
         why = f"Put options of {workload.program if workload else 'the trainer'} itself after `--`."
     else:
         code, title, why = "option-unknown", f"there is no option {flag}", _describe_excluded_kinds(plugins.without)
-        ways = [way.text for way in suggest_name(flag, options.flags)]
+        ways = [fill_in_value(way.text, value) for way in suggest_name(flag, options.flags)]
     return usage_problem(code, title, flag, why, suggestions=map(Suggestion, ways))
 
 
@@ -291,15 +293,6 @@ def _describe_excluded_kinds(without: Sequence[str]) -> str:
     off = {claim.dotted: name for claim in kinds for name in without if claim.matches(name)}
     words = " ".join(f"--without {name}" for name in dict.fromkeys(off.values()))
     return f"The options of {', '.join(off)} are switched off by {words}." if off else ""
-
-
-def _find_option_of_program(workload: "Workload | None", flag: str, value: str) -> str:
-    """Return the option of the workload's program that a flag may be, with its value unless that may be a secret."""
-    if workload is None or not workload.option_finder:
-        return ""
-    is_shown = not holds_secret(value) and value.isprintable()
-    found: str = importlib.import_module(workload.option_finder).find_option(flag, value if is_shown else "…")
-    return found
 
 
 JOB_COMMANDS = ("submit", "render", "explain")
@@ -315,17 +308,6 @@ def _find_command_with(flag: str) -> str | None:
         if flag in options.flags:
             return command
     return None
-
-
-def _unknown_word_problem(word: str, plugins: "Plugins") -> Problem:
-    workloads = plugins.list_names("workload")
-    near = suggest_name(word, workloads)
-    code, title = (
-        "workload-misspelt" if near else "word-unknown",
-        f"{redact(word)!r} is neither a workload nor a job file",
-    )
-    why = f"Workloads: {', '.join(workloads)}; a job file ends in .yaml."
-    return usage_problem(code, title, why=why, suggestions=near)
 
 
 def _canonical_flag(name: str, options: ComposedOptions) -> str:

@@ -159,6 +159,7 @@ def _explain_yaml_error(error: Any, text: str, line: int) -> str:
     return f"{reason}.".capitalize()
 
 
+MAX_SUGGESTED_FILES = 3
 SCHEMA_KEY = "$schema"
 """A key by which editors find the schema; not part of the job."""
 
@@ -245,7 +246,7 @@ class JobReader:
             root, refused = parse_yaml(text)
         except (OSError, UnicodeDecodeError) as error:
             reason = "It is not UTF-8 text." if isinstance(error, UnicodeDecodeError) else f"{error.strerror}."
-            self.add_unreadable(reason)
+            self.add_unreadable(reason, self.suggest_files() if isinstance(error, FileNotFoundError) else ())
             return
         except MalformedYaml as error:
             where = self.format_place(error.line) if error.line else self.name
@@ -385,10 +386,19 @@ class JobReader:
         """Report what is wrong with a node."""
         self.problems.append(_make_problem(f"{self.kind}-file-wrong", title, self.format_place(node.line)))
 
-    def add_unreadable(self, reason: str) -> None:
+    def add_unreadable(self, reason: str, suggestions: tuple[Suggestion, ...] = ()) -> None:
         """Report that the file cannot be read."""
         code, title = f"{self.kind}-file-unreadable", f"{self.title} cannot be read"
-        self.problems.append(_make_problem(code, title, str(self.path), why=reason))
+        self.problems.append(_make_problem(code, title, str(self.path), reason, suggestions))
+
+    def suggest_files(self) -> tuple[Suggestion, ...]:
+        """Return the files that may be meant by one that does not exist, or the command that writes one."""
+        folder = self.path.parent
+        found = [one for ending in ("yaml", "yml") for one in folder.glob(f"*.{ending}")]
+        found = found or list(folder.glob(f"*/{self.path.stem}.yaml"))
+        found.sort(key=lambda one: (one.stem != self.path.stem, one))
+        ways = tuple(Suggestion(str(one)) for one in found[:MAX_SUGGESTED_FILES])
+        return ways or (Suggestion("robotrain init", f"writes a {self.kind} file"),)
 
     def add_unknown_key(self, key: YamlNode, what: str, known: Iterable[str]) -> None:
         """Report an unknown key, except `$schema`, which is for editors."""

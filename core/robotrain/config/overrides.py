@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from robotrain_runtime.contract.parameter import get_parameters
@@ -71,6 +72,11 @@ def list_override_choices(key: str, workload: Workload | None, platform: Platfor
     return ()
 
 
+def _suggest_form(key: str) -> Suggestion:
+    """Suggest the form of an override, with its key if that can be one."""
+    return Suggestion(f"{SET_FLAG} {key}=VALUE" if re.fullmatch(r"[a-z][a-z0-9_.-]*", key) else SET_FORM)
+
+
 class _OverrideParser:
     """Parser of `KEY=VALUE` texts, which collects values and problems."""
 
@@ -115,7 +121,7 @@ class _OverrideParser:
         table, _, name = key.rpartition(".")
         if not equals or not key:
             self.add_problem(
-                "set-malformed", f"{SET_FLAG} takes a key, `=` and a value", key, ways=(Suggestion(SET_FORM),)
+                "set-malformed", f"{SET_FLAG} takes a key, `=` and a value", key, ways=(_suggest_form(key),)
             )
         elif key == TRAINER_ARGS:
             self.add_arguments(key, value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
@@ -91,7 +91,7 @@ def resolve_job(
         *parameter_problems,
         *settings_problems,
         *_find_missing_sources(inputs, workload, platform, kinds, request, config),
-        *(() if runs_own_program else _find_misplaced_args(arguments, workload, platform, request.flags)),
+        *(() if runs_own_program else _find_misplaced_args(arguments, workload, platform, request)),
         *_find_secrets(arguments, workload),
         *_find_unread_variables(request, {**platform.option_hints, **workload.option_hints}, inputs),
         *_list_chosen_by_files(request, inputs, (workload.parameters, parameters), (platform.settings, settings)),
@@ -206,12 +206,12 @@ def _find_missing_sources(
 
 
 def _find_misplaced_args(
-    arguments: Sequence[Value], workload: Workload, platform: Platform, flags: Collection[str]
+    arguments: Sequence[Value], workload: Workload, platform: Platform, request: Request
 ) -> Iterator[Problem]:
     """Yield problems for trainer arguments that robotrain sets itself or that are its own options."""
     if not arguments:
         return
-    own = dict.fromkeys(flags, "robotrain")
+    own = dict.fromkeys(request.flags, "robotrain")
     own |= dict.fromkeys(list_flags(workload.parameters), "workload " + workload.name)
     own |= dict.fromkeys(list_flags(platform.settings), "platform " + platform.name)
     hints = {**platform.option_hints, **workload.option_hints}
@@ -220,7 +220,10 @@ def _find_misplaced_args(
         if name in workload.managed_options:
             if not equals and following is not None and not str(following.value).startswith("--"):
                 value = str(following.value)
-            suggestion = Suggestion(fill_in_value(workload.managed_options[name], value))
+            hint = fill_in_value(workload.managed_options[name], value)
+            flag, _, filled = hint.partition(" ")
+            way = _suggest_override(flag, filled, workload) if request.complete and " or --" not in hint else None
+            suggestion = way or Suggestion(hint)
             yield _make_argument_problem("owned", f"robotrain sets {name} itself", argument, suggestion)
         elif name in hints and name not in own:
             where = workload.name if name in workload.option_hints else platform.name
@@ -228,7 +231,15 @@ def _find_misplaced_args(
             yield _make_argument_problem("misplaced", title, argument, why=hints[name])
         elif name in own:
             title = f"{name} is an option of {own[name]}, not of {workload.program}"
-            yield _make_argument_problem("misplaced", title, argument, Suggestion(name, "before --"))
+            way = _suggest_override(name, value, workload) if request.complete else None
+            yield _make_argument_problem("misplaced", title, argument, way or Suggestion(name, "before --"))
+
+
+def _suggest_override(flag: str, value: str, workload: Workload) -> Suggestion | None:
+    """Return how a job that is repeated gets a parameter's value; None if the flag is of no parameter."""
+    field = find_field(flag, workload.parameters) if flag.startswith("--") else None
+    is_shown = value and not holds_secret(value) and value.isprintable() and len(value) <= MAX_FILLED_IN
+    return Suggestion(f"--set {field}={value if is_shown else 'VALUE'}") if field else None
 
 
 def _find_unread_variables(request: Request, hints: Mapping[str, str], inputs: JobInputs) -> Iterator[Problem]:

@@ -4,6 +4,7 @@ from __future__ import annotations  # the types below are for readers and checke
 
 import json
 import os
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -227,7 +228,12 @@ def _suggest_sources(
     text: SourceText, kind: SourceKind, error: SourceError, offered: Mapping[str, SourceKind]
 ) -> tuple[Suggestion, ...]:
     """Return what to use instead; `offered` are the possible kinds for the role."""
-    own = kind.roles[text.role].flag
+    own, path = kind.roles[text.role].flag, os.path.join(text.base, text.text)
+    if text.text and os.path.isdir(path):
+        for other in offered.values():
+            if other is not kind and other.recognizes(path):
+                shown = text.text if text.base == Path.cwd() else path
+                return (Suggestion(f"{other.roles[text.role].flag} {shlex.quote(shown)}"),)
     if error.suggestion:
         is_command = error.suggestion.startswith(("-", "robotrain "))
         return (Suggestion(error.suggestion if is_command else f"{own} {error.suggestion}"),)

@@ -63,7 +63,10 @@ def find_option_problems(
     open_ended = {name.partition(".")[0] for name, _ in given if name.endswith(f".{PLUGINS_OPTION}")}
     for name, value in given:
         if not name:
-            yield OptionProblem(value or "", f"{value!r} is not an option", "LeRobot takes --NAME=VALUE only.")
+            text, _, given_value = (value or "").partition("=")
+            suggestion = find_option(f"--{text}", given_value) if text and given_value else ""
+            why = "LeRobot takes --NAME=VALUE only."
+            yield OptionProblem(value or "", f"{value!r} is not an option", why, suggestion)
         elif f"--{name}" not in owned and name.partition(".")[0] not in open_ended:
             yield from _check_option(name, value, types, owned)
 

@@ -76,7 +76,9 @@ class TrainParameters:
         int, Param(help="the number of training steps", aliases=("--steps",), env=("TRAINING_STEPS",), gt=0)
     ] = 100_000
     batch_size: Annotated[int, Param(help="samples a step, on each GPU", env=("BATCH_SIZE",), gt=0)] = 32
-    learning_rate: Annotated[float, Param(help="the optimizer's learning rate", env=("LEARNING_RATE",), gt=0)] = 1e-4
+    learning_rate: Annotated[
+        float, Param(help="the optimizer's learning rate", aliases=("--lr",), env=("LEARNING_RATE",), gt=0)
+    ] = 1e-4
     lr_warmup_steps: Annotated[
         int | None,
         Param(

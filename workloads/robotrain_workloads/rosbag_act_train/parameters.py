@@ -123,7 +123,9 @@ class RosbagActParameters:
         int, Param(help="the number of training steps", aliases=("--steps",), env=("TRAINING_STEPS",), gt=0)
     ] = 100_000
     batch_size: Annotated[int, Param(help="samples a step, on each GPU", env=("BATCH_SIZE",), gt=0)] = 32
-    learning_rate: Annotated[float, Param(help="the optimizer's learning rate", env=("LEARNING_RATE",), gt=0)] = 1e-4
+    learning_rate: Annotated[
+        float, Param(help="the optimizer's learning rate", aliases=("--lr",), env=("LEARNING_RATE",), gt=0)
+    ] = 1e-4
     lr_backbone: Annotated[float, Param(help="the learning rate of the cameras' network", gt=0)] = 1e-5
     weight_decay: Annotated[float, Param(help="the optimizer's weight decay", ge=0)] = 1e-4
     accumulate: Annotated[int, Param(help="batches whose gradients make one step", gt=0)] = 1
