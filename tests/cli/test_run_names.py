@@ -142,9 +142,21 @@ def test_a_word_alone_may_be_a_part_of_the_run_itself(scripted, robotrain):
     scripted.run("eval-2", called="pick-v3")
     assert [one["run"] for one in robotrain("runs", "eval", "--json").json["runs"]] == ["eval-2"]
     assert "--name train" in robotrain("runs", "--name", "train").stderr  # the name alone
-    answer = robotrain("runs", "done")
+
+
+@pytest.mark.parametrize(
+    ("word", "line"),
+    [
+        ("done", "robotrain runs --state succeeded"),
+        ("osmo", "robotrain runs --platform osmo"),
+        ("latest", "robotrain status latest"),
+    ],
+)
+def test_a_word_that_is_no_part_of_a_name_is_answered_with_what_it_may_mean(scripted, robotrain, word, line):
+    scripted.run("train-1", called="pick-v3")
+    answer = robotrain("runs", word)
     assert (answer.exit_code, answer.stdout) == (0, "")
-    assert "robotrain runs --state succeeded" in answer.stderr
+    assert f"no run fits: {word}\n  {line}   " in answer.stderr
 
 
 def test_the_line_for_older_runs_has_the_same_filters(scripted, robotrain):

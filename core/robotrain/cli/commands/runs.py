@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 DEFAULT_NUMBER = 50
 TIME_HELP = "With --prune: runs that ended this long ago: 30d, 12h."
 WORD_HELP = "Only runs whose name, or the run itself, contains this."
+STATE_HELP = "Only runs in this state: running, succeeded, failed, cancelled, pending, lost, …"
 NAME_HELP = "Only runs whose name contains this; with `*`, which stands for any letters, is this."
 SINCE_HELP = "Only runs submitted since then: 7d, 12h, yesterday, 2026-11-15."
 SET_HELP = "Only runs with this value: batch_size=8, policy_type=act, dataset=*pusht*."
@@ -49,7 +50,7 @@ def runs(
     number: Annotated[
         int, typer.Option("-n", "--number", min=1, metavar="INT", help="How many runs to list.")
     ] = DEFAULT_NUMBER,
-    state: Annotated[str, option("--state", "STATE", "Only runs in this state.", _complete_states)] = "",
+    state: Annotated[str, option("--state", "STATE", STATE_HELP, _complete_states)] = "",
     platform: Annotated[str, option("--platform", "NAME", "Only runs on this platform.", complete_platforms)] = "",
     name: Annotated[str, option("--name", "NAME", NAME_HELP)] = "",
     workload: Annotated[str, option("--workload", "NAME", "Only runs of this workload.", complete_workloads)] = "",

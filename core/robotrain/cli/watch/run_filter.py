@@ -81,11 +81,22 @@ class RunFilter(NamedTuple):
     def describe_no_match(self) -> str:
         """Return what to say if runs were submitted, but none fits."""
         if self._replace(state="", platform="") != RunFilter():
-            state = find_state(self.word)
-            near = f"\n  robotrain runs --state {state}   the runs in this state" if state else ""
-            return f"no run fits: {self}{near}"
+            return "\n".join([f"no run fits: {self}", *map("  {0[0]}   {0[1]}".format, _list_meanings(self.word))])
         on = [f"on {self.platform}"] if self.platform else []
         return " ".join(["no run is", *([self.state] if self.state else []), *on])
+
+
+def _list_meanings(word: str) -> Iterator[tuple[str, str]]:
+    """Yield what a word may mean that is no part of a name, as commands with what they show."""
+    from robotrain.plugins.claims import read_claims
+    from robotrain.store import records
+
+    if state := find_state(word):
+        yield f"robotrain runs --state {state}", "the runs in this state"
+    if any((claim.family, claim.name) == ("platform", word) for claim in read_claims()):
+        yield f"robotrain runs --platform {word}", "the runs on this platform"
+    if word and word in records.NEWEST_NAMES:
+        yield f"robotrain status {word}", "the newest run"
 
 
 def matches_name(name: str, wanted: str) -> bool:
