@@ -118,9 +118,7 @@ def find_differences(stored: RenderedPlan, after: PreparedJob) -> Iterator[tuple
     ]
     for role in dict.fromkeys(source.role for source in (*before.sources, *now.sources)):
         found += _compare_values({role: _format_sources(before, role)}, {role: _format_sources(now, role)})
-    found += _compare_values(
-        {"trainer_args": shlex.join(before.trainer_args)}, {"trainer_args": shlex.join(now.trainer_args)}
-    )
+    found += _compare_arguments(before.trainer_args, now.trainer_args)
     rendered = after.render(parse_attempt(stored.plan.run))
     found += _compare_values({"payload": stored.payload.digest[:12]}, {"payload": rendered.payload.digest[:12]})
     yield from found
@@ -199,6 +197,15 @@ def _compare_values(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iter
     for name in dict.fromkeys((*before, *after)):
         if before.get(name) != after.get(name):
             yield name, before.get(name), after.get(name)
+
+
+def _compare_arguments(before: Sequence[str], after: Sequence[str]) -> Iterator[tuple[str, Any, Any]]:
+    """Yield the arguments that only one of the two has; all of them if just their order differs."""
+    gone, new = ([one for one in own if one not in other] for own, other in ((before, after), (after, before)))
+    if gone or new:
+        yield "trainer_args", shlex.join(gone), shlex.join(new)
+    else:
+        yield from _compare_values({"trainer_args": shlex.join(before)}, {"trainer_args": shlex.join(after)})
 
 
 def _format_sources(job: Job, role: str) -> str:
