@@ -104,7 +104,7 @@ class OutputProfile:
     resumable: bool = True
     """Whether a restarted run continues from what is in the folder."""
     evaluation: str = ""
-    """What evaluates the outputs, as words after `robotrain submit`: `lerobot-eval --policy-run {run} {dataset}`. The
+    """What evaluates the outputs, as words after `robotrain submit`: `WORKLOAD --policy-run {run} {dataset}`. The
     next commands of a run offer it, with the run for `{run}`, and the options of its sources of a role for `{ROLE}`.
     """
 
