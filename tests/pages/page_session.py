@@ -25,7 +25,7 @@ DECLARED = tomllib.loads(Path(__file__).with_name("pages.toml").read_text())
 BLOCK = re.compile(r"^( *)```sh\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 NOT_INHERITED = ("PYTEST_", "ROBOTRAIN_", "VIRTUAL_ENV", "UV_PROJECT")
 END = "@end@"
-LINE_SECONDS = 300.0
+LINE_SECONDS = 600.0
 """The longest that a line may take."""
 
 
@@ -47,8 +47,6 @@ class Page:
     """Exit codes other than 0, by the line's beginning."""
     uses: Sequence[str] = ()
     """Stand-ins: fixtures of the tests."""
-    keeps: Sequence[str] = ()
-    """Lines after which what they started goes on, by their beginnings."""
 
     @property
     def path(self) -> Path:
@@ -129,33 +127,28 @@ class Shell:
             os.killpg(self.process.pid, signal.SIGKILL)
 
 
-def run_page(page: Page, shell: Shell, then: Callable[[str], object] = lambda line: None) -> list[tuple[str, float]]:
-    """Type a page; return what was typed, and the seconds of each. then: called with each line after it.
+def run_page(page: Page, shell: Shell, then: Callable[[str], object] = lambda line: None) -> None:
+    """Type a page. then: called with each line after it.
 
     Raise PageError at the first line that ends otherwise than the page says.
     """
-    took = []
     for name, content in page.written():
         shell.type(f"mkdir -p $(dirname {name}) && cat >{name} <<'END'\n{content}END")
     for line, text in [*((given, given) for given in page.given), *page.typed()]:
-        began = time.monotonic()
         said, code = shell.type(text)
         wanted = next((code for start, code in page.exits.items() if line.startswith(start)), 0)
         if code != wanted:
             raise PageError(f"{page.name}: exit code {code}, not {wanted}:\n$ {text}\n{said}")
-        took.append((text, time.monotonic() - began))
         then(line)
-    return took
 
 
 def main(names: Sequence[str]) -> None:
-    """Type pages one after the other, each in this folder."""
-    pages = read_pages()
+    """Type pages one after the other, in this folder; print each line with the seconds since the first began."""
+    pages, began = read_pages(), time.monotonic()
     for name in names:
         shell = Shell(Path.cwd(), {name: value for name, value in os.environ.items() if name.startswith("ROBOTRAIN_")})
         try:
-            for text, seconds in run_page(pages[name], shell):
-                print(f"{seconds:6.1f} s  {text}", flush=True)
+            run_page(pages[name], shell, lambda line: print(f"{time.monotonic() - began:6.1f} s  {line}", flush=True))
         except PageError as error:
             sys.exit(str(error))
         finally:

@@ -30,11 +30,5 @@ def stop_runs(state: Path, shell: Shell) -> None:
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_trains(name, open_shell, state, monkeypatch):
     monkeypatch.setenv("ROBOTRAIN_STATE", str(state))
-    page = PAGES[name]
-    shell = open_shell(page)
-
-    def stop(line: str) -> None:
-        if not line.startswith(tuple(page.keeps)):
-            stop_runs(state, shell)
-
-    run_page(page, shell, stop)
+    shell = open_shell(PAGES[name])
+    run_page(PAGES[name], shell, lambda line: stop_runs(state, shell))
