@@ -219,8 +219,9 @@ def venus(install, tmp_path, monkeypatch) -> Path:
 
 
 @pytest.fixture
-def vesta(install, venus) -> Path:
-    """The platform of vesta.py, installed beside venus, whose engine it shares."""
+def vesta(install, venus, monkeypatch) -> Path:
+    """The platform of vesta.py, installed beside venus, whose engine it shares; it is asked often for its steps."""
+    monkeypatch.setattr("robotrain.pipelines.native_platform.NativePlatform.follow_seconds", 0.05)
     source = (ROOT / "tests/vesta.py").read_text()
     install("robotrain-vesta", {"platform.vesta": "vesta_plugin"}, vesta_plugin=source)
     return venus
