@@ -19,11 +19,14 @@ def state(tmp_path_factory):
 
 def stop_runs(state: Path, shell: Shell) -> None:
     """Kill the processes that outlive a line: runs, and drivers of pipelines and sweeps."""
-    wanted = f"ROBOTRAIN_STATE={state}".encode()
+    wanted, spared = (
+        f"ROBOTRAIN_STATE={state}".encode(),
+        {shell.process.pid, os.getsid(0)},
+    )  # stand-ins are of this session
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             number = int(process.name)
-            if wanted in (process / "environ").read_bytes().split(b"\0") and os.getsid(number) != shell.process.pid:
+            if wanted in (process / "environ").read_bytes().split(b"\0") and os.getsid(number) not in spared:
                 os.kill(number, signal.SIGKILL)
 
 
