@@ -1,64 +1,75 @@
-"""YAML of a rendered spec, in ASCII. Ambiguous text is quoted: readers differ in what they take for a number or a date.
+"""The YAML of a rendered spec, in ASCII and without anchors, which hide values from readers.
 
-Importing a YAML library would take longer than the whole rendering.
+Ambiguous text is quoted: readers differ in what they take for a number, a date or a truth value.
 """
 
+import functools
 import re
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any
 
-_PLAIN_TEXT = r"[A-Za-z$](?:[\w./@+=-]|:(?=[\w/])| (?=[\w/]))*"
-_RESERVED_WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
-_MAX_KEY_LENGTH = 1000
-"""YAML readers support keys of up to 1024 characters."""
+_AMBIGUOUS_TEXT = r"(?i)[yn]|[-+]?(?:\.\d+|\d+(?:\.\d*)?)(?:e[-+]?\d+)?|0o[0-7]+"
+"""What YAML 1.2, or a strict reader of YAML 1.1, takes for a number or a truth value, and the library does not."""
 
 
-class YamlWriter(NamedTuple):
-    """Writes nested mappings of texts, numbers, truth values and lists of those."""
+def dump_yaml(values: Mapping[str, Any], quoted_key: str, check_text: Callable[[str], None] = lambda _: None) -> str:
+    """Return the YAML of nested mappings, lists, texts, numbers and truth values.
 
-    quoted_key: str
-    """Texts below this key are always quoted."""
-    check_text: Callable[[str], object]
-    """Called for each text and each key; raises ValueError for one that must not be written."""
+    :param quoted_key: texts below this key are always quoted.
+    :param check_text: called for each text and key; raises for one that must not be written.
+    """
+    import yaml
 
-    def dump(self, values: Mapping[str, Any]) -> str:
-        """Return the YAML of a mapping. Raise ValueError for a key that is too long, or what `check_text` raises."""
-        return "".join(f"{line}\n" for line in self._format_lines(values, "", False))
-
-    def _format_lines(self, values: Mapping[str, Any], indent: str, quoted: bool) -> Iterator[str]:
-        for name, value in values.items():
-            key = f"{indent}{self._format_scalar(name, False)}:"
-            if len(key) > _MAX_KEY_LENGTH:
-                raise ValueError("a name is too long for one line")
-            if isinstance(value, Mapping):
-                yield key
-                yield from self._format_lines(value, f"{indent}  ", quoted or name == self.quoted_key)
-            elif isinstance(value, list):
-                yield f"{key} [{', '.join(self._format_scalar(one, quoted) for one in value)}]"
-            else:
-                yield f"{key} {self._format_scalar(value, quoted)}"
-
-    def _format_scalar(self, value: Any, quoted: bool) -> str:
-        if isinstance(value, str):
-            self.check_text(value)
-            return _format_text(value, quoted)
-        if isinstance(value, float):
-            mantissa, e, exponent = repr(value).partition("e")
-            point = ".0" if e and "." not in mantissa else ""  # YAML 1.1 needs it
-            return f"{mantissa}{point}{e}{exponent}"
-        return str(value).lower() if isinstance(value, bool) else str(int(value))
+    return yaml.dump(
+        _mark_styles(values, quoted_key, check_text),
+        Dumper=_make_dumper(),
+        sort_keys=False,
+        default_flow_style=False,
+        allow_unicode=False,
+        width=float("inf"),
+    )
 
 
-def _format_text(text: str, quoted: bool) -> str:
-    if not quoted and re.fullmatch(_PLAIN_TEXT, text, re.ASCII) and text.lower() not in _RESERVED_WORDS:
-        return text
-    if text.isascii() and text.isprintable():
-        return "'" + text.replace("'", "''") + "'"
-    return '"' + re.sub(r"[^ !#-\[\]-~]", _escape_character, text) + '"'
+class _Quoted(str):
+    pass
 
 
-def _escape_character(match: re.Match[str]) -> str:
-    if match[0] in '"\\':
-        return "\\" + match[0]
-    code = ord(match[0])
-    return f"\\u{code:04x}" if code < 1 << 16 else f"\\U{code:08x}"
+class _Block(str):
+    pass
+
+
+def _mark_styles(value: Any, quoted_key: str, check_text: Callable[[str], None], quoted: bool = False) -> Any:
+    if isinstance(value, Mapping):
+        return {
+            _mark_styles(key, "", check_text): _mark_styles(part, quoted_key, check_text, quoted or key == quoted_key)
+            for key, part in value.items()
+        }
+    if isinstance(value, list):
+        return [_mark_styles(part, quoted_key, check_text, quoted) for part in value]
+    if not isinstance(value, str):
+        return value
+    check_text(value)
+    if "\n" in value:
+        return _Block(value)
+    return _Quoted(value) if quoted or re.fullmatch(_AMBIGUOUS_TEXT, value) else str(value)
+
+
+@functools.cache
+def _make_dumper() -> Any:
+    import yaml
+
+    class Dumper(yaml.SafeDumper):
+        """A dumper without anchors."""
+
+        def ignore_aliases(self, data: Any) -> bool:
+            return True
+
+        def increase_indent(self, flow: bool = False, indentless: bool = False) -> Any:
+            return super().increase_indent(flow, False)
+
+    def scalar(style: str) -> Any:
+        return lambda dumper, data: dumper.represent_scalar("tag:yaml.org,2002:str", str(data), style=style)
+
+    Dumper.add_representer(_Quoted, scalar("'"))
+    Dumper.add_representer(_Block, scalar("|"))
+    return Dumper

@@ -8,9 +8,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from robotrain.cluster import yaml_text
 from robotrain.cluster.start_program import make_start_program
 from robotrain.cluster.submission_spec import drop_empty
-from robotrain.cluster.yaml_text import YamlWriter
 from robotrain.model import plan
 from robotrain.model.job import Job
 from robotrain.model.plan import Payload
@@ -44,8 +44,11 @@ def _refuse_expression(text: str) -> None:
         raise ExpressionError(f"a value of the job holds {EXPRESSION_START}")
 
 
-dump_yaml = YamlWriter(QUOTED_KEY, _refuse_expression).dump
-"""Returns a job as YAML. Raises ExpressionError."""
+def dump_yaml(job: Mapping[str, Any]) -> str:
+    """Return a job as YAML. Raise ExpressionError."""
+    return yaml_text.dump_yaml(job, QUOTED_KEY, _refuse_expression)
+
+
 START_COMMAND = "python3 start.py"
 START_PROGRAM = make_start_program(
     "json, shutil, zipfile",

@@ -1,15 +1,12 @@
-"""The OSMO workflow: its content, names, YAML text and size limit.
+"""The OSMO workflow: its content, names, YAML text and size limit."""
 
-The YAML is ASCII, and values of the environment are quoted so that a `true` or a date stays a string.
-"""
-
-import functools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from robotrain.cluster.checks import TemplateGuard, make_preflight_problem, make_unsupported_problem
 from robotrain.cluster.submission_spec import drop_empty
+from robotrain.cluster.yaml_text import dump_yaml
 from robotrain.config.coerce import parse_pairs
 from robotrain.errors import Problem, Suggestion
 from robotrain.model.amounts import format_size
@@ -75,59 +72,11 @@ class WorkflowTemplateError(ValueError):
 
 def dump_workflow(workflow: Mapping[str, Any], archive: str = "") -> str:
     """Return the YAML of a workflow with the text `archive` in place of ARCHIVE_PLACEHOLDER."""
-    import yaml
-
-    text = yaml.dump(
-        _mark_styles(workflow),
-        Dumper=_make_dumper(),
-        sort_keys=False,
-        default_flow_style=False,
-        allow_unicode=False,
-        width=float("inf"),
-    )
+    text = dump_yaml(workflow, "environment")
     if syntax := GUARD.find_syntax(re.sub(_OSMO_VARIABLE, "", text)):
         raise WorkflowTemplateError(f"a value of the workflow contains {syntax}")
     before, _, after = text.rpartition(_QUOTED_PLACEHOLDER)
     return f"{before}'{archive}'{after}" if archive else text
-
-
-class _Quoted(str):
-    pass
-
-
-class _Block(str):
-    pass
-
-
-def _mark_styles(value: Any, quoted: bool = False) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _mark_styles(part, quoted or key == "environment") for key, part in value.items()}
-    if isinstance(value, list):
-        return [_mark_styles(part, quoted) for part in value]
-    if isinstance(value, str):
-        return _Block(value) if "\n" in value else _Quoted(value) if quoted else value
-    return value
-
-
-@functools.cache
-def _make_dumper() -> Any:
-    import yaml
-
-    class Dumper(yaml.SafeDumper):
-        """A dumper without anchors, which hide values from readers."""
-
-        def ignore_aliases(self, data: Any) -> bool:
-            return True
-
-        def increase_indent(self, flow: bool = False, indentless: bool = False) -> Any:
-            return super().increase_indent(flow, False)
-
-    def scalar(style: str) -> Any:
-        return lambda dumper, data: dumper.represent_scalar("tag:yaml.org,2002:str", str(data), style=style)
-
-    Dumper.add_representer(_Quoted, scalar("'"))
-    Dumper.add_representer(_Block, scalar("|"))
-    return Dumper
 
 
 LARGE_WORKFLOW_BYTES = 400 << 10
