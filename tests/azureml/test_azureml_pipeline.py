@@ -131,7 +131,7 @@ def test_a_pipeline_that_is_too_large_is_refused_with_how_many_steps_fit(words, 
         ("azureml:k8s-eval", "azureml:other", "plan-changed-in-part"),
         ("  evaluate:", "  measure:", "plan-damaged"),
         ("steps/evaluate/code", "steps/Train-1/code", "plan-damaged"),
-        ("shm_size: '8g'", "shm_size: much", "azureml-value-invalid"),
+        ("shm_size: 8g", "shm_size: much", "azureml-value-invalid"),
     ],
 )
 def test_an_edited_plan_is_checked_step_by_step(document, robotrain, there, tmp_path, before, after, code):

@@ -276,7 +276,7 @@ def plan(there, monkeypatch) -> Plan:
     ("file", "before", "after", "code"),
     [
         ("sweep-job.yaml", f"azureml:{COMPUTE}", "azureml:other", "plan-changed-in-part"),
-        ("sweep-job.yaml", "shm_size: '8g'", "shm_size: much", "azureml-value-invalid"),
+        ("sweep-job.yaml", "shm_size: 8g", "shm_size: much", "azureml-value-invalid"),
         ("sweep-job.yaml", "--set seed=${{search_space.seed}}", "--set seed=1;id", "plan-damaged"),
         ("sweep-job.yaml", "  seed:", "  pace:", "plan-damaged"),
         ("sweep-job.yaml", "search_space:", "space:", "plan-damaged"),
