@@ -8,7 +8,7 @@ import pytest
 from robotrain import api
 from robotrain.cli import output
 from robotrain.errors import Rejected
-from robotrain.store import files, name_lock, plans, records, run_names
+from robotrain.store import files, name_index, name_lock, plans, records
 
 DATA = ("--platform", "mars", "--dataset-repo-id", "lerobot/pusht")
 
@@ -295,21 +295,21 @@ def test_the_python_api_names_runs(mars):
 def test_names_are_completed_before_runs(submit, scripted):
     run = submit("--name", "pick-v3")
     scripted.run("pick-up-1")
-    assert run_names.complete_run_names("pick") == ["pick-v3", "pick-up-1"]
-    assert run_names.complete_run_names(run[:-3]) == [run]
+    assert name_index.complete_run_names("pick") == ["pick-v3", "pick-up-1"]
+    assert name_index.complete_run_names(run[:-3]) == [run]
 
 
 def test_names_are_found_without_reading_records_again(scripted, monkeypatch):
     for number in range(30):
         scripted.run(f"train-{number}", called=f"pick-{number % 3}", age=100 - number)
-    assert run_names.find_named_runs("pick-1")[:2] == ["train-28", "train-25"]
+    assert name_index.find_named_runs("pick-1")[:2] == ["train-28", "train-25"]
     with monkeypatch.context() as patch:
         patch.setattr(records, "read_record", lambda run: pytest.fail(f"the record of {run} is read"))
-        assert len(run_names.find_named_runs("pick-1")) == 10
+        assert len(name_index.find_named_runs("pick-1")) == 10
     scripted.run("train-30", called="pick-1", age=1)
-    assert run_names.find_named_runs("pick-1")[0] == "train-30"
+    assert name_index.find_named_runs("pick-1")[0] == "train-30"
     (files.get_state_folder() / "names.index").write_text("damaged")
-    assert run_names.find_named_runs("pick-1")[0] == "train-30"
+    assert name_index.find_named_runs("pick-1")[0] == "train-30"
 
 
 def test_runs_shows_what_differs_from_the_run_before(submit, robotrain, scripted):

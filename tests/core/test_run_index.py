@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from robotrain.cli.arguments import complete_run_names
-from robotrain.store import name_lock, records, run_names
+from robotrain.store import name_index, name_lock, records
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_completion_reads_the_names_of_the_newest_runs_only(state: Path, monkeyp
     for number in range(9):
         add(f"a-{number}", 1e9 + number)
     looked, read = list[str](), records.read_record
-    monkeypatch.setattr(run_names, "NEWEST", 3)
+    monkeypatch.setattr(name_index, "NEWEST", 3)
     monkeypatch.setattr(records, "read_record", lambda run: (looked.append(run), read(run))[1])
     assert complete_run_names("a-") == records.list_runs()
     assert looked == ["a-8", "a-7", "a-6"]

@@ -4,8 +4,8 @@ import json
 
 import pytest
 from osmo_stand_in.service import nodes
-from robotrain.command import ProcessResult
 from robotrain.errors import Rejected, format_problem
+from robotrain.external_command import ProcessResult
 from robotrain_osmo.client import failures, service
 
 SERVER_SAID = "Server responded with status code 400\n"

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 def complete_run_names(incomplete: str) -> list[str]:
     """Return the names, and the runs, that begin like this, newest first."""
-    from robotrain.store import run_names
+    from robotrain.store import name_index
 
-    return run_names.complete_run_names(incomplete)
+    return name_index.complete_run_names(incomplete)
 
 
 def complete_names(family: str) -> Callable[[typer.Context, str], list[str]]:
@@ -108,9 +108,9 @@ def open_run(ctx: typer.Context, run: str) -> tuple[RunRecord, Any]:
 
     record = records.read_record(records.find_run(run))
     if run and record.name == run != record.run:
-        from robotrain.store import run_names
+        from robotrain.store import name_index
 
-        if (count := len(run_names.find_named_runs(run))) > 1:
+        if (count := len(name_index.find_named_runs(run))) > 1:
             print_message(f"{run} is {record.run}, the newest of {count} runs of this name")
     platform = get_plugins(ctx).platform_of(record)
     if record.phase != "sent":

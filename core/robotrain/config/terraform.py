@@ -62,7 +62,7 @@ def _run_terraform(folder: Path) -> str:
     """Return what `terraform output -json` prints. Raise TerraformUnreadable."""
     import shutil
 
-    from robotrain.command import CommandStartError, run_command
+    from robotrain.external_command import CommandStartError, run_command
 
     command = shutil.which("terraform")
     if command is None:

@@ -195,9 +195,9 @@ def find_run(text: str = "") -> str:
         return text
     matches = [*iterate_runs(lambda name: name.startswith(text))]
     if len(matches) != 1 and text:
-        from robotrain.store import run_names  # costs start-up
+        from robotrain.store import name_index  # costs start-up
 
-        if named := run_names.find_named_runs(text):
+        if named := name_index.find_named_runs(text):
             return named[0]
     matches = matches or [*iterate_runs(lambda name: text in name)]
     if len(matches) == 1:

@@ -9,14 +9,14 @@ from robotrain.model.platform import Platform
 from robotrain.model.run import Output, RunGone, RunRecord
 from robotrain.model.source import Source, SourceError
 from robotrain.plugins.manager import Plugins
-from robotrain.store import name_lock, plans, records, run_names
+from robotrain.store import name_index, name_lock, plans, records
 
 LATEST = "latest"
 
 
 def complete_run_name(incomplete: str) -> list[str]:
     """Return completions of a run or its name, the newest first."""
-    return [*([LATEST] if LATEST.startswith(incomplete) else []), *run_names.complete_run_names(incomplete)]
+    return [*([LATEST] if LATEST.startswith(incomplete) else []), *name_index.complete_run_names(incomplete)]
 
 
 def list_checkpoints(record: RunRecord, platform: Platform) -> Mapping[int, Output]:

@@ -7,8 +7,8 @@ from typing import Any
 from robotrain.model.workload import FoundInput
 
 from robotrain_workloads.lerobot import policy_features
-from robotrain_workloads.lerobot.template import find_copies as find_copies
-from robotrain_workloads.lerobot.template import find_dataset_inputs
+from robotrain_workloads.lerobot.local_datasets import find_copies as find_copies
+from robotrain_workloads.lerobot.local_datasets import find_dataset_inputs
 from robotrain_workloads.lerobot_eval.inputs import simulation
 
 PARAMETERS = dict.fromkeys(("env", "eval_episodes", "starts", "success_threshold", "record_video", "replay_episodes"))

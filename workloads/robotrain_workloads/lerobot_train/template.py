@@ -5,8 +5,8 @@ from pathlib import Path
 
 from robotrain.model.workload import FoundInput
 
-from robotrain_workloads.lerobot.template import find_copies as find_copies
-from robotrain_workloads.lerobot.template import find_dataset_inputs
+from robotrain_workloads.lerobot.local_datasets import find_copies as find_copies
+from robotrain_workloads.lerobot.local_datasets import find_dataset_inputs
 
 PARAMETERS = {
     "policy_type": "act",

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from robotrain.command import ProcessResult
 from robotrain.errors import Problem, Rejected, Stage, Suggestion
+from robotrain.external_command import ProcessResult
 from robotrain.redaction import redact
 
 UNKNOWN_WORKFLOW_CODE = "osmo-workflow-unknown"

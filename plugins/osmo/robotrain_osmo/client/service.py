@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from robotrain.cluster.answers import as_int, as_mapping, as_mappings, as_text
-from robotrain.command import COMMAND_SECONDS, CommandStartError, CommandStream, ProcessResult, run_command
 from robotrain.errors import Stage
+from robotrain.external_command import COMMAND_SECONDS, CommandStartError, CommandStream, ProcessResult, run_command
 
 from robotrain_osmo.client import failures
 from robotrain_osmo.client.failures import CommandFailed, CommandFailure

@@ -13,7 +13,7 @@ from collections.abc import Generator, Iterator
 
 from robotrain.cluster import reasons
 from robotrain.cluster.log_deduplicator import LogDeduplicator
-from robotrain.command import CommandStream
+from robotrain.external_command import CommandStream
 from robotrain.model.run import Reference
 from robotrain_runtime.contract.event import Outcome
 

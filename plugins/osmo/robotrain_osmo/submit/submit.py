@@ -18,8 +18,8 @@ from robotrain.cluster.answers import as_mapping, as_mappings, as_text
 from robotrain.cluster.checks import suggest_names
 from robotrain.cluster.submit_lock import SubmitLock
 from robotrain.cluster.submit_note import SubmitNote
-from robotrain.command import ProcessResult
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, Unanswered, make_problem
+from robotrain.external_command import ProcessResult
 from robotrain.model.plan import Plan
 from robotrain.model.run import Reference
 from robotrain.redaction import redact

@@ -6,7 +6,7 @@ import signal
 import time
 
 import pytest
-from robotrain import command
+from robotrain import external_command
 
 
 @pytest.fixture
@@ -40,18 +40,18 @@ def until(condition, seconds: float = 5.0) -> bool:
 
 
 def test_words_reach_the_command_as_they_are(program):
-    answer = command.run_command(program('printf "%s|" "$@"'), "$HOME; ls", "a b", "*", "")
+    answer = external_command.run_command(program('printf "%s|" "$@"'), "$HOME; ls", "a b", "*", "")
     assert answer.stdout == "$HOME; ls|a b|*||"
 
 
 def test_the_environment_is_passed_on_and_there_is_no_input(program, monkeypatch):
     monkeypatch.setenv("OSMO_CONFIG_FILE_DIR", "/somewhere")
-    answer = command.run_command(program('echo "$OSMO_CONFIG_FILE_DIR"; cat; echo "$?" >&2; exit 7'))
+    answer = external_command.run_command(program('echo "$OSMO_CONFIG_FILE_DIR"; cat; echo "$?" >&2; exit 7'))
     assert (answer.exit_code, answer.stdout, answer.stderr) == (7, "/somewhere\n", "0\n")
 
 
 def test_output_that_is_no_utf_8_is_no_failure(program):
-    assert command.run_command(program(r"printf 'a\377b'")).stdout == "a\ufffdb"
+    assert external_command.run_command(program(r"printf 'a\377b'")).stdout == "a\ufffdb"
 
 
 @pytest.mark.parametrize(
@@ -64,18 +64,18 @@ def test_output_that_is_no_utf_8_is_no_failure(program):
     ],
 )
 def test_json_is_found_below_other_lines(out, value):
-    assert command.ProcessResult(0, out, "").parse_json() == value
+    assert external_command.ProcessResult(0, out, "").parse_json() == value
 
 
 @pytest.mark.parametrize("out", ["", "Workflow submitted", '{"name": "a-1"', '{"a": 1} and more'])
 def test_what_is_no_json_is_no_answer(out):
     with pytest.raises(ValueError, match="no JSON"):
-        command.ProcessResult(0, out, "").parse_json()
+        external_command.ProcessResult(0, out, "").parse_json()
 
 
 def test_a_command_that_takes_too_long_ends_with_all_that_it_started(program, tmp_path):
     cli = program(f"sleep 60 & echo $! > '{tmp_path}/child'; echo begun; wait")
-    answer = command.run_command(cli, seconds=0.3)
+    answer = external_command.run_command(cli, seconds=0.3)
     assert answer.timed_out
     assert answer.stdout == "begun\n"
     assert until(lambda: gone(int((tmp_path / "child").read_text())))
@@ -84,7 +84,7 @@ def test_a_command_that_takes_too_long_ends_with_all_that_it_started(program, tm
 @pytest.mark.slow
 def test_one_that_does_not_want_to_end_is_ended(program):
     started = time.monotonic()
-    assert command.run_command(program("trap '' TERM; while :; do sleep 0.1; done"), seconds=0.2).timed_out
+    assert external_command.run_command(program("trap '' TERM; while :; do sleep 0.1; done"), seconds=0.2).timed_out
     assert time.monotonic() - started < 5
 
 
@@ -93,7 +93,7 @@ def test_an_interrupted_call_leaves_nothing_behind(program, tmp_path):
     signal.signal(signal.SIGALRM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     signal.setitimer(signal.ITIMER_REAL, 0.3)
     with pytest.raises(KeyboardInterrupt):
-        command.run_command(cli)
+        external_command.run_command(cli)
     assert gone(int((tmp_path / "pid").read_text()))
 
 
@@ -111,11 +111,11 @@ def test_a_command_that_does_not_start_is_told_apart(tmp_path, content, mode, wo
     if content is not None:
         path.write_bytes(content)
         path.chmod(mode)
-    with pytest.raises(command.CommandStartError, match=words):
-        command.run_command(str(path), "version")
+    with pytest.raises(external_command.CommandStartError, match=words):
+        external_command.run_command(str(path), "version")
 
 
-def read_to_end(stream: command.CommandStream) -> list[str | None]:
+def read_to_end(stream: external_command.CommandStream) -> list[str | None]:
     lines = []
     with contextlib.suppress(EOFError):
         while True:
@@ -124,20 +124,20 @@ def read_to_end(stream: command.CommandStream) -> list[str | None]:
 
 
 def test_lines_come_as_they_are_printed(program):
-    with command.CommandStream(program("echo first; sleep 60"), ()) as lines:
+    with external_command.CommandStream(program("echo first; sleep 60"), ()) as lines:
         assert lines.read_line(5) == "first"
         assert lines.read_line(0.05) is None
 
 
 def test_a_stream_ends_with_its_command(program):
-    with command.CommandStream(program("printf 'one\\n\\ntwo'; echo wrong >&2; exit 2"), ()) as lines:
+    with external_command.CommandStream(program("printf 'one\\n\\ntwo'; echo wrong >&2; exit 2"), ()) as lines:
         assert read_to_end(lines) == ["one", "", "two"]
     assert (lines.exit_code, lines.stderr) == (2, "wrong\n")
     assert lines.make_result().stdout == "one\n\ntwo\n"
 
 
 def test_a_stream_that_is_left_ends_its_command(program, tmp_path):
-    with command.CommandStream(program(f"echo $$ > '{tmp_path}/pid'; echo begun; exec sleep 60"), ()) as lines:
+    with external_command.CommandStream(program(f"echo $$ > '{tmp_path}/pid'; echo begun; exec sleep 60"), ()) as lines:
         assert lines.read_line(5) == "begun"
         started = time.monotonic()
     assert gone(int((tmp_path / "pid").read_text()))
@@ -148,5 +148,5 @@ def test_a_stream_that_is_left_ends_its_command(program, tmp_path):
 
 @pytest.mark.slow
 def test_a_stream_whose_command_left_somebody_behind_ends_all_the_same(program):
-    with command.CommandStream(program("setsid sleep 5 & echo one"), ()) as lines:
+    with external_command.CommandStream(program("setsid sleep 5 & echo one"), ()) as lines:
         assert read_to_end(lines) == ["one"]

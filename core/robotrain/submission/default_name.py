@@ -1,0 +1,79 @@
+"""The default name of a run, made of its job: its data, its policy, the simulator."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from robotrain.config.provenance import DEFAULT_LAYERS
+from robotrain.errors import Rejected
+from robotrain.submission.run_labels import is_valid_name
+
+if TYPE_CHECKING:
+    from robotrain.config.provenance import Value
+    from robotrain.model.job import Job
+    from robotrain.model.workload import Workload
+
+GENERAL_PART = re.compile(
+    r"v?[0-9.]+|data|datasets?|episodes|outputs?|train|training|eval|results|checkpoints?|pretrained_model|last|latest"
+    r"|versions",
+    re.IGNORECASE,
+)
+"""Parts of an address that say nothing about it: the part before them does."""
+RUN_PATTERN = re.compile(r"[a-z][a-z0-9-]*-[0-9a-f]{8}-[0-9]+")
+
+
+def make_default_name(job: Job, workload: Workload, given: Mapping[str, Value]) -> str:
+    """Return a name for a run of a job: the one that its job was given, or else one made of its data or policy.
+
+    `pusht-mini-act` for a training of ACT on the dataset `lerobot/pusht-mini`, `eval-of-pick-v3-aloha` for an
+    evaluation in `aloha` of the policy that the run `pick-v3` trained.
+
+    :param given: the raw values of the job's parameters.
+    """
+    own = given.get(workload.name_parameter)
+    if own and own.value and own.origin.layer not in DEFAULT_LAYERS:
+        name = _clean_name(str(own.value))
+        if is_valid_name(name):
+            return name
+    return _clean_name("-".join(_list_words(job, workload))) or job.workload
+
+
+def _clean_name(text: str) -> str:
+    """Return a text as a name that `NAME_PATTERN` allows; empty if nothing of it can be part of one."""
+    return re.sub(r"[^A-Za-z0-9._]+", "-", text).strip("-._")[:80]
+
+
+def _list_words(job: Job, workload: Workload) -> Iterator[str]:
+    """Yield the parts of a name: what runs, unless it is a training, its first source, and the values that name it."""
+    source = job.sources[0] if job.sources else None
+    role = workload.roles.get(source.role) if source else None
+    if workload.evaluates and role and role.takes:
+        yield "eval-of"
+    elif job.profile.outputs.noun != "training":
+        yield job.workload
+    if source:
+        yield _find_run_name(source.uri) or _find_short_name(source.uri)
+    yield from (str(job[name]) for name in workload.named_by if job[name] is not None)
+
+
+def _find_run_name(address: str) -> str:
+    """Return the name of the run whose outputs an address is in; empty for any other address."""
+    run = next((part for part in reversed(re.split("[/:]", address)) if RUN_PATTERN.fullmatch(part)), "")
+    if not run:
+        return ""
+    from robotrain.store import records  # costs start-up
+
+    try:
+        record = records.find_record(run)
+    except Rejected:
+        record = None
+    return record.name or run if record else run
+
+
+def _find_short_name(address: str) -> str:
+    """Return the last part of an address that says something about it: `pusht` of `lerobot/pusht@main`."""
+    address = re.sub(r"^\w+://|[?#@].*", "", address)
+    parts = [part for part in reversed(re.split("[/:]", address)) if part]
+    return next((part for part in parts if not GENERAL_PART.fullmatch(part)), parts[0] if parts else "")
