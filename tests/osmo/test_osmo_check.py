@@ -217,6 +217,12 @@ class TestPlaces:
             "--server 6.3",
         ]
 
+    def test_code_has_a_bucket_of_its_own(self) -> None:
+        of = job(source("osmo_dataset", "mine", "code"), workload="isaac-train")
+        found = one("osmo-bucket-unknown", of)
+        assert found.where == "--training-dataset"
+        assert ways(found)[0] == "--buckets training=azure://ACCOUNT/CONTAINER"
+
     def test_where_osmo_has_datasets_nothing_has_to_be_placed(self) -> None:
         assert codes(job(source("osmo_dataset", "mine/pusht:3")), server="6.3") == set()
 

@@ -207,13 +207,13 @@ def check_dataset_sources(job: Job, settings: OsmoSettings) -> Iterator[Problem]
 
 def _check_dataset_source(source: JobSource, settings: OsmoSettings) -> Iterator[Problem]:
     reference = dataset.parse_dataset(source.uri)
-    bucket = reference.bucket or settings.dataset_bucket
+    bucket, flag = inputs.choose_bucket(source, settings), inputs.INPUT_FLAGS[source.role, source.kind]
     if reference.version:
         unversioned = dataset.OsmoDataset(reference.name, reference.bucket)
         title = f"OSMO {settings.server} has no versions of datasets"
         why = "Since 6.4, a dataset is a folder in a bucket, which has one version."
-        fixes = (f"{dataset.DATASET_FLAG} {unversioned}", "--server 6.3")
-        yield make_unsupported_problem("osmo-server-without", title, dataset.DATASET_FLAG, source.uri, why, *fixes)
+        fixes = (f"{flag} {unversioned}", "--server 6.3")
+        yield make_unsupported_problem("osmo-server-without", title, flag, source.uri, why, *fixes)
     if bucket in parse_pairs(settings.buckets or ""):
         return
     code, with_url = "osmo-bucket-unknown", f"--buckets {bucket}=azure://ACCOUNT/CONTAINER"
@@ -221,11 +221,11 @@ def _check_dataset_source(source: JobSource, settings: OsmoSettings) -> Iterator
         title = f"the location of the bucket {bucket} is not set"
         why = "Since 6.4, OSMO needs the URL of the bucket, or the storage account with a container of its name."
         others = ("--storage-account NAME", "--server 6.3")
-        yield make_missing_value_problem(code, title, dataset.DATASET_FLAG, source.uri, why, with_url, *others)
+        yield make_missing_value_problem(code, title, flag, source.uri, why, with_url, *others)
     elif not re.fullmatch(storage.CONTAINER_PATTERN, bucket):
         title = f"the bucket {bucket} cannot be a container of the storage account {settings.storage_account}"
         why = "Container names are 3 to 63 lowercase letters, digits and single dashes. Set the URL of the bucket."
-        yield make_missing_value_problem(code, title, dataset.DATASET_FLAG, source.uri, why, with_url)
+        yield make_missing_value_problem(code, title, flag, source.uri, why, with_url)
 
 
 def check_upload_storage(job: Job, settings: OsmoSettings) -> Iterator[Problem]:

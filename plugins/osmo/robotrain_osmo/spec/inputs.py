@@ -116,11 +116,17 @@ def _make_checkpoint_input(source: JobSource) -> TaskInput:
     return TaskInput(source=source, entry={"url": source.uri}, origin=source.uri, required=required)
 
 
+def choose_bucket(source: JobSource, settings: OsmoSettings) -> str:
+    """Return the bucket of an OSMO dataset: its own, else that of the settings, which is another one for code."""
+    if bucket := dataset.parse_dataset(source.uri).bucket:
+        return bucket
+    is_default = settings.dataset_bucket == OsmoSettings.dataset_bucket
+    return CODE_BUCKET if source.role == "code" and is_default else settings.dataset_bucket
+
+
 def _make_dataset_input(source: JobSource, settings: OsmoSettings) -> TaskInput:
     reference = dataset.parse_dataset(source.uri)
-    bucket = reference.bucket or settings.dataset_bucket
-    if source.role == "code" and not reference.bucket and bucket == OsmoSettings.dataset_bucket:
-        bucket = CODE_BUCKET
+    bucket = choose_bucket(source, settings)
     if settings.server in DATASET_SERVERS:
         name = str(dataset.OsmoDataset(reference.name, bucket, reference.version))
         return TaskInput(source=source, entry={"dataset": {"name": name}}, origin=name)
