@@ -116,6 +116,10 @@ class PipelinePlatform(Platform):
         return self._platform.register(found.reference, name, step)
 
 
+ENDED_SECONDS = 0.1
+"""Seconds between looks at whether the logs of a pipeline that has ended are read to their ends."""
+
+
 class _StepLogFollower:
     """Lines of the logs of all steps as they come, until the pipeline has ended."""
 
@@ -126,14 +130,16 @@ class _StepLogFollower:
 
     def follow(self) -> Iterator[str]:
         """Yield the lines."""
+        ended = False
         while True:
-            status, listed = self._platform.query_pipeline(self._reference)
-            ended, steps = status.finished, {one.name: one for one in listed}
-            with_log = {name for name, step in steps.items() if self._platform.has_log(step)}
+            if not ended:
+                status, listed = self._platform.query_pipeline(self._reference)
+                ended, steps = status.finished, {one.name: one for one in listed}
+                with_log = {name for name, step in steps.items() if self._platform.has_log(step)}
             for name in steps:
                 if name in with_log and name not in self._readers and not self._is_after_unread(steps[name], steps):
                     self._start(steps[name])
-            yield from self._drain_lines(self._platform.follow_seconds)
+            yield from self._drain_lines(ENDED_SECONDS if ended else self._platform.follow_seconds)
             unread = with_log - self._readers.keys()
             if ended and not unread and not any(reader.is_alive() for reader in self._readers.values()):
                 yield from self._drain_lines(0.0)
