@@ -4,8 +4,8 @@ import itertools
 from types import SimpleNamespace
 
 import pytest
-from robotrain_sources.blob_url import fetch, publish
-from robotrain_sources.blob_url.publish import ListedBlob
+from robotrain_sources.blob_url import blob_client, fetch
+from robotrain_sources.blob_url.blob_client import ListedBlob
 from robotrain_sources.fetching.errors import find_similar_names
 from robotrain_sources.huggingface import fetch as huggingface_fetch
 
@@ -124,7 +124,7 @@ def test_all_pages_of_a_listing_are_read_without_the_sdks_objects():
         item("set/d", 0, metadata="<Metadata><hdi_isfolder>true</hdi_isfolder></Metadata>", md5="<Content-MD5/>")
         + item("set/e", metadata=f"<Metadata>{metadata}</Metadata>"),
     )
-    first, encoded, folder, written = publish.list_blobs(client, "set/")
+    first, encoded, folder, written = blob_client.list_blobs(client, "set/")
     assert (first.name, first.size, first.etag, first.md5) == ("a&b", 7, "0x8D", b"\x01\x02")
     assert encoded.name == "\ufffe"
     assert (folder.is_folder, folder.md5, first.is_folder) == (True, b"", False)
@@ -134,4 +134,4 @@ def test_all_pages_of_a_listing_are_read_without_the_sdks_objects():
 
 def test_an_error_of_a_listing_is_the_sdks():
     with pytest.raises(LookupError):
-        list(publish.list_blobs(PretendedClient("", status=403), "set/"))
+        list(blob_client.list_blobs(PretendedClient("", status=403), "set/"))

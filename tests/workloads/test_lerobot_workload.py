@@ -14,7 +14,7 @@ from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
 
 FOLDER = Path(container.__file__).parents[1]
 SUBMIT_SIDE = (
-    *("workload", "rules", "results_reader", "environment_health", "template", "profile"),
+    *("workload", "rules", "results_reader", "environment_health", "template", "local_datasets", "profile"),
     *("from_lerobot", "from_script", "translated_line"),
 )
 ENVIRONMENT_SIDE = {

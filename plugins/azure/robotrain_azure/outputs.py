@@ -19,7 +19,7 @@ from robotrain_runtime.contract.failure import JobFailed
 from robotrain_runtime.contract.plugin_loader import load_container_plugin
 
 if TYPE_CHECKING:
-    from robotrain_azure.tracking.container import WorkspaceModels
+    from robotrain_azure.models.workspace_models import WorkspaceModels
 
 
 def download_blobs(kind: str, uri: str, to: Path) -> None:

@@ -9,10 +9,11 @@ from typing import Any
 
 from robotrain_runtime.contract.failure import SourceError
 
-from robotrain_sources.blob_url import errors, identity, publish, reference
+from robotrain_sources.blob_url import blob_client, errors, identity, reference
+from robotrain_sources.blob_url.blob_client import PAGE_SIZE, BlobContainer, ListedBlob
 from robotrain_sources.blob_url.errors import BlobsNotFound
 from robotrain_sources.blob_url.identity import BlobIdentity
-from robotrain_sources.blob_url.publish import PAGE_SIZE, BlobContainer, ListedBlob, PublishedCheckpoints
+from robotrain_sources.blob_url.publish import PublishedCheckpoints
 from robotrain_sources.blob_url.reference import HOST, BlobPrefix
 from robotrain_sources.fetching import files
 from robotrain_sources.fetching.errors import FetchError, find_similar_names
@@ -66,19 +67,19 @@ class BlobLister:
         self.prefix = BlobPrefix(prefix.account, prefix.container, folder) if self._file else prefix
         self._prefix = prefix
         self._identity = identity
-        self._client = publish.open_container(prefix, identity, short_timeouts=True)
+        self._client = blob_client.open_container(prefix, identity, short_timeouts=True)
 
     def list_blobs(self) -> Iterator[ListedBlob]:
         """Yield every blob below the prefix, page by page."""
         self._identity.get_obstore_credential()  # fails at once where the SDK would retry a sign-in for each prefix
         start = f"{self.prefix.prefix}/".lstrip("/")
         if not self._file:
-            yield from (blob for blob in publish.list_blobs(self._client, start) if blob.name)
+            yield from (blob for blob in blob_client.list_blobs(self._client, start) if blob.name)
             return
-        for blob in publish.list_blobs(self._client, f"{start}{self._file}"):
+        for blob in blob_client.list_blobs(self._client, f"{start}{self._file}"):
             if not blob.name:
                 yield replace(blob, name=self._file)
-                for other in publish.list_blobs(self._client, f"{start}{COMPANIONS}"):
+                for other in blob_client.list_blobs(self._client, f"{start}{COMPANIONS}"):
                     yield replace(other, name=f"{COMPANIONS}{other.name}")
                 return
 
@@ -90,7 +91,7 @@ class BlobLister:
     def explain_empty(self) -> BlobsNotFound:
         """Return the error for a prefix without blobs, with suggestions."""
         if self._file:
-            names = [blob.name for blob in publish.list_blobs(self._client, f"{self.prefix.prefix}/".lstrip("/"))]
+            names = [blob.name for blob in blob_client.list_blobs(self._client, f"{self.prefix.prefix}/".lstrip("/"))]
             similar = ", ".join(find_similar_names(self._file, [name for name in names if name]))
             hint = f"; its folder has: {similar}" if similar else ""
             return BlobsNotFound(f"there is no blob {self._prefix}{hint}")

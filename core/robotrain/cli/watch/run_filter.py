@@ -134,7 +134,7 @@ def parse_state(text: str) -> str:
 
 def parse_since(text: str) -> float:
     """Return when a time such as `7d`, `yesterday` or `2026-11-15` was; 0 for an empty text. Raise Rejected."""
-    from robotrain.model.amounts import parse_past_time
+    from robotrain.model.times import parse_past_time
 
     parsed = arguments.parse_amount(lambda given: parse_past_time(given, time.time()), text, "--since", "7d")
     return parsed or 0.0

@@ -1,1 +1,1 @@
-"""Models of a workspace as sources that the container downloads itself."""
+"""Models of a workspace: as sources that the container downloads itself, and where those of runs are registered."""

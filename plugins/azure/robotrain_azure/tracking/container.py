@@ -1,7 +1,7 @@
-"""An Azure ML workspace as a tracking address and a model registry, in the container."""
+"""An Azure ML workspace as a tracking address, in the container; models of runs are registered there too."""
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,7 +11,8 @@ from robotrain_sources.data_environment import ENVIRONMENT
 
 from robotrain_azure import errors, roles, workspace
 from robotrain_azure.arm import ArmClient, ArmError
-from robotrain_azure.workspace import ARTIFACTS_OUTPUT, Workspace, get_cloud
+from robotrain_azure.models.workspace_models import WorkspaceModels
+from robotrain_azure.workspace import Workspace, get_cloud
 
 __all__ = ["ENVIRONMENT", "ORIGIN", "accepts", "address", "preflight_address", "registry", "ui"]
 
@@ -94,75 +95,3 @@ def find_given_address(workspace: Workspace) -> str:
     uri = os.environ.get(PLATFORM_TRACKING_VARIABLE, "")
     parts = urlsplit(uri)
     return uri if parts.scheme == "azureml" and parts.path.lower().endswith(workspace.resource.lower()) else ""
-
-
-CUSTOM_TYPE = "custom_model"
-MAX_TRIES = 5
-READ_ONLY_FIELDS = frozenset({"provisioningState"})
-"""Fields of a version that must not be sent back."""
-
-
-class WorkspaceModels:
-    """The models of one workspace, through Azure's resource manager. Every method raises ArmError.
-
-    MLflow's registry in a workspace rejects models that are not in MLflow's format, such as a policy's checkpoint.
-    """
-
-    def __init__(self, arm: ArmClient, workspace: Workspace) -> None:
-        self._arm = arm
-        self._at = workspace.resource
-
-    def versions(self, name: str) -> Iterator[tuple[str, Mapping[str, str]]]:
-        """Yield each version of a model with its tags; none if there is no such model."""
-        try:
-            for found in self._arm.list_all(f"{self._at}/models/{name}/versions"):
-                yield str(found["name"]), found["properties"].get("tags") or {}
-        except ArmError as error:
-            if error.status != 404:
-                raise
-
-    def create(
-        self,
-        name: str,
-        run_id: str,
-        artifact: str,
-        tags: Mapping[str, str],
-        description: str,
-        *,
-        output: str = ARTIFACTS_OUTPUT,
-    ) -> str:
-        """Register a folder of a run's output as the next version of a model and return its number."""
-        properties = {
-            "modelType": CUSTOM_TYPE,
-            "modelUri": f"azureml://jobs/{run_id}/outputs/{output}/paths/{artifact}/",
-            "tags": dict(tags),
-            "description": description,
-        }
-        for _ in range(MAX_TRIES):
-            version = self._get_next_version(name)
-            path = f"{self._at}/models/{name}/versions/{version}"
-            try:
-                self._arm.create_or_update(path, {"properties": properties})
-            except ArmError as error:
-                if error.status != 409:  # someone else created that version meanwhile
-                    raise
-            else:
-                return version
-        raise ArmError(f"others are registering versions of {name} at the same time")
-
-    def tag(self, name: str, version: str, tags: Mapping[str, str]) -> None:
-        """Set tags of a version; an empty value removes a tag."""
-        path = f"{self._at}/models/{name}/versions/{version}"
-        properties = self._arm.get(path)["properties"]
-        sent = {key: value for key, value in properties.items() if key not in READ_ONLY_FIELDS}
-        merged = {**(properties.get("tags") or {}), **tags}
-        sent["tags"] = {key: value for key, value in merged.items() if value}
-        self._arm.create_or_update(path, {"properties": sent})
-
-    def _get_next_version(self, name: str) -> str:
-        try:
-            return str(self._arm.get(f"{self._at}/models/{name}")["properties"].get("nextVersion") or 1)
-        except ArmError as error:
-            if error.status != 404:
-                raise
-            return "1"

@@ -11,9 +11,9 @@ from robotrain.errors import Rejected
 from robotrain.model.run import Reference
 from robotrain_azure import outputs as azure_outputs
 from robotrain_azure.arm import ServiceError
+from robotrain_azure.models.workspace_models import WorkspaceModels
 from robotrain_azure.outputs import ModelMetadata
 from robotrain_azure.storage import ARTIFACT_DATASTORE, make_artifact_path
-from robotrain_azure.tracking.container import WorkspaceModels
 from robotrain_azure.workspace import ARTIFACTS_OUTPUT
 from robotrain_runtime.checkpoints.model_lineage import LINEAGE_FILE
 from robotrain_runtime.contract.event import Registered

@@ -8,7 +8,7 @@ from robotrain.store import records
 from robotrain_azure import errors, workspace
 from robotrain_azure import outputs as azure_outputs
 from robotrain_azure.arm import ArmClient, ArmError
-from robotrain_azure.tracking.container import WorkspaceModels
+from robotrain_azure.models.workspace_models import WorkspaceModels
 from robotrain_runtime.contract.event import Registered
 
 from robotrain_osmo.observe import pipeline_steps
