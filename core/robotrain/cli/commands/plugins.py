@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.cli.app import format_help, get_plugins, make_app, make_plain_app
 from robotrain.cli.arguments import JsonOption, argument, option
 from robotrain.cli.output import format_table, print_json, print_message, print_problems, print_result
-from robotrain.errors import Rejected, Suggestion, find_nearest_name, usage_problem
-from robotrain.model.capabilities import ANY, FEATURES, LIMITS, YES
-from robotrain.plugins import guards, hookspecs
+from robotrain.errors import Rejected, Suggestion, usage_problem
+from robotrain.plugins import hookspecs, plugin_warnings
 
 if TYPE_CHECKING:
     from robotrain.config.plugin_package import NewPlugin
-    from robotrain.model.platform import Platform
     from robotrain.plugins.claims import Claim
     from robotrain.plugins.manager import Plugins
 
@@ -31,7 +28,7 @@ def list_plugins(ctx: typer.Context, json: JsonOption = False) -> None:
         return
     installed = get_plugins(ctx)
     installed.load_all()
-    remarks = _find_warnings_by_claim(installed)
+    remarks = plugin_warnings.find_plugin_warnings(installed)
     rows = [_dump_claim(claim, installed, remarks.get(claim, ())) for claim in installed.claims]
     if json:
         print_json({"plugins": rows})
@@ -63,55 +60,6 @@ def _format_state(row: dict[str, Any]) -> str:
     is_site = "." not in row["claim"]
     state = f"ok: {', '.join(row['hooks']) or 'no hook'}" if is_site else "ok"
     return "; ".join([state, *row["remarks"]])
-
-
-REQUIRED_METHODS = ("render", "submit", "find", "status", "logs", "cancel", "outputs", "download", "register")
-
-
-def _find_warnings_by_claim(plugins: Plugins) -> dict[Claim, list[str]]:
-    """Return warnings by claim, without full stops, once everything is loaded."""
-    found: dict[Claim, list[str]] = {}
-    for claim, text in _find_warnings(plugins):
-        found.setdefault(claim, []).append(text)
-    return found
-
-
-def _find_warnings(plugins: Plugins) -> Iterator[tuple[Claim, str]]:
-    newest = hookspecs.API_VERSION
-    for claim in plugins.loaded:
-        if (version := hookspecs.get_api_version(claim)) < newest:
-            yield claim, f"it is written for version {version} of the plugin API, and the newest is {newest}"
-    kinds, platforms = plugins.source_kinds(), plugins.platforms()
-    for family in ("platform", "workload", "source"):
-        for owners, thing in plugins.list_provided(family):
-            is_used = family == "source" and kinds.get(thing.name) is thing
-            if not is_used and not any((owner.family, owner.name) == (family, thing.name) for owner in owners):
-                yield owners[0], f'it brings {family} {thing.name} and does not claim it: "{family}.{thing.name}"'
-    for name, platform in platforms.items():
-        claim = next(one for one in plugins.list_claims("platform", name) if one in plugins.loaded)
-        for (role, kind), support in platform.capabilities.sources.items():
-            if support and kind != ANY and kind not in kinds:
-                yield claim, f"it says yes to {role} from {kind}, and nothing installed brings that kind"
-        yield from ((claim, text) for text in _check_names(platform))
-    known = {*FEATURES, *(name for one in platforms.values() for name in one.capabilities.features)}
-    for owners, workload in plugins.list_provided("workload"):
-        for one in get_parameters(workload.parameters):
-            if (feature := one.param.requires) and feature not in known:
-                meant = f"; there is {near}" if (near := find_nearest_name(feature, known)) else ""
-                yield owners[0], f"its parameter {one.name} needs the feature {feature}, which no platform has{meant}"
-
-
-def _check_names(platform: Platform) -> Iterator[str]:
-    """Yield a warning for required methods that are missing, and for names that are probably misspelled."""
-    can = platform.capabilities
-    optional = {"cancel": can.features.get("cancel", YES), "register": can.feature("register_model")}
-    due = [one for one in REQUIRED_METHODS if optional.get(one, YES)]
-    if missing := [one for one in due if not guards.has_method(platform, one)]:
-        yield f"it has no method {', '.join(missing)}, and fails where that is needed"
-    for word, known, declared in (("feature", FEATURES, can.features), ("limit", LIMITS, can.limits)):
-        for one in declared:
-            if one not in known and (meant := find_nearest_name(one, known)):
-                yield f"it declares the {word} {one}, which robotrain has not; it has {meant}"
 
 
 def new(
