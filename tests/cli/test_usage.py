@@ -425,6 +425,8 @@ def test_a_platform_that_is_not_installed_is_answered_with_how_to_install_one(ro
     [
         (("proj",), "proj/job.yaml"),
         (("./episodes",), "--dataset-path ./episodes"),
+        (("lerobot/pusht",), "--dataset-repo-id lerobot/pusht"),
+        (("https://lab.blob.core.windows.net/data/day",), "--blob-url https://lab.blob.core.windows.net/data/day"),
         (("train",), "lerobot-train"),
         (("job.yaml", "mars"), "--platform mars"),
         (("job.yaml", "batch_size=8"), "--set batch_size=8"),
@@ -457,9 +459,13 @@ def test_without_any_job_file_init_is_what_to_type(robotrain):
 
 
 def test_a_word_with_a_secret_is_not_repeated(robotrain):
-    secret = "hf_" + "a" * 34
-    answer = robotrain("explain", "--platform", "local", "--dataset-path", "x", f"batch_size={secret}")
-    assert secret not in answer.stderr
+    for secret, word in (
+        ("hf_" + "a" * 34, "batch_size={}"),
+        ("b" * 43 + "%3D", "https://lab.blob.core.windows.net/data/day?sv=2024&sig={}"),
+    ):
+        answer = robotrain("explain", "--platform", "local", "--dataset-path", "x", word.format(secret))
+        assert answer.exit_code == 2
+        assert secret not in answer.stderr
 
 
 def test_the_learning_rate_has_a_short_name(robotrain):

@@ -21,8 +21,9 @@ def explain_unknown_word(word: str, choice: Choice, plugins: "Plugins") -> Probl
     """Return the problem of a word that is neither a workload nor a job file."""
     workloads = plugins.list_names("workload")
     of_kind = [name for name in workloads if name.endswith(f"-{word}")]
-    near = tuple(map(Suggestion, of_kind)) or suggest_name(word, workloads)
-    ways = near or tuple(_suggest_meanings(word, choice, plugins))
+    sources = tuple(_suggest_source(word, choice, plugins)) if "/" in word and not holds_secret(word) else ()
+    near = () if sources else tuple(map(Suggestion, of_kind)) or suggest_name(word, workloads)
+    ways = near or tuple(_suggest_meanings(word, choice, plugins)) or sources
     title = f"{redact(word)!r} is neither a workload nor a job file"
     why = f"Workloads: {', '.join(workloads)}; a job file ends in .yaml."
     return usage_problem("workload-misspelt" if near else "word-unknown", title, why=why, suggestions=ways)
@@ -41,13 +42,14 @@ def _suggest_meanings(word: str, choice: Choice, plugins: "Plugins") -> Iterator
         yield from _suggest_source(word, choice, plugins)
 
 
-def _suggest_source(folder: str, choice: Choice, plugins: "Plugins") -> Iterator[Suggestion]:
-    """Yield the flags of the workload that take a folder."""
+def _suggest_source(word: str, choice: Choice, plugins: "Plugins") -> Iterator[Suggestion]:
+    """Yield the flags of the workload that take a folder or an address."""
     workload = load_or_none(plugins.workload, choice.workload)
+    address = os.path.abspath(word) if Path(word).is_dir() else word
     for role in workload.roles if workload else ():
         for kind in plugins.source_kinds().values():
-            if role in kind.roles and kind.recognizes(os.path.abspath(folder)):
-                yield Suggestion(f"{kind.roles[role].flag} {shlex.quote(folder)}")
+            if role in kind.roles and kind.recognizes(address):
+                yield Suggestion(f"{kind.roles[role].flag} {shlex.quote(word)}")
 
 
 def _suggest_value(word: str, choice: Choice, plugins: "Plugins") -> Iterator[Suggestion]:
