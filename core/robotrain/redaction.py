@@ -192,6 +192,13 @@ def find_secret_arguments(arguments: Sequence[str]) -> list[int]:
     return sorted(set(found))
 
 
+def hide_secret_arguments(arguments: Sequence[str]) -> list[str]:
+    """Return the command-line arguments with each secret among them hidden, also one behind its option."""
+    found = {*find_secret_arguments(arguments)}
+    redacted = [redact(text) if index in found else text for index, text in enumerate(arguments)]
+    return [HIDDEN if index in found and HIDDEN not in text else text for index, text in enumerate(redacted)]
+
+
 def redact_if_secret(text: str) -> str:
     """Return a plugin's text, redacted only if it contains a secret."""
     return redact(text, max_length=1000) if holds_secret(text) else text

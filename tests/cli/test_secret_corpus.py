@@ -126,6 +126,26 @@ def test_a_trainer_argument_whose_name_says_secret_is_refused(robotrain, name, f
     assert_kept_nowhere(WORD, answer, files.get_state_folder())
 
 
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("form", ["{}={}", "{} {}"])
+def test_a_pasted_line_of_the_trainer_is_suggested_without_its_secret(robotrain, name, form):
+    arguments = form.format(name, WORD).split(" ")
+    answer = robotrain("train", "--policy.type=act", *arguments)
+    assert (answer.exit_code, "robotrain from-lerobot --" in answer.stderr) == (2, True)
+    assert_kept_nowhere(WORD, answer)
+
+
+@pytest.mark.parametrize("words", [("--", "--api_key", "NAME"), ("--set", 'trainer_args=["--steps=3"]')])
+@pytest.mark.parametrize("form", [("--api_key", WORD), (f"--api_key={WORD}",)])
+def test_a_secret_of_the_job_file_is_refused_also_where_another_value_replaces_it(robotrain, words, form):
+    job = {"sources": {"dataset": [{"huggingface": "x/y"}]}, "trainer_args": [*form]}
+    Path("job.yaml").write_text(yaml.safe_dump(job))
+    for command in ("submit", "explain"):
+        answer = robotrain(command, "job.yaml", "--platform", "local", "--json", *words)
+        assert (answer.exit_code, "secret-in-job" in answer.stdout + answer.stderr) == (2, True)
+        assert_kept_nowhere(WORD, answer, files.get_state_folder())
+
+
 @pytest.mark.parametrize(
     "argument",
     [

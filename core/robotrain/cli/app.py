@@ -310,11 +310,11 @@ def _suggest_translations(
     import shlex
 
     from robotrain.cli.options import load_or_none
-    from robotrain.redaction import redact
+    from robotrain.redaction import hide_secret_arguments, redact
 
     for workload in filter(None, (load_or_none(plugins.workload, name) for name in workloads)):
         if workload.translator:
-            words = shlex.join(map(redact, arguments))
+            words = shlex.join(map(redact, hide_secret_arguments(arguments)))
             line = f"robotrain {workload.translator} -- {workload.name} {words}"
             yield Suggestion(line, "prints robotrain's line for it")
 

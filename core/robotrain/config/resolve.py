@@ -92,7 +92,7 @@ def resolve_job(
         *settings_problems,
         *_find_missing_sources(inputs, workload, platform, kinds, request, config),
         *(() if runs_own_program else _find_misplaced_args(arguments, workload, platform, request)),
-        *_find_secrets(arguments, workload),
+        *_find_secrets((file.trainer_args if file else None) or (), arguments, workload),
         *_find_unread_variables(request, {**platform.option_hints, **workload.option_hints}, inputs),
         *_list_chosen_by_files(request, inputs, (workload.parameters, parameters), (platform.settings, settings)),
         *_list_noted_defaults((workload.parameters, parameters), (platform.settings, settings)),
@@ -289,17 +289,22 @@ def _make_argument_problem(kind: str, title: str, argument: Value, *suggestions:
     )
 
 
-def _find_secrets(arguments: Sequence[Value], workload: Workload) -> Iterator[Problem]:
-    texts = [str(argument.value) for argument in arguments]
-    for index in find_secret_arguments(texts):
-        yield Problem(
-            code="secret-in-job",
-            stage=Stage.RESOLVE,
-            title=f"an argument of {workload.program} contains what looks like a secret",
-            where=arguments[index].origin.where,
-            given=redact_argument(texts, index),
-            why="Jobs are stored in plans and records unencrypted.",
-        )
+def _find_secrets(of_file: Sequence[Value], merged: Sequence[Value], workload: Workload) -> Iterator[Problem]:
+    """Yield a problem for each secret among the arguments, also those of the job file that others replace."""
+    reported = list[Value]()
+    for arguments in (of_file, merged):
+        texts = [str(argument.value) for argument in arguments]
+        found = [index for index in find_secret_arguments(texts) if arguments[index] not in reported]
+        reported += [arguments[index] for index in found]
+        for index in found:
+            yield Problem(
+                code="secret-in-job",
+                stage=Stage.RESOLVE,
+                title=f"an argument of {workload.program} contains what looks like a secret",
+                where=arguments[index].origin.where,
+                given=redact_argument(texts, index),
+                why="Jobs are stored in plans and records unencrypted.",
+            )
 
 
 def _list_chosen_by_files(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from robotrain.config.provenance import Origin, Value
+from robotrain.redaction import hide_secret_arguments
 
 if TYPE_CHECKING:
     from robotrain.config.request import Request
@@ -21,8 +22,8 @@ class TrainerOption(NamedTuple):
     arguments: tuple[Value, ...]
 
     def join(self) -> Value:
-        """Return the arguments as one text."""
-        return Value(" ".join(str(one.value) for one in self.arguments), self.arguments[0].origin)
+        """Return the arguments as one text, secrets hidden."""
+        return Value(" ".join(str(one.value) for one in _hide_secrets(self.arguments)), self.arguments[0].origin)
 
 
 def collect_trainer_args(request: Request, workload: Workload) -> tuple[Value, ...]:
@@ -42,8 +43,13 @@ def list_option_names(arguments: Iterable[str], workload: Workload) -> set[str]:
 def _replace_all(replaced: Sequence[Value], arguments: Sequence[Value]) -> tuple[Value, ...]:
     """Return the arguments; the first shows all that they replace."""
     return tuple(
-        argument._replace(overrode=() if index else tuple(replaced)) for index, argument in enumerate(arguments)
+        argument._replace(overrode=() if index else _hide_secrets(replaced)) for index, argument in enumerate(arguments)
     )
+
+
+def _hide_secrets(arguments: Sequence[Value]) -> tuple[Value, ...]:
+    hidden = hide_secret_arguments([str(argument.value) for argument in arguments])
+    return tuple(argument._replace(value=text) for argument, text in zip(arguments, hidden, strict=True))
 
 
 def merge_options(below: Sequence[Value], above: Sequence[Value], get_name: Callable[[str], str]) -> Iterator[Value]:
