@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 from robotrain.cluster import platform, reasons
-from robotrain.cluster.answers import as_int, as_mapping, as_mappings, as_number, as_text, parse_time
+from robotrain.cluster.answers import as_int, as_mapping, as_mappings, as_number, as_text, as_texts, parse_time
 from robotrain.cluster.platform import ClusterPlatform
 from robotrain.errors import Problem, Rejected, Stage
 from robotrain.model.platform import Platform
@@ -122,6 +122,7 @@ def test_values_of_another_type_count_as_absent():
     assert [as_int(value) for value in (3, "-3", 3.0, True, None, "3.5", [])] == [3, -3, 3, None, None, None, None]
     assert [as_number(value) for value in (1, 1.5, True, "1")] == [1.0, 1.5, None, None]
     assert (as_mapping([]), as_mappings([{}, 1]), as_mappings({}), as_text(1)) == ({}, [{}], [], "")
+    assert (as_texts(["a", 1]), as_texts("ab"), as_texts(None)) == (("a",), (), ())
 
 
 @pytest.mark.parametrize("text", ["2026-11-20T06:05:29", "2026-11-20T06:05:29.0000000Z", "2026-11-20 08:05:29+02:00"])

@@ -79,6 +79,9 @@ def test_a_service_of_another_version_than_the_setting_is_told_as_before_a_submi
 def test_pools_that_are_told_in_another_form_are_understood(osmo, found):
     osmo.fail("pool list", "answer", stdout='{"pools": {"default": {"platforms": {"gpu_platform": {}}}}}')
     assert found("osmo pool") == [("ok", "default, with gpu_platform")]
+    other = '{"pools": {"default": {"platforms": {"gpu_platform": {}}}, "a": null, "b": {"platforms": {"p": null}}}}'
+    osmo.fail("pool list", "answer", stdout=other)
+    assert found("osmo pool") == [("ok", "default, with gpu_platform")]
     osmo.fail("pool list", "answer", stdout="[]")
     assert found("osmo pool") == [("fail", "there is no pool default (--pool default)")]
 

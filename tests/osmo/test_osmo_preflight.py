@@ -291,6 +291,23 @@ def test_pools_are_read_from_what_a_service_answers(osmo):
     assert other.platforms == {"a": PoolPlatform(allowed_mounts=SHM)}
 
 
+ODD_POOLS = [
+    '"x": null',
+    '"x": {"platforms": {"p": null}}',
+    '"x": {"platforms": {"p": {"allowed_mounts": 3, "default_mounts": [null]}}}',
+    '"x": {"platforms": [], "resource_usage": "none", "status": 3}',
+]
+
+
+@pytest.mark.parametrize("odd", ODD_POOLS)
+def test_a_pool_in_another_form_does_not_hide_the_others(tmp_path, odd):
+    command = tmp_path / "osmo"
+    command.write_text(f"""#!/bin/sh\necho '{{"pools": {{{odd}, "default": {{"status": "ONLINE"}}}}}}'\n""")
+    command.chmod(0o755)
+    pools = client_service.list_pools(str(command), 10)
+    assert [(one.name, one.status) for one in pools] == [("x", ""), ("default", "ONLINE")]
+
+
 @pytest.mark.parametrize(
     ("server", "there", "told"),
     [

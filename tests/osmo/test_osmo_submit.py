@@ -192,6 +192,12 @@ def test_warnings_of_the_service_are_passed_on(says, capsys):
     assert "OSMO warns: label team is missing" in capsys.readouterr().err
 
 
+def test_warnings_in_another_form_are_left_out(says, capsys):
+    answer = f'{{"name": "{RUN}-1", "warnings": "deprecated"}}'
+    assert OsmoPlatform().submit(plan(cli=says(answer)))["workflow"] == f"{RUN}-1"
+    assert "OSMO warns" not in capsys.readouterr().err
+
+
 def test_a_plan_that_was_tampered_with_is_not_sent(osmo):
     whole = plan()
     for path in whole.files:

@@ -20,6 +20,11 @@ def as_text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
+def as_texts(value: object) -> tuple[str, ...]:
+    """Return the texts of a list; none for anything else."""
+    return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list) else ()
+
+
 def as_int(value: object) -> int | None:
     """Return an integer, also one that is written as a text."""
     try:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from robotrain.cluster.answers import as_int, as_mapping, as_mappings, as_text
+from robotrain.cluster.answers import as_int, as_mapping, as_mappings, as_text, as_texts
 from robotrain.errors import Stage
 from robotrain.external_command import COMMAND_SECONDS, CommandStartError, CommandStream, ProcessResult, run_command
 
@@ -132,22 +132,24 @@ def list_pools(cli: str, seconds: float, stage: Stage = Stage.PREFLIGHT) -> list
     answer = as_mapping(query_json(cli, "pool", "list", "-t", "json", seconds=seconds, stage=stage))
     node_sets, by_name = as_mappings(answer.get("node_sets")), as_mapping(answer.get("pools"))  # one or the other
     pools = [pool for node_set in node_sets for pool in as_mappings(node_set.get("pools"))]
-    return [_parse_pool(pool) for pool in [*pools, *({"name": name, **by_name[name]} for name in by_name)]]
+    return [_parse_pool(pool) for pool in [*pools, *({"name": name, **as_mapping(by_name[name])} for name in by_name)]]
 
 
 def _parse_pool(data: Mapping[str, Any]) -> Pool:
     usage, platforms = as_mapping(data.get("resource_usage")), as_mapping(data.get("platforms"))
-    names = ("allowed_mounts", "default_mounts")
-    mounts = {name: [tuple(platforms[name].get(key) or ()) for key in names] for name in platforms}
     return Pool(
         name=as_text(data.get("name")),
         status=as_text(data.get("status")),
         max_exec_timeout=as_text(data.get("max_exec_timeout")),
-        platforms={name: PoolPlatform(*lists) for name, lists in mounts.items()},
+        platforms={name: _parse_pool_platform(as_mapping(platform)) for name, platform in platforms.items()},
         total_gpus=as_int(usage.get("total_capacity")),
         free_gpus=as_int(usage.get("total_free")),
         quota_gpus=as_int(usage.get("quota_free")),
     )
+
+
+def _parse_pool_platform(data: Mapping[str, Any]) -> PoolPlatform:
+    return PoolPlatform(as_texts(data.get("allowed_mounts")), as_texts(data.get("default_mounts")))
 
 
 def list_largest_gpu_counts(cli: str, pool: str, seconds: float) -> dict[str, int]:
@@ -156,7 +158,7 @@ def list_largest_gpu_counts(cli: str, pool: str, seconds: float) -> dict[str, in
     largest: dict[str, int] = {}
     for row in as_mappings(as_mapping(answer).get("resources")):
         count = as_int(as_mapping(row.get("exposed_fields")).get("gpu"))
-        platforms = as_mapping(row.get("pool_platform_labels")).get(pool) or ()
+        platforms = as_texts(as_mapping(row.get("pool_platform_labels")).get(pool))
         for platform in platforms if count is not None else ():
             largest[platform] = max(count or 0, largest.get(platform, 0))
     return largest

@@ -87,7 +87,8 @@ def _read_workflow_id(result: ProcessResult) -> str:
         answer = as_mapping(result.parse_json())
     except ValueError:
         answer = {}
-    for warning in answer.get("warnings") or ():
+    warnings = answer.get("warnings")
+    for warning in warnings if isinstance(warnings, list) else ():
         print(f"OSMO warns: {redact(str(warning))}", file=sys.stderr)
     if name := as_text(answer.get("name")):
         return name
