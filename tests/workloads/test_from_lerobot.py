@@ -141,6 +141,22 @@ def test_a_line_may_be_pasted_in_quotes(robotrain: Any, monkeypatch: pytest.Monk
     assert answer.stdout.split()[4:] == ["--dataset-repo-id", "me/cups", "--training-steps", "5"]
 
 
+def test_variables_in_quotes_stay_as_they_are_unless_they_name_the_account(robotrain: Any, monkeypatch: Any) -> None:
+    monkeypatch.setenv("DB_PASS", "mine")
+    answer = robotrain("from-lerobot", "--json", "lerobot-train --dataset.repo_id=me/a '--job_name=$DB_PASS'")
+    assert answer.json["command"][-1] == "$DB_PASS"
+    assert "$DB_PASS" in answer.json["notes"]["--job_name"]
+    assert "mine" not in answer.stdout
+
+
+@pytest.mark.parametrize("command", ["from-lerobot", "from-script"])
+@pytest.mark.parametrize("line", ["lerobot-train --job_name='a", 'lerobot-train --job_name="a', "lerobot-train \\"])
+def test_a_line_with_an_open_quotation_is_refused(robotrain: Any, command: str, line: str) -> None:
+    answer = robotrain(command, "--", line)
+    assert (answer.exit_code, answer.stdout) == (2, "")
+    assert "cannot be read as shell words" in answer.stderr
+
+
 def test_a_line_of_another_program_is_refused(robotrain: Any) -> None:
     answer = robotrain("from-lerobot", "--", "python", "train.py", "--steps=3")
     assert answer.exit_code == 2

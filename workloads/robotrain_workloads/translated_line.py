@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import inspect
+import re
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import typer
 from robotrain.cli.app import format_help, make_plain_app
 from robotrain.cli.output import print_json, print_message, print_result
+from robotrain.errors import Rejected, usage_problem
 
 SECRET_REASON = "its value looks like a secret, which does not belong in a command line"
 
@@ -30,6 +32,19 @@ def make_line_app(command: Callable[..., None]) -> typer.Typer:
     settings = {"ignore_unknown_options": True, "allow_interspersed_args": False}
     app.command(help=format_help(inspect.getdoc(command) or ""), context_settings=settings)(command)
     return app
+
+
+def split_line(words: Sequence[str]) -> Sequence[str]:
+    """Return the words of a line, also of one that is given in quotes, as one word. Raise Rejected if it has none."""
+    if len(words) != 1:
+        return words
+    try:
+        return shlex.split(re.sub(r"\\\r?\n", " ", words[0]))
+    except ValueError as error:
+        title = f"the line cannot be read as shell words: {error}"
+        raise Rejected(
+            [usage_problem("usage", title, why="Correct it, or give it without quotes after `--`.")]
+        ) from None
 
 
 def print_line(line: TranslatedLine, as_json: bool) -> None:

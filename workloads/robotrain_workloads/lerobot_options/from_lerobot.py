@@ -18,7 +18,7 @@ from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain_workloads.lerobot.options import split_options
 from robotrain_workloads.lerobot_options import option_tree
-from robotrain_workloads.translated_line import SECRET_REASON, TranslatedLine, make_line_app, print_line
+from robotrain_workloads.translated_line import SECRET_REASON, TranslatedLine, make_line_app, print_line, split_line
 
 if TYPE_CHECKING:
     from robotrain.model.workload import Workload
@@ -52,6 +52,9 @@ CONFIG_REASON = "robotrain reads no configuration file of LeRobot: give the valu
 RESUME_REASON = "robotrain resume RUN continues a run; --resume-from FOLDER continues from a checkpoint"
 SIMULATOR_REASON = "training runs no simulator; afterwards: robotrain submit lerobot-eval --policy-run RUN --env NAME"
 EVALUATION_REASON = "an evaluation takes only --policy. and --env. options of LeRobot"
+VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)\})")
+ACCOUNT_VARIABLES = ("HF_USER", "HOME", "USER")
+"""Variables in a line in quotes that are replaced by their values; the shell replaces those in other lines."""
 VARIABLE_REASON = "variables of the environment are not part of a job"
 MACHINES_REASON = "a job runs on one machine; --num-gpus is the number of its GPUs"
 LAUNCHER_REASON = "robotrain starts the processes itself"
@@ -76,13 +79,18 @@ def from_lerobot(
 
 def translate_lerobot_line(line: Sequence[str], workloads: Mapping[str, Workload]) -> TranslatedLine:
     """Return the robotrain line for a line of LeRobot's. Raise Rejected if it names no program that is known."""
-    if len(line) == 1:  # in quotes
-        line = shlex.split(os.path.expandvars(line[0].replace("\\\n", " ")))
+    line = [VARIABLE.sub(_get_account_name, word) for word in split_line(line)]
     at, workload = _find_program(line, workloads)
     translator = _LineTranslator(workload, line[at + 1 :])
     translator.add_launcher(line[:at])
     translator.add_options()
     return translator.make_line()
+
+
+def _get_account_name(match: re.Match[str]) -> str:
+    """Return what a variable of `ACCOUNT_VARIABLES` stands for; any other one as it is, as it may be a secret."""
+    name = match[1] or match[2]
+    return os.environ.get(name, match[0]) if name in ACCOUNT_VARIABLES else match[0]
 
 
 def _find_program(line: Sequence[str], workloads: Mapping[str, Workload]) -> tuple[int, Workload]:
@@ -142,6 +150,8 @@ class _LineTranslator:
                 self.left_out[option] = SECRET_REASON
             elif not self.add_special(name, text):
                 self.add_option(name, value)
+            if (variable := VARIABLE.search(text)) and option not in self.left_out:
+                self.notes[option] = f"{variable[0]} is not replaced by its value: write the value instead"
         is_checkpoint = "--resume-from" in self.flags
         if self.workload.name == TRAINING and POLICY in self.given and POLICY_TYPE not in self.given:
             self.notes[f"--{POLICY}"] = POLICY_NOTE

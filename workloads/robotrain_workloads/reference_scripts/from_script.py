@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import re
-import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, NamedTuple
@@ -17,7 +16,7 @@ from robotrain.errors import Rejected, Suggestion, suggest_name, usage_problem
 from robotrain.redaction import redact, value_holds_secret
 from robotrain_runtime.contract.parameter import list_flags
 
-from robotrain_workloads.translated_line import SECRET_REASON, TranslatedLine, make_line_app, print_line
+from robotrain_workloads.translated_line import SECRET_REASON, TranslatedLine, make_line_app, print_line, split_line
 
 ROBOTRAIN_API = 1
 TABLE_FILE = Path(__file__).with_name("scripts.toml")
@@ -82,16 +81,8 @@ def from_script(
 
     robotrain from-script -- submit-osmo-lerobot-training.sh -d lerobot/pusht --training-steps 1000
     """
-    words = _split(line[0]) if line and len(line) == 1 else line or []
-    translated, script = translate_script_line(words)
+    translated, script = translate_script_line(split_line(line or []))
     print_line(_drop_foreign_options(translated, script, ctx), json)
-
-
-def _split(line: str) -> list[str]:
-    try:
-        return shlex.split(line)
-    except ValueError as error:
-        raise Rejected([usage_problem("usage", f"the line cannot be read as shell words: {error}")]) from None
 
 
 def translate_script_line(line: Sequence[str]) -> tuple[TranslatedLine, ReferenceScript]:
