@@ -32,6 +32,12 @@ def test_a_run_is_called_by_its_data_and_policy_unless_it_is_named(submit):
     assert (named.name, named.note) == ("pick-v3", "new gripper")
 
 
+@pytest.mark.parametrize("revision", ["main", "refs/pr/1"])
+def test_a_revision_is_not_part_of_a_name(robotrain, mars, revision):
+    words = ("--platform", "mars", "--dataset-repo-id", f"lerobot/pusht@{revision}", "--no-pin", "--json")
+    assert records.read_record(robotrain("submit", *words).json["run"]).name == "pusht-act"
+
+
 def test_a_run_is_called_as_its_job_if_that_has_a_name(submit, monkeypatch):
     assert records.read_record(submit("--job-name", "Pick cups, v3")).name == "Pick-cups-v3"
     assert records.read_record(submit("--job-name", "latest")).name == "pusht-act"
@@ -46,6 +52,12 @@ def test_a_run_is_called_as_its_job_if_that_has_a_name(submit, monkeypatch):
         ("cups/data/train", "cups-act"),
         ("train/cups", "cups-act"),
         ("cups/v2/episodes", "cups-act"),
+        ("robot-20261115-2/cups", "cups-act"),
+        ("lerobot-train-0123abcd-1/data", "lerobot-train-0123abcd-1-act"),
+        ("me@corp/data/cups", "cups-act"),
+        ("me@corp/cups@v2", "cups-act"),
+        ("me@corp/data", "me-corp-act"),
+        ("0123456789abcdef0123456789abcdef/data", "01234567-act"),
     ],
 )
 def test_folders_that_say_nothing_are_not_part_of_a_name(robotrain, venus, pusht, tmp_path, folder, name):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
@@ -21,6 +22,10 @@ GENERAL_PART = re.compile(
     re.IGNORECASE,
 )
 """Parts of an address that say nothing about it: the part before them does."""
+REPOSITORY_REVISION = re.compile(r"^([\w.-]+/[\w.-]+)@.*")
+"""A repository at a revision, which may contain `/`; elsewhere, an `@` may be part of a folder's name."""
+LONG_ID = re.compile(r"[0-9a-f]{32,}")
+SHORT_ID_LENGTH = 8
 RUN_PATTERN = re.compile(r"[a-z][a-z0-9-]*-[0-9a-f]{8}-[0-9]+")
 
 
@@ -59,21 +64,21 @@ def _list_words(job: Job, workload: Workload) -> Iterator[str]:
 
 
 def _find_run_name(address: str) -> str:
-    """Return the name of the run whose outputs an address is in; empty for any other address."""
-    run = next((part for part in reversed(re.split("[/:]", address)) if RUN_PATTERN.fullmatch(part)), "")
-    if not run:
-        return ""
-    from robotrain.store import records  # costs start-up
+    """Return the name of the recorded run whose outputs an address is in; empty for any other address."""
+    for part in reversed(re.split("[/:]", address)):
+        if RUN_PATTERN.fullmatch(part):
+            from robotrain.store import records  # costs start-up
 
-    try:
-        record = records.find_record(run)
-    except Rejected:
-        record = None
-    return record.name or run if record else run
+            with contextlib.suppress(Rejected):
+                if record := records.find_record(part):
+                    return record.name or part
+    return ""
 
 
 def _find_short_name(address: str) -> str:
     """Return the last part of an address that says something about it: `pusht` of `lerobot/pusht@main`."""
-    address = re.sub(r"^\w+://|[?#@].*", "", address)
+    address = re.sub(r"^\w+://|[?#].*", "", REPOSITORY_REVISION.sub(r"\1", address))
+    address = re.sub(r"@[^/]*$", "", address)
     parts = [part for part in reversed(re.split("[/:]", address)) if part]
-    return next((part for part in parts if not GENERAL_PART.fullmatch(part)), parts[0] if parts else "")
+    part = next((part for part in parts if not GENERAL_PART.fullmatch(part)), parts[0] if parts else "")
+    return part[:SHORT_ID_LENGTH] if LONG_ID.fullmatch(part) else part
