@@ -214,6 +214,28 @@ def test_resubmit_keeps_where_a_value_came_from(robotrain, venus, sent):
     assert origins["batch_size"] == "flag --set batch_size"
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "shown"),
+    [
+        (
+            "--policy.chunk_size 64 --policy.n_action_steps 1",
+            "--policy.n_action_steps 1 --policy.chunk_size 1",
+            "--policy.chunk_size 64 → --policy.chunk_size 1",
+        ),
+        ("--policy.chunk_size 100", "--tolerance_s 5", "– → --tolerance_s 5"),
+        (
+            "--policy.n_heads 4 --tolerance_s 5",
+            "--policy.n_heads 4",
+            "--policy.n_heads 4 --tolerance_s 5 → --tolerance_s 5 --policy.n_heads 4",
+        ),
+    ],
+)
+def test_resubmit_shows_options_of_two_words_with_their_values(robotrain, venus, job, before, after, shown):
+    first = robotrain("submit", *job, "--no-pin", "--", *before.split())
+    answer = robotrain("resubmit", first.stdout.strip(), "--dry-run", "--", *after.split())
+    assert f"trainer_args: {shown}\n" in answer.stderr, first.stderr
+
+
 def test_resubmit_replaces_single_options_of_the_trainer(robotrain, venus, job):
     size, steps = "--policy.chunk_size=16", "--policy.n_action_steps=20"
     refused = robotrain("submit", *job, "--no-pin", "--", size, steps).stdout.strip()

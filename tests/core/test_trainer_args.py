@@ -1,11 +1,10 @@
 """Options after `--`: each replaces the same option of the job file, and the other options of the file stay."""
 
+import shlex
 from pathlib import Path
 
 import pytest
-from robotrain.config.provenance import Origin, Value
-from robotrain.config.trainer_args import merge_options
-from robotrain.model.workload import get_option_name
+import yaml
 
 FILE = ("--policy.dim_model=8", "--policy.n_heads", "2", "--policy.chunk_size=16")
 
@@ -70,10 +69,23 @@ def test_overrides_of_isaac_lab_are_named_by_their_key(robotrain):
     ]
 
 
-def test_words_that_are_no_options_replace_those_of_the_file():
-    def merge(below, above):
-        values = ([Value(text, Origin("test")) for text in texts] for texts in (below, above))
-        return [value.value for value in merge_options(*values, get_option_name)]
+WORDS = {
+    "words that are no options": ("action observation --all", "state", "--all state"),
+    "a negative number": ("--offset -3 --all", "--offset -4", "--all --offset -4"),
+    "a negative number in letters": ("--least -inf --all", "--least -NaN", "--all --least -NaN"),
+    "a text that begins with dashes": ("--kit_args '--x foo' --all", "--kit_args '--x bar'", "--all --kit_args '--x bar'"),
+    "a word behind a switch": ("--verbose config.yaml --fps 3", "--verbose", "config.yaml --fps 3 --verbose"),
+    "words behind a value": ("--fps 3 one two", "--fps 4", "--fps 4"),
+}  # fmt: skip
 
-    assert merge(["action", "observation", "--all"], ["state"]) == ["--all", "state"]
-    assert merge(["--offset", "-3", "--all"], ["--offset", "-4"]) == ["--all", "--offset", "-4"]
+
+@pytest.mark.parametrize("words", WORDS.values(), ids=WORDS)
+def test_what_counts_as_an_option_and_as_its_value(robotrain, words):
+    in_file, after_dashes, merged = map(shlex.split, words)
+    Path("scripts").mkdir()
+    Path("scripts/train.sh").touch()
+    job = {"workload": "isaac-train", "sources": {"code": [{"local_path": "."}]}, "trainer_args": in_file}
+    Path("job.yaml").write_text(yaml.safe_dump(job))
+    answer = robotrain("explain", "job.yaml", "--platform", "local", "--json", "--", *after_dashes)
+    rows = answer.json["values"]
+    assert [row["value"] for row in rows if row["name"] == "trainer_args"] == merged, answer.stderr

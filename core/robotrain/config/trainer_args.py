@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from robotrain.config.provenance import Origin, Value
@@ -32,7 +32,7 @@ def collect_trainer_args(request: Request, workload: Workload) -> tuple[Value, .
     if request.assigned_args is not None:
         below = _replace_all(below, request.assigned_args)
     given = [arg if isinstance(arg, Value) else Value(arg, AFTER_DASHES) for arg in request.trainer_args or ()]
-    return tuple(merge_options(below, given, workload.get_option_name))
+    return tuple(merge_options(below, given, workload))
 
 
 def list_option_names(arguments: Iterable[str], workload: Workload) -> set[str]:
@@ -52,12 +52,12 @@ def _hide_secrets(arguments: Sequence[Value]) -> tuple[Value, ...]:
     return tuple(argument._replace(value=text) for argument, text in zip(arguments, hidden, strict=True))
 
 
-def merge_options(below: Sequence[Value], above: Sequence[Value], get_name: Callable[[str], str]) -> Iterator[Value]:
+def merge_options(below: Sequence[Value], above: Sequence[Value], workload: Workload) -> Iterator[Value]:
     """Yield the arguments of both: those of `below` whose name `above` has are replaced."""
-    options = list(_split_options(above, get_name))
+    options = list(_split_options(above, workload))
     names = {option.name for option in options}
     replaced: dict[str, list[Value]] = {}
-    for option in _split_options(below, get_name):
+    for option in _split_options(below, workload):
         if option.name in names:
             replaced.setdefault(option.name, []).append(option.join())
         else:
@@ -68,12 +68,28 @@ def merge_options(below: Sequence[Value], above: Sequence[Value], get_name: Call
         yield from rest
 
 
-def _split_options(arguments: Iterable[Value], get_name: Callable[[str], str]) -> Iterator[TrainerOption]:
-    """Yield the options; an argument without a name is the value of the option before it, unless that has one."""
+def compare_options(before: Sequence[str], after: Sequence[str], workload: Workload) -> tuple[list[str], list[str]]:
+    """Return the arguments of the options that only the first has, and of those that only the second has."""
+    earlier, later = (
+        [
+            [str(one.value) for one in option.arguments]
+            for option in _split_options((Value(argument, AFTER_DASHES) for argument in arguments), workload)
+        ]
+        for arguments in (before, after)
+    )
+    gone = [argument for option in earlier if option not in later for argument in option]
+    return gone, [argument for option in later if option not in earlier for argument in option]
+
+
+def _split_options(arguments: Iterable[Value], workload: Workload) -> Iterator[TrainerOption]:
+    """Yield the options; an argument without a name is the value of the option before it, unless that has one or takes
+    none.
+    """
     option: TrainerOption | None = None
     for argument in arguments:
-        name = get_name(str(argument.value))
-        if option and not name and "=" not in str(option.arguments[0].value):
+        name = workload.get_option_name(str(argument.value))
+        has_value = option and ("=" in str(option.arguments[0].value) or not workload.takes_value(option.name))
+        if option and not name and not has_value:
             option = TrainerOption(option.name, (*option.arguments, argument))
             continue
         if option:

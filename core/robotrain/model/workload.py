@@ -19,9 +19,15 @@ SWEEP_NOUN = "sweep"
 """What messages call a sweep: a pipeline whose steps are trials of one job."""
 
 
+OPTION_NAME = re.compile(r"--?[A-Za-z][\w.-]*")
+NEGATIVE_WORD = re.compile(r"-(inf|infinity|nan)", re.IGNORECASE)
+"""A negative number in letters."""
+
+
 def get_option_name(argument: str) -> str:
-    """Return `--NAME` of `--NAME=VALUE`, `--NAME` and `-N`; empty for any other argument, such as a negative number."""
-    return argument.partition("=")[0] if re.match(r"--?[A-Za-z]", argument) else ""
+    """Return `--NAME` of `--NAME=VALUE`, `--NAME` and `-N`; empty for any other argument: `-3`, `-inf`, `--a text`."""
+    name = argument.partition("=")[0]
+    return name if OPTION_NAME.fullmatch(name) and not NEGATIVE_WORD.fullmatch(argument) else ""
 
 
 class Role(NamedTuple):
@@ -185,6 +191,10 @@ class Workload:
     """Return the name of the option of `program` that an argument after `--` gives; empty for an argument that is the
     value of the option before it, or no option. Of two options of one name, that of the command line replaces that of
     the job file.
+    """
+    takes_value: Callable[[str], bool] = field(default=lambda name: True)
+    """Return whether the option of `program` with this name has a value. An argument without a name, behind an option
+    that has none, belongs to no option.
     """
     translator: str = ""
     """The command, if there is one, that prints the robotrain line for a command line of `program`. A line that is

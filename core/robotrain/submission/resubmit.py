@@ -15,6 +15,7 @@ from robotrain.config.coerce import coerce_values, list_fields
 from robotrain.config.job_file import FileSource, JobFile
 from robotrain.config.provenance import DEFAULT_ORIGIN, Origin, Value
 from robotrain.config.request import Request
+from robotrain.config.trainer_args import compare_options
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any
 from robotrain.model.job import Job, parse_attempt
 from robotrain.model.plan import RenderedPlan
@@ -24,6 +25,7 @@ from robotrain.submission import pin
 from robotrain.submission.prepare import PreparedJob, collect_container_plugins, prepare_job
 
 if TYPE_CHECKING:
+    from robotrain.model.workload import Workload
     from robotrain.plugins.manager import Plugins
 
 RESUME_ROLE = "resume"
@@ -103,7 +105,7 @@ def change_job(
     return replace_sources(prepared, (*sources, *resume_sources), plugins)
 
 
-def find_differences(stored: RenderedPlan, after: PreparedJob) -> Iterator[tuple[str, Any, Any]]:
+def find_differences(stored: RenderedPlan, after: PreparedJob, workload: "Workload") -> Iterator[tuple[str, Any, Any]]:
     """Yield the name, earlier value and new value of everything that differs between a plan and a prepared job.
 
     Values that the platform will look up again do not count.
@@ -118,7 +120,7 @@ def find_differences(stored: RenderedPlan, after: PreparedJob) -> Iterator[tuple
     ]
     for role in dict.fromkeys(source.role for source in (*before.sources, *now.sources)):
         found += _compare_values({role: _format_sources(before, role)}, {role: _format_sources(now, role)})
-    found += _compare_arguments(before.trainer_args, now.trainer_args)
+    found += _compare_arguments(before.trainer_args, now.trainer_args, workload)
     rendered = after.render(parse_attempt(stored.plan.run))
     found += _compare_values({"payload": stored.payload.digest[:12]}, {"payload": rendered.payload.digest[:12]})
     yield from found
@@ -199,9 +201,11 @@ def _compare_values(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iter
             yield name, before.get(name), after.get(name)
 
 
-def _compare_arguments(before: Sequence[str], after: Sequence[str]) -> Iterator[tuple[str, Any, Any]]:
-    """Yield the arguments that only one of the two has; all of them if just their order differs."""
-    gone, new = ([one for one in own if one not in other] for own, other in ((before, after), (after, before)))
+def _compare_arguments(
+    before: Sequence[str], after: Sequence[str], workload: "Workload"
+) -> Iterator[tuple[str, Any, Any]]:
+    """Yield the options that only one of the two has, with their values; all of them if just their order differs."""
+    gone, new = compare_options(before, after, workload)
     if gone or new:
         yield "trainer_args", shlex.join(gone), shlex.join(new)
     else:

@@ -25,6 +25,13 @@ def get_option_name(argument: str) -> str:
     return key if equals or argument.startswith("~") else ""
 
 
+def takes_value(name: str) -> bool:
+    """Return whether a script's option has a value; keys of Hydra have theirs behind `=`."""
+    from robotrain_workloads.isaac import script_options
+
+    return name.startswith("-") and name not in script_options.SWITCHES
+
+
 def make_resources(time_limit: str) -> Resources:
     """Return the usual resources, with a time limit such as `24h`."""
     return Resources(cpu=20, memory="180Gi", storage="100Gi", time_limit=time_limit)

@@ -48,6 +48,12 @@ BACKEND_OPTIONS: Mapping[str, Mapping[str, str]] = {
 }
 NEW_OPTIONS = {"--deterministic": SWITCH}
 """Those that only 3.0 has."""
+SWITCHES = frozenset(
+    name
+    for options in (TRAIN_OPTIONS, PLAY_OPTIONS, *BACKEND_OPTIONS.values(), NEW_OPTIONS)
+    for name, kind in options.items()
+    if kind == SWITCH
+)
 ROOTS = ("env", "agent")
 NEW_ROOTS = ("physics", "presets")
 AGENT_FIELDS: Mapping[str, tuple[str, ...]] = {

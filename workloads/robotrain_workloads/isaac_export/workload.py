@@ -92,6 +92,7 @@ ISAAC_EXPORT = Workload(
     results_reader="robotrain_workloads.isaac_export.results_reader",
     managed_options=OWNED_OPTIONS,
     get_option_name=profile.get_option_name,
+    takes_value=profile.takes_value,
     option_hints=OPTION_HINTS,
     named_by=("task",),
     check=check_job,

@@ -60,6 +60,7 @@ ISAAC_TRAIN = Workload(
     template="robotrain_workloads.isaac_train.template",
     managed_options=OWNED_OPTIONS,
     get_option_name=profile.get_option_name,
+    takes_value=profile.takes_value,
     option_hints=OPTION_HINTS,
     named_by=("task", "backend"),
     check=check_job,

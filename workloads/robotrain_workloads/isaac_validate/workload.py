@@ -96,6 +96,7 @@ ISAAC_VALIDATE = Workload(
     results_reader="robotrain_workloads.evaluation.results_reader",
     managed_options=OWNED_OPTIONS,
     get_option_name=profile.get_option_name,
+    takes_value=profile.takes_value,
     option_hints=OPTION_HINTS,
     named_by=("task",),
     check=check_job,

@@ -151,7 +151,8 @@ def _submit_again(ctx: typer.Context, stored: Any, prepared: "PreparedJob", opti
     from robotrain.store import records
     from robotrain.submission import resubmit
 
-    _print_differences(stored.plan.run, list(resubmit.find_differences(stored, prepared)))
+    workload = get_plugins(ctx).workload(prepared.job.workload)
+    _print_differences(stored.plan.run, list(resubmit.find_differences(stored, prepared, workload)))
     before = records.find_record(stored.plan.run)
     submit.submit_job(ctx, prepared, {**options, "name": options["name"] or (before.name if before else "")})
 
