@@ -56,7 +56,7 @@ def test_without_a_browser_addresses_are_printed(scripted, robotrain, no_browser
     scripted.run("train-1", REMOTE).does("page", PAGE)
     answer = robotrain("ui", "train-1")
     assert answer.stdout.splitlines() == [REMOTE.ui, PAGE]
-    assert "no browser" in answer.stderr
+    assert "No browser" in answer.stderr
 
 
 def test_without_a_browser_the_command_that_serves_mlflow_is_printed(scripted, robotrain, no_browser):
@@ -104,9 +104,9 @@ def serve(scripted, command, install, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", f"{uvx.parent}:{os.environ['PATH']}")
     monkeypatch.setenv("PYTHONPATH", str(site))
 
-    def start(tracking):
+    def start(tracking, stdout=subprocess.PIPE):
         scripted.run("train-1", tracking, platform="hermes")
-        return subprocess.Popen([*command, "ui"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        return subprocess.Popen([*command, "ui"], stdout=stdout, stderr=subprocess.PIPE, text=True)
 
     return start
 
@@ -127,24 +127,37 @@ def test_mlflow_of_this_machine_is_served_until_it_is_stopped(serve, opened, end
         urllib.request.urlopen(address.partition("#")[0])
 
 
-def test_over_ssh_mlflow_is_served_with_the_line_that_forwards_its_port(serve, opened, monkeypatch):
-    for name in ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY"):
-        monkeypatch.delenv(name, raising=False)
+@pytest.fixture
+def over_ssh(no_browser, monkeypatch):
     monkeypatch.setenv("SSH_CONNECTION", "10.0.0.9 55555 10.0.0.4 2222")
     monkeypatch.setenv("LOGNAME", "ada")
-    process = serve(LOCAL)
-    address = process.stdout.readline().strip()
-    assert urllib.request.urlopen(address.partition("#")[0]).status == 200
-    process.send_signal(signal.SIGINT)
-    _, messages = process.communicate(timeout=30)
-    port = address.partition("/#")[0].rpartition(":")[2]
-    assert f"  ssh -N -L {port}:127.0.0.1:{port} -p 2222 ada@10.0.0.4\nthen open\n" in messages
+
+
+def test_over_ssh_mlflow_is_served_with_the_line_that_forwards_its_port(serve, opened, over_ssh):
+    ours, theirs = os.openpty()
+    process = serve(LOCAL, stdout=theirs)
+    os.close(theirs)
+    with open(ours, encoding="utf-8") as terminal:
+        first, line, last = (terminal.readline().strip() for _ in range(3))
+        port, _, page = last.removeprefix("then open http://127.0.0.1:").partition("/")
+        assert "No browser" in first
+        assert line == f"ssh -N -L {port}:127.0.0.1:{port} -p 2222 ada@10.0.0.4"
+        assert page == "#/experiments/1/runs/r"
+        assert urllib.request.urlopen(f"http://127.0.0.1:{port}").status == 200
+        process.send_signal(signal.SIGINT)
+        _, messages = process.communicate(timeout=30)
+    assert "Ctrl-C stops it" in messages
     assert (process.returncode, opened()) == (0, [])
 
 
-def test_without_a_browser_and_ssh_the_port_of_the_command_is_forwarded(serve, monkeypatch):
-    for name in ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY", "SSH_CONNECTION"):
-        monkeypatch.delenv(name, raising=False)
+def test_over_ssh_a_script_is_given_the_command(serve, over_ssh):
+    process = serve(LOCAL)
+    shown, messages = process.communicate(timeout=30)
+    assert (process.returncode, shown.strip()) == (0, LOCAL.ui)
+    assert "  ssh -N -L 5000:127.0.0.1:5000 -p 2222 ada@10.0.0.4\nthen open http://127.0.0.1:5000\n" in messages
+
+
+def test_without_a_browser_and_ssh_the_port_of_the_command_is_forwarded(serve, no_browser):
     shown, messages = serve(LOCAL).communicate(timeout=30)
     assert shown.strip() == LOCAL.ui
     assert "  ssh -N -L 5000:127.0.0.1:5000 USER@HOST\nthen open http://127.0.0.1:5000\n" in messages

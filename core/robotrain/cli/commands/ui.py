@@ -21,7 +21,7 @@ import typer
 
 from robotrain.cli.app import make_app
 from robotrain.cli.arguments import JsonOption, RunArgument, open_run
-from robotrain.cli.output import print_json, print_message, print_result
+from robotrain.cli.output import is_terminal, print_json, print_message, print_result
 from robotrain.errors import Problem, Rejected, Stage, Suggestion
 from robotrain.redaction import redact_if_secret
 from robotrain.store.files import get_cache_folder
@@ -42,7 +42,7 @@ MAX_OUTPUT = 2000
 def ui(ctx: typer.Context, run: RunArgument = "", json: JsonOption = False) -> None:
     """Open MLflow and the platform's page of a run in a browser; without one, print their addresses.
 
-    MLflow on this machine is served until Ctrl-C. Over SSH it is served too, with the line that forwards its port.
+    MLflow on this machine is served until Ctrl-C; in a terminal over SSH, with the line that forwards its port.
 
     robotrain ui last
     """
@@ -66,7 +66,8 @@ def ui(ctx: typer.Context, run: RunArgument = "", json: JsonOption = False) -> N
         if has_browser:
             webbrowser.open(address)
     is_here = platform.capabilities.feature("runs_here")  # else its server is elsewhere
-    if command and (has_browser or _find_ssh_login()) and is_here and _is_known_server(command):
+    is_used_over_ssh = is_terminal(sys.stdout) and _find_ssh_login()  # a script would wait for ever
+    if command and (has_browser or is_used_over_ssh) and is_here and _is_known_server(command):
         _serve(command, f"#/experiments/{tracking.get('experiment_id')}/runs/{tracking.get('run_id')}", has_browser)
         return
     if command:
@@ -74,11 +75,11 @@ def ui(ctx: typer.Context, run: RunArgument = "", json: JsonOption = False) -> N
     if has_browser:
         return
     if command and is_here:
-        login = _find_ssh_login() or "USER@HOST"
-        print_message("there is no browser here: run the command, and on the machine with your browser")
-        print_message(f"  {_make_forward_line(MLFLOW_PORT, login)}\nthen open http://127.0.0.1:{MLFLOW_PORT}")
+        line = _make_forward_line(MLFLOW_PORT, _find_ssh_login() or "USER@HOST")
+        print_message("No browser on this machine. Run the command here, and on yours:")
+        print_message(f"  {line}\nthen open http://127.0.0.1:{MLFLOW_PORT}")
     else:
-        print_message(f"there is no browser here: {'run the command' if command else 'open the address'} where one is")
+        print_message(f"No browser on this machine. {'Run the command' if command else 'Open the address'} on yours.")
 
 
 def _find_ssh_login() -> str:
@@ -152,12 +153,12 @@ def _show_page(server: subprocess.Popen[bytes], port: int, path: str, has_browse
     """Open a page of a server, and wait; return True for Ctrl-C, False if the server ended by itself."""
     address = f"http://127.0.0.1:{port}/{path}"
     try:
-        if not has_browser:
-            line = _make_forward_line(port, _find_ssh_login())
-            print_message(f"there is no browser here: on the machine with your browser\n  {line}\nthen open")
-        print_result(address)
         if has_browser:
+            print_result(address)
             webbrowser.open(address)
+        else:
+            line = _make_forward_line(port, _find_ssh_login())
+            print_result(f"No browser on this machine. On yours, run:\n  {line}\nthen open {address}")
         print_message("Ctrl-C stops it")
         server.wait()
     except KeyboardInterrupt:
