@@ -142,11 +142,20 @@ def test_runs_shows_names_and_filters_by_them(submit, robotrain):
     assert len(robotrain("runs", "--workload", "lerobot-train", "--since", "1h", "--json").json["runs"]) == 2
 
 
-@pytest.mark.parametrize("words", [("pick",), ("--name", "pick"), ("--name", "*-v3"), ("--state", "RUNNING", "k-v")])
+@pytest.mark.parametrize("words", [("pick",), ("--name", "pick-*"), ("--name", "*-v3"), ("--state", "RUNNING", "k-v")])
 def test_runs_are_found_by_a_part_of_their_name(scripted, robotrain, words):
     scripted.run("train-1", called="pick-v3")
     scripted.run("train-2", called="place-v2")
     assert [one["run"] for one in robotrain("runs", *words, "--json").json["runs"]] == ["train-1"]
+
+
+def test_the_option_for_a_name_takes_the_whole_name(scripted, robotrain):
+    scripted.run("train-1", called="pick")
+    scripted.run("train-2", called="pick-v3")
+    assert [one["run"] for one in robotrain("runs", "--name", "pick", "--json").json["runs"]] == ["train-1"]
+    answer = robotrain("runs", "--name", "ick", "--since", "7d")
+    assert answer.stdout == ""
+    assert "\n  robotrain runs ick --since 7d   " in answer.stderr
 
 
 def test_a_word_alone_may_be_a_part_of_the_run_itself(scripted, robotrain):

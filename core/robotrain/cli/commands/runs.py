@@ -28,7 +28,7 @@ DEFAULT_NUMBER = 50
 TIME_HELP = "With --prune: runs that ended this long ago: 30d, 12h."
 WORD_HELP = "Only runs whose name, or the run itself, contains this."
 STATE_HELP = "Only runs in this state: running, succeeded, failed, cancelled, pending, lost, …"
-NAME_HELP = "Only runs whose name contains this; with `*`, which stands for any letters, is this."
+NAME_HELP = "Only runs with exactly this name; `*` stands for any characters."
 SINCE_HELP = "Only runs submitted since then: 7d, 12h, yesterday, 2026-11-15."
 SET_HELP = "Only runs with this value: batch_size=8, policy_type=act, dataset=*pusht*."
 STATES_WITH_REASON = ("failed", "lost", "cancelled", "pending", "interrupted", "gone", "broken", "unknown")

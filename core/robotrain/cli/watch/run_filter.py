@@ -36,7 +36,7 @@ class RunFilter(NamedTuple):
     state: str = ""
     platform: str = ""
     name: str = ""
-    """A part of the name, or a pattern of all of it."""
+    """The whole name, or a pattern of it."""
     workload: str = ""
     since: str = ""
     """A time as it was given."""
@@ -58,9 +58,9 @@ class RunFilter(NamedTuple):
         def accept(record: RunRecord) -> bool:
             if self.platform not in ("", record.platform) or self.workload not in ("", record.workload):
                 return False
-            if record.created < begin or not matches_name(record.name, self.name):
+            if record.created < begin or not (self.name in ("", record.name) or _matches(record.name, self.name)):
                 return False
-            if not any(matches_name(name, self.word) for name in (record.name, record.run)):
+            if not any(self.word in name or _matches(name, self.word) for name in (record.name, record.run)):
                 return False
             return all(run_values.has_value(record.run, record.values, key, wanted) for key, wanted in values)
 
@@ -81,9 +81,15 @@ class RunFilter(NamedTuple):
     def describe_no_match(self) -> str:
         """Return what to say if runs were submitted, but none fits."""
         if self._replace(state="", platform="") != RunFilter():
-            return "\n".join([f"no run fits: {self}", *map("  {0[0]}   {0[1]}".format, _list_meanings(self.word))])
+            return "\n".join([f"no run fits: {self}", *map("  {0[0]}   {0[1]}".format, self._list_meanings())])
         on = [f"on {self.platform}"] if self.platform else []
         return " ".join(["no run is", *([self.state] if self.state else []), *on])
+
+    def _list_meanings(self) -> Iterator[tuple[str, str]]:
+        """Yield what else was perhaps meant, as commands with what they show."""
+        if self.name and not self.word and not PATTERN_CHARACTERS.search(self.name):
+            yield f"robotrain runs {self._replace(word=self.name, name='')}", "the runs whose name contains it"
+        yield from _list_meanings(self.word)
 
 
 def _list_meanings(word: str) -> Iterator[tuple[str, str]]:
@@ -99,10 +105,10 @@ def _list_meanings(word: str) -> Iterator[tuple[str, str]]:
         yield f"robotrain status {word}", "the newest run"
 
 
-def matches_name(name: str, wanted: str) -> bool:
-    """Return whether a name contains a text, or is matched by a pattern with `*`, `?` or `[…]`."""
+def _matches(name: str, wanted: str) -> bool:
+    """Return whether a name is matched by a pattern with `*`, `?` or `[…]`; never for a text without these."""
     if not PATTERN_CHARACTERS.search(wanted):
-        return wanted in name
+        return False
     from fnmatch import fnmatchcase
 
     return fnmatchcase(name, wanted)
