@@ -9,6 +9,32 @@ import pytest
         ("status a b", "unexpected argument 'b'", "robotrain status [RUN]"),
         ("rename", "`robotrain rename` needs an argument: RUN", "robotrain rename RUN [NAME]"),
         ("report a --too x", "`robotrain report` has no option --too", "--to"),
+        ("rename --n", "`robotrain rename` has no option --n", "robotrain rename --help"),
+        ("init --lr", "`robotrain init` has no option --lr", "robotrain init --help"),
+        ("--vresion", "`robotrain` has no option --vresion", "--version"),
+        ("resume --step 3", "`robotrain resume` has no option --step", "--steps"),
+        ("resume --foo=3", "`robotrain resume` has no option --foo", "robotrain resume --help"),
+        (
+            "resubmit --lr 3",
+            "`robotrain resubmit` has no option --lr",
+            "robotrain resubmit RUN --set learning_rate=VALUE",
+        ),
+        (
+            "resubmit --batch_size 3",
+            "`robotrain resubmit` has no option --batch_size",
+            "robotrain resubmit RUN --set batch_size=VALUE",
+        ),
+        (
+            "resubmit --learning-rat 3",
+            "`robotrain resubmit` has no option --learning-rat",
+            "robotrain resubmit RUN --set learning_rate=VALUE",
+        ),
+        (
+            "resubmit -d x",
+            "`robotrain resubmit` has no option -d",
+            "robotrain resubmit RUN --set sources.dataset.huggingface=VALUE",
+        ),
+        ("resubmit --a.b 3", "`robotrain resubmit` has no option --a.b", "robotrain resubmit RUN -- --a.b=VALUE"),
         ("watch --foo", "`robotrain watch` has no option --foo", "robotrain watch --help"),
         ("wait --timeout", "--timeout needs a value", "--timeout TIME"),
         ("render --to", "--to needs a value", "--to DIR"),
@@ -33,6 +59,11 @@ def test_a_line_that_cannot_be_parsed_is_answered_with_the_one_to_type(robotrain
     assert first.endswith("[usage]")
     assert not way or f"  use   {way}" in (line.split(" (")[0] for line in rest)
     assert "Usage:" not in answer.stderr
+
+
+def test_an_option_that_is_like_none_is_answered_with_the_help(robotrain):
+    (problem,) = robotrain("--json").json["problems"]
+    assert [way["text"] for way in problem["instead"]] == ["robotrain --help"]
 
 
 def test_what_is_given_is_shown_without_secrets(robotrain):

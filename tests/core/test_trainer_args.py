@@ -73,7 +73,7 @@ WORDS = {
     "words that are no options": ("action observation --all", "state", "--all state"),
     "a negative number": ("--offset -3 --all", "--offset -4", "--all --offset -4"),
     "a negative number in letters": ("--least -inf --all", "--least -NaN", "--all --least -NaN"),
-    "a text that begins with dashes": ("--kit_args '--x foo' --all", "--kit_args '--x bar'", "--all --kit_args '--x bar'"),
+    "a text with dashes": ("--kit_args '--x foo' --all", "--kit_args '--x bar'", "--all --kit_args '--x bar'"),
     "a word behind a switch": ("--verbose config.yaml --fps 3", "--verbose", "config.yaml --fps 3 --verbose"),
     "words behind a value": ("--fps 3 one two", "--fps 4", "--fps 4"),
 }  # fmt: skip

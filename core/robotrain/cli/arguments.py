@@ -13,7 +13,7 @@ import typer
 
 from robotrain.cli.app import OwnCommand, get_plugins, split_at_dashes
 from robotrain.cli.output import is_terminal, print_message, print_problems
-from robotrain.errors import Problem, Rejected, Suggestion, suggest_name, usage_problem
+from robotrain.errors import Problem, Rejected, Suggestion, find_nearest_name, suggest_name, usage_problem
 
 if TYPE_CHECKING:
     from robotrain.config.provenance import Origin
@@ -85,11 +85,22 @@ class TrainerArgsCommand(OwnCommand):
         args, ctx.meta[AFTER_DASHES_KEY] = split_at_dashes(args)
         return super().parse_args(ctx, args)
 
-    def suggest_change(self, flag: str) -> Suggestion:
-        """Return how a value is changed that has an option of its own in other commands."""
+    def suggest_changes(self, flag: str, near: tuple[Suggestion, ...], ctx: Any) -> tuple[Suggestion, ...]:
+        """Return how a value is changed that has an option of its own in other commands.
+
+        :param near: the options of this command that are similar to `flag`, better than a similar one of others.
+        """
+        from robotrain.config.overrides import list_flag_keys
+
         if "." in flag:
-            return Suggestion(f"robotrain {self.name} RUN -- {flag}=VALUE")
-        return Suggestion(f"robotrain {self.name} RUN --set {flag.strip('-').replace('-', '_')}=VALUE")
+            return (Suggestion(f"robotrain {self.name} RUN -- {flag}=VALUE"),)
+        plugins = get_plugins(ctx)
+        platforms = plugins.platforms()
+        keys = dict(list_flag_keys(plugins.workloads().values(), platforms.values(), plugins.source_kinds()))
+        flag = flag.replace("_", "-")
+        if not near and flag not in keys:
+            flag = find_nearest_name(flag, keys) or flag
+        return (Suggestion(f"robotrain {self.name} RUN --set {keys[flag]}=VALUE"),) if flag in keys else near
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """Return the words of the usage line."""

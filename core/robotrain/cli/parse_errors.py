@@ -27,7 +27,7 @@ def explain_parse_error(error: Any) -> Problem:
             ways = [_suggest_usage(context)]
         case "NoSuchOption" if context:
             title, where = f"{command} has no option {flag}", flag
-            ways = [*suggest_name(flag, _list_flags(context))] or [_suggest_option(flag, context)]
+            ways = [*_suggest_options(flag, context)]
         case "BadOptionUsage" if flag:
             option = _find_option(context, flag) if context else None
             metavar = _get_metavar(option, context) if option else "VALUE"
@@ -120,12 +120,14 @@ def _suggest_usage(context: Any) -> Suggestion:
     return Suggestion(" ".join([_get_path(context), *(piece.strip("{}") for piece in pieces)]))
 
 
-def _suggest_option(flag: str, context: Any) -> Suggestion:
-    """Return what to type instead of an option that is like none of the command."""
+def _suggest_options(flag: str, context: Any) -> tuple[Suggestion, ...]:
+    """Return what to type instead of an option that the command does not have."""
     from robotrain.cli.arguments import TrainerArgsCommand
 
-    is_of_run = isinstance(context.command, TrainerArgsCommand) and re.fullmatch(r"--[A-Za-z][\w.-]*", flag)
-    return context.command.suggest_change(flag) if is_of_run else _suggest_help(context)
+    near = suggest_name(flag, _list_flags(context))
+    if isinstance(context.command, TrainerArgsCommand) and re.fullmatch(r"--?[A-Za-z][\w.-]*", flag):
+        near = context.command.suggest_changes(flag, near, context)
+    return near or (_suggest_help(context),)
 
 
 def _suggest_help(context: Any) -> Suggestion:

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from robotrain_runtime.contract.parameter import get_parameters
 
@@ -61,6 +61,18 @@ def list_override_keys(
         yield from (f"sources.{role}.{kind.name}" for kind in kinds.values() if role in kind.roles)
     yield TRAINER_ARGS
     yield from (f"{table}.{name}" for table, name in fields)
+
+
+def list_flag_keys(
+    workloads: Iterable[Workload], platforms: Iterable[Platform], kinds: Mapping[str, SourceKind]
+) -> Iterator[tuple[str, str]]:
+    """Yield every flag of a job, with the key that changes the same value."""
+    for kind in kinds.values():
+        for role, flag in kind.roles.items():
+            yield from ((spelling, f"sources.{role}.{kind.name}") for spelling in (*flag.aliases, flag.flag))
+    for declared in (*(one.settings for one in platforms), *(one.parameters for one in workloads)):
+        for parameter in get_parameters(declared):
+            yield from ((spelling, parameter.name) for spelling in parameter.flags)
 
 
 def list_override_choices(key: str, workload: Workload | None, platform: Platform | None) -> tuple[str, ...]:
