@@ -63,10 +63,10 @@ def test_a_run_that_has_just_begun_says_that_nothing_is_measured_yet(robotrain, 
     for text in ("Nothing is measured yet", "No checkpoint is complete yet", f"robotrain report {run}", "first values"):
         assert text in page.text
     assert "logged no values" not in page.text
-    assert "in stage environment, nothing is measured yet" in robotrain("report", run).stderr
+    assert "in stage environment, no measurements yet" in robotrain("report", run).stderr
     write_state(venus, run, Metrics(values={"train/loss": 0.5}, step=10, total=40), state="running")
     assert "Nothing is measured yet" not in read_page(robotrain, run).text
-    assert "nothing is measured yet" not in robotrain("report", run).stderr
+    assert "no measurements yet" not in robotrain("report", run).stderr
 
 
 def test_html_in_a_log_or_name_is_escaped(robotrain, venus, run):

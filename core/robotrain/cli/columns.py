@@ -58,7 +58,7 @@ class Column:
     """The fewest terminal columns in which a flexible one is readable, unless it needs less."""
 
     def fits(self, room: int) -> bool:
-        """Whether so many terminal columns are enough for a flexible one."""
+        """Return whether `room` terminal columns are enough for a flexible one."""
         return room >= min(self.min_width, self.width)
 
     @property
@@ -81,7 +81,7 @@ def fit_columns(columns: Sequence[Column], within: int | None) -> list[list[str]
 
 
 def wrap_rows(rows: Sequence[Sequence[str]], gap: str, within: int | None) -> Iterator[str]:
-    """Yield lines of rows with aligned columns, within so many terminal columns where possible.
+    """Yield lines of rows with aligned columns, in at most `within` terminal columns where possible.
 
     The last cell is wrapped. Any other cell stays whole, so that it can be copied: where it is too long, the rest of
     its row begins on the next line.
@@ -119,7 +119,7 @@ def _layout_row(cells: Sequence[str], widths: Sequence[int], gap: str) -> Iterat
 
 
 def wrap_text(text: str, room: int | None) -> list[str]:
-    """Return the lines of a text wrapped to so many terminal columns; None for no limit."""
+    """Return the lines of a text wrapped to `room` terminal columns; None for no limit."""
     if room is None or display_width(text) <= room:
         return [text]
     import textwrap

@@ -134,6 +134,7 @@ def download_verified(
     output: Output,
     to: Path,
     fetch: Callable[[Path], None],
+    *,
     submission: str,
     run: str,
     listing: Suggestion,
@@ -144,6 +145,7 @@ def download_verified(
     Raise Rejected also if nothing came, or if it is damaged or belongs to another run.
 
     :param fetch: downloads into an empty folder.
+    :param submission: the submission that the output must belong to, if its manifest names one.
     :param run: the run that the output must belong to; empty for any.
     :param listing: what lists the present outputs.
     :param sealed: whether it must have a manifest; one that it has must always be complete.

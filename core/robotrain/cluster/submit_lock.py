@@ -26,7 +26,7 @@ class SubmitLock:
     command: str
     """The engine's command, as it is named in messages."""
     code: str
-    """The problem of a command that still runs."""
+    """The code of the problem that is reported while another command still runs."""
     search: Suggestion
     """How to find that command."""
 

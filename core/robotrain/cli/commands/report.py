@@ -72,7 +72,7 @@ def _summarize_run(facts: "RunFacts") -> str:
         score = scores.format_scores(known, declared) if known else ""
     if not (facts.status.finished or facts.progress.has_measured):
         stage = f"in stage {line}, " if (line := facts.progress.format_line()) else ""
-        score = f"{stage}nothing is measured yet: write the page again later for its curves"
+        score = f"{stage}no measurements yet; run `robotrain report` again later"
     return "  ".join(filter(None, (facts.record.run, facts.status.state, score)))
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 MAX_LINES = 400
 SHOWN_LINES = 8
 MAX_ALIGNED = 60
-"""The longest command whose remark is aligned with those of others."""
+"""Characters; remarks of longer commands are not aligned."""
 
 
 def read_run_log(record: RunRecord, platform: Platform, with_lines: bool = False) -> tuple[Progress, list[str]]:
@@ -314,7 +314,7 @@ def _suggest_after_evaluation(run: str, status: Status, known: Progress) -> Iter
 
 
 def format_next_steps(record: RunRecord, status: Status, known: Progress) -> list[str]:
-    """Return the next commands as lines with aligned remarks, but for commands that are longer than others."""
+    """Return the next commands as lines; remarks of commands longer than `MAX_ALIGNED` are not aligned."""
     commands = suggest_commands(record, status, known)
     width = max((len(text) for text, _ in commands if len(text) <= MAX_ALIGNED), default=0)
     return [f"{'' if index else 'next':<11} {text:<{width}}   {why}" for index, (text, why) in enumerate(commands)]

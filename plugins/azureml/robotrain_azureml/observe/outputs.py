@@ -208,7 +208,7 @@ def download_output(reference: Reference, output: Output, to: Path) -> None:
     submission, run = reference.get("job", ""), reference.get("run", "")
     listing = Suggestion(f"robotrain outputs {run}".rstrip(), "lists the outputs")
     sealed = output.kind == "checkpoint" or output.name == get_results_name(reference)
-    outputs.download_verified(output, to, fetch, submission, run, listing, sealed)
+    outputs.download_verified(output, to, fetch, submission=submission, run=run, listing=listing, sealed=sealed)
 
 
 def _download_from_datastore(reference: Reference, output: Output, to: Path) -> None:

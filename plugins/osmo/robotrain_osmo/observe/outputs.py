@@ -137,4 +137,4 @@ def download_output(reference: Reference, output: Output, to: Path) -> None:
     submission, run = pipeline_steps.get_submission(reference), reference.get("run", "")
     listing = Suggestion(f"osmo data list {to_storage_url(output.uri)} --no-pager", "lists the storage")
     sealed = output.step is not None  # results that OSMO copied have no manifest
-    outputs.download_verified(output, to, fetch, submission, run, listing, sealed)
+    outputs.download_verified(output, to, fetch, submission=submission, run=run, listing=listing, sealed=sealed)
