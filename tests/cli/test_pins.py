@@ -155,6 +155,19 @@ def test_a_source_that_nobody_can_read_is_one_problem(robotrain, moon, venus):
     assert [way["text"] for way in problem["instead"]] == ["robotrain doctor"]  # --no-pin would not help
 
 
+@pytest.mark.parametrize("words", [(), ("--repin",)])
+def test_a_pinned_source_that_nobody_can_read_is_one_problem(robotrain, moon, venus, words):
+    run = robotrain("submit", *JOB).stdout.strip()
+    moon.write_text("away")
+    (venus / "unread").write_text("basalt")
+    answer = robotrain("resubmit", run, *words, "--json")
+    (problem,) = [one for one in answer.json["problems"] if one["severity"] == "error"]
+    assert (problem["code"], problem["given"].split()[0]) == ("pin-unknown", "basalt")
+    assert [way["text"] for way in problem["instead"]] == ["robotrain doctor"]  # --repin --no-pin would not help
+    (venus / "unread").unlink()
+    assert "--no-pin" in robotrain("resubmit", run, *words).stderr
+
+
 def test_sources_that_cannot_be_resolved_for_one_reason_are_one_problem(robotrain, moon):
     moon.write_text("away")
     answer = robotrain("submit", "--platform", "venus", "--stone", "basalt", "--stone", "granite", "--json")

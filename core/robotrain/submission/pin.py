@@ -133,7 +133,7 @@ def _pin_source(
     except Exception as error:
         suggestions = _list_suggestions(error) if isinstance(error, SourceError) else ()
         title = f"cannot resolve the revision of {source.uri}"
-        return _make_problem(UNKNOWN_CODE, title, source, explain_error(error), *suggestions, SUGGEST_NO_PIN)
+        return _make_problem(UNKNOWN_CODE, title, source, explain_error(error), *suggestions, _SUGGEST_NO_PIN)
     if described and not set(described) - set(_find_missing_files(source, kinds, pinning, described)):
         title = f"{source.uri} is not a valid {source.role}: it has no {' and no '.join(described)}"
         why = f"The job would fail. Use a {source.role} that contains it."
@@ -182,9 +182,10 @@ def _still_exists(source: document.JobSource, kinds: SourceKinds, pinning: Pinni
         return True
 
 
-SUGGEST_NO_PIN = Suggestion("--no-pin", "uses the content at the time of the run")
+_SUGGEST_NO_PIN = Suggestion("--no-pin", "uses the content at the time of the run")
 _SUGGEST_REPIN = Suggestion("--repin", "uses the current content")
 _SUGGEST_NO_PINS_AT_ALL = Suggestion("--repin --no-pin", "uses the content at the time of the run")
+NO_PIN_SUGGESTIONS = (_SUGGEST_NO_PIN, _SUGGEST_NO_PINS_AT_ALL)
 
 
 def parse_source(source: document.JobSource, kinds: SourceKinds) -> Source:

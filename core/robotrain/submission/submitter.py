@@ -231,19 +231,27 @@ def _deduplicate(problems: Iterable[Problem]) -> list[Problem]:
     A source that neither the pin nor the platform's preflight can read is one problem, for which `--no-pin` is no way.
     """
     found = list({(p.severity, p.code, p.title, p.given, p.why): p for p in problems}.values())
-    errors = {pair for p in select_errors(found) for pair in ((p.code, p.title), (UNREACHABLE_CODE, p.given))}
+    addresses = {p.given for p in found if p.code == UNREACHABLE_CODE}
+    errors = {
+        pair for p in select_errors(found) for pair in ((p.code, p.title), (UNREACHABLE_CODE, _get_given(p, addresses)))
+    }
     found = [p for p in found if p.severity == "error" or not {(p.code, p.title), (p.code, p.given)} & errors]
-    unresolved = {p.given for p in found if p.code == pin.UNKNOWN_CODE}
+    unresolved = {_get_given(p, addresses) for p in found if p.code == pin.UNKNOWN_CODE}
     unread = {p.given for p in found if p.code == UNREACHABLE_CODE and p.given in unresolved}
     return [
-        _drop_no_pin(p) if p.code == pin.UNKNOWN_CODE and p.given in unread else p
+        _drop_no_pin(p) if p.code == pin.UNKNOWN_CODE and _get_given(p, addresses) in unread else p
         for p in found
         if p.code != UNREACHABLE_CODE or p.given not in unread
     ]
 
 
+def _get_given(problem: Problem, addresses: Collection[str]) -> str:
+    """Return which of the addresses a problem is about, also where it adds a pin to it; else what was given."""
+    return next((one for one in addresses if f"{problem.given} at ".startswith(f"{one} at ")), problem.given)
+
+
 def _drop_no_pin(problem: Problem) -> Problem:
-    ways = tuple(way for way in problem.suggestions if way != pin.SUGGEST_NO_PIN)
+    ways = tuple(way for way in problem.suggestions if way not in pin.NO_PIN_SUGGESTIONS)
     return dataclasses.replace(problem, suggestions=ways or (SUGGEST_DOCTOR,))
 
 
