@@ -336,7 +336,7 @@ def _list_noted_defaults(*groups: tuple[type, Mapping[str, Value]]) -> Iterator[
             if why and values[parameter.name].origin == DEFAULT_ORIGIN:
                 title = f"{parameter.flag} is not set: the default, {parameter.default}, is used"
                 ways = [Suggestion(f"{parameter.flag} {parameter.metavar}")]
-                ways += [Suggestion(f"{name}={parameter.metavar}") for name in parameter.env[1:2]]
+                ways += [Suggestion(f"{name}={parameter.metavar}") for name in parameter.param.env[:1]]
                 yield make_problem("default-used", title, "", "", why, *ways, stage=Stage.RESOLVE, severity="note")
 
 

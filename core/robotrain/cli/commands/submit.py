@@ -37,8 +37,8 @@ HELP = """Check a job, render its plan, and submit it to a platform.
 
   robotrain submit --plan plan/          submits what `render … --to plan/` wrote
 
-Everything after `--` is passed to the trainer unchanged. If a submit is interrupted, run the same command again: it
-finds the run, or submits it.
+Everything after `--` is passed to the trainer unchanged; an option there replaces the same option of the job file. If a
+submit is interrupted, run the same command again: it finds the run, or submits it.
 """
 
 SUBMIT_SWITCHES = {
