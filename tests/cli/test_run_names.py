@@ -285,6 +285,42 @@ def test_diff_shows_what_differs_and_what_each_reached(submit, robotrain):
     assert "seed" not in shown
 
 
+DROPOUT, STEPS = "--policy.dropout", "--policy.n_action_steps"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "settings"),
+    [
+        ([f"{STEPS}=4", f"{DROPOUT}=0.0"], [f"{DROPOUT}=0.0", f"{STEPS}=8"], [(STEPS, "4", "8")]),
+        ([f"{STEPS}=4", f"{DROPOUT}=0.0"], [f"{DROPOUT}=0.0", f"{STEPS}=4"], []),
+        ([f"{DROPOUT}=0.0"], [f"{DROPOUT}=0.0", f"{STEPS}=8"], [(STEPS, None, "8")]),
+        ([STEPS, "4"], [f"{STEPS}=8"], [(STEPS, "4", "8")]),
+        ([f"{STEPS}=4"], [], [(STEPS, "4", None)]),
+    ],
+)
+def test_diff_compares_the_options_of_the_trainer_by_their_names(submit, robotrain, before, after, settings):
+    first, second = submit("--seed", "7", "--", *before), submit("--seed", "7", "--", *after)
+    found = robotrain("diff", first, second, "--json").json["settings"]
+    assert [(row["name"], *row["values"]) for row in found] == settings
+    shown = robotrain("diff", first, second).stdout
+    assert [name in shown for name in (DROPOUT, STEPS)] == [False, bool(settings)]
+
+
+def test_diff_shows_a_source_once_and_cuts_its_pin(robotrain, venus, pusht):
+    words = ("submit", "--platform", "venus", "--training-steps", "4", "--json", "--dataset-path", pusht)
+    first = robotrain(*words).json["run"]
+    (venus / f"{first}.json").write_text(json.dumps({"state": "failed", "checkpoints": [4]}))
+    second = robotrain("resume", first, "--training-steps", "8", "--json").json["run"]
+    other = robotrain(*words, "--no-pin").json["run"]
+    assert [row["name"] for row in robotrain("diff", first, second, "--json").json["data"]] == ["resume"]
+    shown = robotrain("diff", first, second).stdout.splitlines()
+    assert [line.split()[0] for line in shown].count("resume") == 1
+    (row,) = robotrain("diff", first, other, "--json").json["data"]
+    pin = records.read_record(first).values["dataset"][0].partition(" @ ")[2]
+    assert f" as of {pin}" in row["values"][0]
+    assert max(map(len, robotrain("diff", first, other).stdout.splitlines())) < 250
+
+
 def test_diff_of_a_run_with_itself_is_refused(submit, robotrain):
     run = submit()
     assert robotrain("diff", run).exit_code == 2

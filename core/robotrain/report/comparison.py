@@ -18,7 +18,7 @@ from robotrain.report.charts import MAX_LINES, Bar, Points
 from robotrain.report.collect import RunFacts, format_value
 from robotrain.report.evaluation import format_number
 from robotrain.report.template import redact_text, render_template
-from robotrain.store.run_values import label_runs
+from robotrain.store.run_values import TRAINER_ARGS, label_runs, pair_trainer_args
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +38,12 @@ def compare_metrics(compared: Sequence[RunFacts]) -> list[DifferingRow]:
 
 
 def compare_settings(compared: Sequence[RunFacts]) -> list[DifferingRow]:
-    """Return the settings that differ.
+    """Return the settings that differ, each of the trainer's options by its name; sources are compared apart.
 
     A setting that some workload or platform does not have differs only if another run gives it a value. Runs without a
     stored plan do not count.
     """
-    by_run = [{str(value["name"]): value for value in facts.values} for facts in compared]
+    by_run = [_collect_settings(facts) for facts in compared]
     names = dict.fromkeys(name for settings in by_run for name in settings)
     return [
         DifferingRow(
@@ -52,6 +52,14 @@ def compare_settings(compared: Sequence[RunFacts]) -> list[DifferingRow]:
         for name in names
         if _is_different(by_run, name)
     ]
+
+
+def _collect_settings(facts: RunFacts) -> dict[str, Mapping[str, Any]]:
+    roles = {source.role for source in facts.sources}
+    arguments = [value for value in facts.values if value["name"] == TRAINER_ARGS]
+    found = {str(value["name"]): value for value in facts.values if value["name"] not in (*roles, TRAINER_ARGS)}
+    options = pair_trainer_args([value["value"] for value in arguments])
+    return found | {name: {"value": text, "origin": arguments[0]["origin"]} for name, text in options.items()}
 
 
 def compare_sources(compared: Sequence[RunFacts]) -> list[DifferingRow]:

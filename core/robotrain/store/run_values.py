@@ -17,6 +17,8 @@ DEFAULT_ORIGINS = ("default", "platform")
 """The first words of the origins of values that nobody chose."""
 IDENTITIES = ("workload", "platform", "job_name")
 """Rows of a plan that say nothing about the training."""
+TRAINER_ARGS = "trainer_args"
+OPTION_NAME = re.compile(r"--?[A-Za-z_]")
 PIN = re.compile(r" @ \S{1,12}(?=, |$)")
 """The pin of a source, behind its address."""
 
@@ -35,14 +37,28 @@ def collect_values(rendered: RenderedPlan) -> dict[str, list[str]]:
     for source in () if rendered.steps else rendered.plan.job.sources:
         text = _format_value(source.uri) + (f" @ {source.pin[:12]}" if source.pin else "")
         found[source.role] = [", ".join([*found.get(source.role, ())[:1], text]), ""]
-    for row in () if rendered.steps else rendered.values:
-        if row["name"] == "trainer_args":
-            name, _, text = _format_value(row["value"]).partition("=")
-            found[name] = [text, ""]
-        elif row["name"] not in (*found, *IDENTITIES) and row["origin"].split()[0] not in DEFAULT_ORIGINS:
+    rows = () if rendered.steps else rendered.values
+    for row in rows:
+        if row["name"] == TRAINER_ARGS:
+            continue
+        if row["name"] not in (*found, *IDENTITIES) and row["origin"].split()[0] not in DEFAULT_ORIGINS:
             default = next((lost["value"] for lost in row["overrode"] if lost["origin"] == "default"), None)
             texts = [_format_value(row["value"]), _format_value(default)]
             found |= {row["name"]: texts} if texts[0] != texts[1] else {}
+    arguments = [row["value"] for row in rows if row["name"] == TRAINER_ARGS]
+    return found | {name: [text, ""] for name, text in pair_trainer_args(arguments).items()}
+
+
+def pair_trainer_args(arguments: Sequence[Any]) -> dict[str, str]:
+    """Return the values of the trainer's options by their names, whether these have `=` or the next argument."""
+    found: dict[str, str] = {}
+    name = ""
+    for argument in map(_format_value, arguments):
+        if name and not found[name] and not OPTION_NAME.match(argument):
+            found[name] = argument
+            continue
+        name, _, text = argument.partition("=")
+        found[name] = text
     return found
 
 

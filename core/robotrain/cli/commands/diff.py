@@ -1,6 +1,7 @@
 """`robotrain diff`: what differs between runs, on the terminal."""
 
 import dataclasses
+import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from robotrain.report.collect import RunFacts
     from robotrain.report.comparison import DifferingRow
 
+LONG_PIN = re.compile(r"(?<= as of )(\S{20})\S{5,}?(?=, |$)")
+"""A pin that is cut on the terminal; `--json` has all of it."""
 ComparedRuns = Annotated[
     list[str] | None,
     argument("RUN [RUN]...", "Runs, their beginnings, or names; one alone: with `latest`.", complete_run_names),
@@ -77,7 +80,7 @@ def _format_rows(facts: "Sequence[RunFacts]", tables: "dict[str, list[DifferingR
             cells = (
                 "–" if cell is None else cell if isinstance(cell, str) else format_number(cell) for cell in row.values
             )
-            yield [row.name, *map(redact, cells)]
+            yield [row.name, *(LONG_PIN.sub(r"\1…", redact(cell)) for cell in cells)]
 
 
 app = make_app(diff)
