@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from azure_stand_in import CLIENT, Fault
 from reading_origins import STRANGE, digests, read
-from robotrain_sources.blob_url import fetch, publish
+from robotrain_sources.blob_url import blob_client, fetch
 from robotrain_sources.fetching.errors import FetchError
 
 pytestmark = pytest.mark.slow
@@ -81,7 +81,7 @@ def test_a_file_is_known_by_its_size_tag_and_digest(azure, policy):
 def test_a_listing_of_several_pages_is_whole(azure, box, monkeypatch):
     names = [f"{number:02}" for number in range(7)]
     azure.blobs.put(box, {f"many/{name}": b"x" for name in names})
-    monkeypatch.setattr(publish, "PAGE_SIZE", 3)
+    monkeypatch.setattr(blob_client, "PAGE_SIZE", 3)
     azure.front.requests.clear()
     assert listed(azure.url(box, "many")) == names
     assert len([asked for asked in azure.front.requests if "comp=list" in asked]) == 3

@@ -11,7 +11,7 @@ from robotrain.model.job import Job
 from robotrain.model.source import SourceError, SourceNotFound
 from robotrain.submission import pin as core_pin
 from robotrain_runtime.contract.document import JobSource
-from robotrain_sources.blob_url import fetch, pin, publish
+from robotrain_sources.blob_url import blob_client, fetch, pin
 from robotrain_sources.blob_url.kind import KIND
 
 pytestmark = pytest.mark.slow
@@ -110,6 +110,6 @@ def test_a_service_that_takes_too_long_is_not_waited_for(azure, box, monkeypatch
 
 
 def test_a_folder_of_many_pages_is_pinned(azure, box, monkeypatch):
-    monkeypatch.setattr(publish, "PAGE_SIZE", 100)
+    monkeypatch.setattr(blob_client, "PAGE_SIZE", 100)
     assert re.fullmatch(r"[0-9a-f]{32}", pinned(azure.url_of_many(450, "p")))
     assert pinned(azure.url_of_many(450, "p")) != pinned(azure.url_of_many(451, "p"))
