@@ -402,8 +402,50 @@ def test_runs_are_found_by_their_values(submit, robotrain):
     assert find("batch_size=16") == find("batch-size=1.6e1", "seed=7") == [other]
     assert find("batch_size=32") == [default], "a default"
     assert find("dataset=*pusht", "seed=*") == [other, default]
-    assert find("seed=7", "batch_size=32") == find("altitude=3", "wings=2") == []
+    assert find("seed=7", "batch_size=32") == find("altitude=3", "seed=2") == []
     assert robotrain("runs", "--set", "seed").exit_code == 2
+
+
+@pytest.mark.parametrize("text", ["steps=20", "training-steps=2e1", "--steps=20", "lr=3e-4", "--policy.dropout=0.0"])
+def test_runs_are_found_by_other_spellings_of_a_value(submit, robotrain, text):
+    submit()
+    found = submit("--training-steps", "20", "--learning-rate", "0.0003", "--", "--policy.dropout=0.0")
+    assert [one["run"] for one in robotrain("runs", "--set", text, "--json").json["runs"]] == [found]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "way"),
+    [
+        (["--set", "training_stps=20"], "set-unknown-key", "--set training_steps=VALUE"),
+        (["--set", "policy.n_action_steps=8"], "set-unknown-key", "--set --policy.n_action_steps=VALUE"),
+        (["--set", "--policy.n_action_stps=8"], "set-unknown-key", "--set --policy.n_action_steps=VALUE"),
+        (["--set", "zzz=8"], "set-unknown-key", ""),
+        (["--workload", "lerobot-trian"], "workload-not-loaded", "--workload lerobot-train"),
+        (["--platform", "locl"], "platform-not-loaded", "--platform local"),
+        (["--platform", "locl", "--prune", "--keep", "0"], "platform-not-loaded", "--platform local"),
+    ],
+)
+def test_a_name_that_neither_plugins_nor_runs_have_is_refused_with_the_nearest(robotrain, submit, words, code, way):
+    submit()
+    answer = robotrain("runs", *words, "--json")
+    assert answer.exit_code == 2
+    (problem,) = answer.json["problems"]
+    assert (problem["code"], problem["where"]) == (code, words[0])
+    assert [one["text"] for one in problem["instead"]] == [way] * bool(way)
+
+
+def test_all_unknown_names_are_reported_at_once(robotrain):
+    answer = robotrain("runs", "--set", "a=1", "--set", "b", "--since", "soon", "--platform", "locl", "--json")
+    assert [one["where"] for one in answer.json["problems"]] == ["--since", "--set", "--platform", "--set"]
+
+
+def test_names_of_plugins_that_are_gone_are_known_from_their_runs(scripted, submit, robotrain):
+    scripted.run("train-1", platform="nibiru")
+    assert [one["run"] for one in robotrain("runs", "--platform", "nibiru", "--json").json["runs"]] == ["train-1"]
+    run = submit()
+    path = records.get_run_folder(run) / records.RECORD_FILE
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"values": {"thrust": ["3", ""]}}))
+    assert [one["run"] for one in robotrain("runs", "--set", "thrust=3", "--json").json["runs"]] == [run]
 
 
 @pytest.mark.parametrize("damaged", ["3", '{"seed": 3}', '{"seed": ["3"]}', '{"seed": [3, 4]}'])

@@ -19,6 +19,7 @@ from robotrain.cli.arguments import (
     option,
 )
 from robotrain.cli.output import print_json, print_message, print_problems, print_result
+from robotrain.errors import raise_if_any
 
 if TYPE_CHECKING:
     from robotrain.cli.watch.run_filter import RunFilter
@@ -82,10 +83,12 @@ def runs(
     _check_options(prune, prune_options, list_options)
     if prune:
         from robotrain.cli.commands.prune import prune_runs
+        from robotrain.cli.watch.run_names import find_unknown_names
 
+        raise_if_any(list(find_unknown_names(get_plugins(ctx), platform)))
         return prune_runs(get_plugins(ctx), older_than, keep, state, platform, yes, json)
     wanted = run_filter.RunFilter(word, state, platform, name, workload, since, tuple(set or ()))
-    accept = wanted.make_accept()
+    accept = wanted.make_accept(get_plugins(ctx))
     listed, more = run_list.list_runs(get_plugins(ctx), None if everything else number, state, accept, steps)
     print_problems(run_list.find_silent_platforms(listed))
     if json:

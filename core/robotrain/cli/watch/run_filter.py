@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import shlex
 import time
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from robotrain.cli import arguments
-from robotrain.errors import Rejected, Suggestion, suggest_name, usage_problem
+from robotrain.errors import Problem, Rejected, Suggestion, raise_if_any, suggest_name, usage_problem
 
 if TYPE_CHECKING:
     from robotrain.cli.watch.run_list import RecordFilter
     from robotrain.model.run import RunRecord
+    from robotrain.plugins.manager import Plugins
 
+T = TypeVar("T")
 STATE_WORDS = {
     "succeeded": "done success successful complete completed ok passed finished ended",
     "failed": "error errored failure fail crashed finished ended",
@@ -43,15 +46,22 @@ class RunFilter(NamedTuple):
     values: Sequence[str] = ()
     """Texts KEY=VALUE."""
 
-    def make_accept(self) -> RecordFilter | None:
+    def make_accept(self, plugins: Plugins) -> RecordFilter | None:
         """Return what accepts a record, whatever its state; None if every record is accepted.
 
-        Raise Rejected for an invalid time or value.
+        Raise Rejected with all problems: of invalid times and values, and of names that neither plugins nor runs have.
         """
+        from robotrain.cli.watch import run_names
         from robotrain.store import run_values
 
-        begin = parse_since(self.since)
-        values = list(_parse_values(self.values))
+        problems: list[Problem] = []
+        begin = collect_problems(problems, lambda: parse_time(self.since, "--since")) or 0.0
+        parsed = (collect_problems(problems, functools.partial(_parse_value, text)) for text in self.values)
+        given = [pair for pair in parsed if pair]
+        problems += run_names.find_unknown_names(plugins, self.platform, self.workload)
+        keys = run_names.ValueKeys(plugins, [key for key, _ in given])
+        raise_if_any([*problems, *keys.problems])
+        values = [(keys.names[key], wanted) for key, wanted in given]
         if not any(self._replace(state="")):
             return None
 
@@ -62,7 +72,10 @@ class RunFilter(NamedTuple):
                 return False
             if not any(self.word in name or _matches(name, self.word) for name in (record.name, record.run)):
                 return False
-            return all(run_values.has_value(record.run, record.values, key, wanted) for key, wanted in values)
+            return all(
+                any(run_values.has_value(record.run, record.values, name, wanted) for name in names)
+                for names, wanted in values
+            )
 
         return accept
 
@@ -138,21 +151,28 @@ def parse_state(text: str) -> str:
     raise Rejected([usage_problem("state-unknown", title, "--state", why, suggestions=near)])
 
 
-def parse_since(text: str) -> float:
-    """Return when a time such as `7d`, `yesterday` or `2026-11-15` was; 0 for an empty text. Raise Rejected."""
+def parse_time(text: str, flag: str) -> float | None:
+    """Return when a time such as `7d`, `yesterday` or `2026-11-15` was; None for an empty text. Raise Rejected."""
     from robotrain.model.times import parse_past_time
 
-    parsed = arguments.parse_amount(lambda given: parse_past_time(given, time.time()), text, "--since", "7d")
-    return parsed or 0.0
+    return arguments.parse_amount(lambda given: parse_past_time(given, time.time()), text, flag, "7d")
 
 
-def _parse_values(texts: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Yield keys and the values they must have. Raise Rejected for a text that is not KEY=VALUE."""
+def collect_problems(problems: list[Problem], parse: Callable[[], T]) -> T | None:
+    """Return what was parsed; None, with its problems added, if it is invalid."""
+    try:
+        return parse()
+    except Rejected as rejected:
+        problems += rejected.problems
+        return None
+
+
+def _parse_value(text: str) -> tuple[str, str]:
+    """Return a key and the value it must have. Raise Rejected for a text that is not KEY=VALUE."""
     from robotrain.redaction import redact
 
-    for text in texts:
-        if not re.fullmatch("[^=]+=.*", text):
-            title, ways = "--set takes a key, `=` and a value", [Suggestion("--set KEY=VALUE")]
-            raise Rejected([usage_problem("set-malformed", title, "--set", given=redact(text), suggestions=ways)])
-        key, _, wanted = text.partition("=")
-        yield key.strip(), wanted
+    if not re.fullmatch("[^=]+=.*", text):
+        title, ways = "--set takes a key, `=` and a value", [Suggestion("--set KEY=VALUE")]
+        raise Rejected([usage_problem("set-malformed", title, "--set", given=redact(text), suggestions=ways)])
+    key, _, wanted = text.partition("=")
+    return key.strip(), wanted
