@@ -46,8 +46,19 @@ OTHER_WORDS = {
     "stop": "cancel RUN",
     "kill": "cancel RUN",
     "tail": "logs -f RUN",
-    "rm": "runs --prune --older-than 30d",
-    "delete": "runs --prune --older-than 30d",
+    "why": "status RUN",
+    "rm": "runs --prune RUN",
+    "remove": "runs --prune RUN",
+    "del": "runs --prune RUN",
+    "delete": "runs --prune RUN",
+    "prune": "runs --prune --older-than 30d",
+    "clean": "runs --prune --older-than 30d",
+    "gc": "runs --prune --older-than 30d",
     "help": "--help",
 }
-"""Words of other tools, and the command line that does the same; none of them is run."""
+"""Words of other tools, and the command line that does the same; none of them is run. RUN stands for what is typed."""
+REMOVAL_LINES = {
+    "runs --prune --older-than 30d": "runs that ended more than 30 days ago",
+    "cache --prune --unused 30d": "cached environments and data that no run used for 30 days",
+}
+"""The command lines that remove what is old, each with its remark."""

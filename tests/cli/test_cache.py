@@ -80,6 +80,17 @@ def test_what_would_go_is_shown_and_nothing_is_removed_before_somebody_says_so(r
     assert new.exists()
 
 
+def test_a_dry_run_removes_nothing_although_yes_was_said(robotrain, keep):
+    folder = keep("environments/aa", days=40)
+    answer = robotrain("cache", "--prune", "--unused", "30d", "--dry-run", "--yes")
+    assert answer.exit_code == 0
+    assert "1 to remove" in answer.stderr
+    assert "nothing was removed" in answer.stderr
+    assert folder.exists()
+    refused = robotrain("cache", "--dry-run")
+    assert (refused.exit_code, "--dry-run has no effect without --prune" in refused.stderr) == (2, True)
+
+
 def test_what_was_not_used_for_long_is_removed(robotrain, keep):
     old, new = keep("environments/aa", days=40), keep("environments/bb", days=2)
     answer = robotrain("cache", "--prune", "--unused", "30d", "--yes")

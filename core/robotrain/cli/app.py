@@ -14,7 +14,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from robotrain import __version__
 from robotrain.cli.output import handle_errors
-from robotrain.command_table import ALIASES, COMMANDS, OTHER_WORDS
+from robotrain.command_table import ALIASES, COMMANDS, OTHER_WORDS, REMOVAL_LINES
 from robotrain.errors import Problem, Rejected, Suggestion, suggest_name, usage_problem
 
 if TYPE_CHECKING:
@@ -84,6 +84,8 @@ CompletionItem: Any = vars(typer.core)["CompletionItem"]
 PLUGINS_KEY = "robotrain.plugins"
 AS_JSON_KEY = "robotrain.as-json"
 ARGUMENTS_KEY = "robotrain.arguments"
+RUN_WORD = re.compile(r"[A-Za-z0-9][\w.-]{0,99}")
+"""What may be a run, a name of one, or the beginning of either."""
 FOREIGN_OPTION = re.compile(r"--?[\w-]*[._]")
 """Options of robotrain have neither dots nor underscores."""
 
@@ -290,7 +292,9 @@ def _unknown_command_problem(name: str, arguments: Sequence[str], plugins: "Plug
     ways = list[Suggestion]()
     if line := OTHER_WORDS.get(name):
         title, why = f"robotrain has no command {name!r}", ""
-        ways.append(Suggestion(f"robotrain {line}"))
+        ways.append(Suggestion(f"robotrain {_fill_in_runs(line, arguments)}", REMOVAL_LINES.get(line, "")))
+        if "--prune" in line:
+            ways += [Suggestion(f"robotrain {way}", remark) for way, remark in REMOVAL_LINES.items() if way != line]
     else:
         title = f"there is no command {redact(name)!r}"
         why = "" if workloads else f"Commands: {', '.join(known)}."
@@ -299,6 +303,18 @@ def _unknown_command_problem(name: str, arguments: Sequence[str], plugins: "Plug
     translations = list(_suggest_translations(workloads, arguments, plugins))
     ways = [*translations, *ways] if any(map(FOREIGN_OPTION.match, arguments)) else [*ways, *translations]
     return usage_problem("command-unknown", title, why=why, suggestions=ways)
+
+
+def _fill_in_runs(line: str, arguments: Sequence[str]) -> str:
+    """Return a command line with the typed runs in place of its RUNs, as far as there are any."""
+    from robotrain.redaction import holds_secret
+
+    typed = [word for word in arguments if RUN_WORD.fullmatch(word) and not holds_secret(word)]
+    words = line.split(" ")
+    places = [place for place, word in enumerate(words) if word == "RUN"]
+    for place, word in zip(places, typed, strict=False):
+        words[place] = word
+    return " ".join(words)
 
 
 def _suggest_translations(

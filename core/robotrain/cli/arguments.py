@@ -108,6 +108,7 @@ class TrainerArgsCommand(OwnCommand):
 
 
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Remove without asking.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="With --prune: show what would go; remove nothing.")]
 
 
 def open_run(ctx: typer.Context, run: str) -> tuple[RunRecord, Any]:

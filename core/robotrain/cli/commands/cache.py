@@ -8,7 +8,7 @@ import typer
 
 from robotrain.cli import arguments
 from robotrain.cli.app import make_app
-from robotrain.cli.arguments import JsonOption, YesOption, option
+from robotrain.cli.arguments import DryRunOption, JsonOption, YesOption, option
 from robotrain.cli.output import format_table, print_json, print_message, print_result
 from robotrain.model import amounts, times
 
@@ -25,6 +25,7 @@ def cache(
     limit: Annotated[
         str, option("--limit", "SIZE", "Least recently used entries, until this much remains: 50GB.")
     ] = "",
+    dry_run: DryRunOption = False,
     yes: YesOption = False,
     json: JsonOption = False,
 ) -> None:
@@ -47,11 +48,12 @@ def cache(
             ("robotrain cache --prune --unused 30d", "entries not used for 30 days"),
             ("robotrain cache --prune --limit 50GB", "least recently used entries, until 50 GB remain"),
         )
-    if yes and not prune:
+    for flag in [flag for flag, is_given in (("--yes", yes), ("--dry-run", dry_run)) if is_given and not prune]:
+        remark = "removes" if yes else "shows"
         raise arguments.usage_error(
-            "--yes has no effect without --prune",
+            f"{flag} has no effect without --prune",
             "Without --prune nothing is removed.",
-            ("robotrain cache --prune --yes …", "removes entries chosen by --unused and --limit"),
+            (f"robotrain cache --prune {flag} …", f"{remark} entries chosen by --unused and --limit"),
         )
     folder = files.get_cache_folder()
     entries = disk_cache.list_cache_entries(folder)
@@ -61,7 +63,9 @@ def cache(
         print_result(_format_entries(entries, selected) if entries else f"the cache is empty: {folder}")
         if entries:
             print_message(_summarize_entries(entries, selected, chosen))
-    remove = prune and bool(selected) and arguments.confirm_removal(_count_entries(len(selected)), yes)
+    if dry_run:
+        print_message("dry run: nothing was removed")
+    remove = prune and not dry_run and bool(selected) and arguments.confirm_removal(_count_entries(len(selected)), yes)
     removed = _remove_entries(selected) if remove else []
     if json:
         print_json({"folder": str(folder), "entries": [_dump_entry(entry, selected, removed) for entry in entries]})

@@ -1,11 +1,14 @@
-"""`robotrain runs --prune`: show and remove old runs."""
+"""`robotrain runs --prune`: show and remove one run, or old runs."""
 
 from __future__ import annotations  # the types below are for readers and checkers: importing them costs start-up
 
+import re
+import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import typer
 
@@ -24,34 +27,72 @@ if TYPE_CHECKING:
     from robotrain.plugins.manager import Plugins
     from robotrain.store.prune import PruneCandidate
 
+MAX_NAMESAKES = 5
+SQLITE = "sqlite:///"
+RUN_ID = re.compile("[0-9a-f]{32}")
+
 
 def prune_runs(
-    plugins: Plugins, older_than: str, keep: int | None, state: str, platform: str, yes: bool, json: bool
+    plugins: Plugins,
+    run: str,
+    older_than: str,
+    keep: int | None,
+    state: str,
+    platform: str,
+    yes: bool,
+    json: bool,
+    dry_run: bool = False,
 ) -> None:
-    """Show the runs to remove and their sizes, and remove them after confirmation."""
+    """Show the run or the old runs to remove and their sizes, and remove them after confirmation."""
+    if run:
+        chosen = {"--older-than": older_than, "--keep": keep is not None, "--state": state, "--platform": platform}
+        run = _find_named_run(run, [flag for flag, is_given in chosen.items() if is_given])
     span = arguments.parse_amount(amounts.parse_duration, older_than, "--older-than", "30d")
-    if span is None and keep is None:
+    if span is None and keep is None and not run:
         raise arguments.usage_error(
-            "--prune needs --older-than or --keep",
+            "--prune needs --older-than or --keep, or a run",
             "Without one of them, nothing would be removed.",
+            ("robotrain runs --prune RUN", "one run"),
             ("robotrain runs --prune --older-than 30d", "runs that ended more than 30 days ago"),
             ("robotrain runs --prune --keep 20", "all but the newest 20"),
         )
     before = None if span is None else time.time() - span
-    candidates = PruneCandidates(plugins, before, keep, state, platform)
+    candidates = PruneCandidates(plugins, before, keep, state, platform, run)
     sizes = candidates.measure_sizes()
+    tracked = candidates.find_tracked_runs()
     if not json:
-        _print_candidates(candidates, sizes)
+        _print_candidates(candidates, sizes, run)
     selected = candidates.plan.removed
-    remove = bool(selected) and arguments.confirm_removal(_count_runs(len(selected)), yes)
+    if dry_run:
+        print_message("dry run: nothing was removed")
+    remove = bool(selected) and not dry_run and arguments.confirm_removal(_count_runs(len(selected)), yes)
     removed = candidates.remove_runs() if remove else {}
     if json:
-        print_json(_dump_prune(candidates, sizes, removed))
+        print_json(_dump_prune(candidates, sizes, removed, tracked))
     elif remove:
         freed = amounts.format_size(sum(size or 0 for size in removed.values()))
         print_result(f"{_count_runs(len(removed))} removed, {freed} freed")
-    if remove and len(removed) < len(selected):
+    _print_tracked([one for one in tracked if one.run in removed])
+    if (remove and len(removed) < len(selected)) or (run and not selected):
         raise typer.Exit(Stage.SUBMIT.exit_code)
+
+
+def _find_named_run(text: str, flags: Sequence[str]) -> str:
+    """Return the one run to remove that a text means. Raise Rejected beside options that choose several."""
+    from robotrain.store import name_index
+
+    run = records.find_run(text)
+    if flags:
+        way = f"robotrain runs --prune {run}", "removes this run only"
+        raise arguments.usage_error(f"{flags[0]} cannot be used with a run to remove", "The run is named already.", way)
+    if run != text and len(namesakes := name_index.find_named_runs(text)) > 1:
+        ways = [(f"robotrain runs --prune {one}", "") for one in namesakes[:MAX_NAMESAKES]]
+        raise arguments.usage_error(f"{len(namesakes)} runs have the name {text}", "Name one of them.", *ways)
+    if records.is_step(run):
+        pipeline = records.read_record(run).pipeline
+        way = f"robotrain runs --prune {pipeline}", "removes the pipeline with its steps"
+        raise arguments.usage_error(f"{run} is a step of {pipeline}", "A step goes with its pipeline.", way)
+    return run
 
 
 def _count_runs(count: int) -> str:
@@ -62,12 +103,19 @@ class PruneCandidates:
     """The selected runs, their states, and which of them are removed."""
 
     def __init__(
-        self, plugins: Plugins, before: float | None, keep: int | None = None, state: str = "", platform: str = ""
+        self,
+        plugins: Plugins,
+        before: float | None,
+        keep: int | None = None,
+        state: str = "",
+        platform: str = "",
+        only: str = "",
     ) -> None:
         self._plugins = plugins
         self.records: dict[str, RunRecord] = {}
         self._unreadable: dict[str, str] = {}
-        runs = [run for run in records.iterate_runs(with_steps=False) if self._read_record(run, platform)]
+        listed = [only] if only else records.iterate_runs(with_steps=False)
+        runs = [run for run in listed if self._read_record(run, platform)]
         known: dict[str, PruneCandidate] = {}
         if state:  # all are asked, to count the newest in that state
             known = self._ask_statuses(runs)
@@ -93,6 +141,12 @@ class PruneCandidates:
         answers = self._ask_about([one.run for one in self.plan.removed if not one.gone], reconcile.measure_outputs)
         sizes = {one.run: answers.get(one.run, 0) for one in self.plan.removed}
         return {run: size if isinstance(size, int) else None for run, size in sizes.items()}
+
+    def find_tracked_runs(self) -> list[TrackedRun]:
+        """Return the runs to remove that stay in a tracking database of this machine."""
+        asked = [one.run for one in self.plan.removed if not (one.gone or one.interrupted)]
+        found = self._ask_about(asked, _find_tracked_run)
+        return [one for one in found.values() if isinstance(one, TrackedRun)]
 
     def remove_runs(self) -> dict[str, int | None]:
         """Remove the runs; return the bytes that each freed, without those that could not be removed."""
@@ -159,13 +213,63 @@ def _add_outputs(candidate: PruneCandidate, outputs: Any) -> PruneCandidate:
     return replace(candidate, outputs=outputs if isinstance(outputs, tuple) else ())
 
 
+class TrackedRun(NamedTuple):
+    """What MLflow keeps of a run in a database of this machine."""
+
+    run: str
+    uri: str
+    run_id: str
+    bytes: int
+    """Of its artifacts, which removed files of the run may share."""
+    command: str
+    """How MLflow is started."""
+
+
+def _find_tracked_run(record: RunRecord, platform: Platform) -> TrackedRun | None:
+    """Return what MLflow keeps of a run of this machine; None if its log does not tell."""
+    from robotrain_runtime.machine import disk_cache
+
+    from robotrain.cli.commands import ui
+    from robotrain.store import progress_cache
+
+    if not platform.capabilities.feature("runs_here"):
+        return None
+    tracking = progress_cache.read_run_log(record, platform)[0].tracking or {}
+    uri, run_id, served = (str(tracking.get(key) or "") for key in ("uri", "run_id", "ui"))
+    # the log also has whatever the job prints: only a known command is repeated
+    if not (uri.startswith(SQLITE) and RUN_ID.fullmatch(run_id) and ui.is_known_server(served)):
+        return None
+    database = Path(uri.removeprefix(SQLITE))
+    if not database.exists():
+        return None
+    folders = (database.parent / "artifacts").glob(f"*/{run_id}")
+    size = sum(disk_cache.measure_folder(folder).size for folder in folders)
+    return TrackedRun(record.run, uri, run_id, size, served.partition(" ui ")[0])
+
+
+def _print_tracked(tracked: Sequence[TrackedRun]) -> None:
+    """Say what MLflow keeps of removed runs, and how that is removed: registered models may need it."""
+    for uri in dict.fromkeys(one.uri for one in tracked):
+        kept = [one for one in tracked if one.uri == uri]
+        size, ids = amounts.format_size(sum(one.bytes for one in kept)), [one.run_id for one in kept]
+        mlflow, address = kept[0].command, shlex.quote(uri)
+        delete = f"MLFLOW_TRACKING_URI={address} {mlflow} runs delete --run-id"
+        one_by_one = f"for id in {' '.join(ids)}; do {delete} $id; done"
+        print_message(
+            f"MLflow still has {_count_runs(len(kept))}, with {size} of checkpoints and files, which registered models "
+            f"may need; to remove {'them' if len(ids) > 1 else 'it'} there too:\n"
+            f"  {one_by_one if len(ids) > 1 else f'{delete} {ids[0]}'}\n"
+            f"  {mlflow} gc --tracking-uri {address} --backend-store-uri {address} --run-ids {','.join(ids)}"
+        )
+
+
 def _format_state(candidate: PruneCandidate) -> str:
     if candidate.interrupted:
         return "interrupted"
     return "gone" if candidate.gone else candidate.status.state if candidate.status else "unknown"
 
 
-def _print_candidates(candidates: PruneCandidates, sizes: dict[str, int | None]) -> None:
+def _print_candidates(candidates: PruneCandidates, sizes: dict[str, int | None], named: str) -> None:
     selected, now = candidates.plan.removed, time.time()
     if selected:
         rows = [("RUN", "STATE", "PLATFORM", "ENDED", "SIZE")]
@@ -176,7 +280,7 @@ def _print_candidates(candidates: PruneCandidates, sizes: dict[str, int | None])
         print_result(format_table(rows))
         total = amounts.format_size(sum(size or 0 for size in sizes.values()))
         print_message(f"{_count_runs(len(selected))}, {total}")
-    else:
+    elif not named:
         print_message("no run is old enough to be removed")
     for run, reason in candidates.plan.kept_reasons.items():
         print_message(f"{run} stays: {reason}")
@@ -186,7 +290,10 @@ def _print_candidates(candidates: PruneCandidates, sizes: dict[str, int | None])
 
 
 def _dump_prune(
-    candidates: PruneCandidates, sizes: dict[str, int | None], removed: dict[str, int | None]
+    candidates: PruneCandidates,
+    sizes: dict[str, int | None],
+    removed: dict[str, int | None],
+    tracked: Sequence[TrackedRun],
 ) -> dict[str, Any]:
     """Return the result as data; the keys are an API."""
     return {
@@ -202,4 +309,5 @@ def _dump_prune(
             for one in candidates.plan.removed
         ],
         "staying": [{"run": run, "why": reason} for run, reason in candidates.plan.kept_reasons.items()],
+        "tracked": [{"run": one.run, "uri": one.uri, "run_id": one.run_id, "bytes": one.bytes} for one in tracked],
     }

@@ -10,6 +10,7 @@ import typer
 from robotrain.cli import arguments
 from robotrain.cli.app import get_plugins, make_app
 from robotrain.cli.arguments import (
+    DryRunOption,
     JsonOption,
     YesOption,
     argument,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 DEFAULT_NUMBER = 50
 TIME_HELP = "With --prune: runs that ended this long ago: 30d, 12h."
-WORD_HELP = "Only runs whose name, or the run itself, contains this."
+WORD_HELP = "Only runs whose name, or the run itself, contains this; with --prune: the run to remove, or its name."
 STATE_HELP = "Only runs in this state: running, succeeded, failed, cancelled, pending, lost, …"
 NAME_HELP = "Only runs with exactly this name; `*` stands for any characters."
 SINCE_HELP = "Only runs submitted since then: 7d, 12h, yesterday, 2026-11-15."
@@ -63,6 +64,7 @@ def runs(
     keep: Annotated[
         int | None, typer.Option("--keep", min=0, metavar="INT", help="With --prune: all but this many of the newest.")
     ] = None,
+    dry_run: DryRunOption = False,
     yes: YesOption = False,
     json: JsonOption = False,
 ) -> None:
@@ -73,12 +75,14 @@ def runs(
     robotrain runs pick
 
     robotrain runs --prune --older-than 30d
+
+    robotrain runs --prune pick
     """
     from robotrain.cli.watch import run_filter, run_list
 
     state = run_filter.parse_state(state)
-    prune_options = {"--older-than": older_than != "", "--keep": keep is not None, "--yes": yes}
-    list_options = {"NAME": word != "", "--all": everything, "-n": number != DEFAULT_NUMBER, "--steps": steps}
+    prune_options = {"--older-than": older_than != "", "--keep": keep is not None, "--yes": yes, "--dry-run": dry_run}
+    list_options = {"--all": everything, "-n": number != DEFAULT_NUMBER, "--steps": steps}
     list_options |= {"--name": name != "", "--workload": workload != "", "--since": since != "", "--set": bool(set)}
     _check_options(prune, prune_options, list_options)
     if prune:
@@ -86,7 +90,7 @@ def runs(
         from robotrain.cli.watch.run_names import find_unknown_names
 
         raise_if_any(list(find_unknown_names(get_plugins(ctx), platform)))
-        return prune_runs(get_plugins(ctx), older_than, keep, state, platform, yes, json)
+        return prune_runs(get_plugins(ctx), word, older_than, keep, state, platform, yes, json, dry_run)
     wanted = run_filter.RunFilter(word, state, platform, name, workload, since, tuple(set or ()))
     accept = wanted.make_accept(get_plugins(ctx))
     listed, more = run_list.list_runs(get_plugins(ctx), None if everything else number, state, accept, steps)
@@ -109,7 +113,7 @@ def _check_options(prune: bool, of_prune: dict[str, bool], of_list: dict[str, bo
             title, why = f"{flag} has no effect without --prune", "Without --prune nothing is removed."
             way = f"robotrain runs --prune {flag} …", "shows the runs, and asks"
         else:
-            title, why = f"{flag} cannot be used with --prune", "Runs to remove are chosen by age or by how many stay."
+            title, why = f"{flag} cannot be used with --prune", "Runs to remove are named, or chosen by age or number."
             way = "robotrain runs --prune --keep 20", "all but the newest 20"
         raise arguments.usage_error(title, why, way)
 

@@ -67,7 +67,7 @@ def ui(ctx: typer.Context, run: RunArgument = "", json: JsonOption = False) -> N
             webbrowser.open(address)
     is_here = platform.capabilities.feature("runs_here")  # else its server is elsewhere
     is_used_over_ssh = is_terminal(sys.stdout) and _find_ssh_login()  # a script would wait for ever
-    if command and (has_browser or is_used_over_ssh) and is_here and _is_known_server(command):
+    if command and (has_browser or is_used_over_ssh) and is_here and is_known_server(command):
         _serve(command, f"#/experiments/{tracking.get('experiment_id')}/runs/{tracking.get('run_id')}", has_browser)
         return
     if command:
@@ -109,7 +109,7 @@ def _has_browser() -> bool:
         return False
 
 
-def _is_known_server(command: str) -> bool:
+def is_known_server(command: str) -> bool:
     """Return whether a command serves MLflow by uv of this machine or of robotrain's cache."""
     if not (match := SERVER.fullmatch(command)):
         return False
