@@ -79,12 +79,33 @@ def test_what_has_no_equal_is_named_with_what_to_do(robotrain: Any) -> None:
     assert "--publish-url" in answer.json["left_out"]["--policy.push_to_hub"]
 
 
-def test_a_value_that_the_parameter_does_not_take_is_left_out(robotrain: Any) -> None:
-    line = ("lerobot-train", "--dataset.repo_id=me/cups", "--policy.type=smolvla", "--job.target=a10g-small")
+@pytest.mark.parametrize("json", [(), ("--json",)], ids=["text", "json"])
+@pytest.mark.parametrize("kind", ["smolvla", "pi0", "pi05", "vqbet", "--policy.type diffussion"])
+def test_a_line_for_a_policy_that_is_not_trained_is_refused(robotrain: Any, kind: str, json: tuple[str, ...]) -> None:
+    typed = kind.split() if " " in kind else [f"--policy.type={kind}"]
+    line = ("lerobot-train", "--dataset.repo_id=me/cups", *typed, "--policy.repo_id=me/policy")
+    answer = robotrain("from-lerobot", *json, "--", *line)
+    assert answer.exit_code == 2
+    assert "robotrain submit" not in answer.stdout + answer.stderr
+    text = answer.stdout if json else answer.stderr
+    assert kind.split()[-1] in text
+    assert "act and diffusion" in text
+    assert ("--policy.type=diffusion" in text) == (" " in kind)
+
+
+def test_what_stands_for_no_value_is_left_out(robotrain: Any) -> None:
+    line = ("lerobot-train", "--dataset.repo_id=me/cups", "--job.target=a10g-small")
     answer = robotrain("from-lerobot", "--json", "--", *line)
     assert answer.json["command"][-2:] == ["--dataset-repo-id", "me/cups"]
-    assert "act or diffusion" in answer.json["left_out"]["--policy.type"]
     assert "--platform" in answer.json["left_out"]["--job.target"]
+
+
+@pytest.mark.parametrize("place", [(), ("--",)], ids=["before", "after"])
+def test_no_suggestion_holds_a_policy_that_is_not_trained(robotrain: Any, place: tuple[str, ...]) -> None:
+    words = ("--platform", "local", "--json", "--dataset-path", "x", *place, "--policy.type=smolvla")
+    (problem,) = (one for one in robotrain("explain", *words).json["problems"] if "policy.type" in one["title"])
+    assert "act, diffusion" in problem["why"]
+    assert [way["text"] for way in problem["instead"]] == ["--policy-type act", "--policy-type diffusion"]
 
 
 LEFT_OUT = {
@@ -98,10 +119,7 @@ LEFT_OUT = {
         "--policy.dtype": "has no option",
         "--policy.chunk_sise": "use --policy.chunk_size=3",
     },
-    "lerobot-train --policy.type=pi0 --policy.repo_id=me/policy": {
-        "--policy.type": "act or diffusion",
-        "--policy.repo_id": "--publish-url",
-    },
+    "lerobot-train --policy.type=act --policy.repo_id=me/policy": {"--policy.repo_id": "--publish-url"},
     "accelerate launch --num_machines=2 --config_file a.yaml --mixed_precision=fp8 lerobot-train": {
         "--num_machines": "one machine",
         "--config_file": "starts the processes",
@@ -133,6 +151,7 @@ def test_what_a_line_leaves_to_be_added_is_noted(robotrain: Any) -> None:
     line = "lerobot-train --policy.path=lerobot/diffusion_pusht --dataset.repo_id=me/cups"
     notes = robotrain("from-lerobot", "--json", "--", *line.split()).json["notes"]
     assert "--policy-type diffusion" in notes["--policy.path"]
+    assert "ACT or a Diffusion policy" in notes["--policy.path"]
 
 
 def test_a_line_may_be_pasted_in_quotes(robotrain: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -241,7 +241,7 @@ def _unknown_option_problem(
     flag: str, value: str, choice: Choice, options: ComposedOptions, plugins: "Plugins"
 ) -> Problem:
     """Return the problem of an unknown option. A suggestion repeats its value only if that is no secret."""
-    from robotrain.config.resolve import fill_in_value
+    from robotrain.config.resolve import fill_in_value, replace_managed_option
 
     flag = redact(flag)
     dashed = flag.replace("_", "-")
@@ -264,7 +264,7 @@ def _unknown_option_problem(
         title, ways = f"{flag} is a global option: put it before the command", [f"robotrain {flag} … submit …"]
     elif workload and flag in workload.managed_options:
         code, title = "option-owned", f"robotrain sets {flag} itself"
-        ways = [fill_in_value(workload.managed_options[flag], value)]
+        why, ways = replace_managed_option(flag, value, workload)
     elif flag == "--workload":
         known = plugins.list_names("workload")
         title, why = "the workload is a word after the command, not an option", f"Workloads: {', '.join(known)}."

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_runtime.contract.parameter import get_parameters, list_flags
 
-from robotrain.config.coerce import coerce_values, list_fields
+from robotrain.config.coerce import coerce_values, describe_expected_value, list_fields
 from robotrain.config.layers import LayerStack, find_destinations, make_platform_layer
 from robotrain.config.provenance import DEFAULT_ORIGIN, FOLDER_LAYERS, Origin, Value
 from robotrain.config.sources import JobInputs, collect_sources
@@ -220,11 +220,13 @@ def _find_misplaced_args(
         if name in workload.managed_options:
             if not equals and following is not None and not str(following.value).startswith("--"):
                 value = str(following.value)
-            hint = fill_in_value(workload.managed_options[name], value)
-            flag, _, filled = hint.partition(" ")
-            way = _suggest_override(flag, filled, workload) if request.complete and " or --" not in hint else None
-            suggestion = way or Suggestion(hint)
-            yield _make_argument_problem("owned", f"robotrain sets {name} itself", argument, suggestion)
+            why, texts = replace_managed_option(name, value, workload)
+            ways = list[Suggestion]()
+            for hint in texts:
+                flag, _, filled = hint.partition(" ")
+                way = _suggest_override(flag, filled, workload) if request.complete and " or --" not in hint else None
+                ways.append(way or Suggestion(hint))
+            yield _make_argument_problem("owned", f"robotrain sets {name} itself", argument, *ways, why=why)
         elif name in hints and name not in own:
             where = workload.name if name in workload.option_hints else platform.name
             title = f"{name} is not an option of {workload.program} or of {where}"
@@ -275,6 +277,19 @@ def fill_in_value(hint: str, value: str) -> str:
         return hint.replace(placeholder, f"{placeholder[0]}{shlex.quote(value)}")
     placeholder = "OWNER/NAME" if is_name else "FOLDER"
     return hint.replace(f" {placeholder}", f" {shlex.quote(value)}", 1)
+
+
+def replace_managed_option(option: str, value: str, workload: Workload) -> tuple[str, list[str]]:
+    """Return what to use instead of an option that robotrain sets, and why its parameter does not take the value."""
+    hint = fill_in_value(workload.managed_options[option], value)
+    flag, _, filled = hint.partition(" ")
+    parameter = next((one for one in get_parameters(workload.parameters) if flag in one.flags), None)
+    if not parameter or not parameter.choices or not filled or filled != shlex.quote(value):
+        return "", [hint]
+    if value in parameter.choices:
+        return "", [hint]
+    near = [way.text for way in suggest_name(value, parameter.choices, prefix=f"{flag} ")]
+    return f"{flag} takes {describe_expected_value(parameter)}.", near or [f"{flag} {one}" for one in parameter.choices]
 
 
 def _make_argument_problem(kind: str, title: str, argument: Value, *suggestions: Suggestion, why: str = "") -> Problem:

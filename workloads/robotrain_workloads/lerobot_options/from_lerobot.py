@@ -12,8 +12,8 @@ import typer
 from robotrain.cli.app import get_plugins
 from robotrain.cli.arguments import JsonOption
 from robotrain.config.resolve import fill_in_value
-from robotrain.errors import Rejected, Suggestion, usage_problem
-from robotrain.redaction import holds_secret
+from robotrain.errors import Rejected, Suggestion, suggest_name, usage_problem
+from robotrain.redaction import holds_secret, redact
 from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain_workloads.lerobot.options import split_options
@@ -59,7 +59,10 @@ VARIABLE_REASON = "variables of the environment are not part of a job"
 MACHINES_REASON = "a job runs on one machine; --num-gpus is the number of its GPUs"
 LAUNCHER_REASON = "robotrain starts the processes itself"
 RESUME_NOTE = "the dataset and the options of that training are not read from its checkpoint: give them as well"
-POLICY_NOTE = "robotrain trains ACT and Diffusion policies: for a Diffusion policy, add --policy-type diffusion"
+POLICY_NOTE = (
+    "it must be an ACT or a Diffusion policy: robotrain trains no other, such as SmolVLA or pi0;"
+    " for a Diffusion policy, add --policy-type diffusion"
+)
 
 
 def from_lerobot(
@@ -78,12 +81,16 @@ def from_lerobot(
 
 
 def translate_lerobot_line(line: Sequence[str], workloads: Mapping[str, Workload]) -> TranslatedLine:
-    """Return the robotrain line for a line of LeRobot's. Raise Rejected if it names no program that is known."""
+    """Return the robotrain line for a line of LeRobot's.
+
+    Raise Rejected if it names no program that is known, or a policy that robotrain does not train.
+    """
     line = [VARIABLE.sub(_get_account_name, word) for word in split_line(line)]
     at, workload = _find_program(line, workloads)
     translator = _LineTranslator(workload, line[at + 1 :])
     translator.add_launcher(line[:at])
     translator.add_options()
+    translator.check_policy_type()
     return translator.make_line()
 
 
@@ -157,6 +164,15 @@ class _LineTranslator:
             self.notes[f"--{POLICY}"] = POLICY_NOTE
         elif is_checkpoint and DATASET not in self.given:
             self.notes[f"--{CONFIG}"] = RESUME_NOTE
+
+    def check_policy_type(self) -> None:
+        """Raise Rejected for a policy that robotrain does not train: no other is what the line asks for."""
+        option, kind = f"--{POLICY_TYPE}", self.given.get(POLICY_TYPE)
+        if self.workload.name == TRAINING and kind and option in self.left_out:
+            title = f"robotrain does not train policies of the type {redact(kind)}"
+            types = next(one.choices for one in get_parameters(self.workload.parameters) if one.name == "policy_type")
+            why, way = f"It trains {' and '.join(types)}.", suggest_name(kind, types, prefix=f"{option}=")
+            raise Rejected([usage_problem("value-invalid", title, option, why, redact(kind), way)])
 
     def add_special(self, name: str, value: str) -> bool:
         """Translate an option whose meaning depends on others; return whether it is one."""
