@@ -74,7 +74,7 @@ def test_before_a_job_file_at_the_end_and_before_dashes(robotrain, phobos, tmp_p
     for words in (
         ("--hub-token", "job.yaml", *ON),
         ("job.yaml", *ON, "--hub-token"),
-        ("job.yaml", *ON, "-T", "--", "--policy.chunk_size=16"),
+        ("job.yaml", *ON, "-T", "--", "--policy.chunk_size=160"),
     ):
         answer = robotrain("explain", *words)
         assert answer.exit_code == 0, answer.stderr

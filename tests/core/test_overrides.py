@@ -96,9 +96,9 @@ def test_sources(robotrain, mars):
 def test_arguments_of_the_trainer(robotrain):
     Path("job.yaml").write_text("sources: {dataset: [{local_path: data}]}\ntrainer_args: [--policy.dim_model=1]\n")
     words = ("explain", "--platform", "local", "job.yaml", "--json")
-    rows = robotrain(*words, "--set", 'trainer_args=["--policy.n_heads=1", "--policy.chunk_size=2"]').json["values"]
+    rows = robotrain(*words, "--set", 'trainer_args=["--policy.n_heads=1", "--policy.chunk_size=200"]').json["values"]
     arguments = [row for row in rows if row["name"] == "trainer_args"]
-    assert [row["value"] for row in arguments] == ["--policy.n_heads=1", "--policy.chunk_size=2"]
+    assert [row["value"] for row in arguments] == ["--policy.n_heads=1", "--policy.chunk_size=200"]
     assert arguments[0]["origin"] == "flag --set trainer_args"
     assert [loser["value"] for loser in arguments[0]["overrode"]] == ["--policy.dim_model=1"]
     rows = robotrain(*words, "--set", "trainer_args=[]").json["values"]

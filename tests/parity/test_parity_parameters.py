@@ -57,7 +57,7 @@ def test_one_changed_alone_changes_what_is_executed(
 def test_what_comes_after_the_dashes_is_the_end_of_the_command(
     rendered: Callable[..., Arrived], made: Made, platform: str
 ) -> None:
-    after = ("--policy.chunk_size=50", "--policy.vision_backbone", "resnet34", "--dataset.episodes=[0, 1]")
+    after = ("--policy.chunk_size=150", "--policy.vision_backbone", "resnet34", "--dataset.episodes=[0, 1]")
     work = made(rendered(platform, *DATASET, after=after).document)["command"]
     assert work.arguments[-4:] == after
 

@@ -10,8 +10,8 @@ LINES = {
     "lerobot-train --policy.type=act --dataset.repo_id=lerobot/pusht --steps=1000 --batch_size=8": (
         "--policy-type act --dataset-repo-id lerobot/pusht --training-steps 1000 --batch-size 8"
     ),
-    "lerobot-train --policy.type diffusion --dataset.repo_id lerobot/pusht --policy.horizon=16": (
-        "--policy-type diffusion --dataset-repo-id lerobot/pusht -- --policy.horizon=16"
+    "lerobot-train --policy.type diffusion --dataset.repo_id lerobot/pusht --policy.horizon=48": (
+        "--policy-type diffusion --dataset-repo-id lerobot/pusht -- --policy.horizon=48"
     ),
     "lerobot-train --dataset.repo_id=me/cups --dataset.root=/data/cups --seed=3 --num_workers=2": (
         "--dataset-id me/cups --dataset-path /data/cups --seed 3 --num-workers 2"

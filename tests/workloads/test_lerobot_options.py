@@ -27,11 +27,25 @@ REFUSED = [
     (["--chunk-size=4"], "no option --chunk-size", "--policy.chunk_size=4"),
     (["hello"], "'hello' is not an option", None),
 ]
+BROKEN = [
+    (["--policy.chunk_size=16"], "at most --policy.chunk_size", "--policy.n_action_steps=16"),
+    (["--policy.n_action_steps=200"], "at most --policy.chunk_size", "--policy.n_action_steps=100"),
+    (["--policy.chunk_size", "8", "--policy.n_action_steps", "9"], "at most", "--policy.n_action_steps=8"),
+    (["--policy.temporal_ensemble_coeff=0.01"], "needs --policy.n_action_steps=1", "--policy.n_action_steps=1"),
+    (["--policy.n_obs_steps=2"], "must be 1", "--policy.n_obs_steps=1"),
+]
+"""Options that LeRobot's parser refuses together."""
+BROKEN_DIFFUSION = [
+    (["--policy.horizon=18", "--policy.n_action_steps=8"], "a multiple of 8", "--policy.horizon=16"),
+    (["--policy.horizon=6", "--policy.n_action_steps=2", "--policy.down_dims=[32,64]"], "of 4", "--policy.horizon=8"),
+]
 TAKEN = [
     ["--policy.chunk_size=16", "--policy.n_action_steps=16"],
     ["--policy.vision_backbone", "resnet34"],
     ["--policy.use_vae=false", "--policy.dropout=0", "--policy.kl_weight=1e-3"],
     ["--policy.temporal_ensemble_coeff=null"],
+    ["--policy.temporal_ensemble_coeff=0.01", "--policy.n_action_steps=1"],
+    ["--policy.chunk_size=200"],
     ["--policy.kl_weight=.inf", "--tolerance_s=1_0"],
     ["--policy.pretrained_backbone_weights=ResNet18_Weights.IMAGENET1K_V1"],
     ["--dataset.episodes=[0, 1]", "--dataset.video_backend=pyav"],
@@ -62,6 +76,35 @@ def test_what_lerobot_would_refuse_later_is_refused_at_once(
 def test_what_lerobot_takes_is_taken(robotrain: Any, words: list[str]) -> None:
     given = answer(robotrain, "--", *words)
     assert given.exit_code == 0, given.stderr
+
+
+@pytest.mark.parametrize(("words", "title", "instead"), [*BROKEN, *BROKEN_DIFFUSION])
+def test_options_that_do_not_fit_together_are_refused_before_submission(
+    robotrain: Any, words: list[str], title: str, instead: str
+) -> None:
+    policy = ("--policy-type", "diffusion") if "horizon" in words[0] else ()
+    given = answer(robotrain, *policy, "--", *words)
+    (problem,) = given.json["problems"]
+    assert (given.exit_code, problem["code"]) == (2, ERROR)
+    assert title in problem["title"]
+    assert [way["text"] for way in problem["instead"]] == [instead]
+    assert answer(robotrain, *policy, "--", *words, instead).exit_code == 0
+
+
+def test_more_action_steps_than_diffusion_predicts_are_doubtful(robotrain: Any) -> None:
+    given = answer(robotrain, "--policy-type", "diffusion", "--", "--policy.horizon=16")
+    assert given.exit_code == 0
+    assert "which is 15" in given.stderr
+    assert "--policy.n_action_steps=15" in given.stderr
+    fitting = answer(robotrain, "--policy-type", "diffusion", "--", "--policy.horizon=16", "--policy.n_action_steps=15")
+    assert (fitting.exit_code, "n_action_steps" in fitting.stderr) == (0, False)
+
+
+def test_a_policy_to_start_from_has_defaults_of_its_own(robotrain: Any) -> None:
+    start = ("--policy-repo-id", "me/act", "--")
+    assert answer(robotrain, *start, "--policy.n_action_steps=200").exit_code == 0
+    both = answer(robotrain, *start, "--policy.n_action_steps=20", "--policy.chunk_size=10")
+    assert [problem["code"] for problem in both.json["problems"]] == [ERROR]
 
 
 def test_a_value_is_told_with_its_kind_and_default(robotrain: Any) -> None:
@@ -105,13 +148,15 @@ def test_a_secret_is_not_repeated(robotrain: Any) -> None:
 def test_lerobots_own_parser_agrees_and_the_options_kept_here_are_its_own(training_environment: str) -> None:
     """`.ci/option_tree.py` says how to make them again."""
     act = ["--policy.type=act"]
-    lists = [[*act, *words] for words, _, _ in REFUSED] + [[*act, *words] for words in TAKEN]
+    refused = [[*act, *words] for words, _, _ in [*REFUSED, *BROKEN]]
+    refused += [["--policy.type=diffusion", *words] for words, _, _ in BROKEN_DIFFUSION]
+    lists = refused + [[*act, *words] for words in TAKEN]
     python = Path(training_environment) / "bin/python"
     program = Path(__file__).with_name("tried_options.py")
     done = subprocess.run([python, program], input=json.dumps(lists), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
     assert found["tree"] == option_tree.TREE_FILE.read_text()
-    refusals, rest = found["verdicts"][: len(REFUSED)], found["verdicts"][len(REFUSED) :]
-    assert [words for (words, _, _), verdict in zip(REFUSED, refusals, strict=True) if not verdict] == []
+    refusals, rest = found["verdicts"][: len(refused)], found["verdicts"][len(refused) :]
+    assert [words for words, verdict in zip(refused, refusals, strict=True) if not verdict] == []
     assert {str(words): verdict for words, verdict in zip(TAKEN, rest, strict=True) if verdict} == {}

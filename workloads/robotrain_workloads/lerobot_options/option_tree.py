@@ -7,7 +7,7 @@ each as `[KIND]` or `[KIND, DEFAULT]`. A kind is a kind of value (`option_kinds`
 - `{"choices": {NAME: CLASS}}`: so are those of the class that the option `.type` names;
 - `{"one of": [TEXT]}` and `{"any of": [KIND]}`.
 
-Rules between several options (`n_action_steps <= chunk_size`) are in no class: LeRobot itself checks them.
+Rules between several options (`n_action_steps <= chunk_size`) are in no class: `policy_rules` has them.
 """
 
 import functools
@@ -146,6 +146,13 @@ def _explain_unknown(
     if own := owned.get(f"--{prefix}{near}{rest}" if near else ""):
         return OptionProblem(given, title, why, own)
     return OptionProblem(given, title, why)
+
+
+def list_policy_defaults(policy: str) -> dict[str, object]:
+    """Return the defaults of a policy's options that are plain values."""
+    tree = load_option_tree()
+    fields = tree.classes[_list_policies(tree)[policy]]
+    return {name: field[1] for name, field in fields.items() if len(field) > 1}
 
 
 def _list_policies(tree: OptionTree) -> Mapping[str, str]:

@@ -19,13 +19,15 @@ def check_options(job: "Job") -> Iterator[Problem]:
     """Check options after `--` as the locked LeRobot would on the machine of the job."""
     if not job.trainer_args:
         return
-    from robotrain_workloads.lerobot_options import option_tree
+    from robotrain_workloads.lerobot_options import option_tree, policy_rules
 
     starts = any(source.role in training_rules.START_ROLES for source in job.sources)
     chosen = {} if starts else {"policy": str(job["policy_type"])}
     reported_elsewhere = {**dict.fromkeys(list_flags(parameters.TrainParameters), ""), **parameters.OWNED_OPTIONS}
     found = option_tree.find_option_problems(job.trainer_args, chosen, reported_elsewhere)
     yield from shared_rules.make_option_problems(found)
+    broken = policy_rules.find_rule_problems(job.trainer_args, str(job["policy_type"]), has_defaults=not starts)
+    yield from shared_rules.make_option_problems(broken)
 
 
 def check_keep(job: "Job") -> Iterator[Problem]:
