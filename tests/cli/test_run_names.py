@@ -327,6 +327,41 @@ def test_diff_of_a_run_with_itself_is_refused(submit, robotrain):
     assert robotrain("diff").exit_code == 2
 
 
+def test_diff_of_a_name_with_several_runs_compares_its_newest_two(submit, robotrain):
+    first, second = submit("--name", "pick-v3"), submit("--name", "pick-v3", "--seed", "7")
+    answer = robotrain("diff", "pick-v3", "--json")
+    assert [one["run"] for one in answer.json["runs"]] == [first, second]
+    assert f"pick-v3 is {second}, the newest of 2 runs of this name" in answer.stderr
+    (problem,) = robotrain("diff", "pick-v3", "latest", "--json").json["problems"]
+    assert [way["text"] for way in problem["instead"]] == [f"robotrain diff {first} {second}"]
+    third = submit("--name", "other")
+    assert [one["run"] for one in robotrain("diff", "pick-v3", "--json").json["runs"]] == [second, third]
+    (problem,) = robotrain("diff", "other", "--json").json["problems"]
+    assert [way["text"] for way in problem["instead"]] == [f"robotrain diff {second} {third}"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("diff", "pick-v3", "other"),
+        ("resubmit", "pick-v3", "--dry-run"),
+        ("rename", "pick-v3", "pick-v4"),
+        ("resume", "pick-v3", "--training-steps", "20", "--dry-run"),
+        ("register", "pick-v3", "pusht"),
+        ("submit", "--platform", "venus", "--policy-run", "pick-v3", "--dry-run", "--no-pin"),
+    ],
+)
+def test_every_command_says_which_run_of_a_name_it_takes(robotrain, venus, pusht, words):
+    line = ("submit", "--platform", "venus", "--json", "--no-pin", "--dataset-path", pusht, "--training-steps", "8")
+    runs = [robotrain(*line, "--name", name).json["run"] for name in ("pick-v3", "pick-v3", "other")]
+    for run in runs:
+        (venus / f"{run}.json").write_text(json.dumps({"state": "failed", "checkpoints": [4]}))
+    data = ("--dataset-path", pusht) if words[0] == "submit" else ()
+    answer = robotrain(*words, *data)
+    assert runs[1] in answer.stderr
+    assert "the newest of 2 runs of this name" in answer.stderr
+
+
 def read_parameters(run):
     return dict(plans.read_stored_plan(run).plan.job.parameters)
 

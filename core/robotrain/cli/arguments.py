@@ -111,6 +111,16 @@ YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Remove without ask
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="With --prune: show what would go; remove nothing.")]
 
 
+def find_run(text: str) -> str:
+    """Return the run that a text means; print which, if several have that name. Raise UnknownRun."""
+    from robotrain.store import name_index, records
+
+    run = records.find_run(text)
+    if text and (choice := name_index.describe_choice(text, run)):
+        print_message(f"{text} is {run}, {choice}")
+    return run
+
+
 def open_run(ctx: typer.Context, run: str) -> tuple[RunRecord, Any]:
     """Return a run's record and platform; a run whose submit was interrupted is looked up there first.
 
@@ -118,12 +128,7 @@ def open_run(ctx: typer.Context, run: str) -> tuple[RunRecord, Any]:
     """
     from robotrain.store import records
 
-    record = records.read_record(records.find_run(run))
-    if run and record.name == run != record.run:
-        from robotrain.store import name_index
-
-        if (count := len(name_index.find_named_runs(run))) > 1:
-            print_message(f"{run} is {record.run}, the newest of {count} runs of this name")
+    record = records.read_record(find_run(run))
     platform = get_plugins(ctx).platform_of(record)
     if record.phase != "sent":
         from robotrain.submission import reconcile

@@ -32,6 +32,12 @@ def find_named_runs(name: str) -> list[str]:
     return [run for run, known in read_names().items() if known == name] if name else []
 
 
+def describe_choice(text: str, run: str) -> str:
+    """Return how a run was chosen among several of the name that a text is; empty for any other text."""
+    count = len(named) if text != run and run in (named := find_named_runs(text)) else 0
+    return f"the newest of {count} runs of this name" if count > 1 else ""
+
+
 def complete_run_names(incomplete: str) -> list[str]:
     """Return the names of the newest runs, and the runs, that begin like this, newest first."""
     known = read_names(NEWEST).values()

@@ -79,7 +79,8 @@ def find_checkpoint_source(text: str) -> Source:
         raise SourceError(f"No installed plugin can read the checkpoint: it is a {checkpoint.source}.")
     model = f"/{checkpoint.model}" if checkpoint.model and checkpoint.source in FOLDER_KINDS else ""
     source = kind.parse(f"{checkpoint.uri}{model}", Path("/"))
-    _descriptions[text, str(source)] = f"{record.run}, step {checkpoint.step}"
+    choice = name_index.describe_choice(name, record.run)
+    _descriptions[text, str(source)] = ", ".join(filter(None, (record.run, choice, f"step {checkpoint.step}")))
     return source
 
 

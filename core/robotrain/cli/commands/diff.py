@@ -1,6 +1,7 @@
 """`robotrain diff`: what differs between runs, on the terminal."""
 
 import dataclasses
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
@@ -8,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from robotrain.cli.app import get_plugins, make_app
-from robotrain.cli.arguments import JsonOption, argument, complete_run_names, usage_error
+from robotrain.cli.arguments import JsonOption, argument, complete_run_names, find_run, usage_error
 from robotrain.cli.output import format_table, print_json, print_message, print_result
+from robotrain.errors import Problem, Rejected, raise_if_any
 
 if TYPE_CHECKING:
     from robotrain.report.collect import RunFacts
@@ -37,11 +39,8 @@ def diff(ctx: typer.Context, runs: ComparedRuns = None, json: JsonOption = False
         raise usage_error(
             "`robotrain diff` needs a run", "It compares it with another one.", ("robotrain diff A B", "")
         )
-    names = named if len(named) > 1 else [*named, "latest"]
+    names = _find_runs(named)
     facts = collect.collect_all_facts(names, get_plugins(ctx), lambda text: None)
-    if len(facts) < 2:
-        title = f"both runs are {facts[0].record.run}"
-        raise usage_error(title, "A run does not differ from itself.", ("robotrain runs", "lists the runs"))
     tables = {
         "settings": comparison.compare_settings(facts),
         "data": comparison.compare_sources(facts),
@@ -56,6 +55,36 @@ def diff(ctx: typer.Context, runs: ComparedRuns = None, json: JsonOption = False
     if not tables["settings"] and not tables["data"]:
         print_message("the jobs do not differ")
     print_message(f"robotrain report {' '.join(one.record.run for one in facts)}   compares their curves on a page")
+
+
+def _find_runs(named: Sequence[str]) -> list[str]:
+    """Return the runs to compare; one alone is compared with the newest or, if it is that, with another of its name.
+
+    Raise Rejected with the problems of all, or if they are one run.
+    """
+    from robotrain.store import name_index, records
+
+    found, problems = list[str](), list[Problem]()
+    for text in named:
+        try:
+            found.append(find_run(text))
+        except Rejected as rejected:
+            problems += rejected.problems
+    raise_if_any(problems)
+    if len(named) == 1:
+        found.append(records.find_run())
+    if len(names := list(dict.fromkeys(found))) > 1:
+        return names
+    (run,) = names
+    others = [other for text in named for other in name_index.find_named_runs(text) if other != run]
+    if others and len(named) == 1:
+        print_message(f"{run} is the newest run: it is compared with the one of this name before it, {others[0]}")
+        return [others[0], run]
+    older = itertools.dropwhile(lambda other: other != run, records.iterate_runs(with_steps=False))
+    before = others[0] if others else next((other for other in older if other != run), "")
+    remark = f"the run {'of this name ' if others else ''}before it"
+    way = (f"robotrain diff {before} {run}", remark) if before else ("robotrain runs", "lists the runs")
+    raise usage_error(f"both runs are {run}", "A run does not differ from itself.", way)
 
 
 def _compare_scores(facts: "Sequence[RunFacts]") -> "list[DifferingRow]":

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from robotrain.cli.app import get_plugins, make_app
-from robotrain.cli.arguments import JsonOption, argument, complete_run_names, open_step, option
+from robotrain.cli.arguments import JsonOption, argument, complete_run_names, find_run, open_step, option
 from robotrain.cli.output import print_json, print_message, print_result
 from robotrain.errors import Rejected, usage_problem
 
@@ -35,7 +35,7 @@ def register(
     from robotrain.submission import registration
 
     of_step = open_step(ctx, run, step) if step and not step.isdecimal() else None
-    run = of_step[0].run if of_step else records.find_run(run)
+    run = of_step[0].run if of_step else find_run(run)
     plugins = get_plugins(ctx)
     on_start = functools.partial(print_message, f"registering the model of {run} …")
     registered = registration.register_checkpoint(run, name, _parse_step(step), plugins, on_start, of_step)

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Annotated
 
 from robotrain.cli.app import make_app
-from robotrain.cli.arguments import JsonOption, argument, complete_run_names, option
+from robotrain.cli.arguments import JsonOption, argument, complete_run_names, find_run, option
 from robotrain.cli.output import print_json, print_result
 from robotrain.errors import Rejected, Suggestion, usage_problem
 
@@ -28,7 +28,7 @@ def rename(
         title = "there is neither a new name nor a new note"
         raise Rejected([usage_problem("usage", title, suggestions=[Suggestion(f"robotrain rename {run} NAME")])])
     labels = make_labels(name, note or "")
-    found = records.find_run(run)
+    found = find_run(run)
     lock = name_lock.acquire_name_lock(records.get_run_folder(found))
     if lock is None:
         raise Rejected([records.make_being_submitted_problem(records.read_record(found))])

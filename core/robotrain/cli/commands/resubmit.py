@@ -12,6 +12,7 @@ from robotrain.cli.arguments import (
     NoteOption,
     RunArgument,
     TrainerArgsCommand,
+    find_run,
     open_run,
     option,
 )
@@ -123,7 +124,7 @@ def _find_pipeline(run: str, changes: dict[str, Any]) -> "RunRecord | None":
     """Return the record of a pipeline; None for any other run. Raise Rejected for options that it does not take."""
     from robotrain.store import records
 
-    record = records.read_record(records.find_run(run))
+    record = records.read_record(find_run(run))
     if not record.steps:
         return None
     if given := [flag for flag, value in changes.items() if value]:
