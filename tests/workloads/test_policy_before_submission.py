@@ -1,6 +1,7 @@
 """A policy that does not fit the environment or the dataset is named before anything is sent, wherever the job runs."""
 
 import json
+import shutil
 
 import pytest
 from azure_stand_in.fault import Fault
@@ -22,6 +23,24 @@ def misfits(robotrain):
         return [problem["title"] for problem in answer.json["problems"] if problem["code"] == "data-unusable"]
 
     return find
+
+
+@pytest.mark.parametrize(
+    ("typed", "code", "meant"),
+    [
+        ("pusht mini", "data-unusable", "pusht mini/dataset"),
+        ("pusht mini/datset", "source-unreachable", "pusht mini/dataset"),
+        ("pusht mini/zebra", "source-unreachable", None),
+    ],
+)
+def test_the_folder_that_is_meant_is_offered_in_place_of_another(robotrain, pusht, tmp_path, typed, code, meant):
+    shutil.copytree(pusht, tmp_path / "pusht mini" / "dataset")
+    job = ("lerobot-train", "--platform", "local", "--dry-run", "--json")
+    answer = robotrain("submit", *job, "--dataset-path", tmp_path / typed)
+    assert answer.exit_code == 4
+    (found,) = (problem for problem in answer.json["problems"] if problem["code"] == code)
+    ways = [way["text"] for way in found["instead"]]
+    assert ways == ([f"--dataset-path '{tmp_path / meant}'"] if meant else [])
 
 
 def test_a_policy_folder_is_compared_with_the_environment(misfits, policy):

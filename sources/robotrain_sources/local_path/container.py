@@ -1,6 +1,7 @@
 """The container plugin of local folders: they are used in place."""
 
 import os
+import shlex
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from robotrain_runtime.contract.document import JobSource
 
 from robotrain_sources.local_path import folder_content
 
+ROLE_FLAGS = {"dataset": "--dataset-path", "policy": "--policy-path"}
+"""The flags of the roles for which a folder of a similar name is suggested."""
 CODE_ROLE = "code"
 """Its pin is of the files that are sent: in place, the folder has others beside them."""
 
@@ -17,7 +20,9 @@ def preflight(source: JobSource, place: ContainerContext) -> Iterator[str]:
     """Yield what is wrong with the folder, with a suggestion on a second line if there is one."""
     folder = Path(source.uri)
     if not folder.exists():
-        yield f"The folder {folder} does not exist on this machine."
+        near = _find_similar_folder(folder) if source.role in ROLE_FLAGS else None
+        way = f"\n{ROLE_FLAGS[source.role]} {shlex.quote(str(near))}" if near else ""
+        yield f"The folder {folder} does not exist on this machine.{way}"
     elif not folder.is_dir():
         yield f"{folder} is not a folder: use the folder of the {_describe_role(source)}."
     elif not os.access(folder, os.R_OK | os.X_OK):
@@ -59,6 +64,18 @@ def _yield_problem(check: Callable[[], str]) -> Iterator[str]:
             yield problem
     except OSError as error:
         yield f"{error.filename} cannot be read: {error.strerror}."
+
+
+def _find_similar_folder(folder: Path) -> Path | None:
+    """Return the folder of the most similar name beside one that does not exist; None if there is none."""
+    import difflib  # costs start-up
+
+    try:
+        names = [entry.name for entry in folder.parent.iterdir() if entry.is_dir()]
+    except OSError:
+        return None
+    near = difflib.get_close_matches(folder.name, names, n=1)
+    return folder.parent / near[0] if near else None
 
 
 def _describe_role(source: JobSource) -> str:

@@ -94,10 +94,15 @@ def load_dataset_info(folder: Path, name: str = "") -> dict[str, Any]:
     """Return the dataset's description. Raise OSError or ValueError with a sentence."""
     path = folder / INFO_FILE
     if not path.is_file():
-        nested = sorted(path.parents[1] for path in folder.glob(f"*/{INFO_FILE}"))
-        hint = f" (but {nested[0]} has)" if nested else ""  # the parent folder is a common mistake
+        nested = list_nested_datasets(folder)
+        hint = f" (but {nested[0]} has)" if nested else ""
         raise FileNotFoundError(f"{name or folder} is not a LeRobot dataset: it has no {INFO_FILE}{hint}")
     return file_formats.read_json_object(path)
+
+
+def list_nested_datasets(folder: Path) -> list[Path]:
+    """Return the datasets in a folder that is none itself: the parent folder is a common mistake."""
+    return [] if (folder / INFO_FILE).is_file() else sorted(path.parents[1] for path in folder.glob(f"*/{INFO_FILE}"))
 
 
 def is_convertible(info: Mapping[str, Any]) -> bool:

@@ -68,7 +68,11 @@ def find_source_problems(
     convert = document.parameters["convert_v21"] is True
     if source.kind == "local_path" and not description_only:  # fetched data may be linked into a cache
         yield from dataset.find_unsafe_links(folder, source.uri)
-    yield from dataset.find_dataset_problems(folder, source.uri, convert=convert, description_only=description_only)
+    problems = dataset.find_dataset_problems(folder, source.uri, convert=convert, description_only=description_only)
+    nested = dataset.list_nested_datasets(folder) if source.kind == "local_path" else []
+    for sentence in problems:
+        hint = f"\n--dataset-path {shlex.quote(str(nested[0]))}" if nested and "\n" not in sentence else ""
+        yield sentence + hint
 
 
 def list_datasets(document: JobDocument, data: Mapping[JobSource, Path]) -> list[JobSource]:
