@@ -211,6 +211,45 @@ def test_runs_since_a_time(scripted, robotrain):
     assert robotrain("runs", "--since", "soon").exit_code == 2
 
 
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        (["--until", "1d"], ["train-1"]),
+        (["--until", "today"], ["train-2", "train-1"]),
+        (["--since", "4d", "--until", "2d"], ["train-1"]),
+        (["--since", "2d", "--until", "1h"], []),
+        (["--until", time.strftime("%Y-%m-%d", time.localtime(time.time() - 3 * 86400))], ["train-1"]),
+    ],
+)
+def test_runs_until_a_time(scripted, robotrain, words, found):
+    scripted.run("train-1", age=3 * 86400)
+    scripted.run("train-2", age=0)
+    assert [one["run"] for one in robotrain("runs", *words, "--json").json["runs"]] == found
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "way"),
+    [
+        (["--until", "soon"], "value-invalid", "--until 7d"),
+        (["--since", "1d", "--until", "7d"], "options-conflict", "--since 7d --until 1d"),
+        (["--before", "1d"], "usage", "--until"),
+        (["--after", "1d"], "usage", "--since"),
+        (["--failed"], "usage", "--state failed"),
+        (["--done"], "usage", "--state succeeded"),
+        (["--status", "failed"], "usage", "--state"),
+        (["--sort", "loss"], "usage", "robotrain runs --help"),
+        (["--limit", "3"], "usage", "--number"),
+        (["--sinc", "1d"], "usage", "--since"),
+        (["--until", "1d", "--prune"], "usage", "robotrain runs --prune --keep 20"),
+    ],
+)
+def test_other_options_of_the_list_are_answered_with_the_one_to_type(robotrain, words, code, way):
+    answer = robotrain("runs", *words, "--json")
+    assert answer.exit_code == 2
+    (problem,) = answer.json["problems"]
+    assert (problem["code"], [one["text"] for one in problem["instead"]]) == (code, [way])
+
+
 def test_a_record_of_an_earlier_version_has_no_name(scripted, robotrain):
     scripted.run("train-1", started=time.time())
     assert robotrain("status", "train-1", "--json").json["name"] == ""

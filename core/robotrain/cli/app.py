@@ -40,6 +40,13 @@ class OwnCommand(TyperCommand):
         with add_context(ctx):
             return super().parse_args(ctx, args)
 
+    def suggest_changes(self, flag: str, near: "tuple[Suggestion, ...]", ctx: Any) -> "tuple[Suggestion, ...]":
+        """Return what to type instead of an option that the command does not have.
+
+        :param near: the options of this command that are similar to `flag`.
+        """
+        return near
+
 
 @contextlib.contextmanager
 def add_context(ctx: Any) -> Iterator[None]:

@@ -122,10 +122,10 @@ def _suggest_usage(context: Any) -> Suggestion:
 
 def _suggest_options(flag: str, context: Any) -> tuple[Suggestion, ...]:
     """Return what to type instead of an option that the command does not have."""
-    from robotrain.cli.arguments import TrainerArgsCommand
+    from robotrain.cli.app import OwnCommand
 
     near = suggest_name(flag, _list_flags(context))
-    if isinstance(context.command, TrainerArgsCommand) and re.fullmatch(r"--?[A-Za-z][\w.-]*", flag):
+    if isinstance(context.command, OwnCommand) and re.fullmatch(r"--?[A-Za-z][\w.-]*", flag):
         near = context.command.suggest_changes(flag, near, context)
     return near or (_suggest_help(context),)
 

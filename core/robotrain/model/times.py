@@ -1,29 +1,46 @@
 """Times and ages as text: parsed from `yesterday` and `2 weeks ago`, formatted as `5 minutes ago`."""
 
+import re
 import time
+from typing import TYPE_CHECKING
 
 from robotrain.model.amounts import SECONDS, parse_duration
 
+if TYPE_CHECKING:
+    from datetime import datetime
 
-def parse_past_time(text: str, now: float) -> float:
+DAY = re.compile(r"\d{4}-?\d\d-?\d\d")
+"""A date without a time."""
+
+
+def parse_past_time(text: str, now: float, is_end: bool = False) -> float:
     """Return when something was: `7d` or `2 weeks ago` before now, or a date. Raise ValueError if it is invalid.
 
     :param now: seconds since the epoch, as the result.
+    :param is_end: whether of a day without a time its last moment is meant, not its first.
     """
     from datetime import datetime, timedelta
 
     text = text.strip().lower()
     midnight = datetime.fromtimestamp(now).replace(hour=0, minute=0, second=0, microsecond=0)
     if text in ("today", "yesterday"):
-        return (midnight - timedelta(days=text == "yesterday")).timestamp()
+        begin = midnight - timedelta(days=text == "yesterday")
+        return _end_day(begin).timestamp() if is_end else begin.timestamp()
     try:
         return now - parse_duration(text.removesuffix("ago"))
     except ValueError:
         pass
     try:
-        return datetime.fromisoformat(text.upper()).timestamp()
+        found = datetime.fromisoformat(text.upper())
+        return (_end_day(found) if is_end and DAY.fullmatch(text) else found).timestamp()
     except (ValueError, OverflowError):
         raise ValueError("a time is 7d, 12h, 2 weeks, today, yesterday, or a date: 2026-11-15") from None
+
+
+def _end_day(midnight: "datetime") -> "datetime":
+    from datetime import timedelta
+
+    return midnight + timedelta(days=1, microseconds=-1)
 
 
 def format_age(seconds: float) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from robotrain.cli import arguments
-from robotrain.cli.app import get_plugins, make_app
+from robotrain.cli.app import OwnCommand, get_plugins, make_app
 from robotrain.cli.arguments import (
     DryRunOption,
     JsonOption,
@@ -20,7 +20,7 @@ from robotrain.cli.arguments import (
     option,
 )
 from robotrain.cli.output import print_json, print_message, print_problems, print_result
-from robotrain.errors import raise_if_any
+from robotrain.errors import Suggestion, raise_if_any
 
 if TYPE_CHECKING:
     from robotrain.cli.watch.run_filter import RunFilter
@@ -32,9 +32,19 @@ WORD_HELP = "Only runs whose name, or the run itself, contains this; with --prun
 STATE_HELP = "Only runs in this state: running, succeeded, failed, cancelled, pending, lost, …"
 NAME_HELP = "Only runs with exactly this name; `*` stands for any characters."
 SINCE_HELP = "Only runs submitted since then: 7d, 12h, yesterday, 2026-11-15."
+UNTIL_HELP = "Only runs submitted until then; a day counts to its end."
 SET_HELP = "Only runs with this value: batch_size=8, policy_type=act, dataset=*pusht*."
 STATES_WITH_REASON = ("failed", "lost", "cancelled", "pending", "interrupted", "gone", "broken", "unknown")
 """States whose reason is shown beside them."""
+OTHER_OPTIONS = {
+    "--since": "after from newer-than",
+    "--until": "before to older",
+    "--state": "status",
+    "--number": "limit count max head last",
+    "--set": "filter where",
+    "": "sort sort-by order order-by reverse",
+}
+"""What people call options of this command; below "" what it does not do."""
 MIN_REASON_WIDTH = 40
 """The fewest terminal columns of reasons beside the other columns; with less, each has a line of its own."""
 
@@ -43,6 +53,20 @@ def _complete_states(incomplete: str) -> list[str]:
     from robotrain.cli.watch.run_list import LISTED_STATES
 
     return [state for state in LISTED_STATES if state.startswith(incomplete)]
+
+
+class RunsCommand(OwnCommand):
+    """The command; it knows other words for its options."""
+
+    def suggest_changes(self, flag: str, near: tuple[Suggestion, ...], ctx: Any) -> tuple[Suggestion, ...]:
+        """Return the option that a word means, or the state that it is."""
+        from robotrain.cli.watch.run_filter import find_state
+
+        word = flag.lstrip("-").replace("_", "-")
+        if state := find_state(word):
+            return (Suggestion(f"--state {state}"),)
+        meant = next((option for option, words in OTHER_OPTIONS.items() if word in words.split()), None)
+        return near if meant is None else (Suggestion(meant),) if meant else ()
 
 
 def runs(
@@ -58,6 +82,7 @@ def runs(
     workload: Annotated[str, option("--workload", "NAME", "Only runs of this workload.", complete_workloads)] = "",
     set: Annotated[list[str] | None, option("--set", "KEY=VALUE", SET_HELP)] = None,
     since: Annotated[str, option("--since", "TIME", SINCE_HELP)] = "",
+    until: Annotated[str, option("--until", "TIME", UNTIL_HELP)] = "",
     steps: Annotated[bool, typer.Option("--steps", help="List the runs of pipelines' steps too.")] = False,
     prune: Annotated[bool, typer.Option("--prune", help="Remove old runs; asks first.")] = False,
     older_than: Annotated[str, option("--older-than", "TIME", TIME_HELP)] = "",
@@ -72,6 +97,8 @@ def runs(
 
     robotrain runs --state failed --since 7d
 
+    robotrain runs --since 2026-11-01 --until 2026-11-07
+
     robotrain runs pick
 
     robotrain runs --prune --older-than 30d
@@ -83,7 +110,8 @@ def runs(
     state = run_filter.parse_state(state)
     prune_options = {"--older-than": older_than != "", "--keep": keep is not None, "--yes": yes, "--dry-run": dry_run}
     list_options = {"--all": everything, "-n": number != DEFAULT_NUMBER, "--steps": steps}
-    list_options |= {"--name": name != "", "--workload": workload != "", "--since": since != "", "--set": bool(set)}
+    list_options |= {"--name": name != "", "--workload": workload != "", "--since": since != ""}
+    list_options |= {"--until": until != "", "--set": bool(set)}
     _check_options(prune, prune_options, list_options)
     if prune:
         from robotrain.cli.commands.prune import prune_runs
@@ -91,7 +119,7 @@ def runs(
 
         raise_if_any(list(find_unknown_names(get_plugins(ctx), platform)))
         return prune_runs(get_plugins(ctx), word, older_than, keep, state, platform, yes, json, dry_run)
-    wanted = run_filter.RunFilter(word, state, platform, name, workload, since, tuple(set or ()))
+    wanted = run_filter.RunFilter(word, state, platform, name, workload, since, until, tuple(set or ()))
     accept = wanted.make_accept(get_plugins(ctx))
     listed, more = run_list.list_runs(get_plugins(ctx), None if everything else number, state, accept, steps)
     print_problems(run_list.find_silent_platforms(listed))
@@ -228,4 +256,4 @@ def _dump_run(listed_run: "ListedRun") -> dict[str, Any]:
     }
 
 
-app = make_app(runs)
+app = make_app(runs, cls=RunsCommand)

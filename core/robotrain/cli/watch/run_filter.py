@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import re
 import shlex
 import time
@@ -43,6 +44,7 @@ class RunFilter(NamedTuple):
     workload: str = ""
     since: str = ""
     """A time as it was given."""
+    until: str = ""
     values: Sequence[str] = ()
     """Texts KEY=VALUE."""
 
@@ -56,6 +58,13 @@ class RunFilter(NamedTuple):
 
         problems: list[Problem] = []
         begin = collect_problems(problems, lambda: parse_time(self.since, "--since")) or 0.0
+        end = collect_problems(problems, lambda: parse_time(self.until, "--until", is_end=True)) or math.inf
+        if begin > end:
+            title, ways = (
+                "--until is before --since",
+                [Suggestion(shlex.join(["--since", self.until, "--until", self.since]))],
+            )
+            problems.append(usage_problem("options-conflict", title, "--until", suggestions=ways))
         parsed = (collect_problems(problems, functools.partial(_parse_value, text)) for text in self.values)
         given = [pair for pair in parsed if pair]
         problems += run_names.find_unknown_names(plugins, self.platform, self.workload)
@@ -68,7 +77,9 @@ class RunFilter(NamedTuple):
         def accept(record: RunRecord) -> bool:
             if self.platform not in ("", record.platform) or self.workload not in ("", record.workload):
                 return False
-            if record.created < begin or not (self.name in ("", record.name) or _matches(record.name, self.name)):
+            if not begin <= record.created <= end or not (
+                self.name in ("", record.name) or _matches(record.name, self.name)
+            ):
                 return False
             if not any(self.word in name or _matches(name, self.word) for name in (record.name, record.run)):
                 return False
@@ -85,7 +96,7 @@ class RunFilter(NamedTuple):
 
     def _list_words(self) -> Iterator[str]:
         yield from [self.word] * bool(self.word)
-        for flag in ("state", "platform", "name", "workload", "since"):
+        for flag in ("state", "platform", "name", "workload", "since", "until"):
             if value := getattr(self, flag):
                 yield from (f"--{flag}", value)
         for text in self.values:
@@ -151,11 +162,15 @@ def parse_state(text: str) -> str:
     raise Rejected([usage_problem("state-unknown", title, "--state", why, suggestions=near)])
 
 
-def parse_time(text: str, flag: str) -> float | None:
-    """Return when a time such as `7d`, `yesterday` or `2026-11-15` was; None for an empty text. Raise Rejected."""
+def parse_time(text: str, flag: str, is_end: bool = False) -> float | None:
+    """Return when a time such as `7d`, `yesterday` or `2026-11-15` was; None for an empty text. Raise Rejected.
+
+    :param is_end: whether of a whole day its last moment counts, not its first.
+    """
     from robotrain.model.times import parse_past_time
 
-    return arguments.parse_amount(lambda given: parse_past_time(given, time.time()), text, flag, "7d")
+    parse = functools.partial(parse_past_time, now=time.time(), is_end=is_end)
+    return arguments.parse_amount(parse, text, flag, "7d")
 
 
 def collect_problems(problems: list[Problem], parse: Callable[[], T]) -> T | None:
