@@ -253,8 +253,10 @@ def test_resubmit_replaces_single_options_of_the_trainer(robotrain, venus, job):
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (("--policy.chunk_size=8",), "robotrain resubmit RUN -- --policy.chunk_size=VALUE"),
-        (("--batch-size", "8"), "robotrain resubmit RUN --set batch_size=VALUE"),
+        (("--policy.chunk_size=8",), "-- --policy.chunk_size=8"),
+        (("--batch-size", "8"), " --set batch_size=8"),
+        (("--set", "policy.n_action_steps=8"), "-- --policy.n_action_steps=8"),
+        (("--set", "n_action_steps=8"), "-- --policy.n_action_steps=8"),
         (("--", "--batch-size=8"), "--set batch_size=8"),
         (("--", "--batch_size", "8"), "--set batch_size=8"),
         (("--", "--policy.type=diffusion"), "--set policy_type=diffusion"),

@@ -126,6 +126,11 @@ def test_arguments_of_the_trainer(robotrain):
         ("batch_size", "use   --set batch_size=VALUE"),
         ("=8", "use   --set KEY=VALUE"),
         ("batch_size=many", "--batch-size takes a whole number"),
+        ("n_action_steps=8", "use   -- --policy.n_action_steps=8"),
+        ("policy.n_action_steps=8", "use   -- --policy.n_action_steps=8"),
+        ("policy.chunk_sise=8", "use   -- --policy.chunk_size=8"),
+        ("policy.type=diffusion", "use   --set policy_type=diffusion"),
+        ("policy.optimizer_lr=1e-5", "use   --set learning_rate=1e-5"),
         ("a.b.c.d=8", "there is no key 'a.b.c.d'"),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import shlex
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -74,7 +75,7 @@ def _make_label_option(flag: str) -> Any:
 
 NameOption = Annotated[str, _make_label_option("--name")]
 NoteOption = Annotated[str, _make_label_option("--note")]
-AFTER_DASHES_KEY = "robotrain.after-dashes"
+AFTER_DASHES_KEY, WORDS_KEY = "robotrain.after-dashes", "robotrain.words"
 
 
 class TrainerArgsCommand(OwnCommand):
@@ -83,6 +84,7 @@ class TrainerArgsCommand(OwnCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse what stands before the `--`."""
         args, ctx.meta[AFTER_DASHES_KEY] = split_at_dashes(args)
+        ctx.meta[WORDS_KEY] = tuple(args)
         return super().parse_args(ctx, args)
 
     def suggest_changes(self, flag: str, near: tuple[Suggestion, ...], ctx: Any) -> tuple[Suggestion, ...]:
@@ -92,15 +94,35 @@ class TrainerArgsCommand(OwnCommand):
         """
         from robotrain.config.overrides import list_flag_keys
 
+        run, value = self._read_run_and_value(flag, ctx)
+        line = f"robotrain {self.name} {run}"
         if "." in flag:
-            return (Suggestion(f"robotrain {self.name} RUN -- {flag}=VALUE"),)
+            return (Suggestion(f"{line} -- {flag}={value}"),)
         plugins = get_plugins(ctx)
         platforms = plugins.platforms()
         keys = dict(list_flag_keys(plugins.workloads().values(), platforms.values(), plugins.source_kinds()))
         flag = flag.replace("_", "-")
         if not near and flag not in keys:
             flag = find_nearest_name(flag, keys) or flag
-        return (Suggestion(f"robotrain {self.name} RUN --set {keys[flag]}=VALUE"),) if flag in keys else near
+        return (Suggestion(f"{line} --set {keys[flag]}={value}"),) if flag in keys else near
+
+    def _read_run_and_value(self, flag: str, ctx: Any) -> tuple[str, str]:
+        """Return the run and the value of an unknown option as they were typed, or what stands for them."""
+        from robotrain.redaction import find_secret_arguments
+
+        with_value = {name for one in self.params if not getattr(one, "is_flag", True) for name in one.opts}
+        found = {"run": "RUN", flag: "VALUE"}
+        name = ""
+        for word in ctx.meta.get(WORDS_KEY, ()):
+            option, equals, value = word.partition("=")
+            if word.startswith("-"):
+                name = "" if equals else option
+            else:
+                name, option, value = "", (name if name == flag or name in with_value else "run"), word
+            is_secret = find_secret_arguments([option, value])
+            if option in found and value and value.isprintable() and not is_secret:
+                found[option] = shlex.quote(value)
+        return found["run"], found[flag]
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """Return the words of the usage line."""

@@ -55,6 +55,7 @@ def _suggest_source(word: str, choice: Choice, plugins: "Plugins") -> Iterator[S
 def _suggest_value(word: str, choice: Choice, plugins: "Plugins") -> Iterator[Suggestion]:
     """Yield how a `NAME=VALUE` is given: by its name in a job file, or as an option of the program."""
     from robotrain.config import overrides
+    from robotrain.config.trainer_args import find_option_of_program
 
     workload = load_or_none(plugins.workload, choice.workload)
     platform = load_or_none(plugins.platform, choice.platform)
@@ -65,20 +66,6 @@ def _suggest_value(word: str, choice: Choice, plugins: "Plugins") -> Iterator[Su
         yield Suggestion(f"-- {shlex.quote(word)}")
     elif workload and (option := find_option_of_program(workload.option_finder, f"--{name}", value)):
         yield Suggestion(f"-- {shlex.quote(option)}")
-
-
-def find_option_of_program(finder: str, flag: str, value: str) -> str:
-    """Return the option of a program that a flag may be, with its value unless that may be a secret; empty for none.
-
-    :param finder: the module that knows the options; empty for none.
-    """
-    if not finder:
-        return ""
-    import importlib
-
-    is_shown = not holds_secret(value) and value.isprintable()
-    found: str = importlib.import_module(finder).find_option(flag, value if is_shown else "…")
-    return found
 
 
 def explain_file_option(flag: str, file: str) -> Problem:

@@ -242,6 +242,7 @@ def _unknown_option_problem(
 ) -> Problem:
     """Return the problem of an unknown option. A suggestion repeats its value only if that is no secret."""
     from robotrain.config.resolve import fill_in_value, replace_managed_option
+    from robotrain.config.trainer_args import find_option_of_program
 
     flag = redact(flag)
     dashed = flag.replace("_", "-")
@@ -275,7 +276,7 @@ def _unknown_option_problem(
         why = f"With workload {name}: {plugins.workloads()[name].option_hints[flag]}."
     elif dashed != flag and dashed in options.flags:
         code, title, ways = "option-unknown", f"there is no option {flag}", [fill_in_value(dashed, value)]
-    elif own := unknown_words.find_option_of_program(workload.option_finder if workload else "", flag, value):
+    elif own := find_option_of_program(workload.option_finder if workload else "", flag, value):
         code, title, ways = "option-unknown", f"robotrain has no option {flag}", [f"-- {own}"]
         why = f"Put options of {workload.program if workload else 'the trainer'} itself after `--`."
     elif "." in flag:

@@ -3,19 +3,20 @@
 import dataclasses
 import json
 import re
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.config.provenance import Origin, Value
 from robotrain.config.request import Request, SourceText
-from robotrain.config.resolve import find_field
-from robotrain.config.trainer_args import list_option_names
+from robotrain.config.resolve import find_field, replace_managed_option
+from robotrain.config.trainer_args import find_option_of_program, list_option_names
 from robotrain.errors import Problem, Stage, Suggestion, suggest_name
 from robotrain.model.platform import Platform
 from robotrain.model.source import SourceKind
 from robotrain.model.workload import Workload
-from robotrain.redaction import redact
+from robotrain.redaction import find_secret_arguments, redact
 
 SET_FLAG = "--set"
 SET_FORM = f"{SET_FLAG} KEY=VALUE"
@@ -142,7 +143,7 @@ class _OverrideParser:
         elif table in ("", "parameters", f"platforms.{self.platform.name}"):
             self.add_field(key, table, name, value)
         else:
-            self.add_unknown_key(key)
+            self.add_unknown_key(key, value)
 
     def add_field(self, key: str, table: str, name: str, text: str) -> None:
         places = {
@@ -160,7 +161,7 @@ class _OverrideParser:
             self.add_problem("set-ambiguous", title, key, ways)
             return
         if not fitting:
-            self.add_unknown_key(key)
+            self.add_unknown_key(key, text)
             return
         _, by_flag, parsed = places[fitting[0]]
         if name in by_flag and by_flag[name].value != "":
@@ -204,8 +205,8 @@ class _OverrideParser:
     def add_conflict(self, where: str, key: str) -> None:
         self.add_problem("options-conflict", f"{where} and {self.flag}{redact(key)} contradict each other", key)
 
-    def add_unknown_key(self, key: str) -> None:
-        """Report an unknown key, with the nearest one."""
+    def add_unknown_key(self, key: str, value: str = "") -> None:
+        """Report an unknown key, with the option of the program that it names, or the nearest key."""
         known = list(list_override_keys(self.workload, self.platform, self.kinds))
         first, _, rest = key.partition(".")
         code, title = "set-unknown-key", f"there is no key {redact(key)!r}"
@@ -219,7 +220,27 @@ class _OverrideParser:
             fitting = [name for name in known if name.startswith(f"sources.{rest.partition('.')[0]}.")]
             if rest.count(".") == 0 and fitting:
                 ways = tuple(Suggestion(f"{self.flag}{name}=…") for name in fitting)
+        elif options := self._find_options(key, value):
+            ways = options
         self.add_problem(code, title, key, ways, why)
+
+    def _find_options(self, key: str, value: str) -> tuple[Suggestion, ...]:
+        """Return what to use for an option of the program that was given as a key; empty if the key is none."""
+        if self.flag != f"{SET_FLAG} " or self._find_field(key) or not re.fullmatch(r"[\w.-]+", key):
+            return ()
+        option = f"--{key}"
+        if find_secret_arguments([option, value]):
+            value = ""
+        if option in self.workload.managed_options:
+            _, texts = replace_managed_option(option, value, self.workload)
+            pairs = [text.partition(" ") for text in texts if " or --" not in text]
+            return tuple(
+                Suggestion(f"{self.flag}{field}={filled}")
+                for flag, _, filled in pairs
+                if filled and flag.startswith("--") and (field := find_field(flag, self.workload.parameters))
+            )
+        found = find_option_of_program(self.workload.option_finder, option, value)
+        return (Suggestion(f"-- {shlex.quote(found)}"),) if found else ()
 
     def _find_field(self, key: str) -> str | None:
         table, _, name = key.rpartition(".")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from robotrain.config.provenance import Origin, Value
-from robotrain.redaction import hide_secret_arguments
+from robotrain.redaction import hide_secret_arguments, holds_secret
 
 if TYPE_CHECKING:
     from robotrain.config.request import Request
@@ -38,6 +38,20 @@ def collect_trainer_args(request: Request, workload: Workload) -> tuple[Value, .
 def list_option_names(arguments: Iterable[str], workload: Workload) -> set[str]:
     """Return the names of the options among arguments."""
     return {name for argument in arguments if (name := workload.get_option_name(argument))}
+
+
+def find_option_of_program(finder: str, flag: str, value: str) -> str:
+    """Return the option of a program that a flag may be, with its value unless that may be a secret; empty for none.
+
+    :param finder: the module that knows the options; empty for none.
+    """
+    if not finder:
+        return ""
+    import importlib
+
+    is_shown = not holds_secret(value) and value.isprintable()
+    found: str = importlib.import_module(finder).find_option(flag, value if is_shown else "…")
+    return found
 
 
 def _replace_all(replaced: Sequence[Value], arguments: Sequence[Value]) -> tuple[Value, ...]:

@@ -73,7 +73,7 @@ class ValueKeys:
 
     def _find_option(self, key: str) -> str:
         """Return the option of a workload's program that a key is, or is like; empty for none."""
-        from robotrain.cli.unknown_words import find_option_of_program
+        from robotrain.config.trainer_args import find_option_of_program
 
         flag = f"--{key.lstrip('-')}"
         for workload in self._plugins.workloads().values() if "." in key or key.startswith("-") else ():
