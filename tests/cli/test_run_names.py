@@ -95,6 +95,33 @@ def test_a_name_means_its_newest_run_wherever_a_run_is_named(submit, robotrain):
     assert robotrain("status", "latest", "--json").json["run"] == other
 
 
+@pytest.mark.parametrize("command", ["status", "logs", "cancel", "outputs"])
+def test_the_beginning_of_a_name_means_its_newest_run(scripted, robotrain, command):
+    for run, name in (("train-1", "pick-v3"), ("train-2", "pick-v3"), ("train-3", "long"), ("train-4", "")):
+        scripted.run(run, called=name, state="succeeded")
+    answer = robotrain(command, "pi")
+    assert "pi is train-2, the newest of 2 runs named pick-v3" in answer.stderr
+    assert "lon is train-3, named long" in robotrain(command, "lon").stderr
+    assert robotrain(command, "train-4").stderr.count("named") == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("frist", "there is no run 'frist'; did you mean first?"),
+        ("fi", "2 runs match 'fi': train-2 (fine), train-1 (first); give more of the name"),
+        ("tarin-1", "did you mean train-1"),
+        ("zzzzz", "the newest are train-2 (fine), train-1 (first)"),
+    ],
+)
+def test_a_text_that_is_no_run_is_answered_with_names(scripted, robotrain, text, shown):
+    scripted.run("train-1", called="first", age=10)
+    scripted.run("train-2", called="fine", age=5)
+    answer = robotrain("status", text)
+    assert answer.exit_code == 2
+    assert shown in answer.stderr
+
+
 @pytest.mark.parametrize("name", ["latest", "last", "-x", "a b", "a/b", "x" * 81])
 def test_a_name_that_cannot_be_one_is_refused_before_anything_is_sent(robotrain, mars, name):
     answer = robotrain("submit", *DATA, f"--name={name}")

@@ -33,9 +33,13 @@ def find_named_runs(name: str) -> list[str]:
 
 
 def describe_choice(text: str, run: str) -> str:
-    """Return how a run was chosen among several of the name that a text is; empty for any other text."""
-    count = len(named) if text != run and run in (named := find_named_runs(text)) else 0
-    return f"the newest of {count} runs of this name" if count > 1 else ""
+    """Return why a text that is a name, or the beginning of one, means a run; empty for any other text."""
+    if not text or run.startswith(text) or not (name := read_names().get(run, "")).startswith(text):
+        return ""
+    count = len(find_named_runs(name))
+    if name == text:
+        return f"the newest of {count} runs of this name" if count > 1 else ""
+    return f"the newest of {count} runs named {name}" if count > 1 else f"named {name}"
 
 
 def complete_run_names(incomplete: str) -> list[str]:

@@ -186,7 +186,8 @@ def list_runs() -> list[str]:
 def find_run(text: str = "") -> str:
     """Return the run that a text means; by default the newest. Raise UnknownRun.
 
-    It is a run, the beginning of one, a name given with `--name`, of which the newest run counts, or a part of a run.
+    It is a run, the beginning of one, a name given with `--name` or its beginning, of which the newest run counts, or a
+    part of a run.
     """
     if text in NEWEST_NAMES:
         for name in iterate_runs(with_steps=False):
@@ -194,20 +195,27 @@ def find_run(text: str = "") -> str:
     elif has_record(text):
         return text
     matches = [*iterate_runs(lambda name: name.startswith(text))]
-    if len(matches) != 1 and text:
-        from robotrain.store import name_index  # costs start-up
+    if len(matches) == 1:
+        return matches[0]
+    from robotrain.store import name_index  # costs start-up
 
-        if named := name_index.find_named_runs(text):
-            return named[0]
-    matches = matches or [*iterate_runs(lambda name: text in name)]
+    if named := name_index.find_named_runs(text):
+        return named[0]
+    names = name_index.read_names()
+    if not matches:
+        beginning = {run: name for run, name in names.items() if text and name.startswith(text)}
+        if len({*beginning.values()}) == 1:
+            return next(iter(beginning))
+        matches = [*beginning] or [*iterate_runs(lambda name: text in name)]
     if len(matches) == 1:
         return matches[0]
     if matches:
-        raise UnknownRun(f"{len(matches)} runs match {text!r}: {_format_names(matches)}; give more of the name")
+        shown = _format_runs(matches, names)
+        raise UnknownRun(f"{len(matches)} runs match {text!r}: {shown}; give more of the name")
     known = list_runs()
     if not known:
         raise UnknownRun(f"no run has been submitted yet ({get_runs_folder()} has no records)")
-    raise UnknownRun(f"there is no run {redact(text)!r}; {_suggest_runs(text, known)}")
+    raise UnknownRun(f"there is no run {redact(text)!r}; {_suggest_runs(text, known, names)}")
 
 
 def get_runs_folder() -> Path:
@@ -287,15 +295,17 @@ def _make_sort_key(name: str) -> tuple[str, int]:
     return stem, int(attempt) if attempt.isdecimal() else 0
 
 
-def _suggest_runs(text: str, known: list[str]) -> str:
+def _suggest_runs(text: str, known: list[str], names: dict[str, str]) -> str:
     from difflib import get_close_matches
 
-    near = get_close_matches(text, known, n=3, cutoff=0.5)
-    return f"did you mean {_format_names(near)}?" if near else f"the newest are {_format_names(known)}"
+    near = get_close_matches(text, dict.fromkeys([*filter(None, names.values()), *known]), n=3, cutoff=0.5)
+    return f"did you mean {', '.join(near)}?" if near else f"the newest are {_format_runs(known, names)}"
 
 
-def _format_names(found: list[str]) -> str:
-    return ", ".join(found[:MAX_NAMES]) + (", …" if len(found) > MAX_NAMES else "")
+def _format_runs(found: list[str], names: dict[str, str]) -> str:
+    """Return some of the runs, each with its name in brackets."""
+    shown = [f"{run} ({names[run]})" if names.get(run) else run for run in found[:MAX_NAMES]]
+    return ", ".join(shown) + (", …" if len(found) > MAX_NAMES else "")
 
 
 def _parse_record(data: Any, path: Path) -> RunRecord:
