@@ -62,3 +62,5 @@ REMOVAL_LINES = {
     "cache --prune --unused 30d": "cached environments and data that no run used for 30 days",
 }
 """The command lines that remove what is old, each with its remark."""
+EVALUATION_WORDS = ("eval", "evaluate", "validate")
+"""Words that are answered with the line that evaluates the run after them."""

@@ -101,6 +101,9 @@ def test_without_a_dataset_the_file_says_what_to_fill_in(robotrain):
     answer = robotrain("init")
     assert answer.exit_code == 0
     assert "no dataset" in answer.stderr
+    assert "next: add the dataset to job.yaml, then robotrain submit job.yaml" in answer.stderr
+    assert "robotrain init --example pusht-mini" in answer.stderr
+    assert "isaac" not in answer.stderr  # an example of another workload
     assert "  #   - local_path: FOLDER\n" in Path("job.yaml").read_text()
     assert "sources" not in valid("job.yaml", "job.schema.json")
     assert "needs a dataset" in robotrain("render", "job.yaml", "--platform", "local").stderr

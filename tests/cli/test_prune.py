@@ -346,6 +346,7 @@ def test_what_the_tracking_database_keeps_of_a_removed_run_is_said_with_the_line
         ("clean", ["runs --prune --older-than 30d", "cache --prune --unused 30d"]),
         ("prune", ["runs --prune --older-than 30d", "cache --prune --unused 30d"]),
         ("why pick", ["status pick"]),
+        ("gc", ["runs --prune --older-than 30d", "cache --prune --unused 30d"]),
         ("compare a b", ["diff a b"]),
         ("compare a", ["diff a RUN"]),
     ],

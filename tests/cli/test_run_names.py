@@ -339,6 +339,15 @@ def test_after_a_training_the_next_commands_evaluate_it_on_its_data(submit, robo
     assert line in robotrain("wait").stdout
 
 
+@pytest.mark.parametrize("word", ["eval", "evaluate", "validate"])
+def test_a_word_for_an_evaluation_is_answered_with_the_whole_line_of_the_run(submit, robotrain, word):
+    run = submit("--name", "pick")
+    answer = robotrain(word, "pick")
+    line = f"robotrain submit lerobot-eval --policy-run {run} --dataset-repo-id lerobot/pusht --platform mars"
+    assert (answer.exit_code, line in answer.stderr) == (2, True)
+    assert "--policy-run" not in robotrain(word, "nobody").stderr
+
+
 def test_diff_shows_what_differs_and_what_each_reached(submit, robotrain):
     first = submit("--name", "pick-v2", "--batch-size", "8")
     second = submit("--name", "pick-v3", "--batch-size", "16")

@@ -14,7 +14,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from robotrain import __version__
 from robotrain.cli.output import handle_errors
-from robotrain.command_table import ALIASES, COMMANDS, OTHER_WORDS, REMOVAL_LINES
+from robotrain.command_table import ALIASES, COMMANDS, EVALUATION_WORDS, OTHER_WORDS, REMOVAL_LINES
 from robotrain.errors import Problem, Rejected, Suggestion, suggest_name, usage_problem
 
 if TYPE_CHECKING:
@@ -302,6 +302,9 @@ def _unknown_command_problem(name: str, arguments: Sequence[str], plugins: "Plug
         ways.append(Suggestion(f"robotrain {_fill_in_runs(line, arguments)}", REMOVAL_LINES.get(line, "")))
         if "--prune" in line:
             ways += [Suggestion(f"robotrain {way}", remark) for way, remark in REMOVAL_LINES.items() if way != line]
+    elif name in EVALUATION_WORDS and (evaluation := _make_evaluation_command(arguments)):
+        title, why = f"robotrain has no command {name!r}", ""
+        ways.append(Suggestion(evaluation))
     else:
         title = f"there is no command {redact(name)!r}"
         why = "" if workloads else f"Commands: {', '.join(known)}."
@@ -310,6 +313,18 @@ def _unknown_command_problem(name: str, arguments: Sequence[str], plugins: "Plug
     translations = list(_suggest_translations(workloads, arguments, plugins))
     ways = [*translations, *ways] if any(map(FOREIGN_OPTION.match, arguments)) else [*ways, *translations]
     return usage_problem("command-unknown", title, why=why, suggestions=ways)
+
+
+def _make_evaluation_command(arguments: Sequence[str]) -> str:
+    """Return the line that evaluates the first run that was typed; empty if there is none."""
+    from robotrain.cli.evaluation_command import make_evaluation_command
+    from robotrain.store import records
+
+    try:
+        typed = next((word for word in arguments if RUN_WORD.fullmatch(word)), "")
+        return make_evaluation_command(records.read_record(records.find_run(typed))) if typed else ""
+    except Rejected:
+        return ""
 
 
 def _fill_in_runs(line: str, arguments: Sequence[str]) -> str:

@@ -111,11 +111,16 @@ def _describe_answer(answer: Mapping[str, Any]) -> Iterable[str]:
         if given := ", ".join(f"{name} {value}" for name, value in settings.items()):
             yield f"found settings of {platform}: {given}"
     if answer.get("missing"):
-        yield f"found no {' and no '.join(answer['missing'])}: fill it in in {JOB_FILE}"
+        yield f"found no {' and no '.join(answer['missing'])}"
     files, example = answer["files"], answer.get("example")
     what = f"the example {example} to {answer['folder']}" if example else ", ".join(files)
     yield f"{'would write' if answer['dry_run'] else 'wrote'} {what}"
-    yield f"next: {answer['next']}"
+    if not answer.get("missing"):
+        yield f"next: {answer['next']}"
+        return
+    yield f"next: add the {' and the '.join(answer['missing'])} to {JOB_FILE}, then {answer['next']}"
+    for example in answer["examples"]:
+        yield f"or start with an example and its data: robotrain init --example {example}"
 
 
 def _reject_with_example(given: Mapping[str, Any]) -> None:
@@ -209,6 +214,7 @@ def make_files(
             one: {key: setting.value for key, setting in found.items() if setting.value}
             for one, found in settings.items()
         },
+        "examples": sorted(template.examples),
         "missing": [
             role for role, one in workload.roles.items() if one.required and role not in roles and existing is None
         ],

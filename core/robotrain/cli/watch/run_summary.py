@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from robotrain_runtime.contract import event
 
 from robotrain.cli.output import print_message
-from robotrain.errors import Rejected
 from robotrain.model import scores
 from robotrain.model.amounts import format_duration
 from robotrain.model.progress import Progress
@@ -249,6 +248,8 @@ def _iter_suggestions(record: RunRecord, status: Status, known: Progress) -> Ite
     if status.state == "succeeded":
         yield f"robotrain outputs {run}", "list its outputs"
         yield f"robotrain report {run}", "write a page about it"
+        from robotrain.cli.evaluation_command import make_evaluation_command
+
         if line := make_evaluation_command(record):
             yield line, "evaluate what it trained"
         return
@@ -270,30 +271,6 @@ def _iter_suggestions(record: RunRecord, status: Status, known: Progress) -> Ite
         yield f"robotrain resume {run}", f"continue from step {known.checkpoint_step}"
     else:
         yield f"robotrain resubmit {run}", "start it over"
-
-
-def make_evaluation_command(record: RunRecord) -> str:
-    """Return the line that evaluates a run's outputs on its own data; empty if its workload declares none."""
-    if not record.outputs.evaluation:
-        return ""
-    import shlex
-
-    from robotrain.plugins import manager
-    from robotrain.redaction import redact_if_secret
-    from robotrain.store import plans
-
-    options: dict[str, list[str]] = {}
-    plugins = manager.get_plugins()
-    try:
-        for source in plans.read_stored_sources(record.run):
-            if f"{{{source.role}}}" in record.outputs.evaluation:
-                flag = plugins.source_kind(source.kind).roles[source.role].flag
-                options.setdefault(source.role, []).append(f"{flag} {shlex.quote(redact_if_secret(source.uri))}")
-        filled = {role: " ".join(found) for role, found in options.items()}
-        words = record.outputs.evaluation.format_map({"run": record.run, **filled})
-    except (Rejected, LookupError, ValueError):  # no plugin of its data is there, or its workload declares another role
-        return ""
-    return f"robotrain submit {words} --platform {record.platform}"
 
 
 def find_named_options(record: RunRecord, text: str) -> list[str]:
