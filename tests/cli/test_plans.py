@@ -259,12 +259,15 @@ def test_resubmit_replaces_single_options_of_the_trainer(robotrain, venus, job):
         (("--set", "n_action_steps=8"), "-- --policy.n_action_steps=8"),
         (("--", "--batch-size=8"), "--set batch_size=8"),
         (("--", "--batch_size", "8"), "--set batch_size=8"),
+        (("--", "--policy.n_action_steps=8", "--wait"), "use   --wait (before --)"),
+        (("--", "--name", "mine"), "use   --name (before --)"),
         (("--", "--policy.type=diffusion"), "--set policy_type=diffusion"),
     ],
 )
 def test_values_that_resubmit_takes_in_another_way_are_answered_with_it(robotrain, venus, sent, words, line):
     answer = robotrain("resubmit", sent, *words)
     assert (answer.exit_code, line in answer.stderr) == (2, True), answer.stderr
+    assert "LeRobot has no option" not in answer.stderr
 
 
 def test_resubmit_keeps_the_order_of_the_datasets(robotrain, venus, pusht, tmp_path):

@@ -61,6 +61,13 @@ def answer(robotrain: Any, *words: str, workload: str = "lerobot-train", platfor
     return robotrain("render", workload, "--platform", platform, "--json", *given, *words)
 
 
+def test_an_option_of_robotrain_after_the_dashes_is_one_problem(robotrain: Any) -> None:
+    for words in (["--json"], ["--platform", "osmo"], ["--set=batch_size=8"]):
+        (problem,) = answer(robotrain, "--", "--policy.n_action_steps=8", *words).json["problems"]
+        assert problem["code"] == "trainer-arg-misplaced"
+        assert problem["instead"][0] == {"text": words[0].partition("=")[0], "remark": "before --"}
+
+
 @pytest.mark.parametrize(("words", "title", "instead"), REFUSED)
 def test_what_lerobot_would_refuse_later_is_refused_at_once(
     robotrain: Any, words: list[str], title: str, instead: str | None

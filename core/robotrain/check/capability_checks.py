@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -12,6 +13,7 @@ from robotrain.check import dataset_combinations, publish_targets
 from robotrain.config.provenance import Origin
 from robotrain.config.resolve import Resolution
 from robotrain.config.sources import MAX_SOURCES, Input
+from robotrain.config.trainer_args import drop_options
 from robotrain.errors import Problem, Stage, Suggestion, make_problem
 from robotrain.model import capabilities
 from robotrain.model.capabilities import FEATURES, Capabilities, ListPlatforms
@@ -21,10 +23,12 @@ from robotrain.model.workload import Workload
 from robotrain.redaction import redact
 
 if TYPE_CHECKING:
+    from robotrain.model.job import Job
     from robotrain.model.plan import Plan
     from robotrain.model.source import Source
     from robotrain.plugins.manager import Plugins
 
+MISPLACED_CODE = "trainer-arg-misplaced"
 SOURCES_LIMIT, SPEC_LIMIT = "sources", "spec_kib"
 
 
@@ -185,11 +189,19 @@ def check_job(
         yield from check_requirement(need, platform, resolution.settings, platforms)
     yield from publish_targets.check_targets(resolution, workload, platform, kinds, platforms)
     unsupported = {need.flag for need in requirements if not platform.capabilities.feature(need.feature)}
-    for problem in workload.check(resolution.job):
+    for problem in workload.check(_drop_misplaced_options(resolution, workload)):
         # how to correct a value does not help if its feature is missing
         if problem.where not in unsupported and resolution.unread.isdisjoint(problem.absent):
             yield problem
     yield from platform.check(resolution.job, resolution.settings)
+
+
+def _drop_misplaced_options(resolution: Resolution, workload: Workload) -> Job:
+    """Return the job without options of robotrain among those of its program, which are reported already."""
+    names = {problem.given for problem in resolution.problems if problem.code == MISPLACED_CODE}
+    if not names:
+        return resolution.job
+    return dataclasses.replace(resolution.job, trainer_args=drop_options(resolution.trainer_args, names, workload))
 
 
 def _check_workload(workload: Workload, platform: Platform, platforms: ListPlatforms) -> Iterator[Problem]:

@@ -129,6 +129,12 @@ class TrainerArgsCommand(OwnCommand):
         return [*super().collect_usage_pieces(ctx), "[-- OPTIONS...]"]
 
 
+def list_command_flags(ctx: typer.Context) -> frozenset[str]:
+    """Return the options of the command, in all spellings."""
+    spellings = (text for one in ctx.command.params for text in (*one.opts, *one.secondary_opts))
+    return frozenset(text for text in spellings if text.startswith("-"))
+
+
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Remove without asking.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="With --prune: show what would go; remove nothing.")]
 

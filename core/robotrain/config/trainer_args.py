@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from robotrain.config.provenance import Origin, Value
@@ -80,6 +80,12 @@ def merge_options(below: Sequence[Value], above: Sequence[Value], workload: Work
         first, *rest = option.arguments
         yield first._replace(overrode=tuple(replaced.pop(option.name, first.overrode)))
         yield from rest
+
+
+def drop_options(arguments: Sequence[Value], names: Container[str], workload: Workload) -> tuple[str, ...]:
+    """Return the arguments without some options and their values."""
+    kept = (option for option in _split_options(arguments, workload) if option.name not in names)
+    return tuple(str(argument.value) for option in kept for argument in option.arguments)
 
 
 def compare_options(before: Sequence[str], after: Sequence[str], workload: Workload) -> tuple[list[str], list[str]]:

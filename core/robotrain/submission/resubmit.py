@@ -83,17 +83,22 @@ def repeat_job(stored: RenderedPlan, plugins: "Plugins") -> PreparedJob:
 
 
 def change_job(
-    stored: RenderedPlan, sets: Sequence[str], plugins: "Plugins", trainer_args: Sequence[str] = ()
+    stored: RenderedPlan,
+    sets: Sequence[str],
+    plugins: "Plugins",
+    trainer_args: Sequence[str] = (),
+    flags: frozenset[str] = frozenset(),
 ) -> PreparedJob:
     """Return the job of a plan with other values; unchanged sources keep their pins. Raise Rejected.
 
     :param sets: texts of the form `KEY=VALUE`.
     :param trainer_args: options for the trainer, each instead of the same option of the plan.
+    :param flags: robotrain's own options of the command, which are no options for the trainer.
     """
     job = stored.plan.job
     workload, platform = plugins.workload(job.workload), plugins.platform(stored.plan.platform)
     kinds = plugins.source_kinds()
-    request = Request(complete=True, trainer_args=tuple(trainer_args) or None)
+    request = Request(complete=True, trainer_args=tuple(trainer_args) or None, flags=flags)
     request, problems = overrides.apply_overrides(request, sets, workload, platform, kinds)
     request = _complete_request(request, stored)
     prepared = prepare_job(request, workload, platform, plugins, tuple(problems))

@@ -13,6 +13,7 @@ from robotrain.cli.arguments import (
     RunArgument,
     TrainerArgsCommand,
     find_run,
+    list_command_flags,
     open_run,
     option,
 )
@@ -143,7 +144,7 @@ def _prepare_again_from_record(ctx: typer.Context, run: str, sets: list[str], re
     base = resubmit.remove_plan_pins(stored) if repin else stored
     trainer_args = ctx.meta.get(AFTER_DASHES_KEY) or []
     if sets or trainer_args:
-        return stored, resubmit.change_job(base, sets, plugins, trainer_args)
+        return stored, resubmit.change_job(base, sets, plugins, trainer_args, list_command_flags(ctx))
     return stored, resubmit.repeat_job(base, plugins)
 
 
