@@ -157,6 +157,22 @@ def test_a_rename_says_what_is_wrong(submit, robotrain):
     assert records.read_record(run).name == "pusht-act"
 
 
+@pytest.mark.parametrize(
+    ("words", "where", "way"),
+    [
+        (("rename", "pick", "my first run!"), "NAME", "robotrain rename pick my-first-run"),
+        (("rename", "pick", "!!"), "NAME", None),
+        (("rename", "pick", "hf_" + "a1B2" * 10 + "!"), "NAME", None),
+        (("submit", *DATA, "--name", "pick/v3"), "--name", "--name pick-v3"),
+    ],
+)
+def test_a_name_that_cannot_be_one_is_answered_with_one_that_can(submit, robotrain, words, where, way):
+    submit("--name", "pick")
+    (problem,) = robotrain(*words, "--json").json["problems"]
+    assert (problem["where"], problem["title"].split()[0]) == (where, where)
+    assert [one["text"] for one in problem["instead"]] == ([way] if way else [])
+
+
 def test_runs_shows_names_and_filters_by_them(submit, robotrain):
     picked = submit("--name", "pick-v3", "--note", "new gripper")
     submit("--seed", "7")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from robotrain.config.provenance import DEFAULT_LAYERS
 from robotrain.errors import Rejected
-from robotrain.submission.run_labels import is_valid_name
+from robotrain.submission.run_labels import clean_name, is_valid_name
 
 if TYPE_CHECKING:
     from robotrain.config.provenance import Value
@@ -39,15 +39,10 @@ def make_default_name(job: Job, workload: Workload, given: Mapping[str, Value]) 
     """
     own = given.get(workload.name_parameter)
     if own and own.value and own.origin.layer not in DEFAULT_LAYERS:
-        name = _clean_name(str(own.value))
+        name = clean_name(str(own.value))
         if is_valid_name(name):
             return name
-    return _clean_name("-".join(_list_words(job, workload))) or job.workload
-
-
-def _clean_name(text: str) -> str:
-    """Return a text as a name that `NAME_PATTERN` allows; empty if nothing of it can be part of one."""
-    return re.sub(r"[^A-Za-z0-9._]+", "-", text).strip("-._")[:80]
+    return clean_name("-".join(_list_words(job, workload))) or job.workload
 
 
 def _list_words(job: Job, workload: Workload) -> Iterator[str]:

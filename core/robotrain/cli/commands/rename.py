@@ -1,5 +1,6 @@
 """`robotrain rename`: change what a run is called, and its note."""
 
+import shlex
 from dataclasses import replace
 from typing import Annotated
 
@@ -27,7 +28,7 @@ def rename(
     if not name and note is None:
         title = "there is neither a new name nor a new note"
         raise Rejected([usage_problem("usage", title, suggestions=[Suggestion(f"robotrain rename {run} NAME")])])
-    labels = make_labels(name, note or "")
+    labels = make_labels(name, note or "", f"robotrain rename {shlex.quote(run)}")
     found = find_run(run)
     lock = name_lock.acquire_name_lock(records.get_run_folder(found))
     if lock is None:
