@@ -4,6 +4,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 
+import pytest
 import source_tree
 import tomllib
 from robotrain import error_codes
@@ -65,10 +66,26 @@ def test_a_description_is_whole_sentences():
 
 
 def test_a_varying_part_matches_any_name():
-    found = error_codes.find_error_code("blob-url-invalid", PACKAGES)
+    found = error_codes.find_error_code("blob-url-invalid", PACKAGES, lambda: ["blob_url"])
     assert found is not None
     assert found.code == "KIND-invalid"
-    assert error_codes.find_error_code("no-such-code-at-all", PACKAGES) is None
+    assert error_codes.find_error_code("no-such-code-at-all", PACKAGES, lambda: []) is None
+
+
+@pytest.mark.parametrize(
+    ("code", "title"),
+    [
+        ("blob-url-invalid", "KIND-invalid"),
+        ("local-path-invalid", "KIND-invalid"),
+        ("value-invalid", "value-invalid"),
+        ("job-file-malformed", "KIND-file-malformed"),
+        ("banana-invalid", ""),
+        ("no-such-code-at-all", ""),
+    ],
+)
+def test_explain_answers_with_the_description_of_a_code(robotrain, code, title):
+    answer = robotrain("explain", code)
+    assert (answer.exit_code, answer.stdout.partition(".")[0]) == ((0, KNOWN[title].title) if title else (2, ""))
 
 
 def test_the_page_of_errors_is_generated_from_the_registry():

@@ -6,7 +6,7 @@ packages that it shares codes with.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
@@ -15,6 +15,8 @@ import tomllib
 
 FILE = "error_codes.toml"
 CORE_PACKAGE = "robotrain"
+KIND_CODE = "KIND-invalid"
+"""The code of an invalid source, with the name of its kind."""
 CODE_PATTERN = r"[a-z0-9]+(-[a-z0-9]+)*"
 
 
@@ -56,10 +58,18 @@ def _read_codes(package: str) -> dict[str, Any]:
         return {}
 
 
-def find_error_code(code: str, packages: Iterable[str]) -> ErrorCode | None:
-    """Return the description of a code as a message shows it; None when no package describes it."""
+def find_error_code(code: str, packages: Iterable[str], kinds: Callable[[], Iterable[str]]) -> ErrorCode | None:
+    """Return the description of a code as a message shows it; None when no package describes it.
+
+    :param kinds: returns the names of the source kinds, each of which has a code.
+    """
     known = load_error_codes(packages)
-    return known.get(code) or next((entry for entry in known.values() if entry.matches(code)), None)
+    if entry := known.get(code) or next((entry for entry in known.values() if entry.matches(code)), None):
+        is_known = entry.code != KIND_CODE or code in {
+            KIND_CODE.replace("KIND", kind.replace("_", "-")) for kind in kinds()
+        }
+        return entry if is_known else None
+    return None
 
 
 def format_reference(codes: Iterable[ErrorCode]) -> str:

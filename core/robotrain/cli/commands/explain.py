@@ -58,8 +58,9 @@ def _print_error_code(word: str, parent: Any) -> None:
 
     if "-" not in word[1:] or not re.fullmatch(error_codes.CODE_PATTERN, word):
         return
-    packages = [claim.top_package for claim in get_plugins(parent).claims]
-    if found := error_codes.find_error_code(word, packages):
+    plugins = get_plugins(parent)
+    packages = [claim.top_package for claim in plugins.claims]
+    if found := error_codes.find_error_code(word, packages, plugins.source_kinds):
         print_result(f"{found.title}.\n\n{found.meaning}\n{found.fix}")
         raise typer.Exit
 
