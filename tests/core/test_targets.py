@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 from robotrain.store import plans
@@ -145,3 +146,24 @@ def test_resume_goes_on_from_a_checkpoint_that_is_named(robotrain, published, tm
     assert wrong.exit_code == 2
     assert f"--resume-from {URL}/000004" in wrong.stderr
     assert "SECRET" not in wrong.stderr
+    missing = robotrain("resume", run, "--resume-from", "outputs/nowhere/000004")
+    assert (missing.exit_code, "no such folder" in missing.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(("platform", "foreign"), [("local", "azure"), ("osmo", "azureml:"), ("azureml", "azure://")])
+def test_a_checkpoint_folder_that_does_not_exist_is_named_as_such(robotrain, platform, foreign):
+    folder = "outputs/nowhere/checkpoints/last"
+    answer = robotrain("explain", "--platform", platform, "--json", "-d", "lab/cups", "--resume-from", folder)
+    (problem,) = (one for one in answer.json["problems"] if one["where"] == "--resume-from")
+    assert (problem["code"], problem["given"]) == ("local-path-invalid", folder)
+    assert "no such folder" in problem["title"]
+    ways = [way["text"].removeprefix("--resume-from ") for way in problem["instead"]]
+    assert ways[0] == "FOLDER"
+    assert not any(way.startswith(foreign) for way in ways), ways
+
+
+def test_a_misspelt_checkpoint_folder_is_answered_with_the_one_that_exists(robotrain):
+    Path("outputs/first/checkpoints/last").mkdir(parents=True)
+    job = ("explain", "--platform", "local", "--dataset-repo-id", "lab/cups", "--resume-from")
+    answer = robotrain(*job, "outputs/frist/checkpoints/last")
+    assert (answer.exit_code, "  use   --resume-from outputs/first/checkpoints/last" in answer.stderr) == (2, True)

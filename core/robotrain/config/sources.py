@@ -4,8 +4,9 @@ from __future__ import annotations  # the types below are for readers and checke
 
 import json
 import os
+import re
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
@@ -15,7 +16,15 @@ from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain.config.provenance import DEFAULT_ORIGIN, Origin, make_variable_name
 from robotrain.config.request import Request, SourceText
-from robotrain.errors import Problem, Stage, Suggestion, make_problem, suggest_name, usage_problem
+from robotrain.errors import (
+    Problem,
+    Stage,
+    Suggestion,
+    find_nearest_name,
+    make_problem,
+    suggest_name,
+    usage_problem,
+)
 from robotrain.model.source import RoleFlag, Source, SourceError, SourceKind
 from robotrain.model.workload import Role
 from robotrain.redaction import holds_secret, redact
@@ -193,6 +202,9 @@ def _parse_source(text: SourceText, kinds: Mapping[str, SourceKind], can: Capabi
             raise SourceError("It contains what looks like a secret, and jobs are stored and sent unencrypted.")
         return source
     except SourceError as error:
+        offered = _list_possible_kinds(text.role, kinds, can)
+        if not fitting and (missing := find_missing_folder(candidates, text, offered)):
+            return missing
         return Problem(
             code=f"{kind.name.replace('_', '-')}-invalid",
             stage=Stage.PARSE,
@@ -200,8 +212,42 @@ def _parse_source(text: SourceText, kinds: Mapping[str, SourceKind], can: Capabi
             where=text.origin.where,
             given=redact(text.text, _list_schemes(kinds)),
             why=error.why,
-            suggestions=_suggest_sources(text, kind, error, _list_possible_kinds(text.role, kinds, can)),
+            suggestions=_suggest_sources(text, kind, error, offered),
         )
+
+
+def find_missing_folder(candidates: Sequence[SourceKind], given: SourceText, offered: Container[str]) -> Problem | None:
+    """Return the problem of a text that no kind recognizes, but that is the path of a folder; None for any other.
+
+    :param offered: the names of the kinds to suggest.
+    """
+    text, base, path = given.text, given.base, os.path.join(given.base, given.text)
+    kind = next((kind for kind in candidates if kind.recognizes(path)), None)
+    if kind is None or not re.fullmatch(r"[^:\s/]+(/[^:\s/]+)+/?", text) or os.path.exists(path):
+        return None
+    flag, near = kind.roles[given.role].flag, _correct_path(text, base)
+    kinds = sorted((one for one in candidates if one.name in offered), key=lambda one: one is not kind)
+    return Problem(
+        code=f"{kind.name.replace('_', '-')}-invalid",
+        stage=Stage.PARSE,
+        title=f"{flag}: there is no such folder",
+        where=given.origin.where,
+        given=redact(text),
+        why="" if near else f"A relative path starts from {base}.",
+        suggestions=(Suggestion(f"{flag} {shlex.quote(near)}"),)
+        if near
+        else tuple(Suggestion(f"{flag} {one.form}", one.title) for one in kinds),
+    )
+
+
+def _correct_path(text: str, base: Path) -> str:
+    """Return the path of an existing folder whose name is near where this one is missing; empty if there is none."""
+    parts = text.rstrip("/").split("/")
+    at = next(index for index in range(len(parts)) if not os.path.exists(base.joinpath(*parts[: index + 1])))
+    parent = base.joinpath(*parts[:at])
+    names = [entry.name for entry in os.scandir(parent) if entry.is_dir()] if parent.is_dir() else []
+    corrected = [*parts[:at], find_nearest_name(parts[at], names) or "", *parts[at + 1 :]]
+    return "/".join(corrected) if corrected[at] and base.joinpath(*corrected).is_dir() else ""
 
 
 def recognize_kinds(candidates: Sequence[SourceKind], text: str, base: Path) -> list[SourceKind]:

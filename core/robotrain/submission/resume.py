@@ -9,7 +9,9 @@ from robotrain_runtime.contract import checkpoint, document
 
 from robotrain import redaction
 from robotrain.check import publish_targets
-from robotrain.config.sources import recognize_kinds
+from robotrain.config.provenance import Origin
+from robotrain.config.request import SourceText
+from robotrain.config.sources import find_missing_folder, recognize_kinds
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any
 from robotrain.model.capabilities import UNKNOWN, Support
 from robotrain.model.plan import RenderedPlan
@@ -92,7 +94,12 @@ def find_published_checkpoint(stored: RenderedPlan, plugins: "Plugins") -> Outpu
 def parse_checkpoint(text: str, flag: str, plugins: "Plugins") -> Output:
     """Return the checkpoint that `text` names, given for `flag`. Raise Rejected."""
     kinds = [kind for kind in plugins.source_kinds().values() if RESUME_ROLE in kind.roles]
-    kind = next(iter(recognize_kinds(kinds, text, Path.cwd())), kinds[0])
+    fitting = recognize_kinds(kinds, text, Path.cwd())
+    names = tuple(kind.name for kind in kinds)
+    given = SourceText(role=RESUME_ROLE, kinds=names, text=text, origin=Origin("flag", flag), base=Path.cwd())
+    if not fitting and (missing := find_missing_folder(kinds, given, names)):
+        raise Rejected([missing])
+    kind = next(iter(fitting), kinds[0])
     try:
         return _make_output(kind.name, str(kind.parse(text, Path.cwd())))
     except SourceError as error:
