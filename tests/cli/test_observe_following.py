@@ -81,6 +81,17 @@ def test_the_last_step_and_its_validation_loss_are_told(scripted, robotrain):
     assert "  step 3/3 (100%)  loss 1  val 0.5 at 3" in robotrain("wait").stderr
 
 
+@pytest.mark.parametrize("command", ["wait", "watch"])
+def test_a_step_that_was_told_is_told_once_and_then_its_validation_loss(scripted, robotrain, command):
+    last = Metrics(step=3, total=3, values={"val/loss": 0.5})
+    between = StageEvent(name="publish", state="started")  # prints what is pending
+    scripted.run("train-1", step(3), between, last, DONE, state="succeeded")
+    answer = robotrain(command, "train-1")
+    shown = (answer.stdout + answer.stderr).splitlines()
+    assert sum("step 3/3" in line for line in shown) == 1
+    assert sum(line.split()[-4:] == ["val", "0.5", "at", "3"] for line in shown) == 1
+
+
 @pytest.mark.parametrize("words", [("train-1",), ("train-1", "train-2")])
 def test_a_wait_that_takes_too_long_stops_nothing(scripted, robotrain, words):
     scripted.run("train-1", step(1))

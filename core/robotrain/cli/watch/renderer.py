@@ -122,6 +122,12 @@ class Renderer:
         """Render what is due."""
 
 
+def omit_printed(text: str, printed: str) -> str:
+    """Return a progress line without what the line before it says: of a step with a validation, the validation."""
+    added = text.removeprefix(printed)
+    return added.lstrip() if printed and added != text and added.startswith("  ") else text
+
+
 class SilentRenderer(Renderer):
     """Writes nothing: the dashboard draws the runs."""
 
@@ -188,9 +194,10 @@ class ChangeRenderer(Renderer):
     def _write_pending(self, run: str) -> None:
         text = self._pending.pop(run, "")
         if text and text != self._last_text.get(run):
+            shown = omit_printed(text, self._last_text.get(run, ""))
             self._last_text[run] = text
             self._last_written[run] = time.monotonic()
-            self.write(f"{run}  {text}")
+            self.write(f"{run}  {shown}")
 
 
 class JsonRenderer(Renderer):
@@ -304,5 +311,6 @@ class LiveLineRenderer(Renderer):
     def _print_progress(self) -> None:
         """Print the progress where no live line shows it, unless only the time left is another."""
         if not self._live and self._place != self._printed_place:
-            print_message(f"  {self._text}")
+            shown = omit_printed(self._place, self._printed_place)
+            print_message(f"  {self._text if shown == self._place else shown}")
             self._printed_place, self._printed_at = self._place, time.monotonic()
