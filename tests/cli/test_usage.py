@@ -471,3 +471,11 @@ def test_a_word_with_a_secret_is_not_repeated(robotrain):
 def test_the_learning_rate_has_a_short_name(robotrain):
     rows = robotrain("explain", "--platform", "local", "--dataset-path", "x", "--lr", "3e-4", "--json").json["values"]
     assert next(row["value"] for row in rows if row["name"] == "learning_rate") == 3e-4
+
+
+def test_a_misspelt_platform_option_is_one_problem(robotrain, pusht):
+    answer = robotrain("submit", "lerobot-train", "--platfrom", "local", "--dataset-path", pusht, "--json")
+    assert answer.exit_code == 2
+    assert [(one["code"], one["instead"][0]["text"]) for one in answer.json["problems"]] == [
+        ("option-unknown", "--platform local")
+    ]

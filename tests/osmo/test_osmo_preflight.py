@@ -101,8 +101,11 @@ def test_whoever_is_not_signed_in_is_told_once(osmo):
 
 
 @pytest.mark.slow
-def test_a_missing_command_is_told_once(osmo):
-    problems = found(plan(cli="/nowhere/osmo", credentials=(HF,)))
+def test_a_missing_command_is_told_once(osmo, tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "x").write_text("x")
+    upload = OsmoUpload(path=str(tmp_path / "data"), url="azure://acc/osmo/x", flag="--dataset-path")
+    problems = found(plan(cli="/nowhere/osmo", credentials=(HF,), uploads=(upload,)))
     assert codes(problems) == [("osmo-command-missing", "error")]
 
 

@@ -299,6 +299,9 @@ class JobCommand(TyperCommand):
             swallowed = any(problem.code == "flag-without-value" for problem in problems)
             words = [] if swallowed else values.get("words") or []
             problems += usage.find_unknown_words(words, choice, self.options, plugins)
+        offered = [way.text for one in problems if one.code == "option-unknown" for way in one.suggestions]
+        if any(text.startswith("--platform ") for text in offered):  # a platform was chosen by a misspelt option
+            problems[:] = [one for one in problems if one.code != "platform-missing"]
         if usage.is_other_workload_meant(problems, choice) or not (parts.get("workload") and parts.get("platform")):
             raise Rejected([*problems, *files])
         return parts["workload"], parts["platform"]

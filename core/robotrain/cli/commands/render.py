@@ -108,8 +108,8 @@ def _find_open_questions(prepared: "PreparedJob") -> list[Problem]:
         return []
     names = unpinned[:MAX_NAMED_SOURCES]
     names += [f"{len(unpinned) - MAX_NAMED_SOURCES} more"] * (len(unpinned) > MAX_NAMED_SOURCES)
-    names += [f"settings of {prepared.platform.name}"] * settings
-    title = "this plan is not pinned: `submit` resolves these values first"
+    names += [f"settings that {prepared.platform.name} looks up"] * settings
+    title = "this plan may differ from what `submit` sends, which first resolves some values"
     given = redact(", ".join(names))  # in the title, the `@` of a revision would look like a password
     ways = (Suggestion("--pin", "resolves them now, so that `submit --plan` sends the same"),)
     return [Problem(code="not-asked", stage=Stage.CHECK, title=title, given=given, severity="note", suggestions=ways)]

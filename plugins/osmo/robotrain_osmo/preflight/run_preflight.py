@@ -121,7 +121,8 @@ def _make_unlisted_problem(item: OsmoUpload, failed: CommandFailed) -> Problem:
     """Return why the storage could not be listed: only a warning if that may pass until the submit."""
     problem = failed.failure.to_problem(Stage.PREFLIGHT)
     if failed.failure.code not in UNREACHABLE_CODES:
-        return replace(problem, where=problem.where or item.flag, given=item.url)
+        is_about_command = bool(problem.where)  # other checks report it too, and it is shown once
+        return problem if is_about_command else replace(problem, where=item.flag, given=item.url)
     title = "could not list the uploaded files in time"
     why = "The submit lists them again and waits longer: many files take minutes."
     return make_preflight_problem("osmo-upload-unchecked", title, item.flag, item.url, why, severity="warning")
