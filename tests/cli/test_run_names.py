@@ -509,6 +509,17 @@ def test_runs_shows_what_differs_from_the_run_before(submit, robotrain, scripted
     assert robotrain("runs").stdout.splitlines()[1].endswith("batch_size 8 → 16, seed 7 → 1000")
 
 
+def test_runs_shows_what_differs_from_the_run_that_is_continued(robotrain, venus, pusht):
+    words = ("submit", "--platform", "venus", "--json", "--no-pin", "--dataset-path", pusht, "--training-steps", "4")
+    first = robotrain(*words).json["run"]
+    (venus / f"{first}.json").write_text(json.dumps({"state": "failed", "checkpoints": [4]}))
+    robotrain(*words, "--batch-size", "16", "--seed", "7")
+    resumed = robotrain("resume", first, "--training-steps", "8", "--no-pin", "--json").json["run"]
+    newest, *_ = robotrain("runs", "--json").json["runs"]
+    assert newest["run"] == resumed
+    assert [one["name"] for one in newest["changed"]] == ["resume", "training_steps"]
+
+
 def test_on_a_terminal_what_differs_has_a_line_of_its_own(submit, robotrain, monkeypatch):
     submit("--batch-size", "8")
     run = submit("--batch-size", "16", "--", "--policy.chunk_size=16", "--policy.n_action_steps=4")

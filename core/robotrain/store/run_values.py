@@ -17,6 +17,8 @@ DEFAULT_ORIGINS = ("default", "platform")
 """The first words of the origins of values that nobody chose."""
 IDENTITIES = ("workload", "platform", "job_name")
 """Rows of a plan that say nothing about the training."""
+RESUME_ROLE = "resume"
+"""The role of the checkpoint from which a run continues."""
 TRAINER_ARGS = "trainer_args"
 OPTION_NAME = re.compile(r"--?[A-Za-z_]")
 PIN = re.compile(r" @ \S{1,12}(?=, |$)")
@@ -67,6 +69,16 @@ def _format_value(value: Any) -> str:
 
     text = "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
     return redact(text, max_length=MAX_TEXT)
+
+
+def find_resumed_run(record: RunRecord) -> str:
+    """Return the run whose checkpoint a run continues from; empty if it is none, or unknown."""
+    if RESUME_ROLE not in record.values:
+        return ""
+    from robotrain.store import plans  # costs start-up
+
+    origins = [str(row.get("origin")) for row in plans.read_stored_values(record.run) if row["name"] == RESUME_ROLE]
+    return next((origin.removeprefix("run ") for origin in origins if origin.startswith("run ")), "")
 
 
 def find_changes(before: Mapping[str, Sequence[str]], after: Mapping[str, Sequence[str]]) -> list[Change]:

@@ -21,6 +21,7 @@ from robotrain.model.job import Job, parse_attempt
 from robotrain.model.plan import RenderedPlan
 from robotrain.plugins import site
 from robotrain.store import plans
+from robotrain.store.run_values import RESUME_ROLE
 from robotrain.submission import pin
 from robotrain.submission.prepare import PreparedJob, collect_container_plugins, prepare_job
 
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from robotrain.model.workload import Workload
     from robotrain.plugins.manager import Plugins
 
-RESUME_ROLE = "resume"
 DIGEST_TAIL = "(?<=[0-9a-f]{12})[0-9a-f]{20,}"
 
 

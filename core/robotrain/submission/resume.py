@@ -18,8 +18,9 @@ from robotrain.model.plan import RenderedPlan
 from robotrain.model.run import Output
 from robotrain.model.source import SourceError
 from robotrain.redaction import redact
+from robotrain.store.run_values import RESUME_ROLE
 from robotrain.submission.prepare import PreparedJob
-from robotrain.submission.resubmit import RESUME_ROLE, replace_sources
+from robotrain.submission.resubmit import replace_sources
 
 if TYPE_CHECKING:
     from robotrain.plugins.manager import Plugins

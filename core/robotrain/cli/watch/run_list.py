@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import time
@@ -208,7 +209,7 @@ class ListedRun:
     steps: Sequence[StepStatus] = ()
     """The steps of a pipeline."""
     changes: Sequence[Change] = ()
-    """What differs from the run before of the same workload."""
+    """What differs from the run that it continues, or else from the run before of the same workload."""
 
 
 def list_runs(
@@ -245,7 +246,9 @@ def list_runs(
 
 
 def _add_changes(listed_runs: Sequence[ListedRun], older: Iterator[ListedRun]) -> None:
-    """Add what differs from the run before, for which a few runs are read that are not listed."""
+    """Add what differs from the run before, for which a few runs are read that are not listed; of a run that continues
+    another one, what differs from that.
+    """
     newer: dict[str, ListedRun | None] = {}
     for number, one in enumerate(itertools.chain(listed_runs, older)):
         if number >= len(listed_runs) + MAX_OLDER or (number >= len(listed_runs) and not any(newer.values())):
@@ -254,6 +257,10 @@ def _add_changes(listed_runs: Sequence[ListedRun], older: Iterator[ListedRun]) -
             if (before := newer.get(one.record.workload)) and before.record:
                 before.changes = run_values.find_changes(one.record.values, before.record.values)
             newer[one.record.workload] = one if number < len(listed_runs) else None
+    for one in listed_runs:
+        if one.record and (parent := run_values.find_resumed_run(one.record)):
+            with contextlib.suppress(Rejected):
+                one.changes = run_values.find_changes(records.read_record(parent).values, one.record.values)
 
 
 def find_silent_platforms(listed_runs: Sequence[ListedRun]) -> Iterator[Problem]:
