@@ -42,6 +42,8 @@ def test_everything_that_is_missing_is_said_at_once():
     found = check_rules(success_threshold=0.5, record_video=True, replay_episodes="all", args=["--env.fps=5"])
     assert set(found) == {"no-policy", "nothing-to-evaluate-on", "without-env", "replay-without-dataset"}
     assert [one.where for one in found["without-env"]] == ["--success-threshold", "--record-video", "--"]
+    ways = [way.text for way in found["nothing-to-evaluate-on"][0].suggestions]
+    assert ways == ["--dataset-repo-id OWNER/NAME", "--env pusht", "robotrain status RUN"]
 
 
 def test_starts_that_are_too_many_to_travel_with_a_job():

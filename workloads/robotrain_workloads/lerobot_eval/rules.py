@@ -18,6 +18,7 @@ ROLLOUT_PARAMETERS = ("env_steps", "starts", "success_reward", "success_threshol
 FPS_PATTERN = re.compile("[1-9][0-9]{0,2}")
 ENVIRONMENT_SUGGESTIONS = (Suggestion("--env pusht", "or aloha"),)
 DATASET_SUGGESTIONS = (Suggestion("--dataset-repo-id OWNER/NAME", "or another dataset option"),)
+STATUS_SUGGESTIONS = (Suggestion("robotrain status RUN", "shows the line that evaluates a run on its own dataset"),)
 LONGEST_VALUE = 120
 
 
@@ -64,7 +65,7 @@ def check_evaluation_target(job: "Job") -> Iterator[Problem]:
             "nothing-to-evaluate-on",
             "there is neither a dataset nor an environment to evaluate on",
             why="A policy is evaluated on recorded episodes, in a simulated environment, or both.",
-            suggestions=(*DATASET_SUGGESTIONS, *ENVIRONMENT_SUGGESTIONS),
+            suggestions=(*DATASET_SUGGESTIONS, *ENVIRONMENT_SUGGESTIONS, *STATUS_SUGGESTIONS),
             absent=("dataset", "env"),
         )
 
