@@ -479,3 +479,32 @@ def test_a_misspelt_platform_option_is_one_problem(robotrain, pusht):
     assert [(one["code"], one["instead"][0]["text"]) for one in answer.json["problems"]] == [
         ("option-unknown", "--platform local")
     ]
+
+
+@pytest.mark.parametrize(
+    ("words", "way"),
+    [
+        (("--training-steps", "20k"), "--training-steps 20000"),
+        (("--training-steps", "1.5M"), "--training-steps 1500000"),
+        (("--training-steps", "1e3"), "--training-steps 1000"),
+        (("--training-steps", "1e0"), "--training-steps 1"),
+        (("--training-steps", "0k"), None),
+        (("--training-steps", "1.2345k"), None),
+        (("--seed", "9e9"), None),
+        (("--device", "gpu"), "--device cuda"),
+        (("--device", "cdua"), "--device cuda"),
+    ],
+)
+def test_a_value_in_another_notation_is_answered_with_the_one_to_type(robotrain, words, way):
+    answer = robotrain("explain", "--platform", "local", "--json", "-d", "lab/cups", *words)
+    (problem,) = answer.json["problems"]
+    assert (answer.exit_code, problem["code"]) == (2, "value-invalid")
+    assert [one["text"] for one in problem["instead"]] == ([way] if way else [])
+
+
+def test_a_checkpoint_without_steps_left_names_the_number_of_steps(robotrain):
+    words = ("--training-steps", "20", "--resume-from", "/runs/checkpoints/000020")
+    answer = robotrain("explain", "--platform", "local", "--json", "-d", "lab/cups", *words)
+    (problem,) = (one for one in answer.json["problems"] if one["code"] == "no-steps-left")
+    assert (problem["where"], problem["given"]) == ("--training-steps", "20")
+    assert "/runs/checkpoints/000020" in problem["why"]

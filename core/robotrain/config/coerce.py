@@ -278,10 +278,31 @@ def make_invalid_value_problem(parameter: Parameter, value: Value) -> Problem:
     """Return the problem of a value that its parameter does not accept."""
     title = f"{parameter.flag} takes {describe_expected_value(parameter)}"
     where = value.origin.where or value.origin.layer
-    ways = suggest_name(str(value.value), parameter.choices, prefix=f"{parameter.flag} ") or _suggest_fraction(
-        parameter, value
+    ways = (
+        _suggest_known_word(parameter, value)
+        or suggest_name(str(value.value), parameter.choices, prefix=f"{parameter.flag} ")
+        or _suggest_fraction(parameter, value)
+        or _suggest_whole_number(parameter, value)
     )
     return make_problem("value-invalid", title, where, str(value.value), "", *ways, stage=Stage.RESOLVE)
+
+
+def _suggest_known_word(parameter: Parameter, value: Value) -> tuple[Suggestion, ...]:
+    """Return the choice that other tools call by this value."""
+    choice = dict(parameter.param.foreign_values).get(str(value.value).strip().lower())
+    return (Suggestion(f"{parameter.flag} {choice}"),) if choice else ()
+
+
+def _suggest_whole_number(parameter: Parameter, value: Value) -> tuple[Suggestion, ...]:
+    """Return the suggestion of a whole number for `20k`, `1.5M` or `1e3`."""
+    match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)(?:([kKmM])|[eE]\+?([0-9]))", str(value.value).strip())
+    if not match or parameter.bare_type is not int:
+        return ()
+    from fractions import Fraction
+
+    number = Fraction(match[1]) * 10 ** ({"k": 3, "m": 6}[match[2].lower()] if match[2] else int(match[3]))
+    is_valid = number.denominator == 1 and _convert_plain_value(parameter, str(number)) is not None
+    return (Suggestion(f"{parameter.flag} {number}"),) if is_valid else ()
 
 
 def _suggest_fraction(parameter: Parameter, value: Value) -> tuple[Suggestion, ...]:

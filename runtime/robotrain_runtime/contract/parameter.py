@@ -61,6 +61,8 @@ class Param(NamedTuple):
     """It names the folder of one run: the trials of a sweep cannot share an absolute one."""
     default_note: str = ""
     """A sentence about the default, which is noted with each job that nobody gave another value."""
+    foreign_values: tuple[tuple[str, str], ...] = ()
+    """What other tools call a choice, each with the choice, for a suggestion: `("gpu", "cuda")`."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
         schema = handler(source)

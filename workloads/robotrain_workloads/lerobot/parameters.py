@@ -8,6 +8,8 @@ from robotrain_runtime.contract.parameter import Param
 LEROBOT_VERSION = "0.6.1"
 PolicyType = Literal["act", "diffusion"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
+DEVICE_WORDS = (("gpu", "cuda"), ("nvidia", "cuda"), ("metal", "mps"))
+"""What people call a device, each with its name here."""
 JobName = Annotated[str, Param(help="the name of the tracking run", short="-j", env=("JOB_NAME",))]
 ConvertV21 = Annotated[bool, Param(help="convert datasets of LeRobot v2.1 for this run")]
 LeRobotVersion = Annotated[

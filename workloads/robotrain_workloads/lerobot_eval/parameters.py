@@ -130,7 +130,10 @@ class EvalParameters:
     seed: Annotated[
         int, Param(help="the seed of the first episode; each next episode has the next seed", ge=0, le=2**31 - 1)
     ] = 1000
-    device: Annotated[shared.Device, Param(help="where the policy computes; auto uses a GPU if there is one")] = "auto"
+    device: Annotated[
+        shared.Device,
+        Param(help="where the policy computes; auto uses a GPU if there is one", foreign_values=shared.DEVICE_WORDS),
+    ] = "auto"
     system_metrics: SystemMetrics = True
     experiment_name: Annotated[
         str | None,

@@ -65,7 +65,7 @@ def find_option_problems(
         if not name:
             text, _, given_value = (value or "").partition("=")
             suggestion = find_option(f"--{text}", given_value) if text and given_value else ""
-            why = "LeRobot takes --NAME=VALUE only."
+            why = "LeRobot takes options only: --NAME=VALUE, or --NAME VALUE."
             yield OptionProblem(value or "", f"{value!r} is not an option", why, suggestion)
         elif f"--{name}" not in owned and name.partition(".")[0] not in open_ended:
             yield from _check_option(name, value, types, owned)

@@ -130,5 +130,7 @@ class TrainParameters:
     lerobot_version: shared.LeRobotVersion = None
     seed: Annotated[int, Param(help="the seed of initialization and data order", ge=0, le=2**32 - 1)] = 1000
     num_workers: Annotated[int, Param(help="processes that load data, for each GPU", ge=0)] = 4
-    device: Annotated[shared.Device, Param(help="where to train; auto uses a GPU if there is one")] = "auto"
+    device: Annotated[
+        shared.Device, Param(help="where to train; auto uses a GPU if there is one", foreign_values=shared.DEVICE_WORDS)
+    ] = "auto"
     allow_non_finite: Annotated[bool, Param(help="keep a policy whose loss or weights are NaN or infinite")] = False

@@ -178,7 +178,9 @@ class RosbagActParameters:
     kl_weight: Annotated[float, Param(help="the weight of the divergence in the loss", ge=0)] = 10.0
     dropout: Annotated[float, Param(help="the share of activations that training drops", ge=0, lt=1)] = 0.1
     seed: Annotated[int, Param(help="the seed of initialization and data order", ge=0, le=2**32 - 1)] = 1000
-    device: Annotated[shared.Device, Param(help="where to train; auto uses a GPU if there is one")] = "auto"
+    device: Annotated[
+        shared.Device, Param(help="where to train; auto uses a GPU if there is one", foreign_values=shared.DEVICE_WORDS)
+    ] = "auto"
     experiment_name: Annotated[
         str | None, Param(help="the tracking experiment (default: rosbag-act-JOB)", env=("EXPERIMENT_NAME",))
     ] = None

@@ -57,8 +57,8 @@ def check_steps_left(job: "Job") -> Iterator[Problem]:
                 stage=Stage.CHECK,
                 title=f"the checkpoint has reached step {done}, and the training ends at step {steps}",
                 where="--training-steps",
-                given=redact(source.uri),
-                why="--training-steps counts all steps, including those before the checkpoint.",
+                given=str(steps),
+                why=f"--training-steps counts all steps, including those before the checkpoint {redact(source.uri)}.",
                 suggestions=(Suggestion(f"--training-steps {2 * done}", "or more"),),
             )
 
