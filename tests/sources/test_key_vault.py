@@ -171,9 +171,7 @@ def test_a_job_without_an_identity_is_told_so(robots, tmp_path, monkeypatch):
     (tmp_path / "token").write_text("of another cluster")
     monkeypatch.setenv("AZURE_FEDERATED_TOKEN_FILE", str(tmp_path / "token"))
     sentence, way, _ = refused(robots.put("hf-token", TOKEN))
-    assert sentence.startswith(
-        "there is no Azure identity to read the secret hf-token of the key vault robots with (AAD"
-    )
+    assert sentence.startswith("there is no Azure identity to read the secret hf-token of the key vault robots (AAD")
     assert "AZURE_CLIENT_ID" in way
 
 

@@ -113,7 +113,7 @@ def explain_sign_in(error: Exception, subject: str, remedy: str) -> FetchError:
     if variable := find_rejected_variable(str(error)):
         why = f"Azure rejects the sign-in with {variable} to read {subject}" + (f" ({reason[0]})" if reason else "")
         return FetchError(f"{why}: {suggest_other_value(variable)}", "configuration")
-    why = f"there is no Azure identity to read {subject} with" + (f" ({reason[0]})" if reason else "")
+    why = f"there is no Azure identity to read {subject}" + (f" ({reason[0]})" if reason else "")
     return FetchError(f"{why}{remedy}", "configuration")
 
 
