@@ -33,7 +33,7 @@ HELP = """Check a job, render its plan, and submit it to a platform.
 
   robotrain submit --platform PLATFORM --dataset-path ./my-dataset --training-steps 2000 --batch-size 8
 
-  robotrain submit job.yaml --platform PLATFORM -- --policy.chunk_size=16
+  robotrain submit job.yaml --platform PLATFORM -- --policy.n_action_steps=50
 
   robotrain submit --plan plan/          submits what `render … --to plan/` wrote
 
