@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-FILE = ("--policy.dim_model=8", "--policy.n_heads", "2", "--policy.chunk_size=16")
+FILE = ("--policy.dim_model=8", "--policy.n_heads", "2", "--policy.dim_feedforward=16")
 
 
 @pytest.fixture
@@ -26,10 +26,10 @@ def explain(robotrain):
 
 
 def test_an_option_replaces_the_same_option_of_the_file_and_the_others_stay(explain):
-    rows = explain("--", "--policy.chunk_size=8", "--policy.n_action_steps=4")
-    assert list(rows) == [*FILE[:3], "--policy.chunk_size=8", "--policy.n_action_steps=4"]
+    rows = explain("--", "--policy.dim_feedforward=8", "--policy.n_action_steps=4")
+    assert list(rows) == [*FILE[:3], "--policy.dim_feedforward=8", "--policy.n_action_steps=4"]
     assert rows["--policy.dim_model=8"] == ("job file job.yaml:3", [])
-    assert rows["--policy.chunk_size=8"] == ("flag after --", ["--policy.chunk_size=16"])
+    assert rows["--policy.dim_feedforward=8"] == ("flag after --", ["--policy.dim_feedforward=16"])
     assert rows["--policy.n_action_steps=4"] == ("flag after --", [])
 
 
@@ -51,8 +51,8 @@ def test_the_options_of_the_file_are_dropped_by_an_empty_list(explain):
 
 
 def test_a_list_replaces_that_of_the_file_and_options_add_to_it(explain):
-    rows = explain("--set", 'trainer_args=["--policy.n_heads=4"]', "--", "--policy.chunk_size=8")
-    assert list(rows) == ["--policy.n_heads=4", "--policy.chunk_size=8"]
+    rows = explain("--set", 'trainer_args=["--policy.n_heads=4"]', "--", "--policy.dim_feedforward=8")
+    assert list(rows) == ["--policy.n_heads=4", "--policy.dim_feedforward=8"]
     assert rows["--policy.n_heads=4"][1] == list(FILE)
 
 
