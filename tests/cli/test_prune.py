@@ -302,6 +302,15 @@ def test_a_named_run_that_is_not_removed(prune, sent, words, exit_code, said):
     assert len(records.list_runs()) == 5
 
 
+def test_the_beginning_of_a_name_removes_nothing(prune, sent):
+    sent("train-1", days=1, name="cups")
+    answer = prune("cu", "--yes")
+    assert answer.exit_code == 2
+    assert "runs --prune train-1" in answer.stderr
+    assert records.list_runs() == ["train-1"]
+    assert prune("cups", "--yes").exit_code == 0
+
+
 @pytest.mark.parametrize("words", [("--older-than", "30d"), ("old",)])
 def test_a_dry_run_removes_nothing_although_yes_was_said(prune, sent, words):
     sent("old-1", days=40)

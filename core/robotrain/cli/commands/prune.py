@@ -82,6 +82,9 @@ def _find_named_run(text: str, flags: Sequence[str]) -> str:
     from robotrain.store import name_index
 
     run = records.find_run(text)
+    if text not in records.NEWEST_NAMES and not run.startswith(text) and records.read_record(run).name != text:
+        way = f"robotrain runs --prune {run}", "removes this run"
+        raise arguments.usage_error(f"{text} is not the whole name of a run", "What is removed is named in full.", way)
     if flags:
         way = f"robotrain runs --prune {run}", "removes this run only"
         raise arguments.usage_error(f"{flags[0]} cannot be used with a run to remove", "The run is named already.", way)
