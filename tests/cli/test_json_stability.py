@@ -79,7 +79,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "platforms": ("platforms --json", *(f"platforms {name} --json" for name in PLATFORMS)),
     "explain": (
         *(f"explain {one} --platform {where} {NEEDED[where]} {JOBS[one]} --json" for one in JOBS for where in NEEDED),
-        f"explain --platform local {DATASET} --batch-size 3 --set learning_rate=0.5 --json -- --policy.chunk_size=16",
+        f"explain --platform local {DATASET} --batch-size 3 --set learning_rate=0.5 --json -- --policy.chunk_size=100",
     ),
     "status": tuple(f"status {{{run}}} --json" for run in RUNS),
     "outputs": tuple(f"outputs {{{run}}} --json" for run in RUNS),

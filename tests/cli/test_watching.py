@@ -148,11 +148,12 @@ def test_logs_without_follow_return_at_once_and_events_read_like_sentences(run):
     assert "::robotrain::" in done(run("logs", name, "--raw"))[1]
 
 
-def test_a_run_nobody_knows_names_the_newest(run):
+def test_a_run_nobody_knows_names_the_nearest_or_the_newest(run):
     name = done(submit(run, "pass", "--wait"))[1].splitlines()[0]
-    code, _, stderr = done(run("status", "tinny"))
-    assert code == 2
-    assert name in stderr
+    for words, offered in (("tinny", "did you mean tiny?"), ("cups", name)):
+        code, _, stderr = done(run("status", words))
+        assert code == 2
+        assert offered in stderr
 
 
 def test_an_unwritable_state_folder_is_named_before_anything_is_sent(run, tmp_path):
