@@ -24,6 +24,8 @@ printf '{{"pid": %s, "birth": "%s@%s", "started": {now}}}' $$ "${{20}}" {boot} >
 ln .claim supervisor.json && echo ran >> {taken}/${{PWD##*/}} && exec sleep 600
 """
 """Claims its run as a supervisor does, and stays."""
+CLAIM_SECONDS = 5.0
+"""How long a supervisor that has claimed its run may take to write that it did."""
 OUTCOMES = {"succeeded": 0, "failed": 1, "cancelled": 143}
 
 
@@ -58,7 +60,10 @@ class LocalWorld(World):
         patched.setattr("robotrain_local.submit.STARTING_SECONDS", 0.2)
 
     def count_runs(self, run: str) -> int:
-        path = self._folder / "taken" / run
+        path, claim = self._folder / "taken" / run, self._folder / "runs" / run / files.SUPERVISOR_FILE
+        until = time.monotonic() + CLAIM_SECONDS
+        while claim.exists() and not path.exists() and time.monotonic() < until:
+            time.sleep(0.01)
         return len(path.read_text().splitlines()) if path.exists() else 0
 
     def set_native_state(self, reference: Reference, native: str) -> None:
