@@ -11,8 +11,8 @@ import pytest
 from robotrain_runtime.contract.container_plugin import GpuRequirement
 from robotrain_runtime.contract.event import Checkpoint, Metrics, Note, Outcome
 from robotrain_workloads.lerobot import device, run_setup
+from robotrain_workloads.lerobot.process_group import GroupStop, ProcessAgreement
 from robotrain_workloads.lerobot_train import container, multi_gpu_launcher
-from robotrain_workloads.training.process_group import GroupStop, ProcessAgreement
 from small_training import SMALL, Trained, lines_until, numbers
 
 EXACT = ("--policy.use_vae=false", "--policy.dropout=0", "--policy.chunk_size=1", "--policy.n_action_steps=1")

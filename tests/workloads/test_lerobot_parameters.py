@@ -12,10 +12,10 @@ from robotrain.model.job import Job
 from robotrain_runtime.contract.parameter import Parameter, get_parameters
 from robotrain_workloads.lerobot import options as lerobot_options
 from robotrain_workloads.lerobot.lineage import StartMode
+from robotrain_workloads.lerobot.start import Start
 from robotrain_workloads.lerobot_train import container, parameters, trainer_options
 from robotrain_workloads.lerobot_train.parameters import TrainParameters
 from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
-from robotrain_workloads.training.start import Start
 
 DECLARED = list(get_parameters(TrainParameters))
 

@@ -10,9 +10,9 @@ import pytest
 from robotrain_runtime.contract import event
 from robotrain_runtime.contract.event import Checkpoint, Metrics, Note
 from robotrain_workloads.lerobot import training_history
+from robotrain_workloads.lerobot.process_group import GroupStop, ProcessAgreement, SingleProcessStop
 from robotrain_workloads.lerobot_train import trainer_monitor
 from robotrain_workloads.lerobot_train.trainer_monitor import TrainerMonitor
-from robotrain_workloads.training.process_group import GroupStop, ProcessAgreement, SingleProcessStop
 
 
 @pytest.fixture

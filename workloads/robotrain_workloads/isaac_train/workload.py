@@ -1,6 +1,7 @@
 """The workload `isaac-train`: its declaration. Imports nothing heavy."""
 
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from robotrain.model.workload import Metric, OutputProfile, Role, Workload, WorkloadProfile
@@ -57,7 +58,7 @@ ISAAC_TRAIN = Workload(
         ),
         experiment="isaaclab-training",
     ),
-    template="robotrain_workloads.isaac_train.template",
+    template=__name__,
     managed_options=OWNED_OPTIONS,
     get_option_name=profile.get_option_name,
     takes_value=profile.takes_value,
@@ -65,6 +66,17 @@ ISAAC_TRAIN = Workload(
     named_by=("task", "backend"),
     check=check_job,
 )
+
+PARAMETERS = {
+    "task": "Isaac-Velocity-Rough-Anymal-C-v0",
+    "backend": "skrl",
+    "num_envs": None,
+    "max_iterations": None,
+    "seed": None,
+    "register_checkpoint": None,
+}
+"""What `robotrain init` shows of the parameters."""
+EXAMPLES = {"isaac-cartpole": Path(__file__).parents[1] / "examples/isaac-cartpole"}
 
 
 @hook

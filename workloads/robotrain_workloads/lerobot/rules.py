@@ -1,14 +1,30 @@
-"""The rule for a resolved job that both workloads share, on the submit side: the LeRobot version."""
+"""Rules for a resolved job that workloads around LeRobot share, on the submit side."""
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from robotrain.errors import Problem, Stage, Suggestion
+from robotrain.errors import Problem, Stage, Suggestion, usage_problem
+from robotrain.redaction import redact
 
+from robotrain_workloads.lerobot import parameters
 from robotrain_workloads.lerobot.parameters import LEROBOT_VERSION
 
 if TYPE_CHECKING:
     from robotrain.model.job import Job
+    from robotrain_runtime.contract.document import JobSource
+
+POLICY_FLAGS = {
+    "huggingface": "--policy-repo-id",
+    "local_path": "--policy-path",
+    "blob_url": "--policy-url",
+    "registered_model": "--policy-model",
+    "model_asset": "--policy-model",
+    "mlflow_run": "--policy-model",
+    "datastore_path": "--policy-url",
+}
+"""Flags of the role `policy`, by kind."""
+START_ROLES = ("policy", "init_policy", "resume")
 
 
 def check_version(job: "Job", verb: str = "trains") -> Iterator[Problem]:
@@ -24,3 +40,55 @@ def check_version(job: "Job", verb: str = "trains") -> Iterator[Problem]:
             why="The version is part of the locked environment, where every package is pinned by hash.",
             suggestions=(Suggestion(f"--lerobot-version {LEROBOT_VERSION}", "or remove the option"),),
         )
+
+
+def check_device(job: "Job") -> Iterator[Problem]:
+    """Reject what no machine can run."""
+    for title, remedy in parameters.find_device_problems(dict(job.parameters)):
+        yield usage_problem(
+            "device-cannot", title, where="--device", given=str(job["device"]), suggestions=(Suggestion(remedy),)
+        )
+
+
+def check_single_start(job: "Job") -> Iterator[Problem]:
+    """Require at most one start."""
+    starts = [source for source in job.sources if source.role in START_ROLES]
+    if len(starts) > 1:
+        yield usage_problem(
+            "several-starts",
+            f"a training starts from one policy, but {len(starts)} are given",
+            given=", ".join(f"{source.role} {redact(source.uri)}" for source in starts),
+            why="`policy` uses the complete policy, `init_policy` only its weights.",
+            suggestions=tuple(_suggest_start(source) for source in starts),
+        )
+
+
+def check_steps_left(job: "Job") -> Iterator[Problem]:
+    """Require steps after the checkpoint, before a machine is used."""
+    steps = int(str(job["training_steps"]))
+    for source in job.sources:
+        if source.role == "resume" and (done := _parse_checkpoint_step(source.uri, steps)) >= steps:
+            yield Problem(
+                code="no-steps-left",
+                stage=Stage.CHECK,
+                title=f"the checkpoint has reached step {done}, and the training ends at step {steps}",
+                where="--training-steps",
+                given=str(steps),
+                why=f"--training-steps counts all steps, including those before the checkpoint {redact(source.uri)}.",
+                suggestions=(Suggestion(f"--training-steps {2 * done}", "or more"),),
+            )
+
+
+def _parse_checkpoint_step(uri: str, steps: int) -> int:
+    """Return the step in the name of a checkpoint; 0 when the number may mean something else, such as a day."""
+    match = re.search(r"(/checkpoints)?/([0-9]{6,7})$", uri)
+    if match is None:
+        return 0
+    is_step = match[1] or match[2].startswith("0") or int(match[2]) == steps
+    return int(match[2]) if is_step else 0
+
+
+def _suggest_start(source: "JobSource") -> Suggestion:
+    flags = {"init_policy": "--init-from-policy-model", "resume": "--resume-from"}
+    flag = flags.get(source.role) or POLICY_FLAGS.get(source.kind, "--policy-…")
+    return Suggestion(f"{flag} {redact(source.uri)}", "only this one")

@@ -1,6 +1,7 @@
 """The workload `lerobot-eval`: its declaration and metrics. Imports nothing heavy."""
 
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from robotrain.model.workload import Container, Metric, OutputProfile, Resources, Role, Workload, WorkloadProfile
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from robotrain.errors import Problem
     from robotrain.model.health import HealthCheck
     from robotrain.model.job import Job
+    from robotrain.model.workload import FoundInput
 
 EPISODE_PREFIX = "(?:rollout_)?ep[0-9]+_"
 """Prefix of one episode's metrics: of a rollout by its index, of a replay by its number in the dataset."""
@@ -103,7 +105,7 @@ LEROBOT_EVAL = Workload(
     ),
     evaluates=("lerobot-train",),
     inherits=("dataset_id", "convert_v21", "device", "system_metrics", "lerobot_version"),
-    template="robotrain_workloads.lerobot_eval.template",
+    template=__name__,
     results_reader="robotrain_workloads.evaluation.results_reader",
     managed_options=OWNED_OPTIONS,
     translator="from-lerobot",
@@ -112,6 +114,32 @@ LEROBOT_EVAL = Workload(
     named_by=("env",),
     check=check_job,
 )
+
+PARAMETERS = dict.fromkeys(("env", "eval_episodes", "starts", "success_threshold", "record_video", "replay_episodes"))
+"""What `robotrain init` shows of the parameters."""
+THRESHOLD = 0.7
+
+
+def find_inputs(folder: Path) -> "Iterator[FoundInput]":
+    """Yield the datasets that a policy could be evaluated on, each with the environment that it suits."""
+    from robotrain_workloads.lerobot import policy_features
+    from robotrain_workloads.lerobot.local_datasets import find_dataset_inputs
+    from robotrain_workloads.lerobot_eval.inputs import simulation
+
+    for found, info in find_dataset_inputs(folder):
+        settings = policy_features.make_new_settings(info)
+        environments = simulation.SIMULATED_ENVIRONMENTS
+        suited = (env for env in environments if not any(simulation.find_environment_problems(settings, env, ())))
+        if env := next(suited, ""):
+            found = found._replace(parameters={**found.parameters, "env": env, "success_threshold": THRESHOLD})
+        yield found
+
+
+def find_copies(role: str, text: str) -> "Iterator[FoundInput]":
+    """Yield the copies of a repository of the Hub that LeRobot's cache has, those recorded here first."""
+    from robotrain_workloads.lerobot import local_datasets
+
+    yield from local_datasets.find_copies(role, text)
 
 
 @hook

@@ -19,11 +19,19 @@ from robotrain_runtime.contract.container_plugin import (
 from robotrain_runtime.contract.document import JobDocument, JobSource
 
 from robotrain_workloads import publish_url
-from robotrain_workloads.lerobot import dataset, dataset_preparation, device, lineage, parameters, policy, run_setup
+from robotrain_workloads.lerobot import (
+    dataset,
+    dataset_preparation,
+    device,
+    lineage,
+    parameters,
+    policy,
+    run_setup,
+    start,
+)
+from robotrain_workloads.lerobot.start import Start
 from robotrain_workloads.lerobot.warm_up import CHECK_ONLY, TAKE_OVER
 from robotrain_workloads.lerobot_train import tracking, trainer_options, wandb
-from robotrain_workloads.training import start
-from robotrain_workloads.training.start import Start
 
 LAUNCHER = "robotrain_workloads.lerobot_train.launcher"
 MULTI_GPU_LAUNCHER = "robotrain_workloads.lerobot_train.multi_gpu_launcher"

@@ -16,7 +16,7 @@ from typing import Any
 
 from robotrain_runtime.contract.event import Note, Track, emit_event
 
-from robotrain_workloads.lerobot import dataset, device, training_history, warm_up
+from robotrain_workloads.lerobot import dataset, device, process_group, training_history, warm_up
 from robotrain_workloads.lerobot.options import (
     ConfigurationRefused,
     end_as_preflight,
@@ -24,12 +24,11 @@ from robotrain_workloads.lerobot.options import (
     explain_refusal,
     get_option_value,
 )
+from robotrain_workloads.lerobot.process_group import GroupStop, SingleProcessStop, StopHandler
 from robotrain_workloads.lerobot.training_history import PolicyTraining
 from robotrain_workloads.lerobot.warm_up import quick_imports
 from robotrain_workloads.lerobot_train import wandb
 from robotrain_workloads.lerobot_train.trainer_monitor import TrainerMonitor
-from robotrain_workloads.training import process_group
-from robotrain_workloads.training.process_group import GroupStop, SingleProcessStop, StopHandler
 
 PROCESSOR_FACTORY = "make_pre_post_processors"
 SPLIT_OPTION = "--dataset.eval_split"

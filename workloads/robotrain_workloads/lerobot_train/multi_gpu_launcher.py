@@ -16,9 +16,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from robotrain_workloads.lerobot import device
-from robotrain_workloads.training import process_group
-from robotrain_workloads.training.process_group import STOPPED_STATUS, ProcessAgreement
+from robotrain_workloads.lerobot import device, process_group
+from robotrain_workloads.lerobot.process_group import STOPPED_STATUS, ProcessAgreement
 
 LAUNCHER = f"{__package__}.launcher"
 ACCELERATE_SETTINGS = {"compute_environment": "LOCAL_MACHINE", "distributed_type": "MULTI_GPU", "num_machines": 1}

@@ -8,8 +8,8 @@ from robotrain_runtime.contract.parameter import list_flags
 
 from robotrain_workloads import publish_url
 from robotrain_workloads import rules as shared_rules
+from robotrain_workloads.lerobot.rules import START_ROLES
 from robotrain_workloads.lerobot_train import parameters
-from robotrain_workloads.training import rules as training_rules
 
 if TYPE_CHECKING:
     from robotrain.model.job import Job
@@ -21,7 +21,7 @@ def check_options(job: "Job") -> Iterator[Problem]:
         return
     from robotrain_workloads.lerobot_options import option_tree, policy_rules
 
-    starts = any(source.role in training_rules.START_ROLES for source in job.sources)
+    starts = any(source.role in START_ROLES for source in job.sources)
     chosen = {} if starts else {"policy": str(job["policy_type"])}
     reported_elsewhere = {**dict.fromkeys(list_flags(parameters.TrainParameters), ""), **parameters.OWNED_OPTIONS}
     found = option_tree.find_option_problems(job.trainer_args, chosen, reported_elsewhere)

@@ -7,9 +7,8 @@ from pathlib import Path
 from robotrain_runtime.contract.container_plugin import TrackingSpec
 from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
 
-from robotrain_workloads.lerobot import dataset_preparation, lineage
+from robotrain_workloads.lerobot import dataset_preparation, lineage, start
 from robotrain_workloads.lerobot.options import format_options
-from robotrain_workloads.training import start
 
 START_PHRASES = {"policy": "fine-tuned from", "init_policy": "started with the weights of", "resume": "resumed from"}
 KIND_NAMES = {"huggingface": "hf", "blob_url": "blob", "data_asset": "asset", "local_path": "folder"}

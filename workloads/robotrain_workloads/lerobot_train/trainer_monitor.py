@@ -18,8 +18,8 @@ from robotrain_runtime.contract.event import Checkpoint, Metrics, Note, emit_eve
 from robotrain_workloads.lerobot import training_history
 from robotrain_workloads.lerobot.device import is_first_rank
 from robotrain_workloads.lerobot.policy import MODEL_FOLDER, WEIGHTS_FILE
+from robotrain_workloads.lerobot.process_group import STOPPED_STATUS, StopHandler
 from robotrain_workloads.lerobot.training_history import PolicyTraining
-from robotrain_workloads.training.process_group import STOPPED_STATUS, StopHandler
 
 METRIC_NAMES = {
     "train/loss": ("loss", "loss"),

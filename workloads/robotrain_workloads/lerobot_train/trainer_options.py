@@ -17,7 +17,7 @@ from robotrain_runtime.contract.event import Note
 
 from robotrain_workloads.lerobot import dataset
 from robotrain_workloads.lerobot.options import get_option_value, list_option_names
-from robotrain_workloads.training.start import Start
+from robotrain_workloads.lerobot.start import Start
 
 if TYPE_CHECKING:
     from robotrain_runtime.contract.document import Scalar

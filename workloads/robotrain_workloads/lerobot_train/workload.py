@@ -1,6 +1,7 @@
 """The workload `lerobot-train`: its declaration. Imports nothing heavy."""
 
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from robotrain.model.workload import Container, Metric, OutputProfile, Role, Workload, WorkloadProfile
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from robotrain.errors import Problem
     from robotrain.model.health import HealthCheck
     from robotrain.model.job import Job
+    from robotrain.model.workload import FoundInput
 
 
 OPTION_HINTS = {
@@ -26,13 +28,12 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     from robotrain_workloads import rules as shared_rules
     from robotrain_workloads.lerobot import rules
     from robotrain_workloads.lerobot_train import rules as train_rules
-    from robotrain_workloads.training import rules as training_rules
 
     yield from rules.check_version(job)
     yield from train_rules.check_options(job)
-    yield from training_rules.check_device(job)
-    yield from training_rules.check_single_start(job)
-    yield from training_rules.check_steps_left(job)
+    yield from rules.check_device(job)
+    yield from rules.check_single_start(job)
+    yield from rules.check_steps_left(job)
     yield from shared_rules.check_publish_url(job)
     yield from train_rules.check_keep(job)
     yield from train_rules.check_wandb_project(job)
@@ -64,11 +65,38 @@ LEROBOT_TRAIN = Workload(
     option_finder="robotrain_workloads.lerobot_options.option_tree",
     option_hints=OPTION_HINTS,
     named_by=("policy_type",),
-    template="robotrain_workloads.lerobot_train.template",
+    template=__name__,
     default=True,
     check=check_job,
     pipeline_name="lerobot-pipeline",
 )
+
+PARAMETERS = {
+    "policy_type": "act",
+    "training_steps": None,
+    "batch_size": None,
+    "learning_rate": None,
+    "save_freq": None,
+    "val_split": None,
+    "seed": None,
+    "register_checkpoint": None,
+}
+"""What `robotrain init` shows of the parameters."""
+EXAMPLES = {"pusht-mini": Path(__file__).parents[1] / "examples/pusht-mini"}
+
+
+def find_inputs(folder: Path) -> "Iterator[FoundInput]":
+    """Yield the datasets that jobs in the folder could train on."""
+    from robotrain_workloads.lerobot.local_datasets import find_dataset_inputs
+
+    yield from (found for found, _ in find_dataset_inputs(folder))
+
+
+def find_copies(role: str, text: str) -> "Iterator[FoundInput]":
+    """Yield the copies of a repository of the Hub that LeRobot's cache has, those recorded here first."""
+    from robotrain_workloads.lerobot import local_datasets
+
+    yield from local_datasets.find_copies(role, text)
 
 
 @hook

@@ -20,12 +20,11 @@ from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
 from robotrain_runtime.contract.event import Note
 
 from robotrain_workloads import publish_url
-from robotrain_workloads.lerobot import device, lineage, policy, run_setup
+from robotrain_workloads.lerobot import device, lineage, policy, run_setup, start
 from robotrain_workloads.lerobot.policy import STEP_FILE
 from robotrain_workloads.rosbag_act_train import parameters, policy_start
 from robotrain_workloads.rosbag_act_train.act.config import TYPE
 from robotrain_workloads.rosbag_act_train.bags.bag_files import STORAGE_SUFFIXES
-from robotrain_workloads.training import start
 
 TRAINER = "robotrain_workloads.rosbag_act_train.trainer"
 LAUNCHER = "robotrain_workloads.rosbag_act_train.launcher"

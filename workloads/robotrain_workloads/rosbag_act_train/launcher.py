@@ -16,8 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
-from robotrain_workloads.lerobot import device
-from robotrain_workloads.training import process_group
+from robotrain_workloads.lerobot import device, process_group
 
 TRAINER = "robotrain_workloads.rosbag_act_train.trainer"
 GRACE_SECONDS = 10.0

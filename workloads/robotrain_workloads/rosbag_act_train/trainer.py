@@ -25,6 +25,7 @@ import torch
 from robotrain_runtime.contract.event import Checkpoint, Metrics, Note
 from robotrain_runtime.contract.files import make_atomically
 
+from robotrain_workloads.lerobot import process_group
 from robotrain_workloads.lerobot.device import choose_device, count_ranks
 from robotrain_workloads.lerobot.policy import MODEL_FOLDER, STEP_FILE
 from robotrain_workloads.rosbag_act_train import policy_start
@@ -61,7 +62,6 @@ from robotrain_workloads.rosbag_act_train.training_data import (
     make_settings,
     split_episodes,
 )
-from robotrain_workloads.training import process_group
 
 STATE_FILE = STEP_FILE.parent / "optimizer.pt"
 STOPPED_STATUS = 128 + signal.SIGTERM

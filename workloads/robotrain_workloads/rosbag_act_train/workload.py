@@ -1,6 +1,7 @@
 """The workload `rosbag-act-train`: its declaration. Imports nothing heavy."""
 
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from robotrain.model.workload import Container, Metric, OutputProfile, Resources, Role, Workload, WorkloadProfile
@@ -20,12 +21,12 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     from robotrain.redaction import redact
 
     from robotrain_workloads import rules as shared_rules
+    from robotrain_workloads.lerobot import rules
     from robotrain_workloads.rosbag_act_train.parameters import find_policy_problems
-    from robotrain_workloads.training import rules as training_rules
 
     for problem in find_policy_problems(dict(job.parameters)):
         yield Problem(code="rosbag-policy-impossible", stage=Stage.RESOLVE, title=problem)
-    starts = [source.role for source in job.sources if source.role in training_rules.START_ROLES]
+    starts = [source.role for source in job.sources if source.role in rules.START_ROLES]
     for name in ("pretrained_backbone_weights", "backbone_file") if starts else ():
         if job[name] is not None:
             title = f"--{name.replace('_', '-')} has no effect: the training starts with the weights of a {starts[0]}"
@@ -34,9 +35,9 @@ def check_job(job: "Job") -> "Iterator[Problem]":
         title = "rosbag-act-train has no other program that could take options after --"
         why = "Each of its options stands before the --; `robotrain submit rosbag-act-train --help` lists them."
         yield usage_problem("rosbag-option-unknown", title, where="--", why=why, given=redact(argument))
-    yield from training_rules.check_device(job)
-    yield from training_rules.check_single_start(job)
-    yield from training_rules.check_steps_left(job)
+    yield from rules.check_device(job)
+    yield from rules.check_single_start(job)
+    yield from rules.check_steps_left(job)
     yield from shared_rules.check_publish_url(job)
 
 
@@ -63,9 +64,23 @@ ROSBAG_ACT_TRAIN = Workload(
     ),
     check=check_job,
     config_reader="robotrain_workloads.rosbag_act_train.config_file",
-    template="robotrain_workloads.rosbag_act_train.template",
+    template=__name__,
     package="robotrain_workloads.rosbag_act_train.package",
 )
+
+PARAMETERS = {
+    "image_topics": "/camera/top=top",
+    "state_topic": "/joint_states",
+    "action_topic": None,
+    "fps": 30.0,
+    "training_steps": None,
+    "batch_size": None,
+    "learning_rate": None,
+    "chunk_size": None,
+    "register_checkpoint": None,
+}
+"""What `robotrain init` shows of the parameters."""
+EXAMPLES = {"pusht-bags": Path(__file__).parents[1] / "examples/pusht-bags"}
 
 
 @hook

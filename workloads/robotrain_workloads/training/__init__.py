@@ -1,1 +1,0 @@
-"""What trainings share: where they start, their rules, and processes that train together."""
