@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import typer
 from robotrain.cli import arguments
-from robotrain.cli.app import get_plugins
+from robotrain.cli.command_factory import get_plugins
 from robotrain.cli.commands import prune as pruning
 from robotrain.cli.output import handle_errors
 from robotrain.model.run import RunRecord

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import typer
-from robotrain.cli.app import format_help, make_plain_app
+from robotrain.cli.command_factory import format_help, make_plain_app
 from robotrain.cli.output import print_json, print_message, print_result
 from robotrain.errors import Rejected, usage_problem
 

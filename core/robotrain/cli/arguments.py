@@ -12,14 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from robotrain.cli.app import OwnCommand, get_plugins, split_at_dashes
+from robotrain.cli.command_factory import OwnCommand, get_plugins, split_at_dashes
 from robotrain.cli.output import is_terminal, print_message, print_problems
 from robotrain.errors import Problem, Rejected, Suggestion, find_nearest_name, suggest_name, usage_problem
 
 if TYPE_CHECKING:
-    from robotrain.config.provenance import Origin
     from robotrain.model.run import RunRecord
-    from robotrain.plugins.manager import Plugins
 
 
 def complete_run_names(incomplete: str) -> list[str]:
@@ -231,17 +229,6 @@ def open_runs(ctx: typer.Context, runs: Sequence[str] | None) -> list[tuple[RunR
     if problems:
         raise Rejected(problems)
     return list(opened.values())
-
-
-def load_named_plugin(plugins: Plugins, family: str, name: str, origin: Origin) -> Any:
-    """Return the workload or platform of a name; raise Rejected with the nearest name when there is none."""
-    from robotrain.cli import usage
-    from robotrain.plugins.failures import PluginError
-
-    try:
-        return getattr(plugins, family)(name)
-    except PluginError as error:
-        raise Rejected([usage.not_loaded_problem(family, name, error, plugins, origin)]) from None
 
 
 T = TypeVar("T")

@@ -14,23 +14,19 @@ from typing import TYPE_CHECKING, Any
 import typer
 from typer.core import TyperCommand
 
-from robotrain.cli.app import add_context, format_help, get_plugins, split_at_dashes
 from robotrain.cli.arguments import AFTER_DASHES_KEY
+from robotrain.cli.choice import Choice, is_job_file, load_or_none, read_name_layers, resolve_choice
+from robotrain.cli.command_factory import add_context, format_help, get_plugins, split_at_dashes
 from robotrain.cli.options import (
     PARAMETER_PREFIX,
     SET_NAME,
     SETTING_PREFIX,
-    Choice,
     ComposedOptions,
     add_declared,
     add_sources,
     fill_optional_values,
-    is_job_file,
-    load_or_none,
     make_completer,
     make_words_argument,
-    read_name_layers,
-    resolve_choice,
 )
 from robotrain.cli.output import print_message
 from robotrain.config.provenance import DEFAULT_ORIGIN, Origin, Value
@@ -273,7 +269,8 @@ class JobCommand(TyperCommand):
         self, choice: Choice, plugins: "Plugins", problems: "list[Problem]", values: dict[str, Any]
     ) -> tuple[Any, Any]:
         """Return the workload and the platform; raise Rejected with all problems when one is missing."""
-        from robotrain.cli import usage
+        from robotrain.cli import unknown_words
+        from robotrain.cli.choice import not_loaded_problem, platform_missing_problem, suggest_platform_settings
         from robotrain.errors import Rejected
         from robotrain.plugins.failures import PluginError
 
@@ -284,8 +281,8 @@ class JobCommand(TyperCommand):
                 parts[family] = getattr(plugins, family)(name) if name else None
             except PluginError as error:
                 unknown = family == "platform" and name not in plugins.list_names(family)
-                settings = usage.suggest_platform_settings("--platform", name, plugins) if unknown else ()
-                problems.append(usage.not_loaded_problem(family, name, error, plugins, origin, settings))
+                settings = suggest_platform_settings("--platform", name, plugins) if unknown else ()
+                problems.append(not_loaded_problem(family, name, error, plugins, origin, settings))
         if not choice.workload:
             from robotrain.plugins.failures import make_no_workload_error
 
@@ -294,15 +291,17 @@ class JobCommand(TyperCommand):
             problems += plugins.default_problems()
         files = [*(choice.file.problems if choice.file else ()), *(choice.project.problems if choice.project else ())]
         if not choice.platform and not files:
-            problems.append(usage.platform_missing_problem(plugins))
+            problems.append(platform_missing_problem(plugins))
         if parts.get("workload"):  # without one, every option of a workload would seem unknown
             swallowed = any(problem.code == "flag-without-value" for problem in problems)
             words = [] if swallowed else values.get("words") or []
-            problems += usage.find_unknown_words(words, choice, self.options, plugins)
+            problems += unknown_words.find_unknown_words(words, choice, self.options, plugins)
         offered = [way.text for one in problems if one.code == "option-unknown" for way in one.suggestions]
         if any(text.startswith("--platform ") for text in offered):  # a platform was chosen by a misspelt option
             problems[:] = [one for one in problems if one.code != "platform-missing"]
-        if usage.is_other_workload_meant(problems, choice) or not (parts.get("workload") and parts.get("platform")):
+        if unknown_words.is_other_workload_meant(problems, choice) or not (
+            parts.get("workload") and parts.get("platform")
+        ):
             raise Rejected([*problems, *files])
         return parts["workload"], parts["platform"]
 

@@ -14,7 +14,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from robotrain import cli
-from robotrain.cli.options import Choice, Completer, ComposedOptions, Option
+from robotrain.cli.choice import Choice
+from robotrain.cli.options import Completer, ComposedOptions, Option
 from robotrain.store import files
 
 if TYPE_CHECKING:

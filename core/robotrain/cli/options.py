@@ -1,28 +1,22 @@
-"""The choice of workload, platform and job file, and the command-line options that these declare."""
+"""The command-line options that a workload, a platform and source kinds declare."""
 
 from __future__ import annotations
 
 import copy
 import functools
 import itertools
-import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import typer
 
-from robotrain.cli.app import CompletionItem, get_plugins, make_plain_app
-from robotrain.config.provenance import DEFAULT_ORIGIN, Origin, Value, make_variable_name
-from robotrain.store.files import DOTENV_FILES, find_project_file
+from robotrain.cli.command_factory import CompletionItem, make_plain_app
+from robotrain.config.provenance import make_variable_name
 
 if TYPE_CHECKING:
     from robotrain_runtime.contract.parameter import Parameter
 
-    from robotrain.config.job_file import JobFile
-    from robotrain.config.layers import VariableLayer
-    from robotrain.config.project_file import Project
     from robotrain.model.source import RoleFlag, SourceKind
     from robotrain.model.workload import Workload
 
@@ -98,118 +92,23 @@ def make_completer(list_words: Callable[[], Iterable[str]]) -> Completer:
     return complete
 
 
-PLATFORM_ENV, PROFILE_ENV = make_variable_name("platform"), make_variable_name("profile")
-NAMES_KEY, FILES_KEY, PROJECTS_KEY = "robotrain.names", "robotrain.files", "robotrain.projects"
-
-
-class Choice(NamedTuple):
-    """What the arguments choose, which decides the options."""
-
-    workload: str
-    platform: str
-    """Empty when none was chosen."""
-    file: JobFile | None = None
-    """The job file."""
-    project: Project | None = None
-    """The content of robotrain.toml."""
-    origins: tuple[Origin, Origin] = (DEFAULT_ORIGIN, DEFAULT_ORIGIN)
-    """Where the workload and the platform were chosen."""
-
-
-def resolve_choice(
-    values: Mapping[str, Any], words: Sequence[str], parent: Any, find_default: Callable[[], str] | None = None
-) -> Choice:
-    """Return the choice: argument, then job file, then environment, then robotrain.toml, then default.
-
-    :param find_default: returns the default workload, instead of that of the plugins.
-    """
-    path = next((word for word in words if is_job_file(word)), "")
-    file = _read_job_file(path, parent) if path else None
-    project = _read_project(values.get("profile"), parent)
-    plugins = get_plugins(parent)
-    installed = plugins.list_names("workload")
-    named = next((Value(word, Origin("argument")) for word in words if word in installed), None)
-    if not named and file and file.workload:
-        named = Value(file.workload, Origin("job file", Path(path).name))
-    workload = (
-        named
-        or (project.workload if project else None)
-        or Value((find_default or plugins.default_workload)(), DEFAULT_ORIGIN)
-    )
-    platform = _find_option_value(values.get("platform"), "--platform", PLATFORM_ENV, parent) or (
-        project.platform if project else None
-    )
-    platform = platform or Value("", DEFAULT_ORIGIN)
-    return Choice(str(workload.value), str(platform.value), file, project, (workload.origin, platform.origin))
-
-
-def load_or_none(load: Callable[[str], Any], name: str) -> Any:
-    """Load a plugin by name; None without a name, and for a plugin that fails, which the command reports later."""
-    from robotrain.plugins.failures import PluginError
-
-    try:
-        return load(name) if name else None
-    except PluginError:
-        return None
-
-
-def read_name_layers(parent: Any) -> tuple[VariableLayer, ...]:
-    """Return the environment and the `.env` files of the working folder, read once."""
-    from robotrain.config.layers import read_dotenv_files, read_environment
-
-    meta = parent.find_root().meta
-    if NAMES_KEY not in meta:
-        meta[NAMES_KEY] = (read_environment(), *read_dotenv_files(Path.cwd()))
-    return tuple(meta[NAMES_KEY])
-
-
-def is_job_file(word: str) -> bool:
-    """Whether a word names a job file."""
-    return word.endswith((".yaml", ".yml")) and not word.startswith("-")
-
-
-def _read_job_file(path: str, parent: Any) -> JobFile:
-    from robotrain.config import job_file
-
-    read: dict[str, JobFile] = parent.find_root().meta.setdefault(FILES_KEY, {})
-    if path not in read:
-        read[path] = job_file.read_job_file(Path(path))
-    return read[path]
-
-
-def _read_project(profile: object, parent: Any) -> Project | None:
-    """Return robotrain.toml with the chosen profile, read once."""
-    chosen = _find_option_value(profile, "--profile", PROFILE_ENV, parent)
-    read: dict[Value | None, Project | None] = parent.find_root().meta.setdefault(PROJECTS_KEY, {})
-    if chosen not in read:
-        read[chosen] = None
-        if chosen or find_project_file(Path.cwd()):
-            from robotrain.config import project_file
-
-            read[chosen] = project_file.load_project(Path.cwd(), chosen)
-    return read[chosen]
-
-
-def _find_option_value(flag_value: object, flag: str, name: str, parent: Any) -> Value | None:
-    """Return the option's value, else that of the environment or of a `.env` file."""
-    if isinstance(flag_value, str) and flag_value:
-        return Value(flag_value, Origin("flag", flag))
-    if text := os.environ.get(name):
-        return Value(text, Origin("environment", name))
-    if not any(Path(file).is_file() for file in DOTENV_FILES):  # spares most calls of help the import of their parser
-        return None
-    return next((value for layer in read_name_layers(parent) if (value := layer.find_first((name,)))), None)
-
-
 PARAMETER_PREFIX, SETTING_PREFIX, OFF_PREFIX, SOURCE_PREFIX = "parameter__", "setting__", "off__", "source__"
+
+
 SET_NAME = "set"
+
+
 ROBOTRAIN_OWNER = "robotrain"
+
+
 RESERVED_ENV_NAMES = (
     *("PLATFORM", "PROFILE", "PLUGINS", "STATE", "CACHE", "TERRAFORM", "PLAN"),
     *("PLUGINS_FROM", "WITHOUT", "TRACEBACK", "HOOK_SECONDS", "PLUGIN_SECONDS"),
     *("PYTHON", "EVENTS_FD", "GRACE_SECONDS", "BAKED", "IMAGE_TORCH", "SUBMISSION", "TRACKING_HALVES"),
 )
 """Environment names after `ROBOTRAIN_` that are robotrain's own."""
+
+
 NUMBERED_ENV_PATTERN = r"ROBOTRAIN_INPUT_\d+"
 """Environment names that a platform sets for a run, one for each input."""
 

@@ -1,17 +1,27 @@
-"""Problems for what the parser of the command line rejects: what was given, what is wrong, what to type."""
+"""Problems for what the parser of the command line rejects, and for unknown commands, with what to type instead."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import Any
+import shlex
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
-from robotrain.errors import Problem, Suggestion, suggest_name, usage_problem
-from robotrain.redaction import redact
+from robotrain.cli.command_factory import OwnCommand
+from robotrain.command_table import COMMANDS, EVALUATION_WORDS, OTHER_WORDS, REMOVAL_LINES
+from robotrain.errors import Problem, Rejected, Suggestion, suggest_name, usage_problem
+from robotrain.redaction import hide_secret_arguments, holds_secret, redact
+
+if TYPE_CHECKING:
+    from robotrain.plugins.manager import Plugins
 
 EXTRA_WORDS = re.compile(r"Got unexpected extra arguments?(?:\(s\))? \((.*)\)", re.DOTALL)
 VALUE = re.compile(r"'(.*?)' is not|(-?[\d.]+) is not", re.DOTALL)
 UNKNOWN_COMMAND = re.compile(r"No such command ['\"](.*?)['\"]", re.DOTALL)
+RUN_WORD = re.compile(r"[A-Za-z0-9][\w.-]{0,99}")
+"""What may be a run, a name of one, or the beginning of either."""
+FOREIGN_OPTION = re.compile(r"--?[\w-]*[._]")
+"""Options of robotrain have neither dots nor underscores."""
 
 
 def explain_parse_error(error: Any) -> Problem:
@@ -122,13 +132,79 @@ def _suggest_usage(context: Any) -> Suggestion:
 
 def _suggest_options(flag: str, context: Any) -> tuple[Suggestion, ...]:
     """Return what to type instead of an option that the command does not have."""
-    from robotrain.cli.app import OwnCommand
-
     near = suggest_name(flag, _list_flags(context))
     if isinstance(context.command, OwnCommand) and re.fullmatch(r"--?[A-Za-z][\w.-]*", flag):
         near = context.command.suggest_changes(flag, near, context)
-    return near or (_suggest_help(context),)
+    return near or (Suggestion(f"{_get_path(context)} --help", "lists its options"),)
 
 
-def _suggest_help(context: Any) -> Suggestion:
-    return Suggestion(f"{_get_path(context)} --help", "lists its options")
+def explain_early_option(args: list[str], error: Any) -> Problem | None:
+    """Return the problem of an option before the command that is not a global option."""
+    flag = str(getattr(error, "option_name", ""))
+    command = next((word for word in args if word in COMMANDS), "")
+    if not flag or not command:
+        return None
+    flag = redact(flag)
+    title, ways = f"{flag} is not a global option: put it after the command", [f"robotrain {command} … {flag}"]
+    return usage_problem("option-elsewhere", title, flag, suggestions=map(Suggestion, ways))
+
+
+def explain_unknown_command(name: str, arguments: Sequence[str], plugins: Plugins) -> Problem:
+    """Return the problem of a word that is no command: what does the same, or is nearly it, or translates it.
+
+    :param arguments: what is typed after it.
+    """
+    known = [*COMMANDS, *plugins.list_names("command")]
+    workloads = [known for known in plugins.list_names("workload") if known == name or known.endswith(f"-{name}")]
+    ways = list[Suggestion]()
+    if line := OTHER_WORDS.get(name):
+        title, why = f"robotrain has no command {name!r}", ""
+        ways.append(Suggestion(f"robotrain {_fill_in_runs(line, arguments)}", REMOVAL_LINES.get(line, "")))
+        if "--prune" in line:
+            ways += [Suggestion(f"robotrain {way}", remark) for way, remark in REMOVAL_LINES.items() if way != line]
+    elif name in EVALUATION_WORDS and (evaluation := _make_evaluation_command(arguments)):
+        title, why = f"robotrain has no command {name!r}", ""
+        ways.append(Suggestion(evaluation))
+    else:
+        title = f"there is no command {redact(name)!r}"
+        why = "" if workloads else f"Commands: {', '.join(known)}."
+        ways += [Suggestion(f"robotrain submit {workload} …", "runs this workload") for workload in workloads]
+        ways = ways or [*suggest_name(name, known, prefix="robotrain ")]
+    translations = list(_suggest_translations(workloads, arguments, plugins))
+    ways = [*translations, *ways] if any(map(FOREIGN_OPTION.match, arguments)) else [*ways, *translations]
+    return usage_problem("command-unknown", title, why=why, suggestions=ways)
+
+
+def _make_evaluation_command(arguments: Sequence[str]) -> str:
+    """Return the line that evaluates the first run that was typed; empty if there is none."""
+    from robotrain.cli.evaluation_command import make_evaluation_command
+    from robotrain.store import records
+
+    try:
+        typed = next((word for word in arguments if RUN_WORD.fullmatch(word)), "")
+        return make_evaluation_command(records.read_record(records.find_run(typed))) if typed else ""
+    except Rejected:
+        return ""
+
+
+def _fill_in_runs(line: str, arguments: Sequence[str]) -> str:
+    """Return a command line with the typed runs in place of its RUNs, as far as there are any."""
+    typed = [word for word in arguments if RUN_WORD.fullmatch(word) and not holds_secret(word)]
+    words = line.split(" ")
+    places = [place for place, word in enumerate(words) if word == "RUN"]
+    for place, word in zip(places, typed, strict=False):
+        words[place] = word
+    return " ".join(words)
+
+
+def _suggest_translations(workloads: Sequence[str], arguments: Sequence[str], plugins: Plugins) -> Iterator[Suggestion]:
+    """Yield the commands that translate a pasted line of a workload's own program, whose options are not ours."""
+    if not any(word.startswith("-") for word in arguments):
+        return
+    from robotrain.cli.choice import load_or_none
+
+    for workload in filter(None, (load_or_none(plugins.workload, name) for name in workloads)):
+        if workload.translator:
+            words = shlex.join(map(redact, hide_secret_arguments(arguments)))
+            line = f"robotrain {workload.translator} -- {workload.name} {words}"
+            yield Suggestion(line, "prints robotrain's line for it")

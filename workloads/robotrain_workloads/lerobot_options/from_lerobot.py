@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from robotrain.cli.app import get_plugins
 from robotrain.cli.arguments import JsonOption
+from robotrain.cli.command_factory import get_plugins
 from robotrain.config.resolve import fill_in_value
 from robotrain.errors import Rejected, Suggestion, suggest_name, usage_problem
 from robotrain.redaction import holds_secret, redact

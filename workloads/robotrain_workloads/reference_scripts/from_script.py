@@ -10,8 +10,8 @@ from typing import Annotated, NamedTuple
 
 import tomllib
 import typer
-from robotrain.cli.app import get_plugins
 from robotrain.cli.arguments import JsonOption
+from robotrain.cli.command_factory import get_plugins
 from robotrain.errors import Rejected, Suggestion, suggest_name, usage_problem
 from robotrain.redaction import redact, value_holds_secret
 from robotrain_runtime.contract.parameter import list_flags

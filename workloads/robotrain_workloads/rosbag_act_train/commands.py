@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from robotrain.cli.app import format_help, make_plain_app
 from robotrain.cli.arguments import JsonOption, option
+from robotrain.cli.command_factory import format_help, make_plain_app
 from robotrain.cli.output import format_table, has_color, print_json, print_message, print_result
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any, usage_problem
 from robotrain.installation import format_install_command

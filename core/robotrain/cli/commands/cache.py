@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from robotrain.cli import arguments
-from robotrain.cli.app import make_app
 from robotrain.cli.arguments import DryRunOption, JsonOption, YesOption, option
+from robotrain.cli.command_factory import make_app
 from robotrain.cli.output import format_table, print_json, print_message, print_result
 from robotrain.model import amounts, times
 

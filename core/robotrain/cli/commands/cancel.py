@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 from robotrain_runtime.contract.deadline import DeadlineFuture
 
-from robotrain.cli.app import get_plugins, make_app
 from robotrain.cli.arguments import JsonOption, RunsArgument, open_runs
+from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.output import print_json, print_message, print_problems, print_text
 from robotrain.errors import EXIT_INTERRUPTED, Problem, Rejected, Stage
 

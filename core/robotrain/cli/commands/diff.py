@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from robotrain.cli.app import get_plugins, make_app
 from robotrain.cli.arguments import JsonOption, argument, complete_run_names, find_run, usage_error
+from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.output import format_table, print_json, print_message, print_result
 from robotrain.errors import Problem, Rejected, raise_if_any
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from robotrain.cli import arguments, output
-from robotrain.cli.app import get_plugins, make_app
+from robotrain.cli import output
 from robotrain.cli.arguments import JsonOption, complete_platforms, option
 from robotrain.cli.columns import to_plain_line, wrap_text
+from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.output import print_json, print_message, print_text
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def doctor(
 
     robotrain doctor --fix
     """
-    from robotrain.cli.options import resolve_choice
+    from robotrain.cli.choice import load_named_plugin, resolve_choice
     from robotrain.doctor import runner
     from robotrain.errors import Stage
     from robotrain.plugins import calls
@@ -41,7 +41,7 @@ def doctor(
     choice = resolve_choice({"platform": platform}, (), ctx)
     chosen = choice.platform
     if chosen and chosen not in plugins.list_names("platform"):  # one that fails to load is a result of the checks
-        arguments.load_named_plugin(plugins, "platform", chosen, choice.origins[1])
+        load_named_plugin(plugins, "platform", chosen, choice.origins[1])
     limit, done = calls.get_time_limit(), list[str]()
     results = runner.run_checks(runner.list_checks(plugins, chosen, online), limit)
     if fix:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from robotrain.cli import arguments
-from robotrain.cli.app import get_plugins, make_app
 from robotrain.cli.arguments import JsonOption, argument, complete_workloads, option
+from robotrain.cli.choice import load_named_plugin
+from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.output import print_json, print_message, print_result
 from robotrain.config.provenance import Origin
 from robotrain.errors import Rejected, Suggestion, usage_problem
@@ -40,7 +40,7 @@ def image(
     from robotrain import image
 
     found = get_plugins(ctx)
-    chosen = arguments.load_named_plugin(found, "workload", workload, Origin("argument"))
+    chosen = load_named_plugin(found, "workload", workload, Origin("argument"))
     _check_image_name(start)
     locked = image.find_locked_environments(chosen, found.source_kinds().values())
     base = start or image.default_image(locked[0].python)

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from robotrain.cli import arguments
-from robotrain.cli.app import get_plugins, make_app
 from robotrain.cli.arguments import JsonOption, argument, complete_platforms, complete_workloads, option
+from robotrain.cli.choice import load_named_plugin
+from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.output import print_json, print_message, print_problems, print_result
 from robotrain.config import starter_files
 from robotrain.config.provenance import Origin
@@ -70,7 +70,7 @@ def init(
     """
     plugins = get_plugins(ctx)
     if platform:
-        arguments.load_named_plugin(plugins, "platform", platform, Origin("flag", "--platform"))
+        load_named_plugin(plugins, "platform", platform, Origin("flag", "--platform"))
     if example:
         _reject_with_example({"--workload": workload, "--pipeline": pipeline})
         place, files = Path(folder or example), read_example(plugins, example, folder or example)
@@ -181,7 +181,7 @@ def make_files(
         if existing.problems:
             raise Rejected(existing.problems)
     name = workload_name or (existing.workload if existing else "") or plugins.default_workload()
-    workload = arguments.load_named_plugin(plugins, "workload", name, Origin("flag", "--workload"))
+    workload = load_named_plugin(plugins, "workload", name, Origin("flag", "--workload"))
     template, kinds = _load_template(plugins, workload, folder.absolute()), plugins.source_kinds()
     platforms = plugins.platforms()
     settings = _find_settings(platforms, platform)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from robotrain.cli.app import make_app
 from robotrain.cli.arguments import JsonLinesOption, RunArgument, StepOption, open_step, usage_error
+from robotrain.cli.command_factory import make_app
 from robotrain.cli.output import print_message, print_result_line
 from robotrain.errors import EXIT_INTERRUPTED
 

@@ -16,8 +16,8 @@ from robotrain_runtime.contract.files import make_atomically
 from robotrain_runtime.machine import disk_cache
 
 from robotrain.cli import output
-from robotrain.cli.app import make_app
 from robotrain.cli.arguments import JsonOption, RunArgument, StepOption, open_step, option
+from robotrain.cli.command_factory import make_app
 from robotrain.cli.output import format_table, print_json, print_message, print_result
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any, usage_problem
 from robotrain.model import amounts

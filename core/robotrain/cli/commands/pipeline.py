@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from robotrain.cli.app import format_help, get_plugins, make_app, make_plain_app
 from robotrain.cli.arguments import (
     JsonOption,
     NameOption,
@@ -19,6 +18,7 @@ from robotrain.cli.arguments import (
     open_run,
     option,
 )
+from robotrain.cli.command_factory import format_help, get_plugins, make_app, make_plain_app
 from robotrain.cli.commands.train_eval import HELP as TRAIN_EVAL_HELP
 from robotrain.cli.commands.train_eval import TrainEvalCommand
 from robotrain.cli.job_command import CONTEXT_SETTINGS
@@ -188,19 +188,22 @@ def schema(ctx: typer.Context, json: JsonOption = False) -> None:
 
 def prepare_file(ctx: typer.Context, file: Path, platform: str, profile: str, sets: list[str]) -> PreparedPipeline:
     """Return the checked pipeline of a file. Raise Rejected with all problems."""
-    from robotrain.cli import arguments, options, usage
+    from robotrain.cli.choice import (
+        load_named_plugin,
+        platform_missing_problem,
+        read_name_layers,
+        resolve_choice,
+    )
     from robotrain.pipelines.prepare import prepare_pipeline
     from robotrain.pipelines.request import RequestContext, request_from_file
 
-    choice = options.resolve_choice({"platform": platform, "profile": profile}, [], ctx)
+    choice = resolve_choice({"platform": platform, "profile": profile}, [], ctx)
     plugins = get_plugins(ctx)
     if not choice.platform:
         problems = choice.project.problems if choice.project else ()
-        raise Rejected([*problems, usage.platform_missing_problem(plugins)])
-    chosen = arguments.load_named_plugin(plugins, "platform", choice.platform, choice.origins[1])
-    context = RequestContext(
-        platform=chosen, plugins=plugins, variables=options.read_name_layers(ctx), project=choice.project
-    )
+        raise Rejected([*problems, platform_missing_problem(plugins)])
+    chosen = load_named_plugin(plugins, "platform", choice.platform, choice.origins[1])
+    context = RequestContext(platform=chosen, plugins=plugins, variables=read_name_layers(ctx), project=choice.project)
     return prepare_pipeline(request_from_file(file, context, sets), chosen, plugins)
 
 

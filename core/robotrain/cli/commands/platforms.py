@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from robotrain_runtime.contract.parameter import get_parameters
 
-from robotrain.cli import arguments, output
-from robotrain.cli.app import get_plugins, make_app
+from robotrain.cli import output
 from robotrain.cli.arguments import JsonOption, argument, complete_platforms
+from robotrain.cli.choice import load_named_plugin
 from robotrain.cli.columns import GAP, Column, fit_columns
+from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.output import format_table, print_json, print_message, print_problems, print_result
 from robotrain.config.provenance import Origin
 from robotrain.errors import Rejected, Suggestion, usage_problem
@@ -38,7 +39,7 @@ def platforms(
     from robotrain.check.matrix import make_matrix
 
     installed = get_plugins(ctx)
-    named = {name: arguments.load_named_plugin(installed, "platform", name, Origin("argument"))} if name else {}
+    named = {name: load_named_plugin(installed, "platform", name, Origin("argument"))} if name else {}
     every = installed.platforms()  # loads all: a source kind of any plugin is a row
     chosen = named or every
     matrix = make_matrix(chosen, installed.source_kinds(), installed.workloads())

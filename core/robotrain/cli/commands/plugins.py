@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from robotrain.cli.app import format_help, get_plugins, make_app, make_plain_app
 from robotrain.cli.arguments import JsonOption, argument, option
+from robotrain.cli.command_factory import format_help, get_plugins, make_app, make_plain_app
 from robotrain.cli.output import format_table, print_json, print_message, print_problems, print_result
 from robotrain.errors import Rejected, Suggestion, usage_problem
 from robotrain.plugins import hookspecs, plugin_warnings
@@ -106,7 +106,7 @@ def _reject_name(plugin: NewPlugin, installed: Plugins) -> None:
     """Raise Rejected for a name that is malformed, that an installed plugin has, or whose flag is another's."""
     from importlib.util import find_spec
 
-    from robotrain.cli import usage
+    from robotrain.cli import unknown_words
     from robotrain.config.plugin_package import MAX_NAME, is_valid_name
     from robotrain.plugins.claims import list_built_in_distributions
     from robotrain.redaction import redact
@@ -124,7 +124,7 @@ def _reject_name(plugin: NewPlugin, installed: Plugins) -> None:
         ways = [Suggestion(f"robotrain plugins new {plugin.family} my-{plugin.slug}"), Suggestion("robotrain plugins")]
         raise Rejected([usage_problem("plugin-name-taken", title, "NAME", why, suggestions=ways)])
     flag = plugin.flag
-    if flag and (owner := usage.find_flag_owner(flag, installed)):
+    if flag and (owner := unknown_words.find_flag_owner(flag, installed)):
         title = f"the name {plugin.name!r} is taken: {owner} has the option {flag}"
         why = "The flag of a source kind is made of its name, and only one can have it."
         ways = [Suggestion(f"robotrain plugins new {plugin.family} my-{plugin.slug}")]

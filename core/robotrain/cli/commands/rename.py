@@ -4,8 +4,8 @@ import shlex
 from dataclasses import replace
 from typing import Annotated
 
-from robotrain.cli.app import make_app
 from robotrain.cli.arguments import JsonOption, argument, complete_run_names, find_run, option
+from robotrain.cli.command_factory import make_app
 from robotrain.cli.output import print_json, print_result
 from robotrain.errors import Rejected, Suggestion, usage_problem
 

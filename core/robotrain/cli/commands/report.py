@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from robotrain.cli.app import get_plugins, make_app
 from robotrain.cli.arguments import JsonOption, RunsArgument, option
+from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.output import print_json, print_message, print_result
 
 if TYPE_CHECKING:

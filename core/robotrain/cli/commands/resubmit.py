@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from robotrain.cli.app import get_plugins, make_app
 from robotrain.cli.arguments import (
     AFTER_DASHES_KEY,
     JsonOption,
@@ -17,6 +16,7 @@ from robotrain.cli.arguments import (
     open_run,
     option,
 )
+from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.commands import submit
 from robotrain.cli.output import print_message
 from robotrain.errors import Rejected, Suggestion, usage_problem

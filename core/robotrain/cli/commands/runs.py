@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from robotrain.cli import arguments
-from robotrain.cli.app import OwnCommand, get_plugins, make_app
 from robotrain.cli.arguments import (
     DryRunOption,
     JsonOption,
@@ -19,6 +18,7 @@ from robotrain.cli.arguments import (
     complete_workloads,
     option,
 )
+from robotrain.cli.command_factory import OwnCommand, get_plugins, make_app
 from robotrain.cli.output import print_json, print_message, print_problems, print_result
 from robotrain.errors import Suggestion, raise_if_any
 

@@ -4,9 +4,9 @@ from typing import Annotated
 
 import typer
 
-from robotrain.cli import arguments
-from robotrain.cli.app import get_plugins, make_app
 from robotrain.cli.arguments import argument, complete_platforms, complete_workloads, option
+from robotrain.cli.choice import load_named_plugin
+from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.output import print_json, print_problems
 from robotrain.config.provenance import Origin
 
@@ -33,11 +33,11 @@ def schema(
 
     found = get_plugins(ctx)
     if workload:
-        workloads = [arguments.load_named_plugin(found, "workload", workload, Origin("argument"))]
+        workloads = [load_named_plugin(found, "workload", workload, Origin("argument"))]
     else:
         workloads = [*found.workloads().values()]
     if platform:
-        platforms = [arguments.load_named_plugin(found, "platform", platform, Origin("flag", "--platform"))]
+        platforms = [load_named_plugin(found, "platform", platform, Origin("flag", "--platform"))]
     else:
         platforms = [*found.platforms().values()]
     kinds = found.source_kinds()

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from robotrain.cli.app import make_app
 from robotrain.cli.arguments import JsonOption, RunArgument, open_run
+from robotrain.cli.command_factory import make_app
 from robotrain.cli.output import print_json, print_text
 
 if TYPE_CHECKING:

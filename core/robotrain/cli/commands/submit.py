@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from robotrain.cli.app import get_plugins
 from robotrain.cli.arguments import AFTER_DASHES_KEY, LABELS
+from robotrain.cli.choice import Choice
+from robotrain.cli.command_factory import get_plugins
 from robotrain.cli.job_command import ORDER_KEY, JobCommand, make_job_command
-from robotrain.cli.options import Choice, ComposedOptions
+from robotrain.cli.options import ComposedOptions
 from robotrain.cli.output import describe_exception, print_json, print_message, print_problems, print_result
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any, usage_problem
 from robotrain.redaction import redact
@@ -82,14 +83,14 @@ class SubmitCommand(JobCommand):
         submit_job(ctx, prepared, values)
 
     def _submit_plan(self, ctx: typer.Context, choice: Choice, values: dict[str, Any]) -> None:
-        from robotrain.cli import usage
+        from robotrain.cli import unknown_words, usage
         from robotrain.store import plans
 
         words, order = values.get("words") or [], ctx.meta.get(ORDER_KEY, [])
         mistakes = [
             *usage.find_swallowed_flags(values, self.options),
             *usage.find_repeated_options(order, self.options),
-            *usage.find_unknown_words(words, choice, self.options, get_plugins(ctx)),
+            *unknown_words.find_unknown_words(words, choice, self.options, get_plugins(ctx)),
         ]
         flags = {name: flag for flag, name in reversed(self.options.flags.items())}  # the first spelling of each
         extra = [flags[name] for name in dict.fromkeys(order) if name in flags and name not in PLAN_OPTIONS]

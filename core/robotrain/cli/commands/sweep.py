@@ -7,10 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from robotrain.cli.app import get_plugins
 from robotrain.cli.arguments import LABELS
+from robotrain.cli.choice import Choice, load_or_none
+from robotrain.cli.command_factory import get_plugins
 from robotrain.cli.job_command import JobCommand, complete_override, make_job_command
-from robotrain.cli.options import Choice, ComposedOptions, load_or_none, make_completer
+from robotrain.cli.options import ComposedOptions, make_completer
 from robotrain.cli.output import format_table, print_message, print_problems
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any, usage_problem
 

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from robotrain.cli.app import get_plugins
 from robotrain.cli.arguments import LABELS
+from robotrain.cli.choice import Choice, load_or_none
+from robotrain.cli.command_factory import get_plugins
 from robotrain.cli.job_command import JobCommand
-from robotrain.cli.options import Choice, ComposedOptions, add_declared, load_or_none
+from robotrain.cli.options import ComposedOptions, add_declared
 from robotrain.errors import Problem, Suggestion, usage_problem
 
 if TYPE_CHECKING:

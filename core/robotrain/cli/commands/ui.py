@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from robotrain.cli.app import make_app
 from robotrain.cli.arguments import JsonOption, RunArgument, open_run
+from robotrain.cli.command_factory import make_app
 from robotrain.cli.output import is_terminal, print_json, print_message, print_result
 from robotrain.errors import Problem, Rejected, Stage, Suggestion
 from robotrain.redaction import redact_if_secret

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from robotrain.cli import output
-from robotrain.cli.app import get_plugins, make_app
 from robotrain.cli.arguments import (
     JsonLinesOption,
     JsonOption,
@@ -22,6 +21,7 @@ from robotrain.cli.arguments import (
     open_runs,
     option,
 )
+from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.output import print_json, print_message, print_message_line, print_problems, print_text
 from robotrain.errors import EXIT_INTERRUPTED, Problem, Rejected, Stage, Suggestion, make_problem, usage_problem
 

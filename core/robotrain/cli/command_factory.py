@@ -1,0 +1,126 @@
+"""Factories of command apps, and what every command finds in its context."""
+
+import contextlib
+import functools
+import inspect
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, cast
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from robotrain.command_table import COMMANDS
+from robotrain.errors import Suggestion
+
+if TYPE_CHECKING:
+    from robotrain.plugins.manager import Plugins
+
+NO_REWRAP = "\b"
+"""Click's mark before a paragraph of help whose lines must not be rewrapped."""
+
+
+MAX_EXAMPLE, CONTINUATION = 74, 6
+"""The longest line of an example, and the indentation of what follows it."""
+
+
+UsageError: Any = typer.BadParameter.__base__
+"""Click's usage error, of which Typer exports only subclasses."""
+
+
+CompletionItem: Any = vars(typer.core)["CompletionItem"]
+
+
+PLUGINS_KEY = "robotrain.plugins"
+
+
+PLUGIN_MODES = {"no_plugins": "none", "strict_plugins": "strict"}
+
+
+class OwnCommand(TyperCommand):
+    """A command of robotrain: each of its usage errors has the context, from which it is explained."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the arguments."""
+        with add_context(ctx):
+            return super().parse_args(ctx, args)
+
+    def suggest_changes(self, flag: str, near: "tuple[Suggestion, ...]", ctx: Any) -> "tuple[Suggestion, ...]":
+        """Return what to type instead of an option that the command does not have.
+
+        :param near: the options of this command that are similar to `flag`.
+        """
+        return near
+
+
+@contextlib.contextmanager
+def add_context(ctx: Any) -> Iterator[None]:
+    """Add a context to usage errors without one."""
+    try:
+        yield
+    except UsageError as error:
+        error.ctx = error.ctx or ctx
+        raise
+
+
+def make_app(*commands: Callable[..., None], cls: type[TyperCommand] = OwnCommand) -> typer.Typer:
+    """Return the app of a module's commands, of one class; their docstrings are their help."""
+    app = make_plain_app()
+    for command in commands:
+        app.command(cls=cls, help=format_help(inspect.getdoc(command) or ""))(command)
+    return app
+
+
+def make_plain_app() -> typer.Typer:
+    """Return an app without commands, completion and rich."""
+    return typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+def format_help(text: str) -> str:
+    """Return the help text with the lines of its examples kept: paragraphs that begin with `robotrain`."""
+    paragraphs = text.strip().split("\n\n")
+    return "\n\n".join(
+        f"{NO_REWRAP}\n{_break_example(paragraph)}" if paragraph.lstrip().startswith("robotrain ") else paragraph
+        for paragraph in paragraphs
+    )
+
+
+def _break_example(line: str) -> str:
+    """Return a command line that is too long for help on several lines, which can be pasted."""
+    at = line.rfind(" --", CONTINUATION, MAX_EXAMPLE) if len(line) > MAX_EXAMPLE and "\n" not in line else -1
+    return line if at < 0 else f"{line[:at]} \\\n{_break_example(' ' * CONTINUATION + line[at + 1 :])}"
+
+
+def get_plugins(ctx: Any) -> "Plugins":
+    """Return the plugins of this invocation, found once; calls of the Python API within it use the same.
+
+    Raise Rejected when the options name plugins that do not exist.
+    """
+    from robotrain.plugins import manager
+
+    top = ctx.find_root()
+    if PLUGINS_KEY not in top.meta:
+        mode = next((mode for name, mode in PLUGIN_MODES.items() if top.params.get(name)), "")
+        names = (top.params.get("without") or (), top.params.get("plugins_from") or "")
+        choose = manager.choose_plugins_or_default if ctx.resilient_parsing else manager.choose_plugins
+        top.meta[PLUGINS_KEY] = plugins = choose(mode, *names)
+        if not ctx.resilient_parsing:  # completion closes the context before it asks for candidates
+            top.with_resource(manager.use_plugins(plugins))
+    return cast("Plugins", top.meta[PLUGINS_KEY])
+
+
+@functools.cache
+def load_command(name: str) -> Any:
+    """Import one of robotrain's own commands; its module's Typer app has only it, or several by name."""
+    import importlib
+
+    module = importlib.import_module(f"robotrain.cli.commands.{COMMANDS[name][0]}")
+    command = module.app if isinstance(module.app, TyperCommand) else typer.main.get_command(module.app)
+    return command.commands[name] if isinstance(command, TyperGroup) else command
+
+
+def split_at_dashes(args: list[str]) -> tuple[list[str], list[str] | None]:
+    """Return the arguments before the first `--` and those after it, None when there is no `--`."""
+    if "--" not in args:
+        return args, None
+    at = args.index("--")
+    return args[:at], args[at + 1 :]
