@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from os import PathLike
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from robotrain_runtime.contract import event
 from robotrain_runtime.contract.event import Registered
@@ -44,40 +44,40 @@ from robotrain.submission.run_labels import make_labels
 PLATFORM_VARIABLE, PROFILE_VARIABLE = make_variable_name("platform"), make_variable_name("profile")
 
 
-class PythonCall(NamedTuple):
-    """The arguments of a call; `values` are parameters, settings and sources by the names of their options."""
+def _prepare_call(
+    plugins: Plugins,
+    job: "JobFilePath",
+    platform_name: str,
+    workload_name: str,
+    profile: str,
+    trainer_args: Iterable[str] | None,
+    values: Mapping[str, Any],
+    run_name: str = "",
+) -> prepare.PreparedJob:
+    """Resolve and check the job of a call. Raise Rejected with all problems.
 
-    job: str | Path | None
-    platform: str
-    workload: str
-    profile: str
-    trainer_args: Iterable[str] | None
-    values: Mapping[str, Any]
-    name: str = ""
-
-
-def _prepare_call(call: PythonCall, plugins: Plugins) -> prepare.PreparedJob:
-    """Resolve and check the job of a call. Raise Rejected with all problems."""
-    file = job_file.read_job_file(Path(call.job)) if call.job is not None else None
+    :param values: parameters, settings and sources by the names of their options.
+    """
+    file = job_file.read_job_file(Path(job)) if job is not None else None
     names = (read_environment(), *read_dotenv_files(Path.cwd()))
-    project = projects.load_project(Path.cwd(), find_value(call.profile, "profile", PROFILE_VARIABLE, names))
-    named = call.workload or (file.workload if file else "") or _text_of_value(project.workload if project else None)
+    project = projects.load_project(Path.cwd(), find_value(profile, "profile", PROFILE_VARIABLE, names))
+    named = workload_name or (file.workload if file else "") or _text_of_value(project.workload if project else None)
     workload = plugins.workload(named or plugins.default_workload())
-    platform = plugins.platform(choose_platform(call.platform, names, project, plugins))
+    platform = plugins.platform(choose_platform(platform_name, names, project, plugins))
     known = dict(_list_known_names(workload, platform, plugins.source_kinds()))
     request = Request(
-        parameters=dict(_select_declared(call.values, workload.parameters)),
-        settings=dict(_select_declared(call.values, platform.settings)),
-        sources=tuple(_collect_sources(call.values, known)),
-        assigned_args=_check_trainer_args(call.trainer_args),
+        parameters=dict(_select_declared(values, workload.parameters)),
+        settings=dict(_select_declared(values, platform.settings)),
+        sources=tuple(_collect_sources(values, known)),
+        assigned_args=_check_trainer_args(trainer_args),
         file=file,
-        config=_make_value("config", str(call.values["config"])) if call.values.get("config") else None,
+        config=_make_value("config", str(values["config"])) if values.get("config") else None,
         variables=names,
         project=project,
         terraform=TerraformLayer(names, project, Path.cwd()),
-        defaults={workload.name_parameter: Value(call.name, Origin("call", "name"))} if call.name else {},
+        defaults={workload.name_parameter: Value(run_name, Origin("call", "name"))} if run_name else {},
     )
-    problems = [_make_unknown_problem(name, known, workload, platform) for name in call.values if name not in known]
+    problems = [_make_unknown_problem(name, known, workload, platform) for name in values if name not in known]
     problems += job_file.find_unknown_platforms(file, plugins.list_names("platform")) if file else []
     problems += projects.find_unknown_tables(project, plugins) if project else []
     problems += [] if named else plugins.default_problems()
@@ -375,7 +375,7 @@ def submit(
     """
     labels = make_labels(name, note)
     plugins = manager.get_plugins()
-    prepared = _prepare_call(PythonCall(job, platform, workload, profile, trainer_args, values, name), plugins)
+    prepared = _prepare_call(plugins, job, platform, workload, profile, trainer_args, values, name)
     warnings: list[Problem] = list(prepared.warnings)
     record = submitter.submit_job(prepared, warnings.extend, lambda run: None, new=new, pinning=pin, labels=labels)
     warnings += site.notify_run_changed(plugins, record)
@@ -400,7 +400,7 @@ def render(
     if attempt < 1:
         title = "attempt takes a whole number greater than 0"
         raise Rejected([Problem(code="value-invalid", stage=Stage.USAGE, title=title)])
-    prepared = _prepare_call(PythonCall(job, platform, workload, profile, trainer_args, values), manager.get_plugins())
+    prepared = _prepare_call(manager.get_plugins(), job, platform, workload, profile, trainer_args, values)
     if pin:
         prepared, problems = pinning.query_platform_settings(pinning.pin_job_strictly(prepared))
         raise_if_any(problems)
@@ -417,9 +417,7 @@ def explain(
     **values: Any,
 ) -> list[Mapping[str, Any]]:
     """Return the values of a job as mappings with name, value, origin and overrode. Raise Rejected."""
-    return list(
-        _prepare_call(PythonCall(job, platform, workload, profile, trainer_args, values), manager.get_plugins()).values
-    )
+    return list(_prepare_call(manager.get_plugins(), job, platform, workload, profile, trainer_args, values).values)
 
 
 def runs(limit: int | None = None) -> list[Run]:

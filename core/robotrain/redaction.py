@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from robotrain.errors import MAX_SENTENCE, Problem, Rejected, Stage, Suggestion, Unanswered
+from robotrain.errors import MAX_SENTENCE, Problem, Stage, Suggestion, Unanswered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -284,12 +284,6 @@ def require_no_secrets(reference: Mapping[str, str], platform: str) -> Mapping[s
         title = f"platform {platform} failed: its reference to the run contains a secret"
         raise Unanswered([make_secret_problem(title)])
     return reference
-
-
-def raise_if_found(problems: Iterator[Problem]) -> None:
-    """Raise Rejected if there are any problems."""
-    if found := list(problems):
-        raise Rejected(found)
 
 
 def make_secret_problem(title: str) -> Problem:

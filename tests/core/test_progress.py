@@ -24,9 +24,16 @@ from robotrain_workloads.lerobot_eval.workload import LEROBOT_EVAL
 from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
 
 METRICS = (*LEROBOT_TRAIN.profile.metrics, *LEROBOT_EVAL.profile.metrics)
-read_log = functools.partial(progress.read_progress, declared=METRICS)
 read_end = functools.partial(progress.read_newest_progress, declared=METRICS)
 describe = functools.partial(Progress.describe_event, declared=METRICS)
+
+
+def read_log(lines):
+    known = Progress(METRICS)
+    for line in lines:
+        if found := event.parse_event(line):
+            known.add_event(found)
+    return known
 
 
 def told(*events, seconds=1.0):

@@ -6,13 +6,15 @@ import json
 import math
 import os
 import random
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from robotrain.model.platform import Platform
-from robotrain.model.progress import Progress, read_progress
+from robotrain.model.progress import Progress
 from robotrain.model.run import RunRecord
 from robotrain.model.series import MAX_POINTS, Series
+from robotrain.model.workload import Metric
 from robotrain.store import progress_cache, records
 from robotrain.store.progress_cache import PROGRESS_FILE, read_events_file
 from robotrain_runtime.contract import event
@@ -126,6 +128,15 @@ def lines_of(seed: int, count: int) -> list[str]:
 def facts(known: Progress) -> str:
     """All that is known; a text, since NaN does not equal itself."""
     return repr({field.name: getattr(known, field.name) for field in dataclasses.fields(known)})
+
+
+def read_progress(lines: Sequence[str], declared: Sequence[Metric] = ()) -> Progress:
+    """The progress of all events, each read by itself."""
+    known = Progress(declared)
+    for line in lines:
+        if found := event.parse_event(line):
+            known.add_event(found)
+    return known
 
 
 def write(path: Path, lines: list[str]) -> None:

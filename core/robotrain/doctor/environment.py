@@ -16,8 +16,8 @@ from robotrain import __version__
 from robotrain.config import layers, project_file
 from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.installation import format_install_command
+from robotrain.model.amounts import format_time
 from robotrain.model.health import HealthResult, convert_problem, report_failure, report_ok, report_warning
-from robotrain.model.times import format_time
 from robotrain.plugins.claims import list_built_in_distributions
 from robotrain.store import files, records
 

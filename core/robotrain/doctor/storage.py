@@ -13,10 +13,9 @@ from robotrain_runtime.machine import disk_cache
 from robotrain_runtime.machine.disk_cache import CacheEntry
 
 from robotrain.errors import Rejected, Suggestion
-from robotrain.model.amounts import format_size
+from robotrain.model.amounts import format_age, format_size
 from robotrain.model.health import HealthFix, HealthResult, convert_problem, report_failure, report_ok, report_warning
 from robotrain.model.run import RunRecord
-from robotrain.model.times import format_age
 from robotrain.store import files, name_lock, records
 
 MIN_FREE_BYTES = 10**9

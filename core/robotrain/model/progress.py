@@ -1,7 +1,7 @@
 """Progress of a run, computed from the events in its log."""
 
 import re
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field
 from pathlib import PurePosixPath
 from typing import Any
@@ -115,10 +115,6 @@ class Progress:
         known = self.evaluated.scores if self.evaluated else {}
         copies = (metric for metric in self.declared_metrics if metric.kind == "copy" and known)
         return name in known or any(re.fullmatch(metric.name, name) for metric in copies)
-
-    def has_validation(self, names: Container[object]) -> bool:
-        """Return whether the names contain that of the validation loss."""
-        return self._validation_name in names
 
     def add_event(self, record: event.EventRecord) -> None:
         """Update the progress with the next event."""
@@ -364,16 +360,7 @@ def _describe_evaluation(happened: event.Evaluated, declared: Sequence[Metric]) 
     return f"{count} evaluated" + (f": {result}" if result else "") + verdict
 
 
-def read_progress(lines: Iterable[str], declared: Sequence[Metric] = ()) -> Progress:
-    """Return the progress of a run from its log and the metrics that its workload declares."""
-    progress = Progress(declared)
-    for line in lines:
-        if line.startswith(event.PREFIX) and (record := event.parse_event(line)):
-            progress.add_event(record)
-    return progress
-
-
-def read_newest_progress(lines: Iterable[str], declared: Sequence[Metric] = ()) -> Progress:
+def read_newest_progress(lines: Iterable[str], declared: Sequence[Metric]) -> Progress:
     """Return only the newest step and main metric, parsing no more of a log, or of its end, than they need."""
     progress = Progress(declared)
     main = progress.main_metric.name if progress.main_metric else ""

@@ -11,8 +11,7 @@ from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.contract.event import Evaluated
 
 from robotrain.model import scores
-from robotrain.model.amounts import format_duration
-from robotrain.model.times import format_time
+from robotrain.model.amounts import format_duration, format_time
 from robotrain.model.workload import Metric
 from robotrain.report.charts import MAX_LINES, Bar, Points
 from robotrain.report.collect import RunFacts, format_value

@@ -8,7 +8,7 @@ from typing import Any
 import jinja2
 
 from robotrain import __version__
-from robotrain.model.times import format_time
+from robotrain.model.amounts import format_time
 from robotrain.redaction import redact
 from robotrain.report.charts import SMALL, Points, find_top, make_chart
 

@@ -51,7 +51,7 @@ def resume_job(prepared: PreparedJob, run: str, output: Output, plugins: "Plugin
     support = prepared.platform.capabilities.source(RESUME_ROLE, kind) if kind else UNKNOWN
     if RESUME_ROLE not in workload.roles or not support:
         raise Rejected([_make_not_resumable_problem(prepared, workload.name, RESUME_ROLE in workload.roles, support)])
-    redaction.raise_if_found(redaction.find_secrets_in_checkpoint(output.kind, output.uri, prepared.platform.name))
+    raise_if_any(redaction.find_secrets_in_checkpoint(output.kind, output.uri, prepared.platform.name))
     source = document.JobSource(role="resume", kind=output.source, uri=output.uri)
     kept_sources = [kept for kept in prepared.job.sources if kept.role not in REPLACED_ROLES]
     row = {"name": RESUME_ROLE, "value": f"{source.kind} {source.uri}", "origin": f"run {run}", "overrode": []}

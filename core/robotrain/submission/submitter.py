@@ -212,7 +212,7 @@ def _run_preflight(
     rendered: RenderedPlan, platform: Platform, report: ReportProblems, earlier_problems: Iterable[Problem] = ()
 ) -> None:
     try:
-        redaction.raise_if_found(prepare.find_secrets_in_plan(rendered.plan))
+        raise_if_any(prepare.find_secrets_in_plan(rendered.plan))
         problems = [*earlier_problems, *platform.preflight(rendered.plan)]
     except Rejected:
         raise

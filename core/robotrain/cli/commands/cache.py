@@ -10,7 +10,7 @@ from robotrain.cli import arguments
 from robotrain.cli.arguments import DryRunOption, JsonOption, YesOption, option
 from robotrain.cli.command_factory import make_app
 from robotrain.cli.output import format_table, print_json, print_message, print_result
-from robotrain.model import amounts, times
+from robotrain.model import amounts
 
 if TYPE_CHECKING:
     from robotrain_runtime.machine.disk_cache import CacheEntry
@@ -79,7 +79,7 @@ def _format_entries(entries: Sequence["CacheEntry"], selected: Sequence["CacheEn
     now = time.time()
     rows = [("NAME", "SIZE", "LAST USED", "STATE")]
     for entry in entries:
-        size, age = amounts.format_size(entry.folder_size.size), times.format_age(now - entry.used)
+        size, age = amounts.format_size(entry.folder_size.size), amounts.format_age(now - entry.used)
         words = {"in use": entry.busy, "incomplete": not entry.complete, "to be removed": entry in selected}
         rows.append((entry.name, size, age, ", ".join(word for word, applies in words.items() if applies)))
     return format_table(rows)

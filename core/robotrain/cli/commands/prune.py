@@ -16,7 +16,7 @@ from robotrain.cli import arguments
 from robotrain.cli.output import describe_exception, format_table, print_json, print_message, print_result
 from robotrain.cli.watch.run_list import FailedQuery, PlatformQuery, ask_platforms, ask_statuses, describe_interrupted
 from robotrain.errors import Rejected, Stage
-from robotrain.model import amounts, times
+from robotrain.model import amounts
 from robotrain.model.run import Status
 from robotrain.store import name_lock, plans, prune, records
 from robotrain.submission import reconcile
@@ -277,7 +277,7 @@ def _print_candidates(candidates: PruneCandidates, sizes: dict[str, int | None],
     if selected:
         rows = [("RUN", "STATE", "PLATFORM", "ENDED", "SIZE")]
         for one in selected:
-            bytes, age = sizes[one.run], times.format_age(now - one.end_time)
+            bytes, age = sizes[one.run], amounts.format_age(now - one.end_time)
             size = "-" if bytes is None else amounts.format_size(bytes)
             rows.append((one.run, _format_state(one), candidates.records[one.run].platform, age, size))
         print_result(format_table(rows))

@@ -161,7 +161,7 @@ def _format_runs(listed_runs: "Sequence[ListedRun]") -> list[str]:
     from robotrain.cli import output
     from robotrain.cli.columns import GAP, Column, fit_columns, to_plain_line, truncate
     from robotrain.model import scores
-    from robotrain.model.times import format_short_age
+    from robotrain.model.amounts import format_short_age
     from robotrain.store import run_values
 
     now = time.time()

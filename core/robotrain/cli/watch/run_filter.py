@@ -167,7 +167,7 @@ def parse_time(text: str, flag: str, is_end: bool = False) -> float | None:
 
     :param is_end: whether of a whole day its last moment counts, not its first.
     """
-    from robotrain.model.times import parse_past_time
+    from robotrain.model.amounts import parse_past_time
 
     parse = functools.partial(parse_past_time, now=time.time(), is_end=is_end)
     return arguments.parse_amount(parse, text, flag, "7d")
