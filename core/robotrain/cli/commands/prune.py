@@ -14,7 +14,8 @@ import typer
 
 from robotrain.cli import arguments
 from robotrain.cli.output import describe_exception, format_table, print_json, print_message, print_result
-from robotrain.cli.watch.run_list import FailedQuery, PlatformQuery, ask_platforms, ask_statuses, describe_interrupted
+from robotrain.cli.run_list.listed_runs import describe_interrupted
+from robotrain.cli.run_list.platform_queries import FailedQuery, PlatformQuery, ask_platforms, ask_statuses
 from robotrain.errors import Rejected, Stage
 from robotrain.model import amounts
 from robotrain.model.run import Status

@@ -23,8 +23,8 @@ from robotrain.cli.output import print_json, print_message, print_problems, prin
 from robotrain.errors import Suggestion, raise_if_any
 
 if TYPE_CHECKING:
-    from robotrain.cli.watch.run_filter import RunFilter
-    from robotrain.cli.watch.run_list import ListedRun
+    from robotrain.cli.run_list.listed_runs import ListedRun
+    from robotrain.cli.run_list.run_filter import RunFilter
 
 DEFAULT_NUMBER = 50
 TIME_HELP = "With --prune: runs that ended this long ago: 30d, 12h."
@@ -50,7 +50,7 @@ MIN_REASON_WIDTH = 40
 
 
 def _complete_states(incomplete: str) -> list[str]:
-    from robotrain.cli.watch.run_list import LISTED_STATES
+    from robotrain.cli.run_list.listed_runs import LISTED_STATES
 
     return [state for state in LISTED_STATES if state.startswith(incomplete)]
 
@@ -60,7 +60,7 @@ class RunsCommand(OwnCommand):
 
     def suggest_changes(self, flag: str, near: tuple[Suggestion, ...], ctx: Any) -> tuple[Suggestion, ...]:
         """Return the option that a word means, or the state that it is."""
-        from robotrain.cli.watch.run_filter import find_state
+        from robotrain.cli.run_list.run_filter import find_state
 
         word = flag.lstrip("-").replace("_", "-")
         if state := find_state(word):
@@ -105,7 +105,7 @@ def runs(
 
     robotrain runs --prune pick
     """
-    from robotrain.cli.watch import run_filter, run_list
+    from robotrain.cli.run_list import listed_runs, run_filter
 
     state = run_filter.parse_state(state)
     prune_options = {"--older-than": older_than != "", "--keep": keep is not None, "--yes": yes, "--dry-run": dry_run}
@@ -115,14 +115,13 @@ def runs(
     _check_options(prune, prune_options, list_options)
     if prune:
         from robotrain.cli.commands.prune import prune_runs
-        from robotrain.cli.watch.run_names import find_unknown_names
 
-        raise_if_any(list(find_unknown_names(get_plugins(ctx), platform)))
+        raise_if_any(list(run_filter.find_unknown_names(get_plugins(ctx), platform)))
         return prune_runs(get_plugins(ctx), word, older_than, keep, state, platform, yes, json, dry_run)
     wanted = run_filter.RunFilter(word, state, platform, name, workload, since, until, tuple(set or ()))
     accept = wanted.make_accept(get_plugins(ctx))
-    listed, more = run_list.list_runs(get_plugins(ctx), None if everything else number, state, accept, steps)
-    print_problems(run_list.find_silent_platforms(listed))
+    listed, more = listed_runs.list_runs(get_plugins(ctx), None if everything else number, state, accept, steps)
+    print_problems(listed_runs.find_silent_platforms(listed))
     if json:
         print_json({"runs": [_dump_run(one) for one in listed], "more": more})
         return
@@ -154,7 +153,7 @@ def _describe_empty_list(wanted: "RunFilter") -> str:
     return wanted.describe_no_match()
 
 
-def _format_runs(listed_runs: "Sequence[ListedRun]") -> list[str]:
+def _format_runs(listed: "Sequence[ListedRun]") -> list[str]:
     """Return the table; on a terminal, less important columns are left out until it fits. What differs from the run
     before is a line of its own there, and so is the reason where there is too little room beside the other columns.
     """
@@ -165,16 +164,16 @@ def _format_runs(listed_runs: "Sequence[ListedRun]") -> list[str]:
     from robotrain.store import run_values
 
     now = time.time()
-    reasons = [to_plain_line(one.reason) if one.state in STATES_WITH_REASON else "" for one in listed_runs]
-    declared = [one.record.metrics if one.record else () for one in listed_runs]
-    known = [one.progress for one in listed_runs]
+    reasons = [to_plain_line(one.reason) if one.state in STATES_WITH_REASON else "" for one in listed]
+    declared = [one.record.metrics if one.record else () for one in listed]
+    known = [one.progress for one in listed]
     headlines = [*map(scores.format_headline_score, (one.scores for one in known), declared)]
     columns = [
-        Column("RUN", [one.run for one in listed_runs]),
-        Column("STATE", [one.state for one in listed_runs]),
-        Column("NAME", [one.record.name if one.record else "" for one in listed_runs], drop_order=1),
-        Column("PLATFORM", [one.record.platform if one.record else "" for one in listed_runs], drop_order=5),
-        Column("STEP", [_format_steps(one) for one in listed_runs], drop_order=2),
+        Column("RUN", [one.run for one in listed]),
+        Column("STATE", [one.state for one in listed]),
+        Column("NAME", [one.record.name if one.record else "" for one in listed], drop_order=1),
+        Column("PLATFORM", [one.record.platform if one.record else "" for one in listed], drop_order=5),
+        Column("STEP", [_format_steps(one) for one in listed], drop_order=2),
         Column(
             "LOSS",
             ["" if one.loss is None else f"{one.loss:.4g}" for one in known],
@@ -184,19 +183,19 @@ def _format_runs(listed_runs: "Sequence[ListedRun]") -> list[str]:
         Column("CONDITIONS", [to_plain_line(one.conditions) for one in known], drop_order=8),
         Column(
             "AGE",
-            [format_short_age(now - one.record.created) if one.record else "" for one in listed_runs],
+            [format_short_age(now - one.record.created) if one.record else "" for one in listed],
             drop_order=3,
         ),
-        Column("TOOK", [_format_duration(one, now) for one in listed_runs], drop_order=6),
+        Column("TOOK", [_format_duration(one, now) for one in listed], drop_order=6),
         Column("REASON", reasons, drop_order=7, is_flexible=True, min_width=MIN_REASON_WIDTH),
     ]
     colour, width = output.has_color(sys.stdout), output.get_terminal_width(sys.stdout)
-    changes = [to_plain_line(run_values.format_changes(one.changes)) for one in listed_runs]
+    changes = [to_plain_line(run_values.format_changes(one.changes)) for one in listed]
     columns += [Column("CHANGED", changes, drop_order=9)] if width is None else []
     titles, *rows = fit_columns(columns, width)
     lines = [output.paint_text((" " * GAP).join(titles).rstrip(), "bold", colour)]
     has_reasons = titles[-1].rstrip() == "REASON"
-    for one, cells, reason, changed in zip(listed_runs, rows, reasons, changes, strict=True):
+    for one, cells, reason, changed in zip(listed, rows, reasons, changes, strict=True):
         style = output.STATE_STYLES.get(one.state, "")
         cells[1] = output.paint_text(cells[1], style, colour)
         lines.append((" " * GAP).join(cells).rstrip())

@@ -164,7 +164,7 @@ def _exit_as_ended(follower: RunFollower) -> None:
 
 def _open_unfinished_runs(ctx: typer.Context) -> list[Any]:
     """Return every run that has not ended, newest last, nearest to the prompt; else the newest run."""
-    from robotrain.cli.watch.run_list import find_unfinished_runs
+    from robotrain.cli.run_list.listed_runs import find_unfinished_runs
 
     unfinished, unknown = find_unfinished_runs(get_plugins(ctx))
     for one in unknown:

@@ -1,1 +1,1 @@
-"""Live views of runs: following, rendering, summaries, the list of runs."""
+"""Live views of runs: following, rendering, summaries."""

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 MAX_LINES = 400
 SHOWN_LINES = 8
+MAX_TRIALS = 4
+"""How many trials with the same reason are named."""
 MAX_ALIGNED = 60
 """Characters; remarks of longer commands are not aligned."""
 
@@ -168,11 +170,41 @@ def dump_steps(record: RunRecord, steps: Sequence[StepStatus]) -> dict[str, Any]
 def format_run_steps(record: RunRecord, steps: Sequence[StepStatus]) -> Iterator[str]:
     """Yield a line for each step; of a sweep, the table of its trials, and the best one."""
     if record.is_sweep:
-        from robotrain.cli.watch import sweep_summary
-
-        yield from sweep_summary.format_sweep(record.run, steps)
+        yield from _format_sweep(record.run, steps)
     else:
         yield from format_steps(steps)
+
+
+def _format_sweep(run: str, steps: Sequence[StepStatus]) -> Iterator[str]:
+    """Yield the lines of a sweep's results; the reasons of trials that did not succeed are below the table."""
+    from robotrain.cli.output import format_table
+    from robotrain.sweeps import results
+    from robotrain.sweeps.space import format_point
+
+    found = results.read_results(run)
+    if found is None:
+        yield "the plan or the progress of the sweep is gone"
+        return
+    yield from format_table(results.list_trial_rows(found)).splitlines()
+    yield from _format_reasons(steps)
+    if rows := results.list_group_rows(found):
+        yield ""
+        yield from format_table(rows).splitlines()
+    if best := found.best:
+        values = format_point(best.values)
+        yield f"{'best':<11} {best.name}  {values}  {found.metric} {results.format_value(best.score)}"
+        yield f"{'':<11} {results.make_register_command(run, found)}"
+
+
+def _format_reasons(steps: Sequence[StepStatus]) -> Iterator[str]:
+    """Yield why trials did not succeed; those with the same reason share a line."""
+    trials: dict[tuple[str, str], list[str]] = {}
+    for step in steps:
+        if step.reason:
+            trials.setdefault((step.state, step.reason), []).append(step.name)
+    for (state, reason), names in trials.items():
+        more = f" and {len(names) - MAX_TRIALS} more" if len(names) > MAX_TRIALS else ""
+        yield f"{', '.join(names[:MAX_TRIALS])}{more} {state}: {reason}"
 
 
 def format_steps(steps: Sequence[StepStatus]) -> Iterator[str]:

@@ -1,29 +1,24 @@
-"""Recorded runs with their states; platforms are asked in parallel, each with a timeout."""
+"""Recorded runs with their states, progress and differences."""
 
 from __future__ import annotations
 
 import contextlib
-import functools
 import itertools
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import field
-from typing import TYPE_CHECKING, Any, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
-from robotrain.cli.output import describe_exception
+from robotrain.cli.run_list.platform_queries import FailedQuery, ask_platforms, ask_statuses, can_list
 from robotrain.errors import Problem, Rejected, Stage, Suggestion
-from robotrain.model.run import RunGone, RunState, Status
+from robotrain.model.run import RunState, Status
 from robotrain.store import ended_runs, name_lock, records, run_values
 from robotrain.store.ended_runs import ListedProgress
 from robotrain.store.run_values import Change
 
 if TYPE_CHECKING:
-    import queue
-
-    from robotrain_runtime.contract.deadline import DeadlineFuture
     from robotrain_runtime.contract.event import Outcome
 
     from robotrain.model.platform import Platform
@@ -31,152 +26,9 @@ if TYPE_CHECKING:
     from robotrain.model.run import RunRecord, StepStatus
     from robotrain.plugins.manager import Plugins
 
-MAX_WORKERS, MAX_LOG_WORKERS = 8, 4
-"""How many questions a platform is asked at the same time; a log may take it two requests, each with a process."""
-
-
-class FailedQuery(NamedTuple):
-    """Stands for an answer that a platform did not give."""
-
-    why: str
-    gone: bool = False
-    """Whether the platform no longer knows the run."""
-    problem: Problem | None = None
-    """The problem that the platform reported."""
-    is_transient: bool = False
-    """Whether the platform does not answer at present, whatever it is asked."""
-
-
-PlatformQuery = Callable[["RunRecord", Any], Any]
-"""Asks a platform about a run."""
 RecordFilter = Callable[["RunRecord"], bool]
-Questions = dict[str, dict[int, Callable[[], Any]]]
-"""Calls by platform and index."""
-
-
-def ask_platforms(
-    runs: Sequence[RunRecord], plugins: Plugins, question: PlatformQuery, workers: int = MAX_WORKERS
-) -> list[Any]:
-    """Return the answer about each run, a FailedQuery for each missing one.
-
-    Each platform has its own threads, so that none waits for another, and is given up after the plugins' time limit.
-    """
-    answers: list[Any] = [None] * len(runs)
-    asks: Questions = {}
-    for index, record in enumerate(runs):
-        try:
-            ask = functools.partial(question, record, plugins.platform_of(record))
-            asks.setdefault(record.platform, {})[index] = ask
-        except Rejected as rejected:
-            answers[index] = FailedQuery(describe_exception(rejected))
-    for index, answer in _collect_answers(asks, workers).items():
-        answers[index] = answer
-    return answers
-
-
-def ask_statuses(runs: Sequence[RunRecord], plugins: Plugins) -> list[Any]:
-    """Return the status of each run as `ask_platforms` does; an engine that can list its runs is asked once."""
-    answers = _ask_listings(runs, plugins)
-    rest = [index for index in range(len(runs)) if index not in answers]
-    single = ask_platforms([runs[index] for index in rest], plugins, lambda run, one: one.status(run.reference))
-    answers |= zip(rest, single, strict=True)
-    return [answers[index] for index in range(len(runs))]
-
-
-def _ask_listings(runs: Sequence[RunRecord], plugins: Plugins) -> dict[int, Any]:
-    """Return what lists tell by the index of the run; of runs that ended without success, their stored status."""
-    groups: list[list[int]] = []
-    asks: Questions = {}
-    for name in dict.fromkeys(record.platform for record in runs):
-        group = [index for index, record in enumerate(runs) if record.platform == name and not record.steps]
-        if len(group) > 1 and _can_list(name, plugins):
-            references = [runs[index].reference for index in group]
-            asks[name] = {len(groups): functools.partial(plugins.platform(name).list_statuses, references)}
-            groups.append(group)
-    found: dict[int, Any] = {}
-    for number, answer in _collect_answers(asks).items():
-        if isinstance(answer, FailedQuery):  # one that only cannot list is asked about each run
-            found |= dict.fromkeys(groups[number], answer) if answer.is_transient else {}
-            continue
-        for index, status in zip(groups[number], answer, strict=False):
-            ended = isinstance(status, Status) and status.finished and status.state != "succeeded"
-            known = records.read_final_status(runs[index].run) if ended else status
-            found |= {index: known} if known else {}
-    return found
-
-
-def _can_list(platform: str, plugins: Plugins) -> bool:
-    from robotrain.plugins.guards import has_method  # costs start-up
-
-    try:
-        return has_method(plugins.platform(platform), "list_statuses")
-    except Rejected:  # `ask_platforms` reports it
-        return False
-
-
-def _collect_answers(asks: Questions, workers: int = MAX_WORKERS) -> dict[int, Any]:
-    """Return the answers by the index of the question."""
-    if not asks:
-        return {}
-    from robotrain.plugins import calls  # costs start-up
-
-    with calls.redirect_output():
-        return dict(_iter_answers(asks, calls.get_time_limit(), workers))
-
-
-def _iter_answers(asks: Questions, limit: float, max_workers: int) -> Iterator[tuple[int, Any]]:
-    import queue  # costs start-up
-
-    from robotrain.plugins import calls
-
-    inbox: queue.SimpleQueue[tuple[str, int, Any]] = queue.SimpleQueue()
-
-    def answer_all(platform: str, todo: queue.SimpleQueue[tuple[int, Callable[[], Any]] | None]) -> None:
-        for index, ask in iter(todo.get, None):
-            inbox.put((platform, index, _catch_query_error(ask)))
-
-    workers: list[tuple[str, DeadlineFuture[None]]] = []
-    for platform, questions in asks.items():
-        todo: queue.SimpleQueue[tuple[int, Callable[[], Any]] | None] = queue.SimpleQueue()
-        ends = [None] * min(max_workers, len(questions))  # one for each thread
-        for item in (*questions.items(), *ends):
-            todo.put(item)
-        for _ in ends:
-            workers.append((platform, calls.start_call(functools.partial(answer_all, platform, todo))))
-    pending = {platform: set(questions) for platform, questions in asks.items()}
-    answered_at = dict.fromkeys(pending, time.monotonic())
-    while pending:
-        due = min(answered_at[platform] for platform in pending) + limit
-        try:
-            platform, index, answer = inbox.get(timeout=max(0.0, due - time.monotonic()))
-        except queue.Empty:
-            for platform in [one for one in pending if time.monotonic() >= answered_at[one] + limit]:
-                workers = [one for one in workers if one[0] != platform]
-                failed = FailedQuery(f"{platform} did not answer within {limit:g} s", is_transient=True)
-                yield from ((index, failed) for index in pending.pop(platform))
-            continue
-        if platform in pending:  # else it was just given up
-            answered_at[platform] = time.monotonic()
-            pending[platform].discard(index)
-            if not pending[platform]:
-                del pending[platform]
-            yield index, answer
-    for _, worker in workers:  # they are ending: one that lives at exit counts as given up
-        worker.is_running(limit)
-
-
-def _catch_query_error(ask: Callable[[], Any]) -> Any:
-    try:
-        return ask()
-    except Rejected as rejected:
-        gone = isinstance(rejected, RunGone)
-        problem = None if gone else rejected.problems[0]
-        return FailedQuery(describe_exception(rejected), gone, problem, rejected.transient)
-    except BaseException as error:  # whatever a plugin raises: other runs are still shown
-        return FailedQuery(describe_exception(error))
-
-
-DEFAULT_NUMBER = 50
+MAX_LOG_WORKERS = 4
+"""How many logs a platform is asked for at the same time; a log may take it two requests, each with a process."""
 MAX_OLDER = 10
 """How many runs that are not listed are read to find those before the listed ones."""
 MAX_EXAMINED = 500
@@ -214,10 +66,10 @@ class ListedRun:
 
 def list_runs(
     plugins: Plugins,
-    number: int | None = DEFAULT_NUMBER,
-    state: str = "",
-    accept: RecordFilter | None = None,
-    with_steps: bool = False,
+    number: int | None,
+    state: str,
+    accept: RecordFilter | None,
+    with_steps: bool,
 ) -> tuple[list[ListedRun], bool]:
     """Return the selected runs, newest first, and whether there may be more.
 
@@ -356,7 +208,7 @@ def _ask_progress(listed_runs: Sequence[ListedRun], plugins: Plugins) -> None:
     for one in listed_runs:
         if one.is_settled or one.record is None or one.status is None or one.no_answer or one.state == "pending":
             continue
-        is_remote = not one.record.steps and _can_list(one.record.platform, plugins)
+        is_remote = not one.record.steps and can_list(one.record.platform, plugins)
         if is_remote and one.status.finished and (ended := ended_runs.read_ended_run(one.run)):
             one.progress = ended.progress
             continue

@@ -1,7 +1,8 @@
-"""The filters of `robotrain runs`: names, states, times and values of runs."""
+"""The filters of `robotrain runs`: names, states, times and values that runs have or plugins declare."""
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
 import re
@@ -11,10 +12,19 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from robotrain.cli import arguments
-from robotrain.errors import Problem, Rejected, Suggestion, raise_if_any, suggest_name, usage_problem
+from robotrain.errors import (
+    Problem,
+    Rejected,
+    Suggestion,
+    find_nearest_name,
+    raise_if_any,
+    suggest_name,
+    usage_problem,
+)
+from robotrain.redaction import redact
 
 if TYPE_CHECKING:
-    from robotrain.cli.watch.run_list import RecordFilter
+    from robotrain.cli.run_list.listed_runs import RecordFilter
     from robotrain.model.run import RunRecord
     from robotrain.plugins.manager import Plugins
 
@@ -53,24 +63,23 @@ class RunFilter(NamedTuple):
 
         Raise Rejected with all problems: of invalid times and values, and of names that neither plugins nor runs have.
         """
-        from robotrain.cli.watch import run_names
         from robotrain.store import run_values
 
         problems: list[Problem] = []
-        begin = collect_problems(problems, lambda: parse_time(self.since, "--since")) or 0.0
-        end = collect_problems(problems, lambda: parse_time(self.until, "--until", is_end=True)) or math.inf
+        begin = _collect_problems(problems, lambda: parse_time(self.since, "--since")) or 0.0
+        end = _collect_problems(problems, lambda: parse_time(self.until, "--until", is_end=True)) or math.inf
         if begin > end:
             title, ways = (
                 "--until is before --since",
                 [Suggestion(shlex.join(["--since", self.until, "--until", self.since]))],
             )
             problems.append(usage_problem("options-conflict", title, "--until", suggestions=ways))
-        parsed = (collect_problems(problems, functools.partial(_parse_value, text)) for text in self.values)
+        parsed = (_collect_problems(problems, functools.partial(_parse_value, text)) for text in self.values)
         given = [pair for pair in parsed if pair]
-        problems += run_names.find_unknown_names(plugins, self.platform, self.workload)
-        keys = run_names.ValueKeys(plugins, [key for key, _ in given])
-        raise_if_any([*problems, *keys.problems])
-        values = [(keys.names[key], wanted) for key, wanted in given]
+        problems += find_unknown_names(plugins, self.platform, self.workload)
+        names = _find_value_names(plugins, [key for key, _ in given], problems)
+        raise_if_any(problems)
+        values = [(names[key], wanted) for key, wanted in given]
         if not any(self._replace(state="")):
             return None
 
@@ -140,25 +149,25 @@ def _matches(name: str, wanted: str) -> bool:
 
 def find_state(word: str) -> str:
     """Return the state that a word is, or is a synonym of; empty for any other word."""
-    from robotrain.cli.watch.run_list import LISTED_STATES
+    return next(iter(_find_states(word.lower())), "")
 
-    word = word.lower()
-    synonyms = (state for state, words in STATE_WORDS.items() if word and word in words.split())
-    return word if word in LISTED_STATES else next(synonyms, "")
+
+def _find_states(word: str) -> list[str]:
+    from robotrain.cli.run_list.listed_runs import LISTED_STATES
+
+    return [word] if word in LISTED_STATES else [state for state, words in STATE_WORDS.items() if word in words.split()]
 
 
 def parse_state(text: str) -> str:
     """Return a state that runs can be in. Raise Rejected with the states that are meant."""
-    from robotrain.cli.watch.run_list import LISTED_STATES
-    from robotrain.redaction import redact
+    from robotrain.cli.run_list.listed_runs import LISTED_STATES
 
     state = text.strip().lower()
     if state in ("", *LISTED_STATES):
         return state
     title, why = f"there is no state {redact(text)!r}", f"States: {', '.join(LISTED_STATES)}."
-    meant = [known for known, words in STATE_WORDS.items() if state in words.split()]
-    ways = [Suggestion(f"--state {known}") for known in meant]
-    near = ways or suggest_name(state, LISTED_STATES, prefix="--state ")
+    meant = tuple(Suggestion(f"--state {known}") for known in _find_states(state))
+    near = meant or suggest_name(state, LISTED_STATES, prefix="--state ")
     raise Rejected([usage_problem("state-unknown", title, "--state", why, suggestions=near)])
 
 
@@ -173,7 +182,7 @@ def parse_time(text: str, flag: str, is_end: bool = False) -> float | None:
     return arguments.parse_amount(parse, text, flag, "7d")
 
 
-def collect_problems(problems: list[Problem], parse: Callable[[], T]) -> T | None:
+def _collect_problems(problems: list[Problem], parse: Callable[[], T]) -> T | None:
     """Return what was parsed; None, with its problems added, if it is invalid."""
     try:
         return parse()
@@ -184,10 +193,89 @@ def collect_problems(problems: list[Problem], parse: Callable[[], T]) -> T | Non
 
 def _parse_value(text: str) -> tuple[str, str]:
     """Return a key and the value it must have. Raise Rejected for a text that is not KEY=VALUE."""
-    from robotrain.redaction import redact
-
     if not re.fullmatch("[^=]+=.*", text):
         title, ways = "--set takes a key, `=` and a value", [Suggestion("--set KEY=VALUE")]
         raise Rejected([usage_problem("set-malformed", title, "--set", given=redact(text), suggestions=ways)])
     key, _, wanted = text.partition("=")
     return key.strip(), wanted
+
+
+def find_unknown_names(plugins: Plugins, platform: str = "", workload: str = "") -> Iterator[Problem]:
+    """Yield the problem of a platform or workload that is not installed and that no run has."""
+    for family, name in (("platform", platform), ("workload", workload)):
+        known = plugins.list_names(family)
+        if not name or name in known:
+            continue
+        used = {getattr(record, family) for record in _read_records()}
+        if name not in used:
+            every = sorted({*known, *used})
+            title, why = f"there is no {family} {redact(name)!r}", f"{family.capitalize()}s: {', '.join(every)}."
+            near = suggest_name(name, every, prefix=f"--{family} ")
+            yield usage_problem(f"{family}-not-loaded", title, f"--{family}", why, suggestions=near)
+
+
+def _read_records() -> Iterator[RunRecord]:
+    from robotrain.store import records
+
+    for run in records.iterate_runs():
+        with contextlib.suppress(Rejected):
+            yield records.read_record(run)
+
+
+def _find_value_names(plugins: Plugins, keys: Sequence[str], problems: list[Problem]) -> dict[str, tuple[str, ...]]:
+    """Return the names of values that each key of `--set` means; unknown keys are added to `problems`."""
+    declared = _list_declared_names(plugins) if keys else {}
+    found: dict[str, tuple[str, ...]] = {}
+    recorded: set[str] | None = None
+    for key in keys:
+        name = key if key.startswith("-") else key.replace("-", "_")
+        found[key] = tuple(declared.get(name) or declared.get(key) or (name,))
+        option = _find_trainer_option(plugins, key)
+        if name in declared or key in declared or option == key:
+            continue
+        recorded = _list_recorded_names() if recorded is None else recorded
+        if name not in recorded:
+            near = option or find_nearest_name(name, {*declared, *recorded})
+            title = f"no run has a value {redact(key)!r}, and no plugin declares it"
+            ways = [Suggestion(f"--set {near}=VALUE")] if near else []
+            problems.append(usage_problem("set-unknown-key", title, "--set", suggestions=ways))
+    return found
+
+
+def _list_declared_names(plugins: Plugins) -> dict[str, dict[str, None]]:
+    """Return the names that plugins declare, and their flags with and without dashes, with what these mean."""
+    from robotrain_runtime.contract.parameter import get_parameters
+
+    from robotrain.config.overrides import list_flag_keys
+
+    workloads, platforms = plugins.workloads().values(), plugins.platforms().values()
+    meanings: dict[str, dict[str, None]] = {}
+    for flag, key in list_flag_keys(workloads, platforms, plugins.source_kinds()):
+        name = key.split(".")[1] if key.startswith("sources.") else key
+        for spelling in (flag, flag.lstrip("-").replace("-", "_")):
+            if len(spelling.lstrip("-")) > 1:
+                meanings.setdefault(spelling, {})[name] = None
+    tables = [*(one.parameters for one in workloads), *(one.settings for one in platforms)]
+    names = [one.name for table in tables for one in get_parameters(table)]
+    return meanings | {name: {name: None} for name in (*names, *(role for one in workloads for role in one.roles))}
+
+
+def _find_trainer_option(plugins: Plugins, key: str) -> str:
+    """Return the option of a workload's program that a key is, or is like; empty for none."""
+    from robotrain.config.trainer_args import find_option_of_program
+
+    flag = f"--{key.lstrip('-')}"
+    for workload in plugins.workloads().values() if "." in key or key.startswith("-") else ():
+        if option := find_option_of_program(workload.option_finder, flag, "").partition("=")[0]:
+            return option
+    return ""
+
+
+def _list_recorded_names() -> set[str]:
+    """Return the names of all values that runs have, those of defaults included."""
+    from robotrain.store import plans
+
+    found = set[str]()
+    for record in _read_records():
+        found |= {*record.values, *(str(row["name"]) for row in plans.read_stored_values(record.run))}
+    return found
