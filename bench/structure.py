@@ -7,6 +7,7 @@ counts. Nothing here is a test; the rules that hold are in tests/test_layers.py 
 """
 
 import argparse
+import ast
 import os
 import statistics
 import subprocess
@@ -91,6 +92,18 @@ def count_modules(root: Path, arguments: list[str]) -> str:
     return f"{entered} entered, {loaded} loaded" + ("" if code in ("0", "None") else f" (exit code {code})")
 
 
+def count_code_lines(text: str) -> int:
+    """How many lines are neither blank, nor a comment, nor part of a docstring or of another text that stands alone."""
+    silent = {
+        line
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)
+    }
+    lines = enumerate(text.splitlines(), 1)
+    return sum(bool(line.strip()) and not line.lstrip().startswith("#") for at, line in lines if at not in silent)
+
+
 def main() -> None:
     """Print the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -103,7 +116,12 @@ def main() -> None:
     print(f"product lines            {sum(lines):,}")
     counted = [module for module in modules if not any(word in module.name for word in LATER_FEATURES)]
     rest = sum(module.text.count("\n") for module in counted)
+    code = sum(count_code_lines(module.text) for module in counted)
+    named = [module for module in counted if module.text.count("\n") > 1]
     print(f"without {', '.join(LATER_FEATURES)}: {len(counted)} files, {rest:,} lines")
+    print(f"  of them {len(named)} files of more than one line, {code:,} lines without docstrings and blank lines")
+    tests = [path.read_text().count("\n") for path in (options.root / "tests").rglob("*.py")]
+    print(f"tests                    {len(tests)} files, {sum(tests):,} lines")
     for package in source_tree.PACKAGES:
         sizes = [
             [module.text.count("\n") for module in listed if module.name.partition(".")[0] == package]

@@ -42,10 +42,10 @@ class Observed(ObservedRun):
         self.osmo.say(self.id, *lines, **more)
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def quick(monkeypatch) -> None:
     """Shorten pauses in logs and before streams are reopened: the stand-in is quick."""
-    monkeypatch.setattr("robotrain_osmo.observe.logs.QUIET_SECONDS", 0.5)
+    monkeypatch.setattr("robotrain_osmo.observe.logs.QUIET_SECONDS", 0.3)
     monkeypatch.setattr("robotrain_osmo.observe.logs.FIRST_PAUSE", 0.05)
     monkeypatch.setattr("robotrain_osmo.observe.logs.BEGIN_POLL_SECONDS", 0.1)
 

@@ -113,7 +113,7 @@ class TestWhatIsLeft:
         OsmoPlatform().download(run.reference, one, tmp_path / "brought")
         assert sorted(path.name for path in (tmp_path / "brought").iterdir()) == ["eval_results.json", "metrics.json"]
 
-    def test_results_that_went_with_the_pod_say_where_tracking_shows_them(self, run, quick) -> None:
+    def test_results_that_went_with_the_pod_say_where_tracking_shows_them(self, run) -> None:
         run.set_status("RUNNING").tell(
             Tracking(uri="x", experiment_id="1", run_id="2", ui="https://ml.azure.com/2"), RESULTS
         )

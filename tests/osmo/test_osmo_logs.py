@@ -31,7 +31,7 @@ def test_its_one_task_may_be_named_and_no_other(run, robotrain):
 
 
 @pytest.mark.slow
-def test_nothing_that_was_started_for_it_goes_on(run, quick):
+def test_nothing_that_was_started_for_it_goes_on(run):
     run.set_status("RUNNING").say("hello")
     run.logs()
     assert [*_children()] == []
@@ -92,7 +92,7 @@ def followed(run, act, tail=None):
 
 
 @pytest.mark.slow
-def test_following_begins_before_its_start_and_ends_with_it(run, quick):
+def test_following_begins_before_its_start_and_ends_with_it(run):
     def act():
         time.sleep(0.3)
         run.set_status("RUNNING").say("1", "2")
@@ -103,7 +103,7 @@ def test_following_begins_before_its_start_and_ends_with_it(run, quick):
     assert followed(run, act) == ["1", "2", "3"]
 
 
-def test_a_stream_that_breaks_off_goes_on_and_shows_each_line_once(run, quick):
+def test_a_stream_that_breaks_off_goes_on_and_shows_each_line_once(run):
     run.osmo.fail("workflow logs", "broken", times=2)
 
     def act():
@@ -119,7 +119,7 @@ def test_a_stream_that_breaks_off_goes_on_and_shows_each_line_once(run, quick):
 
 
 @pytest.mark.slow
-def test_a_network_that_is_away_for_a_moment_ends_no_following(run, quick):
+def test_a_network_that_is_away_for_a_moment_ends_no_following(run):
     run.set_status("RUNNING").say("1")
     run.osmo.fail("workflow query", "refused", times=2)
 
@@ -132,7 +132,7 @@ def test_a_network_that_is_away_for_a_moment_ends_no_following(run, quick):
 
 
 @pytest.mark.slow
-def test_following_from_the_last_lines_brings_those_and_all_that_come(run, quick):
+def test_following_from_the_last_lines_brings_those_and_all_that_come(run):
     run.set_status("RUNNING").say("old", "older", "newest")
 
     def act():
@@ -144,7 +144,7 @@ def test_following_from_the_last_lines_brings_those_and_all_that_come(run, quick
 
 
 @pytest.mark.slow
-def test_whoever_stops_listening_leaves_nothing_behind(run, quick):
+def test_whoever_stops_listening_leaves_nothing_behind(run):
     run.set_status("RUNNING").say("1")
     following = OsmoPlatform().logs(run.reference, True, None)
     assert next(following) == "1"
@@ -153,7 +153,7 @@ def test_whoever_stops_listening_leaves_nothing_behind(run, quick):
 
 
 @pytest.mark.slow
-def test_a_sign_in_that_ran_out_ends_the_following_with_its_reason(run, quick):
+def test_a_sign_in_that_ran_out_ends_the_following_with_its_reason(run):
     from robotrain.errors import Rejected
 
     run.set_status("RUNNING")
@@ -163,7 +163,7 @@ def test_a_sign_in_that_ran_out_ends_the_following_with_its_reason(run, quick):
 
 
 @pytest.mark.slow
-def test_status_logs_and_wait_read_the_events_on_the_command_line(run, quick, robotrain):
+def test_status_logs_and_wait_read_the_events_on_the_command_line(run, robotrain):
     name = run.set_status("RUNNING").record()
     run.tell(*EVENTS[:2])
     answer = robotrain("status", name)
@@ -192,7 +192,7 @@ def test_ctrl_c_ends_the_following_and_whatever_was_started_for_it(run, command)
 
 
 @pytest.mark.slow
-def test_watching_and_following_end_with_the_run(run, quick, robotrain):
+def test_watching_and_following_end_with_the_run(run, robotrain):
     name = run.set_status("RUNNING").record()
 
     def act():

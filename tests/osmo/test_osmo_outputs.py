@@ -70,7 +70,7 @@ def test_one_that_was_taken_away_again_is_not_there(blobs):
     assert [one.step for one in blobs.set_status("COMPLETED", exit_code=0).outputs()] == [800]
 
 
-def test_a_run_that_published_nothing_says_where_its_models_are(run, quick):
+def test_a_run_that_published_nothing_says_where_its_models_are(run):
     run.set_status("RUNNING").tell(
         Tracking(uri="azureml-workspace://S/G/W", experiment_id="1", run_id="2", ui="https://ml.azure.com/runs/2"),
         Checkpoint(step=400, path="/tmp/x"),

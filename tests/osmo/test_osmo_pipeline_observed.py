@@ -13,7 +13,7 @@ THRESHOLD = "the success rate is 0.50, below the threshold of 0.70"
 
 
 @pytest.fixture
-def reference(osmo, quick) -> dict[str, str]:
+def reference(osmo) -> dict[str, str]:
     """A pipeline that waits, as it was submitted."""
     return dict(OSMO.submit(plan(steps(settings={"pool": "default"}))))
 
@@ -104,7 +104,7 @@ def test_a_cancel_ends_the_whole(osmo, reference):
     assert OSMO.status(reference).state == "cancelled"
 
 
-def test_an_interrupted_submit_is_found_once(osmo, quick):
+def test_an_interrupted_submit_is_found_once(osmo):
     made = plan(steps(settings={"pool": "default"}))
     with cut_short("workflow", "submit", answered=True), pytest.raises(CutShort):
         OSMO.submit(made)
@@ -114,7 +114,7 @@ def test_an_interrupted_submit_is_found_once(osmo, quick):
     assert len(osmo.workflows) == 1
 
 
-def test_a_step_whose_earlier_workflow_is_gone_is_refused_in_words(osmo, quick):
+def test_a_step_whose_earlier_workflow_is_gone_is_refused_in_words(osmo):
     finished = {"train": {"workflow": "gone-1", "run": "gone", "steps": "train", "step": "train"}}
     with pytest.raises(Rejected) as rejected:
         OSMO.submit(plan(steps(settings={"pool": "default"})[1:], finished))

@@ -25,7 +25,7 @@ steps:
 
 
 @pytest.fixture
-def fail_evaluation(osmo, quick, robotrain, tmp_path, monkeypatch):
+def fail_evaluation(osmo, robotrain, tmp_path, monkeypatch):
     """Submit a pipeline whose evaluation fails: its run, and its workflow."""
     monkeypatch.setenv("OSMO_POOL", "default")
     file = tmp_path / "pipeline.yaml"
