@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import sys
+import types
 
 import pytest
 from robotrain_runtime.contract import event
@@ -18,6 +19,9 @@ TRAINER = """
 import gc, importlib.metadata
 ENABLED = {"import": gc.isenabled()}
 PACKAGES = importlib.metadata.packages_distributions()
+class MetricsTracker:
+    reset_averages = print
+update_last_checkpoint = should_save_checkpoint = print
 def main():
     ENABLED["training"] = gc.isenabled()
 """
@@ -28,6 +32,8 @@ def pretended_trainer(tmp_path, monkeypatch):
     folder = tmp_path / "lerobot" / "scripts"
     folder.mkdir(parents=True)
     (folder / "lerobot_train.py").write_text(TRAINER)
+    accelerator = type("Accelerator", (), {"reduce": print, "wait_for_everyone": print})
+    monkeypatch.setitem(sys.modules, "accelerate", types.SimpleNamespace(Accelerator=accelerator))
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(sys, "argv", [])
     monkeypatch.setattr(atexit, "register", lambda function: None)

@@ -1,4 +1,4 @@
-"""Metrics of a trainer: exact where LeRobot's names are known, else from its log."""
+"""Events about a trainer: metrics, checkpoints, and its end."""
 
 import json
 import logging
@@ -7,6 +7,8 @@ import types
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from robotrain_runtime.contract import event
 from robotrain_runtime.contract.event import Checkpoint, Metrics, Note
 from robotrain_workloads.lerobot import training_history
@@ -45,65 +47,89 @@ class Tracker:
 
     accelerator = None
 
-    def __init__(self) -> None:
-        self.steps = 0
+    def __init__(self, **averages) -> None:
+        self.averages = averages
 
     def to_dict(self):
-        return {"steps": self.steps, "samples": 1_234_567 * self.steps, "loss": 1 / 3, "l1_loss": 0.5}
+        return self.averages
 
     def reset_averages(self):
         self.forgotten = True
 
 
-def test_a_window_is_sent_exactly_before_it_is_forgotten(stop_handler, root_logger, read_events):
-    tracker_class = type("MetricsTracker", (Tracker,), {"reset_averages": Tracker.reset_averages})
-    TrainerMonitor(100_000, 200, stop_handler).install(types.SimpleNamespace(MetricsTracker=tracker_class))
-    tracker = tracker_class()
-    for tracker.steps in (1000, 1200):
-        logging.info("step:1K smpl:1M loss:0.333")
+class Accelerator:
+    """The part of accelerate's Accelerator that is relied on."""
+
+    def reduce(self, value):
+        return value
+
+    def wait_for_everyone(self):
+        self.has_met = True
+
+    def end_training(self):
+        self.has_left = True
+
+
+@pytest.fixture
+def make_trainer(root_logger, monkeypatch):
+    """Make the part of LeRobot's trainer that is relied on, watched by a monitor."""
+
+    def make(monitor, *, saves=lambda step, every, total: step % every == 0, saved=None):
+        monkeypatch.setitem(sys.modules, "accelerate", types.SimpleNamespace(Accelerator=type("A", (Accelerator,), {})))
+        done = [] if saved is None else saved
+        trainer = types.SimpleNamespace(
+            MetricsTracker=type("MetricsTracker", (Tracker,), {}),
+            should_save_checkpoint=saves,
+            update_last_checkpoint=done.append,
+        )
+        monitor.install(trainer)
+        return trainer
+
+    return make
+
+
+def test_a_window_is_sent_exactly_before_it_is_forgotten(stop_handler, make_trainer, read_events):
+    trainer = make_trainer(TrainerMonitor(100_000, stop_handler))
+    for steps in (1000, 1200):
+        tracker = trainer.MetricsTracker(steps=steps, samples=1_234_567 * steps, loss=1 / 3, l1_loss=0.5)
         tracker.reset_averages()
+        assert tracker.forgotten
     metrics = read_events()
-    assert tracker.forgotten
     assert [(one.step, one.total) for one in metrics] == [(1000, 100_000), (1200, 100_000)]
     assert metrics[1].values == {"train/samples": 1_234_567 * 1200, "train/loss": 1 / 3}
 
 
-def test_where_the_names_moved_the_log_is_read_and_no_two_windows_share_a_step(stop_handler, root_logger, read_events):
-    TrainerMonitor(1000, 200, stop_handler).install(types.SimpleNamespace())
-    for text in ("step:200 smpl:6K loss:0.5 lr:1.0e-04", "cfg.steps=1000", "step:400 smpl:1M loss:nan lr:1.0e-04"):
+@pytest.mark.parametrize(("reduced", "sent"), [(0.25004, 0.25004), (0.7, 0.25)])
+def test_the_validation_loss_is_read_from_the_log_and_as_exact_as_it_was_reduced(
+    stop_handler, make_trainer, read_events, reduced, sent
+):
+    make_trainer(TrainerMonitor(1000, stop_handler))
+    number = types.SimpleNamespace(ndim=0, item=lambda: reduced)
+    assert sys.modules["accelerate"].Accelerator().reduce(number) is number
+    for text in ("cfg.steps=1000", "step:400 loss:0.5", "step 5: evaluating", "step 400: eval_loss=0.2500"):
         logging.info(text)
-    logging.info("step 400: eval_loss=0.2500")
-    first, second, held_out = read_events()
-    assert first == Metrics(
-        values={"train/samples": 6000.0, "train/loss": 0.5, "train/learning_rate": 1e-4}, step=200, total=1000
-    )
-    assert second.step == 400
-    assert second.values["train/loss"] != second.values["train/loss"]
-    assert held_out == Metrics(values={"val/loss": 0.25}, step=400, total=1000)
+    assert read_events() == [Metrics(values={"val/loss": sent}, step=400, total=1000)]
 
 
-def test_a_training_that_goes_on_counts_its_windows_from_there(stop_handler, root_logger, read_events):
-    TrainerMonitor(1000, 200, stop_handler, first=500).install(types.SimpleNamespace())
-    logging.info("step:600 smpl:6K loss:0.5")
-    logging.info("step:800 smpl:6K loss:0.5")
-    assert [metrics.step for metrics in read_events()] == [600, 800]
+@given(st.integers(0, 10**9), st.floats(allow_nan=True, allow_infinity=True))
+def test_a_validation_loss_is_read_with_its_exact_step(step, loss):
+    line = f"INFO 2026-11-20 ot_train.py:673 step {step}: eval_loss={loss:.4f}"
+    read_step, read_loss = trainer_monitor.parse_held_out_loss(line)
+    assert read_step == step
+    assert read_loss == pytest.approx(float(f"{loss:.4f}"), nan_ok=True)
 
 
-def test_a_checkpoint_is_announced_once_it_is_complete(stop_handler, root_logger, read_events, tmp_path):
+def test_a_checkpoint_is_announced_once_it_is_complete(stop_handler, make_trainer, read_events, tmp_path):
     done = []
-    trainer = types.SimpleNamespace(
-        update_last_checkpoint=done.append, should_save_checkpoint=lambda step, every, total: step % every == 0
-    )
-    TrainerMonitor(100, 10, stop_handler).install(trainer)
+    trainer = make_trainer(TrainerMonitor(100, stop_handler), saved=done)
     assert not trainer.should_save_checkpoint(7, 10, 100)
     trainer.update_last_checkpoint(tmp_path / "000010")
     assert done == [tmp_path / "000010"]
     assert read_events() == [Checkpoint(step=10, path=str(tmp_path / "000010"), model="pretrained_model")]
 
 
-def test_a_training_that_was_told_to_stop_saves_at_once_and_ends(stop_handler, root_logger, read_events):
-    trainer = types.SimpleNamespace(update_last_checkpoint=lambda folder: None, should_save_checkpoint=lambda *_: False)
-    TrainerMonitor(100, 10, stop_handler).install(trainer)
+def test_a_training_that_was_told_to_stop_saves_at_once_and_ends(stop_handler, make_trainer, read_events):
+    trainer = make_trainer(TrainerMonitor(100, stop_handler))
     stop_handler.is_requested = True
     assert trainer.should_save_checkpoint(7, 10, 100)
     with pytest.raises(SystemExit) as ended:
@@ -113,29 +139,23 @@ def test_a_training_that_was_told_to_stop_saves_at_once_and_ends(stop_handler, r
 
 
 def test_one_of_several_ends_after_the_step_they_agreed_on_once_all_have_come_there(
-    stop_handler, root_logger, read_events, tmp_path, monkeypatch
+    stop_handler, make_trainer, read_events, tmp_path
 ):
-    told = []
-    accelerator = type("Accelerator", (), {"wait_for_everyone": lambda self: told.append("met")})
-    accelerator.end_training = lambda self: told.append("left")
-    monkeypatch.setitem(sys.modules, "accelerate", types.SimpleNamespace(Accelerator=accelerator))
-    trainer = types.SimpleNamespace(update_last_checkpoint=lambda folder: None, should_save_checkpoint=lambda *_: False)
     agreement = ProcessAgreement(tmp_path)
-    TrainerMonitor(100, 10, GroupStop(agreement, first=True)).install(trainer)
+    trainer = make_trainer(TrainerMonitor(100, GroupStop(agreement, first=True)))
+    accelerator = sys.modules["accelerate"].Accelerator()
     agreement.stop_requested.touch()
     assert not trainer.should_save_checkpoint(7, 10, 100)
-    accelerator().wait_for_everyone()
+    accelerator.wait_for_everyone()
     assert trainer.should_save_checkpoint(8, 10, 100)
     trainer.update_last_checkpoint(tmp_path / "000008")
-    assert told == ["met"]
     with pytest.raises(SystemExit) as ended:
-        accelerator().wait_for_everyone()
-    assert (ended.value.code, told) == (0, ["met", "met", "left"])
+        accelerator.wait_for_everyone()
+    assert (ended.value.code, accelerator.has_met, accelerator.has_left) == (0, True, True)
 
 
-def test_between_distant_windows_it_is_told_how_far_training_is(stop_handler, root_logger, read_events, monkeypatch):
-    trainer = types.SimpleNamespace(should_save_checkpoint=lambda step, *more: False, update_last_checkpoint=print)
-    TrainerMonitor(100_000, 50_000, stop_handler).install(trainer)
+def test_between_distant_windows_it_is_told_how_far_training_is(stop_handler, make_trainer, read_events, monkeypatch):
+    trainer = make_trainer(TrainerMonitor(100_000, stop_handler))
     assert not trainer.should_save_checkpoint(1, 5000, 100_000)
     assert read_events() == []
     monkeypatch.setattr(trainer_monitor, "SILENCE_SECONDS", -1.0)
@@ -144,12 +164,11 @@ def test_between_distant_windows_it_is_told_how_far_training_is(stop_handler, ro
 
 
 def test_a_checkpoint_whose_weights_are_not_finite_fails_the_training(
-    stop_handler, root_logger, read_events, monkeypatch
+    stop_handler, make_trainer, read_events, monkeypatch
 ):
     saved = []
     monkeypatch.setattr(trainer_monitor, "find_non_finite_tensor", lambda file: f"{file.parent.name}.weight")
-    trainer = types.SimpleNamespace(update_last_checkpoint=saved.append)
-    TrainerMonitor(100, 10, stop_handler).install(trainer)
+    trainer = make_trainer(TrainerMonitor(100, stop_handler), saved=saved)
     with pytest.raises(SystemExit, match=r"error: .*NaN or infinite at step 10 .*pretrained_model\.weight") as ended:
         trainer.update_last_checkpoint(Path("/x/000010"))
     assert "--allow-non-finite" in ended.value.code
@@ -158,17 +177,16 @@ def test_a_checkpoint_whose_weights_are_not_finite_fails_the_training(
 
 @pytest.mark.parametrize("loss", ["nan", "inf"])
 def test_a_loss_that_is_not_finite_keeps_no_checkpoint_and_fails_at_the_end(
-    stop_handler, root_logger, read_events, loss
+    stop_handler, make_trainer, read_events, loss
 ):
-    trainer = types.SimpleNamespace(update_last_checkpoint=lambda folder: None)
-    monitor = TrainerMonitor(20, 5, stop_handler)
-    monitor.install(trainer)
-    logging.info(f"step:5 smpl:6K loss:{loss}")
+    monitor = TrainerMonitor(20, stop_handler)
+    trainer = make_trainer(monitor)
+    trainer.MetricsTracker(steps=5, loss=float(loss)).reset_averages()
     trainer.update_last_checkpoint(Path("/x/000005"))
-    logging.info("step:10 smpl:6K loss:0.5")
+    trainer.MetricsTracker(steps=10, loss=0.5).reset_averages()
     trainer.update_last_checkpoint(Path("/x/000010"))
     monitor.require_finite_loss()
-    logging.info(f"step:15 smpl:6K loss:{loss}")
+    trainer.MetricsTracker(steps=15, loss=float(loss)).reset_averages()
     for end in (lambda: trainer.update_last_checkpoint(Path("/x/000020")), monitor.require_finite_loss):
         with pytest.raises(SystemExit, match=f"train/loss is {loss} at step 15"):
             end()
@@ -178,26 +196,24 @@ def test_a_loss_that_is_not_finite_keeps_no_checkpoint_and_fails_at_the_end(
     assert "000005 is not used" in sent[0].text
 
 
-def test_whoever_allows_it_keeps_what_is_not_finite(stop_handler, root_logger, read_events, monkeypatch):
+def test_whoever_allows_it_keeps_what_is_not_finite(stop_handler, make_trainer, read_events, monkeypatch):
     monkeypatch.setattr(trainer_monitor, "find_non_finite_tensor", lambda file: "weight")
-    trainer = types.SimpleNamespace(update_last_checkpoint=lambda folder: None)
-    monitor = TrainerMonitor(5, 5, stop_handler, allow_non_finite=True)
-    monitor.install(trainer)
-    logging.info("step:5 smpl:6K loss:nan")
+    monitor = TrainerMonitor(5, stop_handler, allow_non_finite=True)
+    trainer = make_trainer(monitor)
+    trainer.MetricsTracker(steps=5, loss=float("nan")).reset_averages()
     trainer.update_last_checkpoint(Path("/x/000005"))
     monitor.require_finite_loss()
     assert isinstance(read_events()[-1], Checkpoint)
 
 
-def test_each_checkpoint_records_the_trainings_that_led_to_it(stop_handler, root_logger, read_events, policy):
+def test_each_checkpoint_records_the_trainings_that_led_to_it(stop_handler, make_trainer, policy):
     model = policy("run/000010/pretrained_model")
     config = {"dataset": {"eval_split": 0.1}, "policy": {"pretrained_path": "/gone/base"}}
     (model / "train_config.json").write_text(json.dumps(config))
     base = training_history.PolicyTraining(
         model=Path("/gone/base"), part=0.2, episodes=[1], started_from="", is_resumed=False, statistics={}
     )
-    trainer = types.SimpleNamespace(update_last_checkpoint=lambda folder: None)
-    TrainerMonitor(100, 10, stop_handler, allow_non_finite=True, earlier=[base]).install(trainer)
+    trainer = make_trainer(TrainerMonitor(100, stop_handler, allow_non_finite=True, earlier=[base]))
     trainer.update_last_checkpoint(model.parent)
     own, recorded = training_history.read_trainings(model)
     assert (own.part, own.started_from, recorded) == (0.1, "/gone/base", base)

@@ -43,15 +43,11 @@ RANDOM_BACKBONE_NOTE = (
 
 
 def rebuild_processors(trainer: ModuleType) -> None:
-    """Let the trainer make new processors. Raise SystemExit if this LeRobot makes them elsewhere.
+    """Let the trainer make new processors.
 
-    LeRobot 0.6 otherwise loads them from the folder of the weights, and fails when they are missing.
+    LeRobot otherwise loads them from the folder of the weights, and fails when they are missing.
     """
-    original = getattr(trainer, PROCESSOR_FACTORY, None)
-    if original is None:
-        raise SystemExit(
-            f"error: this LeRobot's trainer has no {PROCESSOR_FACTORY}: use --policy-path with the complete policy"
-        )
+    original = getattr(trainer, PROCESSOR_FACTORY)
 
     @functools.wraps(original)
     def make_new_processors(**options: Any) -> Any:
@@ -199,10 +195,8 @@ def _run_trainer(arguments: Sequence[str], stop_handler: StopHandler) -> None:
     explain_refusals(trainer)
     if wandb.ENABLED_OPTION in trainer and device.is_first_rank():
         wandb.allow_unknown_runs()
-    steps, log_freq = int(get_option_value(trainer, "--steps") or 0), int(get_option_value(trainer, "--log_freq") or 1)
     monitor = TrainerMonitor(
-        steps,
-        log_freq,
+        int(get_option_value(trainer, "--steps") or 0),
         stop_handler,
         own.first,
         allow_non_finite=own.allow_non_finite,

@@ -1,4 +1,4 @@
-"""Monitor of LeRobot's trainer: exact metrics and checkpoints as events, from log lines where its functions moved."""
+"""Monitor of LeRobot's trainer: metrics and checkpoints as events."""
 
 import functools
 import importlib
@@ -22,34 +22,29 @@ from robotrain_workloads.lerobot.process_group import STOPPED_STATUS, StopHandle
 from robotrain_workloads.lerobot.training_history import PolicyTraining
 
 METRIC_NAMES = {
-    "train/loss": ("loss", "loss"),
-    "train/grad_norm": ("grad_norm", "grdn"),
-    "train/learning_rate": ("lr", "lr"),
-    "train/update_time_s": ("update_s", "updt_s"),
-    "train/data_time_s": ("dataloading_s", "data_s"),
-    "train/samples": ("samples", "smpl"),
-    "train/episodes": ("episodes", "ep"),
-    "train/epoch": ("epochs", "epch"),
+    "train/loss": "loss",
+    "train/grad_norm": "grad_norm",
+    "train/learning_rate": "lr",
+    "train/update_time_s": "update_s",
+    "train/data_time_s": "dataloading_s",
+    "train/samples": "samples",
+    "train/episodes": "episodes",
+    "train/epoch": "epochs",
 }
-"""Our names, with LeRobot's in its trackers and in its log."""
+"""Our names, with those of LeRobot's tracker."""
 SILENCE_SECONDS = 10.0
 NUMBER_PATTERN = r"[+-]?(?:nan|inf(?:inity)?|(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)"
-FIELD_PATTERN = re.compile(
-    rf"(?:^|\s)(?P<name>[A-Za-z_]\w*):(?P<number>{NUMBER_PATTERN})(?P<suffix>[KMBTQ]?)(?=\s|$)", re.IGNORECASE
-)
 HELD_OUT_PATTERN = re.compile(rf"step (?P<step>\d+): eval_loss=(?P<loss>{NUMBER_PATTERN})\b", re.IGNORECASE)
-SUFFIX_SCALES = {"": 1.0, "K": 1e3, "M": 1e6, "B": 1e9, "T": 1e12, "Q": 1e15}
 LOSS = "train/loss"
 NON_FINITE_HINT = "use a lower --learning-rate, or --allow-non-finite to keep such a policy"
 
 
 class TrainerMonitor:
-    """Sends events about a training. Where LeRobot's names moved, it reads the log instead."""
+    """Sends events about a training. LeRobot tells the validation loss only in its log."""
 
     def __init__(
         self,
         total: int,
-        log_freq: int,
         stop_handler: StopHandler,
         first: int = 0,
         *,
@@ -62,42 +57,30 @@ class TrainerMonitor:
         policy that this one starts from.
         """
         self._total = total
-        self._log_freq = log_freq
         self._stop_handler = stop_handler
         self._allow_non_finite = allow_non_finite
         self._earlier = earlier
         self._last_loss = (first, 0.0)
         """Step and value of the last training loss."""
         self._stopping = False
-        self._windows = first // log_freq
-        self._exact = False
         self._reduced = math.nan
         self._sent = time.monotonic()
 
     def install(self, trainer: ModuleType) -> None:
         """Wrap the functions that the trainer calls."""
+        accelerator = importlib.import_module("accelerate").Accelerator
         logging.getLogger().addFilter(self._filter_record)
-        tracker = getattr(trainer, "MetricsTracker", None)
-        if hasattr(tracker, "reset_averages") and hasattr(tracker, "to_dict"):
-            _wrap_attribute(tracker, "reset_averages", self._send_window)
-            self._exact = True
-        accelerator = None
-        with suppress(ImportError):
-            accelerator = getattr(importlib.import_module("accelerate"), "Accelerator", None)
-        if hasattr(accelerator, "reduce"):
-            _wrap_attribute(accelerator, "reduce", self._remember_reduced)
-        if hasattr(accelerator, "wait_for_everyone"):
-            _wrap_attribute(accelerator, "wait_for_everyone", self._leave_group)
-        if hasattr(trainer, "update_last_checkpoint"):
-            _wrap_attribute(trainer, "update_last_checkpoint", self._send_checkpoint)
-            if hasattr(trainer, "should_save_checkpoint"):
-                _wrap_attribute(trainer, "should_save_checkpoint", self._should_save)
+        _wrap_attribute(trainer.MetricsTracker, "reset_averages", self._send_window)
+        _wrap_attribute(accelerator, "reduce", self._remember_reduced)
+        _wrap_attribute(accelerator, "wait_for_everyone", self._leave_group)
+        _wrap_attribute(trainer, "update_last_checkpoint", self._send_checkpoint)
+        _wrap_attribute(trainer, "should_save_checkpoint", self._should_save)
 
     def _send_window(self, original: Callable[..., Any], tracker: Any) -> None:
         """Send the averages of a window before they are reset."""
         if tracker.accelerator is None or tracker.accelerator.is_main_process:
             averages = tracker.to_dict()
-            values = {name: averages[key] for name, (key, _) in METRIC_NAMES.items() if key in averages}
+            values = {name: averages[key] for name, key in METRIC_NAMES.items() if key in averages}
             self._send_metrics(int(averages["steps"]), values)
         original(tracker)
 
@@ -115,14 +98,10 @@ class TrainerMonitor:
         return True
 
     def _read_record(self, record: logging.LogRecord) -> None:
-        line = record.getMessage() if isinstance(record.msg, str) or not self._exact else ""
-        if held_out := parse_held_out_loss(line):
+        if isinstance(record.msg, str) and (held_out := parse_held_out_loss(record.getMessage())):
             step, rounded = held_out
             is_exact = abs(self._reduced - rounded) < 1e-3 or not math.isfinite(rounded)
             self._send_metrics(step, {"val/loss": self._reduced if is_exact else rounded})
-        elif not self._exact and (values := parse_window(line)):
-            self._windows += 1  # the text rounds the step; a window always has log_freq steps
-            self._send_metrics(self._windows * self._log_freq, values)
 
     def _send_metrics(self, step: int, values: dict[str, float]) -> None:
         self._sent = time.monotonic()
@@ -192,15 +171,6 @@ def find_non_finite_tensor(file: Path) -> str:
     with importlib.import_module("safetensors").safe_open(file, framework="pt") as tensors:
         names = tensors.keys()
         return next((name for name in names if not bool(tensors.get_tensor(name).isfinite().all())), "")
-
-
-def parse_window(line: str) -> dict[str, float] | None:
-    """Return the values of a training line by their tracking names; None for other lines."""
-    fields = {match["name"]: match for match in FIELD_PATTERN.finditer(line)}
-    if not {"step", "loss"} <= fields.keys():
-        return None
-    found = {name: fields[key] for name, (_, key) in METRIC_NAMES.items() if key in fields}
-    return {name: float(match["number"]) * SUFFIX_SCALES[match["suffix"].upper()] for name, match in found.items()}
 
 
 def parse_held_out_loss(line: str) -> tuple[int, float] | None:
