@@ -44,7 +44,7 @@ import json, os, sys, time
 from pathlib import Path
 import numpy as np
 from robotrain_workloads.rosbag_act_train import training_data
-from robotrain_workloads.rosbag_act_train.batch_parts import make_tensors
+from robotrain_workloads.rosbag_act_train.trainer import make_tensors
 from robotrain_workloads.rosbag_act_train.parameters import RosbagActParameters
 what, bags, cache, topics, chunk, batch, count = sys.argv[1:]
 chunk, batch, count = int(chunk), int(batch), int(count)

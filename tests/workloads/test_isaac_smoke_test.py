@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from robotrain_workloads.isaac import installation
-from robotrain_workloads.isaac_smoke_test import checks
+from robotrain_workloads.isaac_smoke_test import container
 
 TERMS = {"ACCEPT_EULA": "Y", "PRIVACY_CONSENT": "Y"}
 
@@ -28,7 +28,7 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_each_check_says_one_line(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    checks.main(["--min-gpus=0", "--backend=rsl_rl"])
+    container.main(["--min-gpus=0", "--backend=rsl_rl"])
     lines = [json.loads(line.partition(" ")[2])["text"] for line in capsys.readouterr().out.splitlines()]
     assert [line.partition(":")[0] for line in lines] == ["versions", "GPU", "EULA", "identity", "tracking"]
     assert lines[0] == "versions: Isaac Lab 2.3.2, rsl-rl-lib 3.1.2, skrl 1.4.1, torch 2.7.0"
@@ -57,7 +57,7 @@ def test_the_first_fault_ends_it(
     for name, value in {**environ, "PATH": str(programs)}.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(SystemExit) as ended:
-        checks.main(words)
+        container.main(words)
     assert fault in str(ended.value)
 
 

@@ -22,6 +22,10 @@ def make_model_param(help: str, variable: str) -> Param:
     )
 
 
-def make_publish_param(help: str) -> Param:
-    """Return the parameter with the folder or URL that files are copied to."""
+def _make_publish_param(what: str) -> Param:
+    help = f"where {what}: a folder, or a blob URL"
     return Param(help=help, metavar="FOLDER|URL", requires="publish_folder", destination=True)
+
+
+CheckpointsUrl = Annotated[str | None, _make_publish_param("complete checkpoints are copied to")]
+ResultsUrl = Annotated[str | None, _make_publish_param("results are copied to, below the run's name")]

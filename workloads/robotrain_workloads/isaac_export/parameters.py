@@ -7,7 +7,7 @@ from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_runtime.contract.parameter import Param
 
 from robotrain_workloads.isaac import parameters as shared
-from robotrain_workloads.parameters import SystemMetrics, make_model_param, make_publish_param
+from robotrain_workloads.parameters import ResultsUrl, SystemMetrics, make_model_param
 
 Format = Literal["onnx", "jit", "both"]
 DEFAULT_TASK = "Isaac-Ant-v0"
@@ -67,10 +67,7 @@ class IsaacExportParameters:
         str | None,
         make_model_param("register the exported policy as a model of this name", "REGISTER_MODEL"),
     ] = None
-    publish_url: Annotated[
-        str | None,
-        make_publish_param("where the results are copied to, below the run's name: a folder, or a blob URL"),
-    ] = None
+    publish_url: ResultsUrl = None
     isaac_version: shared.IsaacLabVersion = None
     isaaclab_path: shared.IsaacLabPath = None
     accept_eula: shared.AcceptTerms = True

@@ -7,7 +7,7 @@ from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_runtime.contract.parameter import Param
 
 from robotrain_workloads.isaac import parameters as shared
-from robotrain_workloads.parameters import SystemMetrics, make_model_param, make_publish_param
+from robotrain_workloads.parameters import CheckpointsUrl, SystemMetrics, make_model_param
 
 if TYPE_CHECKING:
     from robotrain_workloads.isaac.script_options import Script
@@ -98,10 +98,7 @@ class IsaacTrainParameters:
         ),
     ] = None
     skip_register_checkpoint: Annotated[bool, Param(help="do not register the last checkpoint")] = False
-    publish_url: Annotated[
-        str | None,
-        make_publish_param("where complete checkpoints are copied to: a folder, or a blob URL"),
-    ] = None
+    publish_url: CheckpointsUrl = None
     isaac_version: shared.IsaacLabVersion = None
     isaaclab_path: shared.IsaacLabPath = None
     accept_eula: shared.AcceptTerms = True

@@ -7,7 +7,7 @@ from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_runtime.contract.parameter import Param
 
 from robotrain_workloads.isaac import parameters as shared
-from robotrain_workloads.parameters import SystemMetrics, make_publish_param
+from robotrain_workloads.parameters import ResultsUrl, SystemMetrics
 
 DEFAULT_NAME = "isaac-validate"
 DEFAULT_THRESHOLD = 0.7
@@ -65,10 +65,7 @@ class IsaacValidateParameters:
     ] = False
     video_length: Annotated[int, Param(help="steps of the video", env=("VIDEO_LENGTH",), gt=0)] = 200
     experiment_name: Annotated[str | None, Param(help="the tracking experiment (default: isaaclab-evaluation)")] = None
-    publish_url: Annotated[
-        str | None,
-        make_publish_param("where results are copied to, below the run's name: a folder, or a blob URL"),
-    ] = None
+    publish_url: ResultsUrl = None
     isaac_version: shared.IsaacLabVersion = None
     isaaclab_path: shared.IsaacLabPath = None
     accept_eula: shared.AcceptTerms = True

@@ -1,4 +1,4 @@
-"""What both workloads declare: the LeRobot version, parameter types and defaults, devices that cannot run."""
+"""What workloads around LeRobot declare: its version, parameter types and defaults, devices that cannot run."""
 
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
@@ -14,6 +14,22 @@ JobName = Annotated[str, Param(help="the name of the tracking run", short="-j", 
 ConvertV21 = Annotated[bool, Param(help="convert datasets of LeRobot v2.1 for this run")]
 LeRobotVersion = Annotated[
     str | None, Param(help="the LeRobot version that you expect; another one is rejected", env=("LEROBOT_VERSION",))
+]
+TrainingSteps = Annotated[
+    int, Param(help="the number of training steps", aliases=("--steps",), env=("TRAINING_STEPS",), gt=0)
+]
+BatchSize = Annotated[int, Param(help="samples a step, on each GPU", env=("BATCH_SIZE",), gt=0)]
+LearningRate = Annotated[
+    float, Param(help="the optimizer's learning rate", aliases=("--lr",), env=("LEARNING_RATE",), gt=0)
+]
+SaveFreq = Annotated[int, Param(help="steps between checkpoints", env=("SAVE_FREQ",), gt=0)]
+LogFreq = Annotated[int, Param(help="steps between metrics", env=("LOG_FREQ",), gt=0)]
+NumGpus = Annotated[
+    int, Param(help="GPUs of one machine to train on", env=("OSMO_NUM_GPUS",), gt=0, requires="multi_gpu")
+]
+Seed = Annotated[int, Param(help="the seed of initialization and data order", ge=0, le=2**32 - 1)]
+TrainingDevice = Annotated[
+    Device, Param(help="where to train; auto uses a GPU if there is one", foreign_values=DEVICE_WORDS)
 ]
 DEFAULT_DATASET_NAME = "dataset"
 DEFAULT_VAL_SPLIT = 0.1

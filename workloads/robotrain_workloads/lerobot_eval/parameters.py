@@ -7,7 +7,7 @@ from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_runtime.contract.parameter import Param
 
 from robotrain_workloads.lerobot import parameters as shared
-from robotrain_workloads.parameters import NAME_PATTERN, SystemMetrics, make_model_param, make_publish_param
+from robotrain_workloads.parameters import NAME_PATTERN, ResultsUrl, SystemMetrics, make_model_param
 
 Simulation = Literal["pusht", "aloha"]
 OPTION_PATTERN = r"(?s)--(env|policy)\.[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*=.*"
@@ -148,8 +148,5 @@ class EvalParameters:
         make_model_param("register the evaluated policy, with its scores, as a model of this name", "REGISTER_MODEL"),
     ] = None
     keep_policy: Annotated[bool, Param(help="keep the policy among the run's artifacts, to register it later")] = True
-    publish_url: Annotated[
-        str | None,
-        make_publish_param("where results are copied to, below the run's name: a folder, or a blob URL"),
-    ] = None
+    publish_url: ResultsUrl = None
     lerobot_version: shared.LeRobotVersion = None

@@ -7,7 +7,7 @@ from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_runtime.contract.parameter import Param
 
 from robotrain_workloads.lerobot import parameters as shared
-from robotrain_workloads.parameters import SystemMetrics, make_model_param, make_publish_param
+from robotrain_workloads.parameters import CheckpointsUrl, SystemMetrics, make_model_param
 
 Precision = Literal["no", "fp16", "bf16"]
 ImageStatistics = Literal["imagenet", "dataset"]
@@ -72,13 +72,9 @@ class TrainParameters:
     image_normalization: Annotated[
         ImageStatistics, Param(help="the statistics that camera images are normalized with")
     ] = "imagenet"
-    training_steps: Annotated[
-        int, Param(help="the number of training steps", aliases=("--steps",), env=("TRAINING_STEPS",), gt=0)
-    ] = 100_000
-    batch_size: Annotated[int, Param(help="samples a step, on each GPU", env=("BATCH_SIZE",), gt=0)] = 32
-    learning_rate: Annotated[
-        float, Param(help="the optimizer's learning rate", aliases=("--lr",), env=("LEARNING_RATE",), gt=0)
-    ] = 1e-4
+    training_steps: shared.TrainingSteps = 100_000
+    batch_size: shared.BatchSize = 32
+    learning_rate: shared.LearningRate = 1e-4
     lr_warmup_steps: Annotated[
         int | None,
         Param(
@@ -89,8 +85,8 @@ class TrainParameters:
         int | None,
         Param(help="steps between validation losses (default: as --save-freq; 0: none)", env=("EVAL_FREQ",), ge=0),
     ] = None
-    save_freq: Annotated[int, Param(help="steps between checkpoints", env=("SAVE_FREQ",), gt=0)] = 5000
-    log_freq: Annotated[int, Param(help="steps between metrics", env=("LOG_FREQ",), gt=0)] = 200
+    save_freq: shared.SaveFreq = 5000
+    log_freq: shared.LogFreq = 200
     val_split: Annotated[
         float,
         Param(
@@ -103,9 +99,7 @@ class TrainParameters:
         ),
     ] = shared.DEFAULT_VAL_SPLIT
     system_metrics: SystemMetrics = True
-    num_gpus: Annotated[
-        int, Param(help="GPUs of one machine to train on", env=("OSMO_NUM_GPUS",), gt=0, requires="multi_gpu")
-    ] = 1
+    num_gpus: shared.NumGpus = 1
     mixed_precision: Annotated[
         Precision, Param(help="the number format of training", env=("MIXED_PRECISION",), requires="mixed_precision")
     ] = "no"
@@ -121,16 +115,12 @@ class TrainParameters:
     register_checkpoint: Annotated[
         str | None, make_model_param("register checkpoints as a model of this name", "REGISTER_CHECKPOINT")
     ] = None
-    publish_url: Annotated[
-        str | None, make_publish_param("where complete checkpoints are copied to: a folder, or a blob URL")
-    ] = None
+    publish_url: CheckpointsUrl = None
     keep: Annotated[
         int | None, Param(help="how many checkpoints to keep at --publish-url (default: all)", metavar="N", gt=0)
     ] = None
     lerobot_version: shared.LeRobotVersion = None
-    seed: Annotated[int, Param(help="the seed of initialization and data order", ge=0, le=2**32 - 1)] = 1000
+    seed: shared.Seed = 1000
     num_workers: Annotated[int, Param(help="processes that load data, for each GPU", ge=0)] = 4
-    device: Annotated[
-        shared.Device, Param(help="where to train; auto uses a GPU if there is one", foreign_values=shared.DEVICE_WORDS)
-    ] = "auto"
+    device: shared.TrainingDevice = "auto"
     allow_non_finite: Annotated[bool, Param(help="keep a policy whose loss or weights are NaN or infinite")] = False

@@ -17,6 +17,7 @@ from robotrain.installation import format_install_command
 
 if TYPE_CHECKING:
     from robotrain_workloads.rosbag_act_train.bags.settings import DataSettings
+    from robotrain_workloads.rosbag_act_train.config_file import BagConfig
     from robotrain_workloads.rosbag_act_train.survey import BagSurvey, TopicFacts
 
 ROBOTRAIN_API = 1
@@ -171,20 +172,8 @@ def convert(
     print_result(str(to))
 
 
-class _Given:
-    """A folder of bags, and the settings that the user gave."""
-
-    def __init__(self, folder: Path, settings: dict[str, Any], chunk_size: int | None, salvage: bool) -> None:
-        self.folder, self.settings = folder, settings
-        self.chunk_size, self.salvage = chunk_size, salvage
-
-    def change(self, guessed: DataSettings) -> DataSettings:
-        """Put what was given in place of what was guessed."""
-        return replace(guessed, **self.settings)
-
-
-def _read_given(config: Path | None, folder: Path | None, options: dict[str, Any]) -> _Given:
-    """Return the folder and the settings of a config file and of options, which win."""
+def _read_given(config: Path | None, folder: Path | None, options: dict[str, Any]) -> BagConfig:
+    """Return what a config file and options, which win, say of bags: a folder at least."""
     from robotrain_workloads.rosbag_act_train import config_file
     from robotrain_workloads.rosbag_act_train.parameters import parse_cameras
 
@@ -214,15 +203,20 @@ def _read_given(config: Path | None, folder: Path | None, options: dict[str, Any
     convert_option("max_gap_s", config_file.make_positive)
     convert_option("image_size", config_file.parse_size)
     raise_if_any(problems)
-    return _Given(found, settings, configured.chunk_size, configured.salvage)
+    return configured._replace(folder=found, settings=settings)
 
 
-def _survey(given: _Given, min_steps: int, salvage: bool) -> BagSurvey:
+def _survey(given: BagConfig, min_steps: int, salvage: bool) -> BagSurvey:
     from robotrain_workloads.rosbag_act_train.bags.bag_files import BagError
     from robotrain_workloads.rosbag_act_train.survey import survey_bags
 
+    assert given.folder is not None
+
+    def change(guessed: DataSettings) -> DataSettings:
+        return replace(guessed, **given.settings)
+
     try:
-        return survey_bags(given.folder, given.change, min_steps=min_steps, salvage=salvage, report=print_message)
+        return survey_bags(given.folder, change, min_steps=min_steps, salvage=salvage, report=print_message)
     except BagError as error:
         raise Rejected([_make_bag_problem(str(error))]) from None
 

@@ -9,7 +9,7 @@ from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_runtime.contract.parameter import Param
 
 from robotrain_workloads.lerobot import parameters as shared
-from robotrain_workloads.parameters import SystemMetrics, make_model_param, make_publish_param
+from robotrain_workloads.parameters import CheckpointsUrl, SystemMetrics, make_model_param
 from robotrain_workloads.rosbag_act_train.bags import Clock, ClockJump, Sync
 
 TOPIC = r"/?[A-Za-z_~{}][A-Za-z0-9_~{}/]*"
@@ -20,6 +20,19 @@ NAMES_PATTERN = r"^[^,\s]+(,[^,\s]+)*$"
 NO_TOPIC = "none"
 """What stands for no topic where the default is one."""
 PRETRAINED_PATTERN = r"^ResNet(18|34|50)_Weights\.[A-Z0-9_]+$"
+
+
+def _make_topic_param(help: str) -> Param:
+    return Param(help=help, pattern=TOPIC_PATTERN, pattern_help="a topic", metavar="TOPIC")
+
+
+def _make_joints_param(what: str) -> Param:
+    return Param(
+        help=f"the joints of the {what}, in order (default: as in the first bag)",
+        pattern=NAMES_PATTERN,
+        pattern_help="names with commas between them",
+        metavar="NAME,…",
+    )
 
 
 @lazy_dataclass(frozen=True, kw_only=True)
@@ -39,51 +52,15 @@ class RosbagActParameters:
             metavar="TOPIC=CAMERA,…",
         ),
     ] = None
-    state_topic: Annotated[
-        str | None,
-        Param(
-            help="the topic of the robot's state, or none",
-            pattern=TOPIC_PATTERN,
-            pattern_help="a topic",
-            metavar="TOPIC",
-        ),
-    ] = "/joint_states"
+    state_topic: Annotated[str | None, _make_topic_param("the topic of the robot's state, or none")] = "/joint_states"
     environment_state_topic: Annotated[
-        str | None,
-        Param(
-            help="a topic with the state of what is around the robot",
-            pattern=TOPIC_PATTERN,
-            pattern_help="a topic",
-            metavar="TOPIC",
-        ),
+        str | None, _make_topic_param("a topic with the state of what is around the robot")
     ] = None
     action_topic: Annotated[
-        str | None,
-        Param(
-            help="the topic of the actions (default: the action is the next state)",
-            pattern=TOPIC_PATTERN,
-            pattern_help="a topic",
-            metavar="TOPIC",
-        ),
+        str | None, _make_topic_param("the topic of the actions (default: the action is the next state)")
     ] = None
-    joint_names: Annotated[
-        str | None,
-        Param(
-            help="the joints of the state, in order (default: as in the first bag)",
-            pattern=NAMES_PATTERN,
-            pattern_help="names with commas between them",
-            metavar="NAME,…",
-        ),
-    ] = None
-    action_joint_names: Annotated[
-        str | None,
-        Param(
-            help="the joints of the action, in order (default: as in the first bag)",
-            pattern=NAMES_PATTERN,
-            pattern_help="names with commas between them",
-            metavar="NAME,…",
-        ),
-    ] = None
+    joint_names: Annotated[str | None, _make_joints_param("state")] = None
+    action_joint_names: Annotated[str | None, _make_joints_param("action")] = None
     fps: Annotated[float, Param(help="steps per second", gt=0)] = 30.0
     sync: Annotated[Sync, Param(help="which message counts at a step: the nearest, or the one before")] = "nearest"
     tolerance_s: Annotated[
@@ -119,25 +96,19 @@ class RosbagActParameters:
             lt=1,
         ),
     ] = 0.1
-    training_steps: Annotated[
-        int, Param(help="the number of training steps", aliases=("--steps",), env=("TRAINING_STEPS",), gt=0)
-    ] = 100_000
-    batch_size: Annotated[int, Param(help="samples a step, on each GPU", env=("BATCH_SIZE",), gt=0)] = 32
-    learning_rate: Annotated[
-        float, Param(help="the optimizer's learning rate", aliases=("--lr",), env=("LEARNING_RATE",), gt=0)
-    ] = 1e-4
+    training_steps: shared.TrainingSteps = 100_000
+    batch_size: shared.BatchSize = 32
+    learning_rate: shared.LearningRate = 1e-4
     lr_backbone: Annotated[float, Param(help="the learning rate of the cameras' network", gt=0)] = 1e-5
     weight_decay: Annotated[float, Param(help="the optimizer's weight decay", ge=0)] = 1e-4
     accumulate: Annotated[int, Param(help="batches whose gradients make one step", gt=0)] = 1
-    num_gpus: Annotated[
-        int, Param(help="GPUs of one machine to train on", env=("OSMO_NUM_GPUS",), gt=0, requires="multi_gpu")
-    ] = 1
+    num_gpus: shared.NumGpus = 1
     mixed_precision: Annotated[
         Literal["no", "bf16"],
         Param(help="the number format of training", env=("MIXED_PRECISION",), requires="mixed_precision"),
     ] = "no"
-    save_freq: Annotated[int, Param(help="steps between checkpoints", env=("SAVE_FREQ",), gt=0)] = 5000
-    log_freq: Annotated[int, Param(help="steps between metrics", env=("LOG_FREQ",), gt=0)] = 200
+    save_freq: shared.SaveFreq = 5000
+    log_freq: shared.LogFreq = 200
     chunk_size: Annotated[int, Param(help="actions that the policy predicts at once", gt=0)] = 100
     n_action_steps: Annotated[
         int | None, Param(help="actions that are done before the next prediction (default: the chunk)", gt=0)
@@ -177,10 +148,8 @@ class RosbagActParameters:
     latent_dim: Annotated[int, Param(help="the size of the latent", gt=0)] = 32
     kl_weight: Annotated[float, Param(help="the weight of the divergence in the loss", ge=0)] = 10.0
     dropout: Annotated[float, Param(help="the share of activations that training drops", ge=0, lt=1)] = 0.1
-    seed: Annotated[int, Param(help="the seed of initialization and data order", ge=0, le=2**32 - 1)] = 1000
-    device: Annotated[
-        shared.Device, Param(help="where to train; auto uses a GPU if there is one", foreign_values=shared.DEVICE_WORDS)
-    ] = "auto"
+    seed: shared.Seed = 1000
+    device: shared.TrainingDevice = "auto"
     experiment_name: Annotated[
         str | None, Param(help="the tracking experiment (default: rosbag-act-JOB)", env=("EXPERIMENT_NAME",))
     ] = None
@@ -188,10 +157,7 @@ class RosbagActParameters:
         str | None,
         make_model_param("register the last checkpoint as a model of this name", "REGISTER_CHECKPOINT"),
     ] = None
-    publish_url: Annotated[
-        str | None,
-        make_publish_param("where complete checkpoints are copied to: a folder, or a blob URL"),
-    ] = None
+    publish_url: CheckpointsUrl = None
     system_metrics: SystemMetrics = True
 
 
