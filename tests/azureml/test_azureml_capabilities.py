@@ -18,32 +18,20 @@ HUB = ("-d", "lerobot/pusht")
 SCOPE = "azureml://subscriptions/s/resourcegroups/r/workspaces/w"
 A = "https://acc.blob.core.windows.net/c/p"
 
-ASSETS = (
-    *("azureml:a:1", "azureml:a:0", "azureml:a:42", "azureml:a-b_c.d:7", "azureml:A:10"),
-    *(f"{SCOPE}/data/n/versions/3", "azureml://locations/l/workspaces/w/data/n/versions/12"),
-    "azureml://registries/r/data/n/versions/1",
-)
+ASSETS = ("azureml:a:0", "azureml:a-b_c.d:7", f"{SCOPE}/data/n/versions/3", "azureml://registries/r/data/n/versions/1")
 NO_ASSETS = (
-    *("azureml:a", "azureml:a@latest", "azureml:a:latest", "azureml:a:v1", "azureml:a:1.0", "azureml:a:01"),
-    *("azureml:a:-1", "azureml:a:", "azureml:a:1:", "azureml:a:１", "azureml:a:1 ", " azureml:a:1"),
-    *("azureml://x/data/n/versions/03", "azureml://x/data/n/versions/latest", "azureml://x/data/n/versions/3/"),
-    *("azureml://x/data/n/labels/latest", "azureml://x/models/n/versions/3", "azureml://datastores/d/paths/p"),
-    *("azureml://data/n/versions/3", "AZUREML:a:1", "a:1", "user/ds", "hf://u/d", "", A),
+    *("azureml:a", "azureml:a@latest", "azureml:a:v1", "azureml:a:01", "azureml:a:-1", "azureml:a:1:", "azureml:a:１"),
+    *("azureml:a:1 ", "azureml://x/data/n/labels/latest", "azureml://x/models/n/versions/3", "user/ds", "", A),
 )
 ASSETS_OF_THE_REFERENCE_ALONE = (
-    *("azureml:a:99999999999999999999", "azureml:a:b:3", "azureml::3", "azureml://a:3", "azureml:a b:1"),
-    *("azureml:a@latest:1", "azureml://x/data//versions/1", "azureml://x/data/a/b/versions/1"),
+    *("azureml:a:99999999999999999999", "azureml:a:b:3", "azureml::3", "azureml://x/data//versions/1"),
     "azureml://x/data/n/versions/a/versions/3",
 )
 """Where the contract's table says LOOSE, or sets no bound."""
 
-MODELS = ("azureml:a:1", "azureml:a:0", "azureml://registries/r/models/n/versions/2", f"{SCOPE}/models/n/versions/7", A)
-NO_MODELS = (
-    *("azureml:a", "azureml:a@latest", "azureml:a:latest", "azureml:a:07", "azureml://x/models/n/versions/v1"),
-    *("azureml://x/data/n/versions/7", "http://acc/c", "models:/n/1", "runs:/x/y", "user/repo"),
-    "azureml://jobs/j/outputs/o",
-)
-MODELS_OF_THE_REFERENCE_ALONE = ("azureml://x/models/n/versions/7", "https://example.com/x", f"{A}?sig=1", "https://")
+MODELS = ("azureml:a:0", f"{SCOPE}/models/n/versions/7", A)
+NO_MODELS = ("azureml:a", "azureml:a:07", "azureml://x/data/n/versions/7", "models:/n/1", "runs:/x/y", "user/repo")
+MODELS_OF_THE_REFERENCE_ALONE = ("azureml://x/models/n/versions/7", f"{A}?sig=1", "https://")
 
 
 @pytest.fixture
@@ -116,19 +104,13 @@ def test_the_same_asset_is_taken_here_and_declined_by_osmo_which_names_this_plat
 @pytest.mark.parametrize(
     "words",
     [
-        ("-d", "lerobot/aloha_sim_insertion_human"),
         ("--blob-url", ONE, "--blob-url", TWO, "-r", "merged-pusht-model"),
-        ("--dataset-asset", "azureml:pusht-episodes:3", "-r", "pusht-model"),
-        ("--dataset-asset", "azureml:episodes-day1:2", "--dataset-asset", "azureml:episodes-day2:1"),
-        ("--dataset-asset", "azureml:pusht-base:3", "--blob-url", ONE, "-r", "combined-model"),
         ("--dataset-path", "dataset", "--blob-url", ONE, "--dataset-asset", "azureml:a:1"),
         ("-d", "user/my-dataset", "--policy-repo-id", "user/pretrained-act", "--training-steps", "50000"),
-        ("-d", "user/my-dataset", "--init-from-policy-model", "azureml:my-act-policy:7"),
         (*HUB, "--policy-model", "azureml:act:7"),
         (*HUB, "--policy-url", ONE),
         (*HUB, "--policy-path", "policy"),
         (*HUB, "--resume-from", ONE),
-        (*HUB, "--resume-from", "./checkpoint"),
         (*HUB, "--publish-url", ONE),
         (*HUB, "-p", "diffusion", "--num-gpus", "2", "--mixed-precision", "bf16"),
     ],
@@ -162,8 +144,6 @@ def test_a_training_starts_at_one_place(refused) -> None:
         ((), "lerobot-train needs a dataset"),
         (("-d", "azureml:x:1"), "use   --dataset-asset azureml:x:1"),
         ((*HUB, "-p", "pi0"), "--policy-type"),
-        ((*HUB, "--num-gpus", "0"), "--num-gpus"),
-        ((*HUB, "--mixed-precision", "fp8"), "--mixed-precision"),
         ((*HUB, "--training-steps", "abc"), "--training-steps"),
         ((*HUB, "--image", "notag"), "use   --image notag:TAG"),
         ((*HUB, "--image", "x:1@sha256:12"), "64 hex digits"),
@@ -184,18 +164,12 @@ def test_64_of_a_kind_are_taken_and_65_are_not(robotrain, nobody, flag: str) -> 
     assert (answer.exit_code, "at most 64" in answer.stderr) == (2, True)
 
 
-def test_64_of_each_kind_go_together(robotrain, nobody) -> None:
-    blobs = [word for number in range(64) for word in ("--blob-url", f"{A}/{number}")]
-    assets = [word for number in range(64) for word in ("--dataset-asset", f"azureml:a:{number}")]
-    assert robotrain("explain", *ON_AZUREML, *blobs, *assets).exit_code == 0
-
-
-@pytest.mark.parametrize("name", ["-a", ".a", "a b", "a/b", "x" * 256, "ä", "a:1", "${{a}}"])
+@pytest.mark.parametrize("name", ["-a", "a b", "x" * 256, "${{a}}"])
 def test_a_model_to_register_has_a_name_that_the_registry_takes(refused, name: str) -> None:
     assert "--register-checkpoint" in refused(*HUB, f"--register-checkpoint={name}")
 
 
-@pytest.mark.parametrize("name", ["_a", "1", "my_model", "A.b-c_d", "x" * 255])
+@pytest.mark.parametrize("name", ["_a", "A.b-c_d", "x" * 255])
 def test_other_names_are_taken_as_they_are(robotrain, nobody, name: str) -> None:
     assert robotrain("explain", *ON_AZUREML, *HUB, "-r", name).exit_code == 0
 
@@ -205,7 +179,6 @@ def test_other_names_are_taken_as_they_are(robotrain, nobody, name: str) -> None
     [
         (("--publish-url", "/checkpoints"), "its declared output is always kept"),
         (("--publish-url", "azureml://datastores/d/paths/p"), "use   --publish-url https://ACCOUNT.blob."),
-        (("--publish-url", "azure://acc/runs"), "use   --publish-url https://ACCOUNT.blob."),
         (("--publish-url", f"{A}?sig=s3cr3t"), "[secret-in-job]"),
         (("--policy-model", "act:7"), "use   --policy-model azureml:NAME:VERSION"),
         (("--init-from-policy-model", "act:7"), "use   --init-from-policy-model azureml:NAME:VERSION"),

@@ -1,10 +1,7 @@
 """The stand-in of the workspace: what it holds, the life of its jobs, its bad days."""
 
 import http.client
-import re
 import ssl
-import time
-from datetime import datetime, timezone
 from urllib.parse import urlsplit
 
 import pytest
@@ -53,16 +50,6 @@ def fetched(azureml: AzureML, url: str, headers: dict[str, str], method: str = "
 # What it holds
 
 
-def test_the_workspace_says_where_its_run_history_and_its_storage_are(azureml):
-    status, said = azureml.ask("GET", "")
-    inner = said["properties"]
-    assert (status, said["location"], inner["systemDatastoresAuthMode"]) == (200, "westeurope", "accessKey")
-    assert inner["discoveryUrl"] == f"https://{HOST}/discovery"
-    assert inner["storageAccount"].endswith(f"/storageAccounts/{azureml.account}")
-    status, services = azureml.ask("GET", "/discovery", host=HOST, audience="")
-    assert services["history"] == f"https://{HOST}"
-
-
 @pytest.mark.parametrize(
     ("query", "audience", "status", "code"),
     [
@@ -81,26 +68,6 @@ def test_run_history_takes_a_token_for_the_workspaces_too(azureml, made):
         assert azureml.ask("GET", "/runs/j1/details", host=HOST, audience=audience)[0] == status
 
 
-def test_computes_are_as_azure_describes_them(azureml):
-    azureml.kubernetes("k8s", {"gpu2": {"nvidia.com/gpu": "2"}})
-    azureml.managed_compute("amc", most=4, identities=(), system=True)
-    _, k8s = azureml.ask("GET", "/computes/K8S")
-    (identity,) = k8s["identity"]["userAssignedIdentities"].values()
-    assert (k8s["properties"]["computeType"], identity["clientId"]) == (
-        "Kubernetes",
-        azureml.environ["AZURE_CLIENT_ID"],
-    )
-    limits = k8s["properties"]["properties"]["instanceTypes"]["gpu2"]["resources"]["limits"]
-    assert limits == {"nvidia.com/gpu": "2"}
-    _, amc = azureml.ask("GET", "/computes/amc")
-    assert amc["identity"]["type"] == "SystemAssigned"
-    assert re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", amc["identity"]["principalId"])
-    assert amc["properties"]["properties"]["scaleSettings"]["maxNodeCount"] == 4
-    assert len(azureml.ask("GET", "/computes")[1]["value"]) == 2
-    status, said = azureml.ask("GET", "/computes/nowhere")
-    assert (status, said["error"]["code"]) == (404, "ResourceNotFound")
-
-
 def test_an_environment_stays_what_it_is(azureml):
     at, of = "/environments/lerobot/versions/2.11", {"properties": {"image": IMAGE}}
     assert azureml.ask("GET", at)[0] == 404
@@ -110,39 +77,6 @@ def test_an_environment_stays_what_it_is(azureml):
     assert (status, said["error"]["code"]) == (400, "UserError")
     assert "version 2.11 is already registered and cannot be changed" in said["error"]["message"]
     assert azureml.ask("GET", at)[1]["properties"]["image"] == IMAGE
-
-
-@pytest.mark.parametrize("given", [{}, {"image": IMAGE, "colour": "red"}])
-def test_an_environment_without_an_image_or_with_unknown_fields_is_refused(azureml, given):
-    assert azureml.ask("PUT", "/environments/lerobot/versions/1", {"properties": given})[0] == 400
-
-
-def test_assets_are_found_by_version_and_know_their_last_one(azureml):
-    azureml.data("episodes", 3, "episodes/3")
-    azureml.data("episodes", 10, "episodes/10", archived=True)
-    assert azureml.ask("GET", "/data/episodes")[1]["properties"]["latestVersion"] == "10"
-    inner = azureml.ask("GET", "/data/episodes/versions/10")[1]["properties"]
-    assert (inner["isArchived"], inner["dataType"]) == (True, "uri_folder")
-    assert inner["dataUri"].endswith("/datastores/workspaceblobstore/paths/episodes/10/")
-    assert azureml.ask("GET", "/data/episodes/versions/4")[0] == 404
-    assert azureml.ask("GET", "/models/episodes/versions/3")[0] == 404
-
-
-def test_what_there_is_of_a_kind_is_listed(azureml):
-    azureml.elsewhere().data("other", 1, "x")
-    for name in ("a", "b", "c"):
-        azureml.data(name, 1, name)
-    _, page = azureml.ask("GET", "/data")
-    _, last = azureml.ask("GET", "/data", query=urlsplit(page["nextLink"]).query)
-    assert [one["name"] for one in page["value"] + last["value"]] == ["a", "b", "c"]
-
-
-def test_a_workspace_of_the_same_name_elsewhere_is_another_one(azureml):
-    other = azureml.elsewhere()
-    other.kubernetes("k8s")
-    assert azureml.names[1:] == other.names[1:]
-    assert (azureml.ask("GET", "/computes/k8s")[0], other.ask("GET", "/computes/k8s")[0]) == (404, 200)
-    assert azureml.ask("GET", other.at.replace(other.names[0], "c" * 8))[1]["error"]["code"] == "SubscriptionNotFound"
 
 
 def test_a_version_of_a_model_is_made_once_and_only_its_tags_change(azureml):
@@ -155,48 +89,6 @@ def test_a_version_of_a_model_is_made_once_and_only_its_tags_change(azureml):
     other = {"properties": {**given["properties"], "modelUri": azureml.address("m/2")}}
     assert azureml.ask("PUT", "/models/pusher/versions/1", other)[0] == 409
     assert azureml.ask("PUT", "/models/pusher/versions/2", {"properties": {"modelUri": "/home/me"}})[0] == 400
-
-
-def test_a_datastore_tells_what_opens_it_where_something_does(azureml):
-    for name, how in (("by-key", "AccountKey"), ("by-sas", "Sas")):
-        azureml.datastore(name, "datasets", how)
-        inner = azureml.ask("GET", f"/datastores/{name}")[1]["properties"]
-        assert (inner["containerName"], inner["credentials"]) == ("datasets", {"credentialsType": how})
-        assert azureml.ask("POST", f"/datastores/{name}/listSecrets")[1]["secretsType"] == how
-    assert azureml.ask("POST", "/datastores/workspaceblobstore/listSecrets")[0] == 400
-    (default,) = azureml.ask("GET", "/datastores", query="api-version=2024-04-01&isDefault=true")[1]["value"]
-    assert default["name"] == "workspaceblobstore"
-
-
-def test_long_lists_have_pages(azureml, body):
-    for number in range(5):
-        azureml.ask("PUT", f"/jobs/j{number}", {"properties": body})
-    names, url = [], f"https://management.azure.com{azureml.at}/jobs?api-version=2024-04-01"
-    while url:
-        split = urlsplit(url)
-        _, page = azureml.ask("GET", split.path, query=split.query)
-        names += [one["name"] for one in page["value"]]
-        url = page.get("nextLink", "")
-    assert names == ["j4", "j3", "j2", "j1", "j0"]
-
-
-def test_cores_of_a_region_are_told_by_family(azureml):
-    azureml.usage("standardNCADSA100v4Family", 24, 48)
-    at = f"/subscriptions/{azureml.names[0]}/providers/Microsoft.MachineLearningServices/locations/westeurope"
-    (usage,) = azureml.ask("GET", f"{at}/usages")[1]["value"]
-    assert (usage["name"]["value"], usage["currentValue"], usage["limit"]) == ("standardNCADSA100v4Family", 24, 48)
-    (quota,) = azureml.ask("GET", f"{at}/quotas")[1]["value"]
-    assert (quota["limit"], "currentValue" in quota) == (48, False)
-    sizes = {one["name"]: one for one in azureml.ask("GET", f"{at}/vmSizes")[1]["value"]}
-    assert sizes["Standard_NC24ads_A100_v4"]["family"] == "standardNCADSA100v4Family"
-
-
-def test_what_a_role_does_not_hold_is_refused(azureml, body):
-    azureml.deny("PUT /jobs/")
-    status, said = azureml.ask("PUT", "/jobs/j1", {"properties": body})
-    assert (status, said["error"]["code"]) == (403, "AuthorizationFailed")
-    assert "workspaces/jobs/write'" in said["error"]["message"]
-    assert azureml.ask("GET", "/jobs")[0] == 200
 
 
 def test_only_json_objects_and_routes_that_are_there_are_taken(azureml):
@@ -236,19 +128,6 @@ def test_code_from_elsewhere_is_refused(azureml):
 # The life of a job
 
 
-def test_details_tell_how_a_run_is_and_where_its_log_is(azureml, made):
-    assert details(azureml)["logFiles"] == {}
-    made.state("Running")
-    made.say("step:1 loss:0.5", "step:2 loss:0.4")
-    told = details(azureml)
-    assert (told["status"], told["inputs"], told["outputs"], told["error"]) == ("Running", {}, {}, None)
-    assert (bool(told["startTimeUtc"]), told["endTimeUtc"]) == (True, None)
-    (url,) = told["logFiles"].values()
-    assert fetched(azureml, url, {})[2] == b"step:1 loss:0.5\nstep:2 loss:0.4\n"
-    made.say("more")
-    assert fetched(azureml, url, {"Range": "bytes=16-"})[::2] == (206, b"step:2 loss:0.4\nmore\n")
-
-
 def test_a_failed_run_says_why_and_stays_failed(azureml, made):
     made.warn("slow")
     made.fail("UserError", "it broke")
@@ -269,16 +148,6 @@ def test_a_job_that_nobody_runs_is_canceled_at_once_or_when_it_is_said(azureml, 
     azureml.ask("POST", "/jobs/j2/cancel")
     assert (details(azureml, "j2")["status"], azureml.jobs["j2"].cancelled.is_set()) == ("CancelRequested", True)
     assert azureml.ask("POST", "/jobs/j3/cancel")[0] == 404
-
-
-def test_what_is_made_has_todays_date(azureml, made):
-    azureml.kubernetes("k8s")
-    at = [azureml.ask("GET", path)[1] for path in ("", "/jobs/j1", "/datastores/workspaceblobstore")]
-    dates = [*(one["systemData"]["createdAt"] for one in at)]
-    dates.append(azureml.ask("GET", "/computes/k8s")[1]["properties"]["createdOn"])
-    for date in dates:
-        age = datetime.now(timezone.utc) - datetime.fromisoformat(date[:19] + "+00:00")
-        assert abs(age.total_seconds()) < 60
 
 
 def test_a_runner_gets_each_new_job_once(azureml, body):
@@ -302,20 +171,6 @@ def test_a_runner_gets_each_new_job_once(azureml, body):
     assert len(got) == 3
 
 
-def test_what_a_job_reads_and_writes_is_resolved_to_blobs(azureml, body):
-    inputs = {
-        "data": {"jobInputType": "uri_folder", "uri": azureml.data("a", 1, "a/1")},
-        "blob": {"jobInputType": "uri_folder", "uri": "https://other.blob.core.windows.net/c/a%20b/"},
-        "said": {"jobInputType": "literal", "value": "x"},
-    }
-    outputs = {"out": {"jobOutputType": "uri_folder"}}
-    azureml.ask("PUT", "/jobs/j1", {"properties": {**body, "inputs": inputs, "outputs": outputs}})
-    job = azureml.jobs["j1"]
-    found = {name: (one.account, one.container, one.prefix) for name, one in {**job.inputs, **job.outputs}.items()}
-    here = (azureml.account, azureml.container)
-    assert found == {"data": (*here, "a/1"), "blob": ("other", "c", "a b"), "out": (*here, "azureml/j1/out")}
-
-
 def test_a_model_of_a_jobs_output_lies_where_the_job_wrote_it(azureml, body):
     outputs = {"out": {"jobOutputType": "uri_folder"}}
     azureml.ask("PUT", "/jobs/j1", {"properties": {**body, "outputs": outputs}})
@@ -332,13 +187,6 @@ def test_a_model_of_a_jobs_output_lies_where_the_job_wrote_it(azureml, body):
 # Bad days
 
 
-@pytest.mark.parametrize("status", [403, 404, 409, 429, 500, 503])
-def test_any_call_can_be_refused(azureml, made, status):
-    azureml.fault("GET .*jobs/j1", status=status, code="Busy", retry_after=1, times=1)
-    assert azureml.ask("GET", "/jobs/j1")[0] == status
-    assert azureml.ask("GET", "/jobs/j1")[0] == 200
-
-
 @pytest.mark.parametrize(("how", "was_done"), [({"gone": True}, False), ({"lost": True}, True)])
 def test_a_connection_ends_before_or_after_it_was_done(azureml, body, how, was_done):
     azureml.fault("PUT .*jobs/j1", times=1, **how)
@@ -346,13 +194,6 @@ def test_a_connection_ends_before_or_after_it_was_done(azureml, body, how, was_d
         azureml.ask("PUT", "/jobs/j1", {"properties": body})
     assert ("j1" in azureml.jobs) == was_done
     assert azureml.ask("PUT", "/jobs/j1", {"properties": body})[0] == (200 if was_done else 201)
-
-
-def test_an_answer_may_come_too_late(azureml, made):
-    azureml.fault("GET .*jobs", latency=0.2, times=1)
-    begun = time.monotonic()
-    azureml.ask("GET", "/jobs/j1")
-    assert time.monotonic() - begun >= 0.2
 
 
 def test_calls_are_counted_over_all_services(azureml, made):
@@ -371,13 +212,6 @@ def test_calls_are_counted_over_all_services(azureml, made):
         HOST,
     ]
     assert seen == [azureml.calls[:2]]
-
-
-def test_what_is_called_after_it_was_done_sees_it_done(azureml, body):
-    seen = []
-    azureml.at_call(1, then=lambda: seen.append("j1" in azureml.jobs))
-    assert azureml.ask("PUT", "/jobs/j1", {"properties": body})[0] == 201
-    assert seen == [True]
 
 
 # Blobs without Azurite
