@@ -131,7 +131,7 @@ class AzureMLPlatform(ClusterPlatform):
     find = lazy_method("robotrain_azureml.submit.submit:find_run")
     read_submitted_spec = lazy_method("robotrain_azureml.submit.pipeline_file:make_submitted_job_file")
     describe_reference = lazy_method("robotrain_azureml.service.jobs:describe_reference")
-    status = lazy_method("robotrain_azureml.observe.status:query_status")
+    status = lazy_method("robotrain_azureml.observe.pipeline_status:query_status")
     list_statuses = lazy_method("robotrain_azureml.observe.status:list_statuses")
     list_steps = lazy_method("robotrain_azureml.observe.pipeline_status:list_steps")
     query_pipeline = lazy_method("robotrain_azureml.observe.pipeline_status:query_pipeline")

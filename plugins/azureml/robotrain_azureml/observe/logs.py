@@ -26,15 +26,11 @@ from robotrain_azureml.service.datastore import NOT_FOUND, RANGE_NOT_SATISFIABLE
 
 LOG_NAME = r"user_logs/std_log[^/]*\.txt"
 """Logs of one or several processes."""
-LEGACY_LOG_NAME = r"azureml-logs/\d\d.+\.txt"
-"""Names on older kinds of compute."""
 
 
 def select_run_logs(names: Iterable[str]) -> list[str]:
     """Return the logs of the run's processes in order."""
-    names = list(names)
-    logs = [name for name in names if re.fullmatch(LOG_NAME, name)]
-    return sorted(logs or [name for name in names if re.fullmatch(LEGACY_LOG_NAME, name)], key=_make_sort_key)
+    return sorted((name for name in names if re.fullmatch(LOG_NAME, name)), key=_make_sort_key)
 
 
 def _make_sort_key(name: str) -> tuple[int, list[tuple[int, str]]]:

@@ -1,5 +1,6 @@
-"""The steps of a pipeline job, each with its state and why, and the step that made a pipeline fail."""
+"""The status of a run, which may be a pipeline: the state of its steps, and the one that failed first."""
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,7 +10,18 @@ from robotrain.model.run import STEP_KEY, Reference, Status, StepStatus
 from robotrain_azureml.observe import job_state, status, step_runs
 from robotrain_azureml.observe.job_state import AzureMLJob
 from robotrain_azureml.service import jobs
-from robotrain_azureml.spec.pipeline_spec import is_sweep_reference, parse_steps
+from robotrain_azureml.spec.pipeline_spec import STEPS_KEY, is_sweep_reference, parse_steps
+
+
+def query_status(reference: Reference) -> Status:
+    """Return the state and the reason of a job, a step or a pipeline. Raises RunGone, Rejected."""
+    reference = step_runs.resolve_step(reference)
+    job, region_error = job_state.query_job(reference)
+    steps: Sequence[tuple[StepStatus, Status | None]] = ()
+    if job.state == "failed" and reference.get(STEPS_KEY):
+        with contextlib.suppress(Rejected):  # the state is known anyway
+            steps = query_steps(reference, True)
+    return explain_failed_pipeline(steps, job) or status.make_job_status(reference, job, region_error)
 
 
 def list_steps(reference: Reference) -> list[StepStatus]:
@@ -64,15 +76,7 @@ def _query_step(reference: Reference, name: str, run: Mapping[str, Any] | None) 
     listed = status.make_listed_status(jobs.get_run_workspace(reference), run)
     if run is None or listed is None or listed.state not in ("failed", "cancelled"):
         return listed
-    return status.query_status(step_runs.resolve_step({**reference, STEP_KEY: name}, run))
-
-
-def query_failed_step(reference: Reference, job: AzureMLJob) -> Status | None:
-    """Return the status of a failed pipeline, with the reason of its first failed step; None if it is not known."""
-    try:
-        return explain_failed_pipeline(query_steps(reference, True), job)
-    except Rejected:  # the state is known anyway
-        return None
+    return query_status(step_runs.resolve_step({**reference, STEP_KEY: name}, run))
 
 
 def explain_failed_pipeline(steps: Sequence[tuple[StepStatus, Status | None]], job: AzureMLJob) -> Status | None:

@@ -24,22 +24,9 @@ from robotrain_azure.storage import UNKNOWN_ACCOUNT, make_account_id, make_ident
 from robotrain_azure.workspace import Workspace
 from robotrain_runtime.contract.event import Outcome
 
-from robotrain_azureml.observe import job_state, logs, step_runs
+from robotrain_azureml.observe import job_state, logs
 from robotrain_azureml.observe.job_state import AzureMLJob
 from robotrain_azureml.service import jobs
-from robotrain_azureml.spec.pipeline_spec import STEPS_KEY
-
-
-def query_status(reference: Reference) -> Status:
-    """Return the state and the reason. Raises RunGone, Rejected."""
-    reference = step_runs.resolve_step(reference)
-    job, region_error = job_state.query_job(reference)
-    if job.state == "failed" and reference.get(STEPS_KEY):
-        from robotrain_azureml.observe import pipeline_status
-
-        if failed := pipeline_status.query_failed_step(reference, job):
-            return failed
-    return make_job_status(reference, job, region_error)
 
 
 def make_job_status(reference: Reference, job: AzureMLJob, region_error: str) -> Status:

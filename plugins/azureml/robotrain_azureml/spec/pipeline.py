@@ -227,46 +227,43 @@ def split_plan(plan: Plan, stage: Stage) -> list[StepPlan]:
         if [*nodes] != [step.key for step in spec.steps]:
             raise ValueError
         return [StepPlan(step, _make_step_plan(plan, step, nodes[step.key])) for step in spec.steps]
-    except (KeyError, TypeError, ValueError, UnicodeDecodeError):
+    except (KeyError, TypeError, ValueError):
         why = f"{PIPELINE_FILE} is not a pipeline job with the steps of this plan."
         raise Rejected([PIPELINE_SPEC.make_damaged_plan_problem(stage, why)]) from None
 
 
 def load_document(plan: Plan) -> dict[str, Any]:
     """Return the pipeline job of a plan. Raise TypeError or ValueError if it is none."""
-    import yaml
-
-    try:
-        document: dict[str, Any] = yaml.load(
-            plan.files[plan.spec], Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-        )
-    except yaml.YAMLError as error:
-        raise ValueError(str(error)) from None
+    document: dict[str, Any] = submission_spec.load_job_file(plan)
     if not isinstance(document["jobs"], dict):
         raise TypeError("it has no jobs")
     return document
 
 
 def _make_step_plan(plan: Plan, step: StepSpec, node: Mapping[str, Any]) -> Plan:
-    import yaml
-
     folder = make_step_folder(step.name)
     if node["component"]["code"] != f"{folder}/{CODE_FOLDER}" or node["tags"][STEP_TAG] != step.name:
         raise ValueError
-    files = {path: plan.files[f"{folder}/{path}"] for path in submission_spec.REQUIRED_FILES[1:]}
-    body = yaml.safe_dump(make_body(node, step.submission.run), sort_keys=False, width=float("inf"))
-    document = parse_document(files[submission_spec.DOCUMENT_FILE].decode())
-    outputs = OutputProfile(folder=step.submission.output, resumable=step.resumable)
-    profile = dataclasses.replace(plan.job.profile, outputs=outputs)
+    code = {path: plan.files[f"{folder}/{path}"] for path in submission_spec.CODE_FILES}
+    return make_job_plan(plan, step.submission, make_body(node, step.submission.run), code, step.resumable)
+
+
+def make_job_plan(
+    whole: Plan, spec: AzureMLSubmissionSpec, body: Mapping[str, Any], code: Mapping[str, bytes], resumable: bool
+) -> Plan:
+    """Return the plan of one job of a pipeline or a sweep, as if it were submitted alone. Raises ValueError."""
+    sources = parse_document(code[submission_spec.DOCUMENT_FILE].decode()).sources
+    outputs = OutputProfile(folder=spec.output, resumable=resumable)
+    profile = dataclasses.replace(whole.job.profile, outputs=outputs)
     return dataclasses.replace(
-        plan,
-        run=step.submission.run,
-        job=dataclasses.replace(plan.job, sources=document.sources, profile=profile),
+        whole,
+        run=spec.run,
+        job=dataclasses.replace(whole.job, sources=sources, profile=profile),
         spec=submission_spec.JOB_FILE,
         files={
-            submission_spec.JOB_FILE: body.encode(),
-            submission_spec.SUBMISSION_FILE: submission_spec.SUBMISSION.dump(step.submission),
-            **files,
+            submission_spec.JOB_FILE: submission_spec.dump_job_file(body),
+            submission_spec.SUBMISSION_FILE: submission_spec.SUBMISSION.dump(spec),
+            **code,
         },
         shown=(),
     )

@@ -1,8 +1,10 @@
 """The submission spec of a plan, `azureml.json`: how its job is submitted and what it needs."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from robotrain.cluster.submission_spec import SubmissionSpecFile
+from robotrain.model.plan import Plan
 from robotrain_azure.workspace import Workspace
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
@@ -115,5 +117,24 @@ class AzureMLSubmissionSpec:
         return f"az ml {command} {at}"
 
 
-REQUIRED_FILES = (JOB_FILE, START_FILE, PAYLOAD_FILE, DOCUMENT_FILE)
-SUBMISSION = SubmissionSpecFile(AzureMLSubmissionSpec, SUBMISSION_FILE, SUBMISSION_SCHEMA, "Azure ML", REQUIRED_FILES)
+CODE_FILES = (START_FILE, PAYLOAD_FILE, DOCUMENT_FILE)
+SUBMISSION = SubmissionSpecFile(
+    AzureMLSubmissionSpec, SUBMISSION_FILE, SUBMISSION_SCHEMA, "Azure ML", (JOB_FILE, *CODE_FILES)
+)
+
+
+def load_job_file(plan: Plan) -> Any:
+    """Return the content of a plan's job file. Raises ValueError."""
+    import yaml
+
+    try:
+        return yaml.load(plan.files[plan.spec], Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except yaml.YAMLError as error:
+        raise ValueError(str(error)) from None
+
+
+def dump_job_file(job: Mapping[str, Any]) -> bytes:
+    """Return the bytes of a job file as the SDK reads it."""
+    import yaml
+
+    return yaml.safe_dump(job, sort_keys=False, width=float("inf")).encode()

@@ -14,13 +14,13 @@ from robotrain.errors import Rejected, Stage, make_problem
 from robotrain.model.job import Job
 from robotrain.model.pipeline import SweepSpec
 from robotrain.model.plan import Plan, make_job_document
-from robotrain.model.workload import OutputProfile
-from robotrain_runtime.contract.document import Dimension, format_document, parse_document
+from robotrain_runtime.contract.document import Dimension, format_document
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain_azureml.settings import AzureMLSettings
 from robotrain_azureml.spec import inputs as spec_inputs
 from robotrain_azureml.spec import job_settings, render, submission_spec
+from robotrain_azureml.spec.pipeline import make_job_plan
 from robotrain_azureml.spec.render import Expression
 from robotrain_azureml.spec.submission_spec import AzureMLSubmissionSpec
 
@@ -51,7 +51,7 @@ SWEEP_SPEC = SubmissionSpecFile(
     "azureml-sweep.json",
     submission_spec.SUBMISSION_SCHEMA,
     "Azure ML",
-    submission_spec.REQUIRED_FILES[1:],
+    submission_spec.CODE_FILES,
 )
 
 
@@ -155,12 +155,7 @@ def make_sweep(body: Mapping[str, Any], search: Mapping[str, Any]) -> dict[str, 
 
 def load_document(plan: Plan) -> dict[str, Any]:
     """Return the sweep job of a plan. Raise TypeError or ValueError if it is none."""
-    import yaml
-
-    try:
-        document: dict[str, Any] = yaml.safe_load(plan.files[plan.spec])
-    except yaml.YAMLError as error:
-        raise ValueError(str(error)) from None
+    document: dict[str, Any] = submission_spec.load_job_file(plan)
     if not isinstance(document.get("search_space"), dict) or not isinstance(document.get("trial"), dict):
         raise TypeError("it has no search space or no trial")
     return document
@@ -168,27 +163,17 @@ def load_document(plan: Plan) -> dict[str, Any]:
 
 def split_sweep(plan: Plan, stage: Stage) -> tuple[Plan, AzureMLSubmissionSpec]:
     """Return the plan of the trial's job, and how it is submitted. Raise Rejected if the plan is damaged."""
-    import yaml
-
     whole = SWEEP_SPEC.load(plan, stage)
-    spec = whole.trial
     try:
         document = load_document(plan)
-        body = _make_body(document, spec)
+        body = _make_body(document, whole.trial)
         if make_sweep(body, document)["trial"]["command"] != document["trial"]["command"]:
             raise ValueError
-        content = parse_document(plan.files[submission_spec.DOCUMENT_FILE].decode())
+        code = {path: plan.files[path] for path in submission_spec.CODE_FILES}
+        return make_job_plan(plan, whole.trial, body, code, whole.resumable), whole.trial
     except (KeyError, TypeError, ValueError, AttributeError):
         why = f"{SWEEP_FILE} is not a sweep job with the trial of this plan."
         raise Rejected([SWEEP_SPEC.make_damaged_plan_problem(stage, why)]) from None
-    job = yaml.safe_dump(body, sort_keys=False, width=float("inf")).encode()
-    files = {submission_spec.JOB_FILE: job, submission_spec.SUBMISSION_FILE: submission_spec.SUBMISSION.dump(spec)}
-    files |= {path: plan.files[path] for path in submission_spec.REQUIRED_FILES[1:]}
-    profile = dataclasses.replace(
-        plan.job.profile, outputs=OutputProfile(folder=spec.output, resumable=whole.resumable)
-    )
-    made = dataclasses.replace(plan.job, sources=content.sources, profile=profile)
-    return dataclasses.replace(plan, job=made, spec=submission_spec.JOB_FILE, files=files, shown=()), spec
 
 
 def _make_body(document: Mapping[str, Any], spec: AzureMLSubmissionSpec) -> dict[str, Any]:

@@ -141,13 +141,11 @@ def _make_value_problem(
     return make_problem("azureml-value-invalid", title, where, value, reason, fix, stage=stage)
 
 
-def make_job_file(plan: Plan, spec: AzureMLSubmissionSpec, name: str, code: str = "") -> bytes:
-    """Return the job file under the job's own name. Raises Rejected.
+def make_job(plan: Plan, spec: AzureMLSubmissionSpec, name: str, code: str = "") -> dict[str, Any]:
+    """Return the content of the job file under the job's own name. Raises Rejected.
 
     `code`: the id of the uploaded code; empty for the folder beside the file.
     """
-    import yaml
-
     job = _parse_job_file(plan, spec, Stage.SUBMIT)
     if problems := list(_check_job_file(plan, job, spec, Stage.SUBMIT)):
         raise Rejected(problems)
@@ -162,7 +160,7 @@ def make_job_file(plan: Plan, spec: AzureMLSubmissionSpec, name: str, code: str 
             job_input["path"] = inputs.make_folder_uri(spec.datastore, folder)
     if code:
         job["code"] = f"azureml:{code}"
-    return yaml.safe_dump(job, sort_keys=False, width=float("inf")).encode()
+    return job
 
 
 def rename_upload_folders(spec: AzureMLSubmissionSpec, name: str) -> AzureMLSubmissionSpec:
@@ -211,14 +209,12 @@ def _make_own_folder(spec: AzureMLSubmissionSpec, folder: str, name: str) -> str
 
 
 def _parse_job_file(plan: Plan, spec: AzureMLSubmissionSpec, stage: Stage) -> dict[str, Any]:
-    import yaml
-
     try:
-        job: dict[str, Any] = yaml.load(plan.files[plan.spec], Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        job: dict[str, Any] = submission_spec.load_job_file(plan)
         keys = (job["code"], job["type"])
         if job["outputs"][spec.output]["path"] and job["name"] and keys == (submission_spec.CODE_FOLDER, "command"):
             return job
-    except (yaml.YAMLError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):
         pass
     why = f"{plan.spec} is not a command job with the code and the output of this plan."
     raise Rejected([submission_spec.SUBMISSION.make_damaged_plan_problem(stage, why)])

@@ -36,43 +36,43 @@ def list_parts(plan: Plan, stage: Stage) -> list[PlanPart]:
 
 def make_files(plan: Plan, name: str) -> dict[str, bytes]:
     """Return what the SDK reads: the job file under the job's own name, first, and the code. Raise Rejected."""
-    if sweep.is_sweep(plan):
-        code = {path: plan.files[path] for path in submission_spec.REQUIRED_FILES[1:]}
-        return {plan.spec: make_sweep_file(plan, name), **code}
-    if not is_pipeline(plan):
-        spec = submission_spec.SUBMISSION.load(plan, Stage.SUBMIT)
-        code = {path: plan.files[path] for path in submission_spec.REQUIRED_FILES[1:]}
-        return {plan.spec: job_file.make_job_file(plan, spec, name), **code}
-    code = {path: content for path, content in plan.files.items() if f"/{CODE_FOLDER}/" in path}
-    return {plan.spec: make_pipeline_file(plan, name), **code}
+    code = {path: content for path, content in plan.files.items() if path.endswith(submission_spec.CODE_FILES)}
+    return {plan.spec: _make_job_file(plan, name), **code}
 
 
-def make_pipeline_file(plan: Plan, name: str) -> bytes:
-    """Return the pipeline job under its own name. Raise Rejected."""
-    import yaml
+def make_submitted_job_file(plan: Plan, reference: Reference) -> bytes:
+    """Return the job file with the name and the code that the job got. Raises Rejected."""
+    return _make_job_file(plan, reference["job"], reference.get("code", ""))
 
+
+def _make_job_file(plan: Plan, name: str, code: str = "") -> bytes:
+    if is_pipeline(plan):
+        job = _make_pipeline(plan, name)
+    elif sweep.is_sweep(plan):
+        job = _make_sweep(plan, name)
+    else:
+        job = job_file.make_job(plan, submission_spec.SUBMISSION.load(plan, Stage.SUBMIT), name, code)
+    return submission_spec.dump_job_file(job)
+
+
+def _make_pipeline(plan: Plan, name: str) -> dict[str, Any]:
     parts = pipeline.split_plan(plan, Stage.SUBMIT)
     document = pipeline.load_document(plan)
     document["name"] = name
     for part in parts:
         document["jobs"][part.step.key] |= _make_node(part, f"{name}-{part.step.name}")
-    return yaml.safe_dump(document, sort_keys=False, width=float("inf")).encode()
+    return document
 
 
-def make_sweep_file(plan: Plan, name: str) -> bytes:
-    """Return the sweep job under its own name. Raise Rejected."""
-    import yaml
-
-    job = yaml.safe_load(job_file.make_job_file(*sweep.split_sweep(plan, Stage.SUBMIT), name))
+def _make_sweep(plan: Plan, name: str) -> dict[str, Any]:
+    job = job_file.make_job(*sweep.split_sweep(plan, Stage.SUBMIT), name)
     document = sweep.make_sweep(job, sweep.load_document(plan))
     document["trial"]["command"] = str(document["trial"]["command"])
-    return yaml.safe_dump(document, sort_keys=False, width=float("inf")).encode()
+    return document
 
 
 def _make_node(part: StepPlan, name: str) -> dict[str, Any]:
-    import yaml
-
-    body: dict[str, Any] = yaml.safe_load(job_file.make_job_file(part.plan, part.spec, name))
+    body = job_file.make_job(part.plan, part.spec, name)
     if handover := body["outputs"].get(HANDOVER):
         handover["path"] = inputs.make_output_uri(part.spec.datastore, name, HANDOVER)
     return pipeline.make_node(body, f"{make_step_folder(part.step.name)}/{CODE_FOLDER}", part.step.name)
@@ -92,13 +92,3 @@ def make_reference(plan: Plan, name: str, code: str = "") -> Reference:
         facts = StepFacts(key="", run=plan.run, output=first.output, results=spec.results, datastore=first.datastore)
         return {**reference, "output": "", STEPS_KEY: dump_trials(spec.trials, facts)}
     return {**reference, "output": "", STEPS_KEY: dump_steps(pipeline.describe_steps(plan, Stage.SUBMIT))}
-
-
-def make_submitted_job_file(plan: Plan, reference: Reference) -> bytes:
-    """Return the job file with the name and the code that the job got. Raises Rejected."""
-    if is_pipeline(plan):
-        return make_pipeline_file(plan, reference["job"])
-    if sweep.is_sweep(plan):
-        return make_sweep_file(plan, reference["job"])
-    spec = submission_spec.SUBMISSION.load(plan, Stage.SUBMIT)
-    return job_file.make_job_file(plan, spec, reference["job"], reference.get("code", ""))
