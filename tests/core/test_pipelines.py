@@ -139,26 +139,24 @@ def test_every_problem_is_reported_at_once(problems):
     assert found["job-file-unknown-key"]["where"].endswith("pipeline.yaml:4")
 
 
-@pytest.mark.parametrize(
-    ("text", "code"),
-    [
-        ("", "pipeline-empty"),
-        ("steps: {}", "pipeline-empty"),
-        ("steps: [a]", "pipeline-file-wrong"),
-        ("steps: {a: {register: m}}", "pipeline-file-wrong"),
-        ("steps: {a: {from: b, job: EXAMPLE/job.yaml}}", "pipeline-file-wrong"),
-        ("stages: {}", "pipeline-file-unknown-key"),
-        ("steps: {a: {jobs: b}}", "pipeline-file-unknown-key"),
-        ("at_most: 0", "pipeline-file-wrong"),
-        ("steps: {a: &x {job: EXAMPLE/job.yaml}, b: *x}", "pipeline-file-wrong"),
-        ("steps: [", "pipeline-file-malformed"),
-        ("steps: {a: {job: EXAMPLE/job.yaml, after: a}}", "step-cycle"),
-        ("steps: {a_b: {job: EXAMPLE/job.yaml}, A-B: {job: EXAMPLE/job.yaml}}", "step-name-repeated"),
-        ("steps: {a: {job: EXAMPLE/job.yaml}, b: {register: m, from: c}}", "step-unknown"),
-    ],
-)
-def test_a_file_that_describes_no_pipeline_says_where(problems, text, code):
-    assert code in problems(text)
+NO_PIPELINES = {
+    "": "pipeline-empty",
+    "steps: {}": "pipeline-empty",
+    "steps: [a]": "pipeline-file-wrong",
+    "steps: {a: {register: m}}": "pipeline-file-wrong",
+    "steps: {a: {from: b, job: EXAMPLE/job.yaml}}": "pipeline-file-wrong",
+    "stages: {}": "pipeline-file-unknown-key",
+    "steps: {a: {jobs: b}}": "pipeline-file-unknown-key",
+    "at_most: 0": "pipeline-file-wrong",
+    "steps: [": "pipeline-file-malformed",
+    "steps: {a: {job: EXAMPLE/job.yaml, after: a}}": "step-cycle",
+    "steps: {a_b: {job: EXAMPLE/job.yaml}, A-B: {job: EXAMPLE/job.yaml}}": "step-name-repeated",
+}
+
+
+def test_a_file_that_describes_no_pipeline_says_why(problems):
+    for text, code in NO_PIPELINES.items():
+        assert code in problems(text), text
 
 
 def test_a_job_file_is_no_pipeline_and_a_pipeline_no_job(robotrain, pipeline, tmp_path):

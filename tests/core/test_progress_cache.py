@@ -145,7 +145,7 @@ def write(path: Path, lines: list[str]) -> None:
 
 @pytest.mark.parametrize("seed", range(2))
 def test_events_read_in_parts_add_up_to_the_same(seed: int, record: RunRecord, tmp_path: Path) -> None:
-    path, lines, chosen = tmp_path / "events.jsonl", lines_of(seed, 3000), random.Random(seed)
+    path, lines, chosen = tmp_path / "events.jsonl", lines_of(seed, 1000), random.Random(seed)
     ends = sorted(chosen.sample(range(len(lines)), 3))
     for end in (*ends, len(lines), len(lines)):
         write(path, lines[:end])

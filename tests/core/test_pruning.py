@@ -4,7 +4,7 @@ import json
 
 import pytest
 from robotrain.errors import Rejected
-from robotrain.model.run import RunGone, RunRecord, RunState, Status
+from robotrain.model.run import RunRecord, RunState, Status
 from robotrain.store import plans, prune, records
 from robotrain.store.prune import PruneCandidate
 from robotrain.submission import reconcile
@@ -12,11 +12,8 @@ from robotrain.submission import reconcile
 NOW = 1_000_000.0
 
 
-def known(
-    run: str, state: RunState | None = "succeeded", *, ended: float | None = 0.0, outputs: tuple[str, ...] = ()
-) -> PruneCandidate:
-    status = Status(state=state, ended=ended) if state else None
-    return PruneCandidate(run=run, created=0.0, status=status, outputs=outputs)
+def known(run: str, *, ended: float | None = 0.0, outputs: tuple[str, ...] = ()) -> PruneCandidate:
+    return PruneCandidate(run=run, created=0.0, status=Status(state="succeeded", ended=ended), outputs=outputs)
 
 
 def going(
@@ -50,47 +47,9 @@ class Platform:
         return 7
 
 
-@pytest.mark.parametrize("state", ["succeeded", "failed", "cancelled", "lost"])
-def test_runs_that_ended_go_however_they_ended(state):
-    assert going(known("a-1", state)) == ["a-1"]
-
-
-@pytest.mark.parametrize("state", ["pending", "running"])
-def test_a_run_that_goes_on_stays_and_it_is_said_why(state):
-    plan = prune.plan_pruning([known("a-1", state)], {}, before=None)
-    assert (plan.removed, plan.kept_reasons) == ((), {"a-1": f"it is {state}"})
-
-
-def test_a_run_whose_platform_does_not_answer_stays():
-    plan = prune.plan_pruning(
-        [PruneCandidate(run="a-1", created=0.0, reason="mars did not answer within 5 s")], {}, before=None
-    )
-    assert (plan.removed, plan.kept_reasons) == ((), {"a-1": "mars did not answer within 5 s"})
-
-
-def test_a_run_that_its_platform_no_longer_knows_goes():
-    assert going(PruneCandidate(run="a-1", created=0.0, gone=True)) == ["a-1"]
-
-
 def test_what_counts_is_when_a_run_ended_not_when_it_was_sent():
     runs = [known("long-1", ended=NOW - 10), known("short-1", ended=NOW - 100), known("unseen-1", ended=None)]
     assert going(*runs, before=NOW - 50) == ["short-1", "unseen-1"]
-
-
-def test_the_newest_stay_and_of_the_others_those_that_are_old():
-    runs = ["d-1", "c-1", "b-1", "a-1"]
-    created = {"d-1": 4.0, "c-1": 3.0, "b-1": 2.0, "a-1": 1.0}
-    assert prune.select_old_runs(runs, created, before=None, keep=1) == ["c-1", "b-1", "a-1"]
-    assert prune.select_old_runs(runs, created, before=2.5, keep=0) == ["b-1", "a-1"]
-    assert prune.select_old_runs(runs, created, before=2.5, keep=3) == ["a-1"]
-
-
-def test_a_run_that_another_was_started_from_stays_as_long_as_that_one():
-    base = known("base-1", outputs=("/runs/base-1/outputs/checkpoints/000400",))
-    tuned = {"tuned-1": ["/data/pusht", "/runs/base-1/outputs/checkpoints/000400/pretrained_model"]}
-    plan = prune.plan_pruning([base], tuned, before=None)
-    assert (plan.removed, plan.kept_reasons) == ((), {"base-1": "tuned-1 was started from it"})
-    assert going(base, known("tuned-1"), started_from=tuned) == ["base-1", "tuned-1"]
 
 
 def test_a_whole_line_of_descent_stays_with_its_last():
@@ -132,39 +91,6 @@ def test_a_run_that_went_on_meanwhile_is_left_alone():
         reconcile.remove_run(one, platform)
     assert platform.forgot == []
     assert records.list_runs() == ["a-1"]
-
-
-def test_when_the_platform_fails_the_record_stays_so_that_it_can_be_tried_again():
-    class Failing(Platform):
-        def remove_outputs(self, reference, dry_run=False):
-            raise PermissionError(13, "Permission denied")
-
-    with pytest.raises(PermissionError):
-        reconcile.remove_run(record("a-1"), Failing())
-    assert records.list_runs() == ["a-1"]
-
-
-def test_of_a_platform_that_keeps_its_files_only_the_record_goes():
-    class Keeping:
-        def status(self, reference):
-            return Status(state="succeeded")
-
-        def remove_outputs(self, reference, dry_run=False):
-            return None
-
-    one = record("a-1")
-    assert reconcile.measure_outputs(one, Keeping()) is None
-    assert reconcile.remove_run(one, Keeping()) is None
-    assert records.list_runs() == []
-
-
-def test_of_a_run_that_is_gone_the_record_goes():
-    class Forgetful(Platform):
-        def status(self, reference):
-            raise RunGone("it is gone")
-
-    assert reconcile.remove_run(record("a-1"), Forgetful()) == 0
-    assert records.list_runs() == []
 
 
 def test_a_run_that_is_being_sent_is_not_forgotten():

@@ -2,11 +2,10 @@
 
 import re
 import string
-import subprocess
 import sys
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from robotrain import redaction
 from robotrain.redaction import HIDDEN, MAX_LENGTH, redact
@@ -33,6 +32,9 @@ SAFE = (
     "C:\\data\\x",
     "diffusion",
     "0.0001",
+    "0123456789abcdef0123456789abcdef01234567",
+    "sha256:" + "0a" * 32,
+    "wandb_api_key",
     "",
 )
 
@@ -82,9 +84,12 @@ BEFORE = st.sampled_from(["", "see ", "--blob-url=", '"', "[", "\n", "é "])
 HOST = st.sampled_from(["acc.blob.core.windows.net", "ACC.Blob.core.windows.net", "localhost", "h", "h x.com", "[::1]"])
 
 
-@pytest.mark.parametrize("text", SAFE)
-def test_a_text_without_a_secret_comes_back_unchanged(text: str) -> None:
-    assert redact(text, schemes=("azureml",)) == text
+def test_a_text_without_a_secret_comes_back_unchanged() -> None:
+    assert [redact(text, schemes=("azureml",)) for text in SAFE] == [*SAFE]
+
+
+def test_what_is_hidden_leaves_a_mark() -> None:
+    assert [redact(text) for text, _ in SHOWN] == [shown for _, shown in SHOWN]
 
 
 DIGEST = "@sha256:" + "0a" * 32
@@ -95,28 +100,19 @@ IMAGES = ("reg.azurecr.io/a/b:1", "pytorch/pytorch:2.11.0-cuda12.8", "localhost:
 def test_an_image_with_a_digest_is_shown(image: str) -> None:
     assert redact(image + DIGEST) == image + DIGEST
     assert redact(f"{image.partition(':')[0]}/{'x' * 300}:1{DIGEST}").endswith(f"…{DIGEST}")
-
-
-@pytest.mark.parametrize("image", IMAGES)
-@pytest.mark.parametrize(
-    "sentence", ["its image {} could not be pulled", 'Failed to pull image "{}": not found', "--image={}, or ({})"]
-)
-def test_an_image_with_a_digest_is_shown_in_a_sentence_too(image: str, sentence: str) -> None:
-    text = sentence.format(image + DIGEST, image + DIGEST)
-    assert redact(text, max_length=500) == text
-    assert redact(f"{text}, as user:S3CRET@host.com", max_length=500).endswith(f"{HIDDEN}@host.com")
-    assert "S3CRET" not in redact(f"{text} password: S3CRET", max_length=500)
+    for text in (
+        f'Failed to pull image "{image}{DIGEST}": not found',
+        f"--image={image}{DIGEST}, or ({image}{DIGEST})",
+    ):
+        assert redact(text, max_length=500) == text
+        assert redact(f"{text}, as user:S3CRET@host.com", max_length=500).endswith(f"{HIDDEN}@host.com")
+        assert "S3CRET" not in redact(f"{text} password: S3CRET", max_length=500)
 
 
 def test_a_digest_that_was_cut_is_still_one() -> None:
     shown = redact(f"{'x' * 150} reg.azurecr.io/a/b:1{DIGEST}")
     assert "reg.azurecr.io/a/b:1@sha256:0a" in shown
     assert redact(shown) == shown
-
-
-@pytest.mark.parametrize(("text", "shown"), SHOWN)
-def test_what_is_hidden_leaves_a_mark(text: str, shown: str) -> None:
-    assert redact(text) == shown
 
 
 @given(
@@ -177,21 +173,39 @@ def test_no_value_of_a_secret_name_is_shown(before: str, name: str, equals: str,
     assert secret not in redact(f"{name}{equals}a b&{secret}")
 
 
-TOKENS = st.one_of(
-    st.from_regex(r"hf_[A-Za-z0-9]{34}", fullmatch=True),
-    st.from_regex(r"gh[po]_[A-Za-z0-9]{36}", fullmatch=True),
-    st.from_regex(r"github_pat_[A-Za-z0-9]{22}_[A-Za-z0-9]{59}", fullmatch=True),
-    st.from_regex(r"wandb_v1_[A-Za-z0-9_]{70}", fullmatch=True),
-    st.from_regex(r"sk-(?:proj-|ant-api03-)?[A-Za-z0-9_]{32}", fullmatch=True),
-    st.from_regex(r"eyJ[A-Za-z0-9_-]{20}\.eyJ[A-Za-z0-9_-]{20}\.[A-Za-z0-9_-]{20}", fullmatch=True),
-    st.from_regex(r"AKIA[0-9A-Z]{16}", fullmatch=True),
-)
+MIXED = "aB1_" * 30
+TOKENS = {
+    "hf_": "hf_" + "aB1c" * 8,
+    "gh": "ghp_" + "aB1c" * 9,
+    "github_pat_": f"github_pat_{MIXED[:82]}",
+    "wandb_v": f"wandb_v1_{MIXED[:70]}",
+    "sk-": f"sk-ant-api03-{MIXED[:32]}",
+    "eyj": f"eyJ{MIXED[:20]}.eyJ{MIXED[:20]}.{MIXED[:20]}",
+    "ia": "AKIA0123456789ABCDEF",
+    "==": "a1B/" * 21 + "ab==",
+    "xox": "xoxb-123456789012-aB1c",
+    "xapp-": "xapp-1-A0123456789-aB1c",
+    "gl": f"glpat-{MIXED[:20]}",
+    "aiza": f"AIza{MIXED[:35]}",
+    "ya29.": f"ya29.{MIXED[:30]}",
+    "gocspx-": f"GOCSPX-{MIXED[:28]}",
+    "nvapi-": f"nvapi-{MIXED[:60]}",
+    "npm_": "npm_" + "aB1c" * 9,
+    "pypi-": f"pypi-{MIXED[:60]}",
+    "dapi": "dapi" + "0a1b" * 8,
+    "dckr_": f"dckr_pat_{MIXED[:27]}",
+    "k_": f"sk_live_{MIXED[:24]}",
+    "q~": f"abc8Q~{MIXED[:34]}",
+    "-----begin": "-----BEGIN RSA PRIVATE KEY-----\naB1c",
+}
 
 
-@given(st.text(max_size=20), TOKENS, st.text(max_size=20))
-def test_no_known_token_is_shown_wherever_it_stands(before: str, token: str, after: str) -> None:
-    assert token not in redact(f"{before} {token}{after}")
-    assert token[-12:] not in redact(f"https://acc.blob.core.windows.net/c/{token}/x")
+def test_every_known_token_is_hidden_wherever_it_stands() -> None:
+    assert TOKENS.keys() == redaction._TOKENS.keys()
+    for token in TOKENS.values():
+        assert redaction.holds_secret(f"see {token}")
+        for text in (token, f"see {token}, which", f"https://acc.blob.core.windows.net/c/{token}/x"):
+            assert token[-12:] not in redact(text, max_length=500)
 
 
 PIECES = st.lists(
@@ -224,20 +238,6 @@ def test_what_is_shown_is_one_short_printable_line(text: str) -> None:
     assert not set(shown) & set(map(chr, [*range(32), 127, 0x2028, 0x202E]))
 
 
-@pytest.mark.parametrize("text", ["0123456789abcdef0123456789abcdef01234567", "sha256:" + "0a" * 32, "wandb_api_key"])
-def test_what_a_person_compares_is_no_token(text: str) -> None:
-    assert redact(text) == text
-
-
-@pytest.mark.parametrize("rule", redaction._list_rules(("azureml",), True), ids=lambda rule: rule[0][0])
-@settings(max_examples=5)
-@given(data=st.data())
-def test_no_text_that_a_rule_matches_is_without_a_marker_of_it(rule, data) -> None:
-    markers, pattern, _ = rule
-    text = data.draw(st.from_regex(re.compile(pattern, re.IGNORECASE | re.DOTALL)))
-    assert any(marker in redaction._fold(text) for marker in markers)
-
-
 def test_letters_that_patterns_take_for_ascii_ones_are_folded_to_those() -> None:
     found = re.findall("[a-z0-9]", "".join(map(chr, range(sys.maxunicode + 1))), re.IGNORECASE)
     assert {"\u017f", "\u212a", "\u0130", "\u0131"} < set(found)
@@ -253,11 +253,6 @@ def test_a_long_text_is_cut_and_says_so() -> None:
 @pytest.mark.parametrize("piece", ["a:", "a://", "@", "%25", "sk-", "a", " ", "hf_a", "token ", "A/"])
 def test_a_huge_text_takes_no_time(piece: str) -> None:
     redact(piece * 5000)
-
-
-def test_the_module_needs_nothing_but_the_standard_library() -> None:
-    code = "import sys, robotrain.redaction; assert not {'pydantic', 'typer', 'pluggy', 'yaml'} & sys.modules.keys()"
-    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_only_characters_that_are_escaped_are_not_printable() -> None:

@@ -64,7 +64,7 @@ def test_completion_reads_the_names_of_the_newest_runs_only(state: Path, monkeyp
 
 def test_every_change_of_the_folder_is_seen(state: Path) -> None:
     chosen, runs, claimed = random.Random(1), dict[str, float](), 1e9
-    for number in range(40):
+    for number in range(20):
         kind = chosen.random()
         if kind < 0.5 or not runs:
             name, claimed = f"run-{number}", claimed + 1

@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -59,12 +58,6 @@ def kept(*runs: str) -> None:
         records.write_record(record(run))
 
 
-def test_a_record_comes_back_as_it_was_written() -> None:
-    written = record("a-1", phase="sent", reference={"id": "7"})
-    records.write_record(written)
-    assert records.read_record("a-1") == written
-
-
 def test_a_later_record_takes_the_place_of_the_earlier_and_leaves_nothing_beside_it(state: Path) -> None:
     records.write_record(record("a-1"))
     records.write_record(record("a-1", phase="sent"))
@@ -72,9 +65,17 @@ def test_a_later_record_takes_the_place_of_the_earlier_and_leaves_nothing_beside
     assert os.listdir(state / "runs" / "a-1") == ["record.json"]
 
 
-def test_the_lowest_free_attempt_is_claimed() -> None:
-    held = [claim() for _ in range(3)]
-    assert [one.run for one in held] == [JOB.run_name(number) for number in (1, 2, 3)]
+def test_the_lowest_free_attempt_is_claimed(state: Path) -> None:
+    first, second, third = (claim() for _ in range(3))
+    assert [one.run for one in (first, second, third)] == [JOB.run_name(number) for number in (1, 2, 3)]
+    assert records.list_runs() == []
+    (state / "runs" / f".{first.run}.{os.getpid()}" / "left").mkdir(parents=True)
+    records.write_record(record(first.run))
+    first.release_and_remove()
+    third.release()
+    assert records.list_runs() == []
+    fourth, fifth = claim(), claim()
+    assert (fourth.run, fifth.run) == (first.run, third.run)
 
 
 def test_a_number_whose_folder_was_removed_by_hand_is_given_out_again(state: Path) -> None:
@@ -141,40 +142,14 @@ def test_whoever_looks_at_a_name_for_a_moment_does_not_hide_that_it_was_cut_off(
     assert (held.run, interrupted) == (left.run, record(left.run))
 
 
-def test_a_name_is_given_back_whatever_lies_beside_it(state: Path) -> None:
-    held = claim()
-    (state / "runs" / f".{held.run}.{os.getpid()}" / "left").mkdir(parents=True)
-    held.release_and_remove()
-    assert claim().run == held.run
-
-
-def test_a_name_that_nobody_holds_and_nothing_was_recorded_of_is_free() -> None:
-    claim().release()
-    assert claim().run == JOB.run_name(1)
-
-
-def test_a_name_that_was_given_back_is_free_and_forgotten() -> None:
-    first, second = claim(), claim()
-    records.write_record(record(first.run))
-    first.release_and_remove()
-    assert records.list_runs() == []
-    third = claim()
-    assert third.run == first.run != second.run
-
-
 def test_a_record_left_at_sending_is_offered_to_who_wants_it() -> None:
     with claim() as held:
         records.write_record(record(held.run))
     seen: list[RunRecord] = []
+    refused, none = name_lock.claim_run_name(JOB, lambda found: False)
+    assert (refused.run, none) == (JOB.run_name(2), None)
     held, interrupted = name_lock.claim_run_name(JOB, lambda found: seen.append(found) is None)
     assert seen == [interrupted] == [record(held.run)]
-
-
-def test_a_record_left_at_sending_that_nobody_wants_keeps_its_name() -> None:
-    with claim() as left:
-        records.write_record(record(left.run))
-    held, interrupted = name_lock.claim_run_name(JOB, lambda found: False)
-    assert (held.run, interrupted) == (JOB.run_name(2), None)
 
 
 def test_a_record_that_is_being_sent_is_not_taken_for_one_that_was_cut_off() -> None:
@@ -205,25 +180,6 @@ def test_a_name_asked_for_is_given_once() -> None:
     assert name_lock.claim_exact_name("train-1", lambda found: True) is None
 
 
-def test_threads_that_claim_at_once_get_different_numbers() -> None:
-    claimed: list[str] = []
-    together = threading.Barrier(8)
-
-    held: list[NameLock] = []
-
-    def one() -> None:
-        together.wait()
-        held.append(claim())
-        claimed.append(held[-1].run)
-
-    threads = [threading.Thread(target=one) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(claimed) == sorted(JOB.run_name(number) for number in range(1, 9))
-
-
 def test_processes_that_claim_at_once_get_different_numbers() -> None:
     code = (
         "import sys; from robotrain.store import name_lock; from robotrain.model.job import Job; sys.stdin.read();"
@@ -251,11 +207,6 @@ def test_processes_that_claim_at_once_get_different_numbers() -> None:
     assert sorted(int(name.rpartition("-")[2]) for name in claimed) == list(range(1, 61))
 
 
-def test_a_claim_without_a_record_is_no_run_yet() -> None:
-    claim()
-    assert records.list_runs() == []
-
-
 def test_runs_are_listed_newest_first_by_when_they_were_claimed() -> None:
     held = [claim() for _ in range(12)]
     runs = [one.run for one in held]
@@ -263,68 +214,24 @@ def test_runs_are_listed_newest_first_by_when_they_were_claimed() -> None:
     assert records.list_runs() == runs[::-1]
 
 
-def test_listing_opens_no_record(state: Path) -> None:
-    kept("a-1", "b-1")
-    (state / "runs" / "a-1" / "record.json").write_text("{")
-    assert sorted(records.list_runs()) == ["a-1", "b-1"]
+def test_a_run_is_found_by_its_name_and_by_a_beginning_of_one() -> None:
+    kept("train-1", "train-10", "other-1")
+    assert [records.find_run(text) for text in ("train-1", "oth")] == ["train-1", "other-1"]
 
 
-def test_no_runs_is_an_empty_list() -> None:
-    assert records.list_runs() == []
-
-
-@pytest.mark.parametrize("text", ["", "last"])
-def test_nothing_or_last_means_the_newest(text: str) -> None:
-    held = [claim() for _ in range(3)]
-    runs = [one.run for one in held]
-    kept(*runs)
-    assert records.find_run(text) == runs[-1]
-
-
-def test_the_start_of_a_name_is_enough_when_only_one_starts_so() -> None:
-    kept("lerobot-train-abc-1", "lerobot-train-def-1")
-    assert records.find_run("lerobot-train-a") == "lerobot-train-abc-1"
-
-
-def test_a_whole_name_wins_over_longer_ones() -> None:
-    kept("train-1", "train-10", "train-11")
-    assert records.find_run("train-1") == "train-1"
-
-
-def test_a_start_shared_by_several_is_answered_with_them() -> None:
-    kept("train-abc-1", "train-abc-2", "other-1")
-    with pytest.raises(UnknownRun, match="2 runs match 'train': train-abc-2, train-abc-1; give more") as caught:
-        records.find_run("train")
-    assert "other" not in str(caught.value)
-
-
-def test_a_misspelt_name_is_answered_with_the_near_ones() -> None:
-    kept("lerobot-train-abc-1", "lerobot-train-def-1")
-    with pytest.raises(UnknownRun, match=r"no run 'lerobot-trian-abc-1'; did you mean lerobot-train-abc-1"):
-        records.find_run("lerobot-trian-abc-1")
-
-
-def test_a_name_near_nothing_is_answered_with_the_newest() -> None:
-    kept("train-1")
-    with pytest.raises(UnknownRun, match="no run 'zzzzzz'; the newest are train-1"):
-        records.find_run("zzzzzz")
+@pytest.mark.parametrize("text", ["{", "[]", "\xff", '{"schema": 1, "run": "a-1"}'])
+def test_a_broken_record_is_reported_with_its_path(state: Path, text: str) -> None:
+    kept("a-1")
+    path = state / "runs" / "a-1" / "record.json"
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(Rejected, match="the record of run a-1 cannot be read") as caught:
+        records.read_record("a-1")
+    assert str(path) in format_problem(caught.value.problems[0])
 
 
 def test_without_any_run_the_folder_is_named(state: Path) -> None:
     with pytest.raises(UnknownRun, match=f"{state / 'runs'}"):
         records.find_run("last")
-
-
-@pytest.mark.parametrize("text", ["{", "[]", "\xff", '{"schema": 2}', '{"schema": 1, "run": "a-1"}', "null"])
-def test_a_broken_record_is_reported_by_name(state: Path, text: str) -> None:
-    kept("a-1")
-    path = state / "runs" / "a-1" / "record.json"
-    path.write_bytes(text.encode("latin-1"))
-    with pytest.raises(Rejected) as caught:
-        records.read_record("a-1")
-    report = format_problem(caught.value.problems[0])
-    assert "the record of run a-1 cannot be read" in report
-    assert str(path) in report
 
 
 def test_what_a_newer_robotrain_adds_to_a_record_is_left_out(state: Path) -> None:
@@ -337,10 +244,6 @@ def test_what_a_newer_robotrain_adds_to_a_record_is_left_out(state: Path) -> Non
 def test_a_run_without_a_record_is_a_lookup_error() -> None:
     with pytest.raises(UnknownRun, match="no record of a run 'nobody'"):
         records.read_record("nobody")
-
-
-def test_a_state_folder_that_works_has_nothing_wrong() -> None:
-    assert name_lock.check_state_folder() == []
 
 
 def test_a_file_in_the_state_folders_place_is_told_before_anything_is_sent(state: Path) -> None:
@@ -375,10 +278,3 @@ def test_a_record_that_found_no_room_leaves_the_earlier_one_and_nothing_else(
         records.write_record(record("a-1", phase="sent"))
     assert records.read_record("a-1") == record("a-1")
     assert os.listdir(state / "runs" / "a-1") == ["record.json"]
-
-
-def test_reading_records_imports_nothing_heavy() -> None:
-    heavy = "{'pydantic', 'pluggy', 'typer', 'yaml'}"
-    code = f"import sys; from robotrain.store import records; print({heavy} & {{*sys.modules}})"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "set()"
