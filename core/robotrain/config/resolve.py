@@ -15,7 +15,7 @@ from robotrain.config.coerce import coerce_values, describe_expected_value, list
 from robotrain.config.layers import LayerStack, find_destinations, make_platform_layer
 from robotrain.config.provenance import DEFAULT_ORIGIN, FOLDER_LAYERS, Origin, Value
 from robotrain.config.sources import JobInputs, collect_sources
-from robotrain.config.trainer_args import collect_trainer_args
+from robotrain.config.trainer_args import collect_trainer_args, split_options
 from robotrain.errors import Problem, Stage, Suggestion, make_problem, select_errors, suggest_name
 from robotrain.model.job import Job
 from robotrain.redaction import find_secret_arguments, holds_secret, redact, redact_argument
@@ -355,8 +355,11 @@ def _list_noted_defaults(*groups: tuple[type, Mapping[str, Value]]) -> Iterator[
                 yield make_problem("default-used", title, "", "", why, *ways, stage=Stage.RESOLVE, severity="note")
 
 
-def list_resolved_values(resolution: Resolution) -> Iterator[dict[str, Any]]:
-    """Yield sources, parameters, settings and trainer arguments as name, value, origin and overridden values."""
+def list_resolved_values(resolution: Resolution, workload: Workload) -> Iterator[dict[str, Any]]:
+    """Yield sources, parameters, settings and trainer arguments as name, value, origin and overridden values.
+
+    The first argument of an option has its name as `option`; it is empty for an argument that belongs to none.
+    """
     for chosen in resolution.inputs.chosen:
         overrode = [Value(text.text, text.origin) for text in resolution.inputs.overrode if text.role == chosen.role]
         yield _make_value_row(chosen.role, f"{chosen.source.kind} {chosen.source}", chosen.origin, overrode)
@@ -364,8 +367,10 @@ def list_resolved_values(resolution: Resolution) -> Iterator[dict[str, Any]]:
     for name, value in {**resolution.parameters, **resolution.platform_settings}.items():
         shown = resolved[name]
         yield _make_value_row(name, redact(shown) if isinstance(shown, str) else shown, value.origin, value.overrode)
-    for argument in resolution.trainer_args:
-        yield _make_value_row("trainer_args", redact(argument.value), argument.origin, argument.overrode)
+    for option in split_options(resolution.trainer_args, workload):
+        for index, one in enumerate(option.arguments):
+            row = _make_value_row("trainer_args", redact(one.value), one.origin, one.overrode)
+            yield row if index else row | {"option": option.name}
 
 
 def _make_value_row(name: str, value: Any, origin: Origin, overrode: Sequence[Value]) -> dict[str, Any]:

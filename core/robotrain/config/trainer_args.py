@@ -68,10 +68,10 @@ def _hide_secrets(arguments: Sequence[Value]) -> tuple[Value, ...]:
 
 def merge_options(below: Sequence[Value], above: Sequence[Value], workload: Workload) -> Iterator[Value]:
     """Yield the arguments of both: those of `below` whose name `above` has are replaced."""
-    options = list(_split_options(above, workload))
+    options = list(split_options(above, workload))
     names = {option.name for option in options}
     replaced: dict[str, list[Value]] = {}
-    for option in _split_options(below, workload):
+    for option in split_options(below, workload):
         if option.name in names:
             replaced.setdefault(option.name, []).append(option.join())
         else:
@@ -84,7 +84,7 @@ def merge_options(below: Sequence[Value], above: Sequence[Value], workload: Work
 
 def drop_options(arguments: Sequence[Value], names: Container[str], workload: Workload) -> tuple[str, ...]:
     """Return the arguments without some options and their values."""
-    kept = (option for option in _split_options(arguments, workload) if option.name not in names)
+    kept = (option for option in split_options(arguments, workload) if option.name not in names)
     return tuple(str(argument.value) for option in kept for argument in option.arguments)
 
 
@@ -93,7 +93,7 @@ def compare_options(before: Sequence[str], after: Sequence[str], workload: Workl
     earlier, later = (
         [
             [str(one.value) for one in option.arguments]
-            for option in _split_options((Value(argument, AFTER_DASHES) for argument in arguments), workload)
+            for option in split_options((Value(argument, AFTER_DASHES) for argument in arguments), workload)
         ]
         for arguments in (before, after)
     )
@@ -101,7 +101,7 @@ def compare_options(before: Sequence[str], after: Sequence[str], workload: Workl
     return gone, [argument for option in later if option not in earlier for argument in option]
 
 
-def _split_options(arguments: Iterable[Value], workload: Workload) -> Iterator[TrainerOption]:
+def split_options(arguments: Iterable[Value], workload: Workload) -> Iterator[TrainerOption]:
     """Yield the options; an argument without a name is the value of the option before it, unless that has one or takes
     none.
     """

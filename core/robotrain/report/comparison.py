@@ -17,7 +17,7 @@ from robotrain.report.charts import MAX_LINES, Bar, Points
 from robotrain.report.collect import RunFacts, format_value
 from robotrain.report.evaluation import format_number
 from robotrain.report.template import redact_text, render_template
-from robotrain.store.run_values import TRAINER_ARGS, label_runs, pair_trainer_args
+from robotrain.store.run_values import TRAINER_ARGS, join_trainer_args, label_runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ def _collect_settings(facts: RunFacts) -> dict[str, Mapping[str, Any]]:
     roles = {source.role for source in facts.sources}
     arguments = [value for value in facts.values if value["name"] == TRAINER_ARGS]
     found = {str(value["name"]): value for value in facts.values if value["name"] not in (*roles, TRAINER_ARGS)}
-    options = pair_trainer_args([value["value"] for value in arguments])
+    options = join_trainer_args(arguments)
     return found | {name: {"value": text, "origin": arguments[0]["origin"]} for name, text in options.items()}
 
 

@@ -44,6 +44,13 @@ class PlanValue:
     value: Any
     origin: str
     overrode: list[OverriddenValue]
+    option: str | None = None
+    """The name of the trainer's option that this argument begins; empty for an argument of none."""
+
+    def make_row(self) -> dict[str, Any]:
+        """Return the value as `values` of a plan have it."""
+        row = dataclasses.asdict(self)
+        return row if self.option is not None else {name: row[name] for name in row if name != "option"}
 
 
 @lazy_dataclass(frozen=True, kw_only=True)
@@ -147,7 +154,7 @@ def read_plan_folder(folder: Path) -> RenderedPlan:
         settings=found.settings,
         container_plugins=found.halves,
         payload=payload,
-        values=tuple(dataclasses.asdict(row) for row in found.values),
+        values=tuple(row.make_row() for row in found.values),
         produces=found.makes,
         steps=found.steps,
         native=found.native,

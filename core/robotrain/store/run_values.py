@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ IDENTITIES = ("workload", "platform", "job_name")
 RESUME_ROLE = "resume"
 """The role of the checkpoint from which a run continues."""
 TRAINER_ARGS = "trainer_args"
-OPTION_NAME = re.compile(r"--?[A-Za-z_]")
 PIN = re.compile(r" @ \S{1,12}(?=, |$)")
 """The pin of a source, behind its address."""
 
@@ -47,20 +46,26 @@ def collect_values(rendered: RenderedPlan) -> dict[str, list[str]]:
             default = next((lost["value"] for lost in row["overrode"] if lost["origin"] == "default"), None)
             texts = [_format_value(row["value"]), _format_value(default)]
             found |= {row["name"]: texts} if texts[0] != texts[1] else {}
-    arguments = [row["value"] for row in rows if row["name"] == TRAINER_ARGS]
-    return found | {name: [text, ""] for name, text in pair_trainer_args(arguments).items()}
+    return found | {name: [text, ""] for name, text in join_trainer_args(rows).items()}
 
 
-def pair_trainer_args(arguments: Sequence[Any]) -> dict[str, str]:
-    """Return the values of the trainer's options by their names, whether these have `=` or the next argument."""
+def join_trainer_args(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Return the values of the trainer's options by their names; an argument of no option is a name of its own.
+
+    :param rows: of a plan; the first argument of an option has its name.
+    """
     found: dict[str, str] = {}
-    name = ""
-    for argument in map(_format_value, arguments):
-        if name and not found[name] and not OPTION_NAME.match(argument):
-            found[name] = argument
+    name = TRAINER_ARGS
+    for row in rows:
+        if row["name"] != TRAINER_ARGS:
             continue
-        name, _, text = argument.partition("=")
-        found[name] = text
+        argument = _format_value(row["value"])
+        if "option" in row:
+            first, _, argument = argument.partition("=")
+            name = row["option"] or first
+            found[name] = argument
+        else:
+            found[name] = f"{found.get(name, '')} {argument}".strip()
     return found
 
 

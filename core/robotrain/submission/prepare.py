@@ -177,7 +177,7 @@ def prepare_job(
         container_plugins=collect_container_plugins(resolution.job, workload, kinds, platform, resolution.settings),
         warnings=tuple(problems),
         resolution=resolution,
-        values=tuple(list_resolved_values(resolution)),
+        values=tuple(list_resolved_values(resolution, workload)),
         produces=workload.produces,
         default_name=make_default_name(resolution.job, workload, resolution.parameters),
         template=workload.template,
