@@ -55,6 +55,8 @@ class Problem:
     severity: Literal["error", "warning", "note"] = "error"
     absent: tuple[str, ...] = ()
     """The missing parameters and roles that it is about; it is dropped if one was given with an invalid value."""
+    source: str = ""
+    """The address of the source that it is about, if `given` says more than that."""
 
     def __post_init__(self) -> None:
         from robotrain.redaction import redact_problem

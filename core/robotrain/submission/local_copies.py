@@ -24,7 +24,7 @@ def suggest_copies(rejected: Rejected, prepared: PreparedJob) -> Rejected:
     sources = {source.uri: source for source in prepared.job.sources}
     problems = []
     for problem in rejected.problems:
-        source = sources.pop(problem.given, None) if problem.code in CODES else None
+        source = sources.pop(problem.source or problem.given, None) if problem.code in CODES else None
         copies = tuple(_list_suggestions(source, prepared)) if source else ()
         problems.append(dataclasses.replace(problem, suggestions=copies + problem.suggestions) if copies else problem)
     return Rejected(problems, transient=rejected.transient)

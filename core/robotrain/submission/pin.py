@@ -228,7 +228,7 @@ def _merge_problems(alike: list[Problem], titles: Mapping[str, str]) -> Problem:
     given = ", ".join(problem.given for problem in alike[:MAX_NAMED_SOURCES])
     more = f" and {len(alike) - MAX_NAMED_SOURCES} more" if len(alike) > MAX_NAMED_SOURCES else ""
     title, where = titles[alike[0].code].format(len(alike)), ", ".join(dict.fromkeys(one.where for one in alike))
-    return dataclasses.replace(alike[0], title=title, where=where, given=f"{given}{more}")
+    return dataclasses.replace(alike[0], title=title, where=where, given=f"{given}{more}", source="")
 
 
 def explain_error(error: Exception) -> str:
@@ -253,6 +253,7 @@ def _make_problem(
         why=why,
         suggestions=suggestions,
         severity=severity,
+        source=source.uri,
     )
 
 

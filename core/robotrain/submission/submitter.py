@@ -231,23 +231,25 @@ def _deduplicate(problems: Iterable[Problem]) -> list[Problem]:
     A source that neither the pin nor the platform's preflight can read is one problem, for which `--no-pin` is no way.
     """
     found = list({(p.severity, p.code, p.title, p.given, p.why): p for p in problems}.values())
-    addresses = {p.given for p in found if p.code == UNREACHABLE_CODE}
-    errors = {
-        pair for p in select_errors(found) for pair in ((p.code, p.title), (UNREACHABLE_CODE, _get_given(p, addresses)))
-    }
-    found = [p for p in found if p.severity == "error" or not {(p.code, p.title), (p.code, p.given)} & errors]
-    unresolved = {_get_given(p, addresses) for p in found if p.code == pin.UNKNOWN_CODE}
-    unread = {p.given for p in found if p.code == UNREACHABLE_CODE and p.given in unresolved}
-    return [
-        _drop_no_pin(p) if p.code == pin.UNKNOWN_CODE and _get_given(p, addresses) in unread else p
+    errors = select_errors(found)
+    titles, failed = {(p.code, p.title) for p in errors}, {_get_source(p) for p in errors}
+    found = [
+        p
         for p in found
-        if p.code != UNREACHABLE_CODE or p.given not in unread
+        if p.severity == "error"
+        or not ((p.code, p.title) in titles or (p.code == UNREACHABLE_CODE and _get_source(p) in failed))
+    ]
+    unresolved = {_get_source(p) for p in found if p.code == pin.UNKNOWN_CODE}
+    both = unresolved & {_get_source(p) for p in found if p.code == UNREACHABLE_CODE}
+    return [
+        _drop_no_pin(p) if p.code == pin.UNKNOWN_CODE and _get_source(p) in both else p
+        for p in found
+        if p.code != UNREACHABLE_CODE or _get_source(p) not in both
     ]
 
 
-def _get_given(problem: Problem, addresses: Collection[str]) -> str:
-    """Return which of the addresses a problem is about, also where it adds a pin to it; else what was given."""
-    return next((one for one in addresses if f"{problem.given} at ".startswith(f"{one} at ")), problem.given)
+def _get_source(problem: Problem) -> str:
+    return problem.source or problem.given
 
 
 def _drop_no_pin(problem: Problem) -> Problem:
