@@ -1,11 +1,13 @@
 """For each parameter of a workload one value that nobody has by default, as options of a command line."""
 
+import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
 from parity_cells import can, workloads
 from parity_command import PLATFORMS
+from robotrain.model.workload import Workload
 from robotrain_runtime.contract.parameter import Parameter, get_parameters
 
 PLACE = "https://account1.blob.core.windows.net/train/runs"
@@ -63,6 +65,10 @@ REFUSED = ("accept_eula",)
 """Those whose other value is refused everywhere."""
 
 
+ALONE = ("publish_url", "keep", "builtin_policy", "device", "temporal_ensemble_coeff")
+"""Those that cannot be given with some others."""
+
+
 def changed(parameter: Parameter) -> Mapping[str, str | None]:
     """The option that changes it."""
     if parameter.name == "builtin_policy":
@@ -73,14 +79,25 @@ def changed(parameter: Parameter) -> Mapping[str, str | None]:
 
 
 def parameters() -> Iterator[Any]:
-    """For parametrize: each of each workload with each platform that can do what it needs."""
+    """For parametrize: each of each workload, with the platforms that can do what it needs in turn."""
+    turns = itertools.count()
     for workload in workloads().values():
         for parameter in get_parameters(workload.parameters):
-            for platform in PLATFORMS:
-                if parameter.name not in (*JUDGED, *REFUSED) and _possible(platform, parameter, workload.targets):
-                    yield pytest.param(
-                        platform, workload.name, parameter, id=f"{platform}-{workload.name}-{parameter.name}"
-                    )
+            if parameter.name not in (*JUDGED, *REFUSED):
+                possible = [one for one in PLATFORMS if _possible(one, parameter, workload.targets)]
+                platform = possible[next(turns) % len(possible)]
+                name = f"{platform}-{workload.name}-{parameter.name}"
+                yield pytest.param(platform, workload.name, parameter, id=name)
+
+
+def changed_together(workload: Workload) -> Mapping[str, str | None]:
+    """Options that change all parameters that can be given together and that every platform can do."""
+    alone = {*ALONE, *JUDGED, *REFUSED, *(name for _, name in BESIDE)}
+    found: dict[str, str | None] = {}
+    for parameter in get_parameters(workload.parameters):
+        if parameter.name not in alone and all(_possible(one, parameter, workload.targets) for one in PLATFORMS):
+            found |= changed(parameter)
+    return found
 
 
 def _possible(platform: str, parameter: Parameter, targets: tuple[str, ...]) -> bool:

@@ -1,4 +1,4 @@
-"""Each parameter of each workload, changed alone, changes what is executed on every platform."""
+"""Each parameter of each workload, changed alone, changes what is executed; every platform gets the same ones."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from parity_arrived import Arrived
 from parity_cells import workloads
-from parity_changes import BESIDE, COMMAND, JUDGED, WHAT, changed, parameters
+from parity_changes import BESIDE, COMMAND, JUDGED, WHAT, changed, changed_together, parameters
 from parity_command import DATASET, LEAST, PLATFORMS
 from parity_executed import executed, recorded, trained
 from robotrain_runtime.contract.document import JobDocument
@@ -51,6 +51,13 @@ def test_one_changed_alone_changes_what_is_executed(
     old, new = made(before), made(after)
     for what in WHAT.get(parameter.name, COMMAND):
         assert old[what] != new[what]
+
+
+@pytest.mark.parametrize("workload", workloads())
+def test_all_that_are_given_reach_every_platform_alike(rendered: Callable[..., Arrived], workload: str) -> None:
+    given = {**LEAST[workload], **changed_together(workloads()[workload])}
+    local, *others = (rendered(platform, workload, given=given).document for platform in PLATFORMS)
+    assert [other.parameters for other in others] == [local.parameters] * len(others)
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
