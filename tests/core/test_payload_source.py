@@ -11,7 +11,7 @@ import pytest
 import robotrain_runtime
 import robotrain_sources
 from robotrain.submission import packing
-from robotrain.submission.source_text import needs_core, strip_source
+from robotrain.submission.packing import needs_core, strip_source
 
 SOURCE = '''\
 #!/usr/bin/env python3

@@ -1,22 +1,23 @@
-"""Checks of a job or plan against its platform's capabilities: workload, sources, features, limits. Pure."""
+"""Checks of a job or plan against its platform's capabilities: workload, sources, combinations, features, limits."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_runtime.contract.parameter import get_parameters
 
-from robotrain.check import dataset_combinations, publish_targets
+from robotrain.check import publish_targets
 from robotrain.config.provenance import Origin
 from robotrain.config.resolve import Resolution
 from robotrain.config.sources import MAX_SOURCES, Input
 from robotrain.config.trainer_args import drop_options
 from robotrain.errors import Problem, Stage, Suggestion, make_problem
 from robotrain.model import capabilities
-from robotrain.model.capabilities import FEATURES, Capabilities, ListPlatforms
+from robotrain.model.capabilities import FEATURES, Capabilities, ListPlatforms, Support
 from robotrain.model.platform import Platform
 from robotrain.model.source import SourceKind
 from robotrain.model.workload import Workload
@@ -80,6 +81,77 @@ def _make_limit_problem(
     )
 
 
+DATASET = "dataset"
+
+
+class DatasetPair(NamedTuple):
+    """Two kinds of datasets in a job, which may be equal; `source` is the later dataset."""
+
+    kind: str
+    other_kind: str
+    source: Input
+
+
+def list_dataset_pairs(datasets: Sequence[Input]) -> list[DatasetPair]:
+    """Return every pair of kinds in a job, without repetition."""
+    found: dict[frozenset[str], DatasetPair] = {}
+    seen: dict[str, None] = {}
+    for dataset in datasets:
+        kind = dataset.source.kind
+        for before in seen:
+            found.setdefault(frozenset((before, kind)), DatasetPair(before, kind, dataset))
+        seen[kind] = None
+    return list(found.values())
+
+
+def is_pair_declared(can: Capabilities, pair: DatasetPair) -> bool:
+    """Return whether the platform declares this pair; if not, its feature `several_datasets` decides."""
+    return can.find_declared_combination(pair.kind, pair.other_kind) is not None
+
+
+def get_pair_support(can: Capabilities, one: SourceKind, other: SourceKind) -> Support:
+    """Return whether a platform accepts datasets of two kinds in one job: each kind, and their combination."""
+    answers = [can.source(DATASET, one), can.source(DATASET, other)]
+    return next((answer for answer in answers if not answer), can.combination(one.name, other.name))
+
+
+def check_combinations(
+    found: Sequence[DatasetPair], platform: Platform, kinds: Mapping[str, SourceKind], platforms: ListPlatforms
+) -> Iterator[Problem]:
+    """Yield problems for pairs that the platform declares as unsupported, if it accepts each kind alone."""
+    can = platform.capabilities
+    for pair in found:
+        one, other = kinds[pair.kind], kinds[pair.other_kind]
+        accepted = can.source(DATASET, one) and can.source(DATASET, other)
+        support = can.combination(pair.kind, pair.other_kind)
+        if accepted and not support and is_pair_declared(can, pair):
+            both = f"several {one.title}" if one.name == other.name else f"{one.title} with {other.title}"
+            phrase = f"{capabilities.format_refusal('merge', support)} {both}"
+            accepts_both = functools.partial(get_pair_support, one=one, other=other)
+            elsewhere = capabilities.suggest_platforms(platform, platforms, accepts_both, "accepts both")
+            where, given = pair.source.origin.where, str(pair.source.source)
+            yield capabilities.make_refusal(
+                "combination-not-accepted", phrase, support, platform, elsewhere, where, given
+            )
+
+
+def is_never_combined(one: SourceKind, other: SourceKind) -> bool:
+    """Return whether two such datasets cannot be in one job on any platform."""
+    if one.name == other.name:
+        return not one.roles[DATASET].repeatable
+    return one.roles[DATASET].exclusive or other.roles[DATASET].exclusive
+
+
+def describe_exclusion(kind: SourceKind) -> str:
+    """Return how datasets of a kind cannot be combined on any platform, as a sentence; empty if they can."""
+    flag = kind.roles[DATASET]
+    rules = [
+        *([] if flag.repeatable else ["at most one"]),
+        *(["no other dataset"] if flag.exclusive else []),
+    ]
+    return f"{kind.title}: {' and '.join(rules)} in a job, on every platform." if rules else ""
+
+
 class FeatureRequirement(NamedTuple):
     """A feature that a job needs, with the place and text of what needs it."""
 
@@ -96,14 +168,14 @@ def list_requirements(
     resolution: Resolution,
     workload: Workload,
     kinds: Mapping[str, SourceKind],
-    pairs: Sequence[dataset_combinations.DatasetPair],
+    pairs: Sequence[DatasetPair],
     can: Capabilities,
 ) -> Iterator[FeatureRequirement]:
     """Yield the features that a job needs."""
     yield from _list_parameter_requirements(resolution, workload, kinds, can)
-    undeclared = (pair for pair in pairs if not dataset_combinations.is_pair_declared(can, pair))
+    undeclared = (pair for pair in pairs if not is_pair_declared(can, pair))
     if pair := next(undeclared, None):  # a declared combination needs no feature
-        count = sum(item.role == dataset_combinations.DATASET for item in resolution.inputs.chosen)
+        count = sum(item.role == DATASET for item in resolution.inputs.chosen)
         yield FeatureRequirement("several_datasets", pair.source.origin.where, f"{count} datasets")
     for item in resolution.inputs.chosen:
         yield from _list_source_requirements(item, kinds[item.source.kind], can)
@@ -180,9 +252,9 @@ def check_job(
     chosen = resolution.inputs.chosen
     for item in chosen:
         yield from _check_source(item, platform, kinds, platforms)
-    datasets = [item for item in chosen if item.role == dataset_combinations.DATASET]
-    pairs = dataset_combinations.list_dataset_pairs(datasets)
-    yield from dataset_combinations.check_combinations(pairs, platform, kinds, platforms)
+    datasets = [item for item in chosen if item.role == DATASET]
+    pairs = list_dataset_pairs(datasets)
+    yield from check_combinations(pairs, platform, kinds, platforms)
     yield from check_source_limits(chosen, platform, kinds, platforms)
     requirements = [*list_requirements(resolution, workload, kinds, pairs, platform.capabilities)]
     for need in requirements:
@@ -251,9 +323,7 @@ def recheck_plan(plan: Plan, platform: Platform, plugins: Plugins) -> Iterator[P
         for source in plan.job.sources
         if source.kind in kinds and source.role in kinds[source.kind].roles
     ]
-    pairs = dataset_combinations.list_dataset_pairs(
-        [item for item in chosen if item.role == dataset_combinations.DATASET]
-    )
-    yield from dataset_combinations.check_combinations(pairs, platform, kinds, plugins.platforms)
+    pairs = list_dataset_pairs([item for item in chosen if item.role == DATASET])
+    yield from check_combinations(pairs, platform, kinds, plugins.platforms)
     yield from check_source_limits(chosen, platform, kinds, plugins.platforms)
     yield from check_spec_size(plan, platform, plugins.platforms)

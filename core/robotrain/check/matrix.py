@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import combinations_with_replacement
 from typing import TYPE_CHECKING, Literal
 
-from robotrain.check import capability_checks, dataset_combinations
+from robotrain.check import capability_checks
 from robotrain.check.publish_targets import PUBLISH_ROLE
 from robotrain.model.capabilities import ANY, FEATURES, LIMITS, UNKNOWN, Capabilities, Support
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from robotrain.model.workload import Workload
 
 MatrixSection = Literal["sources", "combinations", "workloads", "features"]
-ROLES = (dataset_combinations.DATASET, "policy", "init_policy", "checkpoint", "resume", "code", PUBLISH_ROLE)
+ROLES = (capability_checks.DATASET, "policy", "init_policy", "checkpoint", "resume", "code", PUBLISH_ROLE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +64,7 @@ def make_matrix(
         *_make_workload_rows(can, workloads),
         *_make_feature_rows(can, workloads),
     )
-    exclusions = (dataset_combinations.describe_exclusion(kinds[name]) for name in _list_dataset_kinds(can, kinds))
+    exclusions = (capability_checks.describe_exclusion(kinds[name]) for name in _list_dataset_kinds(can, kinds))
     limits = tuple(_make_limits(can))
     return ParityMatrix(platforms=tuple(can), rows=rows, limits=limits, exclusions=tuple(filter(None, exclusions)))
 
@@ -88,19 +88,15 @@ def _make_source_rows(can: Mapping[str, Capabilities], kinds: Mapping[str, Sourc
 
 def _make_combination_rows(can: Mapping[str, Capabilities], kinds: Mapping[str, SourceKind]) -> Iterator[MatrixRow]:
     for one, other in combinations_with_replacement(_list_dataset_kinds(can, kinds), 2):
-        if dataset_combinations.is_never_combined(kinds[one], kinds[other]):
+        if capability_checks.is_never_combined(kinds[one], kinds[other]):
             continue
-        cells = {
-            at: dataset_combinations.get_pair_support(found, kinds[one], kinds[other]) for at, found in can.items()
-        }
+        cells = {at: capability_checks.get_pair_support(found, kinds[one], kinds[other]) for at, found in can.items()}
         yield MatrixRow(section="combinations", names={"kind": one, "other": other}, cells=cells)
 
 
 def _list_dataset_kinds(can: Mapping[str, Capabilities], kinds: Mapping[str, SourceKind]) -> list[str]:
     return sorted(
-        name
-        for name, kind in kinds.items()
-        if _can_fill(kind, dataset_combinations.DATASET) and _is_relevant(kind, can)
+        name for name, kind in kinds.items() if _can_fill(kind, capability_checks.DATASET) and _is_relevant(kind, can)
     )
 
 

@@ -1,11 +1,14 @@
-"""What is wrong with inputs that can be read from this machine, judged before submission by the rule of the run."""
+"""Inputs as this machine sees them: what is wrong with them by the rule of the run, and copies of missing ones."""
 
 from __future__ import annotations
 
+import dataclasses
+import importlib
+import shlex
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from robotrain_runtime.contract import failure
 from robotrain_runtime.contract.container_plugin import WorkloadContainerPlugin
@@ -13,10 +16,11 @@ from robotrain_runtime.contract.document import JobDocument, JobSource, Placemen
 from robotrain_runtime.contract.plugin_loader import load_container_plugin
 from robotrain_runtime.contract.step_output import STEP_KIND
 
-from robotrain.check.dataset_combinations import DATASET
-from robotrain.errors import Problem, Stage
+from robotrain.check.capability_checks import DATASET
+from robotrain.errors import Problem, Rejected, Stage, Suggestion
 from robotrain.model.health import convert_finding
 from robotrain.model.plan import make_job_document
+from robotrain.model.workload import FoundInput
 from robotrain.submission.pin import explain_error, parse_source
 
 if TYPE_CHECKING:
@@ -132,3 +136,39 @@ def _make_document(prepared: PreparedJob) -> JobDocument:
         container_plugins=prepared.container_plugins,
         placement=Placement(work="", cache="", environment=""),
     )
+
+
+UNAVAILABLE_CODES = ("pin-unknown", "source-missing", "source-unreachable")
+
+
+def suggest_copies(rejected: Rejected, prepared: PreparedJob) -> Rejected:
+    """Return the problems; the first one of each source that is not available suggests its copies here."""
+    sources = {source.uri: source for source in prepared.job.sources}
+    problems = []
+    for problem in rejected.problems:
+        source = sources.pop(problem.source or problem.given, None) if problem.code in UNAVAILABLE_CODES else None
+        copies = tuple(_list_suggestions(source, prepared)) if source else ()
+        problems.append(dataclasses.replace(problem, suggestions=copies + problem.suggestions) if copies else problem)
+    return Rejected(problems, transient=rejected.transient)
+
+
+def _list_suggestions(source: JobSource, prepared: PreparedJob) -> Iterator[Suggestion]:
+    """Yield the options for the copies that the job's workload finds."""
+    if not prepared.template:
+        return
+    module: Any = importlib.import_module(prepared.template)
+    if (find := getattr(module, "find_copies", None)) is None:
+        return
+    for found in map(FoundInput._make, find(source.role, source.uri)):
+        kind = prepared.kinds.get(found.kind)
+        if kind and source.role in kind.roles and prepared.platform.capabilities.source(source.role, kind):
+            words = [f"{kind.roles[source.role].flag} {_quote_path(found.text)}"]
+            for name, value in found.parameters.items():
+                flag = f"--{name.replace('_', '-')}"
+                words.append(flag if value is True else f"{flag} {shlex.quote(str(value))}")
+            yield Suggestion(" ".join(words), found.summary)
+
+
+def _quote_path(text: str) -> str:
+    """Return a path for a shell, which expands `~/`."""
+    return f"~/{shlex.quote(text[2:])}" if text.startswith("~/") else shlex.quote(text)

@@ -1,12 +1,19 @@
-"""What people call a run: a name that need not be unique, and a note; both stand in its record."""
+"""What people call a run: a name that need not be unique, by default made of its job, and a note."""
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, NamedTuple
 
-from robotrain.errors import Problem, Suggestion, raise_if_any, usage_problem
+from robotrain.config.provenance import DEFAULT_LAYERS
+from robotrain.errors import Problem, Rejected, Suggestion, raise_if_any, usage_problem
+
+if TYPE_CHECKING:
+    from robotrain.config.provenance import Value
+    from robotrain.model.job import Job
+    from robotrain.model.workload import Workload
 
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 MAX_NOTE = 1000
@@ -61,3 +68,66 @@ def _find_problems(labels: RunLabels, name_line: str) -> Iterator[Problem]:
     if len(labels.note) > MAX_NOTE:
         title = f"--note is longer than {MAX_NOTE} characters"
         yield usage_problem("value-invalid", title, "--note", suggestions=[Suggestion("--note TEXT")])
+
+
+GENERAL_PART = re.compile(
+    r"v?[0-9.]+|data|datasets?|episodes|outputs?|train|training|eval|results|checkpoints?|pretrained_model|last|latest"
+    r"|versions",
+    re.IGNORECASE,
+)
+"""Parts of an address that say nothing about it: the part before them does."""
+REPOSITORY_REVISION = re.compile(r"^([\w.-]+/[\w.-]+)@.*")
+"""A repository at a revision, which may contain `/`; elsewhere, an `@` may be part of a folder's name."""
+LONG_ID = re.compile(r"[0-9a-f]{32,}")
+SHORT_ID_LENGTH = 8
+RUN_PATTERN = re.compile(r"[a-z][a-z0-9-]*-[0-9a-f]{8}-[0-9]+")
+
+
+def make_default_name(job: Job, workload: Workload, given: Mapping[str, Value]) -> str:
+    """Return a name for a run of a job: the one that its job was given, or else one made of its data or policy.
+
+    `pusht-mini-act` for a training of ACT on the dataset `lerobot/pusht-mini`, `eval-of-pick-v3-aloha` for an
+    evaluation in `aloha` of the policy that the run `pick-v3` trained.
+
+    :param given: the raw values of the job's parameters.
+    """
+    own = given.get(workload.name_parameter)
+    if own and own.value and own.origin.layer not in DEFAULT_LAYERS:
+        name = clean_name(str(own.value))
+        if is_valid_name(name):
+            return name
+    return clean_name("-".join(_list_words(job, workload))) or job.workload
+
+
+def _list_words(job: Job, workload: Workload) -> Iterator[str]:
+    """Yield the parts of a name: what runs, unless it is a training, its first source, and the values that name it."""
+    source = job.sources[0] if job.sources else None
+    role = workload.roles.get(source.role) if source else None
+    if workload.evaluates and role and role.takes:
+        yield "eval-of"
+    elif job.profile.outputs.noun != "training":
+        yield job.workload
+    if source:
+        yield _find_run_name(source.uri) or _find_short_name(source.uri)
+    yield from (str(job[name]) for name in workload.named_by if job[name] is not None)
+
+
+def _find_run_name(address: str) -> str:
+    """Return the name of the recorded run whose outputs an address is in; empty for any other address."""
+    for part in reversed(re.split("[/:]", address)):
+        if RUN_PATTERN.fullmatch(part):
+            from robotrain.store import records  # costs start-up
+
+            with contextlib.suppress(Rejected):
+                if record := records.find_record(part):
+                    return record.name or part
+    return ""
+
+
+def _find_short_name(address: str) -> str:
+    """Return the last part of an address that says something about it: `pusht` of `lerobot/pusht@main`."""
+    address = re.sub(r"^\w+://|[?#].*", "", REPOSITORY_REVISION.sub(r"\1", address))
+    address = re.sub(r"@[^/]*$", "", address)
+    parts = [part for part in reversed(re.split("[/:]", address)) if part]
+    part = next((part for part in parts if not GENERAL_PART.fullmatch(part)), parts[0] if parts else "")
+    return part[:SHORT_ID_LENGTH] if LONG_ID.fullmatch(part) else part

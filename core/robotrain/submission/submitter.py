@@ -184,7 +184,7 @@ def _render_and_preflight(prepared: PreparedJob, attempt: int, report: ReportPro
     try:
         _run_preflight(rendered, prepared.platform, report, problems)
     except Rejected as rejected:
-        from robotrain.submission.local_copies import suggest_copies
+        from robotrain.submission.input_check import suggest_copies
 
         found = suggest_copies(rejected, prepared)
         raise Rejected(pin.merge_failures(found.problems), transient=found.transient) from rejected
