@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, cast
 from robotrain_runtime.contract.step_output import STEP_KIND
 
 from robotrain.check.capability_checks import FeatureRequirement, check_requirement
-from robotrain.config.request import Request
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any
 from robotrain.model.job import Job
 from robotrain.model.plan import RenderedPlan
@@ -25,12 +24,11 @@ from robotrain.pipelines.plan import (
     SCHEMA,
     PipelinePlan,
     PlannedStep,
-    StepInput,
     StepPacker,
     plan_step,
     render_pipeline,
 )
-from robotrain.pipelines.steps import StepNode, check_graph, make_step_kind, order_steps
+from robotrain.pipelines.steps import PipelineRequest, StepRequest, check_graph, make_step_kind, order_steps
 from robotrain.plugins import calls
 from robotrain.redaction import redact
 from robotrain.submission.pin import pin_job, query_settings_of_all
@@ -40,7 +38,6 @@ from robotrain.submission.registration import check_model_name
 if TYPE_CHECKING:
     from robotrain_runtime.contract.document import JobSource
 
-    from robotrain.config.provenance import Value
     from robotrain.model.platform import Platform
     from robotrain.model.source import SourceKind
     from robotrain.model.workload import Workload
@@ -50,61 +47,12 @@ NATIVE_SWEEP = "robotrain.sweeps.native_sweep:NativeSweepPlatform"
 RUN_NAME_PATTERN = "[a-z][a-z0-9-]{0,39}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepRequest:
-    """A step as it was asked for: a job, or the registration of a policy as a version of a model."""
-
-    name: str
-    where: str = ""
-    request: Request | None = None
-    """None for a registration."""
-    workload: str = ""
-    """The name of the job's workload; empty for the default one."""
-    model: str = ""
-    policy_from: str = ""
-    """The step whose policy is registered."""
-    settings: Mapping[str, Value] = field(default_factory=dict)
-    """Settings of the platform that a registration has of its own; the others are those of `policy_from`."""
-    after: tuple[str, ...] = ()
-
-    @property
-    def inputs(self) -> tuple[StepInput, ...]:
-        """What the step takes of others, in the order given."""
-        if self.request is None:
-            return ()
-        file = self.request.file.sources if self.request.file else ()
-        typed = [StepInput(one.role, one.text.strip()) for one in self.request.sources if STEP_KIND in one.kinds]
-        return (*typed, *(StepInput(one.role, one.text.strip()) for one in file if one.kind == STEP_KIND))
-
-    @property
-    def needs(self) -> tuple[str, ...]:
-        """The steps that must succeed before, each once."""
-        return tuple(dict.fromkeys(filter(None, (*(one.step for one in self.inputs), self.policy_from, *self.after))))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PipelineRequest:
-    """A pipeline as it was asked for."""
-
-    name: str
-    steps: tuple[StepRequest, ...]
-    at_most: int | None = None
-    problems: tuple[Problem, ...] = ()
-    sweep: Mapping[str, Any] = field(default_factory=dict)
-    """Of a sweep, whose steps are its trials: what they differ in."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PreparedStep:
+@dataclass(frozen=True, kw_only=True)
+class PreparedStep(StepRequest):
     """A checked step."""
 
-    name: str
-    needs: tuple[str, ...] = ()
     job: PreparedJob | None = None
-    inputs: tuple[StepInput, ...] = ()
-    model: str = ""
-    policy_from: str = ""
-    settings: Mapping[str, Value] = field(default_factory=dict)
+    """None for a registration."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,10 +95,9 @@ class PreparedPipeline(PreparedJob):
 
 def prepare_pipeline(request: PipelineRequest, platform: Platform, plugins: Plugins) -> PreparedPipeline:
     """Resolve and check every step. Raise Rejected with the problems of all steps and of all stages."""
-    nodes = [StepNode(name=one.name, where=one.where, needs=one.needs) for one in request.steps]
     problems = [*request.problems, *_check_pipeline_name(request.name)]
-    if nodes or not problems:  # a file that cannot be read has no steps
-        problems += check_graph(nodes, platform if _is_native(platform, request) else None)
+    if request.steps or not problems:  # a file that cannot be read has no steps
+        problems += check_graph(request.steps, platform if _is_native(platform, request) else None)
     by_name = {one.name: one for one in request.steps}
     workloads = _find_workloads(request, plugins, problems)
     kinds = {**plugins.source_kinds(), STEP_KIND: make_step_kind(_find_taking_roles(workloads.values()))}
@@ -169,18 +116,8 @@ def prepare_pipeline(request: PipelineRequest, platform: Platform, plugins: Plug
         if one.request is None:
             problems += _label(one, _check_registration(one, by_name, workloads, prepared, platform, plugins))
     raise_if_any(_deduplicate(problems))
-    steps = tuple(
-        PreparedStep(
-            name=name,
-            needs=by_name[name].needs,
-            job=prepared.get(name),
-            inputs=by_name[name].inputs,
-            model=by_name[name].model,
-            policy_from=by_name[name].policy_from,
-            settings=by_name[name].settings,
-        )
-        for name in order_steps(nodes)
-    )
+    order = order_steps({one.name: one.needs for one in request.steps})
+    steps = tuple(PreparedStep(**vars(by_name[name]), job=prepared.get(name)) for name in order)
     return PreparedPipeline(
         job=_make_job(request, steps),
         platform=_choose_engine(platform, plugins, request),

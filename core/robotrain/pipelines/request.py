@@ -13,7 +13,7 @@ from robotrain.config.request import Request
 from robotrain.config.terraform import TerraformLayer
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, suggest_name
 from robotrain.pipelines.pipeline_file import FileStep, read_pipeline_file
-from robotrain.pipelines.prepare import PipelineRequest, StepRequest
+from robotrain.pipelines.steps import PipelineRequest, StepRequest
 from robotrain.redaction import redact
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""The steps of a pipeline: their graph, what they take from each other, and the source that stands for it."""
+"""The steps of a pipeline as they were asked for: their graph, what they take from each other, and its source kind."""
 
 from __future__ import annotations
 
@@ -6,18 +6,21 @@ import graphlib
 import heapq
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from robotrain_runtime.contract.step_output import STEP_KIND
 
 from robotrain.errors import Problem, Stage, Suggestion, suggest_name
 from robotrain.model.capabilities import ANY, YES, no
 from robotrain.model.source import RoleFlag, SourceError, SourceKind
+from robotrain.pipelines.plan import StepInput
 from robotrain.redaction import redact
 
 if TYPE_CHECKING:
+    from robotrain.config.provenance import Value
+    from robotrain.config.request import Request
     from robotrain.model.platform import Platform
 
 NAME_PATTERN = "[A-Za-z][A-Za-z0-9_-]{0,39}"
@@ -60,24 +63,59 @@ def make_step_kind(roles: Mapping[str, bool], name: str = STEP_KIND) -> SourceKi
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepNode:
-    """A step in the graph of a pipeline."""
+@dataclass(frozen=True, kw_only=True)
+class StepRequest:
+    """A step as it was asked for: a job, or the registration of a policy as a version of a model."""
 
     name: str
     where: str = ""
-    """The place of its description."""
-    needs: tuple[str, ...] = ()
-    """The steps that must succeed before, each once."""
+    request: Request | None = None
+    """None for a registration."""
+    workload: str = ""
+    """The name of the job's workload; empty for the default one."""
+    model: str = ""
+    policy_from: str = ""
+    """The step whose policy is registered."""
+    settings: Mapping[str, Value] = field(default_factory=dict)
+    """Settings of the platform that a registration has of its own; the others are those of `policy_from`."""
+    after: tuple[str, ...] = ()
+
+    @property
+    def inputs(self) -> tuple[StepInput, ...]:
+        """What the step takes of others, in the order given."""
+        if self.request is None:
+            return ()
+        file = self.request.file.sources if self.request.file else ()
+        typed = [StepInput(one.role, one.text.strip()) for one in self.request.sources if STEP_KIND in one.kinds]
+        return (*typed, *(StepInput(one.role, one.text.strip()) for one in file if one.kind == STEP_KIND))
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The steps that must succeed before, each once."""
+        return tuple(dict.fromkeys(filter(None, (*(one.step for one in self.inputs), self.policy_from, *self.after))))
 
 
-def order_steps(nodes: Sequence[StepNode]) -> list[str]:
-    """Return the names in an order in which each step comes after those it needs, and else as described.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PipelineRequest:
+    """A pipeline as it was asked for."""
+
+    name: str
+    steps: tuple[StepRequest, ...]
+    at_most: int | None = None
+    problems: tuple[Problem, ...] = ()
+    sweep: Mapping[str, Any] = field(default_factory=dict)
+    """Of a sweep, whose steps are its trials: what they differ in."""
+
+
+def order_steps(needs: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return the names in an order in which each step comes after those it needs, and else as given.
 
     Raise graphlib.CycleError.
+
+    :param needs: by step, those that must succeed before.
     """
-    position = {node.name: at for at, node in enumerate(nodes)}
-    sorter = graphlib.TopologicalSorter({node.name: node.needs for node in nodes})
+    position = {name: at for at, name in enumerate(needs)}
+    sorter = graphlib.TopologicalSorter(needs)
     sorter.prepare()
     ready: list[tuple[int, str]] = []
     order: list[str] = []
@@ -90,63 +128,61 @@ def order_steps(nodes: Sequence[StepNode]) -> list[str]:
     return order
 
 
-def check_graph(nodes: Sequence[StepNode], engine: Platform | None) -> Iterator[Problem]:
+def check_graph(steps: Sequence[StepRequest], engine: Platform | None) -> Iterator[Problem]:
     """Yield every problem of names, references and counts.
 
     :param engine: the platform that runs all steps as one submission; None if this machine starts each one.
     """
-    if not nodes:
+    if not steps:
         yield _make_problem("pipeline-empty", "the pipeline has no steps")
     limit = engine.capabilities.limits.get("steps", MAX_STEPS) if engine else MAX_STEPS
     most = min(limit, MAX_STEPS)
-    if len(nodes) > most:
+    if len(steps) > most:
         name = engine.name if engine and limit < MAX_STEPS else "robotrain"
-        title = f"{name} takes at most {most} steps in a pipeline, but this one has {len(nodes)}"
+        title = f"{name} takes at most {most} steps in a pipeline, but this one has {len(steps)}"
         ways = [Suggestion("at_most: 2", "in the pipeline's file: this machine starts each step")]
-        more = ways if limit < MAX_STEPS and len(nodes) <= MAX_STEPS else []
-        yield _make_problem("steps-over-limit", title, nodes[most].where, "", *more, stage=Stage.CHECK)
-    yield from _check_names(nodes)
-    known = {node.name for node in nodes}
-    for node in nodes:
-        for name in node.needs:
+        more = ways if limit < MAX_STEPS and len(steps) <= MAX_STEPS else []
+        yield _make_problem("steps-over-limit", title, steps[most].where, "", *more, stage=Stage.CHECK)
+    yield from _check_names(steps)
+    known = {step.name for step in steps}
+    for step in steps:
+        for name in step.needs:
             if name not in known:
-                title = f"step {redact(node.name)} refers to step {redact(name)!r}, which does not exist"
-                yield _make_problem("step-unknown", title, node.where, "", *suggest_name(name, known))
-    for steps in _find_cycles(nodes):
-        shown = [*steps[:MAX_SHOWN], "…"] if len(steps) > MAX_SHOWN + 1 else steps
+                title = f"step {redact(step.name)} refers to step {redact(name)!r}, which does not exist"
+                yield _make_problem("step-unknown", title, step.where, "", *suggest_name(name, known))
+    for cycle in _find_cycles(steps):
+        shown = [*cycle[:MAX_SHOWN], "…"] if len(cycle) > MAX_SHOWN + 1 else cycle
         title = f"steps wait for each other: {' → '.join(map(redact, shown))}"
-        where = next(node.where for node in nodes if node.name == steps[0])
+        where = next(step.where for step in steps if step.name == cycle[0])
         yield _make_problem("step-cycle", title, where, "An arrow points to the step that waits.")
 
 
-def _find_cycles(nodes: Sequence[StepNode]) -> Iterator[list[str]]:
+def _find_cycles(steps: Sequence[StepRequest]) -> Iterator[list[str]]:
     """Yield cycles without a common step, from a step that is needed to the one that needs it."""
-    left = {node.name: node for node in nodes}
+    left = {step.name: step.needs for step in steps}
     while True:
         try:
-            order_steps(
-                [replace(one, needs=tuple(name for name in one.needs if name in left)) for one in left.values()]
-            )
+            order_steps({step: [name for name in needs if name in left] for step, needs in left.items()})
             return
         except graphlib.CycleError as error:
             yield list(reversed(error.args[1]))
-            left = {name: node for name, node in left.items() if name not in error.args[1]}
+            left = {name: needs for name, needs in left.items() if name not in error.args[1]}
 
 
-def _check_names(nodes: Sequence[StepNode]) -> Iterator[Problem]:
-    first: dict[str, StepNode] = {}
-    for node in nodes:
-        if not re.fullmatch(NAME_PATTERN, node.name):
-            title = f"{redact(node.name)!r} is not a name for a step"
+def _check_names(steps: Sequence[StepRequest]) -> Iterator[Problem]:
+    first: dict[str, StepRequest] = {}
+    for step in steps:
+        if not re.fullmatch(NAME_PATTERN, step.name):
+            title = f"{redact(step.name)!r} is not a name for a step"
             why = "A name has at most 40 letters, digits, `-` and `_`, and begins with a letter."
-            yield _make_problem("step-name-invalid", title, node.where, why)
-        same = first.setdefault(node.name.casefold().replace("-", "_"), node)
-        if same is not node:
+            yield _make_problem("step-name-invalid", title, step.where, why)
+        same = first.setdefault(step.name.casefold().replace("-", "_"), step)
+        if same is not step:
             title = f"two steps are named {redact(same.name)}"
-            if same.name != node.name:
-                title = f"the steps {redact(same.name)} and {redact(node.name)} have equal names"
+            if same.name != step.name:
+                title = f"the steps {redact(same.name)} and {redact(step.name)} have equal names"
             why = f"The other one is at {same.where}. Case, and `-` or `_`, make no difference."
-            yield _make_problem("step-name-repeated", title, node.where, why)
+            yield _make_problem("step-name-repeated", title, step.where, why)
 
 
 def _make_problem(

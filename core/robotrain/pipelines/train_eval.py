@@ -14,7 +14,8 @@ from robotrain.config.job_file import JobFile
 from robotrain.config.provenance import Origin, Value
 from robotrain.config.request import Request, SourceText
 from robotrain.errors import Problem, Stage, Suggestion
-from robotrain.pipelines.prepare import RUN_NAME_PATTERN, PipelineRequest, StepRequest
+from robotrain.pipelines.prepare import RUN_NAME_PATTERN
+from robotrain.pipelines.steps import PipelineRequest, StepRequest
 
 if TYPE_CHECKING:
     from robotrain.model.workload import Workload

@@ -14,7 +14,8 @@ from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.config.overrides import apply_overrides
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any, select_errors, suggest_name
-from robotrain.pipelines.prepare import PipelineRequest, PreparedPipeline, StepRequest, prepare_pipeline
+from robotrain.pipelines.prepare import PreparedPipeline, prepare_pipeline
+from robotrain.pipelines.steps import PipelineRequest, StepRequest
 from robotrain.redaction import redact
 from robotrain.submission.prepare import PreparedJob, prepare_job
 from robotrain.sweeps import native_sweep, tpe
