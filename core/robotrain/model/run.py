@@ -1,6 +1,6 @@
 """A run: its record, status and outputs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import field
 from typing import Literal, get_args
 
@@ -129,7 +129,7 @@ class RunRecord:
     name: str = ""
     """What its user calls it; several runs may have the same name."""
     note: str = ""
-    values: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    values: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Each value of its job that is not the default, with that default; of sources with their pins."""
 
     @property

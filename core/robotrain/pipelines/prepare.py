@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from robotrain_runtime.contract.step_output import STEP_KIND
@@ -43,7 +45,7 @@ if TYPE_CHECKING:
     from robotrain.model.workload import Workload
     from robotrain.plugins.manager import Plugins
 
-NATIVE_SWEEP = "robotrain.sweeps.native_sweep:NativeSweepPlatform"
+NATIVE_SWEEP = "robotrain.sweeps.sweep_platform:NativeSweepPlatform"
 RUN_NAME_PATTERN = "[a-z][a-z0-9-]{0,39}"
 
 
@@ -65,9 +67,28 @@ class PreparedPipeline(PreparedJob):
 
     def find_input_problems(self) -> Iterable[Problem]:
         """Return what is wrong with inputs of the steps that can be read here, or that an earlier step makes."""
-        from robotrain.pipelines.step_inputs import find_step_problems
+        return _deduplicate(self._find_step_problems())
 
-        return _deduplicate(find_step_problems(self))
+    def _find_step_problems(self) -> Iterator[Problem]:
+        """Yield the problems of all steps, of the trials of a sweep those of the first.
+
+        On a platform that runs here, preflight finds those of steps that need no other.
+        """
+        from robotrain.submission.input_check import InputCheck
+
+        steps = self.steps[:1] if self.sweep else self.steps
+        read = {given.step for step in steps for given in step.inputs}
+        with tempfile.TemporaryDirectory(prefix="robotrain-") as place:
+            check = InputCheck(Path(place))
+            for step in steps:
+                if step.job is None:
+                    continue
+                if step.needs or not self.platform.capabilities.feature("runs_here"):
+                    for problem in check.find_problems(step.job):
+                        yield dataclasses.replace(problem, where=f"step {step.name}")
+                if step.name in read:
+                    check.describe_output(step.name, step.job)
+            yield from check.notes
 
     @property
     def is_native(self) -> bool:

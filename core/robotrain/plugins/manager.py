@@ -94,7 +94,7 @@ class Plugins:
 
         kind = "pipelines.native_platform:Native" if record.native else "pipelines.driven_platform:Driven"
         if record.is_sweep:
-            kind = "sweeps.native_sweep:NativeSweep" if record.native else "sweeps.sweep_platform:Sweep"
+            kind = "sweeps.sweep_platform:NativeSweep" if record.native else "sweeps.sweep_platform:Sweep"
         return cast("Platform", resolve_name(f"robotrain.{kind}Platform")(platform, self))
 
     def workload(self, name: str) -> Workload:

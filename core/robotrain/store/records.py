@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import errno
-import functools
 import json
 import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any
+
+from robotrain_runtime.contract.document import convert_json
 
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem
 from robotrain.model.run import RunRecord, Status
@@ -106,8 +107,6 @@ STEP_FILE = "step"
 """Stands in the folder of a run that is a step of a pipeline."""
 MAX_NAMES = 8
 NEWEST_NAMES = ("", "last", "latest")
-DECLARED_FIELDS = ("outputs", "metrics")
-"""Fields that hold declarations of the workload; records of earlier versions lack them."""
 
 
 class UnknownRun(Rejected):
@@ -314,22 +313,20 @@ def _parse_record(data: Any, path: Path) -> RunRecord:
         schema = data.get("schema") if isinstance(data, dict) else None
         why = f"this robotrain reads schema {SCHEMA}, the file has {schema!r}"
         raise Rejected([make_broken_record_problem(path, why)])
-    checks = _get_field_checks()
-    listed = data.get("metrics") if isinstance(data.get("metrics"), list) else []
-    named = (entry for entry in listed or () if isinstance(entry, dict) and "name" in entry)
+    listed = data["metrics"] if isinstance(data.get("metrics"), list) else []
+    named = (entry for entry in listed if isinstance(entry, dict) and "name" in entry)
     metrics = tuple(_parse_declaration(Metric, entry) for entry in named)
-    declared = {"outputs": _parse_declaration(OutputProfile, data.get("outputs")), "metrics": metrics}
-    added = {"host": "", "notes": [], "makes": "checkpoints", "pipeline": "", "step": "", "steps": [], "native": False}
-    added |= {"name": "", "note": "", "values": {}}
-    data = added | data  # records of earlier versions lack them
-    if wrong := [name for name, check in checks.items() if name not in DECLARED_FIELDS and not check(data.get(name))]:
-        raise Rejected([make_broken_record_problem(path, f"missing or of the wrong type: {', '.join(wrong)}")])
-    if data["run"] != path.parent.name:
+    known = {field.name for field in dataclasses.fields(RunRecord)}.difference(("outputs", "metrics"))
+    found = {name: value for name, value in data.items() if name in known}
+    wrong: list[str] = []
+    record: RunRecord = convert_json(RunRecord, found, "", wrong)
+    if not wrong and any(len(pair) != 2 for pair in record.values.values()):
+        wrong.append("values: a value has no default")
+    if wrong:
+        raise Rejected([make_broken_record_problem(path, "; ".join(wrong))])
+    if record.run != path.parent.name:
         raise Rejected([make_broken_record_problem(path, "it belongs to another run")])
-    lists = {name: tuple(data[name]) for name in ("notes", "steps")}
-    if any(not isinstance(pair, list) or list(map(type, pair)) != [str, str] for pair in data["values"].values()):
-        raise Rejected([make_broken_record_problem(path, "missing or of the wrong type: values")])
-    return RunRecord(**{name: data.get(name) for name in checks} | declared | lists)
+    return dataclasses.replace(record, outputs=_parse_declaration(OutputProfile, data.get("outputs")), metrics=metrics)
 
 
 def _parse_declaration(kind: Any, data: Any) -> Any:
@@ -342,22 +339,6 @@ def _parse_declaration(kind: Any, data: Any) -> Any:
 
 def _convert_to_mapping(value: Any) -> dict[str, Any]:
     return dataclasses.asdict(value) if isinstance(value, OutputProfile | Metric) else dict(value)
-
-
-@functools.cache  # fifty records are read for a list
-def _get_field_checks() -> dict[str, Callable[[Any], bool]]:
-    return {name: _make_check(kind) for name, kind in get_type_hints(RunRecord).items()}
-
-
-def _make_check(kind: Any) -> Callable[[Any], bool]:
-    """Return what tells whether a JSON value fits a field of this type."""
-    if get_origin(kind) is Literal:
-        return get_args(kind).__contains__
-    if get_origin(kind) is tuple:
-        return lambda value: isinstance(value, list) and all(isinstance(part, str) for part in value)
-    if kind is float:
-        return lambda value: isinstance(value, float | int) and not isinstance(value, bool)
-    return lambda value: isinstance(value, kind if kind in (str, bool) else dict)
 
 
 @contextlib.contextmanager

@@ -32,21 +32,21 @@ class Change(NamedTuple):
     after: str
 
 
-def collect_values(rendered: RenderedPlan) -> dict[str, list[str]]:
+def collect_values(rendered: RenderedPlan) -> dict[str, tuple[str, ...]]:
     """Return each value of a job that is not its default, with that default, as texts; none of a pipeline."""
-    found: dict[str, list[str]] = {}
+    found: dict[str, tuple[str, ...]] = {}
     for source in () if rendered.steps else rendered.plan.job.sources:
         text = _format_value(source.uri) + (f" @ {source.pin[:12]}" if source.pin else "")
-        found[source.role] = [", ".join([*found.get(source.role, ())[:1], text]), ""]
+        found[source.role] = (", ".join([*found.get(source.role, ())[:1], text]), "")
     rows = () if rendered.steps else rendered.values
     for row in rows:
         if row["name"] == TRAINER_ARGS:
             continue
         if row["name"] not in (*found, *IDENTITIES) and row["origin"].split()[0] not in DEFAULT_ORIGINS:
             default = next((lost["value"] for lost in row["overrode"] if lost["origin"] == "default"), None)
-            texts = [_format_value(row["value"]), _format_value(default)]
+            texts = (_format_value(row["value"]), _format_value(default))
             found |= {row["name"]: texts} if texts[0] != texts[1] else {}
-    return found | {name: [text, ""] for name, text in join_trainer_args(rows).items()}
+    return found | {name: (text, "") for name, text in join_trainer_args(rows).items()}
 
 
 def join_trainer_args(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:

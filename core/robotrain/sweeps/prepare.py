@@ -18,7 +18,7 @@ from robotrain.pipelines.prepare import PreparedPipeline, prepare_pipeline
 from robotrain.pipelines.steps import PipelineRequest, StepRequest
 from robotrain.redaction import redact
 from robotrain.submission.prepare import PreparedJob, prepare_job
-from robotrain.sweeps import native_sweep, tpe
+from robotrain.sweeps import sweep_platform, tpe
 from robotrain.sweeps.plan import SamplerName, SweepPlan, dump_sweep
 from robotrain.sweeps.space import (
     OVER_FLAG,
@@ -88,7 +88,7 @@ class _SweepPreparer:
         if self.is_tpe:
             problems += tpe.check_installed()
             problems += self._check_dimensions()
-        obstacle = native_sweep.find_request_obstacle(request, self.platform, metrics)
+        obstacle = sweep_platform.find_request_obstacle(request, self.platform, metrics)
         checked = self._check_samples(problems, all_values=self.is_tpe or not obstacle)
         is_later = (self.is_tpe or not obstacle) and not select_errors(problems)
         space = dict(self._list_dimensions(checked)) if is_later else {}
@@ -101,8 +101,8 @@ class _SweepPreparer:
             space=space,
         )
         if not obstacle and space:
-            spec = native_sweep.make_spec(plan, list(checked.values()), names, request.at_most)
-            obstacle = native_sweep.find_obstacle(spec, self.platform)
+            spec = sweep_platform.make_spec(plan, list(checked.values()), names, request.at_most)
+            obstacle = sweep_platform.find_obstacle(spec, self.platform)
         if not obstacle:
             plan = dataclasses.replace(plan, native=True)
             points = self._repeat_first_values() if request.sampler == "random" else points

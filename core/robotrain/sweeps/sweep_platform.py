@@ -1,18 +1,109 @@
-"""A sweep as one run of its platform: as a pipeline is, but its policy is that of its best trial."""
+"""A sweep as one run of its platform, whoever starts its trials, and whether an engine can run it on its own."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import contextlib
+import dataclasses
+import itertools
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from robotrain.errors import Problem, Rejected, Stage
+from robotrain_runtime.contract import event
+from robotrain_runtime.contract.parameter import get_parameters
+
+from robotrain.errors import Problem, Rejected, Stage, Suggestion
+from robotrain.model.pipeline import SweepSpec
+from robotrain.model.plan import Payload, RenderedPlan
+from robotrain.model.progress import Progress
+from robotrain.model.run import Status, StepStatus
 from robotrain.pipelines.driven_platform import DrivenPlatform
+from robotrain.pipelines.native_platform import BEGUN_STATES, NativePlatform
 from robotrain.pipelines.pipeline_platform import REFERENCE_KEY
+from robotrain.pipelines.plan import render_pipeline
+from robotrain.pipelines.progress import (
+    UNSUCCESSFUL,
+    PipelineProgress,
+    StepState,
+    read_progress,
+    write_progress,
+)
+from robotrain.store import records
+from robotrain.sweeps.plan import SweepPlan, dump_sweep, parse_sweep
 from robotrain.sweeps.results import read_results
+from robotrain.sweeps.space import Axis, draw_points
 
 if TYPE_CHECKING:
+    from robotrain_runtime.contract.document import Dimension, Scalar
     from robotrain_runtime.contract.event import Registered
 
+    from robotrain.model.job import Job
+    from robotrain.model.platform import Platform
     from robotrain.model.run import Reference
+    from robotrain.pipelines.plan import PipelinePlan
+    from robotrain.submission.prepare import PreparedJob
+    from robotrain.sweeps.prepare import SweepRequest
+
+SAFE_TEXT = r"[A-Za-z0-9_./:@%+=-]+"
+"""Values that mean nothing else to a shell: engines write them into a command."""
+
+
+def find_request_obstacle(request: SweepRequest, platform: Platform, metrics: Sequence[tuple[str, str]]) -> str:
+    """Return why no engine can run a sweep as it was asked for, as the end of a sentence; empty if one may."""
+    if not platform.capabilities.feature("native_sweep"):
+        return f"{platform.name} has no engine for sweeps"
+    if request.points:
+        return "a list of points is no search space"
+    if request.sampler == "tpe":
+        return "it has no sampler tpe"
+    if not metrics:
+        return f"{request.workload.name} reports no metric that trials can be compared by"
+    known = {parameter.name for parameter in get_parameters(request.workload.parameters)}
+    others = [axis.name for axis in request.axes if axis.name not in known]
+    return f"{others[0]} is no parameter of {request.workload.name}" if others else ""
+
+
+def make_spec(sweep: SweepPlan, jobs: Sequence[PreparedJob], trials: Sequence[str], at_most: int | None) -> SweepSpec:
+    """Return a sweep for its platform; before it is submitted, the payload is empty."""
+    return SweepSpec(
+        jobs=tuple(one.job for one in jobs),
+        settings=jobs[0].settings,
+        payload=jobs[0].payload or Payload(b""),
+        container_plugins=jobs[0].container_plugins,
+        trials=tuple(trials),
+        space=sweep.space,
+        sampler="random" if sweep.sampler == "random" else "grid",
+        sampler_seed=sweep.sampler_seed,
+        at_most=at_most,
+        metric=sweep.metrics[0][0],
+        better=sweep.metrics[0][1],  # type: ignore[arg-type] # one of the two
+    )
+
+
+def find_obstacle(sweep: SweepSpec, platform: Platform) -> str:
+    """Return why the engine cannot run a checked sweep, as the end of a sentence; empty if it can."""
+    for name, dimension in sweep.space.items():
+        for value in dimension.choices:
+            if value is None or not re.fullmatch(SAFE_TEXT, str(value)):
+                return f"a value of {name} is not of letters, digits and ./:@%+=- only"
+    first = dict(sweep.jobs[0].parameters)
+    for job in sweep.jobs[1:]:
+        parameters = dict(job.parameters)
+        changed = [name for name in first if parameters.get(name) != first[name] and name not in sweep.space]
+        if changed:
+            return f"{changed[0]} changes with the values"
+        if (job.sources, job.trainer_args) != (sweep.jobs[0].sources, sweep.jobs[0].trainer_args):
+            return "the sources change with the values"
+    return platform.find_sweep_obstacle(sweep)
+
+
+def _find_best_trial(run: str) -> str:
+    """Return the name of the best trial so far. Raise Rejected if none has succeeded with a score."""
+    results = read_results(run)
+    if results is None or results.best is None:
+        title = "no trial of the sweep has succeeded with a score"
+        raise Rejected([Problem(code="step-output-missing", stage=Stage.SUBMIT, title=title)])
+    return results.best.name
 
 
 class SweepPlatform(DrivenPlatform):
@@ -20,9 +111,137 @@ class SweepPlatform(DrivenPlatform):
 
     def register(self, reference: Reference, name: str, step: int | None) -> Registered:
         """Register the policy of the best trial so far. Raise Rejected."""
-        results = read_results(reference[REFERENCE_KEY])
-        if results is None or results.best is None:
-            title = "no trial of the sweep has succeeded with a score"
-            raise Rejected([Problem(code="step-output-missing", stage=Stage.SUBMIT, title=title)])
-        sent = next(one for one in self.list_sent(reference) if one.name == results.best.name)
+        best = _find_best_trial(reference[REFERENCE_KEY])
+        sent = next(one for one in self.list_sent(reference) if one.name == best)
         return self._platform.register(sent.reference, name, step)
+
+
+class NativeSweepPlatform(NativePlatform):
+    """The platform of a sweep that its engine runs.
+
+    What is known of its trials is kept where the driver of a sweep keeps it, so that no log is read twice.
+    """
+
+    def render_steps(
+        self,
+        job: Job,
+        plan: PipelinePlan,
+        payloads: Mapping[str, bytes],
+        jobs: Mapping[str, PreparedJob],
+        values: Sequence[Mapping[str, Any]],
+    ) -> RenderedPlan:
+        """Return the plan of the sweep. Raise Rejected."""
+        sweep, first = parse_sweep(plan.sweep), jobs[plan.steps[0].name]
+        given = [
+            row for row in values if row["name"].partition(".")[2] not in sweep.space
+        ]  # no trial's, before it begins
+        described = render_pipeline(job, plan, payloads, given)
+        spec = make_spec(sweep, [first], [step.name for step in plan.steps], plan.at_most)
+        return self._describe_native(described, self._platform.render_sweep(spec, job, plan.run))
+
+    def status(self, reference: Reference) -> Status:
+        """Return the status of the whole."""
+        return self.query_pipeline(reference)[0]
+
+    def query_pipeline(self, reference: Reference) -> tuple[Status, list[StepStatus]]:
+        """Return the status of the whole, which has failed if a trial has, and the trials."""
+        status, steps = super().query_pipeline(reference)
+        failed = [step for step in steps if step.state in UNSUCCESSFUL]
+        if status.state != "succeeded" or not failed:
+            return status, steps
+        first = min(failed, key=lambda step: step.ended or float("inf"))
+        reason = f"step {first.name} {first.state}" + (f": {first.reason}" if first.reason else "")
+        return dataclasses.replace(status, state="failed", reason=reason, exit_code=None), steps
+
+    def drive_rest(self, plan: PipelinePlan) -> PipelinePlan:
+        """Return the plan by which this machine runs the trials of the sweep `plan.resumes` that are not finished.
+
+        Each has the values that the engine gave it, or, if it never began, values that the engine would have given.
+        Raise Rejected if those of a finished trial are unknown.
+        """
+        sweep, progress = parse_sweep(plan.sweep), read_progress(plan.resumes)
+        known = progress.steps if progress else {}
+        values = {name: dict(state.values) for name, state in known.items() if state.values}
+        others = [step.name for step in plan.steps if step.name not in values]
+        rest = _list_rest(sweep, list(values.values()), len(others))
+        if len(rest) != len(others) or any(name in plan.finished for name in others):
+            title = f"the values of trials of {plan.resumes} are unknown: their logs cannot be read"
+            way = Suggestion(f"robotrain resubmit {plan.resumes}", "runs all trials again")
+            raise Rejected([Problem(code="sweep-not-resumable", stage=Stage.USAGE, title=title, suggestions=(way,))])
+        values |= dict(zip(others, rest, strict=True))
+        steps = (dataclasses.replace(one, parameters={**one.parameters, **values[one.name]}) for one in plan.steps)
+        points = {name: {key: str(value) for key, value in given.items()} for name, given in values.items()}
+        driven = dataclasses.replace(sweep, native=False, space={}, points=points)
+        given = {"run": plan.resumes, "values": {}}  # the values are those of its point, as of the other trials
+        finished = {name: {**dataclasses.asdict(known[name]), **given} for name in plan.finished}
+        return dataclasses.replace(plan, steps=tuple(steps), sweep=dump_sweep(driven), finished=finished)
+
+    def _record_ended_steps(self, reference: Reference, succeeded: Sequence[str]) -> None:
+        """Record nothing: what is known of ended trials is kept anyway."""
+
+    def register(self, reference: Reference, name: str, step: int | None) -> Registered:
+        """Register the policy of the best trial so far. Raise Rejected."""
+        self.list_steps(reference)
+        best = _find_best_trial(reference[REFERENCE_KEY])
+        return self._platform.register(self.refer_to_step(reference, best), name, step)
+
+    def _complete_steps(self, reference: Reference, listed: Iterable[StepStatus]) -> list[StepStatus]:
+        steps = super()._complete_steps(reference, listed)
+        run = reference[REFERENCE_KEY]
+        known = read_progress(run) or PipelineProgress(steps={})
+        sweep = parse_sweep(self._read_plan(reference).sweep)
+        states = {step.name: self._update_trial(reference, step, known, sweep) for step in steps}
+        with contextlib.suppress(OSError):  # read again the next time
+            write_progress(run, PipelineProgress(steps=states, folder=known.folder))
+        return steps
+
+    def _update_trial(
+        self, reference: Reference, step: StepStatus, known: PipelineProgress, sweep: SweepPlan
+    ) -> StepState:
+        """Return the state of a trial; its log is read until its values are known, and at its end for its scores."""
+        before = known.steps.get(step.name, StepState())
+        state = StepState(
+            state=step.state,
+            run=step.run,
+            reason=step.reason,
+            started=step.started,
+            ended=step.ended,
+            values=before.values,
+            scores=before.scores,
+        )
+        if step.state in BEGUN_STATES and not (state.values and before.finished == state.finished):
+            with contextlib.suppress(Exception):  # whatever a plugin raises: the state is known without the log
+                self._read_trial_log(reference, step.name, state, sweep)
+        return state
+
+    def _read_trial_log(self, reference: Reference, name: str, state: StepState, sweep: SweepPlan) -> None:
+        progress = Progress(records.read_record(reference[REFERENCE_KEY]).metrics)
+        for line in self._platform.logs(self.refer_to_step(reference, name), follow=False):
+            if not (found := event.parse_event(line)):
+                continue
+            progress.add_event(found)
+            given = found.event.params if isinstance(found.event, event.Track) else {}
+            if not state.values and sweep.space.keys() <= given.keys():
+                state.values = {one: given[one] for one in sweep.space}
+        scores = {**progress.metrics, **(progress.evaluated.scores if progress.evaluated else {})}
+        state.scores = {one: scores[one] for one, _ in sweep.metrics if one in scores}
+
+
+def _list_rest(sweep: SweepPlan, known: Sequence[Mapping[str, Any]], count: int) -> list[dict[str, Scalar]]:
+    """Return the combinations of a grid that are not known yet; `count` drawn ones of a random sweep."""
+    if sweep.sampler == "grid":
+        chosen = itertools.product(*(one.choices for one in sweep.space.values()))
+        return [point for one in chosen if (point := dict(zip(sweep.space, one, strict=True))) not in known]
+    axes = [
+        Axis(name, tuple(map(str, one.choices)), "log" if one.log else "uniform", str(one.low), str(one.high))
+        for name, one in sweep.space.items()
+    ]
+    integers = {name for name, one in sweep.space.items() if one.integer}
+    drawn = draw_points(axes, count, sweep.sampler_seed, integers)
+    return [{name: _parse_value(sweep.space[name], text) for name, text in point.values.items()} for point in drawn]
+
+
+def _parse_value(dimension: Dimension, text: str) -> Scalar:
+    if dimension.choices:
+        return next(one for one in dimension.choices if str(one) == text)
+    return int(text) if dimension.integer else float(text)
