@@ -4,24 +4,18 @@ import dataclasses
 import functools
 import operator
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 __all__ = ["lazy_dataclass"]
-
-MAX_CALLS = 12
-"""After so many instances of a class, its `__init__` is compiled."""
 
 if TYPE_CHECKING:
     from dataclasses import dataclass as lazy_dataclass
 else:
 
     def lazy_dataclass(*, frozen: bool, kw_only: bool = False) -> Callable[[type], type]:
-        """Declare a dataclass without bases. Its fields are made when something asks for them, and its `__init__` is
-        compiled for classes with several instances.
-        """
+        """Declare a dataclass without bases. Its fields are made when something asks for them; nothing is compiled."""
 
         def declare(cls: type) -> type:
-            cls.__init__ = _PendingInit(cls, "__init__", _make_init)
             cls.__match_args__ = _Pending(cls, "__match_args__", _make_match_args)
             make_fields = functools.partial(_make_fields, frozen=frozen, kw_only=kw_only)
             if any(isinstance(value, dataclasses.Field) for value in vars(cls).values()):
@@ -48,36 +42,6 @@ class _Pending:
         return made.__get__(instance) if instance is not None and callable(made) else made
 
 
-class _PendingInit(_Pending):
-    """The `__init__` of a class: to compile it takes as long as a dozen of these calls."""
-
-    calls = 0
-
-    def __get__(self, instance: Any, owner: type | None = None) -> Any:
-        self.calls += 1
-        if instance is None or self.calls > MAX_CALLS:
-            return super().__get__(instance, owner)
-        return functools.partial(self._init, instance)
-
-    def _init(self, instance: Any, /, *args: Any, **named: Any) -> None:
-        values = named | dict(zip(self.cls.__match_args__, args, strict=False))  # type: ignore[attr-defined]
-        valid, found = len(values) == len(args) + len(named), dict[str, Any]()
-        for field in dataclasses.fields(self.cls):
-            if field.name in values:
-                found[field.name] = values[field.name]
-            elif field.default is not dataclasses.MISSING:
-                found[field.name] = field.default
-            elif field.default_factory is not dataclasses.MISSING:
-                found[field.name] = field.default_factory()
-            else:
-                valid = False
-        if not valid or values.keys() - found.keys():
-            self.cls.__init__(instance, *args, **named)  # type: ignore[misc] # raises what is wrong
-        instance.__dict__.update(found)
-        if post_init := getattr(instance, "__post_init__", None):
-            post_init()
-
-
 def _make_fields(cls: Any, frozen: bool, kw_only: bool) -> Any:
     dataclasses.dataclass(init=False, repr=False, eq=False, match_args=False, kw_only=kw_only)(cls)
     cls.__dataclass_params__.frozen = frozen  # so that a frozen dataclass may inherit from it
@@ -88,27 +52,38 @@ def _make_match_args(cls: Any) -> tuple[str, ...]:
     return tuple(field.name for field in dataclasses.fields(cls) if not field.kw_only)
 
 
-def _make_init(cls: Any) -> Any:
-    """Return the `__init__` that `dataclasses` would make."""
-    scope: dict[str, Any] = {"set_": object.__setattr__, "UNSET": dataclasses.MISSING}
-    positional, keywords, lines = ["self"], list[str](), list[str]()
-    for index, field in enumerate(dataclasses.fields(cls)):
-        parameter = value = field.name
-        if field.default is not dataclasses.MISSING:
-            scope[f"default_{index}"] = field.default
-            parameter += f"=default_{index}"
-        elif field.default_factory is not dataclasses.MISSING:
-            scope[f"make_{index}"] = field.default_factory
-            parameter += "=UNSET"
-            value = f"make_{index}() if {field.name} is UNSET else {field.name}"
-        (keywords if field.kw_only else positional).append(parameter)
-        lines.append(f" set_(self, {field.name!r}, {value})")
-    if hasattr(cls, "__post_init__"):
-        lines.append(" self.__post_init__()")
-    parameters = ", ".join([*positional, "*", *keywords] if keywords else positional)
-    exec("\n".join([f"def __init__({parameters}):", *lines, " return None"]), scope)
-    scope["__init__"].__qualname__ = f"{cls.__qualname__}.__init__"  # what a TypeError names
-    return scope["__init__"]
+class _Layout(NamedTuple):
+    """The fields of a class, as its instances are made of them."""
+
+    names: frozenset[str]
+    defaults: dict[str, Any]
+    factories: dict[str, Callable[[], Any]]
+    has_post_init: bool
+
+
+@functools.cache
+def _get_layout(cls: Any) -> _Layout:
+    fields = dataclasses.fields(cls)
+    defaults = {field.name: field.default for field in fields if field.default is not dataclasses.MISSING}
+    factories = {field.name: field.default_factory for field in fields}
+    factories = {name: make for name, make in factories.items() if make is not dataclasses.MISSING}
+    return _Layout(frozenset(field.name for field in fields), defaults, factories, hasattr(cls, "__post_init__"))
+
+
+def _initialize(self: Any, /, *args: Any, **named: Any) -> None:
+    layout = _get_layout(self.__class__)
+    positional = dict(zip(self.__match_args__, args, strict=False))
+    values = {**layout.defaults, **positional, **named}
+    for name, make in layout.factories.items():
+        if name not in values:
+            values[name] = make()
+    wrong = (values.keys() ^ layout.names) | (positional.keys() & named.keys())
+    if wrong or len(positional) < len(args):
+        problem = f"missing, unknown or repeated: {', '.join(sorted(wrong))}" if wrong else "too many"
+        raise TypeError(f"{self.__class__.__qualname__}() has invalid arguments ({problem})")
+    self.__dict__.update(values)
+    if layout.has_post_init:
+        self.__post_init__()
 
 
 @functools.cache
@@ -139,5 +114,5 @@ def _refuse_delete(self: Any, name: str) -> None:
     raise dataclasses.FrozenInstanceError(f"cannot delete field {name!r}")
 
 
-_METHODS = {"__eq__": _equals, "__hash__": _hash, "__repr__": _represent}
+_METHODS = {"__init__": _initialize, "__eq__": _equals, "__hash__": _hash, "__repr__": _represent}
 _REFUSALS = {"__setattr__": _refuse_set, "__delattr__": _refuse_delete}
