@@ -21,6 +21,7 @@ from robotrain_runtime.contract import event, failure
 from robotrain_runtime.contract.event import EventRecord
 from robotrain_runtime.contract.failure import Cancelled, PermanentError, describe_error
 from robotrain_runtime.process import child
+from robotrain_runtime.process.stop import SIGNALS
 
 REQUEST_PREFIX = "::robotrain-ask:: "
 REPLY_PREFIX = "::robotrain-answer:: "
@@ -74,7 +75,7 @@ RequestHandlers = Mapping[str, Callable[[Mapping[str, Any]], Mapping[str, Any]]]
 class HelperProcess:
     """A running helper process. `log_line` takes its ordinary output, `on_event` its events.
 
-    `before_exec` is called in the new process first. Raise OSError if it cannot be started.
+    Raise OSError if it cannot be started.
     """
 
     EXIT_ERROR: type[Exception] = OSError
@@ -86,7 +87,6 @@ class HelperProcess:
         environ: Mapping[str, str],
         log_line: Callable[[str], None],
         on_event: Callable[[EventRecord], None] = lambda record: None,
-        before_exec: Callable[[], object] | None = None,
     ) -> None:
         self._numbers = itertools.count(1)
         self._replies: dict[int, HelperReply] = {}
@@ -96,7 +96,7 @@ class HelperProcess:
         self._log_line = log_line
         self._on_event = on_event
         self._outbox: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        self._process, receive = child.start_program(command, environ, subprocess.PIPE, before_exec)
+        self._process, receive = child.start_program(command, environ, subprocess.PIPE, _ignore_stops)
         self._readers = [
             child.start_reader(self._read_output, self._process.stdout),
             child.start_reader(self._read_messages, os.fdopen(receive, "rb")),
@@ -172,10 +172,14 @@ class HelperProcess:
         return f"the helper process has ended: {failure.explain_exit(code, self._last_lines)}"
 
 
+def _ignore_stops() -> None:
+    """Let the process outlive a stop of the work: it uploads the last checkpoint, and records how the run ended."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
 def serve_requests(handlers: RequestHandlers) -> None:
     """Handle requests from standard input, one after another, in the helper process; exit at its end."""
-    for number in (signal.SIGTERM, signal.SIGINT):  # a stop of the work must not stop the upload of its last checkpoint
-        signal.signal(number, signal.SIG_IGN)
     add_request = start_handling(handlers)
     for line in sys.stdin:
         if isinstance(message := parse_message(line.rstrip("\n")), HelperRequest):

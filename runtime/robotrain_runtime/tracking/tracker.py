@@ -1,6 +1,5 @@
 """The runtime's end of tracking: a process in the training environment that never delays training."""
 
-import signal
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -71,7 +70,6 @@ class Tracker(HelperProcess):
             {**HTTP_LIMITS, **environ, **QUIET_ENVIRON, "MLFLOW_TRACKING_URI": uri},
             log_line=lambda line: None,
             on_event=self._take_event,
-            before_exec=_ignore_signals,  # after a stop of the run, tracking must still record it
         )
         self._timer.start()
 
@@ -139,8 +137,3 @@ class Tracker(HelperProcess):
 
     def _warn(self, text: str) -> None:
         self._pass_on(event.make_record(Note(level="warning", text=text)))
-
-
-def _ignore_signals() -> None:
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_IGN)
