@@ -10,7 +10,7 @@ from pathlib import Path
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.checkpoint import MANIFEST, CheckpointManifest
 from robotrain_runtime.contract.failure import CancelCheck, Cancelled, PermanentError
-from robotrain_runtime.contract.files import sync_folder
+from robotrain_runtime.contract.files import make_atomically
 
 CHUNK = 1 << 22
 RENAME_UNSUPPORTED = (errno.ENOSYS, errno.EOPNOTSUPP, errno.EXDEV)
@@ -53,7 +53,7 @@ def trim_checkpoints(to: Path, run: str, keep_last: int) -> list[Path]:
     ]
     removed = []
     for folder in reversed(own[max(keep_last, 1) :]):
-        old = get_hidden_path(folder, run, "old")
+        old = folder.with_name(f".{folder.name}.{run}.old")
         shutil.rmtree(old, ignore_errors=True)
         folder.rename(old)  # atomically: a reader never sees half of it
         shutil.rmtree(old, ignore_errors=True)
@@ -75,32 +75,25 @@ def replace_folder(
     Where folders cannot be renamed, the files are written in place, the last one when all others are complete. Raise
     OSError, PermanentError or Cancelled.
 
-    key: names the scratch folder of the caller; leftovers of its earlier tries are removed.
+    key: as in `make_atomically`.
     check: raises an error if the copy is damaged.
     linked: hard-link files on the same disk.
     """
-    scratch = get_hidden_path(target, key, "part")
-    shutil.rmtree(scratch, ignore_errors=True)
     try:
-        for path, source in files.items():
-            (scratch / path).parent.mkdir(parents=True, exist_ok=True)
-            if linked:
-                with suppress(OSError):
-                    os.link(source, scratch / path)
-                    continue
-            copy_file(source, scratch / path, is_cancelled)
-        check(scratch)
-        try:
-            _swap_folders(scratch, target, get_hidden_path(target, key, "old"))
-        except OSError as error:
-            if error.errno not in RENAME_UNSUPPORTED:
-                raise
-            _rewrite_in_place(files, target, is_cancelled)
-            check(target)
-            shutil.rmtree(scratch, ignore_errors=True)
-    except BaseException:
-        shutil.rmtree(scratch, ignore_errors=True)
-        raise
+        with make_atomically(target, replace=True, key=key) as scratch:
+            for path, source in files.items():
+                (scratch / path).parent.mkdir(parents=True, exist_ok=True)
+                if linked:
+                    with suppress(OSError):
+                        os.link(source, scratch / path)
+                        continue
+                copy_file(source, scratch / path, is_cancelled)
+            check(scratch)
+    except OSError as error:
+        if error.errno not in RENAME_UNSUPPORTED:
+            raise
+        _rewrite_in_place(files, target, is_cancelled)
+        check(target)
 
 
 def copy_file(source: Path, target: Path, is_cancelled: CancelCheck) -> None:
@@ -116,11 +109,6 @@ def copy_file(source: Path, target: Path, is_cancelled: CancelCheck) -> None:
         os.fsync(written.fileno())
 
 
-def get_hidden_path(target: Path, key: str, suffix: str) -> Path:
-    """Return the path, beside `target`, of a copy that is incomplete or obsolete."""
-    return target.with_name(f".{target.name}.{key}.{suffix}")
-
-
 def remove_leftovers(to: Path, key: str) -> None:
     """Remove the incomplete copies of a killed process, beside their name and under it."""
     with suppress(OSError):
@@ -130,21 +118,6 @@ def remove_leftovers(to: Path, key: str) -> None:
                 if target.is_dir() and not (target / MANIFEST).exists():
                     shutil.rmtree(target, ignore_errors=True)
                 shutil.rmtree(scratch, ignore_errors=True)
-
-
-def _swap_folders(new: Path, target: Path, old: Path) -> None:
-    """Replace `target` by `new`; a reader never sees half of either."""
-    if target.is_dir() and not _is_empty_folder(target):
-        shutil.rmtree(old, ignore_errors=True)
-        target.rename(old)
-    try:
-        new.rename(target)
-    except OSError:
-        if old.exists() and not target.exists():
-            old.rename(target)
-        raise
-    sync_folder(target.parent)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def _rewrite_in_place(files: Mapping[str, Path], target: Path, is_cancelled: CancelCheck) -> None:

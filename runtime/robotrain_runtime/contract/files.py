@@ -43,6 +43,7 @@ def make_atomically(path: Path, *, replace: bool = False, key: str = "") -> Iter
             _remove_path(old)
             os.rename(path, old)
         os.rename(scratch, path)
+        sync_folder(path.parent)
     except BaseException:
         if old.exists() and not path.exists():
             os.rename(old, path)
