@@ -65,8 +65,7 @@ class _Layout(NamedTuple):
 def _get_layout(cls: Any) -> _Layout:
     fields = dataclasses.fields(cls)
     defaults = {field.name: field.default for field in fields if field.default is not dataclasses.MISSING}
-    factories = {field.name: field.default_factory for field in fields}
-    factories = {name: make for name, make in factories.items() if make is not dataclasses.MISSING}
+    factories = {field.name: field.default_factory for field in fields if callable(field.default_factory)}
     return _Layout(frozenset(field.name for field in fields), defaults, factories, hasattr(cls, "__post_init__"))
 
 
