@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from robotrain_runtime.checkpoints import model_lineage
 from robotrain_runtime.contract import checkpoint, document
 from robotrain_runtime.contract.event import Delivered, Evaluated, Published, Registered, Track, Tracking
 
@@ -78,7 +77,7 @@ def test_results_and_policy_are_artifacts_and_the_policy_a_version_with_its_scor
     assert [one.to for one in ran.of_kind(Delivered)] == [f"runs:/{tracking.run_id}"]
     assert ran.of_kind(Published) == []
     assert ran.of_kind(Registered) == [Registered(name="pusher", version="1", step=40, uri="models:/pusher/1")]
-    digest = model_lineage.hash_model_folder(ran.work / "outputs/policy/000040")
+    digest = checkpoint.combine_digests(checkpoint.hash_files(ran.work / "outputs/policy/000040"))
     found = tags(database)
     assert scores(found) == of("0.75", "eval-1")
     assert (found["model_sha256"], found["checkpoint"], found["robotrain_run"]) == (digest, "000040", "eval-1")

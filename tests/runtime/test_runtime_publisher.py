@@ -7,7 +7,6 @@ import time
 from pathlib import Path
 
 import pytest
-from robotrain_runtime.checkpoints import model_lineage
 from robotrain_runtime.checkpoints.recovery import EarlierAttempts
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.event import Checkpoint, Delivered, Evaluated, Note, Published, Track
@@ -264,7 +263,7 @@ def test_the_evaluated_policy_goes_only_where_models_go(publishing, evaluated, t
     assert made.drain(StopSignal()) == []
     assert [sealed.kind for sealed in seen] == ["results", "policy"]
     assert {event.to for event in select(Delivered, told)} == {"runs:/x/pretend-1", "/mnt/place/pretend-1"}
-    digest = model_lineage.hash_model_folder(Path(evaluated.policy))
+    digest = checkpoint.combine_digests(checkpoint.hash_files(Path(evaluated.policy)))
     assert [event.tags for event in select(Track, told)] == [{"model_sha256": digest}, {"policy_artifact": "000400"}]
     assert os.listdir(evaluated.policy) == ["config.json"]
 

@@ -87,11 +87,6 @@ def hash_sealed_model(manifest: CheckpointManifest) -> str:
     return _combine_digests(manifest.model_files)
 
 
-def hash_model_folder(folder: Path) -> str:
-    """Return the digest of a model in a folder. Raise OSError."""
-    return _combine_digests(checkpoint.hash_files(folder))
-
-
 def hash_model_files(files: Mapping[str, Path]) -> str:
     """Return the digest of a model, given its files by path; they may be links. Raise OSError."""
     return _combine_digests({path: hash_file(file) for path, file in files.items()})

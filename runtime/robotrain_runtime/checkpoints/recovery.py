@@ -13,7 +13,7 @@ from pathlib import Path
 
 from robotrain_runtime.checkpoints import atomic_copy, targets
 from robotrain_runtime.checkpoints.targets import InspectedTarget
-from robotrain_runtime.contract import checkpoint, document, event, plugin_loader
+from robotrain_runtime.contract import checkpoint, event, plugin_loader
 from robotrain_runtime.contract import document as contract_document
 from robotrain_runtime.contract.checkpoint import MANIFEST, CheckpointManifest
 from robotrain_runtime.contract.document import JobDocument, JobSource
@@ -79,8 +79,6 @@ class RecoverableCheckpoint:
     """A checkpoint of an earlier attempt."""
 
     step: int
-    name: str
-    """The name of its folder."""
     location: str
     """Its folder on this machine, or its address."""
     tracking: str = ""
@@ -93,6 +91,11 @@ class RecoverableCheckpoint:
     """Whether it is at a publish target of the job."""
     display_name: str = ""
     """Its address for people, if that is not `location`."""
+
+    @property
+    def name(self) -> str:
+        """The name of its folder."""
+        return Path(self.location).name
 
     @property
     def address(self) -> str:
@@ -174,17 +177,15 @@ def _find_in_folders(document: JobDocument) -> Iterator[RecoverableCheckpoint]:
     own, platform_folder = contract_document.read_submission_id(document), targets.get_platform_folder(document)
     for folder, manifest in _find_below(document.placement.left):
         if manifest.run == document.run and (not own or manifest.submission == own):
-            candidate, name = _make_recoverable(folder, manifest), targets.get_platform_folder_name(document)
-            if folder.parent == platform_folder:
-                display_name = f"{name}/{folder.name}" if name else ""
-                candidate = dataclasses.replace(candidate, published=True, display_name=display_name)
-            yield candidate
+            published, name = folder.parent == platform_folder, targets.get_platform_folder_name(document)
+            display_name = f"{name}/{folder.name}" if published and name else ""
+            yield _make_recoverable(folder, manifest, published, display_name)
     for target in plugin_loader.load_workload_plugin(document).targets(document, {}) if own else ():
         if Path(target.to).is_absolute():
             for _, folder in checkpoint.list_checkpoints(Path(target.to)):
                 found = checkpoint.read_manifest(folder)
                 if found and (found.run, found.submission) == (document.run, own):
-                    yield dataclasses.replace(_make_recoverable(folder, found), published=True)
+                    yield _make_recoverable(folder, found, published=True)
 
 
 def _find_at_addresses(
@@ -196,7 +197,6 @@ def _find_at_addresses(
             if plugin and mark.submission == submission and target.inspection.runs.get(step) == run:
                 yield RecoverableCheckpoint(
                     step=step,
-                    name=mark.name,
                     location=f"{target.to}/{mark.name}",
                     tracking=mark.tracking,
                     kind=target.kind,
@@ -208,8 +208,8 @@ def _find_at_addresses(
 def _find_below(text: str) -> Iterator[tuple[Path, CheckpointManifest]]:
     """Yield each checkpoint below a folder that the document names; none on a first attempt, without the folder."""
     try:
-        outer = document.resolve_folder(text) if text else None
-    except document.UnsetVariable:
+        outer = contract_document.resolve_folder(text) if text else None
+    except contract_document.UnsetVariable:
         return
     for parent, folders, files in os.walk(outer) if outer else ():
         if MANIFEST in files and os.path.basename(parent).isdecimal():
@@ -218,8 +218,13 @@ def _find_below(text: str) -> Iterator[tuple[Path, CheckpointManifest]]:
                 yield Path(parent), manifest
 
 
-def _make_recoverable(folder: Path, manifest: CheckpointManifest) -> RecoverableCheckpoint:
-    return RecoverableCheckpoint(step=manifest.step, name=folder.name, location=str(folder), tracking=manifest.tracking)
+def _make_recoverable(
+    folder: Path, manifest: CheckpointManifest, published: bool, display_name: str = ""
+) -> RecoverableCheckpoint:
+    location, tracking = str(folder), manifest.tracking
+    return RecoverableCheckpoint(
+        step=manifest.step, location=location, tracking=tracking, published=published, display_name=display_name
+    )
 
 
 def _fetch_recoverable(recoverable: RecoverableCheckpoint, fetch: Callable[[RecoverableCheckpoint], Path]) -> Path:

@@ -16,7 +16,7 @@ from robotrain_runtime.contract.container_plugin import (
     TargetInspection,
 )
 from robotrain_runtime.contract.document import JobDocument, JobSource
-from robotrain_runtime.contract.failure import EXIT_REFUSED, Finding, JobFailed
+from robotrain_runtime.contract.failure import Finding
 
 TARGET_PREFIX = "target."
 
@@ -83,11 +83,7 @@ def _load_target_plugins(document: JobDocument) -> Iterator[tuple[str, TargetCon
     """Yield the source kind and the plugin of each kind of target."""
     for name, module in document.halves.items():
         if name.startswith(TARGET_PREFIX):
-            try:
-                plugin = plugin_loader.load_container_plugin(module, TargetContainerPlugin)
-                yield name.removeprefix(TARGET_PREFIX), plugin
-            except ImportError as error:
-                raise JobFailed(f"{name} cannot be imported as {module}: {error}", EXIT_REFUSED) from error
+            yield name.removeprefix(TARGET_PREFIX), plugin_loader.import_plugin(module, name, TargetContainerPlugin)
 
 
 def get_platform_folder(document: JobDocument) -> Path | None:

@@ -61,7 +61,7 @@ def has_source_plugin(document: JobDocument, source: JobSource) -> bool:
 
 def load_batch_fetcher(name: str) -> BatchFetcher:
     """Return the batch fetcher of that name. Raise JobFailed."""
-    return _import_plugin(name, "a source kind", BatchFetcher)
+    return import_plugin(name, "a source kind", BatchFetcher)
 
 
 def list_other_environments(document: JobDocument) -> list[PythonEnvironment]:
@@ -93,10 +93,11 @@ def _load_plugin(document: JobDocument, name: str, interface: type[Interface]) -
     module = document.halves.get(name)
     if module is None:
         raise JobFailed(f"the job document names no container plugin for {name}", EXIT_REFUSED, "configuration")
-    return _import_plugin(module, name, interface)
+    return import_plugin(module, name, interface)
 
 
-def _import_plugin(module: str, subject: str, interface: type[Interface]) -> Interface:
+def import_plugin(module: str, subject: str, interface: type[Interface]) -> Interface:
+    """Return a container plugin. Raise JobFailed that names `subject` if the module cannot be imported."""
     try:
         return load_container_plugin(module, interface)
     except ImportError as error:

@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from robotrain_runtime.contract import checkpoint
-from robotrain_runtime.contract.container_plugin import PublishingSpec
-from robotrain_runtime.contract.event import Evaluated
 from robotrain_runtime.contract.files import write_atomically
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
@@ -36,16 +34,6 @@ class StepOutput:
     """The evaluation, as in the event `Evaluated`; empty for none."""
     publishing: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     """What a registered version says of it (`PublishingSpec`)."""
-
-    @property
-    def evaluation(self) -> Evaluated | None:
-        """The result of the evaluation; None for a step that evaluated nothing."""
-        return Evaluated(**self.evaluated) if self.evaluated else None
-
-    @property
-    def publishing_spec(self) -> PublishingSpec:
-        """What a registered version says of it."""
-        return PublishingSpec(**self.publishing)
 
 
 def write_step_output(folder: Path, output: StepOutput) -> None:

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
@@ -165,24 +165,23 @@ def make_program_environ(document: JobDocument, added: Mapping[str, str] = Mappi
 
 
 def check_promised_variables(promised: Mapping[str, str], environ: Mapping[str, str] = os.environ) -> None:
-    """Raise JobFailed if an environment variable differs from what the job document promises."""
-    if problems := list(find_broken_promises(promised, environ)):
-        raise JobFailed("; ".join(problems), EXIT_REFUSED, "configuration")
-
-
-def find_broken_promises(promised: Mapping[str, str], environ: Mapping[str, str]) -> Iterator[str]:
-    """Yield a sentence for each variable that is missing or differs; values are not repeated, they may be long."""
+    """Raise JobFailed if environment variables differ from what the job document promises, without their values."""
+    problems = []
     for name, expected in sorted(promised.items()):
         value = environ.get(name)
         if value is None:
-            yield f"{name} is not set in the environment; the job document promises {len(expected)} characters"
+            problems.append(
+                f"{name} is not set in the environment; the job document promises {len(expected)} characters"
+            )
         elif not _is_same_value(value, expected):
-            differing = (index for index, pair in enumerate(zip(value, expected, strict=False)) if len({*pair}) > 1)
-            equal = next(differing, min(len(value), len(expected)))
-            yield (
+            pairs = enumerate(zip(value, expected, strict=False))
+            equal = next((index for index, (one, other) in pairs if one != other), min(len(value), len(expected)))
+            problems.append(
                 f"{name} in the environment differs from the job document: {len(value)} characters, expected"
                 f" {len(expected)}, equal up to character {equal}"
             )
+    if problems:
+        raise JobFailed("; ".join(problems), EXIT_REFUSED, "configuration")
 
 
 def _is_same_value(first: str, second: str) -> bool:

@@ -8,12 +8,11 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from robotrain_runtime.contract import failure
+from robotrain_runtime.contract import failure, files
 from robotrain_runtime.contract.event import Fault
 from robotrain_runtime.contract.failure import JobFailed
 from robotrain_runtime.process import child
@@ -119,27 +118,14 @@ def fetch_uv(cache: Path, stop: StopSignal) -> Path:
     python, target = find_python_with_pip(), _get_fetched_folder(cache)
     if python is None:
         raise JobFailed("uv is missing, and so is pip to fetch it with: install uv (https://docs.astral.sh/uv)")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
-        fetched, output = Path(scratch, "uv"), deque[str](maxlen=REMEMBERED_PIP_LINES)
+    output = deque[str](maxlen=REMEMBERED_PIP_LINES)
+    with files.make_atomically(target, replace=True) as fetched:
         flags = ("--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes", "--only-binary", ":all:")
         command = [str(python), "-m", "pip", "install", *flags, "--target", str(fetched), "-r", str(UV_LOCK)]
         if child.run_program(command, environ=os.environ, stop=stop, on_line=output.append):
             why, fault = output[-1] if output else "no reason given", classify_uv_error("\n".join(output))
             raise JobFailed(f"uv {get_uv_version()} could not be fetched with pip: {why}", fault=fault)
-        _install_fetched(fetched, target)
     return target / "bin" / "uv"
-
-
-def _install_fetched(fetched: Path, target: Path) -> None:
-    """Move the fetched uv to its place, atomically; one that another run put there meanwhile stays."""
-    if target.exists() and not (target / "bin" / "uv").exists():
-        shutil.rmtree(target)
-    try:
-        os.replace(fetched, target)
-    except OSError:
-        if not (target / "bin" / "uv").exists():
-            raise
 
 
 def _get_fetched_folder(cache: Path) -> Path:

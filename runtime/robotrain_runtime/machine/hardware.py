@@ -13,7 +13,7 @@ from robotrain_runtime.contract.container_plugin import GpuRequirement
 from robotrain_runtime.contract.document import Placement
 from robotrain_runtime.contract.failure import Finding
 
-NVIDIA_SMI_QUERY = ("--query-gpu=name,driver_version,memory.total,compute_cap", "--format=csv,noheader,nounits")
+NVIDIA_SMI_QUERY = ("--query-gpu=name,driver_version,compute_cap", "--format=csv,noheader,nounits")
 DRIVER_SECONDS = 8.0
 VISIBLE_DEVICES = "CUDA_VISIBLE_DEVICES"
 OLDEST_DRIVER = {"11": "450.80.02", "12": "525.60.13", "13": "580.65.06"}
@@ -30,8 +30,6 @@ class Gpu:
 
     name: str
     driver: str
-    mib: int
-    """Its memory."""
     capability: tuple[int, int]
     """The compute capability, such as (8, 0); (0, 0) if unknown."""
 
@@ -105,14 +103,13 @@ def get_cuda_version(required: GpuRequirement, placement: Placement) -> str:
 
 def _parse_gpu(line: str) -> Gpu | None:
     parts = [part.strip() for part in line.split(",")]
-    if len(parts) != 4 or not re.fullmatch(r"[\d.]+", parts[1]):
+    if len(parts) != 3 or not re.fullmatch(r"[\d.]+", parts[1]):
         return None
-    name, driver, mib, capability = parts
+    name, driver, capability = parts
     known = re.fullmatch(r"(\d+)\.(\d+)", capability)
     return Gpu(
         name=name,
         driver=driver,
-        mib=int(mib) if mib.isdigit() else 0,
         capability=(int(known[1]), int(known[2])) if known else (0, 0),
     )
 

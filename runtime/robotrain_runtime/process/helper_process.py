@@ -14,8 +14,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from robotrain_runtime.contract import event, failure
 from robotrain_runtime.contract.event import EventRecord
@@ -23,12 +22,8 @@ from robotrain_runtime.contract.failure import Cancelled, PermanentError, descri
 from robotrain_runtime.process import child
 from robotrain_runtime.process.stop import SIGNALS
 
-REQUEST_PREFIX = "::robotrain-ask:: "
-REPLY_PREFIX = "::robotrain-answer:: "
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HelperRequest:
+class HelperRequest(NamedTuple):
     """A request: the name of a handler (`what`) and its arguments (`body`)."""
 
     number: int
@@ -37,8 +32,7 @@ class HelperRequest:
     body: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HelperReply:
+class HelperReply(NamedTuple):
     """The reply to a request; `error` is empty if it succeeded."""
 
     number: int
@@ -46,16 +40,20 @@ class HelperReply:
     error: str = ""
 
 
+PREFIXES: Mapping[type[HelperRequest | HelperReply], str] = {
+    HelperRequest: "::robotrain-ask:: ",
+    HelperReply: "::robotrain-answer:: ",
+}
+
+
 def format_message(message: HelperRequest | HelperReply) -> str:
     """Return the line of a message, without a newline."""
-    if isinstance(message, HelperRequest):
-        return REQUEST_PREFIX + json.dumps({"number": message.number, "what": message.what, "body": dict(message.body)})
-    return REPLY_PREFIX + json.dumps({"number": message.number, "body": dict(message.body), "error": message.error})
+    return PREFIXES[type(message)] + json.dumps(message._asdict(), default=dict)
 
 
 def parse_message(line: str) -> HelperRequest | HelperReply | None:
     """Return the request or reply in a line; None for any other line."""
-    for prefix, kind in ((REQUEST_PREFIX, HelperRequest), (REPLY_PREFIX, HelperReply)):
+    for kind, prefix in PREFIXES.items():
         if line.startswith(prefix):
             try:
                 return kind(**json.loads(line[len(prefix) :]))

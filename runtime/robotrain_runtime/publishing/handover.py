@@ -47,7 +47,7 @@ def hand_over(
         job=document.job,
         tracking_run=tracking_run,
         policy_kind=candidate.kind if candidate else "",
-        policy=_dump_manifest(candidate.manifest, candidate.folder.name) if candidate else {},
+        policy={**dataclasses.asdict(candidate.manifest), "name": candidate.folder.name} if candidate else {},
         files=digests,
         evaluated=dataclasses.asdict(evaluated) if evaluated else {},
         publishing=dataclasses.asdict(spec),
@@ -58,10 +58,6 @@ def hand_over(
 
 def _list_files(folder: Path) -> dict[str, Path]:
     return {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
-
-
-def _dump_manifest(manifest: CheckpointManifest, name: str) -> dict[str, object]:
-    return {**dataclasses.asdict(manifest), "name": name}
 
 
 def register_step(document: JobDocument, stop: StopSignal, log_line: LogFunction) -> Registered:
@@ -76,7 +72,7 @@ def register_step(document: JobDocument, stop: StopSignal, log_line: LogFunction
     if not output.policy_kind:
         raise JobFailed(f"the step {output.run} handed over no policy", EXIT_PREFLIGHT)
     candidate = _make_candidate(document, folder, output)
-    spec = dataclasses.replace(output.publishing_spec, register=document.registers)
+    spec = PublishingSpec(**{**output.publishing, "register": document.registers})
     trained = dataclasses.replace(document, run=output.run, job=output.job)
     python = run_environment.get_run_python(document, log_line, stop)
     log_line(f"registering {candidate.display_name} of {output.run} as {document.registers}")
@@ -109,6 +105,7 @@ def _make_candidate(document: JobDocument, folder: Path, output: StepOutput) -> 
     model.parent.mkdir(parents=True, exist_ok=True)
     model.unlink(missing_ok=True)
     model.symlink_to(folder / POLICY_FOLDER)
+    evaluated = Evaluated(**output.evaluated) if output.evaluated else None
     return RegistrationCandidate(
-        folder=place, manifest=manifest, kind=output.policy_kind or "policy", evaluated=output.evaluation
+        folder=place, manifest=manifest, kind=output.policy_kind or "policy", evaluated=evaluated
     )

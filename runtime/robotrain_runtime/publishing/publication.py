@@ -74,10 +74,6 @@ class FolderDestination(Destination):
         self._cleared = False
         self.name = name or str(self._to)
 
-    def contains_address(self, address: str) -> bool:
-        """Return whether the address is in the folder."""
-        return Path(address).parent == self._to or super().contains_address(address)
-
     def publish(self, sealed: SealedArtifact, is_cancelled: CancelCheck) -> tuple[str, bool]:
         """Copy an artifact."""
         if not self._cleared:
@@ -227,19 +223,14 @@ class Publication:
         """Copy files of the last checkpoint to their own place among the artifacts; warn if that fails."""
         if self._tracker is None:
             return
+        destination = TrackingDestination(self._tracker, self._spec.last_artifact_folders)
         try:
             candidate = self._choose_candidate()
-            request = {
-                "run_id": self._tracker.run_id,
-                "folder": str(candidate.folder),
-                "model": candidate.manifest.model,
-                "digest": candidate.manifest.digest,
-                "places": dict(self._spec.last_artifact_folders),
-            }
+            folder, manifest = candidate.folder, candidate.manifest
+            sealed = SealedArtifact(folder=folder, manifest=manifest, unsealed_folder=folder)
             with stop.interruptible():
-                reply = self._tracker.send_request(ARTIFACT_REQUEST, request, lambda: False)
-            step, file = candidate.manifest.step, str(reply["file"])
-            self._relay.emit(Published(step=step, to=str(reply["to"]), file=file))
+                to, _ = destination.publish(sealed, lambda: False)
+            self._relay.emit(Published(step=manifest.step, to=to, file=destination.get_file_address(sealed)))
         except (JobFailed, OSError, PermanentError) as error:
             why = error.reason if isinstance(error, JobFailed) else describe_error(error)
             self._relay.emit(Note(level="warning", text=f"the last checkpoint is not copied to tracking again: {why}"))
@@ -289,10 +280,7 @@ class Publication:
             raise JobFailed("an artifact of the run is incomplete")
         if publisher.evaluated is None:
             return registration.choose_checkpoint(self._document, publisher.parents, None, self._emit_note)
-        event, manifest = publisher.evaluated
-        if manifest is None:
-            raise registration.make_missing_policy_error()
-        return registration.make_policy_candidate(event, manifest)
+        return registration.make_policy_candidate(*publisher.evaluated)
 
     def _wait_for_tracking_run(self, is_cancelled: CancelCheck) -> str:
         """Return the tracking run that a checkpoint names, for an attempt on another machine; empty without one."""

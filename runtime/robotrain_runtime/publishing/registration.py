@@ -1,7 +1,6 @@
 """Registration of a checkpoint or an evaluated policy as a version of a model."""
 
 import dataclasses
-import functools
 import json
 import re
 import time
@@ -47,51 +46,39 @@ def choose_checkpoint(
     document: JobDocument, parents: Iterable[Path], step: int | None, log_line: LogFunction
 ) -> RegistrationCandidate:
     """Return the checkpoint of `step`, or the last complete one. Raise JobFailed if there is none."""
-    folder = _find_checkpoint(document, sorted(parents), step, log_line)
+    found: list[tuple[int, Path]] = []
+    for parent in sorted(parents):
+        if step is not None:
+            found += [one for one in checkpoint.list_checkpoints(parent) if one[0] == step]
+        elif last := checkpoint.find_last_complete(parent, run=document.run, on_skip=lambda _, why: log_line(why)):
+            found.append(last)
+    if not found:
+        what = "complete checkpoint" if step is None else f"checkpoint of step {step}"
+        raise JobFailed(f"the run has no {what}", EXIT_PREFLIGHT)
+    folder = max(found)[1]
+    if step is not None and (why := checkpoint.validate_checkpoint(folder)):
+        raise JobFailed(why, EXIT_PREFLIGHT)
     manifest = checkpoint.read_manifest(folder)
-    if manifest is None:
-        raise JobFailed(f"{folder} is not complete", EXIT_PREFLIGHT)
+    assert manifest is not None
     return RegistrationCandidate(folder=folder, manifest=manifest)
 
 
-def make_policy_candidate(evaluated: Evaluated, manifest: CheckpointManifest) -> RegistrationCandidate:
-    """Return the policy of an evaluation."""
+def make_policy_candidate(evaluated: Evaluated, manifest: CheckpointManifest | None) -> RegistrationCandidate:
+    """Return the policy of an evaluation. Raise JobFailed if it was not kept, and so not sealed."""
+    if manifest is None:
+        raise JobFailed("the run did not keep the policy that it evaluated", EXIT_PREFLIGHT)
     return RegistrationCandidate(folder=Path(evaluated.policy), manifest=manifest, kind="policy", evaluated=evaluated)
-
-
-def make_missing_policy_error() -> JobFailed:
-    """Return the error for an evaluation without a policy."""
-    return JobFailed("the run did not keep the policy that it evaluated", EXIT_PREFLIGHT)
 
 
 def _choose_policy(document: JobDocument, evaluated: Evaluated, step: int | None) -> RegistrationCandidate:
     if not evaluated.policy:
-        raise make_missing_policy_error()
+        return make_policy_candidate(evaluated, None)
     if step not in (None, evaluated.step):
         raise JobFailed(f"the run evaluated the policy of step {evaluated.step}, not of step {step}", EXIT_PREFLIGHT)
     folder, manifest_path = Path(evaluated.policy), sealing.get_policy_seal_path(document)
-    manifest = checkpoint.read_manifest(folder, manifest_path)
-    if (why := checkpoint.validate_checkpoint(folder, manifest_path)) or manifest is None:
+    if why := checkpoint.validate_checkpoint(folder, manifest_path):
         raise JobFailed(why, EXIT_PREFLIGHT)
-    return make_policy_candidate(evaluated, manifest)
-
-
-def _find_checkpoint(document: JobDocument, folders: Iterable[Path], step: int | None, log_line: LogFunction) -> Path:
-    if step is None:
-        find_last = functools.partial(
-            checkpoint.find_last_complete, run=document.run, on_skip=lambda _, why: log_line(why)
-        )
-        found = list(filter(None, map(find_last, folders)))
-        if not found:
-            raise JobFailed("the run has no complete checkpoint", EXIT_PREFLIGHT)
-        return max(found)[1]
-    for parent in folders:
-        for found_step, folder in checkpoint.list_checkpoints(parent):
-            if found_step == step:
-                if why := checkpoint.validate_checkpoint(folder):
-                    raise JobFailed(why, EXIT_PREFLIGHT)
-                return folder
-    raise JobFailed(f"the run has no checkpoint of step {step}", EXIT_PREFLIGHT)
+    return make_policy_candidate(evaluated, checkpoint.read_manifest(folder, manifest_path))
 
 
 MODEL_NAME_PATTERN = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,254}"
