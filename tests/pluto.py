@@ -3,7 +3,8 @@ the tests, like mars.py; `scripted.py` in tests/cli writes the folders.
 
 `status.json`: the fields of Status. `log.txt`: the log, followed until the status is an end. `hangs`, `raises`, `gone`,
 `denies`, `talks`: for every question. `breaks`: after how many lines the log breaks off, the first time. `refuses`:
-cancel does. `outputs.json`: fields of Output; a uri is a path beside it.
+cancel does. `outputs.json`: fields of Output; a uri is a path beside it. `stuck`: removing outputs fails. `keeps`: it
+keeps them.
 """
 
 import json
@@ -110,6 +111,17 @@ class Pluto(Platform):
             raise ConnectionError("the line to pluto broke")
         while (Path(reference["folder"]) / "dawdles").exists():
             time.sleep(0.05)
+
+    def remove_outputs(self, reference: Any, dry_run: bool = False) -> int | None:
+        folder = Path(reference["folder"])
+        if (folder / "keeps").exists():
+            return None
+        if (folder / "stuck").exists() and not dry_run:
+            raise PermissionError(13, "Permission denied", str(folder))
+        freed = sum(path.stat().st_size for path in (folder / "left").rglob("*") if path.is_file())
+        if not dry_run:
+            shutil.rmtree(folder)
+        return freed
 
     def _log(self, folder: Path) -> list[str]:
         log = folder / "log.txt"

@@ -29,11 +29,11 @@ class Scripted:
         self._install = install
         self._platforms: dict[str, Path] = {}
 
-    def platform(self, name: str) -> Path:
+    def platform(self, name: str, features: str = "{}") -> Path:
         """Install one of that name; where its plugin lies."""
         if name not in self._platforms:
             module = f"{name}_plugin"
-            source = PLUGIN.replace("NAME", name)
+            source = PLUGIN.replace("NAME", name).replace("features={}", f"features={features}")
             self._platforms[name] = self._install(f"robotrain-{name}", {f"platform.{name}": module}, **{module: source})
         return self._platforms[name]
 

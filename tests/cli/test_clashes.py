@@ -41,63 +41,34 @@ def said(robotrain, *words):
     return [(problem["where"], problem["title"]) for problem in problems]
 
 
+TRAINING, DATASET = "workload lerobot-train", "source local_path as dataset"
+
+
 @pytest.mark.parametrize(
-    ("field", "where", "owner", "verb"),
+    ("field", "where", "owner"),
     [
-        (
-            'batch: Annotated[int, Param(flag="--batch-size")] = 1',
-            "--batch-size",
-            "workload lerobot-train",
-            "have an option",
-        ),
-        ('x: Annotated[int, Param(aliases=("--steps",))] = 1', "--steps", "workload lerobot-train", "have an option"),
-        ('x: Annotated[int, Param(short="-j")] = 1', "-j", "workload lerobot-train", "have an option"),
-        ("val_metrics: Annotated[bool, Param()] = True", "", "", ""),
-        (
-            'x: Annotated[bool, Param(flag="--val-split")] = True',
-            "--val-split",
-            "workload lerobot-train",
-            "have an option",
-        ),
-        (
-            'x: Annotated[str, Param(off="--no-val-split")] = ""',
-            "--no-val-split",
-            "workload lerobot-train",
-            "have an option",
-        ),
-        (
-            "x: Annotated[str, Param(flag='--dataset-path')] = ''",
-            "--dataset-path",
-            "source local_path as dataset",
-            "have an option",
-        ),
-        ("x: Annotated[str, Param(flag='--json')] = ''", "--json", "robotrain", "have an option"),
-        ("platform: Annotated[str, Param(flag='--where')] = ''", "ROBOTRAIN_PLATFORM", "robotrain", "read"),
-        ("state: Annotated[str, Param()] = ''", "ROBOTRAIN_STATE", "robotrain", "read"),
-        ("plan: Annotated[str, Param()] = ''", "ROBOTRAIN_PLAN", "robotrain", "read"),
-        ("input_0: Annotated[str, Param()] = ''", "ROBOTRAIN_INPUT_0", "robotrain", "read"),
-        ("input_size: Annotated[str, Param()] = ''", "", "", ""),
-        (
-            "batch_size: Annotated[str, Param(flag='--b')] = ''",
-            "ROBOTRAIN_BATCH_SIZE",
-            "workload lerobot-train",
-            "read",
-        ),
-        (
-            "dataset_path: Annotated[str, Param(flag='--b')] = ''",
-            "ROBOTRAIN_DATASET_PATH",
-            "source local_path as dataset",
-            "read",
-        ),
+        ('batch: Annotated[int, Param(flag="--batch-size")] = 1', "--batch-size", TRAINING),
+        ('x: Annotated[int, Param(aliases=("--steps",))] = 1', "--steps", TRAINING),
+        ('x: Annotated[int, Param(short="-j")] = 1', "-j", TRAINING),
+        ('x: Annotated[str, Param(off="--no-val-split")] = ""', "--no-val-split", TRAINING),
+        ("x: Annotated[str, Param(flag='--dataset-path')] = ''", "--dataset-path", DATASET),
+        ("x: Annotated[str, Param(flag='--json')] = ''", "--json", "robotrain"),
+        ("state: Annotated[str, Param()] = ''", "ROBOTRAIN_STATE", "robotrain"),
+        ("input_0: Annotated[str, Param()] = ''", "ROBOTRAIN_INPUT_0", "robotrain"),
+        ("batch_size: Annotated[str, Param(flag='--b')] = ''", "ROBOTRAIN_BATCH_SIZE", TRAINING),
+        ("dataset_path: Annotated[str, Param(flag='--b')] = ''", "ROBOTRAIN_DATASET_PATH", DATASET),
     ],
 )
-def test_a_platform_whose_setting_another_has(robotrain, install, field, where, owner, verb):
+def test_a_platform_whose_setting_another_has(robotrain, install, field, where, owner):
     install("acme-venus", {"platform.venus": "acme_venus"}, acme_venus=PLATFORM.replace("FIELD", field))
-    if not where:
-        answer = robotrain("explain", "--platform", "venus", "--dataset-path", "x")
-        assert "both" not in answer.stderr
-        return
+    verb = "have an option" if where.startswith("-") else "read"
     assert (where, f"{owner} and platform venus both {verb} {where}") in said(robotrain)
+
+
+@pytest.mark.parametrize("field", ["val_metrics: Annotated[bool, Param()]", "input_size: Annotated[str, Param()]"])
+def test_a_setting_whose_name_is_only_like_anothers_is_no_clash(robotrain, install, field):
+    install("acme-venus", {"platform.venus": "acme_venus"}, acme_venus=PLATFORM.replace("FIELD", f"{field} = ''"))
+    assert "both" not in robotrain("explain", "--platform", "venus", "--dataset-path", "x").stderr
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,9 @@ def runs(scripted):
         scripted.run(name, "a line", state="succeeded", started=1e9, ended=1e9 + 60)
 
 
-@pytest.mark.parametrize("name", DAMAGES)
+@pytest.mark.parametrize(
+    "name", ["cut", "not UTF-8", "list", "deep nesting", "a later schema", "a pipe", "a link to itself"]
+)
 def test_a_damaged_record_hides_no_other_run(robotrain, runs, name):
     damage(records.get_run_folder("train-2") / records.RECORD_FILE, DAMAGES[name])
     answer = robotrain("runs")

@@ -46,12 +46,11 @@ def test_no_command_runs_a_program_that_a_file_names(robotrain, trap, file, comm
     assert answer.exit_code == 2
 
 
-@pytest.mark.parametrize("online", [(), ("--online",)])
 @pytest.mark.parametrize("platform", ["osmo", "local"])
 @pytest.mark.parametrize("file", [name for name in FILES if name != "job.yaml"])
-def test_doctor_runs_none_either(uncounted_cache, robotrain, trap, file, platform, online):
+def test_doctor_runs_none_either(uncounted_cache, robotrain, trap, file, platform):
     Path(file).write_text(FILES[file])
-    robotrain("doctor", "--platform", platform, *online)
+    robotrain("doctor", "--platform", platform, "--online")
     assert not trap.exists()
 
 

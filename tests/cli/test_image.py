@@ -82,7 +82,7 @@ def test_the_image_to_start_from_is_ones_own(robotrain):
     )
 
 
-@pytest.mark.parametrize("wrong", ["a b", "a\nRUN rm", "${HOME}", "-x"])
+@pytest.mark.parametrize("wrong", ["a\nRUN rm", "${HOME}", "-x"])
 def test_what_is_no_name_of_an_image_is_refused(robotrain, wrong):
     told = robotrain("image", "lerobot-train", f"--from={wrong}")
     assert told.exit_code == 2

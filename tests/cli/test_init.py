@@ -11,7 +11,6 @@ import jsonschema
 import pytest
 import tomllib
 import yaml
-from robotrain.command_table import COMMANDS
 
 ROOT = Path(__file__).parents[2]
 ON = {
@@ -265,16 +264,6 @@ def test_a_template_that_fails_is_named_and_left_out(robotrain, install, data):
     assert "  # depth: INT # how deep\n" in Path("job.yaml").read_text()
 
 
-def test_every_example_of_the_help_of_init_runs_as_it_stands(robotrain, data):
-    shown = robotrain("init", "--help").stdout.partition("Options:")[0]
-    lines = [line.split() for line in shown.splitlines() if line.strip().startswith("robotrain init")]
-    assert len(lines) == 3
-    for words in lines:
-        assert robotrain(*words[1:]).exit_code == 0
-        for name in ("job.yaml", "robotrain.toml"):
-            Path(name).unlink(missing_ok=True)
-
-
 def test_a_platform_that_fails_is_named_and_left_out(robotrain, data, venus):
     source = "Venus.suggest_settings = lambda self: 1 / 0"
     (module,) = venus.parent.glob("site-robotrain-venus/venus_plugin.py")
@@ -308,7 +297,3 @@ def test_every_example_about_a_job_runs_in_a_folder_that_init_made(robotrain, da
             said.insert(at, "--dry-run")
         answer = robotrain(*said)
         assert answer.exit_code == 0, (said, answer.stderr)
-
-
-def test_init_stands_first_among_the_commands():
-    assert next(iter(COMMANDS)) == "init"

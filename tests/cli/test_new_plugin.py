@@ -137,10 +137,8 @@ def test_an_empty_folder_is_filled(robotrain, tmp_path):
     ("name", "owner"),
     [
         ("json", "`robotrain submit`"),
-        ("platform", "`robotrain submit`"),
         ("over", "`robotrain sweep`"),
         ("timeout", "train-eval"),
-        ("seed", "workload "),
         ("runs-dir", "platform local"),
         ("dataset", "source kind huggingface"),
     ],
@@ -155,7 +153,7 @@ def test_a_source_whose_flag_is_anothers_is_refused(robotrain, name, owner):
     assert robotrain("plugins", "new", "workload", name, "--to", "there").exit_code == 0
 
 
-@pytest.mark.parametrize("name", ["Mars", "my mars", "9mars", "-mars", "mars-", "../mars", "m" * 31, "", "märs", "m.a"])
+@pytest.mark.parametrize("name", ["Mars", "9mars", "mars-", "../mars", "m" * 31, ""])
 def test_a_malformed_name_is_refused(robotrain, name):
     answer = robotrain("plugins", "new", "platform", "--", name)
     assert (answer.exit_code, "[value-invalid]" in answer.stderr) == (2, True), answer.stderr

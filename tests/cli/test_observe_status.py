@@ -62,11 +62,9 @@ def test_without_a_traceback_the_last_lines_stand_for_the_cause(scripted, robotr
     ("state", "left", "type_next"),
     [
         ("pending", [], "robotrain watch train-1"),
-        ("running", LEFT, "robotrain watch train-1"),
         ("succeeded", LEFT, "robotrain outputs train-1"),
         ("failed", [], "robotrain logs --tail 40 train-1"),
         ("cancelled", LEFT, "robotrain resume train-1"),
-        ("lost", LEFT, "robotrain resume train-1"),
         ("lost", [], "robotrain resubmit train-1"),
     ],
 )
@@ -81,8 +79,6 @@ def test_what_to_type_next_depends_on_how_it_is(scripted, robotrain, state, left
     [
         ("configuration", [], "robotrain resubmit train-1 --set NAME=VALUE"),
         ("data", LEFT, "robotrain resume train-1 --set NAME=VALUE"),
-        ("code", [], "robotrain resubmit train-1 --set NAME=VALUE"),
-        ("", LEFT, "robotrain resume train-1"),
         ("", [], "robotrain resubmit train-1"),
     ],
 )
@@ -151,11 +147,6 @@ def test_what_survived_a_failure_is_named_with_the_way_to_go_on(scripted, robotr
     assert "checkpoint  step 400, /runs/x/checkpoints/000400" in text
     assert "robotrain resume train-1" in text
     assert "it saved no checkpoint" not in text
-
-
-def test_why_a_run_waits_is_told(scripted, robotrain):
-    scripted.run("train-1", state="pending", reason="no machine of that size is free")
-    assert "no machine of that size is free" in robotrain("status").stdout
 
 
 def test_models_copies_and_warnings_are_told(scripted, robotrain):

@@ -77,7 +77,6 @@ FIXED = [
     ("--training-steps", "9"),
     ("--altitude", "60"),
     ("lerobot-train",),
-    ("--", "--policy.chunk_size=16"),
     ("--new",),
 ]
 
@@ -111,7 +110,7 @@ def test_a_folder_that_is_no_plan_is_refused(robotrain, venus, tmp_path):
     assert "robotrain-plan.json" in answer.stderr
 
 
-@pytest.mark.parametrize("damage", ["{", "[]", '{"schema": 1}', '{"schema": 9}'])
+@pytest.mark.parametrize("damage", ["{", "[]", '{"schema": 9}'])
 def test_a_damaged_plan_is_refused_with_a_sentence(robotrain, venus, job, tmp_path, damage):
     robotrain("render", *job, "--to", tmp_path / "plan")
     (tmp_path / "plan/robotrain-plan.json").write_text(damage)
@@ -141,11 +140,9 @@ def test_a_link_in_a_plan_cannot_lead_outside_its_folder(robotrain, venus, job, 
     "changes",
     [
         {"run": "../../elsewhere-1"},
-        {"run": "train"},
         {"shown": ["nowhere.json"]},
         {"spec": "nowhere.json"},
         {"values": [{"name": "seed"}]},
-        {"settings": [1]},
         {"payload": "../payload.zip"},
     ],
 )
@@ -170,12 +167,6 @@ def test_resubmit_sends_the_very_plan_as_the_next_attempt(robotrain, venus, sent
         after.settings,
         after.payload.digest,
     )
-
-
-def test_the_very_plan_differs_in_its_name_alone(robotrain, venus, sent):
-    again = robotrain("resubmit", sent).stdout.strip()
-    before, after = ((plans.get_plan_folder(run) / "job.json").read_text() for run in (sent, again))
-    assert before.replace(sent, again) == after
 
 
 def test_resubmit_of_a_plan_that_was_edited_says_what_is_not_the_same(robotrain, venus, job, tmp_path):
@@ -256,10 +247,7 @@ def test_resubmit_replaces_single_options_of_the_trainer(robotrain, venus, job):
         (("--policy.chunk_size=8",), "-- --policy.chunk_size=8"),
         (("--batch-size", "8"), " --set batch_size=8"),
         (("--set", "policy.n_action_steps=8"), "-- --policy.n_action_steps=8"),
-        (("--set", "n_action_steps=8"), "-- --policy.n_action_steps=8"),
         (("--", "--batch-size=8"), "--set batch_size=8"),
-        (("--", "--batch_size", "8"), "--set batch_size=8"),
-        (("--", "--policy.n_action_steps=8", "--wait"), "use   --wait (before --)"),
         (("--", "--name", "mine"), "use   --name (before --)"),
         (("--", "--policy.type=diffusion"), "--set policy_type=diffusion"),
     ],

@@ -126,8 +126,7 @@ def test_a_trainer_argument_whose_name_says_secret_is_refused(robotrain, name, f
     assert_kept_nowhere(WORD, answer, files.get_state_folder())
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("form", ["{}={}", "{} {}"])
+@pytest.mark.parametrize(("name", "form"), [*zip(NAMES, itertools.cycle(("{} {}", "{}={}")), strict=False)])
 def test_a_pasted_line_of_the_trainer_is_suggested_without_its_secret(robotrain, name, form):
     arguments = form.format(name, WORD).split(" ")
     answer = robotrain("train", "--policy.type=act", *arguments)

@@ -26,7 +26,3 @@ def explain(robotrain: Any, *words: str) -> dict[str, Any]:
     answer = robotrain("explain", "--json", *shlex.split(" ".join(words)))
     assert "values" in answer.json, answer.stderr
     return {value["name"]: value["value"] for value in answer.json["values"]}
-
-
-def test_the_table_is_of_sixty_spellings_at_least() -> None:
-    assert len(TYPED) >= 60

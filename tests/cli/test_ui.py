@@ -10,7 +10,6 @@ from dataclasses import replace
 
 import pytest
 from robotrain_runtime.contract.event import Tracking
-from scripted import PLUGIN
 
 PAGE = "https://pluto.example/runs/1"
 REMOTE = Tracking(uri="https://mlflow.example", experiment_id="1", run_id="r", ui="https://mlflow.example/#/runs/r")
@@ -92,11 +91,9 @@ def test_a_run_without_a_page_is_reported(scripted, robotrain, opened):
 
 
 @pytest.fixture
-def serve(scripted, command, install, tmp_path, monkeypatch):
+def serve(scripted, command, tmp_path, monkeypatch):
     """Start `robotrain ui` for a run that runs here, with a stand-in for uvx."""
-    source = PLUGIN.replace("NAME", "hermes").replace("features={}", 'features={"runs_here": YES}')
-    site = install("robotrain-hermes", {"platform.hermes": "hermes_plugin"}, hermes_plugin=source)
-    scripted._platforms["hermes"] = site
+    site = scripted.platform("hermes", features='{"runs_here": YES}')
     uvx = tmp_path / "bin/uvx"
     uvx.parent.mkdir()
     uvx.write_text(SERVER)

@@ -85,20 +85,6 @@ def test_a_run_that_is_waited_for_ends_with_its_curve_and_where_things_lie(run):
     assert "step 3/3 (100%)" in stderr
 
 
-def test_a_run_that_fails_ends_with_5_its_reason_and_the_last_lines(run):
-    code, stdout, stderr = done(submit(run, "print('about to'); raise RuntimeError('out of paint')", "--wait"))
-    assert code == 5
-    assert "out of paint" in stdout
-    assert "about to" in stderr
-
-
-def test_the_same_again_is_the_next_attempt(run):
-    first = done(submit(run, "pass", "--wait"))[1].splitlines()[0]
-    second = done(submit(run, "pass", "--wait"))[1].splitlines()[0]
-    assert (first[-2:], second[-2:]) == ("-1", "-2")
-    assert first[:-2] == second[:-2]
-
-
 def test_results_as_data(run):
     code, stdout, _ = done(submit(run, TRAIN, "--wait", "--json"))
     assert code == 0
@@ -148,28 +134,11 @@ def test_logs_without_follow_return_at_once_and_events_read_like_sentences(run):
     assert "::robotrain::" in done(run("logs", name, "--raw"))[1]
 
 
-def test_a_run_nobody_knows_names_the_nearest_or_the_newest(run):
-    name = done(submit(run, "pass", "--wait"))[1].splitlines()[0]
-    for words, offered in (("tinny", "did you mean tiny?"), ("cups", name)):
-        code, _, stderr = done(run("status", words))
-        assert code == 2
-        assert offered in stderr
-
-
 def test_an_unwritable_state_folder_is_named_before_anything_is_sent(run, tmp_path):
     (tmp_path / "state").write_text("a file in the folder's place")
     code, _, stderr = done(submit(run, "pass"))
     assert code == 4
     assert "ROBOTRAIN_STATE" in stderr
-
-
-def test_a_dry_run_leaves_nothing_behind(run, tmp_path):
-    code, stdout, stderr = done(submit(run, "pass", "--dry-run"))
-    assert code == 0
-    assert "process.json" in stdout
-    assert "nothing was" in stderr
-    assert done(run("status"))[0] == 2
-    assert not list((tmp_path / "state/local").glob("*"))
 
 
 def test_runs_that_ended_are_listed_the_same_again(run, tmp_path):
