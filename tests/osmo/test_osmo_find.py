@@ -154,8 +154,6 @@ def test_an_answer_of_another_form_is_not_taken_for_an_empty_one(osmo, stdout):
 def test_what_arrives_late_is_waited_for(osmo, monkeypatch):
     take(osmo, OTHER)
     monkeypatch.setattr(submit, "SETTLE_SECONDS", 1.0)
-    with submit.LOCK.hold_for_run(RUN):
-        pass
     late = threading.Timer(0.3, take, [osmo])
     late.start()
     found = OsmoPlatform().find(cut_off())
@@ -164,5 +162,5 @@ def test_what_arrives_late_is_waited_for(osmo, monkeypatch):
 
 
 def test_two_commands_never_send_the_same_run_at_once():
-    with submit.LOCK.hold_for_run(RUN), pytest.raises(Unanswered), submit.LOCK.hold_for_run(RUN):
+    with submit.hold_lock(RUN), pytest.raises(Unanswered), submit.hold_lock(RUN):
         pass

@@ -12,6 +12,5 @@ class TestOsmo(PlatformKit):
     public_only = False
 
     @pytest.fixture
-    def world(self, osmo, monkeypatch):
-        monkeypatch.setattr("robotrain_osmo.submit.submit.SETTLE_SECONDS", 0.0)
+    def world(self, osmo):
         return OsmoWorld(osmo)

@@ -4,7 +4,6 @@ import random
 
 import hypothesis.strategies as st
 from hypothesis import given, settings
-from robotrain.cluster.log_deduplicator import LogDeduplicator
 from robotrain_osmo.observe import logs
 from robotrain_runtime.contract import event
 
@@ -38,7 +37,7 @@ def log_of(count: int) -> list[str]:
 
 
 def shown(streams: list[list[str]]) -> list[str]:
-    kept, found = LogDeduplicator(logs.parse_timestamp), []
+    kept, found = logs.LogDeduplicator(), []
     for stream in streams:
         kept.begin_stream()
         found += [line for line in stream if kept.is_new(line)]

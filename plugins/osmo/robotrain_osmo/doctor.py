@@ -109,7 +109,6 @@ def check_retry_setting() -> Iterator[HealthResult]:
 
 
 def _find_command(settings: OsmoSettings) -> str | None:
-    """Return the path of the `osmo` command."""
     return shutil.which(os.path.expanduser(settings.osmo_cli))
 
 
@@ -146,9 +145,8 @@ def _query_pool(cli: str) -> dict[str, PlatformDefault]:
     if name is None:
         return {"pool": PlatformDefault("", f"one of {', '.join(sorted(pools)) or 'none: you have access to no pool'}")}
     machines = sorted(pools[name].platforms)
-    return {
-        "pool": PlatformDefault(name, "the default pool of your OSMO profile" if default else "your only pool"),
-        "gpu_platform": PlatformDefault(machines[0], "its only platform")
-        if len(machines) == 1
-        else PlatformDefault("", f"one of {', '.join(machines)}" if machines else ""),
-    }
+    why = "the default pool of your OSMO profile" if default else "your only pool"
+    platform = PlatformDefault("", f"one of {', '.join(machines)}" if machines else "")
+    if len(machines) == 1:
+        platform = PlatformDefault(machines[0], "its only platform")
+    return {"pool": PlatformDefault(name, why), "gpu_platform": platform}

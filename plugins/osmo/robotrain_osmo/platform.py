@@ -120,7 +120,7 @@ class OsmoPlatform(ClusterPlatform):
     find = lazy_method("robotrain_osmo.submit.submit:find_workflow")
     find_page = lazy_method("robotrain_osmo.observe.status:find_page")
     describe_reference = lazy_method("robotrain_osmo.observe.outputs:describe_reference")
-    status = lazy_method("robotrain_osmo.observe.status:query_status")
+    status = lazy_method("robotrain_osmo.observe.pipeline_status:query_status")
     list_steps = lazy_method("robotrain_osmo.observe.pipeline_status:list_steps")
     has_step_output = lazy_method("robotrain_osmo.observe.pipeline_status:has_step_output")
     query_pipeline = lazy_method("robotrain_osmo.observe.pipeline_status:query_pipeline")

@@ -8,8 +8,6 @@ from robotrain_runtime.contract.parameter import Param
 
 Priority = Literal["HIGH", "NORMAL", "LOW"]
 ServerVersion = Literal["6.0", "6.1", "6.2", "6.3", "6.4"]
-SharedMemory = Literal["mount", "none"]
-Delivery = Literal["auto", "inline", "dataset"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,13 +40,15 @@ class OsmoSettings(AzureSettings):
         Param(help="disk of the task, such as 80Gi (default: the workload's)", env=("OSMO_STORAGE",), metavar="SIZE"),
     ] = None
     shared_memory: Annotated[
-        SharedMemory | None,
+        Literal["mount", "none"] | None,
         Param(
             help="mount: use the machine's /dev/shm, if the platform allows it; none: load data in one process "
             "(default: none, with a note if the platform allows more)"
         ),
     ] = None
-    priority: Annotated[Priority | None, Param(help="priority of the workflow (default: OSMO's)")] = None
+    priority: Annotated[
+        Literal["HIGH", "NORMAL", "LOW"] | None, Param(help="priority of the workflow (default: OSMO's)")
+    ] = None
     exec_timeout: Annotated[
         str | None, Param(help="maximum run time, such as 12h (default: the workload's)", metavar="TIME")
     ] = None
@@ -89,7 +89,7 @@ class OsmoSettings(AzureSettings):
         ),
     ] = None
     delivery: Annotated[
-        Delivery,
+        Literal["auto", "inline", "dataset"],
         Param(
             help="how the folder of --training-path is sent: inline, in the workflow; dataset, uploaded once for each "
             "content; auto: inline while the workflow has at most 512 KiB"

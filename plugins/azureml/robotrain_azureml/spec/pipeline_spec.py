@@ -4,7 +4,7 @@ import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 
-from robotrain.cluster.submission_spec import SubmissionSpecFile
+from robotrain.cluster.spec import SubmissionSpecFile
 from robotrain.model.run import Reference
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 

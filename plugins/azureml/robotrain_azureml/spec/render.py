@@ -8,9 +8,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from robotrain.cluster import yaml_text
-from robotrain.cluster.start_program import make_start_program
-from robotrain.cluster.submission_spec import drop_empty
+from robotrain.cluster import spec as cluster_spec
+from robotrain.cluster.spec import drop_empty, make_start_program
 from robotrain.model import plan
 from robotrain.model.job import Job
 from robotrain.model.plan import Payload
@@ -46,7 +45,7 @@ def _refuse_expression(text: str) -> None:
 
 def dump_yaml(job: Mapping[str, Any]) -> str:
     """Return a job as YAML. Raise ExpressionError."""
-    return yaml_text.dump_yaml(job, QUOTED_KEY, _refuse_expression)
+    return cluster_spec.dump_yaml(job, QUOTED_KEY, _refuse_expression)
 
 
 START_COMMAND = "python3 start.py"

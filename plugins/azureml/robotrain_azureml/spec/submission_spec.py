@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from robotrain.cluster.submission_spec import SubmissionSpecFile
+from robotrain.cluster.spec import SubmissionSpecFile
 from robotrain.model.plan import Plan
 from robotrain_azure.workspace import Workspace
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass

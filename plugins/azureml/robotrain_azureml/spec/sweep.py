@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from robotrain.cluster.submission_spec import SubmissionSpecFile
+from robotrain.cluster.spec import SubmissionSpecFile
 from robotrain.errors import Rejected, Stage, make_problem
 from robotrain.model.job import Job
 from robotrain.model.pipeline import SweepSpec

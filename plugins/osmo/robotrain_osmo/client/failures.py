@@ -166,7 +166,6 @@ def _extract_message(answer: ProcessResult) -> str:
 
 
 def _extract_http_status(answer: ProcessResult) -> int:
-    """Return the HTTP status in the error, or 0."""
     found = re.search(_HTTP_STATUS, answer.stdout)
     return int(next(filter(None, found.groups()))) if found else 0
 

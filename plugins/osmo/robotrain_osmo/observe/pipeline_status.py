@@ -8,6 +8,12 @@ from robotrain_osmo.observe.workflow_state import WorkflowState
 SKIPPED_STATUS = "FAILED_UPSTREAM"
 
 
+def query_status(reference: Reference) -> Status:
+    """Return the status of a run, a pipeline or a step. Raise RunGone or Rejected."""
+    is_pipeline = pipeline_steps.list_step_names(reference) and not reference.get(STEP_KEY)
+    return query_pipeline(reference)[0] if is_pipeline else status.query_status(reference)
+
+
 def list_steps(reference: Reference) -> list[StepStatus]:
     """Return the steps of a pipeline by their tasks. Raise RunGone or Rejected."""
     steps = _parse_steps(reference, workflow_state.query_answer(reference))

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from robotrain.cluster import reasons
 from robotrain.errors import Rejected
 from robotrain.model.amounts import format_duration
-from robotrain.model.run import STEP_KEY, Reference, Status
+from robotrain.model.run import Reference, Status
 
 from robotrain_osmo.client import service
 from robotrain_osmo.observe import logs, pipeline_steps, workflow_state
@@ -17,11 +17,7 @@ from robotrain_osmo.observe.workflow_state import CANCELLED_STATUS, WorkflowStat
 
 
 def query_status(reference: Reference) -> Status:
-    """Return the state and its reason, of a run, a pipeline or a step. Raise RunGone or Rejected."""
-    if pipeline_steps.list_step_names(reference) and not reference.get(STEP_KEY):
-        from robotrain_osmo.observe import pipeline_status
-
-        return pipeline_status.query_pipeline(reference)[0]
+    """Return the state and its reason, of a run or a step. Raise RunGone or Rejected."""
     reference = pipeline_steps.select_step(reference)
     workflow = workflow_state.query_workflow(reference)
     return Status(

@@ -64,10 +64,8 @@ def _make_server_problem(configured: str, service: str, full_version: str) -> Pr
         why = f"robotrain does not know OSMO {service}; the newest known version is {known[-1]}."
         return make_preflight_problem(code, title, where, configured, why, severity="warning")
     severity: Severity = "error" if (configured in DATASET_SERVERS) != (service in DATASET_SERVERS) else "warning"
-    why, fix = (
-        "Versions up to 6.3 and later ones read data differently.",
-        Suggestion(f"{where} {service}", "the service's version"),
-    )
+    why = "Versions up to 6.3 and later ones read data differently."
+    fix = Suggestion(f"{where} {service}", "the service's version")
     return make_preflight_problem(code, title, where, configured, why, fix, severity=severity)
 
 

@@ -187,12 +187,8 @@ def check_buckets(settings: OsmoSettings) -> Iterator[Problem]:
         except SourceError as error:
             fix = f"--buckets {name}={error.suggestion or storage.FORM}"
             yield make_invalid_value_problem("--buckets", text, "a list of buckets with storage URLs", error.why, fix)
-    bucket, expected, why = (
-        settings.dataset_bucket,
-        "the name of a bucket",
-        "It may contain letters, digits, `-` and `_`.",
-    )
-    yield from GUARD.check_pattern("--dataset-bucket", bucket, dataset.DATASET_PATTERN, expected, why)
+    bucket, why = settings.dataset_bucket, "It may contain letters, digits, `-` and `_`."
+    yield from GUARD.check_pattern("--dataset-bucket", bucket, dataset.DATASET_PATTERN, "the name of a bucket", why)
     container, expected = settings.storage_container, "the name of a container"
     why = "It must be 3 to 63 lowercase letters, digits and single dashes."
     yield from GUARD.check_pattern("--storage-container", container, storage.CONTAINER_PATTERN, expected, why)

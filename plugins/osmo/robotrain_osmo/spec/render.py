@@ -16,8 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from robotrain.cluster.start_program import make_start_program
-from robotrain.cluster.submission_spec import drop_empty
+from robotrain.cluster.spec import drop_empty, make_start_program
 from robotrain.errors import Rejected, make_problem
 from robotrain.model import plan
 from robotrain.model.job import Job
@@ -79,13 +78,7 @@ def _encode(content: bytes) -> str:
 def decode_archive(text: str) -> bytes:
     """Return the archive, a tar file compressed with bzip2."""
     parts = text.encode().translate(bytes.maketrans(_REPLACEMENTS, _REPLACED)).split(_SEPARATOR.encode())
-    return b"".join(map(_decode, parts))
-
-
-@functools.lru_cache(maxsize=8)
-def _decode(part: bytes) -> bytes:
-    """Return a part as it was encoded; the steps of a pipeline have the first one in common."""
-    return base64.b85decode(part)
+    return b"".join(map(base64.b85decode, parts))
 
 
 def _make_tar(payload: Payload) -> bytes:
@@ -150,7 +143,7 @@ def render_plan(
     if code and settings.delivery == "auto" and size > MAX_INLINE_BYTES and settings.storage_account:
         return render_plan(job, replace(settings, delivery="dataset"), run, payload, container_plugins)
     if code and size > workflow.MAX_WORKFLOW_BYTES:
-        raise Rejected([workflow.make_code_too_large_problem(size, code.uri)])
+        raise Rejected([workflow.make_too_large_problem(size, code.uri)])
     if not code and size > workflow.LARGE_WORKFLOW_BYTES and settings.storage_account:
         files = builder.build_files(archive, uploaded=True)
     elif size > workflow.MAX_WORKFLOW_BYTES:

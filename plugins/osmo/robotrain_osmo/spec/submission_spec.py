@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from robotrain.cluster.submission_spec import SubmissionSpecFile
+from robotrain.cluster.spec import SubmissionSpecFile
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain_osmo.settings import OsmoSettings

@@ -5,8 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from robotrain.cluster.checks import TemplateGuard, make_preflight_problem, make_unsupported_problem
-from robotrain.cluster.submission_spec import drop_empty
-from robotrain.cluster.yaml_text import dump_yaml
+from robotrain.cluster.spec import drop_empty, dump_yaml
 from robotrain.config.coerce import parse_pairs
 from robotrain.errors import Problem, Suggestion
 from robotrain.model.amounts import format_size
@@ -66,15 +65,14 @@ _OSMO_VARIABLE = r"\{\{(?:workflow_id|output|input:\d+)\}\}"
 _QUOTED_PLACEHOLDER = '"\\0archive\\0"'
 
 
-class WorkflowTemplateError(ValueError):
-    """A value of the workflow contains template syntax. `check` refuses all such values."""
-
-
 def dump_workflow(workflow: Mapping[str, Any], archive: str = "") -> str:
-    """Return the YAML of a workflow with the text `archive` in place of ARCHIVE_PLACEHOLDER."""
+    """Return the YAML of a workflow with the text `archive` in place of ARCHIVE_PLACEHOLDER.
+
+    Raise ValueError for template syntax in a value: `check` refuses all such values.
+    """
     text = dump_yaml(workflow, "environment")
     if syntax := GUARD.find_syntax(re.sub(_OSMO_VARIABLE, "", text)):
-        raise WorkflowTemplateError(f"a value of the workflow contains {syntax}")
+        raise ValueError(f"a value of the workflow contains {syntax}")
     before, _, after = text.rpartition(_QUOTED_PLACEHOLDER)
     return f"{before}'{archive}'{after}" if archive else text
 
@@ -89,20 +87,15 @@ workflow is that file. LARGE_WORKFLOW_BYTES leaves time for a busy service; larg
 _UPLOAD = Suggestion("--storage-account NAME", "uploads the archive instead")
 
 
-def make_too_large_problem(byte_count: int) -> Problem:
-    """Return the problem of a workflow that is too large."""
+def make_too_large_problem(byte_count: int, code: str = "") -> Problem:
+    """Return the problem of a workflow that is too large. `code`: the folder of code in it."""
     title = f"the workflow is too large: {format_size(byte_count)}, and OSMO accepts about 1 MB"
-    why = "It contains the runtime and the job's modules."
-    return make_unsupported_problem("osmo-workflow-too-large", title, "", "", why, _UPLOAD)
-
-
-def make_code_too_large_problem(byte_count: int, folder: str) -> Problem:
-    """Return the problem of a workflow that a folder of code makes too large."""
-    limit, size = format_size(MAX_WORKFLOW_BYTES), format_size(byte_count)
-    title = f"the workflow is too large with the code in it: {size}, and {limit} is the limit"
+    if not code:
+        why = "It contains the runtime and the job's modules."
+        return make_unsupported_problem("osmo-workflow-too-large", title, "", "", why, _UPLOAD)
     upload = Suggestion("--delivery dataset --storage-account NAME", "uploads the folder, once for each content")
-    ignore = Suggestion(".gitignore", "files that it names stay here")
-    return make_unsupported_problem("osmo-workflow-too-large", title, "--delivery", folder, "", upload, ignore)
+    ignore, why = Suggestion(".gitignore", "files that it names stay here"), "It contains the folder of code."
+    return make_unsupported_problem("osmo-workflow-too-large", title, "--delivery", code, why, upload, ignore)
 
 
 def check_workflow_size(plan: Plan) -> Iterator[Problem]:

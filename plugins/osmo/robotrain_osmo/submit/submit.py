@@ -6,23 +6,24 @@ text do not identify a submit, as an equal job of another state folder has the s
 
 import contextlib
 import dataclasses
+import fcntl
 import re
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from robotrain.cluster.answers import as_mapping, as_mappings, as_text
-from robotrain.cluster.checks import suggest_names
-from robotrain.cluster.submit_lock import SubmitLock
 from robotrain.cluster.submit_note import SubmitNote
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, Unanswered, make_problem
 from robotrain.external_command import ProcessResult
 from robotrain.model.plan import Plan
 from robotrain.model.run import Reference
 from robotrain.redaction import redact
+from robotrain.store import records
+from robotrain_runtime.contract.files import is_locked, lock_file
 
 from robotrain_osmo.client import failures, service
 from robotrain_osmo.client.failures import UNREACHABLE_CODES, CommandFailed, CommandFailure
@@ -35,8 +36,6 @@ SUBMIT_SECONDS = 300.0
 """OSMO makes two requests of at most a minute each."""
 TEMPORARY_FILE = "workflow.yaml"
 """OSMO would take a name that ends in `-1` for a workflow's id."""
-SEARCH = Suggestion("pgrep -af 'workflow submit'", "shows the command; end it if it hangs")
-LOCK = SubmitLock("osmo.sending", "an `osmo` command", "osmo-still-sending", SEARCH)
 NOTE = SubmitNote("osmo-sent.json", ("before", "workflow"), "OSMO", "workflow", "osmo-note-damaged")
 """`before`: ids of earlier workflows of the run; `workflow`: its own, once OSMO has reported it."""
 
@@ -54,7 +53,7 @@ def submit_plan(plan: Plan) -> Reference:
         file.write_bytes(plan.files[plan.spec])
         priority = ("--priority", submission.priority) if submission.priority else ()
         words = ("workflow", "submit", str(file), "-t", "json", "-p", submission.pool, *priority)
-        with LOCK.hold_for_run(submission.run) as handles:
+        with hold_lock(submission.run) as handles:
             before = list_workflow_ids(submission)
             NOTE.write(plan, {"before": before, "workflow": ""})
             result, failure = service.call_command(submission.cli, *words, seconds=SUBMIT_SECONDS, pass_fds=handles)
@@ -64,6 +63,46 @@ def submit_plan(plan: Plan) -> Reference:
     with contextlib.suppress(Rejected):  # without it, the workflow is found among the new ones
         NOTE.write(plan, {"before": before, "workflow": workflow})
     return make_reference(plan, submission, workflow)
+
+
+LOCK_FILE = "osmo.sending"
+"""The file in a run's state folder that the command of its submit holds, and inherits: it may outlive robotrain."""
+LOCK_CODE = "osmo-still-sending"
+PATIENCE_SECONDS = 330.0
+"""How long `wait_for_lock` waits for a command of an earlier submit."""
+
+
+@contextlib.contextmanager
+def hold_lock(run: str) -> Iterator[tuple[int, ...]]:
+    """Hold the lock of a run. Yield the file descriptors that the command must inherit.
+
+    There is none if the file system has no locks. Raise Unanswered if another command holds it.
+    """
+    path = records.get_run_folder(run) / LOCK_FILE
+    with contextlib.ExitStack() as stack:
+        handles: tuple[int, ...] = ()
+        with contextlib.suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file = stack.enter_context(path.open("ab"))
+            if not lock_file(file.fileno()):
+                raise Unanswered([make_problem(LOCK_CODE, "an `osmo` command of an earlier submit is still running")])
+            handles = (file.fileno(),)
+        yield handles
+
+
+def wait_for_lock(run: str) -> None:
+    """Wait until no command can submit the run any more. Raise Rejected after PATIENCE_SECONDS."""
+    path = records.get_run_folder(run) / LOCK_FILE
+    if not is_locked(path):
+        return
+    print("waiting for an `osmo` command of an earlier submit", file=sys.stderr)
+    with path.open("rb") as file:
+        if lock_file(file.fileno(), fcntl.LOCK_SH, PATIENCE_SECONDS):
+            return
+    title, why = "an `osmo` command of an earlier submit does not end", "While it runs, it may still submit the run."
+    search = Suggestion("pgrep -af 'workflow submit'", "shows the command; end it if it hangs")
+    retry = Suggestion("the same command", "after its end; it finds out what was accepted")
+    raise Rejected([make_problem(LOCK_CODE, title, "", run, why, search, retry)])
 
 
 def _handle_failure(plan: Plan, submission: OsmoSubmissionSpec, failure: CommandFailure) -> Reference:
@@ -95,11 +134,8 @@ def _read_workflow_id(result: ProcessResult) -> str:
     raise Unanswered([make_problem("osmo-unanswered", "OSMO's answer contains no workflow id")])
 
 
-QUERY_SECONDS = 15.0
-
-
 def explain_refusal(failure: CommandFailure, submission: OsmoSubmissionSpec) -> Problem:
-    """Return the problem of a refused submit, suggesting the pools or platforms that OSMO lists."""
+    """Return the problem of a refused submit; that of a credential names its option."""
     problem = failure.to_problem()
     for credential in submission.credentials:
         if failure.code == "osmo-credential-missing" and credential.name == failure.name:
@@ -111,18 +147,7 @@ def explain_refusal(failure: CommandFailure, submission: OsmoSubmissionSpec) -> 
             return make_problem(failure.code, title, credential.flag, credential.name, failure.why, *fixes)
     if failure.code == "osmo-unreachable":
         return dataclasses.replace(problem, why="Nothing was sent.")
-    if failure.code not in ("osmo-pool-unknown", "osmo-platform-unknown"):
-        return problem
-    try:
-        pools = service.list_pools(submission.cli, QUERY_SECONDS, Stage.SUBMIT)
-    except CommandFailed:
-        return problem
-    if failure.code == "osmo-pool-unknown":
-        flag, wanted, names = "--pool {}", submission.pool, [pool.name for pool in pools]
-    else:
-        names = [name for pool in pools if pool.name == submission.pool for name in pool.platforms]
-        flag, wanted = "--gpu-platform {}", submission.gpu_platform
-    return dataclasses.replace(problem, suggestions=suggest_names(flag, wanted, names, service.LIST_POOLS))
+    return problem
 
 
 SETTLE_SECONDS = 5.0
@@ -139,13 +164,17 @@ def find_workflow(plan: Plan) -> Reference | None:
     Raise Rejected if OSMO does not answer.
     """
     submission = pipeline_plan.load_submission(plan, Stage.SUBMIT)
-    LOCK.wait_until_free(submission.run)
+    wait_for_lock(submission.run)
     note = NOTE.read(plan)
     if note is None:
         return None
     found = re.search(PLAN_MARK_PATTERN, plan.files[plan.spec].decode("utf-8", "replace"))
     mark = found[1] if found else ""
-    workflow = note["workflow"] or _find_new_workflow(submission, mark, note["before"])
+    workflow = note["workflow"]
+    for pause in (0.0, SETTLE_SECONDS) if not workflow else ():
+        time.sleep(pause)
+        if workflow := _find_workflow_of_plan(submission, mark, note["before"]):
+            break
     return make_reference(plan, submission, workflow) if workflow else None
 
 
@@ -166,16 +195,6 @@ def make_reference(plan: Plan, submission: OsmoSubmissionSpec, workflow: str) ->
         return {**shared, "task": submission.task, "publishes": submission.get_publish_url(workflow)}
     parts = [own for _, own in pipeline_plan.list_parts(plan, Stage.SUBMIT)]
     return shared | pipeline_steps.make_reference({own.task: own.get_publish_url(workflow) for own in parts})
-
-
-def _find_new_workflow(submission: OsmoSubmissionSpec, mark: str, before: Sequence[str]) -> str | None:
-    """Return the id of the new workflow, looking again after a pause because OSMO lists it with a delay."""
-    workflow = _find_workflow_of_plan(submission, mark, before)
-    pause = SETTLE_SECONDS - LOCK.get_age(submission.run)
-    if workflow or pause <= 0:
-        return workflow
-    time.sleep(pause)
-    return _find_workflow_of_plan(submission, mark, before)
 
 
 def _find_workflow_of_plan(submission: OsmoSubmissionSpec, mark: str, before: Sequence[str]) -> str | None:

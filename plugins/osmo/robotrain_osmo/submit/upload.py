@@ -108,7 +108,7 @@ def _provide_folder(plan: Plan, upload: OsmoUpload) -> Iterator[Path]:
         else:
             folder.mkdir()
             (folder / PAYLOAD_FILE).write_bytes(plan.files[PAYLOAD_FILE])
-        yield folder if not upload.path or "$" in upload.path else local_upload.select_uploaded_part(plan, upload.path)
+        yield folder
 
 
 @contextmanager
