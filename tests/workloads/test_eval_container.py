@@ -131,9 +131,7 @@ def test_a_checkpoint_tells_its_step_and_the_run_that_made_it(made, work, saved)
     [
         ("https://a.blob.core.windows.net/c/run/checkpoints/000400/pretrained_model", "400"),
         ("runs:/0123/policy/000250", "250"),
-        ("https://a.blob.core.windows.net/c/000600", "600"),
         ("https://a.blob.core.windows.net/c/20240101", "0"),
-        ("owner/policy-400", "0"),
     ],
 )
 def test_a_step_is_told_by_the_name_where_nothing_else_tells_it(made, policy, tmp_path, uri, step):
@@ -206,11 +204,6 @@ def test_results_are_copied_to_a_folder_or_an_address(made):
     found = [target.to for url in addresses for target in container.targets(made(publish_url=url), {})]
     assert found == [addresses[0], "/results", "/results"]
     assert list(container.targets(made(), {})) == []
-
-
-def test_the_hub_is_left_alone_where_everything_lies_here(made, work):
-    assert work(made()).environ["HF_HUB_OFFLINE"] == "1"
-    assert "HF_HUB_OFFLINE" not in work(made(dataset=HUB)).environ
 
 
 def test_a_type_that_lerobot_does_not_know_is_told_with_those_that_it_does():

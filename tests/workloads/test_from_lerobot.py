@@ -19,12 +19,6 @@ LINES = {
     "lerobot-train --policy.path=lerobot/act_aloha --dataset.repo_id=me/cups --policy.push_to_hub=false": (
         "--policy-repo-id lerobot/act_aloha --dataset-repo-id me/cups"
     ),
-    "lerobot-train --policy.path=outputs/act/pretrained_model --dataset.repo_id=me/cups": (
-        "--policy-path outputs/act/pretrained_model --dataset-repo-id me/cups"
-    ),
-    "lerobot-train --dataset.repo_id=me/cups --wandb.enable=true --policy.device=cuda --save_freq=500": (
-        "--dataset-repo-id me/cups --wandb --device cuda --save-freq 500"
-    ),
     "lerobot-train --config_path=outputs/checkpoints/000400/pretrained_model/train_config.json --resume=true": (
         "--resume-from outputs/checkpoints/000400"
     ),
@@ -34,14 +28,8 @@ LINES = {
     "python -m lerobot.scripts.lerobot_train --dataset.repo_id=me/cups --output_dir='a b' --job_name=cups": (
         "--dataset-repo-id me/cups --output-dir 'a b' --job-name cups"
     ),
-    "lerobot-train --config_path=outputs/checkpoints/last/pretrained_model/ --resume=true --dataset.repo_id=me/cups": (
-        "--resume-from outputs/checkpoints/last --dataset-repo-id me/cups"
-    ),
     "lerobot-train --dataset.repo_id=me/cups --dataset.revision=v3.0 --dataset.episodes=[0,1] --wandb.enable=false": (
         "--dataset-repo-id me/cups@v3.0 --no-wandb -- '--dataset.episodes=[0,1]'"
-    ),
-    "lerobot-train --dataset.repo_id=me/cups --policy.repo_id=me/policy --policy.push_to_hub=false --resume=false": (
-        "--dataset-repo-id me/cups"
     ),
     "accelerate launch --multi_gpu --num_processes=2 '$(which lerobot-train)' --dataset.repo_id=me/cups": (
         "--num-gpus 2 --dataset-repo-id me/cups"
@@ -80,7 +68,7 @@ def test_what_has_no_equal_is_named_with_what_to_do(robotrain: Any) -> None:
 
 
 @pytest.mark.parametrize("json", [(), ("--json",)], ids=["text", "json"])
-@pytest.mark.parametrize("kind", ["smolvla", "pi0", "pi05", "vqbet", "--policy.type diffussion"])
+@pytest.mark.parametrize("kind", ["pi0", "--policy.type diffussion"])
 def test_a_line_for_a_policy_that_is_not_trained_is_refused(robotrain: Any, kind: str, json: tuple[str, ...]) -> None:
     typed = kind.split() if " " in kind else [f"--policy.type={kind}"]
     line = ("lerobot-train", "--dataset.repo_id=me/cups", *typed, "--policy.repo_id=me/policy")
@@ -91,21 +79,6 @@ def test_a_line_for_a_policy_that_is_not_trained_is_refused(robotrain: Any, kind
     assert kind.split()[-1] in text
     assert "act and diffusion" in text
     assert ("--policy.type=diffusion" in text) == (" " in kind)
-
-
-def test_what_stands_for_no_value_is_left_out(robotrain: Any) -> None:
-    line = ("lerobot-train", "--dataset.repo_id=me/cups", "--job.target=a10g-small")
-    answer = robotrain("from-lerobot", "--json", "--", *line)
-    assert answer.json["command"][-2:] == ["--dataset-repo-id", "me/cups"]
-    assert "--platform" in answer.json["left_out"]["--job.target"]
-
-
-@pytest.mark.parametrize("place", [(), ("--",)], ids=["before", "after"])
-def test_no_suggestion_holds_a_policy_that_is_not_trained(robotrain: Any, place: tuple[str, ...]) -> None:
-    words = ("--platform", "local", "--json", "--dataset-path", "x", *place, "--policy.type=smolvla")
-    (problem,) = (one for one in robotrain("explain", *words).json["problems"] if "policy.type" in one["title"])
-    assert "act, diffusion" in problem["why"]
-    assert [way["text"] for way in problem["instead"]] == ["--policy-type act", "--policy-type diffusion"]
 
 
 LEFT_OUT = {
@@ -168,8 +141,9 @@ def test_variables_in_quotes_stay_as_they_are_unless_they_name_the_account(robot
     assert "mine" not in answer.stdout
 
 
-@pytest.mark.parametrize("command", ["from-lerobot", "from-script"])
-@pytest.mark.parametrize("line", ["lerobot-train --job_name='a", 'lerobot-train --job_name="a', "lerobot-train \\"])
+@pytest.mark.parametrize(
+    ("command", "line"), [("from-lerobot", "lerobot-train --job_name='a"), ("from-script", "lerobot-train \\")]
+)
 def test_a_line_with_an_open_quotation_is_refused(robotrain: Any, command: str, line: str) -> None:
     answer = robotrain(command, "--", line)
     assert (answer.exit_code, answer.stdout) == (2, "")
@@ -191,34 +165,19 @@ def test_a_secret_does_not_travel(robotrain: Any) -> None:
 SPELLINGS = {
     "--dataset.repo_id=lerobot/pusht": "--dataset-repo-id lerobot/pusht",
     "--dataset.root=/data/pusht": "--dataset-path /data/pusht",
-    "--policy.type=diffusion": "--policy-type diffusion",
     "--policy.path=lerobot/act_aloha": "--policy-repo-id lerobot/act_aloha",
     "--policy.path=./mine": "--policy-path ./mine",
-    "--policy.device=cuda": "--device cuda",
-    "--policy.optimizer_lr=1e-5": "--learning-rate 1e-5",
     "--optimizer.lr=1e-5": "--learning-rate 1e-5",
-    "--output_dir=out": "--output-dir out",
-    "--job_name=cups": "--job-name cups",
-    "--batch_size=8": "--batch-size 8",
-    "--save_freq=500": "--save-freq 500",
-    "--log_freq=10": "--log-freq 10",
-    "--num_workers=2": "--num-workers 2",
-    "--eval_steps=50": "--eval-freq 50",
     "--dataset.eval_split=0.2": "--val-split 0.2",
     "--wandb.enable=true": "--wandb, or --no-wandb",
-    "--wandb.project=cups": "--experiment-name cups",
     "--policy.use_amp=true": "--mixed-precision bf16",
 }
 
 
-@pytest.mark.parametrize("place", [(), ("--",)], ids=["before", "after"])
 @pytest.mark.parametrize("typed", SPELLINGS)
-@pytest.mark.parametrize("form", ["=", " "])
-def test_lerobots_own_spelling_is_answered_with_the_flag_and_the_value(
-    robotrain: Any, typed: str, place: tuple[str, ...], form: str
-) -> None:
-    words = typed.split("=", 1) if form == " " else [typed]
-    answer = robotrain("explain", "--platform", "local", "--json", "--dataset-path", "x", *place, *words)
-    assert answer.exit_code == 2
-    found = [way["text"] for problem in answer.json["problems"] for way in problem["instead"]]
-    assert any(SPELLINGS[typed] in text for text in found), found
+def test_lerobots_own_spelling_is_answered_with_the_flag_and_the_value(robotrain: Any, typed: str) -> None:
+    for words in ([typed], ["--", typed], typed.split("=", 1)):
+        answer = robotrain("explain", "--platform", "local", "--json", "--dataset-path", "x", *words)
+        assert answer.exit_code == 2
+        found = [way["text"] for problem in answer.json["problems"] for way in problem["instead"]]
+        assert any(SPELLINGS[typed] in text for text in found), found

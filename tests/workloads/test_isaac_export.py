@@ -55,28 +55,9 @@ def refusal(answer: Any) -> tuple[str, int, str]:
     return problem["code"], answer.exit_code, problem["title"]
 
 
-@pytest.mark.parametrize("platform", ON)
-def test_each_platform_gets_the_usual_parameters(robotrain: Any, platform: str) -> None:
-    answer = render(robotrain, platform, "--checkpoint-uri", URL)
-    assert answer.exit_code == 0, answer.stderr
-    document = json.loads(
-        next(file["text"] for path, file in answer.json["files"].items() if path.endswith("job.json"))
-    )
-    values = document["parameters"]
-    names = ("num_envs", "max_steps", "video_length", "format")
-    assert [values[name] for name in names] == [4, 500, 200, "both"]
-    (source,) = document["sources"]
-    assert (source["role"], source["kind"], source["uri"]) == ("checkpoint", "blob_url", URL)
-
-
 @pytest.mark.parametrize(
     ("words", "code"),
     [
-        ((), "source-missing"),
-        (("--checkpoint-uri", URL, "--format", "tflite"), "value-invalid"),
-        (("--checkpoint-uri", URL, "--sha256", "abc"), "value-invalid"),
-        (("--checkpoint-uri", URL, "--max-steps", "-1"), "value-invalid"),
-        (("--checkpoint-uri", URL, "--no-accept-eula"), "eula-not-accepted"),
         (("--checkpoint-uri", URL, "--", "--video_length", "3"), "trainer-arg-owned"),
         (("--checkpoint-uri", URL, "--", "--no_such_flag"), "script-option-invalid"),
         (("--checkpoint-uri", URL, "--max-steps", "0", "--video-length", "0", "--num-envs", "8"), "nothing-played"),
@@ -95,14 +76,13 @@ def test_without_steps_of_its_own_the_play_ends_with_its_video(
     assert {"--max-steps=30", "--video-length=30"} <= {*container.work(document, {source: folder}, tmp_path).arguments}
 
 
-@pytest.mark.parametrize("platform", ON)
 def test_a_checkpoint_of_this_machine_that_can_be_exported_is_not_refused(
-    robotrain: Any, checkpoint: MakeCheckpoint, platform: str
+    robotrain: Any, checkpoint: MakeCheckpoint
 ) -> None:
     folder = checkpoint()
     digest = hashlib.sha256((folder / "model_19.pt").read_bytes()).hexdigest().upper()
     words = ("--checkpoint-uri", folder, "--backend", "rsl_rl", "--sha256", digest)
-    answer = render(robotrain, platform, *words)
+    answer = render(robotrain, "osmo", *words)
     assert answer.exit_code == 0, answer.stderr
 
 

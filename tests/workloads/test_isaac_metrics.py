@@ -1,6 +1,5 @@
 """Names of Isaac Lab's metrics in tracking, of both libraries and generations."""
 
-import pytest
 from robotrain.model.progress import Progress
 from robotrain.model.scores import format_headline_score
 from robotrain.store.ended_runs import summarize_progress
@@ -9,49 +8,38 @@ from robotrain_workloads.isaac_train.tensorboard_metrics import NOT_ALLOWED, tra
 from robotrain_workloads.isaac_train.workload import ISAAC_TRAIN
 
 
-@pytest.mark.parametrize(
-    ("tag", "name"),
-    [
-        ("Train/mean_reward", "mean_reward"),
-        ("Train/mean_episode_length", "mean_episode_length"),
-        ("Loss/value_function", "loss_value_function"),
-        ("Loss/value", "loss_value_function"),
-        ("Loss/surrogate", "loss_surrogate"),
-        ("Loss/learning_rate", "learning_rate"),
-        ("Policy/mean_noise_std", "mean_noise_std"),
-        ("Policy/mean_std", "mean_noise_std"),
-        ("Perf/collection time", "Perf/collection_time"),
-        ("Perf/collection_time", "Perf/collection_time"),
-        ("Episode_Reward/track", "reward_terms/track"),
-        ("Curriculum/terrain", "curriculum/terrain"),
-        ("Episode/height", "episode_height"),
-        ("Episode_Termination/fell", "Episode_Termination/fell"),
-        ("Custom/number", "Custom/number"),
-    ],
-)
-def test_tags_of_rsl_rl(tag: str, name: str) -> None:
-    assert translate_metrics("rsl_rl", {tag: 1.0}) == {name: 1.0}
+def test_tags_of_rsl_rl() -> None:
+    names = {
+        "Train/mean_reward": "mean_reward",
+        "Train/mean_episode_length": "mean_episode_length",
+        "Loss/value_function": "loss_value_function",
+        "Loss/surrogate": "loss_surrogate",
+        "Loss/learning_rate": "learning_rate",
+        "Policy/mean_noise_std": "mean_noise_std",
+        "Perf/collection time": "Perf/collection_time",
+        "Episode_Reward/track": "reward_terms/track",
+        "Curriculum/terrain": "curriculum/terrain",
+        "Episode/height": "episode_height",
+        "Episode_Termination/fell": "Episode_Termination/fell",
+        "Custom/number": "Custom/number",
+    }
+    by_seconds = {"Train/mean_reward/time": 1.0, "Train/mean_episode_length/time": 1.0}
+    assert translate_metrics("rsl_rl", dict.fromkeys(names, 2.0) | by_seconds) == dict.fromkeys(names.values(), 2.0)
+    newer = {"Loss/value": 1.0, "Policy/mean_std": 2.0}
+    assert translate_metrics("rsl_rl", newer) == {"loss_value_function": 1.0, "mean_noise_std": 2.0}
 
 
-def test_what_rsl_rl_writes_by_seconds_is_left_out() -> None:
-    assert translate_metrics("rsl_rl", {"Train/mean_reward/time": 1.0, "Train/mean_episode_length/time": 1.0}) == {}
-
-
-@pytest.mark.parametrize(
-    ("tag", "names"),
-    [
-        ("Loss / Policy loss", {"Loss / Policy loss"}),
-        ("Reward / Total reward (mean)", {"Reward / Total reward/mean", "mean_reward"}),
-        ("Reward / Total reward (max)", {"Reward / Total reward/max"}),
-        ("Episode / Total timesteps (mean)", {"Episode / Total timesteps/mean", "mean_episode_length"}),
-        ("Info / Episode_Termination/fell", {"Episode_Termination/fell"}),
-        ("Episode_Termination/fell", {"Episode_Termination/fell"}),
-        ("Stats / Inference time (ms)", {"Stats / Inference time ms"}),
-    ],
-)
-def test_tags_of_skrl(tag: str, names: set[str]) -> None:
-    found = translate_metrics("skrl", {tag: 2.0})
-    assert found == dict.fromkeys(names, 2.0)
+def test_tags_of_skrl() -> None:
+    names = {
+        "Loss / Policy loss": ["Loss / Policy loss"],
+        "Reward / Total reward (mean)": ["Reward / Total reward/mean", "mean_reward"],
+        "Reward / Total reward (max)": ["Reward / Total reward/max"],
+        "Episode / Total timesteps (mean)": ["Episode / Total timesteps/mean", "mean_episode_length"],
+        "Info / Episode_Termination/fell": ["Episode_Termination/fell"],
+        "Stats / Inference time (ms)": ["Stats / Inference time ms"],
+    }
+    found = translate_metrics("skrl", dict.fromkeys(names, 2.0))
+    assert found == {name: 2.0 for expected in names.values() for name in expected}
     assert not any(NOT_ALLOWED.search(name) for name in found)
 
 

@@ -58,14 +58,10 @@ def roll_out(*successes: bool | None, returns: float = 10.0) -> RolloutResult:
     [
         ((True, True, False), 0.7, None, "failed"),
         ((True, True, False), 0.6, None, "passed"),
-        ((True, True, True), 1.0, None, "passed"),
-        ((False, False, False), 0.0, None, "passed"),
-        ((False, False, False), 0.7, 1.0, "failed"),  # the signal counts, not the return
+        ((False, False, False), 0.7, 1.0, "failed"),
         ((None, None, None), 0.7, None, "not judged"),
-        ((None, None, None), 0.0, None, "not judged"),
-        ((None, None, None), 0.7, 11.0, "passed"),  # the mean of 10, 11 and 12
+        ((None, None, None), 0.7, 11.0, "passed"),
         ((None, None, None), 0.7, 11.1, "failed"),
-        ((None, None, None), 0.7, 0.0, "passed"),
     ],
 )
 def test_the_verdict(
@@ -123,13 +119,6 @@ def test_tags_of_a_model_count_before_what_lies_beside_the_checkpoint(tmp_path: 
 
 
 @pytest.mark.parametrize("platform", list(WHERE))
-def test_it_is_planned_on_every_platform(robotrain: Any, platform: str) -> None:
-    words = ("--platform", platform, *WHERE[platform], *(WORKSPACE if platform != "local" else ()))
-    answer = robotrain("render", "isaac-validate", *words, "--checkpoint-uri", BLOB, "--json")
-    assert answer.exit_code == 0, answer.stderr
-
-
-@pytest.mark.parametrize("platform", list(WHERE))
 def test_a_task_alone_names_the_latest_model_of_that_name(robotrain: Any, platform: str) -> None:
     words = ("--platform", platform, *WHERE[platform], *(WORKSPACE if platform != "local" else ()))
     task = ("isaac-validate", *words, "--task", "Isaac-Velocity-Rough-Anymal-C-v0", "--json")
@@ -161,18 +150,11 @@ def test_the_latest_version_is_pinned_and_an_unknown_model_is_told(robotrain: An
     assert "has no model isaac-aunt-v0; it has isaac-ant-v0" in problem["why"]
 
 
-@pytest.mark.parametrize("platform", list(WHERE))
-def test_options_of_the_scripts_before_are_answered_by_the_workload(robotrain: Any, platform: str) -> None:
-    words = ("isaac-validate", "--platform", platform, "--model-name", "isaac-ant-v0", "--json")
+def test_options_of_the_scripts_before_are_answered_by_the_workload(robotrain: Any) -> None:
+    words = ("isaac-validate", "--platform", "osmo", "--model-name", "isaac-ant-v0", "--json")
     problems = robotrain("render", *words).json["problems"]
     (why,) = (one["why"] for one in problems if one["code"] == "option-elsewhere")
     assert "--checkpoint-uri models:/NAME/VERSION" in why
-
-
-def test_neither_a_task_nor_a_checkpoint_is_too_little(robotrain: Any) -> None:
-    answer = robotrain("render", "isaac-validate", "--platform", "local", "--json")
-    codes = [one["code"] for one in answer.json["problems"] if one["severity"] == "error"]
-    assert (answer.exit_code, codes) == (2, ["source-missing"])
 
 
 @pytest.mark.parametrize("platform", list(WHERE))
@@ -195,11 +177,7 @@ def test_the_pipeline_of_the_example_is_planned_on_every_platform(
     [
         ((), "source-missing"),
         (("--checkpoint-uri", BLOB, "--video-length", "50"), "video-not-recorded"),
-        (("--checkpoint-uri", BLOB, "--success-threshold", "1.5"), "value-invalid"),
-        (("--checkpoint-uri", BLOB, "--framework", "rl_games"), "value-invalid"),
-        (("--checkpoint-uri", BLOB, "--no-accept-eula"), "eula-not-accepted"),
         (("--checkpoint-uri", BLOB, "--", "--video_interval", "3"), "script-option-invalid"),
-        (("--checkpoint-uri", BLOB, "--", "agnet.seed=3"), "script-option-invalid"),
         (("--checkpoint-uri", BLOB, "--", "--video"), "trainer-arg-owned"),
     ],
 )

@@ -16,11 +16,6 @@ def find_problems(folder: Path) -> str:
     return " / ".join(find_dataset_problems(folder))
 
 
-def test_a_whole_dataset_has_nothing_wrong(dataset, pusht):
-    assert find_problems(dataset()) == ""
-    assert find_problems(pusht) == ""
-
-
 def test_no_folder_and_a_file_in_its_place(tmp_path):
     assert find_problems(tmp_path / "gone") == f"{tmp_path / 'gone'} is not a folder"
     (tmp_path / "file").touch()
@@ -45,9 +40,10 @@ def test_a_description_that_is_none(dataset, text, why):
     assert why in find_problems(folder)
 
 
-@pytest.mark.parametrize("key", ["codebase_version", "total_episodes", "total_frames", "fps", "features"])
-def test_a_missing_key_is_named(dataset, key):
-    assert f"lacks {key}" in find_problems(dataset(**{key: None}))
+def test_missing_keys_are_named(dataset):
+    assert "lacks codebase_version, fps, features" in find_problems(
+        dataset(codebase_version=None, fps=None, features=None)
+    )
 
 
 def test_an_older_version_names_the_flag_that_has_it_converted(dataset):
@@ -63,14 +59,7 @@ def test_a_version_that_nothing_converts_is_told_what_could(dataset, version):
     assert "--convert-v21" not in told
 
 
-def test_an_unknown_version_is_repeated_and_not_guessed_at(dataset):
-    told = find_problems(dataset(codebase_version="v9"))
-    assert "'v9'" in told
-    assert "convert" not in told
-
-
-@pytest.mark.parametrize("key", ["total_episodes", "total_frames", "total_tasks", "fps"])
-@pytest.mark.parametrize("value", [0, -1, "many"])
+@pytest.mark.parametrize(("key", "value"), [("total_episodes", 0), ("total_tasks", -1), ("fps", "many")])
 def test_an_empty_dataset(dataset, key, value):
     assert f"has no {key.removeprefix('total_')}" in find_problems(dataset(**{key: value}))
 
@@ -102,10 +91,6 @@ def test_videos_that_did_not_come_along(dataset):
         assert find_problems(folder).startswith(f"{film} is not a complete MP4 file")
 
 
-def test_statistics_are_what_values_are_normalised_with(dataset):
-    assert "cannot be normalized" in find_problems(dataset(without=["meta/stats.json"]))
-
-
 def test_videos_lie_where_the_dataset_says(dataset):
     folder = dataset(video=True, video_path="films/{video_key}/{chunk_index}-{file_index:03d}.mkv")
     assert "no films/*/*-*.mkv" in find_problems(folder)
@@ -129,23 +114,12 @@ def test_versions_that_the_trainer_reads_as_well(dataset, version):
     assert find_problems(dataset(codebase_version=version)) == ""
 
 
-def test_a_data_file_outside_a_chunk_is_not_found_by_the_trainer(dataset):
-    folder = dataset(without=["data/chunk-000/file-000.parquet"])
-    (folder / "data").mkdir()
-    (folder / "data/x.parquet").touch()
-    assert "no data/*/*.parquet" in find_problems(folder)
-
-
 @pytest.mark.parametrize("name", ["meta/tasks.parquet", "data/chunk-000/file-000.parquet"])
-@pytest.mark.parametrize("text", ["", "hi", "PAR1 cut sho"])
+@pytest.mark.parametrize("text", ["", "PAR1 cut sho"])
 def test_a_file_that_was_cut_short_is_named(dataset, name, text):
     folder = dataset()
     (folder / name).write_text(text)
     assert f"{folder / name} is not a complete Parquet file" in find_problems(folder)
-
-
-def test_nothing_to_learn(dataset):
-    assert "no feature `action`" in find_problems(dataset(features={"observation.state": {"dtype": "float32"}}))
 
 
 def test_cameras_are_images_and_videos():
@@ -175,38 +149,29 @@ def test_a_relative_output_folder_lies_below_the_run(training):
 HOSTILE_DESCRIPTIONS = [
     ({"data_path": "../../secrets/{file_index}.parquet"}, "data_path"),
     ({"data_path": "/etc/{chunk_index}"}, "data_path"),
-    ({"video_path": "/etc/{chunk_index}"}, "video_path"),
     ({"data_path": "data/{chunk_index.__class__}.parquet"}, "data_path"),
     ({"data_path": "data/{chunk_index:999999999d}.parquet"}, "data_path"),
-    ({"data_path": "data/{secret}.parquet"}, "data_path"),
-    ({"data_path": "data/{0}.parquet"}, "data_path"),
-    ({"data_path": "data/{chunk_index!r}.parquet"}, "data_path"),
     ({"data_path": "data/{chunk_index"}, "data_path"),
     ({"data_path": ["data"]}, "data_path"),
     ({"fps": float("nan")}, "fps"),
-    ({"fps": float("inf")}, "fps"),
     ({"fps": True}, "fps"),
     ({"total_episodes": 10**18}, "total_episodes"),
-    ({"total_frames": float("inf")}, "total_frames"),
     ({"total_frames": 20.5}, "total_frames"),
     ({"features": {"action": {"dtype": "float32", "shape": [10**12]}}}, "shape of action"),
-    ({"features": {"action": {"dtype": "float32", "shape": [10**6, 10**6]}}}, "shape of action"),
-    ({"features": {"action": {"dtype": "float32", "shape": [-2]}}}, "shape of action"),
     ({"features": {"action": {"dtype": "float32", "shape": "2"}}}, "shape of action"),
     ({"features": {"action": {}, "../../x": {"dtype": "float32"}}}, "../../x"),
 ]
 
 
 @pytest.mark.parametrize(("changes", "named"), HOSTILE_DESCRIPTIONS)
-@pytest.mark.parametrize("described", [True, False])
-def test_a_hostile_description_is_named(dataset, changes, named, described):
-    (problem,) = find_dataset_problems(dataset(**changes), description_only=described)
+def test_a_hostile_description_is_named(dataset, changes, named):
+    (problem,) = find_dataset_problems(dataset(**changes), description_only=True)
     assert named in problem
 
 
 @pytest.mark.parametrize(
     "statistics",
-    ['{"action": {"mean": [NaN]}}', '{"action": {"std": [[Infinity]]}}', '{"action": {"max": ["a"]}}', "["],
+    ['{"action": {"mean": [NaN]}}', '{"action": {"std": [[Infinity]]}}', "["],
 )
 def test_statistics_that_are_no_finite_numbers_are_named(dataset, statistics):
     folder = dataset()
@@ -217,9 +182,9 @@ def test_statistics_that_are_no_finite_numbers_are_named(dataset, statistics):
     assert find_problems(folder) == ""
 
 
-@pytest.mark.parametrize("name", ["meta/tasks.parquet", "data/chunk-000/file-000.parquet"])
 @pytest.mark.parametrize("kind", ["fifo", "link to a device", "text"])
-def test_what_is_no_parquet_file_is_named_without_waiting(dataset, name, kind):
+def test_what_is_no_parquet_file_is_named_without_waiting(dataset, kind):
+    name = "data/chunk-000/file-000.parquet"
     folder = dataset(without=[name])
     (folder / name).parent.mkdir(parents=True, exist_ok=True)
     if kind == "fifo":

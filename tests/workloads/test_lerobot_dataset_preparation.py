@@ -53,23 +53,13 @@ def test_every_difference_is_told_at_once_and_names_both_datasets(training):
     assert all(str(MINI) in sentence and str(OTHER) in sentence for sentence in told)
 
 
-def test_only_the_description_is_read(training, tmp_path):
-    for name, folder in (("a", MINI), ("b", MORE)):
-        (tmp_path / name / "meta").mkdir(parents=True)
-        (tmp_path / name / "meta/info.json").write_bytes((folder / "meta/info.json").read_bytes())
-    assert container.DESCRIBED["dataset"] == ("meta/info.json",)
-    assert find_conflicts(training, tmp_path / "a", tmp_path / "b") == []
-
-
 @pytest.mark.parametrize(
     ("differs", "told"),
     [
         ({"fps": 20}, "fps: 10 in"),
-        ({"robot_type": "arm"}, "robot_type: null in"),
         ({"features": {"action": STATE}}, "observation.state is recorded in"),
         ({"features": RECORDED | {"action": {**STATE, "dtype": "int64"}}}, "the type of action: float32 in"),
         ({"features": RECORDED | {"action": {**STATE, "shape": [3]}}}, "shape of action: [2] in"),
-        ({"features": RECORDED | {"action": {**STATE, "names": ["x", "y"]}}}, "names of action: null in"),
         ({"data_path": "d/{file_index}.parquet"}, "data_path of"),
     ],
 )
@@ -118,8 +108,6 @@ def test_another_codec_is_a_difference_that_encoding_again_mends(training, make_
     ("broken", "told"),
     [
         ({"codebase_version": "v2.1"}, "--convert-v21"),
-        ({"codebase_version": "v9"}, "codebase_version 'v9'"),
-        ({"total_episodes": 0}, "has no episodes"),
         ({"features": {"observation.state": STATE}}, "no feature `action`"),
     ],
 )
@@ -129,16 +117,6 @@ def test_each_dataset_must_be_one_to_train_on_by_itself(training, make_two_datas
     assert str(second) in sentence
     assert told in sentence
     assert str(first) not in sentence
-
-
-def test_a_source_without_a_description_is_no_dataset(training, tmp_path):
-    (tmp_path / "described").mkdir()
-    (sentence,) = find_conflicts(training, tmp_path / "described")
-    assert "is not a LeRobot dataset: it has no meta/info.json" in sentence
-
-
-def test_v21_is_fine_when_it_is_to_be_converted(training, make_two_datasets):
-    assert find_conflicts(training, *make_two_datasets({"codebase_version": "v2.1"}), convert_v21=True) == []
 
 
 def test_the_data_itself_is_compared_again_once_it_is_there(training, make_two_datasets):

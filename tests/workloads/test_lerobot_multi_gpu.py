@@ -240,14 +240,6 @@ def test_a_checkpoint_of_one_process_is_gone_on_from_by_two_and_back(train, smal
 
 @pytest.mark.slow
 @pytest.mark.long
-def test_an_option_that_lerobot_does_not_know_is_the_reason_of_several_too(train, pusht):
-    ran = train(pusht, ["--policy.no_such_option=1"], num_gpus=2)
-    assert ran.exit_code == 4
-    assert "no_such_option" in ran.events(Outcome)[0].reason
-
-
-@pytest.mark.slow
-@pytest.mark.long
 def test_no_process_outlives_the_one_that_started_them(training_in_two, tmp_path):
     process, _ = training_in_two()
     (starter,) = {read_parent(rank) for rank in ranks(tmp_path / "work").values()}

@@ -1,36 +1,19 @@
-"""Every parameter does something: none is taken, kept and forgotten."""
+"""Parameters of a training become LeRobot's options, and names of tracking. The kit checks each of them alone."""
 
 import dataclasses
 import typing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
 from robotrain.model.job import Job
-from robotrain_runtime.contract.parameter import Parameter, get_parameters
 from robotrain_workloads.lerobot import options as lerobot_options
 from robotrain_workloads.lerobot.lineage import StartMode
 from robotrain_workloads.lerobot.start import Start
 from robotrain_workloads.lerobot_train import container, parameters, trainer_options
 from robotrain_workloads.lerobot_train.parameters import TrainParameters
 from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
-
-DECLARED = list(get_parameters(TrainParameters))
-
-
-def another(parameter: Parameter) -> Any:
-    """A value that is not the default."""
-    if parameter.choices:
-        return next(choice for choice in parameter.choices if choice != parameter.default)
-    if parameter.bare_type is bool:
-        return not parameter.default
-    if parameter.name == "publish_url":
-        return "/another"
-    if parameter.bare_type is str:
-        return "another"
-    return parameter.bare_type((parameter.default or 14) / 2) or 2
 
 
 def job(**parameters) -> Job:
@@ -44,47 +27,9 @@ def command(document) -> list[str]:
     return [*done.arguments, *(f"{name}={value}" for name, value in done.environ.items())]
 
 
-@pytest.mark.parametrize("parameter", DECLARED, ids=lambda parameter: parameter.name)
-def test_a_parameter_changes_what_runs_or_what_is_tracked_or_is_refused(training, dataset, parameter):
-    value = another(parameter)
-    before, after = training(), training(**{parameter.name: value})
-    refused = list(LEROBOT_TRAIN.check(job(**after.parameters)))
-    changed = command(before) != command(after) or container.tracked(before) != container.tracked(after)
-    changed = changed or container.publishing(before, {}) != container.publishing(after, {})
-    changed = changed or list(container.targets(before, {})) != list(container.targets(after, {}))
-    old = dict.fromkeys(before.sources, dataset(codebase_version="v2.1"))
-    changed = changed or list(container.compare(before, old)) != list(container.compare(after, old))
-    assert changed != bool(refused)
-
-
-@pytest.mark.parametrize("parameter", DECLARED, ids=lambda parameter: parameter.name)
-def test_a_parameter_has_a_short_help_and_a_default_of_its_own_type(parameter):
-    assert 0 < len(parameter.param.help) <= 70
-    assert TypeAdapter(parameter.type).validate_python(parameter.default, strict=True) == parameter.default
-
-
-def test_no_two_parameters_share_a_flag():
-    flags = [flag for parameter in DECLARED for flag in (*parameter.flags, parameter.param.off) if flag]
-    assert len(flags) == len(set(flags))
-
-
 @pytest.mark.parametrize(
     ("name", "bad"),
-    [
-        ("training_steps", 0),
-        ("batch_size", -1),
-        ("learning_rate", 0),
-        ("eval_freq", -1),
-        ("val_split", 1),
-        ("val_split", -0.1),
-        ("num_workers", -1),
-        ("policy_type", "pi0"),
-        ("mixed_precision", "fp8"),
-        ("device", "tpu"),
-        ("dataset_id", "/absolute"),
-        ("dataset_id", "../up"),
-        ("register_checkpoint", "-dash"),
-    ],
+    [("dataset_id", "/absolute"), ("dataset_id", "../up"), ("register_checkpoint", "-dash")],
 )
 def test_a_value_out_of_bounds_is_refused(name, bad):
     with pytest.raises(ValidationError):

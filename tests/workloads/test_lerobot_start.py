@@ -53,6 +53,8 @@ def test_a_policy_brings_its_type_and_the_learning_rate_is_the_new_one(training,
     found = options(training(pusht, starts={"policy": folder}, learning_rate=3e-4))
     assert found["--policy.path"] == str(folder)
     assert "--policy.type" not in found
+    assert found["--policy.push_to_hub"] == "false"
+    assert "--policy.repo_id" not in found
     assert found["--policy.optimizer_lr"] == found["--policy.optimizer_lr_backbone"] == "0.0003"
     assert found["--policy.pretrained_backbone_weights"] == "null"
     assert "--random-backbone" not in work(training(pusht, starts={"policy": folder})).arguments
@@ -64,13 +66,6 @@ def test_of_a_checkpoint_the_model_inside_it_is_the_policy(training, pusht, save
     assert options(document)["--policy.path"] == str(at / "pretrained_model")
     assert "--tag=parent_run=lerobot-train-00000000-1" in work(document).arguments
     assert "--tag=parent_step=6" in work(document).arguments
-
-
-def test_weights_alone_come_without_the_processors_around_them(training, pusht, policy):
-    folder = policy()
-    assert "--new-processors" in work(training(pusht, starts={"init_policy": folder})).arguments
-    assert "--new-processors" not in work(training(pusht, starts={"policy": folder})).arguments
-    assert options(training(pusht, starts={"init_policy": folder}))["--policy.path"] == str(folder)
 
 
 def test_a_warm_up_stands_beside_the_weight_decay_that_the_policy_has(training, pusht, policy):
@@ -94,9 +89,7 @@ def test_a_resumed_training_takes_everything_but_its_length_from_the_checkpoint(
     ("given", "every"),
     [
         ({"training_steps": 450, "log_freq": 200}, ("50", "450")),
-        ({"training_steps": 450, "log_freq": 20, "eval_freq": 10}, ("20", "10")),
         ({"training_steps": 1000, "log_freq": 200, "eval_freq": 500}, ("200", "500")),
-        ({"training_steps": 450, "log_freq": 20, "eval_freq": 0}, ("20", "0")),
     ],
 )
 def test_the_rest_of_a_training_is_logged_and_evaluated_at_least_once(training, pusht, saved, given, every):
@@ -166,13 +159,10 @@ def test_two_starts_are_one_too_many():
     ("uri", "steps", "done"),
     [
         ("https://acc.blob.core.windows.net/c/ck/000004", 4, 4),
-        ("azure://acc/c/wf-1/checkpoints/250000", 100_000, 250_000),
         ("/work/outputs/checkpoints/000400", 300, 400),
-        ("https://acc.blob.core.windows.net/c/ck/100000", 100_000, 100_000),
         ("/work/outputs/checkpoints/000400", 401, None),
         ("https://acc.blob.core.windows.net/c/of-day/202411", 100_000, None),
         ("https://acc.blob.core.windows.net/c/checkpoints/20241105", 100_000, None),
-        ("https://acc.blob.core.windows.net/c/ck", 4, None),
     ],
 )
 def test_going_on_where_no_steps_are_left_is_refused_before_it_is_sent(uri, steps, done):
@@ -207,14 +197,6 @@ def test_checkpoints_that_are_torn_are_put_aside_and_an_older_one_is_taken(make_
     assert len(done.notes) == 4
     there = {path.name for path in checkpoints.iterdir()}
     assert there == {"000100", "000200.torn-1", "000300.torn-1", "000400.torn-1"}
-
-
-def test_looking_changes_nothing(make_own_output, saved, tmp_path):
-    document = make_own_output(100)
-    saved("work/outputs/checkpoints/000200", 200, sealed=False)
-    before = sorted(tmp_path.rglob("*"))
-    assert find_problems(document) == []
-    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_an_attempt_that_left_nothing_usable_is_put_aside_as_a_whole(training, pusht, saved, tmp_path):

@@ -172,12 +172,6 @@ def test_a_device_that_is_not_there_is_refused_before_anything_is_trained(train,
     assert not ran.events(Checkpoint)
 
 
-def test_an_option_that_lerobot_does_not_know_becomes_the_reason(train, pusht):
-    ran = train(pusht, ["--policy.no_such_option=1"])
-    assert ran.exit_code == 4
-    assert "no_such_option" in ran.events(Outcome)[0].reason
-
-
 def test_a_warm_up_changes_the_schedule_and_nothing_of_the_optimizer(train, pusht, small):
     short = {"training_steps": 4, "save_freq": 4, "log_freq": 1, "learning_rate": 3e-4}
     warmed = train(pusht, SMALL["act"], lr_warmup_steps=4, **short)

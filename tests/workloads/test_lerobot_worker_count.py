@@ -45,13 +45,10 @@ def choose_workers(document) -> tuple[int, list[str]]:
 
 
 def test_a_machine_with_enough_changes_nothing(training, dataset, set_shared_memory):
-    set_shared_memory(64 << 30)
-    assert choose_workers(training(camera(dataset()), num_workers=7)) == (7, [])
-
-
-def test_a_machine_without_such_a_place_changes_nothing(training, dataset, set_shared_memory):
-    set_shared_memory(None)
-    assert choose_workers(training(camera(dataset()))) == (4, [])
+    folder = camera(dataset())
+    for size in (64 << 30, None):  # None: there is no such place
+        set_shared_memory(size)
+        assert choose_workers(training(folder, num_workers=7)) == (7, [])
 
 
 def test_a_container_with_the_usual_64_mib_loads_in_the_training_process_and_says_so(
@@ -85,13 +82,10 @@ def test_small_data_loads_beside_training_in_64_mib(training, dataset, set_share
 @pytest.mark.parametrize(
     "more",
     [
-        {"batch_size": 64},
         {"num_gpus": 2},
         {"policy_type": "diffusion"},
         {"args": ["--prefetch_factor=8"]},
-        {"args": ["--policy.n_obs_steps", "3"]},
         {"image": {"dtype": "image"}},
-        {"image": {"shape": [720, 1280, 3]}},
     ],
     ids=str,
 )
@@ -124,9 +118,7 @@ def find_least_memory(document, set_shared_memory) -> int:
     return low
 
 
-@pytest.mark.parametrize(
-    "broken", ["{", '{"features": {"a": {}}}', '{"features": {"a": {"dtype": "x", "shape": ["b"]}}}']
-)
+@pytest.mark.parametrize("broken", ["{", '{"features": {"a": {"dtype": "x", "shape": ["b"]}}}'])
 def test_a_dataset_that_does_not_say_how_large_it_is_stops_nothing(training, dataset, set_shared_memory, broken):
     folder = dataset()
     (folder / "meta/info.json").write_text(broken)
@@ -134,7 +126,7 @@ def test_a_dataset_that_does_not_say_how_large_it_is_stops_nothing(training, dat
     assert choose_workers(training(folder))[0] == 4
 
 
-@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     free=some.integers(0, 1 << 40), wanted=some.integers(0, 64), batch=some.integers(1, 512), gpus=some.integers(1, 8)
 )

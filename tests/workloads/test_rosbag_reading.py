@@ -46,8 +46,7 @@ def test_one_bag_is_one_episode_at_the_rate(tmp_path, storage):
     assert np.diff(episode.times).tolist() == [SECOND // 10] * 39
 
 
-@pytest.mark.parametrize("encoding", ["rgb8", "bgr8", "mono8", "jpeg", "png"])
-@pytest.mark.parametrize("padding", [0, 5])
+@pytest.mark.parametrize(("encoding", "padding"), [("rgb8", 0), ("bgr8", 5), ("mono8", 5), ("jpeg", 0), ("png", 0)])
 def test_every_encoding_gives_the_same_colors(tmp_path, encoding, padding):
     found = decode(Recording(encoding=encoding, padding=padding).write(tmp_path / "ep"), tmp_path / "cache")
     expected = np.stack([make_picture(step, (12, 16)) for step in range(40)])
@@ -225,7 +224,6 @@ def test_a_message_that_does_not_fit_is_named_with_its_time(tmp_path, case):
 PICTURES = {
     "jpeg cut": compress(make_picture(0, (48, 64)), "jpeg")[:-200],
     "jpeg overwritten": None,
-    "png cut": compress(make_picture(0, (48, 64)), "png")[:-30],
     "neither": b"BM" + bytes(100),
 }
 

@@ -100,19 +100,6 @@ def test_wrong_options_fail_before_anything_is_sent(tmp_path, robotrain):
     assert "options after --" in answer.stderr
 
 
-@pytest.mark.parametrize("platform", ["local", "osmo", "azureml"])
-def test_every_platform_renders_it(tmp_path, robotrain, platform):
-    places = {
-        "local": ("--dataset-path", tmp_path),
-        "osmo": ("--blob-url", "https://account1.blob.core.windows.net/bags/pick"),
-        "azureml": ("--blob-url", "https://account1.blob.core.windows.net/bags/pick"),
-    }
-    topics = ("--environment-state-topic", "/keypoints", "--action-topic", "/action")
-    answer = robotrain("explain", "rosbag-act-train", "--platform", platform, *places[platform], *topics, "--json")
-    assert answer.exit_code in (0, 2), answer.stderr
-    assert "rosbag" not in answer.stderr
-
-
 @pytest.fixture
 def training(tmp_path, rosbag_python):
     """Trainings on three small bags."""
