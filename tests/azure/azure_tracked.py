@@ -9,7 +9,7 @@ from robotrain_runtime.contract import document
 from robotrain_runtime.contract.document import JobDocument, Placement
 
 HERE = Workspace(SUBSCRIPTION, GROUP, "robots-ml")
-HALVES = MappingProxyType({"source.huggingface": "robotrain_sources.huggingface.container", **CONTAINER_PLUGINS})
+HALVES = MappingProxyType({"source.huggingface": "robotrain_sources.huggingface.fetch", **CONTAINER_PLUGINS})
 
 
 def tracked_job(

@@ -188,13 +188,13 @@ def test_what_the_runtime_and_the_sources_make_is_what_the_cache_knows(robotrain
     """The names that both sides write down for themselves: neither imports the other."""
     from robotrain_runtime.environments import environment
     from robotrain_runtime.machine import disk_cache as core
-    from robotrain_sources.fetching import files
+    from robotrain_sources.mlflow import fetch_program
 
     lock = tmp_path / "lock.txt"
     lock.write_text("")
     assert environment.MARKER == core.COMPLETE
     assert environment.get_environment_folder(lock, cache).parent == cache / core.ENVIRONMENTS
-    files.fill_cache_folder(
+    fetch_program.fill_cache_folder(
         cache / "sources" / "hub" / "abc", lambda folder: (folder / "file").write_text("x") and None
     )
     (kept,) = robotrain("cache", "--json").json["entries"]

@@ -56,7 +56,7 @@ def test_a_half_travels_with_what_it_names_of_its_own_distribution(acme):
 def test_a_half_that_is_fetched_by_the_transfer_brings_it_along(acme):
     packed = names("acme.shelf.container")
     assert {"acme/shelf/origin.py", "robotrain_sources/transfer/__main__.py"} <= packed
-    assert {"robotrain_sources/fetching/files.py", "robotrain_sources/data_environment/locks/data.txt"} <= packed
+    assert {"robotrain_sources/fetching/errors.py", "robotrain_sources/data_environment/locks/data.txt"} <= packed
 
 
 def test_what_only_the_submit_side_needs_stays_at_home(acme):
@@ -105,7 +105,8 @@ def test_every_built_in_half_can_be_imported_from_its_payload_alone(tmp_path):
 
     halves = [
         "robotrain_workloads.lerobot_train.container",
-        *(f"robotrain_sources.{kind}.container" for kind in ("local_path", "huggingface", "blob_url", "mlflow")),
+        *(f"robotrain_sources.{kind}.container" for kind in ("local_path", "mlflow")),
+        *(f"robotrain_sources.{kind}.fetch" for kind in ("huggingface", "blob_url", "https_file")),
     ]
     for half in halves:
         folder = tmp_path / half

@@ -16,7 +16,7 @@ from robotrain_sources.transfer import catalog
 
 def main(module: str, uri: str, pin: str = "", role: str = "policy", credential: str = "") -> dict[str, object]:
     try:
-        origin = importlib.import_module(module).open(uri, pin, role, credential)
+        origin = importlib.import_module(module).open(uri, pin, role, credential, "")
     except FetchError as refused:
         return {"refused": str(refused), "fault": refused.fault}
     try:

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 from robotrain_runtime.contract.files import find_complete_files
-from robotrain_sources.fetching import files as fetching_files
+from robotrain_sources.mlflow import fetch_program as fetching_files
 
 WRITER = """
 import os, sys, time
 from pathlib import Path
-from robotrain_sources.fetching import files
+from robotrain_sources.mlflow import fetch_program as files
 
 def fill(folder):
     (folder / "first").write_text("1")

@@ -170,7 +170,7 @@ def test_a_policy_that_the_server_lacks_a_part_of_leaves_nothing_that_looks_whol
 ) -> None:
     uri, run, _ = served
     place = place_at(uri, tmp_path / "cache", training_python)
-    with pytest.raises(OSError, match=r"^cut of the run \w+ is incomplete: model.safetensors has [\d,]+ bytes of "):
+    with pytest.raises(OSError, match=r"^cut/model.safetensors of the run \w+ is incomplete: it has [\d,]+ bytes of "):
         container.fetch(asked(run, "cut"), place)
     assert not list(place.cache.rglob("fetched.json"))
 
@@ -215,7 +215,7 @@ def test_a_server_that_cannot_be_reached_is_told_without_its_password(
 ) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     place = place_at("http://me:s3cret@127.0.0.1:9", tmp_path, training_python)
-    why = r"^model of the run f+ cannot be fetched from MLflow at 127\.0\.0\.1:9 "
+    why = r"^model of the run f+ cannot be fetched from MLflow at http://127\.0\.0\.1:9 "
     with pytest.raises(OSError, match=why) as raised:
         container.fetch(asked(UNKNOWN, "model"), place)
     assert "s3cret" not in str(raised.value) + "".join(place.log_line.__self__)

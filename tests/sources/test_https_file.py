@@ -8,9 +8,9 @@ import pytest
 from azure_stand_in import Fault
 from reading_origins import digests, read
 from robotrain.model.source import SourceError
-from robotrain_sources.blob_url.kind import HTTPS_KIND
 from robotrain_sources.fetching.errors import FetchError
 from robotrain_sources.https_file import fetch
+from robotrain_sources.https_file.kind import KIND as HTTPS_KIND
 
 FETCH = "robotrain_sources.https_file.fetch"
 LARGE = os.urandom(3_000_000)

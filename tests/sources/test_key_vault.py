@@ -232,7 +232,7 @@ def test_a_run_whose_secret_is_not_there_ends_within_seconds(robots, hub, data_p
         platform="azureml",
         halves={
             "workload.lerobot-train": "robotrain_workloads.lerobot_train.container",
-            "source.huggingface": "robotrain_sources.huggingface.container",
+            "source.huggingface": "robotrain_sources.huggingface.fetch",
         },
         parameters=dataclasses.asdict(TrainParameters()),
         placement=Placement(

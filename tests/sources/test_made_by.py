@@ -1,7 +1,7 @@
 """Which run trained a policy, as what is said of its version in a registry tells."""
 
 import pytest
-from robotrain_sources.fetching import mlflow_client
+from robotrain_sources.mlflow import fetch_program
 
 TRAINED = {"robotrain_run": "lerobot-train-1", "checkpoint": "000400", "checkpoint_sha256": "c", "job_digest": "d"}
 KNOWN = {
@@ -25,4 +25,4 @@ EVALUATED = {**TRAINED, "robotrain_run": "lerobot-eval-1", "policy_uri": "/p"}
     ],
 )
 def test_a_run_that_only_evaluated_it_is_not_the_one_that_made_it(tags, told):
-    assert mlflow_client.read_policy_lineage(tags) == told
+    assert fetch_program.read_policy_lineage(tags) == told

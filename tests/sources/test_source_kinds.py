@@ -121,7 +121,8 @@ def test_a_text_is_recognised_by_the_kind_it_is_meant_for(text: str, meant: set[
 
 def test_only_kinds_that_act_in_the_container_have_a_half() -> None:
     assert {name: kind.container_plugin for name, kind in KINDS.items() if kind.container_plugin} == {
-        name: f"robotrain_sources.{name}.container" for name in ("blob_url", "https_file", "huggingface", "local_path")
+        **{name: f"robotrain_sources.{name}.fetch" for name in ("blob_url", "https_file", "huggingface")},
+        "local_path": "robotrain_sources.local_path.container",
     } | dict.fromkeys(("registered_model", "latest_model", "mlflow_run"), "robotrain_sources.mlflow.container")
 
 

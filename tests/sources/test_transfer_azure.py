@@ -10,7 +10,7 @@ from azure_stand_in import Fault
 from robotrain_runtime.contract.container_plugin import BatchFetch, ContainerContext
 from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.contract.failure import JobFailed
-from robotrain_sources.blob_url import container as half
+from robotrain_sources.blob_url import fetch as half
 from robotrain_sources.transfer import container
 from transfers import QUICK, tree
 

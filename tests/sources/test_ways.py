@@ -5,9 +5,8 @@ import contextlib
 import pytest
 from robotrain_runtime.contract.container_plugin import ContainerContext
 from robotrain_runtime.contract.document import JobSource
-from robotrain_sources.blob_url import container as blob_half
 from robotrain_sources.blob_url import errors, identity, reference, target
-from robotrain_sources.huggingface import container as hub_half
+from robotrain_sources.blob_url import fetch as blob_fetch
 from robotrain_sources.huggingface import fetch
 from robotrain_sources.transfer import container
 
@@ -21,7 +20,7 @@ class ClientAuthenticationError(Exception):
 
 
 def refused(way: str) -> str:
-    found = fetch.open(NAME, "", "policy", "", **({"way": way} if way else {}))
+    found = fetch.open(NAME, "", "policy", "", way)
     with pytest.raises(Exception) as raised:
         list(found.list_files())
     return str(found.explain_error(raised.value))
@@ -71,7 +70,7 @@ def test_the_run_says_it_too(hub, azure, data_python, tmp_path, monkeypatch):
         JobSource(role="policy", kind="huggingface", uri=NAME),
         JobSource(role="dataset", kind="blob_url", uri=url),
     ]
-    made = container.deliver(sources, {"huggingface": hub_half, "blob_url": blob_half}, place, {})
+    made = container.deliver(sources, {"huggingface": fetch, "blob_url": blob_fetch}, place, {})
     with contextlib.closing(made):
         hub_said, blob_said = (found.problems[0] for found in made.survey())
     assert hub_said.endswith(f"and {WAY}")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from robotrain_runtime.contract.container_plugin import ContainerContext
 from robotrain_runtime.contract.document import JobSource
-from robotrain_sources.blob_url import container
+from robotrain_sources.blob_url import fetch
 from robotrain_sources.transfer import container as transfer_container
 
 
@@ -24,7 +24,7 @@ def main() -> None:
     sources = [JobSource(role="dataset", kind="blob_url", uri=url) for url in urls]
     place = ContainerContext(cache=Path(cache), python=Path(python))
     began = time.perf_counter()
-    coming = transfer_container.deliver(sources, {"blob_url": container}, place, {})
+    coming = transfer_container.deliver(sources, {"blob_url": fetch}, place, {})
     found = coming.survey()
     wrong = [sentence for one in found for sentence in one.problems]
     assert not wrong, wrong

@@ -8,6 +8,7 @@ import gc
 import importlib
 import json
 import os
+import re
 import sqlite3
 import sys
 from collections.abc import Iterator
@@ -15,7 +16,6 @@ from contextlib import closing, contextmanager, nullcontext
 from importlib import metadata
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 from robotrain_runtime.contract.container_plugin import TRACKING_PLUGINS_VARIABLE, TrackingContainerPlugin
 from robotrain_runtime.contract.plugin_loader import load_container_plugin
@@ -104,8 +104,7 @@ def has_mlflow_tables(database: Path) -> bool:
 
 def redact_address(uri: str) -> str:
     """Return an address without the parts that may be secret."""
-    parts = urlsplit(uri)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    return re.sub(r"//[^/]*@", "//", re.split(r"[?#]", uri)[0])
 
 
 FINDINGS_PREFIX = "found: "

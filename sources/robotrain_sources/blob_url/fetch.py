@@ -15,10 +15,11 @@ from robotrain_sources.blob_url.errors import BlobsNotFound
 from robotrain_sources.blob_url.identity import BlobIdentity
 from robotrain_sources.blob_url.publish import PublishedCheckpoints
 from robotrain_sources.blob_url.reference import HOST, BlobPrefix
-from robotrain_sources.fetching import files
 from robotrain_sources.fetching.errors import FetchError, find_similar_names
 from robotrain_sources.transfer import catalog, origin
-from robotrain_sources.transfer.origin import SourceFile
+from robotrain_sources.transfer.origin import SourceFile, is_debris
+
+CARRIER = "robotrain_sources.transfer.container"
 
 
 def select_files(blobs: Iterable[ListedBlob]) -> Iterator[SourceFile]:
@@ -32,7 +33,7 @@ def select_files(blobs: Iterable[ListedBlob]) -> Iterator[SourceFile]:
         while empty_blobs and not blob.name.startswith(empty_blobs[-1].name):
             yield _make_source_file(empty_blobs.pop())
         empty_blobs = [empty for empty in empty_blobs if not blob.name.startswith(f"{empty.name}/")]
-        if files.is_debris(blob.name) or _is_folder_marker(blob):
+        if is_debris(blob.name) or _is_folder_marker(blob):
             continue
         if blob.size:
             yield _make_source_file(blob)

@@ -1,18 +1,17 @@
-"""The source kinds `blob_url` and `https_file`: folders of blobs in Azure Storage, and single files elsewhere."""
+"""The source kind `blob_url`: folders of blobs in Azure Storage."""
 
 import re
 from collections.abc import Iterable
-from pathlib import Path
-from urllib.parse import unquote
 
-from robotrain.model.source import Pinning, RoleFlag, Source, SourceError, SourceKind
+from robotrain.model.source import Pinning, RoleFlag, Source, SourceKind
 from robotrain.plugins.hookspecs import hook
-from robotrain.redaction import holds_secret
 
 from robotrain_sources.blob_url import reference
 from robotrain_sources.role_flags import CHECKPOINT, INIT_POLICY, RESUME
 
-_HINT = r"(?i)\s*(?:(?:wasbs?|abfss?)://|(?:https?:)?/{0,2}[^/\\?#\s]*\.(?:blob|dfs|file)\.(?:core|storage|fabric)\.)"
+ADDRESS_HINT = (
+    r"(?i)\s*(?:(?:wasbs?|abfss?)://|(?:https?:)?/{0,2}[^/\\?#\s]*\.(?:blob|dfs|file)\.(?:core|storage|fabric)\.)"
+)
 _FILE_SUFFIX = (
     r"(?i)\.(?:parquet|jsonl?|csv|txt|ya?ml|mp4|avi|mkv|png|jpe?g|zip|tar|t?gz|zst|7z|h5|hdf5|np[yz]|pkl|onnx"
     r"|safetensors|db3|mcap|bag)$"
@@ -47,39 +46,16 @@ KIND = SourceKind(
         "checkpoint": CHECKPOINT,
         "resume": RESUME,
     },
-    recognizes=lambda text: bool(re.match(_HINT, text)),
+    recognizes=lambda text: bool(re.match(ADDRESS_HINT, text)),
     parse=lambda text, base: reference.parse_blob_url(text),
-    container_plugin="robotrain_sources.blob_url.container",
+    container_plugin="robotrain_sources.blob_url.fetch",
     target="robotrain_sources.blob_url.target",
     warn=find_warnings,
     pinning=Pinning.from_module("robotrain_sources.blob_url.pin"),
 )
 
 
-def parse_https_file(text: str, base: Path) -> Source:
-    """Return the file that `text` addresses. Raise SourceError."""
-    from robotrain_sources.https_file import reference as https_reference
-
-    file = https_reference.parse_https_file(text)
-    if holds_secret(unquote(str(file))):
-        raise SourceError("The URL seems to contain a secret, and a job must not contain secrets.")
-    return file
-
-
-HTTPS_KIND = SourceKind(
-    name="https_file",
-    title="files at https URLs",
-    form="https://HOST/PATH/FILE",
-    example="https://example.org/policies/model_300.pt",
-    help="One file at a web address; over http only with its SHA-256.",
-    roles={"checkpoint": CHECKPOINT},
-    recognizes=lambda text: bool(re.match(r"(?i)\s*https?://", text)) and not re.match(_HINT, text),
-    parse=parse_https_file,
-    container_plugin="robotrain_sources.https_file.container",
-)
-
-
 @hook
 def robotrain_source_kinds() -> Iterable[SourceKind]:
-    """Return the source kinds that share a flag; the first one is the default."""
-    return (KIND, HTTPS_KIND)
+    """Return the source kind."""
+    return (KIND,)

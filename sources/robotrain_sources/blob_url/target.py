@@ -16,7 +16,7 @@ from robotrain_sources.fetching import program
 
 __all__ = ["ENVIRONMENT", "SOURCE", "inspect", "normalize", "open"]
 
-SOURCE = "robotrain_sources.blob_url.container"
+SOURCE = "robotrain_sources.blob_url.fetch"
 PUBLISH_MODULE = "robotrain_sources.blob_url.publish"
 PUT, TRIM, LOOK = "put", "trim", "look"
 

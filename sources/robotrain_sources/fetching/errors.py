@@ -5,7 +5,7 @@ import errno
 import re
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -53,6 +53,13 @@ def find_similar_names(name: str, known_names: Sequence[str]) -> list[str]:
 def get_class_names(*raised: BaseException) -> set[str]:
     """Return the names of the classes of errors, of libraries that are not imported here."""
     return {base.__name__ for error in raised for base in type(error).__mro__}
+
+
+def iter_causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and its causes, the innermost last."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def format_error(error: BaseException) -> str:

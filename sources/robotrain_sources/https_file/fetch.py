@@ -10,12 +10,14 @@ from typing import Any
 
 from robotrain_runtime.contract.failure import SourceError
 
-from robotrain_sources.fetching import errors, files
+from robotrain_sources.fetching import errors
 from robotrain_sources.fetching.errors import FetchError
 from robotrain_sources.https_file import reference
 from robotrain_sources.https_file.reference import HttpsFile
 from robotrain_sources.transfer import origin
 from robotrain_sources.transfer.origin import SourceFile
+
+CARRIER = "robotrain_sources.transfer.container"
 
 REQUEST_SECONDS = 20.0
 
@@ -29,8 +31,6 @@ class SingleFile:
 
     def list_files(self) -> Iterator[SourceFile]:
         """Yield the file with its size and ETag."""
-        if problem := files.find_name_problem(self._file.name):
-            raise FetchError(problem, "configuration")
         headers = errors.retry_once(self._request_headers)
         if not (total := re.fullmatch(r"bytes 0-0/(\d+)", headers.get("Content-Range", ""))):
             why = f"{self._file.host} cannot send a part of {self._file}: downloads need a server with HTTP ranges"

@@ -7,16 +7,19 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 from robotrain_runtime.contract.failure import SourceError
 
 from robotrain_sources.fetching import credential as fetching_credential
-from robotrain_sources.fetching import files
-from robotrain_sources.fetching.errors import FetchError, retry_once
-from robotrain_sources.huggingface import errors, reference
+from robotrain_sources.fetching import errors
+from robotrain_sources.fetching.errors import FetchError, blame_error, blame_no_answer, format_error, get_class_names
+from robotrain_sources.huggingface import reference
 from robotrain_sources.huggingface.reference import COMMIT_PATTERN, Repository
 from robotrain_sources.transfer import origin
-from robotrain_sources.transfer.origin import SourceFile
+from robotrain_sources.transfer.origin import SourceFile, is_debris
+
+CARRIER = "robotrain_sources.transfer.container"
 
 PICKLED_SUFFIXES = (".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth")
 SAFE_SUFFIX = ".safetensors"
@@ -24,7 +27,7 @@ SAFE_SUFFIX = ".safetensors"
 
 def select_files(file_names: Iterable[str]) -> list[str]:
     """Return the names to fetch: all, but no pickled weights where there are safetensors."""
-    names = sorted(name for name in file_names if not files.is_debris(name))
+    names = sorted(name for name in file_names if not is_debris(name))
     if any(name.endswith(SAFE_SUFFIX) for name in names):
         return [name for name in names if not name.endswith(PICKLED_SUFFIXES)]
     return names
@@ -77,6 +80,98 @@ def load_hub_token(credential: str) -> HubToken:
     return HubToken(text, "your token (HF_TOKEN)" if text else "")
 
 
+HUB = "https://huggingface.co"
+PRIVATE_HINT = "it is private and HF_TOKEN is not set"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubRequest:
+    """A request to the Hub."""
+
+    repository: str
+    kind: str
+    """`model` or `dataset`."""
+    revision: str
+    token: str
+    """The token in words; empty for none."""
+    remedy: str = ""
+    """The platform's way to give the job a token."""
+
+    @property
+    def other_token_hint(self) -> str:
+        """End of a sentence about a token without access."""
+        return f"; to give the job another: {self.remedy}" if self.remedy else ""
+
+
+def explain_fetch_error(error: Exception, request: HubRequest) -> FetchError:
+    """Return an error of the library or obstore as a FetchError."""
+    if isinstance(error, FetchError):
+        return error
+    causes = list(errors.iter_causes(error))
+    class_names = get_class_names(*causes)
+    hub = f"the Hub at {urlsplit(_hub_endpoint()).hostname}"
+    if why := _explain_library_error(class_names, request, hub):
+        return FetchError(why, "configuration")
+    if status := next((code for cause in causes if (code := errors.parse_http_status(cause))), 0):
+        return _explain_status(status, request, hub)
+    transport_error = errors.describe_transport_error(error)
+    if "TransportError" in class_names or transport_error:
+        cause = transport_error or format_error(causes[-1])
+        why = f"the connection to {hub} failed for {request.repository} ({cause})"
+        return FetchError(f"{why}: check that this machine can reach it", blame_no_answer(*causes))
+    if isinstance(error, TimeoutError):
+        return FetchError(f"{hub} did not answer in time for {request.repository}: try again later", "network")
+    if "JSONDecodeError" in class_names:
+        return FetchError(f"the server at {hub} is not a Hugging Face Hub: check HF_ENDPOINT", "configuration")
+    fault = "network" if errors.is_transient(error) else blame_error(error)
+    return FetchError(f"{request.repository}: {format_error(error)}", fault)
+
+
+def _explain_library_error(class_names: set[str], request: HubRequest, hub: str) -> str:
+    """Return the sentence for an exception class of the library; empty for others."""
+    name = request.repository
+    if "GatedRepoError" in class_names:
+        token_hint = request.remedy or "set HF_TOKEN to a token of your account"
+        remedy = f"with the account of your token{request.other_token_hint}" if request.token else f"and {token_hint}"
+        return f"{name} is gated: accept its conditions at {_repository_page(request)} {remedy}"
+    if "RepositoryNotFoundError" in class_names:
+        no_token = f"it is private and the job has no token: {request.remedy}" if request.remedy else PRIVATE_HINT
+        why = f"{request.token} has no access to it{request.other_token_hint}" if request.token else no_token
+        return f"{hub} has no {request.kind} {name}: it does not exist, or {why}"
+    if "RevisionNotFoundError" in class_names:
+        return f"{name} has no revision {request.revision or 'main'} on {hub}"
+    if "OfflineModeIsEnabled" in class_names:
+        return f"{name} is not in the cache, and HF_HUB_OFFLINE is set: unset it, or use a local folder"
+    return ""
+
+
+def _explain_status(status: int, request: HubRequest, hub: str) -> FetchError:
+    name = request.repository
+    if status in (401, 403):
+        if request.token:
+            why = f"{hub} does not accept {request.token} for {name} (HTTP {status}){request.other_token_hint}"
+        else:
+            why = f"{hub} requires a token for {name} (HTTP {status}): {request.remedy or 'set HF_TOKEN'}"
+        return FetchError(why, "configuration")
+    if status in (404, 416):
+        return FetchError(
+            f"a file of {name} was changed or deleted on {hub} (HTTP {status}): start the run again", "data"
+        )
+    if status in errors.TRANSIENT_STATUS or status >= 500:
+        return FetchError(f"{hub} answered HTTP {status} for {name}: try again later", "network")
+    return FetchError(f"{hub} answered HTTP {status} for {name}", "configuration")
+
+
+def _repository_page(request: HubRequest) -> str:
+    return f"{_hub_endpoint()}/{'datasets/' if request.kind == 'dataset' else ''}{request.repository}"
+
+
+def _hub_endpoint() -> str:
+    """Return the Hub's address without user name and password."""
+    address = urlsplit(os.environ.get("HF_ENDPOINT") or HUB)
+    return f"{address.scheme}://{address.netloc.rpartition('@')[2]}"
+
+
 INFO_SECONDS = 10.0
 MAX_SIBLINGS = 50_000
 """With more files, the Hub's short listing may be incomplete."""
@@ -98,14 +193,14 @@ class RepositoryFiles:
         self._repository = repository
         self._kind = kind
         self._token = token
-        self._request = errors.HubRequest(
+        self._request = HubRequest(
             repository=repository.id, kind=kind, revision=repository.revision, token=token.description, remedy=remedy
         )
         self._hub = import_hub_library().HfApi(endpoint=os.environ.get("HF_ENDPOINT") or None, token=token.text or None)
 
     def list_files(self) -> Iterator[SourceFile]:
         """List the files of the commit, or of the revision's current commit."""
-        info = retry_once(self._load_repository_info)
+        info = errors.retry_once(self._load_repository_info)
         self._commit = str(info.sha)
         siblings = info.siblings or ()
         if 0 < len(siblings) <= MAX_SIBLINGS:
@@ -114,7 +209,7 @@ class RepositoryFiles:
             listing = self._list_tree()
         entries = map(_check_fetchable, listing)
         if self._kind == "dataset":
-            return (entry for entry in entries if not files.is_debris(entry.name))
+            return (entry for entry in entries if not is_debris(entry.name))
         entry_by_name = {entry.name: entry for entry in entries}
         return (entry_by_name[name] for name in select_files(entry_by_name))
 
@@ -143,7 +238,7 @@ class RepositoryFiles:
 
     def explain_error(self, error: Exception) -> FetchError:
         """Return an error of the library or obstore as a FetchError."""
-        return errors.explain_fetch_error(error, self._request)
+        return explain_fetch_error(error, self._request)
 
     def _load_repository_info(self) -> Any:
         revision = self._repository.revision or None

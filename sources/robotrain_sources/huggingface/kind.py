@@ -60,7 +60,7 @@ KIND = SourceKind(
     recognizes=recognizes,
     parse=lambda text, base: reference.parse_repository(text),
     warn=find_warnings,
-    container_plugin="robotrain_sources.huggingface.container",
+    container_plugin="robotrain_sources.huggingface.fetch",
     pinning=Pinning.from_module("robotrain_sources.huggingface.pin"),
 )
 

@@ -19,7 +19,7 @@ from robotrain.model.health import HealthCheck, HealthResult, report_ok, report_
 from robotrain.model.source import Source, SourceError, SourceNotFound
 
 from robotrain_sources import parallel
-from robotrain_sources.huggingface.errors import iter_causes
+from robotrain_sources.fetching.errors import iter_causes
 from robotrain_sources.huggingface.reference import COMMIT_PATTERN, Repository, parse_repository
 
 if TYPE_CHECKING:

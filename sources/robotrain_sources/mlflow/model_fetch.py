@@ -12,8 +12,8 @@ from typing import Any
 
 from robotrain_runtime.tracking import address as tracking_address
 
-from robotrain_sources.fetching import errors, files, mlflow_client
-from robotrain_sources.mlflow import reference
+from robotrain_sources.fetching import errors
+from robotrain_sources.mlflow import fetch_program, reference
 
 
 class RegisteredModelFetcher:
@@ -26,15 +26,15 @@ class RegisteredModelFetcher:
 
     def fetch_into(self, folder: Path) -> tuple[Path, Mapping[str, str]]:
         """Return the folder of the files, fetched into `folder` if they are remote, and the tags. Raise FetchError."""
-        with mlflow_client.lock_tracking_database(self._address):
+        with fetch_program.lock_tracking_database(self._address):
             self._client = self._mlflow.MlflowClient(self._address, registry_uri=self._address)
             version = self._find_version()
         self._version = str(version.version)
         tags = dict(version.tags)
         uri = str(self._client.get_model_version_download_uri(self._name, self._version))
-        if (local_folder := mlflow_client.find_local_folder(uri)) is None:
+        if (local_folder := fetch_program.find_local_folder(uri)) is None:
             identity = hashlib.sha256(f"{self._address} {uri} {version.creation_timestamp}".encode()).hexdigest()
-            return files.fill_cache_folder(folder / f"{self._version}-{identity[:16]}", self._fill_folder), tags
+            return fetch_program.fill_cache_folder(folder / f"{self._version}-{identity[:16]}", self._fill_folder), tags
         if not local_folder.is_dir():
             raise errors.FetchError(
                 f"{self._name} version {self._version} is in {local_folder}, and that folder does not exist"
@@ -49,7 +49,7 @@ class RegisteredModelFetcher:
             tracking_uri=self._address,
             registry_uri=self._address,
         )
-        mlflow_client.fill_from_download(folder, lambda to: download(dst_path=to), self._check_files)
+        fetch_program.fill_from_download(folder, lambda to: download(dst_path=to), self._check_files)
 
     def _check_files(self, downloaded: Path) -> None:
         if not any(path.is_file() for path in downloaded.rglob("*")):
@@ -78,14 +78,14 @@ class RegisteredModelFetcher:
 
 def main() -> None:
     """Run the command line."""
-    options = mlflow_client.parse_arguments("name", "version")
+    options = fetch_program.parse_arguments("name", "version")
 
     def fetch(address: str) -> tuple[Path, Mapping[str, str]]:
         mlflow = tracking_address.import_mlflow(address)
         return RegisteredModelFetcher(mlflow, address, options.name, options.version).fetch_into(options.to)
 
     subject = f"{options.name} version {options.version}"
-    mlflow_client.fetch_with_mlflow(fetch, options.cache, subject, "the model registry")
+    fetch_program.fetch_with_mlflow(fetch, options.cache, subject, "the model registry")
 
 
 if __name__ == "__main__":

@@ -14,9 +14,11 @@ from typing import Any, NamedTuple
 
 from robotrain_runtime.tracking import address as tracking_address
 
-from robotrain_sources.fetching import errors, files, mlflow_client
+from robotrain_sources.fetching import errors
 from robotrain_sources.local_path import folder_content
 from robotrain_sources.local_path.folder_content import MODEL_FOLDER, POLICY_FILES
+from robotrain_sources.mlflow import fetch_program
+from robotrain_sources.transfer.origin import find_name_problem
 
 HEADER_LENGTH_BYTES = 8
 MAX_HEADER_BYTES = 100 << 20
@@ -62,29 +64,28 @@ class ArtifactListing:
         self._client = client
         self._run = run
 
-    def find_policy(self, path: str) -> tuple[str, Mapping[str, int]]:
-        """Return the path of the policy at `path`, or in the model folder there, and the size of each file."""
-        sizes = dict(self._list_below(path))
-        if not sizes:
+    def find_policy(self, path: str) -> Mapping[str, Artifact]:
+        """Return the artifacts of the policy at `path`, or in the model folder there, by their names below it."""
+        found = self._list_below(path)
+        if not found:
             raise self.explain_empty(path)
         for part in ("", f"{MODEL_FOLDER}/"):
-            if all(f"{part}{name}" in sizes for name in POLICY_FILES):
-                below = {name.removeprefix(part): size for name, size in sizes.items() if name.startswith(part)}
-                return f"{path}/{part}".rstrip("/"), below
-        raise self._explain_no_policy(path, sizes)
+            if all(f"{part}{name}" in found for name in POLICY_FILES):
+                return {name.removeprefix(part): file for name, file in found.items() if name.startswith(part)}
+        raise self.explain_no_policy(path)
 
     def find_checkpoint(self, path: str) -> Mapping[str, Artifact]:
         """Return the artifacts of the checkpoint at `path`, a file or a folder, by their names in a new folder.
 
         Its companions are always in `params`, wherever the run has them.
         """
-        found = {name: Artifact(f"{path}/{name}", size) for name, size in self._list_below(path)}
+        found = self._list_below(path)
         folder, _, name = path.rpartition("/")
         if not found:
             beside = {item.path: item for item in self._list_folder(folder)}
             if path not in beside or beside[path].is_dir:
                 raise self.explain_empty(path)
-            found = {name: self._make_artifact(beside[path])}
+            found = {name: _make_artifact(beside[path])}
         companions = self._find_companions(path if name not in found else folder)
         return {**{f"params/{one}": artifact for one, artifact in companions.items()}, **found}
 
@@ -94,18 +95,10 @@ class ArtifactListing:
                 at = "/".join(filter(None, (folder, below)))
                 items = {item.path.rpartition("/")[2]: item for item in self._list_folder(at) if not item.is_dir}
                 if COMPANIONS[0] in items:
-                    return {name: self._make_artifact(items[name]) for name in COMPANIONS if name in items}
+                    return {name: _make_artifact(items[name]) for name in COMPANIONS if name in items}
             if not folder:
                 return {}
             folder = folder.rpartition("/")[0]
-
-    @staticmethod
-    def _make_artifact(item: Any) -> Artifact:
-        return Artifact(item.path, UNKNOWN_SIZE if item.file_size is None else item.file_size)
-
-    def explain_no_policy(self, path: str) -> errors.FetchError:
-        """Return the error for a path without a policy, with suggestions."""
-        return self._explain_no_policy(path, dict(self._list_below(path)))
 
     def explain_empty(self, path: str) -> errors.FetchError:
         """Return the error for a path without artifacts, with suggestions."""
@@ -118,33 +111,37 @@ class ArtifactListing:
                 return errors.FetchError(f"the run {self._run} has no artifacts at {path}; it has {', '.join(similar)}")
         return errors.FetchError(f"the run {self._run} has no artifacts at {path}, and no other folders")
 
-    def _explain_no_policy(self, path: str, sizes: Mapping[str, int]) -> errors.FetchError:
-        folders = sorted(
-            name.removesuffix(f"/{POLICY_FILES[0]}") for name in sizes if name.endswith(f"/{POLICY_FILES[0]}")
-        )
-        policies = [f"{path}/{folder}" for folder in folders if f"{folder}/{POLICY_FILES[1]}" in sizes]
-        missing = " and ".join(name for name in POLICY_FILES if name not in sizes)
+    def explain_no_policy(self, path: str) -> errors.FetchError:
+        """Return the error for a path without a policy, with suggestions."""
+        found = self._list_below(path)
+        configs = sorted(name for name in found if name.endswith(f"/{POLICY_FILES[0]}"))
+        folders = [name.removesuffix(f"/{POLICY_FILES[0]}") for name in configs]
+        policies = [f"{path}/{folder}" for folder in folders if f"{folder}/{POLICY_FILES[1]}" in found]
+        missing = " and ".join(name for name in POLICY_FILES if name not in found)
         hint = f"; below it there is {', '.join(policies[-errors.MAX_SUGGESTIONS :])}" if policies else ""
         return errors.FetchError(f"{path} of the run {self._run} contains no policy: it lacks {missing}{hint}")
 
-    def _list_below(self, path: str) -> Iterator[tuple[str, int]]:
-        for name, size in self._list_files(path):
-            relative = name.removeprefix(f"{path}/")
-            if problem := files.find_name_problem(relative):
-                raise errors.FetchError(problem)
-            yield relative, size
+    def _list_below(self, path: str) -> dict[str, Artifact]:
+        found = {item.path.removeprefix(f"{path}/"): _make_artifact(item) for item in self._list_files(path)}
+        for problem in filter(None, map(find_name_problem, found)):
+            raise errors.FetchError(problem)
+        return found
 
-    def _list_files(self, folder: str) -> Iterator[tuple[str, int]]:
+    def _list_files(self, folder: str) -> Iterator[Any]:
         for item in self._list_folder(folder):
             if item.is_dir:
                 yield from self._list_files(item.path)
             else:
-                yield item.path, UNKNOWN_SIZE if item.file_size is None else item.file_size
+                yield item
 
     def _list_folder(self, folder: str) -> Iterator[Any]:
         """Yield the items of a folder; some stores also list others whose path begins with its name."""
         start = f"{folder}/" if folder else ""
         return (item for item in self._client.list_artifacts(self._run, folder or None) if item.path.startswith(start))
+
+
+def _make_artifact(item: Any) -> Artifact:
+    return Artifact(item.path, UNKNOWN_SIZE if item.file_size is None else item.file_size)
 
 
 class RunArtifactFetcher:
@@ -163,54 +160,32 @@ class RunArtifactFetcher:
 
         Raise FetchError.
         """
-        with mlflow_client.lock_tracking_database(self._address):
+        with fetch_program.lock_tracking_database(self._address):
             run = self._find_run()
         root, tags = str(run.info.artifact_uri), dict(run.data.tags)
         listing = ArtifactListing(self._client, self._run)
         if self._role == CHECKPOINT_ROLE:
             artifacts = listing.find_checkpoint(path)
-            identity = self._hash_identity(root, sorted(artifacts.items()))
-            return files.fill_cache_folder(to / identity, lambda folder: self._fetch_files(folder, artifacts)), tags
-        if local_folder := mlflow_client.find_local_folder(root):
+        elif local_folder := fetch_program.find_local_folder(root):
             return _find_local_policy(local_folder, path, listing), tags
-        part, sizes = listing.find_policy(path)
-        identity = self._hash_identity(root, part, sorted(sizes.items()))
-        return files.fill_cache_folder(to / identity, lambda folder: self._fill_folder(folder, part, sizes)), tags
-
-    def _hash_identity(self, *parts: object) -> str:
-        key = " ".join(map(str, (self._address, *parts)))
-        return hashlib.sha256(key.encode()).hexdigest()[:16]
+        else:
+            artifacts = listing.find_policy(path)
+        key = f"{self._address} {root} {sorted(artifacts.items())}"
+        target = to / hashlib.sha256(key.encode()).hexdigest()[:16]
+        return fetch_program.fill_cache_folder(target, lambda folder: self._fetch_files(folder, artifacts)), tags
 
     def _fetch_files(self, folder: Path, artifacts: Mapping[str, Artifact]) -> None:
         with tempfile.TemporaryDirectory(dir=folder) as incoming:
             for name, (path, size) in artifacts.items():
                 print(f"fetching {path} of the run {self._run}", flush=True)
-                downloaded = Path(self._client.download_artifacts(self._run, path, incoming))
-                if size not in (UNKNOWN_SIZE, downloaded.stat().st_size):
-                    raise errors.FetchError(
-                        f"{path} was not fetched completely from the run {self._run}: start the job again"
-                    )
+                file = Path(self._client.download_artifacts(self._run, path, incoming))
+                if size not in (UNKNOWN_SIZE, file.stat().st_size):
+                    why = f"{path} was not fetched completely from the run {self._run}"
+                    raise errors.FetchError(f"{why}: start the job again")
+                if file.suffix == ".safetensors" and (why := find_truncation(file)):
+                    raise errors.FetchError(f"{path} of the run {self._run} is incomplete: it {why}")
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                os.replace(downloaded, folder / name)
-
-    def _fill_folder(self, folder: Path, part: str, sizes: Mapping[str, int]) -> None:
-        print(f"fetching {part} of the run {self._run}", flush=True)
-        mlflow_client.fill_from_download(
-            folder,
-            lambda to: str(self._client.download_artifacts(self._run, part, to)),
-            lambda downloaded: self._check_files(downloaded, part, sizes),
-        )
-
-    def _check_files(self, downloaded: Path, part: str, sizes: Mapping[str, int]) -> None:
-        for name, size in sizes.items():
-            file = downloaded / name
-            if not file.is_file() or size not in (UNKNOWN_SIZE, file.stat().st_size):
-                raise errors.FetchError(
-                    f"{name} of {part} was not fetched completely from the run {self._run}: start the job again"
-                )
-        for file in downloaded.rglob("*.safetensors"):
-            if why := find_truncation(file):
-                raise errors.FetchError(f"{part} of the run {self._run} is incomplete: {file.name} {why}")
+                os.replace(file, folder / name)
 
     def _find_run(self) -> Any:
         try:
@@ -237,7 +212,7 @@ def _find_local_policy(root: Path, path: str, listing: ArtifactListing) -> Path:
 
 def main() -> None:
     """Run the command line."""
-    options = mlflow_client.parse_arguments("run", "path", "--role")
+    options = fetch_program.parse_arguments("run", "path", "--role")
 
     def fetch(uri: str) -> tuple[Path, Mapping[str, str]]:
         mlflow = tracking_address.import_mlflow(uri)
@@ -245,10 +220,10 @@ def main() -> None:
             address = tracking_address.resolve_address(uri)
         except tracking_address.AddressUnavailable as error:
             raise errors.FetchError(str(error)) from error
-        fetcher = RunArtifactFetcher(mlflow, address, options.run, mlflow_client.redact_address(uri), options.role)
+        fetcher = RunArtifactFetcher(mlflow, address, options.run, tracking_address.redact_address(uri), options.role)
         return fetcher.fetch_into(options.path, options.to)
 
-    mlflow_client.fetch_with_mlflow(fetch, options.cache, f"{options.path} of the run {options.run}", "MLflow")
+    fetch_program.fetch_with_mlflow(fetch, options.cache, f"{options.path} of the run {options.run}", "MLflow")
 
 
 if __name__ == "__main__":

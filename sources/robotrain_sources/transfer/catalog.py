@@ -12,9 +12,8 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-from robotrain_sources.fetching import files
 from robotrain_sources.fetching.errors import FetchError
-from robotrain_sources.transfer.origin import SourceFile
+from robotrain_sources.transfer.origin import SourceFile, find_name_problem
 
 DIGEST_LENGTH = 32
 
@@ -240,7 +239,7 @@ def _list_parent_folders(name: str) -> list[str]:
 
 
 def _check_file(entry: SourceFile) -> None:
-    if problem := files.find_name_problem(entry.name):
+    if problem := find_name_problem(entry.name):
         raise FetchError(problem, "data")
     if entry.size < 0 or not entry.identity:
         raise FetchError(f"the listing has no size, or neither a digest nor a version, of {entry.name!r}", "data")

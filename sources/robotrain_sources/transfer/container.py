@@ -1,7 +1,7 @@
 """The transfer in the container: a carrier that starts the transfer program in the data environment.
 
-A container plugin that names this module as its `CARRIER` names in `ORIGIN` the module that opens its sources there. It
-may define `get_request_uri(source, place)`: the address to pass to that module instead of the source's own.
+A container plugin that names this module as its `CARRIER` opens its sources there (`OriginModule`), or names the module
+that does in `ORIGIN`. It may define `get_request_uri(source, place)`: the address to open instead of the source's own.
 """
 
 import fcntl
@@ -164,8 +164,8 @@ TIMEOUTS = origin.TransferTimeouts()
 class TransferContainerPlugin(SourceContainerPlugin):
     """A source kind whose sources the transfer engine fetches."""
 
-    ORIGIN: str
-    """The module that lists and reads its files."""
+    ORIGIN: str = ""
+    """The module that lists and reads its files, unless it is the plugin itself."""
 
     def get_request_uri(self, source: JobSource, place: ContainerContext) -> str:
         """Return the address to fetch."""
@@ -186,7 +186,7 @@ def deliver(
             uri=plugins[source.kind].get_request_uri(source, place),
             pin=source.pin,
             role=source.role,
-            origin=plugins[source.kind].ORIGIN,
+            origin=plugins[source.kind].ORIGIN or modules[source.kind],
             credential=place.credentials.get(source.kind, ""),
             described=tuple(described.get(source.role, ())),
             way=place.credential_hints.get(source.kind, ""),

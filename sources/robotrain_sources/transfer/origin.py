@@ -1,10 +1,11 @@
 """The contracts of the transfer: what a source kind provides to it, and its requests and answers, JSON lines.
 
-A kind names the module that opens its sources in its container plugin: `ORIGIN = "package.module"`.
+A container plugin opens its sources itself, or names the module that does: `ORIGIN = "package.module"`.
 """
 
 import dataclasses
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -47,6 +48,26 @@ class SourceFile:
         return next((f"{name}:{value}" for name, value in known if value), "")
 
 
+_CONTROL = r"[\x00-\x1f\x7f\\]"
+DEBRIS_FOLDER = ".cache"
+MAX_NAME_BYTES = 255
+
+
+def find_name_problem(name: str) -> str:
+    """Return why `name` cannot be a file below a folder; empty if it can."""
+    parts = name.split("/")
+    if not {"", ".", ".."}.isdisjoint(parts) or re.search(_CONTROL, name):
+        return f"the name {name!r} leads out of the folder or is invalid, so it is not written"
+    if max(len(part.encode(errors="replace")) for part in parts) > MAX_NAME_BYTES:
+        return f"the name {name!r} is too long for this machine's file system"
+    return ""
+
+
+def is_debris(name: str) -> bool:
+    """Return whether a download tool left the file in a folder that was then uploaded."""
+    return DEBRIS_FOLDER in name.split("/")[:-1]
+
+
 class DataOrigin(Protocol):
     """One source, as one identity reads it."""
 
@@ -75,11 +96,11 @@ class DataOrigin(Protocol):
 class OriginModule(Protocol):
     """A module that opens sources of one kind."""
 
-    def open(self, uri: str, pin: str, role: str, credential: str, way: str = "") -> DataOrigin:
+    def open(self, uri: str, pin: str, role: str, credential: str, way: str) -> DataOrigin:
         """Return the source with that printed form; no network.
 
         `credential` is the file with its secret, or empty. `way` is the platform's command to give the job a
-        credential; it is passed only where the platform has one.
+        credential; empty if it has none.
         """
 
 

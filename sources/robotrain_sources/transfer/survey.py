@@ -28,8 +28,7 @@ def open_origin(request: SourceRequest) -> DataOrigin:
         module = cast(OriginModule, importlib.import_module(request.origin))
     except ImportError as error:
         raise FetchError(f"{request.origin} cannot be imported: {error}", "code") from error
-    options = {"way": request.way} if request.way else {}
-    return module.open(request.uri, request.pin, request.role, request.credential, **options)
+    return module.open(request.uri, request.pin, request.role, request.credential, request.way)
 
 
 EMPTY = DataSize(0, 0, 0)

@@ -52,6 +52,6 @@ class Shelf:
         return FetchError(f"{self._name}: {format_error(error)}", "configuration" if forbidden else "network")
 
 
-def open(uri: str, pin: str, role: str, credential: str) -> Shelf:
+def open(uri: str, pin: str, role: str, credential: str, way: str) -> Shelf:
     """The shelf at that address."""
     return Shelf(uri, pin, Path(credential).read_text() if credential else "")

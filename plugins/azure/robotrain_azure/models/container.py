@@ -5,12 +5,9 @@ from dataclasses import dataclass
 
 from robotrain_runtime.contract.container_plugin import ContainerContext
 from robotrain_runtime.contract.document import JobSource
-from robotrain_sources.data_environment import ENVIRONMENT
 
 from robotrain_azure import workspace
 from robotrain_azure.workspace import Workspace
-
-__all__ = ["CARRIER", "ENVIRONMENT", "ORIGIN", "get_request_uri"]
 
 CARRIER = "robotrain_sources.transfer.container"
 ORIGIN = "robotrain_azure.models.origin"

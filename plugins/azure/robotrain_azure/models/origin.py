@@ -201,7 +201,7 @@ class ModelOrigin:
         """Return the blob folder, which is looked up at first use. Raises FetchError."""
         if self._blobs is None:
             folder = find_folder_url(self._arm, self._model)
-            self._blobs = importlib.import_module(ORIGIN).open(folder, "", self._role, "")
+            self._blobs = importlib.import_module(ORIGIN).open(folder, "", self._role, "", "")
         return self._blobs
 
 

@@ -1,4 +1,4 @@
-"""MLflow in fetch programs: client set-up, local artifacts, database lock, policy lineage from tags."""
+"""What both fetch programs share: their command line, cache folders, local artifacts, policy lineage from tags."""
 
 import argparse
 import contextlib
@@ -9,10 +9,10 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from robotrain_runtime.checkpoints import model_lineage
-from robotrain_runtime.contract.files import hold_lock
+from robotrain_runtime.contract import files
 from robotrain_runtime.tracking import address as tracking_address
 
-from robotrain_sources.fetching import errors, files, program
+from robotrain_sources.fetching import errors, program
 
 QUIET_ENV = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}
 TIMEOUT_ENV = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}
@@ -44,6 +44,29 @@ def fetch_with_mlflow(fetch: FetchPolicy, cache: Path, subject: str, service: st
     program.run_and_answer(lambda: _fetch_or_explain(fetch, cache, address, subject, service))
 
 
+MANIFEST = "fetched.json"
+QUIET_WAIT_SECONDS = 1.0
+"""Seconds to wait for a lock before saying so."""
+
+
+def fill_cache_folder(folder: Path, fill: Callable[[Path], None]) -> Path:
+    """Return the files of `folder`; if it is missing, `fill` fetches them into the new, empty folder it is given."""
+
+    def fill_new_folder(to: Path) -> None:
+        if folder.exists():
+            print(f"{folder} was changed or damaged: fetching it again", flush=True)
+        to.mkdir()
+        fill(to)
+
+    return files.fill_cache_folder(
+        folder,
+        MANIFEST,
+        fill_new_folder,
+        on_wait=lambda: print(f"another run is fetching {folder}: waiting", flush=True),
+        quiet_seconds=QUIET_WAIT_SECONDS,
+    )
+
+
 def fill_from_download(folder: Path, download: Callable[[str], str], check: Callable[[Path], None]) -> None:
     """Replace the empty `folder` by what `download` fetches into the folder it is given, once `check` accepts it."""
     incoming = folder.with_name("incoming")
@@ -70,16 +93,11 @@ def lock_tracking_database(address: str) -> contextlib.AbstractContextManager[No
     database = Path(address.removeprefix(tracking_address.SQLITE))
     if tracking_address.has_mlflow_tables(database):
         return contextlib.nullcontext()
-    return hold_lock(
+    return files.hold_lock(
         database.with_name(database.name + ".lock"),
         lambda: print(f"waiting for {database}, which another run is creating", flush=True),
-        files.QUIET_WAIT_SECONDS,
+        QUIET_WAIT_SECONDS,
     )
-
-
-def redact_address(address: str) -> str:
-    """Return a tracking address without user name and password."""
-    return address if "@" not in address else address.rpartition("@")[2]
 
 
 def _fetch_or_explain(fetch: FetchPolicy, cache: Path, address: str, subject: str, service: str) -> Path:
@@ -92,7 +110,7 @@ def _fetch_or_explain(fetch: FetchPolicy, cache: Path, address: str, subject: st
     except ModuleNotFoundError as error:
         raise errors.FetchError(f"the run's environment lacks {error.name}, needed to reach {service}") from error
     except Exception as error:
-        why = f"{subject} cannot be fetched from {service} at {redact_address(address)}"
+        why = f"{subject} cannot be fetched from {service} at {tracking_address.redact_address(address)}"
         raise errors.FetchError(f"{why} ({errors.format_error(error)})") from error
 
 
