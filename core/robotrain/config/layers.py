@@ -21,7 +21,6 @@ from robotrain.store.files import DOTENV_FILES
 if TYPE_CHECKING:
     from robotrain.config.job_file import JobFile
     from robotrain.config.request import Request
-    from robotrain.config.terraform import TerraformLayer
     from robotrain.model.platform import Platform
 
 
@@ -126,52 +125,6 @@ def _make_lookup_problem(parameter: Parameter, error: BaseException) -> Problem:
     )
 
 
-class FallbackResolver:
-    """Terraform outputs and lookups for one request, used only for values that no layer above gives."""
-
-    def __init__(self, terraform: TerraformLayer | None) -> None:
-        self._terraform = terraform
-        self._problems: list[Problem] = []
-
-    def find_values(self, parameters: Sequence[Parameter], given: Collection[str]) -> dict[str, Value]:
-        """Return the values found for the parameters that are not `given`, by name."""
-        missing = [parameter for parameter in parameters if parameter.name not in given]
-        optional = {p.name for p in missing if p.param.terraform_optional or p.param.optional_with in given}
-        found = {}
-        for parameter in sorted(missing, key=lambda parameter: parameter.name in optional):
-            terraform = self._terraform and self._terraform.find_value(parameter, parameter.name in optional)
-            if value := terraform or self._look_up(parameter):
-                found[parameter.name] = value
-        incomplete = {}  # found values with the names of the parameters that they need
-        for parameter in missing:
-            needed = [name for name in parameter.param.needed_with if name not in given and name not in found]
-            if parameter.name in found and needed:
-                incomplete[parameter.name] = needed
-        required = {name: needed for name, needed in incomplete.items() if name not in optional}
-        self._problems += _find_unused_values(parameters, required, found)
-        return {name: value for name, value in found.items() if name not in incomplete}
-
-    def _look_up(self, parameter: Parameter) -> Value | None:
-        """Return the value that the parameter's lookup function finds, with its place."""
-        if not parameter.param.lookup:
-            return None
-        import pkgutil
-
-        try:
-            value, where = pkgutil.resolve_name(parameter.param.lookup)() or ("", "")
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:  # SystemExit too
-            self._problems.append(_make_lookup_problem(parameter, error))
-            return None
-        return Value(str(value), Origin(LOOKUP_LAYER, redact(str(where)))) if value != "" else None
-
-    def problems(self) -> Iterator[Problem]:
-        """Yield failures of the layers, and notes about values without effect."""
-        yield from self._terraform.problems() if self._terraform else ()
-        yield from self._problems
-
-
 def _find_unused_values(
     parameters: Sequence[Parameter], incomplete: Mapping[str, Sequence[str]], found: Mapping[str, Value]
 ) -> Iterator[Problem]:
@@ -223,7 +176,6 @@ class LayerStack:
     def __init__(self, request: Request) -> None:
         self._request = request
         self._problems: list[Problem] = []
-        self._fallbacks = None if request.complete else FallbackResolver(request.terraform)
 
     def resolve_values(
         self,
@@ -240,10 +192,10 @@ class LayerStack:
         :param config: what the workload's own configuration file says, just below the job file.
         """
         tables = [coerce.convert_tables(table, declared, self._problems) for table in (by_flag, in_file, *in_project)]
-        layers, parameters = list(self._list_layers(declared, config, *tables)), get_parameters(declared)
+        layers, parameters = list(self._list_layers(config, *tables)), get_parameters(declared)
         layers = [partial(self._refuse_programs, layer) for layer in layers]
         given = {p.name: values for p in parameters if (values := list(_collect_given(p, layers)))}
-        fallbacks = self._fallbacks.find_values(parameters, given) if self._fallbacks else {}
+        fallbacks = self._find_fallbacks(parameters, given)
         found = {}
         for parameter in parameters:
             name = parameter.name
@@ -255,8 +207,43 @@ class LayerStack:
     def problems(self) -> Iterator[Problem]:
         """Yield invalid tables and failures of the layers; complete after `resolve_values`."""
         yield from self._problems
-        if self._fallbacks:
-            yield from self._fallbacks.problems()
+        if self._request.terraform and not self._request.complete:
+            yield from self._request.terraform.problems()
+
+    def _find_fallbacks(self, parameters: Sequence[Parameter], given: Collection[str]) -> dict[str, Value]:
+        """Return the Terraform outputs and lookups for the parameters that are not `given`, by name."""
+        if self._request.complete:
+            return {}
+        missing = [parameter for parameter in parameters if parameter.name not in given]
+        optional = {p.name for p in missing if p.param.terraform_optional or p.param.optional_with in given}
+        found, layer = {}, self._request.terraform
+        for parameter in sorted(missing, key=lambda parameter: parameter.name in optional):
+            terraform = layer and layer.find_value(parameter, parameter.name in optional)
+            if value := terraform or self._look_up(parameter):
+                found[parameter.name] = value
+        incomplete = {}  # found values with the names of the parameters that they need
+        for parameter in missing:
+            needed = [name for name in parameter.param.needed_with if name not in given and name not in found]
+            if parameter.name in found and needed:
+                incomplete[parameter.name] = needed
+        required = {name: needed for name, needed in incomplete.items() if name not in optional}
+        self._problems += _find_unused_values(parameters, required, found)
+        return {name: value for name, value in found.items() if name not in incomplete}
+
+    def _look_up(self, parameter: Parameter) -> Value | None:
+        """Return the value that the parameter's lookup function finds, with its place."""
+        if not parameter.param.lookup:
+            return None
+        import pkgutil
+
+        try:
+            value, where = pkgutil.resolve_name(parameter.param.lookup)() or ("", "")
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # SystemExit too
+            self._problems.append(_make_lookup_problem(parameter, error))
+            return None
+        return Value(str(value), Origin(LOOKUP_LAYER, redact(str(where)))) if value != "" else None
 
     def _refuse_programs(self, layer: Layer, parameter: Parameter) -> Value | None:
         """Return the layer's value; nothing, with a problem, if it names a program and comes from a project's file."""
@@ -268,7 +255,6 @@ class LayerStack:
 
     def _list_layers(
         self,
-        declared: type,
         config: JobFile | None,
         by_flag: GivenValues,
         in_file: GivenValues,
@@ -282,24 +268,9 @@ class LayerStack:
             yield _make_field_layer(in_file, request.file.folder)
         if config:
             yield _make_field_layer(config.parameters, config.folder)
-        yield from (_make_variable_layer(values) for values in self._read_variables(declared) if values)
+        yield from (_make_variable_layer(layer, request.folder) for layer in request.variables)
         if request.project:
             yield from (_make_field_layer(table, request.project.folder) for table in in_project if table)
-
-    def _read_variables(self, declared: type) -> list[dict[str, Value]]:
-        """Return the values of each layer of variables by the name of the parameter."""
-        request = self._request
-        if declared not in request.shared:
-            request.shared[declared] = [
-                {
-                    parameter.name: value
-                    for parameter in get_parameters(declared)
-                    if (value := _anchor_path(parameter, layer.find_first(parameter.env), request.folder))
-                }
-                for layer in request.variables
-            ]
-        found: list[dict[str, Value]] = request.shared[declared]
-        return found
 
 
 def make_platform_layer(platform: Platform, settings: Any) -> list[Layer]:
@@ -323,8 +294,8 @@ def _make_field_layer(values: GivenValues, folder: Path) -> Layer:
     return lambda parameter: _anchor_path(parameter, values.get(parameter.name), folder)
 
 
-def _make_variable_layer(values: GivenValues) -> Layer:
-    return lambda parameter: values.get(parameter.name)
+def _make_variable_layer(layer: VariableLayer, folder: Path) -> Layer:
+    return lambda parameter: _anchor_path(parameter, layer.find_first(parameter.env), folder)
 
 
 def _anchor_path(parameter: Parameter, value: Value | None, folder: Path) -> Value | None:

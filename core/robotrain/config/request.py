@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
@@ -61,5 +61,3 @@ class Request:
     """
     unread: frozenset[str] = frozenset()
     """The parameters and roles that were given in an invalid way."""
-    shared: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
-    """What was resolved from the layers below the file: requests with equal layers may have the same one."""

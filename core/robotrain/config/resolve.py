@@ -60,7 +60,9 @@ def resolve_job(
     for_platform = file.platforms.get(platform.name, {}) if file else {}
     in_workload = project.list_parameters(workload.name) if project else []
     stack = LayerStack(request)
-    settings, typed_settings, settings_problems = _resolve_settings(request, platform, for_platform, stack)
+    settings_of_project = project.list_settings(platform.name) if project else []
+    settings = stack.resolve_values(platform.settings, request.settings, for_platform, settings_of_project)
+    typed_settings, settings_problems = coerce_values(platform.settings, settings)
     unchanged = request.complete and not request.settings
     weakest = [] if unchanged or settings_problems else make_platform_layer(platform, typed_settings)
     weakest += [lambda parameter: request.defaults.get(parameter.name)]
@@ -117,28 +119,9 @@ def _read_config(request: Request, workload: Workload) -> JobFile | None:
     given = request.config or (request.file.config if request.file else None)
     if given is None:
         return None
-    key = ("config", workload.name, given)
-    if key not in request.shared:
-        from robotrain.config import workload_config
+    from robotrain.config import workload_config  # costs start-up
 
-        request.shared[key] = workload_config.read_workload_config(workload, given, request.folder)
-    found: JobFile = request.shared[key]
-    return found
-
-
-def _resolve_settings(
-    request: Request, platform: Platform, in_file: Mapping[str, Value], stack: LayerStack
-) -> tuple[dict[str, Value], Any, list[Problem]]:
-    """Return the settings as raw and as typed values, and their problems."""
-    key = (platform.name, request.file.folder if request.file else None, repr(in_file))
-    found: tuple[dict[str, Value], Any, list[Problem]] | None = request.shared.get(key)
-    if found is None or request.settings:
-        in_project = request.project.list_settings(platform.name) if request.project else []
-        values = stack.resolve_values(platform.settings, request.settings, in_file, in_project)
-        found = values, *coerce_values(platform.settings, values)
-        if not request.settings:
-            request.shared[key] = found
-    return found
+    return workload_config.read_workload_config(workload, given, request.folder)
 
 
 def _find_unread_parameters(values: Mapping[str, Value], problems: Sequence[Problem]) -> frozenset[str]:

@@ -163,8 +163,8 @@ class TerraformLayer:
         self._names = names
         self._project = project
         self._folder = folder
-        self._required: list[Parameter] = []
-        self._optional: list[Parameter] = []
+        self._required: dict[str, Parameter] = {}  # by flag: the steps of a pipeline have this layer in common
+        self._optional: dict[str, Parameter] = {}
 
     def find_value(self, parameter: Parameter, optional: bool) -> Value | None:
         """Return the output that a parameter names; None if it is not a text, number or boolean.
@@ -174,7 +174,7 @@ class TerraformLayer:
         path = parameter.param.terraform
         if not path or (optional and not self._required):
             return None
-        (self._optional if optional else self._required).append(parameter)
+        (self._optional if optional else self._required)[parameter.flag] = parameter
         text = _get_text(self._state.outputs.values, path)
         return Value(text, Origin(TERRAFORM_LAYER, f"{self._state.place} {path}")) if text else None
 
@@ -185,8 +185,8 @@ class TerraformLayer:
         state = self._state
         yield from state.problems
         if state.error:
-            yield _make_unreadable_problem(state.place, state.error, self._required)
-        for parameter in (*self._required, *self._optional):
+            yield _make_unreadable_problem(state.place, state.error, list(self._required.values()))
+        for parameter in (self._required | self._optional).values():
             name = parameter.param.terraform.partition(".")[0]
             if name in state.outputs.hidden:
                 yield _make_sensitive_problem(state.place, name, parameter)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from robotrain.config import job_file, overrides, project_file
 from robotrain.config.request import Request
@@ -31,7 +31,6 @@ class RequestContext:
     plugins: Plugins
     variables: tuple[VariableLayer, ...]
     project: Project | None
-    shared: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @functools.cached_property
     def terraform(self) -> TerraformLayer:
@@ -40,9 +39,7 @@ class RequestContext:
 
     def make_request(self, file: job_file.JobFile | None = None) -> Request:
         """Return the request for a job below these layers."""
-        return Request(
-            file=file, variables=self.variables, project=self.project, terraform=self.terraform, shared=self.shared
-        )
+        return Request(file=file, variables=self.variables, project=self.project, terraform=self.terraform)
 
     def choose_workload(self, named: str) -> str:
         """Return the workload of a step: the named one, or that of robotrain.toml, or the default."""

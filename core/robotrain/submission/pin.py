@@ -54,9 +54,9 @@ def pin_job(
             return pinned
         return dataclasses.replace(pinned, tags=read_tags(pinned))
 
-    found = _map_sources(job, pin_source)
-    sources = tuple(pin if isinstance(pin, document.JobSource) else source for source, pin in found)
-    problems = [pin for _, pin in found if isinstance(pin, Problem)]
+    pins = _query_in_parallel(pin_source, job.sources)
+    sources = tuple(source if isinstance(pin, Problem) else pin for source, pin in zip(job.sources, pins, strict=True))
+    problems = [pin for pin in pins if isinstance(pin, Problem)]
     return dataclasses.replace(job, sources=sources), _merge_warnings(problems)
 
 
@@ -86,17 +86,10 @@ def find_lost_pins(
 
     :param list_uploaded: return the sources that the platform already has; called only if pins are lost.
     """
-    answers = _map_sources(job, lambda source: _find_lost_pin(source, kinds))
-    lost = [(source, problem) for source, problem in answers if isinstance(problem, Problem)]
+    answers = _query_in_parallel(lambda source: _find_lost_pin(source, kinds), job.sources)
+    lost = [(source, problem) for source, problem in zip(job.sources, answers, strict=True) if problem]
     uploaded = list_uploaded() if lost else ()
     return _merge_warnings([problem for source, problem in lost if source not in uploaded])
-
-
-def _map_sources(
-    job: Job, query: Callable[[document.JobSource], document.JobSource | Problem | None]
-) -> list[tuple[document.JobSource, document.JobSource | Problem | None]]:
-    """Return every source with its answer."""
-    return list(zip(job.sources, _query_in_parallel(query, job.sources), strict=True))
 
 
 def _query_in_parallel(query: Callable[[Asked], Answer], asked: Sequence[Asked]) -> list[Answer]:
