@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain.config.coerce import ValueTable
-from robotrain.config.provenance import JOB_FILE_LAYER, MAX_LETTERS, Origin, Value
+from robotrain.config.provenance import JOB_FILE_LAYER, MAX_LETTERS, Origin, Value, read_limited
 from robotrain.errors import Problem, Stage, Suggestion, suggest_name
 from robotrain.redaction import redact
 
@@ -238,21 +238,19 @@ class JobReader:
     def read_top(self, known: Sequence[str]) -> Iterator[tuple[str, YamlNode]]:
         """Yield the entries of the file; none if it cannot be read."""
         try:
-            with self.path.open(encoding="utf-8-sig") as file:
-                text = file.read(MAX_LETTERS + 1)
-            if len(text) > MAX_LETTERS:
-                self.add_unreadable(f"It is larger than {MAX_LETTERS >> 10} KiB.")
-                return
-            root, refused = parse_yaml(text)
-        except (OSError, UnicodeDecodeError) as error:
-            reason = "It is not UTF-8 text." if isinstance(error, UnicodeDecodeError) else f"{error.strerror}."
-            self.add_unreadable(reason, self.suggest_files() if isinstance(error, FileNotFoundError) else ())
+            root, refused = parse_yaml(read_limited(self.path))
+        except OSError as error:
+            ways = self.suggest_files() if isinstance(error, FileNotFoundError) else ()
+            self.add_unreadable(f"{error.strerror}.", ways)
             return
         except MalformedYaml as error:
             where = self.format_place(error.line) if error.line else self.name
             self.problems.append(
                 _make_problem(f"{self.kind}-file-malformed", f"{self.title} is not YAML", where, redact(error.why))
             )
+            return
+        except ValueError as error:
+            self.add_unreadable(str(error))
             return
         self.problems += [
             _make_problem(f"{self.kind}-file-wrong", title, self.format_place(line)) for line, title in refused

@@ -13,7 +13,15 @@ from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_runtime.contract.parameter import Parameter, get_parameters
 
 from robotrain.config import coerce
-from robotrain.config.provenance import DEFAULT_ORIGIN, FOLDER_LAYERS, MAX_LETTERS, PLATFORM_LAYER, Origin, Value
+from robotrain.config.provenance import (
+    DEFAULT_ORIGIN,
+    FOLDER_LAYERS,
+    MAX_LETTERS,
+    PLATFORM_LAYER,
+    Origin,
+    Value,
+    read_limited,
+)
 from robotrain.errors import Problem, Stage, Suggestion, make_problem
 from robotrain.redaction import redact
 from robotrain.store.files import DOTENV_FILES
@@ -63,14 +71,12 @@ def read_dotenv(path: Path) -> VariableLayer:
     problems: list[Problem] = []
     known: dict[str, Any] = dict(os.environ)
     try:
-        with path.open(encoding="utf-8") as stream:
-            content = stream.read(MAX_LETTERS + 1)
-    except (OSError, UnicodeDecodeError) as error:
-        reason = "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else str(error)
-        return VariableLayer(path.name, {}, (_make_unreadable_problem(path, reason),))
-    if len(content) > MAX_LETTERS:
-        reason = f"it is larger than {MAX_LETTERS >> 10} KiB"
-        return VariableLayer(path.name, {}, (_make_unreadable_problem(path, reason),))
+        content = read_limited(path)
+    except (OSError, ValueError) as error:
+        title = f"{path.name} cannot be read"
+        return VariableLayer(
+            path.name, {}, (make_problem("env-file-unreadable", title, path.name, why=str(error), stage=Stage.PARSE),)
+        )
     bindings, room = list(parse_stream(io.StringIO(content))), MAX_LETTERS
     for binding in bindings:
         where = f"{path.name}:{_get_line(binding.original)}"
@@ -105,12 +111,6 @@ def _make_expanding_problem(where: str) -> Problem:
     title = f"the values of the .env file expand to more than {MAX_LETTERS >> 10} KiB"
     why = "References such as `${NAME}` repeat the text of other lines."
     return make_problem("env-file-too-large", title, where, why=why, stage=Stage.PARSE)
-
-
-def _make_unreadable_problem(path: Path, reason: str) -> Problem:
-    return Problem(
-        code="env-file-unreadable", stage=Stage.PARSE, title=f"{path.name} cannot be read", where=path.name, why=reason
-    )
 
 
 LOOKUP_LAYER = "looked up"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from robotrain.config.coerce import ValueTable
-from robotrain.config.provenance import MAX_LETTERS, Origin, Value
+from robotrain.config.provenance import Origin, Value, read_limited
 from robotrain.errors import Problem, Stage, Suggestion, make_problem, suggest_name
 from robotrain.redaction import redact
 from robotrain.store.files import PROJECT_FILE, find_project_file
@@ -56,23 +56,22 @@ class _ProjectReader:
         import tomllib
 
         try:
-            with path.open(encoding="utf-8-sig") as file:
-                text = file.read(MAX_LETTERS + 1)
-            if len(text) > MAX_LETTERS:
-                self.add_unreadable(f"It is larger than {MAX_LETTERS >> 10} KiB.")
-                return None
+            text = read_limited(path)
+        except ValueError as error:
+            self.add_unreadable(str(error))
+            return None
+        except OSError as error:
+            self.add_unreadable(f"{error.strerror}.")
+            return None
+        try:
             return tomllib.loads(text, parse_float=str)  # as written, like the text of a flag
         except tomllib.TOMLDecodeError as error:
             line = re.search(r"line (\d+)", str(error))
             where, why = (f"{self.name}:{line[1]}" if line else self.name), redact(f"{error}.")
             self.problems.append(_make_problem("malformed", f"{PROJECT_FILE} is not TOML", where, why=why))
-        except UnicodeDecodeError:
-            self.add_unreadable("It is not UTF-8 text.")
         except (RecursionError, ValueError):
             title = f"{PROJECT_FILE} is nested too deeply, or has a number that is too long"
             self.problems.append(_make_problem("malformed", title, self.name))
-        except OSError as error:
-            self.add_unreadable(f"{error.strerror}.")
         return None
 
     def add_unreadable(self, why: str) -> None:

@@ -1,7 +1,8 @@
-"""Raw values with their origins."""
+"""Raw values with their origins, and the files that they come from."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, NamedTuple
 
 
@@ -41,6 +42,18 @@ DEFAULT_ORIGIN = Origin("default")
 PLATFORM_LAYER = "platform"
 DEFAULT_LAYERS = ("default", PLATFORM_LAYER)
 """The layers of values that the user did not give."""
+
+
+def read_limited(path: Path) -> str:
+    """Return the text of a file that a person wrote. Raise OSError, or ValueError with a sentence."""
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            text = file.read(MAX_LETTERS + 1)
+    except UnicodeDecodeError:
+        raise ValueError("It is not UTF-8 text.") from None
+    if len(text) > MAX_LETTERS:
+        raise ValueError(f"It is larger than {MAX_LETTERS >> 10} KiB.")
+    return text
 
 
 def make_variable_name(name: str) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from robotrain.config.job_file import MalformedYaml, YamlNode, parse_yaml
-from robotrain.config.provenance import MAX_LETTERS
+from robotrain.config.provenance import read_limited
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, suggest_name
 from robotrain.model.workload import ConfigValue
 from robotrain_runtime.contract.files import write_atomically
@@ -159,13 +159,12 @@ def parse_size(text: str) -> tuple[int, int]:
 def _read_entries(file: Path) -> Iterator[_Entry | Problem]:
     """Yield every value of the file that is not null, as text, and every mistake in its form. Raise OSError."""
     try:
-        with file.open(encoding="utf-8-sig") as stream:
-            root, refused = parse_yaml(stream.read(MAX_LETTERS))
-    except UnicodeDecodeError:
-        yield _make_problem(str(file), f"{file} cannot be read", "It is not UTF-8 text.")
-        return
+        root, refused = parse_yaml(read_limited(file))
     except MalformedYaml as error:
         yield _make_problem(f"{file.name}:{error.line}", f"{file} is not YAML", error.why)
+        return
+    except ValueError as error:
+        yield _make_problem(str(file), f"{file} cannot be read", str(error))
         return
     for line, title in refused:
         yield _make_problem(f"{file.name}:{line}", f"{file}: {title}")
