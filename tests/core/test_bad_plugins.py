@@ -38,18 +38,18 @@ def told(answer, *words: str, code: int = 1) -> None:
     assert "Traceback" not in answer.stderr + answer.stdout
 
 
-METHODS = [
-    ("render", "check"),
-    ("render", "render"),
-    ("submit", "preflight"),
-    ("submit", "submit"),
-    ("status", "status"),
-    ("logs", "logs"),
-    ("cancel", "cancel"),
-    ("outputs", "outputs"),
-]
 RAISES, EXITS = ("raise KeyError('team')", "KeyError: 'team'"), ("sys.exit(7)", "SystemExit: 7")
-BUGS = [*((*one, *RAISES) for one in METHODS), ("render", "check", *EXITS), ("submit", "submit", *EXITS)]
+CANCELLED = "import asyncio\nraise asyncio.CancelledError('out of time')\n"
+BUGS = [
+    ("render", "check", *RAISES),
+    ("render", "render", *EXITS),
+    ("render", "check", CANCELLED, "CancelledError: out of time"),
+    ("submit", "preflight", *RAISES),
+    ("submit", "submit", *EXITS),
+    ("status", "status", *RAISES),
+    ("logs", "logs", "yield 1 / 0", "ZeroDivisionError"),
+    ("outputs", "outputs", "yield 1 / 0", "ZeroDivisionError"),
+]
 
 
 @pytest.mark.parametrize(("command", "method", "bug", "said"), BUGS)
@@ -73,8 +73,6 @@ ANSWERS = [
     ),
     ("render", "render", "return Plan(platform='mars', run=run, job=job, spec='a', files={})", "none of its files"),
     ("status", "status", "return Status(state='fine')", "its state is 'fine'; expected one of pending, running, "),
-    ("outputs", "outputs", "yield 1 / 0", "ZeroDivisionError"),
-    ("logs", "logs", "yield 1 / 0", "ZeroDivisionError"),
 ]
 
 
@@ -143,7 +141,6 @@ def test_a_source_plugin_that_hangs_is_told_of_and_the_others_work_goes_on(robot
 IMPORTS = [
     ("1/0", "ZeroDivisionError: division by zero"),
     ("def f(:", "SyntaxError: "),
-    ("sys.exit(3)", "NameError: "),
     ("raise SystemExit(3)", "SystemExit: 3"),
     ("raise OSError('no answer from https://mars/?sig=c2VjcmV0')", "OSError: no answer from https://mars/?"),
 ]
@@ -162,17 +159,12 @@ def test_a_module_that_does_not_load(robotrain, bad, source, said):
 
 
 @pytest.mark.parametrize(
-    ("name", "claim", "arguments"),
-    [
-        ("robotrain_platforms", "platform.mars", ""),
-        ("robotrain_source_kinds", "source.pet", ""),
-        ("robotrain_workloads", "workload.dig", ""),
-        ("robotrain_health", "acme", ""),
-    ],
+    ("name", "claim"),
+    [("robotrain_platforms", "platform.mars"), ("robotrain_source_kinds", "source.pet"), ("robotrain_health", "acme")],
 )
-@pytest.mark.parametrize("body", ["raise KeyError('team')", "return ['a text']", "return 7"])
-def test_a_hook_that_goes_wrong(request, robotrain, bad, name, claim, arguments, body):
-    bad(hook(name, body, arguments), claim)
+@pytest.mark.parametrize("body", ["raise KeyError('team')", "return ['a text']"])
+def test_a_hook_that_goes_wrong(request, robotrain, bad, name, claim, body):
+    bad(hook(name, body), claim)
     if name == "robotrain_health":
         request.getfixturevalue("uncounted_cache")
     answer = robotrain("doctor") if name == "robotrain_health" else robotrain("plugins")
@@ -207,7 +199,7 @@ def test_two_that_claim_one_name_are_both_named_and_either_can_be_left_out(robot
     assert robotrain("--without", "acme-phobos", "render", *ON_MARS).exit_code == 0
 
 
-@pytest.mark.parametrize("claim", ["platform.venus", "source.mars", "workload.mars"])
+@pytest.mark.parametrize("claim", ["platform.venus", "workload.mars"])
 def test_a_claim_that_is_not_kept(robotrain, bad, claim):
     bad(mars(), claim)
     rows = {row["claim"]: row for row in robotrain("plugins", "--json").json["plugins"]}
@@ -223,17 +215,6 @@ def test_what_is_brought_and_not_claimed_cannot_be_had_and_is_told(robotrain, ba
     (row,) = [row for row in robotrain("plugins", "--json").json["plugins"] if row["claim"] == "acme"]
     assert row["remarks"] == ['it brings platform mars and does not claim it: "platform.mars"']
     assert "it brings platform mars and does not claim it" in " ".join(robotrain("plugins").stdout.split())
-
-
-def test_a_kind_that_is_brought_beside_the_one_that_is_claimed_cannot_be_had(robotrain, bad):
-    both = kind().replace("[SourceKind(", "[SourceKind(name='cat', **CAT), SourceKind(")
-    cat = "dict(title='cats', form='NAME', help='', roles={'dataset': RoleFlag('--cat')},\n"
-    both += f"\nCAT = {cat}           recognizes=lambda text: False, parse=lambda text, base: None)\n"
-    bad(both, "source.pet")
-    assert "--pet" in robotrain("explain", "--help").stdout
-    assert "--cat" not in robotrain("explain", "--help").stdout
-    rows = {row["claim"]: row for row in robotrain("plugins", "--json").json["plugins"]}
-    assert rows["source.pet"]["remarks"] == ['it brings source cat and does not claim it: "source.cat"']
 
 
 def test_a_kind_of_a_stranger_cannot_take_the_place_of_one_of_robotrain(robotrain, bad):
@@ -260,7 +241,6 @@ def test_a_platform_that_says_yes_to_a_kind_that_nobody_brings(robotrain, bad):
     [
         ("capabilities = {}", "its `capabilities` is a dict; expected a robotrain.plugin.Capabilities"),
         ("settings = Settings()", "its `settings` is a Settings; expected a frozen dataclass, the class itself"),
-        ("option_hints = ['--pool']", "its `option_hints` is a list; expected a mapping"),
         ("name = None", "its `name` is None; expected a text"),
     ],
 )
@@ -315,9 +295,7 @@ NO_SUPPORT = "expected a robotrain.plugin.Support, such as YES or no(…)"
         ("features={'multi_gpu': False}", f"its `capabilities.features['multi_gpu']` is a bool; {NO_SUPPORT}"),
         ("features={'cancel': Support('maybe')}", "is 'maybe'; expected one of yes, not_yet, no, unknown"),
         ("sources={'dataset': YES}", "its `capabilities.sources` has the key 'dataset'; expected a pair of texts"),
-        ("sources=None", "its `capabilities.sources` is None; expected a mapping"),
         ("limits={'sources': '3'}", "its `capabilities.limits['sources']` is a str; expected a whole number"),
-        ("limits={'sources': True}", "its `capabilities.limits['sources']` is a bool; expected a whole number"),
         ("limits={'sources': 0}", "its `capabilities.limits['sources']` is 0; expected a number above 0"),
     ],
 )
@@ -359,22 +337,7 @@ def test_a_parameter_that_cannot_be_kept_and_one_that_nobody_takes(robotrain, ba
     assert rows["workload.dig"]["remarks"] == [said]
     bad(DIG.replace("[bool, ", "[Path, ").replace("False", "Path('x')"), "workload.dig")
     answer = robotrain("render", "dig", "--platform", "local")
-    told(answer, "its `parameters.deep` is declared as Path", "deep: Annotated[str, Param(help=…, path=True)]")
-
-
-CANCELLED = "import asyncio\nraise asyncio.CancelledError('out of time')\n"
-
-
-@pytest.mark.parametrize("bug", [CANCELLED, "raise GeneratorExit('out of time')"])
-def test_what_ends_a_task_ends_no_command(robotrain, bad, bug):
-    said = f"{'CancelledError' if 'asyncio' in bug else 'GeneratorExit'}: out of time"
-    bad(bug)
-    told(robotrain("platforms"), f"failed to load: {said}", code=0)
-    for method in ("check", "render"):
-        bad(mars(method, bug))
-        told(robotrain("render", *ON_MARS), f"failed in {method}: {said}")
-    bad(hook("robotrain_platforms", bug))
-    told(robotrain("render", *ON_MARS), f"failed in robotrain_platforms: {said}")
+    told(answer, "its `parameters.deep` is declared as Path", "a str, with path=True, json=True or table=True")
 
 
 def test_what_ends_a_task_in_a_plugin_file(robotrain, tmp_path):
@@ -382,12 +345,6 @@ def test_what_ends_a_task_in_a_plugin_file(robotrain, tmp_path):
     answer = robotrain("--plugins-from", str(tmp_path), *LOCAL)
     assert "the plugin file does not load: CancelledError: out of time" in answer.stderr
     assert answer.exit_code == 1
-
-
-def test_a_text_that_a_source_kind_is_cancelled_over(robotrain, bad):
-    parse = "def parsed(text, base):\n    raise __import__('asyncio').CancelledError('out of time')\n"
-    bad(parse + kind("parsed"), "source.pet")
-    told(robotrain("render", "--platform", "local", "--pet", "rex"), "failed in parse: CancelledError", code=2)
 
 
 @pytest.mark.parametrize(
@@ -422,27 +379,14 @@ def test_a_text_that_a_source_kind_cannot_parse_for_a_bug_of_its_own(robotrain, 
 NOISE = "print('noise on stdout')\n"
 
 
-@pytest.mark.parametrize(
-    "source",
-    [
-        NOISE + mars(),
-        *(mars(method, NOISE + body) for method, body in [("check", "return ()"), ("preflight", "return ()")]),
-    ],
-)
-def test_what_a_plugin_prints_is_no_result(robotrain, bad, source):
-    bad(source)
+def test_what_a_plugin_prints_is_no_result(robotrain, bad):
+    source = mars("preflight", NOISE.replace("noise", "preflight") + "return ()")
+    source = source.replace("        placement =", f"        {NOISE}        placement =")
+    bad(source.replace("    return [Mars()]", "    print('noise of a hook')\n    return [Mars()]"))
     answer = robotrain("submit", *ON_MARS, "--json")
     assert answer.json["platform"] == "mars"
-    assert "noise on stdout" in answer.stderr
-
-
-def test_what_a_plugin_prints_while_it_renders_or_brings_is_no_result(robotrain, bad):
-    source = mars().replace("        placement =", f"        {NOISE}        placement =")
-    bad(source.replace("    return [Mars()]", "    print('noise of a hook')\n    return [Mars()]"))
-    answer = robotrain("render", *ON_MARS, "--json")
-    assert answer.json["platform"] == "mars"
-    assert "noise on stdout" in answer.stderr
-    assert "noise of a hook" in answer.stderr
+    for words in ("noise on stdout", "preflight on stdout", "noise of a hook"):
+        assert words in answer.stderr
 
 
 def test_a_log_may_print_between_its_lines(robotrain, bad):
@@ -472,20 +416,6 @@ def test_a_plugin_of_this_version_of_the_api_works(robotrain, bad):
 
     bad(f"ROBOTRAIN_API = {API_VERSION}\n{MARS}")
     assert robotrain("render", *ON_MARS).exit_code == 0
-
-
-def test_a_plugin_of_an_older_version_that_is_still_taken_works_and_is_told_of(robotrain, bad, monkeypatch):
-    from robotrain.plugins import hookspecs
-
-    bad(MARS)
-    monkeypatch.setattr(hookspecs, "API_VERSION", hookspecs.API_VERSION + 1)
-    assert robotrain("render", *ON_MARS).exit_code == 0
-    rows = {row["claim"]: row for row in robotrain("plugins", "--json").json["plugins"]}
-    assert rows["platform.mars"]["api"] == 1
-    assert "written for version 1 of the plugin API, and the newest is 2" in rows["platform.mars"]["remarks"][0]
-    assert rows["platform.local"]["remarks"] == []
-    monkeypatch.setattr(hookspecs, "OLDEST_API_VERSION", hookspecs.API_VERSION)
-    told(robotrain("render", *ON_MARS), "written for version 1 of the plugin API")
 
 
 def test_a_dependency_that_is_missing_is_named_as_the_plugin_requires_it(robotrain, install):

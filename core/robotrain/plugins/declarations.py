@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import re
 import types
 import typing
@@ -12,13 +11,11 @@ from typing import Any, Literal, get_args, get_origin
 
 from robotrain_runtime.contract.parameter import Param, Parameter, get_parameters
 
-from robotrain.errors import Suggestion
 from robotrain.model.capabilities import Capabilities, Support
 from robotrain.model.health import HealthCheck
 from robotrain.model.platform import Platform
 from robotrain.model.source import Pinning, RoleFlag, SourceKind
 from robotrain.model.workload import Role, Workload, WorkloadProfile
-from robotrain.plugins.failures import UnsuitablePlugin
 
 FLAG = re.compile(r"--[A-Za-z0-9][A-Za-z0-9_-]*|-[A-Za-z]")
 EXPECTED: Mapping[Any, str] = {
@@ -41,7 +38,7 @@ PARTS = (Capabilities, Support, Pinning, RoleFlag, Role, WorkloadProfile)
 
 
 def validate_declaration(family: str, thing: Any) -> None:
-    """Raise TypeError, ValueError or UnsuitablePlugin for a malformed part of what a plugin provides."""
+    """Raise TypeError or ValueError for a malformed part of what a plugin provides."""
     kind: type = DECLARED[family]
     if not isinstance(thing, kind):
         raise TypeError(f"its hook provides a {type(thing).__name__}; expected a robotrain.plugin.{kind.__name__}")
@@ -104,29 +101,24 @@ def _validate_flags(where: str, flag: str, *others: str) -> None:
         raise ValueError(f"its `{where}` has the flag {flag!r}; expected a long one such as --name")
 
 
-EXPECTED_TYPE = "a str, int, float or bool, or a Literal of texts (with `| None` where it may be left out)"
-PARAM_HINTS: Mapping[type | tuple[type, ...], str] = {
-    str: "",
-    os.PathLike: "path=True",
-    dict: "table=True, for a value by each name",
-    (list, tuple, set): "json=True, for a list or a mapping",
-}
-"""The argument that lets a Param's text stand for a type."""
+EXPECTED_TYPE = (
+    "a str, int, float or bool, or a Literal of texts, with `| None` where it may be left out; a path, a list or a "
+    "mapping is a str, with path=True, json=True or table=True in its Param"
+)
 
 
 def _validate_parameters(name: str, declared: Any) -> None:
-    """Raise TypeError, ValueError or UnsuitablePlugin for a class that does not declare values correctly."""
+    """Raise TypeError or ValueError for a class that does not declare values correctly."""
     if not isinstance(declared, type) or not dataclasses.is_dataclass(declared):
         raise TypeError(f"its `{name}` is no dataclass; expected {EXPECTED[type]}")
     known, hints = {one.name: one for one in get_parameters(declared)}, typing.get_type_hints(declared)
     for field in dataclasses.fields(declared):
         where, kind = f"its `{name}.{field.name}`", hints[field.name]
         if not (one := known.get(field.name)):
-            raise UnsuitablePlugin(f"{where} has no Param", _suggest_field(field.name, kind))
+            raise TypeError(f"{where} has no Param; write {field.name}: Annotated[{_format_type(kind)}, Param(help=…)]")
         _validate_type(where, one)
         if field.default_factory is not dataclasses.MISSING:
-            why = f"{where} has a default_factory; expected a default that help can show"
-            raise UnsuitablePlugin(why, _suggest_field(field.name, kind, end=" = …"))
+            raise TypeError(f"{where} has a default_factory; expected a default that help can show")
         if not one.required:
             _validate_default(where, one)
         _validate_fields(Param, one.param, f"{name}.{field.name}, ")
@@ -138,25 +130,16 @@ def _validate_type(where: str, one: Parameter) -> None:
     made, parts = get_origin(one.bare_type) or one.bare_type, get_args(one.bare_type)
     is_text = made is Literal and all(isinstance(part, str) for part in parts)
     if sum(kind is not type(None) for kind in kinds) > 1 or not (is_text or made in (str, int, float, bool)):
-        due: Any = Literal[one.choices] if made is Literal else str
-        hints = (hint for kind, hint in PARAM_HINTS.items() if isinstance(made, type) and issubclass(made, kind))
-        way = _suggest_field(one.name, due, next(hints, ""), optional=type(None) in kinds)
-        raise UnsuitablePlugin(f"{where} is declared as {_format_type(one.type)}; expected {EXPECTED_TYPE}", way)
+        raise TypeError(f"{where} is declared as {_format_type(one.type)}; expected {EXPECTED_TYPE}")
 
 
 def _validate_default(where: str, one: Parameter) -> None:
     try:
         _validate_value(one.name, one.default, one.type)
     except (TypeError, ValueError):
-        why = f"{where} is declared as {_format_type(one.type)}, and its default {one.default!r} is no such value"
-        ways = [_suggest_field(one.name, one.type, end=" = None", optional=True)] if one.default is None else []
-        raise UnsuitablePlugin(why, *ways) from None
-
-
-def _suggest_field(name: str, kind: Any, hint: str = "", end: str = "", optional: bool = False) -> Suggestion:
-    param, _, note = hint.partition(", ")
-    arguments = ", ".join(filter(None, ("help=…", param)))
-    return Suggestion(f"{name}: Annotated[{_format_type(kind)}{' | None' * optional}, Param({arguments})]{end}", note)
+        missing = " (write `| None` where it may be left out)" if one.default is None else ""
+        declared = _format_type(one.type)
+        raise TypeError(f"{where} is declared as {declared}, and its default {one.default!r} is not{missing}") from None
 
 
 def _format_type(kind: Any) -> str:

@@ -72,6 +72,8 @@ class PluginNotInstalled(PluginError):
     """A name that no installed plugin claims, or whose plugin is switched off."""
 
     def __init__(self, family: str, name: str, installed: Sequence[str], without: Sequence[str]) -> None:
+        from robotrain.installation import format_install_command
+
         of_name = [claim for claim in claims.read_claims() if (claim.family, claim.name) == (family, name)]
         off = next((one for one in without for claim in of_name if claim.matches(one)), "")
         self.misspelled = not off
@@ -79,7 +81,8 @@ class PluginNotInstalled(PluginError):
         if not off:
             title = f"no {family} {redact(name)!r} is installed"
             file = Suggestion("robotrain --plugins-from FOLDER …", "when it comes from a plugin file")
-            ways = [*_suggest_robotrain(name), _suggest_package(family), file]
+            package = Suggestion(format_install_command("PACKAGE"), f"installs a package that brings the {family}")
+            ways = [*_suggest_robotrain(name), package, file]
         title = f"{title}; installed: {', '.join(installed) or 'none'}"
         Rejected.__init__(self, [usage_problem("plugin-failed", title, suggestions=ways)])
 
@@ -100,13 +103,6 @@ def _suggest_robotrain(extra: str = "") -> Iterator[Suggestion]:
         yield Suggestion(command, f"installs {'it' if near == extra else near}")
     if not claims.list_built_in_distributions():
         yield Suggestion(format_install_command(DISTRIBUTION), "installs the standard plugins")
-
-
-def _suggest_package(family: str) -> Suggestion:
-    """Suggest to install the package of a plugin, whose name only its author knows."""
-    from robotrain.installation import format_install_command
-
-    return Suggestion(format_install_command("PACKAGE"), f"installs a package that brings the {family}")
 
 
 def make_failure(claim: Claim, cause: BaseException, hook: str = "") -> PluginFailure:
