@@ -11,7 +11,6 @@ stores the answers of now instead; the runs stay those of before.
 
 import contextlib
 import hashlib
-import http.server
 import importlib
 import importlib.metadata
 import io
@@ -19,7 +18,6 @@ import json
 import os
 import re
 import shlex
-import ssl
 import subprocess
 import sys
 import tempfile
@@ -27,7 +25,6 @@ import traceback
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 import pytest
 
@@ -55,7 +52,7 @@ JOBS = {
     "lerobot-eval": f"{POLICY} --env pusht --eval-episodes 4",
 }
 RUNS = ("local-train", "local-train-failed", "local-train-waiting", "local-eval", "osmo-train", "osmo-train-waiting")
-RUNS += ("osmo-train-gone", "osmo-eval", "azureml-train", "azureml-train-running", "azureml-eval")
+RUNS += ("osmo-train-gone", "osmo-eval")
 """The runs of `on_disk.json`, oldest first: the platform, the kind of job, and how it is unless it succeeded."""
 
 OTHER_COMMANDS = ("render", "explain", "runs", "status", "logs", "watch", "wait", "cancel", "outputs", "report")
@@ -75,7 +72,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "report": (
         "report {local-train} --to one.html --json",
         "report {local-eval} --to two.html --json",
-        "report {local-train} {osmo-train} {azureml-train} --to three.html --json",
+        "report {local-train} {osmo-train} --to three.html --json",
         "report {local-eval} {osmo-eval} --to four.html --json",
     ),
     "options": (
@@ -205,7 +202,6 @@ def identify(entry: object) -> str:
 
 FORKS = 3
 """How many processes answer, each a part of the command lines."""
-LIBRARIES = ("azure.identity", "azure.core.rest", "azure.storage.blob", "yaml", "pydantic", "zipfile")
 
 
 def answer_all(root: Path) -> dict[str, dict[str, Any]]:
@@ -214,15 +210,10 @@ def answer_all(root: Path) -> dict[str, dict[str, Any]]:
     os.environ.clear()
     os.environ.update(clean_environment(root))
     os.chdir(root / "here")
-    with contextlib.ExitStack() as stack:
-        stack.callback(os.kill, start_cloud(root), 9)
-        for library in LIBRARIES:
-            with contextlib.suppress(ImportError):
-                importlib.import_module(library)
-        every = [(group, command) for group, commands in COMMANDS.items() for command in commands]
-        for command in ("schema", "explain --platform local -d a/b", "submit --platform azureml --help"):
-            invoke(command)  # imports modules that the forks need
-        found = in_forks([command.format_map(names) for _, command in every], root)
+    every = [(group, command) for group, commands in COMMANDS.items() for command in commands]
+    for command in ("schema", "explain --platform local -d a/b", "submit --platform azureml --help"):
+        invoke(command)  # imports modules that the forks need
+    found = in_forks([command.format_map(names) for _, command in every], root)
     answers: dict[str, dict[str, Any]] = {group: {} for group in COMMANDS}
     for (group, command), (code, out) in zip(every, found, strict=True):
         options = group == "options"
@@ -346,97 +337,6 @@ def write_runs(root: Path) -> dict[str, str]:
 def sha256(content: bytes) -> str:
     """Return the digest of `content` as hex digits."""
     return hashlib.sha256(content).hexdigest()
-
-
-# A stand-in for Azure: a proxy that answers for every host with the files of `azure/`, and issues tokens.
-
-HOSTS = ("management.azure.com", "westeurope.api.azureml.ms", "rtstore.blob.core.windows.net")
-
-
-def start_cloud(root: Path) -> int:
-    """Start the proxy in a process of its own, point this process at it, and return its process id."""
-    names = ",".join(f"DNS:{host}" for host in HOSTS)
-    request = ["openssl", "req", "-x509", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
-    request += ["-keyout", root / "key.pem", "-out", root / "cert.pem", "-subj", "/CN=test", "-days", "2"]
-    subprocess.run([*request, "-addext", f"subjectAltName={names}"], check=True, capture_output=True)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(root / "cert.pem", root / "key.pem")
-    handler = type("Handler", (Cloud,), {"context": context, "folder": root / "azure"})
-    server = type("Server", (http.server.ThreadingHTTPServer,), {"request_queue_size": 64})(("127.0.0.1", 0), handler)
-    address = f"http://127.0.0.1:{server.server_port}"
-    process = os.fork()
-    if not process:
-        try:
-            server.serve_forever()
-        finally:
-            os._exit(1)
-    server.socket.close()
-    certificates = dict.fromkeys(("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"), str(root / "cert.pem"))
-    identity = {"IDENTITY_ENDPOINT": f"{address}/token", "IDENTITY_HEADER": "header", "NO_PROXY": "127.0.0.1"}
-    os.environ.update({"HTTPS_PROXY": address, **certificates, **identity})
-    return process
-
-
-class Cloud(http.server.BaseHTTPRequestHandler):
-    """One connection to the proxy; `host` is empty until the client asks for a tunnel."""
-
-    context: ssl.SSLContext
-    folder: Path
-    protocol_version = "HTTP/1.1"
-    wbufsize = -1
-    host = ""
-
-    def do_CONNECT(self) -> None:
-        self.host = self.path.partition(":")[0]
-        self.wfile.write(b"HTTP/1.1 200 OK\r\n\r\n")
-        self.wfile.flush()
-        self.connection = self.context.wrap_socket(self.connection, server_side=True)
-        self.rfile, self.wfile = self.connection.makefile("rb"), self.connection.makefile("wb")
-        self.close_connection = False
-
-    def do_GET(self) -> None:
-        address = urlsplit(self.path)
-        query, file = parse_qs(address.query), self.folder / quote(f"{self.host}{address.path}", safe="")
-        if not self.host:
-            token = {"access_token": "token", "expires_on": "4102444800", "token_type": "Bearer", "resource": "any"}
-            self.send(200, json.dumps(token).encode())
-        elif query.get("comp") == ["list"]:
-            self.send(200, self.list_blobs(file.name, query["prefix"][0]))
-        elif not file.exists():
-            self.send(404, b'{"error": {"code": "UserError", "message": "it was not found"}}')
-        elif part := re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers["Range"] or self.headers["x-ms-range"] or ""):
-            content = file.read_bytes()
-            start, end = int(part[1]), min(int(part[2] or len(content)), len(content) - 1)
-            headers = {"Content-Range": f"bytes {start}-{end}/{len(content)}"}
-            self.send(206 if start <= end else 416, content[start : end + 1], headers)
-        else:
-            self.send(200, file.read_bytes())
-
-    do_HEAD = do_GET
-
-    def list_blobs(self, container: str, prefix: str) -> bytes:
-        """Return the blobs of a container as Azure lists them."""
-        below = f"{container}{quote('/' + prefix, safe='')}"
-        blobs = "".join(
-            f"<Blob><Name>{unquote(file.name).partition(unquote(container) + '/')[2]}</Name><Properties>"
-            f"<Content-Length>{file.stat().st_size}</Content-Length><BlobType>BlockBlob</BlobType></Properties></Blob>"
-            for file in sorted(self.folder.glob(f"{below}*"))
-        )
-        return f"<?xml version='1.0'?><EnumerationResults><Blobs>{blobs}</Blobs></EnumerationResults>".encode()
-
-    def send(self, status: int, body: bytes, headers: Mapping[str, str] | None = None) -> None:
-        """Send an answer; to HEAD without the body."""
-        kind = "application/xml" if body.startswith(b"<?xml") else "application/json"
-        self.send_response(status)
-        fixed = {"Content-Type": kind, "Content-Length": str(len(body)), "ETag": '"1"', "x-ms-blob-type": "BlockBlob"}
-        for name, value in {**fixed, **(headers or {})}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
 
 
 def main() -> None:

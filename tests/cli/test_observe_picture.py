@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from robotrain.cli.columns import Column, display_width, fit_columns, pad_text, to_plain_line, truncate, wrap_rows
+from robotrain.cli.columns import Column, display_width, fit_columns, pad_text, to_plain_line, truncate
 from robotrain.cli.watch.dashboard import draw_sparkline, format_machine
 
 
@@ -43,17 +43,6 @@ def test_what_matters_least_leaves_first_and_a_sentence_takes_what_is_left():
     assert titles(25) == ["RUN", "STEP", "AGE"]
     assert titles(14) == ["RUN", "STEP"]
     assert titles(3) == ["RUN"]
-
-
-def test_a_last_column_goes_on_below_itself():
-    rows = [("NAME", "WHY"), ("one", "because it is so and not otherwise"), ("two", "")]
-    assert list(wrap_rows(rows, "  ", 24)) == [
-        "NAME  WHY",
-        "one   because it is so",
-        "      and not otherwise",
-        "two",
-    ]
-    assert list(wrap_rows(rows, "  ", None))[1] == "one   because it is so and not otherwise"
 
 
 def test_a_curve_on_one_line():

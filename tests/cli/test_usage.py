@@ -18,23 +18,78 @@ def with_mars(mars):
     pass
 
 
-def test_no_platform_lists_the_installed_ones(robotrain):
-    answer = robotrain("submit", "--dataset-path", "x")
+X, MARS, LOCAL = ("--dataset-path", "x"), ("--platform", "mars"), ("--platform", "local")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("submit", *X), ["--platform local", "--platform mars"]),
+        (("submit", "lerobot-trian", "--platform", "locl", *X), ["use   --platform local", "use   lerobot-train"]),
+        (
+            ("render", *MARS, *X, "--stepz", "5", "--batch-sise=4", "--frobnicate"),
+            ["option --stepz", "use   --steps", "use   --batch-size", "no option --frobnicate", "3 problems"],
+        ),
+        (
+            ("render", *LOCAL, *X, "--crater", "gale"),
+            ["--crater is an option of platform mars", "use   --platform mars"],
+        ),
+        (("render", *LOCAL, *X, "--image", "a:1"), ["container platform"]),
+        (("render", *LOCAL, *X, "--config-preview", "y"), ["local takes no --config-preview"]),
+        (("render", *LOCAL, *X, "--stream"), ["--stream is an option of `robotrain submit` only"]),
+        (("render", *MARS, *X, "--policy.dim_model=3"), ["after `--`"]),
+        (("render", *MARS, "--dataset-path", "--json"), ["--dataset-path needs a value, but the next word is --json"]),
+        (("render", *MARS, *X, "--steps", "5", "--training-steps", "6"), ["--training-steps is given 2 times"]),
+        (("render", *MARS, *X, "--no-val-split", "--val-split", "0.2"), ["contradict"]),
+        (("render", *MARS), ["needs a dataset", "--dataset-path", "--blob-url"]),
+        (("render", *MARS, *X, "-d", "lerobot/pusht"), ["--dataset-id"]),
+        (("render", *MARS, "--blob-url", BLOB, "-d", "lerobot/pusht"), ["--dataset-id"]),
+        (
+            ("render", *MARS, "-d", "u/a", "-d", "u/b"),
+            ["only once", "use   --dataset-repo-id u/a (alone)\n  or    --dataset-repo-id u/b (alone)"],
+        ),
+        (("render", *MARS, "a.yaml", "b.yaml"), ["one job at a time"]),
+        (("render", *MARS, *X, "--", "--steps=4"), ["trainer-arg-owned"]),
+        (("render", *MARS, *X, "--", "--policy.type=act"), ["trainer-arg-owned"]),
+        (
+            ("render", *MARS, *X, "--", "--crater=gale"),
+            ["--crater is an option of platform mars, not of the trainer", "before --"],
+        ),
+        (("submit", *MARS, *X, "--", "--wait"), ["--wait is an option of robotrain, not of the trainer"]),
+        (("submit", *MARS, *X, "--", "-d", "u/d"), ["-d is an option of robotrain, not of the trainer"]),
+        (("render", *LOCAL, *X, "--", "--pool", "gp", "--image", "x"), ["cluster", "container platform"]),
+        (
+            ("submit", "lerobot-eval", *LOCAL, "--policy-path", "a", "--policy-repo-id", "b/c"),
+            ["--policy-path and --policy-repo-id name 2", "use   --policy-path a"],
+        ),
+        (("submit", "lerobot-eval", *LOCAL, "--success-threshold", "70"), ["use   --success-threshold 0.7"]),
+        (("render", *MARS, *X, "--batch-size", "0"), ["--batch-size takes a whole number greater than 0"]),
+        (("render", *MARS, *X, "--training-steps", "4.5"), ["--training-steps takes a whole number greater than 0"]),
+        (("render", *MARS, *X, "--learning-rate", "nan"), ["--learning-rate takes a number greater than 0"]),
+        (("render", *MARS, *X, "--val-split", "1"), ["--val-split takes a number at least 0 and less than 1"]),
+        (("render", *MARS, *X, "--policy-type", "pi0"), ["--policy-type takes one of act, diffusion"]),
+        (("render", *MARS, *X, "--register-checkpoint", "a b"), ["takes a name of letters, digits, `_`, `.` and `-`"]),
+        (("render", *MARS, *X, "--rovers", "0"), ["--rovers takes a whole number greater than 0"]),
+    ],
+)
+def test_a_wrong_line_is_refused_with_what_is_wrong_and_what_to_type(robotrain, words, said):
+    answer = robotrain(*words)
     assert answer.exit_code == 2
-    assert "--platform local" in answer.stderr
-    assert "--platform mars" in answer.stderr
+    for fact in said:
+        assert fact in answer.stderr
+
+
+def test_a_workload_that_was_forgotten_is_told_once(robotrain):
+    answer = robotrain("submit", "--platform", "local", "--env", "pusht", "--eval-episodes", "2")
+    assert answer.exit_code == 2
+    assert answer.stderr.count("error:") == 1
+    assert "--env, --eval-episodes are options of workload lerobot-eval" in answer.stderr
+    assert "use   robotrain submit lerobot-eval" in answer.stderr
 
 
 def test_the_environment_may_choose_the_platform(robotrain, monkeypatch):
     monkeypatch.setenv("ROBOTRAIN_PLATFORM", "mars")
     assert robotrain("render", "--dataset-path", "x").exit_code == 0
-
-
-def test_a_misspelt_platform_or_workload_offers_the_nearest(robotrain):
-    answer = robotrain("submit", "lerobot-trian", "--platform", "locl", "--dataset-path", "x")
-    assert answer.exit_code == 2
-    assert "use   --platform local" in answer.stderr
-    assert "use   lerobot-train" in answer.stderr
 
 
 def test_a_workload_that_is_given_as_an_option_is_answered_with_the_line(robotrain):
@@ -47,76 +102,11 @@ def test_a_workload_that_is_given_as_an_option_is_answered_with_the_line(robotra
     assert "use   robotrain submit WORKLOAD …" in robotrain("submit", "--workload", "--platform", "mars").stderr
 
 
-def test_every_unknown_option_is_reported_at_once_with_the_nearest(robotrain):
-    answer = render(robotrain, "--dataset-path", "x", "--stepz", "5", "--batch-sise=4", "--frobnicate")
-    assert answer.exit_code == 2
-    assert "there is no option --stepz" in answer.stderr
-    assert "use   --steps" in answer.stderr
-    assert "use   --batch-size" in answer.stderr
-    assert "there is no option --frobnicate" in answer.stderr
-    assert "3 problems" in answer.stderr
-
-
-def test_an_option_of_another_platform_is_named_as_such(robotrain):
-    answer = robotrain("render", "--platform", "local", "--dataset-path", "x", "--crater", "gale")
-    assert answer.exit_code == 2
-    assert "--crater is an option of platform mars" in answer.stderr
-    assert "use   --platform mars" in answer.stderr
-
-
-def test_a_container_platforms_image_is_said_to_be_one(robotrain):
-    answer = robotrain("render", "--platform", "local", "--dataset-path", "x", "--image", "a:1")
-    assert answer.exit_code == 2
-    assert "container platform" in answer.stderr
-
-
-def test_an_option_of_the_trainer_is_told_where_it_stands(robotrain):
-    answer = render(robotrain, "--dataset-path", "x", "--policy.dim_model=3")
-    assert answer.exit_code == 2
-    assert "after `--`" in answer.stderr
-
-
-def test_a_flag_used_as_another_flags_value(robotrain):
-    answer = render(robotrain, "--dataset-path", "--json")
-    assert answer.exit_code == 2
-    assert "--dataset-path needs a value, but the next word is --json" in answer.stderr
-
-
 def test_a_flag_of_a_platform_that_swallows_the_platform_is_told_and_ends(command):
     words = ("render", "--runs-dir", "--platform", "local", "--dataset-path", "x")
     answer = subprocess.run([*command, *words], capture_output=True, text=True, timeout=20, check=False)
     assert answer.returncode == 2
     assert "--runs-dir needs a value, but the next word is --platform" in answer.stderr
-
-
-def test_an_option_given_twice_is_not_silently_the_last(robotrain):
-    answer = render(robotrain, "--dataset-path", "x", "--steps", "5", "--training-steps", "6")
-    assert answer.exit_code == 2
-    assert "--training-steps is given 2 times" in answer.stderr
-
-
-def test_a_value_and_the_switch_that_says_otherwise(robotrain):
-    answer = render(robotrain, "--dataset-path", "x", "--no-val-split", "--val-split", "0.2")
-    assert answer.exit_code == 2
-    assert "contradict" in answer.stderr
-
-
-@pytest.mark.parametrize(
-    ("option", "value", "says"),
-    [
-        ("--batch-size", "0", "a whole number greater than 0"),
-        ("--training-steps", "4.5", "a whole number greater than 0"),
-        ("--learning-rate", "nan", "a number greater than 0"),
-        ("--val-split", "1", "a number at least 0 and less than 1"),
-        ("--policy-type", "pi0", "one of act, diffusion"),
-        ("--register-checkpoint", "a b", "a name of letters, digits, `_`, `.` and `-`"),
-        ("--rovers", "0", "a whole number greater than 0"),
-    ],
-)
-def test_types_and_ranges_fail_on_the_laptop(robotrain, option, value, says):
-    answer = render(robotrain, "--dataset-path", "x", option, value)
-    assert answer.exit_code == 2
-    assert f"{option} takes {says}" in answer.stderr
 
 
 def test_problems_of_every_stage_come_in_one_report_and_the_earliest_stage_decides(robotrain):
@@ -125,28 +115,6 @@ def test_problems_of_every_stage_come_in_one_report_and_the_earliest_stage_decid
     for code in ("option-unknown", "blob-url-invalid", "value-invalid", "feature-not-there"):
         assert code in answer.stderr
     assert render(robotrain, "--blob-url", BLOB, "-r", "model").exit_code == 3
-
-
-def test_no_dataset_says_how_to_name_one(robotrain):
-    answer = render(robotrain)
-    assert answer.exit_code == 2
-    assert "needs a dataset" in answer.stderr
-    assert "--dataset-path" in answer.stderr
-    assert "--blob-url" in answer.stderr
-
-
-@pytest.mark.parametrize("other", [("--blob-url", BLOB), ("--dataset-path", "x")])
-def test_a_hub_dataset_beside_another_kind_offers_dataset_id(robotrain, other):
-    answer = render(robotrain, "-d", "lerobot/pusht", *other)
-    assert answer.exit_code == 2
-    assert "--dataset-id" in answer.stderr
-
-
-def test_the_hub_is_not_repeatable(robotrain):
-    answer = render(robotrain, "-d", "u/a", "-d", "u/b")
-    assert answer.exit_code == 2
-    assert "can be given only once" in answer.stderr
-    assert "use   --dataset-repo-id u/a (alone)\n  or    --dataset-repo-id u/b (alone)" in answer.stderr
 
 
 def test_at_most_64_sources(robotrain):
@@ -176,20 +144,6 @@ def test_arguments_after_the_dashes_reach_the_trainer_in_order(robotrain):
     assert answer.exit_code == 0
     job = json.loads(answer.json["files"]["job.json"]["text"])
     assert job["trainer_args"] == ["--policy.dim_model=3", "--tolerance_s", "0.1"]
-
-
-@pytest.mark.parametrize("argument", ["--steps=4", "--policy.type=act", "--optimizer.lr=3"])
-def test_a_trainer_argument_that_we_own_is_refused(robotrain, argument):
-    answer = render(robotrain, "--dataset-path", "x", "--", argument)
-    assert answer.exit_code == 2
-    assert "trainer-arg-owned" in answer.stderr
-
-
-def test_a_platform_option_among_the_trainers_is_told_to_move(robotrain):
-    answer = render(robotrain, "--dataset-path", "x", "--", "--crater=gale")
-    assert answer.exit_code == 2
-    assert "--crater is an option of platform mars, not of the trainer" in answer.stderr
-    assert "before --" in answer.stderr
 
 
 SECRET = "s3cr3tsignature"
@@ -245,19 +199,6 @@ def test_an_unknown_run_is_told_as_data_too(robotrain):
     assert answer.json["problems"][0]["code"] == "run-unknown"
 
 
-def test_one_job_at_a_time(robotrain):
-    answer = render(robotrain, "a.yaml", "b.yaml")
-    assert answer.exit_code == 2
-    assert "one job at a time" in answer.stderr
-
-
-@pytest.mark.parametrize("option", [("--wait",), ("-d", "u/d")])
-def test_our_own_options_after_the_dashes_are_told_to_move(robotrain, option):
-    answer = robotrain("submit", "--platform", "mars", "--dataset-path", "x", "--", *option)
-    assert answer.exit_code == 2
-    assert f"{option[0]} is an option of robotrain, not of the trainer" in answer.stderr
-
-
 def test_a_value_left_over_by_a_swallowed_flag_is_not_a_second_problem(robotrain):
     answer = render(robotrain, "--dataset-path", "--batch-size", "3", "--json")
     assert [problem["code"] for problem in answer.json["problems"]] == ["flag-without-value"]
@@ -299,38 +240,6 @@ def test_a_tracking_address_that_cannot_be_kept(robotrain, address):
     assert SECRET not in answer.stderr
 
 
-def test_options_of_other_platforms_after_the_dashes_are_explained(robotrain):
-    answer = robotrain("render", "--platform", "local", "--dataset-path", "x", "--", "--pool", "gp", "--image", "x")
-    assert answer.exit_code == 2
-    assert "cluster" in answer.stderr
-    assert "container platform" in answer.stderr
-
-
-@pytest.mark.parametrize("option", ["--azure-subscription-id", "--config-preview"])
-def test_options_people_know_from_elsewhere_are_answered_with_a_sentence(robotrain, option):
-    answer = robotrain("render", "--platform", "local", "--dataset-path", "x", option, "y")
-    assert answer.exit_code == 2
-    assert f"local takes no {option}" in answer.stderr
-    assert "use   --" not in answer.stderr
-
-
-@pytest.mark.parametrize(
-    ("command", "option", "owner"), [("render", "--stream", "submit"), ("explain", "--to", "render")]
-)
-def test_an_option_of_another_command_is_named_as_such(robotrain, command, option, owner):
-    answer = robotrain(command, "--platform", "local", "--dataset-path", "x", option)
-    assert answer.exit_code == 2
-    assert f"{option} is an option of `robotrain {owner}` only" in answer.stderr
-
-
-def test_a_workload_that_was_forgotten_is_told_once(robotrain):
-    answer = robotrain("submit", "--platform", "local", "--env", "pusht", "--eval-episodes", "2")
-    assert answer.exit_code == 2
-    assert answer.stderr.count("error:") == 1
-    assert "--env, --eval-episodes are options of workload lerobot-eval" in answer.stderr
-    assert "use   robotrain submit lerobot-eval" in answer.stderr
-
-
 @pytest.mark.parametrize(
     ("words", "way"),
     [
@@ -343,17 +252,6 @@ def test_the_command_comes_first(robotrain, words, way):
     answer = robotrain(*words)
     assert answer.exit_code == 2
     assert f"use   {way}" in answer.stderr
-
-
-def test_two_that_exclude_each_other_are_both_named(robotrain):
-    answer = robotrain("submit", "lerobot-eval", "--platform", "local", "--policy-path", "a", "--policy-repo-id", "b/c")
-    assert "--policy-path and --policy-repo-id name 2" in answer.stderr
-    assert "use   --policy-path a" in answer.stderr
-
-
-def test_a_part_that_was_given_in_percent(robotrain):
-    answer = robotrain("submit", "lerobot-eval", "--platform", "local", "--success-threshold", "70")
-    assert "use   --success-threshold 0.7" in answer.stderr
 
 
 @pytest.mark.parametrize("name", ["PLATFORM", "NAME"])
