@@ -1,9 +1,8 @@
 """Azure as far as the resource manager goes, in a moment; with storage and a workspace for what is slow."""
 
 import pytest
-from azure_stand_in.fixtures import azure, azure_session, nobody, tenant_session, workspace, workspace_session
+from azure_stand_in.fixtures import azure, azure_session, nobody, outputs, tenant_session, workspace, workspace_session
 from azure_stand_in.tenant import Tenant
-from azure_stand_in.terraform import outputs
 from azure_tracked import tracked_job
 from robotrain_runtime.contract.document import JobDocument
 

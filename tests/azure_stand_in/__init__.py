@@ -12,10 +12,10 @@ from pathlib import Path
 from azure_stand_in import azurite, keys
 from azure_stand_in.blobs import Blobs
 from azure_stand_in.certificates import Certificates
-from azure_stand_in.fault import Fault
 from azure_stand_in.front import Front
-from azure_stand_in.managed import Managed
 from azure_stand_in.many import Many
+from azure_stand_in.serving import Fault
+from azure_stand_in.sign_in import Managed
 from azure_stand_in.tenant import CLIENT, Tenant, tenant
 
 __all__ = ["CLIENT", "AzureStandIn", "Fault", "started", "tenant"]

@@ -9,19 +9,15 @@ import re
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 
-from azure_stand_in.bearer import audience_of
 from azure_stand_in.certificates import Certificates
-from azure_stand_in.fault import Fault, done, meeting, send
 from azure_stand_in.ml import quota, service
 from azure_stand_in.ml.asked import Asked, Refused
-from azure_stand_in.ml.contents import Ml, made
-from azure_stand_in.ml.here import Here
-from azure_stand_in.serving import Server
-from azure_stand_in.sign_in import OBJECT, TENANT
+from azure_stand_in.ml.contents import Here, Ml, made
+from azure_stand_in.serving import Handler, Server
+from azure_stand_in.sign_in import OBJECT, TENANT, audience_of
 
 AUDIENCES = ("https://management.azure.com", "https://management.core.windows.net")
 SUBSCRIPTION = "aaaaaaaa-0000-0000-0000-000000000001"
@@ -96,15 +92,10 @@ class Contents:
 
 
 class Manager(Server):
-    """requests: `METHOD path?query`, as they came. faults: the first that fits. there: what there is, to be filled.
-
-    here: where its workspaces keep blobs, and who runs their jobs.
-    """
+    """there: what there is, to be filled. here: where its workspaces keep blobs, and who runs their jobs."""
 
     def __init__(self, made: Certificates) -> None:
         self.here = Here()
-        self.requests: list[str] = []
-        self.faults: list[Fault] = []
         self.there = Contents()
         super().__init__(_Handler, made)
 
@@ -168,35 +159,22 @@ class Manager(Server):
         return at
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
+class _Handler(Handler):
     server: Manager
 
     def do_GET(self) -> None:
-        self.server.requests.append(f"{self.command} {self.path}")
-        sent = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        fault = meeting(self, self.server.faults, self.server.ended)
+        sent = self.received()
         try:
-            if fault.status:
-                raise Refused(fault.status, fault.code, _words(fault.code))
+            if self.fault.status:
+                raise Refused(self.fault.status, self.fault.code, _words(self.fault.code))
             if audience_of(self.headers) not in AUDIENCES:
                 raise Refused(401, "InvalidAuthenticationToken", "The access token is invalid.")
             status, said = self._answered(_read(sent))
         except Refused as no:
             status, said = no.status, no.body
-        done(fault)
-        body = b"" if said is None else json.dumps(said).encode()
-        self.send_response(status)
-        for name, value in {**fault.headers, "Content-Type": "application/json", "Content-Length": len(body)}.items():
-            self.send_header(name, str(value))
-        self.end_headers()
-        send(self, body, fault, self.server.ended)
+        self.answer_json(status, said)
 
     do_PUT = do_POST = do_DELETE = do_PATCH = do_GET
-
-    def log_message(self, format: str, *arguments: object) -> None:
-        pass
 
     def _answered(self, sent: Mapping[str, Any]) -> tuple[int, dict[str, Any] | None]:
         split = urlsplit(self.path)

@@ -7,14 +7,12 @@ what must arrive.
 import base64
 import hashlib
 import re
-from http.server import BaseHTTPRequestHandler
 from typing import NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
 
 from azure_stand_in.certificates import Certificates
-from azure_stand_in.fault import NONE, Fault, meeting, send
-from azure_stand_in.serving import Server
+from azure_stand_in.serving import Handler, Server
 
 PAGE = 5000
 WHEN = "Fri, 01 Mar 2024 00:00:00 GMT"
@@ -40,12 +38,10 @@ class Asked(NamedTuple):
 
 
 class Many(Server):
-    """size: bytes of every blob. requests, faults: as those of the front."""
+    """size: bytes of every blob."""
 
     def __init__(self, made: Certificates, size: int = 64) -> None:
         self.size = size
-        self.requests: list[str] = []
-        self.faults: list[Fault] = []
         super().__init__(_Handler, made)
 
     def content(self, name: str) -> bytes:
@@ -69,34 +65,28 @@ class Many(Server):
         return BLOB.format(name=escape(name), when=WHEN, etag=etag(content), size=self.size, md5=md5)
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class _Handler(Handler):
     server: Many
 
     def do_GET(self) -> None:
-        self.server.requests.append(f"{self.command} {self.path}")
-        fault = meeting(self, self.server.faults, self.server.ended)
+        self.received()
         asked = _asked(self.path)
-        if fault.status:
-            self._refuse(fault.status, fault.code, fault)
+        if self.fault.status:
+            self._refuse(self.fault.status, self.fault.code)
         elif not self.headers.get("Authorization", "").startswith("Bearer "):
             self._refuse(401, "NoAuthenticationInformation")
         elif asked is None:
             self._refuse(404, "ContainerNotFound")
         elif asked.query.get("comp") == ["list"]:
-            page = self.server.page(self.headers["Host"], asked)
-            self._answer(200, {"Content-Type": "application/xml"}, page, fault)
+            self.answer(200, self.server.page(self.headers["Host"], asked), {"Content-Type": "application/xml"})
         elif not re.fullmatch(r".*\d{9}\.bin", asked.name) or int(asked.name[-13:-4]) >= asked.count:
             self._refuse(404, "BlobNotFound")
         else:
-            self._blob(asked.name, fault)
+            self._blob(asked.name)
 
     do_HEAD = do_GET
 
-    def log_message(self, format: str, *arguments: object) -> None:
-        pass
-
-    def _blob(self, name: str, fault: Fault) -> None:
+    def _blob(self, name: str) -> None:
         content = self.server.content(name)
         headers = {"ETag": etag(content), "Last-Modified": WHEN, "x-ms-blob-type": "BlockBlob"}
         md5 = base64.b64encode(hashlib.md5(content).digest()).decode()
@@ -106,21 +96,12 @@ class _Handler(BaseHTTPRequestHandler):
         elif ranged:
             first, last = int(ranged[1]), min(int(ranged[2] or len(content)), len(content) - 1)
             part = {"Content-Range": f"bytes {first}-{last}/{len(content)}", "x-ms-blob-content-md5": md5}
-            self._answer(206, {**headers, **part}, content[first : last + 1], fault)
+            self.answer(206, content[first : last + 1], {**headers, **part})
         else:
-            self._answer(200, {**headers, "Content-MD5": md5}, content, fault)
+            self.answer(200, content, {**headers, "Content-MD5": md5})
 
-    def _refuse(self, status: int, code: str, fault: Fault = NONE) -> None:
-        self._answer(status, {"x-ms-error-code": code, **fault.headers}, b"", fault)
-
-    def _answer(self, status: int, headers: dict[str, str], content: bytes, fault: Fault) -> None:
-        self.send_response_only(status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        if self.command != "HEAD":
-            send(self, content, fault, self.server.ended)
+    def _refuse(self, status: int, code: str) -> None:
+        self.answer(status, b"", {"x-ms-error-code": code})
 
 
 def etag(content: bytes) -> str:

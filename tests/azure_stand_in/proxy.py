@@ -2,11 +2,13 @@
 
 import socket
 import threading
+import time
 from collections.abc import Mapping
 from contextlib import suppress
+from queue import SimpleQueue
 from types import TracebackType
 
-from azure_stand_in.line import carry
+from azure_stand_in.serving import ABORT
 
 REFUSED = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n"
 CONNECTED = b"HTTP/1.1 200 Connection established\r\n\r\n"
@@ -67,3 +69,43 @@ def _asked(caller: socket.socket) -> str:
             raise OSError("it said nothing")
         head += piece
     return head.split()[1].decode()
+
+
+PIECE = 1 << 18
+
+
+def carry(come: socket.socket, go: socket.socket, late: float = 0.0) -> None:
+    """Until it ends. A reset goes through as one: without an end before it, when the socket is closed."""
+    with suppress(OSError):
+        try:
+            _carry_late(come, go, late) if late else _carry(come, go)
+            go.shutdown(socket.SHUT_WR)
+        except ConnectionResetError:
+            go.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ABORT)
+            go.shutdown(socket.SHUT_RD)
+
+
+def _carry(come: socket.socket, go: socket.socket) -> None:
+    buffer = memoryview(bytearray(PIECE))
+    while count := come.recv_into(buffer):
+        go.sendall(buffer[:count])
+
+
+def _carry_late(come: socket.socket, go: socket.socket, late: float) -> None:
+    """Every piece as late as it is meant to be, not later for those before it."""
+    waiting: SimpleQueue[tuple[float, bytes]] = SimpleQueue()
+    writing = threading.Thread(target=_when_due, args=(waiting, go), daemon=True)
+    writing.start()
+    try:
+        while piece := come.recv(PIECE):
+            waiting.put((time.monotonic() + late, piece))
+    finally:
+        waiting.put((time.monotonic() + late, b""))
+        writing.join()
+
+
+def _when_due(waiting: "SimpleQueue[tuple[float, bytes]]", go: socket.socket) -> None:
+    with suppress(OSError):
+        while (due := waiting.get())[1]:
+            time.sleep(max(0.0, due[0] - time.monotonic()))
+            go.sendall(due[1])

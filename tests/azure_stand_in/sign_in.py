@@ -3,12 +3,13 @@
 import base64
 import json
 import time
-from http.server import BaseHTTPRequestHandler
+from collections.abc import Mapping
+from email.message import Message
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from azure_stand_in.certificates import Certificates
-from azure_stand_in.serving import Server, answer_json
+from azure_stand_in.serving import Handler, Server
 
 TENANT = "11111111-1111-1111-1111-111111111111"
 OBJECT = "22222222-2222-2222-2222-222222222222"
@@ -40,33 +41,29 @@ class SignIn(Server):
     """The tenant. requests: `METHOD path`, as they came."""
 
     def __init__(self, made: Certificates) -> None:
-        self.requests: list[str] = []
         super().__init__(_Handler, made)
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
+class _Handler(Handler):
     server: SignIn
 
     def do_GET(self) -> None:
-        self.server.requests.append(f"{self.command} {self.path}")
+        self.received()
         path = urlsplit(self.path).path
         if path.endswith("/openid-configuration"):
             ends = {"token": "/oauth2/v2.0/token", "authorization": "/oauth2/v2.0/authorize", "device": "/devicecode"}
             found = {f"{name}_endpoint": LOGIN + end for name, end in ends.items()}
-            answer_json(self, 200, {**found, "issuer": f"{LOGIN}/v2.0"})
+            self.answer_json(200, {**found, "issuer": f"{LOGIN}/v2.0"})
         elif path.endswith("/discovery/instance"):
             names = {"preferred_network": "login.microsoftonline.com", "preferred_cache": "login.windows.net"}
             metadata = [{**names, "aliases": ["login.microsoftonline.com"]}]
             found = f"{LOGIN}/v2.0/.well-known/openid-configuration"
-            answer_json(self, 200, {"tenant_discovery_endpoint": found, "api-version": "1.1", "metadata": metadata})
+            self.answer_json(200, {"tenant_discovery_endpoint": found, "api-version": "1.1", "metadata": metadata})
         else:
-            answer_json(self, 404, {"error": "not_found"})
+            self.answer_json(404, {"error": "not_found"})
 
     def do_POST(self) -> None:
-        self.server.requests.append(f"{self.command} {self.path}")
-        given = parse_qs(self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode())
+        given = parse_qs(self.received().decode())
         if urlsplit(self.path).path != f"/{TENANT}/oauth2/v2.0/token":
             self._refuse("invalid_request", "AADSTS90002: Tenant not found.")
         elif "client_assertion" in given and not _federated(given):
@@ -78,13 +75,10 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             audience = given["scope"][0].split("/.default")[0].strip("/")
             made = token(audience, given["client_id"][0])
-            answer_json(self, 200, {"token_type": "Bearer", "expires_in": 3599, "access_token": made})
-
-    def log_message(self, format: str, *arguments: object) -> None:
-        pass
+            self.answer_json(200, {"token_type": "Bearer", "expires_in": 3599, "access_token": made})
 
     def _refuse(self, error: str, why: str) -> None:
-        answer_json(self, 401, {"error": error, "error_description": why})
+        self.answer_json(401, {"error": error, "error_description": why})
 
 
 def _federated(given: dict[str, list[str]]) -> bool:
@@ -95,3 +89,55 @@ def _federated(given: dict[str, list[str]]) -> bool:
 
 def _part(content: dict[str, Any]) -> str:
     return base64.urlsafe_b64encode(json.dumps(content).encode()).rstrip(b"=").decode()
+
+
+HEADER = "the-right-header"
+OF_JOBS = "/MSI/auth"
+WHY = "No User Assigned or Delegated Managed Identity found for specified ClientId/ResourceId/PrincipalId."
+
+
+class Managed(Server):
+    """clients: the identities that are assigned here. requests: `METHOD path?query`, as they came."""
+
+    def __init__(self, *clients: str) -> None:
+        self.clients = clients
+        super().__init__(_ManagedHandler)
+
+    @property
+    def environ(self) -> Mapping[str, str]:
+        """What a platform sets in a container."""
+        return {"IDENTITY_ENDPOINT": f"http://127.0.0.1:{self.port}/msi/token", "IDENTITY_HEADER": HEADER}
+
+    @property
+    def environ_of_job(self) -> Mapping[str, str]:
+        """What Azure Machine Learning sets, as Azure's own sign-ins know it."""
+        return {"MSI_ENDPOINT": f"http://127.0.0.1:{self.port}{OF_JOBS}", "MSI_SECRET": HEADER}
+
+
+class _ManagedHandler(Handler):
+    server: Managed
+
+    def do_GET(self) -> None:
+        self.received()
+        split = urlsplit(self.path)
+        header, named = ("secret", "clientid") if split.path == OF_JOBS else ("X-IDENTITY-HEADER", "client_id")
+        asked = {name: values[0] for name, values in parse_qs(split.query).items()}
+        if self.headers.get(header) != HEADER:
+            self.answer_json(401, {"statusCode": 401, "message": "Access denied."})
+        elif asked.get(named) not in self.server.clients or "resource" not in asked:
+            self.answer_json(400, {"statusCode": 400, "message": WHY})
+        else:
+            resource, client = asked["resource"], asked[named]
+            made = {"access_token": token(resource, client), "expires_on": str(int(time.time()) + 3600)}
+            self.answer_json(200, {**made, "resource": resource, "token_type": "Bearer", "client_id": client})
+
+
+def audience_of(headers: Message) -> str:
+    """Of a token that holds now; empty without one."""
+    kind, _, token = headers.get("Authorization", "").partition(" ")
+    try:
+        middle = token.split(".")[1]
+        said = json.loads(base64.urlsafe_b64decode(middle + "=" * (-len(middle) % 4)))
+    except (IndexError, ValueError):
+        return ""
+    return str(said["aud"]) if kind == "Bearer" and said["nbf"] <= time.time() < said["exp"] else ""

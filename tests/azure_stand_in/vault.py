@@ -5,16 +5,13 @@ import json
 import re
 from dataclasses import dataclass
 from email.message import Message
-from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from azure_stand_in.bearer import audience_of
 from azure_stand_in.certificates import Certificates
-from azure_stand_in.fault import Fault, meeting
 from azure_stand_in.ml.asked import Refused
-from azure_stand_in.serving import Server
-from azure_stand_in.sign_in import LOGIN
+from azure_stand_in.serving import Handler, Server
+from azure_stand_in.sign_in import LOGIN, audience_of
 
 AUDIENCE = "https://vault.azure.net"
 VERSIONS = ("7.4", "7.5", "7.6")
@@ -36,14 +33,10 @@ class Secret:
 
 
 class Vault(Server):
-    """requests: `METHOD path?query`, as they came. faults: the first that fits. readers: clients whose role lets them
-    read secrets; None for everybody.
-    """
+    """readers: clients whose role lets them read secrets; None for everybody."""
 
     def __init__(self, made: Certificates, name: str = "robots") -> None:
         self.host = f"{name}.vault.azure.net"
-        self.requests: list[str] = []
-        self.faults: list[Fault] = []
         self.secrets: dict[str, Secret] = {}
         self.readers: set[str] | None = None
         super().__init__(_Handler, made)
@@ -61,24 +54,19 @@ class Vault(Server):
         self.readers = None
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class _Handler(Handler):
     server: Vault
 
     def do_GET(self) -> None:
-        self.server.requests.append(f"{self.command} {self.path}")
-        fault = meeting(self, self.server.faults, self.server.ended)
+        self.received()
         try:
-            if fault.status:
-                raise Refused(fault.status, fault.code, "The stand-in says so.")
+            if self.fault.status:
+                raise Refused(self.fault.status, self.fault.code, "The stand-in says so.")
             if audience_of(self.headers) != AUDIENCE:
                 raise Refused(401, "Unauthorized", "AKV10000: Request is missing a Bearer or PoP token.")
-            self._answer(200, self._found())
+            self.answer_json(200, self._found())
         except Refused as no:
             self._refuse(no)
-
-    def log_message(self, format: str, *arguments: object) -> None:
-        pass
 
     def _found(self) -> dict[str, Any]:
         split = urlsplit(self.path)
@@ -104,17 +92,8 @@ class _Handler(BaseHTTPRequestHandler):
         error: dict[str, Any] = {"code": no.code, "message": no.message}
         if no.status == 403:
             error = {"code": "Forbidden", "message": no.message, "innererror": {"code": no.code}}
-        self._answer(no.status, {"error": error})
-
-    def _answer(self, status: int, content: dict[str, Any]) -> None:
-        body = json.dumps(content).encode()
-        self.send_response(status)
-        if status == 401:
-            self.send_header("WWW-Authenticate", f'Bearer authorization="{LOGIN}", resource="{AUDIENCE}"')
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+        challenge = {"WWW-Authenticate": f'Bearer authorization="{LOGIN}", resource="{AUDIENCE}"'}
+        self.answer_json(no.status, {"error": error}, challenge if no.status == 401 else {})
 
 
 def _client(headers: Message) -> str:

@@ -5,20 +5,20 @@ it, the artifacts of runs, whose content goes to a storage account by addresses 
 import http.client
 import json
 import re
-from collections.abc import Mapping
-from http.server import BaseHTTPRequestHandler
+from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import parse_qs, quote, unquote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit
 
 from azure_stand_in import keys
-from azure_stand_in.bearer import audience_of
 from azure_stand_in.certificates import Certificates
-from azure_stand_in.fault import Fault, done, meeting, send
 from azure_stand_in.manager import Manager
-from azure_stand_in.ml import history
-from azure_stand_in.ml.asked import Asked, Refused
+from azure_stand_in.ml.asked import Answer, Asked, Refused, missing
+from azure_stand_in.ml.contents import Here, Ml
+from azure_stand_in.ml.job import LOGS, Job
+from azure_stand_in.ml.store import signed_blob
 from azure_stand_in.mlflow_server import ROOT, Runs
-from azure_stand_in.serving import Server
+from azure_stand_in.serving import Handler, Server
+from azure_stand_in.sign_in import audience_of
 
 CONTAINER = "azureml"
 _RESOURCE = r"/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft\.MachineLearningServices/workspaces/[^/]+"
@@ -27,7 +27,7 @@ _ARTIFACTS = rf"/history/v1\.0{_RESOURCE}/experiments/[^/]+/runs/(?P<run>[^/]+)/
 
 
 class Workspace(Server):
-    """requests: `METHOD path?query`, as they came. faults: the first that fits. artifacts: of each run, their paths.
+    """artifacts: of each run, their paths.
 
     mlflow: the port of the MLflow server. account: where artifacts go. runs: those of jobs, on that server.
     """
@@ -37,8 +37,6 @@ class Workspace(Server):
         self.mlflow = mlflow
         self.runs = Runs(mlflow)
         self.account = account
-        self.requests: list[str] = []
-        self.faults: list[Fault] = []
         self.artifacts: dict[str, list[str]] = {}
         super().__init__(_Handler, made)
 
@@ -47,21 +45,17 @@ class Workspace(Server):
         return f"ExperimentRun/dcid.{run}/{path}"
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
+class _Handler(Handler):
     server: Workspace
 
     def do_GET(self) -> None:
-        self.server.requests.append(f"{self.command} {self.path}")
-        sent = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        self.fault = meeting(self, self.server.faults, self.server.ended)
+        sent = self.received()
         split = urlsplit(self.path)
         if self.fault.status:
             self._refuse(self.fault.status, self.fault.code, "The stand-in says so.")
         elif split.path.startswith("/discovery"):  # asked by those who have signed in nowhere yet
-            self._answer(200, json.dumps(history.discovery(self.headers["Host"])).encode())
-        elif audience_of(self.headers) not in history.AUDIENCES:
+            self.answer_json(200, discovery(self.headers["Host"]))
+        elif audience_of(self.headers) not in AUDIENCES:
             self._refuse(401, "UserError", "Bearer token not provided or not valid.")
         elif found := re.fullmatch(_MLFLOW, split.path):
             self._mlflow(found["at"], f"{found['path']}?{split.query}", sent)
@@ -72,17 +66,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_POST = do_PATCH = do_DELETE = do_GET
 
-    def log_message(self, format: str, *arguments: object) -> None:
-        pass
-
     def _mlflow(self, at: str, path: str, sent: bytes) -> None:
         """Passed on, but for what Azure does not do: models that are not in MLflow's own format."""
         if at.lower() not in self.server.manager.there.resources:
-            self._json(404, {"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "There is no such workspace."})
+            self.answer_json(404, {"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "There is no such workspace."})
             return
         if path.startswith("/api/2.0/mlflow/model-versions/create"):
             why = "The path holds no MLmodel file: a model that is not in MLflow's format cannot be registered."
-            self._json(400, {"error_code": "INVALID_PARAMETER_VALUE", "message": why})
+            self.answer_json(400, {"error_code": "INVALID_PARAMETER_VALUE", "message": why})
             return
         if path.startswith("/api/2.0/mlflow/runs/log-batch") and (why := _too_long(json.loads(sent))):
             self._refuse(400, "UserError", why)
@@ -95,20 +86,20 @@ class _Handler(BaseHTTPRequestHandler):
         server.close()
         host = f"azureml://{self.headers['Host']}/mlflow/v2.0{at}/experiments"
         text = re.sub(rf"{re.escape(ROOT)}/(\w+)/([\w-]+)/", rf"{host}/\1/runs/\2/", body.decode())
-        self._answer(came.status, text.encode(), came.headers.get("Content-Type", "application/json"))
+        self.answer(came.status, text.encode(), {"Content-Type": came.headers.get("Content-Type", "application/json")})
 
     def _history(self, path: str, query: str, sent: bytes) -> None:
         manager = self.server.manager
         said = {name: values[0] for name, values in parse_qs(query).items()}
         asked = Asked(self.command, path, said, json.loads(sent or b"{}"), self.headers["Host"])
         try:
-            answer = history.answer(manager.here, manager.there.workspaces, asked)
+            found = answer_history(manager.here, manager.there.workspaces, asked)
         except Refused as no:
-            answer = no.status, no.body
-        if answer is None:
+            found = no.status, no.body
+        if found is None:
             self._refuse(404, "UserError", "There is no such route.")
         else:
-            self._json(*answer)
+            self.answer_json(*found)
 
     def _artifacts(self, run: str, path: str, sent: Mapping[str, Any]) -> None:
         there = self.server.artifacts.setdefault(run, [])
@@ -117,29 +108,16 @@ class _Handler(BaseHTTPRequestHandler):
             taken = {one: _conflict(run, one) for one in asked if one in there}
             new = [one for one in asked if one not in taken]
             there += new
-            self._json(200, {"artifactContentInformation": self._contents(run, new), "errors": taken})
+            self.answer_json(200, {"artifactContentInformation": self._contents(run, new), "errors": taken})
         elif path == "/contentinfo":
             one = parse_qs(urlsplit(self.path).query)["path"][0]
             found = self._contents(run, [one] if one in there else [])
-            self._json(200 if found else 404, found.get(one) or {"error": {"code": "UserError"}})
+            self.answer_json(200 if found else 404, found.get(one) or {"error": {"code": "UserError"}})
         else:
-            self._json(200, {"value": [{**_where(run), "path": one} for one in there]})
+            self.answer_json(200, {"value": [{**_where(run), "path": one} for one in there]})
 
     def _refuse(self, status: int, code: str, message: str) -> None:
-        self._json(status, {"error": {"code": code, "message": message}})
-
-    def _json(self, status: int, content: Any) -> None:
-        self._answer(status, json.dumps(content).encode())
-
-    def _answer(self, status: int, body: bytes, kind: str = "application/json") -> None:
-        """The whole of an answer, as the fault has it."""
-        done(self.fault)
-        self.send_response(status)
-        told = {**self.fault.headers, "Content-Type": kind, "Content-Length": str(len(body))}
-        for name, value in told.items():
-            self.send_header(name, value)
-        self.end_headers()
-        send(self, body, self.fault, self.server.ended)
+        self.answer_json(status, {"error": {"code": code, "message": message}})
 
     def _contents(self, run: str, paths: list[str]) -> dict[str, dict[str, str]]:
         """The signed address of each."""
@@ -166,3 +144,117 @@ def _where(run: str) -> dict[str, str]:
 def _conflict(run: str, path: str) -> dict[str, Any]:
     why = f"Resource Conflict: ArtifactId ExperimentRun/dcid.{run}/{path} already exists."
     return {"error": {"code": "UserError", "message": why}}
+
+
+PAGE = 2
+NAMES = ("history", "api", "catalog", "artifact", "hyperdrive", "execution", "mlflow", "experimentation", "notebooks")
+AUDIENCES = ("https://ml.azure.com", "https://management.azure.com", "https://management.core.windows.net")
+"""The SDK comes with a token for the resource manager, and with one for the workspaces' own services."""
+
+
+def discovery(host: str) -> dict[str, str]:
+    """Which service is where."""
+    return {**{name: f"https://{host}" for name in NAMES}, "studio": "https://ml.azure.com"}
+
+
+def details(here: Here, ml: Ml, asked: Asked, name: str) -> Answer:
+    """How a run is."""
+    job = _job(ml, name)
+    with job.lock:
+        files = {file: signed_blob(job.store, LOGS, job.blob(file)) for file in job.files}
+        said = {
+            "runId": job.name,
+            "target": job.compute,
+            "status": job.status,
+            "startTimeUtc": job.times.get("startTimeUtc"),
+            "endTimeUtc": job.times.get("endTimeUtc"),
+            "error": {"error": job.error} if job.error else None,
+            "warnings": list(job.warnings),
+            "properties": {},
+            "inputs": {},
+            "outputs": {},
+            "runDefinition": None,
+            "logFiles": files,
+            "submittedBy": "somebody",
+        }
+    return 200, said
+
+
+def run(here: Here, ml: Ml, asked: Asked, name: str) -> Answer:
+    """A run, as the studio shows it."""
+    return 200, _run(_job(ml, name))
+
+
+def children(here: Here, ml: Ml, asked: Asked, name: str) -> Answer:
+    """The steps or trials that could begin so far, the newest first, two at a time; of a command job, none."""
+    job = _job(ml, name)
+    whole = [*reversed(list(job.children.values()))]
+    begin = int(asked.query.get("$continuationtoken") or 0)
+    token = str(begin + PAGE) if begin + PAGE < len(whole) else None
+    following = urlencode({**asked.query, "$continuationtoken": token})
+    link = f"https://{asked.host}{asked.path}?{following}" if token else None
+    value = [_run(child) for child in whole[begin : begin + PAGE]]
+    return 200, {"value": value, "continuationToken": token, "nextLink": link}
+
+
+def many(here: Here, ml: Ml, asked: Asked) -> Answer:
+    """Several runs at once; those that are not there apart, and 207 then."""
+    there, lacking = dict[str, Any](), dict[str, Any]()
+    for key, wanted in asked.body["requests"].items():
+        job = ml.jobs.get(str(wanted.get("runId") or "").lower())
+        if job is None:
+            lacking[key] = {"error": {"code": "UserError", "message": f"Run {wanted.get('runId')} was not found."}}
+        else:
+            with job.lock:
+                told = {**_run(job), "warnings": list(job.warnings)} if wanted.get("selectRunMetadata") else None
+            there[key] = {"runMetadata": told, "runDefinition": None, "jobSpecification": None}
+    return 207 if lacking else 200, {"successfulResults": there, "failedResults": lacking}
+
+
+def _job(ml: Ml, name: str) -> Job:
+    if name.lower() not in ml.jobs:
+        raise missing(f"Run {name} was not found.")
+    return ml.jobs[name.lower()]
+
+
+def _run(job: Job) -> dict[str, Any]:
+    return {
+        "runId": job.name,
+        "status": job.status,
+        "displayName": job.body.get("displayName") or job.name,
+        "description": job.body.get("description"),
+        "tags": job.body.get("tags") or {},
+        "properties": job.body.get("properties") or {},
+        "createdUtc": job.times["createdUtc"],
+        "startTimeUtc": job.times.get("startTimeUtc"),
+        "endTimeUtc": job.times.get("endTimeUtc"),
+        "error": {"error": job.error} if job.error else None,
+        "target": job.compute,
+        "compute": {"target": job.compute},
+        "parentRunId": job.parent.name if job.parent else None,
+        "rootRunId": (job.parent or job).name,
+        "runType": "azureml.StepRun" if job.parent else "azureml.scriptrun",
+    }
+
+
+_WORKSPACE = r"/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft\.MachineLearningServices/workspaces/[^/]+"
+ROUTES: tuple[tuple[str, str, Callable[..., Answer]], ...] = (
+    ("GET", "/runs/([^/]+)/details", details),
+    ("GET", "/runs/([^/]+)/children", children),
+    ("GET", "/runs/([^/]+)", run),
+    ("POST", "/batchrundata", many),
+)
+
+
+def answer_history(here: Here, workspaces: Mapping[str, Ml], asked: Asked) -> Answer | None:
+    """What is answered; None when it is about nothing of this. Raises Refused."""
+    if asked.path == "/discovery" or asked.path.startswith("/discovery/"):
+        return 200, discovery(asked.host)
+    found = re.fullmatch(rf"/history/v1\.0(?P<at>{_WORKSPACE})(?P<rest>/.*)", asked.path, re.IGNORECASE)
+    if found is None or found["at"].lower() not in workspaces:
+        return None
+    for method, pattern, act in ROUTES:
+        match = re.fullmatch(pattern, found["rest"], re.IGNORECASE)
+        if match and asked.method == method:
+            return act(here, workspaces[found["at"].lower()], asked, *match.groups())
+    return None

@@ -5,7 +5,7 @@ import json
 import pytest
 import untrained_policy
 from azure_stand_in.manager import CONTRIBUTOR
-from azure_stand_in.ml.running_fixtures import enclosed, machine
+from azure_stand_in.ml.fixtures import enclosed, machine
 
 __all__ = ["enclosed", "machine"]
 

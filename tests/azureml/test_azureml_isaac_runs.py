@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from azure_stand_in.manager import CONTRIBUTOR
-from azure_stand_in.ml.running_fixtures import enclosed, machine
+from azure_stand_in.ml.fixtures import enclosed, machine
 from isaac_stand_in import policy
 from osmo_stand_in.pod.room import isolates
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from azure_stand_in.manager import CONTRIBUTOR
-from azure_stand_in.ml.running_fixtures import enclosed, machine
+from azure_stand_in.ml.fixtures import enclosed, machine
 from untrained_policy import DATASET, NETWORK, environment
 
 __all__ = ["enclosed", "machine"]

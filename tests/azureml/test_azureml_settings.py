@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from azure_stand_in.terraform import outputs
+from azure_stand_in.fixtures import outputs
 
 __all__ = ["outputs"]
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 import yaml
-from azure_stand_in.cut_short import cut_short
 from azure_stand_in.ml.azureml import AzureML
+from azure_stand_in.serving import cut_short
 from azureml_looked import dataset
 from azureml_observed import sealed
 from azureml_planned import HALVES, assets, job, payload, settings, told

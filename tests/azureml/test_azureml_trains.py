@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from azure_stand_in.manager import CONTRIBUTOR
-from azure_stand_in.ml.running_fixtures import enclosed, machine, vault, vault_session
+from azure_stand_in.ml.fixtures import enclosed, machine, vault, vault_session
 from hub_stand_in import HubStandIn
 
 __all__ = ["enclosed", "machine", "vault", "vault_session"]

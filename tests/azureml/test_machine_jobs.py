@@ -5,8 +5,8 @@ import time
 
 import pytest
 from azure_stand_in.manager import CONTRIBUTOR, READER
+from azure_stand_in.ml.fixtures import enclosed
 from azure_stand_in.ml.running import Machine
-from azure_stand_in.ml.running_fixtures import enclosed
 
 __all__ = ["enclosed"]
 

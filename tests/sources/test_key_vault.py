@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 from azure_stand_in.certificates import Certificates
-from azure_stand_in.fault import Fault
 from azure_stand_in.fixtures import tenant_session
+from azure_stand_in.serving import Fault
 from azure_stand_in.tenant import CLIENT
 from azure_stand_in.vault import VERSION, Vault
 from hub_stand_in import Repository

@@ -4,8 +4,7 @@ import re
 from typing import Any
 
 from azure_stand_in.ml.asked import Answer, Asked, Refused, missing, user_error
-from azure_stand_in.ml.contents import Ml, Versions
-from azure_stand_in.ml.here import Here
+from azure_stand_in.ml.contents import Here, Ml, Versions
 
 WHAT = {"data": ("dataType", "dataUri", "uri_folder"), "models": ("modelType", "modelUri", "custom_model")}
 """Of a kind: what its type and its address are called, and the usual type."""

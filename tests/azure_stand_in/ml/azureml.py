@@ -1,22 +1,25 @@
 """The workspace as a test sees it."""
 
+import contextlib
 import dataclasses
+import http.client
+import json
+import ssl
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
-from azure_stand_in.fault import Fault
 from azure_stand_in.manager import SUBSCRIPTION, Manager
-from azure_stand_in.ml import asking, computes, datastores, quota
-from azure_stand_in.ml.contents import Ml
+from azure_stand_in.ml import computes, datastores, quota
+from azure_stand_in.ml.contents import CONTAINER, Here, Ml
 from azure_stand_in.ml.environments import DEFAULT
-from azure_stand_in.ml.here import CONTAINER, Here
 from azure_stand_in.ml.job import LOGS, Job
 from azure_stand_in.ml.store import Store
 from azure_stand_in.mlflow_server import Runs
 from azure_stand_in.proxy import Proxy
-from azure_stand_in.serving import Server
-from azure_stand_in.sign_in import SignIn
+from azure_stand_in.serving import Fault, Server
+from azure_stand_in.sign_in import SignIn, token
 from azure_stand_in.tenant import CLIENT, Tenant
 
 NAME = "robots-ml"
@@ -282,7 +285,7 @@ class AzureML:
         """
         if not path.startswith(("/subscriptions", "/discovery")):
             path = f"{self.at}{path}" if host == MANAGER else f"/history/v1.0{self.at}{path}"
-        return asking.ask(self.tenant, method, f"https://{host}{path}?{query}", body, audience)
+        return ask(self.tenant, method, f"https://{host}{path}?{query}", body, audience)
 
     def wait(self, name: str, seconds: float = 60.0) -> str:
         """Until a job has ended: how."""
@@ -294,3 +297,19 @@ class AzureML:
         """Make them: the client id and the principal of each, by resource id."""
         made = self.manager.identity
         return {made(name, client, principal): (client, principal) for name, client, principal in identities}
+
+
+def ask(
+    tenant: Tenant, method: str, url: str, body: Mapping[str, Any] | None, audience: str
+) -> tuple[int, dict[str, Any]]:
+    """The status, and the JSON: empty for an answer without a body. audience: of the token; empty: without one."""
+    proxy, asked = urlsplit(tenant.proxy.address), urlsplit(url)
+    context = ssl.create_default_context(cafile=str(tenant.ca))
+    line = http.client.HTTPSConnection(str(proxy.hostname), proxy.port, context=context, timeout=60)
+    line.set_tunnel(str(asked.hostname), 443)
+    said = {"Content-Type": "application/json", **({"Authorization": f"Bearer {token(audience)}"} if audience else {})}
+    with contextlib.closing(line):
+        line.request(method, f"{asked.path}?{asked.query}", None if body is None else json.dumps(body), said)
+        came = line.getresponse()
+        content = came.read()
+    return came.status, json.loads(content) if content else {}

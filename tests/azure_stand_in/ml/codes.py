@@ -6,8 +6,7 @@ from typing import Any
 
 from azure_stand_in.ml import addresses
 from azure_stand_in.ml.asked import Answer, Asked, missing, user_error
-from azure_stand_in.ml.contents import Ml
-from azure_stand_in.ml.here import CONTAINER, Here
+from azure_stand_in.ml.contents import CONTAINER, Here, Ml
 from azure_stand_in.ml.store import signed
 
 HASHED = "hash_sha256"

@@ -6,8 +6,7 @@ from typing import Any
 
 from azure_stand_in.ml import addresses, fields
 from azure_stand_in.ml.asked import Answer, Asked, missing, user_error
-from azure_stand_in.ml.contents import Ml
-from azure_stand_in.ml.here import Here
+from azure_stand_in.ml.contents import Here, Ml
 
 ANONYMOUS = "azureml_anonymous"
 MODES = {

@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from azure_stand_in.ml.asked import Answer, Asked, Refused
-from azure_stand_in.ml.contents import KIND, Ml
-from azure_stand_in.ml.here import Here
+from azure_stand_in.ml.contents import KIND, Here, Ml
 
 
 def kubernetes(ml: Ml, instance_types: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:

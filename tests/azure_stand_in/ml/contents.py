@@ -8,6 +8,15 @@ from azure_stand_in.ml.job import now
 
 if TYPE_CHECKING:
     from azure_stand_in.ml.job import Job
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Literal
+
+from azure_stand_in.ml.store import Store
+from azure_stand_in.mlflow_server import Runs
+
+if TYPE_CHECKING:
+    from azure_stand_in.ml.job import Job
+
 
 KIND = "Microsoft.MachineLearningServices/workspaces"
 Versions = dict[str, dict[str, Any]]
@@ -64,3 +73,27 @@ class Ml:
         kind = "/".join([KIND, *words[::2]])
         when = {"systemData": made(self.created)} if "computes" not in words else {}
         return {"id": f"{self.at}{rest}", "name": words[-1], "type": kind, "properties": properties, **when, **more}
+
+
+CONTAINER = "azureml-blobstore"
+"""That of the workspace's own datastore."""
+
+
+@dataclass
+class Here:
+    """store: the workspaces' storage account; None where only what needs no blobs is asked. runner: who runs jobs.
+
+    runs: where a run is begun for each new job, as MLflow has it. cancelling: whether a job that nobody runs is
+    canceled when that is asked for, or later.
+    """
+
+    store: Store | None = None
+    runner: "Callable[[Job], None] | None" = None
+    runs: Runs | None = None
+    cancelling: Literal["at-once", "slow"] = "at-once"
+
+    @property
+    def blobs(self) -> Store:
+        """The storage account."""
+        assert self.store is not None, "this stand-in has no storage account"
+        return self.store

@@ -4,8 +4,7 @@ from typing import Any
 
 from azure_stand_in import keys
 from azure_stand_in.ml.asked import Answer, Asked, missing, user_error
-from azure_stand_in.ml.contents import Ml
-from azure_stand_in.ml.here import Here
+from azure_stand_in.ml.contents import Here, Ml
 
 
 def properties(ml: Ml, container: str, credentials: str, kind: str = "AzureBlob", account: str = "") -> dict[str, Any]:

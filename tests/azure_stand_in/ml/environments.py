@@ -4,8 +4,7 @@ import re
 from typing import Any
 
 from azure_stand_in.ml.asked import Answer, Asked, missing, user_error
-from azure_stand_in.ml.contents import Ml
-from azure_stand_in.ml.here import Here
+from azure_stand_in.ml.contents import Here, Ml
 
 FIXED = ("image", "condaFile", "build", "osType", "inferenceConfig")
 """What makes an environment, and cannot be changed."""

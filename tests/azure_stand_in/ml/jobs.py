@@ -8,8 +8,7 @@ from typing import Any
 
 from azure_stand_in.ml import addresses, assets, pipelines, sweeps
 from azure_stand_in.ml.asked import Answer, Asked, missing, user_error
-from azure_stand_in.ml.contents import Ml, made
-from azure_stand_in.ml.here import Here
+from azure_stand_in.ml.contents import Here, Ml, made
 from azure_stand_in.ml.job import Bound, Job
 from azure_stand_in.ml.judged import judge
 from azure_stand_in.ml.pipelines import Pipeline

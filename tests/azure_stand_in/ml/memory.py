@@ -11,16 +11,14 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from email.utils import formatdate
-from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
 
 from azure_stand_in import keys
-from azure_stand_in.bearer import audience_of
 from azure_stand_in.certificates import Certificates
-from azure_stand_in.fault import Fault, done, meeting, send
-from azure_stand_in.ml.shared_key import shared_key
-from azure_stand_in.serving import Server
+from azure_stand_in.keys import shared_key
+from azure_stand_in.serving import Handler, Server
+from azure_stand_in.sign_in import audience_of
 
 NEEDS = {"GET": "r", "HEAD": "r", "PUT": "wc", "DELETE": "d"}
 """The letters of a signature of which one allows it."""
@@ -58,14 +56,10 @@ class Blob:
 
 
 class Memory(Server):
-    """An account. requests: `METHOD path?query`, as they came. faults: the first that fits. keys: whether it takes keys
-    and signatures, or tokens alone.
-    """
+    """An account. keys: whether it takes keys and signatures, or tokens alone."""
 
     def __init__(self, made: Certificates, account: str) -> None:
         self.account = account
-        self.requests: list[str] = []
-        self.faults: list[Fault] = []
         self.keys = True
         self.containers: dict[str, dict[str, Blob]] = {}
         self.staged: dict[tuple[str, str, str], bytes] = {}
@@ -113,15 +107,11 @@ class _No(Exception):
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
+class _Handler(Handler):
     server: Memory
 
     def do_GET(self) -> None:
-        self.server.requests.append(f"{self.command} {self.path}")
-        self.sent = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        self.fault = meeting(self, self.server.faults, self.server.ended)
+        self.sent = self.received()
         split = urlsplit(self.path)
         self.query = {name: values[0] for name, values in parse_qs(split.query, keep_blank_values=True).items()}
         _, container, *rest = unquote(split.path).split("/", 2)
@@ -133,18 +123,10 @@ class _Handler(BaseHTTPRequestHandler):
                 self._of_blob(container, rest[0]) if rest and rest[0] else self._of_container(container)
         except _No as no:
             told = f"<Error><Code>{no.code}</Code><Message>The stand-in says so.</Message></Error>"
-            headers = {
-                "x-ms-error-code": no.code,
-                "Content-Type": "application/xml",
-                **self.fault.headers,
-                **no.headers,
-            }
+            headers = {"x-ms-error-code": no.code, "Content-Type": "application/xml", **no.headers}
             self._answer(no.status, headers, f'<?xml version="1.0" encoding="utf-8"?>{told}'.encode())
 
     do_HEAD = do_PUT = do_POST = do_DELETE = do_GET
-
-    def log_message(self, format: str, *arguments: object) -> None:
-        pass
 
     def _let_in(self, container: str) -> None:
         """Refused in the words of the service: see azureml.md 6b."""
@@ -265,15 +247,8 @@ class _Handler(BaseHTTPRequestHandler):
         return {key[len(mark) :]: value for key, value in self.headers.items() if key.lower().startswith(mark)}
 
     def _answer(self, status: int, headers: Mapping[str, str], content: bytes = b"") -> None:
-        done(self.fault)
-        self.send_response_only(status)
-        told = {"x-ms-version": keys.SERVICE, "x-ms-request-id": "1", "Date": formatdate(usegmt=True), **headers}
-        for name, value in told.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        if self.command != "HEAD":
-            send(self, content, self.fault, self.server.ended)
+        told = {"x-ms-version": keys.SERVICE, "x-ms-request-id": "1", "Date": formatdate(usegmt=True)}
+        self.answer(status, content, {**told, **headers})
 
 
 def _entries(names: list[str], prefix: str, delimiter: str, blobs: Mapping[str, Blob]) -> Iterator[str]:

@@ -16,15 +16,20 @@ from typing import IO, TYPE_CHECKING
 from osmo_stand_in.pod.namespace import Namespace
 from osmo_stand_in.pod.room import Room
 
-from azure_stand_in.managed import Managed
-from azure_stand_in.ml import running_environ
-from azure_stand_in.ml.running_outputs import Mounted, Uploaded
-from azure_stand_in.ml.running_room import DataError, Laid, check_identity, lay
+from azure_stand_in.ml.running_room import DataError, Laid, Mounted, Uploaded, check_identity, lay
+from azure_stand_in.sign_in import Managed
 
 if TYPE_CHECKING:
     from azure_stand_in.ml.azureml import AzureML
     from azure_stand_in.ml.job import Job
     from azure_stand_in.mlflow_server import Runs
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from azure_stand_in.ml.azureml import AzureML
+    from azure_stand_in.ml.job import Job
+    from azure_stand_in.ml.running_room import Laid
+
 
 TICK = 0.05
 CHUNK = 64 * 1024
@@ -174,7 +179,7 @@ class Running:
         command = laid.command(self.job.command)
         machine = self._machine
         identity = managed.environ if machine.like_app_service else managed.environ_of_job
-        environ = running_environ.of(machine.azureml, self.job, laid, identity, machine.spelled, self._experiment)
+        environ = environ_of(machine.azureml, self.job, laid, identity, machine.spelled, self._experiment)
         image = {"PATH": f"{self._room.python()}:/usr/local/bin:/usr/bin:/bin", "HOME": str(home)}
         typed, environ = self._room.words(laid.words(command), {**image, **environ, **machine.environ})
         self._process = subprocess.Popen(
@@ -194,7 +199,7 @@ class Running:
         assert process.stdout is not None
         reading = threading.Thread(target=self._read, args=(process.stdout,))
         reading.start()
-        until = time.monotonic() + running_environ.timeout(self.job)
+        until = time.monotonic() + timeout(self.job)
         while process.poll() is None:
             self._namespace.look(process.pid)
             if self.job.cancelled.is_set() or time.monotonic() > until:
@@ -260,3 +265,40 @@ class Running:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._namespace.sweep()
+
+
+HOST = "westeurope.api.azureml.ms"
+DURATION = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:([\d.]+)S)?)?")
+SECONDS = (86400, 3600, 60, 1)
+
+
+def environ_of(
+    azureml: AzureML, job: Job, laid: Laid, identity: Mapping[str, str], spelled: str, experiment: str
+) -> dict[str, str]:
+    """The job's own names, and over them the platform's. identity: those of it. experiment: the id of the job's."""
+    return {**azureml.way, **job.environ, **_of_run(azureml, job, experiment), **identity, **laid.names(spelled)}
+
+
+def timeout(job: Job) -> float:
+    """The seconds that the job may run."""
+    said = (job.body.get("limits") or {}).get("timeout")
+    if not said:
+        return float("inf")
+    found = DURATION.fullmatch(said)
+    assert found, f"{said} is no duration"
+    return sum(float(one or 0) * seconds for one, seconds in zip(found.groups(), SECONDS, strict=True))
+
+
+def _of_run(azureml: AzureML, job: Job, experiment: str) -> dict[str, str]:
+    subscription, group, workspace = azureml.names
+    return {
+        "AZUREML_RUN_ID": job.name,
+        "AZUREML_ROOT_RUN_ID": (job.parent or job).name,
+        "AZUREML_ARM_SUBSCRIPTION": subscription,
+        "AZUREML_ARM_RESOURCEGROUP": group,
+        "AZUREML_ARM_WORKSPACE_NAME": workspace,
+        "MLFLOW_RUN_ID": job.name,
+        "MLFLOW_EXPERIMENT_NAME": job.experiment,
+        "MLFLOW_EXPERIMENT_ID": experiment,
+        "MLFLOW_TRACKING_URI": f"azureml://{HOST}/mlflow/v1.0{azureml.at}",
+    }

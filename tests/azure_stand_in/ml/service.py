@@ -7,8 +7,7 @@ from urllib.parse import urlencode
 
 from azure_stand_in.ml import assets, codes, components, computes, datastores, environments, jobs
 from azure_stand_in.ml.asked import Answer, Asked, Refused
-from azure_stand_in.ml.contents import Ml
-from azure_stand_in.ml.here import Here
+from azure_stand_in.ml.contents import Here, Ml
 from azure_stand_in.sign_in import OBJECT
 
 Route = tuple[str, str, Callable[..., Answer]]

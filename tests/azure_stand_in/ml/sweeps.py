@@ -16,8 +16,7 @@ from typing import Any
 
 from azure_stand_in.ml import fields, judged
 from azure_stand_in.ml.asked import Refused, user_error
-from azure_stand_in.ml.contents import Ml
-from azure_stand_in.ml.here import Here
+from azure_stand_in.ml.contents import Here, Ml
 from azure_stand_in.ml.job import Job
 
 Make = Callable[[str, dict[str, Any]], Job]
