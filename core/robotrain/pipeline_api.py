@@ -9,8 +9,8 @@ from robotrain.config import project_file
 from robotrain.config.layers import read_dotenv_files, read_environment
 from robotrain.errors import Problem, Rejected, raise_if_any, usage_problem
 from robotrain.model.run import StepStatus
+from robotrain.pipelines.pipeline_file import RequestContext, request_from_file
 from robotrain.pipelines.prepare import PreparedPipeline, pin_pipeline, prepare_pipeline
-from robotrain.pipelines.request import RequestContext, request_from_file
 from robotrain.pipelines.resume import RepeatedPipeline, continue_pipeline
 from robotrain.plugins import manager, site
 from robotrain.plugins.manager import Plugins

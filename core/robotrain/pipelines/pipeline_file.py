@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
-from dataclasses import dataclass
+import functools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from robotrain_runtime.contract.step_output import STEP_KIND
 
-from robotrain.config.job_file import JOB_KEYS, JobFile, JobReader, read_job_file
+from robotrain.config import overrides, project_file
+from robotrain.config.job_file import JOB_KEYS, JobFile, JobReader, find_unknown_platforms, read_job_file
+from robotrain.config.request import Request
+from robotrain.config.terraform import TerraformLayer
+from robotrain.errors import Problem, Rejected, Stage, Suggestion, suggest_name
+from robotrain.pipelines.steps import PipelineRequest, StepRequest
 from robotrain.redaction import redact
 
 if TYPE_CHECKING:
     from robotrain.config.job_file import YamlNode
-    from robotrain.errors import Problem
+    from robotrain.config.layers import VariableLayer
+    from robotrain.config.project_file import Project
+    from robotrain.model.platform import Platform
+    from robotrain.plugins.manager import Plugins
 
 PIPELINE_KEYS = ("name", "at_most", "steps")
 FROM_KEY, AFTER_KEY, REGISTER_KEY, JOB_KEY = "from", "after", "register", "job"
@@ -24,51 +33,56 @@ REGISTRATION_KEYS = (REGISTER_KEY, FROM_KEY, AFTER_KEY)
 DEFAULT_NAME = "pipeline"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileStep:
-    """A step as the file describes it: a job, or the registration of a policy as a version of a model."""
+@dataclass(frozen=True, kw_only=True)
+class RequestContext:
+    """What the steps of a pipeline share: its platform, the environment and the project file."""
 
-    name: str
-    where: str
-    job: JobFile | None = None
-    """None for a registration."""
-    model: str = ""
-    policy_from: str = ""
-    """The step whose policy is registered."""
-    after: tuple[str, ...] = ()
-    """Steps that must succeed before, beside those that it takes an input from."""
+    platform: Platform
+    plugins: Plugins
+    variables: tuple[VariableLayer, ...]
+    project: Project | None
 
+    @functools.cached_property
+    def terraform(self) -> TerraformLayer:
+        """The values of Terraform, read at most once."""
+        return TerraformLayer(self.variables, self.project, Path.cwd())
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PipelineFile:
-    """The content of a pipeline file."""
+    def make_request(self, file: JobFile | None = None) -> Request:
+        """Return the request for a job below these layers."""
+        return Request(file=file, variables=self.variables, project=self.project, terraform=self.terraform)
 
-    name: str = DEFAULT_NAME
-    steps: tuple[FileStep, ...] = ()
-    at_most: int | None = None
-    """How many steps may run at the same time; None for all that can."""
-    problems: tuple[Problem, ...] = ()
+    def choose_workload(self, named: str) -> str:
+        """Return the workload of a step: the named one, or that of robotrain.toml, or the default."""
+        project = self.project.workload if self.project else None
+        return named or (str(project.value) if project else "") or self.plugins.default_workload()
 
 
-def read_pipeline_file(path: Path) -> PipelineFile:
-    """Return the pipeline file at `path`, with its problems; the job of a step has those of its job file."""
-    return _PipelineReader(path).read_pipeline()
+def request_from_file(path: Path, context: RequestContext, sets: Sequence[str] = ()) -> PipelineRequest:
+    """Return the pipeline of a file with its problems; `sets` are changes of its steps, as STEP.KEY=VALUE."""
+    request = _PipelineReader(path, context).read_pipeline()
+    problems = list(request.problems)
+    if context.project:
+        problems += project_file.find_unknown_tables(context.project, context.plugins)
+    changes = _group_changes(sets, [step.name for step in request.steps], problems)
+    steps = [_change_step(step, changes.get(step.name, ()), context, problems) for step in request.steps]
+    return replace(request, steps=tuple(steps), problems=tuple(problems))
 
 
 class _PipelineReader(JobReader):
     """Reader of a pipeline file. A job file that several steps use is read once."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, context: RequestContext) -> None:
         super().__init__(path, "pipeline")
+        self.context = context
         self.files: dict[Path, JobFile] = {}
 
-    def read_pipeline(self) -> PipelineFile:
-        """Return the content of the file."""
+    def read_pipeline(self) -> PipelineRequest:
+        """Return the pipeline of the file."""
         top = dict(self.read_top(PIPELINE_KEYS))
         name = self.read_text(top["name"], "name") if "name" in top and not top["name"].null else DEFAULT_NAME
         at_most = self.read_limit(top["at_most"]) if "at_most" in top else None
         steps = tuple(self.read_steps(top["steps"])) if "steps" in top else ()
-        return PipelineFile(name=name, steps=steps, at_most=at_most, problems=tuple(self.problems))
+        return PipelineRequest(name=name, steps=steps, at_most=at_most, problems=tuple(self.problems))
 
     def read_limit(self, node: YamlNode) -> int | None:
         """Return a whole number greater than 0; None for anything else, which is a problem unless it is null."""
@@ -78,7 +92,7 @@ class _PipelineReader(JobReader):
             self.add_problem(node, "at_most must be a whole number greater than 0")
         return None
 
-    def read_steps(self, node: YamlNode) -> Iterator[FileStep]:
+    def read_steps(self, node: YamlNode) -> Iterator[StepRequest]:
         """Yield the steps in their order; a repeated name is a problem of the check, not of the file."""
         if node.kind != "mapping":
             if not node.null:
@@ -90,7 +104,7 @@ class _PipelineReader(JobReader):
             else:
                 self.add_problem(key, "the name of a step must be plain text")
 
-    def read_step(self, name: str, line: int, node: YamlNode) -> FileStep:
+    def read_step(self, name: str, line: int, node: YamlNode) -> StepRequest:
         """Return a step."""
         what, where = f"step {redact(name)}", self.format_place(line)
         entries = dict(self.read_mapping(node, what, STEP_KEYS))
@@ -99,7 +113,7 @@ class _PipelineReader(JobReader):
             if FROM_KEY in entries:
                 title = f"{what}: `from` belongs to a source, such as sources.policy, or beside `register`"
                 self.add_problem(entries[FROM_KEY], title)
-            return FileStep(name=name, where=where, job=self.read_step_job(entries, what), after=after)
+            return self.make_step(name, where, self.read_step_job(entries, what), after)
         for key in entries:
             if key not in REGISTRATION_KEYS:
                 self.add_problem(entries[key], f"{what} registers a policy: {key} does not belong to it")
@@ -107,7 +121,18 @@ class _PipelineReader(JobReader):
             self.add_problem(entries[REGISTER_KEY], f"{what} registers a policy, but `from` does not name its step")
         model = self.read_text(entries[REGISTER_KEY], f"{what}.{REGISTER_KEY}")
         policy_from = self.read_text(entries[FROM_KEY], f"{what}.{FROM_KEY}") if FROM_KEY in entries else ""
-        return FileStep(name=name, where=where, model=model, policy_from=policy_from, after=after)
+        return StepRequest(name=name, where=where, model=model, policy_from=policy_from, after=after)
+
+    def make_step(self, name: str, where: str, job: JobFile, after: tuple[str, ...]) -> StepRequest:
+        """Return a step with a job; a platform in it that is not installed is a problem."""
+        self.problems += find_unknown_platforms(job, self.context.plugins.list_names("platform"))
+        return StepRequest(
+            name=name,
+            where=where,
+            request=self.context.make_request(job),
+            workload=self.context.choose_workload(job.workload),
+            after=after,
+        )
 
     def read_names(self, node: YamlNode, what: str) -> Iterator[str]:
         """Yield one name, or those of a list."""
@@ -146,3 +171,53 @@ def _merge_jobs(file: JobFile, step: JobFile) -> JobFile:
         trainer_args=file.trainer_args if step.trainer_args is None else step.trainer_args,
         problems=file.problems,
     )
+
+
+def _group_changes(sets: Sequence[str], steps: Sequence[str], problems: list[Problem]) -> dict[str, list[str]]:
+    """Return the changes of each step, as KEY=VALUE; a step that does not exist is a problem."""
+    found: dict[str, list[str]] = {}
+    for text in sets:
+        step, dot, change = text.partition(".")
+        if dot and step in steps:
+            found.setdefault(step, []).append(change)
+            continue
+        key = text.partition("=")[0]
+        title = f"{overrides.SET_FLAG} {redact(key)} does not begin with the name of a step"
+        if not dot and key in steps:
+            title = f"{overrides.SET_FLAG} {key} names no value of step {key}"
+        why = f"Steps: {', '.join(map(redact, steps))}. A change is STEP.KEY=VALUE."
+        rest = f".{redact(change.partition('=')[0])}=…"
+        nearest = suggest_name(step, steps, f"{overrides.SET_FLAG} ") if dot else ()
+        near = tuple(Suggestion(one.text + rest) for one in nearest)
+        problems.append(
+            Problem(
+                code="set-malformed",
+                stage=Stage.USAGE,
+                title=title,
+                where=overrides.SET_FLAG,
+                why=why,
+                suggestions=near,
+            )
+        )
+    return found
+
+
+def _change_step(
+    step: StepRequest, changes: Sequence[str], context: RequestContext, problems: list[Problem]
+) -> StepRequest:
+    """Return the step with other values."""
+    if not changes or step.request is None:
+        if changes:
+            title = f"step {step.name} registers a policy and has no values to set"
+            problems.append(Problem(code="set-malformed", stage=Stage.USAGE, title=title, where=overrides.SET_FLAG))
+        return step
+    try:
+        workload = context.plugins.workload(step.workload)
+    except Rejected:  # reported with the step
+        return step
+    kinds = context.plugins.source_kinds()
+    request, mistakes = overrides.apply_overrides(
+        step.request, changes, workload, context.platform, kinds, prefix=f"{step.name}."
+    )
+    problems += mistakes
+    return replace(step, request=request)

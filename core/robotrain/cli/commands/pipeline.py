@@ -194,8 +194,8 @@ def prepare_file(ctx: typer.Context, file: Path, platform: str, profile: str, se
         read_name_layers,
         resolve_choice,
     )
+    from robotrain.pipelines.pipeline_file import RequestContext, request_from_file
     from robotrain.pipelines.prepare import prepare_pipeline
-    from robotrain.pipelines.request import RequestContext, request_from_file
 
     choice = resolve_choice({"platform": platform, "profile": profile}, [], ctx)
     plugins = get_plugins(ctx)
