@@ -151,9 +151,9 @@ def own_folders(tmp_path, monkeypatch):
 @pytest.fixture
 def uncounted_cache(monkeypatch) -> None:
     """`doctor` does not count the files of the cache: environments have 100,000."""
-    from robotrain.doctor import storage
+    from robotrain.doctor import checks
 
-    monkeypatch.setattr(storage, "COUNT_SECONDS", 0.0)
+    monkeypatch.setattr(checks, "COUNT_SECONDS", 0.0)
 
 
 @pytest.fixture

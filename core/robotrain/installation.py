@@ -38,13 +38,12 @@ def format_install_command(*requirements: str, change: InstallAction = "add") ->
     return shlex.join([*program, "install", *option, *requirements])
 
 
-def is_installed(distribution: str) -> bool:
-    """Return whether a distribution of this name is installed."""
+def find_version(distribution: str) -> str:
+    """Return the version of a distribution; empty if it is not installed."""
     try:
-        metadata.version(distribution)
+        return metadata.version(distribution)
     except metadata.PackageNotFoundError:
-        return False
-    return True
+        return ""
 
 
 def list_extras() -> list[str]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from robotrain.doctor import environment, storage
+from robotrain.doctor import checks
 from robotrain.errors import Rejected
 from robotrain.model.health import HealthCheck, HealthFix, HealthResult, HealthState, report_failure, report_warning
 from robotrain.plugins import calls
@@ -108,16 +108,16 @@ def list_checks(plugins: "Plugins", platform: str, online: bool) -> list[CheckRe
 
 def _list_own_checks(plugins: "Plugins", platform: str) -> list[HealthCheck]:
     return [
-        HealthCheck(name="robotrain", run=environment.check_versions),
-        HealthCheck(name="plugins", run=partial(environment.check_plugins, plugins, platform)),
-        HealthCheck(name="state folder", run=storage.check_state_folder),
-        HealthCheck(name="records", run=storage.check_records),
-        HealthCheck(name="leftovers", run=storage.check_leftovers),
-        HealthCheck(name="cache folder", run=storage.check_cache_folder),
-        HealthCheck(name="cache", run=storage.check_cache),
-        HealthCheck(name="settings files", run=environment.check_settings_files),
-        HealthCheck(name="clock", run=environment.check_clock),
-        HealthCheck(name="completion", run=environment.check_completion),
+        HealthCheck(name="robotrain", run=checks.check_versions),
+        HealthCheck(name="plugins", run=partial(checks.check_plugins, plugins, platform)),
+        HealthCheck(name="state folder", run=checks.check_state_folder),
+        HealthCheck(name="records", run=checks.check_records),
+        HealthCheck(name="leftovers", run=checks.check_leftovers),
+        HealthCheck(name="cache folder", run=checks.check_cache_folder),
+        HealthCheck(name="cache", run=checks.check_cache),
+        HealthCheck(name="settings files", run=checks.check_settings_files),
+        HealthCheck(name="clock", run=checks.check_clock),
+        HealthCheck(name="completion", run=checks.check_completion),
     ]
 
 

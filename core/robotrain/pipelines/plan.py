@@ -73,7 +73,7 @@ class PipelinePlan:
     finished: dict[str, dict[str, Any]] = field(default_factory=dict)
     """The steps that it finished, as in `progress.StepState`."""
     sweep: dict[str, Any] = field(default_factory=dict)
-    """Of a sweep: what its steps, the trials, differ in, as in `robotrain.sweeps.plan`."""
+    """Of a sweep: what its steps, the trials, differ in, as in `robotrain.sweeps.space`."""
 
 
 class StepPacker:

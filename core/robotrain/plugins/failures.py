@@ -140,7 +140,7 @@ def suggest_exclusion(claim: Claim) -> Suggestion:
 
 def _format_install_command(claim: Claim, error: ImportError) -> str:
     """Return the command that installs the plugin's missing requirements, else the package named like the module."""
-    from robotrain.installation import format_install_command, is_installed
+    from robotrain.installation import find_version, format_install_command
 
     wanted = (error.name or "").partition(".")[0]
     if wanted in OWN_PACKAGES:  # a name that this robotrain does not have yet, or not any more
@@ -148,5 +148,5 @@ def _format_install_command(claim: Claim, error: ImportError) -> str:
     if wanted == claim.top_package:
         return format_install_command(claim.package, change="reinstall")
     needs = [need for need in claims.read_requirements(claim.project) if ";" not in need]
-    lacking = [need for need in needs if not is_installed(claims.parse_requirement_name(need))]
+    lacking = [need for need in needs if not find_version(claims.parse_requirement_name(need))]
     return format_install_command(*(re.sub(r"[\s()]", "", need) for need in lacking or [claims.normalize_name(wanted)]))

@@ -19,13 +19,15 @@ from robotrain.pipelines.steps import PipelineRequest, StepRequest
 from robotrain.redaction import redact
 from robotrain.submission.prepare import PreparedJob, prepare_job
 from robotrain.sweeps import sweep_platform, tpe
-from robotrain.sweeps.plan import SamplerName, SweepPlan, dump_sweep
 from robotrain.sweeps.space import (
     OVER_FLAG,
     Axis,
+    SamplerName,
     SpacePoint,
+    SweepPlan,
     combine_axes,
     draw_points,
+    dump_sweep,
     format_point,
     make_over_problem,
 )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from robotrain.pipelines import progress
 from robotrain.pipelines.plan import PIPELINE_FILE
 from robotrain.store import files, plans, records
-from robotrain.sweeps.plan import SweepPlan, parse_sweep
+from robotrain.sweeps.space import SweepPlan, parse_sweep
 
 if TYPE_CHECKING:
     from robotrain.model.run import StepStateName

@@ -1,4 +1,4 @@
-"""The values of a sweep: `--over NAME=VALUES` or a file of points, and the combinations that they make."""
+"""The values of a sweep: `--over NAME=VALUES` or a file of points, their combinations, and the plan that has them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ import math
 import random
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
+
+from robotrain_runtime.contract.document import Dimension
 
 from robotrain.errors import Problem, Stage, Suggestion, raise_if_any
 from robotrain.redaction import redact
@@ -209,3 +211,45 @@ def _make_points_problem(title: str, where: str, why: str = "") -> Problem:
 def format_point(point: Mapping[str, object]) -> str:
     """Return a combination in one line."""
     return " ".join(f"{name}={value}" for name, value in point.items())
+
+
+SamplerName = Literal["grid", "random", "tpe"]
+SAMPLERS: tuple[SamplerName, ...] = ("grid", "random", "tpe")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepPlan:
+    """What the trials of a sweep differ in."""
+
+    over: tuple[str, ...]
+    """The names of the values that vary."""
+    metrics: tuple[tuple[str, str], ...]
+    """Names of metrics, each with `lower` or `higher`: the first one that a trial reports compares them."""
+    sampler: SamplerName = "grid"
+    sampler_seed: int = 0
+    points: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """The values of each trial, as given or drawn; none if a sampler chooses them when the trial begins."""
+    space: Mapping[str, Dimension] = field(default_factory=dict)
+    """What such a sampler, or the engine of a platform, chooses from."""
+    native: bool = False
+    """Whether the engine of the platform runs it: it chooses the values of each trial."""
+    model: str = ""
+    """The model that the job names for its policy."""
+
+
+def dump_sweep(plan: SweepPlan) -> dict[str, Any]:
+    """Return a plan as data for `pipeline.json`."""
+    body = asdict(plan)
+    return {name: value for name, value in body.items() if value}
+
+
+def parse_sweep(data: Mapping[str, Any]) -> SweepPlan:
+    """Return the plan in the data of `pipeline.json`. Raise TypeError, ValueError, KeyError."""
+    known: dict[str, Any] = {
+        name: data[name] for name in ("sampler", "sampler_seed", "points", "model", "native") if data.get(name)
+    }
+    space = {
+        name: Dimension(**{**one, "choices": tuple(one["choices"])}) for name, one in data.get("space", {}).items()
+    }
+    metrics = tuple((str(name), str(better)) for name, better in data.get("metrics", ()))
+    return SweepPlan(over=tuple(map(str, data["over"])), metrics=metrics, space=space, **known)

@@ -29,9 +29,8 @@ from robotrain.pipelines.progress import (
     write_progress,
 )
 from robotrain.store import records
-from robotrain.sweeps.plan import SweepPlan, dump_sweep, parse_sweep
 from robotrain.sweeps.results import read_results
-from robotrain.sweeps.space import Axis, draw_points
+from robotrain.sweeps.space import Axis, SweepPlan, draw_points, dump_sweep, parse_sweep
 
 if TYPE_CHECKING:
     from robotrain_runtime.contract.document import Dimension, Scalar

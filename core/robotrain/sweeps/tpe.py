@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from robotrain_runtime.contract.document import Dimension, Scalar
 
     from robotrain.pipelines.progress import StepState
-    from robotrain.sweeps.plan import SweepPlan
+    from robotrain.sweeps.space import SweepPlan
 
 EXTRA = "robotrain[optuna]"
 

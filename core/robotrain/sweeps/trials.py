@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from robotrain.errors import raise_if_any
 from robotrain.pipelines.driver import PipelineDriver
 from robotrain.store import progress_cache
-from robotrain.sweeps.plan import parse_sweep
+from robotrain.sweeps.space import parse_sweep
 
 if TYPE_CHECKING:
     from robotrain.model.run import RunRecord, Status

@@ -21,9 +21,8 @@ if TYPE_CHECKING:
     from robotrain.model.platform import Platform
     from robotrain.pipelines.prepare import PreparedPipeline
     from robotrain.plugins.manager import Plugins
-    from robotrain.sweeps.plan import SamplerName
     from robotrain.sweeps.prepare import SweepRequest
-    from robotrain.sweeps.space import Axis, SpacePoint
+    from robotrain.sweeps.space import Axis, SamplerName, SpacePoint
 
 HELP = """Run one job over several values: each combination is a trial, and a run of its own.
 
@@ -120,7 +119,7 @@ def _read_space(
 ) -> tuple[list[Axis], list[SpacePoint], SamplerName, int]:
     """Return what the trials differ in; what cannot be read is added to `problems`, which are raised at once."""
     from robotrain.sweeps import space
-    from robotrain.sweeps.plan import SAMPLERS
+    from robotrain.sweeps.space import SAMPLERS
 
     axes: list[Axis] = []
     points: list[SpacePoint] = []
