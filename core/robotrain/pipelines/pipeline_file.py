@@ -47,15 +47,6 @@ class RequestContext:
         """The values of Terraform, read at most once."""
         return TerraformLayer(self.variables, self.project, Path.cwd())
 
-    def make_request(self, file: JobFile | None = None) -> Request:
-        """Return the request for a job below these layers."""
-        return Request(file=file, variables=self.variables, project=self.project, terraform=self.terraform)
-
-    def choose_workload(self, named: str) -> str:
-        """Return the workload of a step: the named one, or that of robotrain.toml, or the default."""
-        project = self.project.workload if self.project else None
-        return named or (str(project.value) if project else "") or self.plugins.default_workload()
-
 
 def request_from_file(path: Path, context: RequestContext, sets: Sequence[str] = ()) -> PipelineRequest:
     """Return the pipeline of a file with its problems; `sets` are changes of its steps, as STEP.KEY=VALUE."""
@@ -125,12 +116,16 @@ class _PipelineReader(JobReader):
 
     def make_step(self, name: str, where: str, job: JobFile, after: tuple[str, ...]) -> StepRequest:
         """Return a step with a job; a platform in it that is not installed is a problem."""
-        self.problems += find_unknown_platforms(job, self.context.plugins.list_names("platform"))
+        context = self.context
+        self.problems += find_unknown_platforms(job, context.plugins.list_names("platform"))
+        usual = context.project.workload if context.project else None
         return StepRequest(
             name=name,
             where=where,
-            request=self.context.make_request(job),
-            workload=self.context.choose_workload(job.workload),
+            request=Request(
+                file=job, variables=context.variables, project=context.project, terraform=context.terraform
+            ),
+            workload=job.workload or (str(usual.value) if usual else "") or context.plugins.default_workload(),
             after=after,
         )
 
