@@ -9,7 +9,6 @@ import importlib
 import math
 import os
 import re
-import string
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -33,9 +32,9 @@ MOST_CHECKED = 200  # files of a kind, to stay fast
 VIDEO_FILES = "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4"
 VIDEO_FILES_V21 = "videos/*/*/*.mp4"
 PATH_TEMPLATES = ("data_path", "video_path")
-TEMPLATE_FIELDS = {"chunk_index", "file_index", "video_key", "episode_chunk", "episode_index"}
-LONGEST_TEMPLATE = 500
-TEMPLATE_FORMAT = re.compile(r"(?:0?\d{1,2}d)?")
+TEMPLATE = re.compile(
+    r"(?:[^{}]|\{(?:chunk_index|file_index|video_key|episode_chunk|episode_index)(?::0?\d{1,2}d)?\}){1,500}"
+)
 LARGEST_COUNT = 10**10
 LARGEST_SAMPLE = 10**9
 """The most values of a feature in one frame."""
@@ -170,21 +169,10 @@ def _find_template_problems(info: Mapping[str, Any], name: str) -> Iterator[str]
         if (template := info.get(key)) is None:
             continue
         begin = f"{INFO_FILE} of {name} has the {key} {str(template)[:200]!r}"
-        if not isinstance(template, str) or not _is_valid_template(template):
+        if not isinstance(template, str) or not TEMPLATE.fullmatch(template):
             yield f"{begin}: this is not a path with fields like {{chunk_index:03d}}"
         elif template.startswith("/") or ".." in Path(template).parts or "\0" in template:
             yield f"{begin}: it is outside the dataset"
-
-
-def _is_valid_template(template: str) -> bool:
-    try:
-        fields = [field for field in string.Formatter().parse(template) if field[1] is not None]
-    except ValueError:
-        return False
-    valid = (
-        field in TEMPLATE_FIELDS and not how and TEMPLATE_FORMAT.fullmatch(spec or "") for _, field, spec, how in fields
-    )
-    return 0 < len(template) <= LONGEST_TEMPLATE and all(valid)
 
 
 def _find_statistics_problems(folder: Path, info: Mapping[str, Any]) -> Iterator[str]:
