@@ -94,7 +94,7 @@ def test_what_is_too_large_for_the_workflow_is_told_with_its_size(render: Any, f
     answer = render(*ON_OSMO, "--delivery", "inline")
     (problem,) = (one for one in answer.json["problems"] if one["severity"] == "error")
     assert problem["code"] == "osmo-workflow-too-large"
-    assert "1.0 MB is the limit" in problem["title"]
+    assert "1.2 MB" in problem["title"]
     assert "--delivery dataset" in problem["instead"][0]["text"]
 
 

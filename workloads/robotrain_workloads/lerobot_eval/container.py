@@ -1,9 +1,13 @@
-"""`lerobot-eval` in the container: environment, problems with inputs, the command, and what it publishes."""
+"""`lerobot-eval` in the container: environment, problems with inputs, the command, its tracking run, what it publishes.
+
+Names of parameters and tags: contract, D.5.
+"""
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from robotrain_runtime.checkpoints import model_lineage
 from robotrain_runtime.contract.container_plugin import (
     GpuRequirement,
     PublishingSpec,
@@ -14,11 +18,11 @@ from robotrain_runtime.contract.container_plugin import (
 from robotrain_runtime.contract.document import JobDocument, JobSource
 
 from robotrain_workloads import publish_url
-from robotrain_workloads.lerobot import dataset, dataset_preparation, policy, run_setup
+from robotrain_workloads.lerobot import dataset, dataset_preparation, lineage, policy, run_setup
 from robotrain_workloads.lerobot.lineage import get_dataset_name, read_checkpoint_manifest
+from robotrain_workloads.lerobot.options import format_options
 from robotrain_workloads.lerobot.warm_up import TAKE_OVER
-from robotrain_workloads.lerobot_eval import tracking
-from robotrain_workloads.lerobot_eval.inputs import compatibility, held_out, selection
+from robotrain_workloads.lerobot_eval.inputs import compatibility, held_out, selection, simulation
 
 LOCKS = Path(__file__).parent / "locks"
 ENVIRONMENT = run_setup.make_environment(LOCKS / "eval.txt")
@@ -45,6 +49,11 @@ FORWARDED_PARAMETERS = {
     "env_workers": "workers",
 }
 """Parameters that are forwarded unchanged if set, and their options."""
+COPIED_PARAMETERS = (
+    *("job_name", "eval_episodes", "eval_batch_size", "replay_episodes", "env", "env_steps", "starts"),
+    *("success_reward", "success_threshold", "record_video", "seed", "system_metrics"),
+)
+"""Parameters that become those of the tracking run if set."""
 RENAMES_FILE = policy.PROCESSOR_FILES[0]
 DESCRIBED = {
     **dataset_preparation.DESCRIPTION_FILES,
@@ -101,18 +110,112 @@ def gpus(document: JobDocument) -> GpuRequirement | None:
 
 
 def tracked(document: JobDocument) -> TrackingSpec:
-    """Return the metadata of the tracking run."""
-    return tracking.describe_tracking_run(document)
+    """Return the experiment, the run's name, parameters and tags. The launcher adds what only it knows."""
+    values, has_dataset = document.parameters, bool(lineage.list_dataset_sources(document))
+    origin, dataset_name = selection.get_policy_origin(document), get_dataset_name(document)
+    params = {
+        "policy_repo_id": selection.get_policy_name(document),
+        "policy_source": origin,
+        **({"dataset_repo_id": dataset_name} if has_dataset else {}),
+        **{name: values[name] for name in COPIED_PARAMETERS if values[name] is not None},
+        **({"starts": simulation.summarize_starts(str(values["starts"]))} if values["starts"] else {}),
+        **({"options": format_options(document.trainer_args)} if document.trainer_args else {}),
+    }
+    tags = {
+        "lerobot.framework": "lerobot",
+        "lerobot.job_name": str(values["job_name"]),
+        "policy.source": origin,
+        "policy.pin": selection.get_policy_pin(document),
+        "dataset.repo_id": dataset_name if has_dataset else "",
+        "dataset.source": lineage.describe_dataset_kind(document.sources) if has_dataset else "",
+        "model.register_name": str(values["register_model"] or ""),
+    }
+    source = selection.find_policy_source(document.sources)
+    local = Path(source.uri) if source and source.kind == "local_path" else None
+    policy_type = _get_policy_type(document, local) or "policy"
+    return TrackingSpec(
+        experiment=str(values["experiment_name"] or f"lerobot-{policy_type}-inference"),
+        run_name=str(values["job_name"]),
+        params=params,
+        tags={name: value for name, value in tags.items() if value},
+        machine=bool(values["system_metrics"]),
+    )
+
+
+def _describe_model(document: JobDocument, data: Mapping[JobSource, Path]) -> str:
+    """Return a description for people, which stays valid after other evaluations of the model."""
+    revision = lineage.describe_pin(selection.get_policy_pin(document))
+    policy_type = _get_policy_type(document, selection.find_policy_folder(data))
+    lines = [
+        f"LeRobot {policy_type} policy: {selection.get_policy_name(document)}{revision}",
+        f"Registered by: {document.parameters['job_name']} (run {document.run}), which evaluated it",
+        *(f"Azure ML job: {name}" for name in lineage.make_azureml_tags(document).values()),
+    ]
+    return "\n".join(lines)
+
+
+def _make_model_tags(document: JobDocument, data: Mapping[JobSource, Path]) -> dict[str, str]:
+    """Return the searchable tags; the runtime adds run and scores."""
+    values = document.parameters
+    tags = {
+        "framework": "lerobot",
+        "policy_type": _get_policy_type(document, selection.find_policy_folder(data)),
+        "job_name": str(values["job_name"]),
+        "source": f"{document.platform}-lerobot-inference",
+        "policy_uri": selection.get_policy_name(document),
+        "policy_source": selection.get_policy_origin(document),
+        "policy_pin": selection.get_policy_pin(document),
+        **_make_training_tags(document, data),
+        **lineage.make_azureml_tags(document),
+    }
+    return {name: value for name, value in tags.items() if value}
+
+
+def _make_evaluation_tags(document: JobDocument) -> dict[str, str]:
+    """Return what the scores depend on, as tags."""
+    env, has_dataset = str(document.parameters["env"] or ""), bool(lineage.list_dataset_sources(document))
+    return (lineage.make_dataset_tags(document) if has_dataset else {}) | ({"env": env} if env else {})
+
+
+def _make_lineage(document: JobDocument, data: Mapping[JobSource, Path]) -> dict[str, object]:
+    """Return in full what the tags shorten; None for unknown values. The runtime adds the tracking run."""
+    return {
+        "policy_uri": selection.get_policy_name(document),
+        "policy_source": selection.get_policy_origin(document),
+        "policy_pin": selection.get_policy_pin(document) or None,
+        **{name: _make_training_tags(document, data).get(name) for name in ("policy_run", "policy_step")},
+        "evaluated_on": [[part.kind, part.uri, part.pin] for part in lineage.list_dataset_sources(document)],
+        "azureml_run_id": lineage.make_azureml_tags(document).get("azureml_run_id"),
+    }
+
+
+def _make_training_tags(document: JobDocument, data: Mapping[JobSource, Path]) -> dict[str, str]:
+    """Return the run that trained the policy, from its checkpoint or the cache."""
+    if tags := {name.replace("parent", "policy", 1): value for name, value in lineage.make_parent_tags(data).items()}:
+        return tags
+    source = selection.find_policy_source(data)
+    return model_lineage.read_policy_lineage(Path(document.placement.cache), data[source]) if source else {}
+
+
+def _get_policy_type(document: JobDocument, folder: Path | None) -> str:
+    """Return the type from the policy's files, else as the user expects it."""
+    values = document.parameters
+    if values["builtin_policy"]:
+        return selection.get_builtin_type(values)
+    with suppress(OSError, ValueError):
+        if folder:
+            return str(policy.load_policy_settings(policy.find_model_folder(folder)).get("type") or "")
+    return str(values["policy_type"] or "")
 
 
 def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> PublishingSpec:
     """Return the metadata of a registered policy."""
     return PublishingSpec(
         register=str(document.parameters["register_model"] or ""),
-        description=tracking.describe_model(document, data),
-        tags=tracking.make_model_tags(document, data),
-        evaluated_on=tracking.make_evaluation_tags(document),
-        lineage=tracking.make_lineage(document, data),
+        description=_describe_model(document, data),
+        tags=_make_model_tags(document, data),
+        evaluated_on=_make_evaluation_tags(document),
+        lineage=_make_lineage(document, data),
     )
 
 
@@ -192,7 +295,7 @@ def _make_launcher_arguments(document: JobDocument, data: Mapping[JobSource, Pat
         yield f"--keep-policy={output / POLICY_FOLDER / f'{step:06}'}"
         if _can_link_policy(document, data):
             yield "--link-policy"
-    yield from (f"--tag={name}={value}" for name, value in tracking.make_training_tags(document, data).items())
+    yield from (f"--tag={name}={value}" for name, value in _make_training_tags(document, data).items())
     yield from ("--", *document.trainer_args)
 
 

@@ -1,15 +1,17 @@
-"""Files of an evaluation: results and the evaluated policy, in folders that are complete whenever they exist.
+"""Files of an evaluation: results, plots, and the evaluated policy, in folders that are complete whenever they exist.
 
-An interrupted attempt leaves only hidden files; the next one starts again.
+An interrupted attempt leaves only hidden files; the next one starts again. Matplotlib draws the plots without a screen:
+predicted and recorded actions.
 """
 
 import hashlib
 import importlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from robotrain_runtime.checkpoints import model_lineage
@@ -19,10 +21,23 @@ from robotrain_workloads.evaluation import result_files
 from robotrain_workloads.lerobot import dataset
 from robotrain_workloads.lerobot_eval.inputs.loaded_policy import LoadedPolicy
 from robotrain_workloads.lerobot_eval.results import summary
-from robotrain_workloads.lerobot_eval.results.evaluation import EvaluationResult, ReplayResult
+from robotrain_workloads.lerobot_eval.results.evaluation import EvaluationResult, ReplayEpisode, ReplayResult
 
 SKIPPED_FILES = ("training_state", MANIFEST)
 SHORT_DIGEST = 12
+MOST_PLOTTED = 10
+"""Episodes with plots of their own."""
+MOST_FLAT_LABELS = 5
+"""More labels are rotated, so that they do not overlap."""
+LONGEST_LABEL = 14
+RECORDED, PREDICTED = "#1f77b4", "#d95f02"
+DPI = 80
+LABEL_ROOM = 1.1
+"""Inches below each row of panels, for rotated labels."""
+LEFT, RIGHT, ABOVE, BELOW = 1.1, 0.2, 0.6, 0.6
+"""Margins, in inches."""
+MOST_NUMBERS = 32
+"""Action dimensions that are drawn: a humanoid has more than anyone looks at."""
 
 
 def write_results(result: EvaluationResult, folder: Path) -> None:
@@ -32,8 +47,7 @@ def write_results(result: EvaluationResult, folder: Path) -> None:
     result_files.write_lines(folder / "failure_cases.jsonl", result.rolled.list_failures() if result.rolled else ())
     if result.replayed:
         _write_predictions(result.replayed, folder / "predictions")
-        plots: Any = importlib.import_module("robotrain_workloads.lerobot_eval.results.plots")
-        plots.draw_plots(result.replayed.episodes, folder / "plots", result.about.fps or 1.0)
+        draw_plots(result.replayed.episodes, folder / "plots", result.about.fps or 1.0)
 
 
 def _write_predictions(replayed: ReplayResult, folder: Path) -> None:
@@ -85,3 +99,121 @@ def digest_policy(folder: Path) -> str:
 def digest_statistics(root: Path) -> str:
     """Return the short digest of a dataset's statistics: copies have the same."""
     return hashlib.sha256((root / dataset.STATISTICS_FILE).read_bytes()).hexdigest()[:SHORT_DIGEST]
+
+
+def draw_plots(episodes: Sequence[ReplayEpisode], folder: Path, fps: float) -> None:
+    """Draw four plots for each of the first episodes, and one of all if there are several."""
+    for episode in episodes[:MOST_PLOTTED]:
+        episode_folder = folder / f"episode_{episode.episode:03d}"
+        episode_folder.mkdir(parents=True)
+        path, title = episode_folder / "action_deltas.png", f"Episode {episode.episode}: actions"
+        _plot_curves(episode, episode.recorded, episode.predicted, fps, title, path)
+        path = episode_folder / "cumulative_positions.png"
+        title = f"Episode {episode.episode}: cumulative actions (positions, if actions are steps)"
+        _plot_curves(episode, episode.recorded.cumsum(axis=0), episode.predicted.cumsum(axis=0), fps, title, path)
+        plot_error_heatmap(episode, fps, episode_folder / "error_heatmap.png")
+        plot_episode_summary(episode, fps, episode_folder / "summary_panel.png")
+    if len(episodes) > 1:
+        plot_all_episodes(episodes, folder / "aggregate_summary.png")
+
+
+def _plot_curves(episode: ReplayEpisode, recorded: Any, predicted: Any, fps: float, title: str, path: Path) -> None:
+    names = list(episode.each_mae)[:MOST_NUMBERS]
+    figure, rows = make_panels(len(names), 1, 9, 1.2 + 1.3 * len(names), title, sharex=True)
+    seconds = [frame / fps for frame in range(episode.steps)]
+    for index, name in enumerate(names):
+        panel = rows[index][0]
+        panel.plot(seconds, recorded[:, index], color=RECORDED, label="recorded")
+        panel.plot(seconds, predicted[:, index], color=PREDICTED, label="predicted")
+        panel.set_ylabel(shorten_label(name), fontsize=7)
+    rows[0][0].legend(fontsize=8)
+    rows[-1][0].set_xlabel("seconds")
+    figure.savefig(path, dpi=DPI)
+
+
+def plot_error_heatmap(episode: ReplayEpisode, fps: float, path: Path) -> None:
+    """Plot the error over time; dark is small."""
+    names = list(episode.each_mae)
+    figure, ((panel,),) = make_panels(1, 1, 9, 2 + 0.2 * len(names), f"Episode {episode.episode}: error of each action")
+    errors = abs(episode.predicted - episode.recorded).T
+    image = panel.imshow(errors, aspect="auto", interpolation="nearest", extent=(0, episode.steps / fps, len(names), 0))
+    ticks = choose_ticks(names)
+    panel.set_yticks([index + 0.5 for index in ticks], [shorten_label(names[index]) for index in ticks], fontsize=7)
+    panel.set_xlabel("seconds")
+    figure.colorbar(image, ax=panel, label="absolute error")
+    figure.savefig(path, dpi=DPI)
+
+
+def plot_episode_summary(episode: ReplayEpisode, fps: float, path: Path) -> None:
+    """Plot actions, spread of errors, inference time, and mean error of each dimension."""
+    title = f"Episode {episode.episode}: {episode.steps} frames, mse {episode.mse:.4g}, mae {episode.mae:.4g}"
+    figure, ((actions, spread), (times, errors)) = make_panels(2, 2, 11, 7.5, title)
+    figure.subplots_adjust(bottom=LABEL_ROOM / figure.get_figheight(), hspace=0.65)
+    names = list(episode.each_mae)
+    seconds = [frame / fps for frame in range(episode.steps)]
+    actions.set_title("recorded (lines) and predicted (dashes)", fontsize=9)
+    for index in range(min(len(names), MOST_NUMBERS)):
+        (line,) = actions.plot(seconds, episode.recorded[:, index])
+        actions.plot(seconds, episode.predicted[:, index], "--", color=line.get_color())
+    actions.set_xlabel("seconds")
+    spread.set_title("absolute error", fontsize=9)
+    absolute_errors = abs(episode.predicted - episode.recorded)
+    spread.boxplot([absolute_errors[:, index] for index in range(len(names))], showfliers=False)
+    label_bars(spread, names, first=1)
+    times.set_title("inference time (ms/frame)", fontsize=9)
+    times.plot(seconds, [1000 * latency for latency in episode.seconds])
+    times.set_xlabel("seconds")
+    draw_bars(errors, names, list(episode.each_mae.values()), "mean absolute error")
+    figure.savefig(path, dpi=DPI)
+
+
+def plot_all_episodes(episodes: Sequence[ReplayEpisode], path: Path) -> None:
+    """Plot errors and speed of each episode, and the error of each dimension over all."""
+    title = f"{len(episodes)} episodes: mse {fmean(episode.mse for episode in episodes):.4g}"
+    figure, ((mae, mse), (hertz, joints)) = make_panels(2, 2, 11, 7.5, title)
+    figure.subplots_adjust(bottom=LABEL_ROOM / figure.get_figheight(), hspace=0.65)
+    numbers = [str(episode.episode) for episode in episodes]
+    draw_bars(mae, numbers, [episode.mae for episode in episodes], "mean absolute error by episode")
+    draw_bars(mse, numbers, [episode.mse for episode in episodes], "mean squared error by episode")
+    draw_bars(hertz, numbers, [episode.throughput_hz for episode in episodes], "actions/s by episode")
+    names = list(episodes[0].each_mae)
+    means = [fmean(episode.each_mae[name] for episode in episodes) for name in names]
+    draw_bars(joints, names, means, "mean absolute error by action dimension")
+    figure.savefig(path, dpi=DPI)
+
+
+def draw_bars(panel: Any, names: Sequence[str], values: Sequence[float], title: str) -> None:
+    """Draw a bar for each name."""
+    panel.set_title(title, fontsize=9)
+    panel.bar(range(len(names)), values, color=RECORDED)
+    label_bars(panel, names)
+
+
+def label_bars(panel: Any, names: Sequence[str], first: int = 0) -> None:
+    """Label the x axis; `first` is the position of the first name."""
+    ticks = choose_ticks(names)
+    texts, rotation = [shorten_label(names[index]) for index in ticks], 90 if len(ticks) > MOST_FLAT_LABELS else 0
+    panel.set_xticks([index + first for index in ticks], texts, fontsize=7, rotation=rotation)
+
+
+def shorten_label(name: str) -> str:
+    """Return the end of a long name, which tells joints apart."""
+    return name if len(name) <= LONGEST_LABEL else f"…{name[1 - LONGEST_LABEL :]}"
+
+
+def make_panels(rows: int, columns: int, width: float, height: float, title: str, **options: Any) -> tuple[Any, Any]:
+    """Return a figure of `width` by `height` inches, and its panels as rows.
+
+    Margins are fixed: measuring every text takes as long as drawing.
+    """
+    figure: Any = importlib.import_module("matplotlib.figure").Figure(figsize=(width, height))
+    figure.suptitle(title, fontsize=11, y=1 - 0.1 / height, va="top")
+    figure.subplots_adjust(
+        LEFT / width, BELOW / height, 1 - RIGHT / width, 1 - ABOVE / height, wspace=0.15, hspace=0.15
+    )
+    return figure, figure.subplots(rows, columns, squeeze=False, **options)
+
+
+def choose_ticks(values: Any, most: int = 40) -> list[int]:
+    """Return positions of ticks whose labels do not overlap."""
+    return list(range(0, len(values), -(-len(values) // most)))
