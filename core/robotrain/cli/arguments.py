@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from robotrain.model.run import RunRecord
 
 
+T = TypeVar("T")
+
+
 def complete_run_names(incomplete: str) -> list[str]:
     """Return the names, and the runs, that begin like this, newest first."""
     from robotrain.store import name_index
@@ -73,6 +76,11 @@ def _make_label_option(flag: str) -> Any:
 
 NameOption = Annotated[str, _make_label_option("--name")]
 NoteOption = Annotated[str, _make_label_option("--note")]
+WaitOption = Annotated[bool, typer.Option("--wait", help="Wait until the run ends; the exit code says how it ended.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Check and show what would be sent; do not submit.")]
+NewOption = Annotated[
+    bool, typer.Option("--new", help="Start a new run even if an interrupted submit of the same job exists.")
+]
 AFTER_DASHES_KEY, WORDS_KEY = "robotrain.after-dashes", "robotrain.words"
 
 
@@ -127,14 +135,8 @@ class TrainerArgsCommand(OwnCommand):
         return [*super().collect_usage_pieces(ctx), "[-- OPTIONS...]"]
 
 
-def list_command_flags(ctx: typer.Context) -> frozenset[str]:
-    """Return the options of the command, in all spellings."""
-    spellings = (text for one in ctx.command.params for text in (*one.opts, *one.secondary_opts))
-    return frozenset(text for text in spellings if text.startswith("-"))
-
-
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Remove without asking.")]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="With --prune: show what would go; remove nothing.")]
+PruneDryRunOption = Annotated[bool, typer.Option("--dry-run", help="With --prune: show what would go; remove nothing.")]
 
 
 def find_run(text: str) -> str:
@@ -166,6 +168,8 @@ def open_run(ctx: typer.Context, run: str) -> tuple[RunRecord, Any]:
 
 NOT_BEGUN = ("waiting", "pending")
 STEP_POLL_SECONDS = 0.5
+MAX_DIGITS = 9
+"""Of a whole number."""
 
 
 def complete_steps(ctx: typer.Context, incomplete: str) -> list[str]:
@@ -231,9 +235,6 @@ def open_runs(ctx: typer.Context, runs: Sequence[str] | None) -> list[tuple[RunR
     return list(opened.values())
 
 
-T = TypeVar("T")
-
-
 def confirm_removal(subject: str, yes: bool) -> bool:
     """Ask on a terminal whether `subject` may be removed; `yes` answers in advance."""
     if yes:
@@ -264,6 +265,17 @@ def parse_amount(parse: Callable[[str], T], text: str, flag: str, example: str) 
         ways = [Suggestion(f"{flag} {example}")]
         problem = usage_problem("value-invalid", f"{flag}: {error}", flag, given=redact(text), suggestions=ways)
         raise Rejected([problem]) from None
+
+
+def parse_count(text: str | None, flag: str, least: int = 1) -> int | None:
+    """Return the whole number that an option takes; None if it is not given. Raise Rejected."""
+
+    def parse(given: str) -> int:
+        if not given.isdecimal() or len(given) > MAX_DIGITS or int(given) < least:
+            raise ValueError(f"it needs a whole number of at least {least}")
+        return int(given)
+
+    return parse_amount(parse, text or "", flag, str(max(least, 4)))
 
 
 def usage_error(title: str, why: str, *suggestions: tuple[str, str]) -> Rejected:

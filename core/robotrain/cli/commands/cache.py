@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from robotrain.cli import arguments
-from robotrain.cli.arguments import DryRunOption, JsonOption, YesOption, option
+from robotrain.cli.arguments import JsonOption, PruneDryRunOption, YesOption, option
 from robotrain.cli.command_factory import make_app
 from robotrain.cli.output import format_table, print_json, print_message, print_result
 from robotrain.model import amounts
@@ -25,7 +25,7 @@ def cache(
     limit: Annotated[
         str, option("--limit", "SIZE", "Least recently used entries, until this much remains: 50GB.")
     ] = "",
-    dry_run: DryRunOption = False,
+    dry_run: PruneDryRunOption = False,
     yes: YesOption = False,
     json: JsonOption = False,
 ) -> None:

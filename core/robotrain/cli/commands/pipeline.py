@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from robotrain.cli.arguments import (
+    DryRunOption,
     JsonOption,
     NameOption,
+    NewOption,
     NoteOption,
     RunArgument,
+    WaitOption,
     argument,
     complete_platforms,
     open_run,
@@ -37,11 +40,6 @@ ProfileOption = Annotated[str, option("--profile", "NAME", "The profile of robot
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="STEP.KEY=VALUE", help="Change a value of a step, named as in a job file."),
-]
-WaitOption = Annotated[bool, typer.Option("--wait", help="Wait until the last step ends; the exit code says how.")]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Check every step and show the plan; do not submit.")]
-NewOption = Annotated[
-    bool, typer.Option("--new", help="Start a new run even if an interrupted submit of the same pipeline exists.")
 ]
 NativeOption = Annotated[
     bool, typer.Option("--native-only", help="Refuse a platform that needs this machine to start the steps.")
@@ -122,8 +120,7 @@ def submit(
     robotrain pipeline submit pipeline.yaml --platform PLATFORM --set train.training_steps=2000 --wait
     """
     prepared = prepare_file(ctx, file, platform, profile, set or [])
-    options = {"wait": wait, "dry_run": dry_run, "new": new, "json": json, "name": name, "note": note}
-    submit_pipeline(ctx, prepared, options, native_only)
+    submit_pipeline(ctx, prepared, ctx.params, native_only)
 
 
 def resume(
@@ -145,8 +142,7 @@ def resume(
         title = f"{record.run} is not a pipeline"
         way = Suggestion(f"robotrain resume {record.run}", "continues from its last checkpoint")
         raise Rejected([usage_problem("usage", title, suggestions=[way])])
-    options = {"wait": wait, "dry_run": dry_run, "json": json, "name": name, "note": note}
-    resume_pipeline(ctx, record, options)
+    resume_pipeline(ctx, record, ctx.params)
 
 
 def resume_pipeline(ctx: typer.Context, record: RunRecord, options: dict[str, Any]) -> None:

@@ -3,7 +3,6 @@
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -134,35 +133,37 @@ def _list_limits(matrix: "ParityMatrix", platform: str) -> list[str]:
     return ["no limit" if (number := limit.numbers[platform]) is None else str(number) for limit in matrix.limits]
 
 
+MatrixLine = tuple[str, str, list[str]]
+"""The section and the title of a row, and its cells in the order of the platforms."""
+
+
 def format_matrix(matrix: "ParityMatrix", within: int | None) -> str:
     """Return the matrix as text: first the rows in which platforms differ, then the others, in one column.
 
     Platforms that do not fit side by side go to a further table.
     """
-    differs, alike = (
-        replace(
-            matrix,
-            rows=tuple(row for row in matrix.rows if _is_alike(row.cells) == wanted),
-            limits=tuple(limit for limit in matrix.limits if _is_alike(limit.numbers) == wanted),
-        )
-        for wanted in (False, True)
-    )
-    columns = [_platform_column(differs, platform) for platform in matrix.platforms]
-    parts = [*_split_to_width(_title_column(differs), columns, within)] if differs.rows or differs.limits else []
-    if alike.rows or alike.limits:
-        common = replace(_platform_column(alike, matrix.platforms[0]), title="all")
-        parts.append([_title_column(alike), common])
+    lines: list[MatrixLine] = [
+        (row.section, format_row_title(row), [format_level(row.cells[at]) for at in matrix.platforms])
+        for row in matrix.rows
+    ]
+    limits = [_list_limits(matrix, at) for at in matrix.platforms]
+    lines += [("limits", f"limit {limit.name}", [*cells]) for limit, *cells in zip(matrix.limits, *limits, strict=True)]
+    differing = [line for line in lines if len({*line[2]}) > 1]
+    alike = [line for line in lines if len({*line[2]}) == 1]
+    parts = [*_split_to_width(*_make_columns(differing, matrix.platforms), within)] if differing else []
+    if alike:
+        titles, columns = _make_columns(alike, ["all"])
+        parts.append([titles, *columns])
     return "\n\n".join("\n".join("  ".join(cells).rstrip() for cells in fit_columns(part, None)) for part in parts)
 
 
-def _is_alike(cells: Mapping[str, "Support | int | None"]) -> bool:
-    """Return whether a row says the same of every platform."""
-    return len({cell if cell is None or isinstance(cell, int) else cell.level for cell in cells.values()}) == 1
-
-
-def _title_column(matrix: "ParityMatrix") -> Column:
-    titles = [*map(format_row_title, matrix.rows)], [f"limit {limit.name}" for limit in matrix.limits]
-    return Column("", _space_sections(matrix, *titles))
+def _make_columns(lines: Sequence[MatrixLine], names: Sequence[str]) -> tuple[Column, list[Column]]:
+    """Return the column of titles and a column of cells for each name, with an empty line between sections."""
+    spaced: list[MatrixLine] = []
+    for _, section in groupby(lines, key=lambda line: line[0]):
+        spaced += [("", "", [""] * len(names)), *section]
+    cells = [Column(name, [line[2][at] for line in spaced[1:]]) for at, name in enumerate(names)]
+    return Column("", [title for _, title, _ in spaced[1:]]), cells
 
 
 def list_reasons(matrix: "ParityMatrix", platform: str) -> Iterator[tuple[str, str, str]]:
@@ -175,18 +176,6 @@ def list_reasons(matrix: "ParityMatrix", platform: str) -> Iterator[tuple[str, s
         yield title, format_level(support), f"as {known}" if again else _format_remark(row, support)
     for limit, number in zip(matrix.limits, _list_limits(matrix, platform), strict=True):
         yield f"limit {limit.name}", number, LIMITS.get(limit.name, "")
-
-
-def _platform_column(matrix: "ParityMatrix", platform: str) -> Column:
-    cells = [format_level(row.cells[platform]) for row in matrix.rows]
-    return Column(platform, _space_sections(matrix, cells, _list_limits(matrix, platform)))
-
-
-def _space_sections(matrix: "ParityMatrix", of_rows: Sequence[str], of_limits: Sequence[str]) -> list[str]:
-    """Return the cells of a column, with an empty cell between sections."""
-    rows = zip(matrix.rows, of_rows, strict=True)
-    sections = [[cell for _, cell in part] for _, part in groupby(rows, key=lambda each: each[0].section)]
-    return [cell for section in (*sections, of_limits) for cell in ("", *section)][1:]
 
 
 def _split_to_width(first: Column, columns: Sequence[Column], within: int | None) -> Iterator[list[Column]]:

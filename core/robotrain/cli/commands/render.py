@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from robotrain.cli.arguments import parse_count
 from robotrain.cli.command_factory import get_plugins
 from robotrain.cli.job_command import JobCommand, make_job_command
 from robotrain.cli.options import ComposedOptions
@@ -56,7 +57,7 @@ class RenderCommand(JobCommand):
             print_problems(silent)
         else:
             print_problems(_find_open_questions(prepared))
-        rendered = prepared.render(_parse_attempt(values.get("attempt")))
+        rendered = prepared.render(parse_count(values.get("attempt"), "--attempt") or 1)
         plan = rendered.plan
         print_problems(prepared.warnings)
         if values.get("to"):
@@ -145,14 +146,6 @@ def _shorten_line(line: str) -> str:
 def _dump_file(content: bytes, shown: bool) -> dict[str, Any]:
     body = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
     return body | ({"text": content.decode()} if shown else {})
-
-
-def _parse_attempt(text: str | None) -> int:
-    if text is None:
-        return 1
-    if text.isdecimal() and len(text) < 7 and int(text) > 0:
-        return int(text)
-    raise Rejected([usage_problem("value-invalid", "--attempt needs a whole number greater than 0", "--attempt")])
 
 
 def check_folder_is_free(folder: Path) -> None:

@@ -6,13 +6,15 @@ import typer
 
 from robotrain.cli.arguments import (
     AFTER_DASHES_KEY,
+    DryRunOption,
     JsonOption,
     NameOption,
+    NewOption,
     NoteOption,
     RunArgument,
     TrainerArgsCommand,
+    WaitOption,
     find_run,
-    list_command_flags,
     open_run,
     option,
 )
@@ -29,13 +31,8 @@ SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change a value, named as in a job file."),
 ]
-WaitOption = Annotated[bool, typer.Option("--wait", help="Wait until the run ends; the exit code says how it ended.")]
 StreamOption = Annotated[bool, typer.Option("--stream", help="Show the log, then exit as --wait does.")]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Check and show what would be sent; do not submit.")]
 RepinOption = Annotated[bool, typer.Option("--repin", help="Use the sources as they are now, not as the run had them.")]
-NewOption = Annotated[
-    bool, typer.Option("--new", help="Start a new run even if an interrupted submit of the same job exists.")
-]
 RESUME_FROM_FLAG = "--resume-from"
 NoPinOption = Annotated[bool, typer.Option("--no-pin", help="Do not resolve branches and tags to commits now.")]
 
@@ -62,16 +59,14 @@ def resubmit(
 
     Each option after -- replaces the same option of the run; its other options stay.
     """
-    options: dict[str, Any] = {"wait": wait, "stream": stream, "dry_run": dry_run, "new": new, "json": json}
-    options |= {"name": name, "note": note}
     trainer_args = ctx.meta.get(AFTER_DASHES_KEY) or []
     if record := _find_pipeline(run, {"--set": set, "--repin": repin, "--": trainer_args}):
         from robotrain.cli.commands import pipeline
 
-        return pipeline.resubmit_pipeline(ctx, record, options)
+        return pipeline.resubmit_pipeline(ctx, record, ctx.params)
     stored, prepared = _prepare_again_from_record(ctx, run, set or [], repin)
     unchanged = not (set or repin or trainer_args)  # then sources that were not pinned stay so
-    _submit_again(ctx, stored, prepared, options | {"no_pin": no_pin or unchanged})
+    _submit_again(ctx, stored, prepared, ctx.params | {"no_pin": no_pin or unchanged})
 
 
 def resume(
@@ -106,8 +101,7 @@ def resume(
     if record := _find_pipeline(run, changes):
         from robotrain.cli.commands import pipeline
 
-        options = {"wait": wait, "stream": stream, "dry_run": dry_run, "json": json, "name": name, "note": note}
-        return pipeline.resume_pipeline(ctx, record, options)
+        return pipeline.resume_pipeline(ctx, record, ctx.params)
     steps = [f"training_steps={training_steps}"] if training_steps is not None else []
     stored, prepared = _prepare_again_from_record(ctx, run, [*(set or []), *steps], repin)
     if resume_from:
@@ -116,9 +110,7 @@ def resume(
         checkpoint = _find_last_checkpoint(ctx, stored)
     step = f"step {checkpoint.step} of {stored.plan.run}, " if checkpoint.step is not None else ""
     print_message(f"resuming from {step}{redact_if_secret(checkpoint.uri)}")
-    options = {"wait": wait, "stream": stream, "dry_run": dry_run, "new": new, "no_pin": no_pin, "json": json}
-    options |= {"name": name, "note": note}
-    _submit_again(ctx, stored, resume.resume_job(prepared, stored.plan.run, checkpoint, get_plugins(ctx)), options)
+    _submit_again(ctx, stored, resume.resume_job(prepared, stored.plan.run, checkpoint, get_plugins(ctx)), ctx.params)
 
 
 def _find_pipeline(run: str, changes: dict[str, Any]) -> "RunRecord | None":
@@ -144,7 +136,9 @@ def _prepare_again_from_record(ctx: typer.Context, run: str, sets: list[str], re
     base = resubmit.remove_plan_pins(stored) if repin else stored
     trainer_args = ctx.meta.get(AFTER_DASHES_KEY) or []
     if sets or trainer_args:
-        return stored, resubmit.change_job(base, sets, plugins, trainer_args, list_command_flags(ctx))
+        spellings = (text for one in ctx.command.params for text in (*one.opts, *one.secondary_opts))
+        flags = frozenset(text for text in spellings if text.startswith("-"))
+        return stored, resubmit.change_job(base, sets, plugins, trainer_args, flags)
     return stored, resubmit.repeat_job(base, plugins)
 
 

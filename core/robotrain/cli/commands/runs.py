@@ -9,8 +9,8 @@ import typer
 
 from robotrain.cli import arguments
 from robotrain.cli.arguments import (
-    DryRunOption,
     JsonOption,
+    PruneDryRunOption,
     YesOption,
     argument,
     complete_platforms,
@@ -89,7 +89,7 @@ def runs(
     keep: Annotated[
         int | None, typer.Option("--keep", min=0, metavar="INT", help="With --prune: all but this many of the newest.")
     ] = None,
-    dry_run: DryRunOption = False,
+    dry_run: PruneDryRunOption = False,
     yes: YesOption = False,
     json: JsonOption = False,
 ) -> None:

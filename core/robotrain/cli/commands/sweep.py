@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from robotrain.cli.arguments import LABELS
+from robotrain.cli.arguments import LABELS, parse_count
 from robotrain.cli.choice import Choice, load_or_none
 from robotrain.cli.command_factory import get_plugins
 from robotrain.cli.job_command import JobCommand, complete_override, make_job_command
@@ -163,15 +163,8 @@ def _make_conflict(title: str, flag: str) -> Problem:
 
 def _read_count(values: dict[str, Any], name: str, problems: list[Problem], least: int = 1) -> int | None:
     """Return the whole number of an option; None if it is not given or invalid, which is a problem."""
-    from robotrain.cli.arguments import parse_amount
-
-    def parse(text: str) -> int:
-        if not text.isdecimal() or int(text) < least:
-            raise ValueError(f"it needs a whole number of at least {least}")
-        return int(text)
-
     try:
-        return parse_amount(parse, values.get(name) or "", f"--{name.replace('_', '-')}", "4")
+        return parse_count(values.get(name), f"--{name.replace('_', '-')}", least)
     except Rejected as rejected:
         problems += rejected.problems
         return None

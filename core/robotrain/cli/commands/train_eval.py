@@ -115,13 +115,17 @@ class TrainEvalCommand(JobCommand):
         given = usage.collect_values(values, self.options, EVALUATION_PREFIX)
         request, model = _choose_model(request, workload, values, problems)
         if values.get("skip_inference"):
-            problems += _find_ignored(given)
+            way = Suggestion("leave --skip-inference out", "evaluates the policy")
+            why = " with --skip-inference: nothing is evaluated"
+            problems += _find_ignored("evaluation-skipped", given, why, way)
         elif evaluation is None:
             title = f"no installed workload evaluates the policies of {workload.name}"
             ways = [Suggestion("--skip-inference", "trains without an evaluation")]
             problems.append(usage_problem("evaluation-missing", title, suggestions=ways))
         settings = _collect_step_settings(values)
-        problems += _find_unused(settings[train_eval.REGISTER]) if not model else []
+        if not model:
+            way, unused = Suggestion("--register-model NAME"), settings[train_eval.REGISTER]
+            problems += _find_ignored("options-conflict", unused, ": nothing is registered", way)
         wanted = train_eval.TrainEval(
             evaluation=None if values.get("skip_inference") else evaluation,
             parameters=given,
@@ -180,32 +184,10 @@ def _choose_model(
     return request, "" if values.get("skip_register") or not names else str(names[0])
 
 
-def _find_ignored(given: dict[str, Value]) -> list[Problem]:
-    """Return a problem for each value of an evaluation that is left out."""
-    way = Suggestion("leave --skip-inference out", "evaluates the policy")
-    return [
-        usage_problem(
-            "evaluation-skipped",
-            f"{value.origin.where} has no effect with --skip-inference: nothing is evaluated",
-            value.origin.where,
-            suggestions=[way],
-        )
-        for value in given.values()
-    ]
-
-
-def _find_unused(given: dict[str, Value]) -> list[Problem]:
-    """Return a problem for each setting of a registration that is left out."""
-    ways = [Suggestion("--register-model NAME")]
-    return [
-        usage_problem(
-            "options-conflict",
-            f"{value.origin.where} has no effect: nothing is registered",
-            value.origin.where,
-            suggestions=ways,
-        )
-        for value in given.values()
-    ]
+def _find_ignored(code: str, given: dict[str, Value], why: str, way: Suggestion) -> list[Problem]:
+    """Return a problem for each value of a step that is left out."""
+    flags = [value.origin.where for value in given.values()]
+    return [usage_problem(code, f"{flag} has no effect{why}", flag, suggestions=[way]) for flag in flags]
 
 
 def _collect_step_settings(values: dict[str, Any]) -> dict[str, dict[str, Value]]:
