@@ -52,6 +52,7 @@ def _survey_and_fetch(request: origin.TransferRequest, lines: "SimpleQueue[str]"
     downloader = Downloader(request, surveys, lambda *progress: origin.send_answer("progress", progress))
     folders = downloader.fetch_folders()
     origin.send_answer("delivered", [str(folders[survey.folder]) for survey in surveys if survey.folder])
+    downloader.sync_to_disk()
     lines.get()  # the downloader holds the locks of the folders until the end of the input
 
 

@@ -25,7 +25,6 @@ from robotrain_runtime.contract.container_plugin import (
 from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.contract.event import Download
 from robotrain_runtime.contract.failure import JobFailed
-from robotrain_runtime.contract.files import lock_file
 from robotrain_runtime.contract.plugin_loader import load_container_plugin
 
 from robotrain_sources.data_environment import ENVIRONMENT
@@ -36,33 +35,22 @@ SCRATCH_NAME = "transfer-scratch"
 
 
 class ScratchFolder:
-    """A scratch folder in the cache, locked while in use; leftovers of killed processes are removed. Raises OSError."""
+    """A scratch folder in the cache, in use until `close`; the cache's own clean-up finds leftovers. Raises OSError."""
 
     def __init__(self, cache: Path) -> None:
         parent = cache / "data"
         parent.mkdir(parents=True, exist_ok=True)
         self._lock: IO[str] = (parent / f"{SCRATCH_NAME}.lock").open("a")
+        with suppress(OSError):  # the file system has no locks
+            fcntl.flock(self._lock, fcntl.LOCK_SH)
+            os.utime(self._lock.fileno())
         self.path = parent / f".{SCRATCH_NAME}.{os.urandom(4).hex()}"
-        try:
-            self._share_lock(parent)
-            self.path.mkdir(mode=0o700)
-        except BaseException:
-            self._lock.close()
-            raise
+        self.path.mkdir(mode=0o700)
 
     def close(self) -> None:
         """Remove the folder."""
         shutil.rmtree(self.path, ignore_errors=True)
         self._lock.close()
-
-    def _share_lock(self, folder: Path) -> None:
-        """Share the lock with other runs; if there are none, remove leftovers first."""
-        with suppress(OSError):  # the file system has no locks
-            for leftover in folder.glob(f".{SCRATCH_NAME}.*") if lock_file(self._lock.fileno()) else ():
-                shutil.rmtree(leftover, ignore_errors=True)
-        with suppress(OSError):
-            fcntl.flock(self._lock, fcntl.LOCK_SH)
-            os.utime(self._lock.fileno())
 
 
 MODULE = "robotrain_sources.transfer"

@@ -14,7 +14,7 @@ from robotrain_sources.fetching.errors import FetchError
 
 CLIENT_OPTIONS: Mapping[str, str] = {
     "connect_timeout": "10s",
-    "read_timeout": "60s",
+    "read_timeout": "20s",  # of an answer, and of the next bytes of a body
     "timeout": "1h",  # of a whole body, which may take long on a slow line
     "pool_max_idle_per_host": "64",
     "pool_idle_timeout": "60s",
@@ -131,8 +131,6 @@ class TransferTimeouts:
 
     asking: float = 10.0
     """For an answer during the survey."""
-    stall: float = 20.0
-    """For the next bytes of a request."""
     giving_up: float = 300.0
     """Without any bytes at all."""
     first: float = 0.5
