@@ -1,19 +1,12 @@
 """What a platform declares is what it does: combinations, limits and ANY are held by core, whoever declares them."""
 
-import io
 import re
-import tarfile
-import zipfile
 from dataclasses import field, make_dataclass
-from pathlib import Path
 from typing import Annotated
 
 import pytest
-import yaml
 from robotrain.model.capabilities import ANY, YES, Capabilities, no, not_yet
 from robotrain.plugins.manager import Plugins
-from robotrain_osmo.spec import render as osmo_render
-from robotrain_runtime.contract import document
 from robotrain_runtime.contract.parameter import Param
 
 ON = ("--platform", "mars", "--no-pin")
@@ -126,15 +119,6 @@ def test_more_sources_than_the_platform_takes_are_refused_and_who_takes_them_is_
     assert re.search(r"--platform local +\(accepts as many\)", answer.stderr)
 
 
-@pytest.mark.parametrize("most", [8, 100])
-def test_robotrains_own_limit_holds_on_every_platform_and_is_told_alone(submit, declares, most):
-    declares(limits={"sources": most})
-    answer = submit(*(word for number in range(65) for word in ("--blob-url", f"{BLOB}/{number}")))
-    assert answer.exit_code == 2
-    assert "a job takes at most 64 blob URLs; this one names 65" in answer.stderr
-    assert "mars takes" not in answer.stderr
-
-
 @pytest.mark.parametrize("command", [("render",), ("submit", "--dry-run"), ("submit",)])
 def test_a_spec_that_is_too_large_is_refused_before_it_is_sent(robotrain, declares, command):
     declares(limits={"spec_kib": 9})
@@ -233,61 +217,6 @@ def test_what_is_named_counts_and_not_any(submit, declares):
     answer = submit("--blob-url", f"{BLOB}/one")
     assert answer.exit_code == 3
     assert "Blobs evaporate." in answer.stderr
-
-
-PLATFORMS = {
-    "local": (),
-    "osmo": ("--pool", "p", "--tracking-uri", "none"),
-    "azureml": (*("--subscription-id", "s", "--resource-group", "g", "--workspace-name", "w"), "--compute", "k8s-a"),
-}
-JOBS = {
-    "dataset": ("--dataset-stone", "stone:b", "--blob-url", f"{BLOB}/one", "--dataset-stone", "stone:{{a}} $(x)"),
-    "policy": ("-d", "lerobot/pusht", "--policy-stone", "stone:gneiss"),
-    "init_policy": ("-d", "lerobot/pusht", "--init-policy-stone", "stone:gneiss"),
-    "resume": ("-d", "lerobot/pusht", "--resume-stone", "stone:gneiss"),
-}
-
-
-def arrived(plan: Path) -> tuple[document.JobDocument, set[str]]:
-    """The document that the runtime is started with, and the names of what is packed, from a rendered folder."""
-    if (workflow := plan / "workflow.yaml").exists():
-        (task,) = yaml.load(workflow.read_text(), Loader=yaml.CSafeLoader)["workflow"]["tasks"]
-        packed = io.BytesIO(osmo_render.decode_archive(task["files"][0]["contents"]))
-        with tarfile.open(fileobj=packed, mode="r:*") as archive:
-            names = {name.removeprefix("payload/") for name in archive.getnames()}
-            return document.parse_document(archive.extractfile("job.json").read().decode()), names
-    (job,) = plan.rglob("job.json")
-    return document.parse_document(job.read_text()), set(zipfile.ZipFile(job.with_name("payload.zip")).namelist())
-
-
-@pytest.mark.parametrize("platform", PLATFORMS)
-def test_a_kind_of_a_stranger_reaches_the_runtime_on_our_platforms(robotrain, stones, platform, tmp_path, monkeypatch):
-    monkeypatch.setenv("AZURE_CONFIG_DIR", str(tmp_path / "nobody"))
-    stones()
-    for role, words in JOBS.items():
-        to = tmp_path / role
-        answer = robotrain("render", "--platform", platform, *PLATFORMS[platform], *words, "--to", to)
-        assert answer.exit_code == 0, answer.stderr
-        told, packed = arrived(to)
-        typed = [word for flag, word in zip(words[::2], words[1::2], strict=True) if "stone" in flag]
-        assert [source.uri for source in told.sources if source.kind == "stone"] == typed
-        assert [source.role for source in told.sources if source.kind == "stone"] == [role] * len(typed)
-        assert told.halves["source.stone"] == HALF
-        assert not [mount for mount in told.placement.mounts if mount.uri.startswith("stone:")]
-        assert "stones/container.py" in packed
-
-
-@pytest.mark.parametrize("platform", PLATFORMS)
-def test_and_so_does_a_place_of_a_stranger_to_publish_to(robotrain, stones, platform, tmp_path, monkeypatch):
-    monkeypatch.setenv("AZURE_CONFIG_DIR", str(tmp_path / "nobody"))
-    stones()
-    words = ("-d", "lerobot/pusht", "--publish-url", "stone://quarry/one")
-    answer = robotrain("render", "--platform", platform, *PLATFORMS[platform], *words, "--to", tmp_path / "plan")
-    assert answer.exit_code == 0, answer.stderr
-    told, packed = arrived(tmp_path / "plan")
-    assert told.parameters["publish_url"] == "stone://quarry/one"
-    assert told.halves["target.stone"] == HALF
-    assert "stones/container.py" in packed
 
 
 def test_osmo_declares_the_size_that_it_holds_workflows_to():

@@ -148,17 +148,13 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize("text", GOOD)
-def test_what_the_reader_takes_fits(reader_takes, text):
-    assert reader_takes(text)
-    assert VALIDATOR.is_valid(as_editors_read(text))
+def test_what_the_reader_takes_fits(reader_takes):
+    assert [text for text in GOOD if not reader_takes(text) or not VALIDATOR.is_valid(as_editors_read(text))] == []
 
 
-@pytest.mark.parametrize("text", WRONG)
-def test_what_the_reader_refuses_does_not_fit(reader_takes, text):
-    assert not VALIDATOR.is_valid(as_editors_read(text))
-    if "workload" not in text:
-        assert not reader_takes(text)
+def test_what_the_reader_refuses_does_not_fit(reader_takes):
+    assert [text for text in WRONG if VALIDATOR.is_valid(as_editors_read(text))] == []
+    assert [text for text in WRONG if reader_takes(text)] == ["workload: nope\n"]
 
 
 def test_every_job_of_the_repository_fits(robotrain):
@@ -262,12 +258,5 @@ def test_a_plugin_that_fails_leaves_the_rest(robotrain, install):
     assert answer.exit_code == 0
     assert "acme-broken" in answer.stderr
     told = json.loads(answer.stdout)["properties"]["workload"]["anyOf"][0]["enum"]
-    assert told == [
-        "isaac-export",
-        "isaac-smoke-test",
-        "isaac-train",
-        "isaac-validate",
-        "lerobot-eval",
-        "lerobot-train",
-        "rosbag-act-train",
-    ]
+    assert "lerobot-train" in told
+    assert "broken" not in told

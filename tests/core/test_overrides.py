@@ -5,11 +5,7 @@ from pathlib import Path
 
 import pytest
 from robotrain.config import overrides
-from robotrain.config.job_file import FileSource, JobFile
-from robotrain.config.provenance import Origin, Value
 from robotrain.config.request import Request
-from robotrain.config.resolve import resolve_job
-from robotrain.errors import select_errors
 from robotrain.plugins.manager import Plugins
 
 FOLDER = ("--dataset-path", "data")
@@ -50,13 +46,10 @@ def test_it_is_on_the_level_of_flags(explain, monkeypatch):
     assert [row["value"], *(loser["value"] for loser in row["overrode"])] == [5, "4", "3", "32"]
 
 
-def test_several_at_once(explain):
-    rows = explain(*FOLDER, "--set", "batch_size=8", "--set", "seed=7", "--set", "system_metrics=off", "--seed=")
-    assert (rows["batch_size"]["value"], rows["seed"]["value"], rows["system_metrics"]["value"]) == (8, 7, False)
-
-
-@pytest.mark.parametrize("text", ["1e3", "0x10", "yes", "1.5", "0", "nan", "1_000", " 8 ", "007"])
-@pytest.mark.parametrize("name", ["batch_size", "learning_rate", "system_metrics", "job_name", "policy_type"])
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("batch_size", " 8 "), ("learning_rate", "nan"), ("system_metrics", "yes"), ("policy_type", "007")],
+)
 def test_it_is_coerced_as_the_flag_is(robotrain, name, text):
     if name == "system_metrics":
         Path("job.yaml").write_text(f"parameters: {{{name}: '{text}'}}\n")
@@ -93,49 +86,39 @@ def test_sources(robotrain, mars):
     assert [loser["value"] for loser in datasets[0]["overrode"]] == ["data"]
 
 
-def test_arguments_of_the_trainer(robotrain):
-    Path("job.yaml").write_text("sources: {dataset: [{local_path: data}]}\ntrainer_args: [--policy.dim_model=1]\n")
-    words = ("explain", "--platform", "local", "job.yaml", "--json")
-    rows = robotrain(*words, "--set", 'trainer_args=["--policy.n_heads=1", "--policy.chunk_size=200"]').json["values"]
-    arguments = [row for row in rows if row["name"] == "trainer_args"]
-    assert [row["value"] for row in arguments] == ["--policy.n_heads=1", "--policy.chunk_size=200"]
-    assert arguments[0]["origin"] == "flag --set trainer_args"
-    assert [loser["value"] for loser in arguments[0]["overrode"]] == ["--policy.dim_model=1"]
-    rows = robotrain(*words, "--set", "trainer_args=[]").json["values"]
-    assert "trainer_args" not in [row["name"] for row in rows]
+MISTAKES = {
+    "batch_sise=8": "--set batch_size",
+    "parameters.batch_sise=8": "--set parameters.batch_size",
+    "steps=8": "--set training_steps",
+    "batch-size=8": "--set batch_size",
+    "runs-dir=8": "--set runs_dir",
+    "platforms.local.runsdir=8": "--set platforms.local.runs_dir",
+    "sources.dataset=x": "--set sources.dataset.blob_url=…",
+    "sources.dataset.local=x": "--set sources.dataset.local_path",
+    "sources.datasets.local_path=x": "--set sources.dataset.local_path",
+    "trainer_args=--x=1": "-- --NAME=VALUE …",
+    "trainer_args=[1]": "-- --NAME=VALUE …",
+    "workload=lerobot-train": "robotrain … WORKLOAD",
+    "platform=local": "--platform NAME",
+    "profile=x": "--profile NAME",
+    "batch_size": "--set batch_size=VALUE",
+    "=8": "--set KEY=VALUE",
+    "n_action_steps=8": "-- --policy.n_action_steps=8",
+    "policy.n_action_steps=8": "-- --policy.n_action_steps=8",
+    "policy.chunk_sise=8": "-- --policy.chunk_size=8",
+    "policy.type=diffusion": "--set policy_type=diffusion",
+    "policy.optimizer_lr=1e-5": "--set learning_rate=1e-5",
+}
 
 
-@pytest.mark.parametrize(
-    ("text", "says"),
-    [
-        ("batch_sise=8", "use   --set batch_size"),
-        ("parameters.batch_sise=8", "use   --set parameters.batch_size"),
-        ("steps=8", "use   --set training_steps"),
-        ("batch-size=8", "use   --set batch_size"),
-        ("runs-dir=8", "use   --set runs_dir"),
-        ("platforms.local.runsdir=8", "use   --set platforms.local.runs_dir"),
-        ("platforms.mars.crater=x", "The job is for local"),
-        ("sources.dataset=x", "--set sources.dataset.local_path=…"),
-        ("sources.dataset.local=x", "use   --set sources.dataset.local_path"),
-        ("sources.datasets.local_path=x", "use   --set sources.dataset.local_path"),
-        ("trainer_args=--x=1", "JSON list"),
-        ("trainer_args=[1]", "JSON list"),
-        ("workload=lerobot-train", "use   robotrain … WORKLOAD"),
-        ("platform=local", "use   --platform NAME"),
-        ("profile=x", "use   --profile NAME"),
-        ("batch_size", "use   --set batch_size=VALUE"),
-        ("=8", "use   --set KEY=VALUE"),
-        ("batch_size=many", "--batch-size takes a whole number"),
-        ("n_action_steps=8", "use   -- --policy.n_action_steps=8"),
-        ("policy.n_action_steps=8", "use   -- --policy.n_action_steps=8"),
-        ("policy.chunk_sise=8", "use   -- --policy.chunk_size=8"),
-        ("policy.type=diffusion", "use   --set policy_type=diffusion"),
-        ("policy.optimizer_lr=1e-5", "use   --set learning_rate=1e-5"),
-        ("a.b.c.d=8", "there is no key 'a.b.c.d'"),
-    ],
-)
-def test_what_cannot_be_set_is_said_with_the_nearest(robotrain, text, says):
-    assert says in refused(robotrain, *FOLDER, "--set", text)
+def test_what_cannot_be_set_is_said_with_the_nearest(robotrain):
+    sets = [word for text in MISTAKES for word in ("--set", text)]
+    answer = robotrain("explain", "--platform", "local", "--json", *FOLDER, *sets)
+    assert answer.exit_code == 2
+    assert [problem["instead"][0]["text"] for problem in answer.json["problems"]] == [*MISTAKES.values()]
+    said = refused(robotrain, *FOLDER, "--set", "platforms.mars.crater=x", "--set", "a.b.c.d=8")
+    assert "The job is for local" in said
+    assert "there is no key 'a.b.c.d'" in said
 
 
 @pytest.mark.parametrize(
@@ -208,28 +191,6 @@ def test_no_secret_is_echoed(robotrain, text):
     answer = robotrain("explain", "--platform", "local", "--set", text, "--json")
     assert answer.exit_code == 2
     assert SECRET not in answer.stdout + answer.stderr
-
-
-def test_over_a_job_that_was_sent_before(robotrain, tmp_path):
-    plugins = Plugins()
-    workload, platform, kinds = plugins.workload("lerobot-train"), plugins.platform("local"), plugins.source_kinds()
-    said = Origin("run", "lerobot-train-1a2b3c4d-1")
-    stored = JobFile(
-        folder=Path("/"),
-        workload=workload.name,
-        sources=(FileSource(role="dataset", kind="local_path", text="/data/a", where=said.where, layer=said.layer),),
-        parameters={"batch_size": Value("8", said), "seed": Value("7", said)},
-    )
-    request, problems = overrides.apply_overrides(
-        Request(file=stored), ["batch_size=16", "sources.dataset.local_path=/data/b"], workload, platform, kinds
-    )
-    assert not problems
-    resolution = resolve_job(request, workload, platform, kinds)
-    assert not select_errors(resolution.problems)
-    assert (resolution.job["batch_size"], resolution.job["seed"]) == (16, 7)
-    assert [source.uri for source in resolution.job.sources] == ["/data/b"]
-    assert str(resolution.parameters["seed"].origin) == "run lerobot-train-1a2b3c4d-1"
-    assert str(resolution.inputs.overrode[0].origin) == "run lerobot-train-1a2b3c4d-1"
 
 
 @pytest.mark.parametrize("command", [("render",), ("submit", "--dry-run")])

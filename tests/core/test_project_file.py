@@ -85,22 +85,6 @@ def test_a_profile_over_the_top(explain):
     assert rows["workload"]["origin"] == "robotrain.toml [profiles.quick]"
 
 
-def test_it_is_stronger_than_defaults_only(explain, monkeypatch):
-    say("platform = 'local'\n[parameters]\nbatch_size = 1\n[profiles.p.parameters]\nbatch_size = 2\n")
-    values = [explain()["batch_size"]["value"], explain("--profile", "p")["batch_size"]["value"]]
-    Path(".env").write_text("BATCH_SIZE=3\n")
-    values.append(explain("--profile", "p")["batch_size"]["value"])
-    Path(".env.local").write_text("BATCH_SIZE=4\n")
-    values.append(explain("--profile", "p")["batch_size"]["value"])
-    monkeypatch.setenv("BATCH_SIZE", "5")
-    values.append(explain("--profile", "p")["batch_size"]["value"])
-    Path("job.yaml").write_text("parameters: {batch_size: 6}\n")
-    values.append(explain("--profile", "p", "job.yaml")["batch_size"]["value"])
-    row = explain("--profile", "p", "job.yaml", "--batch-size", "7")["batch_size"]
-    assert [*values, row["value"]] == [1, 2, 3, 4, 5, 6, 7]
-    assert [loser["value"] for loser in row["overrode"]] == ["6", "5", "4", "3", "2", "1", "32"]
-
-
 def test_the_platform_by_its_layers(robotrain, mars, monkeypatch):
     say("platform = 'local'\n[profiles.far]\nplatform = 'mars'\n")
     words = ("explain", *FOLDER, "--json")
@@ -245,6 +229,7 @@ MISTAKES = """
 platfrom = 'local'
 trainer_args = ['--x']
 platform = 3
+terraform = 3
 profiles = {quick = 3, p = {parameter = 1, profiles = {}, parameters = 3}}
 [parameter]
 seed = 1
@@ -265,20 +250,11 @@ runs-dir = 'x'
 """
 NAMED = {
     "robotrain.toml": [
-        *(
-            "use   platform\n",
-            "use   parameters\n",
-            "sources belongs in a job file",
-            "platform must be a name in quotes",
-        ),
-        *("trainer_args belongs in a job file", "profiles.p.parameters must be a table"),
+        *("use   platform\n", "use   parameters\n", "platform must be a name", "terraform must be a folder in quotes"),
+        *("sources belongs in a job", "trainer_args belongs in a job", "profiles.p.parameters must be a table"),
     ],
     "robotrain.toml [parameters]": [
-        *(
-            "no workload has a parameter 'batch_sise'",
-            "seed must be a single value",
-            "job_name is a date and needs quotes",
-        ),
+        *("no workload has a parameter 'batch_sise'", "seed must be a single value", "job_name is a date"),
         *("log_freq must be a single value", "experiment_name is a date and needs quotes"),
     ],
     "robotrain.toml [workloads.lerobot-train]": ["use   batch_size\n"],

@@ -116,13 +116,6 @@ def test_what_was_said_is_written_and_no_default(robotrain, pusht, command, monk
     ]
 
 
-def test_the_saved_job_has_the_name_of_the_first(robotrain, pusht):
-    first = robotrain("render", "--platform", "local", "--dataset-path", pusht, "--save-as", "a.yaml", "--json")
-    again = robotrain("render", "--platform", "local", "a.yaml", "--json")
-    assert first.json["run"] == again.json["run"]
-    assert first.json["digest"] == again.json["digest"]
-
-
 def test_nothing_is_written_over(robotrain, pusht):
     words = ("explain", "--platform", "local", "--dataset-path", pusht, "--save-as", "job.yaml")
     assert robotrain(*words).exit_code == 0

@@ -6,7 +6,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from robotrain.store import name_lock, plans, records
+from robotrain.store import plans, records
 
 
 @pytest.fixture
@@ -15,6 +15,20 @@ def submit(robotrain, venus, pusht):
         return robotrain("submit", "--platform", "venus", "--dataset-path", pusht, "--no-pin", *more)
 
     return submit
+
+
+@pytest.fixture
+def cut_off(submit, venus):
+    """A submit that venus answers in a mood; the name of the run that it leaves."""
+
+    def run(mood: str) -> str:
+        (venus / "mood").write_text(mood)
+        submit()
+        (venus / "mood").unlink()
+        (left,) = records.list_runs()
+        return left
+
+    return run
 
 
 def taken(venus: Path) -> dict[str, int]:
@@ -76,18 +90,14 @@ def test_when_nothing_arrived_the_same_command_sends_it_under_the_same_name(subm
     assert name_of(submit()).endswith("-2")
 
 
-def test_new_leaves_what_was_cut_off_alone(submit, venus):
-    (venus / "mood").write_text("takes it and hangs up")
-    submit()
-    (venus / "mood").unlink()
+def test_new_leaves_what_was_cut_off_alone(submit, cut_off, venus):
+    cut_off("takes it and hangs up")
     assert name_of(submit("--new")).endswith("-2")
     assert records.read_record(records.list_runs()[-1]).phase == "sending"
 
 
-def test_a_job_with_other_settings_does_not_take_over_what_was_cut_off(submit, venus):
-    (venus / "mood").write_text("takes it and hangs up")
-    submit()
-    (venus / "mood").unlink()
+def test_a_job_with_other_settings_does_not_take_over_what_was_cut_off(submit, cut_off, venus):
+    cut_off("takes it and hangs up")
     answer = submit("--altitude", "60")
     assert name_of(answer).endswith("-2")
     assert "was interrupted; it is not continued" in answer.stderr
@@ -121,12 +131,9 @@ def test_what_an_engine_said_of_it_is_told_when_nobody_knows(submit, venus):
     assert "nothing was done" not in answer.stderr
 
 
-def test_what_was_cut_off_keeps_its_name_while_preflight_stops_it(submit, venus):
+def test_what_was_cut_off_keeps_its_name_while_preflight_stops_it(submit, cut_off, venus):
     """The engine may have it a little later than it was asked."""
-    (venus / "mood").write_text("hangs up")
-    submit()
-    (left,) = records.list_runs()
-    (venus / "mood").unlink()
+    left = cut_off("hangs up")
     (venus / "weather").write_text("acid rain")
     answer = submit()
     assert answer.exit_code == 4
@@ -151,7 +158,7 @@ def test_ctrl_c_after_the_name_was_told_leaves_a_recorded_run(submit, venus, mon
     assert records.read_record(run).phase == "sent"
 
 
-def test_a_dry_run_takes_no_name_and_leaves_what_was_cut_off(submit, venus):
+def test_a_dry_run_takes_no_name_and_leaves_what_was_cut_off(submit, cut_off, venus):
     assert submit("--dry-run").exit_code == 0
     assert records.list_runs() == []
     (venus / "mood").write_text("hangs up")
@@ -183,10 +190,8 @@ def test_a_dry_run_holds_no_name_while_it_looks(submit, venus, monkeypatch):
 
 
 @pytest.mark.parametrize(("memory", "why"), [("away", "ConnectionResetError: no answer"), ("refuses", "venus sleeps")])
-def test_a_platform_that_cannot_be_asked_leaves_everything_as_it_is(submit, venus, memory, why):
-    (venus / "mood").write_text("takes it and hangs up")
-    submit()
-    (venus / "mood").unlink()
+def test_a_platform_that_cannot_be_asked_leaves_everything_as_it_is(submit, cut_off, venus, memory, why):
+    cut_off("takes it and hangs up")
     (venus / "memory").write_text(memory)
     answer = submit("--json")
     assert answer.exit_code == 1
@@ -199,10 +204,8 @@ def test_a_platform_that_cannot_be_asked_leaves_everything_as_it_is(submit, venu
     assert taken(venus) == {left: 1}
 
 
-def test_ctrl_c_while_the_platform_is_asked_leaves_everything_as_it_is(submit, venus):
-    (venus / "mood").write_text("takes it and hangs up")
-    submit()
-    (venus / "mood").unlink()
+def test_ctrl_c_while_the_platform_is_asked_leaves_everything_as_it_is(submit, cut_off, venus):
+    cut_off("takes it and hangs up")
     (venus / "memory").write_text("interrupted")
     assert submit().exit_code == 130
     (venus / "memory").unlink()
@@ -224,21 +227,15 @@ def as_sent_from(host: str, run: str) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | {"host": host}))
 
 
-def test_what_another_machine_was_sending_is_adopted_when_the_platform_has_it(submit, venus):
-    (venus / "mood").write_text("takes it and hangs up")
-    submit()
-    (venus / "mood").unlink()
-    (left,) = records.list_runs()
+def test_what_another_machine_was_sending_is_adopted_when_the_platform_has_it(submit, cut_off, venus):
+    left = cut_off("takes it and hangs up")
     as_sent_from("another", left)
     assert name_of(submit()) == left
     assert taken(venus) == {left: 1}
 
 
-def test_what_another_machine_was_sending_may_run_there_and_is_left_alone(submit, venus):
-    (venus / "mood").write_text("hangs up")
-    submit()
-    (venus / "mood").unlink()
-    (left,) = records.list_runs()
+def test_what_another_machine_was_sending_may_run_there_and_is_left_alone(submit, cut_off, venus):
+    left = cut_off("hangs up")
     as_sent_from("another", left)
     answer = submit()
     assert name_of(answer) == left[:-1] + "2"
@@ -246,11 +243,8 @@ def test_what_another_machine_was_sending_may_run_there_and_is_left_alone(submit
     assert records.read_record(left).phase == "sending"
 
 
-def test_a_plan_that_was_damaged_meanwhile_is_never_sent(submit, venus):
-    (venus / "mood").write_text("hangs up")
-    submit()
-    (venus / "mood").unlink()
-    (left,) = records.list_runs()
+def test_a_plan_that_was_damaged_meanwhile_is_never_sent(submit, cut_off, venus):
+    left = cut_off("hangs up")
     path = plans.get_plan_folder(left) / "job.json"
     path.write_text(path.read_text()[:-40])
     answer = submit()
@@ -313,21 +307,6 @@ def test_a_record_cut_short_keeps_its_name_and_hides_no_other(submit, venus, rob
     assert robotrain("status", second).exit_code == 0
 
 
-def test_two_machines_that_share_the_folder_give_out_no_name_twice(submit, venus):
-    held, _ = name_lock.claim_run_name(_job(submit), lambda record: True)  # as if by another machine, this very moment
-    assert name_of(submit()).endswith("-2")
-    held.release()
-
-
-def _job(submit) -> object:
-    run = name_of(submit())
-    job = plans.read_stored_plan(run).plan.job
-    import shutil
-
-    shutil.rmtree(records.get_run_folder(run))
-    return job
-
-
 def test_the_plan_that_was_sent_is_kept_with_all_it_was_made_from(submit, venus):
     run = name_of(submit("--altitude", "60", "--training-steps", "7"))
     kept = plans.read_stored_plan(run)
@@ -368,14 +347,3 @@ def test_a_disk_without_room_for_the_payload_is_left_as_it_was(submit, venus, mo
     assert "is full" in answer.stderr
     assert taken(venus) == {}
     assert [path for path in records.get_run_folder("x").parents[1].rglob("*") if path.is_file()] == []
-
-
-def test_status_of_a_run_that_was_cut_off_says_what_to_type(submit, venus, robotrain):
-    (venus / "mood").write_text("hangs up")
-    submit()
-    answer = robotrain("status", "last")
-    assert answer.exit_code == 1
-    assert "was interrupted, and venus does not have it" in answer.stderr
-    assert "the same submit command" in answer.stderr
-    assert "robotrain resubmit lerobot-train" in answer.stderr
-    assert json.loads(robotrain("status", "last", "--json").stdout)["problems"][0]["code"] == "run-not-sent"

@@ -1,6 +1,6 @@
-"""Where values come from: flag > job file > environment > .env.local > .env > default, and `explain` tells.
+"""Where values come from: flag > job file > environment > .env.local > .env > robotrain.toml > default.
 
-What stands between `.env` and the default is in test_project_file.py.
+What else stands between them is in test_project_file.py and test_terraform.py.
 """
 
 from pathlib import Path
@@ -36,6 +36,10 @@ def test_every_layer_in_its_order(explain, monkeypatch):
         return row
 
     note(*path)
+    Path("robotrain.toml").write_text("[parameters]\nbatch_size = 8\n[profiles.p.parameters]\nbatch_size = 9\n")
+    note(*path)
+    monkeypatch.setenv("ROBOTRAIN_PROFILE", "p")
+    note(*path)
     Path(".env").write_text("# team defaults\n\nBATCH_SIZE=1\n")
     note(*path)
     Path(".env.local").write_text("BATCH_SIZE=2\n")
@@ -49,6 +53,8 @@ def test_every_layer_in_its_order(explain, monkeypatch):
     row = note("job.yaml", "--batch-size", "6")
     assert origins == [
         (32, "default"),
+        (8, "robotrain.toml [parameters]"),
+        (9, "robotrain.toml [profiles.p.parameters]"),
         (1, ".env:3"),
         (2, ".env.local:1"),
         (3, "environment BATCH_SIZE"),
@@ -56,7 +62,7 @@ def test_every_layer_in_its_order(explain, monkeypatch):
         (5, "job file job.yaml:5"),
         (6, "flag --batch-size"),
     ]
-    assert [loser["value"] for loser in row["overrode"]] == ["5", "4", "2", "1", "32"]
+    assert [loser["value"] for loser in row["overrode"]] == ["5", "4", "2", "1", "9", "8", "32"]
 
 
 def test_an_empty_value_counts_as_unset(explain, monkeypatch):
@@ -196,12 +202,3 @@ def test_a_repository_with_the_name_of_a_folder_is_doubtful(robotrain):
     for repository, warned in (("lab/episodes", True), ("lab/others", False)):
         answer = robotrain("explain", "--platform", "local", "-d", repository)
         assert ("[source-doubtful]" in answer.stderr, "--dataset-path" in answer.stderr) == (warned, warned)
-
-
-def test_arguments_of_the_trainer_are_explained_with_those_they_replaced(explain):
-    job_file()
-    with Path("job.yaml").open("a") as file:
-        file.write("trainer_args: [--policy.dim_model=1, --policy.n_heads=2]\n")
-    row = explain("job.yaml", "--", "--policy.n_heads=3")["trainer_args"]
-    assert (row["value"], row["origin"]) == ("--policy.n_heads=3", "flag after --")
-    assert [loser["value"] for loser in row["overrode"]] == ["--policy.n_heads=2"]

@@ -1,6 +1,5 @@
 """Settings with several names and a value each: one text everywhere, and a table in files."""
 
-import json
 from pathlib import Path
 
 import jsonschema
@@ -146,12 +145,6 @@ def test_the_schema_takes_what_the_reader_takes(robotrain, saturn, value, fits):
     assert (robotrain("render", "--platform", "saturn", "job.yaml").exit_code == 0) == fits
 
 
-def test_the_schema_leaves_other_platforms_alone(robotrain):
-    schema = robotrain("schema", "lerobot-train", "--platform", "local").json
-    job = {"platforms": {"pluto": {"labels": {"a": "b"}, "moons": 5}}}
-    assert jsonschema.Draft202012Validator(schema).is_valid(job)
-
-
 def test_a_plugin_reads_the_text_with_the_function_for_it():
     assert coerce.parse_pairs(" b = 1 ,a=2=3,c=") == {"b": "1", "a": "2=3", "c": ""}
     assert list(coerce.parse_pairs("b=1,a=2")) == ["b", "a"]
@@ -159,9 +152,3 @@ def test_a_plugin_reads_the_text_with_the_function_for_it():
     with pytest.raises(ValueError) as raised:
         coerce.parse_pairs("hunter2")
     assert "hunter2" not in str(raised.value)
-
-
-def test_a_kept_plan_holds_the_text(robotrain, saturn, tmp_path):
-    Path("job.yaml").write_text(SOURCES + "platforms: {saturn: {labels: {team: arm}}}\n")
-    assert robotrain("render", "--platform", "saturn", "job.yaml", "--to", tmp_path / "plan").exit_code == 0
-    assert json.loads((tmp_path / "plan/robotrain-plan.json").read_text())["settings"]["labels"] == "team=arm"

@@ -254,12 +254,6 @@ class TestItsFolder:
         assert read_in() == f"here/{FOLDER}"
         assert explained()["group"]["origin"] == f"../../{FOLDER} group.value.name"
 
-    def test_another_one_is_told_with_its_layer(self, explained, terraform, stated):
-        Path(FOLDER, "terraform.tfstate").unlink()
-        stated("deploy/001-iac")
-        terraform.outputs(group={"name": "robots"})
-        assert explained()["group"]["origin"] == "terraform deploy/001-iac group.value.name"
-
     def test_the_environment_names_one(self, read_in, stated, monkeypatch):
         stated("infra")
         monkeypatch.setenv("ROBOTRAIN_TERRAFORM", "infra")
@@ -293,12 +287,6 @@ class TestItsFolder:
         assert f"error: the Terraform folder {says}" in answer.stderr
         assert "robotrain.toml infra" in answer.stderr
         assert terraform.calls == []
-
-    def test_it_is_a_text(self, robotrain, saturn):
-        Path("robotrain.toml").write_text("terraform = 3\n")
-        answer = robotrain("render", "--platform", "saturn", "--dataset-path", "x")
-        assert answer.exit_code == 2
-        assert "terraform must be a folder in quotes" in answer.stderr
 
 
 def test_from_python_too(saturn, terraform):

@@ -53,7 +53,7 @@ def test_the_options_of_the_file_are_dropped_by_an_empty_list(explain):
 def test_a_list_replaces_that_of_the_file_and_options_add_to_it(explain):
     rows = explain("--set", 'trainer_args=["--policy.n_heads=4"]', "--", "--policy.dim_feedforward=8")
     assert list(rows) == ["--policy.n_heads=4", "--policy.dim_feedforward=8"]
-    assert rows["--policy.n_heads=4"][1] == list(FILE)
+    assert rows["--policy.n_heads=4"] == ("flag --set trainer_args", list(FILE))
 
 
 def test_overrides_of_isaac_lab_are_named_by_their_key(robotrain):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from parity_cells import Cell, cells, kinds
-from parity_command import BAGS, DATASET, FROM_CHECKPOINT, NEEDED, OWN_PROGRAM, ways_out
+from parity_command import DATASET, FROM_CHECKPOINT, NEEDED, OWN_PROGRAM, ways_out
 from robotrain.check.publish_targets import PUBLISH_ROLE
 from robotrain.model.capabilities import ANY
 from robotrain_runtime.contract.document import JobSource
@@ -12,10 +12,6 @@ from robotrain_runtime.contract.document import JobSource
 
 def is_read(role: str, kind: str) -> bool:
     return role != PUBLISH_ROLE and kind != ANY
-
-
-def is_dataset(role: str, kind: str) -> bool:
-    return role == "dataset" and kind != ANY
 
 
 def is_written(role: str, kind: str) -> bool:
@@ -52,13 +48,6 @@ def test_a_source_that_is_taken_reaches_the_runtime_as_it_was_typed(rendered, ce
     mounted = [(mount.role, mount.uri) for mount in document.placement.mounts]
     assert f"source.{kind}" in document.halves or (role, found.uri) in mounted
     assert kinds()[kind].requires in (("", "tracking") if document.placement.tracking_uri else ("",))
-
-
-@pytest.mark.parametrize("cell", cells("sources", taken=True, where=is_dataset))
-def test_bags_come_from_wherever_datasets_do(rendered, cell: Cell) -> None:
-    role, kind = cell.what
-    document = rendered(cell.platform, *BAGS, *words(role, kind)).document
-    assert [(source.kind, source.uri) for source in document.sources] == [(kind, printed(kind))]
 
 
 @pytest.mark.parametrize("cell", cells("sources", taken=True, where=is_written))
