@@ -1,5 +1,7 @@
-"""Results that are cached because they take long to compute."""
+"""Files that save time: results of computations, and JSON with a check sum; a damaged one does not count."""
 
+import os
+import random
 import stat
 import sys
 from collections.abc import Callable
@@ -57,6 +59,27 @@ def test_the_oldest_results_are_removed(cache: Path, compute) -> None:
         load_or_compute(f"key-{number}", compute)
     assert len([*cache.iterdir()]) == files.MAX_COMPUTED
     assert stat.S_ISREG((cache / f"key-{files.MAX_COMPUTED + 4}").stat().st_mode)
+
+
+def test_json_with_a_check_sum_is_whole_or_refused(tmp_path: Path) -> None:
+    path, chosen = tmp_path / "listed.json", random.Random(1)
+    files.write_checked_json(path, {"run": "a-1", "steps": [1, 2.5, None]})
+    assert files.read_checked_json(path) == {"run": "a-1", "steps": [1, 2.5, None]}
+    assert path.stat().st_mode & 0o077 == 0
+    good = path.read_bytes()
+    damages = [b"", b"\n", b"00000000\n{}", good[:-1], b"null", b"\xff" * 20, good + b" "]
+    for _ in range(50):
+        at = chosen.randrange(len(good))
+        damages.append(good[:at] + bytes([good[at] ^ (1 << chosen.randrange(8))]) + good[at + 1 :])
+    for damage in damages:
+        path.write_bytes(damage)
+        if damage[:8].lower() != good[:8] or damage[8:] != good[8:]:  # else the check sum in capitals
+            with pytest.raises(ValueError):
+                files.read_checked_json(path)
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(OSError, match="not a regular file"):
+        files.read_checked_json(path)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere platformdirs itself is asked")

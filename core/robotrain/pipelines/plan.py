@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from robotrain_runtime.contract.document import JobSource, Scalar, collect_fields
 
-from robotrain.config.coerce import list_fields
 from robotrain.model.plan import Payload, Plan, RenderedPlan
 from robotrain.model.workload import Produces
 from robotrain.submission.packing import pack_payload
@@ -102,26 +101,6 @@ class StepPacker:
 def get_payload_path(digest: str) -> str:
     """Return where a plan has the payload with this digest."""
     return f"payload-{digest[:12]}.zip"
-
-
-def plan_step(
-    name: str, needs: tuple[str, ...], inputs: tuple[StepInput, ...], prepared: PreparedJob, packer: StepPacker
-) -> PlannedStep:
-    """Return the plan of a step with a job."""
-    job = prepared.job
-    return PlannedStep(
-        name=name,
-        needs=needs,
-        inputs=inputs,
-        workload=job.workload,
-        parameters=dict(job.parameters),
-        sources=job.sources,
-        trainer_args=job.trainer_args,
-        settings=dict(list_fields(prepared.settings)),
-        container_plugins=dict(prepared.container_plugins),
-        payload=packer.pack(prepared.container_plugins),
-        produces=prepared.produces,
-    )
 
 
 def render_pipeline(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 from robotrain_runtime.contract.step_output import STEP_KIND
 
 from robotrain.check.capability_checks import FeatureRequirement, check_requirement
+from robotrain.config.coerce import list_fields
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any
 from robotrain.model.job import Job
 from robotrain.model.plan import RenderedPlan
@@ -27,7 +28,6 @@ from robotrain.pipelines.plan import (
     PipelinePlan,
     PlannedStep,
     StepPacker,
-    plan_step,
     render_pipeline,
 )
 from robotrain.pipelines.steps import PipelineRequest, StepRequest, check_graph, make_step_kind, order_steps
@@ -331,7 +331,20 @@ def _plan_step(step: PreparedStep, packer: StepPacker) -> PlannedStep:
             policy_from=step.policy_from,
             settings={name: value.value for name, value in step.settings.items()},
         )
-    return plan_step(step.name, step.needs, step.inputs, step.job, packer)
+    job = step.job.job
+    return PlannedStep(
+        name=step.name,
+        needs=step.needs,
+        inputs=step.inputs,
+        workload=job.workload,
+        parameters=dict(job.parameters),
+        sources=job.sources,
+        trainer_args=job.trainer_args,
+        settings=dict(list_fields(step.job.settings)),
+        container_plugins=dict(step.job.container_plugins),
+        payload=packer.pack(step.job.container_plugins),
+        produces=step.job.produces,
+    )
 
 
 def _make_job(request: PipelineRequest, steps: Iterable[PreparedStep]) -> Job:
