@@ -1,12 +1,10 @@
 """robotrain from Python: the same way, a `Run` at its end, and an outcome that is an exception unless all went well."""
 
 import json
-import pkgutil
 import re
 from pathlib import Path
 
 import pytest
-import robotrain as library
 from robotrain import api, errors
 from robotrain.model import run
 from robotrain.store import records
@@ -24,26 +22,6 @@ def submit(venus, pusht):
 
 def becomes(venus, run, **state):
     (venus / f"{run.name}.json").write_text(json.dumps(state))
-
-
-def test_the_public_names_are_those_of_all():
-    modules = {module.name for module in pkgutil.iter_modules(library.__path__)}
-    here = {name for name in vars(library) if not name.startswith("_") and name not in modules}
-    assert here - {"annotations", "TYPE_CHECKING"} <= set(library.__all__)
-    for name in library.__all__:
-        assert getattr(library, name) is not None
-        assert name not in modules, f"the module robotrain.{name} would hide the name"
-    assert dir(library) == sorted(library.__all__)
-    with pytest.raises(AttributeError, match="has no attribute 'sumbit'"):
-        library.sumbit  # noqa: B018
-
-
-def test_importing_it_loads_nothing_heavy():
-    import subprocess
-    import sys
-
-    code = "import sys, robotrain; print({'typing', 'pydantic', 'typer', 'pluggy', 'yaml'} & {*sys.modules})"
-    assert subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True).stdout == "set()\n"
 
 
 def test_a_submitted_run_is_the_one_of_the_command_line(submit, venus, robotrain):

@@ -199,20 +199,6 @@ def test_a_trial_with_unknown_values_is_not_trained_twice(run, reach, robotrain,
     assert len([*(vesta / "jobs").iterdir()]) == 1
 
 
-def test_the_engine_cancels_the_whole(run, vesta, robotrain):
-    robotrain("cancel", run)
-    assert json.loads((vesta / f"{run}.json").read_text()) == {"state": "cancelled"}
-
-
-def test_an_interrupted_submit_is_found_again(sweep, vesta):
-    (vesta / "mood").write_text("takes it and hangs up")
-    sweep(*GRID)
-    (vesta / "mood").unlink()
-    run = sweep(*GRID, "--json").json["run"]
-    assert [path.read_text().count("\n") for path in (vesta / "jobs").iterdir()] == [1]
-    assert records.read_record(run).native
-
-
 @pytest.mark.parametrize(
     ("options", "why"),
     [
@@ -230,8 +216,3 @@ def test_what_the_engine_cannot_do_stays_with_this_machine(sweep, tmp_path, monk
     refused = sweep(*options, "--native-only")
     assert (refused.exit_code, "[sweep-not-native]" in refused.stderr) == (3, True)
     assert records.list_runs() == []
-
-
-def test_a_platform_without_an_engine_refuses_native_only(robotrain, venus):
-    refused = robotrain("sweep", JOB, "--platform", "venus", *GRID, "--native-only")
-    assert (refused.exit_code, "venus has no engine for sweeps" in refused.stderr) == (3, True)
