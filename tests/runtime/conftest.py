@@ -1,5 +1,6 @@
 """A runtime as a platform starts it: a process of its own, a job document, a small environment made without uv."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -153,6 +154,75 @@ def run(start, finish):
 
 
 @pytest.fixture
+def until():
+    """Read the log of a started runtime until each of these signs has appeared in a line."""
+
+    def read(process: subprocess.Popen[str], *signs: str) -> None:
+        left = set(signs)
+        for line in process.stdout:
+            left -= {sign for sign in left if sign in line}
+            if not left:
+                return
+        raise AssertionError(f"never {left}")
+
+    return read
+
+
+@pytest.fixture
+def kill():
+    """End a started runtime as a machine that goes down does it: everything, at once."""
+
+    def kill(process: subprocess.Popen[str]) -> None:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+    return kill
+
+
+@pytest.fixture
+def shelf(tmp_path) -> Path:
+    """A place to publish to: a folder, and as `shelf:FOLDER` an address."""
+    (tmp_path / "shelf").mkdir()
+    return tmp_path / "shelf"
+
+
+@pytest.fixture
+def placed(job):
+    """Make a document whose workload says where its checkpoints or results go: `placed("/mnt", program, keep=2)`."""
+
+    def make(place, program: str, keep: int | None = None, **placement) -> JobDocument:
+        made = job(program, publish={"place": str(place), "keep": keep}, **placement)
+        halves = {**made.halves, "workload.pretend": "pretend_placed", "target.shelf": "pretend_shelf"}
+        return dataclasses.replace(made, halves=halves)
+
+    return make
+
+
+@pytest.fixture
+def tracked(job, tmp_path, training_environment, tracking_database):
+    """Make a document that is tracked in a database of its own."""
+
+    def make(program: str, run: str = "pretend-1", work: str = "work", **publish) -> JobDocument:
+        uri = tracking_database(tmp_path / "state/mlflow.db")
+        placed = {"tracking_uri": uri, "environment": training_environment, "work": str(tmp_path / work)}
+        return dataclasses.replace(job(program, publish=publish, **placed), run=run)
+
+    return make
+
+
+@pytest.fixture
+def register(tmp_path):
+    """`python -m robotrain_runtime register JOB.json …`."""
+
+    def run(made: JobDocument, *arguments: str) -> subprocess.CompletedProcess[str]:
+        (tmp_path / "later.json").write_text(document.format_document(made))
+        command = [sys.executable, "-m", "robotrain_runtime", "register", str(tmp_path / "later.json"), *arguments]
+        return subprocess.run(command, env={**os.environ, "PYTHONPATH": str(HALVES)}, capture_output=True, text=True)
+
+    return run
+
+
+@pytest.fixture
 def halves_here(monkeypatch):
     """The pretend halves importable in this process too, for what runs on the submit side."""
     monkeypatch.syspath_prepend(str(HALVES))
@@ -170,3 +240,19 @@ def database(tmp_path):
             connection.close()
 
     return ask
+
+
+@pytest.fixture
+def versions(database):
+    """List the versions of models in the tracking database."""
+    return lambda: database("select name, version from model_versions order by name, version")
+
+
+@pytest.fixture
+def tags(database):
+    """Read the tags of a version of a model."""
+
+    def read(name: str = "pusher", version: int = 1) -> dict[str, str]:
+        return dict(database(f"select key, value from model_version_tags where name='{name}' and version={version}"))
+
+    return read

@@ -3,7 +3,6 @@
 import json
 import os
 import random
-import signal
 import time
 from pathlib import Path
 
@@ -19,26 +18,11 @@ def trained(total: int = 60, every: int = 20, seconds: float = 0.0) -> str:
     return TRAIN.format(total=total, every=every, seconds=seconds)
 
 
-def kill(process) -> None:
-    """As a machine that goes down does it: everything, at once."""
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
-
-
-def until(process, *signs: str) -> None:
-    left = set(signs)
-    for line in process.stdout:
-        left -= {sign for sign in left if sign in line}
-        if not left:
-            return
-    raise AssertionError(f"never {left}")
-
-
 def kept(work: Path) -> list[str]:
     return (work / "events.jsonl").read_text().splitlines()
 
 
-def test_an_attempt_that_was_killed_goes_on_from_its_last_complete_checkpoint(start, run, job, tmp_path):
+def test_an_attempt_that_was_killed_goes_on_from_its_last_complete_checkpoint(start, run, job, tmp_path, kill, until):
     to = tmp_path / "mirror"
     made = job(trained(60, 20, 0.01), publish={"to": str(to)})
     process = start(made)
@@ -56,7 +40,7 @@ def test_an_attempt_that_was_killed_goes_on_from_its_last_complete_checkpoint(st
 
 
 @pytest.mark.slow
-def test_what_was_published_is_not_published_again_and_what_was_not_is(start, run, job, tmp_path):
+def test_what_was_published_is_not_published_again_and_what_was_not_is(start, run, job, tmp_path, kill, until):
     to = tmp_path / "disk" / "mirror"
     made = job(trained(40, 20), publish={"to": str(to)})
     process = start(made)
@@ -93,7 +77,7 @@ def test_a_torn_checkpoint_is_put_aside_and_made_anew(start, run, job, tmp_path)
 
 
 @pytest.mark.slow
-def test_how_an_earlier_attempt_ended_is_not_the_outcome_of_this_one(start, finish, run, job, tmp_path):
+def test_how_an_earlier_attempt_ended_is_not_the_outcome_of_this_one(start, finish, run, job, tmp_path, kill, until):
     assert run(job("import sys; sys.exit(3)")).outcome["exit_code"] == 3
     process = start(job("import time; print('ready', flush=True); time.sleep(60)"))
     until(process, "ready")
@@ -139,7 +123,7 @@ def test_what_earlier_attempts_told_is_read(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
-def test_whenever_it_is_killed_it_comes_to_its_end(start, run, job, tmp_path, seed):
+def test_whenever_it_is_killed_it_comes_to_its_end(start, run, job, tmp_path, seed, kill):
     to, chance = tmp_path / "mirror", random.Random(seed)
     made = job(trained(120, 20, 0.01), publish={"to": str(to)})
     reached = 0

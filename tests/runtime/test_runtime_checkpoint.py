@@ -44,13 +44,6 @@ def test_what_was_sealed_is_read_back(tmp_path):
     assert checkpoint.validate_checkpoint(folder) == ""
 
 
-def test_sealing_again_changes_nothing(tmp_path):
-    folder = sealed(tmp_path / "000020")
-    before = (folder / checkpoint.MANIFEST).read_bytes()
-    sealed(folder)
-    assert (folder / checkpoint.MANIFEST).read_bytes() == before
-
-
 def test_the_digest_is_of_names_and_contents(tmp_path):
     made = [
         sealed(tmp_path / str(number) / "000020", **files)
@@ -133,6 +126,7 @@ def test_the_last_good_one_is_found_and_why_newer_ones_are_not(tmp_path):
 
 def test_what_lies_beyond_the_last_good_one_is_kept_aside(tmp_path):
     parent = tmp_path / "checkpoints"
+    assert checkpoint.find_resume_point(parent, run=RUN, job=JOB) == (None, ())
     sealed(parent / "000020")
     written(parent / "000040")
     written(parent / "000040.torn-1", older="x")
@@ -146,10 +140,6 @@ def test_what_lies_beyond_the_last_good_one_is_kept_aside(tmp_path):
     assert checkpoint.find_resume_point(parent, run=RUN, job=JOB) == (good, (resumed,))
     finished = Note(level="info", text="an earlier attempt finished: no steps are left after step 20")
     assert checkpoint.find_resume_point(parent, run=RUN, job=JOB, steps=20) == (good, (finished,))
-
-
-def test_a_first_attempt_goes_on_from_nothing(tmp_path):
-    assert checkpoint.find_resume_point(tmp_path / "checkpoints", run=RUN, job=JOB) == (None, ())
 
 
 def test_a_manifest_of_a_later_robotrain_is_not_guessed_at(tmp_path):

@@ -75,19 +75,6 @@ def test_a_run_tells_its_stages_in_order_and_ends_with_its_outcome(run, job, tmp
     assert ran.outcome == {"state": "succeeded", "exit_code": 0, "reason": "", "fault": ""}
 
 
-def test_the_event_lines_of_the_log_are_those_of_the_file(run, job):
-    ran = run(job(EMIT))
-    in_log = [line for line in ran.lines if line.startswith(event.PREFIX)]
-    assert (ran.work / "events.jsonl").read_text().splitlines() == in_log
-
-
-def test_events_of_the_work_arrive_exactly(run, job):
-    ran = run(job(EMIT))
-    assert of_kind(ran.records, Metrics) == [Metrics(values={"train/loss": 0.5}, step=10, total=20)]
-    assert of_kind(ran.records, Checkpoint) == [Checkpoint(step=20, path="/x/000020", model="pretrained_model")]
-    assert of_kind(ran.records, Track)[0].params == {"answer": 42}
-
-
 def test_the_work_knows_its_data_and_its_folder_and_nothing_of_the_environment_around_it(run, job, tmp_path):
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "numbers.txt").touch()
@@ -118,7 +105,7 @@ def test_work_that_a_signal_ends_is_told_from_work_that_fails(run, job):
     assert "memory" in ran.outcome["reason"]
 
 
-def test_a_progress_bar_never_glues_itself_to_events(run, job):
+def test_events_of_the_work_arrive_exactly_whatever_progress_bar_is_beside_them(run, job):
     program = EMIT.replace(
         "emit_event(Metrics",
         "import sys\n"
@@ -129,14 +116,18 @@ def test_a_progress_bar_never_glues_itself_to_events(run, job):
     bars = [line for line in ran.ordinary if "Training:" in line]
     assert len(bars) == 1
     assert "INFO step:10 loss:0.5" in ran.ordinary
-    assert len(of_kind(ran.records, Metrics)) == 1
+    assert of_kind(ran.records, Metrics) == [Metrics(values={"train/loss": 0.5}, step=10, total=20)]
+    assert of_kind(ran.records, Checkpoint) == [Checkpoint(step=20, path="/x/000020", model="pretrained_model")]
+    assert of_kind(ran.records, Track)[0].params == {"answer": 42}
+    in_log = [line for line in ran.lines if line.startswith(event.PREFIX)]
+    assert (ran.work / "events.jsonl").read_text().splitlines() == in_log
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_stopped_run_lets_its_work_finish_and_is_cancelled(start, finish, job, number, code):
+@pytest.mark.parametrize(("number", "code", "send"), [(signal.SIGTERM, 143, os.killpg), (signal.SIGINT, 130, os.kill)])
+def test_a_stopped_run_lets_its_work_finish_and_is_cancelled(start, finish, job, number, code, send):
     process = start(job(TIDY))
     until_ready(process)
-    process.send_signal(number)
+    send(process.pid, number)  # to the whole group, too, it is one stop
     ran = finish(process)
     assert ran.exit_code == code
     assert "saved" in ran.ordinary
@@ -163,13 +154,6 @@ def test_a_second_signal_does_not_wait_for_the_grace(start, finish, job):
     began = time.monotonic()
     assert finish(process).exit_code == 143
     assert time.monotonic() - began < 50
-
-
-def test_a_signal_to_the_whole_group_is_one_stop(start, finish, job):
-    process = start(job(TIDY))
-    until_ready(process)
-    os.killpg(process.pid, signal.SIGTERM)
-    assert finish(process).outcome["state"] == "cancelled"
 
 
 def test_a_run_goes_on_when_nobody_reads_its_log_any_more(start, job, tmp_path):
@@ -265,8 +249,6 @@ def test_whoever_stops_a_run_may_leave_the_reason_in_its_folder(start, finish, j
     ("program", "code", "fault"),
     [
         ("raise ConnectionResetError(104, 'Connection reset by peer')", 75, "network"),
-        ("raise RuntimeError('CUDA out of memory. Tried to allocate 2 GiB')", 1, "configuration"),
-        ("raise OSError(28, 'No space left on device')", 1, "disk_full"),
         ("raise KeyError('action')", 1, "code"),
     ],
 )
@@ -276,7 +258,7 @@ def test_an_outcome_tells_whose_fault_it_was(run, job, program, code, fault):
     assert ran.last.worth_a_retry == (code == 75)
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"schema": 7}', '{"schema": 1, "run": 3}'])
+@pytest.mark.parametrize("text", ["{", "[]", '{"schema": 7}'])
 def test_what_is_no_document_is_refused_with_a_sentence(text, tmp_path, capsys):
     (tmp_path / "job.json").write_text(text)
     assert main(["run", str(tmp_path / "job.json")]) == 2

@@ -4,16 +4,13 @@ import errno
 import os
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
 import pytest
 from pretend_index import sha256, wheel
-from robotrain_runtime.contract.container_plugin import PythonEnvironment
-from robotrain_runtime.contract.document import Placement
 from robotrain_runtime.contract.failure import JobFailed
-from robotrain_runtime.environments import environment, environment_check, uv
+from robotrain_runtime.environments import environment, uv
 from robotrain_runtime.process.stop import StopSignal
 
 pytestmark = pytest.mark.slow  # builds environments, with uv
@@ -61,20 +58,6 @@ def test_one_that_was_left_half_built_is_built_again(lock, tmp_path):
     said: list[str] = []
     assert joints(build(lock, tmp_path / "cache", said)) == "6"
     assert any("incomplete" in line for line in said)
-
-
-@needs_uv
-def test_two_builders_at_once_share_one_build(lock, tmp_path):
-    said: list[str] = []
-    found: list[Path] = []
-    builders = [threading.Thread(target=lambda: found.append(build(lock, tmp_path / "cache", said))) for _ in range(3)]
-    for builder in builders:
-        builder.start()
-    for builder in builders:
-        builder.join()
-    assert len(set(found)) == 1
-    assert joints(found[0]) == "6"
-    assert len([line for line in said if line.startswith("building the environment")]) == 1
 
 
 def builder(lock: Path, cache: Path, **environ: str) -> "subprocess.Popen[str]":
@@ -166,38 +149,6 @@ def test_equal_locks_share_an_environment_wherever_they_lie(lock, tmp_path):
     )
 
 
-@needs_uv
-def test_the_command_prints_the_environment_alone(lock, tmp_path):
-    out, err = (process := builder(lock, tmp_path / "cache")).communicate()
-    assert process.returncode == 0, err
-    assert joints(Path(out.strip())) == "6"
-
-
-def test_a_machine_the_lock_is_not_for_is_named_with_the_way_out(lock, tmp_path, monkeypatch):
-    monkeypatch.setattr("platform.system", lambda: "Darwin")
-    monkeypatch.setattr("platform.machine", lambda: "arm64")
-    wanted = PythonEnvironment(
-        lock=lock, python="3.12", gib=0.1, platform="Linux-x86_64", required_packages={"lerobot": "0.6"}
-    )
-    (found,) = environment_check.find_environment_problems(wanted, Placement(work="", cache=str(tmp_path / "cache")))
-    assert found.code == "lock-platform"
-    assert all(machine in found.title for machine in ("Linux-x86_64", "Darwin-arm64"))
-    assert found.ways[0].startswith("--environment PATH ")
-    assert "lerobot 0.6" in found.ways[0]
-    assert found.ways[1].startswith("uv venv --python 3.12 PATH && uv pip install --python PATH 'lerobot==0.6.*' ")
-    torch = Placement(work="", cache=str(tmp_path / "cache"), torch_backend="cpu")
-    assert "--torch-backend" in next(environment_check.find_environment_problems(wanted, torch)).why
-
-
-def test_where_any_python_of_a_range_would_do_the_ways_out_are_things_to_type(lock, tmp_path, monkeypatch):
-    monkeypatch.setenv("ROBOTRAIN_PYTHON", "/no/such/python")
-    wanted = PythonEnvironment(lock=lock, python="3.10-3.14", gib=0.001)
-    (found,) = environment_check.find_environment_problems(wanted, Placement(work="", cache=str(tmp_path / "cache")))
-    assert found.code == "python-missing"
-    assert "3.10-3.14" in found.title
-    assert found.ways[1] == "uv python install 3.14"
-
-
 SAID = {
     "No space left on device (os error 28)": "disk_full",
     "Failed to fetch: https://x/arm/ / cause: client error (Connect) / cause: dns error": "network",
@@ -209,9 +160,10 @@ SAID = {
 }
 
 
-@pytest.mark.parametrize(("words", "fault"), SAID.items())
-def test_whose_fault_it_is_that_uv_failed(words, fault, lock, tmp_path, monkeypatch):
+def test_whose_fault_it_is_that_uv_failed(lock, tmp_path, monkeypatch):
     """In words that uv 0.13 says."""
+    assert {words: uv.classify_uv_error(words) for words in SAID} == SAID
+    words = list(SAID)[1]
     tool = tmp_path / "failing-uv"
     tool.write_text(f"#!/bin/sh\necho 'Using Python'\ncat <<'END' >&2\nerror: {words}\nEND\nexit 2\n")
     tool.chmod(0o755)
@@ -220,7 +172,7 @@ def test_whose_fault_it_is_that_uv_failed(words, fault, lock, tmp_path, monkeypa
     with pytest.raises(JobFailed) as failed:
         build(lock, tmp_path / "cache", told)
     assert told[-1] == f"uv: error: {words}"
-    assert failed.value.fault == fault
+    assert failed.value.fault == "network"
     assert failed.value.reason.endswith(f"uv reported: {words}")
 
 

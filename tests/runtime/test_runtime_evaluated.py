@@ -1,14 +1,11 @@
 """An evaluated policy as a version of a model, with its scores. The work is pretended; MLflow's registry is real."""
 
-import dataclasses
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from robotrain_runtime.contract import checkpoint, document
+from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.event import Delivered, Evaluated, Published, Registered, Track, Tracking
 
 pytestmark = pytest.mark.slow
@@ -18,36 +15,9 @@ LONG = "easy starts, " * 30
 
 
 @pytest.fixture
-def tracked(job, tmp_path, training_environment, tracking_database):
+def tracked(tracked):
     """A job that is tracked in a database of its own, under a name and in a folder of its own."""
-
-    def make(program: str, run: str = "eval-1", **publish):
-        uri = tracking_database(tmp_path / "state/mlflow.db")
-        placed = {"tracking_uri": uri, "environment": training_environment, "work": str(tmp_path / run)}
-        return dataclasses.replace(job(program, publish=publish, **placed), run=run)
-
-    return make
-
-
-@pytest.fixture
-def register(tmp_path):
-    """`python -m robotrain_runtime register JOB.json …`."""
-
-    def run(made, *arguments: str) -> subprocess.CompletedProcess[str]:
-        (tmp_path / "later.json").write_text(document.format_document(made))
-        command = [sys.executable, "-m", "robotrain_runtime", "register", str(tmp_path / "later.json"), *arguments]
-        halves = str(Path(__file__).parent / "halves")
-        return subprocess.run(command, env={**os.environ, "PYTHONPATH": halves}, capture_output=True, text=True)
-
-    return run
-
-
-def versions(database) -> list[tuple[str, int]]:
-    return database("select name, version from model_versions order by name, version")
-
-
-def tags(database, name: str = "pusher", version: int = 1) -> dict[str, str]:
-    return dict(database(f"select key, value from model_version_tags where name='{name}' and version={version}"))
+    return lambda program, run="eval-1", **publish: tracked(program, run=run, work=run, **publish)
 
 
 def scores(found: dict[str, str]) -> dict[str, str]:
@@ -63,7 +33,9 @@ def artifacts(database, run_id: str) -> Path:
     return Path(address.removeprefix("file://"))
 
 
-def test_results_and_policy_are_artifacts_and_the_policy_a_version_with_its_scores(run, tracked, database, register):
+def test_results_and_policy_are_artifacts_and_the_policy_a_version_with_its_scores(
+    run, tracked, database, register, versions, tags
+):
     made = tracked(EVALUATE + "evaluate(kept=policy())", register="pusher")
     ran = run(made)
     ran.work = Path(made.placement.work)
@@ -78,7 +50,7 @@ def test_results_and_policy_are_artifacts_and_the_policy_a_version_with_its_scor
     assert ran.of_kind(Published) == []
     assert ran.of_kind(Registered) == [Registered(name="pusher", version="1", step=40, uri="models:/pusher/1")]
     digest = checkpoint.combine_digests(checkpoint.hash_files(ran.work / "outputs/policy/000040"))
-    found = tags(database)
+    found = tags()
     assert scores(found) == of("0.75", "eval-1")
     assert (found["model_sha256"], found["checkpoint"], found["robotrain_run"]) == (digest, "000040", "eval-1")
     told = {key: value for track in ran.of_kind(Track) for key, value in track.tags.items()}
@@ -97,44 +69,46 @@ def test_results_and_policy_are_artifacts_and_the_policy_a_version_with_its_scor
         {"name": "pusher", "version": "1", "step": 40, "uri": "models:/pusher/1", "new": False, "replaced": ""},
     )
     assert "policy 000040 is already version 1 of pusher\n" in later.stderr
-    assert versions(database) == [("pusher", 1)]
+    assert versions() == [("pusher", 1)]
 
 
-def test_a_model_that_its_training_registered_gains_the_scores_of_each_evaluation(run, tracked, database, register):
+def test_a_model_that_its_training_registered_gains_the_scores_of_each_evaluation(
+    run, tracked, database, register, versions, tags
+):
     trained = tracked("from pretend_training import *\ntrain(40, 20)", run="train-1", register="pusher")
     assert run(trained).exit_code == 0
-    before = tags(database)
+    before = tags()
     assert scores(before) == {}
     for rate, name in ((0.75, "eval-1"), (0.5, "eval-2")):
         ran = run(tracked(EVALUATE + f"evaluate({rate}, kept=policy())", run=name, register="pusher"))
         assert [one.version for one in ran.of_kind(Registered)] == ["1"], ran.lines
-        assert tags(database) == before | of(str(rate), name)
+        assert tags() == before | of(str(rate), name)
     alone = EVALUATE + f"evaluate(kept=policy(), scores={{'rollout/success_rate': 1.0}}, conditions={LONG!r})"
     ran = run(tracked(alone, run="eval-3", register="pusher", world="pusht"))
     assert ": the scores of eval-2 are replaced by those of eval-3" in "".join(ran.notes("info"))
     assert [one.replaced for one in ran.of_kind(Registered)] == ["eval-2"]
-    found = tags(database)
+    found = tags()
     assert (found["evaluated_in"][:20], len(found["evaluated_in"])) == (LONG[:20], 256)
     only = {"score_rollout_success_rate": "1", "scored_by": "eval-3", "evaluated_on_env": "pusht"}
     assert found == before | only | {"evaluated_in": found["evaluated_in"]}  # never of two evaluations
     ran = run(tracked(EVALUATE + "evaluate(0.5, kept=policy())", run="eval-2", register="pusher"))
-    assert tags(database) == before | of("0.5", "eval-2")
+    assert tags() == before | of("0.5", "eval-2")
     other = tracked(EVALUATE + "evaluate(kept=policy(weights='others'))", run="eval-1", register="pusher")
     assert [one.version for one in run(other).of_kind(Registered)] == ["2"]  # the same run and step, another policy
-    assert tags(database) == before | of("0.5", "eval-2")
+    assert tags() == before | of("0.5", "eval-2")
     assert json.loads(register(trained, "pusher").stdout)["version"] == "1"
-    assert tags(database) == before | of("0.5", "eval-2")
-    assert versions(database) == [("pusher", 1), ("pusher", 2)]
+    assert tags() == before | of("0.5", "eval-2")
+    assert versions() == [("pusher", 1), ("pusher", 2)]
 
 
-def test_an_evaluation_is_registered_later_too_and_only_as_it_was(run, tracked, database, register, tmp_path):
+def test_an_evaluation_is_registered_later_too_and_only_as_it_was(run, tracked, database, register, tmp_path, tags):
     made = tracked(EVALUATE + "evaluate(kept=policy())")
     assert run(made).of_kind(Registered) == []
     other = register(made, "pusher", "--step", "20")
     assert (other.returncode, other.stdout) == (4, "")
     assert "the run evaluated the policy of step 40, not of step 20" in other.stderr
     assert json.loads(register(made, "pusher", "--step", "40").stdout)["version"] == "1"
-    assert scores(tags(database)) == of("0.75", "eval-1")
+    assert scores(tags()) == of("0.75", "eval-1")
     weights = tmp_path / "eval-1/outputs/policy/000040/weights"
     weights.unlink()
     weights.write_text("torn")
@@ -142,7 +116,7 @@ def test_an_evaluation_is_registered_later_too_and_only_as_it_was(run, tracked, 
     assert (torn.returncode, "weights is not what was saved" in torn.stderr) == (4, True)
 
 
-def test_a_policy_that_was_not_kept_or_failed_is_not_registered(run, tracked, database, register):
+def test_a_policy_that_was_not_kept_or_failed_is_not_registered(run, tracked, database, register, versions):
     gone = tracked(EVALUATE + "evaluate()", run="eval-1", register="pusher")
     ran = run(gone)
     assert ran.last.reason == ("the model pusher was not registered: the run did not keep the policy that it evaluated")
@@ -150,11 +124,13 @@ def test_a_policy_that_was_not_kept_or_failed_is_not_registered(run, tracked, da
     failed = tracked(EVALUATE + "evaluate(kept=policy(), passed=False)\nraise SystemExit('no')", "eval-2", register="p")
     ran = run(failed)
     assert (ran.exit_code, ran.of_kind(Registered), len(ran.of_kind(Delivered))) == (1, [], 1)
-    assert versions(database) == []
+    assert versions() == []
     assert json.loads(register(failed, "pusher").stdout)["version"] == "1"  # asked for by name, all the same
 
 
-def test_what_came_with_the_policy_says_where_it_is_from_and_results_change_with_a_new_attempt(run, tracked, database):
+def test_what_came_with_the_policy_says_where_it_is_from_and_results_change_with_a_new_attempt(
+    run, tracked, database, versions, tags
+):
     program = EVALUATE + "folder = policy()\nwrite(Path(folder, 'azureml_lineage.json'), 'of its training')\n"
     ran = run(tracked(program + "evaluate(kept=folder)", register="pusher"))
     assert ran.exit_code == 0, ran.lines
@@ -164,8 +140,8 @@ def test_what_came_with_the_policy_says_where_it_is_from_and_results_change_with
     again = run(tracked(program + "evaluate(0.5, kept=folder)", register="pusher"))
     assert (there / "eval_results.json").read_text() == '{"success_rate": 0.5}'
     assert [one.to for one in again.of_kind(Delivered)] == [f"runs:/{tracking.run_id}"]
-    assert versions(database) == [("pusher", 1)]
-    assert scores(tags(database)) == of("0.5", "eval-1")
+    assert versions() == [("pusher", 1)]
+    assert scores(tags()) == of("0.5", "eval-1")
 
 
 def test_a_run_without_tracking_delivers_its_results_all_the_same(run, job, tmp_path):

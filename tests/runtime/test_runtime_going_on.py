@@ -14,21 +14,12 @@ OURS = {"THIS_ONE": "wf-1"}
 
 
 @pytest.fixture
-def shelf(tmp_path):
-    folder = tmp_path / "shelf"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
-def published(job, shelf):
+def published(job, placed, shelf):
     """Make a document that publishes to the shelf: `published(60)`; total: the steps of this attempt."""
 
     def make(total: int, place=f"shelf:{shelf}", submission="THIS_ONE", **placement):
         job(carried=["a"])  # so that the environment to write with is there
-        made = job(TRAIN.format(total), publish={"place": str(place)}, submission=submission, **placement)
-        halves = {**made.halves, "workload.pretend": "pretend_placed", "target.shelf": "pretend_shelf"}
-        return dataclasses.replace(made, halves=halves)
+        return placed(place, TRAIN.format(total), submission=submission, **placement)
 
     return make
 

@@ -56,7 +56,7 @@ def test_a_driver_that_does_not_work_is_quoted(driver):
 
 @pytest.mark.parametrize(
     ("visible", "left"),
-    [(None, 2), ("0,1", 2), ("1", 1), ("", 0), ("-1", 0), ("0,7,1", 1), ("GPU-0a1b,GPU-2c3d", 2), ("MIG-7", 1)],
+    [(None, 2), ("1", 1), ("", 0), ("0,7,1", 1), ("GPU-0a1b,GPU-2c3d", 2)],
 )
 def test_what_cuda_is_told_to_see_counts(driver, monkeypatch, visible, left):
     driver(H100, H100)
@@ -73,11 +73,8 @@ def test_what_cuda_is_told_to_see_counts(driver, monkeypatch, visible, left):
     [
         ("525.60.13", "12.8", True),
         ("525.60.12", "12.8", False),
-        ("470.199.02", "12.0", False),
-        ("580.65.06", "13.0", True),
         ("570.86.15", "13.0", False),
         ("450.80.02", "11.8", True),
-        ("450.80.01", "11.8", False),
         ("300.1", "", True),
     ],
 )

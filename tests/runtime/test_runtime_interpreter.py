@@ -43,8 +43,16 @@ def found() -> Path | None:
     return path if path and "test" in str(path) else None
 
 
-def test_on_path(python):
-    there = python(f"bin/python{VERSION}")
+@pytest.mark.parametrize(
+    "place",
+    [
+        f"bin/python{VERSION}",
+        f".pyenv/versions/{VERSION}.4/bin/python",
+        f".local/share/uv/python/cpython-{VERSION}.9-linux-x86_64-gnu/bin/python{VERSION}",
+    ],
+)
+def test_it_is_found_on_the_path_in_pyenv_and_in_uv(python, place):
+    there = python(place)
     assert found() == there
 
 
@@ -63,11 +71,6 @@ def test_the_newest_of_pyenv_is_taken(python):
 def test_pyenv_elsewhere(python, tmp_path, monkeypatch):
     monkeypatch.setenv("PYENV_ROOT", str(tmp_path / "tools"))
     there = python(f"tools/versions/{VERSION}.4/bin/python")
-    assert found() == there
-
-
-def test_one_that_uv_manages(python):
-    there = python(f".local/share/uv/python/cpython-{VERSION}.9-linux-x86_64-gnu/bin/python{VERSION}")
     assert found() == there
 
 

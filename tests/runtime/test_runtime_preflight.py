@@ -114,18 +114,13 @@ def test_an_environment_with_another_version(wanted, tmp_path, version, fits):
     assert (found == []) == fits
 
 
-def test_no_python_names_the_ways_to_get_one(wanted, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("version", "newest", "package"), [("3.12", "3.12", "3.12"), ("3.10-3.14", "3.14", "3")])
+def test_no_python_names_the_ways_to_get_one(wanted, tmp_path, monkeypatch, version, newest, package):
     monkeypatch.setenv("ROBOTRAIN_PYTHON", "/no/such/python")
-    (finding,) = look(wanted, tmp_path)
+    (finding,) = look(dataclasses.replace(wanted, python=version), tmp_path)
     assert finding.code == "python-missing"
-    ways = " / ".join(finding.ways)
-    for way in (
-        f"apt install python{VERSION}",
-        f"uv python install {VERSION}",
-        f"pyenv install {VERSION}",
-        "--environment",
-    ):
-        assert way in ways
+    ways = (f"apt install python{package} ", f"uv python install {newest}", f"pyenv install {newest}", "--environment")
+    assert all(way in found for way, found in zip(ways, finding.ways, strict=True))
 
 
 def test_a_full_disk_names_the_folder_what_is_free_and_what_is_needed(wanted, tmp_path):
@@ -142,8 +137,15 @@ def test_a_cache_that_cannot_be_written(wanted, tmp_path):
     assert finding.code == "cache-not-writable"
 
 
-def test_a_lock_for_another_machine_says_so_and_nothing_else(wanted, tmp_path):
-    (finding,) = look(dataclasses.replace(wanted, platform="Plan9-mips", gib=1e7), tmp_path)
+def test_a_lock_for_another_machine_says_so_and_nothing_else(wanted, tmp_path, monkeypatch):
+    monkeypatch.setattr("platform.system", lambda: "Darwin")
+    monkeypatch.setattr("platform.machine", lambda: "arm64")
+    wanted = dataclasses.replace(wanted, platform="Linux-x86_64", required_packages={"lerobot": "0.6"}, gib=1e7)
+    (finding,) = look(wanted, tmp_path)
     assert finding.code == "lock-platform"
-    assert "Plan9-mips" in finding.title
-    assert "--environment" in finding.ways[0]
+    assert all(machine in finding.title for machine in ("Linux-x86_64", "Darwin-arm64"))
+    assert finding.ways[0] == "--environment PATH   your own environment with lerobot 0.6"
+    command = f"uv venv --python {VERSION} PATH && uv pip install --python PATH 'lerobot==0.6.*'"
+    assert finding.ways[1].startswith(f"{command} ")
+    torch = Placement(work="", cache=str(tmp_path / "cache"), torch_backend="cpu")
+    assert "--torch-backend" in next(environment_check.find_environment_problems(wanted, torch)).why

@@ -1,6 +1,5 @@
 """Where checkpoints go, in the words of a workload: folders and addresses, and how many of them stay there."""
 
-import dataclasses
 import os
 
 import pytest
@@ -10,25 +9,6 @@ from robotrain_runtime.contract.event import Published, Withdrawn
 pytestmark = pytest.mark.slow  # runs whole runs
 
 TRAIN = "from pretend_training import *\ntrain(60, 20)"
-
-
-@pytest.fixture
-def placed(job):
-    """Make a document whose workload says where: `placed("/mnt", keep=2)`."""
-
-    def make(place, program: str = TRAIN, **parameters):
-        made = job(program, publish={"place": str(place), **parameters})
-        halves = {**made.halves, "workload.pretend": "pretend_placed", "target.shelf": "pretend_shelf"}
-        return dataclasses.replace(made, halves=halves)
-
-    return make
-
-
-@pytest.fixture
-def shelf(tmp_path):
-    folder = tmp_path / "shelf"
-    folder.mkdir()
-    return folder
 
 
 def of_another_run(folder, step: int):
@@ -45,7 +25,7 @@ def published(ran) -> list[str]:
 @pytest.mark.parametrize("form", ["{}", "shelf:{}/"])
 def test_each_checkpoint_goes_there_and_only_the_last_stay(run, placed, shelf, form):
     of_another_run(shelf, 10)
-    ran = run(placed(form.format(shelf), keep=2))
+    ran = run(placed(form.format(shelf), TRAIN, keep=2))
     assert ran.exit_code == 0, ran.lines
     place = form.format(shelf).rstrip("/")
     assert published(ran) == [f"{place}/{step:06}" for step in (20, 40, 60)]

@@ -10,10 +10,10 @@ import pytest
 from robotrain_runtime.checkpoints.recovery import EarlierAttempts
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.event import Checkpoint, Delivered, Evaluated, Note, Published, Track
-from robotrain_runtime.contract.failure import Cancelled
+from robotrain_runtime.contract.failure import Cancelled, PermanentError
 from robotrain_runtime.process.stop import StopSignal
 from robotrain_runtime.publishing import publisher
-from robotrain_runtime.publishing.publisher import Publisher
+from robotrain_runtime.publishing.publisher import Publisher, RetryQueue
 from robotrain_runtime.publishing.sealing import COPIED_KINDS, Destination
 
 SOON = 20.0
@@ -154,6 +154,49 @@ def test_no_exception_goes_by_unsaid(publishing, saved, told):
     )
     assert select(Note, told)[-1] == Note(level="error", text=sentence)
     assert [event.step for event in select(Published, told)] == [20, 40, 60]
+
+
+def test_what_cannot_work_is_not_tried_again(publishing, saved, told):
+    tries = []
+
+    def act(sealed, is_cancelled):
+        tries.append(sealed)
+        raise PermanentError("it is a link")
+
+    made = publishing(Place(act))
+    made.add(saved(20))
+    assert made.drain(StopSignal()) == ["checkpoint 000020 could not be published to /mnt/place: it is a link"]
+    assert len(tries) == 1
+    assert select(Note, told)[0].text == "checkpoint 000020 is not published to /mnt/place: it is a link"
+
+
+def test_pauses_grow_to_a_limit_and_the_last_tries_are_few(monkeypatch):
+    monkeypatch.undo()  # the real pauses
+    pauses: list[float] = []
+    seen = threading.Event()
+
+    def wait_for(condition, predicate, timeout=None):
+        if timeout is not None:
+            pauses.append(timeout)
+            if len(pauses) < 10:
+                return predicate()
+            seen.set()
+        while not predicate():
+            condition.wait(1)
+        return True
+
+    def fail(item, is_cancelled):
+        raise OSError("no")
+
+    monkeypatch.setattr(threading.Condition, "wait_for", wait_for)
+    queue = RetryQueue(fail, lambda *trouble: None)
+    queue.add("a")
+    assert seen.wait(SOON)
+    assert pauses == [1, 2, 4, 8, 16, 32, 60, 60, 60, 60]
+    pauses.clear()
+    queue.finish()  # which ends a pause
+    queue.join(SOON)
+    assert pauses == [1, 2, 4, 8, 16]
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")

@@ -1,16 +1,12 @@
 """What becomes of a run's checkpoints, as whoever started it sees it. The work is pretended, the files are real."""
 
 import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
 from robotrain_runtime.__main__ import main
-from robotrain_runtime.contract import checkpoint, document, event
-from robotrain_runtime.contract.event import Checkpoint, Note, Outcome, Published, Registered, StageEvent, Tracking
+from robotrain_runtime.contract import checkpoint, event
+from robotrain_runtime.contract.event import Checkpoint, Outcome, Published, Registered, StageEvent, Tracking
 from robotrain_runtime.contract.failure import JobFailed
 from robotrain_runtime.process.stop import StopSignal
 from robotrain_runtime.publishing import registration
@@ -43,13 +39,6 @@ def mirrored(to: Path) -> list[str]:
     return sorted(os.listdir(to))
 
 
-def until(process, sign: str) -> None:
-    for line in process.stdout:
-        if sign in line:
-            return
-    raise AssertionError(f"never {sign}")
-
-
 def test_each_complete_checkpoint_is_sealed_and_copied_whole(run, job, to):
     ran = run(job(trained(60, 20), publish={"to": str(to)}))
     assert ran.exit_code == 0, ran.lines
@@ -61,16 +50,6 @@ def test_each_complete_checkpoint_is_sealed_and_copied_whole(run, job, to):
         assert (manifest.step, manifest.run, manifest.job, manifest.model) == (step, "pretend-1", "0" * 64, "model")
 
 
-def test_checkpoints_are_sealed_also_when_nothing_is_published(run, job):
-    ran = run(job(trained()))
-    assert ran.exit_code == 0
-    assert all(
-        checkpoint.validate_checkpoint(folder) == ""
-        for _, folder in checkpoint.list_checkpoints(ran.work / "checkpoints")
-    )
-    assert published(ran) == []
-
-
 def test_work_without_checkpoints_has_nothing_to_publish(run, job):
     assert "publish" not in dict(stages(run(job())))
 
@@ -79,26 +58,16 @@ def test_h1_06_last_is_a_link_not_a_checkpoint(run, job, to):
     program = SAVE + (
         "save(20)\n"
         "(PARENT / '000030').symlink_to('000020')\n"
-        "for name in ('last', '000030'): emit_event(Checkpoint(step=30, path=str(PARENT / name)))"
+        "write(21).rename(PARENT / 'epoch-3')\n"
+        "for name in ('last', 'epoch-3', '000030'): emit_event(Checkpoint(step=30, path=str(PARENT / name)))"
     )
     ran = run(job(program, publish={"to": str(to)}))
     assert mirrored(to) == ["000020"]
     assert published(ran) == [(20, f"{to}/000020")]
-    assert ran.notes("warning")[0].endswith("last is not published: the name of a checkpoint folder must be its step")
-    assert ran.outcome["reason"] == "checkpoint 000030 could not be sealed: it is a symbolic link"
-
-
-def test_h1_06_only_folders_named_by_their_step_are_published(run, job, to):
-    program = SAVE + (
-        "save(20)\n"
-        "write(21).rename(PARENT / 'epoch-3')\n"
-        "for name in ('last', 'epoch-3'): emit_event(Checkpoint(step=30, path=str(PARENT / name)))"
-    )
-    ran = run(job(program, publish={"to": str(to)}))
-    assert (ran.exit_code, mirrored(to)) == (0, ["000020"])
-    assert [note.rpartition("/")[2] for note in ran.notes("warning")] == [
+    assert [note.rpartition("/")[2] for note in ran.notes("warning")[:2]] == [
         f"{name} is not published: the name of a checkpoint folder must be its step" for name in ("last", "epoch-3")
     ]
+    assert ran.outcome["reason"] == "checkpoint 000030 could not be sealed: it is a symbolic link"
 
 
 def test_h1_07_a_checkpoint_that_is_told_twice_is_published_once(run, job, to):
@@ -135,12 +104,6 @@ def test_h1_08_a_model_without_tracking_fails_before_the_work(run, job):
     assert (ran.exit_code, ran.ordinary) == (4, [])
     told = "the model pusher cannot be registered: the run has no tracking, so there is no registry"
     assert ran.outcome["reason"] == told
-
-
-def test_a_folder_that_is_no_absolute_path_fails_before_the_work(run, job):
-    ran = run(job("print('started')", publish={"to": "mirror"}))
-    assert (ran.exit_code, ran.ordinary) == (4, [])
-    assert "absolute path" in ran.outcome["reason"]
 
 
 def test_h1_05_failed_work_registers_nothing_and_keeps_its_reason(run, job, to, tmp_path):
@@ -211,7 +174,7 @@ def test_a_checkpoint_that_is_gone_at_once_is_told(run, job, to):
     assert ran.outcome["reason"] == "checkpoint 000020 could not be sealed: it does not exist"
 
 
-def test_h1_21_a_stopped_run_publishes_what_its_trainer_saved(start, finish, job, to):
+def test_h1_21_a_stopped_run_publishes_what_its_trainer_saved(start, finish, job, to, until):
     process = start(job(SAVE + "train(10**6, 10**5, 0.01)", publish={"to": str(to)}))
     until(process, "ready")
     process.terminate()
@@ -224,16 +187,7 @@ def test_h1_21_a_stopped_run_publishes_what_its_trainer_saved(start, finish, job
     assert stages(ran)[-2:] == [("publish", "started"), ("publish", "done")]
 
 
-def test_h1_21_a_signal_to_the_whole_group_saves_once(start, finish, job, to):
-    process = start(job(SAVE + "train(10**6, 10**5, 0.01)", publish={"to": str(to)}))
-    until(process, "ready")
-    os.killpg(process.pid, signal.SIGTERM)
-    ran = finish(process)
-    assert ran.exit_code == 143
-    assert len(mirrored(to)) == len(ran.of_kind(Checkpoint)) == 1
-
-
-def test_a_stop_waits_for_publishing_no_longer_than_the_grace(start, finish, job, tmp_path):
+def test_a_stop_waits_for_publishing_no_longer_than_the_grace(start, finish, job, tmp_path, until):
     to = tmp_path / "missing" / "mirror"
     process = start(job(SAVE + "train(10**6, 10**5, 0.01)", publish={"to": str(to)}), ROBOTRAIN_GRACE_SECONDS="1")
     until(process, "ready")
@@ -246,20 +200,7 @@ def test_a_stop_waits_for_publishing_no_longer_than_the_grace(start, finish, job
     assert "No such file or directory" in error
 
 
-def test_a_second_stop_cuts_publishing_short(start, finish, job, tmp_path):
-    to = tmp_path / "missing" / "mirror"
-    process = start(job(SAVE + "train(10**6, 10**5, 0.01)", publish={"to": str(to)}), ROBOTRAIN_GRACE_SECONDS="500")
-    until(process, "ready")
-    process.terminate()
-    until(process, '"publish", "state": "started"')
-    time.sleep(0.2)
-    process.terminate()
-    ran = finish(process)
-    assert ran.exit_code == 143
-    assert len(ran.notes("error")) == 1
-
-
-def test_a_stop_while_a_finished_run_publishes_is_a_stop(start, finish, job, tmp_path):
+def test_a_stop_while_a_finished_run_publishes_is_a_stop(start, finish, job, tmp_path, until):
     to = tmp_path / "missing" / "mirror"
     process = start(job(trained(), publish={"to": str(to)}), ROBOTRAIN_GRACE_SECONDS="1")
     until(process, '"publish", "state": "started"')
@@ -269,31 +210,18 @@ def test_a_stop_while_a_finished_run_publishes_is_a_stop(start, finish, job, tmp
     assert "checkpoints 000020 and 000040 could not be published" in "".join(ran.notes("error"))
 
 
-def test_events_come_on_while_something_is_published(run, job, to):
-    ran = run(job(trained(400, 20), publish={"to": str(to)}))
-    assert len(mirrored(to)) == 20
-    assert ran.last == Outcome(state="succeeded", exit_code=0)
-    assert not [note for note in ran.of_kind(Note) if note.level != "info"]
-
-
-def refused(job, tmp_path, *arguments) -> tuple[int, str]:
-    (tmp_path / "job.json").write_text(document.format_document(job))
-    program = [sys.executable, "-m", "robotrain_runtime", "register", str(tmp_path / "job.json"), *arguments]
-    halves = str(Path(__file__).parent / "halves")
-    done = subprocess.run(program, env={**os.environ, "PYTHONPATH": halves}, capture_output=True, text=True)
-    assert done.stdout == ""
-    return done.returncode, done.stderr.strip()
-
-
-def test_registering_later_says_what_is_missing(run, job, tmp_path):
+def test_registering_later_says_what_is_missing(run, job, register, tmp_path):
     made = job(trained(), tracking_uri=f"sqlite:///{tmp_path}/mlflow.db")
-    code, said = refused(made, tmp_path, "pusher")
-    assert (code, said) == (4, f"error: there is no run in {tmp_path}/work")
+    done = register(made, "pusher")
+    assert (done.returncode, done.stdout, done.stderr) == (4, "", f"error: there is no run in {tmp_path}/work\n")
     run(made)
-    code, said = refused(made, tmp_path, "pusher")
-    assert (code, said) == (4, "error: the model pusher was not registered: the run was not tracked")
-    code, said = refused(made, tmp_path, "no/name")
-    assert (code, said.partition(":")[2].partition(":")[0]) == (2, " 'no/name' is not a valid model name")
+    done = register(made, "pusher")
+    assert (done.returncode, done.stderr) == (
+        4,
+        "error: the model pusher was not registered: the run was not tracked\n",
+    )
+    done = register(made, "no/name")
+    assert (done.returncode, done.stderr.partition(": use")[0]) == (2, "error: 'no/name' is not a valid model name")
     (tmp_path / "job.json").write_text("{")
     assert main(["register", str(tmp_path / "job.json"), "pusher"]) == 2
 

@@ -5,8 +5,6 @@ import json
 import os
 import signal
 import sqlite3
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -21,43 +19,8 @@ TRAIN = "from pretend_training import *\n"
 
 
 @pytest.fixture
-def tracked(job, tmp_path, training_environment, tracking_database):
-    """A job that is tracked in a database of its own."""
-
-    def make(program="train(40, 20)", **publish):
-        uri = tracking_database(tmp_path / "state/mlflow.db")
-        return job(TRAIN + program, publish=publish, tracking_uri=uri, environment=training_environment)
-
-    return make
-
-
-@pytest.fixture
-def register(tmp_path):
-    """`python -m robotrain_runtime register JOB.json …`, for the document that ran last."""
-
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "robotrain_runtime", "register", str(tmp_path / "job.json"), *arguments]
-        halves = str(Path(__file__).parent / "halves")
-        return subprocess.run(command, env={**os.environ, "PYTHONPATH": halves}, capture_output=True, text=True)
-
-    return run
-
-
-def until(process, *signs: str) -> None:
-    left = set(signs)
-    for line in process.stdout:
-        left -= {sign for sign in left if sign in line}
-        if not left:
-            return
-    raise AssertionError(f"never {left}")
-
-
-def versions(database) -> list[tuple[str, int]]:
-    return database("select name, version from model_versions order by name, version")
-
-
-def tags(database, name: str, version: int = 1) -> dict[str, str]:
-    return dict(database(f"select key, value from model_version_tags where name='{name}' and version={version}"))
+def tracked(tracked):
+    return lambda program="train(40, 20)", **publish: tracked(TRAIN + program, **publish)
 
 
 def run_id(ran) -> str:
@@ -78,7 +41,7 @@ def ids(ran) -> dict[str, str]:
 
 
 def test_h1_07_the_last_checkpoint_becomes_one_version_with_its_lineage_however_often_it_is_asked(
-    run, tracked, database, register
+    run, tracked, database, register, versions, tags
 ):
     made = tracked(register="pusher")
     ran = run(made)
@@ -90,7 +53,7 @@ def test_h1_07_the_last_checkpoint_becomes_one_version_with_its_lineage_however_
     assert (model / "weights").read_text() == "model/weights of step 40"
     folder = ran.work / "checkpoints" / "000040"
     long = "x" * 300
-    assert tags(database, "pusher") == {
+    assert tags("pusher") == {
         "dataset": f"{'x' * 230}...sha256:{hashlib.sha256(long.encode()).hexdigest()[:16]}",
         "checkpoint": "000040",
         "source": "here pretend-1",
@@ -101,7 +64,7 @@ def test_h1_07_the_last_checkpoint_becomes_one_version_with_its_lineage_however_
         "mlflow_run_id": run_id(ran),
         "mlflow_experiment_id": ran.of_kind(Tracking)[0].experiment_id,
     }
-    assert max(map(len, tags(database, "pusher").values())) == 256
+    assert max(map(len, tags("pusher").values())) == 256
     path, said = lineage(database, "pusher")
     assert said == {"dataset_uri": long, "blob_urls": [], **ids(ran)}
     assert checkpoint.validate_checkpoint(folder) == ""
@@ -111,11 +74,11 @@ def test_h1_07_the_last_checkpoint_becomes_one_version_with_its_lineage_however_
     assert again.exit_code == 0, again.lines
     assert [(one.version, one.new) for one in again.of_kind(Registered)] == [("1", False)]
     assert "checkpoint 000040 is already version 1 of pusher" in again.notes("info")
-    later = register("pusher")
+    later = register(made, "pusher")
     assert (later.returncode, json.loads(later.stdout)["version"]) == (0, "1")
     assert "is already version 1 of pusher" in later.stderr
-    assert versions(database) == [("pusher", 1)]
-    assert register("again", "--step", "40").returncode == 0
+    assert versions() == [("pusher", 1)]
+    assert register(made, "again", "--step", "40").returncode == 0
     assert sorted(one.name for one in path.parent.iterdir()) == [path.name, "weights"]
 
 
@@ -130,22 +93,24 @@ def test_files_of_checkpoints_have_places_of_their_own_among_the_artifacts(run, 
     assert last.read_text() == "model/weights of step 40"
 
 
-def test_h1_05_nothing_is_registered_unasked_and_later_what_is_asked_for(run, tracked, database, register, tmp_path):
-    ran = run(tracked())
+def test_h1_05_nothing_is_registered_unasked_and_later_what_is_asked_for(
+    run, tracked, database, register, tmp_path, versions, tags
+):
+    ran = run(made := tracked())
     assert ran.exit_code == 0, ran.lines
-    assert versions(database) == []
+    assert versions() == []
     assert database("select count(*) from registered_models") == [(0,)]
     artifact = next((tmp_path / "state").rglob("checkpoints/000040"))
     assert [path.name for path in artifact.iterdir()] == ["weights"]
     assert not list((tmp_path / "state").rglob(".*.part"))
-    last, other = register("pusher"), register("first-try", "--step", "20")
+    last, other = register(made, "pusher"), register(made, "first-try", "--step", "20")
     assert (last.returncode, other.returncode) == (0, 0), last.stderr + other.stderr
     told = {"name": "pusher", "version": "1", "step": 40, "uri": "models:/pusher/1", "new": True, "replaced": ""}
     assert json.loads(last.stdout) == told
     assert len(last.stdout.splitlines()) == 1
     assert json.loads(other.stdout)["step"] == 20
-    assert tags(database, "first-try")["checkpoint"] == "000020"
-    assert tags(database, "first-try")["mlflow_run_id"] == run_id(ran)
+    assert tags("first-try")["checkpoint"] == "000020"
+    assert tags("first-try")["mlflow_run_id"] == run_id(ran)
     assert database("select distinct status from runs") == [("FINISHED",)]
     _, said = lineage(database, "first-try")
     assert (said["dataset_uri"], said["mlflow_run_id"]) == ("x" * 300, run_id(ran))
@@ -155,33 +120,33 @@ def test_h1_05_nothing_is_registered_unasked_and_later_what_is_asked_for(run, tr
     assert (artifact / "weights").read_text() == "model/weights of step 40"
 
 
-def test_h1_05_failed_work_registers_nothing(run, tracked, database):
+def test_h1_05_failed_work_registers_nothing(run, tracked, database, versions):
     ran = run(tracked("save(20)\nraise ValueError('no')", register="pusher"))
     assert ran.outcome["reason"] == "ValueError: no"
-    assert versions(database) == []
+    assert versions() == []
     assert [one.step for one in ran.of_kind(Published)] == [20]  # what is complete is kept all the same
 
 
-def test_the_same_step_of_the_same_run_is_the_same_version(run, tracked, database, tmp_path):
+def test_the_same_step_of_the_same_run_is_the_same_version(run, tracked, database, tmp_path, versions):
     run(tracked("save(20)", register="pusher"))
     (tmp_path / "work" / "checkpoints" / "000020").rename(tmp_path / "aside")
     anew = run(tracked("save(20, 'by another machine')", register="pusher"))
     assert anew.exit_code == 0, anew.lines
     assert [one.version for one in anew.of_kind(Registered)] == ["1"]
-    assert versions(database) == [("pusher", 1)]
+    assert versions() == [("pusher", 1)]
 
 
-def test_what_is_not_whole_is_not_registered_later(run, tracked, database, register, tmp_path):
-    run(tracked())
+def test_what_is_not_whole_is_not_registered_later(run, tracked, database, register, tmp_path, versions):
+    run(made := tracked())
     parent = tmp_path / "work" / "checkpoints"
     (parent / "000040" / "model" / "weights").write_text("torn")
-    torn = register("pusher", "--step", "40")
+    torn = register(made, "pusher", "--step", "40")
     assert (torn.returncode, torn.stdout) == (4, "")
     assert "000040/model/weights is not what was saved" in torn.stderr
-    assert register("pusher", "--step", "30").returncode == 4
-    assert register("no/name").returncode == 2
-    assert versions(database) == []
-    last = register("pusher")
+    assert register(made, "pusher", "--step", "30").returncode == 4
+    assert register(made, "no/name").returncode == 2
+    assert versions() == []
+    last = register(made, "pusher")
     assert json.loads(last.stdout)["step"] == 20
     assert "is not what was saved" in last.stderr
 
@@ -206,7 +171,7 @@ def test_h1_08_a_registry_that_refuses_fails_the_run_with_its_reason(run, tracke
     assert len([note for note in ran.notes("info") if "trying again" in note]) == 3
 
 
-def test_h1_21_a_stopped_run_is_killed_in_tracking_with_its_last_checkpoint(start, finish, tracked, database):
+def test_h1_21_a_stopped_run_is_killed_in_tracking_with_its_last_checkpoint(start, finish, tracked, database, until):
     process = start(tracked("train(10**6, 10**5, 0.05)"))
     until(process, "ready", '"event": "tracking"')
     os.killpg(process.pid, signal.SIGTERM)
@@ -222,7 +187,7 @@ def test_h1_21_a_stopped_run_is_killed_in_tracking_with_its_last_checkpoint(star
     ]
 
 
-def test_an_attempt_that_was_killed_goes_on_in_the_same_tracking_run(start, run, tracked, database, tmp_path):
+def test_an_attempt_that_was_killed_goes_on_in_the_same_tracking_run(start, run, tracked, database, tmp_path, until):
     made = tracked("train(120, 20, 0.15)", register="pusher")
     process = start(made)
     until(process, '"to": "runs:/')

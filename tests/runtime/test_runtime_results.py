@@ -13,26 +13,8 @@ from robotrain_runtime.contract.event import Checkpoint, Delivered, Evaluated, P
 pytestmark = pytest.mark.slow  # runs whole runs
 
 EVALUATE = "from pretend_evaluating import *\n"
+DELIVER = EVALUATE + "evaluate()"
 FILES = ["eval_results.json", *(f"videos/episode_{number:03}.mp4" for number in range(4))]
-
-
-@pytest.fixture
-def placed(job):
-    """Make a document whose workload says where: `placed("/mnt", keep=1)`."""
-
-    def make(place, program: str = EVALUATE + "evaluate()", keep=None, **placement):
-        made = job(program, publish={"place": str(place), "keep": keep}, **placement)
-        halves = {**made.halves, "workload.pretend": "pretend_placed", "target.shelf": "pretend_shelf"}
-        return dataclasses.replace(made, halves=halves)
-
-    return make
-
-
-@pytest.fixture
-def shelf(tmp_path) -> Path:
-    folder = tmp_path / "shelf"
-    folder.mkdir()
-    return folder
 
 
 def delivered(ran) -> list[str]:
@@ -86,7 +68,7 @@ def test_a_place_that_does_not_take_them_fails_the_run_by_name_and_others_get_th
     (shelf / "pretend-1").mkdir()
     (shelf / "pretend-1/mine").touch()
     output = tmp_path / "output"
-    ran = run(placed(shelf, kept=str(output)))
+    ran = run(placed(shelf, DELIVER, kept=str(output)))
     assert ran.exit_code == 1
     assert ran.outcome["reason"] == (
         f"the results folder could not be published to {shelf}: {shelf}/pretend-1 is something else"
@@ -105,14 +87,14 @@ def test_what_another_run_left_in_the_kept_folder_stays(run, job, tmp_path):
 
 
 def test_a_place_that_has_nowhere_to_be_written_is_told_as_one_for_results(run, placed, tmp_path):
-    made = placed(f"shelf:{tmp_path}/none")
+    made = placed(f"shelf:{tmp_path}/none", DELIVER)
     ran = run(dataclasses.replace(made, halves={**made.halves, "workload.pretend": "pretend_measured"}))
     assert ran.outcome["reason"] == f"results cannot be published to shelf:{tmp_path}/none: there is no such shelf"
 
 
 def test_an_attempt_that_was_killed_once_it_had_results_delivers_them_once(start, run, placed, tmp_path):
     to, kept_in = tmp_path / "disk/shelf", tmp_path / "output"
-    made = placed(to, kept=str(kept_in))
+    made = placed(to, DELIVER, kept=str(kept_in))
     process = start(made)
     for line in process.stdout:
         if '"delivered"' in line:

@@ -83,27 +83,13 @@ def test_uv_gets_that_build_alone_from_its_own_index_and_the_rest_as_locked(lock
     assert asked_there
     assert all("torch" in address.rpartition("/cpu/")[2] for address in asked_there)
     assert not any("nvidia" in address for address in indexes.asked)
-    assert said[-1] == "torch 2.10.0+cpu and torchvision 0.25.0+cpu from the cpu index: not pinned by hash"
-
-
-@needs
-def test_it_is_said_again_in_every_run_that_uses_it(lock, tmp_path, indexes):
-    built = environment.build_environment(lock, VERSION, tmp_path / "cache", lambda line: None, StopSignal(), "cpu")
-    said: list[str] = []
-    assert environment.build_environment(lock, VERSION, tmp_path / "cache", said.append, StopSignal(), "cpu") == built
-    assert said == [environment.read_remark(built)]
+    remark = "torch 2.10.0+cpu and torchvision 0.25.0+cpu from the cpu index: not pinned by hash"
+    assert said[-1] == remark
     kept = json.loads((built / environment.MARKER).read_text())
     assert (kept["torch_backend"], kept["unpinned"]) == ("cpu", ["torch==2.10.0+cpu", "torchvision==0.25.0+cpu"])
-
-
-@needs
-def test_without_it_torch_is_the_locked_one(lock, tmp_path, indexes):
-    said: list[str] = []
-    built = environment.build_environment(lock, VERSION, tmp_path / "cache", said.append, StopSignal())
-    assert says(built, "torch") == "locked"
-    assert not any("/cpu/" in address for address in indexes.asked)
-    assert environment.read_remark(built) == ""
-    assert not any("pinned" in line for line in said)
+    again: list[str] = []
+    assert environment.build_environment(lock, VERSION, tmp_path / "cache", again.append, StopSignal(), "cpu") == built
+    assert again == [remark]
 
 
 def test_what_uv_is_asked_for(lock, tmp_path, monkeypatch):
