@@ -26,7 +26,7 @@ from robotrain_runtime.environments.run_environment import BackgroundBuild
 from robotrain_runtime.machine.disk_cache import CacheLease
 from robotrain_runtime.preflight import collect_findings
 from robotrain_runtime.process.child import Program
-from robotrain_runtime.process.event_relay import EventLog, EventRelay
+from robotrain_runtime.process.event_relay import EventRelay
 from robotrain_runtime.process.stop import StopRequested, StopSignal
 from robotrain_runtime.process.warm_up import WarmUp
 from robotrain_runtime.publishing import handover, publication, registration
@@ -55,20 +55,20 @@ def run_job(document: JobDocument) -> Outcome:
         (work / file).unlink(missing_ok=True)
     earlier = recovery.read_earlier_attempts(work)
     with (
-        EventLog(work / recovery.EVENTS_FILE) as log,
+        EventRelay(work / recovery.EVENTS_FILE) as relay,
         StopSignal() as stop,
         CacheLease(Path(document.placement.cache)) as lease,
     ):
-        services = RunServices(relay=EventRelay(log), stop=stop, lease=lease)
+        services = RunServices(relay=relay, stop=stop, lease=lease)
         outcome = _run_to_outcome(document, services, earlier)
         if services.tracker is not None:
             services.tracker.close(outcome)
-        log.write_record(event.make_record(outcome))
+        relay.write_record(event.make_record(outcome))
         try:
             content = json.dumps(dataclasses.asdict(outcome), indent=1) + "\n"
             write_atomically(work / OUTCOME_FILE, content.encode())
         except OSError as error:
-            log.write_line(f"{OUTCOME_FILE} could not be written: {error}")
+            relay.write_line(f"{OUTCOME_FILE} could not be written: {error}")
     return outcome
 
 
@@ -80,7 +80,7 @@ def _run_to_outcome(document: JobDocument, services: RunServices, earlier: recov
 
             services.relay.emit(Track(params=get_trial_values(document)))
         if document.registers:
-            services.relay.emit(handover.register_step(document, services.stop, services.relay.log.write_line))
+            services.relay.emit(handover.register_step(document, services.stop, services.relay.write_line))
             return Outcome(state="succeeded", exit_code=0)
         return Engine(document, services, earlier).run()
     except StopRequested:
@@ -93,7 +93,7 @@ def _run_to_outcome(document: JobDocument, services: RunServices, earlier: recov
         return Outcome(state="failed", exit_code=code, reason=failed.reason, fault=failed.fault)
     except Exception as error:
         for line in traceback.format_exc().splitlines():
-            services.relay.log.write_line(line)
+            services.relay.write_line(line)
         reason = f"{type(error).__name__}: {error}"
         fault = failure.classify_error(reason) or "code"
         code = failure.choose_exit_code(EXIT_FAILED, fault)
@@ -135,7 +135,7 @@ class Engine:
         try:
             registration.write_publishing_spec(Path(self._placement.work), spec)
         except OSError as error:
-            self._relay.log.write_line(f"{registration.PUBLISHING_FILE} could not be written: {error}")
+            self._relay.write_line(f"{registration.PUBLISHING_FILE} could not be written: {error}")
         published = Publication(self._document, spec, self._relay, self._earlier, self._services.tracker)
         try:
             with self._run_stage("work"):
@@ -272,7 +272,7 @@ class Engine:
         """Return the interpreter of the run's environment once it is built; build it again if it was just removed."""
         python = environment.get_python(self._background.wait())
         while not self._lease.acquire(python):
-            python = run_environment.get_run_python(self._document, self._relay.log.write_line, self._stop)
+            python = run_environment.get_run_python(self._document, self._relay.write_line, self._stop)
         return python
 
     def _start_tracking(self, python: Path) -> None:
@@ -285,7 +285,7 @@ class Engine:
                     uri,
                     system_metrics=spec.machine,
                     environ=run_environment.make_program_environ(self._document),
-                    on_event=self._relay.log.write_record,  # not sent back to tracking
+                    on_event=self._relay.write_record,  # not sent back to tracking
                     resume_run=platform_run or self._earlier.get_tracking_run(uri),
                     attached=bool(platform_run),
                 )
@@ -312,7 +312,7 @@ class Engine:
         program = program or Program(
             [str(python), *work.arguments],
             environ=run_environment.make_program_environ(self._document, work.environ),
-            on_line=self._relay.log.write_line,
+            on_line=self._relay.write_line,
             on_event=self._relay.forward,
         )
         program.wait_successfully(self._stop)

@@ -155,8 +155,8 @@ def collect_findings(
         present, findings = _check_local_sources(document, batches.mounted)
         findings += targets.find_platform_folder_problems(document)
         findings += [failure.make_finding("data-unusable", text) for text in workload.inspect(document, present)]
-        required = plugin_loader.get_job_environment(document)
-        findings += environment_check.find_environment_problems(required, document.placement)
+        job_environment = plugin_loader.get_job_environment(document)
+        findings += environment_check.find_environment_problems(job_environment, document.placement)
         blocked = list(_check_other_environments(document))
         machine = DeadlineFuture(lambda: list(hardware.find_gpu_problems(workload.gpus(document), document.placement)))
         if not findings and not blocked:
@@ -172,8 +172,11 @@ def collect_findings(
         described = _describe_sources(document, present, batches)
         findings += _compare_sources(workload, document, described)
         if not blocked:
-            inspected = _inspect_targets(document, present, stop, get_writer_python)
-            findings += _check_targets(document, inspected)
+            required = targets.get_target_environment(document)
+            python = get_writer_python(required) if required and get_writer_python else None
+            with stop.interruptible():
+                inspected = list(targets.inspect_targets(document, present, make_container_context(document, python)))
+            findings += targets.find_target_problems(document, inspected)
         if not any(finding.code == "disk-full" or finding.fault == "disk_full" for finding in findings):
             findings += find_disk_problems(document, free, batches.missing_bytes, batches.digests)
         with stop.interruptible():
@@ -234,9 +237,7 @@ def _check_targets_remotely(document: JobDocument, present: dict[JobSource, Path
     required, cache = targets.get_target_environment(document), Path(document.placement.cache)
     if required and (built := environment.find_environment(required.lock, required.python, cache)):
         context = make_container_context(document, environment.get_python(built))
-        inspected = targets.inspect_targets(document, present, context)
-        problems = targets.find_target_problems(document, inspected)
-        yield from (failure.make_finding("publish-unwritable", sentence) for sentence in problems)
+        yield from targets.find_target_problems(document, targets.inspect_targets(document, present, context))
 
 
 def _make_unchecked_finding(why: str) -> Finding:
@@ -299,20 +300,3 @@ def _compare_sources(
     workload: WorkloadContainerPlugin, document: JobDocument, described: dict[JobSource, Path]
 ) -> Iterator[Finding]:
     yield from (failure.make_finding("data-unusable", text) for text in workload.compare(document, described))
-
-
-def _inspect_targets(
-    document: JobDocument,
-    present: dict[JobSource, Path],
-    stop: StopSignal,
-    get_writer_python: Callable[[PythonEnvironment], Path] | None,
-) -> list[InspectedTarget]:
-    required = targets.get_target_environment(document)
-    python = get_writer_python(required) if required and get_writer_python else None
-    with stop.interruptible():
-        return list(targets.inspect_targets(document, present, make_container_context(document, python)))
-
-
-def _check_targets(document: JobDocument, inspected: list[InspectedTarget]) -> Iterator[Finding]:
-    problems = list(targets.find_target_problems(document, inspected))
-    yield from (failure.make_finding("publish-unwritable", sentence, fault="configuration") for sentence in problems)

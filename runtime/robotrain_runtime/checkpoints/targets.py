@@ -16,7 +16,7 @@ from robotrain_runtime.contract.container_plugin import (
     TargetInspection,
 )
 from robotrain_runtime.contract.document import JobDocument, JobSource
-from robotrain_runtime.contract.failure import Finding
+from robotrain_runtime.contract.failure import Finding, make_finding
 
 TARGET_PREFIX = "target."
 
@@ -56,14 +56,16 @@ def inspect_targets(
                 break
 
 
-def find_target_problems(document: JobDocument, targets: Iterable[InspectedTarget]) -> Iterator[str]:
-    """Yield why an address cannot be written to: one sentence each, the remedy on a second line."""
+def find_target_problems(document: JobDocument, targets: Iterable[InspectedTarget]) -> Iterator[Finding]:
+    """Yield why an address cannot be written to."""
     for target in targets:
         cannot = f"{plugin_loader.describe_outputs(document)} cannot be published to {target.to}"
-        yield from (f"{cannot}: {sentence}" for sentence in target.inspection.problems)
+        problems = list(target.inspection.problems)
         if foreign := next(_find_foreign_checkpoints(document, target), ""):
             suggestion = target.target.suggestion
-            yield f"{cannot}: it holds {foreign}" + (f"\n{suggestion}" if suggestion else "")
+            problems.append(f"it holds {foreign}" + (f"\n{suggestion}" if suggestion else ""))
+        for problem in problems:
+            yield make_finding("publish-unwritable", f"{cannot}: {problem}", fault="configuration")
 
 
 def _find_foreign_checkpoints(document: JobDocument, target: InspectedTarget) -> Iterator[str]:

@@ -35,11 +35,11 @@ class RunData:
         self._stop = stop
         self._lease = lease
         self._plugin = plugin_loader.load_workload_plugin(document)
-        self.batches = SourceBatches(document, stop, relay.log.write_line, self.build_python)
+        self.batches = SourceBatches(document, stop, relay.write_line, self.build_python)
 
     def build_python(self, required: PythonEnvironment) -> Path:
         """Return the interpreter of an environment that fetches data; build it if necessary."""
-        log_line = self._relay.log.write_line
+        log_line = self._relay.write_line
         return self._make_leased(partial(environment.build_python, required, self._cache, log_line, self._stop))
 
     @property
@@ -85,7 +85,7 @@ class RunData:
 
     def prepare(self, preparation: DataPreparation, python: Path) -> tuple[Path, bool]:
         """Return the prepared data, and whether it was in the cache. Raise JobFailed or StopRequested."""
-        log_line = self._relay.log.write_line
+        log_line = self._relay.write_line
         if preparation.key:
             place = self._cache / "prepared" / self._document.workload / preparation.key
         else:
@@ -148,7 +148,7 @@ class RunData:
             self.batches.survey()
 
     def _fetch_source(self, source: JobSource, python: Callable[[], Path]) -> Path:
-        log_line = self._relay.log.write_line
+        log_line = self._relay.write_line
         if document.find_mount(self._document, source):
             folder = self.batches.mounted[source]  # as preflight found it
             context = make_container_context(self._document, None, log_line)
@@ -169,4 +169,4 @@ class RunData:
     def _make_room(self, incoming_bytes: int) -> None:
         """Evict data from the cache to stay within its limit; data of this run is leased or known by its digest."""
         if (limit := self._document.placement.cache_gib) is not None:
-            disk_cache.evict_data(self._cache, limit, incoming_bytes, self._relay.log.write_line, self.batches.digests)
+            disk_cache.evict_data(self._cache, limit, incoming_bytes, self._relay.write_line, self.batches.digests)

@@ -132,7 +132,7 @@ class BackgroundBuild:
     def _take_line(self, line: str) -> None:
         self._last_lines.append(line)
         if not line.startswith(ERROR_PREFIX):
-            self._relay.log.write_line(line)
+            self._relay.write_line(line)
 
     def _explain_exit(self, code: int) -> JobFailed:
         last = self._last_lines[-1] if self._last_lines else f"its process exited with {code}"

@@ -1,4 +1,4 @@
-"""The run's event log, and the relay that passes each event to it, to tracking and to publishing."""
+"""The relay of a run's events: to its log and events file, to tracking and to publishing."""
 
 import math
 import os
@@ -12,27 +12,48 @@ from types import TracebackType
 from robotrain_runtime.contract import claim, event
 from robotrain_runtime.contract.event import Event, EventRecord, Metrics, Note
 
+WATCHED_METRIC = "loss"
 
-class EventLog:
-    """The run's log and events file: whole lines only, from any thread.
 
-    Neither a closed standard output nor a full disk stops the run.
+class EventRelay:
+    """The relay of a run's events: from any thread to the log and events file, then to each sink in order.
+
+    Both have whole lines only. Neither a closed standard output nor a full disk stops the run.
     """
 
     def __init__(self, events: Path) -> None:
         self._events = events.open("a", encoding="utf-8", buffering=1)
         self._end_torn_line(events)
         self._lock = threading.Lock()
+        self._sinks: list[Callable[[EventRecord], object]] = []
+        self._warned: set[str] = set()
 
-    def __enter__(self) -> "EventLog":
+    def __enter__(self) -> "EventRelay":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         with self._lock, suppress(OSError):  # a full disk loses events, not the run
             self._events.close()
 
+    def add_sink(self, sink: Callable[[EventRecord], object]) -> None:
+        """Pass every event from now on to `sink`, which must return at once."""
+        self._sinks.append(sink)
+
+    def emit(self, sent: Event) -> None:
+        """Send an event of the runtime itself."""
+        self.forward(event.make_record(sent))
+
+    def forward(self, record: EventRecord) -> None:
+        """Pass on an event, whoever sent it."""
+        self.write_record(record)
+        for sink in self._sinks:
+            sink(record)
+        if isinstance(record.event, Metrics):
+            for name in self._find_diverged(record.event):
+                self.emit(Note(level="warning", text=f"{name} is not finite at step {record.event.step}"))
+
     def write_record(self, record: EventRecord) -> None:
-        """Write an event, if no other process took over the run."""
+        """Write an event to log and file alone, if no other process took over the run."""
         claim.end_if_superseded()
         line = event.format_event(record.event, record.time)
         with self._lock:
@@ -60,35 +81,6 @@ class EventLog:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python reports it again at exit
         except OSError:
             pass
-
-
-WATCHED_METRIC = "loss"
-
-
-class EventRelay:
-    """The relay of a run's events: from any thread to the log, then to each sink in the order they were added."""
-
-    def __init__(self, log: EventLog) -> None:
-        self.log = log
-        self._sinks: list[Callable[[EventRecord], object]] = []
-        self._warned: set[str] = set()
-
-    def add_sink(self, sink: Callable[[EventRecord], object]) -> None:
-        """Pass every event from now on to `sink`, which must return at once."""
-        self._sinks.append(sink)
-
-    def emit(self, sent: Event) -> None:
-        """Send an event of the runtime itself."""
-        self.forward(event.make_record(sent))
-
-    def forward(self, record: EventRecord) -> None:
-        """Pass on an event, whoever sent it."""
-        self.log.write_record(record)
-        for sink in self._sinks:
-            sink(record)
-        if isinstance(record.event, Metrics):
-            for name in self._find_diverged(record.event):
-                self.emit(Note(level="warning", text=f"{name} is not finite at step {record.event.step}"))
 
     def _find_diverged(self, metrics: Metrics) -> Iterable[str]:
         new = {

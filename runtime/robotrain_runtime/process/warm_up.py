@@ -31,7 +31,7 @@ class WarmUp:
         self._program = program = child.Program(
             [python, *command.arguments],
             environ=environ,
-            on_line=self._relay.log.write_line,
+            on_line=self._relay.write_line,
             on_event=self._relay.forward,
             stdin=subprocess.PIPE,
         )

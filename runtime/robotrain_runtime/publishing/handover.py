@@ -15,7 +15,8 @@ from robotrain_runtime.contract.step_output import POLICY_FOLDER, RESULTS_FOLDER
 from robotrain_runtime.environments import run_environment
 from robotrain_runtime.process.stop import StopSignal
 from robotrain_runtime.publishing import registration
-from robotrain_runtime.publishing.registration import LogFunction, RegistrationCandidate
+from robotrain_runtime.publishing.registration import LogFunction
+from robotrain_runtime.publishing.sealing import SealedArtifact
 
 REGISTRATION_FOLDER = "registered"
 """The folder, in the run's folder, of a policy that is registered under the name of its step."""
@@ -24,7 +25,7 @@ REGISTRATION_FOLDER = "registered"
 def hand_over(
     document: JobDocument,
     spec: PublishingSpec,
-    candidate: RegistrationCandidate | None,
+    candidate: SealedArtifact | None,
     evaluated: Evaluated | None,
     tracking_run: str,
     is_cancelled: CancelCheck,
@@ -46,7 +47,7 @@ def hand_over(
         run=document.run,
         job=document.job,
         tracking_run=tracking_run,
-        policy_kind=candidate.kind if candidate else "",
+        policy_kind="" if candidate is None else "policy" if evaluated else "checkpoint",
         policy={**dataclasses.asdict(candidate.manifest), "name": candidate.folder.name} if candidate else {},
         files=digests,
         evaluated=dataclasses.asdict(evaluated) if evaluated else {},
@@ -95,7 +96,7 @@ def _find_mounted_output(document: JobDocument) -> Path:
         raise JobFailed(f"{name} is not set: it should name the folder of the step's output", EXIT_PREFLIGHT) from None
 
 
-def _make_candidate(document: JobDocument, folder: Path, output: StepOutput) -> RegistrationCandidate:
+def _make_candidate(document: JobDocument, folder: Path, output: StepOutput) -> SealedArtifact:
     """Return the policy under the name and in the place that it had in its step."""
     facts = dict(output.policy)
     name = str(facts.pop("name"))
@@ -106,6 +107,4 @@ def _make_candidate(document: JobDocument, folder: Path, output: StepOutput) -> 
     model.unlink(missing_ok=True)
     model.symlink_to(folder / POLICY_FOLDER)
     evaluated = Evaluated(**output.evaluated) if output.evaluated else None
-    return RegistrationCandidate(
-        folder=place, manifest=manifest, kind=output.policy_kind or "policy", evaluated=evaluated
-    )
+    return SealedArtifact(folder=place, manifest=manifest, kind=output.policy_kind or "policy", evaluated=evaluated)

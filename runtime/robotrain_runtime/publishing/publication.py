@@ -32,7 +32,6 @@ from robotrain_runtime.process.event_relay import EventRelay
 from robotrain_runtime.process.stop import StopSignal
 from robotrain_runtime.publishing import handover, registration
 from robotrain_runtime.publishing.publisher import Publisher
-from robotrain_runtime.publishing.registration import RegistrationCandidate
 from robotrain_runtime.publishing.sealing import COPIED_KINDS, Destination, SealedArtifact
 from robotrain_runtime.tracking.tracker import ARTIFACT_REQUEST, RESULTS_REQUEST, Tracker
 
@@ -162,7 +161,7 @@ class TrackingDestination(Destination):
         is_results = sealed.kind == "results"
         request = {
             "run_id": self._tracker.wait_for_run(is_cancelled),
-            "folder": str(sealed.unsealed_folder),
+            "folder": str(sealed.source or sealed.folder),
             "model": sealed.manifest.model,
             "digest": sealed.manifest.digest,
             **({"files": list(sealed.manifest.files)} if is_results else {"what": sealed.kind}),
@@ -225,30 +224,21 @@ class Publication:
             return
         destination = TrackingDestination(self._tracker, self._spec.last_artifact_folders)
         try:
-            candidate = self._choose_candidate()
-            folder, manifest = candidate.folder, candidate.manifest
-            sealed = SealedArtifact(folder=folder, manifest=manifest, unsealed_folder=folder)
+            sealed = self._choose_candidate()
             with stop.interruptible():
                 to, _ = destination.publish(sealed, lambda: False)
-            self._relay.emit(Published(step=manifest.step, to=to, file=destination.get_file_address(sealed)))
+            file = destination.get_file_address(sealed)
+            self._relay.emit(Published(step=sealed.manifest.step, to=to, file=file))
         except (JobFailed, OSError, PermanentError) as error:
             why = error.reason if isinstance(error, JobFailed) else describe_error(error)
             self._relay.emit(Note(level="warning", text=f"the last checkpoint is not copied to tracking again: {why}"))
 
     def _hand_over(self, is_cancelled: CancelCheck) -> list[str]:
         """Hand the policy and the results over to later steps. Return why that failed."""
-        evaluated = self._publisher.evaluated
+        evaluated, tracking_run = self._publisher.evaluated, self._get_tracking_run()
         try:
-            has_policy = evaluated is None or evaluated[1] is not None
-            candidate = self._choose_candidate() if has_policy else None
-            folder = handover.hand_over(
-                self._document,
-                self._spec,
-                candidate,
-                evaluated[0] if evaluated else None,
-                self._get_tracking_run(),
-                is_cancelled,
-            )
+            candidate = self._choose_candidate() if evaluated is None or self._publisher.policy else None
+            folder = handover.hand_over(self._document, self._spec, candidate, evaluated, tracking_run, is_cancelled)
         except (JobFailed, OSError, PermanentError, document.UnsetVariable) as error:
             why = error.reason if isinstance(error, JobFailed) else describe_error(error)
             return [f"nothing was handed over to later steps: {why}"]
@@ -273,14 +263,16 @@ class Publication:
             tracker=self._tracker,
         )
 
-    def _choose_candidate(self) -> RegistrationCandidate:
+    def _choose_candidate(self) -> SealedArtifact:
         """Return the checkpoint or policy to register. Raise JobFailed if there is none."""
         publisher = self._publisher
         if not publisher.is_complete:
             raise JobFailed("an artifact of the run is incomplete")
         if publisher.evaluated is None:
             return registration.choose_checkpoint(self._document, publisher.parents, None, self._emit_note)
-        return registration.make_policy_candidate(*publisher.evaluated)
+        if publisher.policy is None:
+            raise JobFailed(registration.NO_POLICY, EXIT_PREFLIGHT)
+        return publisher.policy
 
     def _wait_for_tracking_run(self, is_cancelled: CancelCheck) -> str:
         """Return the tracking run that a checkpoint names, for an attempt on another machine; empty without one."""
@@ -303,7 +295,7 @@ class Publication:
 
     def _open_writer(self, plugin: TargetContainerPlugin, address: str) -> TargetWriter:
         """Open a writer in the plugin's environment, which is built if necessary. Raise OSError."""
-        cache, log_line = Path(self._document.placement.cache), self._relay.log.write_line
+        cache, log_line = Path(self._document.placement.cache), self._relay.write_line
         try:
             python = environment.build_python(plugin.ENVIRONMENT, cache, log_line, StopSignal())
         except JobFailed as failed:

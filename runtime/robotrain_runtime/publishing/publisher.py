@@ -11,7 +11,6 @@ from typing import Any, Generic, TypeVar
 
 from robotrain_runtime.checkpoints import model_lineage
 from robotrain_runtime.checkpoints.recovery import EarlierAttempts
-from robotrain_runtime.contract.checkpoint import CheckpointManifest
 from robotrain_runtime.contract.document import JobDocument
 from robotrain_runtime.contract.event import (
     Checkpoint,
@@ -170,8 +169,10 @@ class Publisher:
         self.has_artifacts, self._needed, self._tracking = False, needed, tracking
         self.parents = {Path(path).parent for path in earlier.checkpoints}
         """The folders that hold checkpoints."""
-        self.evaluated: tuple[Evaluated, CheckpointManifest | None] | None = None
-        """The last evaluation with the manifest of its policy, if it was kept."""
+        self.evaluated: Evaluated | None = None
+        """The last evaluation."""
+        self.policy: SealedArtifact | None = None
+        """Its policy, if it was kept."""
         self._document = document
         self._emit = emit
         self._published = {step: set(addresses) for step, addresses in earlier.published.items()}
@@ -265,8 +266,8 @@ class Publisher:
         sealed = sealing.seal_artifact(artifact, self._document, self._tracking(is_cancelled), is_cancelled)
         if sealed is None:
             return  # a torn checkpoint: the workload decides what to do with it
-        if artifact.kind != "checkpoint" and isinstance(artifact.event, Evaluated):
-            self.evaluated = artifact.event, sealed.manifest if artifact.kind == "policy" else None
+        if isinstance(artifact.event, Evaluated):  # of which the results come first
+            self.evaluated, self.policy = artifact.event, sealed if artifact.kind == "policy" else None
         if artifact.kind == "policy" and (digest := model_lineage.hash_sealed_model(sealed.manifest)):
             self._emit(Track(tags={model_lineage.MODEL_DIGEST_TAG: digest}))
         if self._digests.get(artifact.folder) != sealed.manifest.digest:

@@ -5,14 +5,11 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from robotrain_runtime.checkpoints import model_lineage, recovery
 from robotrain_runtime.checkpoints.model_lineage import make_version_tags
 from robotrain_runtime.contract import checkpoint
-from robotrain_runtime.contract.checkpoint import CheckpointManifest
 from robotrain_runtime.contract.container_plugin import PublishingSpec
 from robotrain_runtime.contract.document import JobDocument
 from robotrain_runtime.contract.event import Evaluated, Registered
@@ -21,30 +18,18 @@ from robotrain_runtime.contract.files import write_atomically
 from robotrain_runtime.environments import run_environment
 from robotrain_runtime.process.stop import StopSignal
 from robotrain_runtime.publishing import sealing
+from robotrain_runtime.publishing.sealing import SealedArtifact
 from robotrain_runtime.tracking.tracker import REGISTER_REQUEST, Tracker
 
 LogFunction = Callable[[str], None]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RegistrationCandidate:
-    """A checkpoint or a policy that can be registered."""
-
-    folder: Path
-    manifest: CheckpointManifest
-    kind: Literal["checkpoint", "policy"] = "checkpoint"
-    evaluated: Evaluated | None = None
-    """The evaluation of the policy."""
-
-    @property
-    def display_name(self) -> str:
-        """The name for people."""
-        return f"{self.kind} {self.folder.name}"
+NO_POLICY = "the run did not keep the policy that it evaluated"
 
 
 def choose_checkpoint(
     document: JobDocument, parents: Iterable[Path], step: int | None, log_line: LogFunction
-) -> RegistrationCandidate:
+) -> SealedArtifact:
     """Return the checkpoint of `step`, or the last complete one. Raise JobFailed if there is none."""
     found: list[tuple[int, Path]] = []
     for parent in sorted(parents):
@@ -60,25 +45,20 @@ def choose_checkpoint(
         raise JobFailed(why, EXIT_PREFLIGHT)
     manifest = checkpoint.read_manifest(folder)
     assert manifest is not None
-    return RegistrationCandidate(folder=folder, manifest=manifest)
+    return SealedArtifact(folder=folder, manifest=manifest)
 
 
-def make_policy_candidate(evaluated: Evaluated, manifest: CheckpointManifest | None) -> RegistrationCandidate:
-    """Return the policy of an evaluation. Raise JobFailed if it was not kept, and so not sealed."""
-    if manifest is None:
-        raise JobFailed("the run did not keep the policy that it evaluated", EXIT_PREFLIGHT)
-    return RegistrationCandidate(folder=Path(evaluated.policy), manifest=manifest, kind="policy", evaluated=evaluated)
-
-
-def _choose_policy(document: JobDocument, evaluated: Evaluated, step: int | None) -> RegistrationCandidate:
+def _choose_policy(document: JobDocument, evaluated: Evaluated, step: int | None) -> SealedArtifact:
     if not evaluated.policy:
-        return make_policy_candidate(evaluated, None)
+        raise JobFailed(NO_POLICY, EXIT_PREFLIGHT)
     if step not in (None, evaluated.step):
         raise JobFailed(f"the run evaluated the policy of step {evaluated.step}, not of step {step}", EXIT_PREFLIGHT)
     folder, manifest_path = Path(evaluated.policy), sealing.get_policy_seal_path(document)
     if why := checkpoint.validate_checkpoint(folder, manifest_path):
         raise JobFailed(why, EXIT_PREFLIGHT)
-    return make_policy_candidate(evaluated, checkpoint.read_manifest(folder, manifest_path))
+    manifest = checkpoint.read_manifest(folder, manifest_path)
+    assert manifest is not None
+    return SealedArtifact(folder=folder, manifest=manifest, kind="policy", evaluated=evaluated)
 
 
 MODEL_NAME_PATTERN = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,254}"
@@ -88,7 +68,7 @@ RETRY_PAUSES = (1.0, 2.0, 4.0)
 def register_model(
     document: JobDocument,
     spec: PublishingSpec,
-    candidate: RegistrationCandidate,
+    candidate: SealedArtifact,
     *,
     run_id: str,
     python: Path,

@@ -42,9 +42,16 @@ class SealedArtifact:
 
     folder: Path
     manifest: CheckpointManifest
-    unsealed_folder: Path
-    """The folder of the same files without the manifest."""
     kind: ArtifactKind = "checkpoint"
+    source: Path | None = None
+    """The folder of the same files without the manifest, if that is another one."""
+    evaluated: Evaluated | None = None
+    """The evaluation of a policy."""
+
+    @property
+    def display_name(self) -> str:
+        """The name of a checkpoint or policy for people."""
+        return f"{self.kind} {self.folder.name}"
 
 
 COPIED_KINDS: frozenset[ArtifactKind] = frozenset({"checkpoint", "results"})
@@ -104,7 +111,7 @@ def seal_artifact(
         sealed = checkpoint.read_manifest(artifact.folder)
         if sealed is None or checkpoint.validate_checkpoint(artifact.folder):
             return None
-        return SealedArtifact(folder=artifact.folder, manifest=sealed, unsealed_folder=artifact.folder)
+        return SealedArtifact(folder=artifact.folder, manifest=sealed)
     if not artifact.folder.is_dir():
         raise PermanentError("it does not exist")
     _remove_dangling_links(artifact)
@@ -112,9 +119,8 @@ def seal_artifact(
         return _seal_results(artifact, document, is_cancelled)
     manifest_path = get_policy_seal_path(document) if artifact.kind == "policy" else None
     manifest = _write_seal(artifact, document, artifact.folder, tracking, manifest_path)
-    return SealedArtifact(
-        folder=artifact.folder, manifest=manifest, unsealed_folder=artifact.folder, kind=artifact.kind
-    )
+    evaluated = artifact.event if isinstance(artifact.event, Evaluated) else None
+    return SealedArtifact(folder=artifact.folder, manifest=manifest, kind=artifact.kind, evaluated=evaluated)
 
 
 def _remove_dangling_links(artifact: CompleteArtifact) -> None:
@@ -146,7 +152,7 @@ def _seal_results(artifact: CompleteArtifact, document: JobDocument, is_cancelle
         # never the same once more: it may be on its way to a destination
         atomic_copy.replace_folder(files, folder, is_cancelled, key=document.run, linked=True)
         manifest = _write_seal(artifact, document, folder, "", None)
-    return SealedArtifact(folder=folder, manifest=manifest, unsealed_folder=artifact.folder, kind="results")
+    return SealedArtifact(folder=folder, manifest=manifest, kind="results", source=artifact.folder)
 
 
 def _is_result_file(path: Path, file: Path) -> bool:
