@@ -182,7 +182,7 @@ def test_data_is_made_ready_once_and_used_again(run, job, tmp_path, halves_here)
 
 
 def test_what_an_interrupted_merge_left_is_thrown_away(run, job, tmp_path, halves_here):
-    left = tmp_path / "cache/prepared/pretend/digest-of-a.part/files"
+    left = tmp_path / "cache/prepared/pretend/.digest-of-a.0.part/files"
     left.mkdir(parents=True)
     (left / "half.bin").touch()
     ran = run(job(NUMBERS, carried=["a"], publish={"join": join()}))

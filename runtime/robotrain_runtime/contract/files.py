@@ -169,25 +169,17 @@ def fill_cache_folder(
     """
     if not rebuild and (files := find_complete_files(folder, manifest)):  # a run that uses it may lock it for days
         return files
-    import json  # both cost start-up
-    import shutil
+    import json  # costs start-up
 
     with hold_lock(folder.with_name(folder.name + ".lock"), on_wait, quiet_seconds, waiting):
         if not rebuild and (files := find_complete_files(folder, manifest)):
             return files
-        scratch = folder.with_name(folder.name + ".part")
-        shutil.rmtree(scratch, ignore_errors=True)
-        scratch.mkdir(parents=True)
-        try:
+        with make_atomically(folder, replace=True, key="0") as scratch:  # which removes what a killed process left
+            scratch.mkdir()
             fill(scratch / FILES)
             paths = sorted(path for path in (scratch / FILES).rglob("*") if path.is_file())
             sizes = {path.relative_to(scratch / FILES).as_posix(): path.stat().st_size for path in paths}
             (scratch / manifest).write_text(json.dumps({"files": sizes}, indent=1) + "\n", encoding="utf-8")
-            if folder.exists():
-                shutil.rmtree(folder)
-            os.rename(scratch, folder)
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)  # it may have filled the disk
     return folder / FILES
 
 

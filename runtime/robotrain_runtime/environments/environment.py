@@ -127,7 +127,7 @@ def build_on_base_torch(lock: Path, version: str, cache: Path, log_line: LogFunc
         JobFailed: the build failed, or the image has a torch of another release.
         StopRequested: the user stopped it.
     """
-    torch = torch_build.find_base_torch(lock, version)
+    torch = torch_build.find_image_torch(lock, version, any_build=True)
     if torch is None:
         return build_environment(lock, version, cache, log_line, stop)
     place = get_environment_folder(lock, cache)

@@ -175,33 +175,25 @@ class ImageTorch:
             _link_tree(top, site_packages / top.name)
 
 
-def find_image_torch(lock: Path, wanted: str) -> ImageTorch | None:
-    """Return a torch that fits `lock` and a Python of a `wanted` version; None if there is none, or it is off."""
-    split = split_lock(lock.read_text(encoding="utf-8"))
-    if split is None or is_image_torch_off():
-        return None
-    return next(filter(None, (_match_image_torch(split, *found) for found in _probe(split, wanted))), None)
+def find_image_torch(lock: Path, wanted: str, any_build: bool = False) -> ImageTorch | None:
+    """Return a torch that fits `lock` and a Python of a `wanted` version; None if there is none, or it is off.
 
-
-def find_base_torch(lock: Path, wanted: str) -> ImageTorch | None:
-    """Return a torch of the locked release, whatever its build: 2.10.0a0+b4e4ee8 for 2.10.0, with or without CUDA.
-
-    None if the image has no torch for a Python of a `wanted` version, or it is off.
+    any_build: one of the locked release will do, whatever its build: 2.10.0a0+b4e4ee8 for 2.10.0, with or without CUDA.
 
     Raises:
-        JobFailed: the image has only torches of other releases.
+        JobFailed: any build will do, and the image has only torches of other releases.
     """
     split = split_lock(lock.read_text(encoding="utf-8"))
     if split is None or is_image_torch_off():
         return None
     others = []
     for python, answer in _probe(split, wanted):
-        if found := _match_image_torch(split, python, answer, any_build=True):
-            return found
-        if versions := {name: one["version"] for name, one in answer.get("found", {}).items()}:
-            pins = [f"{name}=={versions[name]}" for name in TORCH_PACKAGES if name in versions]
+        if torch := _match_image_torch(split, python, answer, any_build):
+            return torch
+        if found := answer.get("found", {}):
+            pins = [f"{name}=={found[name]['version']}" for name in TORCH_PACKAGES if name in found]
             others.append(f"{' and '.join(_format_torch_pins(pins))} in {python}")
-    if others:
+    if others and any_build:
         locked = " and ".join(_format_torch_pins(split.torch_pins))
         raise JobFailed(f"the lock needs {locked}, and the base image has {', '.join(others)}: use another base image")
     return None
@@ -246,9 +238,7 @@ def _list_interpreter_paths(wanted: str) -> Iterator[Path]:
         yield from sorted(Path("/opt").glob(pattern))
 
 
-def _match_image_torch(
-    split: SplitLock, python: Path, answer: Mapping[str, Any], any_build: bool = False
-) -> ImageTorch | None:
+def _match_image_torch(split: SplitLock, python: Path, answer: Mapping[str, Any], any_build: bool) -> ImageTorch | None:
     found: Mapping[str, Mapping[str, Any]] = answer.get("found", {})
     installed = {name: one["version"] for name, one in found.items() if one["tops"]}
     fits = _has_locked_release if any_build else _has_locked_version

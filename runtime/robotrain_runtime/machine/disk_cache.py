@@ -76,7 +76,7 @@ def get_free_bytes(path: Path) -> int:
 LOCK_SUFFIX = ".lock"
 ENVIRONMENTS, COMPLETE = "environments", "robotrain-complete.json"
 """The folder of built environments, and the file that is written last into each."""
-SCRATCH_NAME = r"\.(.+)\.[0-9a-f]+(?:\.part)?|(.+)\.part"
+SCRATCH_NAME = r"\.(.+)\.[0-9a-f]+(?:\.part|\.old)?|(.+)\.part"
 """Names of folders that are being filled or removed, with the name of their entry."""
 MAX_DEPTH = 8
 """The depth of folders in which entries are searched."""

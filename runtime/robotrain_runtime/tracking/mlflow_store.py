@@ -179,7 +179,7 @@ class MlflowStore:
             self.client.log_artifacts(self._run, str(folder), target_folder or None)
 
     def upload_file(self, content: bytes, name: str) -> None:
-        """Upload one file, replacing an existing one."""
+        """Upload one file, in place of an existing one where the store allows that."""
         if artifacts := self._local_artifacts:
             (artifacts / name).parent.mkdir(parents=True, exist_ok=True)
             files.write_atomically(artifacts / name, content)
@@ -187,7 +187,11 @@ class MlflowStore:
         folder, _, last = name.rpartition("/")
         with tempfile.TemporaryDirectory(prefix="robotrain-") as made:
             Path(made, last).write_bytes(content)
-            self.client.log_artifact(self._run, str(Path(made, last)), folder or None)
+            try:
+                self.client.log_artifact(self._run, str(Path(made, last)), folder or None)
+            except Exception as error:
+                if ALREADY_EXISTS not in str(error):
+                    raise
 
     @property
     def artifact_uri(self) -> str:
@@ -303,24 +307,12 @@ def upload_model(store: MlflowStore, request: Mapping[str, Any]) -> dict[str, An
         store.log_params({}, {placed: at, sealed: request["digest"]})
     else:
         at = store.get_tag(placed)
-    placed_files = [
-        _upload_new_file(store, path, to)
-        for pattern, to in (request.get("places") or {}).items()
-        for path in sorted(Path(request["folder"]).glob(pattern))
-    ]
-    start = f"runs:/{request['run_id']}/"
-    file = f"{start}{placed_files[0]}" if placed_files else ""
+    start, file = f"runs:/{request['run_id']}/", ""
+    for pattern, to in (request.get("places") or {}).items():
+        for path in sorted(Path(request["folder"]).glob(pattern)):
+            store.upload_file(path.read_bytes(), f"{to}/{path.name}")
+            file = file or f"{start}{to}/{path.name}"
     return {"to": f"{start}{at}", "artifact": at, "new": new, "file": file}
-
-
-def _upload_new_file(store: MlflowStore, file: Path, folder: str) -> str:
-    """Upload a file to a folder of the artifacts, unless one is there that cannot be replaced; return its path."""
-    try:
-        store.upload_file(file.read_bytes(), f"{folder}/{file.name}")
-    except Exception as error:
-        if ALREADY_EXISTS not in str(error):
-            raise
-    return f"{folder}/{file.name}"
 
 
 def upload_results(store: MlflowStore, request: Mapping[str, Any]) -> dict[str, Any]:

@@ -25,7 +25,6 @@ from robotrain_runtime.process import helper_process
 from robotrain_runtime.process.helper_process import HelperRequest
 from robotrain_runtime.tracking import address, mlflow_store
 from robotrain_runtime.tracking.mlflow_store import (
-    ALREADY_EXISTS,
     METRICS_BATCH_SIZE,
     STATUS_TAG,
     MetricValue,
@@ -111,11 +110,7 @@ def _upload_lineage(store: MlflowStore, artifact: str, request: Mapping[str, Any
     if not lineage or Path(request["folder"], request["model"], model_lineage.LINEAGE_FILE).exists():
         return
     content = model_lineage.format_lineage(lineage, request["run_id"], store.experiment_id)
-    try:
-        store.upload_file(content, f"{artifact}/{model_lineage.LINEAGE_FILE}")
-    except Exception as error:
-        if ALREADY_EXISTS not in str(error):
-            raise
+    store.upload_file(content, f"{artifact}/{model_lineage.LINEAGE_FILE}")
 
 
 def _open_registry(store: MlflowStore) -> ModelRegistry:
