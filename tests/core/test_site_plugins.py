@@ -98,13 +98,6 @@ def test_a_rule_without_an_end_is_cut_off(robotrain, install):
     assert answer.stderr.count("rule acme-gpus says no") == 100
 
 
-def test_a_rule_that_exits_does_not_end_the_command(robotrain, install):
-    install("acme", {"acme": "acme_exit"}, acme_exit=rule("sys.exit(7)"))
-    answer = robotrain(*RENDER)
-    assert answer.exit_code == 0
-    assert "robotrain_check: SystemExit: 7" in answer.stderr
-
-
 def test_a_site_plugin_that_hangs_while_it_is_imported_is_named(robotrain, install, little_time):
     install("acme", {"acme": "acme_import"}, acme_import="import time\ntime.sleep(60)")
     answer = robotrain(*RENDER)
@@ -182,14 +175,6 @@ def test_a_plugin_is_told_what_happened_and_how_the_run_is(install, tmp_path):
     assert words.read_text() == "a-1 sent None\na-1 ended out of memory\n"
 
 
-def test_a_hook_may_leave_out_arguments_it_does_not_use(install, tmp_path):
-    install(
-        "acme", {"acme": "acme_told"}, acme_told=told(f"Path({str(tmp_path / 'it')!r}).write_text(change)", "change")
-    )
-    assert site.notify_run_changed(Plugins(), record(), "cancelled") == []
-    assert (tmp_path / "it").read_text() == "cancelled"
-
-
 def test_a_notification_that_hangs_is_named_and_not_asked_again(install, little_time, tmp_path):
     calls = tmp_path / "calls.txt"
     body = f"with open({str(calls)!r}, 'a') as file:\n    file.write('x')\ntime.sleep(60)"
@@ -219,15 +204,7 @@ def test_strictly_a_notification_that_fails_is_an_error_that_says_what_was_done(
     assert f"it was not told that {run} was sent" in answer.stderr
 
 
-def test_a_secret_in_what_a_plugin_died_of_is_not_shown(robotrain, install):
-    words = "cannot reach https://chat.example/hook?token=" + "s3cr3t" * 4
-    install("acme", {"acme": "acme_bad"}, acme_bad=rule(f"raise OSError({words!r})"))
-    answer = robotrain(*RENDER)
-    assert "https://chat.example/hook?" in answer.stderr
-    assert "s3cr3t" not in answer.stderr
-
-
-@pytest.mark.parametrize("said", ["0", "-1", "soon", "nan", "inf", "1e9"])
+@pytest.mark.parametrize("said", ["0", "soon", "nan", "1e9"])
 def test_a_time_limit_that_is_none_is_refused(robotrain, monkeypatch, said):
     monkeypatch.setenv("ROBOTRAIN_HOOK_SECONDS", said)
     answer = robotrain(*RENDER)

@@ -207,6 +207,12 @@ class Bench:
         if result.exit_code != (0 if support else 3) or not (support or named):
             yield f"{what} is declared {support.level}, but exit code {result.exit_code}: {result.output}"
 
+    def compare_count(self, run: str, expected: int, when: str = "") -> Iterator[str]:
+        """Yield a sentence unless the engine has as many runs of that name as expected."""
+        count = self.world.count_runs(run)
+        if count != expected:
+            yield f"the engine has {count} runs named {run}, not {expected}{when}"
+
     def wrap_method(self, name: str, wrapper: Callable[..., Any]) -> AbstractContextManager[object]:
         """Return a block in which `wrapper(method, arguments)` is called in place of a method of the platform."""
         original: Any = getattr(type(self.platform), name)

@@ -20,7 +20,8 @@ from robotrain.model.source import SourceKind
 from robotrain.plugins.claims import Claim
 from robotrain.testing.bench import MOON, Bench, render_elsewhere
 from robotrain.testing.harness import compare, no_side_effects, report
-from robotrain.testing.kit_base import SAMPLE_WORKLOAD, find_declaration_problems, list_required_modules
+from robotrain.testing.kit_base import find_declaration_problems, list_required_modules
+from robotrain.testing.platform_pipelines import PipelineTests
 from robotrain.testing.platform_rendering import RenderTests
 from robotrain.testing.platform_runs import ObservationTests
 
@@ -32,7 +33,7 @@ HEAVY_MODULES = {
 SAMPLE_PIN = "0123456789abcdef" * 2 + "01234567"
 
 
-class PlatformKit(RenderTests, ObservationTests):
+class PlatformKit(RenderTests, ObservationTests, PipelineTests):
     """The standard tests of a platform, as in docs/plugins.md.
 
     `platform` is the name of an installed platform; the fixture `world` returns a `robotrain.testing.World`.
@@ -205,21 +206,14 @@ def _find_unfetched_sources(bench: Bench, document: JobDocument) -> Iterator[str
 
 
 def _make_jobs(bench: Bench) -> Iterator[list[tuple[str, SourceKind]]]:
-    """Yield jobs that together have every accepted source; the datasets that combine in both orders."""
+    """Yield a job for each accepted source, and one with all datasets that combine, the first of them twice."""
     accepted = {role: _list_accepted_kinds(bench, role) for role in bench.workload.roles}
-    datasets = accepted.pop("dataset", [])
-    yield from ([("dataset", kind)] for kind in datasets)
-    together = [kind for kind in datasets if not kind.roles["dataset"].exclusive]
-    if bench.can.feature("several_datasets") and _can_combine_all(bench, together):
+    yield from ([(role, kind)] for role, kinds in accepted.items() for kind in kinds)
+    together = [kind for kind in accepted.get("dataset", ()) if not kind.roles["dataset"].exclusive]
+    if together and bench.can.feature("several_datasets") and _can_combine_all(bench, together):
         repeated = [kind for kind in together if _can_repeat(bench, kind)][:1]
-        between = [kind for kind in together if kind not in repeated][:1]
-        for kinds in (together, together[::-1], [*repeated, *between, *repeated]):
-            yield [("dataset", kind) for kind in kinds]
-    if bench.workload.name == SAMPLE_WORKLOAD:
-        for row in itertools.zip_longest(*accepted.values()):
-            yield [(role, kind) for role, kind in zip(accepted, row, strict=True) if kind]
-    else:  # a third-party workload may have rules of its own
-        yield from ([(role, kind)] for role, kinds in accepted.items() for kind in kinds)
+        others = [kind for kind in together if kind not in repeated]
+        yield [("dataset", kind) for kind in (*repeated, *others, *repeated)]
 
 
 def _can_repeat(bench: Bench, kind: SourceKind) -> bool:

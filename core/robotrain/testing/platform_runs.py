@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import functools
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -10,12 +9,8 @@ from typing import Any, get_args
 
 import pytest
 from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture
-from robotrain_runtime.contract.document import Dimension
 
 from robotrain.errors import Rejected
-from robotrain.model.job import Job
-from robotrain.model.pipeline import PipelineStep, SweepSpec
-from robotrain.model.plan import Plan
 from robotrain.model.run import FINAL_STATES, Output, RunRecord, RunState
 from robotrain.store import records
 from robotrain.testing import harness
@@ -34,7 +29,7 @@ class SubmitTests(PlatformTestBase):
         if first.reference == second.reference:
             yield f"two runs have the same reference: {first.reference}"
         for run in (first, second):
-            yield from _compare_count(bench, run.run, 1)
+            yield from bench.compare_count(run.run, 1)
             if not run.reference or not all(isinstance(text, str) for text in run.reference.values()):
                 yield f"`submit` returned {run.reference}: return texts by which the run is found again"
 
@@ -42,7 +37,7 @@ class SubmitTests(PlatformTestBase):
         """`find` finds a plan that the engine has, and no other: it decides whether one is submitted again."""
         bench.submit("--dry-run").require("a dry run must succeed")
         plan = bench.plans[-1]
-        yield from _compare_count(bench, plan.run, 0)
+        yield from bench.compare_count(plan.run, 0)
         if bench.platform.find(plan) is not None:
             yield "`find` returned a run for a plan that was not submitted"
         run = bench.submit_job()
@@ -71,37 +66,6 @@ class SubmitTests(PlatformTestBase):
         for number, interruption in enumerate(bench.world.interruptions(), 1):
             yield from _submit_twice(bench, f"by interruption {number} of the world", interruption)
 
-    def test_pipeline_is_one_submission(self, bench: Bench) -> Iterator[str]:
-        """A pipeline is rendered with all its steps, reproducibly; it is found again, and its steps are listed."""
-        if not bench.can.feature("native_dag"):
-            pytest.skip(f"{bench.name} does not declare native_dag")
-        job, run, parts = _render_arguments(bench)
-        steps = [
-            PipelineStep(name="first", job=job, hands_over=True, takes={}, **parts),
-            PipelineStep(name="second", job=job, needs=("first",), takes={}, **parts),
-        ]
-        names = {step.name for step in steps}
-        render = functools.partial(bench.platform.render_pipeline, steps, job, f"{run}-kit", {})
-        yield from _submit_engine_plan(bench, "a pipeline", render, names)
-
-    def test_sweep_is_one_submission(self, bench: Bench) -> Iterator[str]:
-        """A sweep is rendered as one submission, reproducibly; it is found again, and its trials are listed."""
-        if not bench.can.feature("native_sweep"):
-            pytest.skip(f"{bench.name} does not declare native_sweep")
-        job, run, parts = _render_arguments(bench)
-        numbers = [(one, n) for one, n in job.parameters if isinstance(n, int | float) and not isinstance(n, bool)]
-        if not numbers:
-            pytest.skip("the job has no number to vary")
-        name, value = numbers[0]
-        space, trials = {name: Dimension(choices=(value, value + 1))}, ("trial-1", "trial-2")
-        compared: dict[str, Any] = {"sampler": "grid", "at_most": 1, "metric": "loss", "better": "lower"}
-        sweep = SweepSpec(jobs=(job,), trials=trials, space=space, **compared, **parts)
-        if obstacle := bench.platform.find_sweep_obstacle(sweep):
-            yield f"`find_sweep_obstacle` names one for a plain sweep: {obstacle}"
-            return
-        render = functools.partial(bench.platform.render_sweep, sweep, job, f"{run}-kit-sweep")
-        yield from _submit_engine_plan(bench, "a sweep", render, {*trials})
-
     def test_engine_that_does_not_answer_is_a_passing_failure(self, bench: Bench) -> Iterator[str]:
         """Nothing is concluded from silence: `find` raises, `status` is no end, and `submit` can be repeated."""
         run, plan, state = bench.submit_job(), bench.plans[-1], ""
@@ -127,37 +91,6 @@ def _is_permanent(error: Exception) -> bool:
     return isinstance(error, Rejected) and not error.transient
 
 
-def _compare_count(bench: Bench, run: str, expected: int, when: str = "") -> Iterator[str]:
-    count = bench.world.count_runs(run)
-    if count != expected:
-        yield f"the engine has {count} runs named {run}, not {expected}{when}"
-
-
-def _render_arguments(bench: Bench) -> tuple[Job, str, dict[str, Any]]:
-    """Render a plan; return the job, the run, and by name the other arguments that `render` was given."""
-    bench.render_plan()
-    job, settings, run, payload, plugins = bench.arguments
-    return job, run, {"settings": settings, "payload": payload, "container_plugins": plugins}
-
-
-def _submit_engine_plan(bench: Bench, what: str, render: Callable[[], Plan], names: set[str]) -> Iterator[str]:
-    """Submit a plan of several runs, and yield what is wrong with it, `find`, the count, the status or the steps."""
-    plan = render()
-    if plan.files != render().files:
-        yield f"{what} is rendered to other files the second time"
-    if bench.platform.find(plan) is not None:
-        yield f"`find` returned a run for {what} that was not submitted"
-    reference = bench.platform.submit(plan)
-    yield from _compare_count(bench, plan.run, 1)
-    if bench.platform.find(plan) is None:
-        yield f"`find` returned None for {what} that was submitted"
-    status, listed = bench.platform.query_pipeline(reference)
-    unknown = sorted({step.name for step in listed} - names)
-    yield from report(f"the steps of {what} are {', '.join(sorted(names))}; not", unknown)
-    if status.finished:
-        yield f"the status of {what} that was just submitted is final"
-
-
 def _submit_twice(bench: Bench, how: str, interruption: contextlib.AbstractContextManager[object]) -> Iterator[str]:
     """Submit, which must be interrupted, and again; yield what is wrong unless there is one run."""
     before = records.list_runs()
@@ -175,7 +108,7 @@ def _submit_twice(bench: Bench, how: str, interruption: contextlib.AbstractConte
     new = [name for name in records.list_runs() if name not in before]
     if new != [run]:
         yield f"the submit interrupted {how} left {left}, and the same command created {run}"
-    yield from _compare_count(bench, run, 1, f", after a submit interrupted {how} was repeated")
+    yield from bench.compare_count(run, 1, f", after a submit interrupted {how} was repeated")
     bench.run_for("status", run).require("`status` of a repeated submit must succeed")
 
 

@@ -39,84 +39,23 @@ class Shelves(SourceKit):
         return Served(text=text, files=FILES, missing=f"{text}2", cut=breaking, change=lambda: change(b"3" * 100))
 
 
-class TestGood(Shelves):
-    kind = "good_shelf"
-
-
-class TestChanging(Shelves):
-    kind = "changing"
-
-
-class TestShortened(Shelves):
-    kind = "shortened"
-
-
-class TestCareless(Shelves):
-    kind = "careless_kind"
-
-
-class TestTaking(Shelves):
-    kind = "taking_kind"
-
-
-class TestAsking(Shelves):
-    kind = "asking_kind"
-
-
-class TestLooking(Shelves):
-    kind = "looking_kind"
-
-
-class TestMuttering(Shelves):
-    kind = "muttering"
-
-
-class TestUnnamed(Shelves):
-    kind = "unnamed"
-
-
-class TestStealing(Shelves):
-    kind = "stealing"
-
-
-class TestRuling(Shelves):
-    kind = "ruling"
-
-
-class TestTwin(Shelves):
-    kind = "twin"
-
-
-class TestHeavy(Shelves):
-    kind = "heavy"
-
-
-class TestAbsent(Shelves):
-    kind = "absent"
-
-
-class TestSilent(Shelves):
-    kind = "silent"
-
-
-class TestGreedy(Shelves):
-    kind = "greedy"
-
-
-class TestTorn(Shelves):
-    kind = "torn"
-
-
-class TestUnpinned(Shelves):
-    kind = "unpinned"
-
-
-class TestPeeking(Shelves):
-    kind = "peeking"
-
-
-class TestMisnamed(Shelves):
-    kind = "misnamed"
+WRONG = ("changing", "shortened", "careless_kind", "taking_kind", "asking_kind", "looking_kind", "muttering", "unnamed")
+WRONG += (
+    "stealing",
+    "ruling",
+    "twin",
+    "heavy",
+    "absent",
+    "silent",
+    "greedy",
+    "torn",
+    "unpinned",
+    "peeking",
+    "misnamed",
+)
+for kind in ("good_shelf", *WRONG):
+    name = f"Test{kind.partition('_')[0].title()}"
+    globals()[name] = type(name, (Shelves,), {"kind": kind})
 
 
 class TestUntold(SourceKit):

@@ -10,11 +10,6 @@ from robotrain.testing import WorkloadKit
 SITES = Path(os.environ["KIT_SITES"]) / "workload"
 
 
-def empty(folder: Path) -> str:
-    (folder / "empty").mkdir()
-    return str(folder / "empty")
-
-
 class Hellos(WorkloadKit):
     job = ("--dataset-path", "/nothing")
     tells = ()
@@ -24,60 +19,26 @@ class Hellos(WorkloadKit):
         monkeypatch.syspath_prepend(SITES / self.workload)
 
 
-class TestGood(Hellos):
-    workload = "good_hello"
+class Running(Hellos):
+    options_of_run: Sequence[str] = ()
 
     @pytest.fixture
     def runs(self, tmp_path) -> Sequence[str]:
-        return ("--dataset-path", empty(tmp_path), "--whom", "you")
+        (tmp_path / "empty").mkdir()
+        return ("--dataset-path", str(tmp_path / "empty"), *self.options_of_run)
 
 
-class TestBoasting(Hellos):
+class TestGood(Running):
+    workload = "good_hello"
+    options_of_run = ("--whom", "you")
+
+
+class TestBoasting(Running):
     workload = "boasting"
 
-    @pytest.fixture
-    def runs(self, tmp_path) -> Sequence[str]:
-        return ("--dataset-path", empty(tmp_path))
 
-
-class TestLoose(Hellos):
-    workload = "loose"
-
-
-class TestMistaken(Hellos):
-    workload = "mistaken"
-
-
-class TestUnread(Hellos):
-    workload = "unread"
-
-
-class TestTaking(Hellos):
-    workload = "taking"
-
-
-class TestBoundless(Hellos):
-    workload = "boundless"
-
-
-class TestIdle(Hellos):
+class TestIdle(Running):
     workload = "idle"
-
-    @pytest.fixture
-    def runs(self, tmp_path) -> Sequence[str]:
-        return ("--dataset-path", empty(tmp_path))
-
-
-class TestHeavy(Hellos):
-    workload = "heavy"
-
-
-class TestSilent(Hellos):
-    workload = "silent"
-
-
-class TestUnlocked(Hellos):
-    workload = "unlocked"
 
 
 class TestSeeing(Hellos):
@@ -89,17 +50,6 @@ class TestGreedy(Hellos):
     workload = "greedy_one"
 
 
-class TestPicky(Hellos):
-    workload = "picky"
-
-
-class TestAbsent(Hellos):
-    workload = "absent"
-
-
-class TestPeeking(Hellos):
-    workload = "peeking"
-
-
-class TestMisnamed(Hellos):
-    workload = "misnamed"
+WRONG = ("loose", "mistaken", "unread", "taking", "boundless", "heavy", "silent", "unlocked", "picky", "absent")
+for workload in (*WRONG, "peeking", "misnamed"):
+    globals()[f"Test{workload.title()}"] = type(f"Test{workload.title()}", (Hellos,), {"workload": workload})
