@@ -1,6 +1,7 @@
 """Problems of a request as data: collected by every stage, reported all at once, with suggestions."""
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterable, Iterator
 from enum import IntEnum
 from typing import Literal, NamedTuple
 
@@ -117,6 +118,15 @@ def raise_if_any(problems: Iterable[Problem]) -> None:
     found = list(problems)
     if select_errors(found):
         raise Rejected(found)
+
+
+@contextlib.contextmanager
+def collect_problems(problems: list[Problem]) -> Iterator[None]:
+    """Add the problems of a Rejected to a list instead of raising it: all are reported at once."""
+    try:
+        yield
+    except Rejected as rejected:
+        problems += rejected.problems
 
 
 Severity = Literal["error", "warning", "note"]

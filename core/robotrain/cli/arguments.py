@@ -14,7 +14,16 @@ import typer
 
 from robotrain.cli.command_factory import OwnCommand, get_plugins, split_at_dashes
 from robotrain.cli.output import is_terminal, print_message, print_problems
-from robotrain.errors import Problem, Rejected, Suggestion, find_nearest_name, suggest_name, usage_problem
+from robotrain.errors import (
+    Problem,
+    Rejected,
+    Suggestion,
+    collect_problems,
+    find_nearest_name,
+    raise_if_any,
+    suggest_name,
+    usage_problem,
+)
 
 if TYPE_CHECKING:
     from robotrain.model.run import RunRecord
@@ -225,13 +234,10 @@ def open_runs(ctx: typer.Context, runs: Sequence[str] | None) -> list[tuple[RunR
     opened: dict[str, tuple[RunRecord, Any]] = {}
     problems: list[Problem] = []
     for run in runs or [""]:
-        try:
+        with collect_problems(problems):
             record, platform = open_run(ctx, run)
             opened[record.run] = record, platform
-        except Rejected as rejected:
-            problems += rejected.problems
-    if problems:
-        raise Rejected(problems)
+    raise_if_any(problems)
     return list(opened.values())
 
 

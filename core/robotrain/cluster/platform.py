@@ -32,13 +32,11 @@ def run_checks(checks: Iterable[PreflightCheck]) -> list[Problem]:
 
 
 def _run_check(check: PreflightCheck) -> list[Problem]:
-    from robotrain.errors import Rejected
+    from robotrain.errors import collect_problems
 
     problems: list[Problem] = []
-    try:
+    with collect_problems(problems):
         problems.extend(check())
-    except Rejected as rejected:
-        problems += rejected.problems
     return problems
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.contract.event import Evaluated
 
-from robotrain.errors import Problem, Rejected, raise_if_any
+from robotrain.errors import Problem, Rejected, collect_problems, raise_if_any
 from robotrain.model.progress import Progress
 from robotrain.model.run import Output, RunRecord, Status, StepStatus
 from robotrain.model.workload import Metric
@@ -184,9 +184,7 @@ def _collect_all(runs: Sequence[str], collect: Callable[[str], T]) -> list[T]:
     """Return the answer for each run. Raise Rejected with the problems of all runs."""
     found, problems = list[T](), list[Problem]()
     for run in runs:
-        try:
+        with collect_problems(problems):
             found.append(collect(run))
-        except Rejected as rejected:
-            problems += rejected.problems
     raise_if_any(problems)
     return found

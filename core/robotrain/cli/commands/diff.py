@@ -11,7 +11,7 @@ import typer
 from robotrain.cli.arguments import JsonOption, argument, complete_run_names, find_run, usage_error
 from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.output import format_table, print_json, print_message, print_result
-from robotrain.errors import Problem, Rejected, raise_if_any
+from robotrain.errors import Problem, collect_problems, raise_if_any
 
 if TYPE_CHECKING:
     from robotrain.report.collect import RunFacts
@@ -66,10 +66,8 @@ def _find_runs(named: Sequence[str]) -> list[str]:
 
     found, problems = list[str](), list[Problem]()
     for text in named:
-        try:
+        with collect_problems(problems):
             found.append(find_run(text))
-        except Rejected as rejected:
-            problems += rejected.problems
     raise_if_any(problems)
     if len(named) == 1:
         found.append(records.find_run())

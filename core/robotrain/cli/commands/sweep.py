@@ -13,7 +13,7 @@ from robotrain.cli.command_factory import get_plugins
 from robotrain.cli.job_command import JobCommand, complete_override, make_job_command
 from robotrain.cli.options import ComposedOptions, make_completer
 from robotrain.cli.output import format_table, print_message, print_problems
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any, usage_problem
+from robotrain.errors import Problem, Rejected, Stage, Suggestion, collect_problems, raise_if_any, usage_problem
 
 if TYPE_CHECKING:
     import typer
@@ -110,8 +110,7 @@ class SweepCommand(JobCommand):
         print_message(format_preview(pinned, wanted))
         raise_if_any(found)
         ready = replace(pinned, warnings=(*pinned.warnings, *found))
-        options = {name: values.get(name) for name in ("wait", "dry_run", "new", "json", "name", "note")}
-        submit.submit_job(ctx, ready, {**options, "no_pin": True})
+        submit.submit_job(ctx, ready, {**values, "no_pin": True})
 
 
 def _read_space(
@@ -123,15 +122,11 @@ def _read_space(
 
     axes: list[Axis] = []
     points: list[SpacePoint] = []
-    try:
+    with collect_problems(problems):
         axes = space.parse_axes(values.get("over") or ())
-    except Rejected as rejected:
-        problems += rejected.problems
     file = values.get("points")
-    try:
+    with collect_problems(problems):
         points = space.read_points(Path(file)) if file else []
-    except Rejected as rejected:
-        problems += rejected.problems
     if file and values.get("over"):
         problems.append(_make_conflict("--points and --over cannot be used together", "--points"))
     if not file and not values.get("over"):
@@ -163,11 +158,9 @@ def _make_conflict(title: str, flag: str) -> Problem:
 
 def _read_count(values: dict[str, Any], name: str, problems: list[Problem], least: int = 1) -> int | None:
     """Return the whole number of an option; None if it is not given or invalid, which is a problem."""
-    try:
+    with collect_problems(problems):
         return parse_count(values.get(name), f"--{name.replace('_', '-')}", least)
-    except Rejected as rejected:
-        problems += rejected.problems
-        return None
+    return None
 
 
 def make_driven_problem(platform: Platform, obstacle: str) -> Problem:

@@ -137,8 +137,7 @@ class TrainEvalCommand(JobCommand):
         notes = train_eval.describe_fine_tuning(request)
         explain = functools.partial(train_eval.explain_missing_policy, training=request)
         pinned, found = pin_pipeline(prepared)
-        options = {name: values.get(name) for name in ("dry_run", "new", "json", "name", "note")}
-        options |= {"wait": follow, "stream": follow and values.get("stream")}
+        options = {**values, "wait": follow, "stream": follow and values.get("stream")}
         options |= {"timeout": timeout, "poll_seconds": poll_seconds}
         ready = replace(pinned, warnings=(*prepared.warnings, *notes))
         pipeline.submit_pinned(ctx, ready, map(explain, found), options, bool(values.get("native_only")))

@@ -8,14 +8,15 @@ import math
 import re
 import shlex
 import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from robotrain.cli import arguments
 from robotrain.errors import (
     Problem,
     Rejected,
     Suggestion,
+    collect_problems,
     find_nearest_name,
     raise_if_any,
     suggest_name,
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from robotrain.model.run import RunRecord
     from robotrain.plugins.manager import Plugins
 
-T = TypeVar("T")
 STATE_WORDS = {
     "succeeded": "done success successful complete completed ok passed finished ended",
     "failed": "error errored failure fail crashed finished ended",
@@ -66,16 +66,21 @@ class RunFilter(NamedTuple):
         from robotrain.store import run_values
 
         problems: list[Problem] = []
-        begin = _collect_problems(problems, lambda: parse_time(self.since, "--since")) or 0.0
-        end = _collect_problems(problems, lambda: parse_time(self.until, "--until", is_end=True)) or math.inf
+        begin, end = 0.0, math.inf
+        with collect_problems(problems):
+            begin = _parse_time(self.since, "--since") or begin
+        with collect_problems(problems):
+            end = _parse_time(self.until, "--until", is_end=True) or end
         if begin > end:
             title, ways = (
                 "--until is before --since",
                 [Suggestion(shlex.join(["--since", self.until, "--until", self.since]))],
             )
             problems.append(usage_problem("options-conflict", title, "--until", suggestions=ways))
-        parsed = (_collect_problems(problems, functools.partial(_parse_value, text)) for text in self.values)
-        given = [pair for pair in parsed if pair]
+        given = list[tuple[str, str]]()
+        for text in self.values:
+            with collect_problems(problems):
+                given.append(_parse_value(text))
         problems += find_unknown_names(plugins, self.platform, self.workload)
         names = _find_value_names(plugins, [key for key, _ in given], problems)
         raise_if_any(problems)
@@ -171,7 +176,7 @@ def parse_state(text: str) -> str:
     raise Rejected([usage_problem("state-unknown", title, "--state", why, suggestions=near)])
 
 
-def parse_time(text: str, flag: str, is_end: bool = False) -> float | None:
+def _parse_time(text: str, flag: str, is_end: bool = False) -> float | None:
     """Return when a time such as `7d`, `yesterday` or `2026-11-15` was; None for an empty text. Raise Rejected.
 
     :param is_end: whether of a whole day its last moment counts, not its first.
@@ -180,15 +185,6 @@ def parse_time(text: str, flag: str, is_end: bool = False) -> float | None:
 
     parse = functools.partial(parse_past_time, now=time.time(), is_end=is_end)
     return arguments.parse_amount(parse, text, flag, "7d")
-
-
-def _collect_problems(problems: list[Problem], parse: Callable[[], T]) -> T | None:
-    """Return what was parsed; None, with its problems added, if it is invalid."""
-    try:
-        return parse()
-    except Rejected as rejected:
-        problems += rejected.problems
-        return None
 
 
 def _parse_value(text: str) -> tuple[str, str]:
