@@ -1,4 +1,4 @@
-"""The start of a training: from scratch, a policy, weights alone, or a checkpoint."""
+"""The start of a training: from scratch, a policy, weights alone, or a checkpoint, also one that was downloaded."""
 
 import dataclasses
 import json
@@ -263,3 +263,39 @@ def test_a_resumed_run_leaves_the_folder_of_the_earlier_one_alone(training, push
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "other").rglob("*")} == before
     assert checkpoint.validate_checkpoint(at) == ""
     assert json.loads((at / "training_state/training_step.json").read_text())["step"] == 400
+
+
+@pytest.fixture
+def make_downloaded(training, pusht, saved, tmp_path):
+    """A document that saves in a folder of its own, where a checkpoint of this submission lies already."""
+
+    def make(submission: str, run: str = RUN):
+        at = saved("disk/out/checkpoints/000200", 200, sealed=False)
+        checkpoint.seal_checkpoint(at, step=200, run=run, job="0" * 64, model="pretrained_model", submission=submission)
+        return training(pusht, placement={"submission": "THIS_ONE"}, output_dir=str(tmp_path / "disk/out"))
+
+    return make
+
+
+def test_it_is_laid_where_the_run_saves_its_own(training):
+    document = training()
+    assert container.checkpoints(document, Path("/work")) == Path("/work/outputs/checkpoints")
+    assert container.checkpoints(training(output_dir="/disk/out"), Path("/work")) == Path("/disk/out/checkpoints")
+
+
+def test_an_output_folder_with_checkpoints_of_this_submission_is_the_runs_own(make_downloaded, tmp_path, monkeypatch):
+    monkeypatch.setenv("THIS_ONE", "wf-1")
+    document = make_downloaded("wf-1")
+    assert find_problems(document) == []
+    data = {source: Path(source.uri) for source in document.sources}
+    found = container.work(document, data, Path(document.placement.work))
+    assert f"--config_path={tmp_path}/disk/out/checkpoints/000200/pretrained_model/train_config.json" in found.arguments
+
+
+@pytest.mark.parametrize(
+    ("submission", "here", "run"), [("wf-2", "wf-1", RUN), ("", "", RUN), ("wf-1", "wf-1", "another-1")]
+)
+def test_an_output_folder_of_somebody_else_is_not_written_to(make_downloaded, monkeypatch, submission, here, run):
+    monkeypatch.setenv("THIS_ONE", here)
+    (why,) = find_problems(make_downloaded(submission, run))
+    assert why.endswith("--output-dir NEW_FOLDER")

@@ -1,10 +1,14 @@
-"""ACT trained from ROS 2 bags: steps, resume to the number, and policies that LeRobot loads."""
+"""ACT trained from ROS 2 bags: LeRobot's model to the number, steps, resume, and policies that LeRobot loads."""
 
+import json
+import os
 import signal
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
+import source_tree
 from bag_training import SMALL, BagTraining, read_losses, values
 from recorded_bags import Recording
 from robotrain_workloads.rosbag_act_train import training_data
@@ -156,3 +160,45 @@ def test_submitted_here_it_trains_and_resumes(tmp_path, robotrain, rosbag_python
     assert answer.exit_code == 0, answer.stderr
     status = robotrain("status", "--json").json
     assert status["state"] == "succeeded"
+
+
+PROGRAM = Path(__file__).with_name("act_parity.py")
+CASES = ("state", "cameras", "pre-norm", "without VAE")
+
+
+@pytest.fixture(scope="module")
+def compare(training_python, tmp_path_factory):
+    """Run a comparison in LeRobot's environment and return what it measured."""
+    root = source_tree.ROOT
+    environ = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(str(root / part) for part in ("workloads", "core", "runtime")),
+    }
+
+    def run(what: str, case: str) -> dict[str, float]:
+        folder = tmp_path_factory.mktemp("act")
+        command = [str(training_python), str(PROGRAM), what, case, str(folder)]
+        told = subprocess.run(command, env=environ, stdout=subprocess.PIPE, text=True, check=True)
+        return json.loads(told.stdout.splitlines()[-1])
+
+    return run
+
+
+@pytest.mark.slow
+def test_outputs_and_loss_are_lerobots(compare):
+    for case, facts in compare("compare", ",".join(CASES)).items():
+        assert max(facts.values()) < 1e-5, case
+
+
+@pytest.mark.slow
+def test_a_checkpoint_acts_the_same_here_and_there(compare):
+    """Ours loads into LeRobot with strict=True, is saved there, and loads here again."""
+    for case, facts in compare("exchange", ",".join(CASES)).items():
+        assert facts["actions"] < 1e-5, case
+
+
+@pytest.mark.slow
+def test_training_follows_lerobots_over_200_steps(compare):
+    facts = compare("train", "state")["state"]
+    assert facts["loss"] < 1e-4
+    assert facts["last"] < facts["first"] / 10, "it learned"
