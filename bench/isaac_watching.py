@@ -26,7 +26,7 @@ SECONDS = 0.5
 """Of an iteration."""
 IDLE_SECONDS = 600
 FOLLOW = """
-import json, sys, tempfile, time
+import argparse, json, sys, tempfile, time
 from pathlib import Path
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
@@ -39,19 +39,21 @@ for step in range(iterations):
         value = Summary.Value(tag=f"Episode_Reward/term_{number}", simple_value=1.0 / (step + 1))
         writer.add_event(Event(wall_time=step, step=step, summary=Summary(value=[value])))
 writer.close()
-report = folder / "report.jsonl"
-report.write_text(json.dumps({"event": "began", "folder": str(folder), "first": 0, "total": iterations}) + "\\n")
-began = time.process_time()
+from robotrain_workloads.isaac import process_group
 from robotrain_workloads.isaac_train import supervisor
-follower = supervisor.TrainingFollower("rsl_rl", "Isaac-Ant-v0", report, folder / "checkpoints")
+report = {"event": "began", "folder": str(folder), "first": 0, "total": iterations}
+(folder / supervisor.REPORT_FILE).write_text(json.dumps(report) + "\\n")
+began = time.process_time()
+own = argparse.Namespace(work=folder, checkpoints=folder / "checkpoints", backend="rsl_rl", task="Isaac-Ant-v0")
+follower = supervisor.TrainingFollower(None, own)
 follower.read_reports()
 follower.read_metrics()
 read = time.process_time()
 for poll in range(polls):
     follower.read_reports()
-    if poll % round(supervisor.EVENTS_SECONDS / supervisor.POLL_SECONDS) == 0:
+    if poll % round(supervisor.EVENTS_SECONDS / process_group.POLL_SECONDS) == 0:
         follower.read_metrics()
-print(json.dumps([read - began, time.process_time() - read, supervisor.POLL_SECONDS]), file=sys.stderr)
+print(json.dumps([read - began, time.process_time() - read, process_group.POLL_SECONDS]), file=sys.stderr)
 """
 
 

@@ -114,16 +114,30 @@ def _translate_skrl_tag(tag: str) -> str:
 
 
 class TrainingFollower:
-    """Turns the launcher's reports and TensorBoard's files into events."""
+    """Follows one run of `isaaclab.sh`: turns the launcher's reports and TensorBoard's files into events."""
 
-    def __init__(self, backend: str, task: str, report: Path, checkpoints: Path) -> None:
-        self.finished = False
-        self.nothing_left: dict[str, int] = {}
-        self._backend, self._task, self._checkpoints = backend, task, checkpoints
-        self._reports = ReportReader(report)
+    def __init__(self, group: ProcessGroup, own: argparse.Namespace) -> None:
+        self._group, self._own = GroupFollower(group), own
+        self._reports = ReportReader(own.work / REPORT_FILE)
+        self._finished = False
+        self._nothing_left: dict[str, int] = {}
         self._folder: Path | None = None
         self._total: int | None = None
         self._reader: EventFileReader | None = None
+        self._read_events_at = 0.0
+
+    def run(self) -> int:
+        """Follow the training to its end; return the exit code of the script."""
+        self._group.run(self._follow)
+        self.read_metrics()
+        return STOPPED_STATUS if self._group.is_stopped else self._judge(self._group.group.exit_code or 0)
+
+    def _follow(self) -> bool:
+        self.read_reports()
+        if time.monotonic() >= self._read_events_at:
+            self._read_events_at = time.monotonic() + EVENTS_SECONDS
+            self.read_metrics()
+        return self._finished
 
     def read_reports(self) -> None:
         """Read what the launcher reported since."""
@@ -133,14 +147,14 @@ class TrainingFollower:
             elif report["event"] == "checkpoint":
                 self._keep_checkpoint(Path(report["path"]), int(report["step"]))
             elif report["event"] == "nothing_left":
-                self.nothing_left = report
+                self._nothing_left = report
             elif report["event"] == "finished":
-                self.finished = True
+                self._finished = True
 
     def read_metrics(self) -> None:
         """Send the metrics that were written since."""
         for step, values in self._reader.read_new() if self._reader else ():
-            if found := translate_metrics(self._backend, values):
+            if found := translate_metrics(self._own.backend, values):
                 emit_event(Metrics(values=found, step=step, total=self._total))
 
     def _begin(self, report: dict[str, Any]) -> None:
@@ -151,11 +165,11 @@ class TrainingFollower:
 
     def _keep_checkpoint(self, file: Path, step: int) -> None:
         """Copy a checkpoint, with the parameters that it cannot be used without, to the folder of its step."""
-        target = self._checkpoints / f"{step:06}"
+        target = self._own.checkpoints / f"{step:06}"
         if target.exists() or self._folder is None:
             return
         with make_atomically(target, key="save") as scratch:
-            checkpoint_file.write_facts(scratch, self._task, self._backend)
+            checkpoint_file.write_facts(scratch, self._own.task, self._own.backend)
             shutil.copyfile(file, scratch / file.name)
             for name in PARAMS:
                 if (self._folder / "params" / name).is_file():
@@ -163,37 +177,16 @@ class TrainingFollower:
         emit_event(Track(tags={"checkpoint_directory": str(file.parent), "checkpoint_latest": str(file)}))
         emit_event(Checkpoint(step=step, path=str(target)))
 
-
-class ScriptFollower:
-    """One run of `isaaclab.sh`."""
-
-    def __init__(self, group: ProcessGroup, follower: TrainingFollower) -> None:
-        self._group, self._follower = GroupFollower(group), follower
-        self._read_events_at = 0.0
-
-    def run(self) -> int:
-        """Follow the training to its end; return the exit code of the script."""
-        self._group.run(self._follow)
-        self._follower.read_metrics()
-        return STOPPED_STATUS if self._group.is_stopped else self._judge(self._group.group.exit_code or 0)
-
-    def _follow(self) -> bool:
-        self._follower.read_reports()
-        if time.monotonic() >= self._read_events_at:
-            self._read_events_at = time.monotonic() + EVENTS_SECONDS
-            self._follower.read_metrics()
-        return self._follower.finished
-
     def _judge(self, code: int) -> int:
         """Return the exit code that the end deserves. Raise SystemExit with a sentence."""
-        if left := self._follower.nothing_left:
+        if left := self._nothing_left:
             print(
                 f"error: the checkpoint has {left['done']} iterations, and the training ends after {left['total']}:"
                 " increase --max-iterations",
                 flush=True,
             )
             return NOTHING_LEFT
-        if self._follower.finished:
+        if self._finished:
             if code:
                 text = f"the training is complete, but Isaac Lab closed with exit code {code}"
                 emit_event(Note(level="warning", text=text))
@@ -249,8 +242,7 @@ def main(arguments: Sequence[str]) -> int:
         command = list(make_command(own, arguments[separator + 1 :]))
     except OSError as error:
         raise SystemExit(f"error: {error}") from error
-    follower = TrainingFollower(own.backend, own.task, own.work / REPORT_FILE, own.checkpoints)
-    return ScriptFollower(ProcessGroup(command, folder), follower).run()
+    return TrainingFollower(ProcessGroup(command, folder), own).run()
 
 
 if __name__ == "__main__":

@@ -49,8 +49,8 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[s
     except OSError as error:
         yield str(error)
         return
-    expected = subject.Expectation(*(str(values[name] or "") for name in subject.Expectation._fields))
-    problems = list(subject.find_subject_problems(found, expected))
+    expected = {name: str(values[name] or "") for name in ("task", "backend", "sha256")}
+    problems = list(subject.find_subject_problems(found, **expected))
     yield from problems
     if problems:
         return

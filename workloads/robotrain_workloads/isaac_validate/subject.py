@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from robotrain_workloads.isaac import checkpoint_file, installation
 from robotrain_workloads.isaac_validate.parameters import DEFAULT_THRESHOLD
@@ -45,18 +45,9 @@ def load_subject(folder: Path, source: Path, cache: Path) -> tuple[Subject, inst
     return Subject(file=file, facts=facts, found=probe.checkpoint), probe
 
 
-class Expectation(NamedTuple):
-    """What the user expects of a checkpoint; empty for nothing."""
-
-    task: str = ""
-    backend: str = ""
-    sha256: str = ""
-
-
-def find_subject_problems(subject: Subject, expected: Expectation) -> Iterator[str]:
-    """Yield why the subject cannot be validated as asked for; the remedy on a second line."""
-    task, backend = expected.task, expected.backend
-    if other := checkpoint_file.find_digest_problem(subject.file, expected.sha256):
+def find_subject_problems(subject: Subject, *, task: str, backend: str, sha256: str) -> Iterator[str]:
+    """Yield why the subject is not what is expected, empty for anything; the remedy on a second line."""
+    if other := checkpoint_file.find_digest_problem(subject.file, sha256):
         yield other
         return
     if problem := subject.found.get("problem"):

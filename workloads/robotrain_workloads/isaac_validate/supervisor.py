@@ -165,8 +165,8 @@ def main(arguments: Sequence[str]) -> None:
         found, _ = subject.load_subject(folder, own.checkpoint, own.cache)
     except OSError as error:
         raise SystemExit(f"error: {error}") from error
-    expected = subject.Expectation(own.task or "", own.backend, own.sha256)
-    if problem := next(subject.find_subject_problems(found, expected), ""):
+    problems = subject.find_subject_problems(found, task=own.task or "", backend=own.backend, sha256=own.sha256)
+    if problem := next(problems, ""):
         raise SystemExit(f"error: {problem}")
     task = found.choose_task(own.task)
     emit_event(Track(tags={"task": task, "framework": found.backend, "checkpoint_file": found.file.name}))

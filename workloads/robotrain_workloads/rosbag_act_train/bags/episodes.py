@@ -13,7 +13,6 @@ from robotrain_workloads.rosbag_act_train.bags.messages import (
     IMAGE_TYPES,
     JOINT_TYPE,
     VECTOR_TYPES,
-    JointNames,
     MessageError,
     find_encoding_problem,
     get_stamp,
@@ -179,7 +178,7 @@ def _read_messages(
             if topic in rows:
                 if hasattr(content, "position"):
                     joints.setdefault(topic, tuple(content.name))
-                row = read_vector(content, JointNames(joints[topic]) if topic in joints else None)
+                row = read_vector(content, joints.get(topic))
                 if rows[topic] and len(row) != len(rows[topic][0]):
                     raise MessageError(f"{len(row)} values, after messages of {len(rows[topic][0])}")
                 rows[topic].append(row)

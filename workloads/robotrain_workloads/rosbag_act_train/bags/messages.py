@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,21 +23,19 @@ class MessageError(ValueError):
     """A message that does not fit; the text says why."""
 
 
-@dataclass(frozen=True)
-class JointNames:
-    """The joints of a vector, by name and in order."""
+def select_joints(message: Any, names: Sequence[str]) -> NDArray[np.float32]:
+    """Return the positions of a JointState by name, in this order, shape (joints,), in the message's unit.
 
-    names: tuple[str, ...]
-
-    def select(self, message: Any) -> NDArray[np.float32]:
-        """Return the positions of a JointState in this order, shape (joints,), in the message's unit."""
-        given = list(message.name)
-        if len(message.position) != len(given):
-            raise MessageError(f"{len(given)} joint names but {len(message.position)} positions")
-        if missing := [name for name in self.names if name not in given]:
-            raise MessageError(f"no joint {', '.join(missing)}; the message has {', '.join(given) or 'none'}")
-        places = {name: index for index, name in enumerate(given)}
-        return np.asarray([message.position[places[name]] for name in self.names], np.float32)
+    Raises:
+        MessageError: a joint is missing.
+    """
+    given = list(message.name)
+    if len(message.position) != len(given):
+        raise MessageError(f"{len(given)} joint names but {len(message.position)} positions")
+    if missing := [name for name in names if name not in given]:
+        raise MessageError(f"no joint {', '.join(missing)}; the message has {', '.join(given) or 'none'}")
+    places = {name: index for index, name in enumerate(given)}
+    return np.asarray([message.position[places[name]] for name in names], np.float32)
 
 
 def get_stamp(message: Any) -> int:
@@ -47,14 +44,14 @@ def get_stamp(message: Any) -> int:
     return 0 if header is None else header.stamp.sec * 1_000_000_000 + header.stamp.nanosec
 
 
-def read_vector(message: Any, joints: JointNames | None) -> NDArray[np.float32]:
+def read_vector(message: Any, joints: Sequence[str] | None) -> NDArray[np.float32]:
     """Return the numbers of a JointState or a float array, shape (values,).
 
     Raises:
         MessageError: a joint is missing, or a number is NaN or infinite.
     """
     if hasattr(message, "position"):
-        values = (joints or JointNames(tuple(message.name))).select(message)
+        values = select_joints(message, message.name if joints is None else joints)
     else:
         values = np.asarray(message.data, np.float32).reshape(-1)
     if not np.isfinite(values).all():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from robotrain_workloads.rosbag_act_train.bags import Clock, ClockJump, Sync
@@ -62,21 +62,7 @@ class DataSettings:
 
     def dump(self) -> dict[str, Any]:
         """Return the keys of `data:` in config.yaml."""
-        return {
-            "image_topics": dict(self.image_topics),
-            "state_topic": self.state_topic,
-            "environment_state_topic": self.environment_state_topic,
-            "action_topic": self.action_topic,
-            "joint_names": list(self.joint_names) if self.joint_names else None,
-            "action_joint_names": list(self.action_joint_names) if self.action_joint_names else None,
-            "fps": self.fps,
-            "sync": self.sync,
-            "tolerance_s": self.tolerance_s,
-            "max_gap_s": self.max_gap_s,
-            "timestamp": self.timestamp,
-            "image_size": list(self.image_size) if self.image_size else None,
-            "on_clock_jump": self.on_clock_jump,
-        }
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
 
 
 def suggest_settings(bags: Sequence[Mapping[str, Topic]], rates: Mapping[str, float]) -> DataSettings:
