@@ -274,9 +274,12 @@ class Run:
         return _require_success(self.name, status)
 
     def cancel(self) -> None:
-        """Stop the run and return when it has ended; a run that has ended does not change."""
+        """Stop the run and return when it has ended; a run that has ended does not change.
+
+        Of a pipeline, all steps are stopped, and no more begin; also steps that a lost driver left running.
+        """
         record, platform = self._submitted_record, self._platform
-        if platform.status(record.reference).finished:
+        if not record.steps and platform.status(record.reference).finished:
             return
         platform.cancel(record.reference)
         status = platform.status(record.reference)

@@ -14,7 +14,6 @@ from robotrain.pipelines.prepare import PreparedPipeline, pin_pipeline, prepare_
 from robotrain.pipelines.resume import RepeatedPipeline, continue_pipeline
 from robotrain.plugins import manager, site
 from robotrain.plugins.manager import Plugins
-from robotrain.store import records
 from robotrain.submission import submitter
 from robotrain.submission.run_labels import NO_LABELS, RunLabels, make_labels
 
@@ -33,15 +32,6 @@ class PipelineRun(api.Run):
             state = f"is {found.state} and has no run" if found else "does not exist"
             raise Rejected([usage_problem("step-without-run", f"step {name} of {self.name} {state}")])
         return api.Run(found.run, self._plugins)
-
-    def cancel(self) -> None:
-        """Stop all steps, and start no more; also those that a lost driver left running."""
-        record = self._submitted_record
-        self._platform.cancel(record.reference)
-        status = self.status()
-        self._was_running = not status.finished
-        records.save_final_status(self.name, status)
-        self.warnings += tuple(site.notify_run_changed(self._plugins, record, "cancelled", status))
 
     def resume(self) -> "PipelineRun":
         """Continue the pipeline, and return it, or the new run that has only the steps that are not done.

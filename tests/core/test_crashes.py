@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from robotrain.store import records
 
-KILLED = """
+AUDIT = """
 import os, runpy, signal, sys
 at, below = int(os.environ["KILL_AT"]), os.environ["KILL_BELOW"]
 told = os.open(os.environ["KILL_TOLD"], os.O_WRONLY | os.O_CREAT)
@@ -37,9 +37,15 @@ def effect(event, args):
         os.write(told, f"{event} {what}\\n".encode())
 
 sys.addaudithook(effect)
+"""
+"""A program with it ends before its effect number KILL_AT below a folder; for 0, it lists all of them."""
+KILLED = (
+    AUDIT
+    + """
 sys.argv[0] = "robotrain"
 runpy.run_module("robotrain", run_name="__main__")
 """
+)
 
 ROWS = {
     "before a name is claimed": r"runs$|tmp\w+$|mkdir .*/state$",

@@ -20,6 +20,7 @@ from robotrain.plugins import manager
 from robotrain.store import records
 from robotrain.submission import reconcile
 from robotrain_runtime.contract import event, files
+from test_crashes import AUDIT
 
 PUSHT = Path(__file__).parents[2] / "examples/pusht-mini"
 STEPS = """
@@ -73,14 +74,17 @@ def submit(robotrain, tmp_path):
 
 
 def find_drivers(run: str) -> list[int]:
-    found = []
+    """The drivers of a run of this test: another one beside it may have a run of the same name."""
+    found, state = [], os.environ["ROBOTRAIN_STATE"].encode()
     for place in Path("/proc").iterdir():
         if place.name.isdecimal():
             try:
                 words = (place / "cmdline").read_bytes().split(b"\0")
+                is_driver = b"robotrain.pipelines.driver" in words and run.encode() in words
+                is_own = is_driver and state in (place / "environ").read_bytes()
             except OSError:
                 continue
-            if b"robotrain.pipelines.driver" in words and run.encode() in words:
+            if is_own:
                 found.append(int(place.name))
     return found
 
@@ -411,27 +415,16 @@ def _stop(drive: driver.PipelineDriver) -> None:
     raise StopDriving
 
 
-KILLED = """
-import os, signal, sys
-at, below = int(os.environ["KILL_AT"]), os.environ["KILL_BELOW"]
-effects = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "shutil.rmtree"}
-seen = 0
-
-def effect(event, args):
-    global seen
-    writes = event == "open" and isinstance(args[2], int) and args[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
-    if (writes or event in effects) and below in str(args[0]):
-        seen += 1
-        if seen == at:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-sys.addaudithook(effect)
+KILLED = (
+    AUDIT
+    + """
 from robotrain.pipelines import driver
 from robotrain.plugins import manager
 drive = driver.PipelineDriver(sys.argv[1], manager.get_plugins())
 drive._sleep = lambda seconds: sys.exit(3)
 drive.drive()
 """
+)
 
 
 @pytest.mark.slow
@@ -440,7 +433,7 @@ def test_a_driver_killed_before_any_effect_loses_and_doubles_no_step(engine, sub
     run = submit("name: kills\nsteps:\n  train: {job: EXAMPLE/job.yaml, parameters: {training_steps: 3}}\n")
     folder = records.get_run_folder(run)
     for at in range(1, 200, 5):
-        environ = {**os.environ, "KILL_AT": str(at), "KILL_BELOW": str(tmp_path)}
+        environ = {**os.environ, "KILL_AT": str(at), "KILL_BELOW": str(tmp_path), "KILL_TOLD": os.devnull}
         killed = subprocess.run([sys.executable, "-c", KILLED, run], env=environ, capture_output=True, text=True)
         if killed.returncode == 3:
             break

@@ -250,9 +250,9 @@ def test_a_long_text_is_cut_and_says_so() -> None:
     assert len(shown) <= MAX_LENGTH
 
 
-@pytest.mark.parametrize("piece", ["a:", "a://", "@", "%25", "sk-", "a", " ", "hf_a", "token ", "A/"])
-def test_a_huge_text_takes_no_time(piece: str) -> None:
-    redact(piece * 5000)
+def test_a_huge_text_takes_no_time() -> None:
+    for piece in ("a:", "a://", "@", "%25", "sk-", "a", " ", "hf_a", "token ", "A/"):
+        redact(piece * 5000)
 
 
 def test_only_characters_that_are_escaped_are_not_printable() -> None:

@@ -1,10 +1,8 @@
 """The index of run names: it saves time where there are many runs, and is never believed when it is outdated."""
 
-import multiprocessing
 import os
 import random
 import shutil
-import signal
 import time
 from pathlib import Path
 
@@ -115,28 +113,3 @@ def test_a_new_name_removes_the_index(state: Path) -> None:
     assert lock is not None
     lock.release()
     assert not records.get_index_path().exists()
-
-
-def _submit_many(worker: int) -> None:
-    for number in range(1000):
-        add(f"w{worker}-{number}")
-        records.list_runs()
-
-
-@pytest.mark.slow
-def test_submits_that_are_killed_leave_an_index_that_hides_nothing(state: Path) -> None:
-    chosen = random.Random(4)
-    context = multiprocessing.get_context("fork")
-    for round_ in range(6):
-        workers = [context.Process(target=_submit_many, args=(10 * round_ + index,)) for index in range(3)]
-        for worker in workers:
-            worker.start()
-        time.sleep(0.1 + 0.2 * chosen.random())
-        for worker in workers:
-            os.kill(worker.pid or 0, signal.SIGKILL)
-            worker.join()
-        names = {path.parent.name for path in state.glob(f"runs/*/{records.RECORD_FILE}")}
-        assert names
-        for _ in range(2):
-            assert set(records.list_runs()) == names
-            settle()

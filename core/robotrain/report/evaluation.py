@@ -235,17 +235,29 @@ def collect_evaluation(
     evaluated = known.evaluated
     if evaluated is None:
         return None
-    if folder := _find_local_results(platform, evaluated, outputs):
-        return _read_results(record, evaluated, folder, str(folder), reader, complete)
-    if not complete:
-        return EvaluationFacts(evaluated=evaluated)
-    output = _find_results_output(evaluated, known.results, outputs)
-    if output is None:
-        return _without_results(evaluated, "the run has no output with its results")
-    if (output.size or 0) > MAX_DOWNLOAD_BYTES:
-        return _without_results(evaluated, f"the results are too large to download ({format_size(output.size or 0)})")
-    on_progress(f"downloading the results of {record.run} …")
-    return _download_results(record, platform, evaluated, output, reader)
+    remarks: tuple[str, ...]
+    with tempfile.TemporaryDirectory(prefix="robotrain-report-") as scratch:
+        folder, why = _find_local_results(platform, evaluated, outputs), ""
+        shown = str(folder or "")
+        if folder is None and complete:
+            output = _find_results_output(evaluated, known.results, outputs)
+            folder, why = _download_results(record, platform, output, Path(scratch) / "results", on_progress)
+        if folder is None:
+            remarks = (f"{why}; the page shows what the log contains",) if why else ()
+            return EvaluationFacts(evaluated=evaluated, remarks=remarks)
+        results, remarks = _parse_results_file(record, folder, reader)
+        media, omitted = list[MediaFile](), list[OmittedFile]()
+        if complete:
+            with contextlib.suppress(OSError):
+                media, omitted = load_media(folder)
+    return EvaluationFacts(
+        evaluated=evaluated,
+        results=results,
+        media=tuple(media),
+        omitted=tuple(omitted),
+        folder=shown,
+        remarks=remarks,
+    )
 
 
 def _find_local_results(platform: Platform, evaluated: Evaluated, outputs: Sequence[Output]) -> Path | None:
@@ -270,42 +282,20 @@ def _is_results_output(output: Output, evaluated: Evaluated) -> bool:
 
 
 def _download_results(
-    record: RunRecord, platform: Platform, evaluated: Evaluated, output: Output, reader: ResultsReader | None
-) -> EvaluationFacts:
-    with tempfile.TemporaryDirectory(prefix="robotrain-report-") as scratch:
-        place = Path(scratch) / "results"
-        try:
-            platform.download(record.reference, output, place)
-        except Exception as error:  # of a plugin; the log has the scores all the same
-            why = redact(str(error), max_length=300)
-            return _without_results(evaluated, f"the results could not be downloaded: {why}")
-        folder, file = place / PurePosixPath(output.name).name, record.outputs.complete_file
-        if not file or (place / file).is_file() or not (folder / file).is_file():
-            folder = place
-        return _read_results(record, evaluated, folder, "", reader)
-
-
-def _read_results(
-    record: RunRecord,
-    evaluated: Evaluated,
-    folder: Path,
-    shown_folder: str,
-    reader: ResultsReader | None,
-    with_media: bool = True,
-) -> EvaluationFacts:
-    results, remarks = _parse_results_file(record, folder, reader)
-    media, omitted = list[MediaFile](), list[OmittedFile]()
-    if with_media:
-        with contextlib.suppress(OSError):
-            media, omitted = load_media(folder)
-    return EvaluationFacts(
-        evaluated=evaluated,
-        results=results,
-        media=tuple(media),
-        omitted=tuple(omitted),
-        folder=shown_folder,
-        remarks=remarks,
-    )
+    record: RunRecord, platform: Platform, output: Output | None, to: Path, on_progress: Callable[[str], None]
+) -> tuple[Path | None, str]:
+    """Return the folder of the downloaded results, or why there is none."""
+    if output is None:
+        return None, "the run has no output with its results"
+    if (output.size or 0) > MAX_DOWNLOAD_BYTES:
+        return None, f"the results are too large to download ({format_size(output.size or 0)})"
+    on_progress(f"downloading the results of {record.run} …")
+    try:
+        platform.download(record.reference, output, to)
+    except Exception as error:  # of a plugin; the log has the scores all the same
+        return None, f"the results could not be downloaded: {redact(str(error), max_length=300)}"
+    folder, file = to / PurePosixPath(output.name).name, record.outputs.complete_file
+    return (folder if file and not (to / file).is_file() and (folder / file).is_file() else to), ""
 
 
 def _parse_results_file(
@@ -334,7 +324,3 @@ def _read_results_file(folder: Path, name: str) -> bytes:
     if len(content) > MAX_FILE_BYTES:
         raise ValueError(f"it is larger than {format_size(MAX_FILE_BYTES)}")
     return content
-
-
-def _without_results(evaluated: Evaluated, why: str) -> EvaluationFacts:
-    return EvaluationFacts(evaluated=evaluated, remarks=(f"{why}; the page shows what the log contains",))
