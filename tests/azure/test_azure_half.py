@@ -79,7 +79,7 @@ def test_an_address_that_no_half_takes_is_asked_by_ourselves(question, tmp_path)
 def test_the_tracking_process_is_told_its_halves():
     assert (
         run_environment.make_program_environ(tracked_job(tracking_uri="x"))["ROBOTRAIN_TRACKING_HALVES"]
-        == "robotrain_azure.tracking.container"
+        == "robotrain_azure.tracking"
     )
     assert "ROBOTRAIN_TRACKING_HALVES" not in run_environment.make_program_environ(tracked_job({}, tracking_uri="x"))
 
@@ -107,7 +107,7 @@ def test_the_payload_of_the_half_is_whole(tmp_path):
         archive.extractall(tmp_path)
         names = archive.namelist()
     code = (
-        "import sys; from robotrain_azure.tracking import container as half; from robotrain_azure import arm;"
+        "import sys; from robotrain_azure import tracking as half; from robotrain_azure import arm;"
         "assert half.accepts('azureml-workspace://a/b/c') and half.ENVIRONMENT.lock.is_file();"
         "half.ui('azureml-workspace://a/b/c', '1', '2'); half.registry('azureml-workspace://a/b/c');"
         "assert not {'azure', 'requests', 'mlflow'} & sys.modules.keys()"

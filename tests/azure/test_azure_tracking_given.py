@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from azure_stand_in.sign_in import token
 from azure_tracked import HERE, tracked_job
-from robotrain_azure.tracking import container
+from robotrain_azure import tracking as container
 from robotrain_runtime.contract import document, event
 from robotrain_runtime.contract.container_plugin import PLATFORM_TRACKING_VARIABLE
 from robotrain_runtime.contract.document import JobDocument

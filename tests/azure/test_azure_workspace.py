@@ -9,9 +9,9 @@ from azure_stand_in.manager import GROUP, LOOKING, SUBSCRIPTION
 from azure_stand_in.sign_in import OBJECT
 from robotrain.model.source import SourceError, SourceNotFound
 from robotrain_azure import errors, preflight_checks
+from robotrain_azure import tracking as container
 from robotrain_azure.arm import ArmError
 from robotrain_azure.models import registry
-from robotrain_azure.tracking import container
 from robotrain_azure.workspace import Workspace, find_missing_flags, get_workspace, parse_tracking_uri
 from robotrain_runtime.contract.document import JobSource
 

@@ -1,13 +1,20 @@
 """A client of Azure's resource manager. It needs azure-identity, which is imported with the first request."""
 
 import importlib
-import json
 import os
 import re
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
+
+from robotrain_sources.fetching.credential import (
+    SIGN_IN_REASON_PATTERN,
+    make_pipeline,
+    make_token_policy,
+    parse_json_object,
+)
+from robotrain_sources.fetching.errors import UNREACHABLE_PATTERN, get_class_names
 
 from robotrain_azure import credential
 from robotrain_azure.credential import EXPIRED_TOKEN_CODES
@@ -22,12 +29,8 @@ RENEWALS_VARIABLE = "MLFLOW_TRACKING_TOKEN_REFRESH_RETRIES"
 TIMEOUTS = {"connection_timeout": 5, "read_timeout": 10}
 LONGEST_PAUSE = 5.0
 
-UNREACHED_PATTERN = (
-    r"Failed to (?:resolve '[\w.-]+'|establish a new connection)|Unable to connect to proxy|timed out|SSLError"
-)
+UNREACHED_PATTERN = rf"{UNREACHABLE_PATTERN}|SSLError"
 """Why there was no answer, in the error texts of Azure's libraries."""
-SIGN_IN_REASON_PATTERN = r"AADSTS\d+: [^.\n]*|No User Assigned[\w ]* Managed Identity found[\w ]*|Identity not found"
-"""Why a sign-in was refused, in the same texts."""
 SIGN_IN_ERROR = "ClientAuthenticationError"
 NO_ANSWER_ERRORS = frozenset({"ServiceRequestError", "ServiceResponseError", "IncompleteReadError"})
 """Class names of errors in Azure's libraries."""
@@ -127,7 +130,7 @@ class ArmClient:
             seconds = response.headers.get("Retry-After", "")
             refusal.retry_after = float(seconds) if seconds.isdecimal() else 0.0
             raise refusal
-        return _parse_object(response.text())
+        return parse_json_object(response.text())
 
     def _is_same_host(self, url: str) -> bool:
         """Return whether a URL has this client's host, with or without the default port."""
@@ -138,23 +141,14 @@ class ArmClient:
     def _get_pipeline(self) -> Any:
         pipeline = self._pipeline  # another thread may reset it
         if pipeline is None:
-            policies: Any = importlib.import_module("azure.core.pipeline.policies")
-            scope = f"https://{get_cloud().manager}/.default"
-            sign_in = policies.BearerTokenCredentialPolicy(credential.get_shared_credential(), scope)
+            sign_in = make_token_policy(credential.get_shared_credential(), f"https://{get_cloud().manager}/.default")
             self._pipeline = pipeline = make_pipeline(self._base, sign_in)
         return pipeline
 
 
-def make_pipeline(base: str, *policies: Any, **options: Any) -> Any:
-    """Return a client of azure-core that uses this machine's proxies; it signs in only with a policy for that."""
-    known: Any = importlib.import_module("azure.core.pipeline.policies")
-    steps = [known.UserAgentPolicy("robotrain"), known.ProxyPolicy(), *policies]
-    return importlib.import_module("azure.core").PipelineClient(base, policies=steps, **options)
-
-
 def make_no_answer_error(error: BaseException, host: str) -> ArmError:
     """Return the error for a failed sign-in, or for a request to `host` that got no answer."""
-    kinds = {base.__name__ for base in type(error).__mro__}
+    kinds = get_class_names(error)
     unreached = re.search(UNREACHED_PATTERN, str(error))
     reason = re.search(SIGN_IN_REASON_PATTERN, str(error))
     if SIGN_IN_ERROR in kinds and (reason or not unreached):
@@ -166,18 +160,10 @@ def make_no_answer_error(error: BaseException, host: str) -> ArmError:
 
 
 def _make_refusal_error(status: int, text: str) -> ArmError:
-    body = _parse_object(text).get("error")
+    body = parse_json_object(text).get("error")
     body = body if isinstance(body, dict) else {}
     code, message = str(body.get("code") or ""), shorten_message(str(body.get("message") or ""), status)
     return ArmError(f"{message} (HTTP {status} {code})".replace(" )", ")"), status, code)
-
-
-def _parse_object(text: str) -> dict[str, Any]:
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}
 
 
 FULL_TEXT_STATUSES = (400, 409, 412, 422)

@@ -1,10 +1,6 @@
 """The signed-in identity: its credential, its object id, and why a sign-in failed."""
 
-import base64
 import functools
-import importlib
-import json
-import logging
 import os
 import re
 import threading
@@ -12,30 +8,22 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from robotrain_sources.fetching.credential import find_rejected_variable, suggest_other_value
+from robotrain_sources.fetching.credential import (
+    find_rejected_variable,
+    make_azure_credential,
+    parse_token_claims,
+    suggest_other_value,
+)
+from robotrain_sources.fetching.errors import iter_causes
 
 from robotrain_azure.workspace import get_cloud
 
-EXCLUDED_CREDENTIALS = ("shared_token_cache", "visual_studio_code", "interactive_browser", "broker")
 IDENTITY_PREFIXES = ("AZURE_", "IDENTITY_", "MSI_")
 """Prefixes of the environment variables that select an identity or a cloud."""
-FAST_TIMEOUTS = {"retry_total": 1, "connection_timeout": 5, "read_timeout": 10, "process_timeout": 10}
-"""Short timeouts: a missing sign-in should be reported at once."""
 TOKEN_CACHE_SECONDS = 120.0
 """Longer than one command needs tokens, shorter than a change of identity takes."""
 RENEWAL_SECONDS = 300.0
 """Seconds before its expiry when a token is renewed, as in Azure's own clients."""
-
-
-def make_credential_chain() -> Any:
-    """Return a credential that tries, in this order: a secret in the environment, workload identity, a managed
-    identity, `az login`, `azd auth login`. Raises ModuleNotFoundError without azure-identity.
-
-    It reads AZURE_AUTHORITY_HOST.
-    """
-    logging.getLogger("azure").setLevel(logging.CRITICAL)  # its errors say the same
-    exclusions: dict[str, Any] = {f"exclude_{name}_credential": True for name in EXCLUDED_CREDENTIALS}
-    return importlib.import_module("azure.identity").DefaultAzureCredential(**exclusions, **FAST_TIMEOUTS)
 
 
 def get_shared_credential() -> "CachedCredential":
@@ -90,7 +78,7 @@ _CREDENTIAL_LOCK = threading.Lock()
 @functools.lru_cache(maxsize=1)
 def _make_credential(environment: tuple[tuple[str, str], ...]) -> CachedCredential:
     """Return a new credential for each set of identity variables: the chain reads them when it is made."""
-    return CachedCredential(make_credential_chain())
+    return CachedCredential(make_azure_credential())
 
 
 UNKNOWN_OBJECT_ID = "OBJECT-ID"
@@ -100,9 +88,7 @@ def get_caller_object_id() -> str:
     """Return the object id of the signed-in identity, from its token; UNKNOWN_OBJECT_ID if that fails."""
     try:
         token = str(get_shared_credential().get_token(f"https://{get_cloud().manager}/.default").token)
-        claims = token.split(".")[1]
-        payload = json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))
-        return str(payload.get("oid") or UNKNOWN_OBJECT_ID)
+        return str(parse_token_claims(token).get("oid") or UNKNOWN_OBJECT_ID)
     except Exception:  # a sign-in may raise anything; commands are shown with the placeholder
         return UNKNOWN_OBJECT_ID
 
@@ -141,17 +127,8 @@ def make_sign_in_reason(error: BaseException) -> str:
     return " ".join((*([f"{detail[:1].upper()}{detail[1:]}."] if detail else []), *_list_credentials(error)))
 
 
-def iterate_causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield an error and its causes."""
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        yield error
-        error = error.__cause__ or error.__context__
-
-
 def _list_credentials(error: BaseException) -> Iterator[str]:
     """Yield a sentence with the credentials that were tried, named as in Azure's library."""
-    names = [name for cause in iterate_causes(error) for name in re.findall(_CREDENTIAL_NAME, str(cause), re.MULTILINE)]
+    names = [name for cause in iter_causes(error) for name in re.findall(_CREDENTIAL_NAME, str(cause), re.MULTILINE)]
     if names:
         yield f"Tried: {', '.join(dict.fromkeys(names))}."

@@ -79,7 +79,7 @@ def get_cloud() -> Cloud:
 TRACKING_SCHEME = "azureml-workspace"
 ARTIFACTS_OUTPUT = "artifacts"
 """The output of a job that tracking writes to."""
-CONTAINER_PLUGINS = {"tracking.azureml": "robotrain_azure.tracking.container"}
+CONTAINER_PLUGINS = {"tracking.azureml": "robotrain_azure.tracking"}
 """The container plugin for such a tracking URI, as a job document names it."""
 MODEL_KIND = "model_asset"
 MODEL_CONTAINER_PLUGINS = {f"source.{MODEL_KIND}": "robotrain_azure.models.container"}

@@ -4,11 +4,9 @@ They serve both clients: the SDK, which lists and publishes, and obstore, which 
 needed, as it may be replaced during a run, and is never printed.
 """
 
-import base64
 import contextlib
 import functools
 import importlib
-import json
 import os
 import re
 import threading
@@ -48,7 +46,7 @@ class StorageSecret:
         """When it expires, with a time zone; None if it does not say."""
         with contextlib.suppress(ValueError, TypeError, KeyError, OverflowError):
             if self.form == "token":
-                return datetime.fromtimestamp(_parse_token_claims(self.text)["exp"], timezone.utc)
+                return datetime.fromtimestamp(credential.parse_token_claims(self.text)["exp"], timezone.utc)
             if self.form == "sas":
                 end = datetime.fromisoformat(parse_qs(self.text)["se"][0].replace("Z", "+00:00"))
                 return end if end.tzinfo else end.replace(tzinfo=timezone.utc)
@@ -70,21 +68,12 @@ def read_storage_secret(location: str) -> StorageSecret:
 
 def describe_token_holder(token: str) -> str:
     """Return the holder of a token in words; empty if the token does not say."""
-    claims = _parse_token_claims(token)
+    claims = credential.parse_token_claims(token)
     if person := claims.get("upn") or claims.get("unique_name") or claims.get("preferred_username"):
         return str(person)
     ids = (("client", claims.get("appid") or claims.get("azp")), ("object", claims.get("oid")))
     description = ", ".join(f"{noun} id {value}" for noun, value in ids if value)
     return description and f"the identity with {description}"
-
-
-def _parse_token_claims(token: str) -> dict[str, Any]:
-    """Return the claims of a token, unverified; empty if it has none."""
-    with contextlib.suppress(IndexError, ValueError):
-        payload = token.split(".")[1]
-        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-        return claims if isinstance(claims, dict) else {}
-    return {}
 
 
 def _detect_form(text: str) -> SecretForm | None:

@@ -1,5 +1,7 @@
 """Secrets that a job names but never contains: read from a file or an Azure key vault."""
 
+import base64
+import contextlib
 import importlib
 import json
 import logging
@@ -62,23 +64,51 @@ def parse_vault_address(text: str) -> VaultSecret | None:
     return VaultSecret(match[1], match[2], match[3], match[4] or "") if match else None
 
 
-DESKTOP_CREDENTIALS = ("shared_token_cache", "visual_studio_code", "powershell", "interactive_browser", "broker")
+DESKTOP_CREDENTIALS = ("shared_token_cache", "visual_studio_code", "interactive_browser", "broker")
 SIGN_IN_LIMITS = {"retry_total": 1, "connection_timeout": 5, "read_timeout": 10, "process_timeout": 10}
-"""A job that cannot sign in fails within seconds."""
+"""Who cannot sign in is told within seconds."""
 
 
 def make_azure_credential() -> Any:
-    """Return Azure's default credential without the ways that need a desktop.
+    """Return Azure's default credential without the ways that need a desktop. Raise ModuleNotFoundError.
 
-    It tries a secret in the environment, workload identity, a managed identity (AZURE_CLIENT_ID), `az login` and
-    `azd auth login`.
+    It tries a secret in the environment, workload identity, a managed identity (AZURE_CLIENT_ID), `az login`, Azure
+    PowerShell and `azd auth login`.
     """
     logging.getLogger("azure").setLevel(logging.CRITICAL)  # its errors repeat what it logs
     excluded: dict[str, Any] = {f"exclude_{name}_credential": True for name in DESKTOP_CREDENTIALS}
     return importlib.import_module("azure.identity").DefaultAzureCredential(**excluded, **SIGN_IN_LIMITS)
 
 
-_SIGN_IN_REASON = (
+def make_pipeline(base: str, *policies: Any, **options: Any) -> Any:
+    """Return a client of azure-core that uses this machine's proxies; it signs in only with a policy for that."""
+    known: Any = importlib.import_module("azure.core.pipeline.policies")
+    steps = [known.UserAgentPolicy("robotrain"), known.ProxyPolicy(), *policies]
+    return importlib.import_module("azure.core").PipelineClient(base, policies=steps, **options)
+
+
+def make_token_policy(credential: Any, scope: str) -> Any:
+    """Return the policy that sends a token of `credential` with each request."""
+    return importlib.import_module("azure.core.pipeline.policies").BearerTokenCredentialPolicy(credential, scope)
+
+
+def parse_token_claims(token: str) -> dict[str, Any]:
+    """Return the claims of an access token, unverified; empty if it has none."""
+    with contextlib.suppress(IndexError, ValueError):
+        payload = token.split(".")[1]
+        return parse_json_object(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    return {}
+
+
+def parse_json_object(text: str | bytes) -> dict[str, Any]:
+    """Return the JSON object of an answer; empty for anything else."""
+    with contextlib.suppress(ValueError):
+        content = json.loads(text)
+        return content if isinstance(content, dict) else {}
+    return {}
+
+
+SIGN_IN_REASON_PATTERN = (
     r"AADSTS\d+: [^.\n]*|(?:No such file or directory|Permission denied)(?:: '[^'\n]+')?"
     r"|No User Assigned[\w ]* Managed Identity found[\w ]*|Identity not found"
 )
@@ -106,7 +136,7 @@ def suggest_other_value(variable: str) -> str:
 
 def explain_sign_in(error: Exception, subject: str, remedy: str) -> FetchError:
     """Return the error for a failed sign-in; `subject` is what cannot be read, `remedy` ends the sentence."""
-    reason = re.search(_SIGN_IN_REASON, str(error))
+    reason = re.search(SIGN_IN_REASON_PATTERN, str(error))
     if not reason and (unreachable := re.search(errors.UNREACHABLE_PATTERN, str(error))):
         why = f"cannot reach Azure's sign-in to read {subject} ({unreachable[0]})"
         return FetchError(f"{why}: try again later", "network")
@@ -244,26 +274,14 @@ def _request_secret(client: Any, secret: VaultSecret) -> str:
         answer = client.send_request(request, **VAULT_TIMEOUTS)
     except Exception as error:
         raise explain_no_vault_answer(error, secret) from None  # a cause may repeat what was sent
-    body = _parse_json_object(answer.text())
+    body = parse_json_object(answer.text())
     if answer.status_code != 200 or not isinstance(body.get("value"), str):
         raise explain_vault_answer(answer.status_code, body, secret)
     return str(body["value"])
 
 
 def _make_vault_client(secret: VaultSecret) -> Any:
-    policies: Any = importlib.import_module("azure.core.pipeline.policies")
-    signing = policies.BearerTokenCredentialPolicy(make_azure_credential(), secret.scope)
-    pipeline = [policies.UserAgentPolicy("robotrain"), policies.ProxyPolicy(), signing]
-    return importlib.import_module("azure.core").PipelineClient(f"https://{secret.host}", policies=pipeline)
-
-
-def _parse_json_object(text: str) -> dict[str, Any]:
-    """Return the JSON object of an answer; empty for anything else."""
-    try:
-        content = json.loads(text)
-    except ValueError:
-        return {}
-    return content if isinstance(content, dict) else {}
+    return make_pipeline(f"https://{secret.host}", make_token_policy(make_azure_credential(), secret.scope))
 
 
 MAX_SECRET_BYTES = 64 * 1024

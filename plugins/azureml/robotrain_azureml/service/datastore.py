@@ -20,6 +20,7 @@ from robotrain_azure.arm import ArmClient
 from robotrain_azure.credential import get_shared_credential
 from robotrain_azure.storage import Datastore, StorageError
 from robotrain_sources import parallel
+from robotrain_sources.fetching.credential import make_pipeline
 
 RETRIES = 3
 READ_RETRIES = 1
@@ -262,7 +263,7 @@ def send_signed_request(method: str, url: str, headers: Mapping[str, str] | None
 @functools.cache
 def get_pipeline() -> Any:
     """Return the process-wide client without a sign-in, which reuses connections."""
-    return azure_arm.make_pipeline("https://blob", connection_data_block_size=1 << 18)
+    return make_pipeline("https://blob", connection_data_block_size=1 << 18)
 
 
 def make_connection_error(error: Exception, url: str) -> StorageError:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from robotrain.errors import MAX_SENTENCE, Problem, Rejected, Stage, Suggestion, make_problem
 from robotrain.redaction import redact
-from robotrain_azure import arm, credential
+from robotrain_azure import arm
 from robotrain_azure.arm import SIGNED_OUT, ArmError, ServiceError
 from robotrain_azure.credential import EXPIRED_TOKEN_CODES
+from robotrain_sources.fetching.errors import iter_causes
 
 from robotrain_azureml import errors
 from robotrain_azureml.observe import status
@@ -32,7 +33,7 @@ _BLOB_HOST = r"https://([a-z0-9]+)\.(?:blob|dfs)\."
 
 def find_azure_error(error: BaseException, host: str = "") -> ServiceError | None:
     """Return the error of Azure among an exception and its causes, or None. `host`: the requested host if known."""
-    for cause in credential.iterate_causes(error):
+    for cause in iter_causes(error):
         if isinstance(cause, ServiceError):
             return cause
         azure_error = _parse_answer(cause)
@@ -163,7 +164,7 @@ def make_unreadable_job_problem(error: BaseException) -> Problem:
 
 def _find_keys(error: BaseException) -> dict[str, bool]:
     """Return the invalid keys, like `resources.colour`, and whether each is unknown; empty if the error names none."""
-    return next(filter(None, (dict(sorted(_parse_keys(str(cause)))) for cause in credential.iterate_causes(error))), {})
+    return next(filter(None, (dict(sorted(_parse_keys(str(cause)))) for cause in iter_causes(error))), {})
 
 
 def _parse_keys(text: str) -> Iterator[tuple[str, bool]]:

@@ -1,1 +1,0 @@
-"""Tracking in an Azure ML workspace: the container plugin, and nothing else."""
