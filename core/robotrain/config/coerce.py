@@ -214,54 +214,29 @@ def _make_stand_in(declared: type) -> Any:
     """Return an instance without calling `__post_init__`, so that further problems of the job can be found."""
     instance: Any = object.__new__(declared)
     for field in dataclasses.fields(declared):
-        value = None if field.default is dataclasses.MISSING else field.default
-        if field.default_factory is not dataclasses.MISSING:
-            value = field.default_factory()
-        object.__setattr__(instance, field.name, value)
+        object.__setattr__(instance, field.name, None if field.default is dataclasses.MISSING else field.default)
     return instance
 
 
 def _check_text(parameter: Parameter, value: Value) -> Problem | None:
     """Return the problem of a text that pydantic would accept."""
-    text = str(value.value)
-    if trouble := _find_trouble(text):
-        return _make_unusable_problem(parameter, value, trouble)
-    return make_invalid_value_problem(parameter, value) if parameter.param.table and not has_pairs(text) else None
-
-
-SECRET_TROUBLE = "contains what looks like a secret"
-
-
-def _find_trouble(text: str) -> str:
-    """Return what makes a text unusable for any parameter; empty if nothing does."""
+    text, where = str(value.value), value.origin.where or value.origin.layer
     if len(text) > MAX_LETTERS:
-        return f"is longer than {MAX_LETTERS >> 10} KiB"
-    if value_holds_secret(text):
-        return SECRET_TROUBLE
-    return "contains control characters" if any(ord(one) < 0x20 and one not in "\n\t" for one in text) else ""
-
-
-def _make_unusable_problem(parameter: Parameter, value: Value, trouble: str) -> Problem:
-    """Return the problem of a text that `_find_trouble` found unusable."""
-    secret = trouble == SECRET_TROUBLE
-    return Problem(
-        code="secret-in-job" if secret else "value-invalid",
-        stage=Stage.RESOLVE,
-        title=f"{parameter.flag} {trouble}",
-        where=value.origin.where or value.origin.layer,
-        given=redact(str(value.value)),
-        why=f"Jobs are stored in plans and records unencrypted. {_describe_parameter(parameter)}".strip()
-        if secret
-        else "",
-        suggestions=(Suggestion(f"{parameter.flag} {parameter.metavar}"),)
-        if secret and parameter.param.metavar
-        else (),
-    )
-
-
-def _describe_parameter(parameter: Parameter) -> str:
-    """Return what the parameter takes, from its help text."""
-    return f"{parameter.flag} takes {parameter.param.help}." if parameter.param.metavar else ""
+        title = f"{parameter.flag} is longer than {MAX_LETTERS >> 10} KiB"
+    elif value_holds_secret(text):
+        title = f"{parameter.flag} contains what looks like a secret"
+        takes, way = "", ""
+        if parameter.param.metavar:
+            takes, way = f" {parameter.flag} takes {parameter.param.help}.", f"{parameter.flag} {parameter.metavar}"
+        why = f"Jobs are stored in plans and records unencrypted.{takes}"
+        return make_problem("secret-in-job", title, where, text, why, way, stage=Stage.RESOLVE)
+    elif any(ord(one) < 0x20 and one not in "\n\t" for one in text):
+        title = f"{parameter.flag} contains control characters"
+    elif parameter.param.table and not has_pairs(text):
+        return make_invalid_value_problem(parameter, value)
+    else:
+        return None
+    return make_problem("value-invalid", title, where, text, stage=Stage.RESOLVE)
 
 
 def _make_missing_problem(parameter: Parameter) -> Problem:

@@ -48,10 +48,9 @@ class VariableLayer:
         return None
 
 
-def read_environment(environ: Mapping[str, str] | None = None) -> VariableLayer:
+def read_environment() -> VariableLayer:
     """Return the process environment; an empty value counts as unset."""
-    environ = os.environ if environ is None else environ
-    values = {name: Value(value, Origin("environment", name)) for name, value in environ.items() if value}
+    values = {name: Value(value, Origin("environment", name)) for name, value in os.environ.items() if value}
     return VariableLayer("environment", values)
 
 

@@ -119,9 +119,9 @@ def _read_config(request: Request, workload: Workload) -> JobFile | None:
     given = request.config or (request.file.config if request.file else None)
     if given is None:
         return None
-    from robotrain.config import workload_config  # costs start-up
+    from robotrain.config.job_file import read_workload_config  # costs start-up
 
-    return workload_config.read_workload_config(workload, given, request.folder)
+    return read_workload_config(workload, given, request.folder)
 
 
 def _find_unread_parameters(values: Mapping[str, Value], problems: Sequence[Problem]) -> frozenset[str]:

@@ -94,7 +94,7 @@ def collect_sources(
         overrode += [text for level in given[1:] for text in level]
         problems += _find_conflicts(texts, role, rule, kinds)
         for text in texts:
-            parsed = _parse_source(text, kinds, capabilities)
+            parsed = parse_source(text, kinds, capabilities)
             if isinstance(parsed, Problem):
                 problems.append(parsed)
                 unread.add(role)
@@ -184,9 +184,15 @@ def _split_list(text: str) -> Sequence[str]:
     return [text]
 
 
-def _parse_source(text: SourceText, kinds: Mapping[str, SourceKind], can: Capabilities | None) -> Source | Problem:
+def parse_source(
+    text: SourceText, kinds: Mapping[str, SourceKind], can: Capabilities | None = None
+) -> Source | Problem:
+    """Return the source that a text stands for, or what is wrong with it.
+
+    :param can: of the platform, if known: a kind that it supports is preferred, and suggestions leave out others.
+    """
     candidates = [kinds[name] for name in text.kinds]
-    fitting = recognize_kinds(candidates, text.text, text.base)
+    fitting = _recognize_kinds(candidates, text.text, text.base)
     supported = [kind for kind in fitting if can and can.source(text.role, kind)]  # several may recognize it
     kind = next(iter((*supported, *fitting)), candidates[0])
     titles = kind.title if fitting else " or ".join(candidate.title for candidate in candidates)
@@ -199,7 +205,7 @@ def _parse_source(text: SourceText, kinds: Mapping[str, SourceKind], can: Capabi
         return source
     except SourceError as error:
         offered = _list_possible_kinds(text.role, kinds, can)
-        if not fitting and (missing := find_missing_folder(candidates, text, offered)):
+        if not fitting and (missing := _find_missing_folder(candidates, text, offered)):
             return missing
         return Problem(
             code=f"{kind.name.replace('_', '-')}-invalid",
@@ -212,7 +218,9 @@ def _parse_source(text: SourceText, kinds: Mapping[str, SourceKind], can: Capabi
         )
 
 
-def find_missing_folder(candidates: Sequence[SourceKind], given: SourceText, offered: Container[str]) -> Problem | None:
+def _find_missing_folder(
+    candidates: Sequence[SourceKind], given: SourceText, offered: Container[str]
+) -> Problem | None:
     """Return the problem of a text that no kind recognizes, but that is the path of a folder; None for any other.
 
     :param offered: the names of the kinds to suggest.
@@ -246,7 +254,7 @@ def _correct_path(text: str, base: Path) -> str:
     return "/".join(corrected) if corrected[at] and base.joinpath(*corrected).is_dir() else ""
 
 
-def recognize_kinds(candidates: Sequence[SourceKind], text: str, base: Path) -> list[SourceKind]:
+def _recognize_kinds(candidates: Sequence[SourceKind], text: str, base: Path) -> list[SourceKind]:
     """Return the kinds that a text looks like; one that looks like none, but is in the folder `base`, is a path."""
     fitting = [kind for kind in candidates if kind.recognizes(text)]
     if fitting or not text or not os.path.exists(path := os.path.join(base, text)):

@@ -20,9 +20,9 @@ from robotrain.pipelines.steps import PipelineRequest, StepRequest
 from robotrain.redaction import redact
 
 if TYPE_CHECKING:
-    from robotrain.config.job_file import YamlNode
     from robotrain.config.layers import VariableLayer
     from robotrain.config.project_file import Project
+    from robotrain.config.yaml_nodes import YamlNode
     from robotrain.model.platform import Platform
     from robotrain.plugins.manager import Plugins
 

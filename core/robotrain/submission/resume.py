@@ -11,13 +11,11 @@ from robotrain import redaction
 from robotrain.check import publish_targets
 from robotrain.config.provenance import Origin
 from robotrain.config.request import SourceText
-from robotrain.config.sources import find_missing_folder, recognize_kinds
+from robotrain.config.sources import parse_source
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any
 from robotrain.model.capabilities import UNKNOWN, Support
 from robotrain.model.plan import RenderedPlan
 from robotrain.model.run import Output
-from robotrain.model.source import SourceError
-from robotrain.redaction import redact
 from robotrain.store.run_values import RESUME_ROLE
 from robotrain.submission.prepare import PreparedJob
 from robotrain.submission.resubmit import replace_sources
@@ -94,27 +92,13 @@ def find_published_checkpoint(stored: RenderedPlan, plugins: "Plugins") -> Outpu
 
 def parse_checkpoint(text: str, flag: str, plugins: "Plugins") -> Output:
     """Return the checkpoint that `text` names, given for `flag`. Raise Rejected."""
-    kinds = [kind for kind in plugins.source_kinds().values() if RESUME_ROLE in kind.roles]
-    fitting = recognize_kinds(kinds, text, Path.cwd())
-    names = tuple(kind.name for kind in kinds)
+    kinds = plugins.source_kinds()
+    names = tuple(name for name, kind in kinds.items() if RESUME_ROLE in kind.roles)
     given = SourceText(role=RESUME_ROLE, kinds=names, text=text, origin=Origin("flag", flag), base=Path.cwd())
-    if not fitting and (missing := find_missing_folder(kinds, given, names)):
-        raise Rejected([missing])
-    kind = next(iter(fitting), kinds[0])
-    try:
-        return _make_output(kind.name, str(kind.parse(text, Path.cwd())))
-    except SourceError as error:
-        forms = [error.suggestion] if error.suggestion else [kind.form for kind in kinds]
-        problem = Problem(
-            code=f"{kind.name.replace('_', '-')}-invalid",
-            stage=Stage.PARSE,
-            title=f"{flag} takes {kind.title}; this value is invalid",
-            where=flag,
-            given=redact(text, kind.schemes),
-            why=error.why,
-            suggestions=tuple(Suggestion(f"{flag} {form}") for form in forms),
-        )
-        raise Rejected([problem]) from None
+    source = parse_source(given, kinds)
+    if isinstance(source, Problem):
+        raise Rejected([source])
+    return _make_output(source.kind, str(source))
 
 
 def _make_output(kind: str, uri: str, step: int | None = None) -> Output:

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from robotrain.config.job_file import MalformedYaml, YamlNode, parse_yaml
 from robotrain.config.provenance import read_limited
+from robotrain.config.yaml_nodes import MalformedYaml, YamlNode, parse_yaml
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, suggest_name
 from robotrain.model.workload import ConfigValue
 from robotrain_runtime.contract.files import write_atomically

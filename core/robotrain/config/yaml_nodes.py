@@ -1,0 +1,151 @@
+"""YAML as nodes that keep their lines and texts.
+
+YAML beyond plain values, such as tags and aliases of mappings, is rejected and never expanded.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from robotrain.config.provenance import MAX_LETTERS
+
+MAX_DEPTH = 16
+JSON_SCALAR = r"true|false|-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?"
+NULLS = ("", "~", "null", "Null", "NULL")
+
+
+class YamlNode(NamedTuple):
+    """A scalar, mapping (with `pairs`) or sequence (with `items`); `plain` is a scalar without quotes."""
+
+    kind: str
+    line: int
+    text: str = ""
+    plain: bool = True
+    pairs: tuple[tuple[YamlNode, YamlNode], ...] = ()
+    items: tuple[YamlNode, ...] = ()
+
+    @property
+    def null(self) -> bool:
+        """Whether it is `null`, `~` or empty."""
+        return self.kind == "scalar" and self.plain and self.text in NULLS
+
+
+UnsupportedNode = tuple[int, str]
+"""The line of unsupported YAML, and a message."""
+
+
+def convert_to_json(node: YamlNode) -> str:
+    """Return a node as JSON; plain numbers, booleans and null keep their types."""
+    if node.kind == "sequence":
+        return f"[{', '.join(map(convert_to_json, node.items))}]"
+    if node.kind == "mapping":
+        return f"{{{', '.join(f'{json.dumps(key.text)}: {convert_to_json(value)}' for key, value in node.pairs)}}}"
+    if node.null:
+        return "null"
+    return node.text if node.plain and re.fullmatch(JSON_SCALAR, node.text) else json.dumps(node.text)
+
+
+class MalformedYaml(ValueError):
+    """A text is not YAML, or too large. `line` is 0 if unknown."""
+
+    def __init__(self, line: int, why: str) -> None:
+        super().__init__(why)
+        self.line = line
+        self.why = why
+
+
+def parse_yaml(text: str) -> tuple[YamlNode | None, list[UnsupportedNode]]:
+    """Return the root node (None for an empty text) and the unsupported nodes. Raise MalformedYaml."""
+    import yaml
+
+    try:
+        composer = _YamlComposer(yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
+        return composer.compose_document(), composer.unsupported
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = mark.line + 1 if mark else 0
+        raise MalformedYaml(line, _explain_yaml_error(error, text, line)) from None
+
+
+class _YamlComposer:
+    """Composer of nodes from the parser's events."""
+
+    def __init__(self, events: Iterator[Any]) -> None:
+        self.events = events
+        self.anchors: dict[str, YamlNode] = {}
+        self.unsupported: list[UnsupportedNode] = []
+        self.repeated = 0
+
+    def compose_document(self) -> YamlNode | None:
+        """Return the root node of the only document."""
+        from yaml import events
+
+        root = None
+        documents = 0
+        for event in self.events:
+            documents += isinstance(event, events.DocumentStartEvent)
+            if documents > 1:
+                self.add_unsupported(event, "a job file contains one document, but a second one begins here")
+                break
+            if isinstance(event, events.NodeEvent):
+                root = self.compose_node(event, 1)
+        return root
+
+    def compose_node(self, event: Any, depth: int) -> YamlNode:
+        """Return the node that begins with `event`."""
+        from yaml import events
+
+        line = event.start_mark.line + 1
+        if isinstance(event, events.AliasEvent):
+            return self.resolve_alias(event, line)
+        if depth > MAX_DEPTH:
+            raise MalformedYaml(line, "It is nested too deeply.")
+        if event.tag is not None:
+            self.add_unsupported(event, "tags are not supported; write only the value, in quotes if needed")
+        if isinstance(event, events.ScalarEvent):
+            node = YamlNode("scalar", line, text=str(event.value), plain=bool(event.implicit[0]))
+        elif isinstance(event, events.SequenceStartEvent):
+            node = YamlNode("sequence", line, items=tuple(self.compose_children(events.SequenceEndEvent, depth)))
+        else:
+            parts = list(self.compose_children(events.MappingEndEvent, depth))
+            node = YamlNode("mapping", line, pairs=tuple(zip(parts[::2], parts[1::2], strict=True)))
+        if event.anchor:
+            self.anchors[event.anchor] = node
+        return node
+
+    def compose_children(self, end: type, depth: int) -> Iterator[YamlNode]:
+        """Yield the nodes before the event that ends them."""
+        for event in self.events:
+            if isinstance(event, end):
+                return
+            yield self.compose_node(event, depth + 1)
+
+    def resolve_alias(self, event: Any, line: int) -> YamlNode:
+        """Return the scalar that an alias stands for; an empty one if it is unsupported."""
+        node = self.anchors.get(event.anchor)
+        if node is None:
+            self.add_unsupported(event, "the alias has no anchor before it")
+        elif node.kind == "scalar":
+            self.repeated += len(node.text)
+            if self.repeated > MAX_LETTERS:
+                raise MalformedYaml(line, "Its aliases repeat too much text.")
+            return node._replace(line=line)
+        else:
+            self.add_unsupported(event, f"an alias of a {node.kind} is not supported; write it out")
+        return YamlNode("scalar", line)
+
+    def add_unsupported(self, event: Any, title: str) -> None:
+        """Record an unsupported node."""
+        self.unsupported.append((event.start_mark.line + 1, title))
+
+
+def _explain_yaml_error(error: Any, text: str, line: int) -> str:
+    """Return the parser's reason as a sentence."""
+    source = (text.split("\n")[line - 1 : line] or [""])[0]
+    if "\t" in source[: len(source) - len(source.lstrip())]:
+        return "The line is indented with a tab; YAML needs spaces."
+    reason = getattr(error, "problem", None) or getattr(error, "reason", None) or "the text is not YAML"
+    return f"{reason}.".capitalize()
