@@ -67,7 +67,6 @@ def main() -> None:
 def standing_in(folder: Path) -> Iterator[AzureML]:
     """The light workspace of the tests."""
     sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-    from azure_stand_in.certificates import Certificates
     from azure_stand_in.ml.azureml import AzureML
     from azure_stand_in.ml.fixtures import ACCOUNT, HOST
     from azure_stand_in.ml.memory import Memory
@@ -76,7 +75,7 @@ def standing_in(folder: Path) -> Iterator[AzureML]:
 
     with contextlib.ExitStack() as running:
         azure = running.enter_context(tenant(folder))
-        made = Certificates(azure.ca, folder / "server.pem", folder / "server.key")
+        made = azure.certificates
         blobs = running.enter_context(Memory(made, ACCOUNT))
         history = running.enter_context(Workspace(made, azure.manager, 0, ACCOUNT))
         azure.proxy.hosts |= {f"{ACCOUNT}.blob.core.windows.net": blobs.port, HOST: history.port}

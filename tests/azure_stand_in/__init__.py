@@ -11,7 +11,6 @@ from pathlib import Path
 
 from azure_stand_in import azurite, keys
 from azure_stand_in.blobs import Blobs
-from azure_stand_in.certificates import Certificates
 from azure_stand_in.front import Front
 from azure_stand_in.many import Many
 from azure_stand_in.serving import Fault
@@ -63,7 +62,7 @@ class AzureStandIn(Tenant):
     def directly(self, latency: float = 0.0) -> Iterator[None]:
         """Meanwhile callers reach Azurite past the front, each piece they send so many seconds late: for figures."""
         host = f"{self.account}.blob.core.windows.net"
-        self.proxy.hosts[host], self.proxy.late[host] = self.front.store.port, latency
+        self.proxy.hosts[host], self.proxy.late[host] = self.front.store_port, latency
         try:
             yield
         finally:
@@ -75,13 +74,13 @@ def started(folder: Path, account: str = "rtaccount") -> Iterator[AzureStandIn]:
     """A running stand-in whose certificates and logs lie in `folder`."""
     with contextlib.ExitStack() as running:
         here = running.enter_context(tenant(folder))
-        made = Certificates(here.ca, folder / "server.pem", folder / "server.key")
-        store = running.enter_context(azurite.running(folder, account, made))
-        front = running.enter_context(Front(made, store))
+        made = here.certificates
+        port = running.enter_context(azurite.running(folder, account, made))
+        front = running.enter_context(Front(made, port))
         many = running.enter_context(Many(made))
         managed = running.enter_context(Managed(CLIENT))
         blob = "blob.core.windows.net"
         here.proxy.hosts |= {f"{account}.{blob}": front.port, f"{MANY}.{blob}": many.port}
         yield AzureStandIn(
-            **vars(here), account=account, blobs=Blobs(account, store), front=front, many=many, managed=managed
+            **vars(here), account=account, blobs=Blobs(account, port), front=front, many=many, managed=managed
         )

@@ -8,7 +8,6 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from azure_stand_in.certificates import Certificates
@@ -18,16 +17,9 @@ VERSION = "3.35.0"
 PATIENCE = 60.0
 
 
-@dataclass(frozen=True)
-class Store:
-    """A running Azurite. port: on this machine, with TLS."""
-
-    port: int
-
-
 @contextlib.contextmanager
-def running(folder: Path, account: str, made: Certificates) -> Iterator[Store]:
-    """An empty one, in memory, that takes signed-in callers alone."""
+def running(folder: Path, account: str, made: Certificates) -> Iterator[int]:
+    """An empty one, in memory, that takes signed-in callers alone: its port on this machine, with TLS."""
     port = _free_port()
     program = installed() / "node_modules/.bin/azurite-blob"
     tls = ("--cert", made.server, "--key", made.key, "--oauth", "basic")
@@ -44,7 +36,7 @@ def running(folder: Path, account: str, made: Certificates) -> Iterator[Store]:
         )
         try:
             _wait(process, port, log)
-            yield Store(port)
+            yield port
         finally:
             process.terminate()
             process.wait()

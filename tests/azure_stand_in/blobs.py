@@ -1,81 +1,133 @@
-"""Filling the account, past the front: what a test finds there before it begins."""
+"""The blobs of a storage account, past whatever stands in front of it."""
 
 import base64
 import contextlib
 import hashlib
 import http.client
 import ssl
+import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 from email.utils import formatdate
 from types import MappingProxyType
-from urllib.parse import quote
+from typing import Protocol
+from urllib.parse import quote, urlencode
 
-from azure_stand_in.azurite import Store
-from azure_stand_in.keys import SERVICE
+from azure_stand_in import keys
 from azure_stand_in.sign_in import token
 
+NOTHING: Mapping[str, str] = MappingProxyType({})
+METADATA = "x-ms-meta-"
 
-class Blobs:
-    """The blobs of one account."""
 
-    def __init__(self, account: str, store: Store) -> None:
-        self._account = account
-        self._store = store
+class Store(Protocol):
+    """The blobs of one account, in Azurite or in this process."""
+
+    account: str
 
     def put(self, container: str, files: Mapping[str, bytes]) -> None:
         """Make the container when it is not there, and its blobs."""
-        with self._reached() as store:
-            self._request(store, "PUT", f"/{container}?restype=container", may=(201, 409))
-            for name, content in files.items():
-                self._put(store, container, name, content, {})
 
-    def put_one(
-        self, container: str, name: str, content: bytes, metadata: Mapping[str, str] = MappingProxyType({})
-    ) -> None:
-        """One blob, with the MD5 that the service computes on such an upload."""
-        with self._reached() as store:
-            self._put(store, container, name, content, metadata)
+    def get(self, container: str, name: str) -> bytes | None:
+        """The content of a blob; None when there is none."""
+
+    def metadata(self, container: str, name: str) -> Mapping[str, str] | None:
+        """That of a blob; None when there is none."""
+
+    def names(self, container: str, prefix: str = "") -> list[str]:
+        """The blobs whose names begin so."""
 
     def delete(self, container: str, name: str) -> None:
-        """Delete one blob."""
-        with self._reached() as store:
-            self._request(store, "DELETE", f"/{container}/{quote(name)}", may=(202,))
+        """Delete a blob."""
 
-    def _put(
+    def append(self, container: str, name: str, content: bytes) -> None:
+        """Make an append blob longer; it is made when it is not there."""
+
+
+def signed(store: Store, container: str, permissions: str, seconds: int = 3600) -> str:
+    """The address of a container, with a signature."""
+    url = f"https://{store.account}.blob.core.windows.net/{container}"
+    return f"{url}?{keys.sas(store.account, container, permissions, seconds)}"
+
+
+def signed_blob(store: Store, container: str, name: str, permissions: str = "r") -> str:
+    """The address of a blob, with a signature."""
+    url, _, query = signed(store, container, permissions).partition("?")
+    return f"{url}/{quote(name)}?{query}"
+
+
+class Blobs:
+    """The blobs of one account in Azurite. port: of Azurite."""
+
+    def __init__(self, account: str, port: int) -> None:
+        self.account = account
+        self._port = port
+
+    def put(self, container: str, files: Mapping[str, bytes]) -> None:
+        status, content, _ = self._asked("PUT", f"/{container}?restype=container")
+        assert status in (201, 409), content
+        with self._connected() as line:
+            for name, content in files.items():
+                self.put_one(container, name, content, line=line)
+
+    def put_one(
         self,
-        store: http.client.HTTPSConnection,
         container: str,
         name: str,
         content: bytes,
-        metadata: Mapping[str, str],
+        metadata: Mapping[str, str] = NOTHING,
+        line: http.client.HTTPSConnection | None = None,
     ) -> None:
-        told = {f"x-ms-meta-{key}": value for key, value in metadata.items()}
+        """One blob, with the MD5 that the service computes on such an upload."""
+        told = {f"{METADATA}{key}": value for key, value in metadata.items()}
         md5 = base64.b64encode(hashlib.md5(content).digest()).decode()
         headers = {"x-ms-blob-type": "BlockBlob", "x-ms-blob-content-md5": md5, **told}
-        self._request(store, "PUT", f"/{container}/{quote(name)}", content, headers)
+        status, answer, _ = self._asked("PUT", f"/{container}/{quote(name)}", content, headers, line)
+        assert status == 201, answer
 
-    def _reached(self) -> contextlib.closing[http.client.HTTPSConnection]:
+    def get(self, container: str, name: str) -> bytes | None:
+        status, content, _ = self._asked("GET", f"/{container}/{quote(name)}")
+        return content if status == 200 else None
+
+    def metadata(self, container: str, name: str) -> Mapping[str, str] | None:
+        status, _, headers = self._asked("HEAD", f"/{container}/{quote(name)}")
+        found = {key[len(METADATA) :]: value for key, value in headers.items() if key.lower().startswith(METADATA)}
+        return found if status == 200 else None
+
+    def names(self, container: str, prefix: str = "") -> list[str]:
+        query = urlencode({"restype": "container", "comp": "list", "prefix": prefix})
+        status, content, _ = self._asked("GET", f"/{container}?{query}")
+        return [str(one.text) for one in ET.fromstring(content).iter("Name")] if status == 200 else []
+
+    def delete(self, container: str, name: str) -> None:
+        status, content, _ = self._asked("DELETE", f"/{container}/{quote(name)}")
+        assert status == 202, content
+
+    def append(self, container: str, name: str, content: bytes) -> None:
+        at = f"/{container}/{quote(name)}"
+        if self.metadata(container, name) is None:
+            self._asked("PUT", at, b"", {"x-ms-blob-type": "AppendBlob"})
+        self._asked("PUT", f"{at}?comp=appendblock", content)
+
+    def _connected(self) -> contextlib.closing[http.client.HTTPSConnection]:
         unverified = ssl._create_unverified_context()
-        port = self._store.port
-        return contextlib.closing(http.client.HTTPSConnection("127.0.0.1", port, context=unverified, timeout=60))
+        return contextlib.closing(http.client.HTTPSConnection("127.0.0.1", self._port, context=unverified, timeout=60))
 
-    def _request(
+    def _asked(
         self,
-        store: http.client.HTTPSConnection,
         method: str,
         path: str,
         body: bytes = b"",
-        headers: Mapping[str, str] = MappingProxyType({}),
-        may: tuple[int, ...] = (201,),
-    ) -> None:
+        headers: Mapping[str, str] = NOTHING,
+        line: http.client.HTTPSConnection | None = None,
+    ) -> tuple[int, bytes, dict[str, str]]:
         ours = {
-            "Host": f"{self._account}.blob.core.windows.net",
+            "Host": f"{self.account}.blob.core.windows.net",
             "Authorization": f"Bearer {token()}",
-            "x-ms-version": SERVICE,
+            "x-ms-version": keys.SERVICE,
             "x-ms-date": formatdate(usegmt=True),
             "Content-Length": str(len(body)),
         }
-        store.request(method, path, body, {**ours, **headers})
-        came = store.getresponse()
-        content = came.read()
-        assert came.status in may, (came.status, content)
+        with contextlib.nullcontext(line) if line else self._connected() as asked:
+            asked.request(method, path, body, {**ours, **headers})
+            came = asked.getresponse()
+            return came.status, came.read(), dict(came.getheaders())

@@ -10,7 +10,6 @@ import pytest
 from robotrain_azure import credential
 
 from azure_stand_in import AzureStandIn, mlflow_server, started
-from azure_stand_in.certificates import Certificates
 from azure_stand_in.tenant import Tenant, tenant
 from azure_stand_in.workspace import CONTAINER, Workspace
 
@@ -62,7 +61,7 @@ def azure(azure_session) -> Iterator[AzureStandIn]:
 @pytest.fixture(scope="session")
 def workspace_session(azure_session, tmp_path_factory) -> Iterator[Workspace]:
     """What answers for workspaces in `westeurope`, with a real MLflow server behind it."""
-    made = Certificates(azure_session.ca, azure_session.folder / "server.pem", azure_session.folder / "server.key")
+    made = azure_session.certificates
     with (
         mlflow_server.running(tmp_path_factory.mktemp("mlflow")) as port,
         Workspace(made, azure_session.manager, port, azure_session.account) as answers,

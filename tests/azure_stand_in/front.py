@@ -6,7 +6,6 @@ Azurite knows no roles, no network rules and no bad days; this does.
 import http.client
 import ssl
 
-from azure_stand_in.azurite import Store
 from azure_stand_in.certificates import Certificates
 from azure_stand_in.serving import Handler, Server
 
@@ -19,8 +18,8 @@ MESSAGE = (
 class Front(Server):
     """The blob endpoint of the account."""
 
-    def __init__(self, made: Certificates, store: Store) -> None:
-        self.store = store
+    def __init__(self, made: Certificates, store_port: int) -> None:
+        self.store_port = store_port
         super().__init__(_Handler, made)
 
 
@@ -32,7 +31,7 @@ class _Handler(Handler):
     def setup(self) -> None:
         super().setup()
         unverified = ssl._create_unverified_context()
-        self._store = http.client.HTTPSConnection("127.0.0.1", self.server.store.port, context=unverified, timeout=60)
+        self._store = http.client.HTTPSConnection("127.0.0.1", self.server.store_port, context=unverified, timeout=60)
 
     def finish(self) -> None:
         self._store.close()

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 
 from azure_stand_in.certificates import Certificates
-from azure_stand_in.ml import quota, service
+from azure_stand_in.ml import computes, service
 from azure_stand_in.ml.asked import Asked, Refused
 from azure_stand_in.ml.contents import Here, Ml, made
 from azure_stand_in.serving import Handler, Server
@@ -189,7 +189,7 @@ class _Handler(Handler):
             raise Refused(400, "InvalidResourceType", f"No such version of the resource type {kind}.")
         asked = Asked(self.command, path, query, sent, self.headers["Host"])
         if kind == LOCATIONS:
-            return 200, quota.answer(self.server.there.usages, asked)
+            return 200, computes.answer_location(self.server.there.usages, asked)
         below = re.fullmatch(r"(.*/workspaces/[^/]+)(/.+)", path, re.IGNORECASE)
         if below and kind == WORKSPACES:
             at = self._resource(below[1]).id.lower()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from azure_stand_in import certificates
+from azure_stand_in.certificates import Certificates
 from azure_stand_in.manager import Manager
 from azure_stand_in.proxy import Proxy
 from azure_stand_in.sign_in import FEDERATED, SECRET, TENANT, SignIn
@@ -25,6 +26,11 @@ class Tenant:
     sign_in: SignIn
     manager: Manager
     proxy: Proxy
+
+    @property
+    def certificates(self) -> Certificates:
+        """Those of its servers."""
+        return Certificates(self.ca, self.folder / "server.pem", self.folder / "server.key")
 
     @property
     def way(self) -> Mapping[str, str]:

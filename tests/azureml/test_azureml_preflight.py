@@ -3,7 +3,6 @@
 import time
 
 import pytest
-from azure_stand_in.certificates import Certificates
 from azure_stand_in.manager import LOOKING
 from azure_stand_in.ml.azureml import PRINCIPAL
 from azure_stand_in.sign_in import OBJECT
@@ -391,8 +390,7 @@ def test_the_job_s_identity_needs_a_role_to_read_the_secret_that_the_job_names(t
 @pytest.fixture
 def azureml_vault(azureml):
     """The key vault `robots`."""
-    made = Certificates(azureml.tenant.ca, azureml.tenant.folder / "server.pem", azureml.tenant.folder / "server.key")
-    with Vault(made) as vault:
+    with Vault(azureml.tenant.certificates) as vault:
         azureml.proxy.hosts["robots.vault.azure.net"] = vault.port
         yield vault
         del azureml.proxy.hosts["robots.vault.azure.net"]

@@ -6,7 +6,6 @@ import urllib.error
 import urllib.request
 
 import pytest
-from azure_stand_in.certificates import Certificates
 from azure_stand_in.fixtures import tenant_session
 from azure_stand_in.sign_in import token
 from azure_stand_in.vault import AUDIENCE, Vault
@@ -17,8 +16,7 @@ __all__ = ["tenant_session"]
 @pytest.fixture
 def vault(tenant_session):
     """One whose address is led to by nothing: it is asked where it listens."""
-    folder = tenant_session.folder
-    with Vault(Certificates(tenant_session.ca, folder / "server.pem", folder / "server.key")) as answers:
+    with Vault(tenant_session.certificates) as answers:
         yield answers
 
 

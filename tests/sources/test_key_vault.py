@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from azure_stand_in.certificates import Certificates
 from azure_stand_in.fixtures import tenant_session
 from azure_stand_in.serving import Fault
 from azure_stand_in.tenant import CLIENT
@@ -32,8 +31,7 @@ FORM = "a token of the Hub (hf_…), and nothing else"
 
 @pytest.fixture(scope="module")
 def robots_session(tenant_session) -> Iterator[Vault]:
-    folder = tenant_session.folder
-    with Vault(Certificates(tenant_session.ca, folder / "server.pem", folder / "server.key")) as answers:
+    with Vault(tenant_session.certificates) as answers:
         tenant_session.proxy.hosts[answers.host] = answers.port
         yield answers
 

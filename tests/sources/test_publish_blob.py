@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from azure_stand_in import CLIENT, Fault, front
-from azure_stand_in.azurite import KEY
+from azure_stand_in.keys import KEY
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.checkpoint import MANIFEST
 from robotrain_runtime.contract.container_plugin import CheckpointMark, ContainerContext, TargetInspection

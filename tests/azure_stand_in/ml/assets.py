@@ -1,10 +1,13 @@
-"""Data assets and models of a workspace: a version stays what it is."""
+"""What a workspace keeps in versions that stay what they are: data assets and models, environments, code of jobs."""
 
 import re
+import uuid
 from typing import Any
 
+from azure_stand_in.blobs import signed
+from azure_stand_in.ml import addresses
 from azure_stand_in.ml.asked import Answer, Asked, Refused, missing, user_error
-from azure_stand_in.ml.contents import Here, Ml, Versions
+from azure_stand_in.ml.contents import CONTAINER, Here, Ml, Versions
 
 WHAT = {"data": ("dataType", "dataUri", "uri_folder"), "models": ("modelType", "modelUri", "custom_model")}
 """Of a kind: what its type and its address are called, and the usual type."""
@@ -90,10 +93,132 @@ def _resource(ml: Ml, kind: str, name: str, version: str, given: dict[str, Any])
     return ml.resource(f"/{kind}/{name}/versions/{version}", {**usual, **more, **given})
 
 
+FIXED = ("image", "condaFile", "build", "osType", "inferenceConfig")
+"""What makes an environment, and cannot be changed."""
+DEFAULT: dict[str, Any] = {
+    "description": None,
+    "tags": {},
+    "properties": {},
+    "isAnonymous": False,
+    "isArchived": False,
+    "osType": "Linux",
+    "environmentType": "UserCreated",
+    "provisioningState": "Succeeded",
+}
+ENVIRONMENT_FIELDS = {
+    *("description", "tags", "properties", "isAnonymous", "isArchived", "autoRebuild", "build", "condaFile", "image"),
+    *("inferenceConfig", "osType", "stage"),
+}
+"""What may be said of one: `EnvironmentVersionProperties` of the SDK, without what only the service says."""
+
+
+def environment(here: Here, ml: Ml, asked: Asked, name: str, version: str) -> Answer:
+    """One version."""
+    found = ml.environments.get(name.lower(), {}).get(version)
+    if found is None:
+        raise missing(f"Environment {name} with version {version} was not found.")
+    return 200, ml.resource(f"/environments/{name}/versions/{version}", found)
+
+
+def register_environment(here: Here, ml: Ml, asked: Asked, name: str, version: str) -> Answer:
+    """A new version; or a word about one that is there."""
+    given: dict[str, Any] = dict(asked.body.get("properties") or {})
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,255}", name) or not re.fullmatch(r"[A-Za-z0-9._-]{1,255}", version):
+        raise user_error(f"The environment {name}:{version} has a name or a version that cannot be.", "InvalidName")
+    if unknown := sorted(set(given) - ENVIRONMENT_FIELDS):
+        raise user_error(f"Could not find member '{unknown[0]}' on object of type 'EnvironmentVersion'.")
+    if not (given.get("image") or given.get("build")):
+        raise user_error("An environment needs an image or a build context.")
+    there = ml.environments.setdefault(name.lower(), {})
+    now = {**DEFAULT, **{key: value for key, value in given.items() if value is not None}}
+    was = there.get(version)
+    if was and any(was.get(key) != now.get(key) for key in FIXED):
+        # the sentence is that of azure-cli-extensions#5440
+        told = f"Environment {name} with version {version} is already registered and cannot be changed."
+        raise user_error(told, "Immutable")
+    there[version] = now
+    return 200 if was else 201, ml.resource(f"/environments/{name}/versions/{version}", now)
+
+
+HASHED = "hash_sha256"
+"""The property that the SDK writes the content's hash under."""
+UPLOADED = "upload_status"
+"""The metadata that the SDK writes on the last blob, when all are there."""
+
+
+def find_code(here: Here, ml: Ml, asked: Asked, name: str) -> Answer:
+    """Versions of a code asset, or of any with that content."""
+    wanted = asked.query.get("hash")
+    whole = [
+        ml.resource(f"/codes/{one}/versions/{version}", given)
+        for one, versions in ml.codes.items()
+        for version, given in versions.items()
+        if (one == name.lower() if wanted is None else (given.get("properties") or {}).get(HASHED) == wanted)
+    ]
+    return 200, {"value": whole}
+
+
+def let_code_in(here: Here, ml: Ml, asked: Asked, name: str, version: str) -> Answer:
+    """A container of its own, and a signature for it."""
+    container = f"{ml.account}-{uuid.uuid4()}"[:63].rstrip("-")
+    here.blobs.put(container, {})
+    ml.uploads[f"{name}/{version}".lower()] = container
+    address = signed(here.blobs, container, "racwdl")
+    subscription, group, _ = ml.names
+    account = f"/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.Storage/storageAccounts"
+    reference = {
+        "blobUri": address.partition("?")[0],
+        "storageAccountArmId": f"{account}/{ml.account}",
+        "credential": {"credentialType": "SAS", "sasUri": address},
+    }
+    kind = "TemporaryBlobReference"
+    said = {"pendingUploadId": str(uuid.uuid4()), "pendingUploadType": kind, "blobReferenceForConsumption": reference}
+    return 200, said
+
+
+def register_code(here: Here, ml: Ml, asked: Asked, name: str, version: str) -> Answer:
+    """A code asset, whose blobs have to be there."""
+    given: dict[str, Any] = dict(asked.body.get("properties") or {})
+    there = ml.codes.setdefault(name.lower(), {})
+    if was := there.get(version):
+        if was.get("codeUri") != given.get("codeUri"):
+            raise user_error(f"The code {name}:{version} is there already and cannot be changed.", "Immutable", 409)
+        return 200, ml.resource(f"/codes/{name}/versions/{version}", was)
+    _check_upload(here, ml, str(given.get("codeUri") or ""))
+    there[version] = {"description": None, "tags": {}, "isAnonymous": False, "isArchived": False, **given}
+    there[version] |= {"provisioningState": "Succeeded"}
+    return 201, ml.resource(f"/codes/{name}/versions/{version}", there[version])
+
+
+def code_version(here: Here, ml: Ml, asked: Asked, name: str, version: str) -> Answer:
+    """One version."""
+    there = ml.codes.get(name.lower(), {}).get(version)
+    if there is None:
+        raise missing(f"Code {name} with version {version} was not found.")
+    return 200, ml.resource(f"/codes/{name}/versions/{version}", there)
+
+
+def _check_upload(here: Here, ml: Ml, uri: str) -> None:
+    """Whether an upload is complete: the SDK says so on one of its blobs, the last it writes. Raises Refused."""
+    at = addresses.folder(uri, ml) if re.match("https://|azureml:", uri) else None
+    if at is None or at.account != here.blobs.account or at.container not in {*ml.uploads.values(), CONTAINER}:
+        raise user_error(f"The code address {uri.partition('?')[0]} is none that was let in.", "InvalidCodeUri")
+    below = here.blobs.names(at.container, f"{at.prefix}/")
+    told = (here.blobs.metadata(at.container, name) or {} for name in below)
+    if not any(one.get(UPLOADED) == "completed" for one in told):
+        raise user_error(f"The upload to {uri.partition('?')[0]} is not complete.", "UploadIncomplete")
+
+
 ROUTES = (
     ("GET", "/(data|models)/([^/]+)/versions/([^/]+)", one),
     ("PUT", "/(data|models)/([^/]+)/versions/([^/]+)", register),
     ("GET", "/(data|models)/([^/]+)/versions", versions),
     ("GET", "/(data|models)/([^/]+)", container),
     ("GET", "/(data|models)", containers),
+    ("GET", "/environments/([^/]+)/versions/([^/]+)", environment),
+    ("PUT", "/environments/([^/]+)/versions/([^/]+)", register_environment),
+    ("GET", "/codes/([^/]+)/versions", find_code),
+    ("POST", "/codes/([^/]+)/versions/([^/]+)/startPendingUpload", let_code_in),
+    ("PUT", "/codes/([^/]+)/versions/([^/]+)", register_code),
+    ("GET", "/codes/([^/]+)/versions/([^/]+)", code_version),
 )

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+from azure_stand_in.blobs import Store
 from azure_stand_in.manager import SUBSCRIPTION, Manager
-from azure_stand_in.ml import computes, datastores, quota
+from azure_stand_in.ml import computes, datastores
+from azure_stand_in.ml.assets import DEFAULT
 from azure_stand_in.ml.contents import CONTAINER, Here, Ml
-from azure_stand_in.ml.environments import DEFAULT
 from azure_stand_in.ml.job import LOGS, Job
-from azure_stand_in.ml.store import Store
 from azure_stand_in.mlflow_server import Runs
 from azure_stand_in.proxy import Proxy
 from azure_stand_in.serving import Fault, Server
@@ -246,7 +246,7 @@ class AzureML:
 
     def usage(self, family: str, used: int, limit: int, region: str = "westeurope", low: bool = False) -> None:
         """How many cores of a family of machines are used, and may be."""
-        made = quota.usage(region, self.names[0], family, used, limit, low)
+        made = computes.make_usage(region, self.names[0], family, used, limit, low)
         self.manager.there.usages.setdefault(region, []).append(made)
 
     def deny(self, pattern: str) -> None:

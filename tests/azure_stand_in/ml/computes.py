@@ -1,8 +1,10 @@
-"""The computes of a workspace."""
+"""The computes of a workspace, and what a subscription may have of machines in a region."""
 
+import re
 import uuid
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 from azure_stand_in.ml.asked import Answer, Asked, Refused
 from azure_stand_in.ml.contents import KIND, Here, Ml
@@ -100,3 +102,59 @@ def every(here: Here, ml: Ml, asked: Asked) -> Answer:
 
 
 ROUTES = (("GET", "/computes/([^/]+)", one), ("GET", "/computes", every))
+
+
+SIZES = {
+    "Standard_NC24ads_A100_v4": ("standardNCADSA100v4Family", 24, 1, 220),
+    "Standard_NC48ads_A100_v4": ("standardNCADSA100v4Family", 48, 2, 440),
+    "Standard_NC6s_v3": ("standardNCSv3Family", 6, 1, 112),
+    "Standard_NV36ads_A10_v5": ("standardNVADSA10v5Family", 36, 1, 440),
+    "Standard_D4s_v5": ("standardDSv5Family", 4, 0, 16),
+}
+"""The family, the cores, the GPUs and the memory in GB of machines."""
+USAGES_PAGE = 2
+
+
+def make_usage(region: str, subscription: str, family: str, used: int, limit: int, low: bool = False) -> dict[str, Any]:
+    """Of one family's cores."""
+    kind = "lowPriorityCores" if low else "dedicatedCores"
+    at = f"/subscriptions/{subscription}/providers/Microsoft.MachineLearningServices/locations/{region}/usages/{family}"
+    return {
+        "id": at,
+        "type": f"Microsoft.MachineLearningServices/{kind}/usages",
+        "amlWorkspaceLocation": region,
+        "unit": "Count",
+        "currentValue": used,
+        "limit": limit,
+        "name": {"value": family, "localizedValue": f"{family} Cluster {'Low Priority' if low else 'Dedicated'} vCPUs"},
+    }
+
+
+def answer_location(usages: dict[str, list[dict[str, Any]]], asked: Asked) -> dict[str, Any]:
+    """What is answered. Raises Refused."""
+    found = re.fullmatch(r".*/locations/([^/]+)/(usages|vmSizes)", asked.path, re.IGNORECASE)
+    if found is None or asked.method != "GET":
+        raise Refused(404, "ResourceNotFound", f"The resource {asked.path} could not be found.")
+    region, what = found[1].lower(), found[2].lower()
+    if what == "vmsizes":
+        return {"value": [_size(name, *size) for name, size in SIZES.items()]}
+    whole = usages.get(region, [])
+    begin = int(asked.query.get("$skip") or 0)
+    following = urlencode({**asked.query, "$skip": str(begin + USAGES_PAGE)})
+    link = {"nextLink": f"https://{asked.host}{asked.path}?{following}"} if begin + USAGES_PAGE < len(whole) else {}
+    return {"value": whole[begin : begin + USAGES_PAGE], **link}
+
+
+def _size(name: str, family: str, cores: int, gpus: int, memory: int) -> dict[str, Any]:
+    return {
+        "name": name,
+        "family": family,
+        "vCPUs": cores,
+        "gpus": gpus,
+        "memoryGB": memory,
+        "osVhdSizeMB": 1047552,
+        "maxResourceVolumeMB": 64000,
+        "lowPriorityCapable": True,
+        "premiumIO": True,
+        "supportedComputeTypes": ["AmlCompute"],
+    }

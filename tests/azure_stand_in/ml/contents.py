@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
-from azure_stand_in.ml.store import Store
+from azure_stand_in.blobs import Store
 from azure_stand_in.mlflow_server import Runs
 
 if TYPE_CHECKING:

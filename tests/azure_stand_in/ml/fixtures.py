@@ -5,13 +5,10 @@ from collections.abc import Iterator
 import pytest
 from osmo_stand_in.pod.room import isolates
 
-from azure_stand_in.certificates import Certificates
 from azure_stand_in.fixtures import nobody
 from azure_stand_in.ml.azureml import AzureML
 from azure_stand_in.ml.memory import Memory
 from azure_stand_in.ml.running import Machine
-from azure_stand_in.ml.store import Stored
-from azure_stand_in.tenant import Tenant
 from azure_stand_in.vault import Vault
 from azure_stand_in.workspace import Workspace
 
@@ -24,7 +21,7 @@ ACCOUNT = "rtmemory"
 @pytest.fixture(scope="session")
 def azureml_session(tenant_session) -> Iterator[AzureML]:
     """Started once, in a moment: its blobs are in this process, and nothing tracks its runs."""
-    made = _certificates(tenant_session)
+    made = tenant_session.certificates
     with Memory(made, ACCOUNT) as blobs, Workspace(made, tenant_session.manager, 0, ACCOUNT) as history:
         tenant_session.proxy.hosts |= {f"{ACCOUNT}.blob.core.windows.net": blobs.port, HOST: history.port}
         yield AzureML(tenant_session, blobs, {"arm": tenant_session.manager, "history": history, "blobs": blobs})
@@ -41,8 +38,7 @@ def azureml(azureml_session, monkeypatch, nobody) -> Iterator[AzureML]:
 def azureml_stored(azure, workspace_session, monkeypatch, nobody) -> Iterator[AzureML]:
     """The same with blobs in Azurite, and a real MLflow server. Blobs and runs of earlier tests are there still."""
     servers = {"arm": azure.manager, "history": workspace_session, "blobs": azure.front}
-    store = Stored(azure.account, azure.front.store)
-    yield from _begun(AzureML(azure, store, servers, workspace_session.runs), monkeypatch)
+    yield from _begun(AzureML(azure, azure.blobs, servers, workspace_session.runs), monkeypatch)
 
 
 def _begun(whole: AzureML, monkeypatch: pytest.MonkeyPatch) -> Iterator[AzureML]:
@@ -61,15 +57,10 @@ def _begun(whole: AzureML, monkeypatch: pytest.MonkeyPatch) -> Iterator[AzureML]
         server.faults.clear()
 
 
-def _certificates(tenant: Tenant) -> Certificates:
-    return Certificates(tenant.ca, tenant.folder / "server.pem", tenant.folder / "server.key")
-
-
 @pytest.fixture(scope="session")
 def vault_session(azure_session) -> Iterator[Vault]:
     """Started once, beside the stand-in with storage."""
-    made = Certificates(azure_session.ca, azure_session.folder / "server.pem", azure_session.folder / "server.key")
-    with Vault(made) as answers:
+    with Vault(azure_session.certificates) as answers:
         azure_session.proxy.hosts[answers.host] = answers.port
         yield answers
 

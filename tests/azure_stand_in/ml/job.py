@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from azure_stand_in.ml.store import Store
+from azure_stand_in.blobs import Store
 
 LOG = "user_logs/std_log.txt"
 LOGS = "azureml"

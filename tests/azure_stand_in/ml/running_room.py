@@ -15,9 +15,9 @@ from osmo_stand_in.pod.room import Room, isolates
 from azure_stand_in.manager import CONTRIBUTOR, READER
 
 if TYPE_CHECKING:
+    from azure_stand_in.blobs import Store
     from azure_stand_in.manager import Manager
     from azure_stand_in.ml.job import Bound, Job
-    from azure_stand_in.ml.store import Store
 import os
 import threading
 from collections.abc import Callable
@@ -25,8 +25,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from azure_stand_in.blobs import Stored
     from azure_stand_in.ml.job import Bound
-    from azure_stand_in.ml.store import Stored
 
 
 MOUNTED = "ReadOnlyMount"

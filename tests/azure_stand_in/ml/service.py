@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 
-from azure_stand_in.ml import assets, codes, components, computes, datastores, environments, jobs
+from azure_stand_in.ml import assets, components, computes, datastores, jobs
 from azure_stand_in.ml.asked import Answer, Asked, Refused
 from azure_stand_in.ml.contents import Here, Ml
 from azure_stand_in.sign_in import OBJECT
@@ -14,8 +14,6 @@ Route = tuple[str, str, Callable[..., Answer]]
 ROUTES: tuple[Route, ...] = (
     *computes.ROUTES,
     *datastores.ROUTES,
-    *environments.ROUTES,
-    *codes.ROUTES,
     *components.ROUTES,
     *assets.ROUTES,
     *jobs.ROUTES,
