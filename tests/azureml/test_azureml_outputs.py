@@ -3,9 +3,11 @@
 import dataclasses
 
 import pytest
+from azure_stand_in.ml.azureml import AzureML as Workspace
 from azureml_observed import JOB, OUTPUT, RUN, Observed, sealed
 from robotrain.errors import Rejected
 from robotrain_azureml.platform import AzureMLPlatform
+from robotrain_azureml.service import jobs
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.event import Checkpoint, Evaluated, Published, Withdrawn
 
@@ -206,3 +208,48 @@ def test_outputs_on_the_command_line_are_told_and_brought(done, tmp_path, robotr
     answer = robotrain("outputs", "--checkpoint", "last", "--to", tmp_path / "best", name)
     assert answer.exit_code == 0, answer.stderr
     assert (tmp_path / "best/checkpoints/000400/pretrained_model/model.safetensors").read_bytes() == b"weights400"
+
+
+@pytest.fixture
+def stored(azureml_stored: Workspace) -> Workspace:
+    """The workspace, for one who asks for the first time."""
+    jobs.get_client.cache_clear()
+    jobs.region_hosts.clear()
+    return azureml_stored
+
+
+@pytest.mark.slow
+def test_a_log_is_read_by_ranges(stored):
+    run = Observed(stored).set_native_state("Running")
+    assert run.logs() == []
+    lines = [f"line {number} \u20ac" for number in range(20_000)]
+    run.say(*lines)
+    assert run.logs() == lines
+    assert run.logs(tail=3) == lines[-3:]
+    following = AzureMLPlatform().logs(run.reference, True, 1)
+    assert next(following) == lines[-1]
+    run.say("more").set_native_state("Completed")
+    assert list(following) == ["more"]
+
+
+@pytest.mark.slow
+def test_a_checkpoint_is_listed_and_brought_whole(stored, tmp_path):
+    run = Observed(stored)
+    run.left(400)
+    run.set_native_state("Running", "Completed")
+    (one,) = (output for output in run.outputs() if output.step == 400)
+    assert one.uri.endswith(f"/datastores/workspaceblobstore/paths/{OUTPUT}/000400")
+    AzureMLPlatform().download(run.reference, one, tmp_path / "000400")
+    assert checkpoint.validate_checkpoint(tmp_path / "000400") == ""
+
+
+@pytest.mark.slow
+def test_one_that_was_published_elsewhere_is_brought_with_robotrains_own_transfer(stored, tmp_path):
+    place = f"https://{stored.account}.blob.core.windows.net/elsewhere/pusht"
+    stored.store.put("elsewhere", {f"pusht/000200/{name}": content for name, content in sealed(200).items()})
+    run = Observed(stored, publishes=place)
+    run.tell(Published(step=200, to=f"{place}/000200"))
+    run.set_native_state("Running", "Completed")
+    (one,) = (output for output in run.outputs() if output.step == 200)
+    AzureMLPlatform().download(run.reference, one, tmp_path / "000200")
+    assert checkpoint.validate_checkpoint(tmp_path / "000200") == ""

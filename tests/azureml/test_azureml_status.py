@@ -1,13 +1,17 @@
 """`robotrain status` of a job: how it is, why it waits or failed, and what to do about it."""
 
+import copy
+import dataclasses
 import time
 
 import pytest
 from azure_stand_in.sign_in import OBJECT
 from azure_stand_in.tenant import CLIENT
 from azureml_observed import EVENTS, JOB, RUN
+from robotrain.store import records
 from robotrain_azure.workspace import Workspace
 from robotrain_azureml.observe import job_state, status
+from robotrain_azureml.platform import AzureMLPlatform
 from robotrain_runtime.contract.event import Checkpoint, Outcome, StageEvent
 
 HERE = Workspace("S", "robots", "robots-ml")
@@ -36,30 +40,21 @@ def _iso(seconds: float) -> str:
 
 
 STATES = {
-    "NotStarted": "pending",
-    "Unapproved": "pending",
-    "Scheduled": "pending",
-    "Starting": "pending",
-    "Provisioning": "pending",
-    "Preparing": "pending",
-    "Queued": "pending",
-    "Pausing": "pending",
-    "Paused": "pending",
-    "Running": "running",
-    "Finalizing": "running",
+    **dict.fromkeys(("NotStarted", "Unapproved", "Scheduled", "Starting", "Provisioning"), "pending"),
+    **dict.fromkeys(("Preparing", "Queued", "Pausing", "Paused"), "pending"),
+    **dict.fromkeys(("Running", "Finalizing"), "running"),
     "Completed": "succeeded",
     "Failed": "failed",
     "Canceled": "cancelled",
 }
 
 
-@pytest.mark.parametrize(("word", "state"), STATES.items())
-def test_every_state_of_azure_ml_is_one_of_ours(word, state):
-    job = told(word)
-    assert (job.state, job.is_known) == (state, True)
-    assert job.is_finished == (state not in ("pending", "running"))
-    if state == "pending":
-        assert status.explain_waiting(job, HERE, NOW)
+def test_every_state_of_azure_ml_is_one_of_ours():
+    for word, state in STATES.items():
+        job = told(word)
+        assert (word, job.state, job.is_known) == (word, state, True)
+        assert job.is_finished == (state not in ("pending", "running"))
+        assert state != "pending" or status.explain_waiting(job, HERE, NOW)
 
 
 @pytest.mark.parametrize("word", ["CancelRequested", "NotResponding", "Unknown", "Hibernating"])
@@ -121,7 +116,6 @@ FAILURES = {
         "ScriptExecution.StreamAccess.Unexpected: ManagedIdentityCredential authentication failed: Identity not found",
         (CLIENT, "CLIENT id (not the object id)", "--workload-identity", "--query identity"),
     ),
-    "an object id in place of a client id": ("No token received.", ("CLIENT id (not the object id)",)),
     "an output that may not be written": (
         "ScriptExecution.WriteStreams.Authentication: PermissionDenied(None) https://robots1.blob.core.windows.net/c",
         (
@@ -150,7 +144,6 @@ FAILURES = {
         'ErrImagePull: Failed to pull image "nvcr.io/x/y:9": not found',
         ("cannot pull its image nvcr.io/x/y:9", "--image"),
     ),
-    "an image that nobody names": ("Failed to pull image because of its registry", ("cannot pull its image:",)),
     "storage that nobody names": (
         "ScriptExecution.WriteStreams.Authentication: look at the storage account and its roles",
         ('/storageAccounts/ACCOUNT"',),
@@ -162,25 +155,19 @@ FAILURES = {
         "ScriptExecution.StreamAccess.NotFound: The requested stream was not found.",
         ("does not exist", "az ml data show"),
     ),
-    "an asset that is not there": ("Data asset pusht with version 3 does not exist", ("does not exist",)),
     "a machine that was taken away": ("The node was preempted", ("machine was preempted", "robotrain resume")),
-    "a spot machine": ("The spot VM is gone", ("machine was preempted",)),
-    "a node, by a code": ("NodePreempted", ("machine was preempted",)),
     "a job": ("The job was preempted", ("machine was preempted",)),
     "an image by its digest": (
         f'Failed to pull image "reg.azurecr.io/a/b:1@sha256:{"0a" * 32}"',
         (f"its image reg.azurecr.io/a/b:1@sha256:{'0a' * 32}:", f'image "reg.azurecr.io/a/b:1@sha256:{"0a" * 32}'),
     ),
     "an eviction": ("Pod was evicted from the spot node", ("machine was preempted",)),
-    "a disk's quota": ("OSError: [Errno 122] Disk quota exceeded", ("disk is full",)),
     "a quota": ("ClusterCoreQuotaReached: quota exceeded", ("quota", "--compute")),
     "no room": ("FailedScheduling: 0/3 nodes are available", ("no node of the cluster has room",)),
     "Azure ML itself": ("InternalServerError", ("Azure ML itself failed, not the job",)),
     "the look before the start": (USER.format(4), ("preflight checks failed", "exit code 4")),
     "a document": (USER.format(2), ("job document",)),
-    "surroundings": (USER.format(75), ("environment failed, not the job", "robotrain resubmit")),
     "no python": (USER.format(127), ("no `python3`", "--image")),
-    "another code": (USER.format(77), ("exit code 77",)),
     "words that nobody foresaw": ("the moon was full", ("it failed (Azure ML: the moon was full)",)),
 }
 
@@ -359,3 +346,68 @@ def test_status_on_the_command_line_tells_state_reason_and_what_to_type(run, rob
     assert f"{name}  failed  on azureml" in answer.stdout
     assert "nvcr.io/x/y:9" in answer.stdout
     assert f"robotrain resubmit {name}" in answer.stdout
+
+
+BATCH, DETAILS = "/batchrundata", "/details"
+
+
+@pytest.fixture
+def jobs(azureml, run):
+    """Makes jobs in these states of Azure ML, each with the record of a run; their references."""
+
+    def make(*states: str) -> list[dict[str, str]]:
+        run.record()
+        made = []
+        for number, state in enumerate(states):
+            name = f"{JOB}-{number}"
+            job = copy.copy(run.job)
+            job.name, job.times = name, dict(run.job.times)
+            for before in ("Running",) if state in ("Completed", "Failed", "Canceled") else ():
+                job.state(before)
+            job.state(state)
+            azureml.ml.jobs[name.lower()] = job
+            reference = run.reference | {"job": name, "run": f"act-{number}-1"}
+            record = dataclasses.replace(records.read_record(RUN), run=f"act-{number}-1", reference=reference)
+            records.write_record(record)
+            made.append(reference)
+        (records.get_run_folder(RUN) / records.RECORD_FILE).unlink()
+        azureml.calls.clear()
+        return made
+
+    return make
+
+
+def count(azureml, part: str) -> int:
+    """How many requests had this in their path."""
+    return sum(part in call for call in azureml.calls)
+
+
+def test_one_request_tells_how_many_live_runs_are(robotrain, azureml, jobs):
+    jobs(*["Running"] * 13, *["Queued"] * 13)
+    listed = robotrain("runs", "--json").json["runs"]
+    assert sorted(one["state"] for one in listed) == ["pending"] * 13 + ["running"] * 13
+    assert count(azureml, BATCH) == 1
+    assert count(azureml, DETAILS) <= 8  # of a few logs
+
+
+@pytest.mark.parametrize("state", ["NotStarted", "Preparing", "Queued", "Running", "Completed", "Failed", "Canceled"])
+def test_a_list_and_a_query_agree(state, azureml, jobs):
+    references = jobs(state, "Running")
+    listed, other = AzureMLPlatform().list_statuses(references)
+    single = AzureMLPlatform().status(references[0])
+    assert (listed.finished, other.state) == (single.finished, "running")
+    if not single.finished or single.state == "succeeded":
+        assert listed == single
+
+
+def test_a_job_that_is_gone_is_asked_for_alone(robotrain, azureml, jobs):
+    jobs("Running", "Queued", "Running")
+    del azureml.ml.jobs[f"{JOB}-1".lower()]
+    states = {one["run"]: one["state"] for one in robotrain("runs", "--json").json["runs"]}
+    assert states == {"act-0-1": "running", "act-1-1": "gone", "act-2-1": "running"}
+
+
+def test_a_region_out_of_reach_lists_nothing(azureml, jobs):
+    references = jobs("Running", "Queued")
+    azureml.fault("POST .*batchrundata", status=403, code="Forbidden")
+    assert AzureMLPlatform().list_statuses(references) == [None, None]

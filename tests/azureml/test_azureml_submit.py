@@ -8,12 +8,15 @@ import tempfile
 import pytest
 import yaml
 from azureml_handed_over import AT, ENVIRONMENT, IMAGE, VERSION, asked, refused, sendable
-from azureml_planned import assets, source
+from azureml_planned import assets, blobs, payload, settings, source
 from robotrain.errors import Rejected, format_problem
+from robotrain.model.job import Job
+from robotrain.model.workload import Container, OutputProfile, WorkloadProfile
 from robotrain_azureml.platform import AzureMLPlatform
 from robotrain_azureml.spec import submission_spec
 from robotrain_azureml.submit import submit
 from robotrain_sources.local_path import pin
+from robotrain_workloads.rosbag_act_train.workload import ROSBAG_ACT_TRAIN
 
 
 def with_spec(wanted, change):
@@ -248,3 +251,42 @@ def test_a_workspace_that_cannot_be_asked_for_a_job_is_told(azureml):
 def test_nothing_is_asked_of_a_plan_that_was_never_handed_over(azureml):
     assert AzureMLPlatform().find(sendable(azureml)) is None
     assert azureml.calls == []
+
+
+PUBLIC = ROSBAG_ACT_TRAIN.profile.container.image
+PREBUILT = "registry.example/team/rosbag-act-train:1"
+TOPICS = ("--environment-state-topic", "/keypoints", "--action-topic", "/action")
+
+
+@pytest.mark.parametrize(("words", "image"), [((), PUBLIC), (("--image", PREBUILT), PREBUILT)])
+def test_bags_are_sent_with_the_environment_at_start_or_in_an_image(observing, robotrain, name_workspace, words, image):
+    observing.kubernetes("k8s-robots")
+    observing.store.put(observing.container, {"bags/1/ep0/ep0_0.db3": b"a bag", "bags/1/ep0/metadata.yaml": b"{}"})
+    observing.data("bags", 1, "bags/1")
+    name_workspace(observing, "k8s-robots")
+    data = ("--dataset-asset", "azureml:bags:1", *TOPICS)
+    answer = robotrain("submit", "rosbag-act-train", "--platform", "azureml", *data, *words, "--json")
+    assert answer.exit_code == 0, answer.stderr
+    (job,) = observing.jobs.values()
+    assert job.image == image
+    assert "/environments/rosbag-act-training-env/" in str(job.body)
+
+
+CHOIR = f"registry.example/choir:1.0@sha256:{'ab' * 32}"
+PROFILE = WorkloadProfile(
+    container=Container(image=CHOIR, environment="choir-env"),
+    outputs=OutputProfile(folder="songs", noun="concert"),
+    experiment="concerts",
+)
+
+
+def test_it_is_placed_as_it_declares(azureml) -> None:
+    azureml.kubernetes()
+    job = Job(workload="sing", parameters=(), sources=tuple(blobs()), profile=PROFILE)
+    said = settings(**azureml.settings)
+    plan = AzureMLPlatform().render(job, said, job.run_name(1), payload(), {"workload.sing": "choir"})
+    reference = AzureMLPlatform().submit(plan)
+    [made] = azureml.jobs.values()
+    assert made.image == CHOIR
+    assert made.body["experimentName"] == "concerts"
+    assert made.outputs["songs"].prefix == reference["output"] == f"azureml/{made.name}/songs"

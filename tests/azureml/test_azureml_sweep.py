@@ -100,7 +100,7 @@ def test_the_metric_and_its_direction_are_the_objective(render, robotrain, there
     ("options", "why"),
     [
         (("--over", "seed=1,2", "--set", "datastore=workspaceartifactstore"), "goes to workspaceblobstore"),
-        (("--over", "seed=1,2", "--publish-url", "https://account1.blob.core.windows.net/c/p"), "publish to one place"),
+        (("--over", "seed=1,2", "--publish-url", "https://rtmemory.blob.core.windows.net/c/p"), "publish to one place"),
         (("--over", "num_gpus=1,2"), "resources of the job changes"),
         (("--over", "shm_size=8g,9g"), "shm_size is no parameter of lerobot-train"),
         (("--over", "job_name=a b,c"), "is not of letters, digits"),
