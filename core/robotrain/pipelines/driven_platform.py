@@ -63,14 +63,6 @@ class DrivenPlatform(PipelinePlatform):
             time.sleep(POLL_SECONDS)
         return {REFERENCE_KEY: plan.run}
 
-    def status(self, reference: Reference) -> Status:
-        """Return the status of the whole. Raise RunGone if its files are gone."""
-        return self.query_pipeline(reference)[0]
-
-    def list_steps(self, reference: Reference) -> Iterable[StepStatus]:
-        """Return the steps, in the plan's order. Raise RunGone if its files are gone."""
-        return self.query_pipeline(reference)[1]
-
     def query_pipeline(self, reference: Reference) -> tuple[Status, list[StepStatus]]:
         """Return the status of the whole, and the steps. Raise RunGone if its files are gone."""
         found = self.read_progress(reference)

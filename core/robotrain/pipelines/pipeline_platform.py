@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from robotrain_runtime.contract.document import JobSource
     from robotrain_runtime.contract.event import Registered
 
-    from robotrain.model.run import Reference
+    from robotrain.model.run import Reference, Status
     from robotrain.model.workload import Produces
     from robotrain.plugins.manager import Plugins
 
@@ -57,6 +57,18 @@ class PipelinePlatform(Platform):
         self.name, self.summary, self.capabilities = platform.name, platform.summary, platform.capabilities
         self.settings = NoSettings
         self._platform, self._plugins = platform, plugins
+
+    def status(self, reference: Reference) -> Status:
+        """Return the status of the whole. Raise as `query_pipeline`."""
+        return self.query_pipeline(reference)[0]
+
+    def list_steps(self, reference: Reference) -> Iterable[StepStatus]:
+        """Return the steps in the plan's order. Raise as `query_pipeline`."""
+        return self.query_pipeline(reference)[1]
+
+    def query_pipeline(self, reference: Reference) -> tuple[Status, list[StepStatus]]:
+        """Return the status of the whole, and the steps in the plan's order. Raise RunGone."""
+        raise NotImplementedError
 
     def list_sent(self, reference: Reference) -> list[SentStep]:
         """Return the steps with jobs that the platform has, in the plan's order."""
