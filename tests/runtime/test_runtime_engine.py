@@ -45,15 +45,6 @@ def of_kind(records, kind):
     return [record.event for record in records if isinstance(record.event, kind)]
 
 
-def until_ready(process) -> list[str]:
-    lines = []
-    for line in process.stdout:
-        lines.append(line.rstrip("\n"))
-        if line == "ready\n":
-            return lines
-    raise AssertionError(f"never ready: {lines}")
-
-
 def test_an_environment_that_is_not_all_pinned_is_told_with_its_stage(run, job, tmp_path, monkeypatch):
     made = tmp_path / "environment"
     (made / "bin").mkdir(parents=True)
@@ -124,9 +115,9 @@ def test_events_of_the_work_arrive_exactly_whatever_progress_bar_is_beside_them(
 
 
 @pytest.mark.parametrize(("number", "code", "send"), [(signal.SIGTERM, 143, os.killpg), (signal.SIGINT, 130, os.kill)])
-def test_a_stopped_run_lets_its_work_finish_and_is_cancelled(start, finish, job, number, code, send):
+def test_a_stopped_run_lets_its_work_finish_and_is_cancelled(start, finish, job, number, code, send, until):
     process = start(job(TIDY))
-    until_ready(process)
+    until(process, "ready")
     send(process.pid, number)  # to the whole group, too, it is one stop
     ran = finish(process)
     assert ran.exit_code == code
@@ -135,9 +126,9 @@ def test_a_stopped_run_lets_its_work_finish_and_is_cancelled(start, finish, job,
     assert ran.last == Outcome(**ran.outcome)
 
 
-def test_work_that_will_not_end_is_killed_after_the_grace(start, finish, job):
+def test_work_that_will_not_end_is_killed_after_the_grace(start, finish, job, until):
     process = start(job(STUBBORN), ROBOTRAIN_GRACE_SECONDS="0.3")
-    until_ready(process)
+    until(process, "ready")
     began = time.monotonic()
     process.terminate()
     ran = finish(process)
@@ -145,9 +136,9 @@ def test_work_that_will_not_end_is_killed_after_the_grace(start, finish, job):
     assert 0.3 <= time.monotonic() - began < 50  # of the 60 s that its work would go on
 
 
-def test_a_second_signal_does_not_wait_for_the_grace(start, finish, job):
+def test_a_second_signal_does_not_wait_for_the_grace(start, finish, job, until):
     process = start(job(STUBBORN))
-    until_ready(process)
+    until(process, "ready")
     process.terminate()
     time.sleep(0.3)
     process.terminate()
@@ -156,9 +147,9 @@ def test_a_second_signal_does_not_wait_for_the_grace(start, finish, job):
     assert time.monotonic() - began < 50
 
 
-def test_a_run_goes_on_when_nobody_reads_its_log_any_more(start, job, tmp_path):
+def test_a_run_goes_on_when_nobody_reads_its_log_any_more(start, job, tmp_path, until):
     process = start(job("import time; print('ready', flush=True); time.sleep(1)\nfor n in range(99): print('x' * 999)"))
-    until_ready(process)
+    until(process, "ready")
     process.stdout.close()
     assert process.wait(30) == 0
     assert process.stderr.read() == ""
@@ -233,11 +224,11 @@ def test_a_half_that_is_not_there_is_named(run, job):
     assert "workload.pretend cannot be imported as no_such.container" in ran.outcome["reason"]
 
 
-def test_whoever_stops_a_run_may_leave_the_reason_in_its_folder(start, finish, job, tmp_path):
+def test_whoever_stops_a_run_may_leave_the_reason_in_its_folder(start, finish, job, tmp_path, until):
     left = tmp_path / "work" / "stop-reason"
     for reason, fault in (("preempted\n", "preempted"), ("", "stopped")):  # that of one attempt is not that of the next
         process = start(job(TIDY))
-        until_ready(process)
+        until(process, "ready")
         if reason:
             left.write_text(reason)
         process.terminate()

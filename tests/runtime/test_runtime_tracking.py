@@ -1,9 +1,7 @@
 """What MLflow holds after a run, however the run ended. The work is pretended; MLflow and its database are real."""
 
 import math
-import os
 import re
-import signal
 import time
 
 import pytest
@@ -49,16 +47,6 @@ def ended(database) -> tuple[str, str]:
     return status, word
 
 
-def until_tracked(process) -> None:
-    """Wait for the work, and for the tracking run, which is made meanwhile."""
-    missing = {"ready", '"event": "tracking"'}
-    for line in process.stdout:
-        missing -= {sign for sign in missing if sign in line}
-        if not missing:
-            return
-    raise AssertionError(missing)
-
-
 def test_a_finished_run_is_all_there_with_its_checkpoint_beside_the_database_and_not_stored_twice(
     run, tracked, database, tmp_path
 ):
@@ -102,17 +90,9 @@ def test_work_that_is_killed_leaves_no_run_that_seems_to_go_on(run, tracked, dat
     assert ended(database) == ("FAILED", "failed")
 
 
-def test_a_cancelled_run_is_marked_killed_even_when_everything_got_the_signal(start, finish, tracked, database):
+def test_a_runtime_that_is_killed_leaves_no_run_that_seems_to_go_on(start, tracked, database, until):
     process = start(tracked("time.sleep(60)"))
-    until_tracked(process)
-    os.killpg(process.pid, signal.SIGTERM)
-    assert finish(process).exit_code == 143
-    assert ended(database) == ("KILLED", "cancelled")
-
-
-def test_a_runtime_that_is_killed_leaves_no_run_that_seems_to_go_on(start, tracked, database):
-    process = start(tracked("time.sleep(60)"))
-    until_tracked(process)
+    until(process, "ready", '"event": "tracking"')
     process.kill()
     deadline = time.monotonic() + 30
     while ended(database)[0] == "RUNNING" and time.monotonic() < deadline:
