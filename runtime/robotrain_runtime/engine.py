@@ -248,7 +248,8 @@ class Engine:
             return
 
         def fetch(checkpoint: RecoverableCheckpoint) -> Path:
-            return self._data.fetch_extra(checkpoint.source, checkpoint.plugin, self._wait_for_python)
+            source = JobSource(role="resume", kind=checkpoint.kind, uri=checkpoint.location)
+            return self._data.fetch_extra(source, checkpoint.plugin, self._wait_for_python)
 
         try:
             with failure.convert_os_errors():

@@ -14,7 +14,7 @@ from robotrain_runtime.contract.failure import Cancelled, PermanentError
 from robotrain_runtime.process.stop import StopSignal
 from robotrain_runtime.publishing import publisher
 from robotrain_runtime.publishing.publisher import Publisher, RetryQueue
-from robotrain_runtime.publishing.sealing import COPIED_KINDS, Destination
+from robotrain_runtime.publishing.sealing import COPIED_KINDS, Destination, PublishedCopy
 
 SOON = 20.0
 
@@ -29,10 +29,10 @@ class Place(Destination):
     def contains_address(self, address: str) -> bool:
         return address.startswith(self.name)
 
-    def publish(self, sealed, is_cancelled) -> tuple[str, bool]:
+    def publish(self, sealed, is_cancelled) -> PublishedCopy:
         self.act(sealed, is_cancelled)
         self.came.append(sealed.folder.name)
-        return f"{self.name}/{sealed.folder.name}", True
+        return PublishedCopy(f"{self.name}/{sealed.folder.name}", True)
 
     def trim(self, is_cancelled) -> tuple[str, ...]:
         return ()
@@ -291,8 +291,8 @@ def test_the_evaluated_policy_goes_only_where_models_go(publishing, evaluated, t
 
 def test_what_was_delivered_before_is_told_again_only_where_it_is_new(publishing, evaluated, told):
     class There(Place):
-        def publish(self, sealed, is_cancelled) -> tuple[str, bool]:
-            return super().publish(sealed, is_cancelled)[0], False
+        def publish(self, sealed, is_cancelled) -> PublishedCopy:
+            return super().publish(sealed, is_cancelled)._replace(is_new=False)
 
     earlier = EarlierAttempts(evaluated=evaluated, delivered=frozenset({"/mnt/told/pretend-1"}))
     places = [There(lambda sealed, is_cancelled: None, name=f"/mnt/{name}") for name in ("told", "untold")]

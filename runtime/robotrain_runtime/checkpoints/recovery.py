@@ -16,7 +16,7 @@ from robotrain_runtime.checkpoints.targets import InspectedTarget
 from robotrain_runtime.contract import checkpoint, event, plugin_loader
 from robotrain_runtime.contract import document as contract_document
 from robotrain_runtime.contract.checkpoint import MANIFEST, CheckpointManifest
-from robotrain_runtime.contract.document import JobDocument, JobSource
+from robotrain_runtime.contract.document import JobDocument
 from robotrain_runtime.contract.event import Checkpoint, Delivered, Evaluated, Published, Tracking
 from robotrain_runtime.contract.failure import CancelCheck, JobFailed, PermanentError
 
@@ -101,11 +101,6 @@ class RecoverableCheckpoint:
     def address(self) -> str:
         """The address in events and messages."""
         return self.display_name or self.location
-
-    @property
-    def source(self) -> JobSource:
-        """The source to fetch it from."""
-        return JobSource(role="resume", kind=self.kind, uri=self.location)
 
 
 def find_recoverable(document: JobDocument, inspected: Iterable[InspectedTarget]) -> list[RecoverableCheckpoint]:

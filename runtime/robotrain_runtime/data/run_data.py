@@ -1,7 +1,6 @@
 """The data of a run: fetched into the cache, leased to the end of the run, prepared for the work."""
 
 import os
-import re
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import replace
@@ -77,11 +76,7 @@ class RunData:
         """Return what the workload prepares from the data before the work; None for nothing."""
         surveys = self.batches.surveys
         digests = {source: surveys[source].digest if source in surveys else source.pin for source in data}
-        preparation = self._plugin.prepare(self._document, data, digests)
-        if preparation is not None and not re.fullmatch(r"[\w.-]*", preparation.key):
-            workload = self._document.workload
-            raise JobFailed(f"the key of {workload}'s prepared data is not a valid folder name: {preparation.key!r}")
-        return preparation
+        return self._plugin.prepare(self._document, data, digests)
 
     def prepare(self, preparation: DataPreparation, python: Path) -> tuple[Path, bool]:
         """Return the prepared data, and whether it was in the cache. Raise JobFailed or StopRequested."""

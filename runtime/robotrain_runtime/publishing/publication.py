@@ -32,7 +32,7 @@ from robotrain_runtime.process.event_relay import EventRelay
 from robotrain_runtime.process.stop import StopSignal
 from robotrain_runtime.publishing import handover, registration
 from robotrain_runtime.publishing.publisher import Publisher
-from robotrain_runtime.publishing.sealing import COPIED_KINDS, Destination, SealedArtifact
+from robotrain_runtime.publishing.sealing import COPIED_KINDS, Destination, PublishedCopy, SealedArtifact
 from robotrain_runtime.tracking.tracker import ARTIFACT_REQUEST, RESULTS_REQUEST, Tracker
 
 
@@ -73,13 +73,13 @@ class FolderDestination(Destination):
         self._cleared = False
         self.name = name or str(self._to)
 
-    def publish(self, sealed: SealedArtifact, is_cancelled: CancelCheck) -> tuple[str, bool]:
+    def publish(self, sealed: SealedArtifact, is_cancelled: CancelCheck) -> PublishedCopy:
         """Copy an artifact."""
         if not self._cleared:
             atomic_copy.remove_leftovers(self._to, self._run)
             self._cleared = True
         new = atomic_copy.copy_checkpoint(sealed.folder, sealed.manifest, self._to, is_cancelled)
-        return f"{self.name}/{sealed.folder.name}", new
+        return PublishedCopy(f"{self.name}/{sealed.folder.name}", new)
 
     def trim(self, is_cancelled: CancelCheck) -> tuple[str, ...]:
         """Remove the oldest checkpoints of the run."""
@@ -92,10 +92,10 @@ class FolderDestination(Destination):
 class PlatformFolderDestination(FolderDestination):
     """The folder that the platform keeps: results are copied directly into it."""
 
-    def publish(self, sealed: SealedArtifact, is_cancelled: CancelCheck) -> tuple[str, bool]:
+    def publish(self, sealed: SealedArtifact, is_cancelled: CancelCheck) -> PublishedCopy:
         """Copy an artifact."""
         if sealed.kind == "results":
-            return self.name, atomic_copy.copy_sealed_into(sealed.folder, self._to, is_cancelled)
+            return PublishedCopy(self.name, atomic_copy.copy_sealed_into(sealed.folder, self._to, is_cancelled))
         return super().publish(sealed, is_cancelled)
 
 
@@ -109,14 +109,14 @@ class AddressDestination(Destination):
         self._open = open
         self._writer: TargetWriter | None = None
 
-    def publish(self, sealed: SealedArtifact, is_cancelled: CancelCheck) -> tuple[str, bool]:
+    def publish(self, sealed: SealedArtifact, is_cancelled: CancelCheck) -> PublishedCopy:
         """Let the plugin write an artifact."""
         try:
             new = self._get_writer().write(sealed.folder, sealed.manifest, is_cancelled)
         except (OSError, Cancelled):
             self.close()  # the next try starts with a new writer
             raise
-        return f"{self.name}/{sealed.folder.name}", new
+        return PublishedCopy(f"{self.name}/{sealed.folder.name}", new)
 
     def trim(self, is_cancelled: CancelCheck) -> tuple[str, ...]:
         """Remove the oldest checkpoints of the run."""
@@ -146,17 +146,12 @@ class TrackingDestination(Destination):
 
     def __init__(self, tracker: Tracker, places: Mapping[str, str]) -> None:
         self._tracker, self._places = tracker, places
-        self._files: dict[Path, str] = {}
-
-    def get_file_address(self, sealed: SealedArtifact) -> str:
-        """Return the address of a checkpoint's file, if it has a place of its own."""
-        return self._files.get(sealed.folder, "")
 
     def contains_address(self, address: str) -> bool:
         """Return whether the address is an artifact's."""
         return address.startswith("runs:/")
 
-    def publish(self, sealed: SealedArtifact, is_cancelled: CancelCheck) -> tuple[str, bool]:
+    def publish(self, sealed: SealedArtifact, is_cancelled: CancelCheck) -> PublishedCopy:
         """Let the tracking process upload an artifact."""
         is_results = sealed.kind == "results"
         request = {
@@ -168,8 +163,7 @@ class TrackingDestination(Destination):
             **({"places": dict(self._places)} if sealed.kind == "checkpoint" else {}),
         }
         reply = self._tracker.send_request(RESULTS_REQUEST if is_results else ARTIFACT_REQUEST, request, is_cancelled)
-        self._files[sealed.folder] = str(reply.get("file") or "")
-        return str(reply["to"]), bool(reply["new"])
+        return PublishedCopy(str(reply["to"]), bool(reply["new"]), str(reply.get("file", "")))
 
 
 class Publication:
@@ -226,9 +220,8 @@ class Publication:
         try:
             sealed = self._choose_candidate()
             with stop.interruptible():
-                to, _ = destination.publish(sealed, lambda: False)
-            file = destination.get_file_address(sealed)
-            self._relay.emit(Published(step=sealed.manifest.step, to=to, file=file))
+                copy = destination.publish(sealed, lambda: False)
+            self._relay.emit(Published(step=sealed.manifest.step, to=copy.address, file=copy.file))
         except (JobFailed, OSError, PermanentError) as error:
             why = error.reason if isinstance(error, JobFailed) else describe_error(error)
             self._relay.emit(Note(level="warning", text=f"the last checkpoint is not copied to tracking again: {why}"))

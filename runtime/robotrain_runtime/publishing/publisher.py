@@ -278,16 +278,16 @@ class Publisher:
 
     def _publish_artifact(self, to: Destination, sealed: SealedArtifact, is_cancelled: Callable[[], bool]) -> None:
         began = time.monotonic()
-        address, new = to.publish(sealed, is_cancelled)
+        copy = to.publish(sealed, is_cancelled)
         step, seconds = sealed.manifest.step, round(time.monotonic() - began, 3)
         if sealed.kind == "policy":
-            self._emit_while_open(Track(tags={POLICY_TAG: address.split("/", 2)[-1]}))
+            self._emit_while_open(Track(tags={POLICY_TAG: copy.address.split("/", 2)[-1]}))
         elif sealed.kind == "results":
-            self._report_copy(self._delivered, new, Delivered(to=address, seconds=seconds))
+            self._report_copy(self._delivered, copy.is_new, Delivered(to=copy.address, seconds=seconds))
         else:
             addresses = self._published.setdefault(step, set())
-            published = Published(step=step, to=address, seconds=seconds, file=to.get_file_address(sealed))
-            self._report_copy(addresses, new, published)
+            published = Published(step=step, to=copy.address, seconds=seconds, file=copy.file)
+            self._report_copy(addresses, copy.is_new, published)
             self._trim_destination(to, is_cancelled)
 
     def _report_copy(self, addresses: set[str], new: bool, event: Published | Delivered) -> None:

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from robotrain_runtime.checkpoints import atomic_copy
 from robotrain_runtime.contract import checkpoint, document
@@ -54,6 +54,15 @@ class SealedArtifact:
         return f"{self.kind} {self.folder.name}"
 
 
+class PublishedCopy(NamedTuple):
+    """An artifact at a destination."""
+
+    address: str
+    is_new: bool
+    file: str = ""
+    """The address of a checkpoint's file alone, if it has one."""
+
+
 COPIED_KINDS: frozenset[ArtifactKind] = frozenset({"checkpoint", "results"})
 """The artifacts that a destination for files accepts."""
 
@@ -72,13 +81,9 @@ class Destination:
         """Return whether the address of a published checkpoint is in this destination."""
         return address.rpartition("/")[0] == self.name
 
-    def publish(self, sealed: SealedArtifact, is_cancelled: CancelCheck) -> tuple[str, bool]:
-        """Publish an artifact; return its address and whether it is new there. Raise as `RetryQueue` expects."""
+    def publish(self, sealed: SealedArtifact, is_cancelled: CancelCheck) -> PublishedCopy:
+        """Publish an artifact. Raise as `RetryQueue` expects."""
         raise NotImplementedError
-
-    def get_file_address(self, sealed: SealedArtifact) -> str:
-        """Return the address of a published checkpoint's file alone; empty if it has none."""
-        return ""
 
     def trim(self, is_cancelled: CancelCheck) -> tuple[str, ...]:
         """Remove surplus checkpoints of the run; return their addresses. Raise as `RetryQueue` expects."""
