@@ -261,3 +261,8 @@ def test_long_starts_are_told_apart_by_their_digest():
     }
     assert len(said) == 2
     assert all(len(one) < 130 and "starts 100 given states (sha256:" in one for one in said)
+
+
+def test_a_rate_that_is_too_low_is_seen_to_be_lower():
+    found = EvaluationResult(about=ABOUT, rolled=rolled(*[True] * 139, *[False] * 60), threshold=0.7)
+    assert summary.explain_low_success(found) == "the success rate 0.698 (139 of 199) is below --success-threshold 0.7"

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 if TYPE_CHECKING:
     from robotrain_runtime.contract.container_plugin import ArtifactTarget
@@ -24,15 +24,12 @@ def parse_folder(url: str) -> str:
     """Return the folder as a normal path; empty for none. Raise ValueError with a sentence for anything else."""
     path = url
     if url.lower().startswith(FILE_SCHEME):
-        path = url[len(FILE_SCHEME) :]
-        if path.startswith("//"):
-            host, slash, rest = path[2:].partition("/")
-            if host not in ("", "localhost"):
-                raise ValueError("A file URL cannot name another machine.")
-            path = slash + rest
-        if set(path) & set("?#"):
+        parts = urlsplit(url)
+        if parts.netloc not in ("", "localhost"):
+            raise ValueError("A file URL cannot name another machine.")
+        if parts.query or parts.fragment:
             raise ValueError("A file URL has no query and no fragment.")
-        path = unquote(path)
+        path = unquote(parts.path)
     if path and not path.startswith("/"):
         raise ValueError("A relative folder would be another place on another machine.")
     return os.path.normpath("/" + path.lstrip("/")) if path else ""
