@@ -4,24 +4,17 @@
 that it was asked about, in the format of that time. A key may be added; none may disappear, and no value may change.
 Sentences for people are not compared, only whether there is one.
 
-    python -P tests/cli/test_json_stability.py --write
+    ROBOTRAIN_TEST_WRITE=1 pytest -m slow tests/cli/test_json_stability.py
 
 stores the answers of now instead; the runs stay those of before.
 """
 
-import contextlib
 import hashlib
-import importlib
-import importlib.metadata
-import io
 import json
 import os
 import re
 import shlex
-import subprocess
-import sys
-import tempfile
-import traceback
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -129,17 +122,41 @@ IDENTITY = ("claim", "name", "what", "run", "code")
 
 
 @pytest.mark.slow
-def test_json_options_and_exit_codes_are_those_of_before():
-    done = subprocess.run([sys.executable, "-P", __file__], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    now = json.loads(done.stdout)
+@pytest.mark.parametrize("group", COMMANDS)
+def test_json_options_and_exit_codes_are_those_of_before(group, robotrain, root):
+    names, now = write_runs(root), {}
+    for command in COMMANDS[group]:
+        answer = robotrain(*shlex.split(command.format_map(names)))
+        if group == "options":
+            now[command] = {"exit_code": answer.exit_code, "options": read_options(answer.stdout)}
+        else:
+            now[command] = {"exit_code": answer.exit_code, "json": normalise(read_json(answer.stdout), root)}
+    file = BEFORE / f"{group}.json"
+    if os.environ.get("ROBOTRAIN_TEST_WRITE"):
+        file.write_text(json.dumps(now, indent=1, ensure_ascii=False) + "\n")
     differences = [
-        f"{group}: robotrain {command}{difference}"
-        for group in COMMANDS
-        for command, before in json.loads((BEFORE / f"{group}.json").read_text()).items()
-        for difference in find_differences(before, now[group].get(command, {}))
+        f"robotrain {command}{difference}"
+        for command, before in json.loads(file.read_text()).items()
+        for difference in find_differences(before, now.get(command, {}))
     ]
     assert not differences, "\n".join([f"{len(differences)} differences", *differences[:60]])
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    """The temporary folder, in an environment without any setting of whoever runs this."""
+    for name in [name for name in os.environ if not name.startswith(("ROBOTRAIN_TEST_", "PYTEST_", "COV_"))]:
+        monkeypatch.delenv(name)
+    for name, folder in {"HOME": "home", "ROBOTRAIN_STATE": "state", "ROBOTRAIN_CACHE": "cache"}.items():
+        (tmp_path / folder).mkdir(exist_ok=True)
+        monkeypatch.setenv(name, str(tmp_path / folder))
+    fixed = {"PATH": f"{tmp_path / 'bin'}:/usr/bin:/bin", "LANG": "C.UTF-8", "COLUMNS": "100", "TZ": "UTC"}
+    for name, value in {**fixed, "ROBOTRAIN_HOOK_SECONDS": "60"}.items():
+        monkeypatch.setenv(name, value)
+    time.tzset()
+    yield tmp_path
+    monkeypatch.undo()
+    time.tzset()
 
 
 def test_additions_are_no_differences_and_everything_else_is():
@@ -196,83 +213,6 @@ def identify(entry: object) -> str:
     if "if" in entry:  # a part of a schema: what it applies to
         return json.dumps(entry["if"], sort_keys=True)
     return next((str(entry[key]) for key in IDENTITY if key in entry), "")
-
-
-# The answers: forks of one process, which has imported most modules already, run the command lines.
-
-FORKS = 3
-"""How many processes answer, each a part of the command lines."""
-
-
-def answer_all(root: Path) -> dict[str, dict[str, Any]]:
-    """Answer every command line about the runs of `on_disk.json`, which are written below `root`."""
-    names = write_runs(root)
-    os.environ.clear()
-    os.environ.update(clean_environment(root))
-    os.chdir(root / "here")
-    every = [(group, command) for group, commands in COMMANDS.items() for command in commands]
-    for command in ("schema", "explain --platform local -d a/b", "submit --platform azureml --help"):
-        invoke(command)  # imports modules that the forks need
-    found = in_forks([command.format_map(names) for _, command in every], root)
-    answers: dict[str, dict[str, Any]] = {group: {} for group in COMMANDS}
-    for (group, command), (code, out) in zip(every, found, strict=True):
-        options = group == "options"
-        output = {"options": read_options(out)} if options else {"json": normalise(read_json(out), root)}
-        answers[group][command] = {"exit_code": code, **output}
-    return answers
-
-
-def clean_environment(root: Path) -> dict[str, str]:
-    """Return an environment without any setting of whoever runs this."""
-    folders = {"HOME": "home", "TMPDIR": "tmp", "ROBOTRAIN_STATE": "state", "ROBOTRAIN_CACHE": "cache"}
-    for folder in (*folders.values(), "here"):
-        (root / folder).mkdir(parents=True, exist_ok=True)
-    paths = {name: str(root / folder) for name, folder in folders.items()}
-    return {
-        **paths,
-        "PATH": f"{root / 'bin'}:/usr/bin:/bin",
-        "LANG": "C.UTF-8",
-        "COLUMNS": "100",
-        "TZ": "UTC",
-        "ROBOTRAIN_HOOK_SECONDS": "60",
-    }
-
-
-def in_forks(commands: list[str], root: Path) -> list[tuple[int | str, str]]:
-    """Return the exit code and the output of each command line; each fork answers some, one after the other."""
-    size = -(-len(commands) // FORKS)
-    batches = [commands[at : at + size] for at in range(0, len(commands), size)]
-    forks = []
-    for number, batch in enumerate(batches):
-        if not (fork := os.fork()):
-            try:
-                (root / f"answers-{number}").write_text(json.dumps([*map(invoke, batch)]))
-            except BaseException:
-                traceback.print_exc()
-            finally:
-                os._exit(0)
-        forks.append(fork)
-    for fork in forks:
-        os.waitpid(fork, 0)
-    found = [json.loads((root / f"answers-{number}").read_text()) for number in range(len(batches))]
-    return [tuple(answer) for batch in found for answer in batch]
-
-
-def invoke(command: str) -> tuple[int | str, str]:
-    """Run the installed console script in this process; return its exit code and its standard output."""
-    script, *_ = importlib.metadata.entry_points(group="console_scripts", name="robotrain")
-    sys.argv = ["robotrain", *shlex.split(command)]
-    streams = [io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2)]
-    code: int | str = 0
-    with contextlib.redirect_stdout(streams[0]), contextlib.redirect_stderr(streams[1]):
-        try:
-            script.load()()
-        except SystemExit as ended:
-            code = ended.code or 0
-        except BaseException:
-            traceback.print_exc()
-            code = "crashed"
-    return code, streams[0].buffer.getvalue().decode()
 
 
 def read_json(out: str) -> Any:
@@ -337,18 +277,3 @@ def write_runs(root: Path) -> dict[str, str]:
 def sha256(content: bytes) -> str:
     """Return the digest of `content` as hex digits."""
     return hashlib.sha256(content).hexdigest()
-
-
-def main() -> None:
-    """Print the answers, or with `--write` store them as those of before."""
-    with tempfile.TemporaryDirectory(prefix="robotrain-", ignore_cleanup_errors=True) as folder:
-        answers = answer_all(Path(folder).resolve())
-    if sys.argv[1:] != ["--write"]:
-        print(json.dumps(answers))
-        return
-    for group, found in answers.items():
-        (BEFORE / f"{group}.json").write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
-
-
-if __name__ == "__main__":
-    main()
