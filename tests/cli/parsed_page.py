@@ -41,3 +41,10 @@ class Page(html.parser.HTMLParser):
     @property
     def text(self) -> str:
         return " ".join(self.texts)
+
+
+def read_page(robotrain, *runs) -> Page:
+    """The page that `robotrain report` writes about runs."""
+    answer = robotrain("report", *runs, "--to", "-")
+    assert answer.exit_code == 0, answer.stderr
+    return Page(answer.stdout)

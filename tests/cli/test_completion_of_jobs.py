@@ -69,7 +69,7 @@ def test_platforms_wherever_one_is_named(complete, words):
 
 
 def test_what_a_schema_can_be_of(complete):
-    assert complete("schema", "lero") == ["lerobot-eval", "lerobot-train"]
+    assert complete("schema", "lero") == complete("image", "lero") == ["lerobot-eval", "lerobot-train"]
     assert complete("schema", "--platform", "lo") == ["local"]
 
 

@@ -152,12 +152,6 @@ def test_a_workload_that_is_misspelt_is_offered_by_its_name(robotrain):
     assert "lerobot-train" in told.stderr.partition("use")[2]
 
 
-def test_workloads_are_completed(command):
-    environ = os.environ | {"_ROBOTRAIN_COMPLETE": "complete_bash", "COMP_WORDS": "robotrain image lero"}
-    done = subprocess.run(command, env=environ | {"COMP_CWORD": "2"}, capture_output=True, text=True)
-    assert done.stdout.split() == ["lerobot-eval", "lerobot-train"]
-
-
 @pytest.fixture
 def machine(tmp_path, monkeypatch):
     """What plays the container while an image is built, and later while it runs: folders below the test's own.

@@ -1,8 +1,11 @@
 """`wait`, `watch`, `--stream`: runs followed to their end, through logs that break off and platforms that stumble."""
 
+import csv
 import json
+import re
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from robotrain.cli.commands import watch
@@ -12,6 +15,7 @@ from robotrain.plugins.manager import Plugins
 from robotrain_runtime.contract.event import Checkpoint, Evaluated, Metrics, Outcome, StageEvent
 from typer import Exit
 
+GUIDE = (Path(__file__).parents[2] / "docs/plugins.md").read_text()
 DONE = Outcome(state="succeeded", exit_code=0)
 BROKE = {"state": "failed", "reason": "out of paint", "exit_code": 1, "started": 1e9, "ended": 1e9 + 5}
 
@@ -317,3 +321,14 @@ def test_a_hanging_log_does_not_keep_the_end_from_being_told(scripted, robotrain
     answer = robotrain("wait")
     assert answer.exit_code == 0
     assert "warning: the log of train-1 did not end" in answer.stderr
+
+
+def test_the_notification_of_the_plugin_guide_keeps_its_table(robotrain, install, scripted, soon, tmp_path):
+    (source,) = re.findall(r"table of ended runs:\n\n```python\n(.*?)```", GUIDE, re.DOTALL)
+    table = tmp_path / "runs.csv"
+    install("acme", {"acme": "acme_table"}, acme_table=source.replace("/srv/lab/runs.csv", str(table)))
+    run = scripted.run("train-1")
+    soon(*[lambda: None] * 20, lambda: run.status(state="failed", reason="no disk left"))
+    assert robotrain("wait", "train-1").exit_code == 5
+    with table.open(newline="") as kept:
+        assert list(csv.reader(kept)) == [["train-1", "pluto", "lerobot-train", "failed", "no disk left"]]

@@ -140,16 +140,6 @@ def test_whoever_sees_the_end_remembers_it(scripted, robotrain, command):
     assert robotrain("runs", "--json").json["runs"][0]["state"] == "succeeded"
 
 
-def test_a_broken_record_hides_no_other_and_says_how_to_mend_it(scripted, robotrain):
-    scripted.run("train-1", state="succeeded", age=20)
-    scripted.run("train-2", age=10)
-    (records.get_run_folder("train-2") / "record.json").write_text('{"schema": 1, "run": "tr')
-    _, broken, sound = lines(robotrain("runs"))
-    assert broken.split()[:2] == ["train-2", "broken"]
-    assert "rm -r" in broken
-    assert sound.split()[:2] == ["train-1", "succeeded"]
-
-
 @pytest.mark.parametrize(("at_it", "state"), [(False, "interrupted"), (True, "sending")])
 def test_a_submit_that_was_cut_off_is_told_from_one_that_goes_on(scripted, robotrain, tmp_path, at_it, state):
     record("train-1", "pluto", tmp_path, time.time(), phase="sending", reference={})
@@ -164,18 +154,6 @@ def test_a_submit_that_was_cut_off_is_told_from_one_that_goes_on(scripted, robot
 def test_what_a_platform_prints_is_no_result(scripted, robotrain, capfd):
     scripted.run("train-1").does("talks")
     assert robotrain("runs", "--json").json["runs"][0]["state"] == "running"
-
-
-def test_old_runs_go_only_when_that_is_confirmed(scripted, robotrain):
-    scripted.run("train-1", state="succeeded", started=1e9, ended=1e9 + 60, age=20)
-    scripted.run("train-2", state="succeeded", started=1e9, ended=1e9 + 60, age=10)
-    asked = robotrain("runs", "--prune", "--keep", "1")
-    assert "train-1" in asked.stdout
-    assert "train-2" not in asked.stdout
-    assert len(robotrain("runs", "--json").json["runs"]) == 2
-    robotrain("runs", "--prune", "--keep", "1", "--yes")
-    assert [one["run"] for one in robotrain("runs", "--json").json["runs"]] == ["train-2"]
-    assert robotrain("runs", "--keep", "1").exit_code == 2
 
 
 def test_a_platform_that_hangs_does_not_hold_up_the_end_of_the_command(scripted, command, tmp_path):

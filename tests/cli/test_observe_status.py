@@ -2,9 +2,6 @@
 
 import dataclasses
 import json
-import os
-import subprocess
-import sys
 
 import pytest
 from robotrain.store import records
@@ -283,29 +280,3 @@ def test_a_followed_log_that_ends_without_a_word_is_explained(scripted, robotrai
     answer = robotrain("logs", "-f", "--tail", "1")
     assert answer.stdout == "two\n"
     assert "train-1 lost: its machine is gone" in answer.stderr
-
-
-def test_the_names_of_runs_are_completed_newest_first(scripted, command):
-    for number, name in enumerate(("train-1", "eval-1", "train-2")):
-        scripted.run(name, age=100 - number)
-    words = {"_ROBOTRAIN_COMPLETE": "complete_bash", "COMP_WORDS": "robotrain wait train-1 tr", "COMP_CWORD": "3"}
-    done = subprocess.run(command, env=os.environ | words, capture_output=True, text=True)
-    assert done.stdout.split() == ["train-2", "train-1"]
-
-
-def test_status_loads_nothing_that_draws_or_follows(scripted, tmp_path):
-    scripted.run("train-1", *LEFT)
-    probe = "import sys; from robotrain.cli.app import app; app(['status'], standalone_mode=False); print(*sys.modules)"
-    environ = os.environ | {"PYTHONPATH": str(tmp_path / "site-robotrain-pluto")}
-    done = subprocess.run([sys.executable, "-c", probe], env=environ, capture_output=True, text=True, check=True)
-    modules = set(done.stdout.splitlines()[-1].split())
-    assert "robotrain.cli.commands.status" in modules
-    assert not {name for name in modules if name.startswith("robotrain.cli.watch.follow")}
-    assert not modules & {
-        "pydantic",
-        "yaml",
-        "queue",
-        "unicodedata",
-        "robotrain.cli.columns",
-        "robotrain.cli.watch.dashboard",
-    }

@@ -5,7 +5,7 @@ import math
 import re
 
 import pytest
-from parsed_page import Page
+from parsed_page import Page, read_page
 from robotrain.report.charts import compute_ticks, format_tick, make_chart, thin_points
 from robotrain.store import plans
 from robotrain_runtime.contract import event
@@ -21,12 +21,6 @@ def run(robotrain, venus, pusht):
 def write_state(venus, run, *log, **state):
     lines = [line if isinstance(line, str) else event.format_event(line) for line in log]
     (venus / f"{run}.json").write_text(json.dumps({"state": "succeeded", "log": lines} | state))
-
-
-def read_page(robotrain, run) -> Page:
-    answer = robotrain("report", run, "--to", "-")
-    assert answer.exit_code == 0, answer.stderr
-    return Page(answer.stdout)
 
 
 def test_the_page_shows_the_run(robotrain, venus, run, pusht):

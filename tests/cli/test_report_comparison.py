@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from parsed_page import Page
+from parsed_page import Page, read_page
 from robotrain_runtime.contract import event
 from robotrain_runtime.contract.event import Evaluated, Metrics
 
@@ -23,12 +23,6 @@ def train(robotrain, venus, pusht):
         return run
 
     return submit
-
-
-def read_page(robotrain, *runs):
-    answer = robotrain("report", *runs, "--to", "-")
-    assert answer.exit_code == 0, answer.stderr
-    return Page(answer.stdout)
 
 
 def test_curves_share_axes_and_only_differences_are_listed(robotrain, train):

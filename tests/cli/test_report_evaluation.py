@@ -4,7 +4,7 @@ import json
 import os
 
 import pytest
-from parsed_page import Page
+from parsed_page import Page, read_page
 from robotrain.report import evaluation
 from robotrain.store import records
 from robotrain_runtime.contract import event
@@ -66,12 +66,6 @@ def evaluated(scripted):
         return run
 
     return make
-
-
-def read_page(robotrain, *runs):
-    answer = robotrain("report", *runs, "--to", "-")
-    assert answer.exit_code == 0, answer.stderr
-    return Page(answer.stdout)
 
 
 def test_the_page_contains_the_whole_evaluation(robotrain, evaluated):

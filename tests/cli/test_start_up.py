@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from robotrain_runtime.contract.event import Metrics
 
 HEAVY = ("torch", "lerobot", "mlflow", "azure", "rich", "click", "requests", "numpy", "jinja2")
 PROBE = """
@@ -48,10 +49,15 @@ def test_the_help_of_submit_does_without_pydantic(args):
     assert not modules & set(needless)
 
 
-def test_status_is_light(robotrain):
-    assert robotrain("status").exit_code == 2  # no run yet
+def test_status_is_light(scripted, tmp_path, monkeypatch):
+    assert not tops(imported("status")) & {"pluggy"}  # no run yet
+    scripted.run("train-1", Metrics(step=1, total=2, values={"train/loss": 1.0}))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site-robotrain-pluto"))
     modules = imported("status")
-    assert not tops(modules) & {"pydantic", "yaml", "dotenv", "pluggy", *HEAVY}
+    assert "pluto_plugin" in modules
+    assert not tops(modules) & {"pydantic", "yaml", "dotenv", "queue", "unicodedata", *HEAVY}
+    drawing = {"robotrain.cli.columns", "robotrain.cli.watch.dashboard", "robotrain.cli.watch.follower"}
+    assert not modules & drawing
 
 
 def test_render_imports_no_sdk_and_no_other_platform():
