@@ -254,15 +254,12 @@ class TestItsFolder:
         assert read_in() == f"here/{FOLDER}"
         assert explained()["group"]["origin"] == f"../../{FOLDER} group.value.name"
 
-    def test_the_environment_names_one(self, read_in, stated, monkeypatch):
-        stated("infra")
-        monkeypatch.setenv("ROBOTRAIN_TERRAFORM", "infra")
-        assert read_in() == "here/infra"
-
-    def test_dotenv_names_one(self, read_in, stated):
-        stated("infra")
+    def test_dotenv_names_one_and_the_environment_another(self, read_in, stated, monkeypatch):
+        stated("infra"), stated("production")
         Path(".env").write_text("ROBOTRAIN_TERRAFORM=./infra\n")
         assert read_in() == "here/infra"
+        monkeypatch.setenv("ROBOTRAIN_TERRAFORM", "production")
+        assert read_in() == "here/production"
 
     def test_robotrain_toml_names_one_relative_to_itself_and_a_profile_another(self, read_in, stated, monkeypatch):
         stated("infra"), stated("production")

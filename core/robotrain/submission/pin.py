@@ -16,7 +16,7 @@ from robotrain_runtime.contract import document
 from robotrain_runtime.contract.deadline import DeadlineFuture
 
 from robotrain.config.provenance import PLATFORM_LAYER, Origin, Value
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any
+from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any, select_errors
 from robotrain.model.job import Job
 from robotrain.model.source import Pinning, Source, SourceError, SourceKind, SourceNotFound, SourceUnreachable
 from robotrain.plugins import calls
@@ -126,7 +126,7 @@ def _pin_source(
     except Exception as error:
         suggestions = _list_suggestions(error) if isinstance(error, SourceError) else ()
         title = f"cannot resolve the revision of {source.uri}"
-        return _make_problem(UNKNOWN_CODE, title, source, explain_error(error), *suggestions, _SUGGEST_NO_PIN)
+        return _make_problem(_UNKNOWN_CODE, title, source, explain_error(error), *suggestions, _SUGGEST_NO_PIN)
     if described and not set(described) - set(_find_missing_files(source, kinds, pinning, described)):
         title = f"{source.uri} is not a valid {source.role}: it has no {' and no '.join(described)}"
         why = f"The job would fail. Use a {source.role} that contains it."
@@ -158,7 +158,7 @@ def _find_lost_pin(source: document.JobSource, kinds: SourceKinds) -> Problem | 
         return _make_problem("pin-unseen", title, source, error.why, severity="warning")
     except Exception as error:
         title = f"cannot check that the pinned revision of {source.uri} still exists"
-        return _make_problem(UNKNOWN_CODE, title, source, explain_error(error), _SUGGEST_NO_PINS_AT_ALL)
+        return _make_problem(_UNKNOWN_CODE, title, source, explain_error(error), _SUGGEST_NO_PINS_AT_ALL)
     if not why:
         return None
     suggestions = (_SUGGEST_REPIN,) if _still_exists(source, kinds, pinning) else ()
@@ -178,7 +178,7 @@ def _still_exists(source: document.JobSource, kinds: SourceKinds, pinning: Pinni
 _SUGGEST_NO_PIN = Suggestion("--no-pin", "uses the content at the time of the run")
 _SUGGEST_REPIN = Suggestion("--repin", "uses the current content")
 _SUGGEST_NO_PINS_AT_ALL = Suggestion("--repin --no-pin", "uses the content at the time of the run")
-NO_PIN_SUGGESTIONS = (_SUGGEST_NO_PIN, _SUGGEST_NO_PINS_AT_ALL)
+_SUGGEST_DOCTOR = Suggestion("robotrain doctor", "checks what this machine can reach")
 
 
 def parse_source(source: document.JobSource, kinds: SourceKinds) -> Source:
@@ -186,12 +186,14 @@ def parse_source(source: document.JobSource, kinds: SourceKinds) -> Source:
     return kinds[source.kind].parse(source.uri, Path("/"))
 
 
-UNKNOWN_CODE = "pin-unknown"
+_UNKNOWN_CODE = "pin-unknown"
+_UNREACHABLE_CODE = "source-unreachable"
+"""Data that preflight cannot read: a warning if only the job may be able to."""
 _WARNING_TITLES = {
     "not-pinned": "{} sources are not pinned: the run uses their content at that time",
     "pin-unseen": "cannot check from here that {} sources are unchanged: the run will check them",
 }
-_FAILURE_TITLES = {UNKNOWN_CODE: "cannot resolve the revisions of {} sources"}
+_FAILURE_TITLES = {_UNKNOWN_CODE: "cannot resolve the revisions of {} sources"}
 
 
 def _merge_warnings(problems: Iterable[Problem]) -> list[Problem]:
@@ -222,6 +224,38 @@ def _merge_problems(alike: list[Problem], titles: Mapping[str, str]) -> Problem:
     more = f" and {len(alike) - MAX_NAMED_SOURCES} more" if len(alike) > MAX_NAMED_SOURCES else ""
     title, where = titles[alike[0].code].format(len(alike)), ", ".join(dict.fromkeys(one.where for one in alike))
     return dataclasses.replace(alike[0], title=title, where=where, given=f"{given}{more}", source="")
+
+
+def deduplicate_problems(problems: Iterable[Problem]) -> list[Problem]:
+    """Return the problems, each once, without warnings that repeat an error or doubt data that an error is about.
+
+    A source that neither the pin nor the platform's preflight can read is one problem, for which `--no-pin` is no way.
+    """
+    found = list({(p.severity, p.code, p.title, p.given, p.why): p for p in problems}.values())
+    errors = select_errors(found)
+    titles, failed = {(p.code, p.title) for p in errors}, {_get_source(p) for p in errors}
+    found = [
+        p
+        for p in found
+        if p.severity == "error"
+        or not ((p.code, p.title) in titles or (p.code == _UNREACHABLE_CODE and _get_source(p) in failed))
+    ]
+    unresolved = {_get_source(p) for p in found if p.code == _UNKNOWN_CODE}
+    both = unresolved & {_get_source(p) for p in found if p.code == _UNREACHABLE_CODE}
+    return [
+        _drop_no_pin(p) if p.code == _UNKNOWN_CODE and _get_source(p) in both else p
+        for p in found
+        if p.code != _UNREACHABLE_CODE or _get_source(p) not in both
+    ]
+
+
+def _get_source(problem: Problem) -> str:
+    return problem.source or problem.given
+
+
+def _drop_no_pin(problem: Problem) -> Problem:
+    ways = tuple(way for way in problem.suggestions if way not in (_SUGGEST_NO_PIN, _SUGGEST_NO_PINS_AT_ALL))
+    return dataclasses.replace(problem, suggestions=ways or (_SUGGEST_DOCTOR,))
 
 
 def explain_error(error: Exception) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from robotrain import redaction
-from robotrain.errors import MAX_SENTENCE, Problem, Rejected, Stage, Suggestion, Unanswered
+from robotrain.errors import MAX_SENTENCE, Problem, Rejected, Stage, Suggestion, Unanswered, make_problem
 from robotrain.model.run import RunGone, RunRecord
 from robotrain.redaction import redact
 from robotrain.store import name_lock, plans, records
@@ -34,23 +34,18 @@ def remove_run(record: RunRecord, platform: Platform) -> int | None:
     """
     freed: int | None = 0
     if record.phase == "sending":
-        return _remove_interrupted(record, platform)
+        if not is_certainly_gone(record, platform):
+            raise Rejected([make_problem("run-goes-on", f"{record.run} may run")])
+        remove_record(record.run)
+        return freed
     with contextlib.suppress(RunGone):
         status = platform.status(record.reference)
         if not status.finished:
             title = f"{record.run} is {status.state} and is not removed"
-            raise Rejected([Problem(code="run-goes-on", stage=Stage.SUBMIT, title=title)])
+            raise Rejected([make_problem("run-goes-on", title)])
         freed = platform.remove_outputs(record.reference)
     remove_record(record.run)
     return freed
-
-
-def _remove_interrupted(record: RunRecord, platform: Platform) -> int:
-    """Remove an interrupted submit that the platform still does not have. Raise Rejected, OSError."""
-    if not is_certainly_gone(record, platform):
-        raise Rejected([Problem(code="run-goes-on", stage=Stage.SUBMIT, title=f"{record.run} may run")])
-    remove_record(record.run)
-    return 0
 
 
 SAME_COMMAND = "the same command"
@@ -58,10 +53,7 @@ SAME_COMMAND = "the same command"
 
 def make_note(code: str, title: str, record: RunRecord, new: bool = False) -> Problem:
     """Return a note about an interrupted submit; `new` tells if it can offer `--new`."""
-    suggestions = (_suggest_new(record),) if new else ()
-    return Problem(
-        code=code, stage=Stage.SUBMIT, severity="note", title=title, given=record.run, suggestions=suggestions
-    )
+    return make_problem(code, title, "", record.run, "", _suggest_new(record) if new else "", severity="note")
 
 
 def make_adopted_note(record: RunRecord, new: bool) -> Problem:
@@ -73,45 +65,34 @@ def make_adopted_note(record: RunRecord, new: bool) -> Problem:
 def list_left_alone_warnings(records: Iterable[RunRecord]) -> Iterator[Problem]:
     """Yield warnings about interrupted submits that this submit does not finish."""
     for record in records:
-        yield Problem(
-            code="run-interrupted",
-            stage=Stage.SUBMIT,
-            severity="warning",
-            title=f"the submit of {record.run} to {record.platform}{_format_from_machine(record)} was interrupted; "
-            "it is not continued",
-            why=_explain_left_alone(record),
-            suggestions=(
-                Suggestion(f"robotrain status {record.run}", f"{_format_on_machine(record)}shows whether it runs"),
-                Suggestion(f"robotrain cancel {record.run}", "stops it if it runs"),
-                Suggestion(f"robotrain resubmit {record.run}", "submits it if it does not"),
-            ),
+        submit = f"the submit of {record.run} to {record.platform}{_format_from_machine(record)}"
+        title = f"{submit} was interrupted; it is not continued"
+        why = "It has other settings, pins or payload."
+        if is_from_other_machine(record):
+            hidden = "runs on that machine itself are not visible."
+            why = f"{record.platform} does not have it as seen from here; {hidden}"
+        ways = (
+            Suggestion(f"robotrain status {record.run}", f"{_format_on_machine(record)}shows whether it runs"),
+            Suggestion(f"robotrain cancel {record.run}", "stops it if it runs"),
+            Suggestion(f"robotrain resubmit {record.run}", "submits it if it does not"),
         )
+        yield make_problem("run-interrupted", title, "", "", why, *ways, severity="warning")
 
 
 def make_other_machine_problem(record: RunRecord) -> Problem:
     """Return the problem of a plan whose submit was interrupted on another machine."""
-    return Problem(
-        code="run-interrupted",
-        stage=Stage.SUBMIT,
-        title=f"the submit of {record.run}{_format_from_machine(record)} was interrupted, and "
-        f"{record.platform} does not have it as seen from this machine",
-        why="Runs that work on that machine itself are not visible here.",
-        suggestions=(Suggestion(SAME_COMMAND, f"{_format_on_machine(record)}finds the run or submits it"),),
-    )
+    submit = f"the submit of {record.run}{_format_from_machine(record)}"
+    title = f"{submit} was interrupted, and {record.platform} does not have it as seen from this machine"
+    why = "Runs that work on that machine itself are not visible here."
+    way = Suggestion(SAME_COMMAND, f"{_format_on_machine(record)}finds the run or submits it")
+    return make_problem("run-interrupted", title, "", "", why, way)
 
 
 def make_unsure_problem(record: RunRecord, why: str, *suggestions: Suggestion) -> Problem:
     """Return the problem of a submit with an unknown result."""
-    return Problem(
-        code="submit-unsure",
-        stage=Stage.SUBMIT,
-        title=f"it is unknown whether {record.platform} accepted {record.run}",
-        why=why,
-        suggestions=(
-            Suggestion(SAME_COMMAND, "looks for the run, and submits it only if it does not exist"),
-            *suggestions,
-        ),
-    )
+    title = f"it is unknown whether {record.platform} accepted {record.run}"
+    way = Suggestion(SAME_COMMAND, "looks for the run, and submits it only if it does not exist")
+    return make_problem("submit-unsure", title, "", "", why, way, *suggestions)
 
 
 def make_unanswered_problem(record: RunRecord, answer: Unanswered, new: bool) -> Problem:
@@ -123,29 +104,18 @@ def make_unanswered_problem(record: RunRecord, answer: Unanswered, new: bool) ->
 
 def make_damaged_plan_problem(record: RunRecord, folder: Path) -> Problem:
     """Return the problem of an interrupted submit whose stored plan is damaged."""
-    return Problem(
-        code="submit-unsure",
-        stage=Stage.SUBMIT,
-        title=f"it is unknown whether {record.platform} accepted {record.run}: its stored plan is damaged",
-        given=str(folder),
-        why=f"If it runs, its name on {record.platform} begins with {record.run}.",
-        suggestions=(
-            _suggest_new(record),
-            Suggestion(f"rm -r {folder.parent}", "removes the record, if you know that it does not run"),
-        ),
-    )
+    title = f"it is unknown whether {record.platform} accepted {record.run}: its stored plan is damaged"
+    why = f"If it runs, its name on {record.platform} begins with {record.run}."
+    way = Suggestion(f"rm -r {folder.parent}", "removes the record, if you know that it does not run")
+    return make_problem("submit-unsure", title, "", str(folder), why, _suggest_new(record), way)
 
 
 def make_unrecorded_problem(record: RunRecord, problem: Problem) -> Problem:
     """Return the problem of a submitted run whose record could not be written."""
-    return Problem(
-        code="run-unrecorded",
-        stage=Stage.SUBMIT,
-        title=f"{record.run} was submitted to {record.platform}, but its record could not be written",
-        given=problem.given,
-        why=f"{problem.title[:1].upper()}{problem.title[1:]}.",
-        suggestions=(Suggestion(SAME_COMMAND, "later: it finds the run and records it"),),
-    )
+    title = f"{record.run} was submitted to {record.platform}, but its record could not be written"
+    why = f"{problem.title[:1].upper()}{problem.title[1:]}."
+    way = Suggestion(SAME_COMMAND, "later: it finds the run and records it")
+    return make_problem("run-unrecorded", title, "", problem.given, why, way)
 
 
 def make_name_taken_problem(run: str, phase: str) -> Problem:
@@ -161,13 +131,7 @@ def make_name_taken_problem(run: str, phase: str) -> Problem:
     if phase == "sending":
         suggestions.append(Suggestion(f"robotrain resubmit {run}", "finishes that submit"))
     title = titles.get(phase, f"the name {run} is taken")
-    return Problem(code="run-name-taken", stage=Stage.USAGE, title=title, given=run, suggestions=tuple(suggestions))
-
-
-def _explain_left_alone(record: RunRecord) -> str:
-    if is_from_other_machine(record):
-        return f"{record.platform} does not have it as seen from here; runs on that machine itself are not visible."
-    return "It has other settings, pins or payload."
+    return make_problem("run-name-taken", title, "", run, "", *suggestions, stage=Stage.USAGE)
 
 
 def _suggest_new(record: RunRecord) -> Suggestion:

@@ -17,7 +17,7 @@ from robotrain_runtime.contract.document import JobSource, Scalar
 
 from robotrain import redaction
 from robotrain.config.coerce import list_fields
-from robotrain.errors import NotSubmitted, Problem, Rejected, Stage, Suggestion, Unanswered, raise_if_any, select_errors
+from robotrain.errors import NotSubmitted, Problem, Rejected, Stage, Unanswered, raise_if_any
 from robotrain.model.job import parse_attempt
 from robotrain.model.plan import RenderedPlan
 from robotrain.model.platform import Platform
@@ -40,9 +40,6 @@ class StepOwner(NamedTuple):
 NO_OWNER = StepOwner()
 ReportProblems = Callable[[Iterable[Problem]], None]
 AnnounceRun = Callable[[str], None]
-UNREACHABLE_CODE = "source-unreachable"
-"""Data that preflight cannot read: a warning if only the job may be able to."""
-SUGGEST_DOCTOR = Suggestion("robotrain doctor", "checks what this machine can reach")
 RESUBMITTED_NOTE = "its submit was interrupted before the platform had the run; it was submitted again"
 
 
@@ -220,41 +217,9 @@ def _run_preflight(
         title, why = f"the preflight checks of {platform.name} failed", reconcile.format_error(error)
         problem = Problem(code="preflight-failed", stage=Stage.PREFLIGHT, title=title, why=why)
         raise Rejected([*earlier_problems, problem]) from error
-    problems = _deduplicate(problems)
+    problems = pin.deduplicate_problems(problems)
     raise_if_any(problems)
     report(problems)
-
-
-def _deduplicate(problems: Iterable[Problem]) -> list[Problem]:
-    """Return the problems, each once, without warnings that repeat an error or doubt data that an error is about.
-
-    A source that neither the pin nor the platform's preflight can read is one problem, for which `--no-pin` is no way.
-    """
-    found = list({(p.severity, p.code, p.title, p.given, p.why): p for p in problems}.values())
-    errors = select_errors(found)
-    titles, failed = {(p.code, p.title) for p in errors}, {_get_source(p) for p in errors}
-    found = [
-        p
-        for p in found
-        if p.severity == "error"
-        or not ((p.code, p.title) in titles or (p.code == UNREACHABLE_CODE and _get_source(p) in failed))
-    ]
-    unresolved = {_get_source(p) for p in found if p.code == pin.UNKNOWN_CODE}
-    both = unresolved & {_get_source(p) for p in found if p.code == UNREACHABLE_CODE}
-    return [
-        _drop_no_pin(p) if p.code == pin.UNKNOWN_CODE and _get_source(p) in both else p
-        for p in found
-        if p.code != UNREACHABLE_CODE or _get_source(p) not in both
-    ]
-
-
-def _get_source(problem: Problem) -> str:
-    return problem.source or problem.given
-
-
-def _drop_no_pin(problem: Problem) -> Problem:
-    ways = tuple(way for way in problem.suggestions if way not in pin.NO_PIN_SUGGESTIONS)
-    return dataclasses.replace(problem, suggestions=ways or (SUGGEST_DOCTOR,))
 
 
 def _reconcile_interrupted(
