@@ -56,9 +56,6 @@ class Neptune(Platform):
             platform=self.name, run=run, job=job, spec="job.json", files={"job.json": json.dumps(body).encode()}
         )
 
-    def preflight(self, plan: Plan) -> Iterator[Problem]:
-        return iter(())
-
     def submit(self, plan: Plan) -> dict[str, str]:
         with (self._folder / plan.run).open("a") as file:
             file.write(plan.files["job.json"].decode() + "\n")

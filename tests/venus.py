@@ -62,9 +62,6 @@ class Venus(Platform):
         features={"several_datasets": YES, "register_model": YES, "publish_folder": YES},
     )
 
-    def check(self, job: Any, settings: Settings) -> Iterator[Problem]:
-        return iter(())
-
     def render(self, job: Any, settings: Settings, run: str, payload: Any, halves: Mapping[str, str]) -> Plan:
         placement = Placement(work=f"/venus/{settings.altitude}", cache="/venus/cache")
         body = make_job_document(job, run=run, platform=self.name, container_plugins=halves, placement=placement)

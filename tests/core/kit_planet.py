@@ -60,9 +60,6 @@ class Planet(Platform):
     )
     option_hints: Mapping[str, str] = {"--pool": "there is one planet alone"}
 
-    def check(self, job: Any, settings: Settings) -> Iterator[Problem]:
-        return iter(())
-
     def render(self, job: Any, settings: Settings, run: str, payload: Any, halves: Mapping[str, str]) -> Plan:
         placement = Placement(work=f"/planet/{run}", cache="/planet/cache")
         body = make_job_document(
@@ -81,9 +78,6 @@ class Planet(Platform):
 
     def more(self, settings: Settings) -> dict[str, Any]:
         return {}
-
-    def preflight(self, plan: Plan) -> Iterator[Problem]:
-        return iter(())
 
     def submit(self, plan: Plan) -> dict[str, str]:
         folder = engine() / plan.run

@@ -20,7 +20,6 @@ WRONG = {
     "adopts": {"test_find_returns_the_submitted_plan_only": "takes another plan of that name"},
     "dates": {"test_rendering_is_reproducible": "order.json"},
     "changes": {"test_render_uses_its_arguments_unchanged": "--planet"},
-    "loses": {"test_every_source_reaches_the_document": "kit_shelf"},
     "forgets": {
         "test_parameters_and_arguments_reach_the_document": "kit_rate",
         "test_workload_support_matches_declaration": "parameters of kit-train",
@@ -76,7 +75,6 @@ WRONG = {
     "leaves": {"test_new_run_has_no_outputs": "checkpoints/000001"},
     "empties": {"test_checkpoint_is_downloaded": "steps [], not [40]"},
     "idles": {"test_checkpoint_is_downloaded": "weights"},
-    "sulks": {"test_cancel_is_idempotent": "FileExistsError"},
     "halves": {"test_every_source_reaches_the_document": "nor does the platform mount it"},
     "untracked": {"test_every_source_reaches_the_document": "the document has no tracking_uri"},
     "lightens": {"test_render_uses_its_arguments_unchanged": "missing or changed"},

@@ -91,13 +91,6 @@ class Changes(Planet):
         return job
 
 
-class Loses(Planet):
-    name = "loses"
-
-    def job_of(self, job: Any) -> Any:
-        return replace(job, sources=tuple(sorted(job.sources, key=lambda one: one.uri))[:3])
-
-
 class Forgets(Planet):
     name = "forgets"
 
@@ -261,15 +254,6 @@ class Idles(Planet):
 
     def download(self, reference: Any, output: Output, to: Path) -> None:
         return None
-
-
-class Sulks(Planet):
-    name = "sulks"
-
-    def cancel(self, reference: Any) -> None:
-        if self.status(reference).state != "running":
-            return super().cancel(reference)
-        return (self.folder(reference) / "cancel").touch(exist_ok=False)
 
 
 class Halves(Planet):

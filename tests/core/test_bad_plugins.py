@@ -279,13 +279,6 @@ def test_a_platform_needs_no_method_for_what_it_declares_no(robotrain, bad, base
         assert "[feature-not-there]" in answer.stderr
 
 
-def test_a_plugin_file_that_is_named_itself_is_answered_with_its_folder(robotrain, tmp_path):
-    (tmp_path / "robotrain_plugin.py").touch()
-    answer = robotrain("--plugins-from", str(tmp_path / "robotrain_plugin.py"), *LOCAL)
-    assert answer.exit_code == 2
-    assert f"use   --plugins-from {tmp_path} (" in answer.stderr
-
-
 NO_SUPPORT = "expected a robotrain.plugin.Support, such as YES or no(…)"
 
 
@@ -338,13 +331,6 @@ def test_a_parameter_that_cannot_be_kept_and_one_that_nobody_takes(robotrain, ba
     bad(DIG.replace("[bool, ", "[Path, ").replace("False", "Path('x')"), "workload.dig")
     answer = robotrain("render", "dig", "--platform", "local")
     told(answer, "its `parameters.deep` is declared as Path", "a str, with path=True, json=True or table=True")
-
-
-def test_what_ends_a_task_in_a_plugin_file(robotrain, tmp_path):
-    (tmp_path / "robotrain_plugin.py").write_text(CANCELLED)
-    answer = robotrain("--plugins-from", str(tmp_path), *LOCAL)
-    assert "the plugin file does not load: CancelledError: out of time" in answer.stderr
-    assert answer.exit_code == 1
 
 
 @pytest.mark.parametrize(
@@ -409,13 +395,6 @@ def test_a_plugin_of_another_version_of_the_api(robotrain, bad, version, said, w
     bad(f"ROBOTRAIN_API = {version}\n{MARS}")
     told(robotrain("render", *ON_MARS), said, way)
     assert robotrain(*LOCAL).exit_code == 0
-
-
-def test_a_plugin_of_this_version_of_the_api_works(robotrain, bad):
-    from robotrain.plugins.hookspecs import API_VERSION
-
-    bad(f"ROBOTRAIN_API = {API_VERSION}\n{MARS}")
-    assert robotrain("render", *ON_MARS).exit_code == 0
 
 
 def test_a_dependency_that_is_missing_is_named_as_the_plugin_requires_it(robotrain, install):

@@ -228,13 +228,6 @@ def test_a_name_that_an_installed_plugin_has_is_refused_as_for_any_two(robotrain
     assert robotrain(*without, "render", "--platform", "mars", *JOB).exit_code == 0
 
 
-def test_a_name_of_robotrain_itself_is_not_taken_over(robotrain, folder):
-    place = folder(MARS.replace('name = "mars"', 'name = "local"'))
-    answer = robotrain("--plugins-from", place, "render", "--platform", "local", *JOB, "--json")
-    assert answer.json["platform"] == "local"
-    assert "crater.txt" not in answer.json["files"]
-
-
 @pytest.mark.parametrize(
     ("source", "said", "line"),
     [
@@ -262,12 +255,22 @@ def test_what_is_wrong_in_it_is_told_with_the_line(robotrain, folder, source, sa
         assert "uv pip install rover-sdk" in answer.stderr
 
 
-@pytest.mark.parametrize(("name", "said"), [("tools", "has no robotrain_plugin.py"), ("gone", "is not a folder")])
-def test_a_file_that_is_not_there(robotrain, tmp_path, name, said):
+@pytest.mark.parametrize(
+    ("name", "said", "use"),
+    [
+        ("tools", "has no robotrain_plugin.py", "FOLDER"),
+        ("gone", "is not a folder", "FOLDER"),
+        ("tools/robotrain_plugin.py", "is not a folder", "tools"),
+    ],
+)
+def test_a_folder_that_has_no_plugin_file(robotrain, tmp_path, name, said, use):
     (tmp_path / "tools").mkdir()
+    if use == "tools":
+        (tmp_path / name).touch()
     answer = robotrain("--plugins-from", tmp_path / name, "render", "--platform", "local", *JOB)
     assert answer.exit_code == 2
     assert f"{tmp_path / name} {said}" in answer.stderr
+    assert f"use   --plugins-from {tmp_path / use if use == 'tools' else use} (" in answer.stderr
 
 
 def test_a_file_that_brings_nothing(robotrain, folder):

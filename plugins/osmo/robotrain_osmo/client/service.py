@@ -127,9 +127,9 @@ class Pool:
     """Unused GPUs of the guaranteed quota."""
 
 
-def list_pools(cli: str, seconds: float, stage: Stage = Stage.PREFLIGHT) -> list[Pool]:
+def list_pools(cli: str, seconds: float) -> list[Pool]:
     """Return the pools in the service's order. Raise CommandFailed if it does not answer."""
-    answer = as_mapping(query_json(cli, "pool", "list", "-t", "json", seconds=seconds, stage=stage))
+    answer = as_mapping(query_json(cli, "pool", "list", "-t", "json", seconds=seconds, stage=Stage.PREFLIGHT))
     node_sets, by_name = as_mappings(answer.get("node_sets")), as_mapping(answer.get("pools"))  # one or the other
     pools = [pool for node_set in node_sets for pool in as_mappings(node_set.get("pools"))]
     return [_parse_pool(pool) for pool in [*pools, *({"name": name, **as_mapping(by_name[name])} for name in by_name)]]
