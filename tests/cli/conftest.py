@@ -1,7 +1,9 @@
 """Runs that do what a test says."""
 
+import os
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from scripted import Scripted
@@ -30,3 +32,29 @@ def soon():
     yield later
     for thread in threads:
         thread.join()
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch) -> Path:
+    """A cache folder of the test's own; it does not exist yet."""
+    monkeypatch.setenv("ROBOTRAIN_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def keep(cache):
+    """Make something in the cache, as the runtime and the source kinds make it."""
+
+    def make(name: str, *, days: float = 0.0, megabytes: int = 1, complete: bool = True) -> Path:
+        folder = cache / name
+        folder.mkdir(parents=True)
+        (folder / "content").write_bytes(os.urandom(1000 * 1000 * megabytes))
+        if complete and name.startswith("environments"):
+            (folder / "robotrain-complete.json").write_text("{}")
+        lock = Path(f"{folder}.lock")
+        lock.touch()
+        moment = time.time() - days * 24 * 3600
+        os.utime(lock, (moment, moment))
+        return folder
+
+    return make

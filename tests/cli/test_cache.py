@@ -13,29 +13,7 @@ from robotrain.model import amounts
 DAY = 24 * 3600
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch) -> Path:
-    monkeypatch.setenv("ROBOTRAIN_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
-
-
-@pytest.fixture
-def keep(cache):
-    """Something in the cache, as the runtime and the source kinds make it."""
-
-    def keep(name: str, *, days: float = 0.0, megabytes: int = 1, complete: bool = True) -> Path:
-        folder = cache / name
-        folder.mkdir(parents=True)
-        (folder / "content").write_bytes(os.urandom(1000 * 1000 * megabytes))
-        if complete and name.startswith("environments"):
-            (folder / "robotrain-complete.json").write_text("{}")
-        lock = Path(f"{folder}.lock")
-        lock.touch()
-        moment = time.time() - days * DAY
-        os.utime(lock, (moment, moment))
-        return folder
-
-    return keep
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 @contextmanager

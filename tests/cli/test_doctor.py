@@ -12,7 +12,7 @@ from glass import Glass
 from robotrain.model.run import RunRecord
 from robotrain.store import records
 
-pytestmark = pytest.mark.slow  # each looks at the whole machine
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("cache", "hub")]  # each looks at the whole machine
 
 HEAD = """
 import os, sys, time
@@ -29,11 +29,9 @@ def brings(checks: str, body: str = "") -> str:
     return f"{HEAD}\n{body}\n@hook\ndef robotrain_health():\n    return [{checks}]\n"
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch) -> Path:
-    monkeypatch.setenv("ROBOTRAIN_CACHE", str(tmp_path / "cache"))
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
-    return tmp_path / "cache"
 
 
 @pytest.fixture
@@ -59,21 +57,8 @@ def record(run: str, **changes: object) -> None:
     records.write_record(RunRecord(**(fields | changes)))
 
 
-def entry(cache: Path, name: str, *, complete: bool = True, unused: float = 0.0, kilobytes: int = 8) -> Path:
-    """Something in the cache, as the runtime and the source kinds make it."""
-    folder = cache / name
-    folder.mkdir(parents=True)
-    (folder / "content").write_bytes(os.urandom(1024 * kilobytes))
-    lock = folder.with_name(folder.name + ".lock")
-    lock.touch()
-    if complete:
-        (folder / "robotrain-complete.json").write_text("{}")
-    moment = time.time() - unused
-    os.utime(lock, (moment, moment))
-    return folder
-
-
-def test_a_machine_with_nothing_wrong(robotrain):
+def test_a_machine_with_nothing_wrong(robotrain, monkeypatch):
+    monkeypatch.setenv("ROBOTRAIN_HOOK_SECONDS", "60")
     answer = robotrain("doctor", "--platform", "local")
     assert answer.exit_code == 0
     assert "found nothing that would stop a submit" in answer.stderr
@@ -163,8 +148,8 @@ def test_scratch_files_of_killed_commands_are_removed_when_they_are_old(robotrai
     assert records.read_record("a-1").run == "a-1"
 
 
-def test_an_environment_that_was_left_incomplete_is_removed_by_fix_and_nothing_else(robotrain, cache):
-    broken, whole = entry(cache, "environments/aa", complete=False), entry(cache, "environments/bb")
+def test_an_environment_that_was_left_incomplete_is_removed_by_fix_and_nothing_else(robotrain, cache, keep):
+    broken, whole = keep("environments/aa", complete=False), keep("environments/bb")
     strange = cache / "environments" / "cc"  # no lock beside it: nobody knows whose it is
     strange.mkdir()
     answer = robotrain("doctor")
@@ -180,8 +165,8 @@ def test_an_environment_that_was_left_incomplete_is_removed_by_fix_and_nothing_e
     assert os.listdir(cache / "environments").count("aa.lock") == 1  # others may be waiting for it
 
 
-def test_an_environment_that_is_being_built_is_no_leftover(robotrain, cache):
-    building = entry(cache, "environments/aa", complete=False)
+def test_an_environment_that_is_being_built_is_no_leftover(robotrain, keep):
+    building = keep("environments/aa", complete=False)
     with building.with_name("aa.lock").open("r+") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         assert "incomplete" not in robotrain("doctor", "--fix").stdout
