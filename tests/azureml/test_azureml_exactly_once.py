@@ -8,7 +8,7 @@ import time
 
 import pytest
 from azureml_forked import forking
-from azureml_handed_over import ENVIRONMENT, VERSION, asked
+from azureml_handed_over import asked
 from azureml_looked import dataset
 from robotrain.store import files, records
 
@@ -132,24 +132,6 @@ def test_an_answer_that_was_lost_is_asked_for_by_the_same_command(azureml, robot
     assert sent() == list(azureml.jobs)
 
 
-def test_what_refuses_a_second_attempt_gives_no_name_away(azureml, robotrain, words):
-    """The first request was not answered: the workspace may still be at it."""
-    azureml.fault("PUT .*/jobs/", gone=True)
-    assert "[submit-unsure]" in robotrain(*words).stderr
-    name = asked(azureml, "PUT /jobs/")[0].rpartition("/")[2]
-    azureml.manager.faults.clear()
-    azureml.fault("GET .*/codes/", status=403, code="AuthorizationFailed")
-    second = robotrain(*words)
-    assert second.exit_code == 1
-    assert "[submit-unsure]" in second.stderr
-    assert "--new" in second.stderr
-    assert "Unanswered" not in second.stderr
-    azureml.manager.faults.clear()
-    third = robotrain(*words)
-    assert third.exit_code == 0, third.stderr
-    assert list(azureml.jobs) == sent() == [name]
-
-
 def test_ctrl_c_during_an_upload_ends_at_once_and_nothing_was_sent(azureml, started, pusht):
     azureml.fault("PUT .*/robotrain/data/", latency=60)
     with started("--dataset-path", str(pusht)) as process:
@@ -169,72 +151,12 @@ def test_ctrl_c_during_an_upload_ends_at_once_and_nothing_was_sent(azureml, star
     assert sent() == []
 
 
-def test_a_submit_that_is_killed_before_it_wrote_down_the_answer_is_taken_up_again(azureml, robotrain, words):
-    assert robotrain(*words).exit_code == 0
-    [run] = [folder.name for folder in (files.get_state_folder() / "runs").glob("*-1")]
-    before = records.read_record(run)
-    records.write_record(dataclasses.replace(before, phase="sending", reference={}))
-    answer = robotrain(*words)
-    assert "[run-adopted]" in answer.stderr
-    assert len(azureml.jobs) == 1
-    assert records.read_record(run).reference == before.reference
-
-
-def test_a_refused_submit_gives_its_name_back(azureml, robotrain, words):
-    azureml.fault("PUT .*/jobs/", status=400, code="UserError", times=1)
-    refused = robotrain(*words)
-    assert refused.exit_code == 1
-    assert "Azure ML rejects the job" in refused.stderr
-    assert sent() == []
-    answer = robotrain(*words, "--json")
-    assert answer.exit_code == 0, answer.stderr
-    assert answer.json["run"].endswith("-1")
-    assert sent() == list(azureml.jobs)
-
-
-def test_assets_alone_are_brought_and_nothing_is_sent(azureml, robotrain, words, tmp_path, pusht):
-    answer = robotrain(*words, "--dataset-path", pusht, "--assets-only")
-    assert answer.exit_code == 0, answer.stderr
-    lines = answer.stdout.splitlines()
-    assert lines[0].startswith(f"environment {ENVIRONMENT}:{VERSION} was registered with")
-    assert lines[1].startswith(f"{pusht} was uploaded: azureml://datastores/workspaceblobstore/paths/robotrain/data/")
-    assert (len(lines), azureml.jobs, sent()) == (2, {}, [])
-    again = robotrain(*words, "--dataset-path", pusht, "--assets-only", "--json")
-    assert [line.partition(": ")[0].split()[-1] for line in again.json["assets"]] == ["exists", "already"]
-
-
-def test_the_spec_that_is_saved_names_the_job(azureml, robotrain, words, tmp_path):
-    answer = robotrain(*words, "--save-spec", tmp_path / "job.yaml", "--json")
-    assert answer.exit_code == 0, answer.stderr
-    [name] = azureml.jobs
-    text = (tmp_path / "job.yaml").read_text()
-    assert f"name: {name}\n" in text
-    assert "code: azureml:/subscriptions/" in text
-
-
-def test_nothing_is_sent_by_a_rehearsal(azureml, robotrain, words):
-    answer = robotrain(*words, "--dry-run")
-    assert answer.exit_code == 0, answer.stderr
-    assert not [call for call in azureml.calls if call.startswith(("PUT", "POST"))]
-
-
 def test_a_plan_that_was_rendered_is_sent_as_it_is(azureml, robotrain, words, tmp_path):
     rendered = robotrain("render", *words[1:], "--to", tmp_path / "plan")
     assert rendered.exit_code == 0, rendered.stderr
     answer = robotrain("submit", "--plan", tmp_path / "plan")
     assert answer.exit_code == 0, answer.stderr
     assert sent() == list(azureml.jobs)
-
-
-def test_the_log_is_shown_to_the_end_of_the_run(azureml, robotrain, words):
-    def runs(job) -> None:
-        job.state("Running")
-        job.say("step 10 of 10")
-
-    azureml.runner = runs
-    answer = robotrain(*words, "--stream")
-    assert answer.exit_code == 0, answer.stderr
-    assert "step 10 of 10" in answer.stdout + answer.stderr
 
 
 def test_the_subscription_that_is_named_is_the_one_that_is_used(azureml, robotrain, words, pusht):

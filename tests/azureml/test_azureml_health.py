@@ -78,13 +78,6 @@ def test_a_workspace_that_is_well_says_so(there):
     ]
 
 
-@pytest.mark.slow
-def test_a_managed_compute_is_as_good(there, monkeypatch):
-    there.managed_compute("gpus")
-    monkeypatch.setenv("AZUREML_COMPUTE", "gpus")
-    assert found("azureml workspace")[1] == ("ok", "the compute gpus exists, and you may submit")
-
-
 def test_what_a_submit_would_stumble_over_is_told_at_once(there, monkeypatch):
     there.manager.there.granted = [LOOKING]
     monkeypatch.setenv("AZUREML_COMPUTE", "k8s-robot")
@@ -115,16 +108,3 @@ def test_a_machine_of_azure_may_sign_in_as_itself(nobody, robotrain, uncounted_c
     answer = robotrain("doctor", "--platform", "azureml", "--json")
     (sign_in,) = [check for check in answer.json["checks"] if check["name"] == "azure sign-in"]
     assert sign_in["state"] == "warn"
-
-
-@pytest.mark.slow
-def test_where_no_workspace_is_set_nobody_is_asked(azureml):
-    assert found("azureml workspace") == [("warn", "no workspace is set, so Azure was not asked")]
-    assert azureml.calls == []
-
-
-@pytest.mark.slow
-def test_doctor_shows_them(there, robotrain, uncounted_cache):
-    answer = robotrain("doctor", "--platform", "azureml", "--online", "--json")
-    names = [check["name"] for check in answer.json["checks"] if check["name"].startswith("azure")]
-    assert names == ["azureml libraries", "azure sign-in", "azureml settings", "azureml workspace"]

@@ -9,7 +9,7 @@ from robotrain.errors import Rejected
 from robotrain_azureml.platform import AzureMLPlatform
 from robotrain_azureml.service import jobs
 from robotrain_runtime.contract import checkpoint
-from robotrain_runtime.contract.event import Checkpoint, Evaluated, Published, Withdrawn
+from robotrain_runtime.contract.event import Checkpoint, Published, Withdrawn
 
 PUBLISHED = "https://robots1.blob.core.windows.net/checkpoints/pusht"
 
@@ -96,14 +96,6 @@ def test_a_running_job_whose_output_is_uploaded_at_its_end_says_so(run):
     assert "output_mode=rw_mount" in found.suggestions[1].text
 
 
-def test_results_are_uploaded_at_the_end_as_well(observing):
-    run = Observed(observing, output="eval_results").set_native_state("Running")
-    run.tell(Evaluated(episodes=1, scores={}, results="/tmp/x"))
-    with pytest.raises(Rejected, match="no results of") as raised:
-        run.outputs()
-    assert "uploaded when it ends" in raised.value.problems[0].why
-
-
 @pytest.mark.slow
 def test_one_that_keeps_them_as_they_are_made_has_them_while_it_runs(observing):
     run = Observed(observing, mode="ReadWriteMount").set_native_state("Running")
@@ -172,25 +164,6 @@ def test_one_that_another_submission_wrote_over_meanwhile_is_not_brought(done, t
     done.left(400, submission=f"{RUN}-ffffff")
     with pytest.raises(Rejected, match="belongs to another run"):
         AzureMLPlatform().download(done.reference, one, tmp_path / "000400")
-
-
-@pytest.mark.slow
-def test_storage_that_says_no_while_it_is_brought_leaves_nothing(done, tmp_path):
-    (one,) = done.outputs()
-    done.azure.fault("GET .*model.safetensors", where="blobs", status=403, code="AuthorizationFailure")
-    with pytest.raises(Rejected) as raised:
-        AzureMLPlatform().download(done.reference, one, tmp_path / "000400")
-    assert raised.value.problems[0].code == "azureml-not-allowed"
-    assert list(tmp_path.glob("*000400*")) == []
-
-
-@pytest.mark.slow
-def test_what_is_there_already_is_not_written_over(done, tmp_path):
-    (one,) = done.outputs()
-    (tmp_path / "000400").mkdir()
-    with pytest.raises(Rejected) as raised:
-        AzureMLPlatform().download(done.reference, one, tmp_path / "000400")
-    assert raised.value.problems[0].code == "output-exists"
 
 
 @pytest.mark.slow

@@ -77,13 +77,10 @@ def test_what_nobody_said_is_explained_by_what_is_made_of_it(outputs, explained,
     ("name", "setting"),
     [
         ("AZURE_SUBSCRIPTION_ID", "subscription_id"),
-        ("AZURE_RESOURCE_GROUP", "resource_group"),
-        ("AZUREML_WORKSPACE_NAME", "workspace_name"),
         ("AZUREML_COMPUTE", "compute"),
         ("ENVIRONMENT_VERSION", "environment_version"),
         ("IMAGE", "image"),
         ("ROBOTRAIN_COMPUTE", "compute"),
-        ("ROBOTRAIN_INSTANCE_TYPE", "instance_type"),
         ("ROBOTRAIN_HF_CREDENTIAL", "hf_credential"),
     ],
 )
