@@ -113,20 +113,16 @@ def tracked(document: JobDocument) -> TrackingSpec:
         "framework": str(values["backend"]),
         "entrypoint": str(values["entry"]) if has_own_program else "isaaclab.sh",
         "checkpoint_mode": mode,
-        **({"checkpoint_source_uri": checkpoint_file.get_address(source)} if source else {}),
-        **({"checkpoint_source_sha256": str(values["sha256"]).lower()} if values["sha256"] else {}),
-        **(
-            {"model.register_name": name}
-            if (name := parameters.make_model_name(values)) and not has_own_program
-            else {}
-        ),
-        **({"correlation_id": str(values["correlation_id"])} if values["correlation_id"] else {}),
+        "checkpoint_source_uri": checkpoint_file.get_address(source) if source else "",
+        "checkpoint_source_sha256": str(values["sha256"] or "").lower(),
+        "model.register_name": "" if has_own_program else parameters.make_model_name(values),
+        "correlation_id": str(values["correlation_id"] or ""),
     }
     return TrackingSpec(
         experiment=parameters.get_experiment_name(values),
         run_name=document.run,
         params=params,
-        tags=tags,
+        tags={name: value for name, value in tags.items() if value},
         machine=bool(values["system_metrics"]),
     )
 

@@ -142,6 +142,17 @@ def tracked(document: JobDocument) -> TrackingSpec:
     )
 
 
+def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> PublishingSpec:
+    """Return the metadata of a registered policy."""
+    return PublishingSpec(
+        register=str(document.parameters["register_model"] or ""),
+        description=_describe_model(document, data),
+        tags=_make_model_tags(document, data),
+        evaluated_on=_make_evaluation_tags(document),
+        lineage=_make_lineage(document, data),
+    )
+
+
 def _describe_model(document: JobDocument, data: Mapping[JobSource, Path]) -> str:
     """Return a description for people, which stays valid after other evaluations of the model."""
     revision = lineage.describe_pin(selection.get_policy_pin(document))
@@ -206,17 +217,6 @@ def _get_policy_type(document: JobDocument, folder: Path | None) -> str:
         if folder:
             return str(policy.load_policy_settings(policy.find_model_folder(folder)).get("type") or "")
     return str(values["policy_type"] or "")
-
-
-def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> PublishingSpec:
-    """Return the metadata of a registered policy."""
-    return PublishingSpec(
-        register=str(document.parameters["register_model"] or ""),
-        description=_describe_model(document, data),
-        tags=_make_model_tags(document, data),
-        evaluated_on=_make_evaluation_tags(document),
-        lineage=_make_lineage(document, data),
-    )
 
 
 def _find_policy_problems(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:

@@ -58,8 +58,6 @@ from robotrain_workloads.rosbag_act_train.training_data import (
 
 STATE_FILE = STEP_FILE.parent / "optimizer.pt"
 STOPPED_STATUS = 128 + signal.SIGTERM
-
-
 Arrays = Mapping[str, np.ndarray[Any, Any]]
 
 
