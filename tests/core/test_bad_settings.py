@@ -66,45 +66,22 @@ def test_what_robotrain_itself_declares_can_be_kept():
 
 
 @pytest.mark.parametrize(
-    ("field", "said", "way"),
+    ("field", "said"),
     [
-        (
-            "Annotated[Path, Param()] = Path('x')",
-            "declared as Path; expected a str,",
-            "Annotated[str, Param(help=…, path=True)]",
-        ),
-        ("Annotated[list[int], Param()] = ()", "declared as list[int]; expected a str,", "Param(help=…, json=True)]"),
-        (
-            "Annotated[dict | None, Param()] = None",
-            "declared as dict | None",
-            "Annotated[str | None, Param(help=…, table=True)]",
-        ),
-        (
-            "Annotated[int | str, Param()] = 1",
-            "declared as int | str; expected a str,",
-            "Annotated[str, Param(help=…)]",
-        ),
-        ("Annotated[Literal[1, 2], Param()] = 1", "declared as Literal[1, 2]", "Annotated[Literal['1', '2'], Param"),
-        ("Annotated[Literal['a', 'b'], Param()] = 'c'", "and its default 'c' is no such value", WITHOUT),
-        ("Annotated[int, Param()] = 'seven'", "declared as int, and its default 'seven' is no such value", WITHOUT),
-        ("Annotated[bool, Param()] = 1", "declared as bool, and its default 1 is no such value", WITHOUT),
-        (
-            "Annotated[str, Param()] = None",
-            "and its default None is no such value",
-            "Annotated[str | None, Param(help=…)] = None",
-        ),
-        (
-            "Annotated[str, Param()] = field(default_factory=str)",
-            "has a default_factory",
-            "Annotated[str, Param(help=…)] = …",
-        ),
-        ("Annotated[str, 'where'] = 'x'", "has no Param", "Annotated[str, Param(help=…)]"),
-        ("int = 1", "has no Param", "Annotated[int, Param(help=…)]"),
-        ("Annotated[str, Param(flag='spot')] = 'x'", "has the flag 'spot'; expected one such as --name", WITHOUT),
-        ("Annotated[str, Param(aliases='--place')] = 'x'", "spot, aliases` is a str; expected a tuple", WITHOUT),
+        ("Annotated[Path, Param()] = Path('x')", "declared as Path; expected a str,"),
+        ("Annotated[list[int], Param()] = ()", "a list or a mapping is a str, with path=True, json=True or table=True"),
+        ("Annotated[int | str, Param()] = 1", "declared as int | str; expected a str,"),
+        ("Annotated[Literal[1, 2], Param()] = 1", "declared as Literal[1, 2]; expected a str,"),
+        ("Annotated[Literal['a', 'b'], Param()] = 'c'", "declared as Literal['a', 'b'], and its default 'c' is not"),
+        ("Annotated[bool, Param()] = 1", "declared as bool, and its default 1 is not"),
+        ("Annotated[str, Param()] = None", "and its default None is not (write `| None` where it may be left out)"),
+        ("Annotated[str, Param()] = field(default_factory=str)", "has a default_factory; expected a default that help"),
+        ("int = 1", "has no Param; write spot: Annotated[int, Param(help=…)]"),
+        ("Annotated[str, Param(flag='spot')] = 'x'", "has the flag 'spot'; expected one such as --name"),
+        ("Annotated[str, Param(aliases='--place')] = 'x'", "spot, aliases` is a str; expected a tuple"),
     ],
 )
-def test_what_cannot_be_kept_of_a_job_is_refused_by_its_name(robotrain, install, field, said, way):
+def test_what_cannot_be_kept_of_a_job_is_refused_by_its_name(robotrain, install, field, said):
     """As a setting; a workload's parameters are looked at alike."""
     rovers = "    rovers: Annotated"
     imports = "from dataclasses import field\nfrom pathlib import Path\nfrom typing import Literal\n"
@@ -117,6 +94,6 @@ def test_what_cannot_be_kept_of_a_job_is_refused_by_its_name(robotrain, install,
     assert answer.exit_code == 1
     assert "platform mars (acme-mars 1.0) failed in robotrain_platforms: " in answer.stderr
     assert "its `settings.spot" in answer.stderr
-    for words in (said, way, WITHOUT):
-        assert words in answer.stderr
+    assert said in answer.stderr
+    assert WITHOUT in answer.stderr
     assert "Traceback" not in answer.stderr
