@@ -70,25 +70,6 @@ def test_each_complete_checkpoint_is_copied_there_beside_where_it_is_published(r
 
 
 @pytest.mark.slow
-def test_people_are_told_what_the_folder_is_called_elsewhere(run, job, output):
-    ran = run(job(TRAIN.format(20), kept=OUTPUT, kept_as=CALLED), THIS_ONE="job-1")
-    assert published(ran) == [(20, "azureml://datastores/store/paths/azureml/job-1/checkpoints/000020")]
-    assert (output / "000020").is_dir()
-
-
-@pytest.mark.slow
-def test_a_run_whose_checkpoints_could_not_be_copied_there_failed(run, job, output):
-    (output / "000020").mkdir()
-    (output / "000020" / "mine.txt").touch()
-    ran = run(job(TRAIN.format(40), kept=OUTPUT))
-    assert ran.exit_code == 1
-    said = f"checkpoint 000020 could not be published to {output}: {output}/000020 is something else"
-    assert ran.outcome["reason"] == said
-    assert (output / "000020" / "mine.txt").exists()
-    assert checkpoint.validate_checkpoint(output / "000040") == ""
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize("called", ["", CALLED])
 def test_a_machine_that_is_lost_goes_on_from_it_in_the_same_submission(run, job, output, tmp_path, called):
     placed = {"kept": OUTPUT, "kept_as": called, "left": OUTPUT, "submission": "THIS_ONE"}
@@ -105,10 +86,3 @@ def test_a_machine_that_is_lost_goes_on_from_it_in_the_same_submission(run, job,
     shutil.rmtree(tmp_path / "work")
     other = run(job(TRAIN.format(60), **placed), THIS_ONE="job-2")
     assert "from step 1" in other.ordinary
-
-
-@pytest.mark.slow
-def test_a_run_that_fails_leaves_there_what_it_had(run, job, output):
-    ran = run(job("from pretend_training import *\nsave(20)\nraise SystemExit(3)", kept=OUTPUT))
-    assert ran.exit_code == 3
-    assert checkpoint.validate_checkpoint(output / "000020") == ""

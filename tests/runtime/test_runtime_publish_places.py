@@ -36,12 +36,6 @@ def test_each_checkpoint_goes_there_and_only_the_last_stay(run, placed, shelf, f
     assert said == ([f"opened {shelf}", "closed"] if form.startswith("shelf:") else [])
 
 
-def test_a_place_where_nothing_can_be_written_is_told_before_the_work(run, placed, tmp_path):
-    ran = run(placed(f"shelf:{tmp_path}/none", "print('started')"))
-    assert (ran.exit_code, "started" in ran.ordinary) == (4, False)
-    assert ran.outcome["reason"] == f"checkpoints cannot be published to shelf:{tmp_path}/none: there is no such shelf"
-
-
 def test_a_name_that_another_run_has_there_is_told_before_the_work(run, placed, shelf):
     of_another_run(shelf, 80)
     assert run(placed(f"shelf:{shelf}", "pass")).exit_code == 0

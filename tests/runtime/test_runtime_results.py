@@ -64,28 +64,6 @@ def test_an_evaluation_that_does_not_reach_what_was_demanded_is_delivered_and_fa
     assert within(shelf / "pretend-1") == FILES
 
 
-def test_a_place_that_does_not_take_them_fails_the_run_by_name_and_others_get_them(run, placed, shelf, tmp_path):
-    (shelf / "pretend-1").mkdir()
-    (shelf / "pretend-1/mine").touch()
-    output = tmp_path / "output"
-    ran = run(placed(shelf, DELIVER, kept=str(output)))
-    assert ran.exit_code == 1
-    assert ran.outcome["reason"] == (
-        f"the results folder could not be published to {shelf}: {shelf}/pretend-1 is something else"
-    )
-    assert os.listdir(shelf / "pretend-1") == ["mine"]
-    assert within(output) == FILES
-
-
-def test_what_another_run_left_in_the_kept_folder_stays(run, job, tmp_path):
-    output = tmp_path / "output"
-    assert run(job(EVALUATE + "evaluate()", kept=str(output))).exit_code == 0
-    other = dataclasses.replace(job(EVALUATE + "evaluate(0.5)", kept=str(output)), run="pretend-2")
-    ran = run(other)
-    assert ran.outcome["reason"].endswith(f"{output} holds files of the run pretend-1")
-    assert (output / "eval_results.json").read_text() == '{"success_rate": 0.75}'
-
-
 def test_a_place_that_has_nowhere_to_be_written_is_told_as_one_for_results(run, placed, tmp_path):
     made = placed(f"shelf:{tmp_path}/none", DELIVER)
     ran = run(dataclasses.replace(made, halves={**made.halves, "workload.pretend": "pretend_measured"}))

@@ -40,7 +40,7 @@ def found(uri: str) -> list[tuple[str, str]]:
     return [(finding.fault, finding.why) for finding in preflight.find_address_problems(uri)]
 
 
-@pytest.mark.parametrize("status", [200, 401, 404])
+@pytest.mark.parametrize("status", [200, 401])
 def test_a_server_that_answers_is_there(server, status):
     assert found(server(status)) == []
 
@@ -78,6 +78,6 @@ def test_a_folder_that_cannot_be_written(tmp_path):
     assert found(f"sqlite:///{tmp_path}/locked/mlflow.db")[0][0] == "configuration"
 
 
-@pytest.mark.parametrize("uri", ["", "azureml://eastus.api.azureml.ms/x", "databricks", "postgresql://h/d"])
+@pytest.mark.parametrize("uri", ["", "azureml://eastus.api.azureml.ms/x"])
 def test_what_only_its_own_library_can_reach_is_not_asked(uri):
     assert found(uri) == []
