@@ -13,7 +13,7 @@ from robotrain_runtime.checkpoints import targets
 from robotrain_runtime.checkpoints.targets import InspectedTarget
 from robotrain_runtime.contract import document as contract_document
 from robotrain_runtime.contract import failure, plugin_loader
-from robotrain_runtime.contract.container_plugin import PythonEnvironment, WorkloadContainerPlugin
+from robotrain_runtime.contract.container_plugin import PythonEnvironment
 from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture
 from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_runtime.contract.failure import Finding, JobFailed
@@ -170,7 +170,7 @@ def collect_findings(
                 fault = failed.fault or "configuration"
                 findings.append(failure.make_finding("sources-unread", failed.reason, fault=fault))
         described = _describe_sources(document, present, batches)
-        findings += _compare_sources(workload, document, described)
+        findings += [failure.make_finding("data-unusable", text) for text in workload.compare(document, described)]
         if not blocked:
             required = targets.get_target_environment(document)
             python = get_writer_python(required) if required and get_writer_python else None
@@ -229,8 +229,8 @@ def _check_sources_remotely(
         yield from _survey_sources(batches)
     except JobFailed as failed:
         yield _make_unchecked_finding(failed.reason)
-    described = _describe_sources(document, present, batches)
-    yield from _compare_sources(plugin_loader.load_workload_plugin(document), document, described)
+    described, workload = _describe_sources(document, present, batches), plugin_loader.load_workload_plugin(document)
+    yield from (failure.make_finding("data-unusable", text) for text in workload.compare(document, described))
 
 
 def _check_targets_remotely(document: JobDocument, present: dict[JobSource, Path]) -> Iterator[Finding]:
@@ -294,9 +294,3 @@ def _describe_sources(
     surveyed = {source: survey.description_folder for source, survey in batches.surveys.items() if not survey.problems}
     folders = {source: present.get(source) or surveyed.get(source) for source in document.sources}
     return {source: folder for source, folder in folders.items() if folder is not None}
-
-
-def _compare_sources(
-    workload: WorkloadContainerPlugin, document: JobDocument, described: dict[JobSource, Path]
-) -> Iterator[Finding]:
-    yield from (failure.make_finding("data-unusable", text) for text in workload.compare(document, described))

@@ -5,6 +5,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
 
 from robotrain_runtime.checkpoints import model_lineage, recovery
@@ -137,33 +138,26 @@ def _request_with_retries(
     stop: StopSignal,
     log_line: LogFunction,
 ) -> Mapping[str, object]:
-    """Return the reply of the run's tracking process; if that has ended, of one that is started for this request."""
+    name = request["name"]
+    for pause in (*RETRY_PAUSES, None):
+        try:
+            with _open_tracker(document, tracker, python) as asked, stop.interruptible():
+                return asked.send_request(REGISTER_REQUEST, request, lambda: False)
+        except (OSError, PermanentError) as error:
+            if pause is None:
+                raise JobFailed(f"the model {name} was not registered: {describe_error(error)}") from error
+            log_line(f"the model {name} is not registered yet: {describe_error(error)}; trying again")
+            with stop.interruptible():
+                time.sleep(pause)
+    raise AssertionError
+
+
+def _open_tracker(document: JobDocument, tracker: Tracker | None, python: Path) -> AbstractContextManager[Tracker]:
+    """Return the run's tracking process; if that has ended, or has no run, one for a request."""
+    if tracker is not None and tracker.run_id and tracker.is_alive:
+        return nullcontext(tracker)
     environ, uri = run_environment.make_program_environ(document), document.placement.tracking_uri
-    if tracker is not None and not tracker.run_id:
-        tracker = None
-    own: Tracker | None = None
-    try:
-        for pause in (*RETRY_PAUSES, None):
-            try:
-                with stop.interruptible():
-                    if tracker is None or not tracker.is_alive:
-                        if own is not None:
-                            own.close()
-                        tracker = own = Tracker(
-                            python, uri, system_metrics=False, environ=environ, on_event=lambda record: None
-                        )
-                    return tracker.send_request(REGISTER_REQUEST, request, lambda: False)
-            except (OSError, PermanentError) as error:
-                name = request["name"]
-                if pause is None:
-                    raise JobFailed(f"the model {name} was not registered: {describe_error(error)}") from error
-                log_line(f"the model {name} is not registered yet: {describe_error(error)}; trying again")
-                with stop.interruptible():
-                    time.sleep(pause)
-        raise AssertionError
-    finally:
-        if own is not None:
-            own.close()
+    return closing(Tracker(python, uri, system_metrics=False, environ=environ, on_event=lambda record: None))
 
 
 PUBLISHING_FILE = "publishing.json"
