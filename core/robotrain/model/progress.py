@@ -1,6 +1,7 @@
 """Progress of a run, computed from the events in its log."""
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field
 from pathlib import PurePosixPath
@@ -33,12 +34,12 @@ class Progress:
     """What `step` and `total` count."""
     metrics: dict[str, float] = field(default_factory=dict)
     """The newest value of each metric."""
-    series: dict[str, Series] = field(default_factory=dict)
+    series: defaultdict[str, Series] = field(default_factory=lambda: defaultdict(Series))
     """(step, value) by metric."""
     validation_step: int | None = None
     machine: dict[str, float] = field(default_factory=dict)
     """The newest values of the machine's metrics."""
-    machine_series: dict[str, Series] = field(default_factory=dict)
+    machine_series: defaultdict[str, Series] = field(default_factory=lambda: defaultdict(Series))
     """(seconds since the first event, value) by metric of the machine."""
     began: float | None = None
     """When the first event was sent."""
@@ -126,7 +127,7 @@ class Progress:
             case event.Metrics():
                 self.machine.update(happened.values)
                 for name, value in happened.values.items():
-                    self._add_point(self.machine_series, name, record.time - self.began, value)
+                    self.machine_series[name].add(record.time - self.began, value)
             case event.StageEvent():
                 self._add_stage(happened)
             case event.Download():
@@ -175,9 +176,9 @@ class Progress:
     def add_metrics(self, at: float, values: Mapping[str, float], step: int, total: int | None, unit: str) -> None:
         """Update the progress with the values of metrics at a step."""
         self.began = at if self.began is None else self.began
+        self.metrics.update(values)
         for name, value in values.items():
-            self.metrics[name] = value
-            self._add_point(self.series, name, step, value)
+            self.series[name].add(step, value)
         if self._validation_name in values:
             self.validation_step = step
         if unit == "episode":
@@ -186,12 +187,6 @@ class Progress:
         if step > (self.step or 0):
             self.step, self._newest_time = step, at
             self._first_measurement = self._first_measurement or (at, step)
-
-    @staticmethod
-    def _add_point(series: dict[str, Series], name: str, at: float, value: float) -> None:
-        if (known := series.get(name)) is None:
-            known = series[name] = Series()
-        known.add(at, value)
 
     def _add_episode(self, values: Mapping[str, float]) -> None:
         for name, value in values.items():

@@ -10,7 +10,7 @@ import dataclasses
 import json
 import os
 import zlib
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -211,10 +211,11 @@ def _parse_field(name: str, value: Any) -> Any:
     if name in _EVENT_LISTS:
         return [_parse_stored_event(line) for line in value]
     if name in _SERIES:
-        return {
+        found = {
             key: Series([*zip(a, b, strict=True)], [*zip(c, d, strict=True)], size, count)
             for key, (a, b, c, d, size, count) in value.items()
         }
+        return defaultdict(Series, found)
     return tuple(value) if name == "_first_measurement" and value else value
 
 
