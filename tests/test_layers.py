@@ -80,6 +80,16 @@ def test_no_folders_import_one_another_in_a_circle(package):
         pytest.fail("\n".join([", ".join(cycle), *inside]))
 
 
+def test_the_modules_of_the_command_line_import_one_way():
+    inside = {module.name for module in MODULES if module.folder == "robotrain.cli"}
+    edges = {
+        module.name: {name for each in module.imports for name in (each, each.rpartition(".")[0])} & inside
+        for module in MODULES
+        if module.name in inside - {"robotrain.cli"}
+    }
+    assert source_tree.find_cycles(edges) == []
+
+
 @pytest.mark.parametrize("package", PACKAGES)
 def test_no_folder_imports_the_entry_module_of_its_package(package):
     entries = {f"{package}.{name}" for name in ENTRY_MODULES}
