@@ -51,7 +51,9 @@ def doctor(
         checks = [*map(_dump_check, results)]
         print_json({"platform": chosen or None, "healthy": not failed, "checks": checks, "fixed": done})
     else:
-        print_text("\n".join(_format_results(results)))
+        width = max(len(result.check.name) for result in results)
+        findings = ((finding, result.check.name) for result in results for finding in result.findings)
+        print_text("\n".join(line for finding, name in findings for line in _format_finding(finding, name, width)))
         print_message(_summarize_results(results, chosen, fix))
     if failed:
         raise typer.Exit(Stage.PREFLIGHT.exit_code)
@@ -75,15 +77,8 @@ def _dump_check(result: "CheckResult") -> dict[str, Any]:
     }
 
 
-def _format_results(results: Sequence["CheckResult"]) -> Iterator[str]:
-    """Yield a line for each finding, and what to type below it."""
-    width = max(len(result.check.name) for result in results)
-    for result in results:
-        for finding in result.findings:
-            yield from _format_finding(finding, result.check.name, width)
-
-
 def _format_finding(finding: "HealthResult", name: str, name_width: int) -> Iterator[str]:
+    """Yield the line of a finding, and what to type below it."""
     state = output.paint_text(f"{finding.state:<4}", STATE_STYLES[finding.state], output.has_color(sys.stdout))
     before = " " * (4 + 2 + name_width + 2)
     columns = output.get_terminal_width(sys.stdout)

@@ -24,7 +24,7 @@ from robotrain.store.files import PROJECT_FILE, find_project_file, write_atomica
 
 if TYPE_CHECKING:
     from robotrain.model.platform import Platform, PlatformDefault
-    from robotrain.model.workload import FoundInput, Workload
+    from robotrain.model.workload import Workload
     from robotrain.plugins.manager import Plugins
 
 Files = dict[str, bytes]
@@ -209,7 +209,10 @@ def make_files(
     roles = starter_files.choose_inputs(workload, template.inputs)
     return files, {
         "workload": workload.name,
-        "inputs": [_dump_input(found) for found in template.inputs] if existing is None else [],
+        "inputs": [
+            {"role": found.role, "kind": found.kind, "text": found.text, "summary": found.summary}
+            for found in (template.inputs if existing is None else ())
+        ],
         "settings": {
             one: {key: setting.value for key, setting in found.items() if setting.value}
             for one, found in settings.items()
@@ -219,10 +222,6 @@ def make_files(
             role for role, one in workload.roles.items() if one.required and role not in roles and existing is None
         ],
     }
-
-
-def _dump_input(found: FoundInput) -> dict[str, str]:
-    return {"role": found.role, "kind": found.kind, "text": found.text, "summary": found.summary}
 
 
 def _find_settings(platforms: Mapping[str, Platform], chosen: str) -> dict[str, Mapping[str, PlatformDefault]]:

@@ -119,8 +119,10 @@ def submit(
 
     robotrain pipeline submit pipeline.yaml --platform PLATFORM --set train.training_steps=2000 --wait
     """
+    from robotrain.pipelines.prepare import pin_pipeline
+
     prepared = prepare_file(ctx, file, platform, profile, set or [])
-    submit_pipeline(ctx, prepared, ctx.params, native_only)
+    submit_pinned(ctx, *pin_pipeline(prepared), ctx.params, native_only)
 
 
 def resume(
@@ -203,22 +205,12 @@ def prepare_file(ctx: typer.Context, file: Path, platform: str, profile: str, se
     return prepare_pipeline(request_from_file(file, context, sets), chosen, plugins)
 
 
-def submit_pipeline(
-    ctx: typer.Context, prepared: PreparedPipeline, options: dict[str, Any], native_only: bool = False
-) -> None:
-    """Pin the sources of a checked pipeline, then submit it or show what would be submitted."""
-    from robotrain.pipelines.prepare import pin_pipeline
-
-    pinned, problems = pin_pipeline(prepared)
-    submit_pinned(ctx, pinned, problems, options, native_only)
-
-
 def submit_pinned(
     ctx: typer.Context,
     pinned: PreparedPipeline,
     problems: Iterable[Problem],
     options: dict[str, Any],
-    native_only: bool = False,
+    native_only: bool,
 ) -> None:
     """Submit a pipeline, or show what would be submitted. Raise Rejected if pinning found an error."""
     from robotrain.cli.commands import submit

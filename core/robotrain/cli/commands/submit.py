@@ -8,7 +8,6 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -300,13 +299,9 @@ def interrupt_on_sigterm() -> Iterator[None]:
     in_main = threading.current_thread() is threading.main_thread()
     unhandled = in_main and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     if unhandled:
-        signal.signal(signal.SIGTERM, _raise_interrupt)
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     finally:
         if unhandled:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-
-def _raise_interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt

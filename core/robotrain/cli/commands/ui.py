@@ -15,7 +15,6 @@ import tempfile
 import time
 import webbrowser
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import typer
 
@@ -25,9 +24,6 @@ from robotrain.cli.output import is_terminal, print_json, print_message, print_r
 from robotrain.errors import Problem, Rejected, Stage, Suggestion
 from robotrain.redaction import redact_if_secret
 from robotrain.store.files import get_cache_folder
-
-if TYPE_CHECKING:
-    from types import FrameType
 
 ADDRESS = re.compile(r"https?://\S+")
 SERVER = re.compile(r"(?P<program>\S+)(?P<run> tool run)? mlflow@[0-9][\w.]* ui --backend-store-uri sqlite:\S+")
@@ -137,7 +133,7 @@ def _serve(command: str, path: str, has_browser: bool) -> None:
         except OSError as error:
             raise _make_unstarted_error(command, error.strerror or str(error)) from None
         for number in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, _raise_interrupt)
+            signal.signal(number, signal.default_int_handler)
         try:
             while server.poll() is None and not _is_answering(port):
                 time.sleep(POLL_SECONDS)
@@ -165,10 +161,6 @@ def _show_page(server: subprocess.Popen[bytes], port: int, path: str, has_browse
         print_message("\nMLflow is stopped")
         return True
     return False
-
-
-def _raise_interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 def _is_answering(port: int) -> bool:
