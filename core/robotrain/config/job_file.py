@@ -16,6 +16,7 @@ from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.config.coerce import ValueTable
 from robotrain.config.provenance import CONFIG_LAYER, JOB_FILE_LAYER, Origin, Value, read_limited
+from robotrain.config.request import SourceText
 from robotrain.config.yaml_nodes import MalformedYaml, YamlNode, convert_to_json, parse_yaml
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem, suggest_name
 from robotrain.model.workload import ConfigValue
@@ -36,24 +37,6 @@ FOREIGN_KEYS = {
 
 
 @lazy_dataclass(frozen=True, kw_only=True)
-class FileSource:
-    """A source in a job file: `- KIND: TEXT` below its role."""
-
-    role: str
-    kind: str
-    text: str
-    where: str
-    layer: str = JOB_FILE_LAYER
-    folder: Path | None = None
-    """The folder that a relative path starts from, if not that of the job file."""
-
-    @property
-    def origin(self) -> Origin:
-        """The layer and place of the source."""
-        return Origin(self.layer, self.where)
-
-
-@lazy_dataclass(frozen=True, kw_only=True)
 class JobFile:
     """The unresolved content of a job file; relative paths start from `folder`."""
 
@@ -61,7 +44,7 @@ class JobFile:
     workload: str = ""
     config: Value | None = None
     """The absolute path of the workload's own configuration file."""
-    sources: tuple[FileSource, ...] = ()
+    sources: tuple[SourceText, ...] = ()
     parameters: Mapping[str, Value] = field(default_factory=dict)
     platforms: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
     trainer_args: tuple[Value, ...] | None = None
@@ -206,7 +189,7 @@ class JobReader:
             for name, value in self.read_mapping(node, "platforms")
         }
 
-    def read_sources(self, node: YamlNode) -> Iterator[FileSource]:
+    def read_sources(self, node: YamlNode) -> Iterator[SourceText]:
         """Yield the sources of all roles."""
         for role, listed in self.read_mapping(node, "sources"):
             for entry in listed.items if listed.kind == "sequence" else [listed]:
@@ -216,7 +199,8 @@ class JobReader:
                     elif value.kind != "scalar":
                         self.add_problem(value, f"{redact(kind)} must be plain text, not a {value.kind}")
                     else:
-                        yield FileSource(role=role, kind=kind, text=value.text, where=self.format_place(value.line))
+                        origin = Origin(JOB_FILE_LAYER, self.format_place(value.line))
+                        yield SourceText(role, (kind,), value.text, origin, self.folder)
 
     def read_arguments(self, node: YamlNode) -> tuple[Value, ...] | None:
         """Return the trainer's arguments; None if there are none."""
@@ -291,8 +275,9 @@ def read_workload_config(workload: Workload, given: Value, base: Path) -> JobFil
     :param base: the folder that a relative path starts from.
     """
     path = base / str(given.value)
+    folder = path.absolute().parent
     parameters: dict[str, Value] = {}
-    sources: list[FileSource] = []
+    sources: list[SourceText] = []
     problems: list[Problem] = []
     for found in _read_values(workload, given, path):
         if isinstance(found, Problem):
@@ -302,16 +287,14 @@ def read_workload_config(workload: Workload, given: Value, base: Path) -> JobFil
         role, dot, kind = name.partition(".")
         text = {True: "true", False: "false"}[value] if isinstance(value, bool) else str(value)
         if dot:
-            sources.append(FileSource(role=role, kind=kind, text=text, where=where, layer=CONFIG_LAYER))
+            sources.append(SourceText(role, (kind,), text, Origin(CONFIG_LAYER, where), folder))
         else:
             parameters[name] = Value(text, Origin(CONFIG_LAYER, where))
     known = {parameter.name for parameter in get_parameters(workload.parameters)}
     if unknown := [name for name in parameters if name not in known]:
         why = f"{workload.config_reader} gives {unknown[0]}, which is no parameter of {workload.name}."
         problems.append(_make_config_problem(path, given, why))
-    return JobFile(
-        folder=path.absolute().parent, sources=tuple(sources), parameters=parameters, problems=tuple(problems)
-    )
+    return JobFile(folder=folder, sources=tuple(sources), parameters=parameters, problems=tuple(problems))
 
 
 def _read_values(workload: Workload, given: Value, path: Path) -> Iterator[ConfigValue | Problem]:

@@ -128,12 +128,11 @@ def _read_file_sources(
     for source in file.sources:
         fitting = [name for name, kind in kinds.items() if source.role in kind.roles]
         if source.role not in roles:
-            problems.append(_make_unknown_problem("role", source.role, list(roles), source.where))
-        elif source.kind not in fitting:
-            problems.append(_make_unknown_problem("source kind", source.kind, fitting, source.where))
+            problems.append(_make_unknown_problem("role", source.role, list(roles), source.origin.where))
+        elif source.kinds[0] not in fitting:
+            problems.append(_make_unknown_problem("source kind", source.kinds[0], fitting, source.origin.where))
         else:
-            base = source.folder or file.folder
-            yield SourceText(role=source.role, kinds=(source.kind,), text=source.text, origin=source.origin, base=base)
+            yield source
 
 
 def _read_variable_sources(

@@ -173,7 +173,7 @@ def _format_evaluation(
     chosen = choose_inputs(evaluation, template.inputs)
     values = dict(template.parameters)
     if job is not None:
-        given = [FoundInput(one.role, one.kind, one.text) for one in job.sources]
+        given = [FoundInput(one.role, one.kinds[0], one.text) for one in job.sources]
         known = {(one.role, one.kind, one.text): one for one in template.inputs}
         chosen = choose_inputs(evaluation, [known.get(one[:3], one) for one in given])
         values |= {name: job.parameters[name].value for name in evaluation.inherits if name in job.parameters}

@@ -138,7 +138,7 @@ class _PipelineReader(JobReader):
     def read_step_job(self, entries: dict[str, YamlNode], what: str) -> JobFile:
         """Return the job of a step: that of its job file, with the values that the step itself has."""
         inline = self.make_job(entries)
-        sources = [dataclasses.replace(one, kind=STEP_KIND) if one.kind == FROM_KEY else one for one in inline.sources]
+        sources = [one._replace(kinds=(STEP_KIND,)) if FROM_KEY in one.kinds else one for one in inline.sources]
         inline = dataclasses.replace(inline, sources=tuple(sources), problems=())
         if JOB_KEY not in entries:
             return inline
@@ -151,7 +151,7 @@ class _PipelineReader(JobReader):
 def _merge_jobs(file: JobFile, step: JobFile) -> JobFile:
     """Return the job of a file, with the values of a step instead of its own; sources are replaced by role."""
     roles = {source.role for source in step.sources}
-    kept = [dataclasses.replace(one, folder=file.folder) for one in file.sources if one.role not in roles]
+    kept = [one for one in file.sources if one.role not in roles]
     platforms = {
         name: {**file.platforms.get(name, {}), **step.platforms.get(name, {})}
         for name in (*file.platforms, *step.platforms)

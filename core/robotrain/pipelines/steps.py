@@ -86,8 +86,8 @@ class StepRequest:
         if self.request is None:
             return ()
         file = self.request.file.sources if self.request.file else ()
-        typed = [StepInput(one.role, one.text.strip()) for one in self.request.sources if STEP_KIND in one.kinds]
-        return (*typed, *(StepInput(one.role, one.text.strip()) for one in file if one.kind == STEP_KIND))
+        given = (*self.request.sources, *file)
+        return tuple(StepInput(one.role, one.text.strip()) for one in given if STEP_KIND in one.kinds)
 
     @property
     def needs(self) -> tuple[str, ...]:

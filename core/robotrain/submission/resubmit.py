@@ -12,9 +12,9 @@ from robotrain_runtime.contract import document
 from robotrain.check import capability_checks
 from robotrain.config import overrides
 from robotrain.config.coerce import coerce_values, list_fields
-from robotrain.config.job_file import FileSource, JobFile
+from robotrain.config.job_file import JobFile
 from robotrain.config.provenance import DEFAULT_ORIGIN, Origin, Value
-from robotrain.config.request import Request
+from robotrain.config.request import Request, SourceText
 from robotrain.config.trainer_args import compare_options
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any
 from robotrain.model.job import Job, parse_attempt
@@ -178,7 +178,7 @@ def _make_job_file(stored: RenderedPlan) -> JobFile:
     """Return the job of a plan as a job file, so that a changed job passes all stages again."""
     job, origin = stored.plan.job, Origin("run", stored.plan.run)
     sources = [
-        FileSource(role=source.role, kind=source.kind, text=source.uri, where=stored.plan.run, layer="run")
+        SourceText(source.role, (source.kind,), source.uri, origin, Path("/"))
         for source in job.sources
         if source.role != RESUME_ROLE
     ]
