@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from azure_stand_in import Fault
 from reading_origins import digests, read
-from robotrain.model.source import SourceError
 from robotrain_sources.fetching.errors import FetchError
 from robotrain_sources.https_file import fetch
 from robotrain_sources.https_file.kind import KIND as HTTPS_KIND
@@ -15,47 +14,6 @@ from robotrain_sources.https_file.kind import KIND as HTTPS_KIND
 FETCH = "robotrain_sources.https_file.fetch"
 LARGE = os.urandom(3_000_000)
 HOST = "https://example.org"
-
-
-@pytest.mark.parametrize(
-    ("text", "printed"),
-    [
-        (f"{HOST}/a/model_300.pt", f"{HOST}/a/model_300.pt"),
-        ("HTTPS://Example.ORG:8443/A/model.pt", "https://example.org:8443/A/model.pt"),
-        (f"{HOST}/a%20b/m~(1),2.pt", f"{HOST}/a%20b/m~(1),2.pt"),
-        ("http://10.0.0.7:8000/model.pt", "http://10.0.0.7:8000/model.pt"),
-    ],
-)
-def test_a_file_is_printed_in_its_normal_form(text: str, printed: str) -> None:
-    assert HTTPS_KIND.recognizes(text)
-    assert str(HTTPS_KIND.parse(text, Path("/"))) == printed
-
-
-@pytest.mark.parametrize(
-    ("text", "why", "instead"),
-    [
-        (f"{HOST}/model.pt?sig=S3CRET", "signature", f"{HOST}/model.pt"),
-        (f"{HOST}/model.pt#top", "fragment", f"{HOST}/model.pt"),
-        ("https://me:S3CRET@example.org/model.pt", "secret", f"{HOST}/model.pt"),
-        (f" {HOST}/model.pt", "white space", f"{HOST}/model.pt"),
-        (f"{HOST}/", "names no file", ""),
-        (HOST, "names no file", ""),
-        (f"{HOST}/models/", "names no file", ""),
-        (f"{HOST}/a/../model.pt", "No part of the path", ""),
-        (f"{HOST}/a/%2e%2e/model.pt", "No part of the path", ""),
-        (f"{HOST}/a%2Fmodel.pt", "No part of the path", ""),
-        (f"{HOST}/a b/model.pt", "No part of the path", ""),
-        (f"{HOST}/{{{{x}}}}.pt", "No part of the path", ""),
-        (f"{HOST}//model.pt", "No part of the path", ""),
-        ("https:///model.pt", "host is missing", ""),
-        ("https://exa mple.org/model.pt", "host is missing", ""),
-        ("ftp://example.org/model.pt", "has the form", ""),
-    ],
-)
-def test_what_names_no_file_says_why_and_what_to_type(text: str, why: str, instead: str) -> None:
-    with pytest.raises(SourceError, match=why) as raised:
-        HTTPS_KIND.parse(text, Path("/"))
-    assert raised.value.suggestion == instead
 
 
 def test_blobs_are_left_to_their_own_kind() -> None:

@@ -5,67 +5,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from robotrain.model.source import SourceError
 from robotrain_runtime.contract.container_plugin import ContainerContext
 from robotrain_runtime.contract.document import JobSource
 from robotrain_sources.local_path import container
-from robotrain_sources.local_path.kind import KIND
 
 HERE = Path("/work/jobs")
-
-
-@pytest.mark.parametrize(
-    ("text", "printed"),
-    [
-        ("/data/pusht", "/data/pusht"),
-        ("/data/pusht/", "/data/pusht"),
-        ("//data///pusht//.", "/data/pusht"),
-        ("/data/../pusht", "/pusht"),
-        ("/", "/"),
-        ("pusht", "/work/jobs/pusht"),
-        ("./pusht", "/work/jobs/pusht"),
-        ("../pusht", "/work/pusht"),
-        (".", "/work/jobs"),
-        ("lerobot/pusht", "/work/jobs/lerobot/pusht"),
-        ("a b/é", "/work/jobs/a b/é"),
-        ("./a:b", "/work/jobs/a:b"),
-        ("./~x", "/work/jobs/~x"),
-        ("~/pusht/", "/home/me/pusht"),
-        ("~", "/home/me"),
-    ],
-)
-def test_a_folder_has_one_normal_form(text: str, printed: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", "/home/me")
-    assert str(KIND.parse(text, HERE)) == printed
-
-
-@pytest.mark.parametrize(
-    ("text", "why", "instead"),
-    [
-        ("", "empty", ""),
-        (" ", "empty", ""),
-        ("/a\0b", "control characters", ""),
-        ("/a\nb", "control characters", ""),
-        ("/a\udcff", "valid Unicode", ""),
-        ("file:///data/pusht/", "without `file:`", "/data/pusht"),
-        ("file://localhost/data", "without `file:`", "/data"),
-        ("file:///data?sig=s3cr3t", "An address", ""),
-        ("https://acc.blob.core.windows.net/c/p?sig=s3cr3t", "An address", ""),
-        ("acc.blob.core.windows.net/c/p", "An address", ""),
-        ("abfss://c@acc.dfs.core.windows.net/p", "An address", ""),
-        ("azureml:a:1", "An address", ""),
-        ("AZUREML:a:1", "An address", ""),
-        ("hf://u/d", "An address", ""),
-        ("https://huggingface.co/u/d", "An address", ""),
-        ("s3://bucket/p", "An address", ""),
-        ("https:/x/y", "An address", ""),
-        ("~no-such-user-here/x", "no such user", ""),
-    ],
-)
-def test_what_is_no_folder_is_refused_with_a_hint(text: str, why: str, instead: str) -> None:
-    with pytest.raises(SourceError, match=why) as raised:
-        KIND.parse(text, HERE)
-    assert raised.value.suggestion == instead
 
 
 def _source(path: Path) -> JobSource:
