@@ -141,7 +141,7 @@ def test_one_that_ends_early_is_told_by_what_it_said_last(cache, tmp_path):
     broken.chmod(0o755)
     said: list[str] = []
     made = container.deliver([], {}, ContainerContext(cache=cache, python=broken, log_line=said.append), {})
-    with pytest.raises(JobFailed, match="ended with 3: it is broken"):
+    with pytest.raises(JobFailed, match="has ended: it is broken"):
         made.survey()
     assert said == ["it is broken"]
 
@@ -154,9 +154,7 @@ def test_one_that_the_kernel_kills_is_told_with_whose_fault_it_is(cache, tmp_pat
     counted = iter(kills)
     monkeypatch.setattr(failure, "count_oom_kills", lambda: next(counted))
     made = container.deliver([], {}, ContainerContext(cache=cache, python=killed), {})
-    with pytest.raises(
-        JobFailed, match="ended with -9: " + ("the system killed it: out of memory" if fault else "")
-    ) as failed:
+    with pytest.raises(JobFailed, match="ended by signal 9") as failed:
         made.survey()
     assert failed.value.fault == fault
 

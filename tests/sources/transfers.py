@@ -41,6 +41,8 @@ class Delivering:
             return self.fetch()
         finally:
             self.made.close()
+            for reader in self.made._process._readers:
+                reader.join()  # to the last line
 
 
 @pytest.fixture

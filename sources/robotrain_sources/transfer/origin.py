@@ -1,10 +1,8 @@
-"""The contracts of the transfer: what a source kind provides to it, and its requests and answers, JSON lines.
+"""The contracts of the transfer: what a source kind provides to it, and what the transfer program is asked.
 
 A container plugin opens its sources itself, or names the module that does: `ORIGIN = "package.module"`.
 """
 
-import dataclasses
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -104,8 +102,8 @@ class OriginModule(Protocol):
         """
 
 
-ANSWER_PREFIX = "transfer: "
-GO = "go"
+SURVEY, FETCH = "survey", "fetch"
+"""The requests to the transfer program: the first one has a TransferRequest, the second one goes on with it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,29 +149,7 @@ class TransferRequest:
     patience: TransferTimeouts = field(default_factory=TransferTimeouts)
 
 
-def dump_request(request: TransferRequest) -> str:
-    """Return the request as one line, without a line end."""
-    return json.dumps(dataclasses.asdict(request))
-
-
-def load_request(line: str) -> TransferRequest:
-    """Return the request of a line."""
-    data: dict[str, Any] = json.loads(line)
-    sources = [SourceRequest(**source) for source in data.pop("sources")]
-    return TransferRequest(sources=sources, patience=TransferTimeouts(**data.pop("patience")), **data)
-
-
-def send_answer(name: str, content: Any) -> None:
-    """Print an answer for the other side."""
-    print(ANSWER_PREFIX + json.dumps({name: content}), flush=True)
-
-
-def parse_answer(line: str) -> tuple[str, Any] | None:
-    """Return name and content of an answer; None for an ordinary line."""
-    if not line.startswith(ANSWER_PREFIX):
-        return None
-    try:
-        answer: Mapping[str, Any] = json.loads(line.removeprefix(ANSWER_PREFIX))
-        return next(iter(answer.items()))
-    except (ValueError, AttributeError, StopIteration):  # a library printed the same prefix
-        return None
+def load_request(body: Mapping[str, Any]) -> TransferRequest:
+    """Return the request of a message, the other way round as `dataclasses.asdict`."""
+    sources = [SourceRequest(**source) for source in body["sources"]]
+    return TransferRequest(**{**body, "sources": sources, "patience": TransferTimeouts(**body["patience"])})
