@@ -17,7 +17,7 @@ from robotrain_sources.blob_url.publish import PublishedCheckpoints
 from robotrain_sources.blob_url.reference import HOST, BlobPrefix
 from robotrain_sources.fetching.errors import FetchError, find_similar_names
 from robotrain_sources.transfer import catalog, origin
-from robotrain_sources.transfer.origin import SourceFile, is_debris
+from robotrain_sources.transfer.origin import DataOrigin, SourceFile, is_debris
 
 CARRIER = "robotrain_sources.transfer.container"
 
@@ -167,7 +167,7 @@ IGNORED_SETTINGS = {"use_emulator": False, "use_fabric_endpoint": False, "skip_s
 REPIN_COMMAND = "robotrain resubmit RUN --repin"
 
 
-class BlobFiles:
+class BlobFiles(DataOrigin):
     """The files below a prefix, as one identity reads them.
 
     In the role `resume`, those of the pinned or latest checkpoint below the prefix. `remedy` is the platform's way to

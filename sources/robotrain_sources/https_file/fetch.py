@@ -15,15 +15,15 @@ from robotrain_sources.fetching.errors import FetchError
 from robotrain_sources.https_file import reference
 from robotrain_sources.https_file.reference import HttpsFile
 from robotrain_sources.transfer import origin
-from robotrain_sources.transfer.origin import SourceFile
+from robotrain_sources.transfer.origin import DataOrigin, SourceFile
 
 CARRIER = "robotrain_sources.transfer.container"
 
 REQUEST_SECONDS = 20.0
 
 
-class SingleFile:
-    """One file as a source of the transfer."""
+class SingleFile(DataOrigin):
+    """One file as a source of the transfer. It is not pinned, but may be checked by its SHA-256."""
 
     def __init__(self, file: HttpsFile) -> None:
         self.place = f"https_file/{re.sub(r'[^a-z0-9.-]', '-', file.host)}"
@@ -46,14 +46,6 @@ class SingleFile:
         return importlib.import_module("obstore.store").HTTPStore(
             self._file.folder_url, client_options=options, retry_config=dict(origin.RETRY_CONFIG)
         )
-
-    def get_store_path(self, name: str) -> str:
-        """Return the name itself."""
-        return name
-
-    def find_pin_mismatch(self, digest: str) -> str:
-        """Return nothing: a file at an address is not pinned, but may be checked by its SHA-256."""
-        return ""
 
     def explain_empty(self) -> FetchError:
         """Return the error for a missing file."""

@@ -17,7 +17,7 @@ from robotrain_sources.fetching.errors import FetchError, blame_error, blame_no_
 from robotrain_sources.huggingface import reference
 from robotrain_sources.huggingface.reference import COMMIT_PATTERN, Repository
 from robotrain_sources.transfer import origin
-from robotrain_sources.transfer.origin import SourceFile, is_debris
+from robotrain_sources.transfer.origin import DataOrigin, SourceFile, is_debris
 
 CARRIER = "robotrain_sources.transfer.container"
 
@@ -184,7 +184,7 @@ QUIET_ENV = {
 }
 
 
-class RepositoryFiles:
+class RepositoryFiles(DataOrigin):
     """The files of one repository; `kind` is model or dataset, `remedy` the platform's way to give the job a token."""
 
     def __init__(self, repository: Repository, kind: str, token: HubToken, remedy: str = "") -> None:
@@ -223,14 +223,6 @@ class RepositoryFiles:
         return importlib.import_module("obstore.store").HTTPStore(
             address, client_options=options, retry_config=dict(origin.RETRY_CONFIG)
         )
-
-    def get_store_path(self, name: str) -> str:
-        """Return the name itself."""
-        return name
-
-    def find_pin_mismatch(self, digest: str) -> str:
-        """Return nothing: the pin is the commit that was listed."""
-        return ""
 
     def explain_empty(self) -> FetchError:
         """Return the error for an empty repository."""

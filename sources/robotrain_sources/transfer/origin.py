@@ -66,7 +66,7 @@ def is_debris(name: str) -> bool:
     return DEBRIS_FOLDER in name.split("/")[:-1]
 
 
-class DataOrigin(Protocol):
+class DataOrigin:
     """One source, as one identity reads it."""
 
     place: str
@@ -74,21 +74,27 @@ class DataOrigin(Protocol):
 
     def list_files(self) -> Iterator[SourceFile]:
         """Yield the files page by page, in any order, without folder markers. May raise anything."""
+        raise NotImplementedError
 
     def open_store(self) -> Any:
         """Return the obstore store of the files; it does not retry."""
+        raise NotImplementedError
 
     def get_store_path(self, name: str) -> str:
         """Return the path of a file in the store."""
+        return name
 
     def find_pin_mismatch(self, digest: str) -> str:
         """Return why data with this digest is not what the source is pinned to; empty if it is, or without a pin."""
+        return ""
 
     def explain_empty(self) -> FetchError:
         """Return the error for a source without files, with a suggestion."""
+        raise NotImplementedError
 
     def explain_error(self, error: Exception) -> FetchError:
         """Return the error for what the service or a library raised."""
+        raise NotImplementedError
 
 
 class OriginModule(Protocol):

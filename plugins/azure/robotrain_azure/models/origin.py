@@ -161,8 +161,8 @@ PATIENCE_SECONDS = 8.0
 """How long transient errors of Azure are retried, in seconds."""
 
 
-class ModelOrigin:
-    """The files of one model version, read with the job's identity."""
+class ModelOrigin(DataOrigin):
+    """The files of one model version, which never changes, read with the job's identity."""
 
     def __init__(self, model: WorkspaceModel, role: str) -> None:
         self.place = f"model_asset/{model.workspace.name}/{model.name}"
@@ -182,10 +182,6 @@ class ModelOrigin:
     def get_store_path(self, name: str) -> str:
         """Return the path of a file in the container."""
         return self._open_blobs().get_store_path(name)
-
-    def find_pin_mismatch(self, digest: str) -> str:
-        """Return "": a version never changes, so no pin is compared."""
-        return ""
 
     def explain_empty(self) -> FetchError:
         """Return the error for a version without files."""
