@@ -68,11 +68,6 @@ def test_a_plan_is_placed_once_and_another_is_not_put_over_it(tmp_path):
     assert [path.name for path in folder.parent.iterdir()] == ["r"]
 
 
-def test_a_folder_that_is_gone_is_told(tmp_path):
-    with pytest.raises(RunGone):
-        status.require_run_folder({"folder": str(tmp_path / "none")})
-
-
 @pytest.mark.parametrize(
     ("word", "state", "reason"),
     [
@@ -139,22 +134,14 @@ def test_the_engine_is_asked_of_the_job_that_took_the_run(reference, tmp_path):
     assert planet.status(reference).state == "pending"
 
 
-def test_a_run_is_stopped_once(reference, monkeypatch):
+@pytest.mark.parametrize(("then", "state"), [("KILLED", "cancelled"), ("SAVES", "running")])
+def test_a_run_is_stopped_once_even_if_it_takes_its_time_to_save(reference, monkeypatch, then, state):
     monkeypatch.setattr("robotrain.run_folder.status.POLL_PAUSE_SECONDS", 0.0)
-    planet = Planet()
+    planet = Planet(then=then)
     planet.cancel(reference)
     planet.cancel(reference)
     assert planet.stopped == ["7"]
-    assert planet.status(reference).state == "cancelled"
-
-
-def test_a_run_that_takes_its_time_to_save_is_not_told_again(reference, monkeypatch):
-    monkeypatch.setattr("robotrain.run_folder.status.POLL_PAUSE_SECONDS", 0.0)
-    planet = Planet(then="SAVES")
-    planet.cancel(reference)
-    planet.cancel(reference)
-    assert planet.stopped == ["7"]
-    assert planet.status(reference).state == "running"
+    assert planet.status(reference).state == state
 
 
 def test_a_run_that_ended_is_not_cancelled_afterwards(reference):
@@ -167,6 +154,8 @@ def test_a_run_that_ended_is_not_cancelled_afterwards(reference):
 
 def test_the_log_is_read_until_the_run_ends(reference, tmp_path):
     planet = Planet()
+    with pytest.raises(RunGone):
+        planet.logs({"folder": str(tmp_path / "none")}, follow=False)
     planet.says["7"] = "DONE"
     (tmp_path / "run/log.txt").write_text("one\ntwo\n")
     assert [*planet.logs(reference, follow=False, tail=1)] == ["two"]
