@@ -169,7 +169,7 @@ def details(here: Here, ml: Ml, asked: Asked, name: str) -> Answer:
             "startTimeUtc": job.times.get("startTimeUtc"),
             "endTimeUtc": job.times.get("endTimeUtc"),
             "error": {"error": job.error} if job.error else None,
-            "warnings": list(job.warnings),
+            "warnings": [],
             "properties": {},
             "inputs": {},
             "outputs": {},
@@ -178,11 +178,6 @@ def details(here: Here, ml: Ml, asked: Asked, name: str) -> Answer:
             "submittedBy": "somebody",
         }
     return 200, said
-
-
-def run(here: Here, ml: Ml, asked: Asked, name: str) -> Answer:
-    """A run, as the studio shows it."""
-    return 200, _run(_job(ml, name))
 
 
 def children(here: Here, ml: Ml, asked: Asked, name: str) -> Answer:
@@ -206,7 +201,7 @@ def many(here: Here, ml: Ml, asked: Asked) -> Answer:
             lacking[key] = {"error": {"code": "UserError", "message": f"Run {wanted.get('runId')} was not found."}}
         else:
             with job.lock:
-                told = {**_run(job), "warnings": list(job.warnings)} if wanted.get("selectRunMetadata") else None
+                told = {**_run(job), "warnings": []} if wanted.get("selectRunMetadata") else None
             there[key] = {"runMetadata": told, "runDefinition": None, "jobSpecification": None}
     return 207 if lacking else 200, {"successfulResults": there, "failedResults": lacking}
 
@@ -241,7 +236,6 @@ _WORKSPACE = r"/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft\.Ma
 ROUTES: tuple[tuple[str, str, Callable[..., Answer]], ...] = (
     ("GET", "/runs/([^/]+)/details", details),
     ("GET", "/runs/([^/]+)/children", children),
-    ("GET", "/runs/([^/]+)", run),
     ("POST", "/batchrundata", many),
 )
 

@@ -90,7 +90,6 @@ REFUSED = [
         {"computeId": "{at}/computes/nobodys", "resources/instanceType": None},
         "has no identity that the job could use",
     ),
-    ("distribution", {"distribution": {"distributionType": "Horovod"}}, "'Horovod' is not supported"),
     ("bindings", {"outputs/1st": {"jobOutputType": "uri_folder"}}, "The name '1st' of outputs"),
     ("inputs", {"inputs/asset/mode": "ro_mount"}, "'ro_mount' of the input asset"),
     ("inputs", {"inputs/asset/uri": "{at}/data/a/versions/4"}, "data asset a with version 4 was not found"),

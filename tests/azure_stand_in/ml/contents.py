@@ -32,8 +32,7 @@ def made(at: str) -> dict[str, str]:
 class Ml:
     """at: the workspace's resource id. Names are kept in lower case: Azure finds them in any.
 
-    uploads: the containers that code was let in to, by name and version. results: the first step of a pipeline that
-    ended well, by its component and its inputs, for later ones that may be no more than that. models, data: of all
+    uploads: the containers that code was let in to, by name and version. models, data: of all
     workspaces, by `WORKSPACE/NAME`, and of registries, by `registries/REGISTRY/NAME`. denied: patterns for
     `METHOD rest` that the caller's roles do not hold. mode: how its own datastores are opened,
     `systemDatastoresAuthMode`.
@@ -47,7 +46,6 @@ class Ml:
     codes: dict[str, Versions] = field(default_factory=dict)
     uploads: dict[str, str] = field(default_factory=dict)
     components: dict[str, Versions] = field(default_factory=dict)
-    results: "dict[str, Job]" = field(default_factory=dict)
     models: dict[str, Versions] = field(default_factory=dict)
     data: dict[str, Versions] = field(default_factory=dict)
     jobs: "dict[str, Job]" = field(default_factory=dict)

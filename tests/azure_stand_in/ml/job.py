@@ -65,7 +65,6 @@ class Job:
         self.cancelled, self.ended = threading.Event(), threading.Event()
         self.status = "NotStarted"
         self.error: dict[str, Any] | None = None
-        self.warnings: list[dict[str, str]] = []
         self.files: list[str] = []
         self.times: dict[str, str] = {"createdUtc": now()}
         self.resources: dict[str, Any] = {}
@@ -112,10 +111,6 @@ class Job:
             self.error = {"code": code, "message": message, **more}
             self._become("Failed")
         self.changed()
-
-    def warn(self, message: str, source: str = "Job") -> None:
-        """Say something beside it."""
-        self.warnings.append({"source": source, "message": message})
 
     def say(self, *lines: str, file: str = LOG) -> None:
         """It prints this."""

@@ -44,11 +44,6 @@ def one(here: Here, ml: Ml, asked: Asked, name: str) -> Answer:
     return 200, resource(ml, _job(ml, name))
 
 
-def every(here: Here, ml: Ml, asked: Asked) -> Answer:
-    """All jobs, the newest first; steps and trials are none."""
-    return 200, {"value": [resource(ml, job) for job in reversed(ml.jobs.values()) if job.parent is None]}
-
-
 def cancel(here: Here, ml: Ml, asked: Asked, name: str) -> Answer:
     """Ask for a job's end; of one that has ended, too."""
     job = _job(ml, name)
@@ -189,6 +184,5 @@ def _run(runner: Any, job: Job) -> None:
 ROUTES = (
     ("PUT", "/jobs/([^/]+)", make),
     ("GET", "/jobs/([^/]+)", one),
-    ("GET", "/jobs", every),
     ("POST", "/jobs/([^/]+)/cancel", cancel),
 )

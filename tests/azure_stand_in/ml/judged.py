@@ -19,7 +19,6 @@ INPUTS = ("literal", "uri_file", "uri_folder", "mltable", "custom_model", "mlflo
 READING = ("ReadOnlyMount", "ReadWriteMount", "Download", "Direct", "EvalMount", "EvalDownload")
 WRITING = ("ReadWriteMount", "Upload", "Direct")
 IDENTITIES = ("Managed", "AMLToken", "UserIdentity")
-DISTRIBUTIONS = ("PyTorch", "TensorFlow", "Mpi", "Ray")
 RUN = {"tags": (50, 100, 1000), "properties": (50, 100, 1000)}
 """How many, and how long a name and a value."""
 LONGEST = {"displayName": 256, "description": 5000}
@@ -169,12 +168,6 @@ def _identity(job: Sent) -> Iterator[str]:
         yield f"The identity {said['clientId']} is not assigned to the compute target. Identity not found."
 
 
-def _distribution(job: Sent) -> Iterator[str]:
-    said = job.said.get("distribution")
-    if said is not None and said.get("distributionType") not in DISTRIBUTIONS:
-        yield f"The distribution type {said.get('distributionType')!r} is not supported."
-
-
 def _bindings(job: Sent) -> Iterator[str]:
     for what in ("inputs", "outputs"):
         for name in job.said.get(what) or {}:
@@ -279,7 +272,6 @@ RULES: Mapping[str, Rule] = {
     "shared": Rule("sdk: the docstring of shmSize; facts 2", _shared),
     "timeout": Rule("sdk: the docstring of timeout", _timeout),
     "identity": Rule("facts 7.5; sdk: IdentityConfigurationType", _identity, "IdentityNotFound"),
-    "distribution": Rule("sdk: DistributionType", _distribution),
     "bindings": Rule("facts 2", _bindings, "InvalidBindingName"),
     "inputs": Rule("sdk: JobInputType, InputDeliveryMode; facts 2 and 3; contract C.2", _inputs, "InvalidInput"),
     "outputs": Rule("sdk: JobOutputType, OutputDeliveryMode; facts 7.6", _outputs, "InvalidOutput"),

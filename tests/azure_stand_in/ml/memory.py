@@ -8,7 +8,7 @@ import hashlib
 import re
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -150,7 +150,6 @@ class _Handler(Handler):
         if time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()) > query["se"]:
             raise _No(403, "AuthenticationFailed")
         need = "l" if self.query.get("comp") == "list" else NEEDS[self.command]
-        need = "aw" if self.query.get("comp") == "appendblock" else need
         if not set(need) & set(query["sp"]):
             raise _No(403, "AuthorizationPermissionMismatch")
 
@@ -169,14 +168,11 @@ class _Handler(Handler):
             self._answer(200, {"ETag": '"0x1"', "Last-Modified": formatdate(usegmt=True)})
 
     def _list(self, blobs: Mapping[str, Blob], container: str) -> str:
-        prefix, marker = self.query.get("prefix", ""), self.query.get("marker", "")
-        most = int(self.query.get("maxresults") or 5000)
-        names = [name for name in sorted(blobs) if name.startswith(prefix) and name >= marker]
-        page, following = names[:most], (names[most] if len(names) > most else "")
-        listed = "".join(_entries(page, prefix, self.query.get("delimiter", ""), blobs))
+        prefix = self.query.get("prefix", "")
+        listed = "".join(_entry(name, blobs[name]) for name in sorted(blobs) if name.startswith(prefix))
         return (
             f'<?xml version="1.0" encoding="utf-8"?><EnumerationResults ContainerName="{container}"><Blobs>{listed}'
-            f"</Blobs><NextMarker>{escape(following)}</NextMarker></EnumerationResults>"
+            "</Blobs><NextMarker></NextMarker></EnumerationResults>"
         )
 
     def _of_blob(self, container: str, name: str) -> None:
@@ -188,11 +184,7 @@ class _Handler(Handler):
             return
         if name not in there:
             raise _No(404, "BlobNotFound")
-        if self.command == "DELETE":
-            del there[name]
-            self._answer(202, {})
-        else:
-            self._read(there[name])
+        self._read(there[name])
 
     def _read(self, blob: Blob) -> None:
         if (match := self.headers.get("If-Match")) and match not in ("*", blob.etag):
@@ -211,7 +203,7 @@ class _Handler(Handler):
 
     def _written(self, there: dict[str, Blob], container: str, name: str) -> None:
         what, blob = self.query.get("comp", ""), there.get(name)
-        if what in ("metadata", "appendblock") and blob is None:
+        if what == "metadata" and blob is None:
             raise _No(404, "BlobNotFound")
         if self.headers.get("If-None-Match") == "*" and blob is not None and what in ("", "blocklist"):
             raise _No(409, "BlobAlreadyExists")
@@ -222,8 +214,6 @@ class _Handler(Handler):
         if what == "metadata":
             assert blob is not None
             blob.metadata = self._metadata()
-        elif what == "appendblock":
-            self.server.append(container, name, self.sent)
         elif what in ("", "blocklist"):
             content = self._joined(container, name) if what else self.sent
             kind = self.headers.get("x-ms-blob-type", "BlockBlob")
@@ -237,10 +227,7 @@ class _Handler(Handler):
 
     def _joined(self, container: str, name: str) -> bytes:
         ids = re.findall(r"<(?:Latest|Uncommitted|Committed)>([^<]+)<", self.sent.decode())
-        try:
-            return b"".join(self.server.staged[container, name, one] for one in ids)
-        except KeyError:
-            raise _No(400, "InvalidBlockList") from None
+        return b"".join(self.server.staged[container, name, one] for one in ids)
 
     def _metadata(self) -> dict[str, str]:
         mark = "x-ms-meta-"
@@ -251,19 +238,10 @@ class _Handler(Handler):
         self.answer(status, content, {**told, **headers})
 
 
-def _entries(names: list[str], prefix: str, delimiter: str, blobs: Mapping[str, Blob]) -> Iterator[str]:
-    folders: set[str] = set()
-    for name in names:
-        below, found, _ = name[len(prefix) :].partition(delimiter) if delimiter else (name, "", "")
-        if found:
-            if (folder := prefix + below + found) not in folders:
-                folders.add(folder)
-                yield f"<BlobPrefix><Name>{escape(folder)}</Name></BlobPrefix>"
-            continue
-        blob = blobs[name]
-        told = {**blob.headers, "Etag": blob.etag, "Content-Length": str(len(blob.content)), "BlobType": blob.kind}
-        said = "".join(f"<{key}>{escape(value)}</{key}>" for key, value in told.items() if key in _LISTED)
-        yield f"<Blob><Name>{escape(name)}</Name><Properties>{said}</Properties></Blob>"
+def _entry(name: str, blob: Blob) -> str:
+    told = {**blob.headers, "Etag": blob.etag, "Content-Length": str(len(blob.content)), "BlobType": blob.kind}
+    said = "".join(f"<{key}>{escape(value)}</{key}>" for key, value in told.items() if key in _LISTED)
+    return f"<Blob><Name>{escape(name)}</Name><Properties>{said}</Properties></Blob>"
 
 
 _LISTED = ("Etag", "Last-Modified", "Content-Type", "Content-MD5", "Content-Length", "BlobType")

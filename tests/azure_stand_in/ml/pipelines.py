@@ -1,7 +1,6 @@
 """Pipeline jobs: what is refused in one, and its children, each a command job of the service's own naming."""
 
 import graphlib
-import json
 import re
 import threading
 import uuid
@@ -247,27 +246,13 @@ class Pipeline(Job):
         return not stopped and all(one in self.children and self.children[one].status == "Completed" for one in earlier)
 
     def _begin(self, step: str) -> None:
-        node = self.body["jobs"][step]
         places = {
             (other, output): f"https://{bound.account}.blob.core.windows.net/{bound.container}/{bound.prefix}"
             for other, child in self.children.items()
             for output, bound in child.outputs.items()
         }
         properties = _child(self.body, step, self._ml, places)
-        result = json.dumps([node["componentId"], properties["inputs"]], sort_keys=True)
-        spec = components.there(self._ml, node["componentId"]) or {}
-        may_reuse = spec.get("is_deterministic", True) and not (self.body.get("settings") or {}).get("force_rerun")
-        earlier = self._ml.results.get(result) if may_reuse else None
         child = self.children[step] = self._make(str(uuid.uuid4()), properties)
         child.parent = self
-        child.changed = lambda: self._noted(child, result)
-        if earlier is not None:
-            child.outputs = dict(earlier.outputs)
-            child.state("Completed")
-        else:
-            self._run(child)
-
-    def _noted(self, child: Job, result: str) -> None:
-        if child.status == "Completed":
-            self._ml.results.setdefault(result, child)
-        self.advance()
+        child.changed = self.advance
+        self._run(child)
