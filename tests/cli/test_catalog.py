@@ -26,14 +26,10 @@ def test_each_plugin_with_what_brings_it(robotrain, install):
         "failure": None,
     }
     assert keys.items() <= rows["acme"].items()
-    assert rows["platform.local"]["distribution"] == "robotrain-local 0.1.0"
-    assert "robotrain_platforms" in rows["platform.local"]["hooks"]
-
-
-def test_of_a_site_plugin_it_is_said_what_it_does(robotrain, install):
-    install("acme", {"acme": "acme_site"}, acme_site=SITE)
     (line,) = [line for line in robotrain("plugins").stdout.splitlines() if line.startswith("acme ")]
     assert line.endswith("ok: robotrain_check, robotrain_run_changed")
+    assert rows["platform.local"]["distribution"] == "robotrain-local 0.1.0"
+    assert "robotrain_platforms" in rows["platform.local"]["hooks"]
 
 
 @pytest.mark.parametrize(

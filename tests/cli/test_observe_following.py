@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from robotrain.cli.commands import watch
 from robotrain.cli.watch import follower
-from robotrain.errors import Rejected
 from robotrain.plugins.manager import Plugins
 from robotrain_runtime.contract.event import Checkpoint, Evaluated, Metrics, Outcome, StageEvent
 from typer import Exit
@@ -166,18 +165,14 @@ def test_an_evaluation_that_found_too_little_says_so_once_and_under_which_condit
     assert "under       pusht, easy starts" in answer.stdout
 
 
-@pytest.mark.parametrize("command", [("wait",), ("logs", "-f")])
-def test_what_waiting_does_not_mend_ends_it_at_once(scripted, robotrain, command):
+def test_what_waiting_does_not_mend_ends_it_at_once_and_nobody_claims_to_know_more(scripted, robotrain):
     scripted.run("train-1", step(1)).does("denies", "Nobody is signed in.")
-    answer = robotrain(*command)
-    assert answer.exit_code == 1
-    assert "Nobody is signed in." in answer.stderr
-    assert "pluto login" in answer.stderr
-
-
-def test_nobody_claims_to_know_how_such_a_run_is(scripted, robotrain):
-    scripted.run("train-1", step(1)).does("denies", "Nobody is signed in.")
-    assert "train-1  unknown: not told" in robotrain("watch").stdout.splitlines()
+    for command in (("wait",), ("logs", "-f"), ("watch",)):
+        answer = robotrain(*command)
+        assert answer.exit_code == 1
+        assert "Nobody is signed in." in answer.stderr
+        assert "pluto login" in answer.stderr
+    assert "train-1  unknown: not told" in answer.stdout.splitlines()
     last = json.loads(robotrain("watch", "--json").stdout.splitlines()[-1])
     assert (last["state"], last["reason"], last["over"]) == ("unknown", "not told", True)
 
@@ -230,12 +225,6 @@ def test_a_stream_of_a_run_that_fails_ends_with_5(scripted, capsys):
     assert "train-1 failed: out of paint" in capsys.readouterr().out
 
 
-def test_a_stream_of_a_run_that_is_gone_raises(scripted):
-    scripted.run("train-1").does("gone")
-    with pytest.raises(Rejected, match="no longer knows"):
-        stream("train-1")
-
-
 def test_watch_takes_all_that_go_on_and_tells_a_line_a_change(scripted, robotrain, soon):
     scripted.run("train-1", state="succeeded", age=30)
     second = scripted.run("train-2", step(1), age=20)
@@ -264,16 +253,6 @@ def test_watch_takes_the_newest_when_nothing_goes_on(scripted, robotrain):
     answer = robotrain("watch")
     assert answer.exit_code == 0
     assert answer.stdout == "train-2  succeeded\n"
-
-
-def test_watch_for_programs_is_an_object_a_change(scripted, robotrain):
-    scripted.run("train-1", "an ordinary line", step(3), DONE, state="succeeded")
-    metrics, outcome, state = map(json.loads, robotrain("watch", "--json").stdout.splitlines())
-    assert metrics["change"] == "metrics"
-    assert metrics["values"] == {"train/loss": 1 / 3}
-    assert outcome["change"] == "outcome"
-    assert (state["change"], state["state"], state["over"]) == ("state", "succeeded", True)
-    assert {metrics["run"], outcome["run"], state["run"]} == {"train-1"}
 
 
 def test_a_long_log_is_caught_up_with_in_a_few_lines(scripted, robotrain, monkeypatch):

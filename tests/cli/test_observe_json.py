@@ -113,6 +113,7 @@ def test_of_wait(robotrain, scripted):
 
 def test_of_watch(robotrain):
     told = [json.loads(line) for line in robotrain("watch", "--json").stdout.splitlines()]
+    assert {one["run"] for one in told} == {"train-1"}
     assert {one["change"]: list(one) for one in told} == {
         change: list(dict.fromkeys(["run", "change", "time", *keys.split()])) for change, keys in CHANGES.items()
     }

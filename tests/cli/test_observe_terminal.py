@@ -4,7 +4,7 @@ import os
 import re
 
 import pytest
-from glass import Glass, Screen
+from glass import Glass
 from robotrain_runtime.contract.event import (
     Checkpoint,
     Metrics,
@@ -224,11 +224,3 @@ def test_a_download_shows_how_far_it_is_on_one_line(scripted, glass, tmp_path):
     (run.folder / "dawdles").unlink()
     assert fetching.end() == 0
     assert fetching.screen.everything.count("checkpoints/80  5 bytes") == 1
-
-
-def test_the_screen_of_these_tests_is_one():
-    screen = Screen(10, 3)
-    screen.feed("one\r\ntwo\r\n\x1b[2A\rONE\x1b[K\r\nx\x1b[K\r\n\x1b[J")
-    assert screen.text == "ONE\nx"
-    screen.feed("a line that wraps")
-    assert screen.everything.splitlines() == ["ONE", "x", "a line tha", "t wraps"]

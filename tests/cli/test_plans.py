@@ -119,17 +119,13 @@ def test_a_damaged_plan_is_refused_with_a_sentence(robotrain, venus, job, tmp_pa
     assert "plan-unreadable" in answer.stderr
 
 
-def test_a_plan_cannot_name_files_outside_its_folder(robotrain, venus, job, tmp_path):
+def test_nothing_in_a_plan_leads_outside_its_folder(robotrain, venus, job, tmp_path):
     robotrain("render", *job, "--to", tmp_path / "plan")
     path = tmp_path / "plan/robotrain-plan.json"
-    body = json.loads(path.read_text())
-    body["files"]["../secret"] = "0" * 64
-    path.write_text(json.dumps(body))
+    whole = path.read_text()
+    path.write_text(whole.replace('"files": {', '"files": {"../secret": "' + "0" * 64 + '",'))
     assert "outside the folder" in robotrain("submit", "--plan", tmp_path / "plan").stderr
-
-
-def test_a_link_in_a_plan_cannot_lead_outside_its_folder(robotrain, venus, job, tmp_path):
-    robotrain("render", *job, "--to", tmp_path / "plan")
+    path.write_text(whole)
     (tmp_path / "secret").write_text("")
     (tmp_path / "plan/job.json").unlink()
     (tmp_path / "plan/job.json").symlink_to(tmp_path / "secret")

@@ -132,21 +132,3 @@ def test_logs_without_follow_return_at_once_and_events_read_like_sentences(run):
     assert "[robotrain] step 3: train/loss 0.3333" in stdout
     assert "::robotrain::" not in stdout
     assert "::robotrain::" in done(run("logs", name, "--raw"))[1]
-
-
-def test_an_unwritable_state_folder_is_named_before_anything_is_sent(run, tmp_path):
-    (tmp_path / "state").write_text("a file in the folder's place")
-    code, _, stderr = done(submit(run, "pass"))
-    assert code == 4
-    assert "ROBOTRAIN_STATE" in stderr
-
-
-def test_runs_that_ended_are_listed_the_same_again(run, tmp_path):
-    names = [done(submit(run, program, "--wait"))[1].splitlines()[0] for program in (TRAIN, "raise RuntimeError('no')")]
-    first, second = (json.loads(done(run("runs", "--json"))[1])["runs"] for _ in range(2))
-    assert first == second
-    assert [(one["run"], one["state"], one["loss"]) for one in second[::-1]] == [
-        (names[0], "succeeded", pytest.approx(1 / 3)),
-        (names[1], "failed", None),
-    ]
-    assert len([*(tmp_path / "state/runs").glob("*/listed.json")]) == 2  # neither is asked for again
