@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 from robotrain_runtime.__main__ import main
-from robotrain_runtime.contract import event
+from robotrain_runtime.contract import event, plugin_loader
 from robotrain_runtime.contract.event import Checkpoint, Metrics, Note, Outcome, StageEvent, Track
+from robotrain_runtime.contract.failure import JobFailed
 from robotrain_runtime.contract.files import hold_lock
-from robotrain_runtime.environments import environment, uv
+from robotrain_runtime.environments import environment, run_environment, uv
 
+HALVES = Path(__file__).parent / "halves"
 needs_uv = pytest.mark.skipif(uv.find_uv(Path("/nowhere")) is None, reason="no uv on this machine")
 
 EMIT = """
@@ -254,3 +256,54 @@ def test_what_is_no_document_is_refused_with_a_sentence(text, tmp_path, capsys):
     (tmp_path / "job.json").write_text(text)
     assert main(["run", str(tmp_path / "job.json")]) == 2
     assert "is not a valid job document" in capsys.readouterr().err
+
+
+URLS = '["https://a/one", "https://a/two"]'
+
+
+def test_the_same_json_is_taken():
+    there = URLS.replace("/", "\\/").replace(", ", ",\n")
+    assert there != URLS
+    run_environment.check_promised_variables({"BLOB_URLS": URLS}, {"BLOB_URLS": there})
+
+
+def test_each_name_that_differs_is_told_before_anything_is_done(run, job):
+    made = job("print('hello')", promised={"BLOB_URLS": URLS, "GONE": "secret"})
+    ran = run(made, BLOB_URLS=URLS.replace("two", "three"))
+    assert (ran.exit_code, ran.ordinary) == (2, [])
+    assert [type(record.event) for record in ran.records] == [Outcome]
+    assert ran.outcome["fault"] == "configuration"
+    reasons = ran.outcome["reason"].split("; ", 1)
+    for reason, facts in zip(reasons, (("BLOB_URLS", "36", "34", "30"), ("GONE", "not set", "6")), strict=True):
+        assert all(fact in reason for fact in facts)
+    assert "secret" not in ran.outcome["reason"]
+
+
+@pytest.mark.parametrize(("said", "there"), [("[1]", "[true]"), ("1", "1.0"), ('["a","b"]', '["b","a"]'), ("a", "a ")])
+def test_what_only_looks_alike_differs(said, there):
+    with pytest.raises(JobFailed, match="A in the environment differs"):
+        run_environment.check_promised_variables({"A": said}, {"A": there})
+
+
+@pytest.fixture
+def measured(job, tmp_path):
+    def make(lock: str = "", **given):
+        publish = {"place": str(tmp_path), **({"lock": lock} if lock else {})}
+        made = job("import sys; print(sys.orig_argv[0])", publish=publish, **given)
+        return dataclasses.replace(made, halves={**made.halves, "workload.pretend": "pretend_measured"})
+
+    return make
+
+
+def test_it_is_as_the_half_says_of_the_job_and_otherwise_the_one_it_declares(halves_here, job, measured):
+    assert plugin_loader.get_job_environment(job()).lock == HALVES / "nothing.txt"
+    assert plugin_loader.get_job_environment(measured()).lock == HALVES / "nothing.txt"
+    assert plugin_loader.get_job_environment(measured("carrying.txt")).lock == HALVES / "carrying.txt"
+
+
+@pytest.mark.slow
+def test_the_work_runs_in_it(run, measured, tmp_path):
+    ran = run(measured("carrying.txt", carried=["a"], environment=None))  # which the carrier has made ready
+    assert ran.exit_code == 0, ran.lines
+    built = environment.get_environment_folder(HALVES / "carrying.txt", tmp_path / "cache")
+    assert str(environment.get_python(built)) in ran.ordinary

@@ -1,8 +1,9 @@
-"""The cache's limit: the longest unused data goes first, and nothing that a run uses."""
+"""The cache: the longest unused data goes first, nothing that a run uses; data made of data is made once for a key."""
 
 import os
 
 import pytest
+from robotrain_runtime.contract.files import fill_cache_folder
 from robotrain_runtime.machine import disk_cache
 from robotrain_runtime.machine.disk_cache import CacheLease
 
@@ -74,3 +75,30 @@ def test_environments_are_no_data(cache):
     environment = cache("environments/aa", 2, used=1)
     assert room(cache, 0.1) == []
     assert environment.exists()
+
+
+MANIFEST = "prepared.json"
+
+
+def fill(folder):
+    folder.mkdir()
+    (folder / "merged").write_text("both")
+
+
+def never(*told):
+    pytest.fail(f"it was to be found at once: {told}")
+
+
+def test_what_another_run_uses_is_found_without_waiting_for_that_run(tmp_path):
+    place = tmp_path / "prepared/train/key"
+    made = fill_cache_folder(place, MANIFEST, fill, on_wait=never)
+    with CacheLease(tmp_path) as other:
+        assert other.acquire(made)
+        assert fill_cache_folder(place, MANIFEST, never, on_wait=never) == made
+
+
+def test_what_is_not_whole_is_made_again(tmp_path):
+    place = tmp_path / "prepared/train/key"
+    made = fill_cache_folder(place, MANIFEST, fill, on_wait=never)
+    (made / "merged").write_text("bot")
+    assert (fill_cache_folder(place, MANIFEST, fill, on_wait=never) / "merged").read_text() == "both"

@@ -1,12 +1,97 @@
-"""Where checkpoints go, in the words of a workload: folders and addresses, and how many of them stay there."""
+"""Where checkpoints and results go, in the words of a workload: folders and addresses, and how many stay there."""
 
+import dataclasses
 import os
+import signal
+import time
+from pathlib import Path
 
 import pytest
 from robotrain_runtime.contract import checkpoint
-from robotrain_runtime.contract.event import Published, Withdrawn
+from robotrain_runtime.contract.event import Checkpoint, Delivered, Evaluated, Published, Withdrawn
 
 pytestmark = pytest.mark.slow  # runs whole runs
+
+EVALUATE = "from pretend_evaluating import *\n"
+DELIVER = EVALUATE + "evaluate()"
+FILES = ["eval_results.json", *(f"videos/episode_{number:03}.mp4" for number in range(4))]
+
+
+def delivered(ran) -> list[str]:
+    return sorted(one.to for one in ran.of_kind(Delivered))
+
+
+def within(folder: Path) -> list[str]:
+    found = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    return sorted(name for name in found if name != checkpoint.MANIFEST)
+
+
+@pytest.mark.parametrize("form", ["{}", "shelf:{}"])
+def test_they_are_copied_whole_under_the_name_of_the_run_and_nothing_else_is_touched(run, placed, shelf, form):
+    (shelf / "pretend-2").mkdir()
+    (shelf / "pretend-2/eval_results.json").write_text("another's")
+    program = "from pretend_training import *\ntrain(40, 20)\n" + EVALUATE + "evaluate(kept=policy())"
+    ran = run(placed(form.format(shelf), program, keep=1))
+    assert ran.exit_code == 0, ran.lines
+    assert delivered(ran) == [f"{form.format(shelf)}/pretend-1"]
+    assert sorted(os.listdir(shelf)) == ["000040", "pretend-1", "pretend-2"]
+    assert within(shelf / "pretend-1") == FILES
+    assert (checkpoint.validate_checkpoint(shelf / "pretend-1"), checkpoint.read_manifest(shelf / "pretend-1").run) == (
+        "",
+        "pretend-1",
+    )
+    assert (shelf / "pretend-2/eval_results.json").read_text() == "another's"
+    assert [step for step, _ in checkpoint.list_checkpoints(shelf)] == [40]  # `keep` counts checkpoints alone
+    assert [one.to for one in ran.of_kind(Withdrawn)] == [f"{form.format(shelf)}/000020"]
+    assert sorted(os.listdir(ran.work / "outputs/policy/000040")) == ["weights"]
+    assert not (ran.work / ".results").exists()
+
+
+def test_they_lie_directly_in_the_folder_that_the_platform_keeps(run, job, tmp_path):
+    output = tmp_path / "output"
+    output.mkdir()
+    (output / "theirs.txt").touch()
+    ran = run(job(EVALUATE + "evaluate(kept=policy())", kept=str(output), kept_as="azureml://outputs/eval_results/"))
+    assert ran.exit_code == 0, ran.lines
+    assert delivered(ran) == ["azureml://outputs/eval_results"]
+    assert within(output) == [*FILES[:1], "theirs.txt", *FILES[1:]]
+    assert ran.of_kind(Published) == ran.of_kind(Checkpoint) == []
+
+
+def test_an_evaluation_that_does_not_reach_what_was_demanded_is_delivered_and_fails(run, placed, shelf):
+    ran = run(placed(shelf, EVALUATE + "evaluate(0.25, passed=False)\nraise SystemExit('error: only 0.25')"))
+    assert (ran.exit_code, ran.outcome["reason"]) == (1, "only 0.25")
+    assert within(shelf / "pretend-1") == FILES
+
+
+def test_a_place_that_has_nowhere_to_be_written_is_told_as_one_for_results(run, placed, tmp_path):
+    made = placed(f"shelf:{tmp_path}/none", DELIVER)
+    ran = run(dataclasses.replace(made, halves={**made.halves, "workload.pretend": "pretend_measured"}))
+    assert ran.outcome["reason"] == f"results cannot be published to shelf:{tmp_path}/none: there is no such shelf"
+
+
+def test_an_attempt_that_was_killed_once_it_had_results_delivers_them_once(start, run, placed, tmp_path):
+    to, kept_in = tmp_path / "disk/shelf", tmp_path / "output"
+    made = placed(to, DELIVER, kept=str(kept_in))
+    process = start(made)
+    for line in process.stdout:
+        if '"delivered"' in line:
+            break
+    while not list((tmp_path / "work/.results").glob("pretend-1")):
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    to.parent.mkdir()
+    ran = run(made)
+    assert ran.exit_code == 0, ran.lines
+    assert delivered(ran) == [f"{to}/pretend-1"]  # the other has them, and was told
+    again = run(made)
+    assert (again.exit_code, len(again.of_kind(Evaluated)), delivered(again)) == (0, 1, [])
+    other = run(placed(to, EVALUATE + "evaluate(0.5)", kept=str(kept_in)))
+    assert delivered(other) == sorted([f"{to}/pretend-1", str(kept_in)])
+    for folder in (to / "pretend-1", kept_in):
+        assert (folder / "eval_results.json").read_text() == '{"success_rate": 0.5}'
+
 
 TRAIN = "from pretend_training import *\ntrain(60, 20)"
 
