@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 from robotrain_runtime.contract.files import find_complete_files
-from robotrain_sources.mlflow import fetch_program as fetching_files
+from robotrain_sources.mlflow.fetch_program import MANIFEST, fill_cache_folder
 
 WRITER = """
 import os, sys, time
 from pathlib import Path
-from robotrain_sources.mlflow import fetch_program as files
+from robotrain_sources.mlflow.fetch_program import fill_cache_folder
 
 def fill(folder):
     (folder / "first").write_text("1")
@@ -25,7 +25,7 @@ def fill(folder):
     (folder / "second").write_text("22")
     print("filled", flush=True)
 
-print(files.fill_cache_folder(Path(sys.argv[1]), fill), flush=True)
+print(fill_cache_folder(Path(sys.argv[1]), fill), flush=True)
 """
 
 
@@ -60,28 +60,16 @@ def wait_for(path: Path) -> None:
         time.sleep(0.01)
 
 
-def test_a_folder_is_fetched_once(tmp_path):
-    files = fetching_files.fill_cache_folder(tmp_path / "a/data", fill)
-    assert (files / "sub/weights").read_bytes() == b"123"
-    assert (
-        fetching_files.fill_cache_folder(tmp_path / "a/data", never)
-        == files
-        == find_complete_files(tmp_path / "a/data", fetching_files.MANIFEST)
-    )
-
-
 def test_a_fetch_that_fails_leaves_nothing_to_be_found(tmp_path):
     def fails(folder: Path) -> None:
         fill(folder)
         raise ConnectionError("gone")
 
     with pytest.raises(ConnectionError):
-        fetching_files.fill_cache_folder(tmp_path / "data", fails)
-    assert find_complete_files(tmp_path / "data", fetching_files.MANIFEST) is None
+        fill_cache_folder(tmp_path / "data", fails)
+    assert find_complete_files(tmp_path / "data", MANIFEST) is None
     assert [path.name for path in tmp_path.glob("data*")] == ["data.lock"]  # a full disk is not left full
-    assert fetching_files.fill_cache_folder(tmp_path / "data", fill) == find_complete_files(
-        tmp_path / "data", fetching_files.MANIFEST
-    )
+    assert fill_cache_folder(tmp_path / "data", fill) == find_complete_files(tmp_path / "data", MANIFEST)
 
 
 def test_a_fetch_that_is_killed_is_done_again_from_its_beginning(tmp_path, writer):
@@ -89,8 +77,8 @@ def test_a_fetch_that_is_killed_is_done_again_from_its_beginning(tmp_path, write
     wait_for(tmp_path / "half")
     first.send_signal(signal.SIGKILL)
     first.wait()
-    assert find_complete_files(tmp_path / "data", fetching_files.MANIFEST) is None
-    files = fetching_files.fill_cache_folder(tmp_path / "data", fill)
+    assert find_complete_files(tmp_path / "data", MANIFEST) is None
+    files = fill_cache_folder(tmp_path / "data", fill)
     assert sorted(path.name for path in files.iterdir()) == ["sub"]  # nothing of the one that was killed
 
 
@@ -105,20 +93,21 @@ def test_of_two_that_ask_at_once_one_fetches_and_the_other_waits(tmp_path, write
     assert second.communicate()[0].split() == [files]
 
 
-def test_one_that_is_in_use_is_found_without_waiting(tmp_path):
-    files = fetching_files.fill_cache_folder(tmp_path / "data", fill)
-    with (tmp_path / "data.lock").open() as lock:
+def test_one_that_is_complete_is_found_without_waiting(tmp_path):
+    files = fill_cache_folder(tmp_path / "a/data", fill)
+    assert (files / "sub/weights").read_bytes() == b"123"
+    with (tmp_path / "a/data.lock").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_SH)  # as a run that uses it does
-        assert fetching_files.fill_cache_folder(tmp_path / "data", never) == files
+        assert fill_cache_folder(tmp_path / "a/data", never) == files
 
 
 @pytest.mark.parametrize("harm", ["shorter", "missing", "no manifest"])
 def test_a_folder_that_was_damaged_is_fetched_again(tmp_path, capfd, harm):
-    files = fetching_files.fill_cache_folder(tmp_path / "data", fill)
+    files = fill_cache_folder(tmp_path / "data", fill)
     if harm == "shorter":
         os.truncate(files / "sub/weights", 1)
     else:
-        (files / "sub/weights" if harm == "missing" else tmp_path / "data" / fetching_files.MANIFEST).unlink()
-    assert find_complete_files(tmp_path / "data", fetching_files.MANIFEST) is None
-    assert (fetching_files.fill_cache_folder(tmp_path / "data", fill) / "sub/weights").read_bytes() == b"123"
+        (files / "sub/weights" if harm == "missing" else tmp_path / "data" / MANIFEST).unlink()
+    assert find_complete_files(tmp_path / "data", MANIFEST) is None
+    assert (fill_cache_folder(tmp_path / "data", fill) / "sub/weights").read_bytes() == b"123"
     assert "was changed or damaged" in capfd.readouterr().out

@@ -187,9 +187,3 @@ def test_a_slip_is_answered_with_the_flag_of_a_policy(explain: Any, typed: tuple
     assert f"use   {way}" in answer.stderr
     assert "--dataset" not in answer.stderr
     assert "S3CRET" not in answer.stderr
-
-
-def test_a_model_that_is_given_as_a_repository_is_told_the_flag_of_models(explain: Any) -> None:
-    """Contract A.9: the reference takes a text with a colon for a model of Azure ML, whatever the flag says."""
-    answer = explain("--policy-repo-id", "act:3")
-    assert "--policy-model NAME:VERSION" in answer.stderr
