@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from robotrain.store import run_values
 
 FILE = ("--policy.dim_model=8", "--policy.n_heads", "2", "--policy.dim_feedforward=16")
 
@@ -67,6 +68,10 @@ def test_overrides_of_isaac_lab_are_named_by_their_key(robotrain):
     assert [lost["value"] for row in rows for lost in row["overrode"]] == [
         *("agent.seed=1", "+agent.algorithm.gamma=0.9", "--video")
     ]
+    assert run_values.join_trainer_args(rows) == {
+        **{"env.decimation": "2", "agent.seed": "3", "agent.algorithm.gamma": ""},
+        **{"--video": "", "--video_length": "9"},
+    }
 
 
 WORDS = {
