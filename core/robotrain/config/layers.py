@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -164,9 +163,8 @@ def find_destinations(values: Mapping[str, Value], declared: type) -> Iterator[t
             yield parameter.flag, value
 
 
-Layer = Callable[[Parameter], Value | None]
-"""Return a layer's value for a parameter."""
 GivenValues = Mapping[str, Value]
+"""The values of a layer by the names of their parameters."""
 
 
 class LayerStack:
@@ -182,7 +180,7 @@ class LayerStack:
         by_flag: GivenValues,
         in_file: GivenValues,
         in_project: Sequence[GivenValues],
-        weakest: Sequence[Layer] = (),
+        weakest: Sequence[GivenValues] = (),
         config: JobFile | None = None,
     ) -> dict[str, Value]:
         """Return the winning value of each parameter of `declared`, with the values it overrode.
@@ -191,15 +189,16 @@ class LayerStack:
         :param config: what the workload's own configuration file says, just below the job file.
         """
         tables = [coerce.convert_tables(table, declared, self._problems) for table in (by_flag, in_file, *in_project)]
-        layers, parameters = list(self._list_layers(config, *tables)), get_parameters(declared)
-        layers = [partial(self._refuse_programs, layer) for layer in layers]
-        given = {p.name: values for p in parameters if (values := list(_collect_given(p, layers)))}
+        parameters = get_parameters(declared)
+        layers = list(self._list_layers(parameters, config, *tables))
+        given = {p.name: values for p in parameters if (values := list(self._collect_given(p, layers)))}
         fallbacks = self._find_fallbacks(parameters, given)
         found = {}
         for parameter in parameters:
             name = parameter.name
             values = given.get(name) or ([fallbacks[name]] if name in fallbacks else [])
-            values = [*values, *_collect_given(parameter, weakest), Value(parameter.default, DEFAULT_ORIGIN)]
+            below = [layer[name] for layer in weakest if name in layer and layer[name].value != ""]
+            values = [*values, *below, Value(parameter.default, DEFAULT_ORIGIN)]
             found[name] = Value(values[0].value, values[0].origin, tuple(values[1:]))
         return found
 
@@ -244,60 +243,46 @@ class LayerStack:
             return None
         return Value(str(value), Origin(LOOKUP_LAYER, redact(str(where)))) if value != "" else None
 
-    def _refuse_programs(self, layer: Layer, parameter: Parameter) -> Value | None:
-        """Return the layer's value; nothing, with a problem, if it names a program and comes from a project's file."""
-        value = layer(parameter)
-        if value and parameter.param.program and value.value and value.origin.layer in FOLDER_LAYERS:
-            self._problems.append(_make_untrusted_problem(parameter, value))
-            return None
-        return value
+    def _collect_given(self, parameter: Parameter, layers: Sequence[tuple[GivenValues, Path]]) -> Iterator[Value]:
+        """Yield the values of the layers with absolute paths; an empty text counts as none.
+
+        A program that a project's file names is a problem instead.
+        """
+        for layer, folder in layers:
+            value = layer.get(parameter.name)
+            if not value or value.value == "":
+                continue
+            if parameter.param.path and value.value:
+                value = Value(os.path.join(folder, os.path.expanduser(str(value.value))), value.origin)
+            if parameter.param.program and value.value and value.origin.layer in FOLDER_LAYERS:
+                self._problems.append(_make_untrusted_problem(parameter, value))
+            else:
+                yield value
 
     def _list_layers(
         self,
+        parameters: Sequence[Parameter],
         config: JobFile | None,
         by_flag: GivenValues,
         in_file: GivenValues,
         *in_project: GivenValues,
-    ) -> Iterator[Layer]:
-        """Yield the layers, the strongest first; relative paths start from the folder of the file or request."""
+    ) -> Iterator[tuple[GivenValues, Path]]:
+        """Yield the layers, the strongest first, each with the folder that its relative paths start from."""
         request = self._request
-        if by_flag:
-            yield _make_field_layer(by_flag, request.folder)
-        if request.file and in_file:
-            yield _make_field_layer(in_file, request.file.folder)
+        yield by_flag, request.folder
+        if request.file:
+            yield in_file, request.file.folder
         if config:
-            yield _make_field_layer(config.parameters, config.folder)
-        yield from (_make_variable_layer(layer, request.folder) for layer in request.variables)
+            yield config.parameters, config.folder
+        for layer in request.variables:
+            yield {p.name: value for p in parameters if (value := layer.find_first(p.env))}, request.folder
         if request.project:
-            yield from (_make_field_layer(table, request.project.folder) for table in in_project if table)
+            yield from ((table, request.project.folder) for table in in_project)
 
 
-def make_platform_layer(platform: Platform, settings: Any) -> list[Layer]:
-    """Return the platform's own defaults for parameters as a layer."""
-    values = {
+def make_platform_layer(platform: Platform, settings: Any) -> GivenValues:
+    """Return the platform's own defaults for parameters."""
+    return {
         name: Value(default.value, Origin(PLATFORM_LAYER, f"{platform.name}: {default.why}"))
         for name, default in platform.defaults(settings).items()
     }
-    return [lambda parameter: values.get(parameter.name)]
-
-
-def _collect_given(parameter: Parameter, layers: Sequence[Layer]) -> Iterator[Value]:
-    """Yield the values of the layers; an empty text counts as none."""
-    for layer in layers:
-        value = layer(parameter)
-        if value and value.value != "":
-            yield value
-
-
-def _make_field_layer(values: GivenValues, folder: Path) -> Layer:
-    return lambda parameter: _anchor_path(parameter, values.get(parameter.name), folder)
-
-
-def _make_variable_layer(layer: VariableLayer, folder: Path) -> Layer:
-    return lambda parameter: _anchor_path(parameter, layer.find_first(parameter.env), folder)
-
-
-def _anchor_path(parameter: Parameter, value: Value | None, folder: Path) -> Value | None:
-    if value is None or not parameter.param.path or not value.value:
-        return value
-    return Value(os.path.join(folder, os.path.expanduser(str(value.value))), value.origin)

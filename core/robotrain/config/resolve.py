@@ -64,8 +64,8 @@ def resolve_job(
     settings = stack.resolve_values(platform.settings, request.settings, for_platform, settings_of_project)
     typed_settings, settings_problems = coerce_values(platform.settings, settings)
     unchanged = request.complete and not request.settings
-    weakest = [] if unchanged or settings_problems else make_platform_layer(platform, typed_settings)
-    weakest += [lambda parameter: request.defaults.get(parameter.name)]
+    of_platform = {} if unchanged or settings_problems else make_platform_layer(platform, typed_settings)
+    weakest = (of_platform, request.defaults)
     parameters = stack.resolve_values(workload.parameters, request.parameters, in_file, in_workload, weakest, config)
     typed_parameters, parameter_problems = coerce_values(workload.parameters, parameters)
     fields = list_fields(typed_parameters)
