@@ -24,6 +24,7 @@ def write_state(venus, run, *log, **state):
 
 
 def test_the_page_shows_the_run(robotrain, venus, run, pusht):
+    robotrain("rename", run, "pick-v3")
     write_state(
         venus,
         run,
@@ -37,7 +38,15 @@ def test_the_page_shows_the_run(robotrain, venus, run, pusht):
         checkpoints=[20],
     )
     page = read_page(robotrain, run)
-    for text in (run, "succeeded", "0.75", "train/grad_norm", f"/venus/{run}/checkpoints/000020", "pusht version 3"):
+    for text in (
+        run,
+        "named pick-v3",
+        "succeeded",
+        "0.75",
+        "train/grad_norm",
+        f"/venus/{run}/checkpoints/000020",
+        "pusht version 3",
+    ):
         assert text in page.text
     for text in (str(pusht), "training_steps", "flag --training-steps", "the disk is nearly full", "the last line"):
         assert text in page.text

@@ -55,7 +55,7 @@ def evaluated(scripted):
     """Create an evaluation whose results only its platform can read: `evaluated()` returns the run."""
 
     def make(said=RESULTS, files=FILES, told=EVALUATED, name="eval-1", **output):
-        values = {"rollout_ep1_success": 0.0, "rollout/success_rate": 0.5}
+        values = {"rollout_ep1_success": 0.0, "rollout/success_rate": 0.5, "replay/mse": 0.41}
         episodes = [Metrics(step=2, total=2, unit="episode", values=values)]
         run = scripted.run(
             name, *episodes, told, Delivered(to="runs:/r"), state="succeeded", started=1e9, ended=1e9 + 9
@@ -78,6 +78,8 @@ def test_the_page_contains_the_whole_evaluation(robotrain, evaluated):
     assert sorted(page.embedded) == ["data:image/png"] * 3 + ["data:video/mp4"] * 2
     assert page.addresses == []
     assert "runs:/r" in page.text
+    assert "replay/mse" not in page.texts, "a score is shown once"
+    assert "svg" not in page.count, "and a single value has no chart"
     assert "loss" not in page.text.lower()
     assert "checkpoint" not in page.text
 

@@ -35,6 +35,9 @@ def render_run_page(facts: RunFacts, linked_runs: Collection[str] = ()) -> str:
     main, series = known.main_metric, _get_points(known.series)
     main_names = [metric.name for metric in (main, known.validation_metric) if metric]
     evaluation = _describe_evaluation(facts.evaluation, record.metrics) if facts.evaluation else {}
+    main_series = {name: series[name] for name in main_names if name in series}
+    if facts.evaluation and all(len(points) < 2 for points in main_series.values()):
+        main_series = {}  # a chart of one point shows less than the score
     return render_template(
         "run.html",
         record.run,
@@ -48,7 +51,7 @@ def render_run_page(facts: RunFacts, linked_runs: Collection[str] = ()) -> str:
         trains=record.makes == "checkpoints",
         tile_items=_list_tiles(facts),
         main_title=main.title if main and main.kind != "loss" else "Loss",
-        main_series={name: series[name] for name in main_names if name in series},
+        main_series=main_series,
         other_series={name: series[name] for name in _list_other_metrics(known, main_names)},
         checkpoints=list(_list_checkpoints(facts)),
         related_runs=[_describe_related_run(related) for related in facts.evaluations],
@@ -101,10 +104,10 @@ def _list_tiles(facts: RunFacts) -> list[tuple[str, str, str]]:
     known, status = facts.progress, facts.status
     until = status.ended or facts.written
     step = "" if known.step is None else f"{known.step} of {known.total}" if known.total else str(known.step)
-    metrics = [metric for metric in (known.main_metric, known.validation_metric) if metric]
+    metrics = [] if facts.evaluation else [known.main_metric, known.validation_metric]  # its scores have their tiles
     return [
         (f"{known.unit}s", step, ""),
-        *((metric.name, format_number(known.metrics.get(metric.name)), "") for metric in metrics),
+        *((metric.name, format_number(known.metrics.get(metric.name)), "") for metric in metrics if metric),
         ("time", format_duration(until - status.started) if status.started else "", ""),
         (f"{known.unit}s/s", format_number(known.rate, 3) if known.rate else "", ""),
     ]
