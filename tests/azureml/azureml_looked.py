@@ -1,15 +1,19 @@
-"""A workspace in which everything is as a job wants it, and what the look before a submit says of it."""
+"""A workspace in which everything is as a job wants it, plans for it, and what is said before and at a submit."""
 
 from typing import Any
 
+import pytest
 from azure_stand_in.manager import CONTRIBUTOR
 from azure_stand_in.ml.azureml import PRINCIPAL, AzureML
 from azure_stand_in.tenant import CLIENT
 from azureml_planned import job, order_of, plan, source
-from robotrain.errors import Problem
+from robotrain.errors import Problem, Rejected
 from robotrain.model.plan import Plan
 from robotrain_azureml import platform
+from robotrain_azureml.platform import AzureMLPlatform
 from robotrain_azureml.spec.submission_spec import AzureMLSubmissionSpec
+from robotrain_runtime.contract.document import JobSource
+from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
 
 COMPUTE = "k8s-robot-dev-00"
 HUB = source("huggingface", "lerobot/pusht", pin="a" * 40)
@@ -47,3 +51,31 @@ def found(wanted: Plan) -> list[Problem]:
 
 def codes(problems: list[Problem]) -> list[tuple[str, str]]:
     return [(problem.code, problem.severity) for problem in problems]
+
+
+IMAGE = LEROBOT_TRAIN.profile.container.image
+
+ENVIRONMENT = "lerobot-training-env"
+VERSION = "2.11.0-cuda12.8-cudnn9-runtime-sha256-eee11b3b3872a8c838e35ef48f08b2d5def2080902c7f666831310ca1a0ef2be"
+AT = f"/environments/{ENVIRONMENT}/versions/{VERSION}"
+
+
+def sendable(there: AzureML, *sources: JobSource, **settings: Any) -> Plan:
+    """A plan for a workspace that has all it needs but its environment."""
+    if not there.ml.computes:
+        there.kubernetes()
+    return plan(job(*sources), **there.settings | settings)
+
+
+def asked(there: AzureML, what: str = "") -> list[str]:
+    """The calls so far, each as its method and its path below the workspace, or its whole address."""
+    told = [line.partition("?")[0].replace(f"https://management.azure.com{there.at}", "") for line in there.calls]
+    return [line for line in told if what in line]
+
+
+def refused(wanted: Plan) -> Problem:
+    """What is told of the one problem of a submit."""
+    with pytest.raises(Rejected) as raised:
+        AzureMLPlatform().submit(wanted)
+    [problem] = raised.value.problems
+    return problem

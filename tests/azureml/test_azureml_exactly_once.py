@@ -8,8 +8,7 @@ import time
 
 import pytest
 from azureml_forked import forking
-from azureml_handed_over import asked
-from azureml_looked import dataset
+from azureml_looked import asked, dataset
 from robotrain.store import files, records
 
 pytestmark = pytest.mark.slow  # real processes, killed

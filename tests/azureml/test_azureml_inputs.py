@@ -1,7 +1,7 @@
 """What a job reads, as the workspace is told of it: folders of datastores, of this machine, and assets from afar."""
 
 import pytest
-from azureml_handed_over import refused, sendable
+from azureml_looked import refused, sendable
 from azureml_planned import blobs, job, placement, plan, source, spec
 from robotrain.model.source import SourceError
 from robotrain_azure.workspace import Workspace

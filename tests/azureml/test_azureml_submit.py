@@ -7,7 +7,7 @@ import tempfile
 
 import pytest
 import yaml
-from azureml_handed_over import AT, ENVIRONMENT, IMAGE, VERSION, asked, refused, sendable
+from azureml_looked import AT, ENVIRONMENT, IMAGE, VERSION, asked, refused, sendable
 from azureml_planned import assets, blobs, payload, settings, source
 from robotrain.errors import Rejected, format_problem
 from robotrain.model.job import Job
