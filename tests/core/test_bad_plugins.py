@@ -397,6 +397,20 @@ def test_a_plugin_of_another_version_of_the_api(robotrain, bad, version, said, w
     assert robotrain(*LOCAL).exit_code == 0
 
 
+def test_a_plugin_of_an_older_version_that_is_still_taken_works_and_is_told_of(robotrain, bad, monkeypatch):
+    from robotrain.plugins import hookspecs
+
+    bad(MARS)
+    monkeypatch.setattr(hookspecs, "API_VERSION", hookspecs.API_VERSION + 1)
+    assert robotrain("render", *ON_MARS).exit_code == 0
+    rows = {row["claim"]: row for row in robotrain("plugins", "--json").json["plugins"]}
+    assert rows["platform.mars"]["api"] == 1
+    assert "written for version 1 of the plugin API, and the newest is 2" in rows["platform.mars"]["remarks"][0]
+    assert rows["platform.local"]["remarks"] == []
+    monkeypatch.setattr(hookspecs, "OLDEST_API_VERSION", hookspecs.API_VERSION)
+    told(robotrain("render", *ON_MARS), "written for version 1 of the plugin API")
+
+
 def test_a_dependency_that_is_missing_is_named_as_the_plugin_requires_it(robotrain, install):
     site = install("acme-mars", {"platform.mars": "acme_mars"}, version="0.3", acme_mars="import rover_sdk.motion\n")
     answer = robotrain("render", *ON_MARS)

@@ -9,7 +9,7 @@ from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.errors import find_nearest_name
 from robotrain.model.capabilities import ANY, FEATURES, LIMITS, YES
-from robotrain.plugins import guards
+from robotrain.plugins import guards, hookspecs
 
 if TYPE_CHECKING:
     from robotrain.model.platform import Platform
@@ -28,6 +28,10 @@ def find_plugin_warnings(plugins: Plugins) -> dict[Claim, list[str]]:
 
 
 def _find_warnings(plugins: Plugins) -> Iterator[tuple[Claim, str]]:
+    newest = hookspecs.API_VERSION
+    for claim in plugins.loaded:
+        if (version := hookspecs.get_api_version(claim)) < newest:
+            yield claim, f"it is written for version {version} of the plugin API, and the newest is {newest}"
     kinds, platforms = plugins.source_kinds(), plugins.platforms()
     for family in ("platform", "workload", "source"):
         for owners, thing in plugins.list_provided(family):
