@@ -76,7 +76,7 @@ ROWS = [
 
 
 def lines(within):
-    return list(wrap_rows(ROWS, "  ", within))
+    return list(wrap_rows(ROWS, within))
 
 
 def test_without_a_terminal_a_row_is_a_line():
@@ -99,9 +99,9 @@ def test_a_cell_that_is_too_long_is_whole_and_its_row_goes_on_below():
 
 
 def test_a_path_at_the_end_of_a_row_is_whole():
-    assert list(wrap_rows([("log.txt", PATH)], "  ", 24)) == [f"log.txt  {PATH}"]
+    assert list(wrap_rows([("log.txt", PATH)], 24)) == [f"log.txt  {PATH}"]
 
 
 def test_a_table_that_fits_is_as_without_a_terminal():
     assert lines(200) == lines(None)
-    assert list(wrap_rows([("a", ""), ("b", "")], "  ", 40)) == ["a", "b"]
+    assert list(wrap_rows([("a", ""), ("b", "")], 40)) == ["a", "b"]

@@ -191,7 +191,7 @@ def stream(run, as_json=False):
     from robotrain.store import records
 
     plugins = Plugins()
-    watch.follow_submitted(records.read_record(run), plugins.platform("pluto"), plugins, as_json, stream=True)
+    watch.follow_submitted(records.read_record(run), plugins.platform("pluto"), plugins, as_json, True, "", None)
 
 
 def test_a_stream_shows_the_log_and_then_ends_like_wait(scripted, capsys):

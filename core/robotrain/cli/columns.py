@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 GAP = 2
+"""Between two columns."""
 MIN_TEXT_WIDTH = 16
 """The fewest terminal columns in which a sentence is readable."""
 
@@ -17,19 +18,19 @@ def display_width(text: str) -> int:
     return sum(_character_width(character) for character in text)
 
 
-def truncate(text: str, columns: int, mark: str = "…") -> str:
-    """Return as much of `text` as fits, ending in the mark when it was cut."""
+def truncate(text: str, columns: int) -> str:
+    """Return as much of `text` as fits, ending in `…` when it was cut."""
     if display_width(text) <= columns:
         return text
-    if columns < len(mark):
+    if columns < 1:
         return ""
-    kept, room = [], columns - len(mark)
+    kept, room = [], columns - 1
     for character in text:
         room -= _character_width(character)
         if room < 0:
             break
         kept.append(character)
-    return "".join(kept).rstrip() + mark
+    return "".join(kept).rstrip() + "…"
 
 
 def pad_text(text: str, columns: int) -> str:
@@ -80,7 +81,7 @@ def fit_columns(columns: Sequence[Column], within: int | None) -> list[list[str]
     return _format_rows([(column, min(column.width, room) if column.is_flexible else column.width) for column in kept])
 
 
-def wrap_rows(rows: Sequence[Sequence[str]], gap: str, within: int | None) -> Iterator[str]:
+def wrap_rows(rows: Sequence[Sequence[str]], within: int | None) -> Iterator[str]:
     """Yield lines of rows with aligned columns, in at most `within` terminal columns where possible.
 
     The last cell is wrapped. Any other cell stays whole, so that it can be copied: where it is too long, the rest of
@@ -88,11 +89,11 @@ def wrap_rows(rows: Sequence[Sequence[str]], gap: str, within: int | None) -> It
     """
     *widths, last_width = [max(map(display_width, column)) for column in zip(*rows, strict=True)]
     if within is not None:
-        widths = _narrow_widest(widths, within - min(MIN_TEXT_WIDTH, last_width) - len(gap) * len(widths))
-    before = sum(widths) + len(gap) * len(widths)
+        widths = _narrow_widest(widths, within - min(MIN_TEXT_WIDTH, last_width) - GAP * len(widths))
+    before = sum(widths) + GAP * len(widths)
     for *cells, last in rows:
         parts = wrap_text(last, within and max(MIN_TEXT_WIDTH, within - before))
-        *lines, line = _layout_row((*cells, parts[0]), widths, gap)
+        *lines, line = _layout_row((*cells, parts[0]), widths)
         yield from (*lines, line, *(" " * before + part for part in parts[1:]))
 
 
@@ -106,15 +107,15 @@ def _narrow_widest(widths: list[int], room: int) -> list[int]:
     return [narrow if at == widest else wide for at, wide in enumerate(widths)]
 
 
-def _layout_row(cells: Sequence[str], widths: Sequence[int], gap: str) -> Iterator[str]:
+def _layout_row(cells: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
     """Yield the lines of one row; a cell after one that is too long begins a new line."""
     line, at = "", 0
     for cell, wide in zip(cells, (*widths, 0), strict=True):
-        if cell and display_width(line) > at - len(gap) > 0:
+        if cell and display_width(line) > at - GAP > 0:
             yield line
             line = ""
         line = pad_text(line, at) + cell if cell else line
-        at += wide + len(gap)
+        at += wide + GAP
     yield line
 
 

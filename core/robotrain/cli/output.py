@@ -137,17 +137,17 @@ def dump_problems(problems: Iterable[Problem]) -> list[dict[str, Any]]:
     ]
 
 
-def format_table(rows: Sequence[Sequence[str]], gap: str = "  ") -> str:
+def format_table(rows: Sequence[Sequence[str]]) -> str:
     """Return rows with aligned columns; on a terminal the last column is wrapped."""
     from robotrain.cli.columns import wrap_rows
 
     if (width := get_terminal_width(sys.stdout)) is not None:
         rows = [[*map(shorten_home, row)] for row in rows]
-    return "\n".join(wrap_rows(rows, gap, width))
+    return "\n".join(wrap_rows(rows, width))
 
 
 @contextlib.contextmanager
-def handle_errors(as_json: bool = False) -> Iterator[None]:
+def handle_errors(as_json: bool) -> Iterator[None]:
     """Turn what a command raises into messages and an exit code; with as_json print the problems as JSON too."""
     try:
         yield

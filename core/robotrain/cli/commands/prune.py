@@ -42,7 +42,7 @@ def prune_runs(
     platform: str,
     yes: bool,
     json: bool,
-    dry_run: bool = False,
+    dry_run: bool,
 ) -> None:
     """Show the run or the old runs to remove and their sizes, and remove them after confirmation."""
     if run:
@@ -110,10 +110,10 @@ class PruneCandidates:
         self,
         plugins: Plugins,
         before: float | None,
-        keep: int | None = None,
-        state: str = "",
-        platform: str = "",
-        only: str = "",
+        keep: int | None,
+        state: str,
+        platform: str,
+        only: str,
     ) -> None:
         self._plugins = plugins
         self.records: dict[str, RunRecord] = {}

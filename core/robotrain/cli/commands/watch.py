@@ -106,10 +106,10 @@ def follow_submitted(
     record: RunRecord,
     platform: Platform,
     plugins: Plugins,
-    as_json: bool = False,
-    stream: bool = False,
-    timeout: str = "",
-    poll_seconds: float | None = None,
+    as_json: bool,
+    stream: bool,
+    timeout: str,
+    poll_seconds: float | None,
 ) -> None:
     """Follow a run that was just submitted; raise typer.Exit with 5 if it does not succeed, 1 after `timeout`.
 

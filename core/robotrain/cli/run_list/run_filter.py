@@ -196,7 +196,7 @@ def _parse_value(text: str) -> tuple[str, str]:
     return key.strip(), wanted
 
 
-def find_unknown_names(plugins: Plugins, platform: str = "", workload: str = "") -> Iterator[Problem]:
+def find_unknown_names(plugins: Plugins, platform: str, workload: str = "") -> Iterator[Problem]:
     """Yield the problem of a platform or workload that is not installed and that no run has."""
     for family, name in (("platform", platform), ("workload", workload)):
         known = plugins.list_names(family)

@@ -19,22 +19,24 @@ if TYPE_CHECKING:
 
 BLOCKS = " ▁▂▃▄▅▆▇█"
 MAX_SAMPLES = 16
+CURVE_WIDTH, CURVE_HEIGHT = 60, 8
+"""The columns and rows of a curve below a run that ended."""
 
 
-def draw_curve(points: Sequence[tuple[float, float]], title: str, width: int = 60, height: int = 8) -> str:
+def draw_curve(points: Sequence[tuple[float, float]], title: str) -> str:
     """Return a bar chart of (step, value) pairs with its range; values that are not finite are left out."""
     finite = [(step, value) for step, value in points if math.isfinite(value)]
     if not finite:
         return f"{title}: no finite value"
-    wide = min(6, max(1, width // len(finite)))  # few values are repeated
-    means = map(_mean_value, _slice_points(finite, width))
+    wide = min(6, max(1, CURVE_WIDTH // len(finite)))  # few values are repeated
+    means = map(_mean_value, _slice_points(finite, CURVE_WIDTH))
     columns = [mean for mean in means if mean is not None for _ in range(wide)]
     low, high = min(0.0, *columns), max(columns)
     scale = (high - low) or 1.0
-    eighths = [max(1, round((value - low) / scale * height * 8)) for value in columns]
+    eighths = [max(1, round((value - low) / scale * CURVE_HEIGHT * 8)) for value in columns]
     rows = []
-    for row in range(height - 1, -1, -1):
-        label = {height - 1: f"{high:.3g}", 0: f"{low:.3g}"}.get(row, "")
+    for row in range(CURVE_HEIGHT - 1, -1, -1):
+        label = {CURVE_HEIGHT - 1: f"{high:.3g}", 0: f"{low:.3g}"}.get(row, "")
         bar = "".join(BLOCKS[min(8, max(0, eighth - row * 8))] for eighth in eighths)
         rows.append(f"{label:>8} │{bar}")
     first, last = finite[0], finite[-1]

@@ -25,7 +25,7 @@ LineFormat = Callable[[str], str | None]
 """Returns what a line of a log is shown as; None for a line that is not shown."""
 
 
-def format_log_line(line: str, declared: Sequence[Metric] = ()) -> str | None:
+def format_log_line(line: str, declared: Sequence[Metric]) -> str | None:
     """Return a line of a log for people; None for an event that is not shown by itself.
 
     :param declared: the metrics of the run's workload.

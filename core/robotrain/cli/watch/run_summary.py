@@ -230,7 +230,7 @@ def is_machine_gone(platform: Platform, status: Status) -> bool:
     return status.finished and platform.capabilities.feature("publish_folder").level == "no"
 
 
-def list_places(run: str, known: Progress, gone: bool = False) -> Iterator[tuple[str, str]]:
+def list_places(run: str, known: Progress, gone: bool) -> Iterator[tuple[str, str]]:
     """Yield the run's outputs and where they are, each with its name.
 
     :param gone: the machine is gone, and every folder on it.
