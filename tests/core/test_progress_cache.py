@@ -1,6 +1,7 @@
 """Progress that is stored with how far the events were read: never another answer than that of all events."""
 
 import dataclasses
+import functools
 import itertools
 import json
 import math
@@ -153,16 +154,94 @@ def test_events_read_in_parts_add_up_to_the_same(seed: int, record: RunRecord, t
 
 
 CHANGES: tuple[dict[str, object], ...] = (
-    *(
-        {"step": 0},
-        {"step": 9},
-        {"unit": "episode"},
-        {"total": 7},
-        {"total": "7"},
-        {"event": "checkpoint", "path": "/x"},
-    ),
-    *({"values": values} for values in ({}, {"val/loss": 1.0}, {"train/loss": 1}, "ab")),
+    *({"step": 0}, {"step": 9}, {"step": True}, {"step": 2**60}, {"time": 5}, {"unit": "episode"}, {"unit": "hour"}),
+    *({"total": None}, {"total": 7}, {"total": "7"}, {"event": "checkpoint", "path": "/x"}, {"more": [1]}),
+    *({"values": values} for values in ({}, {"val/loss": 1.0}, {"train/loss": 1}, {"train/loss": "nan"}, [1.0], "ab")),
 )
+
+
+@pytest.mark.parametrize("together", [2, 7, 64])
+def test_events_added_together_count_as_each_does_alone(
+    together: int, record: RunRecord, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress_cache, "TOGETHER", together)
+    path, chosen, lines, alone = tmp_path / "events.jsonl", random.Random(together), list[str](), Progress(METRICS)
+    for number in range(1, 8000):
+        values = {"train/loss": chosen.random(), "train/lr": 1e-4}
+        plain = {"event": "metrics", "time": float(number), "values": values, "step": number, "total": 8000}
+        change = chosen.choice(CHANGES) if chosen.random() < 0.01 else {}
+        lines.append(f"{event.PREFIX}{json.dumps(plain | {'unit': 'step'} | change)}")
+        if found := event.parse_event(lines[-1]):
+            alone.add_event(found)
+    write(path, lines)
+    assert facts(read_events_file(record, path)[0]) == facts(alone)
+
+
+NUMBERS = (
+    *(
+        "0.5",
+        "-0.0",
+        "1e5",
+        "1E-7",
+        "1.25e+300",
+        "1e999",
+        "4.9e-324",
+        "0",
+        "7",
+        "-3",
+        "150",
+        "9007199254740993",
+        "1" * 400,
+    ),
+    *("NaN", "Infinity", "-Infinity", '"nan"', "null", "true", "[]", "", "01.5", "1.", ".5", "+1.5", "1_0.5", "0x1p3"),
+    *(
+        "1.5 ",
+        " 1.5",
+        "1.5,",
+        "1.5}",
+        "\u0661.5",
+        '1.5, "more": 1',
+        '1.5, "step": 3',
+        "<float>",
+        '"<float>"',
+        '"<step>"',
+    ),
+)
+
+
+PLAIN = [event.format_event(Metrics(step=n, total=400, values={"train/loss": 1 / n}), n + 0.5) for n in range(1, 400)]
+parse_once = functools.cache(event.parse_event)
+
+
+@pytest.mark.parametrize("place", ["time", "train/loss", "step", "total"])
+def test_lines_that_differ_in_numbers_count_as_each_does_alone(place: str, record: RunRecord, tmp_path: Path) -> None:
+    path, wrong = tmp_path / "events.jsonl", list[str]()
+    for text in NUMBERS:
+        alone, lines = Progress(METRICS), list(PLAIN)
+        for at in (0, 80, 200):
+            data = lines[at].partition(f'"{place}": ')
+            end = data[2][min(data[2].index(mark) for mark in ",}") :]
+            lines[at] = f"{data[0]}{data[1]}{text}{end}"
+        for line in lines:
+            if found := parse_once(line):
+                alone.add_event(found)
+        (records.get_run_folder(RUN) / PROGRESS_FILE).unlink(missing_ok=True)
+        write(path, lines)
+        if facts(read_events_file(record, path)[0]) != facts(alone):
+            wrong.append(text)
+    assert wrong == []
+
+
+def test_most_lines_of_a_long_training_are_not_parsed(
+    record: RunRecord, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, parsed, parse = tmp_path / "events.jsonl", list[bytes](), progress_cache._parse_lines
+    monkeypatch.setattr(progress_cache, "_parse_lines", lambda lines: (parsed.append(lines), parse(lines))[1])
+    values = [{"train/loss": 1 / step, "train/lr 2.5": 1e-4} for step in range(1, 5001)]
+    write(path, [event.format_event(Metrics(step=n, total=9, values=one)) for n, one in enumerate(values, 1)])
+    known, _ = read_events_file(record, path)
+    assert (known.step, known.metrics) == (5000, values[-1])
+    assert sum(lines.count(b"\n") for lines in parsed) < 100
 
 
 def test_every_event_survives_storing(record: RunRecord, tmp_path: Path) -> None:
@@ -182,16 +261,12 @@ def test_every_event_survives_storing(record: RunRecord, tmp_path: Path) -> None
     assert facts(first) == facts(second) == facts(third) == facts(read_progress(lines, METRICS))
 
 
-def test_odd_lines_count_as_they_do_alone(record: RunRecord, tmp_path: Path) -> None:
+@pytest.mark.parametrize("line", ODD)
+def test_odd_lines_count_as_they_do_alone(line: str, record: RunRecord, tmp_path: Path) -> None:
     path, plain = tmp_path / "events.jsonl", event.format_event(EVENTS[9], 5.5)
-    changed = (json.dumps(json.loads(plain.removeprefix(event.PREFIX)) | change) for change in CHANGES)
-    wrong = []
-    for line in (*ODD, *(event.PREFIX + text for text in changed)):
-        lines = [plain, line, plain.replace("20", "21")]
-        write(path, lines)
-        if facts(read_events_file(record, path)[0]) != facts(read_progress(lines, METRICS)):
-            wrong.append(line)
-    assert wrong == []
+    write(path, [plain, line, plain.replace("20", "21")])
+    wanted = read_progress([plain, line, plain.replace("20", "21")], METRICS)
+    assert facts(read_events_file(record, path)[0]) == facts(wanted)
 
 
 def test_an_incomplete_last_line_is_read_again_once_it_is_complete(record: RunRecord, tmp_path: Path) -> None:
