@@ -156,6 +156,18 @@ def test_damaged_data_that_others_use_is_refused_and_not_waited_for_for_ever(dat
     other.close()
 
 
+def test_data_that_a_run_on_another_machine_uses_is_used_before_it_is_on_the_disk(data, monkeypatch):
+    monkeypatch.setattr(cache_store, "POLL_SECONDS", 0.001)
+    user, other = FolderLock(data, lambda: None), FolderLock(data, lambda: None)
+    user.acquire()
+    user.share()
+    boot_note(data, "another-machine")
+    assert other.acquire() == data / "files"
+    user.close()
+    assert other.acquire() is None  # nobody uses it: a power cut may have damaged it
+    other.close()
+
+
 def boot_note(folder: Path, start: str) -> None:
     (folder / cache_store.BOOT_NOTE).write_text(f"{start}\n")
 

@@ -139,7 +139,7 @@ CATALOG = "catalog.sqlite"
 LOCK, PARTIAL = ".lock", ".part"
 POLL_SECONDS = 1.0
 MAX_SHARED_POLLS = 10
-"""Polls of the lock while other runs use a damaged folder."""
+"""Polls of the lock while other runs use a folder that is not known to be complete."""
 _DAMAGE_ERRORS = (OSError, ValueError, KeyError, TypeError)
 
 
@@ -162,13 +162,15 @@ def find_complete_files(folder: Path) -> Path | None:
 
     Who finds a damaged folder verifies every byte of it, and fetches the rest.
     """
+    return folder / FILES if survived_boot(folder) and has_expected_lengths(folder) else None
+
+
+def has_expected_lengths(folder: Path) -> bool:
+    """Return whether every file of the manifest exists with its expected length."""
     try:
-        complete = survived_boot(folder) and all(
-            has_expected_length(folder / FILES, file) for file in read_manifest(folder)
-        )
+        return all(has_expected_length(folder / FILES, file) for file in read_manifest(folder))
     except _DAMAGE_ERRORS:
-        return None
-    return folder / FILES if complete else None
+        return False
 
 
 def has_expected_length(files: Path, file: CachedFile) -> bool:
@@ -265,7 +267,8 @@ class FolderLock:
     def acquire(self) -> Path | None:
         """Return the complete files; or None, with the lock held exclusively, if this process has to fetch them.
 
-        Raise FetchError if a damaged folder is in use: it cannot be replaced now.
+        A folder that other runs use is complete for them; a run on another machine may not have written it to the disk
+        yet. Raise FetchError if a damaged folder is in use: it cannot be replaced now.
         """
         shared_polls = 0
         while True:
@@ -276,6 +279,8 @@ class FolderLock:
                 return find_complete_files(self._folder)
             shared_polls = shared_polls + 1 if shared else 0
             if shared_polls >= MAX_SHARED_POLLS:
+                if has_expected_lengths(self._folder):
+                    return self._folder / FILES
                 why = f"{self._folder} was changed or damaged, and other runs are using it"
                 remedy = "start the run again when they have ended, or set ROBOTRAIN_CACHE to another folder"
                 raise FetchError(f"{why}: {remedy}", "data")
