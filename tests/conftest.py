@@ -49,8 +49,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Tests wait as much as they compute, the slow ones too: one worker more than there are cores."""
-    return (os.cpu_count() or 1) + 1
+    """Tests wait as much as they compute: workers more than there are cores, one where they train."""
+    return (os.cpu_count() or 1) + (2 if config.option.markexpr == "not slow" else 1)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
