@@ -175,6 +175,14 @@ def test_a_model_among_the_artifacts_comes_as_it_lies_there(run, tmp_path):
     assert (tmp_path / "model/model.safetensors").read_bytes() == b"weights"
 
 
+def test_what_is_there_already_is_not_written_over(done, tmp_path):
+    (one,) = done.outputs()
+    (tmp_path / "000400").mkdir()
+    with pytest.raises(Rejected) as raised:
+        AzureMLPlatform().download(done.reference, one, tmp_path / "000400")
+    assert raised.value.problems[0].code == "output-exists"
+
+
 def test_outputs_on_the_command_line_are_told_and_brought(done, tmp_path, robotrain):
     name = done.record()
     assert f"{OUTPUT}/000400" in robotrain("outputs", name).stdout

@@ -279,6 +279,10 @@ class TestMachine:
         assert spec(made)["resources"] == {"instance_count": 1, "shm_size": "8g"}
         assert (order_of(made).compute_kind, order_of(made).instance_type) == ("managed", "")
 
+    def test_it_ends_after_the_time_that_was_said_or_never(self) -> None:
+        assert spec(plan(job(), exec_timeout="12h"))["limits"] == {"timeout": 43200}
+        assert "limits" not in spec(plan(job()))
+
     def test_the_environment_is_named_and_said_with_its_image(self) -> None:
         made = plan(job(), image="registry.example/a/b:1.0", environment_name="mine")
         assert spec(made)["environment"] == "azureml:mine:1.0"

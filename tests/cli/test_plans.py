@@ -427,6 +427,16 @@ def test_what_is_not_sent_cannot_be_followed(robotrain, venus, job, sent, follow
         assert f"--dry-run submits no run: {following}" in answer.stderr
 
 
+@pytest.mark.parametrize("said", [("submit",), ("resubmit",)])
+def test_a_stream_shows_the_log_to_the_end_of_the_run(robotrain, venus, job, sent, said):
+    (venus / "others.json").write_text(json.dumps({"state": "succeeded", "log": ["step 10 of 10"]}))
+    words = (*said, *job, "--new") if said == ("submit",) else (*said, sent)
+    answer = robotrain(*words, "--stream")
+    assert answer.exit_code == 0, answer.stderr
+    assert "step 10 of 10" in answer.stderr
+    assert "succeeded" in answer.stdout
+
+
 def test_resume_passes_over_a_checkpoint_that_is_not_as_it_was_saved(tmp_path):
     from robotrain.model.run import Output
     from robotrain.submission import resume

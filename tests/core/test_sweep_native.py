@@ -51,6 +51,11 @@ def read_spec(run: str) -> dict:
     return json.loads(read_stored_plan(run).plan.files["sweep.json"])
 
 
+def test_a_platform_without_an_engine_refuses_native_only(robotrain, venus):
+    refused = robotrain("sweep", JOB, "--platform", "venus", *GRID, "--native-only")
+    assert (refused.exit_code, "venus has no engine for sweeps" in refused.stderr) == (3, True)
+
+
 def test_a_sweep_is_one_submission(run, vesta):
     assert [path.name for path in (vesta / "jobs").iterdir()] == [run]
     record = records.read_record(run)

@@ -232,6 +232,12 @@ def test_a_misspelt_pool_is_offered_its_name():
     assert problem.suggestions[0].remark == "existing: training, a"
 
 
+def test_a_platform_that_the_pool_lacks_is_told_with_those_it_has():
+    [problem] = in_pool(platforms={"a100": PoolPlatform(), "h100": PoolPlatform()})
+    assert problem.code == "osmo-platform-unknown"
+    assert [fix.remark for fix in problem.suggestions] == ["existing: a100, h100"]
+
+
 @pytest.mark.parametrize(
     ("status", "severity"), [("ONLINE", None), ("", None), ("OFFLINE", "warning"), ("MAINTENANCE", "error")]
 )

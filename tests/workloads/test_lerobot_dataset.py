@@ -59,6 +59,16 @@ def test_a_version_that_nothing_converts_is_told_what_could(dataset, version):
     assert "--convert-v21" not in told
 
 
+def test_an_unknown_version_is_repeated_and_not_guessed_at(dataset):
+    told = find_problems(dataset(codebase_version="v9"))
+    assert "'v9'" in told
+    assert "convert" not in told
+
+
+def test_without_statistics_values_cannot_be_normalized(dataset):
+    assert "cannot be normalized" in find_problems(dataset(without=["meta/stats.json"]))
+
+
 @pytest.mark.parametrize(("key", "value"), [("total_episodes", 0), ("total_tasks", -1), ("fps", "many")])
 def test_an_empty_dataset(dataset, key, value):
     assert f"has no {key.removeprefix('total_')}" in find_problems(dataset(**{key: value}))

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from robotrain.model.job import Job
 from robotrain_runtime.contract.document import JobSource
+from robotrain_runtime.publishing import registration
 from robotrain_workloads.lerobot_train import container
 from robotrain_workloads.lerobot_train.parameters import TrainParameters
 from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
@@ -20,6 +21,13 @@ def checked(url, **others):
 
 def asked(document, data=None):
     return container.publishing(document, data or {})
+
+
+def test_what_a_run_says_of_its_model_is_kept_for_a_later_registration(training, tmp_path):
+    spec = asked(training(register_checkpoint="pusher"))
+    registration.write_publishing_spec(tmp_path, spec)
+    assert spec.tags
+    assert registration.read_publishing_spec(tmp_path) == spec
 
 
 def with_sources(document, *sources):
