@@ -60,6 +60,10 @@ def test_settings_are_told_as_a_submit_would_have_them(nobody, monkeypatch):
     ]
 
 
+def test_where_no_workspace_is_set_nobody_is_asked(nobody):
+    assert found("azureml workspace") == [("warn", "no workspace is set, so Azure was not asked")]
+
+
 def test_what_terraform_would_tell_is_not_missing(nobody):
     Path("infrastructure/terraform/.terraform").mkdir(parents=True)
     ((state, says),) = found("azureml settings")

@@ -65,6 +65,12 @@ def test_a_machine_with_nothing_wrong(robotrain, monkeypatch):
     assert not [line for line in answer.stdout.splitlines() if not line.startswith(("ok", " "))]
 
 
+def test_a_platform_that_is_not_installed_is_refused(robotrain):
+    answer = robotrain("doctor", "--platform", "venus")
+    assert answer.exit_code == 2
+    assert "no platform 'venus' is installed" in answer.stderr
+
+
 def test_looking_makes_nothing(robotrain, state, cache):
     robotrain("doctor")
     assert not state.exists()

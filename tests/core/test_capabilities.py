@@ -119,6 +119,14 @@ def test_more_sources_than_the_platform_takes_are_refused_and_who_takes_them_is_
     assert re.search(r"--platform local +\(accepts as many\)", answer.stderr)
 
 
+def test_more_than_robotrain_takes_is_told_alone(submit, declares):
+    declares(limits={"sources": 8})
+    answer = submit(*(word for number in range(65) for word in ("--blob-url", f"{BLOB}/{number}")))
+    assert answer.exit_code == 2
+    assert "a job takes at most 64 blob URLs; this one names 65" in answer.stderr
+    assert "mars accepts at most" not in answer.stderr
+
+
 @pytest.mark.parametrize("command", [("render",), ("submit", "--dry-run"), ("submit",)])
 def test_a_spec_that_is_too_large_is_refused_before_it_is_sent(robotrain, declares, command):
     declares(limits={"spec_kib": 9})

@@ -226,7 +226,9 @@ def test_a_broken_record_is_reported_with_its_path(state: Path, text: str) -> No
     path.write_bytes(text.encode("latin-1"))
     with pytest.raises(Rejected, match="the record of run a-1 cannot be read") as caught:
         records.read_record("a-1")
-    assert str(path) in format_problem(caught.value.problems[0])
+    report = format_problem(caught.value.problems[0])
+    assert str(path) in report
+    assert f"rm -r {path.parent}" in report
 
 
 def test_without_any_run_the_folder_is_named(state: Path) -> None:

@@ -39,6 +39,19 @@ def test_what_fits_is_taken_of_any_type(find_mismatches, policy, dataset, saved)
     assert find_mismatches(dataset=data, builtin_policy=True, env="pusht") == []
 
 
+def test_another_type_than_expected_names_the_option(find_mismatches, policy):
+    (sentence,) = find_mismatches(policy=policy(type="diffusion"), env="pusht", policy_type="act")
+    assert {"diffusion,", "act"} <= set(sentence.split())
+    assert sentence.endswith("\n--policy-type diffusion")
+
+
+def test_a_place_for_copies_must_be_one(find_mismatches, policy, tmp_path):
+    at = policy()
+    (tmp_path / "file").touch()
+    assert "it is a file" in find_mismatches(policy=at, env="pusht", publish_url=str(tmp_path / "file"))[0]
+    assert find_mismatches(policy=at, env="pusht", publish_url=str(tmp_path / "copies")) == []
+
+
 def test_a_policy_that_needs_more_than_the_environment_holds(find_mismatches, policy, dataset):
     (sentence,) = find_mismatches(policy=policy("smolvla", type="smolvla"), env="pusht")
     assert "smolvla needs transformers," in sentence

@@ -206,6 +206,11 @@ def test_results_are_copied_to_a_folder_or_an_address(made):
     assert list(container.targets(made(), {})) == []
 
 
+def test_the_hub_is_left_alone_where_everything_lies_here(made, work):
+    assert work(made()).environ["HF_HUB_OFFLINE"] == "1"
+    assert "HF_HUB_OFFLINE" not in work(made(dataset=HUB)).environ
+
+
 def test_a_type_that_lerobot_does_not_know_is_told_with_those_that_it_does():
     loaded_policy.require_known_type("act", {"act": object}, "/policy")
     with pytest.raises(ValueError, match=r"^/policy .* wonder, .* act, pi0$"):

@@ -119,6 +119,10 @@ def test_each_dataset_must_be_one_to_train_on_by_itself(training, make_two_datas
     assert str(first) not in sentence
 
 
+def test_v21_is_fine_when_it_is_to_be_converted(training, make_two_datasets):
+    assert find_conflicts(training, *make_two_datasets({"codebase_version": "v2.1"}), convert_v21=True) == []
+
+
 def test_the_data_itself_is_compared_again_once_it_is_there(training, make_two_datasets):
     document = training(list(make_two_datasets({"fps": 20})))
     data = {source: Path(source.uri) for source in document.sources}

@@ -169,6 +169,11 @@ def test_a_checkpoint_to_go_on_from_is_looked_at_in_the_same_way(find_problems, 
     assert any("--policy-type is act" in sentence for sentence in sentences)
 
 
+def test_a_policy_is_no_checkpoint_to_go_on_from(find_problems, policy):
+    (sentence,) = find_problems(policy(), role="resume")
+    assert "is not a checkpoint to resume from: training_state/training_step.json is missing" in sentence
+
+
 def test_a_torn_checkpoint_says_how_the_whole_one_before_it_is_taken(find_problems, saved):
     saved("run/checkpoints/000004", 4)
     torn = saved("run/checkpoints/000006", 6)
