@@ -52,6 +52,19 @@ def answer(robotrain: Any, *words: str, workload: str = "lerobot-train", platfor
     return robotrain("render", workload, "--platform", platform, "--json", *given, *words)
 
 
+def test_options_that_decide_over_checkpoints_are_robotrains(robotrain: Any) -> None:
+    options = (
+        "--save_checkpoint",
+        "--save_checkpoint_to_hub",
+        "--policy.push_to_hub",
+        "--policy.repo_id",
+        "--output_dir",
+    )
+    for option in options:
+        (problem,) = answer(robotrain, "--", f"{option}=x").json["problems"]
+        assert (problem["code"], option in problem["title"]) == ("trainer-arg-owned", True), option
+
+
 def test_an_option_of_robotrain_after_the_dashes_is_one_problem(robotrain: Any) -> None:
     for words in (["--json"], ["--platform", "osmo"], ["--set=batch_size=8"]):
         (problem,) = answer(robotrain, "--", "--policy.n_action_steps=8", *words).json["problems"]
