@@ -60,6 +60,7 @@ def test_a_name_that_is_listed_twice_is_refused(catalog):
     [
         (["data/Episode_1.parquet", "data/episode_1.parquet"], "'data/Episode_1.parquet' and 'data/episode_1.parquet'"),
         (["caf\u00e9", "cafe\u0301"], "'cafe\u0301' and 'caf\u00e9' are the same name"),
+        (["Data", "data/1"], "'data/' and 'Data' are the same name"),
         (["Data/1", "data/2", "stra\u00dfe"], ""),
     ],
 )

@@ -124,12 +124,20 @@ def test_of_a_damaged_folder_only_what_is_not_whole_is_missing(data):
     assert survey._count_arrived_bytes(data) == 50
 
 
-def test_after_a_start_of_the_machine_only_what_was_written_to_the_disk_is_believed(data):
-    assert cache_store.find_complete_files(data) == data / "files"
+def test_the_bytes_are_not_read_by_a_look(data, pool, monkeypatch):
     boot_note(data, "another-start")
-    assert cache_store.find_complete_files(data) is None
-    cache_store.sync_to_disk(data)
+    monkeypatch.setattr(cache_store, "is_unchanged", killed)
     assert cache_store.find_complete_files(data) == data / "files"
+    monkeypatch.undo()
+    assert cache_store.verify_after_boot(data, pool)
+    assert cache_store.is_from_this_boot(data)
+
+
+def test_what_describes_the_data_is_read_in_a_look_when_a_power_cut_may_have_taken_it(data):
+    (data / "files/a.bin").write_bytes(bytes(100))
+    boot_note(data, "another-start")
+    assert not cache_store.are_files_intact(data, ["a.bin"])
+    assert cache_store.are_files_intact(data, ["b/c.bin", "none"])
 
 
 def test_what_is_pinned_is_not_found_where_it_is_on_its_way_or_being_removed(data):
@@ -144,27 +152,28 @@ def test_what_is_pinned_is_not_found_where_it_is_on_its_way_or_being_removed(dat
 def test_damaged_data_that_others_use_is_refused_and_not_waited_for_for_ever(data, pool, monkeypatch):
     monkeypatch.setattr(cache_store, "POLL_SECONDS", 0.001)
     user = FolderLock(data, lambda: None)
-    assert user.acquire() == data / "files"
+    assert user.acquire(lambda folder: True) == data / "files"
     user.share()
     os.truncate(data / "files/a.bin", 1)
     other = FolderLock(data, lambda: None)
     with pytest.raises(FetchError, match="damaged, and other runs are using it: start the run again when") as refused:
-        other.acquire()
+        other.acquire(lambda folder: True)
     assert refused.value.fault == "data"
     user.close()
-    assert other.acquire() is None
+    assert other.acquire(lambda folder: True) is None
     other.close()
 
 
-def test_data_that_a_run_on_another_machine_uses_is_used_before_it_is_on_the_disk(data, monkeypatch):
+def test_data_of_before_a_start_that_others_use_is_read_once_and_used(data, monkeypatch):
     monkeypatch.setattr(cache_store, "POLL_SECONDS", 0.001)
     user, other = FolderLock(data, lambda: None), FolderLock(data, lambda: None)
-    user.acquire()
+    assert user.acquire(lambda folder: True)
     user.share()
     boot_note(data, "another-machine")
-    assert other.acquire() == data / "files"
+    asked: list[Path] = []
+    assert other.acquire(lambda folder: not asked.append(folder)) == data / "files"
+    assert asked == [data]
     user.close()
-    assert other.acquire() is None  # nobody uses it: a power cut may have damaged it
     other.close()
 
 

@@ -141,7 +141,7 @@ def test_one_that_ends_early_is_told_by_what_it_said_last(cache, tmp_path):
     broken.chmod(0o755)
     said: list[str] = []
     made = container.deliver([], {}, ContainerContext(cache=cache, python=broken, log_line=said.append), {})
-    with pytest.raises(JobFailed, match="has ended: it is broken"):
+    with pytest.raises(JobFailed, match="ended with 3: it is broken"):
         made.survey()
     assert said == ["it is broken"]
 
@@ -154,12 +154,14 @@ def test_one_that_the_kernel_kills_is_told_with_whose_fault_it_is(cache, tmp_pat
     counted = iter(kills)
     monkeypatch.setattr(failure, "count_oom_kills", lambda: next(counted))
     made = container.deliver([], {}, ContainerContext(cache=cache, python=killed), {})
-    with pytest.raises(JobFailed, match="ended by signal 9") as failed:
+    with pytest.raises(
+        JobFailed, match="ended with -9: " + ("the system killed it: out of memory" if fault else "")
+    ) as failed:
         made.survey()
     assert failed.value.fault == fault
 
 
-def test_a_listing_lies_below_the_cache_which_finds_what_a_kill_left_of_one(tmp_path):
+def test_a_listing_lies_below_the_cache_and_what_a_kill_left_of_one_goes(tmp_path):
     killed, other = ScratchFolder(tmp_path), ScratchFolder(tmp_path)
     killed._lock.close()
     assert killed.path.is_dir()
@@ -168,6 +170,10 @@ def test_a_listing_lies_below_the_cache_which_finds_what_a_kill_left_of_one(tmp_
     assert [(entry.path, entry.busy, entry.complete) for entry in disk_cache.list_cache_entries(tmp_path)] == [
         (killed.path, False, False)
     ]
+    third = ScratchFolder(tmp_path)
+    assert not killed.path.exists()
+    assert third.path.is_relative_to(tmp_path)
+    third.close()
 
 
 def test_a_cache_that_cannot_be_written_to_is_told(tmp_path):

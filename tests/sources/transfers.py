@@ -15,7 +15,7 @@ from robotrain_sources.transfer.origin import TransferTimeouts
 from shelves import Shelves
 
 HALVES = Path(__file__).parent / "transfer_halves"
-QUICK = TransferTimeouts(asking=5.0, giving_up=4.0, first=0.01, longest=0.1)
+QUICK = TransferTimeouts(asking=5.0, stall=1.0, giving_up=4.0, first=0.01, longest=0.1)
 
 
 @dataclass
@@ -41,8 +41,6 @@ class Delivering:
             return self.fetch()
         finally:
             self.made.close()
-            for reader in self.made._process._readers:
-                reader.join()  # to the last line
 
 
 @pytest.fixture

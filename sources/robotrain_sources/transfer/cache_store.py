@@ -10,7 +10,7 @@ import os
 import shutil
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from robotrain_runtime.contract.checkpoint import hash_file
-from robotrain_runtime.contract.files import lock_file, remove_folder, write_atomically
+from robotrain_runtime.contract.files import format_size, lock_file, remove_folder, write_atomically
 
 from robotrain_sources.fetching.errors import ContentMismatch, FetchError
 from robotrain_sources.transfer.catalog import Catalog, DataSize
@@ -69,7 +69,7 @@ def write_verified_file(path: Path, entry: SourceFile, content: Any) -> str:
     sha256 = verifier.finish()
     handle = open_for_writing(path, os.O_TRUNC)
     try:
-        write_bytes(handle, content, 0)
+        write_pieces(handle, [content], 0)
     finally:
         os.close(handle)
     return sha256
@@ -84,12 +84,11 @@ def open_for_writing(path: Path, extra_flags: int = 0) -> int:
     return os.open(path, flags, 0o644)
 
 
-def write_bytes(handle: int, content: Any, offset: int) -> None:
-    """Write all of `content` at an offset."""
-    rest = memoryview(content)
-    while rest:
-        done = os.pwrite(handle, rest, offset)
-        rest, offset = rest[done:], offset + done
+def write_pieces(handle: int, pieces: Sequence[Any], offset: int) -> None:
+    """Write all of `pieces` in a row at an offset."""
+    done = os.pwritev(handle, pieces, offset)
+    if rest := memoryview(b"".join(pieces))[done:] if done < sum(map(len, pieces)) else b"":
+        write_pieces(handle, [rest], offset + done)
 
 
 def is_unchanged(path: Path, size: int, sha256: str) -> bool:
@@ -110,7 +109,7 @@ def find_changed_files(files: Path, expected: Iterable[tuple[str, int, str]], po
 
 BOOT_NOTE = "boot"
 ANY_BOOT = "any"
-"""Boot note of a folder that is known to be on the disk: a power cut may lose what had not reached it."""
+"""Boot note of a folder whose every byte was verified after a start of the machine."""
 BOOT_ID_FILE = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -124,8 +123,13 @@ def write_boot_note(folder: Path) -> None:
     (folder / BOOT_NOTE).write_text(get_boot_id() + "\n", encoding="utf-8")
 
 
-def survived_boot(folder: Path) -> bool:
-    """Return whether the folder was written since this start of the machine, or is known to be on the disk."""
+def mark_durable(folder: Path) -> None:
+    """Record that the folder is verified to be on the disk. Raise OSError."""
+    write_atomically(folder / BOOT_NOTE, f"{ANY_BOOT}\n".encode())
+
+
+def is_from_this_boot(folder: Path) -> bool:
+    """Return whether the folder was written since this start of the machine, or is marked durable."""
     try:
         boot_id = (folder / BOOT_NOTE).read_text(encoding="utf-8").strip()
     except OSError:
@@ -139,7 +143,7 @@ CATALOG = "catalog.sqlite"
 LOCK, PARTIAL = ".lock", ".part"
 POLL_SECONDS = 1.0
 MAX_SHARED_POLLS = 10
-"""Polls of the lock while other runs use a folder that is not known to be complete."""
+"""Polls of the lock while other runs use a damaged folder."""
 _DAMAGE_ERRORS = (OSError, ValueError, KeyError, TypeError)
 
 
@@ -158,19 +162,12 @@ def get_cache_folder(cache: Path, origin_place: str, digest: str) -> Path:
 
 
 def find_complete_files(folder: Path) -> Path | None:
-    """Return the files of `folder`; None if one is missing or has another length, or a power cut may have damaged it.
-
-    Who finds a damaged folder verifies every byte of it, and fetches the rest.
-    """
-    return folder / FILES if survived_boot(folder) and has_expected_lengths(folder) else None
-
-
-def has_expected_lengths(folder: Path) -> bool:
-    """Return whether every file of the manifest exists with its expected length."""
+    """Return the files of `folder`; None if it is missing, or if the length of a file is wrong."""
     try:
-        return all(has_expected_length(folder / FILES, file) for file in read_manifest(folder))
+        complete = all(has_expected_length(folder / FILES, file) for file in read_manifest(folder))
     except _DAMAGE_ERRORS:
-        return False
+        return None
+    return folder / FILES if complete else None
 
 
 def has_expected_length(files: Path, file: CachedFile) -> bool:
@@ -179,6 +176,34 @@ def has_expected_length(files: Path, file: CachedFile) -> bool:
         return (files / file.name).stat().st_size == file.size
     except OSError:
         return False
+
+
+def verify_after_boot(folder: Path, pool: Executor) -> bool:
+    """Return whether every byte of a complete folder is intact: a power cut may lose what had not reached the disk.
+
+    Reads everything once after a start of the machine, and never again after that.
+    """
+    if is_from_this_boot(folder):
+        return True
+    try:
+        size = format_size(read_size(folder).size)
+        print(f"checking {size} that were fetched before this machine was started: {folder}", flush=True)
+        expected = ((file.name, file.size, file.sha256) for file in read_manifest(folder))
+        is_intact = not any(find_changed_files(folder / FILES, expected, pool))
+    except _DAMAGE_ERRORS:
+        return False
+    if is_intact:
+        with suppress(OSError):  # another user's cache: verified again the next time
+            mark_durable(folder)
+    return is_intact
+
+
+def are_files_intact(folder: Path, names: Sequence[str]) -> bool:
+    """Return whether these few files are intact, before `verify_after_boot` reads all."""
+    if is_from_this_boot(folder):
+        return True
+    files = (file for file in read_damaged_manifest(folder) if file.name in names)
+    return all(is_unchanged(folder / FILES / file.name, file.size, file.sha256) for file in files)
 
 
 def read_manifest(folder: Path) -> Iterator[CachedFile]:
@@ -203,15 +228,6 @@ def read_size(folder: Path) -> DataSize:
     with (folder / MANIFEST).open(encoding="utf-8") as lines:
         head = json.loads(next(lines))
     return DataSize(head["files"], head["size"], 0)
-
-
-def sync_to_disk(folder: Path) -> None:
-    """Write a complete folder to the disk, which may take long: it stays valid after a start of the machine."""
-    with suppress(*_DAMAGE_ERRORS):  # its files are verified after a start of the machine
-        for file in read_manifest(folder):
-            with (folder / FILES / file.name).open("rb") as content:
-                os.fsync(content.fileno())
-        write_atomically(folder / BOOT_NOTE, f"{ANY_BOOT}\n".encode())
 
 
 def find_pinned_folder(parent: Path, source: str, pin: str) -> Path | None:
@@ -259,34 +275,28 @@ class FolderLock:
         folder.parent.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._on_wait = on_wait
-        self._has_waited = False
         self._file: IO[str] = folder.with_name(folder.name + LOCK).open("a")
         with suppress(OSError):  # another user's cache
             os.utime(self._file.fileno())
 
-    def acquire(self) -> Path | None:
+    def acquire(self, is_intact: Callable[[Path], bool]) -> Path | None:
         """Return the complete files; or None, with the lock held exclusively, if this process has to fetch them.
 
-        A folder that other runs use is complete for them; a run on another machine may not have written it to the disk
-        yet. Raise FetchError if a damaged folder is in use: it cannot be replaced now.
+        `is_intact` verifies complete files, which may take long. Raise FetchError if a damaged folder is in use.
         """
-        shared_polls = 0
+        waited, shared_polls = False, 0
         while True:
             shared = lock_file(self._file.fileno(), fcntl.LOCK_SH)
-            if shared and (files := find_complete_files(self._folder)):
+            if shared and is_from_this_boot(self._folder) and (files := find_complete_files(self._folder)):
                 return files
             if lock_file(self._file.fileno()):
-                return find_complete_files(self._folder)
+                return self._find_intact_files(is_intact)
             shared_polls = shared_polls + 1 if shared else 0
             if shared_polls >= MAX_SHARED_POLLS:
-                if has_expected_lengths(self._folder):
-                    return self._folder / FILES
-                why = f"{self._folder} was changed or damaged, and other runs are using it"
-                remedy = "start the run again when they have ended, or set ROBOTRAIN_CACHE to another folder"
-                raise FetchError(f"{why}: {remedy}", "data")
-            if not self._has_waited:
+                return self._share_or_raise(is_intact)
+            if not waited:
                 self._on_wait()
-            self._has_waited = True
+            waited = True
             time.sleep(POLL_SECONDS)
 
     def share(self) -> None:
@@ -296,6 +306,20 @@ class FolderLock:
     def close(self) -> None:
         """Release the lock."""
         self._file.close()
+
+    def _find_intact_files(self, is_intact: Callable[[Path], bool]) -> Path | None:
+        files = find_complete_files(self._folder)
+        return files if files and is_intact(self._folder) else None
+
+    def _share_or_raise(self, is_intact: Callable[[Path], bool]) -> Path | None:
+        """Share a folder that other runs use; raise FetchError if it is damaged, as it cannot be replaced now."""
+        self.share()
+        if files := self._find_intact_files(is_intact):
+            return files
+        why = f"{self._folder} was changed or damaged, and other runs are using it"
+        raise FetchError(
+            f"{why}: start the run again when they have ended, or set ROBOTRAIN_CACHE to another folder", "data"
+        )
 
 
 LISTING_NAME = "listing.sqlite"
@@ -321,7 +345,7 @@ class PartialDownload:
         """Mark files that changed since they arrived as missing."""
         for changed in find_changed_files(self.files, self.catalog.iter_complete(), pool):
             self.catalog.record_arrival((name, "") for name in changed)
-        same_boot = survived_boot(self._partial_folder)  # else the ranges may not have reached the disk
+        same_boot = is_from_this_boot(self._partial_folder)  # else the ranges may not have reached the disk
         self.catalog.record_arrival(
             (name, "") for name in self.catalog.list_partial_files() if not (same_boot and self._has_full_length(name))
         )

@@ -196,25 +196,46 @@ class Catalog:
             last = page[-1][0]
 
     def _check_folders(self) -> None:
-        """Raise FetchError if a name is both a file and a folder."""
-        inside = "below.name > files.name || '/' and below.name < files.name || '0'"  # '0' follows '/'
-        query = f"select files.name, below.name from files join files as below on {inside} order by 1, 2 limit 1"
-        for file, name in self._database.execute(query):
-            why = f"{file!r} is both a file and the folder of {name!r}, so both cannot be written"
-            raise FetchError(why, "data")
+        previous: set[str] = set()
+        for (name,) in self._iter_rows("name", "1"):
+            folders = _list_parent_folders(name)
+            for folder in folders:
+                if folder not in previous and self.find_file(folder):
+                    why = f"{folder!r} is both a file and the folder of {name!r}, so both cannot be written"
+                    raise FetchError(why, "data")
+            previous = set(folders)
 
     def _check_folded_names(self) -> None:
-        """Raise FetchError if the disk takes two names for the same."""
-        self._database.create_function("fold", 1, fold_name, deterministic=True)
-        query = "select min(name), max(name) from files group by fold(name) having count(*) > 1 limit 1"
-        for one, other in self._database.execute(query):
-            why = f"{one!r} and {other!r} are the same name on the disk of the cache, so both cannot be written"
-            raise FetchError(f"{why}: rename one, or set ROBOTRAIN_CACHE to a case-sensitive disk", "data")
+        """Raise FetchError if the disk takes two names, of files or of a file and a folder, for the same."""
+        self._database.execute("create table folded (fold text primary key, name text) without rowid")
+        with self._database:
+            for (name,) in self._iter_rows("name", "1"):
+                for folder in _list_parent_folders(name):
+                    self._database.execute(
+                        "insert or ignore into folded values (?, ?)", (fold_name(folder), f"{folder}/")
+                    )
+        with self._database:
+            for (name,) in self._iter_rows("name", "1"):
+                self._add_folded_name(name)
+        self._database.execute("drop table folded")
+
+    def _add_folded_name(self, name: str) -> None:
+        try:
+            self._database.execute("insert into folded values (?, ?)", (fold_name(name), name))
+        except sqlite3.IntegrityError:
+            other = self._database.execute("select name from folded where fold = ?", (fold_name(name),)).fetchone()[0]
+            why = f"{other!r} and {name!r} are the same name on the disk of the cache, so both cannot be written"
+            raise FetchError(f"{why}: rename one, or set ROBOTRAIN_CACHE to a case-sensitive disk", "data") from None
 
 
 def _make_source_file(row: tuple[str, int, str, str, str, str]) -> SourceFile:
     name, size, version, md5, sha256, git = row
     return SourceFile(name=name, size=size, version=version, md5=md5, sha256=sha256, git=git)
+
+
+def _list_parent_folders(name: str) -> list[str]:
+    parts = name.split("/")
+    return ["/".join(parts[:depth]) for depth in range(1, len(parts))]
 
 
 def _check_file(entry: SourceFile) -> None:

@@ -4,12 +4,13 @@ A container plugin that names this module as its `CARRIER` opens its sources the
 that does in `ORIGIN`. It may define `get_request_uri(source, place)`: the address to open instead of the source's own.
 """
 
-import dataclasses
 import fcntl
 import os
 import shutil
+import subprocess
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
@@ -22,10 +23,10 @@ from robotrain_runtime.contract.container_plugin import (
     SurveyedSource,
 )
 from robotrain_runtime.contract.document import JobSource
-from robotrain_runtime.contract.event import Download, EventRecord, Fault
+from robotrain_runtime.contract.event import Download
 from robotrain_runtime.contract.failure import JobFailed
+from robotrain_runtime.contract.files import lock_file
 from robotrain_runtime.contract.plugin_loader import load_container_plugin
-from robotrain_runtime.process.helper_process import HelperProcess
 
 from robotrain_sources.data_environment import ENVIRONMENT
 from robotrain_sources.fetching import errors, program
@@ -35,27 +36,128 @@ SCRATCH_NAME = "transfer-scratch"
 
 
 class ScratchFolder:
-    """A scratch folder in the cache, in use until `close`; the cache's own clean-up finds leftovers. Raises OSError."""
+    """A scratch folder in the cache, locked while in use; leftovers of killed processes are removed. Raises OSError."""
 
     def __init__(self, cache: Path) -> None:
         parent = cache / "data"
         parent.mkdir(parents=True, exist_ok=True)
         self._lock: IO[str] = (parent / f"{SCRATCH_NAME}.lock").open("a")
-        with suppress(OSError):  # the file system has no locks
-            fcntl.flock(self._lock, fcntl.LOCK_SH)
-            os.utime(self._lock.fileno())
         self.path = parent / f".{SCRATCH_NAME}.{os.urandom(4).hex()}"
-        self.path.mkdir(mode=0o700)
+        try:
+            self._share_lock(parent)
+            self.path.mkdir(mode=0o700)
+        except BaseException:
+            self._lock.close()
+            raise
 
     def close(self) -> None:
         """Remove the folder."""
         shutil.rmtree(self.path, ignore_errors=True)
         self._lock.close()
 
+    def _share_lock(self, folder: Path) -> None:
+        """Share the lock with other runs; if there are none, remove leftovers first."""
+        with suppress(OSError):  # the file system has no locks
+            for leftover in folder.glob(f".{SCRATCH_NAME}.*") if lock_file(self._lock.fileno()) else ():
+                shutil.rmtree(leftover, ignore_errors=True)
+        with suppress(OSError):
+            fcntl.flock(self._lock, fcntl.LOCK_SH)
+            os.utime(self._lock.fileno())
+
+
+MODULE = "robotrain_sources.transfer"
+STOP_SECONDS = 2.0
+REMEMBERED_LINES = 200
+
+
+class TransferProcess:
+    """The transfer program. `modules` are imported modules whose packages it has to find as well."""
+
+    def __init__(self, place: ContainerContext, modules: Sequence[str]) -> None:
+        self._place = place
+        self._modules = modules
+        self._process: subprocess.Popen[str] | None = None
+        self._stopped = False
+        self._last_lines: deque[str] = deque(maxlen=REMEMBERED_LINES)
+        self._kills = 0
+
+    def start(self, request_line: str) -> None:
+        """Start the program and send its request. Raise JobFailed."""
+        if self._place.python is None:
+            raise JobFailed("there is no environment to fetch data in")
+        if self._stopped:
+            raise JobFailed("the transfer was stopped before it started")
+        self._kills = failure.count_oom_kills()
+        try:
+            self._process = subprocess.Popen(
+                [str(self._place.python), "-m", MODULE],
+                env=program.make_process_env(self._modules),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+            )
+        except OSError as error:
+            raise JobFailed(f"{self._place.python} cannot be run: {error.strerror}") from error
+        self.send_line(request_line)
+
+    def send_line(self, line: str) -> None:
+        """Send a line to the program."""
+        with suppress(OSError, ValueError):  # it has ended: `wait_for_answer` reports why
+            stdin = self._get_pipe("stdin")
+            stdin.write(line + "\n")
+            stdin.flush()
+
+    def wait_for_answer(self, *names: str, progress: Callable[[Any], None] = lambda _: None) -> tuple[str, Any]:
+        """Return the next answer with one of `names`; log ordinary lines. Raise JobFailed if the program ends first."""
+        for line in map(str.rstrip, self._read_lines()):
+            if answer := origin.parse_answer(line):
+                if answer[0] in names:
+                    return answer
+                if answer[0] == "progress":
+                    progress(answer[1])
+            elif line:
+                self._last_lines.append(line)
+                self._place.log_line(line)
+        raise self._explain_end(self._process.wait() if self._process else 0)
+
+    def stop(self) -> None:
+        """Stop the program if it runs."""
+        self._stopped = True
+        if self._process is None:
+            return
+        with suppress(OSError, ValueError):
+            self._get_pipe("stdin").close()  # the end of its input ends the program
+        for stop in (self._process.terminate, self._process.kill):
+            try:
+                self._process.wait(STOP_SECONDS)
+                break
+            except subprocess.TimeoutExpired:
+                stop()
+        self._process.wait()
+        self._get_pipe("stdout").close()
+
+    def _explain_end(self, code: int) -> JobFailed:
+        last = self._last_lines[-1] if self._last_lines else ""
+        fault = failure.classify_exit(code, last, self._last_lines, failure.count_oom_kills() > self._kills)
+        killed = "the system killed it: out of memory" if code < 0 and fault == "out_of_memory" else ""
+        return JobFailed(f"{MODULE} ended with {code}: {killed or last or 'no output'}", fault=fault)
+
+    def _read_lines(self) -> Iterator[str]:
+        with suppress(ValueError):  # `stop` closed it
+            while line := self._get_pipe("stdout").readline():
+                yield line
+
+    def _get_pipe(self, name: str) -> IO[str]:
+        pipe: IO[str] | None = getattr(self._process, name, None)
+        if pipe is None:
+            raise ValueError("the program is not started")
+        return pipe
+
 
 __all__ = ["ENVIRONMENT", "deliver"]
 
-MODULE = "robotrain_sources.transfer"
 TIMEOUTS = origin.TransferTimeouts()
 
 
@@ -91,35 +193,25 @@ def deliver(
         )
         for source in sources
     ]
-    return Transfer(sources, requests, list(modules.values()), place)
-
-
-class TransferProcess(HelperProcess):
-    """The transfer program."""
-
-    EXIT_ERROR = JobFailed
+    return Transfer(sources, requests, TransferProcess(place, list(modules.values())), place)
 
 
 class Transfer:
-    """The transfer of several sources. `modules` are imported modules whose packages the program has to find."""
+    """The transfer of several sources."""
 
     def __init__(
         self,
         sources: Sequence[JobSource],
         requests: Sequence[origin.SourceRequest],
-        modules: Sequence[str],
+        process: TransferProcess,
         place: ContainerContext,
     ) -> None:
         self._sources = sources
         self._requests = requests
-        self._modules = modules
         self._place = place
-        self._process: TransferProcess | None = None
+        self._process = process
         self._scratch: ScratchFolder | None = None
-        self._progress: Callable[[Download], None] = lambda download: None
         self._close_lock = threading.Lock()
-        self._closed = False
-        self._kills = failure.count_oom_kills()
 
     def survey(self) -> Sequence[SurveyedSource]:
         """Survey each source, in their order. Raise JobFailed if the program cannot run, or write to the cache."""
@@ -132,9 +224,8 @@ class Transfer:
             patience=TIMEOUTS,
         )
         try:
-            with self._close_lock:
-                self._start_process()
-            answers = self._send_request(origin.SURVEY, dataclasses.asdict(request))
+            self._process.start(origin.dump_request(request))
+            answers = self._wait_for_answer("surveyed")
         except BaseException:
             self.close()
             raise
@@ -142,9 +233,13 @@ class Transfer:
 
     def fetch(self, progress: Callable[[Download], None]) -> Mapping[JobSource, Path]:
         """Fetch; return the folder of each source, complete, verified and locked until `close`. Raise JobFailed."""
-        self._progress = progress
+
+        def report_progress(answer: Sequence[float]) -> None:
+            progress(Download(done=int(answer[0]), total=int(answer[1]), rate=answer[2]))
+
         try:
-            folders = self._send_request(origin.FETCH, {})
+            self._process.send_line(origin.GO)
+            folders = self._wait_for_answer("delivered", report_progress)
         except BaseException:
             self.close()
             raise
@@ -153,39 +248,9 @@ class Transfer:
     def close(self) -> None:
         """Stop the program; what it has fetched so far stays for the next try."""
         with self._close_lock:
-            self._closed = True
-            if self._process is not None:
-                self._process.close()
+            self._process.stop()
             if self._scratch is not None:
                 self._scratch.close()
-
-    def _start_process(self) -> None:
-        if self._place.python is None:
-            raise JobFailed("there is no environment to fetch data in")
-        if self._closed:
-            raise JobFailed("the transfer was stopped before it started")
-        command, environ = [str(self._place.python), "-m", MODULE], program.make_process_env(self._modules)
-        try:
-            self._process = TransferProcess(command, environ, self._place.log_line, self._take_event)
-        except OSError as error:
-            raise JobFailed(f"{self._place.python} cannot be run: {error.strerror}") from error
-
-    def _take_event(self, record: EventRecord) -> None:
-        if isinstance(record.event, Download):
-            self._progress(record.event)
-
-    def _send_request(self, name: str, body: Mapping[str, Any]) -> Sequence[Any]:
-        assert self._process is not None
-        try:
-            answer = self._process.send_request(name, body, lambda: False)
-        except JobFailed as ended:
-            memory = failure.count_oom_kills() > self._kills
-            fault: Fault = "out_of_memory" if memory else failure.classify_error(ended.reason)
-            raise JobFailed(ended.reason, fault=fault) from None
-        if "reason" in answer:
-            raise JobFailed(answer["reason"], fault=answer["fault"])
-        sources: Sequence[Any] = answer["sources"]
-        return sources
 
     def _make_scratch(self) -> ScratchFolder:
         try:
@@ -193,6 +258,12 @@ class Transfer:
         except OSError as error:
             cause = errors.make_fetch_error(error, self._place.cache)
             raise JobFailed(str(cause), fault=cause.fault) from error
+
+    def _wait_for_answer(self, expected: str, progress: Callable[[Any], None] = lambda _: None) -> Any:
+        name, content = self._process.wait_for_answer(expected, "failed", progress=progress)
+        if name == "failed":
+            raise JobFailed(content["reason"], fault=content["fault"])
+        return content
 
 
 def _parse_survey_answer(source: JobSource, answer: Mapping[str, Any]) -> SurveyedSource:

@@ -4,8 +4,10 @@ import asyncio
 import heapq
 import os
 import shutil
+from collections import deque
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -24,10 +26,76 @@ from robotrain_sources.transfer.requests import (
     RemoteReader,
     RequestLimiter,
     RetryPolicy,
+    StallDetector,
 )
 from robotrain_sources.transfer.survey import SourceSurvey, write_listing
 
 DISK_THREADS = 2
+BATCH_SIZE = 8
+
+T = TypeVar("T")
+
+
+@dataclass(eq=False, slots=True)
+class DiskTask:
+    """A function to run in a thread, and the future that waits for it."""
+
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    future: "asyncio.Future[Any]"
+    result: Any = None
+    failure: Exception | None = None
+
+    def run(self) -> None:
+        """Run the function in the current thread."""
+        try:
+            self.result = self.function(*self.arguments)
+        except Exception as error:
+            self.failure = error
+
+    def set_future(self) -> None:
+        """Pass the result on, in the loop's thread."""
+        if self.future.done():  # cancelled
+            return
+        if self.failure:
+            self.future.set_exception(self.failure)
+        else:
+            self.future.set_result(self.result)
+
+
+class DiskExecutor:
+    """Runs functions that use the disk in a few threads, several in a batch."""
+
+    def __init__(self, pool: ThreadPoolExecutor) -> None:
+        self._pool = pool
+        self._waiting: deque[DiskTask] = deque()
+        self._busy = 0
+
+    async def __call__(self, function: Callable[..., T], *arguments: Any) -> T:
+        """Return what `function` returns, or raise what it raises."""
+        task = DiskTask(function, arguments, asyncio.get_running_loop().create_future())
+        self._waiting.append(task)
+        self._start_batches()
+        result: T = await task.future
+        return result
+
+    def _start_batches(self) -> None:
+        while self._waiting and self._busy < DISK_THREADS:
+            batch = [self._waiting.popleft() for _ in range(min(BATCH_SIZE, len(self._waiting)))]
+            self._busy += 1
+            self._pool.submit(self._run_batch, batch, asyncio.get_running_loop())
+
+    def _run_batch(self, tasks: Sequence[DiskTask], loop: asyncio.AbstractEventLoop) -> None:
+        for task in tasks:
+            task.run()
+        with suppress(RuntimeError):  # the loop has ended: nobody waits
+            loop.call_soon_threadsafe(self._finish_batch, tasks)
+
+    def _finish_batch(self, tasks: Sequence[DiskTask]) -> None:
+        self._busy -= 1
+        self._start_batches()
+        for task in tasks:
+            task.set_future()
 
 
 class TaskGroup:
@@ -106,11 +174,10 @@ class ArrivalJournal:
             self.write()
 
 
-T = TypeVar("T")
 MIB = 1 << 20
 RANGE_SIZE, MAX_RANGES = 8 * MIB, 1024
-RANGE_MEMORY = 8 * CHUNK_SIZE
-"""Bytes that a request for a range holds in memory at most: the chunk being written, and the next ones."""
+RANGE_MEMORY = 2 * CHUNK_SIZE
+"""Bytes that a request for a range holds in memory: the chunk being written, and the next one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,12 +190,7 @@ class TransferContext:
     limiter: RequestLimiter
     meter: ProgressMeter
     journal: ArrivalJournal
-    pool: ThreadPoolExecutor
-    """Threads for what uses the disk."""
-
-    async def run_in_thread(self, function: Callable[..., T], *arguments: Any) -> T:
-        """Return what `function` returns, or raise what it raises."""
-        return await asyncio.get_running_loop().run_in_executor(self.pool, function, *arguments)
+    executor: DiskExecutor
 
 
 @dataclass(eq=False, slots=True)
@@ -155,16 +217,14 @@ class LargeFile:
         self._context.journal.add_file(self._download, self._entry, sha256)
 
     async def _fetch_and_verify(self) -> str:
-        handle = await self._context.run_in_thread(
-            cache_store.open_for_writing, self._download.files / self._entry.name
-        )
+        handle = await self._context.executor(cache_store.open_for_writing, self._download.files / self._entry.name)
         os.ftruncate(handle, self._entry.size)
         ranges, missing = self._plan_ranges()
         self._context.tasks.start(self._request_ranges(handle, missing))
         verifier = cache_store.FileVerifier(self._entry)
         for byte_range in ranges:
             await byte_range.arrived
-            await self._context.run_in_thread(verifier.update_from_file, handle, byte_range.start, byte_range.stop)
+            await self._context.executor(verifier.update_from_file, handle, byte_range.start, byte_range.stop)
         os.close(handle)  # not after a failure: a thread may still write to this descriptor
         try:
             return verifier.finish()
@@ -196,12 +256,13 @@ class LargeFile:
 
         async def fetch_rest() -> None:
             nonlocal position
-            async for chunk in self._context.reader.read_range(self._download.origin, self._entry, position, stop):
-                if position + len(chunk) > stop:
+            async for pieces in self._context.reader.read_range(self._download.origin, self._entry, position, stop):
+                count = sum(map(len, pieces))
+                if position + count > stop:
                     raise ContentMismatch(f"more than {stop - byte_range.start} bytes arrived for a range of it")
-                await self._context.run_in_thread(cache_store.write_bytes, handle, chunk, position)
-                position += len(chunk)
-                self._context.meter.add_bytes(len(chunk))
+                await self._context.executor(cache_store.write_pieces, handle, pieces, position)
+                position += count
+                self._context.meter.add_bytes(count)
             if position != stop:
                 raise ContentMismatch(f"a range of it ended at byte {position} instead of {stop}")
 
@@ -234,22 +295,25 @@ class DownloadScheduler:
         pool: ThreadPoolExecutor,
     ) -> None:
         self._downloads = downloads
+        self._stall_detector = StallDetector(timeouts.stall)
         limiter = RequestLimiter(mib * MIB)
         self._context = TransferContext(
-            reader=RemoteReader(download.origin for download in downloads),
+            reader=RemoteReader((download.origin for download in downloads), self._stall_detector),
             retry_policy=RetryPolicy(timeouts, limiter, meter),
             tasks=TaskGroup(),
             limiter=limiter,
             meter=meter,
             journal=ArrivalJournal(downloads),
-            pool=pool,
+            executor=DiskExecutor(pool),
         )
 
     async def run(self) -> None:
         """Fetch and verify all files. Raise FetchError, the system's OSError, sqlite3.Error."""
         context = self._context
         context.tasks.start(self._schedule_files())
-        watchers = [asyncio.ensure_future(run()) for run in (context.meter.run, context.journal.run)]
+        watchers = [
+            asyncio.ensure_future(run()) for run in (self._stall_detector.run, context.meter.run, context.journal.run)
+        ]
         try:
             await context.tasks.finish()
         finally:
@@ -273,7 +337,7 @@ class DownloadScheduler:
 
         async def fetch_and_write() -> str:
             content = await context.reader.read_file(download.origin, entry) if entry.size else b""
-            return await context.run_in_thread(cache_store.write_verified_file, path, entry, content)
+            return await context.executor(cache_store.write_verified_file, path, entry, content)
 
         try:
             sha256 = await context.retry_policy.retry(download, entry, fetch_and_write)
@@ -321,15 +385,10 @@ class Downloader:
                     shutil.rmtree(cache_store.get_partial_folder(folder), ignore_errors=True)
             raise
 
-    def sync_to_disk(self) -> None:
-        """Write the folders to the disk; they are used meanwhile."""
-        for folder in self._locks:
-            cache_store.sync_to_disk(folder)
-
     def _lock_folder(self, folder: Path) -> Path | None:
         on_wait = partial(print, f"another run is fetching {folder}: waiting", flush=True)
         lock = self._locks[folder] = FolderLock(folder, on_wait)
-        if files := lock.acquire():
+        if files := lock.acquire(partial(cache_store.verify_after_boot, pool=self._pool)):
             lock.share()
         return files
 
@@ -344,7 +403,7 @@ class Downloader:
                 )
         download = PartialDownload(survey.request.uri, survey.request.pin, survey.origin, folder, survey.listing)
         if download.damaged:
-            print(f"{folder} was changed or damaged, or the machine was started anew: checking its files", flush=True)
+            print(f"{folder} was changed or damaged: fetching its damaged files again", flush=True)
         if arrived := download.catalog.count_arrived_bytes():
             print(f"checking {format_size(arrived)} of {download.name} from an earlier try", flush=True)
         download.verify_arrived(self._pool)

@@ -1,8 +1,10 @@
-"""The contracts of the transfer: what a source kind provides to it, and what the transfer program is asked.
+"""The contracts of the transfer: what a source kind provides to it, and its requests and answers, JSON lines.
 
 A container plugin opens its sources itself, or names the module that does: `ORIGIN = "package.module"`.
 """
 
+import dataclasses
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +14,7 @@ from robotrain_sources.fetching.errors import FetchError
 
 CLIENT_OPTIONS: Mapping[str, str] = {
     "connect_timeout": "10s",
-    "read_timeout": "20s",  # of an answer, and of the next bytes of a body
+    "read_timeout": "60s",
     "timeout": "1h",  # of a whole body, which may take long on a slow line
     "pool_max_idle_per_host": "64",
     "pool_idle_timeout": "60s",
@@ -108,8 +110,8 @@ class OriginModule(Protocol):
         """
 
 
-SURVEY, FETCH = "survey", "fetch"
-"""The requests to the transfer program: the first one has a TransferRequest, the second one goes on with it."""
+ANSWER_PREFIX = "transfer: "
+GO = "go"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +137,8 @@ class TransferTimeouts:
 
     asking: float = 10.0
     """For an answer during the survey."""
+    stall: float = 20.0
+    """For the next bytes of a request."""
     giving_up: float = 300.0
     """Without any bytes at all."""
     first: float = 0.5
@@ -155,7 +159,29 @@ class TransferRequest:
     patience: TransferTimeouts = field(default_factory=TransferTimeouts)
 
 
-def load_request(body: Mapping[str, Any]) -> TransferRequest:
-    """Return the request of a message, the other way round as `dataclasses.asdict`."""
-    sources = [SourceRequest(**source) for source in body["sources"]]
-    return TransferRequest(**{**body, "sources": sources, "patience": TransferTimeouts(**body["patience"])})
+def dump_request(request: TransferRequest) -> str:
+    """Return the request as one line, without a line end."""
+    return json.dumps(dataclasses.asdict(request))
+
+
+def load_request(line: str) -> TransferRequest:
+    """Return the request of a line."""
+    data: dict[str, Any] = json.loads(line)
+    sources = [SourceRequest(**source) for source in data.pop("sources")]
+    return TransferRequest(sources=sources, patience=TransferTimeouts(**data.pop("patience")), **data)
+
+
+def send_answer(name: str, content: Any) -> None:
+    """Print an answer for the other side."""
+    print(ANSWER_PREFIX + json.dumps({name: content}), flush=True)
+
+
+def parse_answer(line: str) -> tuple[str, Any] | None:
+    """Return name and content of an answer; None for an ordinary line."""
+    if not line.startswith(ANSWER_PREFIX):
+        return None
+    try:
+        answer: Mapping[str, Any] = json.loads(line.removeprefix(ANSWER_PREFIX))
+        return next(iter(answer.items()))
+    except (ValueError, AttributeError, StopIteration):  # a library printed the same prefix
+        return None

@@ -15,6 +15,7 @@ from robotrain_sources.fetching import errors
 from robotrain_sources.fetching.errors import (
     ContentMismatch,
     FetchError,
+    RequestStalled,
     describe_file_change,
     is_transient,
     is_unauthenticated,
@@ -78,6 +79,47 @@ class ProgressMeter:
         return f"{progress}, {format_duration((self._total - self._done) / rate)} left"
 
 
+Received = TypeVar("Received")
+
+
+class StallDetector:
+    """Cancels waits that take longer than `seconds`."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._waiting: dict[asyncio.Future[Any], float] = {}
+        self._stalled: set[asyncio.Future[Any]] = set()
+
+    async def wait_for(self, answer: Awaitable[Received]) -> Received:
+        """Return the result of `answer`. Raise RequestStalled if it takes too long."""
+        waited = asyncio.ensure_future(answer)
+        self._waiting[waited] = time.monotonic()
+        try:
+            return await waited
+        except asyncio.CancelledError:
+            if waited in self._stalled:
+                raise RequestStalled(f"no data for {self._seconds:g} s") from None
+            waited.cancel()
+            raise
+        finally:
+            del self._waiting[waited]
+            self._stalled.discard(waited)
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        pause = min(1.0, self._seconds / 4)
+        while True:
+            before = time.monotonic()
+            await asyncio.sleep(pause)
+            late = time.monotonic() - before - pause  # this process itself was busy: not a stall
+            for waited, since in list(self._waiting.items()):
+                if late > pause:
+                    self._waiting[waited] = time.monotonic()
+                elif time.monotonic() - since > self._seconds:
+                    self._stalled.add(waited)
+                    waited.cancel()
+
+
 MAX_REQUESTS = 32
 CUT_SECONDS = 1.0
 
@@ -132,31 +174,57 @@ class RequestLimiter:
                 turn.set_result(None)
 
 
-CHUNK_SIZE = 1 << 18
-"""Bytes that a request delivers at a time: each delivery costs processor time, and a failure loses a part of one."""
+MIN_CHUNK_SIZE = 1 << 16
+"""Bytes to wait for at a time, at least: a request that delivers so much does not stall."""
+CHUNK_SIZE = 1 << 20
+"""Bytes to wait for at a time once a request was fast: each wait costs processor time."""
+FAST = 1 << 18
+"""Bytes a second of one request; a chunk arrives long before it counts as stalled."""
 
 
 class RemoteReader:
     """Reads files from the stores of several origins. Raises FetchError if a store cannot be opened."""
 
-    def __init__(self, origins: Iterable[DataOrigin]) -> None:
+    def __init__(self, origins: Iterable[DataOrigin], stall_detector: StallDetector) -> None:
         self._get: Any = importlib.import_module("obstore").get_async
         self._stores = {id(origin): _open_store(origin) for origin in origins}
+        self._stall_detector = stall_detector
+        self._chunk_sizes = dict.fromkeys(self._stores, MIN_CHUNK_SIZE)
+        """Bytes to wait for at a time, of each origin: beside a fast one, a slow one would count as stalled."""
 
     async def read_file(self, origin: DataOrigin, entry: SourceFile) -> Any:
         """Return all bytes of a file."""
-        return await (await self._send_request(origin, entry, {})).bytes_async()
+        return await self._stall_detector.wait_for((await self._send_request(origin, entry, {})).bytes_async())
 
-    async def read_range(self, origin: DataOrigin, entry: SourceFile, start: int, stop: int) -> AsyncIterator[Any]:
-        """Yield the bytes from `start` to `stop`, at least CHUNK_SIZE at a time."""
+    async def read_range(
+        self, origin: DataOrigin, entry: SourceFile, start: int, stop: int
+    ) -> AsyncIterator[list[bytes]]:
+        """Yield the bytes from `start` to `stop`, about CHUNK_SIZE at a time; also those before a failure."""
+        began = time.monotonic()
         answer = await self._send_request(origin, entry, {"range": (start, stop)})
-        async for chunk in answer.stream(min_chunk_size=CHUNK_SIZE):
-            yield chunk
+        stream = answer.stream(min_chunk_size=self._chunk_sizes[id(origin)])
+        chunks: list[bytes] = []
+        chunk_bytes = 0
+        failure: Exception | None = None
+        while not failure:
+            try:
+                chunks.append(await self._stall_detector.wait_for(stream.__anext__()))
+                chunk_bytes += len(chunks[-1])
+            except Exception as error:
+                failure = error
+            if chunks and (failure or chunk_bytes >= CHUNK_SIZE):
+                yield chunks
+                chunks, chunk_bytes = [], 0
+        is_fast = isinstance(failure, StopAsyncIteration) and stop - start > FAST * (time.monotonic() - began)
+        self._chunk_sizes[id(origin)] = CHUNK_SIZE if is_fast else MIN_CHUNK_SIZE
+        if not isinstance(failure, StopAsyncIteration):
+            raise failure
 
     async def _send_request(self, origin: DataOrigin, entry: SourceFile, options: dict[str, Any]) -> Any:
         if entry.version:
             options["if_match"] = entry.version
-        return await self._get(self._stores[id(origin)], origin.get_store_path(entry.name), options=options)
+        store, path = self._stores[id(origin)], origin.get_store_path(entry.name)
+        return await self._stall_detector.wait_for(self._get(store, path, options=options))
 
 
 def _open_store(origin: DataOrigin) -> Any:

@@ -19,7 +19,7 @@ from robotrain_sources.transfer import cache_store
 from robotrain_sources.transfer import catalog as transfer_catalog
 from robotrain_sources.transfer.catalog import Catalog, DataSize
 from robotrain_sources.transfer.origin import DataOrigin, OriginModule, SourceFile, SourceRequest, TransferRequest
-from robotrain_sources.transfer.requests import RemoteReader
+from robotrain_sources.transfer.requests import RemoteReader, StallDetector
 
 
 def open_origin(request: SourceRequest) -> DataOrigin:
@@ -72,7 +72,7 @@ def survey_origin(survey: SourceSurvey, origin: DataOrigin, cache: Path) -> None
     cached = cache_store.find_pinned_folder(
         cache_store.get_cache_folder(cache, origin.place, ""), survey.request.uri, survey.request.pin
     )
-    if cached:
+    if cached and cache_store.are_files_intact(cached, survey.request.described):
         survey.folder, survey.digest, survey.size = cached, cached.name, cache_store.read_size(cached)
         survey.cached_files = cached / cache_store.FILES
         return
@@ -80,7 +80,11 @@ def survey_origin(survey: SourceSurvey, origin: DataOrigin, cache: Path) -> None
     if why := origin.find_pin_mismatch(survey.digest):
         raise FetchError(why, "data")
     survey.folder = cache_store.get_cache_folder(cache, origin.place, survey.digest)
-    survey.cached_files = cache_store.find_complete_files(survey.folder)
+    survey.cached_files = (
+        cache_store.find_complete_files(survey.folder)
+        if cache_store.are_files_intact(survey.folder, survey.request.described)
+        else None
+    )
     survey.missing = 0 if survey.cached_files else survey.size.disk_bytes - _count_arrived_bytes(survey.folder)
 
 
@@ -135,6 +139,7 @@ class Survey:
         self._request = request
         self._cache = Path(request.cache)
         self._pool = ThreadPoolExecutor(PARALLEL_SOURCES)
+        self._stall_detector = StallDetector(request.patience.asking)
 
     async def run(self) -> Sequence[SourceSurvey]:
         """Survey every source; problems are recorded, not raised."""
@@ -143,7 +148,9 @@ class Survey:
             SourceSurvey(request=source, listing=scratch / f"{number}.sqlite", described=scratch / f"{number}")
             for number, source in enumerate(self._request.sources)
         ]
+        stall_watch = asyncio.ensure_future(self._stall_detector.run())
         await asyncio.gather(*map(self._survey_source, surveys))
+        stall_watch.cancel()
         return surveys
 
     async def _survey_source(self, survey: SourceSurvey) -> None:
@@ -172,7 +179,7 @@ class Survey:
         """Return the answer of the first or second try. Raise FetchError."""
         for tries in range(MAX_TRIES):
             try:
-                return await asyncio.wait_for(request(RemoteReader((origin,))), self._request.patience.asking)
+                return await request(RemoteReader((origin,), self._stall_detector))
             except Exception as error:
                 if tries + 1 == MAX_TRIES or not is_transient(error):
                     raise origin.explain_error(error) from error

@@ -29,7 +29,7 @@ class Shelf:
 
     def open_store(self) -> Any:
         """The server."""
-        options = {**origin.CLIENT_OPTIONS, "read_timeout": "1s", "allow_http": True, "default_headers": self._headers}
+        options = {**origin.CLIENT_OPTIONS, "allow_http": True, "default_headers": self._headers}
         return importlib.import_module("obstore.store").HTTPStore(
             self._server, client_options=options, retry_config=dict(origin.RETRY_CONFIG)
         )
