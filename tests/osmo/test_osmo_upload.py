@@ -60,6 +60,7 @@ def test_a_folder_s_files_lie_directly_below_its_address(osmo, folder, capsys):
     OsmoPlatform().submit(of(folder, pin=local_path_pin.compute_folder_digest(folder).pin))
     assert osmo.objects(URL) == FILES | {SEAL: b"3 files\n"}
     assert submits(osmo) == 1
+    assert ["data", "upload", URL, f"{folder}/*"] in osmo.calls  # the command's messages name the user's path
     assert f"uploading {folder} to {URL}: 3 files, 1.0 kB" in capsys.readouterr().err
 
 

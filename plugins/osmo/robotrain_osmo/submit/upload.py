@@ -101,10 +101,14 @@ def _upload_folder(cli: str, upload: OsmoUpload, folder: Path) -> int:
 @contextmanager
 def _provide_folder(plan: Plan, upload: OsmoUpload) -> Iterator[Path]:
     """Yield the folder to send, by a path without `$`, which `osmo` would expand."""
+    source = local_upload.select_uploaded_part(plan, upload.path) if upload.path else None
+    if source and "$" not in str(source):
+        yield source  # `osmo` names it in its messages
+        return
     with tempfile.TemporaryDirectory(prefix="robotrain-") as temporary:
         folder = Path(temporary) / "folder"
-        if upload.path:
-            folder.symlink_to(local_upload.select_uploaded_part(plan, upload.path))
+        if source:
+            folder.symlink_to(source)
         else:
             folder.mkdir()
             (folder / PAYLOAD_FILE).write_bytes(plan.files[PAYLOAD_FILE])
