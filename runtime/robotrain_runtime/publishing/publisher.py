@@ -266,7 +266,7 @@ class Publisher:
         sealed = sealing.seal_artifact(artifact, self._document, self._tracking(is_cancelled), is_cancelled)
         if sealed is None:
             return  # a torn checkpoint: the workload decides what to do with it
-        if isinstance(artifact.event, Evaluated):  # of which the results come first
+        if isinstance(artifact.event, Evaluated):  # the results of an evaluation are sealed before its policy
             self.evaluated, self.policy = artifact.event, sealed if artifact.kind == "policy" else None
         if artifact.kind == "policy" and (digest := model_lineage.hash_sealed_model(sealed.manifest)):
             self._emit(Track(tags={model_lineage.MODEL_DIGEST_TAG: digest}))

@@ -141,8 +141,8 @@ def _request_with_retries(
     name = request["name"]
     for pause in (*RETRY_PAUSES, None):
         try:
-            with _open_tracker(document, tracker, python) as asked, stop.interruptible():
-                return asked.send_request(REGISTER_REQUEST, request, lambda: False)
+            with _open_tracker(document, tracker, python) as process, stop.interruptible():
+                return process.send_request(REGISTER_REQUEST, request, lambda: False)
         except (OSError, PermanentError) as error:
             if pause is None:
                 raise JobFailed(f"the model {name} was not registered: {describe_error(error)}") from error

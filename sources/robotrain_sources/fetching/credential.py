@@ -66,7 +66,7 @@ def parse_vault_address(text: str) -> VaultSecret | None:
 
 DESKTOP_CREDENTIALS = ("shared_token_cache", "visual_studio_code", "interactive_browser", "broker")
 SIGN_IN_LIMITS = {"retry_total": 1, "connection_timeout": 5, "read_timeout": 10, "process_timeout": 10}
-"""Who cannot sign in is told within seconds."""
+"""Short timeouts: a failed sign-in is reported within seconds."""
 
 
 def make_azure_credential() -> Any:

@@ -1,6 +1,6 @@
 """`isaac-smoke-test` in the container: the command, its tracking run, and the checks that the command runs.
 
-`python -m robotrain_workloads.isaac_smoke_test.container` says a line for each check. The first fault ends it. The
+`python -m robotrain_workloads.isaac_smoke_test.container` prints a line for each check. The first fault ends it. The
 simulator is not started.
 """
 
