@@ -84,6 +84,24 @@ def test_a_network_that_is_gone_is_told(order):
     assert "the same command" in said
 
 
+@pytest.mark.parametrize(
+    ("sentence", "flag", "title"),
+    [
+        ("The Compute k8s-robot-dev-00 was not found", "--compute", "has no compute k8s-robot-dev-00"),
+        ("Data version 3 of the data asset episodes not found", "--dataset-asset", "has no data asset"),
+        ("Model version 2 of pusher not found", "", "has no model of that name"),
+        ("Datastore workspaceblobstore was not found", "--datastore", "has no datastore workspaceblobstore"),
+        ("Environment lerobot-training-env not found", "--environment-name", "has no environment lerobot-training-env"),
+    ],
+)
+def test_what_a_job_names_and_the_workspace_lacks_is_told_by_its_flag(order, sentence, flag, title):
+    said = told(ArmError(f"{sentence} (HTTP 404 UserError)", 404, "UserError"), order)
+    assert title in said
+    assert "[azureml-missing]" in said
+    assert not flag or f"\n  {flag} " in said or f"\n  {flag}\n" in said
+    assert f"az ml {title.split()[2]} list" in said
+
+
 def test_a_workspace_that_is_not_there_is_told(order):
     named = "The Resource 'Microsoft.MachineLearningServices/workspaces/robots-ml' under resource group 'robots'"
     said = told(ArmError(f"{named} was not found (HTTP 404 ResourceNotFound)", 404, "ResourceNotFound"), order)

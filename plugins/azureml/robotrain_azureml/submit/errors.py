@@ -72,8 +72,45 @@ def get_first_sentence(text: str) -> str:
     return redact(arm.shorten_message(line), max_length=MAX_MESSAGE_LENGTH)
 
 
+MISSING_PARTS = (
+    (r"\bcomputes?\b", "--compute", "compute {spec.compute}", "compute list"),
+    (r"\binstance ?types?\b", "--instance-type", "instance type {spec.instance_type}", ""),
+    (r"\bmodels?\b", "", "model {models}", "model list"),
+    (r"\b(?:data|datasets?|data assets?)\b", "--dataset-asset", "data asset {data}", "data list"),
+    (r"\bdatastores?\b", "--datastore", "datastore {spec.datastore}", "datastore list"),
+    (
+        r"\benvironments?\b",
+        "--environment-name",
+        "environment {spec.environment.name}:{spec.environment.version}",
+        "environment list",
+    ),
+)
+"""For each part that may be missing: a pattern for Azure's message, the flag, a description, the list command."""
 WORKSPACE_MISSING_CODES = ("ResourceNotFound", "ResourceGroupNotFound", "SubscriptionNotFound")
 """Codes of a 404 for a missing or invisible workspace."""
+_OF_THE_WORKSPACE = r"workspaces/[^/']+' under"
+_ASSETS = ("data", "models")
+
+
+def make_missing_part_problem(error: ArmError, spec: AzureMLSubmissionSpec) -> Problem | None:
+    """Return the problem for a 404; None if it is not about something that the job names."""
+    text = str(error)
+    row = next((row for row in MISSING_PARTS if re.search(row[0], text, re.IGNORECASE)), None)
+    if row is None or error.code in WORKSPACE_MISSING_CODES[1:] or re.search(_OF_THE_WORKSPACE, text):
+        return None
+    _, flag, description, list_command = row
+    names = {kind: [f"{asset.name}:{asset.version}" for asset in spec.assets if asset.kind == kind] for kind in _ASSETS}
+    assets = {kind: ", ".join(listed) or "of that name" for kind, listed in names.items()}
+    return make_problem(
+        "azureml-missing",
+        f"the workspace {spec.workspace} has no {description.format(spec=spec, **assets)}",
+        flag or next((asset.flag for asset in spec.assets if asset.kind == "models"), ""),
+        "",
+        f"{text}.",
+        Suggestion(spec.make_az_command(list_command), "lists what exists") if list_command else "",
+    )
+
+
 SAME_COMMAND = Suggestion("repeat the same command", "nothing is submitted twice")
 EXPLAINED_STATUSES = (400, 404, 409, 412, 422)
 REQUEST_PARTS = {"jobs": "the job", "codes": "the code of the job", "environments": "the environment of the job"}
@@ -98,6 +135,8 @@ def make_submit_rejection(error: BaseException, spec: AzureMLSubmissionSpec, cal
 
 
 def _make_specific_problem(error: ArmError, spec: AzureMLSubmissionSpec, call: SdkCall | None) -> Problem | None:
+    if error.status == 404 and (missing := make_missing_part_problem(error, spec)):
+        return missing
     if error.status == 429:
         fix = Suggestion(SAME_COMMAND.text, "in a few minutes; nothing is submitted twice")
         return make_problem("azureml-busy", "Azure ML limits your requests", "", "", f"{error}.", fix)
