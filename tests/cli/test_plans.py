@@ -42,6 +42,13 @@ def test_a_plan_can_be_sent_once(robotrain, venus, job, tmp_path):
     assert robotrain("submit", "--plan", tmp_path / "plan", "--dry-run").exit_code == 2
 
 
+@pytest.mark.parametrize("attempt", ["0", "-1", "two", "1000000", "9" * 5000])
+def test_an_attempt_is_a_whole_number_within_its_bounds(robotrain, venus, job, attempt):
+    answer = robotrain("render", *job, "--attempt", attempt)
+    assert (answer.exit_code, "[value-invalid]" in answer.stderr) == (2, True)
+    assert "--attempt needs a whole number greater than 0 and at most 999999" in answer.stderr
+
+
 def test_a_plan_that_was_cut_off_is_reconciled_too(robotrain, venus, job, tmp_path):
     robotrain("render", *job, "--to", tmp_path / "plan")
     (venus / "mood").write_text("takes it and hangs up")

@@ -183,6 +183,7 @@ REFUSED = (
     ("options-conflict", "--over seed=1,2 --samples 3"),
     ("sweep-too-large", "--over seed=1..600 --over batch_size=1,2"),
     ("sweep-too-large", "--over seed=1,2 --sampler random --samples 1001"),
+    ("sweep-too-large", "--over seed=1,2 --sampler random --samples 99999999999"),
     ("sweep-samples-missing", "--over seed=1,2 --sampler random"),
     ("value-invalid", "--over seed=1,2 --at-most 0"),
     ("value-invalid", "--over learning_rate=uniform:-1..1 --sampler random --samples 2"),
@@ -193,6 +194,12 @@ def test_what_makes_no_sweep_is_refused(problems):
     for code, words in REFUSED:
         exit_code, found = problems(*words.split())
         assert (exit_code, code in {one["code"] for one in found}) == (2, True), words
+
+
+def test_a_seed_of_any_size_is_taken(sweep, neptune):
+    words = "--over seed=1..9 --sampler random --samples 2 --sampler-seed 1234567890123"
+    answer = sweep(*words.split(), "--dry-run")
+    assert answer.exit_code == 0, answer.stderr
 
 
 def test_a_machine_that_has_to_stay_on_is_named(sweep, neptune):

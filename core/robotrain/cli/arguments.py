@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 import shlex
@@ -177,8 +178,6 @@ def open_run(ctx: typer.Context, run: str) -> tuple[RunRecord, Any]:
 
 NOT_BEGUN = ("waiting", "pending")
 STEP_POLL_SECONDS = 0.5
-MAX_DIGITS = 9
-"""Of a whole number."""
 
 
 def complete_steps(ctx: typer.Context, incomplete: str) -> list[str]:
@@ -273,15 +272,19 @@ def parse_amount(parse: Callable[[str], T], text: str, flag: str, example: str) 
         raise Rejected([problem]) from None
 
 
-def parse_count(text: str | None, flag: str, least: int = 1) -> int | None:
-    """Return the whole number that an option takes; None if it is not given. Raise Rejected."""
+def parse_count(text: str | None, flag: str, least: int = 1, most: int | None = None) -> int | None:
+    """Return the whole number that an option takes, from `least` to `most`; None if it is not given. Raise Rejected."""
+    from robotrain.redaction import redact
 
-    def parse(given: str) -> int:
-        if not given.isdecimal() or len(given) > MAX_DIGITS or int(given) < least:
-            raise ValueError(f"it needs a whole number of at least {least}")
-        return int(given)
-
-    return parse_amount(parse, text or "", flag, str(max(least, 4)))
+    if not text:
+        return None
+    with contextlib.suppress(ValueError):  # more digits than Python converts
+        if text.isdecimal() and least <= int(text) and (most is None or int(text) <= most):
+            return int(text)
+    bounds = [f"greater than {least - 1}"] * (least > 0) + [f"at most {most}"] * (most is not None)
+    title = f"{flag} needs a whole number {' and '.join(bounds)}".rstrip()
+    ways = [Suggestion(f"{flag} {max(least, 4)}")]
+    raise Rejected([usage_problem("value-invalid", title, flag, given=redact(text), suggestions=ways)])
 
 
 def usage_error(title: str, why: str, *suggestions: tuple[str, str]) -> Rejected:

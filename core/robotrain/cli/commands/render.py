@@ -28,6 +28,7 @@ HELP = """Render the plan: exactly what `submit` would send. Nothing is sent.
   robotrain submit --plan plan/          submits it unchanged
 """
 
+MAX_ATTEMPT = 999_999
 MAX_LINE, SHORTENED_LINE = 4000, 60
 """The longest line that is printed whole, and how much is printed of a longer one, in characters."""
 MAX_NAMED_SOURCES = 3
@@ -57,7 +58,7 @@ class RenderCommand(JobCommand):
             print_problems(silent)
         else:
             print_problems(_find_open_questions(prepared))
-        rendered = prepared.render(parse_count(values.get("attempt"), "--attempt") or 1)
+        rendered = prepared.render(parse_count(values.get("attempt"), "--attempt", most=MAX_ATTEMPT) or 1)
         plan = rendered.plan
         print_problems(prepared.warnings)
         if values.get("to"):
