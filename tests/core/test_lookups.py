@@ -58,6 +58,20 @@ def test_one_that_answers_with_something_else_is_a_warning_too(explained):
     assert "[lookup-failed]" in explained.said
 
 
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_sweep_and_a_pipeline_are_looked_up_once(robotrain, saturn, fails):
+    knows("broken" if fails else "0000-1111\n~/.saturn/profile.json")
+    job = ("--platform", "saturn", "--dataset-path", "x")
+    answer = robotrain("sweep", *job, "--over", "seed=1..5", "--dry-run")
+    assert (answer.exit_code, answer.stderr.count("[lookup-failed]")) == (0, int(fails)), answer.stderr
+    assert saturn() == 1
+    step = "{sources: {dataset: [{local_path: x}]}}"
+    Path("pipeline.yaml").write_text(f"steps: {{one: {step}, two: {step}}}\n")
+    answer = robotrain("pipeline", "submit", "pipeline.yaml", "--platform", "saturn", "--dry-run")
+    assert answer.exit_code == 0, answer.stderr
+    assert saturn() == 2
+
+
 def test_help_asks_nothing(robotrain, saturn):
     assert robotrain("submit", "--platform", "saturn", "--help").exit_code == 0
     assert saturn() == 0

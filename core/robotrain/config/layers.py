@@ -72,9 +72,8 @@ def read_dotenv(path: Path) -> VariableLayer:
         content = read_limited(path)
     except (OSError, ValueError) as error:
         title = f"{path.name} cannot be read"
-        return VariableLayer(
-            path.name, {}, (make_problem("env-file-unreadable", title, path.name, why=str(error), stage=Stage.PARSE),)
-        )
+        unreadable = make_problem("env-file-unreadable", title, path.name, why=str(error), stage=Stage.PARSE)
+        return VariableLayer(path.name, {}, (unreadable,))
     bindings, room = list(parse_stream(io.StringIO(content))), MAX_LETTERS
     for binding in bindings:
         where = f"{path.name}:{_get_line(binding.original)}"
@@ -112,6 +111,19 @@ def _make_expanding_problem(where: str) -> Problem:
 
 
 LOOKUP_LAYER = "looked up"
+
+
+def _call_lookup(name: str) -> Value | BaseException | None:
+    """Return what a lookup function finds, with its place, or the error that it raises."""
+    import pkgutil
+
+    try:
+        value, where = pkgutil.resolve_name(name)() or ("", "")
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # SystemExit too
+        return error
+    return Value(str(value), Origin(LOOKUP_LAYER, redact(str(where)))) if value != "" else None
 
 
 def _make_lookup_problem(parameter: Parameter, error: BaseException) -> Problem:
@@ -229,19 +241,17 @@ class LayerStack:
         return {name: value for name, value in found.items() if name not in incomplete}
 
     def _look_up(self, parameter: Parameter) -> Value | None:
-        """Return the value that the parameter's lookup function finds, with its place."""
-        if not parameter.param.lookup:
+        """Return the value that the parameter's lookup function finds, with its place; it is called once a request."""
+        name, known = parameter.param.lookup, self._request.lookups
+        if not name:
             return None
-        import pkgutil
-
-        try:
-            value, where = pkgutil.resolve_name(parameter.param.lookup)() or ("", "")
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:  # SystemExit too
-            self._problems.append(_make_lookup_problem(parameter, error))
+        if name not in known:
+            known[name] = _call_lookup(name)
+        found = known[name]
+        if isinstance(found, BaseException):
+            self._problems.append(_make_lookup_problem(parameter, found))
             return None
-        return Value(str(value), Origin(LOOKUP_LAYER, redact(str(where)))) if value != "" else None
+        return found
 
     def _collect_given(self, parameter: Parameter, layers: Sequence[tuple[GivenValues, Path]]) -> Iterator[Value]:
         """Yield the values of the layers with absolute paths; an empty text counts as none.

@@ -50,6 +50,8 @@ class Request:
     """The environment and the `.env` files, the strongest first."""
     project: Project | None = None
     terraform: TerraformLayer | None = None
+    lookups: dict[str, Value | BaseException | None] = field(default_factory=dict)
+    """What each lookup function found, or how it failed; the trials of a sweep and the steps of a pipeline share it."""
     folder: Path = field(default_factory=Path.cwd)
     flags: frozenset[str] = frozenset()
     """Every option that belongs before `--`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,7 @@ from robotrain.redaction import redact
 if TYPE_CHECKING:
     from robotrain.config.layers import VariableLayer
     from robotrain.config.project_file import Project
+    from robotrain.config.provenance import Value
     from robotrain.config.yaml_nodes import YamlNode
     from robotrain.model.platform import Platform
     from robotrain.plugins.manager import Plugins
@@ -41,6 +42,8 @@ class RequestContext:
     plugins: Plugins
     variables: tuple[VariableLayer, ...]
     project: Project | None
+    lookups: dict[str, Value | BaseException | None] = field(default_factory=dict)
+    """What lookup functions found, each called at most once."""
 
     @functools.cached_property
     def terraform(self) -> TerraformLayer:
@@ -123,7 +126,11 @@ class _PipelineReader(JobReader):
             name=name,
             where=where,
             request=Request(
-                file=job, variables=context.variables, project=context.project, terraform=context.terraform
+                file=job,
+                variables=context.variables,
+                project=context.project,
+                terraform=context.terraform,
+                lookups=context.lookups,
             ),
             workload=job.workload or (str(usual.value) if usual else "") or context.plugins.default_workload(),
             after=after,
