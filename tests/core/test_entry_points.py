@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import sys
+import zipfile
 
 import pytest
 from robotrain.plugins import claims
@@ -49,6 +50,14 @@ def test_one_without_the_group_hides_an_older_one_with_it(installed):
     installed("acme", "[robotrain]\nplatform.a = old", "late")
     installed("acme", "[other]\nx = y", "early", "2.0")
     assert not [claim for claim in claims.read_claims() if claim.dotted == "platform.a"]
+
+
+def test_distributions_in_a_zip_file_are_found_too(tmp_path, monkeypatch):
+    with zipfile.ZipFile(tmp_path / "acme.zip", "w") as archive:
+        archive.writestr("acme-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: acme\nVersion: 1.0\n")
+        archive.writestr("acme-1.0.dist-info/entry_points.txt", "[robotrain]\nplatform.zip = acme\n")
+    monkeypatch.syspath_prepend(tmp_path / "acme.zip")
+    assert "platform.zip" in [claim.dotted for claim in claims.read_claims()]
 
 
 def test_it_loads_what_it_names():

@@ -2,7 +2,7 @@
 
 A claim is the name of an entry point in the group `robotrain`: `platform.NAME`, `source.NAME`, `workload.NAME`,
 `command.NAME`; a name without a dot is a site plugin. Metadata folders are read directly, since importlib.metadata
-imports the email package: a sixth of the time of `submit --help`.
+imports the email package: a sixth of the time of `submit --help`. It is only used for zip files on the path.
 https://packaging.python.org/en/latest/specifications/entry-points/
 """
 
@@ -14,7 +14,7 @@ import importlib
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from robotrain.errors import Problem, Rejected, Suggestion, find_nearest_name, usage_problem
@@ -110,9 +110,9 @@ def read_claims(group: str = GROUP) -> tuple[Claim, ...]:
     Of two distributions with the same name the first on the path counts.
     """
     found: list[Claim] = []
-    for project, folder in _find_distributions():
-        if points := _parse_section(_read_text(folder, "entry_points.txt"), group):
-            fields = dict(reversed(_read_fields(folder)))
+    for project, read in _find_distributions():
+        if points := _parse_section(read("entry_points.txt") or "", group):
+            fields = dict(reversed(_read_fields(read)))
             name, version = fields.get("Name") or project, fields.get("Version", "")
             found += [make_claim(point, value, name, version) for point, value in points]
     return tuple(sorted(found, key=lambda claim: (claim.family, claim.name, claim.distribution)))
@@ -120,25 +120,31 @@ def read_claims(group: str = GROUP) -> tuple[Claim, ...]:
 
 def read_requirements(project: str) -> list[str]:
     """Return the requirements of the first distribution of that name on the path; none if it is not installed."""
-    folder = next((folder for name, folder in _find_distributions() if name == project), None)
-    return [value for name, value in _read_fields(folder) if name == "Requires-Dist"] if folder else []
+    read = next((read for name, read in _find_distributions() if name == project), None)
+    return [value for name, value in _read_fields(read) if name == "Requires-Dist"] if read else []
 
 
-def _find_distributions() -> Iterator[tuple[str, str]]:
-    """Yield the normalized name of each distribution on the path, and the folder of its metadata."""
+def _find_distributions() -> Iterator[tuple[str, Callable[[str], str | None]]]:
+    """Yield the normalized name of each distribution on the path, and what reads a file of its metadata."""
     seen = set[str]()
     for place in dict.fromkeys(place or "." for place in sys.path):
-        for project, folder in _list_place(place):
+        for project, read in _list_place(place):
             if project not in seen:
                 seen.add(project)
-                yield project, folder
+                yield project, read
 
 
-def _list_place(place: str) -> Iterator[tuple[str, str]]:
-    with contextlib.suppress(OSError):
-        for name in sorted(os.listdir(place)):
-            if name.endswith((".dist-info", ".egg-info")):
-                yield normalize_name(name.rpartition(".")[0].partition("-")[0]), os.path.join(place, name)
+def _list_place(place: str) -> Iterator[tuple[str, Callable[[str], str | None]]]:
+    if os.path.isdir(place):
+        with contextlib.suppress(OSError):
+            for name in sorted(os.listdir(place)):
+                if name.endswith((".dist-info", ".egg-info")):
+                    project = normalize_name(name.rpartition(".")[0].partition("-")[0])
+                    yield project, functools.partial(_read_text, os.path.join(place, name))
+    elif os.path.exists(place):  # such as a zip file
+        from importlib.metadata import distributions
+
+        yield from ((normalize_name(found.name or ""), found.read_text) for found in distributions(path=[place]))
 
 
 def _parse_section(text: str, group: str) -> list[tuple[str, str]]:
@@ -155,9 +161,9 @@ def _parse_section(text: str, group: str) -> list[tuple[str, str]]:
     return found
 
 
-def _read_fields(folder: str) -> list[tuple[str, str]]:
+def _read_fields(read: Callable[[str], str | None]) -> list[tuple[str, str]]:
     """Return the header fields of a distribution's metadata."""
-    header = (_read_text(folder, "METADATA") or _read_text(folder, "PKG-INFO")).partition("\n\n")[0]
+    header = next(filter(None, map(read, ("METADATA", "PKG-INFO"))), "").partition("\n\n")[0]
     return [(name, value.strip()) for name, _, value in (line.partition(":") for line in header.splitlines())]
 
 
