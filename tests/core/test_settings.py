@@ -91,6 +91,17 @@ def test_a_malformed_dotenv_line_is_named(robotrain):
     assert ".env:2" in answer.stderr
 
 
+def test_a_dotenv_that_cannot_be_read_is_a_sentence(robotrain, monkeypatch):
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    Path(".env").touch()
+    monkeypatch.setattr("robotrain.config.layers.read_limited", refuse)
+    answer = robotrain("render", "--platform", "local", "--dataset-path", "x")
+    assert answer.exit_code == 2
+    assert "  Permission denied.\n" in answer.stderr
+
+
 def test_a_value_that_does_not_fit_names_the_place_it_came_from(robotrain, monkeypatch):
     monkeypatch.setenv("BATCH_SIZE", "many")
     job_file(training_steps="soon")

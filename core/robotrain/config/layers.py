@@ -70,10 +70,10 @@ def read_dotenv(path: Path) -> VariableLayer:
     known: dict[str, Any] = dict(os.environ)
     try:
         content = read_limited(path)
-    except (OSError, ValueError) as error:
-        title = f"{path.name} cannot be read"
-        unreadable = make_problem("env-file-unreadable", title, path.name, why=str(error), stage=Stage.PARSE)
-        return VariableLayer(path.name, {}, (unreadable,))
+    except OSError as error:
+        return VariableLayer(path.name, {}, (_make_unreadable_problem(path, f"{error.strerror}."),))
+    except ValueError as error:
+        return VariableLayer(path.name, {}, (_make_unreadable_problem(path, str(error)),))
     bindings, room = list(parse_stream(io.StringIO(content))), MAX_LETTERS
     for binding in bindings:
         where = f"{path.name}:{_get_line(binding.original)}"
@@ -96,6 +96,11 @@ def _get_line(original: Any) -> int:
     """Return the line of an assignment without the empty lines that the parser adds before it."""
     text = str(original.string)
     return int(original.line) + text[: len(text) - len(text.lstrip())].count("\n")
+
+
+def _make_unreadable_problem(path: Path, why: str) -> Problem:
+    title = f"{path.name} cannot be read"
+    return make_problem("env-file-unreadable", title, path.name, why=why, stage=Stage.PARSE)
 
 
 def _make_malformed_problem(where: str) -> Problem:
