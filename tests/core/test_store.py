@@ -231,6 +231,21 @@ def test_a_broken_record_is_reported_with_its_path(state: Path, text: str) -> No
     assert f"rm -r {path.parent}" in report
 
 
+def test_the_fields_of_a_broken_record_are_named_and_a_reference_has_values_of_any_type(state: Path) -> None:
+    kept("a-1")
+    path = state / "runs" / "a-1" / "record.json"
+    data = json.loads(path.read_text()) | {"reference": {"id": 7, "tags": ["a"]}}
+    path.write_text(json.dumps(data))
+    assert records.read_record("a-1").reference == {"id": 7, "tags": ["a"]}
+    for field in ("makes", "job"):
+        path.write_text(json.dumps(data | {field: None, "values": {"seed": "1"}, "steps": [7]}))
+        with pytest.raises(Rejected) as caught:
+            records.read_record("a-1")
+        (problem,) = caught.value.problems
+        assert problem.why.startswith("missing or of the wrong type: ")
+        assert {*problem.why.rstrip(".").partition(": ")[2].split(", ")} == {field, "values", "steps"}
+
+
 def test_without_any_run_the_folder_is_named(state: Path) -> None:
     with pytest.raises(UnknownRun, match=f"{state / 'runs'}"):
         records.find_run("last")

@@ -7,6 +7,7 @@ import dataclasses
 import errno
 import json
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -106,6 +107,8 @@ REMOVED_FILE = "forgotten"
 STEP_FILE = "step"
 """Stands in the folder of a run that is a step of a pipeline."""
 MAX_NAMES = 8
+OPEN_MAPPINGS = ("reference", "settings")
+"""Fields whose values may be of any type."""
 NEWEST_NAMES = ("", "last", "latest")
 
 
@@ -318,15 +321,18 @@ def _parse_record(data: Any, path: Path) -> RunRecord:
     metrics = tuple(_parse_declaration(Metric, entry) for entry in named)
     known = {field.name for field in dataclasses.fields(RunRecord)}.difference(("outputs", "metrics"))
     found = {name: value for name, value in data.items() if name in known}
-    wrong: list[str] = []
-    record: RunRecord = convert_json(RunRecord, found, "", wrong)
+    open_mappings = {name: found[name] for name in OPEN_MAPPINGS if isinstance(found.get(name), dict)}
+    errors: list[str] = []
+    record: RunRecord = convert_json(RunRecord, found | {name: {} for name in open_mappings}, "", errors)
+    wrong = dict.fromkeys(re.split(r"[.:\[]", error)[0] for error in errors)
     if not wrong and any(len(pair) != 2 for pair in record.values.values()):
-        wrong.append("values: a value has no default")
+        wrong = {"values": None}
     if wrong:
-        raise Rejected([make_broken_record_problem(path, "; ".join(wrong))])
+        raise Rejected([make_broken_record_problem(path, f"missing or of the wrong type: {', '.join(wrong)}")])
     if record.run != path.parent.name:
         raise Rejected([make_broken_record_problem(path, "it belongs to another run")])
-    return dataclasses.replace(record, outputs=_parse_declaration(OutputProfile, data.get("outputs")), metrics=metrics)
+    outputs = _parse_declaration(OutputProfile, data.get("outputs"))
+    return dataclasses.replace(record, outputs=outputs, metrics=metrics, **open_mappings)
 
 
 def _parse_declaration(kind: Any, data: Any) -> Any:
