@@ -245,3 +245,10 @@ def test_a_plain_job_imports_nothing_of_pipelines():
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ended.stderr.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(("command", "flags"), [("submit", 3), ("resume", 2)])
+def test_the_help_of_options_that_jobs_have_too_speaks_of_pipelines(robotrain, command, flags):
+    shown = " ".join(robotrain("pipeline", command, "--help").stdout.split())
+    said = ("the last step of a pipeline, ends", "every step of a pipeline", "submit of the same job or pipeline")
+    assert all(text in shown for text in said[:flags]), shown

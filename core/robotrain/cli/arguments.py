@@ -86,11 +86,12 @@ def _make_label_option(flag: str) -> Any:
 
 NameOption = Annotated[str, _make_label_option("--name")]
 NoteOption = Annotated[str, _make_label_option("--note")]
-WaitOption = Annotated[bool, typer.Option("--wait", help="Wait until the run ends; the exit code says how it ended.")]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Check and show what would be sent; do not submit.")]
-NewOption = Annotated[
-    bool, typer.Option("--new", help="Start a new run even if an interrupted submit of the same job exists.")
-]
+WAIT_HELP = "Wait until the run, or the last step of a pipeline, ends; the exit code says how it ended."
+DRY_RUN_HELP = "Check the job, or every step of a pipeline, and show what would be sent; do not submit."
+NEW_HELP = "Start a new run even if an interrupted submit of the same job or pipeline exists."
+WaitOption = Annotated[bool, typer.Option("--wait", help=WAIT_HELP)]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help=DRY_RUN_HELP)]
+NewOption = Annotated[bool, typer.Option("--new", help=NEW_HELP)]
 AFTER_DASHES_KEY, WORDS_KEY = "robotrain.after-dashes", "robotrain.words"
 
 
