@@ -13,7 +13,7 @@ from robotrain_runtime.contract.step_output import POLICY_FOLDER, RESULTS_FOLDER
 
 from robotrain.config.coerce import coerce_values, list_fields
 from robotrain.config.provenance import Origin, Value
-from robotrain.errors import raise_if_any
+from robotrain.errors import Problem, raise_if_any
 from robotrain.model.pipeline import PipelineStep
 from robotrain.model.plan import Payload, RenderedPlan
 from robotrain.model.run import STEP_KEY, RunGone, StepStatus
@@ -48,11 +48,6 @@ ENDED_STEPS_FILE = "ended-steps.json"
 """In the run's folder, of a pipeline that did not succeed: the steps that did, with their published policies."""
 COPY_KEY = "copy"
 """In the state of a finished step: the source to read instead of its output, which its engine no longer has."""
-FORWARDED = (
-    *("preflight", "prepare", "find_uploaded", "cancel", "remove_outputs"),
-    *("describe_reference", "find_page", "read_submitted_spec"),
-)
-"""The methods that are the engine's own: to it, a pipeline is one submission like any other."""
 BEGUN_STATES = ("running", "succeeded", "failed", "cancelled", "lost")
 
 
@@ -64,8 +59,6 @@ class NativePlatform(PipelinePlatform):
     def __init__(self, platform: Platform, plugins: Plugins) -> None:
         super().__init__(platform, plugins)
         self._plans: dict[str, PipelinePlan] = {}
-        for name in FORWARDED:
-            setattr(self, name, getattr(platform, name))
 
     @property
     def engine(self) -> Platform:
@@ -137,6 +130,18 @@ class NativePlatform(PipelinePlatform):
             hands_over=hands_over,
             registers=step.model,
         )
+
+    def preflight(self, plan: Plan) -> Iterable[Problem]:
+        """Check what would make the plan fail."""
+        return self._platform.preflight(plan)
+
+    def prepare(self, plan: Plan) -> Iterator[str]:
+        """Upload what the plan needs."""
+        return self._platform.prepare(plan)
+
+    def find_uploaded(self, plan: Plan) -> Iterable[JobSource]:
+        """Return the sources that the platform already has."""
+        return self._platform.find_uploaded(plan)
 
     def submit(self, plan: Plan) -> Reference:
         """Send the pipeline as a whole."""
@@ -237,6 +242,26 @@ class NativePlatform(PipelinePlatform):
         """Yield the lines of one step's log."""
         if self.has_log(step):
             yield from self._platform.logs(self.refer_to_step(reference, step.name), follow, tail)
+
+    def cancel(self, reference: Reference) -> None:
+        """Stop the whole pipeline."""
+        self._platform.cancel(reference)
+
+    def describe_reference(self, reference: Reference) -> Mapping[str, str]:
+        """Return what the platform shows of the reference."""
+        return self._platform.describe_reference(reference)
+
+    def find_page(self, reference: Reference) -> str:
+        """Return the platform's page of the pipeline."""
+        return self._platform.find_page(reference)
+
+    def remove_outputs(self, reference: Reference, dry_run: bool = False) -> int | None:
+        """Remove what the ended pipeline left."""
+        return self._platform.remove_outputs(reference, dry_run)
+
+    def read_submitted_spec(self, plan: Plan, reference: Reference) -> bytes:
+        """Return the spec as the engine holds it."""
+        return self._platform.read_submitted_spec(plan, reference)
 
     def _read_plan(self, reference: Reference) -> PipelinePlan:
         """Return the plan of a pipeline, which never changes. Raise RunGone if it is gone."""

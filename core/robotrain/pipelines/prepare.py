@@ -138,7 +138,7 @@ def prepare_pipeline(request: PipelineRequest, platform: Platform, plugins: Plug
             problems += _label(one, _check_registration(one, by_name, workloads, prepared, platform, plugins))
     raise_if_any(_deduplicate(problems))
     order = order_steps({one.name: one.needs for one in request.steps})
-    steps = tuple(PreparedStep(**vars(by_name[name]), job=prepared.get(name)) for name in order)
+    steps = tuple(_make_prepared_step(by_name[name], prepared.get(name)) for name in order)
     return PreparedPipeline(
         job=_make_job(request, steps),
         platform=_choose_engine(platform, plugins, request),
@@ -152,6 +152,20 @@ def prepare_pipeline(request: PipelineRequest, platform: Platform, plugins: Plug
         steps=steps,
         at_most=request.at_most,
         sweep=request.sweep,
+    )
+
+
+def _make_prepared_step(one: StepRequest, job: PreparedJob | None) -> PreparedStep:
+    return PreparedStep(
+        name=one.name,
+        where=one.where,
+        request=one.request,
+        workload=one.workload,
+        model=one.model,
+        policy_from=one.policy_from,
+        settings=one.settings,
+        after=one.after,
+        job=job,
     )
 
 
