@@ -47,11 +47,12 @@ PLATFORM_VARIABLE, PROFILE_VARIABLE = make_variable_name("platform"), make_varia
 def _prepare_call(
     plugins: Plugins,
     job: "JobFilePath",
+    values: Mapping[str, Any],
+    *,
     platform_name: str,
     workload_name: str,
     profile: str,
     trainer_args: Iterable[str] | None,
-    values: Mapping[str, Any],
     run_name: str = "",
 ) -> prepare.PreparedJob:
     """Resolve and check the job of a call. Raise Rejected with all problems.
@@ -378,7 +379,16 @@ def submit(
     """
     labels = make_labels(name, note)
     plugins = manager.get_plugins()
-    prepared = _prepare_call(plugins, job, platform, workload, profile, trainer_args, values, name)
+    prepared = _prepare_call(
+        plugins,
+        job,
+        values,
+        platform_name=platform,
+        workload_name=workload,
+        profile=profile,
+        trainer_args=trainer_args,
+        run_name=name,
+    )
     warnings: list[Problem] = list(prepared.warnings)
     record = submitter.submit_job(prepared, warnings.extend, lambda run: None, new=new, pinning=pin, labels=labels)
     warnings += site.notify_run_changed(plugins, record)
@@ -403,7 +413,15 @@ def render(
     if attempt < 1:
         title = "attempt takes a whole number greater than 0"
         raise Rejected([Problem(code="value-invalid", stage=Stage.USAGE, title=title)])
-    prepared = _prepare_call(manager.get_plugins(), job, platform, workload, profile, trainer_args, values)
+    prepared = _prepare_call(
+        manager.get_plugins(),
+        job,
+        values,
+        platform_name=platform,
+        workload_name=workload,
+        profile=profile,
+        trainer_args=trainer_args,
+    )
     if pin:
         prepared, problems = pinning.query_platform_settings(pinning.pin_job_strictly(prepared))
         raise_if_any(problems)
@@ -419,8 +437,20 @@ def explain(
     trainer_args: Iterable[str] | None = None,
     **values: Any,
 ) -> list[Mapping[str, Any]]:
-    """Return the values of a job as mappings with name, value, origin and overrode. Raise Rejected."""
-    return list(_prepare_call(manager.get_plugins(), job, platform, workload, profile, trainer_args, values).values)
+    """Return the values of a job as mappings with name, value, origin and overrode. Raise Rejected.
+
+    The first argument of each trainer option has the option's name as `option`.
+    """
+    prepared = _prepare_call(
+        manager.get_plugins(),
+        job,
+        values,
+        platform_name=platform,
+        workload_name=workload,
+        profile=profile,
+        trainer_args=trainer_args,
+    )
+    return list(prepared.values)
 
 
 def runs(limit: int | None = None) -> list[Run]:
