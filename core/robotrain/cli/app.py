@@ -24,19 +24,11 @@ from robotrain.command_table import ALIASES, COMMANDS
 from robotrain.errors import Rejected
 
 ClickError: Any = UsageError.__base__
-
-
 AS_JSON_KEY, ARGUMENTS_KEY = "robotrain.as-json", "robotrain.arguments"
-
-
 WITHOUT_HELP = (
     "Do not load this plugin: a distribution, or a claim (platform.NAME)  [repeatable]  [env: ROBOTRAIN_WITHOUT=A,B]"
 )
-
-
 PLUGINS_FROM_HELP = "Load robotrain_plugin.py of this folder as a plugin  [env: ROBOTRAIN_PLUGINS_FROM]"
-
-
 HELP = """Describe a robot-learning job once; run it on any platform whose plugin supports it.
 
   robotrain init --example pusht-mini
@@ -47,8 +39,6 @@ HELP = """Describe a robot-learning job once; run it on any platform whose plugi
 
   robotrain status            the state of the newest run
 """
-
-
 OVERVIEW = """Usage: robotrain COMMAND [OPTIONS]
 
 Commands:
@@ -61,8 +51,6 @@ Begin with:
 `robotrain COMMAND --help` shows a command's options, `robotrain --help` those
 of all commands."""
 """What `robotrain` alone prints: one line a command, of at most 80 columns."""
-
-
 OVERVIEW_WIDTH = 80
 
 

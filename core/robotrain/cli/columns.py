@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 GAP = 2
-"""Between two columns."""
+"""How many spaces separate two columns."""
 MIN_TEXT_WIDTH = 16
 """The fewest terminal columns in which a sentence is readable."""
 

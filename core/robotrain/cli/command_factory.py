@@ -1,4 +1,4 @@
-"""Factories of command apps, and what every command finds in its context."""
+"""Building blocks of every command."""
 
 import contextlib
 import functools

@@ -96,7 +96,7 @@ def _ask_listings(runs: Sequence[RunRecord], plugins: Plugins) -> dict[int, Any]
 
 
 def can_list(platform: str, plugins: Plugins) -> bool:
-    """Whether the engine of a platform can list its runs."""
+    """Return whether the engine of a platform can list its runs."""
     from robotrain.plugins.guards import has_method  # costs start-up
 
     try:
