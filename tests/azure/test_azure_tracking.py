@@ -4,6 +4,7 @@ storage that artifacts go to.
 
 import json
 import subprocess
+import time
 import urllib.request
 from pathlib import Path
 
@@ -61,9 +62,11 @@ def until_there(tracked: Tracked) -> Tracking:
     while True:
         try:
             tracked.tracker.wait_for_run(lambda: False)
-            return next(one for one in tracked.said if isinstance(one, Tracking))
         except OSError:  # not yet, on a busy machine
             continue
+        while not (found := [one for one in tracked.said if isinstance(one, Tracking)]):  # a moment after its id
+            time.sleep(0.01)
+        return found[0]
 
 
 @pytest.fixture
