@@ -8,6 +8,7 @@ import threading
 
 import pytest
 from robotrain_runtime.tracking import preflight
+from robotrain_runtime.tracking.address import redact_address
 
 
 @pytest.fixture
@@ -81,3 +82,18 @@ def test_a_folder_that_cannot_be_written(tmp_path):
 @pytest.mark.parametrize("uri", ["", "azureml://eastus.api.azureml.ms/x"])
 def test_what_only_its_own_library_can_reach_is_not_asked(uri):
     assert found(uri) == []
+
+
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        ("postgresql://me:s3c/ret@host/db", "postgresql://host/db"),
+        ("mysql+pymysql://me:p?ss@host/db", "mysql+pymysql://host/db"),
+        ("https://me:a#b@c@host:5000/mlflow?token=t#f", "https://host:5000/mlflow"),
+        ("me:tok@host:5000", "host:5000"),
+        ("sqlite:////home/me@lab/mlflow.db?token=t", "sqlite:////home/me@lab/mlflow.db"),
+        ("/home/me@lab/mlruns", "/home/me@lab/mlruns"),
+    ],
+)
+def test_an_address_is_shown_without_user_password_and_query(uri, shown):
+    assert redact_address(uri) == shown

@@ -103,8 +103,10 @@ def has_mlflow_tables(database: Path) -> bool:
 
 
 def redact_address(uri: str) -> str:
-    """Return an address without the parts that may be secret."""
-    return re.sub(r"//[^/]*@", "//", re.split(r"[?#]", uri)[0])
+    """Return an address without user, password, query and fragment. A password may contain `/`, `?`, `#` and `@`."""
+    if not re.match(r"[\w+.-]+:///|/(?!/)", uri):  # the path of a file has no user
+        uri = re.sub(r"^(([\w+.-]+:)?//)?.*@", r"\1", uri, flags=re.DOTALL)
+    return re.split(r"[?#]", uri)[0]
 
 
 FINDINGS_PREFIX = "found: "

@@ -43,9 +43,9 @@ def make_silent_finding(uri: str, seconds: float = ADDRESS_SECONDS) -> Finding:
 
 
 def _check_server(uri: str) -> Iterator[Finding]:
-    request = urllib.request.Request(
-        address.redact_address(uri).rstrip("/") + "/health", headers={"User-Agent": "robotrain"}
-    )
+    server = urllib.parse.urlsplit(uri)
+    page = f"{server.scheme}://{server.netloc.rpartition('@')[2]}{server.path.rstrip('/')}/health"
+    request = urllib.request.Request(page, headers={"User-Agent": "robotrain"})
     try:
         with urllib.request.urlopen(request, timeout=ADDRESS_SECONDS):
             return
