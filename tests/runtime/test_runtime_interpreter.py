@@ -1,10 +1,13 @@
 """A Python of the wanted version is found wherever people have it; one that does not run is not taken."""
 
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from robotrain_runtime.environments import interpreter
+from robotrain_runtime.environments import interpreter, uv
+from robotrain_runtime.process.stop import StopSignal
 
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 REAL = sys.executable
@@ -111,3 +114,22 @@ def test_outside_a_range_none_is_taken(python, monkeypatch):
 def test_versions_of_a_range_are_numbers_not_texts():
     assert interpreter.list_allowed_versions("3.9-3.11") == ["3.11", "3.10", "3.9"]
     assert interpreter.list_allowed_versions("3.12") == ["3.12"]
+
+
+def test_two_builds_at_once_fetch_uv_once(tmp_path, monkeypatch):
+    fetched = []
+
+    def install(command, **options) -> int:
+        folder = Path(command[command.index("--target") + 1])
+        fetched.append(folder)
+        time.sleep(0.1)  # until the other build is there
+        program(folder / "bin/uv", "exit 0")
+        return 0
+
+    monkeypatch.setattr(uv.child, "run_program", install)
+    monkeypatch.setattr(uv, "find_python_with_pip", lambda: Path(REAL))
+    with ThreadPoolExecutor(2) as builds:
+        paths = list(builds.map(lambda _: uv.fetch_uv(tmp_path, StopSignal()), range(2)))
+    assert len(fetched) == 1
+    assert paths == [tmp_path / "uv" / uv.get_uv_version() / "bin/uv"] * 2
+    assert paths[0].exists()

@@ -114,8 +114,17 @@ def get_uv_version() -> str:
 
 
 def fetch_uv(cache: Path, stop: StopSignal) -> Path:
-    """Fetch uv with pip into the cache; return its path. Raise JobFailed or StopRequested."""
-    python, target = find_python_with_pip(), _get_fetched_folder(cache)
+    """Fetch uv with pip into the cache, unless it is there; return its path. Raise JobFailed or StopRequested."""
+    target = _get_fetched_folder(cache)
+    path = target / "bin" / "uv"
+    with files.hold_lock(target.with_name(target.name + ".lock"), waiting=stop.interruptible()):
+        if not os.access(path, os.X_OK):
+            _install_uv(target, stop)
+    return path
+
+
+def _install_uv(target: Path, stop: StopSignal) -> None:
+    python = find_python_with_pip()
     if python is None:
         raise JobFailed("uv is missing, and so is pip to fetch it with: install uv (https://docs.astral.sh/uv)")
     output = deque[str](maxlen=REMEMBERED_PIP_LINES)
@@ -125,7 +134,6 @@ def fetch_uv(cache: Path, stop: StopSignal) -> Path:
         if child.run_program(command, environ=os.environ, stop=stop, on_line=output.append):
             why, fault = output[-1] if output else "no reason given", classify_uv_error("\n".join(output))
             raise JobFailed(f"uv {get_uv_version()} could not be fetched with pip: {why}", fault=fault)
-    return target / "bin" / "uv"
 
 
 def _get_fetched_folder(cache: Path) -> Path:
