@@ -49,16 +49,22 @@ def test_a_place_to_publish_to_is_one_absolute_folder(training, said, to):
 
 
 @pytest.mark.parametrize(
-    "said",
+    ("said", "why"),
     [
-        "./models",
-        "/",
-        "file://host/x",
-        "file:///a?b",
+        ("./models", "relative folder"),
+        ("/", ""),
+        ("file://host/x", "another machine"),
+        ("file://[x/y", "another machine"),
+        ("file:///a?b", "no query"),
+        ("file:///a?", "no query"),
+        ("file:///a#", "no query"),
+        ("file:///a\tb", "control characters"),
+        ("/a%0Ab\n", "control characters"),
     ],
 )
-def test_what_is_no_absolute_folder_is_refused_with_the_form_of_one(said):
+def test_what_is_no_absolute_folder_is_refused_with_the_form_of_one(said, why):
     (problem,) = checked(said)
+    assert why in problem.why
     assert problem.stage.exit_code == 2
     assert problem.where == "--publish-url"
     assert problem.suggestions[0].text == "--publish-url /FOLDER/checkpoints"

@@ -1,10 +1,11 @@
 """The --publish-url of a job: an absolute folder, a file URL or a remote URL, and whether it is writable."""
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 if TYPE_CHECKING:
     from robotrain_runtime.contract.container_plugin import ArtifactTarget
@@ -24,12 +25,17 @@ def parse_folder(url: str) -> str:
     """Return the folder as a normal path; empty for none. Raise ValueError with a sentence for anything else."""
     path = url
     if url.lower().startswith(FILE_SCHEME):
-        parts = urlsplit(url)
-        if parts.netloc not in ("", "localhost"):
-            raise ValueError("A file URL cannot name another machine.")
-        if parts.query or parts.fragment:
+        path = url[len(FILE_SCHEME) :]
+        if path.startswith("//"):
+            host, slash, rest = path[2:].partition("/")
+            if host not in ("", "localhost"):
+                raise ValueError("A file URL cannot name another machine.")
+            path = slash + rest
+        if set(path) & set("?#"):
             raise ValueError("A file URL has no query and no fragment.")
-        path = unquote(parts.path)
+        path = unquote(path)
+    if re.search(r"[\x00-\x1f\x7f-\x9f]", path):
+        raise ValueError("The name of a folder has no control characters.")
     if path and not path.startswith("/"):
         raise ValueError("A relative folder would be another place on another machine.")
     return os.path.normpath("/" + path.lstrip("/")) if path else ""
