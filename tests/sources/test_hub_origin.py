@@ -1,6 +1,7 @@
 """Repositories of the Hub as the transfer sees them: listed by its own library, from a Hub of this machine."""
 
 import hashlib
+import itertools
 import json
 
 import pytest
@@ -228,3 +229,9 @@ class TransportError(Exception):
 )
 def test_whatever_ends_a_listing_is_somebodys_fault(hub, error, fault):
     assert opened().explain_error(error).fault == fault
+
+
+def test_a_cycle_of_causes_ends():
+    error, cause = ValueError("a"), OSError("b")
+    error.__cause__, cause.__cause__ = cause, error
+    assert list(itertools.islice(errors.iter_causes(error), 9)) == [error, cause]

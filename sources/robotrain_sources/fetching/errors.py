@@ -56,8 +56,10 @@ def get_class_names(*raised: BaseException) -> set[str]:
 
 
 def iter_causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield an error and its causes, the innermost last."""
-    while error is not None:
+    """Yield an error and its causes, the innermost last; each once, also if they form a cycle."""
+    seen = set[int]()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
         yield error
         error = error.__cause__ or error.__context__
 
