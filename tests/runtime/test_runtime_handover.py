@@ -9,7 +9,10 @@ import pytest
 from robotrain_runtime.contract import step_output
 from robotrain_runtime.contract.document import JobSource, Mount
 from robotrain_runtime.contract.event import Registered
+from robotrain_runtime.contract.failure import EXIT_PREFLIGHT, JobFailed
 from robotrain_runtime.preflight import run_preflight
+from robotrain_runtime.process.stop import StopSignal
+from robotrain_runtime.publishing import handover
 
 TRAIN = "from pretend_training import *\ntrain(40, 20)"
 EVALUATE = "from pretend_evaluating import *\nevaluate(0.75, kept=policy())"
@@ -115,6 +118,12 @@ def test_an_output_without_its_description_is_refused(halves_here, later, output
 
 def test_a_variable_that_is_not_set_is_named(halves_here, later):
     assert titles(later()) == ["ROBOTRAIN_STEP_TRAIN is not set: it should name the folder of train"]
+
+
+def test_a_registration_without_the_output_of_a_step_is_refused(job):
+    with pytest.raises(JobFailed, match="a registration reads the mounted output of one step") as failed:
+        handover.register_step(replace(job(""), registers="pusher"), StopSignal(), print)
+    assert failed.value.exit_code == EXIT_PREFLIGHT
 
 
 @pytest.mark.slow

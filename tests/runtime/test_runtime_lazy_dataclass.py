@@ -76,9 +76,20 @@ def test_it_behaves_as_the_standard_one(options):
         assert ours == theirs, name
 
 
-def test_a_wrong_argument_is_named():
-    with pytest.raises(TypeError, match=r"Pair\(\) has invalid arguments \(missing, unknown or repeated: one, three\)"):
-        Pair(three=3)
+@pytest.mark.parametrize(
+    ("call", "why"),
+    [
+        (lambda: Pair(two=2), "Pair() misses arguments: one."),
+        (lambda: Pair(1, three=3, four=4), "Pair() does not know the arguments: four, three."),
+        (lambda: Pair(1, one=1), "Pair() got two values for the arguments: one."),
+        (lambda: Pair(1, 2, 3), "Pair() takes 2 positional arguments, but 3 were given."),
+        (lambda: Pair(three=3), "Pair() misses arguments: one. Pair() does not know the arguments: three."),
+    ],
+)
+def test_a_wrong_argument_is_named_with_what_is_wrong_with_it(call, why):
+    with pytest.raises(TypeError) as refused:
+        call()
+    assert str(refused.value) == why
 
 
 def test_fields_are_made_when_something_asks_for_them():

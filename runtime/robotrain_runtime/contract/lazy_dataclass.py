@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 __all__ = ["lazy_dataclass"]
@@ -76,13 +76,26 @@ def _initialize(self: Any, /, *args: Any, **named: Any) -> None:
     for name, make in layout.factories.items():
         if name not in values:
             values[name] = make()
-    wrong = (values.keys() ^ layout.names) | (positional.keys() & named.keys())
-    if wrong or len(positional) < len(args):
-        problem = f"missing, unknown or repeated: {', '.join(sorted(wrong))}" if wrong else "too many"
-        raise TypeError(f"{self.__class__.__qualname__}() has invalid arguments ({problem})")
+    if values.keys() != layout.names or len(positional) < len(args) or not positional.keys().isdisjoint(named):
+        raise TypeError(" ".join(_find_argument_problems(self.__class__, args, named, values)))
     self.__dict__.update(values)
     if layout.has_post_init:
         self.__post_init__()
+
+
+def _find_argument_problems(
+    cls: Any, args: tuple[Any, ...], named: dict[str, Any], values: dict[str, Any]
+) -> Iterator[str]:
+    names, positional = _get_layout(cls).names, cls.__match_args__
+    if len(args) > len(positional):
+        yield f"{cls.__qualname__}() takes {len(positional)} positional arguments, but {len(args)} were given."
+    for problem, wrong in (
+        ("misses arguments", names - values.keys()),
+        ("does not know the arguments", values.keys() - names),
+        ("got two values for the arguments", named.keys() & set(positional[: len(args)])),
+    ):
+        if wrong:
+            yield f"{cls.__qualname__}() {problem}: {', '.join(sorted(wrong))}."
 
 
 @functools.cache

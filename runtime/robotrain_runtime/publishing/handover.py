@@ -85,9 +85,11 @@ def register_step(document: JobDocument, stop: StopSignal, log_line: LogFunction
 
 def _find_mounted_output(document: JobDocument) -> Path:
     """Return the folder that the step wrote. Raise JobFailed."""
-    (mount,) = document.placement.mounts
     try:
+        (mount,) = document.placement.mounts
         return contract_document.resolve_folder(mount.folder).parent
+    except ValueError:
+        raise JobFailed("a registration reads the mounted output of one step", EXIT_PREFLIGHT) from None
     except contract_document.UnsetVariable as name:
         raise JobFailed(f"{name} is not set: it should name the folder of the step's output", EXIT_PREFLIGHT) from None
 
