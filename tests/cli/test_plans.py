@@ -244,6 +244,26 @@ def test_resubmit_replaces_single_options_of_the_trainer(robotrain, venus, job):
     assert (wrong.exit_code, "--policy.chunk_size=8" in wrong.stderr) == (2, True)
 
 
+@pytest.mark.parametrize("changes", [(), ("--set", "seed=5"), ("--", "--tolerance_s", "5")])
+def test_a_plan_of_an_earlier_version_does_not_name_the_options_of_its_arguments(robotrain, venus, job, changes):
+    options = {"--policy.dropout": "0.1", "--policy.n_heads": "4", "--tolerance_s": "5"}
+    words = ("--policy.dropout=0.1", "--policy.n_heads", "4", "--tolerance_s=5")
+    first = robotrain("submit", *job, "--no-pin", "--", *words).stdout.strip()
+    path = plans.get_plan_folder(first) / plans.MANIFEST_FILE
+    manifest = json.loads(path.read_text())
+    for row in manifest["values"]:
+        row.pop("option", None)
+    path.chmod(0o600)
+    path.write_text(json.dumps(manifest))
+    again = robotrain("resubmit", first, *changes).stdout.strip()
+    for run in (first, again):
+        values = records.read_record(run).values
+        assert {name: values[name][0] for name in values if name.startswith("--")} == options
+    assert robotrain("diff", first, again).stdout.count("policy") == 0
+    found = robotrain("runs", "--set=--policy.n_heads=4", "--json").json["runs"]
+    assert {row["run"] for row in found} == {first, again}
+
+
 @pytest.mark.parametrize(
     ("words", "line"),
     [

@@ -150,7 +150,10 @@ def _restore_origins(values: Sequence[Mapping[str, Any]], stored: RenderedPlan) 
     origin = str(Origin("run", stored.plan.run))
     replaced = any(row["name"] == RESUME_ROLE for row in values)
     resume_rows = [row for row in stored.values if row["name"] == RESUME_ROLE and not replaced]
-    rows = [before.get((row["name"], str(row["value"])), row) if row["origin"] == origin else row for row in values]
+    rows = [
+        {**row, **before.get((row["name"], str(row["value"])), {})} if row["origin"] == origin else row
+        for row in values
+    ]
     return (*resume_rows, *rows)
 
 
