@@ -67,6 +67,11 @@ def find_disk_problems(
 
 ANSWER_SLACK_SECONDS = 1.0
 REMOTE_CHECK_SECONDS = 30.0
+RENDER_AGAIN = (
+    "robotrain render … --to FOLDER   writes the plan again: another version of robotrain may have written it",
+    "robotrain submit …   instead of `resubmit` of a run that another version submitted",
+)
+"""What helps if a plan names modules that this version does not have."""
 
 LogFunction = Callable[[str], None]
 
@@ -188,7 +193,8 @@ def collect_findings(
             findings += tracking.wait_for_findings() if tracking else []
     except JobFailed as failed:
         fault = failed.fault or "configuration"
-        return PreflightResult([failure.make_finding("half-missing", failed.reason, fault=fault)], [], {})
+        finding = failure.make_finding("half-missing", failed.reason, fault=fault)
+        return PreflightResult([finding._replace(ways=RENDER_AGAIN)], [], {})
     unique: dict[tuple[str, str, str], Finding] = {}
     for finding in findings:
         unique.setdefault((finding.code, finding.title, finding.given), finding)

@@ -85,8 +85,10 @@ def test_no_environment_is_built_to_look_with_where_none_can_be(halves_here, job
 
 
 def test_a_half_that_cannot_be_imported_is_a_finding(job):
-    (finding,) = run_preflight(dataclasses.replace(job(), halves={}))
-    assert finding.code == "half-missing"
+    made = job()
+    (finding,) = run_preflight(dataclasses.replace(made, halves=dict.fromkeys(made.halves, "robotrain_sources.gone")))
+    assert (finding.code, "robotrain_sources.gone" in finding.title) == ("half-missing", True)
+    assert any(way.startswith("robotrain render ") for way in finding.ways)
 
 
 def test_an_environment_that_is_not_there(wanted, tmp_path):
