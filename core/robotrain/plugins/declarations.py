@@ -7,15 +7,18 @@ import re
 import types
 import typing
 from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 from robotrain_runtime.contract.parameter import Param, Parameter, get_parameters
 
+from robotrain.errors import Suggestion
 from robotrain.model.capabilities import Capabilities, Support
 from robotrain.model.health import HealthCheck
 from robotrain.model.platform import Platform
 from robotrain.model.source import Pinning, RoleFlag, SourceKind
 from robotrain.model.workload import Role, Workload, WorkloadProfile
+from robotrain.plugins.failures import UnsuitablePlugin
 
 FLAG = re.compile(r"--[A-Za-z0-9][A-Za-z0-9_-]*|-[A-Za-z]")
 EXPECTED: Mapping[Any, str] = {
@@ -38,7 +41,7 @@ PARTS = (Capabilities, Support, Pinning, RoleFlag, Role, WorkloadProfile)
 
 
 def validate_declaration(family: str, thing: Any) -> None:
-    """Raise TypeError or ValueError for a malformed part of what a plugin provides."""
+    """Raise TypeError, ValueError or UnsuitablePlugin for a malformed part of what a plugin provides."""
     kind: type = DECLARED[family]
     if not isinstance(thing, kind):
         raise TypeError(f"its hook provides a {type(thing).__name__}; expected a robotrain.plugin.{kind.__name__}")
@@ -108,14 +111,14 @@ EXPECTED_TYPE = (
 
 
 def _validate_parameters(name: str, declared: Any) -> None:
-    """Raise TypeError or ValueError for a class that does not declare values correctly."""
+    """Raise TypeError, ValueError or UnsuitablePlugin for a class that does not declare values correctly."""
     if not isinstance(declared, type) or not dataclasses.is_dataclass(declared):
         raise TypeError(f"its `{name}` is no dataclass; expected {EXPECTED[type]}")
     known, hints = {one.name: one for one in get_parameters(declared)}, typing.get_type_hints(declared)
     for field in dataclasses.fields(declared):
         where, kind = f"its `{name}.{field.name}`", hints[field.name]
         if not (one := known.get(field.name)):
-            raise TypeError(f"{where} has no Param; write {field.name}: Annotated[{_format_type(kind)}, Param(help=…)]")
+            raise UnsuitablePlugin(f"{where} has no Param", _suggest_field(field.name, _format_type(kind)))
         _validate_type(where, one)
         if field.default_factory is not dataclasses.MISSING:
             raise TypeError(f"{where} has a default_factory; expected a default that help can show")
@@ -130,16 +133,24 @@ def _validate_type(where: str, one: Parameter) -> None:
     made, parts = get_origin(one.bare_type) or one.bare_type, get_args(one.bare_type)
     is_text = made is Literal and all(isinstance(part, str) for part in parts)
     if sum(kind is not type(None) for kind in kinds) > 1 or not (is_text or made in (str, int, float, bool)):
-        raise TypeError(f"{where} is declared as {_format_type(one.type)}; expected {EXPECTED_TYPE}")
+        text = "str | None" if type(None) in kinds else "str"
+        ways = [_suggest_field(one.name, text, "help=…, path=True")] if made is Path else []
+        raise UnsuitablePlugin(f"{where} is declared as {_format_type(one.type)}; expected {EXPECTED_TYPE}", *ways)
 
 
 def _validate_default(where: str, one: Parameter) -> None:
     try:
         _validate_value(one.name, one.default, one.type)
     except (TypeError, ValueError):
-        missing = " (write `| None` where it may be left out)" if one.default is None else ""
-        declared = _format_type(one.type)
-        raise TypeError(f"{where} is declared as {declared}, and its default {one.default!r} is not{missing}") from None
+        declared, bare = _format_type(one.type), _format_type(one.bare_type)
+        expected = "one of them" if get_origin(one.bare_type) is Literal else f"{'an' if bare == 'int' else 'a'} {bare}"
+        ways = [_suggest_field(one.name, f"{declared} | None", end=" = None")] if one.default is None else []
+        why = f"{where} is declared as {declared}, and its default {one.default!r} is not {expected}"
+        raise UnsuitablePlugin(why, *ways) from None
+
+
+def _suggest_field(name: str, kind: str, arguments: str = "help=…", end: str = "") -> Suggestion:
+    return Suggestion(f"{name}: Annotated[{kind}, Param({arguments})]{end}")
 
 
 def _format_type(kind: Any) -> str:
