@@ -1,12 +1,16 @@
 """Finding the workflow of an interrupted submit: the right one, none, or a problem if that is unknown."""
 
+import contextlib
+import os
 import threading
 
 import pytest
 from handed_over import RUN, plan, take
 from robotrain.errors import Rejected, Unanswered, format_problem
+from robotrain.store import records
 from robotrain_osmo.platform import OsmoPlatform
 from robotrain_osmo.submit import submit
+from robotrain_runtime.contract.files import lock_file
 
 OTHER = "0d" * 32
 
@@ -15,6 +19,14 @@ def cut_off(*before: str, workflow: str = ""):
     """A plan with a note of a submit, before which these workflows existed."""
     submit.NOTE.write(plan(), {"before": before, "workflow": workflow})
     return plan()
+
+
+def old_lock():
+    """The lock of a submit that ended long ago."""
+    path = records.get_run_folder(RUN) / submit.LOCK_FILE
+    path.touch()
+    os.utime(path, (1, 1))
+    return path
 
 
 def test_nothing_is_found_where_nothing_was_taken(osmo):
@@ -151,14 +163,31 @@ def test_an_answer_of_another_form_is_not_taken_for_an_empty_one(osmo, stdout):
 
 
 @pytest.mark.slow
-def test_what_arrives_late_is_waited_for(osmo, monkeypatch):
+@pytest.mark.parametrize("killed", [False, True])
+def test_what_arrives_late_is_waited_for(osmo, monkeypatch, killed):
     take(osmo, OTHER)
-    monkeypatch.setattr(submit, "SETTLE_SECONDS", 1.0)
-    late = threading.Timer(0.3, take, [osmo])
-    late.start()
-    found = OsmoPlatform().find(cut_off())
+    wanted, lock = cut_off(), old_lock()
+    with contextlib.ExitStack() as stack:
+        if killed:  # its command ends later
+            file = stack.enter_context(lock.open("rb"))
+            assert lock_file(file.fileno())
+            threading.Timer(0.2, file.close).start()
+        else:
+            with submit.hold_lock(RUN):
+                pass
+        monkeypatch.setattr(submit, "SETTLE_SECONDS", 2.0)
+        threading.Timer(0.8, take, [osmo]).start()
+        found = OsmoPlatform().find(wanted)
     assert found is not None
     assert found["workflow"] == f"{RUN}-2"
+
+
+def test_long_after_an_interruption_nothing_is_waited_for(osmo, monkeypatch):
+    monkeypatch.setattr(submit, "SETTLE_SECONDS", 2.0)
+    wanted = cut_off()
+    old_lock()
+    assert OsmoPlatform().find(wanted) is None
+    assert len(osmo.calls) == 1
 
 
 def test_two_commands_never_send_the_same_run_at_once():

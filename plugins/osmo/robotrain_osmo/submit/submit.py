@@ -7,6 +7,7 @@ text do not identify a submit, as an equal job of another state folder has the s
 import contextlib
 import dataclasses
 import fcntl
+import os
 import re
 import sys
 import tempfile
@@ -87,7 +88,11 @@ def hold_lock(run: str) -> Iterator[tuple[int, ...]]:
             if not lock_file(file.fileno()):
                 raise Unanswered([make_problem(LOCK_CODE, "an `osmo` command of an earlier submit is still running")])
             handles = (file.fileno(),)
-        yield handles
+        try:
+            yield handles
+        finally:
+            with contextlib.suppress(OSError):
+                os.utime(path)  # nothing is sent after this time
 
 
 def wait_for_lock(run: str) -> None:
@@ -98,11 +103,20 @@ def wait_for_lock(run: str) -> None:
     print("waiting for an `osmo` command of an earlier submit", file=sys.stderr)
     with path.open("rb") as file:
         if lock_file(file.fileno(), fcntl.LOCK_SH, PATIENCE_SECONDS):
+            os.utime(path)  # for a robotrain that was killed
             return
     title, why = "an `osmo` command of an earlier submit does not end", "While it runs, it may still submit the run."
     search = Suggestion("pgrep -af 'workflow submit'", "shows the command; end it if it hangs")
     retry = Suggestion("the same command", "after its end; it finds out what was accepted")
     raise Rejected([make_problem(LOCK_CODE, title, "", run, why, search, retry)])
+
+
+def _get_lock_age(run: str) -> float:
+    """Return the seconds since the lock was released last; infinite if it never was."""
+    try:
+        return time.time() - (records.get_run_folder(run) / LOCK_FILE).stat().st_mtime
+    except OSError:
+        return float("inf")
 
 
 def _handle_failure(plan: Plan, submission: OsmoSubmissionSpec, failure: CommandFailure) -> Reference:
@@ -170,11 +184,10 @@ def find_workflow(plan: Plan) -> Reference | None:
         return None
     found = re.search(PLAN_MARK_PATTERN, plan.files[plan.spec].decode("utf-8", "replace"))
     mark = found[1] if found else ""
-    workflow = note["workflow"]
-    for pause in (0.0, SETTLE_SECONDS) if not workflow else ():
-        time.sleep(pause)
-        if workflow := _find_workflow_of_plan(submission, mark, note["before"]):
-            break
+    workflow = note["workflow"] or _find_workflow_of_plan(submission, mark, note["before"])
+    if not workflow and _get_lock_age(submission.run) < SETTLE_SECONDS:
+        time.sleep(SETTLE_SECONDS)
+        workflow = _find_workflow_of_plan(submission, mark, note["before"])
     return make_reference(plan, submission, workflow) if workflow else None
 
 
