@@ -46,9 +46,7 @@ class OsmoSettings(AzureSettings):
             "(default: none, with a note if the platform allows more)"
         ),
     ] = None
-    priority: Annotated[
-        Literal["HIGH", "NORMAL", "LOW"] | None, Param(help="priority of the workflow (default: OSMO's)")
-    ] = None
+    priority: Annotated[Priority | None, Param(help="priority of the workflow (default: OSMO's)")] = None
     exec_timeout: Annotated[
         str | None, Param(help="maximum run time, such as 12h (default: the workload's)", metavar="TIME")
     ] = None

@@ -137,16 +137,19 @@ def list_pools(cli: str, seconds: float) -> list[Pool]:
 
 def _parse_pool(data: Mapping[str, Any]) -> Pool:
     usage, platforms = as_mapping(data.get("resource_usage")), as_mapping(data.get("platforms"))
-    mounts = {name: map(as_mapping(one).get, ("allowed_mounts", "default_mounts")) for name, one in platforms.items()}
     return Pool(
         name=as_text(data.get("name")),
         status=as_text(data.get("status")),
         max_exec_timeout=as_text(data.get("max_exec_timeout")),
-        platforms={name: PoolPlatform(*map(as_texts, both)) for name, both in mounts.items()},
+        platforms={name: _parse_pool_platform(as_mapping(platform)) for name, platform in platforms.items()},
         total_gpus=as_int(usage.get("total_capacity")),
         free_gpus=as_int(usage.get("total_free")),
         quota_gpus=as_int(usage.get("quota_free")),
     )
+
+
+def _parse_pool_platform(data: Mapping[str, Any]) -> PoolPlatform:
+    return PoolPlatform(as_texts(data.get("allowed_mounts")), as_texts(data.get("default_mounts")))
 
 
 def list_largest_gpu_counts(cli: str, pool: str, seconds: float) -> dict[str, int]:
