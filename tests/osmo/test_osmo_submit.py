@@ -65,11 +65,18 @@ def test_a_workflow_is_handed_over_once_with_its_pool_and_its_priority(osmo, tmp
     assert len(osmo.calls) == asked  # the answer was heard, and is remembered
 
 
-def test_a_pool_that_is_gone_since_the_preflight_is_told(osmo):
+def test_an_unknown_pool_is_told_with_those_that_there_are(osmo):
+    osmo.pools["training"] = pool()
     told = refused(plan(pool="trainin"))
     assert "there is no pool trainin" in told
-    assert "osmo pool list" in told
+    assert "--pool training (existing: training, default)" in told
     assert not osmo.workflows
+
+
+@pytest.mark.slow
+def test_a_platform_that_the_pool_lacks_is_told_with_those_it_has(osmo):
+    osmo.pools["default"] = pool(platforms={"a100": platform(), "h100": platform()})
+    assert "(existing: a100, h100)" in refused(plan())
 
 
 @pytest.mark.parametrize(

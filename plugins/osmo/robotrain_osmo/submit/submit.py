@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from robotrain.cluster.answers import as_mapping, as_mappings, as_text
+from robotrain.cluster.checks import suggest_names
 from robotrain.cluster.submit_note import SubmitNote
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, Unanswered, make_problem
 from robotrain.external_command import ProcessResult
@@ -148,8 +149,11 @@ def _read_workflow_id(result: ProcessResult) -> str:
     raise Unanswered([make_problem("osmo-unanswered", "OSMO's answer contains no workflow id")])
 
 
+QUERY_SECONDS = 15.0
+
+
 def explain_refusal(failure: CommandFailure, submission: OsmoSubmissionSpec) -> Problem:
-    """Return the problem of a refused submit; that of a credential names its option."""
+    """Return the problem of a refused submit, suggesting the pools or platforms that OSMO lists."""
     problem = failure.to_problem()
     for credential in submission.credentials:
         if failure.code == "osmo-credential-missing" and credential.name == failure.name:
@@ -161,7 +165,18 @@ def explain_refusal(failure: CommandFailure, submission: OsmoSubmissionSpec) -> 
             return make_problem(failure.code, title, credential.flag, credential.name, failure.why, *fixes)
     if failure.code == "osmo-unreachable":
         return dataclasses.replace(problem, why="Nothing was sent.")
-    return problem
+    if failure.code not in ("osmo-pool-unknown", "osmo-platform-unknown"):
+        return problem
+    try:
+        pools = service.list_pools(submission.cli, QUERY_SECONDS)
+    except CommandFailed:
+        return problem
+    if failure.code == "osmo-pool-unknown":
+        flag, wanted, names = "--pool {}", submission.pool, [pool.name for pool in pools]
+    else:
+        names = [name for pool in pools if pool.name == submission.pool for name in pool.platforms]
+        flag, wanted = "--gpu-platform {}", submission.gpu_platform
+    return dataclasses.replace(problem, suggestions=suggest_names(flag, wanted, names, service.LIST_POOLS))
 
 
 SETTLE_SECONDS = 5.0
