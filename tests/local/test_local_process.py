@@ -15,9 +15,12 @@ from robotrain_local import process
 
 
 @pytest.fixture(params=["proc", "ps"], autouse=True)
-def way(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def way(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    process.get_host.cache_clear()  # what one way reports of this machine is not what the other does
     if request.param == "ps":
         monkeypatch.setattr(process, "PROC_FOLDER", tmp_path / "no proc")
+    yield
+    process.get_host.cache_clear()
 
 
 @pytest.fixture
