@@ -20,7 +20,7 @@ from robotrain_runtime.contract.parameter import get_parameters
 from robotrain.config import job_file
 from robotrain.config import project_file as projects
 from robotrain.config.coerce import ValueTable
-from robotrain.config.layers import VariableLayer, read_dotenv_files, read_environment
+from robotrain.config.env_files import VariableLayer, read_dotenv_files, read_environment
 from robotrain.config.project_file import Project
 from robotrain.config.provenance import Origin, Value, make_variable_name
 from robotrain.config.request import Request, SourceText
@@ -39,7 +39,7 @@ from robotrain.redaction import redact
 from robotrain.store import progress_cache, records
 from robotrain.submission import pin as pinning
 from robotrain.submission import prepare, reconcile, registration, submitter
-from robotrain.submission.run_labels import make_labels
+from robotrain.submission.run_name import make_labels
 
 PLATFORM_VARIABLE, PROFILE_VARIABLE = make_variable_name("platform"), make_variable_name("profile")
 

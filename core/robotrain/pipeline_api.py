@@ -6,7 +6,7 @@ from typing import Any
 
 from robotrain import api
 from robotrain.config import project_file
-from robotrain.config.layers import read_dotenv_files, read_environment
+from robotrain.config.env_files import read_dotenv_files, read_environment
 from robotrain.errors import Problem, Rejected, raise_if_any, usage_problem
 from robotrain.model.run import StepStatus
 from robotrain.pipelines.pipeline_file import RequestContext, request_from_file
@@ -15,7 +15,7 @@ from robotrain.pipelines.resume import RepeatedPipeline, continue_pipeline
 from robotrain.plugins import manager, site
 from robotrain.plugins.manager import Plugins
 from robotrain.submission import submitter
-from robotrain.submission.run_labels import NO_LABELS, RunLabels, make_labels
+from robotrain.submission.run_name import NO_LABELS, RunLabels, make_labels
 
 
 class PipelineRun(api.Run):

@@ -96,7 +96,7 @@ def test_a_dotenv_that_cannot_be_read_is_a_sentence(robotrain, monkeypatch):
         raise PermissionError(13, "Permission denied", str(path))
 
     Path(".env").touch()
-    monkeypatch.setattr("robotrain.config.layers.read_limited", refuse)
+    monkeypatch.setattr("robotrain.config.env_files.read_limited", refuse)
     answer = robotrain("render", "--platform", "local", "--dataset-path", "x")
     assert answer.exit_code == 2
     assert "  Permission denied.\n" in answer.stderr

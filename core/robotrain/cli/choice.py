@@ -15,8 +15,8 @@ from robotrain.errors import Problem, Rejected, Suggestion, suggest_name, usage_
 from robotrain.store.files import DOTENV_FILES, find_project_file
 
 if TYPE_CHECKING:
+    from robotrain.config.env_files import VariableLayer
     from robotrain.config.job_file import JobFile
-    from robotrain.config.layers import VariableLayer
     from robotrain.config.project_file import Project
     from robotrain.plugins.failures import PluginError
     from robotrain.plugins.manager import Plugins
@@ -77,7 +77,7 @@ def is_job_file(word: str) -> bool:
 
 def read_name_layers(parent: Any) -> tuple[VariableLayer, ...]:
     """Return the environment and the `.env` files of the working folder, read once."""
-    from robotrain.config.layers import read_dotenv_files, read_environment
+    from robotrain.config.env_files import read_dotenv_files, read_environment
 
     meta = parent.find_root().meta
     if NAMES_KEY not in meta:

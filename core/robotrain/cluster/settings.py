@@ -51,7 +51,7 @@ def read_configured_settings(kind: type[Settings], platform: str, *, with_terraf
 
 def make_configured_request(with_terraform: bool) -> Request:
     """Return a request of the environment, `.env` files, robotrain.toml and, if wanted, Terraform's outputs."""
-    from robotrain.config.layers import read_dotenv_files, read_environment
+    from robotrain.config.env_files import read_dotenv_files, read_environment
     from robotrain.config.project_file import load_project
     from robotrain.config.provenance import make_variable_name
     from robotrain.config.request import Request

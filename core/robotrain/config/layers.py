@@ -2,117 +2,28 @@
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_runtime.contract.parameter import Parameter, get_parameters
 
 from robotrain.config import coerce
 from robotrain.config.provenance import (
     DEFAULT_ORIGIN,
     FOLDER_LAYERS,
-    MAX_LETTERS,
     PLATFORM_LAYER,
     Origin,
     Value,
-    read_limited,
 )
 from robotrain.errors import Problem, Stage, Suggestion, make_problem
 from robotrain.redaction import redact
-from robotrain.store.files import DOTENV_FILES
 
 if TYPE_CHECKING:
     from robotrain.config.job_file import JobFile
     from robotrain.config.request import Request
     from robotrain.model.platform import Platform
-
-
-@lazy_dataclass(frozen=True)
-class VariableLayer:
-    """Values by variable name: the process environment, or a parsed `.env` file."""
-
-    layer: str
-    values: Mapping[str, Value]
-    problems: tuple[Problem, ...] = ()
-
-    def find_first(self, names: tuple[str, ...]) -> Value | None:
-        """Return the value of the first of `names` that has one."""
-        for name in names:
-            if name in self.values:
-                return self.values[name]
-        return None
-
-
-def read_environment() -> VariableLayer:
-    """Return the process environment; an empty value counts as unset."""
-    values = {name: Value(value, Origin("environment", name)) for name, value in os.environ.items() if value}
-    return VariableLayer("environment", values)
-
-
-def read_dotenv_files(folder: Path) -> Iterator[VariableLayer]:
-    """Yield `.env.local` and `.env` of `folder`, if they exist. They are parsed, never executed."""
-    for name in DOTENV_FILES:
-        if (folder / name).is_file():
-            yield read_dotenv(folder / name)
-
-
-def read_dotenv(path: Path) -> VariableLayer:
-    """Return the values of a file; `${NAME}` is a variable of the environment or of an earlier line."""
-    from dotenv.parser import parse_stream
-    from dotenv.variables import parse_variables
-
-    values: dict[str, Value] = {}
-    problems: list[Problem] = []
-    known: dict[str, Any] = dict(os.environ)
-    try:
-        content = read_limited(path)
-    except OSError as error:
-        return VariableLayer(path.name, {}, (_make_unreadable_problem(path, f"{error.strerror}."),))
-    except ValueError as error:
-        return VariableLayer(path.name, {}, (_make_unreadable_problem(path, str(error)),))
-    bindings, room = list(parse_stream(io.StringIO(content))), MAX_LETTERS
-    for binding in bindings:
-        where = f"{path.name}:{_get_line(binding.original)}"
-        if binding.error:
-            problems.append(_make_malformed_problem(where))
-        elif binding.key and binding.value:
-            parts = []
-            for atom in parse_variables(binding.value):
-                parts.append(atom.resolve(known))
-                room -= len(parts[-1])
-                if room < 0:  # each line may repeat the one before it many times
-                    return VariableLayer(path.name, {}, (*problems, _make_expanding_problem(where)))
-            text = "".join(parts)
-            known[binding.key] = os.environ.get(binding.key) or text
-            values[binding.key] = Value(text, Origin(path.name, where))
-    return VariableLayer(path.name, {name: value for name, value in values.items() if value.value}, tuple(problems))
-
-
-def _get_line(original: Any) -> int:
-    """Return the line of an assignment without the empty lines that the parser adds before it."""
-    text = str(original.string)
-    return int(original.line) + text[: len(text) - len(text.lstrip())].count("\n")
-
-
-def _make_unreadable_problem(path: Path, why: str) -> Problem:
-    title = f"{path.name} cannot be read"
-    return make_problem("env-file-unreadable", title, path.name, why=why, stage=Stage.PARSE)
-
-
-def _make_malformed_problem(where: str) -> Problem:
-    title = "a line of the .env file is not NAME=value"
-    why = "The file is parsed, not executed: it cannot contain commands or shell syntax."
-    return make_problem("env-file-malformed", title, where, why=why, stage=Stage.PARSE)
-
-
-def _make_expanding_problem(where: str) -> Problem:
-    title = f"the values of the .env file expand to more than {MAX_LETTERS >> 10} KiB"
-    why = "References such as `${NAME}` repeat the text of other lines."
-    return make_problem("env-file-too-large", title, where, why=why, stage=Stage.PARSE)
 
 
 LOOKUP_LAYER = "looked up"

@@ -12,8 +12,8 @@ from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain.config.provenance import Origin, Value
 
 if TYPE_CHECKING:
+    from robotrain.config.env_files import VariableLayer
     from robotrain.config.job_file import JobFile
-    from robotrain.config.layers import VariableLayer
     from robotrain.config.project_file import Project
     from robotrain.config.terraform import TerraformLayer
 

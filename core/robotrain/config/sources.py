@@ -30,8 +30,8 @@ from robotrain.model.workload import Role
 from robotrain.redaction import holds_secret, redact
 
 if TYPE_CHECKING:
+    from robotrain.config.env_files import VariableLayer
     from robotrain.config.job_file import JobFile
-    from robotrain.config.layers import VariableLayer
     from robotrain.model.capabilities import Capabilities
 
 NO_PARAMETERS: Mapping[str, Any] = MappingProxyType({})

@@ -18,7 +18,7 @@ from robotrain.store.files import PROJECT_FILE, list_project_folders
 if TYPE_CHECKING:
     from robotrain_runtime.contract.parameter import Parameter
 
-    from robotrain.config.layers import VariableLayer
+    from robotrain.config.env_files import VariableLayer
     from robotrain.config.project_file import Project
 
 TIME_LIMIT_SECONDS = 20.0

@@ -20,7 +20,7 @@ from robotrain.pipelines.steps import PipelineRequest, StepRequest
 from robotrain.redaction import redact
 
 if TYPE_CHECKING:
-    from robotrain.config.layers import VariableLayer
+    from robotrain.config.env_files import VariableLayer
     from robotrain.config.project_file import Project
     from robotrain.config.provenance import Value
     from robotrain.config.yaml_nodes import YamlNode

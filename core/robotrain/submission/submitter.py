@@ -27,7 +27,7 @@ from robotrain.store.name_lock import NameLock
 from robotrain.submission import pin, prepare, reconcile
 from robotrain.submission.prepare import PreparedJob
 from robotrain.submission.reconcile import ADOPTED_NOTE
-from robotrain.submission.run_labels import NO_LABELS, RunLabels
+from robotrain.submission.run_name import NO_LABELS, RunLabels
 
 
 class StepOwner(NamedTuple):

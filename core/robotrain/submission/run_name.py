@@ -1,4 +1,4 @@
-"""What people call a run: a name that need not be unique, by default made of its job, and a note."""
+"""The name of a run, which by default is made from its job and need not be unique, and its note."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ NO_LABELS = RunLabels()
 
 
 def make_labels(name: str, note: str, name_line: str = "--name") -> RunLabels:
-    """Return what a user calls a run. Raise Rejected if it cannot be called so.
+    """Return the name and the note that a user gives a run. Raise Rejected if one of them is invalid.
 
     :param name_line: the words before the name, in a line to type.
     """
@@ -46,7 +46,7 @@ def clean_name(text: str) -> str:
 
 
 def is_valid_name(name: str) -> bool:
-    """Return whether a run can be called so."""
+    """Return whether a text is a valid name of a run."""
     from robotrain.store.records import NEWEST_NAMES  # costs start-up
 
     return NAME_PATTERN.fullmatch(name) is not None and name not in NEWEST_NAMES
@@ -84,7 +84,7 @@ RUN_PATTERN = re.compile(r"[a-z][a-z0-9-]*-[0-9a-f]{8}-[0-9]+")
 
 
 def make_default_name(job: Job, workload: Workload, given: Mapping[str, Value]) -> str:
-    """Return a name for a run of a job: the one that its job was given, or else one made of its data or policy.
+    """Return the default name of a run: the name in its job, or else one made from its data or policy.
 
     `pusht-mini-act` for a training of ACT on the dataset `lerobot/pusht-mini`, `eval-of-pick-v3-aloha` for an
     evaluation in `aloha` of the policy that the run `pick-v3` trained.
