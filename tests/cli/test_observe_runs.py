@@ -30,6 +30,17 @@ def test_a_row_tells_how_far_a_run_is_and_why_it_is_no_further(scripted, robotra
     assert " ".join(second.split()) == "train-2 failed pluto 2 min 1:05 min RuntimeError: out of paint"
 
 
+def test_in_a_pipe_a_run_is_one_line_with_every_column_and_long_reasons_are_cut(scripted, robotrain):
+    reason = "CUDA out of memory.\nTried to allocate 20.00 GiB. " * 10
+    scripted.run("train-1", *LOSSES, state="failed", reason=reason, started=1e9, ended=1e9 + 65)
+    titles, row = lines(robotrain("runs"))
+    assert row.split()[:5] == ["train-1", "failed", "pluto", "59/200", "0.01695"]
+    shown = row[titles.index("REASON") :]
+    assert shown.startswith("CUDA out of memory. Tried")
+    assert (len(shown) <= 80, shown[-1]) == (True, "…")
+    assert robotrain("runs", "--json").json["runs"][0]["reason"] == reason
+
+
 def test_a_run_that_succeeded_did_all_its_steps(scripted, robotrain):
     scripted.run("train-1", *LOSSES, Outcome(state="succeeded", exit_code=0), state="succeeded")
     assert robotrain("runs", "--json").json["runs"][0]["step"] == 200

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -47,6 +47,8 @@ OTHER_OPTIONS = {
 """What people call options of this command; below "" what it does not do."""
 MIN_REASON_WIDTH = 40
 """The fewest terminal columns of reasons beside the other columns; with less, each has a line of its own."""
+MAX_PIPED_TEXT = 80
+"""The most columns of a sentence where the output is no terminal: there each run is one line, with every column."""
 
 
 def _complete_states(incomplete: str) -> list[str]:
@@ -156,6 +158,7 @@ def _describe_empty_list(wanted: "RunFilter") -> str:
 def _format_runs(listed: "Sequence[ListedRun]") -> list[str]:
     """Return the table; on a terminal, less important columns are left out until it fits. What differs from the run
     before is a line of its own there, and so is the reason where there is too little room beside the other columns.
+    Elsewhere, such as in a pipe, each run is one line.
     """
     from robotrain.cli import output
     from robotrain.cli.columns import GAP, Column, fit_columns, to_plain_line, truncate
@@ -164,7 +167,14 @@ def _format_runs(listed: "Sequence[ListedRun]") -> list[str]:
     from robotrain.store import run_values
 
     now = time.time()
-    reasons = [to_plain_line(one.reason) if one.state in STATES_WITH_REASON else "" for one in listed]
+    colour, width = output.has_color(sys.stdout), output.get_terminal_width(sys.stdout)
+
+    def to_cells(texts: Iterable[str]) -> list[str]:
+        plain = map(to_plain_line, texts)
+        return [*plain] if width else [truncate(text, MAX_PIPED_TEXT) for text in plain]
+
+    reasons = to_cells(one.reason if one.state in STATES_WITH_REASON else "" for one in listed)
+    changes = to_cells(run_values.format_changes(one.changes) for one in listed)
     declared = [one.record.metrics if one.record else () for one in listed]
     known = [one.progress for one in listed]
     headlines = [*map(scores.format_headline_score, (one.scores for one in known), declared)]
@@ -180,7 +190,7 @@ def _format_runs(listed: "Sequence[ListedRun]") -> list[str]:
             drop_order=4,
         ),
         Column("SCORE", headlines, drop_order=4),
-        Column("CONDITIONS", [to_plain_line(one.conditions) for one in known], drop_order=8),
+        Column("CONDITIONS", to_cells(one.conditions for one in known), drop_order=8),
         Column(
             "AGE",
             [format_short_age(now - one.record.created) if one.record else "" for one in listed],
@@ -189,8 +199,6 @@ def _format_runs(listed: "Sequence[ListedRun]") -> list[str]:
         Column("TOOK", [_format_duration(one, now) for one in listed], drop_order=6),
         Column("REASON", reasons, drop_order=7, is_flexible=True, min_width=MIN_REASON_WIDTH),
     ]
-    colour, width = output.has_color(sys.stdout), output.get_terminal_width(sys.stdout)
-    changes = [to_plain_line(run_values.format_changes(one.changes)) for one in listed]
     columns += [Column("CHANGED", changes, drop_order=9)] if width is None else []
     titles, *rows = fit_columns(columns, width)
     lines = [output.paint_text((" " * GAP).join(titles).rstrip(), "bold", colour)]
