@@ -40,6 +40,26 @@ def test_a_command_that_goes_on_after_its_robotrain_was_killed_is_waited_for(osm
     assert sent() == taken(osmo)
 
 
+def test_a_command_whose_end_nobody_saw_is_not_repeated_though_osmo_lists_its_workflow_late(
+    osmo, robotrain, command, monkeypatch
+):
+    osmo.fail("workflow submit", "slow", seconds=1.5)
+    with subprocess.Popen([*command, *JOB], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        while not any(call[:2] == ["workflow", "submit"] for call in osmo.calls):
+            time.sleep(0.02)
+        process.kill()
+    while not taken(osmo):
+        time.sleep(0.02)
+    time.sleep(0.3)  # the command has ended
+    monkeypatch.setattr("robotrain_osmo.submit.submit.SETTLE_SECONDS", 1.0)
+    osmo.fail("workflow list", "answer", stdout='{"workflows": []}')
+    answer = robotrain(*JOB)
+    assert "waiting for an `osmo` command" not in answer.stderr
+    assert "[run-adopted]" in answer.stderr
+    assert len(taken(osmo)) == 1
+    assert sent() == taken(osmo)
+
+
 def test_an_interrupted_submit_is_taken_up_again(osmo, robotrain, command):
     osmo.fail("workflow submit", "slow", seconds=30.0)
     with subprocess.Popen([*command, *JOB], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:

@@ -1,6 +1,5 @@
 """Finding the workflow of an interrupted submit: the right one, none, or a problem if that is unknown."""
 
-import contextlib
 import os
 import threading
 
@@ -21,10 +20,10 @@ def cut_off(*before: str, workflow: str = ""):
     return plan()
 
 
-def old_lock():
-    """The lock of a submit that ended long ago."""
+def lock_of(end: str):
+    """The lock of a submit whose command ended at that time; it is empty if nobody saw its end."""
     path = records.get_run_folder(RUN) / submit.LOCK_FILE
-    path.touch()
+    path.write_text(end)
     os.utime(path, (1, 1))
     return path
 
@@ -163,21 +162,20 @@ def test_an_answer_of_another_form_is_not_taken_for_an_empty_one(osmo, stdout):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("killed", [False, True])
-def test_what_arrives_late_is_waited_for(osmo, monkeypatch, killed):
+@pytest.mark.parametrize("end", ["seen", "waited for", "unseen"])
+def test_what_arrives_late_is_waited_for(osmo, monkeypatch, end):
     take(osmo, OTHER)
-    wanted, lock = cut_off(), old_lock()
-    with contextlib.ExitStack() as stack:
-        if killed:  # its command ends later
-            file = stack.enter_context(lock.open("rb"))
-            assert lock_file(file.fileno())
-            threading.Timer(0.2, file.close).start()
-        else:
-            with submit.hold_lock(RUN):
-                pass
-        monkeypatch.setattr(submit, "SETTLE_SECONDS", 2.0)
-        threading.Timer(0.8, take, [osmo]).start()
-        found = OsmoPlatform().find(wanted)
+    wanted = cut_off()
+    if end == "seen":
+        with submit.hold_lock(RUN):
+            pass
+    else:
+        file = lock_of("").open("rb")
+        assert lock_file(file.fileno())
+        threading.Timer(0.2, file.close).start() if end == "waited for" else file.close()
+    monkeypatch.setattr(submit, "SETTLE_SECONDS", 2.0)
+    threading.Timer(0.8, take, [osmo]).start()
+    found = OsmoPlatform().find(wanted)
     assert found is not None
     assert found["workflow"] == f"{RUN}-2"
 
@@ -185,7 +183,7 @@ def test_what_arrives_late_is_waited_for(osmo, monkeypatch, killed):
 def test_long_after_an_interruption_nothing_is_waited_for(osmo, monkeypatch):
     monkeypatch.setattr(submit, "SETTLE_SECONDS", 2.0)
     wanted = cut_off()
-    old_lock()
+    lock_of("1.5")
     assert OsmoPlatform().find(wanted) is None
     assert len(osmo.calls) == 1
 

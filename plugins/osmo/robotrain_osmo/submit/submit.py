@@ -7,7 +7,6 @@ text do not identify a submit, as an equal job of another state folder has the s
 import contextlib
 import dataclasses
 import fcntl
-import os
 import re
 import sys
 import tempfile
@@ -68,7 +67,10 @@ def submit_plan(plan: Plan) -> Reference:
 
 
 LOCK_FILE = "osmo.sending"
-"""The file in a run's state folder that the command of its submit holds, and inherits: it may outlive robotrain."""
+"""The file in a run's state folder that the command of its submit locks, and inherits: it may outlive robotrain.
+
+It contains the time of the command's end; it is empty until robotrain has seen the end.
+"""
 LOCK_CODE = "osmo-still-sending"
 PATIENCE_SECONDS = 330.0
 """How long `wait_for_lock` waits for a command of an earlier submit."""
@@ -89,11 +91,13 @@ def hold_lock(run: str) -> Iterator[tuple[int, ...]]:
             if not lock_file(file.fileno()):
                 raise Unanswered([make_problem(LOCK_CODE, "an `osmo` command of an earlier submit is still running")])
             handles = (file.fileno(),)
+        with contextlib.suppress(OSError):
+            path.write_text("")
         try:
             yield handles
         finally:
             with contextlib.suppress(OSError):
-                os.utime(path)  # nothing is sent after this time
+                path.write_text(str(time.time()))
 
 
 def wait_for_lock(run: str) -> None:
@@ -104,7 +108,6 @@ def wait_for_lock(run: str) -> None:
     print("waiting for an `osmo` command of an earlier submit", file=sys.stderr)
     with path.open("rb") as file:
         if lock_file(file.fileno(), fcntl.LOCK_SH, PATIENCE_SECONDS):
-            os.utime(path)  # for a robotrain that was killed
             return
     title, why = "an `osmo` command of an earlier submit does not end", "While it runs, it may still submit the run."
     search = Suggestion("pgrep -af 'workflow submit'", "shows the command; end it if it hangs")
@@ -112,12 +115,14 @@ def wait_for_lock(run: str) -> None:
     raise Rejected([make_problem(LOCK_CODE, title, "", run, why, search, retry)])
 
 
-def _get_lock_age(run: str) -> float:
-    """Return the seconds since the lock was released last; infinite if it never was."""
+def _may_list_late(run: str) -> bool:
+    """Return whether OSMO may not list yet what was submitted: the command has just ended, or nobody saw its end."""
     try:
-        return time.time() - (records.get_run_folder(run) / LOCK_FILE).stat().st_mtime
+        return time.time() - float((records.get_run_folder(run) / LOCK_FILE).read_text()) < SETTLE_SECONDS
     except OSError:
-        return float("inf")
+        return False  # nothing was sent
+    except ValueError:
+        return True
 
 
 def _handle_failure(plan: Plan, submission: OsmoSubmissionSpec, failure: CommandFailure) -> Reference:
@@ -200,7 +205,7 @@ def find_workflow(plan: Plan) -> Reference | None:
     found = re.search(PLAN_MARK_PATTERN, plan.files[plan.spec].decode("utf-8", "replace"))
     mark = found[1] if found else ""
     workflow = note["workflow"] or _find_workflow_of_plan(submission, mark, note["before"])
-    if not workflow and _get_lock_age(submission.run) < SETTLE_SECONDS:
+    if not workflow and _may_list_late(submission.run):
         time.sleep(SETTLE_SECONDS)
         workflow = _find_workflow_of_plan(submission, mark, note["before"])
     return make_reference(plan, submission, workflow) if workflow else None
