@@ -153,11 +153,12 @@ def test_whoever_sees_the_end_remembers_it(scripted, robotrain, command):
 
 @pytest.mark.parametrize(("at_it", "state"), [(False, "interrupted"), (True, "sending")])
 def test_a_submit_that_was_cut_off_is_told_from_one_that_goes_on(scripted, robotrain, tmp_path, at_it, state):
-    record("train-1", "pluto", tmp_path, time.time(), phase="sending", reference={})
-    held = name_lock.acquire_name_lock(records.get_run_folder("train-1")) if at_it else None
+    record("lerobot-train-0123456789ab-1", "pluto", tmp_path, time.time(), phase="sending", reference={})
+    held = name_lock.acquire_name_lock(records.get_run_folder("lerobot-train-0123456789ab-1")) if at_it else None
     (one,) = robotrain("runs", "--json").json["runs"]
     assert one["state"] == state
-    assert ("robotrain status train-1" in one["reason"]) is not at_it
+    assert one["reason"] in robotrain("runs").stdout, "its command can be pasted"
+    assert ("robotrain status lerobot-train-0123456789ab-1" in one["reason"]) is not at_it
     if held:
         held.release()
 

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -45,6 +45,8 @@ OTHER_OPTIONS = {
     "": "sort sort-by order order-by reverse",
 }
 """What people call options of this command; below "" what it does not do."""
+STATES_WITH_COMMAND = ("broken", "interrupted")
+"""States whose reason ends in a command to paste, which stays whole."""
 MIN_REASON_WIDTH = 40
 """The fewest terminal columns of reasons beside the other columns; with less, each has a line of its own."""
 MAX_PIPED_TEXT = 80
@@ -169,12 +171,17 @@ def _format_runs(listed: "Sequence[ListedRun]") -> list[str]:
     now = time.time()
     colour, width = output.has_color(sys.stdout), output.get_terminal_width(sys.stdout)
 
-    def to_cells(texts: Iterable[str]) -> list[str]:
-        plain = map(to_plain_line, texts)
-        return [*plain] if width else [truncate(text, MAX_PIPED_TEXT) for text in plain]
+    def to_cell(text: str, is_whole: bool = width is not None) -> str:
+        plain = to_plain_line(text)
+        return plain if is_whole else truncate(plain, MAX_PIPED_TEXT)
 
-    reasons = to_cells(one.reason if one.state in STATES_WITH_REASON else "" for one in listed)
-    changes = to_cells(run_values.format_changes(one.changes) for one in listed)
+    reasons = [
+        to_cell(one.reason, width is not None or one.state in STATES_WITH_COMMAND)
+        if one.state in STATES_WITH_REASON
+        else ""
+        for one in listed
+    ]
+    changes = [to_cell(run_values.format_changes(one.changes)) for one in listed]
     declared = [one.record.metrics if one.record else () for one in listed]
     known = [one.progress for one in listed]
     headlines = [*map(scores.format_headline_score, (one.scores for one in known), declared)]
@@ -190,7 +197,7 @@ def _format_runs(listed: "Sequence[ListedRun]") -> list[str]:
             drop_order=4,
         ),
         Column("SCORE", headlines, drop_order=4),
-        Column("CONDITIONS", to_cells(one.conditions for one in known), drop_order=8),
+        Column("CONDITIONS", [to_cell(one.conditions) for one in known], drop_order=8),
         Column(
             "AGE",
             [format_short_age(now - one.record.created) if one.record else "" for one in listed],
