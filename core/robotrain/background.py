@@ -1,6 +1,7 @@
 """Processes of this machine that outlive the command that started them."""
 
 import os
+import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,3 +31,10 @@ def has_exited(child: int) -> bool:
         return os.waitpid(child, os.WNOHANG)[0] != 0
     except ChildProcessError:
         return True
+
+
+def kill(child: int) -> None:
+    """End a process that was started here, and wait for its end."""
+    if not has_exited(child):
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)

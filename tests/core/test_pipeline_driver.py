@@ -14,6 +14,7 @@ import pytest
 from robotrain.cli.app import app
 from robotrain.cli.watch import follower, renderer
 from robotrain.cli.watch.dashboard import draw_frame
+from robotrain.errors import Rejected
 from robotrain.model.run import Status, StepStatus
 from robotrain.pipelines import driven_platform, driver, progress
 from robotrain.plugins import manager
@@ -503,3 +504,34 @@ def test_a_driver_starts_although_its_lock_is_looked_at_meanwhile(engine):
             assert is_mine
             with driver.lock_pipeline("shift-1") as is_mine_too:
                 assert not is_mine_too
+
+
+def test_a_driver_that_ends_since_another_one_has_the_lock_is_no_failure(engine):
+    """The other one was started by an interrupted submit, and has not begun yet."""
+    folder = records.get_run_folder("shift-1")
+    folder.mkdir(parents=True)
+    begun = progress.PipelineProgress(steps={"train": progress.StepState()})
+    with driver.lock_pipeline("shift-1"):
+        log = folder / progress.LOG_FILE
+        ended = threading.Thread(target=lambda: (await_end(log), progress.write_progress("shift-1", begun)))
+        ended.start()
+        driven_platform.start_driver("shift-1", manager.get_plugins())
+    ended.join()
+
+
+def await_end(log: Path) -> None:
+    """Wait for the start and the end of the driver that writes this log."""
+    until = time.monotonic() + 60
+    while not log.exists() or find_drivers("shift-1"):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    time.sleep(4 * driven_platform.POLL_SECONDS)
+
+
+def test_a_driver_that_does_not_begin_in_time_is_ended(engine, monkeypatch):
+    records.get_run_folder("shift-1").mkdir(parents=True)
+    monkeypatch.setattr(driven_platform, "START_SECONDS", 0.0)
+    with pytest.raises(Rejected) as refused:
+        driven_platform.start_driver("shift-1", manager.get_plugins())
+    assert [problem.code for problem in refused.value.problems] == ["driver-not-started"]
+    assert find_drivers("shift-1") == []

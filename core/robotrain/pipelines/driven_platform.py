@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from robotrain.model.run import Reference, RunRecord, Status, StepStatus
     from robotrain.plugins.manager import Plugins
 
-START_SECONDS, POLL_SECONDS = 30.0, 0.05
+START_SECONDS, POLL_SECONDS = 300.0, 0.05
+"""How long a driver may take to begin; it may import a plugin for as long (`ROBOTRAIN_PLUGIN_SECONDS`)."""
 FIND_SECONDS = 2.0
 """How long a driver that was just started may take to show itself."""
 CANCEL_SECONDS = 180.0
@@ -172,9 +173,11 @@ def start_driver(run: str, plugins: Plugins) -> None:
         raise Rejected([_make_not_started_problem(f"{error.strerror or error}.")]) from error
     until = time.monotonic() + START_SECONDS
     while not _has_begun(run):
-        if background.has_exited(pid) and not _has_begun(run):
+        # a driver ends at once if one of an interrupted submit has the lock: that one begins
+        if background.has_exited(pid) and not progress.is_driven(run) and not _has_begun(run):
             raise Rejected([_make_not_started_problem(_read_end(log))])
         if time.monotonic() > until:
+            background.kill(pid)
             raise Rejected([_make_not_started_problem(f"It did not begin within {START_SECONDS:.0f} s.")])
         time.sleep(POLL_SECONDS)
 
