@@ -96,14 +96,25 @@ def test_steps_repeated_after_a_restart_are_drawn_once(robotrain, venus, run):
 
 
 def test_the_page_is_written_atomically_to_a_file_with_the_name_of_the_run(robotrain, venus, run, tmp_path):
+    robotrain("rename", run, "pick-v3")
     answer = robotrain("report", run)
-    assert answer.stdout.strip() == f"{run}.html"
+    assert answer.stdout.strip() == "pick-v3.html"
     assert robotrain("report", run, "--to", tmp_path / "new/page.html", "--json").json == {
         "run": run,
         "path": str(tmp_path / "new/page.html"),
     }
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["page.html"]
-    assert robotrain("report", run, "--to", tmp_path).stdout.strip() == str(tmp_path / f"{run}.html")
+    assert robotrain("report", run, "--to", tmp_path).stdout.strip() == str(tmp_path / "pick-v3.html")
+
+
+def test_pages_of_runs_with_the_same_name_are_different_files(robotrain, scripted):
+    for name in ("train-1", "train-2", "train-3"):
+        scripted.run(name, state="succeeded")
+    robotrain("rename", "train-1", "pick-v3")
+    assert robotrain("report", "pick-v3").stdout.strip() == "pick-v3.html"
+    robotrain("rename", "train-2", "pick-v3")
+    names = [robotrain("report", run).stdout.strip() for run in ("train-1", "train-2", "train-3")]
+    assert names == ["pick-v3.train-1.html", "pick-v3.train-2.html", "train-3.html"]
 
 
 @pytest.mark.parametrize(("low", "high"), [(-3, 5), (1e-5, 1e-4), (0, 123456), (2.0, 2.0)])

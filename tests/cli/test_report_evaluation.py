@@ -238,6 +238,10 @@ def test_a_training_run_links_to_its_evaluations(robotrain, evaluated, scripted,
         robotrain("report", name, "--to", f"{tmp_path}/pages/")
     page = Page((tmp_path / "pages/train-1.html").read_text())
     assert page.addresses == ["eval-1.html"]
+    robotrain("rename", "eval-1", "first-eval")
+    for name in ("eval-1", "train-1"):
+        robotrain("report", name, "--to", f"{tmp_path}/named/")
+    assert Page((tmp_path / "named/train-1.html").read_text()).addresses == ["first-eval.html"]
     assert {"eval-2", "eval-4"} <= set(page.texts)
     assert "eval-3" not in page.text
     assert "success 1 of 2, 50% (10-90%)" in page.text

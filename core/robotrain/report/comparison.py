@@ -3,7 +3,7 @@
 import dataclasses
 import itertools
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -157,10 +157,10 @@ def sign_test(first: int, second: int) -> float:
     return min(1.0, 2 * tail / math.pow(2, total))
 
 
-def render_comparison_page(compared: Sequence[RunFacts], linked_runs: Collection[str] = ()) -> str:
+def render_comparison_page(compared: Sequence[RunFacts], run_pages: Mapping[str, str] | None = None) -> str:
     """Return the page; equal facts give equal pages.
 
-    :param linked_runs: runs whose pages are in the same folder, as RUN.html.
+    :param run_pages: the file of the page of each run that has one in the same folder.
     """
     labels = label_runs([facts.record for facts in compared])
     compared = [dataclasses.replace(facts, label=labels[facts.record.run]) for facts in compared]
@@ -172,7 +172,7 @@ def render_comparison_page(compared: Sequence[RunFacts], linked_runs: Collection
         "comparison.html",
         f"{len(compared)} runs compared",
         max(facts.written for facts in compared),
-        linked_runs,
+        run_pages,
         runs=[(facts, _describe_run(facts)) for facts in compared],
         max_lines=MAX_LINES,
         curves=list(_list_curves(compared)),

@@ -26,10 +26,10 @@ from robotrain.sweeps import results
 from robotrain.sweeps.space import format_point
 
 
-def render_run_page(facts: RunFacts, linked_runs: Collection[str] = ()) -> str:
+def render_run_page(facts: RunFacts, run_pages: Mapping[str, str] | None = None) -> str:
     """Return the page; equal facts give equal pages.
 
-    :param linked_runs: runs whose pages are in the same folder, as RUN.html.
+    :param run_pages: the file of the page of each run that has one in the same folder.
     """
     known, record = facts.progress, facts.record
     main, series = known.main_metric, _get_points(known.series)
@@ -42,7 +42,7 @@ def render_run_page(facts: RunFacts, linked_runs: Collection[str] = ()) -> str:
         "run.html",
         record.run,
         facts.written,
-        linked_runs,
+        run_pages,
         record=record,
         status=facts.status,
         known=known,

@@ -1,7 +1,7 @@
 """The templates of the pages, in which all values are escaped."""
 
 import functools
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
@@ -23,17 +23,17 @@ def render_template(
     name: str,
     title: str,
     written: float,
-    linked_runs: Collection[str] = (),
+    run_pages: Mapping[str, str] | None = None,
     package: str = "robotrain.report",
     **values: Any,
 ) -> str:
     """Return a page that needs no network; light or dark as the reader's system.
 
-    :param linked_runs: runs whose pages are in the same folder, as RUN.html.
+    :param run_pages: the file of the page of each run that has one in the same folder.
     :param package: the package whose folder `templates` has the template; it may extend and import those of reports.
     """
     template = _get_environment(package).get_template(name)
-    return template.render(title=title, written=written, linked_runs=linked_runs, **values)
+    return template.render(title=title, written=written, run_pages=run_pages or {}, **values)
 
 
 def redact_text(text: str) -> str:

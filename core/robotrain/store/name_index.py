@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import itertools
 import os
@@ -40,6 +41,15 @@ def describe_choice(text: str, run: str) -> str:
     if name == text:
         return f"the newest of {count} runs of this name" if count > 1 else ""
     return f"the newest of {count} runs named {name}" if count > 1 else f"named {name}"
+
+
+def list_file_names() -> dict[str, str]:
+    """Return what a file about each run is called, without suffix: the run's name; with the run behind it where several
+    runs have that name; the run alone if it has none.
+    """
+    names = read_names()
+    counts = collections.Counter(names.values())
+    return {run: f"{name}.{run}" if name and counts[name] > 1 else name or run for run, name in names.items()}
 
 
 def complete_run_names(incomplete: str) -> list[str]:

@@ -10,12 +10,12 @@ from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.output import print_json, print_message, print_result
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from robotrain.report.collect import RunFacts
 
 COMPARISON_NAME = "comparison"
-TO_HELP = "A file, a folder, or - for stdout; default: RUN.html or comparison.html in this folder."
+TO_HELP = "A file, a folder, or - for stdout; default: NAME.html or comparison.html in this folder."
 
 
 def report(
@@ -32,17 +32,19 @@ def report(
     robotrain report RUN RUN
     """
     from robotrain.report.collect import collect_all_facts
-    from robotrain.store import files
+    from robotrain.store import files, name_index
 
     reported = collect_all_facts(runs or [""], get_plugins(ctx), print_message)
+    file_names = name_index.list_file_names()
     if to == "-":
-        print_result(_render_page(reported, Path()).rstrip("\n"))
+        print_result(_render_page(reported, Path(), file_names).rstrip("\n"))
         return
     target = Path(to or ".")
     if target.is_dir() or to.endswith("/"):
-        target /= f"{reported[0].record.run if len(reported) == 1 else COMPARISON_NAME}.html"
+        run = reported[0].record.run
+        target /= f"{file_names.get(run, run) if len(reported) == 1 else COMPARISON_NAME}.html"
     target.parent.mkdir(parents=True, exist_ok=True)
-    files.write_atomically(target, _render_page(reported, target.parent).encode(errors="backslashreplace"))
+    files.write_atomically(target, _render_page(reported, target.parent, file_names).encode(errors="backslashreplace"))
     if json:
         print_json(_dump_report(reported, target))
     else:
@@ -51,12 +53,15 @@ def report(
         print_result(str(target))
 
 
-def _render_page(runs: "Sequence[RunFacts]", folder: Path) -> str:
+def _render_page(runs: "Sequence[RunFacts]", folder: Path, file_names: "Mapping[str, str]") -> str:
+    """Return the page, with links to the pages of other runs that are in its folder."""
     from robotrain.report.comparison import render_comparison_page
     from robotrain.report.run_page import render_run_page
 
-    beside = {path.stem for path in folder.glob("*.html")}
-    return render_run_page(runs[0], beside) if len(runs) == 1 else render_comparison_page(runs, beside)
+    stems = {path.stem for path in folder.glob("*.html")}
+    pages = {stem: stem for stem in stems} | {run: stem for run, stem in file_names.items() if stem in stems}
+    run_pages = {run: f"{stem}.html" for run, stem in pages.items()}
+    return render_run_page(runs[0], run_pages) if len(runs) == 1 else render_comparison_page(runs, run_pages)
 
 
 def _summarize_run(facts: "RunFacts") -> str:
