@@ -92,18 +92,18 @@ def load_plugins(patch: pytest.MonkeyPatch) -> None:
     """What this checkout declares is validated once, and its hooks are registered once; no planet needs a thread."""
     from robotrain.plugins import calls, claims, guards, manager
 
-    call_plugin, provide = calls.call_plugin, guards.provide
+    call_plugin, call_hook = calls.call_plugin, guards.call_providing_hook
     provided: dict[tuple, list] = {}
 
     def call_trusted(claim, what, function, setting=""):
         is_declaring = what == "loading" or what in claims.HOOKS.values()
         return call_plugin(claim, what, function, "" if is_declaring and claim.package in PLANETS else setting)
 
-    def provide_once(family, claim, function):
+    def call_hook_once(family, claim, function):
         if family not in DECLARATIONS or not are_ours([claim]):
-            return provide(family, claim, function)
+            return call_hook(family, claim, function)
         if (key := (family, claim, function)) not in provided:
-            provided[key] = provide(family, claim, function)
+            provided[key] = call_hook(family, claim, function)
         return provided[key]
 
     make_manager = manager.Plugins.__dict__["_manager"].func
@@ -122,7 +122,7 @@ def load_plugins(patch: pytest.MonkeyPatch) -> None:
     registered = functools.cached_property(share)
     registered.__set_name__(manager.Plugins, "_manager")
     patch.setattr(calls, "call_plugin", call_trusted)
-    patch.setattr(guards, "provide", provide_once)
+    patch.setattr(guards, "call_providing_hook", call_hook_once)
     patch.setattr(manager.Plugins, "_manager", registered)
 
 

@@ -157,7 +157,7 @@ def make_problem(
     )
 
 
-def usage_problem(
+def make_usage_problem(
     code: str,
     title: str,
     where: str = "",

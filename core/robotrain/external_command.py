@@ -1,4 +1,4 @@
-"""A command of this machine: its result, or its output as it runs. Its child processes end with it."""
+"""External commands: their result, or their output while they run. Their child processes end with them."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from robotrain_runtime.contract.files import make_atomically
 from robotrain_runtime.contract.plugin_loader import load_container_plugin
 
 from robotrain import __version__
-from robotrain.errors import Problem, Rejected, Suggestion, usage_problem
+from robotrain.errors import Problem, Rejected, Suggestion, make_usage_problem
 from robotrain.model.source import SourceKind
 from robotrain.model.workload import Workload
 from robotrain.submission.packing import pack_modules
@@ -73,7 +73,7 @@ def _load_container_plugin(name: str) -> SourceContainerPlugin:
         return load_container_plugin(name, SourceContainerPlugin)
     except ImportError as error:
         title = f"the container plugin {name} cannot be imported: {error}"
-        raise Rejected([usage_problem("half-missing", title)]) from None
+        raise Rejected([make_usage_problem("half-missing", title)]) from None
 
 
 def _choose_lock_name(path: Path, lock: bytes, others: Iterable[LockedEnvironment]) -> str:
@@ -122,7 +122,7 @@ def format_dockerfile(workload: str, image: str, locked: Sequence[LockedEnvironm
     return head + "\n" + "\n".join(lines) + "\n"
 
 
-def default_image(python: str) -> str:
+def choose_default_image(python: str) -> str:
     """Return an official image with the newest Python that an environment supports."""
     return f"python:{(re.findall(r'[^-]+', python) or ['3'])[-1]}-slim"
 
@@ -183,14 +183,14 @@ def _is_earlier_context(folder: Path) -> bool:
     if not os.path.lexists(folder) or (folder.is_dir() and not any(folder.iterdir())):
         return False
     if not folder.is_dir():
-        raise Rejected([_folder_in_use_problem(folder, "It is a file.")])
+        raise Rejected([_make_folder_in_use_problem(folder, "It is a file.")])
     listed = _read_listed_digests(folder)
     if listed is None:
-        raise Rejected([_folder_in_use_problem(folder, "Your files are not overwritten.")])
+        raise Rejected([_make_folder_in_use_problem(folder, "Your files are not overwritten.")])
     present = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if not path.is_dir()}
     own = {name: path for name, path in present.items() if name != MARKER_FILE and "__pycache__" not in name}
-    if changed := sorted(name for name, path in own.items() if _file_digest(path) != listed.get(name)):
-        raise Rejected([_folder_in_use_problem(folder, f"Added or changed by others: {', '.join(changed[:5])}.")])
+    if changed := sorted(name for name, path in own.items() if _compute_file_digest(path) != listed.get(name)):
+        raise Rejected([_make_folder_in_use_problem(folder, f"Added or changed by others: {', '.join(changed[:5])}.")])
     return True
 
 
@@ -201,10 +201,10 @@ def _read_listed_digests(folder: Path) -> dict[str, str] | None:
     return None
 
 
-def _file_digest(path: Path) -> str:
+def _compute_file_digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
 
 
-def _folder_in_use_problem(folder: Path, why: str) -> Problem:
+def _make_folder_in_use_problem(folder: Path, why: str) -> Problem:
     title, ways = "the folder for the build context is not empty", [Suggestion("--to NEW_FOLDER")]
-    return usage_problem("folder-in-use", title, "--to", why, str(folder), ways)
+    return make_usage_problem("folder-in-use", title, "--to", why, str(folder), ways)

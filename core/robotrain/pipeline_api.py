@@ -7,7 +7,7 @@ from typing import Any
 from robotrain import api
 from robotrain.config import project_file
 from robotrain.config.env_files import read_dotenv_files, read_environment
-from robotrain.errors import Problem, Rejected, raise_if_any, usage_problem
+from robotrain.errors import Problem, Rejected, make_usage_problem, raise_if_any
 from robotrain.model.run import StepStatus
 from robotrain.pipelines.pipeline_file import RequestContext, request_from_file
 from robotrain.pipelines.prepare import PreparedPipeline, pin_pipeline, prepare_pipeline
@@ -30,7 +30,7 @@ class PipelineRun(api.Run):
         found = self.steps().get(name)
         if found is None or not found.run:
             state = f"is {found.state} and has no run" if found else "does not exist"
-            raise Rejected([usage_problem("step-without-run", f"step {name} of {self.name} {state}")])
+            raise Rejected([make_usage_problem("step-without-run", f"step {name} of {self.name} {state}")])
         return api.Run(found.run, self._plugins)
 
     def resume(self) -> "PipelineRun":

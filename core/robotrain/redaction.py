@@ -112,7 +112,7 @@ _QUERY_MARKERS = ("?", "#", "？", "＃", "3f", "23")
 _KEY_MARKERS = ("key", "token", "secret", "pass", "pwd", "signature", "credential", "authorization", "sas", "sig")
 
 
-def _fold(text: str) -> str:
+def _fold_letters(text: str) -> str:
     return text.translate(_FOLD).casefold()
 
 
@@ -251,11 +251,11 @@ def _apply_rules(text: str, schemes: tuple[str, ...], longest: int) -> str:
     free = not {"\ue000", "\ue001"} & {*text}
     if free and has_digest:
         text = re.sub(_IMAGE, lambda image: image[1] + image[2].translate(_TO_PLACEHOLDERS), text)
-    folded = _fold(text)
+    folded = _fold_letters(text)
     for markers, pattern, replacement in _list_rules(schemes, free):
         if any(marker in folded for marker in markers):
             text = _compile(pattern).sub(replacement, text)
-            folded = _fold(text)
+            folded = _fold_letters(text)
     text = _escape_controls(text)
     return _truncate(text.translate(_FROM_PLACEHOLDERS) if free else text, longest)
 

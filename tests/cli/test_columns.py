@@ -3,13 +3,13 @@
 import math
 
 import pytest
-from robotrain.cli.columns import Column, display_width, fit_columns, pad_text, to_plain_line, truncate, wrap_rows
+from robotrain.cli.columns import Column, fit_columns, measure_width, pad_text, to_plain_line, truncate, wrap_rows
 from robotrain.cli.watch.dashboard import draw_sparkline, format_machine
 
 
 def test_wide_characters_take_two_columns_and_marks_none():
-    assert [display_width(text) for text in ("abc", "数据", "e\u0301", "█░")] == [3, 4, 1, 2]
-    assert display_width(pad_text("数据", 8)) == 8
+    assert [measure_width(text) for text in ("abc", "数据", "e\u0301", "█░")] == [3, 4, 1, 2]
+    assert measure_width(pad_text("数据", 8)) == 8
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,7 @@ def test_wide_characters_take_two_columns_and_marks_none():
 )
 def test_what_does_not_fit_is_cut_with_a_mark(text, columns, kept):
     assert truncate(text, columns) == kept
-    assert display_width(kept) <= columns
+    assert measure_width(kept) <= columns
 
 
 def test_nothing_from_a_log_moves_a_cursor():

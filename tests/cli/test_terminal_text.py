@@ -5,7 +5,7 @@ import os
 import pytest
 from robotrain.cli import output
 from robotrain.cli.app import app
-from robotrain.cli.columns import display_width
+from robotrain.cli.columns import measure_width
 from robotrain.command_table import COMMANDS
 from typer.testing import CliRunner
 
@@ -71,7 +71,7 @@ def test_problems_and_status_fit_a_terminal(scripted, robotrain, monkeypatch):
     told = robotrain("status")
     refused = robotrain("submit", "--platform", "local", "--dataset-path", os.path.expanduser("~/no-such-data"))
     for text in (told.stdout, refused.stderr):
-        assert max(map(display_width, text.splitlines())) <= 80
+        assert max(map(measure_width, text.splitlines())) <= 80
     assert "~/no-such-data" in refused.stderr
     assert (
         os.path.expanduser("~/no-such-data")

@@ -12,7 +12,7 @@ from robotrain.model.source import Pinning
 
 def now(source, role):
 NOW
-PINNING = Pinning(resolve=now, find_loss=lambda source, role, pin: "")
+PINNING = Pinning(resolve=now, explain_lost_pin=lambda source, role, pin: "")
 """
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from robotrain.check import matrix
-from robotrain.cli.columns import display_width
+from robotrain.cli.columns import measure_width
 from robotrain.cli.commands import platforms as commands_platforms
 from robotrain.model.capabilities import ANY, YES, Capabilities, no
 from robotrain.plugins.manager import Plugins
@@ -113,7 +113,7 @@ def test_a_terminal_that_is_too_narrow_gets_tables_below_each_other(mars):
     wide = commands_platforms.format_matrix(made, None)
     assert wide.splitlines()[0].split() == ["azureml", "local", "mars", "osmo"]
     narrow = commands_platforms.format_matrix(made, 64)
-    assert max(map(display_width, narrow.splitlines())) <= 64
+    assert max(map(measure_width, narrow.splitlines())) <= 64
     heads = [line.split() for line in narrow.splitlines() if "azureml" in line or "osmo" in line.split()]
     assert heads == [["azureml", "local"], ["mars", "osmo"]]
     assert narrow.count("dataset from data_asset") == 2

@@ -34,7 +34,7 @@ def pinned(uri: str) -> str:
 
 
 def gone(uri: str, pin: str) -> str:
-    return KIND.pinning.find_loss(KIND.parse(uri, Path("/")), "dataset", pin)
+    return KIND.pinning.explain_lost_pin(KIND.parse(uri, Path("/")), "dataset", pin)
 
 
 def test_the_pin_is_the_digest_that_the_job_itself_finds(azure, box, data_python):

@@ -31,7 +31,7 @@ def pinned(uri: str) -> str:
 
 
 def gone(uri: str, pin: str) -> str:
-    return KIND.pinning.find_loss(KIND.parse(uri, Path("/")), "resume", pin)
+    return KIND.pinning.explain_lost_pin(KIND.parse(uri, Path("/")), "resume", pin)
 
 
 def test_nobody_is_asked_until_the_files_are_wanted(tmp_path, monkeypatch):

@@ -47,7 +47,7 @@ def lacks(folder: Path, *paths: str) -> list[str]:
 
 def gone(folder: Path, pin: str, role: RoleName = "dataset") -> str:
     assert KIND.pinning is not None
-    return KIND.pinning.find_loss(KIND.parse(str(folder), Path("/")), role, pin)
+    return KIND.pinning.explain_lost_pin(KIND.parse(str(folder), Path("/")), role, pin)
 
 
 def told_in_the_container(folder: Path, pin: str, role: RoleName = "dataset") -> list[str]:

@@ -119,7 +119,7 @@ def now(text: str, role: str = "dataset") -> str:
 
 def gone(text: str, commit: str, role: str = "dataset") -> str:
     assert KIND.pinning is not None
-    return KIND.pinning.find_loss(KIND.parse(text, Path("/")), role, commit)
+    return KIND.pinning.explain_lost_pin(KIND.parse(text, Path("/")), role, commit)
 
 
 def lacks(text: str) -> list[str]:

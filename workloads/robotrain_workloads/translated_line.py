@@ -11,7 +11,7 @@ from typing import NamedTuple
 import typer
 from robotrain.cli.command_factory import format_help, make_plain_app
 from robotrain.cli.output import print_json, print_message, print_result
-from robotrain.errors import Rejected, usage_problem
+from robotrain.errors import Rejected, make_usage_problem
 
 SECRET_REASON = "its value looks like a secret, which does not belong in a command line"
 
@@ -43,7 +43,7 @@ def split_line(words: Sequence[str]) -> Sequence[str]:
     except ValueError as error:
         title = f"the line cannot be read as shell words: {error}"
         raise Rejected(
-            [usage_problem("usage", title, why="Correct it, or give it without quotes after `--`.")]
+            [make_usage_problem("usage", title, why="Correct it, or give it without quotes after `--`.")]
         ) from None
 
 

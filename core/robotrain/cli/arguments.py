@@ -21,9 +21,9 @@ from robotrain.errors import (
     Suggestion,
     collect_problems,
     find_nearest_name,
+    make_usage_problem,
     raise_if_any,
     suggest_name,
-    usage_problem,
 )
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ PruneDryRunOption = Annotated[bool, typer.Option("--dry-run", help="With --prune
 
 
 def find_run(text: str) -> str:
-    """Return the run that a text means; print which, if several have that name. Raise UnknownRun."""
+    """Return the run that a text refers to; print which, if several have that name. Raise UnknownRun."""
     from robotrain.store import name_index, records
 
     run = records.find_run(text)
@@ -212,7 +212,7 @@ def open_step(ctx: typer.Context, run: str, step: str, wait: bool = False) -> tu
 
         title, why = f"{record.run} has no step {redact(step)!r}", f"Its steps: {', '.join(steps) or 'none'}."
         near = suggest_name(step, steps, prefix="--step ")
-        raise Rejected([usage_problem("step-unknown", title, "--step", why, suggestions=near)])
+        raise Rejected([make_usage_problem("step-unknown", title, "--step", why, suggestions=near)])
     found = steps[step]
     while wait and found.state in NOT_BEGUN and not platform.status(record.reference).finished:
         time.sleep(STEP_POLL_SECONDS)
@@ -224,7 +224,9 @@ def open_step(ctx: typer.Context, run: str, step: str, wait: bool = False) -> tu
         begins = "It begins when the steps that it needs have succeeded."
         why = found.reason or (begins if found.state in NOT_BEGUN else "It has no run of its own.")
         title = f"step {step} of {record.run} is {found.state}"
-        raise Rejected([usage_problem("step-without-run", title, "--step", f"{why[:1].upper()}{why[1:].rstrip('.')}.")])
+        raise Rejected(
+            [make_usage_problem("step-without-run", title, "--step", f"{why[:1].upper()}{why[1:].rstrip('.')}.")]
+        )
     record, platform = open_run(ctx, found.run)
     return open_step(ctx, found.run, step) if record.steps else (record, platform)  # a trial of an engine's sweep
 
@@ -269,7 +271,7 @@ def parse_amount(parse: Callable[[str], T], text: str, flag: str, example: str) 
         return parse(text) if text else None
     except ValueError as error:
         ways = [Suggestion(f"{flag} {example}")]
-        problem = usage_problem("value-invalid", f"{flag}: {error}", flag, given=redact(text), suggestions=ways)
+        problem = make_usage_problem("value-invalid", f"{flag}: {error}", flag, given=redact(text), suggestions=ways)
         raise Rejected([problem]) from None
 
 
@@ -285,9 +287,11 @@ def parse_count(text: str | None, flag: str, least: int = 1, most: int | None = 
     bounds = [f"greater than {least - 1}"] * (least > 0) + [f"at most {most}"] * (most is not None)
     title = f"{flag} needs a whole number {' and '.join(bounds)}".rstrip()
     ways = [Suggestion(f"{flag} {max(least, 4)}")]
-    raise Rejected([usage_problem("value-invalid", title, flag, given=redact(text), suggestions=ways)])
+    raise Rejected([make_usage_problem("value-invalid", title, flag, given=redact(text), suggestions=ways)])
 
 
-def usage_error(title: str, why: str, *suggestions: tuple[str, str]) -> Rejected:
+def make_usage_error(title: str, why: str, *suggestions: tuple[str, str]) -> Rejected:
     """Return the exception for options that do not go together; each suggestion is a text and a remark."""
-    return Rejected([usage_problem("usage", title, why=why, suggestions=itertools.starmap(Suggestion, suggestions))])
+    return Rejected(
+        [make_usage_problem("usage", title, why=why, suggestions=itertools.starmap(Suggestion, suggestions))]
+    )

@@ -1,4 +1,4 @@
-"""The choice of workload, platform and job file, and problems of plugins that are not there."""
+"""The choice of workload, platform and job file, and problems of missing plugins."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from robotrain.cli.command_factory import get_plugins
 from robotrain.config.provenance import DEFAULT_ORIGIN, Origin, Value, make_variable_name
-from robotrain.errors import Problem, Rejected, Suggestion, suggest_name, usage_problem
+from robotrain.errors import Problem, Rejected, Suggestion, make_usage_problem, suggest_name
 from robotrain.store.files import DOTENV_FILES, find_project_file
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ PLACEHOLDERS = ("PLATFORM", "NAME")
 
 
 class Choice(NamedTuple):
-    """What the arguments choose, which decides the options."""
+    """The workload, platform and job file that the arguments choose, which decide the options."""
 
     workload: str
     platform: str
@@ -135,18 +135,18 @@ def load_named_plugin(plugins: Plugins, family: str, name: str, origin: Origin) 
     try:
         return getattr(plugins, family)(name)
     except PluginError as error:
-        raise Rejected([not_loaded_problem(family, name, error, plugins, origin)]) from None
+        raise Rejected([make_not_loaded_problem(family, name, error, plugins, origin)]) from None
 
 
-def platform_missing_problem(plugins: Plugins) -> Problem:
+def make_platform_missing_problem(plugins: Plugins) -> Problem:
     """Return the problem of a job without a platform."""
     installed = plugins.list_names("platform")
     why = f"Installed: {', '.join(installed) or 'none'}. ROBOTRAIN_PLATFORM sets one for every command."
     ways = [Suggestion(f"--platform {name}") for name in installed]
-    return usage_problem("platform-missing", "no platform was chosen", why=why, suggestions=ways)
+    return make_usage_problem("platform-missing", "no platform was chosen", why=why, suggestions=ways)
 
 
-def not_loaded_problem(
+def make_not_loaded_problem(
     family: str,
     name: str,
     error: PluginError,
@@ -162,7 +162,7 @@ def not_loaded_problem(
 
     (problem,) = error.problems
     if family == "platform" and name in PLACEHOLDERS:
-        missing = platform_missing_problem(plugins)
+        missing = make_platform_missing_problem(plugins)
         title = f"{name} stands for the name of a platform"
         return dataclasses.replace(missing, code="platform-not-loaded", title=title, where=origin.where, given=name)
     others = [] if origin == DEFAULT_ORIGIN else [known for known in plugins.list_names(family) if known != name]

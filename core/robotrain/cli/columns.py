@@ -11,22 +11,22 @@ MIN_TEXT_WIDTH = 16
 """The fewest terminal columns in which a sentence is readable."""
 
 
-def display_width(text: str) -> int:
+def measure_width(text: str) -> int:
     """Return the terminal columns that a text takes: wide characters two, combining marks none."""
     if text.isascii():
         return len(text)
-    return sum(_character_width(character) for character in text)
+    return sum(_measure_character(character) for character in text)
 
 
 def truncate(text: str, columns: int) -> str:
     """Return as much of `text` as fits, ending in `…` when it was cut."""
-    if display_width(text) <= columns:
+    if measure_width(text) <= columns:
         return text
     if columns < 1:
         return ""
     kept, room = [], columns - 1
     for character in text:
-        room -= _character_width(character)
+        room -= _measure_character(character)
         if room < 0:
             break
         kept.append(character)
@@ -35,7 +35,7 @@ def truncate(text: str, columns: int) -> str:
 
 def pad_text(text: str, columns: int) -> str:
     """Return `text` filled with spaces up to `columns`."""
-    return text + " " * (columns - display_width(text))
+    return text + " " * (columns - measure_width(text))
 
 
 def to_plain_line(text: str) -> str:
@@ -65,7 +65,7 @@ class Column:
     @property
     def width(self) -> int:
         """The width of its widest cell."""
-        return max(map(display_width, (self.title, *self.cells)))
+        return max(map(measure_width, (self.title, *self.cells)))
 
 
 def fit_columns(columns: Sequence[Column], within: int | None) -> list[list[str]]:
@@ -74,9 +74,9 @@ def fit_columns(columns: Sequence[Column], within: int | None) -> list[list[str]
     if within is None:
         return _format_rows([(column, column.width) for column in shown])
     fixed = [column for column in shown if not column.is_flexible]
-    while _total_width(fixed) > within and (dropped := max(fixed, key=lambda column: column.drop_order)).drop_order:
+    while _measure_columns(fixed) > within and (dropped := max(fixed, key=lambda column: column.drop_order)).drop_order:
         fixed.remove(dropped)
-    room = within - _total_width(fixed) - GAP
+    room = within - _measure_columns(fixed) - GAP
     kept = [column for column in shown if column in fixed or (column.is_flexible and column.fits(room))]
     return _format_rows([(column, min(column.width, room) if column.is_flexible else column.width) for column in kept])
 
@@ -87,7 +87,7 @@ def wrap_rows(rows: Sequence[Sequence[str]], within: int | None) -> Iterator[str
     The last cell is wrapped. Any other cell stays whole, so that it can be copied: where it is too long, the rest of
     its row begins on the next line.
     """
-    *widths, last_width = [max(map(display_width, column)) for column in zip(*rows, strict=True)]
+    *widths, last_width = [max(map(measure_width, column)) for column in zip(*rows, strict=True)]
     if within is not None:
         widths = _narrow_widest(widths, within - min(MIN_TEXT_WIDTH, last_width) - GAP * len(widths))
     before = sum(widths) + GAP * len(widths)
@@ -111,7 +111,7 @@ def _layout_row(cells: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
     """Yield the lines of one row; a cell after one that is too long begins a new line."""
     line, at = "", 0
     for cell, wide in zip(cells, (*widths, 0), strict=True):
-        if cell and display_width(line) > at - GAP > 0:
+        if cell and measure_width(line) > at - GAP > 0:
             yield line
             line = ""
         line = pad_text(line, at) + cell if cell else line
@@ -121,7 +121,7 @@ def _layout_row(cells: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
 
 def wrap_text(text: str, room: int | None) -> list[str]:
     """Return the lines of a text wrapped to `room` terminal columns; None for no limit."""
-    if room is None or display_width(text) <= room:
+    if room is None or measure_width(text) <= room:
         return [text]
     import textwrap
 
@@ -136,11 +136,11 @@ def _format_rows(columns: Sequence[tuple[Column, int]]) -> list[list[str]]:
     ]
 
 
-def _total_width(columns: Sequence[Column]) -> int:
+def _measure_columns(columns: Sequence[Column]) -> int:
     return sum(column.width for column in columns) + GAP * max(0, len(columns) - 1)
 
 
-def _character_width(character: str) -> int:
+def _measure_character(character: str) -> int:
     if unicodedata.combining(character):
         return 0
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1

@@ -1,4 +1,4 @@
-"""The command line that evaluates what a run left, as `status` and unknown commands offer it."""
+"""The command line that evaluates a run's outputs, which `status` and unknown commands suggest."""
 
 from __future__ import annotations
 

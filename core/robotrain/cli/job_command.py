@@ -270,7 +270,11 @@ class JobCommand(TyperCommand):
     ) -> tuple[Any, Any]:
         """Return the workload and the platform; raise Rejected with all problems when one is missing."""
         from robotrain.cli import unknown_words
-        from robotrain.cli.choice import not_loaded_problem, platform_missing_problem, suggest_platform_settings
+        from robotrain.cli.choice import (
+            make_not_loaded_problem,
+            make_platform_missing_problem,
+            suggest_platform_settings,
+        )
         from robotrain.errors import Rejected
         from robotrain.plugins.failures import PluginError
 
@@ -282,7 +286,7 @@ class JobCommand(TyperCommand):
             except PluginError as error:
                 unknown = family == "platform" and name not in plugins.list_names(family)
                 settings = suggest_platform_settings("--platform", name, plugins) if unknown else ()
-                problems.append(not_loaded_problem(family, name, error, plugins, origin, settings))
+                problems.append(make_not_loaded_problem(family, name, error, plugins, origin, settings))
         if not choice.workload:
             from robotrain.plugins.failures import make_no_workload_error
 
@@ -291,7 +295,7 @@ class JobCommand(TyperCommand):
             problems += plugins.default_problems()
         files = [*(choice.file.problems if choice.file else ()), *(choice.project.problems if choice.project else ())]
         if not choice.platform and not files:
-            problems.append(platform_missing_problem(plugins))
+            problems.append(make_platform_missing_problem(plugins))
         if parts.get("workload"):  # without one, every option of a workload would seem unknown
             swallowed = any(problem.code == "flag-without-value" for problem in problems)
             words = [] if swallowed else values.get("words") or []

@@ -84,7 +84,7 @@ def _list_files() -> set[str]:
 
 
 def _identify(path: str) -> list[int] | None:
-    """Return what changes whenever a file does, None while it is absent; its modification time can be set back."""
+    """Return a fingerprint that changes with every change of a file; None while the file is absent."""
     try:
         found = os.stat(path)
     except OSError:

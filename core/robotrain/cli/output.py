@@ -52,9 +52,9 @@ def fit_text(text: str, stream: TextIO | None) -> str:
 def _wrap_line(line: str, width: int) -> str:
     if len(line) <= (width if line.isascii() else width // 2):
         return line
-    from robotrain.cli.columns import display_width, wrap_text
+    from robotrain.cli.columns import measure_width, wrap_text
 
-    if line.lstrip().startswith(QUOTE) or display_width(re.sub(ESCAPE_CODE, "", line)) <= width:
+    if line.lstrip().startswith(QUOTE) or measure_width(re.sub(ESCAPE_CODE, "", line)) <= width:
         return line
     found = re.fullmatch(COMMAND, line)
     before = re.match(LABEL, line)[0]  # type: ignore[index]  # it matches every line

@@ -1,4 +1,4 @@
-"""Problems for what the parser of the command line rejects, and for unknown commands, with what to type instead."""
+"""Problems of command lines that the parser rejects, and of unknown commands, with suggestions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from robotrain.cli.command_factory import OwnCommand
 from robotrain.command_table import COMMANDS, EVALUATION_WORDS, OTHER_WORDS, REMOVAL_LINES
-from robotrain.errors import Problem, Rejected, Suggestion, suggest_name, usage_problem
+from robotrain.errors import Problem, Rejected, Suggestion, make_usage_problem, suggest_name
 from robotrain.redaction import hide_secret_arguments, holds_secret, redact
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def explain_parse_error(error: Any) -> Problem:
             title, why = f"{command} needs a command", f"Commands: {', '.join(_list_commands(context))}."
             ways = [Suggestion(f"{_get_path(context)} --help", "says what each does")]
     title = title or redact(error.format_message().rstrip("."))
-    return usage_problem("usage", title, where, why, given=given, suggestions=ways)
+    return make_usage_problem("usage", title, where, why, given=given, suggestions=ways)
 
 
 def _get_path(context: Any) -> str:
@@ -146,7 +146,7 @@ def explain_early_option(args: list[str], error: Any) -> Problem | None:
         return None
     flag = redact(flag)
     title, ways = f"{flag} is not a global option: put it after the command", [f"robotrain {command} … {flag}"]
-    return usage_problem("option-elsewhere", title, flag, suggestions=map(Suggestion, ways))
+    return make_usage_problem("option-elsewhere", title, flag, suggestions=map(Suggestion, ways))
 
 
 def explain_unknown_command(name: str, arguments: Sequence[str], plugins: Plugins) -> Problem:
@@ -172,7 +172,7 @@ def explain_unknown_command(name: str, arguments: Sequence[str], plugins: Plugin
         ways = ways or [*suggest_name(name, known, prefix="robotrain ")]
     translations = list(_suggest_translations(workloads, arguments, plugins))
     ways = [*translations, *ways] if any(map(FOREIGN_OPTION.match, arguments)) else [*ways, *translations]
-    return usage_problem("command-unknown", title, why=why, suggestions=ways)
+    return make_usage_problem("command-unknown", title, why=why, suggestions=ways)
 
 
 def _make_evaluation_command(arguments: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""Words and options of a job command that nothing declares, each with what to type instead."""
+"""Problems of unknown words and options of a job command, with suggestions."""
 
 import os
 import re
@@ -11,7 +11,7 @@ from robotrain.cli.choice import Choice, is_job_file, load_or_none
 from robotrain.cli.command_factory import load_command
 from robotrain.cli.options import ComposedOptions, list_flags
 from robotrain.config.provenance import DEFAULT_ORIGIN
-from robotrain.errors import Problem, Suggestion, find_nearest_name, suggest_name, usage_problem
+from robotrain.errors import Problem, Suggestion, find_nearest_name, make_usage_problem, suggest_name
 from robotrain.plugins.claims import read_claims
 from robotrain.redaction import holds_secret, redact
 
@@ -32,18 +32,20 @@ def find_unknown_words(
     by_workload = group_by_other_workload(without_file, choice, plugins)
     misspelled = {near for word in plain if (near := find_nearest_name(word, plugins.list_names("workload")))}
     yield from (
-        workload_elsewhere_problem(name, flags, choice) for name, flags in by_workload.items() if name not in misspelled
+        make_other_workload_problem(name, flags, choice)
+        for name, flags in by_workload.items()
+        if name not in misspelled
     )
     reported = {flag for flags in by_workload.values() for flag in flags}
     for flag, value in unknown.items():
         if flag not in reported:
-            yield _unknown_option_problem(flag, value, choice, options, plugins)
+            yield _make_unknown_option_problem(flag, value, choice, options, plugins)
     workloads = [word for word in plain if word in plugins.list_names("workload")]
     files = [word for word in plain if is_job_file(word)]
     for names in (workloads, files):
         if len(names) > 1:
             title = f"only one job at a time: you named {redact(names[0])} and {redact(names[1])}"
-            yield usage_problem("word-repeated", title)
+            yield make_usage_problem("word-repeated", title)
     for word in plain:
         if word not in workloads and word not in files:
             yield explain_unknown_word(word, choice, plugins)
@@ -65,7 +67,7 @@ def _split_words(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
     return unknown, plain
 
 
-def _unknown_option_problem(
+def _make_unknown_option_problem(
     flag: str, value: str, choice: Choice, options: ComposedOptions, plugins: "Plugins"
 ) -> Problem:
     """Return the problem of an unknown option. A suggestion repeats its value only if that is no secret."""
@@ -113,7 +115,7 @@ def _unknown_option_problem(
     else:
         code, title, why = "option-unknown", f"there is no option {flag}", _describe_excluded_kinds(plugins.without)
         ways = [fill_in_value(way.text, value) for way in suggest_name(flag, options.flags)]
-    return usage_problem(code, title, flag, why, suggestions=map(Suggestion, ways))
+    return make_usage_problem(code, title, flag, why, suggestions=map(Suggestion, ways))
 
 
 def _describe_excluded_kinds(without: Sequence[str]) -> str:
@@ -182,7 +184,7 @@ def group_by_other_workload(unknown: Sequence[str], choice: Choice, plugins: "Pl
     return groups
 
 
-def workload_elsewhere_problem(name: str, flags: Sequence[str], choice: Choice) -> Problem:
+def make_other_workload_problem(name: str, flags: Sequence[str], choice: Choice) -> Problem:
     """Return the problem of options that belong to a workload that was not chosen."""
     names = list(dict.fromkeys(map(redact, flags)))
     verb = "is an option" if len(names) == 1 else "are options"
@@ -190,7 +192,7 @@ def workload_elsewhere_problem(name: str, flags: Sequence[str], choice: Choice) 
     rest = f"; the default workload is {choice.workload}" if is_default else f", not of {choice.workload}"
     title = f"{', '.join(names)} {verb} of workload {name}{rest}"
     ways = [Suggestion(f"robotrain submit {name} …")]
-    return usage_problem("workload-elsewhere", title, names[0], suggestions=ways)
+    return make_usage_problem("workload-elsewhere", title, names[0], suggestions=ways)
 
 
 def is_other_workload_meant(problems: Iterable[Problem], choice: Choice) -> bool:
@@ -207,7 +209,9 @@ def explain_unknown_word(word: str, choice: Choice, plugins: "Plugins") -> Probl
     near = () if meanings and "/" in word else tuple(map(Suggestion, of_kind)) or suggest_name(word, workloads)
     title = f"{redact(word)!r} is neither a workload nor a job file"
     why = f"Workloads: {', '.join(workloads)}; a job file ends in .yaml."
-    return usage_problem("workload-misspelt" if near else "word-unknown", title, why=why, suggestions=near or meanings)
+    return make_usage_problem(
+        "workload-misspelt" if near else "word-unknown", title, why=why, suggestions=near or meanings
+    )
 
 
 def _suggest_meanings(word: str, choice: Choice, plugins: "Plugins") -> Iterator[Suggestion]:
@@ -256,4 +260,6 @@ def _suggest_value(word: str, choice: Choice, plugins: "Plugins") -> Iterator[Su
 def explain_file_option(flag: str, file: str) -> Problem:
     """Return the problem of a job file that was given for an option that does not exist."""
     way = Suggestion(f"robotrain submit {shlex.quote(file)} …")
-    return usage_problem("option-unknown", f"the job file is a word, not the value of {flag}", flag, suggestions=[way])
+    return make_usage_problem(
+        "option-unknown", f"the job file is a word, not the value of {flag}", flag, suggestions=[way]
+    )

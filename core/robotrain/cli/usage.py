@@ -1,4 +1,4 @@
-"""Values collected from the command line, and problems for options that are repeated, torn apart or clash."""
+"""Values collected from the command line, and problems of repeated, swallowed or clashing options."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from robotrain.cli.choice import Choice, is_job_file
 from robotrain.cli.options import OFF_PREFIX, SET_NAME, SOURCE_PREFIX, ComposedOptions
 from robotrain.config.provenance import Origin, Value
-from robotrain.errors import Problem, Suggestion, usage_problem
+from robotrain.errors import Problem, Suggestion, make_usage_problem
 from robotrain.plugins.failures import suggest_exclusion
 from robotrain.redaction import redact
 
@@ -51,13 +51,13 @@ def collect_sources(
 def find_swallowed_flags(option_values: dict[str, Any], options: ComposedOptions) -> Iterator[Problem]:
     """Find flags that were parsed as the value of the flag before them."""
     for flag, name in options.flags.items():
-        if name not in option_values or flag != _canonical_flag(name, options):
+        if name not in option_values or flag != _get_canonical_flag(name, options):
             continue
         value = option_values[name]
         for text in value if isinstance(value, (list, tuple)) else [value]:
             if is_flag(text, options):
                 title = f"{flag} needs a value, but the next word is {redact(text.partition('=')[0])}"
-                yield usage_problem("flag-without-value", title, flag)
+                yield make_usage_problem("flag-without-value", title, flag)
 
 
 def is_flag(text: object, options: ComposedOptions) -> bool:
@@ -77,12 +77,12 @@ def find_repeated_options(order: Sequence[str], options: ComposedOptions) -> Ite
     """Find options that take one value and are given several times."""
     for name in dict.fromkeys(order):
         if order.count(name) > 1 and name not in ("words", SET_NAME, "over") and not name.startswith(SOURCE_PREFIX):
-            flag = _canonical_flag(name, options)
+            flag = _get_canonical_flag(name, options)
             title = f"{flag} is given {order.count(name)} times; it takes one value"
-            yield usage_problem("option-repeated", title, flag)
+            yield make_usage_problem("option-repeated", title, flag)
         if OFF_PREFIX + name in order:
-            both = f"{_canonical_flag(name, options)} and {_canonical_flag(OFF_PREFIX + name, options)}"
-            yield usage_problem("options-conflict", f"{both} contradict each other")
+            both = f"{_get_canonical_flag(name, options)} and {_get_canonical_flag(OFF_PREFIX + name, options)}"
+            yield make_usage_problem("options-conflict", f"{both} contradict each other")
 
 
 def find_option_clashes(options: ComposedOptions, plugins: "Plugins") -> Iterator[Problem]:
@@ -101,7 +101,7 @@ def find_option_clashes(options: ComposedOptions, plugins: "Plugins") -> Iterato
         why = f"Only one can use it; the author of the other has to rename it.{origins}"
         suggestions = [suggest_exclusion(claim) for claim in plugin_claims]
         code = "names-clash" if env else "options-clash"
-        yield usage_problem(code, title, spelling, why, suggestions=suggestions)
+        yield make_usage_problem(code, title, spelling, why, suggestions=suggestions)
 
 
 def find_unknown_tables(choice: Choice, plugins: "Plugins") -> Iterator[Problem]:
@@ -122,10 +122,10 @@ def check_save_path(save_as: str | None) -> Iterator[Problem]:
     if save_as and not is_job_file(save_as):
         why = "The command line recognizes a job file by this ending."
         title, ways = "the name of a job file ends in .yaml", [Suggestion(f"--save-as {redact(path.stem)}.yaml")]
-        yield usage_problem("file-unsuitable", title, "--save-as", why, suggestions=ways)
+        yield make_usage_problem("file-unsuitable", title, "--save-as", why, suggestions=ways)
     elif save_as and not path.absolute().parent.is_dir():
-        yield usage_problem("file-unsuitable", "the folder for the job file does not exist", "--save-as")
+        yield make_usage_problem("file-unsuitable", "the folder for the job file does not exist", "--save-as")
 
 
-def _canonical_flag(name: str, options: ComposedOptions) -> str:
+def _get_canonical_flag(name: str, options: ComposedOptions) -> str:
     return next((flag for flag, owner in options.flags.items() if owner == name), name)

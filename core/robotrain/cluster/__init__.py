@@ -1,1 +1,1 @@
-"""What platforms with a remote engine share: a base class, settings, checks, submits, logs, reasons, outputs."""
+"""Shared code of platforms with a remote engine: base class, settings, checks, submits, reasons, outputs."""

@@ -1,4 +1,4 @@
-"""Outputs of a run whose files this machine does not have: what its log says of them, and their download."""
+"""Outputs of a run on a remote engine: found in its log, and downloaded."""
 
 import os
 import re
@@ -28,7 +28,7 @@ POLICY_TAG = "policy_artifact"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunLog:
-    """What the log of a run says about its progress, outputs and tracking run."""
+    """Progress, outputs and tracking run of a run, parsed from its log."""
 
     progress: Progress
     models: Mapping[int, str]

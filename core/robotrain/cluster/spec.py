@@ -1,4 +1,4 @@
-"""What plans hold for an engine: the submission spec, the engine's own spec as YAML, a container's start program."""
+"""Files of a plan for a remote engine: the submission spec, the engine's own spec as YAML, the start program."""
 
 import functools
 import json

@@ -1,4 +1,4 @@
-"""Notes of submits on disk: what an interrupted submit may have left in the engine. A note is valid for one plan."""
+"""Notes of submits on disk, to find what an interrupted submit left in the engine. A note is valid for one plan."""
 
 import contextlib
 import json

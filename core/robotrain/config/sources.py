@@ -22,8 +22,8 @@ from robotrain.errors import (
     Suggestion,
     find_nearest_name,
     make_problem,
+    make_usage_problem,
     suggest_name,
-    usage_problem,
 )
 from robotrain.model.source import RoleFlag, Source, SourceError, SourceKind
 from robotrain.model.workload import Role
@@ -361,7 +361,7 @@ def _find_warnings(inputs: Sequence[Input], kinds: Mapping[str, SourceKind]) -> 
 def _make_usage_problem(
     code: str, title: str, text: SourceText, why: str = "", suggestions: tuple[Suggestion, ...] = ()
 ) -> Problem:
-    return usage_problem(code, title, text.origin.where, why, redact(text.text), suggestions)
+    return make_usage_problem(code, title, text.origin.where, why, redact(text.text), suggestions)
 
 
 def _make_unknown_problem(what: str, name: str, known: Sequence[str], where: str) -> Problem:

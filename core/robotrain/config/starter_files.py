@@ -29,7 +29,7 @@ MAX_WIDTH = 120
 
 
 class JobTemplate(NamedTuple):
-    """What a workload's `template` module declares."""
+    """The declarations of a workload's `template` module."""
 
     parameters: Mapping[str, Scalar | None] = {}
     examples: Mapping[str, Path] = {}

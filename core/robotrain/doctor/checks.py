@@ -45,13 +45,13 @@ def check_versions() -> Iterator[HealthResult]:
 def check_plugins(installed: "Plugins", platform_name: str) -> Iterator[HealthResult]:
     """Report plugins that failed; only the plugin of the chosen platform stops a submit."""
     for failure in installed.failures.values():
-        yield _failure_finding(failure, platform_name)
+        yield _make_failure_finding(failure, platform_name)
     if not installed.failures:
         packages = {claim.distribution for claim in installed.claims}
         yield report_ok(f"{len(installed.claims)} plugins from {len(packages)} packages, all loaded")
 
 
-def _failure_finding(failure: "PluginFailure", platform_name: str) -> HealthResult:
+def _make_failure_finding(failure: "PluginFailure", platform_name: str) -> HealthResult:
     claim = failure.claim
     suggestions = [*failure.suggestions]
     if claim.built_in and not failure.hook:
@@ -89,7 +89,7 @@ SET_CLOCK = Suggestion("timedatectl set-ntp true", "or set the clock otherwise")
 def check_clock() -> Iterator[HealthResult]:
     """Compare the clock with this program's age, the newest record, and the clock of the state folder's disk."""
     now = time.time()
-    newest = _newest_run_time()
+    newest = _get_newest_run_time()
     skew = _measure_disk_skew()
     if now < EARLIEST_TIME:
         yield report_warning(f"it shows {format_time(now)}, before this program was written", SET_CLOCK)
@@ -103,7 +103,7 @@ def check_clock() -> Iterator[HealthResult]:
         yield report_ok(format_time(now))
 
 
-def _newest_run_time() -> float:
+def _get_newest_run_time() -> float:
     run = next(records.iterate_runs(), None)
     try:
         return records.read_record(run).created if run else 0.0
@@ -309,7 +309,7 @@ def check_records() -> Iterator[HealthResult]:
             wrong.append(report_warning(broken.text, *broken.suggestions))
             continue
         if record.phase == "sending" and not name_lock.is_being_submitted(run):
-            wrong.append(_interrupted_finding(record))
+            wrong.append(_make_interrupted_finding(record))
     yield from wrong[:MAX_FINDINGS]
     if len(wrong) > MAX_FINDINGS:
         text = f"and {len(wrong) - MAX_FINDINGS} more like these"
@@ -320,7 +320,7 @@ def check_records() -> Iterator[HealthResult]:
         yield report_ok(text if count else "no runs yet")
 
 
-def _interrupted_finding(record: RunRecord) -> HealthResult:
+def _make_interrupted_finding(record: RunRecord) -> HealthResult:
     when = format_age(time.time() - record.created)
     status = Suggestion(f"robotrain status {record.run}", f"looks for it on {record.platform}")
     retry = Suggestion("the same `robotrain submit …`", "finds or submits it; it is never submitted twice")

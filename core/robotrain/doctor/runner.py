@@ -43,7 +43,7 @@ def run_checks(results: Sequence[CheckResult], limit: float) -> list[CheckResult
     answers = calls.call_all_with_timeout([_make_call(result.check) for result in results], limit)
     done = []
     for result, (found, error) in zip(results, answers, strict=True):
-        failed = (_check_failed_finding(result, error),) if error else ()
+        failed = (_make_failed_check_finding(result, error),) if error else ()
         done.append(replace(result, findings=failed or _weigh_findings(result, found or ())))
     return done
 
@@ -85,7 +85,7 @@ def _make_call(check: HealthCheck) -> Callable[[], list[HealthResult]]:
     return call
 
 
-def _check_failed_finding(result: CheckResult, error: BaseException) -> HealthResult:
+def _make_failed_check_finding(result: CheckResult, error: BaseException) -> HealthResult:
     """Return the finding of a check that failed: a warning for a plugin's check."""
     overdue = isinstance(error, calls.PluginTimeout)
     text = str(error) if overdue else f"the check itself failed: {type(error).__name__}: {redact(str(error))}"

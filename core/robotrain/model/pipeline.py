@@ -1,4 +1,4 @@
-"""The steps of a pipeline, and a sweep, as a platform gets them that runs them on its own engine."""
+"""Pipelines and sweeps as passed to a platform whose engine runs them."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ class Pinning(NamedTuple):
 
     resolve: Callable[[Source, str], str]
     """(source, role) → the pin: a commit or a digest, the same for the same content."""
-    find_loss: Callable[[Source, str, str], str]
+    explain_lost_pin: Callable[[Source, str, str], str]
     """(source, role, pin) → why an earlier pin is no longer available, as a sentence; empty while it is."""
     find_missing: Callable[[Source, str, Sequence[str]], Sequence[str]] = lambda source, role, paths: ()
     """(source, role, paths) → those of `paths` that are certainly not in the source."""
@@ -73,7 +73,7 @@ class Pinning(NamedTuple):
     def from_module(cls, module: str) -> "Pinning":
         """Return functions of a module that is imported when one is called.
 
-        They are `resolve_pin`, `find_loss`, `find_missing_paths` and, if it has one, `read_files`.
+        They are `resolve_pin`, `explain_lost_pin`, `find_missing_paths` and, if it has one, `read_files`.
         """
 
         def import_when_called(name: str, default: Callable[..., Any] | None = None) -> Callable[..., Any]:
@@ -85,7 +85,7 @@ class Pinning(NamedTuple):
 
         return cls(
             resolve=import_when_called("resolve_pin"),
-            find_loss=import_when_called("find_loss"),
+            explain_lost_pin=import_when_called("explain_lost_pin"),
             find_missing=import_when_called("find_missing_paths"),
             read_files=import_when_called("read_files", cls._field_defaults["read_files"]),
         )

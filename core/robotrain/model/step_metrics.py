@@ -1,4 +1,4 @@
-"""Metrics at steps, added to a progress without building an event: almost all events of a run are such."""
+"""A fast path for step metrics, which are almost all events of a run: they are added without building an event."""
 
 import operator
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""A pipeline that a driver runs, as one run of its platform: for `status`, `logs`, `cancel`, `outputs` and others."""
+"""A pipeline that a driver on this machine runs, as one run of its platform."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A pipeline as one run of its platform, whoever starts its steps: for `logs`, `outputs`, `download` and `register`."""
+"""The base of pipeline platforms: a pipeline as one run, for `logs`, `outputs`, `download` and `register`."""
 
 from __future__ import annotations
 

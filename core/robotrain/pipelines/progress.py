@@ -1,4 +1,4 @@
-"""How far a pipeline is: the state of each step, in a file that its driver writes."""
+"""Progress of a pipeline: the state of each step, in a file that its driver writes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The runs of a pipeline's steps: a planned step as a job, once what it takes from other steps exists."""
+"""The jobs of a pipeline's steps, completed with the outputs of the steps that they read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The steps of a pipeline as they were asked for: their graph, what they take from each other, and its source kind."""
+"""The requested steps of a pipeline, their graph, and the source kind of outputs that steps read from each other."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def make_step_kind(roles: Mapping[str, bool], name: str = STEP_KIND) -> SourceKi
 
 @dataclass(frozen=True, kw_only=True)
 class StepRequest:
-    """A step as it was asked for: a job, or the registration of a policy as a version of a model."""
+    """A requested step: a job, or the registration of a policy as a version of a model."""
 
     name: str
     where: str = ""
@@ -97,7 +97,7 @@ class StepRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PipelineRequest:
-    """A pipeline as it was asked for."""
+    """A requested pipeline."""
 
     name: str
     steps: tuple[StepRequest, ...]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture
 
-from robotrain.errors import Rejected, usage_problem
+from robotrain.errors import Rejected, make_usage_problem
 
 if TYPE_CHECKING:
     from robotrain.plugins.claims import Claim
@@ -51,7 +51,7 @@ def get_time_limit(setting: str = HOOK_SECONDS_VARIABLE) -> float:
         if 0 < (seconds := float(os.environ.get(setting) or DEFAULT_SECONDS[setting])) <= MAX_SECONDS:
             return seconds
     title = f"{setting} is a number of seconds above 0, up to {MAX_SECONDS:g}"
-    raise Rejected([usage_problem("value-invalid", title)])
+    raise Rejected([make_usage_problem("value-invalid", title)])
 
 
 def start_call(function: Callable[[], T]) -> DeadlineFuture[T]:

@@ -17,7 +17,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from robotrain.errors import Problem, Rejected, Suggestion, find_nearest_name, usage_problem
+from robotrain.errors import Problem, Rejected, Suggestion, find_nearest_name, make_usage_problem
 from robotrain.redaction import redact
 
 GROUP = "robotrain"
@@ -207,4 +207,4 @@ def _make_unmatched_problem(name: str, claims: Sequence[Claim]) -> Problem:
     meant = find_nearest_name(name, full) or bare.get(find_nearest_name(name, bare) or "")
     way = Suggestion(f"--without {meant}") if meant else Suggestion("robotrain plugins", "lists what is installed")
     title = f"--without {redact(name)} switches nothing off: nothing installed has that name"
-    return usage_problem("plugin-unknown", title, "--without", given=redact(name), suggestions=[way])
+    return make_usage_problem("plugin-unknown", title, "--without", given=redact(name), suggestions=[way])

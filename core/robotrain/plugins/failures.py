@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from robotrain.errors import MAX_SENTENCE, Problem, Rejected, Stage, Suggestion, find_nearest_name, usage_problem
+from robotrain.errors import MAX_SENTENCE, Problem, Rejected, Stage, Suggestion, find_nearest_name, make_usage_problem
 from robotrain.plugins import calls, claims
 from robotrain.redaction import redact
 
@@ -84,14 +84,14 @@ class PluginNotInstalled(PluginError):
             package = Suggestion(format_install_command("PACKAGE"), f"installs a package that brings the {family}")
             ways = [*_suggest_robotrain(name), package, file]
         title = f"{title}; installed: {', '.join(installed) or 'none'}"
-        Rejected.__init__(self, [usage_problem("plugin-failed", title, suggestions=ways)])
+        Rejected.__init__(self, [make_usage_problem("plugin-failed", title, suggestions=ways)])
 
 
 def make_no_workload_error(installed: Sequence[str]) -> Rejected:
     """Return the error for a job without a workload, where none is the default."""
     ways = (*map(Suggestion, installed), *_suggest_robotrain())
     title = "no workload was chosen, and no installed one is the default"
-    return Rejected([usage_problem("workload-missing", title, suggestions=ways)])
+    return Rejected([make_usage_problem("workload-missing", title, suggestions=ways)])
 
 
 def _suggest_robotrain(extra: str = "") -> Iterator[Suggestion]:

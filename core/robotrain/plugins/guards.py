@@ -1,4 +1,4 @@
-"""Plugins as core calls them: what they raise is a failure that names them, what they print goes to stderr.
+"""Guards around calls of plugins: an exception becomes a failure that names the plugin, output goes to stderr.
 
 An OSError of a method that uses the network or the disk is not the plugin's failure: the caller reports it. Only
 `preflight` and pinning have a time limit: a client of an engine has its own.
@@ -35,13 +35,15 @@ TIMED = ("preflight", "pinning")
 """What has a time limit."""
 
 
-def provide(family: str, claim: Claim, hook: Callable[[], Iterable[Any]]) -> list[Any]:
-    """Return what a plugin's hook provides, validated and guarded; raise what is wrong with it."""
+def call_providing_hook(family: str, claim: Claim, hook: Callable[[], Iterable[Any]]) -> list[Any]:
+    """Call a plugin's hook and return the declarations that it provides, validated and guarded."""
     setting = "" if claim.built_in else calls.HOOK_SECONDS_VARIABLE
-    return calls.call_plugin(claim, HOOKS[family], lambda: [_accept(family, claim, one) for one in hook()], setting)
+    return calls.call_plugin(
+        claim, HOOKS[family], lambda: [_validate_and_guard(family, claim, one) for one in hook()], setting
+    )
 
 
-def _accept(family: str, claim: Claim, thing: Any) -> Any:
+def _validate_and_guard(family: str, claim: Claim, thing: Any) -> Any:
     if not claim.built_in:  # the tests validate those: at every start, it would take 3 % of the time
         from robotrain.plugins.declarations import validate_declaration
 

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem, usage_problem
+from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem, make_usage_problem
 from robotrain.plugins.claims import HOOKS, Claim, exclude_claims, read_claims
 
 if TYPE_CHECKING:
@@ -181,7 +181,9 @@ class Plugins:
                 self._provided[implementation] = []
                 failing = [owner for owner in owners if owner.family == family] or owners[:1]
                 with self._record_failures(failing, HOOKS[family]):
-                    self._provided[implementation] = guards.provide(family, owners[0], implementation.function)
+                    self._provided[implementation] = guards.call_providing_hook(
+                        family, owners[0], implementation.function
+                    )
             yield from ((owners, thing) for thing in self._provided[implementation])
 
     def list_hooks(self, claim: Claim) -> list[str]:
@@ -325,7 +327,7 @@ def choose_plugins(mode: str = "", without: Sequence[str] = (), file: str = "") 
     mode = mode or os.environ.get("ROBOTRAIN_PLUGINS") or "all"
     if mode not in get_args(PluginMode):
         title = f"ROBOTRAIN_PLUGINS is one of {', '.join(get_args(PluginMode))}"
-        raise Rejected([usage_problem("value-invalid", title)])
+        raise Rejected([make_usage_problem("value-invalid", title)])
     named = [name.strip() for name in os.environ.get("ROBOTRAIN_WITHOUT", "").split(",")]
     left_out = tuple(filter(None, (*without, *named)))
     found = Plugins(cast(PluginMode, mode), left_out, file or os.environ.get("ROBOTRAIN_PLUGINS_FROM", ""))

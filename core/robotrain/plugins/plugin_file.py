@@ -11,7 +11,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from robotrain.errors import Rejected, Suggestion, usage_problem
+from robotrain.errors import Rejected, Suggestion, make_usage_problem
 from robotrain.plugins import calls, hookspecs
 from robotrain.plugins.claims import FAMILIES, HOOKS, Claim, make_claim
 from robotrain.plugins.failures import UnsuitablePlugin, make_failure
@@ -70,4 +70,4 @@ def _load_claims(claim: Claim, path: Path) -> list[Claim]:
 
 def _make_usage_error(code: str, title: str, path: Path, folder: str = "FOLDER", why: str = "") -> Rejected:
     way = Suggestion(f"--plugins-from {folder}", "the folder that robotrain_plugin.py lies in")
-    return Rejected([usage_problem(code, title, "--plugins-from", why, str(path), [way])])
+    return Rejected([make_usage_problem(code, title, "--plugins-from", why, str(path), [way])])

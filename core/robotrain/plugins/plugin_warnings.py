@@ -1,4 +1,4 @@
-"""What is doubtful about plugins that load: `robotrain plugins` shows it."""
+"""Warnings about plugins that load but look wrong, shown by `robotrain plugins`."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""One page that tells a run: what it was, how it went, what it left."""
+"""HTML pages about runs: one run, or the comparison of several."""

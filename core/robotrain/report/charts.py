@@ -166,7 +166,7 @@ def _scale(value: float | None, top: float) -> float | None:
     return min(1.0, max(0.0, value / top)) if value is not None and math.isfinite(value) else None
 
 
-def find_top(bars: Sequence[Bar]) -> float:
+def find_scale_end(bars: Sequence[Bar]) -> float:
     """Return the end of a common scale: the largest value or bound."""
     ends = [end for bar in bars for end in (bar.value, bar.high) if end is not None and math.isfinite(end)]
     return max(ends, default=0.0) or 1.0

@@ -142,7 +142,7 @@ def _compare_outcomes(first: SuccessRate, second: SuccessRate) -> str:
     same = f"{first.run} and {second.run} had the same {len(first.outcomes)} starts"
     if not only_first + only_second:
         return f"{same} and succeeded in the same ones."
-    probability = sign_test(only_first, only_second)
+    probability = compute_sign_test(only_first, only_second)
     chance = "is probably not chance" if probability < SIGNIFICANCE else "may be chance"
     return (
         f"{same}: only {first.run} succeeded in {only_first}, only {second.run} in {only_second}; "
@@ -150,7 +150,7 @@ def _compare_outcomes(first: SuccessRate, second: SuccessRate) -> str:
     )
 
 
-def sign_test(first: int, second: int) -> float:
+def compute_sign_test(first: int, second: int) -> float:
     """Return the probability of a split at least this uneven by chance (exact two-sided sign test)."""
     total = first + second
     tail = sum(math.comb(total, count) for count in range(max(first, second), total + 1))

@@ -10,7 +10,7 @@ import jinja2
 from robotrain import __version__
 from robotrain.model.amounts import format_time
 from robotrain.redaction import redact
-from robotrain.report.charts import SMALL, Points, find_top, make_chart
+from robotrain.report.charts import SMALL, Points, find_scale_end, make_chart
 
 MAX_TEXT = 1000
 CONTENT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; media-src data:"
@@ -63,7 +63,7 @@ def _get_environment(package: str) -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    functions = (drop_empty_columns, find_top, format_time, make_chart, redact_text, split_constant)
+    functions = (drop_empty_columns, find_scale_end, format_time, make_chart, redact_text, split_constant)
     found.globals |= {function.__name__: function for function in functions}
     found.globals |= {"version": __version__, "content_policy": CONTENT_POLICY, "SMALL": SMALL}
     found.globals |= {"FIRST_ROWS": FIRST_ROWS, "FIRST_BARS": FIRST_BARS, "FIRST_PLOTS": FIRST_PLOTS}

@@ -157,7 +157,9 @@ class RunFolderPlatform(Platform):
         if self.is_local(reference):
             return get_run_status(folder, get_process_state(folder), LOCAL_STATES, "this machine")
         job = _get_job(reference)
-        return get_run_status(folder, self._recall_end(folder, self.get_engine_state(job)), self.states, self.name)
+        return get_run_status(
+            folder, self._read_or_record_end(folder, self.get_engine_state(job)), self.states, self.name
+        )
 
     def logs(self, reference: Reference, follow: bool, tail: int | None = None) -> Iterator[str]:
         """Yield the lines of the log. Raise RunGone."""
@@ -195,7 +197,7 @@ class RunFolderPlatform(Platform):
     has_plan = staticmethod(has_plan_files)
     find_folder_problems = staticmethod(find_creation_problems)
 
-    def _recall_end(self, folder: Path, engine_state: str) -> str:
+    def _read_or_record_end(self, folder: Path, engine_state: str) -> str:
         """Return the engine's state, or the recorded end of a job that it has forgotten; record an end."""
         path = folder / ENGINE_END_FILE
         with suppress(OSError):  # the folder may be another user's

@@ -1,6 +1,6 @@
-"""A folder of code as it is sent: without ignored files, and never with secrets or links that lead out of it.
+"""The files of a code folder that are uploaded: no ignored files, no secrets, and no links that lead out of it.
 
-It is staged: a copy with the files that are sent, which pins and uploads read as any other folder.
+They are staged in a copy, which pins and uploads read like any other folder.
 """
 
 import contextlib

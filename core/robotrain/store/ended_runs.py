@@ -1,6 +1,6 @@
-"""What `robotrain runs` shows of an ended run, stored beside its record: its log is not asked for again.
+"""Results of ended runs for `robotrain runs`, stored beside their records, so that no log is read again.
 
-Of a run of this machine, its platform is not asked either while its events are those that were read.
+The platform of a run on this machine is not queried either, as long as the run's events have not changed.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def summarize_progress(known: Progress) -> ListedProgress:
 
 
 def identify_file(path: str | Path) -> list[Any]:
-    """Return what changes with each change of a file. Raise OSError."""
+    """Return a fingerprint that changes with every change of a file. Raise OSError."""
     found = os.stat(path)
     return [str(path), found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns]
 

@@ -18,7 +18,7 @@ from robotrain_runtime.contract.document import JobSource, Scalar, collect_field
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain import __version__
-from robotrain.errors import Problem, Rejected, Suggestion, usage_problem
+from robotrain.errors import Problem, Rejected, Suggestion, make_usage_problem
 from robotrain.model.job import Job, parse_attempt
 from robotrain.model.plan import Payload, Plan, RenderedPlan
 from robotrain.model.workload import Produces
@@ -192,7 +192,7 @@ def _validate_manifest(found: "PlanManifest") -> str:
 def _make_unreadable_problem(folder: Path, why: str) -> Problem:
     way = Suggestion("robotrain render … --to FOLDER", "writes one")
     title = "the folder does not contain a complete plan"
-    return usage_problem("plan-unreadable", title, why=f"{why}.", given=str(folder), suggestions=[way])
+    return make_usage_problem("plan-unreadable", title, why=f"{why}.", given=str(folder), suggestions=[way])
 
 
 PLAN_FOLDER = "plan"

@@ -194,7 +194,7 @@ def _store(record: RunRecord, progress: Progress, file: BinaryIO, offset: int) -
 
 
 def _identify(record: RunRecord, file: BinaryIO, offset: int) -> list[Any]:
-    """Return what tells a file of events from another one, or from one that was changed before `offset`."""
+    """Return a fingerprint of a file of events up to `offset`."""
     found = os.fstat(file.fileno())
     start, end = (os.pread(file.fileno(), PROBE_SIZE, at).decode("latin-1") for at in (0, max(0, offset - PROBE_SIZE)))
     return [found.st_dev, found.st_ino, found.st_size >= offset, start, end, zlib.crc32(repr(record.metrics).encode())]
@@ -255,5 +255,5 @@ def _parse_stored_event(line: str) -> event.Event:
 
 
 def _split(points: list[Point]) -> tuple[list[float], list[float]]:
-    """Return where the points are, and their values."""
+    """Return the positions of the points, and their values."""
     return [at for at, _ in points], [value for _, value in points]

@@ -259,7 +259,7 @@ def _list_names_by_age(top: str) -> list[str]:
 
 
 def _get_version(top: str) -> str:
-    """Return what changes with each entry that is added to a folder, removed or renamed. Raise OSError."""
+    """Return a fingerprint that changes when an entry of a folder is added, removed or renamed. Raise OSError."""
     found = os.stat(top)
     return f"{found.st_dev} {found.st_ino} {found.st_nlink} {found.st_mtime_ns} {found.st_ctime_ns}"
 

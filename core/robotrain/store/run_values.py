@@ -1,4 +1,4 @@
-"""What the job of a run says other than the defaults, and how runs differ in it."""
+"""The values of a run's job that are not defaults, and the differences between runs."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def find_resumed_run(record: RunRecord) -> str:
 
 
 def find_changes(before: Mapping[str, Sequence[str]], after: Mapping[str, Sequence[str]]) -> list[Change]:
-    """Return what differs between the recorded values of two runs, the trainer's own arguments last."""
+    """Return the differences between the recorded values of two runs, the trainer's own arguments last."""
     changes = []
     for name in sorted({**after, **before}, key=lambda name: name.startswith("-")):
         default = (after.get(name) or before[name])[1]
@@ -104,9 +104,9 @@ def format_changes(changes: Sequence[Change]) -> str:
 
 
 def label_runs(compared: Sequence[RunRecord]) -> dict[str, str]:
-    """Return what tells runs apart: up to three values that differ, behind the name if no other run has it.
+    """Return labels that distinguish runs: up to three values that differ, after the name if it is unique.
 
-    Where that does not tell all of them apart, the label is the name, or else the run.
+    Where these do not distinguish all of them, the label is the name, or else the run.
     """
     known = [one.values for one in compared]
     names = [one.name or one.run for one in compared]

@@ -1,4 +1,4 @@
-"""Inputs as this machine sees them: what is wrong with them by the rule of the run, and copies of missing ones."""
+"""Checks of a job's inputs on this machine by the rules of the run, and suggestions for missing ones."""
 
 from __future__ import annotations
 

@@ -149,7 +149,7 @@ def _strip_statement(lines: list[str], statement: ast.stmt, replacement: str) ->
 
 
 def _get_fingerprint(path: str) -> tuple[int, ...]:
-    """Return what changes with a file, even if its modification time is set by hand."""
+    """Return a fingerprint that changes with every change of a file, even if its modification time is set by hand."""
     state = os.stat(path)
     return state.st_ino, state.st_ctime_ns, state.st_mtime_ns, state.st_size
 

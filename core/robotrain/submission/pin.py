@@ -152,7 +152,7 @@ def _find_lost_pin(source: document.JobSource, kinds: SourceKinds) -> Problem | 
     if not source.pin or pinning is None:
         return None
     try:
-        why = pinning.find_loss(parse_source(source, kinds), source.role, source.pin)
+        why = pinning.explain_lost_pin(parse_source(source, kinds), source.role, source.pin)
     except SourceUnreachable as error:
         title = f"cannot check from here that {source.uri} is unchanged: the run will check it"
         return _make_problem("pin-unseen", title, source, error.why, severity="warning")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from robotrain_runtime.contract.event import Registered
 
-from robotrain.errors import Problem, Rejected, Suggestion, raise_if_any, usage_problem
+from robotrain.errors import Problem, Rejected, Suggestion, make_usage_problem, raise_if_any
 from robotrain.model.capabilities import make_feature_error
 from robotrain.redaction import holds_secret, redact
 from robotrain.store import plans, records
@@ -58,7 +58,7 @@ def check_model_name(name: str) -> Iterator[Problem]:
     if not re.fullmatch(MODEL_NAME_PATTERN, name) or holds_secret(name):
         why = "Letters, digits, `_`, `.` and `-`, at most 255."
         title = "the name of the model is invalid"
-        yield usage_problem("model-name-invalid", title, why=why, given=redact(name))
+        yield make_usage_problem("model-name-invalid", title, why=why, given=redact(name))
 
 
 def _find_model_name(record: "RunRecord") -> str:
@@ -68,5 +68,5 @@ def _find_model_name(record: "RunRecord") -> str:
     if not name:
         suggestion = Suggestion(f"robotrain register {record.run} MODEL")
         title = "the name of the model is missing"
-        raise Rejected([usage_problem("model-name-missing", title, suggestions=[suggestion])])
+        raise Rejected([make_usage_problem("model-name-missing", title, suggestions=[suggestion])])
     return str(name)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from robotrain.config.provenance import DEFAULT_LAYERS
-from robotrain.errors import Problem, Rejected, Suggestion, raise_if_any, usage_problem
+from robotrain.errors import Problem, Rejected, Suggestion, make_usage_problem, raise_if_any
 
 if TYPE_CHECKING:
     from robotrain.config.provenance import Value
@@ -64,10 +64,10 @@ def _find_problems(labels: RunLabels, name_line: str) -> Iterator[Problem]:
         cleaned = "" if holds_secret(labels.name) else clean_name(labels.name)
         ways = [Suggestion(f"{name_line} {cleaned}")] if is_valid_name(cleaned) else []
         title = f"{where} is not a name for a run"
-        yield usage_problem("value-invalid", title, where, why, redact(labels.name), suggestions=ways)
+        yield make_usage_problem("value-invalid", title, where, why, redact(labels.name), suggestions=ways)
     if len(labels.note) > MAX_NOTE:
         title = f"--note is longer than {MAX_NOTE} characters"
-        yield usage_problem("value-invalid", title, "--note", suggestions=[Suggestion("--note TEXT")])
+        yield make_usage_problem("value-invalid", title, "--note", suggestions=[Suggestion("--note TEXT")])
 
 
 GENERAL_PART = re.compile(

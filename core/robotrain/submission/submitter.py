@@ -105,7 +105,7 @@ def submit_job(
     left_alone: dict[str, RunRecord] = {}  # interrupted submits that this one must not finish
     while True:
         lock, interrupted = name_lock.claim_run_name(
-            prepared.job, lambda record: not new and _is_ours_to_finish(record, prepared, owner, left_alone)
+            prepared.job, lambda record: not new and _must_finish_submit(record, prepared, owner, left_alone)
         )
         with lock:
             if interrupted is None:
@@ -316,7 +316,7 @@ def _release_on_failure(lock: NameLock) -> Iterator[None]:
         raise
 
 
-def _is_ours_to_finish(
+def _must_finish_submit(
     record: RunRecord, prepared: PreparedJob, owner: StepOwner, left_alone: dict[str, RunRecord]
 ) -> bool:
     """Return whether this submit must finish an interrupted one; if not, add it to `left_alone`."""

@@ -43,7 +43,7 @@ NAME = "sweep"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepRequest:
-    """A sweep as it was asked for."""
+    """A sweep as it was requested."""
 
     job: Request
     workload: Workload

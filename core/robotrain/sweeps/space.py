@@ -1,4 +1,4 @@
-"""The values of a sweep: `--over NAME=VALUES` or a file of points, their combinations, and the plan that has them."""
+"""The search space of a sweep: `--over NAME=VALUES` or a file of points, their combinations, and the sweep's plan."""
 
 from __future__ import annotations
 

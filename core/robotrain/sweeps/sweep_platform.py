@@ -1,4 +1,4 @@
-"""A sweep as one run of its platform, whoever starts its trials, and whether an engine can run it on its own."""
+"""A sweep as one run of its platform, driven by this machine or by the platform's engine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The driver of a sweep: the driver of a pipeline, which also notes what each trial scored and asks the sampler."""
+"""The driver of a sweep: a pipeline driver that also records the scores of trials and calls the sampler."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What authors test their plugins with: a kit for each thing a plugin brings, as a class to derive a test class from.
+"""Conformance kits for plugin authors: a base class of tests for each kind of plugin.
 
 The kits need pytest: install `robotrain-core[testing]`.
 """

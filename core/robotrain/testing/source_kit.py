@@ -283,7 +283,9 @@ class SourceKit(ImportTests):
             pytest.skip("it declares no pinning")
         pin, again = (pinning.resolve(source, role) for _ in range(2))
         yield from compare("`resolve` returned another pin for the same content", again, pin or "a pin")
-        yield from report("`find_loss` reports a loss", filter(None, [pinning.find_loss(source, role, pin)]))
+        yield from report(
+            "`explain_lost_pin` reports a loss", filter(None, [pinning.explain_lost_pin(source, role, pin)])
+        )
         yield from report("`find_missing` reports existing files", pinning.find_missing(source, role, [*served.files]))
         yield from compare_files("fetched by the pin", fetch(pin=pin), served.files)
         if served.change is not None:

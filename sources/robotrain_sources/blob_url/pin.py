@@ -22,7 +22,7 @@ def resolve_pin(source: Source, role: str) -> str:
     return _run_with_deadline(prefix, lambda: _list_and_digest(prefix, role, ""))
 
 
-def find_loss(source: Source, role: str, pin: str) -> str:
+def explain_lost_pin(source: Source, role: str, pin: str) -> str:
     """Return why the pinned blobs are not available; empty if they are. Raise SourceError."""
     prefix = parse_blob_url(str(source))
     digest = _run_with_deadline(prefix, lambda: _list_and_digest(prefix, role, pin))

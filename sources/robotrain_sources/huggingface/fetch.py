@@ -109,7 +109,7 @@ def explain_fetch_error(error: Exception, request: HubRequest) -> FetchError:
         return error
     causes = list(errors.iter_causes(error))
     class_names = get_class_names(*causes)
-    hub = f"the Hub at {urlsplit(_hub_endpoint()).hostname}"
+    hub = f"the Hub at {urlsplit(_get_hub_endpoint()).hostname}"
     if why := _explain_library_error(class_names, request, hub):
         return FetchError(why, "configuration")
     if status := next((code for cause in causes if (code := errors.parse_http_status(cause))), 0):
@@ -133,7 +133,7 @@ def _explain_library_error(class_names: set[str], request: HubRequest, hub: str)
     if "GatedRepoError" in class_names:
         token_hint = request.remedy or "set HF_TOKEN to a token of your account"
         remedy = f"with the account of your token{request.other_token_hint}" if request.token else f"and {token_hint}"
-        return f"{name} is gated: accept its conditions at {_repository_page(request)} {remedy}"
+        return f"{name} is gated: accept its conditions at {_make_repository_page(request)} {remedy}"
     if "RepositoryNotFoundError" in class_names:
         no_token = f"it is private and the job has no token: {request.remedy}" if request.remedy else PRIVATE_HINT
         why = f"{request.token} has no access to it{request.other_token_hint}" if request.token else no_token
@@ -162,11 +162,11 @@ def _explain_status(status: int, request: HubRequest, hub: str) -> FetchError:
     return FetchError(f"{hub} answered HTTP {status} for {name}", "configuration")
 
 
-def _repository_page(request: HubRequest) -> str:
-    return f"{_hub_endpoint()}/{'datasets/' if request.kind == 'dataset' else ''}{request.repository}"
+def _make_repository_page(request: HubRequest) -> str:
+    return f"{_get_hub_endpoint()}/{'datasets/' if request.kind == 'dataset' else ''}{request.repository}"
 
 
-def _hub_endpoint() -> str:
+def _get_hub_endpoint() -> str:
     """Return the Hub's address without user name and password."""
     address = urlsplit(os.environ.get("HF_ENDPOINT") or HUB)
     return f"{address.scheme}://{address.netloc.rpartition('@')[2]}"

@@ -175,14 +175,14 @@ def resolve_pin(source: Source, role: str) -> str:
     repository = parse_repository(str(source))
     if re.fullmatch(COMMIT_PATTERN, repository.revision):
         return repository.revision
-    return _run_with_deadline(lambda: _ask_commit(repository, role))
+    return _run_with_deadline(lambda: _query_commit(repository, role))
 
 
-def find_loss(source: Source, role: str, pin: str) -> str:
+def explain_lost_pin(source: Source, role: str, pin: str) -> str:
     """Return why the commit `pin` is not available; empty if it is. Raise SourceError."""
     repository = Repository(parse_repository(str(source)).id, pin)
     try:
-        _run_with_deadline(lambda: _ask_commit(repository, role))
+        _run_with_deadline(lambda: _query_commit(repository, role))
     except RepositoryInaccessible as missing:
         return missing.why
     return ""
@@ -196,7 +196,7 @@ def find_missing_paths(source: Source, role: str, paths: Sequence[str]) -> list[
     repository = parse_repository(str(source))
     if re.fullmatch(COMMIT_PATTERN, repository.revision):
         return []
-    return _run_with_deadline(lambda: _ask_missing_paths(repository, role, paths))
+    return _run_with_deadline(lambda: _query_missing_paths(repository, role, paths))
 
 
 def read_files(source: Source, role: str, pin: str, paths: Sequence[str]) -> dict[str, bytes]:
@@ -207,7 +207,7 @@ def read_files(source: Source, role: str, pin: str, paths: Sequence[str]) -> dic
     repository = parse_repository(str(source)).id
 
     def download() -> dict[str, bytes]:
-        return _download_files(repository, _repository_kind(role), pin, paths)
+        return _download_files(repository, _get_repository_kind(role), pin, paths)
 
     return parallel.run_with_deadline(READ_SECONDS, download, "The Hub")
 
@@ -216,8 +216,8 @@ def _run_with_deadline(question: Callable[[], Answer]) -> Answer:
     return parallel.run_with_deadline(DEADLINE_SECONDS, question, "The Hub")
 
 
-def _ask_missing_paths(repository: Repository, role: str, paths: Sequence[str]) -> list[str]:
-    hub, kind, revision = _make_hub_client(), _repository_kind(role), repository.revision or None
+def _query_missing_paths(repository: Repository, role: str, paths: Sequence[str]) -> list[str]:
+    hub, kind, revision = _make_hub_client(), _get_repository_kind(role), repository.revision or None
     return [path for path in paths if not hub.file_exists(repository.id, path, repo_type=kind, revision=revision)]
 
 
@@ -238,7 +238,7 @@ def _download_files(repository: str, kind: str, commit: str, paths: Sequence[str
     return found
 
 
-def _repository_kind(role: str) -> str:
+def _get_repository_kind(role: str) -> str:
     return "dataset" if role == "dataset" else "model"
 
 
@@ -248,8 +248,8 @@ def _make_hub_client() -> "HfApi":
     return HfApi(endpoint=os.environ.get("HF_ENDPOINT") or None, library_name="robotrain")
 
 
-def _ask_commit(repository: Repository, role: str) -> str:
-    hub, kind = _make_hub_client(), _repository_kind(role)
+def _query_commit(repository: Repository, role: str) -> str:
+    hub, kind = _make_hub_client(), _get_repository_kind(role)
     try:
         info = hub.repo_info(
             repository.id, repo_type=kind, revision=repository.revision or None, timeout=REQUEST_SECONDS

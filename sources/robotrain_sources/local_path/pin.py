@@ -201,7 +201,7 @@ def resolve_pin(source: Source, role: str) -> str:
         return compute_folder_digest(part).pin
 
 
-def find_loss(source: Source, role: str, pin: str) -> str:
+def explain_lost_pin(source: Source, role: str, pin: str) -> str:
     """Return why the folder is not what was pinned; empty if it is. Raise SourceError."""
     part = _find_pinned_part(source, role)
     if part is None:

@@ -55,7 +55,7 @@ GOOD = SourceKind(
     parse=parse,
     container_plugin="shelf_halves.whole",
     target="shelf_halves.placed",
-    pinning=Pinning(resolve=digest, find_loss=lambda source, role, pin: ""),
+    pinning=Pinning(resolve=digest, explain_lost_pin=lambda source, role, pin: ""),
 )
 
 
@@ -150,9 +150,9 @@ greedy = wrong("greedy", target="shelf_halves.greedy")
 torn = wrong(
     "torn",
     container_plugin="shelf_halves.torn",
-    pinning=Pinning(resolve=moment, find_loss=lambda source, role, pin: ""),
+    pinning=Pinning(resolve=moment, explain_lost_pin=lambda source, role, pin: ""),
 )
 unpinned = wrong(
-    "unpinned", pinning=Pinning(resolve=lambda source, role: "same", find_loss=lambda source, role, pin: "")
+    "unpinned", pinning=Pinning(resolve=lambda source, role: "same", explain_lost_pin=lambda source, role, pin: "")
 )
 misnamed = Plugin(GOOD)

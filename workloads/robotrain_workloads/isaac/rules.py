@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from robotrain.errors import Problem, Stage, Suggestion, usage_problem
+from robotrain.errors import Problem, Stage, Suggestion, make_usage_problem
 from robotrain.redaction import redact
 
 from robotrain_workloads import rules
@@ -21,7 +21,7 @@ def check_terms(job: "Job") -> Iterator[Problem]:
         title = "submitting accepts NVIDIA's license and privacy terms of Isaac Sim for this job"
         yield Problem(code="eula-accepted", stage=Stage.PARSE, severity="note", title=title)
     else:
-        yield usage_problem(
+        yield make_usage_problem(
             "eula-not-accepted",
             "Isaac Sim does not start unless NVIDIA's license and privacy terms are accepted",
             where="--no-accept-eula",
@@ -36,11 +36,11 @@ def check_digest(job: "Job") -> Iterator[Problem]:
     source = next((source for source in job.sources if source.role in ("checkpoint", "resume")), None)
     if source is None and job["sha256"]:
         title = "--sha256 has no effect without a checkpoint"
-        yield usage_problem(
+        yield make_usage_problem(
             "digest-without-checkpoint", title, "--sha256", "", job["sha256"], (Suggestion(f"{CHECKPOINT_FLAG} URI"),)
         )
     elif source is not None and source.uri.startswith("http://") and not job["sha256"]:
-        yield usage_problem(
+        yield make_usage_problem(
             "checkpoint-unverified",
             "a checkpoint over http needs its SHA-256",
             where=CHECKPOINT_FLAG,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from robotrain.errors import Problem, Stage, Suggestion, usage_problem
+from robotrain.errors import Problem, Stage, Suggestion, make_usage_problem
 from robotrain.redaction import redact
 
 from robotrain_workloads.isaac_export import subject
@@ -25,7 +25,7 @@ STRINGS = ("SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "UNICODE")
 def check_play(job: "Job") -> Iterator[Problem]:
     """Reject a number of environments if nothing is played."""
     if job["num_envs"] != 4 and not job["max_steps"] and not job["video_length"]:
-        yield usage_problem(
+        yield make_usage_problem(
             "nothing-played",
             "--num-envs has no effect: with --max-steps 0 and --video-length 0 nothing is played",
             where="--num-envs",

@@ -33,7 +33,7 @@ class SmokeTestParameters:
 
 def check_job(job: "Job") -> "Iterator[Problem]":
     """Check what does not depend on the platform."""
-    from robotrain.errors import usage_problem
+    from robotrain.errors import make_usage_problem
     from robotrain.redaction import redact
 
     from robotrain_workloads.isaac import rules as isaac_rules
@@ -41,7 +41,7 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     yield from isaac_rules.check_terms(job)
     for argument in job.trainer_args[:1]:
         title = "isaac-smoke-test runs no script of Isaac Lab, which could take options after --"
-        yield usage_problem("script-option-invalid", title, where="--", given=redact(argument))
+        yield make_usage_problem("script-option-invalid", title, where="--", given=redact(argument))
 
 
 ISAAC_SMOKE_TEST = Workload(

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from robotrain.errors import Problem, Stage, Suggestion, usage_problem
+from robotrain.errors import Problem, Stage, Suggestion, make_usage_problem
 from robotrain.redaction import redact
 
 from robotrain_workloads.isaac.rules import CHECKPOINT_FLAG
@@ -23,7 +23,7 @@ def check_start(job: "Job") -> Iterator[Problem]:
     mode = parameters.choose_mode(dict(job.parameters), roles)
     checkpoint = next((source for source in job.sources if source.role == "checkpoint"), None)
     if checkpoint and "resume" in roles:
-        yield usage_problem(
+        yield make_usage_problem(
             "several-starts",
             "a training starts from one checkpoint, but two are given",
             given=", ".join(f"{source.role} {redact(source.uri)}" for source in job.sources),
@@ -33,7 +33,7 @@ def check_start(job: "Job") -> Iterator[Problem]:
             ),
         )
     elif checkpoint and mode == "from-scratch":
-        yield usage_problem(
+        yield make_usage_problem(
             "checkpoint-without-mode",
             f"{CHECKPOINT_FLAG} needs a {MODE_FLAG} that uses it",
             where=MODE_FLAG,
@@ -46,7 +46,7 @@ def check_start(job: "Job") -> Iterator[Problem]:
             absent=("checkpoint_mode",) if job["checkpoint_mode"] is None else (),
         )
     elif mode != "from-scratch" and not checkpoint and "resume" not in roles:
-        yield usage_problem(
+        yield make_usage_problem(
             "mode-without-checkpoint",
             f"{MODE_FLAG} {mode} needs a checkpoint",
             where=MODE_FLAG,
@@ -85,7 +85,7 @@ def check_training_folder(job: "Job") -> Iterator[Problem]:
         if entry != parameters.ENTRY:
             fixes = (Suggestion(f"{CODE_FLAG} FOLDER"),)
             title = "--entry has no effect without a training folder"
-            yield usage_problem("entry-without-folder", title, "--entry", "", redact(entry), fixes)
+            yield make_usage_problem("entry-without-folder", title, "--entry", "", redact(entry), fixes)
         return
     title = f"the job runs {entry} of {redact(source.uri)}; checkpoints, warm start and model tags are its own business"
     yield Problem(code="own-program", stage=Stage.PARSE, severity="note", title=title)
@@ -93,7 +93,7 @@ def check_training_folder(job: "Job") -> Iterator[Problem]:
         if job[name] is not None:
             flag = f"--{name.replace('_', '-')}"
             title, why = f"{flag} has no effect with {CODE_FLAG}", "It is for Isaac Lab's own scripts."
-            yield usage_problem("training-folder-conflict", title, flag, why, redact(str(job[name])))
+            yield make_usage_problem("training-folder-conflict", title, flag, why, redact(str(job[name])))
     if source.kind == "local_path" and Path(source.uri).is_dir():
         yield from _check_local_code(Path(source.uri), entry)
 
@@ -104,7 +104,7 @@ def _check_local_code(folder: Path, entry: str) -> Iterator[Problem]:
     try:
         content = code_folder.scan_folder(folder)
     except OSError as error:
-        yield usage_problem(
+        yield make_usage_problem(
             "code-unreadable", "the training folder cannot be read", CODE_FLAG, f"{error}.", str(folder)
         )
         return
@@ -113,15 +113,15 @@ def _check_local_code(folder: Path, entry: str) -> Iterator[Problem]:
         why = f"It has {where}." if where else "It has no program ending in .sh, or an ignore file names it."
         fixes = (Suggestion("--entry FILE", "another program of the folder"),)
         title = f"the training folder has no {entry}"
-        yield usage_problem("entry-missing", title, CODE_FLAG, why, str(folder), fixes)
+        yield make_usage_problem("entry-missing", title, CODE_FLAG, why, str(folder), fixes)
     if content.secrets:
         title, why = "the training folder has files that look like secrets", f"{_join_names(content.secrets)}."
         fixes = (Suggestion(".gitignore", "files that it names stay here"),)
-        yield usage_problem("code-secret", title, CODE_FLAG, why, str(folder), fixes)
+        yield make_usage_problem("code-secret", title, CODE_FLAG, why, str(folder), fixes)
     if content.links:
         title, why = "the training folder has links out of it or to folders", f"{_join_names(content.links)}."
         fixes = (Suggestion(".gitignore", "links that it names are left out"),)
-        yield usage_problem("code-links", title, CODE_FLAG, why, str(folder), fixes)
+        yield make_usage_problem("code-links", title, CODE_FLAG, why, str(folder), fixes)
 
 
 MAX_NAMES = 3

@@ -57,10 +57,10 @@ def check_job(job: "Job") -> "Iterator[Problem]":
 
 
 def _check_video(job: "Job") -> "Iterator[Problem]":
-    from robotrain.errors import Suggestion, usage_problem
+    from robotrain.errors import Suggestion, make_usage_problem
 
     if job["video_length"] != 200 and not job["record_video"]:
-        yield usage_problem(
+        yield make_usage_problem(
             "video-not-recorded",
             "--video-length has no effect without --record-video",
             where="--video-length",

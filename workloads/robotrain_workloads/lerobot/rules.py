@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from robotrain.errors import Problem, Stage, Suggestion, usage_problem
+from robotrain.errors import Problem, Stage, Suggestion, make_usage_problem
 from robotrain.redaction import redact
 
 from robotrain_workloads.lerobot import parameters
@@ -45,7 +45,7 @@ def check_version(job: "Job", verb: str = "trains") -> Iterator[Problem]:
 def check_device(job: "Job") -> Iterator[Problem]:
     """Reject what no machine can run."""
     for title, remedy in parameters.find_device_problems(dict(job.parameters)):
-        yield usage_problem(
+        yield make_usage_problem(
             "device-cannot", title, where="--device", given=str(job["device"]), suggestions=(Suggestion(remedy),)
         )
 
@@ -54,7 +54,7 @@ def check_single_start(job: "Job") -> Iterator[Problem]:
     """Require at most one start."""
     starts = [source for source in job.sources if source.role in START_ROLES]
     if len(starts) > 1:
-        yield usage_problem(
+        yield make_usage_problem(
             "several-starts",
             f"a training starts from one policy, but {len(starts)} are given",
             given=", ".join(f"{source.role} {redact(source.uri)}" for source in starts),

@@ -326,15 +326,15 @@ def summarize_latency(measured: LatencySamples) -> LatencySummary:
     return LatencySummary(
         frames=len(computed),
         mean=fmean(computed),
-        p50=_percentile(computed, 50),
-        p95=_percentile(computed, 95),
-        p99=_percentile(computed, 99),
+        p50=_compute_percentile(computed, 50),
+        p95=_compute_percentile(computed, 95),
+        p99=_compute_percentile(computed, 99),
         max=computed[-1],
         actions=len(all_latencies),
         action=fmean(all_latencies),
     )
 
 
-def _percentile(ordered: Sequence[float], percent: int) -> float:
+def _compute_percentile(ordered: Sequence[float], percent: int) -> float:
     """Return the smallest value that at least `percent` per cent do not exceed."""
     return ordered[max(0, -(-len(ordered) * percent // 100) - 1)]

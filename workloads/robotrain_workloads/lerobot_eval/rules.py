@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from robotrain.errors import Problem, Suggestion, suggest_name, usage_problem
+from robotrain.errors import Problem, Suggestion, make_usage_problem, suggest_name
 from robotrain.redaction import redact
 
 from robotrain_workloads import rules
@@ -26,7 +26,7 @@ def check_policy(job: "Job") -> Iterator[Problem]:
     """Require exactly one policy, trained or untrained."""
     source = selection.find_policy_source(job.sources)
     if source and job["builtin_policy"]:
-        yield usage_problem(
+        yield make_usage_problem(
             "two-policies",
             "an evaluation takes one policy, but two are given",
             where="--builtin-policy",
@@ -34,7 +34,7 @@ def check_policy(job: "Job") -> Iterator[Problem]:
             suggestions=(Suggestion("remove --builtin-policy"),),
         )
     if not source and not job["builtin_policy"]:
-        yield usage_problem(
+        yield make_usage_problem(
             "no-policy",
             "an evaluation needs a policy",
             suggestions=(
@@ -53,7 +53,7 @@ def check_evaluation_target(job: "Job") -> Iterator[Problem]:
     if job["builtin_policy"]:
         if selection.find_policy_source(job.sources):  # two policies: reported already
             return
-        yield usage_problem(
+        yield make_usage_problem(
             "builtin-without-dataset",
             "an untrained policy needs a dataset",
             where="--builtin-policy",
@@ -61,7 +61,7 @@ def check_evaluation_target(job: "Job") -> Iterator[Problem]:
             absent=("dataset", "policy"),
         )
     elif job["env"] is None:
-        yield usage_problem(
+        yield make_usage_problem(
             "nothing-to-evaluate-on",
             "there is neither a dataset nor an environment to evaluate on",
             why="A policy is evaluated on recorded episodes, in a simulated environment, or both.",
@@ -92,7 +92,7 @@ def check_starts(job: "Job") -> Iterator[Problem]:
             Suggestion("--starts '{\"distance\": [40, 80]}'", "ranges; others are as in easy"),
         )
         is_placeable = job["env"] == simulation.PLACEABLE_ENVIRONMENT
-        yield usage_problem(
+        yield make_usage_problem(
             "starts-invalid",
             "--starts is invalid",
             where="--starts",
@@ -109,7 +109,7 @@ def check_replay_episodes(job: "Job") -> Iterator[Problem]:
         return
     given = redact(requested, max_length=LONGEST_VALUE)
     if not _has_dataset(job):
-        yield usage_problem(
+        yield make_usage_problem(
             "replay-without-dataset",
             f"{flag} has no effect without a dataset",
             where=flag,
@@ -123,7 +123,7 @@ def check_replay_episodes(job: "Job") -> Iterator[Problem]:
         forms = (selection.EXAMPLE_EPISODES, selection.HELD_OUT, selection.ALL)
         suggestions = tuple(Suggestion(f"{flag} {form}") for form in forms)
         title = f"{flag} is invalid"
-        yield usage_problem(
+        yield make_usage_problem(
             "replay-episodes-invalid", title, flag, given=given, why=_format_error(error), suggestions=suggestions
         )
 
@@ -135,7 +135,7 @@ def check_lerobot_options(job: "Job") -> Iterator[Problem]:
             continue
         match = re.fullmatch(OPTION_PATTERN, argument)
         if match is None:
-            yield usage_problem(
+            yield make_usage_problem(
                 "option-unknown",
                 "an evaluation takes only --policy. and --env. options after --",
                 where="--",
@@ -161,11 +161,11 @@ def _check_environment_option(argument: str, env: str) -> Iterator[Problem]:
     if name not in known:
         title, why = f"the environment {env} has no option {redact(option)}", f"It has {', '.join(known)}."
         suggestions = suggest_name(name, known, prefix="-- --env.")
-        yield usage_problem("option-unknown", title, "--", given=given, why=why, suggestions=suggestions)
+        yield make_usage_problem("option-unknown", title, "--", given=given, why=why, suggestions=suggestions)
     elif name == "fps" and not FPS_PATTERN.fullmatch(value):
         title = "--env.fps must be a whole number: frames of a video per second"
         suggestions = (Suggestion("-- --env.fps=10", "or any number from 1 to 999"),)
-        yield usage_problem("option-invalid", title, "--", given=given, suggestions=suggestions)
+        yield make_usage_problem("option-invalid", title, "--", given=given, suggestions=suggestions)
 
 
 def check_success_reward(job: "Job") -> Iterator[Problem]:
@@ -177,17 +177,21 @@ def check_success_reward(job: "Job") -> Iterator[Problem]:
     if float(reward) > best:
         title = f"no episode succeeds: {env} gives no reward above {best:g}"
         suggestions = (Suggestion(f"{flag} {best:g}", "or less"),)
-        yield usage_problem("success-reward-out-of-reach", title, flag, given=f"{reward:g}", suggestions=suggestions)
+        yield make_usage_problem(
+            "success-reward-out-of-reach", title, flag, given=f"{reward:g}", suggestions=suggestions
+        )
     if float(reward) <= 0:
         title = f"every episode succeeds: {env} gives no reward below 0"
         suggestions = (Suggestion(f"{flag} {best:g}", "or less, but above 0"),)
-        yield usage_problem("success-reward-always-reached", title, flag, given=f"{reward:g}", suggestions=suggestions)
+        yield make_usage_problem(
+            "success-reward-always-reached", title, flag, given=f"{reward:g}", suggestions=suggestions
+        )
 
 
 def check_registration(job: "Job") -> Iterator[Problem]:
     """Reject the registration of an untrained policy."""
     if job["builtin_policy"] and job["register_model"] is not None:
-        yield usage_problem(
+        yield make_usage_problem(
             "builtin-not-registered",
             "an untrained policy cannot be registered: each run makes a new one",
             where="--register-model",
@@ -207,4 +211,6 @@ def _format_error(error: ValueError) -> str:
 
 def _make_unused_problem(title: str, where: str, value: object) -> Problem:
     given = redact(str(value), max_length=LONGEST_VALUE)
-    return usage_problem("without-env", title, where, given=given, suggestions=ENVIRONMENT_SUGGESTIONS, absent=("env",))
+    return make_usage_problem(
+        "without-env", title, where, given=given, suggestions=ENVIRONMENT_SUGGESTIONS, absent=("env",)
+    )

@@ -12,7 +12,7 @@ import typer
 from robotrain.cli.arguments import JsonOption
 from robotrain.cli.command_factory import get_plugins
 from robotrain.config.resolve import fill_in_value
-from robotrain.errors import Rejected, Suggestion, suggest_name, usage_problem
+from robotrain.errors import Rejected, Suggestion, make_usage_problem, suggest_name
 from robotrain.redaction import holds_secret, redact
 from robotrain_runtime.contract.parameter import get_parameters
 
@@ -112,7 +112,7 @@ def _find_program(line: Sequence[str], workloads: Mapping[str, Workload]) -> tup
     title = "the line names no program of LeRobot that robotrain runs"
     known = "lerobot-train and lerobot-eval"
     raise Rejected(
-        [usage_problem("command-unknown", title, why=f"It runs {known}.", suggestions=[Suggestion(EXAMPLE)])]
+        [make_usage_problem("command-unknown", title, why=f"It runs {known}.", suggestions=[Suggestion(EXAMPLE)])]
     )
 
 
@@ -172,7 +172,7 @@ class _LineTranslator:
             title = f"robotrain does not train policies of the type {redact(kind)}"
             types = next(one.choices for one in get_parameters(self.workload.parameters) if one.name == "policy_type")
             why, way = f"It trains {' and '.join(types)}.", suggest_name(kind, types, prefix=f"{option}=")
-            raise Rejected([usage_problem("value-invalid", title, option, why, redact(kind), way)])
+            raise Rejected([make_usage_problem("value-invalid", title, option, why, redact(kind), way)])
 
     def add_special(self, name: str, value: str) -> bool:
         """Translate an option whose meaning depends on others; return whether it is one."""

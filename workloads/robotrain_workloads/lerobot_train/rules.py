@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from robotrain.errors import Problem, Suggestion, usage_problem
+from robotrain.errors import Problem, Suggestion, make_usage_problem
 from robotrain_runtime.contract.parameter import list_flags
 
 from robotrain_workloads import publish_url
@@ -33,7 +33,7 @@ def check_options(job: "Job") -> Iterator[Problem]:
 def check_keep(job: "Job") -> Iterator[Problem]:
     """Require --publish-url with --keep."""
     if job["keep"] is not None and job["publish_url"] is None:
-        yield usage_problem(
+        yield make_usage_problem(
             "keep-without-publish-url",
             "--keep has no effect without --publish-url",
             where="--keep",
@@ -55,7 +55,7 @@ def check_wandb_project(job: "Job") -> Iterator[Problem]:
 
     name = tracking.get_experiment_name(dict(job.parameters))
     if reason := wandb.find_project_problem(name):
-        yield usage_problem(
+        yield make_usage_problem(
             "wandb-project-invalid",
             "the experiment name is not a valid project name at Weights & Biases",
             where="--wandb",

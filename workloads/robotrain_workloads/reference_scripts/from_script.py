@@ -12,7 +12,7 @@ import tomllib
 import typer
 from robotrain.cli.arguments import JsonOption
 from robotrain.cli.command_factory import get_plugins
-from robotrain.errors import Rejected, Suggestion, suggest_name, usage_problem
+from robotrain.errors import Rejected, Suggestion, make_usage_problem, suggest_name
 from robotrain.redaction import redact, value_holds_secret
 from robotrain_runtime.contract.parameter import list_flags
 
@@ -121,13 +121,13 @@ def _find_script(line: Sequence[str]) -> tuple[int, ReferenceScript]:
         if script := by_name.get(_get_stem(word)):
             if script.without:
                 title = f"lines of {script.name} are not translated"
-                raise Rejected([usage_problem("script-not-translated", title, why=f"{script.without}.")])
+                raise Rejected([make_usage_problem("script-not-translated", title, why=f"{script.without}.")])
             return index, script
     candidates = [_get_stem(word) for word in line if not ASSIGNMENT.fullmatch(word)]
     near = [way for word in candidates[:2] for way in suggest_name(word, list(by_name))]
     raise Rejected(
         [
-            usage_problem(
+            make_usage_problem(
                 "command-unknown",
                 "the line names no script that is known",
                 why=f"Known: {', '.join(scripts)}.",
@@ -156,14 +156,18 @@ def _read_values(words: Sequence[str], script: ReferenceScript, left_out: dict[s
             if not is_forwarded:
                 title = f"{script.name}.sh has no option {redact(word)}"
                 raise Rejected(
-                    [usage_problem("option-unknown", title, redact(word), suggestions=suggest_name(word, list(known)))]
+                    [
+                        make_usage_problem(
+                            "option-unknown", title, redact(word), suggestions=suggest_name(word, list(known))
+                        )
+                    ]
                 )
             left_out[redact(word)] = "it went to the platform's own command, which robotrain calls itself"
             _skip_values(remaining)
         elif not option.metavar:
             found[option.name] = (option, [""])
         elif not equals and not remaining:
-            raise Rejected([usage_problem("flag-without-value", f"{word} needs a value", word)])
+            raise Rejected([make_usage_problem("flag-without-value", f"{word} needs a value", word)])
         else:
             found.setdefault(option.name, (option, []))[1].append(value if equals else remaining.pop(0))
             if option.metavar.endswith("+"):

@@ -12,7 +12,7 @@ import typer
 from robotrain.cli.arguments import JsonOption, option
 from robotrain.cli.command_factory import format_help, make_plain_app
 from robotrain.cli.output import format_table, has_color, print_json, print_message, print_result
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any, usage_problem
+from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_usage_problem, raise_if_any
 from robotrain.installation import format_install_command
 
 if TYPE_CHECKING:
@@ -147,10 +147,10 @@ def convert(
     """
     _check_packages()
     if to is None:
-        raise Rejected([usage_problem("usage", "--to is missing", why="It is the folder of the new dataset.")])
+        raise Rejected([make_usage_problem("usage", "--to is missing", why="It is the folder of the new dataset.")])
     if to.exists():
         way = Suggestion("--to ANOTHER_FOLDER", "or remove it first")
-        raise Rejected([usage_problem("usage", f"{to} exists already", "--to", suggestions=(way,))])
+        raise Rejected([make_usage_problem("usage", f"{to} exists already", "--to", suggestions=(way,))])
     given = _read_given(config, folder, locals())
     salvage = salvage or given.salvage
     survey = _survey(given, 2, salvage)
@@ -181,9 +181,9 @@ def _read_given(config: Path | None, folder: Path | None, options: dict[str, Any
     settings = dict(configured.settings)
     found = folder or configured.folder
     if found is None:
-        raise Rejected([usage_problem("usage", "the folder of bags is missing", why="Name it, or give --config.")])
+        raise Rejected([make_usage_problem("usage", "the folder of bags is missing", why="Name it, or give --config.")])
     if not found.is_dir():
-        raise Rejected([usage_problem("usage", f"{found} is not a folder")])
+        raise Rejected([make_usage_problem("usage", f"{found} is not a folder")])
     for name in ("state_topic", "environment_state_topic", "action_topic", "sync", "on_clock_jump"):
         if options[name]:
             settings[name] = None if options[name] == "none" else options[name]
@@ -197,7 +197,7 @@ def _read_given(config: Path | None, folder: Path | None, options: dict[str, Any
         try:
             settings[name] = parse(options[name])
         except ValueError as error:
-            problems.append(usage_problem("usage", f"--{name.replace('_', '-')} is invalid", why=str(error)))
+            problems.append(make_usage_problem("usage", f"--{name.replace('_', '-')} is invalid", why=str(error)))
 
     convert_option("fps", config_file.make_positive)
     convert_option("max_gap_s", config_file.make_positive)
@@ -230,7 +230,7 @@ def _check_packages() -> None:
     if missing:
         raise Rejected(
             [
-                usage_problem(
+                make_usage_problem(
                     "rosbag-packages-missing",
                     f"robotrain bags needs {', '.join(missing)}",
                     why="They come with the extra `rosbag`.",

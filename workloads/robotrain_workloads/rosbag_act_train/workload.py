@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def check_job(job: "Job") -> "Iterator[Problem]":
     """Check what does not depend on the platform."""
-    from robotrain.errors import Problem, Stage, usage_problem
+    from robotrain.errors import Problem, Stage, make_usage_problem
     from robotrain.redaction import redact
 
     from robotrain_workloads import rules as shared_rules
@@ -34,7 +34,7 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     for argument in job.trainer_args[:1]:
         title = "rosbag-act-train has no other program that could take options after --"
         why = "Each of its options stands before the --; `robotrain submit rosbag-act-train --help` lists them."
-        yield usage_problem("rosbag-option-unknown", title, where="--", why=why, given=redact(argument))
+        yield make_usage_problem("rosbag-option-unknown", title, where="--", why=why, given=redact(argument))
     yield from rules.check_device(job)
     yield from rules.check_single_start(job)
     yield from rules.check_steps_left(job)

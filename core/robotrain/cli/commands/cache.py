@@ -42,7 +42,7 @@ def cache(
     span = arguments.parse_amount(amounts.parse_duration, unused, "--unused", "30d")
     max_size = arguments.parse_amount(amounts.parse_size, limit, "--limit", "50GB")
     if prune and span is None and max_size is None:
-        raise arguments.usage_error(
+        raise arguments.make_usage_error(
             "--prune needs --unused or --limit",
             "Without one of them, nothing would be removed.",
             ("robotrain cache --prune --unused 30d", "entries not used for 30 days"),
@@ -50,7 +50,7 @@ def cache(
         )
     for flag in [flag for flag, is_given in (("--yes", yes), ("--dry-run", dry_run)) if is_given and not prune]:
         remark = "removes" if yes else "shows"
-        raise arguments.usage_error(
+        raise arguments.make_usage_error(
             f"{flag} has no effect without --prune",
             "Without --prune nothing is removed.",
             (f"robotrain cache --prune {flag} …", f"{remark} entries chosen by --unused and --limit"),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from robotrain.cli.arguments import JsonOption, argument, complete_run_names, find_run, usage_error
+from robotrain.cli.arguments import JsonOption, argument, complete_run_names, find_run, make_usage_error
 from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.output import format_table, print_json, print_message, print_result
 from robotrain.errors import Problem, collect_problems, raise_if_any
@@ -26,7 +26,7 @@ ComparedRuns = Annotated[
 
 
 def diff(ctx: typer.Context, runs: ComparedRuns = None, json: JsonOption = False) -> None:
-    """Show the settings and data that differ between runs, and what each reached.
+    """Show the settings, data and scores that differ between runs.
 
     robotrain diff pick-v2 pick-v3
 
@@ -36,7 +36,7 @@ def diff(ctx: typer.Context, runs: ComparedRuns = None, json: JsonOption = False
 
     named = runs or []
     if not named:
-        raise usage_error(
+        raise make_usage_error(
             "`robotrain diff` needs a run", "It compares it with another one.", ("robotrain diff A B", "")
         )
     names = _find_runs(named)
@@ -82,7 +82,7 @@ def _find_runs(named: Sequence[str]) -> list[str]:
     before = others[0] if others else next((other for other in older if other != run), "")
     remark = f"the run {'of this name ' if others else ''}before it"
     way = (f"robotrain diff {before} {run}", remark) if before else ("robotrain runs", "lists the runs")
-    raise usage_error(f"both runs are {run}", "A run does not differ from itself.", way)
+    raise make_usage_error(f"both runs are {run}", "A run does not differ from itself.", way)
 
 
 def _compare_scores(facts: "Sequence[RunFacts]") -> "list[DifferingRow]":

@@ -11,7 +11,7 @@ from robotrain.cli.choice import load_named_plugin
 from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.output import print_json, print_message, print_result
 from robotrain.config.provenance import Origin
-from robotrain.errors import Rejected, Suggestion, usage_problem
+from robotrain.errors import Rejected, Suggestion, make_usage_problem
 
 if TYPE_CHECKING:
     from robotrain.image import LockedEnvironment
@@ -43,7 +43,7 @@ def image(
     chosen = load_named_plugin(found, "workload", workload, Origin("argument"))
     _check_image_name(start)
     locked = image.find_locked_environments(chosen, found.source_kinds().values())
-    base = start or image.default_image(locked[0].python)
+    base = start or image.choose_default_image(locked[0].python)
     files = image.build_context_files(chosen.name, base, locked)
     if to:
         image.write_context(files, Path(to))
@@ -78,7 +78,7 @@ def _check_image_name(base_image: str) -> None:
     if base_image and not re.fullmatch(IMAGE_PATTERN, base_image):
         title, why = "--from needs the name of an image", "It may contain only letters, digits and . _ : / @ -."
         ways = [Suggestion("--from REGISTRY/NAME:TAG")]
-        raise Rejected([usage_problem("value-invalid", title, "--from", why, suggestions=ways)])
+        raise Rejected([make_usage_problem("value-invalid", title, "--from", why, suggestions=ways)])
 
 
 app = make_app(image)

@@ -19,7 +19,7 @@ from robotrain.cli.output import print_json, print_message, print_problems, prin
 from robotrain.config import starter_files
 from robotrain.config.provenance import Origin
 from robotrain.config.starter_files import JOB_FILE, JOB_SCHEMA_FILE, PIPELINE_FILE, PIPELINE_SCHEMA_FILE, JobTemplate
-from robotrain.errors import Problem, Rejected, Suggestion, suggest_name, usage_problem
+from robotrain.errors import Problem, Rejected, Suggestion, make_usage_problem, suggest_name
 from robotrain.store.files import PROJECT_FILE, find_project_file, write_atomically
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def _describe_answer(answer: Mapping[str, Any]) -> Iterable[str]:
 def _reject_with_example(given: Mapping[str, Any]) -> None:
     if wrong := [flag for flag, value in given.items() if value]:
         title = f"{wrong[0]} has no effect with --example"
-        raise Rejected([usage_problem("usage", title, "--example", "An example has its own files.")])
+        raise Rejected([make_usage_problem("usage", title, "--example", "An example has its own files.")])
 
 
 def list_examples(plugins: Plugins) -> dict[str, Path]:
@@ -155,7 +155,7 @@ def read_example(plugins: Plugins, name: str, folder: str) -> Files:
 
         title, why = f"there is no example {redact(name)!r}", f"Examples: {', '.join(known) or 'none'}."
         near = suggest_name(name, known, prefix="robotrain init --example ")
-        raise Rejected([usage_problem("value-unknown", title, "--example", why, suggestions=near)])
+        raise Rejected([make_usage_problem("value-unknown", title, "--example", why, suggestions=near)])
     root, files = known[name], {}
     for parent, folders, names in os.walk(root):
         folders[:] = sorted(one for one in folders if not one.startswith(HIDDEN))
@@ -268,7 +268,9 @@ def _find_files_to_keep(place: Path, files: Files, with_pipeline: bool, force: b
 
 def _make_in_use_problem(path: str) -> Problem:
     ways = (Suggestion("--force", "replaces it"), Suggestion("robotrain init FOLDER", "writes to another folder"))
-    return usage_problem("file-in-use", f"{path} exists", path, "Existing files are not overwritten.", suggestions=ways)
+    return make_usage_problem(
+        "file-in-use", f"{path} exists", path, "Existing files are not overwritten.", suggestions=ways
+    )
 
 
 def choose_platform(plugins: Plugins, chosen: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from robotrain.cli.arguments import JsonLinesOption, RunArgument, StepOption, open_step, usage_error
+from robotrain.cli.arguments import JsonLinesOption, RunArgument, StepOption, make_usage_error, open_step
 from robotrain.cli.command_factory import make_app
 from robotrain.cli.output import print_message, print_result_line
 from robotrain.errors import EXIT_INTERRUPTED
@@ -42,11 +42,13 @@ def logs(
     from robotrain.cli.watch import renderer
 
     if raw and json:
-        raise usage_error("--raw and --json cannot be used together", "JSON has every line.", ("--json", ""))
+        raise make_usage_error("--raw and --json cannot be used together", "JSON has every line.", ("--json", ""))
     gc.enable()  # following may take days
     record, platform = open_step(ctx, run, step, wait=follow)
     if task and task != (name := record.reference.get("task") or record.workload):
-        raise usage_error(f"{record.run} has no task {task!r}", f"Its only task is {name}.", (f"--task {name}", ""))
+        raise make_usage_error(
+            f"{record.run} has no task {task!r}", f"Its only task is {name}.", (f"--task {name}", "")
+        )
     line_format: LineFormat = functools.partial(renderer.format_log_line, declared=record.metrics)
     if json or raw:
         line_format = renderer.format_json_line if json else str

@@ -19,7 +19,7 @@ from robotrain.cli import output
 from robotrain.cli.arguments import JsonOption, RunArgument, StepOption, open_step, option
 from robotrain.cli.command_factory import make_app
 from robotrain.cli.output import format_table, print_json, print_message, print_result
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any, usage_problem
+from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_usage_problem, raise_if_any
 from robotrain.model import amounts
 from robotrain.redaction import redact, redact_if_secret
 
@@ -86,7 +86,7 @@ def _select_outputs(available: Sequence[Output], checkpoint: str, record: RunRec
         of = "" if checkpoint in ("last", "all") else f" of step {redact(checkpoint)}"
         title, why = f"{record.run} has no checkpoint{of}", f"Its checkpoints: {', '.join(steps) or 'none'}."
         ways = [Suggestion(f"--checkpoint {step}") for step in ["last", *steps[-3:]] if steps]
-        raise Rejected([usage_problem("checkpoint-missing", title, "--checkpoint", why, suggestions=ways)])
+        raise Rejected([make_usage_problem("checkpoint-missing", title, "--checkpoint", why, suggestions=ways)])
     return selected
 
 

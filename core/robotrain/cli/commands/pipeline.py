@@ -26,7 +26,7 @@ from robotrain.cli.commands.train_eval import HELP as TRAIN_EVAL_HELP
 from robotrain.cli.commands.train_eval import TrainEvalCommand
 from robotrain.cli.job_command import CONTEXT_SETTINGS
 from robotrain.cli.output import format_table, print_json, print_message, print_problems, print_result
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any, usage_problem
+from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_usage_problem, raise_if_any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -143,7 +143,7 @@ def resume(
     if not record.steps:
         title = f"{record.run} is not a pipeline"
         way = Suggestion(f"robotrain resume {record.run}", "continues from its last checkpoint")
-        raise Rejected([usage_problem("usage", title, suggestions=[way])])
+        raise Rejected([make_usage_problem("usage", title, suggestions=[way])])
     resume_pipeline(ctx, record, ctx.params)
 
 
@@ -188,7 +188,7 @@ def prepare_file(ctx: typer.Context, file: Path, platform: str, profile: str, se
     """Return the checked pipeline of a file. Raise Rejected with all problems."""
     from robotrain.cli.choice import (
         load_named_plugin,
-        platform_missing_problem,
+        make_platform_missing_problem,
         read_name_layers,
         resolve_choice,
     )
@@ -199,7 +199,7 @@ def prepare_file(ctx: typer.Context, file: Path, platform: str, profile: str, se
     plugins = get_plugins(ctx)
     if not choice.platform:
         problems = choice.project.problems if choice.project else ()
-        raise Rejected([*problems, platform_missing_problem(plugins)])
+        raise Rejected([*problems, make_platform_missing_problem(plugins)])
     chosen = load_named_plugin(plugins, "platform", choice.platform, choice.origins[1])
     context = RequestContext(platform=chosen, plugins=plugins, variables=read_name_layers(ctx), project=choice.project)
     return prepare_pipeline(request_from_file(file, context, sets), chosen, plugins)
@@ -233,7 +233,9 @@ def require_native(prepared: PreparedPipeline) -> None:
         raise make_feature_error(prepared.platform, "native_dag")
     if not prepared.is_native:
         title = "no engine limits how many steps run at once: --native-only and at_most do not go together"
-        raise Rejected([usage_problem("usage", title, "--native-only", suggestions=[Suggestion("leave out at_most")])])
+        raise Rejected(
+            [make_usage_problem("usage", title, "--native-only", suggestions=[Suggestion("leave out at_most")])]
+        )
 
 
 def describe_driver(prepared: PreparedPipeline) -> list[Problem]:

@@ -16,7 +16,7 @@ from robotrain.cli.columns import GAP, Column, fit_columns
 from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.output import format_table, print_json, print_message, print_problems, print_result
 from robotrain.config.provenance import Origin
-from robotrain.errors import Rejected, Suggestion, usage_problem
+from robotrain.errors import Rejected, Suggestion, make_usage_problem
 from robotrain.model.capabilities import ANY, FEATURES, LIMITS
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def platforms(
     print_problems(failure.make_problem(severity="warning") for failure in installed.failures.values())
     if json and markdown:
         ways = Suggestion("--json"), Suggestion("--markdown")
-        raise Rejected([usage_problem("usage", "--json and --markdown cannot be used together", suggestions=ways)])
+        raise Rejected([make_usage_problem("usage", "--json and --markdown cannot be used together", suggestions=ways)])
     if json:
         settings = {platform_name: [*_dump_settings(platform)] for platform_name, platform in chosen.items()}
         print_json({**_dump_matrix(matrix), "settings": settings})
@@ -218,23 +218,24 @@ def format_markdown(matrix: "ParityMatrix") -> str:
     for section, head in SECTION_TITLES.items():
         rows = [row for row in matrix.rows if row.section == section]
         cells = [
-            [_markdown_name(row), *(_markdown_cell(row.cells[at], notes) for at in matrix.platforms)] for row in rows
+            [_format_markdown_name(row), *(_format_markdown_cell(row.cells[at], notes) for at in matrix.platforms)]
+            for row in rows
         ]
-        parts += [f"## {head}", _markdown_table(["", *matrix.platforms], cells)]
+        parts += [f"## {head}", _format_markdown_table(["", *matrix.platforms], cells)]
         parts += map(_escape_sentence, matrix.exclusions if section == "combinations" else ())
     titles = [LIMITS.get(limit.name, limit.name) for limit in matrix.limits]
     numbers = [*zip(titles, *(_list_limits(matrix, at) for at in matrix.platforms), strict=True)]
-    parts += ["## Limits", _markdown_table(["at most", *matrix.platforms], numbers)]
+    parts += ["## Limits", _format_markdown_table(["at most", *matrix.platforms], numbers)]
     if notes:
         parts += ["## Reasons and alternatives", "\n".join(_list_notes(notes))]
     return "\n\n".join(parts)
 
 
-def _markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def _format_markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows))
 
 
-def _markdown_name(row: "MatrixRow") -> str:
+def _format_markdown_name(row: "MatrixRow") -> str:
     """Return a row's title with its names as code, and what a feature is."""
     text = format_row_title(row)
     for name in row.names.values():
@@ -243,7 +244,7 @@ def _markdown_name(row: "MatrixRow") -> str:
     return f"{text.removeprefix('feature ').removeprefix('workload ')}{f': {means}' if means else ''}"
 
 
-def _markdown_cell(support: "Support", notes: NoteNumbers) -> str:
+def _format_markdown_cell(support: "Support", notes: NoteNumbers) -> str:
     if support or support.level == "unknown":
         return format_level(support)
     note = notes.setdefault((support.reason, support.suggestion), len(notes) + 1)

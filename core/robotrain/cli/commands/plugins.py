@@ -13,7 +13,7 @@ import typer
 from robotrain.cli.arguments import JsonOption, argument, option
 from robotrain.cli.command_factory import format_help, get_plugins, make_app, make_plain_app
 from robotrain.cli.output import format_table, print_json, print_message, print_problems, print_result
-from robotrain.errors import Rejected, Suggestion, usage_problem
+from robotrain.errors import Rejected, Suggestion, make_usage_problem
 from robotrain.plugins import hookspecs, plugin_warnings
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def new(
     if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
         way = Suggestion("--to DIR", "another folder, new or empty")
         why = "Existing files are not overwritten."
-        raise Rejected([usage_problem("file-in-use", f"{folder} exists", "--to", why, suggestions=[way])])
+        raise Rejected([make_usage_problem("file-in-use", f"{folder} exists", "--to", why, suggestions=[way])])
     files = plugin.make_files()
     for path, text in files.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
@@ -115,20 +115,20 @@ def _reject_name(plugin: NewPlugin, installed: Plugins) -> None:
         why = f"A name begins with a letter, and has small letters, digits and dashes, {MAX_NAME} at most."
         way = Suggestion(f"robotrain plugins new {plugin.family} my-{plugin.family}")
         title = f"{redact(plugin.given)!r} is not a plugin's name"
-        raise Rejected([usage_problem("value-invalid", title, "NAME", why, suggestions=[way])])
+        raise Rejected([make_usage_problem("value-invalid", title, "NAME", why, suggestions=[way])])
     owners = [claim.distribution for claim in installed.list_claims(plugin.family, plugin.name)]
     if not owners and (plugin.distribution in list_built_in_distributions() or find_spec(plugin.package)):
         owners = [plugin.distribution]
     if owners:
         title, why = f"the name {plugin.name!r} is taken", f"{owners[0]} is installed, and only one plugin can have it."
         ways = [Suggestion(f"robotrain plugins new {plugin.family} my-{plugin.slug}"), Suggestion("robotrain plugins")]
-        raise Rejected([usage_problem("plugin-name-taken", title, "NAME", why, suggestions=ways)])
+        raise Rejected([make_usage_problem("plugin-name-taken", title, "NAME", why, suggestions=ways)])
     flag = plugin.flag
     if flag and (owner := unknown_words.find_flag_owner(flag, installed)):
         title = f"the name {plugin.name!r} is taken: {owner} has the option {flag}"
         why = "The flag of a source kind is made of its name, and only one can have it."
         ways = [Suggestion(f"robotrain plugins new {plugin.family} my-{plugin.slug}")]
-        raise Rejected([usage_problem("plugin-name-taken", title, "NAME", why, suggestions=ways)])
+        raise Rejected([make_usage_problem("plugin-name-taken", title, "NAME", why, suggestions=ways)])
 
 
 HELP = """List the installed plugins, what they provide, and why any failed to load; or write a new one.

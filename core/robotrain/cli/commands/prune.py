@@ -15,7 +15,7 @@ import typer
 from robotrain.cli import arguments
 from robotrain.cli.output import describe_exception, format_table, print_json, print_message, print_result
 from robotrain.cli.run_list.listed_runs import describe_interrupted
-from robotrain.cli.run_list.platform_queries import FailedQuery, PlatformQuery, ask_platforms, ask_statuses
+from robotrain.cli.run_list.platform_queries import FailedQuery, PlatformQuery, query_platforms, query_statuses
 from robotrain.errors import Rejected, Stage
 from robotrain.model import amounts
 from robotrain.model.run import Status
@@ -50,7 +50,7 @@ def prune_runs(
         run = _find_named_run(run, [flag for flag, is_given in chosen.items() if is_given])
     span = arguments.parse_amount(amounts.parse_duration, older_than, "--older-than", "30d")
     if span is None and keep is None and not run:
-        raise arguments.usage_error(
+        raise arguments.make_usage_error(
             "--prune needs --older-than or --keep, or a run",
             "Without one of them, nothing would be removed.",
             ("robotrain runs --prune RUN", "one run"),
@@ -85,17 +85,21 @@ def _find_named_run(text: str, flags: Sequence[str]) -> str:
     run = records.find_run(text)
     if text not in records.NEWEST_NAMES and not run.startswith(text) and records.read_record(run).name != text:
         way = f"robotrain runs --prune {run}", "removes this run"
-        raise arguments.usage_error(f"{text} is not the whole name of a run", "What is removed is named in full.", way)
+        raise arguments.make_usage_error(
+            f"{text} is not the whole name of a run", "What is removed is named in full.", way
+        )
     if flags:
         way = f"robotrain runs --prune {run}", "removes this run only"
-        raise arguments.usage_error(f"{flags[0]} cannot be used with a run to remove", "The run is named already.", way)
+        raise arguments.make_usage_error(
+            f"{flags[0]} cannot be used with a run to remove", "The run is named already.", way
+        )
     if run != text and len(namesakes := name_index.find_named_runs(text)) > 1:
         ways = [(f"robotrain runs --prune {one}", "") for one in namesakes[:MAX_NAMESAKES]]
-        raise arguments.usage_error(f"{len(namesakes)} runs have the name {text}", "Name one of them.", *ways)
+        raise arguments.make_usage_error(f"{len(namesakes)} runs have the name {text}", "Name one of them.", *ways)
     if records.is_step(run):
         pipeline = records.read_record(run).pipeline
         way = f"robotrain runs --prune {pipeline}", "removes the pipeline with its steps"
-        raise arguments.usage_error(f"{run} is a step of {pipeline}", "A step goes with its pipeline.", way)
+        raise arguments.make_usage_error(f"{run} is a step of {pipeline}", "A step goes with its pipeline.", way)
     return run
 
 
@@ -122,15 +126,17 @@ class PruneCandidates:
         runs = [run for run in listed if self._read_record(run, platform)]
         known: dict[str, PruneCandidate] = {}
         if state:  # all are asked, to count the newest in that state
-            known = self._ask_statuses(runs)
+            known = self._query_statuses(runs)
             runs = [run for run in runs if _format_state(known[run]) == state]
         created = {run: record.created for run, record in self.records.items()}
         runs = prune.select_old_runs(runs, created, before=before, keep=keep or 0)
-        known = known or self._ask_statuses(runs)
+        known = known or self._query_statuses(runs)
         candidates = [known[run] for run in runs]
         self.plan = prune.plan_pruning(candidates, {}, before=before)
         if self.plan.removed:
-            outputs = self._ask_about([one.run for one in self.plan.removed if not one.interrupted], _list_output_uris)
+            outputs = self._query_platforms(
+                [one.run for one in self.plan.removed if not one.interrupted], _list_output_uris
+            )
             candidates = [_add_outputs(one, outputs.get(one.run)) for one in candidates]
             gone = {one.run for one in self.plan.removed}
             used_sources = {
@@ -142,14 +148,16 @@ class PruneCandidates:
 
     def measure_sizes(self) -> dict[str, int | None]:
         """Return the bytes that each run would free; None where the platform keeps its outputs or does not answer."""
-        answers = self._ask_about([one.run for one in self.plan.removed if not one.gone], reconcile.measure_outputs)
+        answers = self._query_platforms(
+            [one.run for one in self.plan.removed if not one.gone], reconcile.measure_outputs
+        )
         sizes = {one.run: answers.get(one.run, 0) for one in self.plan.removed}
         return {run: size if isinstance(size, int) else None for run, size in sizes.items()}
 
     def find_tracked_runs(self) -> list[TrackedRun]:
         """Return the runs to remove that stay in a tracking database of this machine."""
         asked = [one.run for one in self.plan.removed if not (one.gone or one.interrupted)]
-        found = self._ask_about(asked, _find_tracked_run)
+        found = self._query_platforms(asked, _find_tracked_run)
         return [one for one in found.values() if isinstance(one, TrackedRun)]
 
     def remove_runs(self) -> dict[str, int | None]:
@@ -173,11 +181,11 @@ class PruneCandidates:
             return not platform
         return platform in ("", self.records[run].platform)
 
-    def _ask_statuses(self, runs: Sequence[str]) -> dict[str, PruneCandidate]:
+    def _query_statuses(self, runs: Sequence[str]) -> dict[str, PruneCandidate]:
         known = [run for run in runs if run in self.records]
         sent = [run for run in known if self.records[run].phase == "sent"]
-        answers = self._ask_about([run for run in known if run not in sent], reconcile.is_certainly_gone)
-        answers |= zip(sent, ask_statuses([self.records[run] for run in sent], self._plugins), strict=True)
+        answers = self._query_platforms([run for run in known if run not in sent], reconcile.is_certainly_gone)
+        answers |= zip(sent, query_statuses([self.records[run] for run in sent], self._plugins), strict=True)
         return {run: self._make_candidate(run, answers.get(run)) for run in runs}
 
     def _make_candidate(self, run: str, answer: Any) -> PruneCandidate:
@@ -185,18 +193,20 @@ class PruneCandidates:
             return prune.PruneCandidate(run=run, created=0.0, reason=self._unreadable[run])
         created = self.records[run].created
         if self.records[run].phase == "sending":
-            return _interrupted_candidate(run, created, answer)
+            return _make_interrupted_candidate(run, created, answer)
         if isinstance(answer, Status):
             return prune.PruneCandidate(run=run, created=created, status=answer)
         if not isinstance(answer, FailedQuery):
             answer = FailedQuery("its platform returned no status")
         return prune.PruneCandidate(run=run, created=created, reason=answer.why, gone=answer.gone)
 
-    def _ask_about(self, runs: Sequence[str], question: PlatformQuery) -> dict[str, Any]:
-        return dict(zip(runs, ask_platforms([self.records[run] for run in runs], self._plugins, question), strict=True))
+    def _query_platforms(self, runs: Sequence[str], question: PlatformQuery) -> dict[str, Any]:
+        return dict(
+            zip(runs, query_platforms([self.records[run] for run in runs], self._plugins, question), strict=True)
+        )
 
 
-def _interrupted_candidate(run: str, created: float, answer: Any) -> PruneCandidate:
+def _make_interrupted_candidate(run: str, created: float, answer: Any) -> PruneCandidate:
     """Return the candidate of an interrupted submit: its record may go when it left no run."""
     if name_lock.is_being_submitted(run):
         return prune.PruneCandidate(run=run, created=created, reason="it is being submitted now")

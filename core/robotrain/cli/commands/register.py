@@ -8,7 +8,7 @@ import typer
 from robotrain.cli.arguments import JsonOption, argument, complete_run_names, find_run, open_step, option
 from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.output import print_json, print_message, print_result
-from robotrain.errors import Rejected, usage_problem
+from robotrain.errors import Rejected, make_usage_problem
 
 if TYPE_CHECKING:
     from robotrain_runtime.contract.event import Evaluated, Registered
@@ -56,7 +56,7 @@ def register(
 def _parse_step(step: str) -> int | None:
     """Return the step of a checkpoint; None for the last one."""
     if step.isdecimal() and int(step) == 0:
-        raise Rejected([usage_problem("value-invalid", "--step needs a whole number greater than 0", "--step")])
+        raise Rejected([make_usage_problem("value-invalid", "--step needs a whole number greater than 0", "--step")])
     return int(step) if step.isdecimal() else None
 
 

@@ -1,4 +1,4 @@
-"""`robotrain rename`: change what a run is called, and its note."""
+"""`robotrain rename`: change the name and the note of a run."""
 
 import shlex
 from dataclasses import replace
@@ -7,7 +7,7 @@ from typing import Annotated
 from robotrain.cli.arguments import JsonOption, argument, complete_run_names, find_run, option
 from robotrain.cli.command_factory import make_app
 from robotrain.cli.output import print_json, print_result
-from robotrain.errors import Rejected, Suggestion, usage_problem
+from robotrain.errors import Rejected, Suggestion, make_usage_problem
 
 
 def rename(
@@ -27,7 +27,7 @@ def rename(
 
     if not name and note is None:
         title = "there is neither a new name nor a new note"
-        raise Rejected([usage_problem("usage", title, suggestions=[Suggestion(f"robotrain rename {run} NAME")])])
+        raise Rejected([make_usage_problem("usage", title, suggestions=[Suggestion(f"robotrain rename {run} NAME")])])
     labels = make_labels(name, note or "", f"robotrain rename {shlex.quote(run)}")
     found = find_run(run)
     lock = name_lock.acquire_name_lock(records.get_run_folder(found))

@@ -11,7 +11,7 @@ from robotrain.cli.command_factory import get_plugins
 from robotrain.cli.job_command import JobCommand, make_job_command
 from robotrain.cli.options import ComposedOptions
 from robotrain.cli.output import print_json, print_message, print_problems, print_result
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any, usage_problem
+from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_usage_problem, raise_if_any
 from robotrain.plugins.guards import has_method
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class RenderCommand(JobCommand):
             raise_if_any(silent)
             print_problems(silent)
         else:
-            print_problems(_find_open_questions(prepared))
+            print_problems(_make_unresolved_note(prepared))
         rendered = prepared.render(parse_count(values.get("attempt"), "--attempt", most=MAX_ATTEMPT) or 1)
         plan = rendered.plan
         print_problems(prepared.warnings)
@@ -99,8 +99,8 @@ def write_package(plugins: "Plugins", rendered: "RenderedPlan", folder: Path) ->
     return sorted(files)
 
 
-def _find_open_questions(prepared: "PreparedJob") -> list[Problem]:
-    """Return a note on what `submit` looks up first, so that its plan may differ from this one."""
+def _make_unresolved_note(prepared: "PreparedJob") -> list[Problem]:
+    """Return a note about values that `submit` resolves first, so that its plan may differ from this one."""
     from robotrain.redaction import redact
 
     sources = [(one, prepared.kinds[one.kind]) for one in prepared.job.sources if not one.pin]
@@ -155,7 +155,7 @@ def check_folder_is_free(folder: Path) -> None:
         title = "the folder for the plan is not empty"
         why = "Files of another plan beside these would make it unclear what is submitted."
         ways = [Suggestion("--to NEW_FOLDER")]
-        raise Rejected([usage_problem("folder-in-use", title, "--to", why, str(folder), ways)])
+        raise Rejected([make_usage_problem("folder-in-use", title, "--to", why, str(folder), ways)])
 
 
 app = make_job_command("render", RenderCommand, HELP)

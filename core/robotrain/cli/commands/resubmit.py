@@ -21,7 +21,7 @@ from robotrain.cli.arguments import (
 from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.commands import submit
 from robotrain.cli.output import print_message
-from robotrain.errors import Rejected, Suggestion, usage_problem
+from robotrain.errors import Rejected, Suggestion, make_usage_problem
 
 if TYPE_CHECKING:
     from robotrain.model.run import RunRecord
@@ -123,7 +123,7 @@ def _find_pipeline(run: str, changes: dict[str, Any]) -> "RunRecord | None":
     if given := [flag for flag, value in changes.items() if value]:
         title = f"{'options after --' if given[0] == '--' else given[0]} cannot change a pipeline"
         way = Suggestion("robotrain pipeline submit PIPELINE.yaml --set STEP.KEY=VALUE", "submits it with other values")
-        raise Rejected([usage_problem("plan-fixed", title, given[0], suggestions=[way])])
+        raise Rejected([make_usage_problem("plan-fixed", title, given[0], suggestions=[way])])
     return record
 
 
@@ -170,7 +170,7 @@ def _find_last_checkpoint(ctx: typer.Context, stored: Any) -> Any:
                 Suggestion(f"robotrain wait {run}", "waits until it ends"),
                 Suggestion(f"robotrain cancel {run}", "stops it; progress after its last checkpoint may be lost"),
             ]
-            raise Rejected([usage_problem("run-goes-on", f"{run} is still {status.state}", suggestions=ways)])
+            raise Rejected([make_usage_problem("run-goes-on", f"{run} is still {status.state}", suggestions=ways)])
         if checkpoints := [one for one in platform.outputs(record.reference) if one.kind == "checkpoint"]:
             return resume.find_last_intact_checkpoint(checkpoints, print_message)
     except RunGone as gone:
@@ -179,7 +179,7 @@ def _find_last_checkpoint(ctx: typer.Context, stored: Any) -> Any:
         print_message(f"{why}: resuming from a published copy")
         return copy
     ways = [Suggestion(f"robotrain resubmit {run}", "starts the same job over")]
-    raise Rejected([usage_problem("checkpoint-missing", why, suggestions=ways)])
+    raise Rejected([make_usage_problem("checkpoint-missing", why, suggestions=ways)])
 
 
 def _print_differences(run: str, differences: list[tuple[str, Any, Any]]) -> None:

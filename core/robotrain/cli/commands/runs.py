@@ -146,7 +146,7 @@ def _check_options(prune: bool, of_prune: dict[str, bool], of_list: dict[str, bo
         else:
             title, why = f"{flag} cannot be used with --prune", "Runs to remove are named, or chosen by age or number."
             way = "robotrain runs --prune --keep 20", "all but the newest 20"
-        raise arguments.usage_error(title, why, way)
+        raise arguments.make_usage_error(title, why, way)
 
 
 def _describe_empty_list(wanted: "RunFilter") -> str:

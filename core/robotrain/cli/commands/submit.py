@@ -18,7 +18,7 @@ from robotrain.cli.command_factory import get_plugins
 from robotrain.cli.job_command import ORDER_KEY, JobCommand, make_job_command
 from robotrain.cli.options import ComposedOptions
 from robotrain.cli.output import describe_exception, print_json, print_message, print_problems, print_result
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any, usage_problem
+from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_usage_problem, raise_if_any
 from robotrain.redaction import redact
 
 if TYPE_CHECKING:
@@ -96,17 +96,19 @@ class SubmitCommand(JobCommand):
         extra += [*words, *(ctx.meta.get(AFTER_DASHES_KEY) or [])]
         if not values["plan"]:
             ways = [Suggestion("--plan FOLDER", "what `robotrain render … --to FOLDER` wrote")]
-            mistakes.append(usage_problem("flag-without-value", "--plan needs a folder", "--plan", suggestions=ways))
+            mistakes.append(
+                make_usage_problem("flag-without-value", "--plan needs a folder", "--plan", suggestions=ways)
+            )
         if extra and not mistakes:
             title = f"{redact(extra[0])} cannot change a plan: it is submitted unchanged"
             ways = [Suggestion("robotrain render … --to FOLDER", "renders a plan with other values")]
-            mistakes.append(usage_problem("plan-fixed", title, "--plan", suggestions=ways))
+            mistakes.append(make_usage_problem("plan-fixed", title, "--plan", suggestions=ways))
         raise_if_any(mistakes)
         rendered = plans.read_plan_folder(Path(values["plan"]))
         if values.get("platform") not in (None, rendered.plan.platform):
             title = f"the plan was rendered for {rendered.plan.platform}"
             ways = [Suggestion(f"--platform {rendered.plan.platform}", "or no --platform")]
-            raise Rejected([usage_problem("plan-fixed", title, "--platform", suggestions=ways)])
+            raise Rejected([make_usage_problem("plan-fixed", title, "--platform", suggestions=ways)])
         submit_plan(ctx, rendered, values)
 
 
@@ -217,9 +219,11 @@ def check_asset_options(platform: Platform, options: dict[str, Any]) -> None:
     problems = []
     if dry and others:
         title = f"{dry[0]} submits no run: {' and '.join(others)} cannot be used with it"
-        raise Rejected([usage_problem("options-conflict", title, dry[0])])
+        raise Rejected([make_usage_problem("options-conflict", title, dry[0])])
     if len(dry) > 1:
-        raise Rejected([usage_problem("options-conflict", f"{dry[0]} and {dry[1]} cannot be used together", dry[0])])
+        raise Rejected(
+            [make_usage_problem("options-conflict", f"{dry[0]} and {dry[1]} cannot be used together", dry[0])]
+        )
     if options.get("assets_only") and not platform.can_prepare:
         title, where = f"{platform.name} uploads nothing before a run", "--assets-only"
         ways = (Suggestion("--dry-run", "checks whether the run could be submitted"),)
@@ -290,7 +294,7 @@ def _check_spec_path(to: Path) -> Iterator[Problem]:
     else:
         return
     ways = [Suggestion("--save-spec FILE")]
-    yield usage_problem("file-unsuitable", title, "--save-spec", given=redact(str(to)), suggestions=ways)
+    yield make_usage_problem("file-unsuitable", title, "--save-spec", given=redact(str(to)), suggestions=ways)
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ from robotrain.cli.command_factory import get_plugins
 from robotrain.cli.job_command import JobCommand, complete_override, make_job_command
 from robotrain.cli.options import ComposedOptions, make_completer
 from robotrain.cli.output import format_table, print_message, print_problems
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, collect_problems, raise_if_any, usage_problem
+from robotrain.errors import Problem, Rejected, Stage, Suggestion, collect_problems, make_usage_problem, raise_if_any
 
 if TYPE_CHECKING:
     import typer
@@ -136,12 +136,12 @@ def _read_space(
     if given != sampler:
         ways = [Suggestion(f"--sampler {name}") for name in SAMPLERS]
         title = f"there is no sampler of this name; there are {', '.join(SAMPLERS)}"
-        problems.append(usage_problem("value-invalid", title, "--sampler", suggestions=ways))
+        problems.append(make_usage_problem("value-invalid", title, "--sampler", suggestions=ways))
     samples = _read_count(values, "samples", problems)
     if sampler in ("random", "tpe") and not values.get("samples"):
         ways = [Suggestion(f"--sampler {sampler} --samples 20")]
         problems.append(
-            usage_problem("sweep-samples-missing", f"--sampler {sampler} needs --samples", suggestions=ways)
+            make_usage_problem("sweep-samples-missing", f"--sampler {sampler} needs --samples", suggestions=ways)
         )
     if sampler == "grid" and (values.get("samples") or values.get("sampler_seed")):
         problems.append(_make_conflict("--samples and --sampler-seed need --sampler random or tpe", "--samples"))
@@ -153,7 +153,7 @@ def _read_space(
 
 
 def _make_conflict(title: str, flag: str) -> Problem:
-    return usage_problem("options-conflict", title, flag)
+    return make_usage_problem("options-conflict", title, flag)
 
 
 def _read_count(values: dict[str, Any], name: str, problems: list[Problem], least: int = 1) -> int | None:

@@ -15,7 +15,7 @@ from robotrain.cli.choice import Choice, load_or_none
 from robotrain.cli.command_factory import get_plugins
 from robotrain.cli.job_command import JobCommand
 from robotrain.cli.options import ComposedOptions, add_declared
-from robotrain.errors import Problem, Suggestion, usage_problem
+from robotrain.errors import Problem, Suggestion, make_usage_problem
 
 if TYPE_CHECKING:
     from robotrain.config.provenance import Value
@@ -104,7 +104,7 @@ class TrainEvalCommand(JobCommand):
         words = values.get("words") or []
         answered = [word for word in words if word.partition("=")[0] in ANSWERS]
         if answered:
-            raise Rejected(map(_answer_option, answered))
+            raise Rejected(map(_make_foreign_option_problem, answered))
         follow = not values.get("skip_wait") and not values.get("dry_run")
         environ = os.environ if follow else {}
         timeout = _complete_minutes(values.get("timeout") or environ.get("TIMEOUT_MINS", ""))
@@ -121,7 +121,7 @@ class TrainEvalCommand(JobCommand):
         elif evaluation is None:
             title = f"no installed workload evaluates the policies of {workload.name}"
             ways = [Suggestion("--skip-inference", "trains without an evaluation")]
-            problems.append(usage_problem("evaluation-missing", title, suggestions=ways))
+            problems.append(make_usage_problem("evaluation-missing", title, suggestions=ways))
         settings = _collect_step_settings(values)
         if not model:
             way, unused = Suggestion("--register-model NAME"), settings[train_eval.REGISTER]
@@ -143,9 +143,9 @@ class TrainEvalCommand(JobCommand):
         pipeline.submit_pinned(ctx, ready, map(explain, found), options, bool(values.get("native_only")))
 
 
-def _answer_option(word: str) -> Problem:
+def _make_foreign_option_problem(word: str) -> Problem:
     flag = word.partition("=")[0]
-    return usage_problem("option-unknown", f"pipeline train-eval has no option {flag}", flag, f"{ANSWERS[flag]}.")
+    return make_usage_problem("option-unknown", f"pipeline train-eval has no option {flag}", flag, f"{ANSWERS[flag]}.")
 
 
 def _complete_minutes(text: str) -> str:
@@ -175,18 +175,18 @@ def _choose_model(
     names = [name for name in (values.get("register_model"), by_training and by_training.value) if name]
     if len({*names}) > 1:
         title = f"two models are named to register: {names[0]} and {names[1]}"
-        problems.append(usage_problem("options-conflict", title, "--register-model"))
+        problems.append(make_usage_problem("options-conflict", title, "--register-model"))
     if values.get("with_register") and not names:
         ways = [Suggestion("--register-model NAME")]
         title = "--with-register needs the name of a model"
-        problems.append(usage_problem("model-name-missing", title, "--with-register", suggestions=ways))
+        problems.append(make_usage_problem("model-name-missing", title, "--with-register", suggestions=ways))
     return request, "" if values.get("skip_register") or not names else str(names[0])
 
 
 def _find_ignored(code: str, given: dict[str, Value], why: str, way: Suggestion) -> list[Problem]:
     """Return a problem for each value of a step that is left out."""
     flags = [value.origin.where for value in given.values()]
-    return [usage_problem(code, f"{flag} has no effect{why}", flag, suggestions=[way]) for flag in flags]
+    return [make_usage_problem(code, f"{flag} has no effect{why}", flag, suggestions=[way]) for flag in flags]
 
 
 def _collect_step_settings(values: dict[str, Any]) -> dict[str, dict[str, Value]]:

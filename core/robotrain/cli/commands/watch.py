@@ -23,7 +23,7 @@ from robotrain.cli.arguments import (
 )
 from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.output import print_json, print_message, print_message_line, print_problems, print_text
-from robotrain.errors import EXIT_INTERRUPTED, Problem, Rejected, Stage, Suggestion, make_problem, usage_problem
+from robotrain.errors import EXIT_INTERRUPTED, Problem, Rejected, Stage, Suggestion, make_problem, make_usage_problem
 
 if TYPE_CHECKING:
     from robotrain.cli.watch.follower import FollowedRun, RunFollower
@@ -67,7 +67,7 @@ def watch(
     for one in follower.runs:
         if drawn and one.is_over and not one.failure:
             print_message("   ".join(suggest_commands(one.record, one.status, one.progress)[0]))
-    _exit_as_ended(follower)
+    _exit_with_outcome(follower)
 
 
 def wait(
@@ -89,7 +89,7 @@ def wait(
     follower = RunFollower(opened, renderer, get_plugins(ctx))
     in_time = _follow(follower, renderer, "wait", lambda: follower.wait_until_over(seconds))
     if not in_time:
-        print_problems([_wait_timeout_problem(follower, timeout)])
+        print_problems([_make_timeout_problem(follower, timeout)])
     elif len(opened) == 1:
         return _print_end(follower.runs[0], json, with_tail=True)
     if json:
@@ -97,7 +97,7 @@ def wait(
         print_json(known if len(known) > 1 else known[0])
     else:
         print_text("\n".join(line for one in follower.runs for line in _format_brief_end(one)))
-    _exit_as_ended(follower)
+    _exit_with_outcome(follower)
     if not in_time:
         raise typer.Exit(Stage.SUBMIT.exit_code)
 
@@ -123,7 +123,7 @@ def follow_submitted(
     runs = [(record, platform)]
     follower = RunFollower(runs, renderer, plugins, just_sent=True, poll_seconds=poll_seconds)
     if not _follow(follower, renderer, "wait", lambda: follower.wait_until_over(seconds)):
-        print_problems([_wait_timeout_problem(follower, timeout)])
+        print_problems([_make_timeout_problem(follower, timeout)])
         raise typer.Exit(Stage.SUBMIT.exit_code)
     _print_end(follower.runs[0], as_json, with_tail=not stream)
 
@@ -153,8 +153,8 @@ def _print_unfinished(runs: Sequence[str], command: str) -> None:
     print_message(f"  robotrain {f'cancel {names}':<{width + 1 + len(names)}}   stop {them}")
 
 
-def _exit_as_ended(follower: RunFollower) -> None:
-    """Exit with the code that says how the runs ended, unless none failed."""
+def _exit_with_outcome(follower: RunFollower) -> None:
+    """Exit with the code of the first failure; return if no run failed."""
     if problems := [problem for one in follower.runs if one.failure for problem in one.failure.problems]:
         print_problems(problems)
         raise typer.Exit(Rejected(problems).exit_code)
@@ -198,10 +198,12 @@ def parse_timeout(text: str) -> float | None:
     except ValueError:
         ways = [Suggestion(f"--timeout {example}") for example in ("90s", "30min", "12h")]
         title, given = "--timeout needs a duration", redact(text)
-        raise Rejected([usage_problem("time-malformed", title, "--timeout", given=given, suggestions=ways)]) from None
+        raise Rejected(
+            [make_usage_problem("time-malformed", title, "--timeout", given=given, suggestions=ways)]
+        ) from None
 
 
-def _wait_timeout_problem(follower: RunFollower, timeout: str) -> Problem:
+def _make_timeout_problem(follower: RunFollower, timeout: str) -> Problem:
     runs = [one.record.run for one in follower.unfinished]
     title = f"{' and '.join(runs)} did not end within {timeout}{' s' if timeout[-1:].isdigit() else ''}"
     why = "Only the waiting stopped; the runs continue."

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
-from robotrain.cli.run_list.platform_queries import FailedQuery, ask_platforms, ask_statuses, can_list
+from robotrain.cli.run_list.platform_queries import FailedQuery, can_list, query_platforms, query_statuses
 from robotrain.errors import Problem, Rejected, Stage, Suggestion
 from robotrain.model.run import RunState, Status
 from robotrain.store import ended_runs, name_lock, records, run_values
@@ -85,13 +85,13 @@ def list_runs(
         if not batch:
             break
         examined += len(batch)
-        _ask_states(batch, plugins)
+        _add_states(batch, plugins)
         selected += [one for one in batch if state in ("", one.state)]
         if number is not None and examined >= max(MAX_EXAMINED, number):
             break
     selected = selected[:number]
-    _ask_progress(selected, plugins)
-    _ask_steps(selected, plugins)
+    _add_progress(selected, plugins)
+    _add_steps(selected, plugins)
     following = list(itertools.islice(names, 1))
     _add_changes(selected, iter(()) if state else _read_records(itertools.chain(following, names), accept))
     return selected, number is not None and bool(following)
@@ -135,7 +135,7 @@ def find_silent_platforms(listed_runs: Sequence[ListedRun]) -> Iterator[Problem]
 def find_unfinished_runs(plugins: Plugins) -> tuple[list[ListedRun], list[ListedRun]]:
     """Return the newest runs that have not ended, and those whose state is unknown."""
     batch = list(itertools.islice(_read_records(records.iterate_runs(with_steps=False)), MAX_EXAMINED))
-    _ask_states(batch, plugins)
+    _add_states(batch, plugins)
     unknown = [one for one in batch if one.state == "unknown"]
     return [one for one in batch if one.state in ("pending", "running")], unknown
 
@@ -172,9 +172,9 @@ def _describe_broken_record(problem: Problem) -> str:
     return f"{problem.why.rstrip('.') or problem.title}{ways}"
 
 
-def _ask_states(batch: Sequence[ListedRun], plugins: Plugins) -> None:
+def _add_states(batch: Sequence[ListedRun], plugins: Plugins) -> None:
     unknown = [one for one in batch if one.state == "unknown"]
-    answers = ask_statuses([one.record for one in unknown if one.record], plugins)
+    answers = query_statuses([one.record for one in unknown if one.record], plugins)
     for one, answer in zip(unknown, answers, strict=True):
         if isinstance(answer, Status):
             one.status, one.state, one.reason = answer, answer.state, answer.reason
@@ -189,16 +189,16 @@ def _ask_states(batch: Sequence[ListedRun], plugins: Plugins) -> None:
             one.reason = f"{one.record.platform if one.record else ''} returned no status"
 
 
-def _ask_steps(listed_runs: Sequence[ListedRun], plugins: Plugins) -> None:
+def _add_steps(listed_runs: Sequence[ListedRun], plugins: Plugins) -> None:
     """Add the steps of pipelines."""
     pipelines = [one for one in listed_runs if one.status and one.record and one.record.steps]
     found = [one.record for one in pipelines if one.record]
-    answers = ask_platforms(found, plugins, lambda record, platform: platform.list_steps(record.reference))
+    answers = query_platforms(found, plugins, lambda record, platform: platform.list_steps(record.reference))
     for one, answer in zip(pipelines, answers, strict=True):
         one.steps = () if isinstance(answer, FailedQuery) else tuple(answer)
 
 
-def _ask_progress(listed_runs: Sequence[ListedRun], plugins: Plugins) -> None:
+def _add_progress(listed_runs: Sequence[ListedRun], plugins: Plugins) -> None:
     """Add the progress of runs whose platform returns a log.
 
     Of an engine that lists its runs, each log takes a request: only a few are asked for, and those of ended runs once.
@@ -216,18 +216,22 @@ def _ask_progress(listed_runs: Sequence[ListedRun], plugins: Plugins) -> None:
         if requests[one.record.platform] <= MAX_LOGS:
             asked.append((one, is_remote))
     found = [one.record for one, _ in asked if one.record]
-    answers = ask_platforms(found, plugins, _query_progress, MAX_LOG_WORKERS)
+    answers = query_platforms(found, plugins, _query_progress, MAX_LOG_WORKERS)
     for (one, is_remote), answer in zip(asked, answers, strict=True):
         if isinstance(answer, FailedQuery) or one.status is None:
             continue
         known, file = answer
         one.progress = ended_runs.summarize_progress(known)
-        if one.status.finished and known.outcome and (is_remote or (file and _is_told(known.outcome, one.status))):
+        if (
+            one.status.finished
+            and known.outcome
+            and (is_remote or (file and _is_reported_by_run(known.outcome, one.status)))
+        ):
             ended_runs.store_ended_run(one.run, one.status, one.progress, file)
 
 
-def _is_told(outcome: Outcome, status: Status) -> bool:
-    """Whether a status is what the run itself told at its end, which was seen: then it does not change any more."""
+def _is_reported_by_run(outcome: Outcome, status: Status) -> bool:
+    """Return whether the run itself reported this status at its end, so that it does not change any more."""
     return status.ended is not None and (outcome.state, outcome.reason) == (status.state, status.reason)
 
 

@@ -1,4 +1,4 @@
-"""Questions to platforms about recorded runs, asked in parallel, each with a time limit."""
+"""Queries of platforms about recorded runs, made in parallel, each with a time limit."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from robotrain.plugins.manager import Plugins
 
 MAX_WORKERS = 8
-"""How many questions a platform is asked at the same time."""
+"""Queries that a platform answers at the same time."""
 
 
 class FailedQuery(NamedTuple):
@@ -33,18 +33,18 @@ class FailedQuery(NamedTuple):
     problem: Problem | None = None
     """The problem that the platform reported."""
     is_transient: bool = False
-    """Whether the platform does not answer at present, whatever it is asked."""
+    """Whether the platform does not answer any query at present."""
 
 
 PlatformQuery = Callable[["RunRecord", Any], Any]
-"""Asks a platform about a run."""
+"""A function that queries a platform about a run."""
 
 
 Questions = dict[str, dict[int, Callable[[], Any]]]
 """Calls by platform and index."""
 
 
-def ask_platforms(
+def query_platforms(
     runs: Sequence[RunRecord], plugins: Plugins, question: PlatformQuery, workers: int = MAX_WORKERS
 ) -> list[Any]:
     """Return the answer about each run, a FailedQuery for each missing one.
@@ -64,16 +64,16 @@ def ask_platforms(
     return answers
 
 
-def ask_statuses(runs: Sequence[RunRecord], plugins: Plugins) -> list[Any]:
-    """Return the status of each run as `ask_platforms` does; an engine that can list its runs is asked once."""
-    answers = _ask_listings(runs, plugins)
+def query_statuses(runs: Sequence[RunRecord], plugins: Plugins) -> list[Any]:
+    """Return the status of each run as `query_platforms` does; an engine that can list its runs is asked once."""
+    answers = _query_listings(runs, plugins)
     rest = [index for index in range(len(runs)) if index not in answers]
-    single = ask_platforms([runs[index] for index in rest], plugins, lambda run, one: one.status(run.reference))
+    single = query_platforms([runs[index] for index in rest], plugins, lambda run, one: one.status(run.reference))
     answers |= zip(rest, single, strict=True)
     return [answers[index] for index in range(len(runs))]
 
 
-def _ask_listings(runs: Sequence[RunRecord], plugins: Plugins) -> dict[int, Any]:
+def _query_listings(runs: Sequence[RunRecord], plugins: Plugins) -> dict[int, Any]:
     """Return what lists tell by the index of the run; of runs that ended without success, their stored status."""
     groups: list[list[int]] = []
     asks: Questions = {}
@@ -101,7 +101,7 @@ def can_list(platform: str, plugins: Plugins) -> bool:
 
     try:
         return has_method(plugins.platform(platform), "list_statuses")
-    except Rejected:  # `ask_platforms` reports it
+    except Rejected:  # `query_platforms` reports it
         return False
 
 

@@ -18,9 +18,9 @@ from robotrain.errors import (
     Suggestion,
     collect_problems,
     find_nearest_name,
+    make_usage_problem,
     raise_if_any,
     suggest_name,
-    usage_problem,
 )
 from robotrain.redaction import redact
 
@@ -76,7 +76,7 @@ class RunFilter(NamedTuple):
                 "--until is before --since",
                 [Suggestion(shlex.join(["--since", self.until, "--until", self.since]))],
             )
-            problems.append(usage_problem("options-conflict", title, "--until", suggestions=ways))
+            problems.append(make_usage_problem("options-conflict", title, "--until", suggestions=ways))
         given = list[tuple[str, str]]()
         for text in self.values:
             with collect_problems(problems):
@@ -173,7 +173,7 @@ def parse_state(text: str) -> str:
     title, why = f"there is no state {redact(text)!r}", f"States: {', '.join(LISTED_STATES)}."
     meant = tuple(Suggestion(f"--state {known}") for known in _find_states(state))
     near = meant or suggest_name(state, LISTED_STATES, prefix="--state ")
-    raise Rejected([usage_problem("state-unknown", title, "--state", why, suggestions=near)])
+    raise Rejected([make_usage_problem("state-unknown", title, "--state", why, suggestions=near)])
 
 
 def _parse_time(text: str, flag: str, is_end: bool = False) -> float | None:
@@ -191,7 +191,7 @@ def _parse_value(text: str) -> tuple[str, str]:
     """Return a key and the value it must have. Raise Rejected for a text that is not KEY=VALUE."""
     if not re.fullmatch("[^=]+=.*", text):
         title, ways = "--set takes a key, `=` and a value", [Suggestion("--set KEY=VALUE")]
-        raise Rejected([usage_problem("set-malformed", title, "--set", given=redact(text), suggestions=ways)])
+        raise Rejected([make_usage_problem("set-malformed", title, "--set", given=redact(text), suggestions=ways)])
     key, _, wanted = text.partition("=")
     return key.strip(), wanted
 
@@ -207,7 +207,7 @@ def find_unknown_names(plugins: Plugins, platform: str, workload: str = "") -> I
             every = sorted({*known, *used})
             title, why = f"there is no {family} {redact(name)!r}", f"{family.capitalize()}s: {', '.join(every)}."
             near = suggest_name(name, every, prefix=f"--{family} ")
-            yield usage_problem(f"{family}-not-loaded", title, f"--{family}", why, suggestions=near)
+            yield make_usage_problem(f"{family}-not-loaded", title, f"--{family}", why, suggestions=near)
 
 
 def _read_records() -> Iterator[RunRecord]:
@@ -234,7 +234,7 @@ def _find_value_names(plugins: Plugins, keys: Sequence[str], problems: list[Prob
             near = option or find_nearest_name(name, {*declared, *recorded})
             title = f"no run has a value {redact(key)!r}, and no plugin declares it"
             ways = [Suggestion(f"--set {near}=VALUE")] if near else []
-            problems.append(usage_problem("set-unknown-key", title, "--set", suggestions=ways))
+            problems.append(make_usage_problem("set-unknown-key", title, "--set", suggestions=ways))
     return found
 
 

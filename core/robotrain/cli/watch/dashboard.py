@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from robotrain.cli import output
-from robotrain.cli.columns import display_width, to_plain_line
+from robotrain.cli.columns import measure_width, to_plain_line
 from robotrain.model.amounts import format_duration
 from robotrain.model.progress import Progress
 
@@ -29,7 +29,7 @@ def draw_curve(points: Sequence[tuple[float, float]], title: str) -> str:
     if not finite:
         return f"{title}: no finite value"
     wide = min(6, max(1, CURVE_WIDTH // len(finite)))  # few values are repeated
-    means = map(_mean_value, _slice_points(finite, CURVE_WIDTH))
+    means = map(_compute_mean, _slice_points(finite, CURVE_WIDTH))
     columns = [mean for mean in means if mean is not None for _ in range(wide)]
     low, high = min(0.0, *columns), max(columns)
     scale = (high - low) or 1.0
@@ -58,13 +58,13 @@ def draw_sparkline(points: Sequence[tuple[float, float]], width: int, blocks: st
 
     Long slices are sampled, since the line is redrawn often.
     """
-    means = [_mean_value(part[:: 1 + len(part) // MAX_SAMPLES]) for part in _slice_points(points, width)]
+    means = [_compute_mean(part[:: 1 + len(part) // MAX_SAMPLES]) for part in _slice_points(points, width)]
     finite = [mean for mean in means if mean is not None]
     low, scale = min(finite, default=0.0), (max(finite, default=0.0) - min(finite, default=0.0)) or 1.0
     return "".join(dot if mean is None else blocks[round((mean - low) / scale * (len(blocks) - 1))] for mean in means)
 
 
-def _mean_value(points: Sequence[tuple[float, float]]) -> float | None:
+def _compute_mean(points: Sequence[tuple[float, float]]) -> float | None:
     finite = [value for _, value in points if math.isfinite(value)]
     return sum(finite) / len(finite) if finite else None
 
@@ -219,7 +219,7 @@ def _list_outputs(known: Progress, canvas: Canvas) -> Iterator[str]:
 
 def _format_place(name: str, where: str, canvas: Canvas) -> str:
     where, left = to_plain_line(where), canvas.columns - len(name) - 4
-    if display_width(where) > left > 1:
+    if measure_width(where) > left > 1:
         where = canvas.glyphs.mark + where[len(where) - left + 1 :]
     return f"{name}  {where}"
 

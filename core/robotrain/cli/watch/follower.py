@@ -152,7 +152,7 @@ class FollowedRun:
         has_polled = False
         while not self._stopped.is_set() and not self.is_over:
             log_ended = self._log_ended.is_set()  # read before the state, so that an end in between is seen
-            status = self._ask_status()
+            status = self._query_status()
             if self.failure is not None:
                 self._finish(self.status)
             elif status is not None and status.finished:
@@ -168,7 +168,7 @@ class FollowedRun:
                 self._poll_now.wait(self._poll_seconds if not log_ended else min(self._poll_seconds, LOG_RETRY_SECONDS))
                 self._poll_now.clear()
 
-    def _ask_status(self) -> Status | None:
+    def _query_status(self) -> Status | None:
         """Return the status; None when the platform does not answer now."""
         try:
             if self.record.steps:

@@ -40,11 +40,11 @@ def resolve_pin(source: address.S3Prefix, role: str) -> str:
     return pin.resolve(source)
 
 
-def find_loss(source: address.S3Prefix, role: str, pinned: str) -> str:
+def explain_lost_pin(source: address.S3Prefix, role: str, pinned: str) -> str:
     """Return why what was pinned is no longer there; empty if it is. Raise SourceError."""
     from robotrain_s3 import pin
 
-    return pin.find_loss(source, pinned)
+    return pin.explain_lost_pin(source, pinned)
 
 
 def find_missing(source: address.S3Prefix, role: str, paths: Sequence[str]) -> Sequence[str]:
@@ -66,7 +66,7 @@ KIND = SourceKind(
     container_plugin="robotrain_s3.container",
     target="robotrain_s3.target",
     schemes=("s3", "s3+https", "s3+http"),
-    pinning=Pinning(resolve=resolve_pin, find_loss=find_loss, find_missing=find_missing),
+    pinning=Pinning(resolve=resolve_pin, explain_lost_pin=explain_lost_pin, find_missing=find_missing),
 )
 
 

@@ -25,7 +25,7 @@ def resolve(at: S3Prefix) -> str:
     return _ask(at, read_digest)
 
 
-def find_loss(at: S3Prefix, pin: str) -> str:
+def explain_lost_pin(at: S3Prefix, pin: str) -> str:
     """Return why what was pinned is no longer there, as a sentence; empty if it is. Raise SourceUnreachable."""
     try:
         return "" if resolve(at) == pin else _sentence(error_text.CHANGED.format(at=at).partition("\n")[0])

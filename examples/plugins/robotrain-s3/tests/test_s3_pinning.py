@@ -19,10 +19,10 @@ def source(signed_in):
 def test_pin_changes_only_with_the_content(signed_in, source):
     first = KIND.pinning.resolve(source, "dataset")
     assert KIND.pinning.resolve(source, "dataset") == first
-    assert KIND.pinning.find_loss(source, "dataset", first) == ""
+    assert KIND.pinning.explain_lost_pin(source, "dataset", first) == ""
     signed_in.put("now", {"data/more.bin": b"1"})
     assert KIND.pinning.resolve(source, "dataset") != first
-    assert "has changed since it was pinned" in KIND.pinning.find_loss(source, "dataset", first)
+    assert "has changed since it was pinned" in KIND.pinning.explain_lost_pin(source, "dataset", first)
     signed_in.client.delete_object(Bucket="robots", Key="now/data/more.bin")
     assert KIND.pinning.resolve(source, "dataset") == first
 
