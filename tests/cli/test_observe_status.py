@@ -94,6 +94,7 @@ def test_an_option_that_the_trainer_refused_is_what_to_change(scripted, robotrai
     records.write_record(dataclasses.replace(records.read_record("train-1"), values=values))
     line = "robotrain resubmit train-1 -- --policy.n_action_steps=VALUE"
     assert robotrain("status", "--json").json["next"][-1] == line
+    assert "VALUE in place of 20" in robotrain("status").stdout
 
 
 def test_a_reason_is_told_once_and_in_full(scripted, robotrain):

@@ -41,6 +41,18 @@ def test_an_option_and_its_value_may_be_two_words(explain, words):
     assert rows[words[0]][1] == ["--policy.n_heads 2"]
 
 
+def test_an_option_and_its_value_are_one_row_of_the_table(explain, robotrain):
+    explain()
+    answer = robotrain("explain", "job.yaml", "--platform", "local", "--", "--policy.n_action_steps", "4")
+    rows = [line.split()[1:3] for line in answer.stdout.splitlines() if line.startswith("trainer_args")]
+    assert rows == [
+        ["--policy.dim_model=8", "job"],
+        ["--policy.n_heads", "2"],
+        ["--policy.dim_feedforward=16", "job"],
+        ["--policy.n_action_steps", "4"],
+    ]
+
+
 def test_nothing_after_the_dashes_changes_nothing(explain):
     assert list(explain("--")) == list(explain()) == list(FILE)
 

@@ -22,6 +22,7 @@ from robotrain.report.evaluation import (
     format_number,
 )
 from robotrain.report.template import redact_text, render_template
+from robotrain.store import run_values
 from robotrain.sweeps import results
 from robotrain.sweeps.space import format_point
 
@@ -33,6 +34,7 @@ def render_run_page(facts: RunFacts, run_pages: Mapping[str, str] | None = None)
     """
     known, record = facts.progress, facts.record
     main, series = known.main_metric, _get_points(known.series)
+    settings = list(run_values.merge_option_rows(facts.values))
     main_names = [metric.name for metric in (main, known.validation_metric) if metric]
     evaluation = _describe_evaluation(facts.evaluation, record.metrics) if facts.evaluation else {}
     main_series = {name: series[name] for name in main_names if name in series}
@@ -65,9 +67,9 @@ def render_run_page(facts: RunFacts, run_pages: Mapping[str, str] | None = None)
         training_run=facts.training_run,
         identifiers=_list_identifiers(facts),
         values=facts.values,
-        chosen_values=[_make_setting_row(value) for value in facts.values if value["origin"] != "default"],
+        chosen_values=[_make_setting_row(value) for value in settings if value["origin"] != "default"],
         default_values=[
-            (value["name"], format_value(value["value"])) for value in facts.values if value["origin"] == "default"
+            (value["name"], format_value(value["value"])) for value in settings if value["origin"] == "default"
         ],
         stages=[
             (

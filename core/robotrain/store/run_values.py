@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -69,6 +69,21 @@ def join_trainer_args(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
         else:
             found[name] = f"{found.get(name, '')} {argument}".strip()
     return found
+
+
+def merge_option_rows(rows: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a plan, those of an option of the trainer and of its value in several words as one row."""
+    merged: dict[str, Any] = {}
+    for row in rows:
+        is_value = row["name"].rpartition(".")[2] == TRAINER_ARGS and "option" not in row
+        if is_value and merged.get("option") and merged["name"] == row["name"]:
+            merged["value"] = f"{merged['value']} {row['value']}"
+            continue
+        if merged:
+            yield merged
+        merged = dict(row)
+    if merged:
+        yield merged
 
 
 def _format_value(value: Any) -> str:

@@ -39,6 +39,8 @@ class ExplainCommand(JobCommand):
 
     def run_prepared(self, ctx: typer.Context, prepared: "PreparedJob", values: dict[str, Any]) -> None:
         """Print every value."""
+        from robotrain.store import run_values
+
         print_problems(prepared.warnings)
         chosen = zip(("workload", "platform"), self.choice, self.choice.origins, strict=False)
         rows: list[dict[str, Any]] = [
@@ -49,7 +51,8 @@ class ExplainCommand(JobCommand):
             job = prepared.job
             print_json({"workload": job.workload, "job": job.digest, "values": rows})
         else:
-            print_result(format_table([("NAME", "VALUE", "FROM", "OVERRODE"), *map(format_row, rows)]))
+            merged = run_values.merge_option_rows(rows)
+            print_result(format_table([("NAME", "VALUE", "FROM", "OVERRODE"), *map(format_row, merged)]))
 
 
 def _print_error_code(word: str, parent: Any) -> None:

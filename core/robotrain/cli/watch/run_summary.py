@@ -296,8 +296,11 @@ def _iter_suggestions(record: RunRecord, status: Status, known: Progress) -> Ite
         yield f"robotrain outputs --to FOLDER {run}", "it reached its last step: download its outputs"
     elif known.outcome and known.outcome.fault in JOB_FAULTS:
         again = "resume" if known.checkpoint else "resubmit"
-        what = f"change a value: the same job would fail again ({known.outcome.fault})"
-        options = [f"{name}=VALUE" for name in find_named_options(record, known.outcome.reason)]
+        named = find_named_options(record, known.outcome.reason)
+        options = [f"{name}=VALUE" for name in named]
+        given = " and ".join(record.values[name][0] for name in named)
+        change = f"VALUE in place of {given}" if given else "change a value"
+        what = f"{change}: the same job would fail again ({known.outcome.fault})"
         yield f"robotrain {again} {run} {' '.join(['--', *options]) if options else '--set NAME=VALUE'}", what
     elif known.checkpoint:
         yield f"robotrain resume {run}", f"continue from step {known.checkpoint_step}"
