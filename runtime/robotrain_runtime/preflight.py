@@ -69,7 +69,7 @@ ANSWER_SLACK_SECONDS = 1.0
 REMOTE_CHECK_SECONDS = 30.0
 RENDER_AGAIN = (
     "robotrain render … --to FOLDER   writes the plan again: another version of robotrain may have written it",
-    "robotrain submit …   instead of `resubmit` of a run that another version submitted",
+    "robotrain plugins   lists the installed plugins, if it is of one that is missing",
 )
 """What helps if a plan names modules that this version does not have."""
 

@@ -126,6 +126,19 @@ def test_a_damaged_plan_is_refused_with_a_sentence(robotrain, venus, job, tmp_pa
     assert "plan-unreadable" in answer.stderr
 
 
+def test_a_plan_of_a_newer_robotrain_is_refused_as_that(robotrain, venus, job, sent, tmp_path):
+    robotrain("render", *job, "--to", tmp_path / "plan")
+    for folder in (tmp_path / "plan", plans.get_plan_folder(sent)):
+        path = folder / plans.MANIFEST_FILE
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"schema": 99, "robotrain": "8.1"}))
+    submitted, repeated = robotrain("submit", "--plan", tmp_path / "plan"), robotrain("resubmit", sent)
+    for answer, code in ((submitted, "plan-unreadable"), (repeated, "plan-not-kept")):
+        assert (answer.exit_code, f"[{code}]" in answer.stderr) == (2, True), answer.stderr
+        assert "robotrain 8.1 wrote it in format 99" in answer.stderr
+        assert "upgrade" in answer.stderr
+    assert robotrain("status", sent).exit_code == 0
+
+
 def test_nothing_in_a_plan_leads_outside_its_folder(robotrain, venus, job, tmp_path):
     robotrain("render", *job, "--to", tmp_path / "plan")
     path = tmp_path / "plan/robotrain-plan.json"
@@ -244,17 +257,21 @@ def test_resubmit_replaces_single_options_of_the_trainer(robotrain, venus, job):
     assert (wrong.exit_code, "--policy.chunk_size=8" in wrong.stderr) == (2, True)
 
 
+def write_format_1(run, **plugins):
+    """Rewrite a stored plan as robotrain did before it named the options of arguments. plugins: its other modules."""
+    path = plans.get_plan_folder(run) / plans.MANIFEST_FILE
+    manifest = json.loads(path.read_text())
+    for row in manifest["values"]:
+        row.pop("option", None)
+    path.write_text(json.dumps(manifest | {"schema": 1, "halves": manifest["halves"] | plugins}))
+
+
 @pytest.mark.parametrize("changes", [(), ("--set", "seed=5"), ("--", "--tolerance_s", "5")])
 def test_a_plan_of_an_earlier_version_does_not_name_the_options_of_its_arguments(robotrain, venus, job, changes):
     options = {"--policy.dropout": "0.1", "--policy.n_heads": "4", "--tolerance_s": "5"}
     words = ("--policy.dropout=0.1", "--policy.n_heads", "4", "--tolerance_s=5")
     first = robotrain("submit", *job, "--no-pin", "--", *words).stdout.strip()
-    path = plans.get_plan_folder(first) / plans.MANIFEST_FILE
-    manifest = json.loads(path.read_text())
-    for row in manifest["values"]:
-        row.pop("option", None)
-    path.chmod(0o600)
-    path.write_text(json.dumps(manifest))
+    write_format_1(first)
     again = robotrain("resubmit", first, *changes).stdout.strip()
     for run in (first, again):
         values = records.read_record(run).values
@@ -262,6 +279,29 @@ def test_a_plan_of_an_earlier_version_does_not_name_the_options_of_its_arguments
     assert robotrain("diff", first, again).stdout.count("policy") == 0
     found = robotrain("runs", "--set=--policy.n_heads=4", "--json").json["runs"]
     assert {row["run"] for row in found} == {first, again}
+
+
+def test_resubmit_packs_the_modules_of_today_where_the_plan_names_others(robotrain, venus, job, monkeypatch):
+    from robotrain.model.plan import Payload
+    from robotrain.submission import prepare
+
+    run = robotrain("submit", *job, "--no-pin").stdout.strip()
+    modules = plans.read_stored_plan(run).container_plugins
+    monkeypatch.setattr(prepare, "pack_payload", lambda halves: Payload(b"of a newer robotrain"))
+    write_format_1(run, **{"source.local_path": "robotrain_sources.local.container"})
+    answer = robotrain("resubmit", run)
+    assert (answer.exit_code, "payload: " in answer.stderr) == (0, True), answer.stderr
+    again = plans.read_stored_plan(answer.stdout.strip())
+    assert (again.container_plugins, again.payload.archive) == (modules, b"of a newer robotrain")
+
+
+def test_resubmit_keeps_the_payload_with_a_plugin_that_is_gone(robotrain, venus, job):
+    run = robotrain("submit", *job, "--no-pin").stdout.strip()
+    write_format_1(run, **{"target.s3": "robotrain_s3.publisher"})
+    before, answer = plans.read_stored_plan(run), robotrain("resubmit", run)
+    after = plans.read_stored_plan(answer.stdout.strip())
+    assert "payload: " not in answer.stderr
+    assert (after.container_plugins, after.payload.digest) == (before.container_plugins, before.payload.digest)
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ class DrivenPlatform(PipelinePlatform):
         jobs = StepJobs(plan, (), self._platform, self._plugins)
         for step in list_distinct_roots(jobs.plan):
             if step.name not in jobs.plan.finished:
-                job = jobs.make_job(step)
+                job = jobs.complete_job(step, {})
                 lock, _ = name_lock.claim_run_name(job.job, lambda record: False)
                 try:  # under the name that it would have: a platform may look for an earlier run of the same name
                     found = list(self._platform.preflight(job.render_plan(parse_attempt(lock.run))))

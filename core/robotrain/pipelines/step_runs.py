@@ -20,7 +20,7 @@ from robotrain.model.source import SourceError
 from robotrain.pipelines.plan import PIPELINE_FILE, PipelinePlan, get_payload_path, list_step_values, parse_pipeline
 from robotrain.store import records
 from robotrain.submission.prepare import PreparedJob
-from robotrain.submission.resubmit import replace_sources
+from robotrain.submission.resubmit import renew_payload, replace_sources
 
 if TYPE_CHECKING:
     from robotrain.model.plan import Plan
@@ -73,7 +73,7 @@ class StepJobs:
         """Return the job of a step with what it takes from the runs of other steps. Raise Rejected."""
         prepared = self.make_job(step)
         if not step.inputs:
-            return prepared
+            return renew_payload(prepared, self._plugins)
         maker = {one.role: one.step for one in step.inputs}
         found = {role: self._find_input(role, runs[name], name, prepared) for role, name in maker.items()}
         sources = tuple(found[one.role] if one.kind == STEP_KIND else one for one in prepared.job.sources)

@@ -10,7 +10,9 @@ import functools
 import hashlib
 import json
 import os
+import re
 import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +24,9 @@ from robotrain.errors import Problem, Rejected, Suggestion, make_usage_problem
 from robotrain.model.job import Job, parse_attempt
 from robotrain.model.plan import Payload, Plan, RenderedPlan
 from robotrain.model.workload import Produces
+from robotrain.redaction import redact
 from robotrain.store import files, records
+from robotrain.store.run_values import TRAINER_ARGS
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -77,9 +81,15 @@ class PlanManifest:
 
 MANIFEST_FILE = "robotrain-plan.json"
 PAYLOAD_FILE = "robotrain-payload.zip"
-SCHEMA = 1
+SCHEMA = 2
+"""The format of the manifest, to be increased with each change that readers of the values or files depend on."""
+OPTION_NAME = re.compile(r"--?[A-Za-z_]")
 MAX_INDENTED_VALUES = 2000
 """The most values of a plan whose manifest is indented for readers."""
+
+
+class NewerFormat(ValueError):
+    """A newer robotrain wrote the manifest."""
 
 
 def write_plan_folder(rendered: RenderedPlan, folder: Path, shared: Path | None = None) -> None:
@@ -127,14 +137,13 @@ def read_plan_folder(folder: Path) -> RenderedPlan:
     from pydantic import ValidationError
 
     try:
-        data = files.read_json(folder / MANIFEST_FILE)
-        if data["schema"] != SCHEMA:
-            raise ValueError(f"this robotrain reads schema {SCHEMA}, the file has {data['schema']!r}")
-        found = _get_manifest_adapter().validate_python(data)
+        found = _get_manifest_adapter().validate_python(_read_manifest(folder))
         content = {path: _resolve_path(folder, path).read_bytes() for path in found.files}
         payload = Payload(_resolve_path(folder, found.payload).read_bytes())
     except OSError as error:
         raise Rejected([_make_unreadable_problem(folder, f"{error.filename or folder}: {error.strerror}")]) from None
+    except NewerFormat as newer:
+        raise Rejected([_make_newer_problem(folder, str(newer))]) from None
     except ValidationError as error:  # its text repeats what was read
         place = ".".join(str(part) for part in error.errors(include_input=False, include_url=False)[0]["loc"])
         raise Rejected(
@@ -160,6 +169,44 @@ def read_plan_folder(folder: Path) -> RenderedPlan:
         native=found.native,
         changed=tuple(changed),
     )
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    """Return the manifest of a plan in the format of this version. Raise OSError, ValueError, KeyError or TypeError.
+
+    What earlier versions wrote in another way is converted here, and nowhere else.
+    """
+    data: dict[str, Any] = files.read_json(folder / MANIFEST_FILE)
+    schema = data["schema"]
+    if schema == 1:
+        return data | {"schema": SCHEMA, "values": _name_options(data["values"])}
+    if schema != SCHEMA:
+        if isinstance(schema, int) and schema > SCHEMA:
+            writer = redact(f"robotrain {data.get('robotrain')}")
+            raise NewerFormat(
+                f"{writer} wrote it in format {schema}; robotrain {__version__} reads formats 1 to {SCHEMA}"
+            )
+        raise ValueError("it has no format number that robotrain wrote")
+    return data
+
+
+def _name_options(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the values of a plan in format 1, whose arguments do not name the trainer's options that they begin.
+
+    The value of an option is behind its `=`, or the next argument.
+    """
+    named: list[Mapping[str, Any]] = []
+    needs_value = False
+    for row in rows:
+        name, _, value = str(row["value"]).partition("=")
+        is_name = OPTION_NAME.match(name) is not None
+        if row["name"] != TRAINER_ARGS or (needs_value and not is_name):
+            named.append(row)
+            needs_value = False
+        else:
+            named.append({**row, "option": name if is_name else ""})
+            needs_value = not value
+    return named
 
 
 def _write_file(target: Path, content: bytes, shared: Path | None, mode: int) -> None:
@@ -193,6 +240,12 @@ def _make_unreadable_problem(folder: Path, why: str) -> Problem:
     way = Suggestion("robotrain render … --to FOLDER", "writes one")
     title = "the folder does not contain a complete plan"
     return make_usage_problem("plan-unreadable", title, why=f"{why}.", given=str(folder), suggestions=[way])
+
+
+def _make_newer_problem(folder: Path, why: str) -> Problem:
+    render = Suggestion("robotrain render … --to FOLDER", f"writes one in format {SCHEMA}")
+    ways, title = [records.suggest_upgrade(), render], "a newer robotrain wrote the plan"
+    return make_usage_problem("plan-unreadable", title, why=f"{why}.", given=str(folder), suggestions=ways)
 
 
 PLAN_FOLDER = "plan"
@@ -230,8 +283,7 @@ def find_stored_plan(run: str) -> RenderedPlan | None:
 def read_stored_sources(run: str) -> tuple[JobSource, ...]:
     """Return the sources of a run's job without reading the rest of the plan; none if it is missing."""
     try:
-        manifest = files.read_json(get_plan_folder(run) / MANIFEST_FILE)
-        entries = manifest["job"]["sources"]
+        entries = _read_manifest(get_plan_folder(run))["job"]["sources"]
         return tuple(
             JobSource(role=one["role"], kind=str(one["kind"]), uri=str(one["uri"]), pin=str(one.get("pin", "")))
             for one in entries
@@ -243,7 +295,7 @@ def read_stored_sources(run: str) -> tuple[JobSource, ...]:
 def read_stored_values(run: str) -> list[dict[str, Any]]:
     """Return the values of a run's job without reading the rest of the plan; none if it is missing."""
     try:
-        rows = files.read_json(get_plan_folder(run) / MANIFEST_FILE)["values"]
+        rows = _read_manifest(get_plan_folder(run))["values"]
         return [row for row in rows if {"name", "value"} <= row.keys()]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return []

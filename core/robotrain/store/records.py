@@ -15,6 +15,7 @@ from typing import Any
 
 from robotrain_runtime.contract.document import convert_json
 
+from robotrain import __version__
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem
 from robotrain.model.run import RunRecord, Status
 from robotrain.model.workload import Metric, OutputProfile
@@ -100,7 +101,24 @@ def make_broken_record_problem(path: Path, why: str) -> Problem:
     return make_problem("record-broken", title, str(path), "", f"{why}.", way)
 
 
+def _make_newer_record_problem(path: Path, schema: int) -> Problem:
+    """Return the problem of a record in a format that this version does not know."""
+    title = f"a newer robotrain wrote the record of run {path.parent.name}"
+    why = f"It has format {schema}; robotrain {__version__} reads format {SCHEMA}."
+    return make_problem("record-broken", title, str(path), "", why, suggest_upgrade())
+
+
+def suggest_upgrade() -> Suggestion:
+    """Return the command that installs a robotrain that may read what this one does not."""
+    from robotrain.installation import format_install_command  # costs start-up
+
+    return Suggestion(format_install_command("robotrain-core", change="upgrade"), "a newer release reads it")
+
+
 SCHEMA = 1
+"""The format of a record, to be increased with each change that an earlier robotrain would read wrongly; what earlier
+formats lack is added in `_parse_record`, and nowhere else.
+"""
 RECORD_FILE = "record.json"
 REMOVED_FILE = "forgotten"
 """Remains in the folder of a removed run: its name is never used again."""
@@ -312,10 +330,11 @@ def _format_runs(found: list[str], names: dict[str, str]) -> str:
 
 def _parse_record(data: Any, path: Path) -> RunRecord:
     """Return `data` as a record, without fields that a newer robotrain added."""
-    if not isinstance(data, dict) or data.get("schema") != SCHEMA:
-        schema = data.get("schema") if isinstance(data, dict) else None
-        why = f"this robotrain reads schema {SCHEMA}, the file has {schema!r}"
-        raise Rejected([make_broken_record_problem(path, why)])
+    schema = data.get("schema") if isinstance(data, dict) else None
+    if isinstance(schema, int) and schema > SCHEMA:
+        raise Rejected([_make_newer_record_problem(path, schema)])
+    if schema != SCHEMA:
+        raise Rejected([make_broken_record_problem(path, "it has no format number that robotrain wrote")])
     listed = data["metrics"] if isinstance(data.get("metrics"), list) else []
     named = (entry for entry in listed if isinstance(entry, dict) and "name" in entry)
     metrics = tuple(_parse_declaration(Metric, entry) for entry in named)

@@ -20,7 +20,6 @@ IDENTITIES = ("workload", "platform", "job_name")
 RESUME_ROLE = "resume"
 """The role of the checkpoint from which a run continues."""
 TRAINER_ARGS = "trainer_args"
-OPTION_NAME = re.compile(r"--?[A-Za-z_]")
 PIN = re.compile(r" @ \S{1,12}(?=, |$)")
 """The pin of a source, behind its address."""
 
@@ -53,18 +52,17 @@ def collect_values(rendered: RenderedPlan) -> dict[str, tuple[str, ...]]:
 def join_trainer_args(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     """Return the values of the trainer's options by their names; an argument of no option is a name of its own.
 
-    :param rows: of a plan; the first argument of an option has its name. In plans of earlier versions no row has one:
-        there the value of an option is behind its `=`, or the next argument.
+    :param rows: of a plan; the first argument of an option has its name.
     """
-    arguments = [row for row in rows if row["name"] == TRAINER_ARGS]
-    has_names = any("option" in row for row in arguments)
     found: dict[str, str] = {}
     name = TRAINER_ARGS
-    for row in arguments:
+    for row in rows:
+        if row["name"] != TRAINER_ARGS:
+            continue
         argument = _format_value(row["value"])
-        if "option" in row if has_names else (found.get(name, True) or OPTION_NAME.match(argument)):
+        if "option" in row:
             first, _, argument = argument.partition("=")
-            name = row.get("option") or first
+            name = row["option"] or first
             found[name] = argument
         else:
             found[name] = f"{found.get(name, '')} {argument}".strip()

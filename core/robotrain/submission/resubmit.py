@@ -38,7 +38,9 @@ def read_plan_to_repeat(run: str) -> RenderedPlan:
         stored = plans.read_stored_plan(run)
     except Rejected as rejected:
         title = f"the stored plan of {run} cannot be read"
-        raise Rejected([_make_no_plan_problem(title, run, rejected.problems[0].why)]) from rejected
+        cause = rejected.problems[0]
+        ways = cause.suggestions[:-1]  # the last one is to render a folder
+        raise Rejected([_make_no_plan_problem(title, run, cause.why, *ways)]) from rejected
     if stored.changed:
         title = f"the stored plan of {run} was changed after the submit"
         raise Rejected([_make_no_plan_problem(title, run, f"Changed: {', '.join(stored.changed)}.")])
@@ -69,7 +71,7 @@ def repeat_job(stored: RenderedPlan, plugins: "Plugins") -> PreparedJob:
         *site.find_site_problems(plugins, job, platform.name),
     ]
     raise_if_any(problems)
-    return PreparedJob(
+    prepared = PreparedJob(
         job=job,
         platform=platform,
         settings=settings,
@@ -80,6 +82,7 @@ def repeat_job(stored: RenderedPlan, plugins: "Plugins") -> PreparedJob:
         values=stored.values,
         produces=stored.produces,
     )
+    return renew_payload(prepared, plugins)
 
 
 def change_job(
@@ -144,16 +147,25 @@ def replace_sources(prepared: PreparedJob, sources: tuple[document.JobSource, ..
     return dataclasses.replace(prepared, job=job, container_plugins=modules, payload=payload)
 
 
+def renew_payload(prepared: PreparedJob, plugins: "Plugins") -> PreparedJob:
+    """Return a job of a plan; without its payload, to pack a new one, if other modules are its container plugins now.
+
+    What is checked on this machine is imported from this installation, which does not have the modules of another
+    version. A payload with a plugin that is no longer installed stays.
+    """
+    if any(source.kind not in prepared.kinds for source in prepared.job.sources):
+        return prepared
+    renewed = replace_sources(prepared, prepared.job.sources, plugins)
+    return renewed if renewed.container_plugins.keys() >= prepared.container_plugins.keys() else prepared
+
+
 def _restore_origins(values: Sequence[Mapping[str, Any]], stored: RenderedPlan) -> tuple[Mapping[str, Any], ...]:
     """Return the values with their first origins: an unchanged value keeps that of the earlier run."""
     before = {(row["name"], str(row["value"])): row for row in stored.values}
     origin = str(Origin("run", stored.plan.run))
     replaced = any(row["name"] == RESUME_ROLE for row in values)
     resume_rows = [row for row in stored.values if row["name"] == RESUME_ROLE and not replaced]
-    rows = [
-        {**row, **before.get((row["name"], str(row["value"])), {})} if row["origin"] == origin else row
-        for row in values
-    ]
+    rows = [before.get((row["name"], str(row["value"])), row) if row["origin"] == origin else row for row in values]
     return (*resume_rows, *rows)
 
 
@@ -226,12 +238,12 @@ def _format_sources(job: Job, role: str) -> str:
     return ", ".join(f"{source.kind} {source.uri}{pin}" for source, pin in zip(sources, pins, strict=True))
 
 
-def _make_no_plan_problem(title: str, run: str, why: str) -> Problem:
+def _make_no_plan_problem(title: str, run: str, why: str, *suggestions: Suggestion) -> Problem:
     return Problem(
         code="plan-not-kept",
         stage=Stage.USAGE,
         title=title,
         given=str(plans.get_plan_folder(run)),
         why=why,
-        suggestions=(Suggestion("robotrain submit …", "with a description of the job"),),
+        suggestions=(*suggestions, Suggestion("robotrain submit …", "with a description of the job")),
     )
