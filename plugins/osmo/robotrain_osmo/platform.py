@@ -7,7 +7,7 @@ from robotrain.cluster.platform import ClusterPlatform
 from robotrain.model.capabilities import ANY, YES, Capabilities, no
 from robotrain.model.platform import Platform, lazy_method
 from robotrain.plugins.hookspecs import hook
-from robotrain_azure.settings import MODEL_OPTION_HINTS
+from robotrain_azure.settings import make_option_hints
 
 from robotrain_osmo.settings import OsmoSettings
 
@@ -48,46 +48,24 @@ CAPABILITIES = Capabilities(
     limits={"spec_kib": 1024, "steps": 20},  # enforced by robotrain_osmo.spec.workflow, and by core for steps
 )
 
-_HINTS = {
-    "--workflow -w --job-file WORKFLOW_TEMPLATE": (
-        "there is no workflow template: write the workflow with `robotrain render … --to FOLDER` and submit it with "
-        "`robotrain submit --plan FOLDER`"
-    ),
-    "--set --set-string": "use the option of the value: `robotrain submit --help --platform osmo` lists all",
-    "--set-env": "not needed: robotrain sets the job's variables; secrets: --hf-credential, --wandb-credential",
-    "--use-local-osmo": "name the command with --osmo-cli PATH",
-    "--gpu": "use --gpus N for the task, --num-gpus N to train on several",
-    "OSMO_CONFIG_DIR": "the `osmo` command reads OSMO_CONFIG_FILE_DIR",
-    "--config-preview": "use `robotrain explain …` or `robotrain submit … --dry-run`",
-    "--from-blob --from-blob-dataset --blob-prefix BLOB_PREFIX BLOB_STORAGE_ACCOUNT BLOB_STORAGE_CONTAINER": (
-        f"use the full URL: --blob-url {BLOB}; repeat it for several"
-    ),
-    "--dataset-root DATASET_ROOT": "not needed: data is downloaded to the container's cache below --work-dir",
-    "--dataset-localpath": "use --dataset-path FOLDER; the folder is uploaded",
-    "--training-path --payload-root PAYLOAD_ROOT": (
-        "not needed: the code is part of the workflow; set its working folder with --work-dir"
-    ),
-    "--mlflow-enable MLFLOW_ENABLE": (
-        "not needed: runs are tracked if a workspace is known; turn this off with --tracking-uri none"
-    ),
-    "--mlflow-tracking-uri": "use --tracking-uri URI",
-    "--compute --instance-type --node": "only for Azure ML: on OSMO use --pool and --gpu-platform",
-    "--environment-name --environment-version": (
-        "OSMO has no registered environments: choose the image with --image IMAGE"
-    ),
-    "--display-name": "name the tracking run with --job-name; the workflow is named by its job",
-    "--hf-token": "a job never contains a token: store it as an OSMO credential and use --hf-credential NAME",
-    "--environment": "the job uses the container's environment: choose the image with --image IMAGE",
-    "--torch-backend": "OSMO uses the locked PyTorch: choose an image that contains it with --image IMAGE",
-    "--runs-dir": "the job runs in a container: use --work-dir",
-    "--blob-credential-file": "store the secret as an OSMO credential and use --blob-credential NAME",
-    "--hub-token-file": "store the token as an OSMO credential and use --hf-credential NAME",
-}
-"""Hints by options, separated by spaces."""
-OPTION_HINTS: Mapping[str, str] = {
-    **MODEL_OPTION_HINTS,
-    **{option: hint for options, hint in _HINTS.items() for option in options.split()},
-}
+OPTION_HINTS: Mapping[str, str] = make_option_hints(
+    {
+        "--set --set-string": "use the option of the value: `robotrain submit --help --platform osmo` lists all",
+        "--set-env": "not needed: robotrain sets the job's variables; secrets: --hf-credential, --wandb-credential",
+        "--use-local-osmo": "name the command with --osmo-cli PATH",
+        "--gpu": "use --gpus N for the task, --num-gpus N to train on several",
+        "OSMO_CONFIG_DIR": "the `osmo` command reads OSMO_CONFIG_FILE_DIR",
+        "--mlflow-tracking-uri": "use --tracking-uri URI",
+        "--compute --instance-type --node": "only for Azure ML: on OSMO use --pool and --gpu-platform",
+        "--environment-name --environment-version": (
+            "OSMO has no registered environments: choose the image with --image IMAGE"
+        ),
+        "--display-name": "name the tracking run with --job-name; the workflow is named by its job",
+        "--hf-token": "a job never contains a token: store it as an OSMO credential and use --hf-credential NAME",
+        "--blob-credential-file": "store the secret as an OSMO credential and use --blob-credential NAME",
+        "--hub-token-file": "store the token as an OSMO credential and use --hf-credential NAME",
+    }
+)
 
 
 class OsmoPlatform(ClusterPlatform):
