@@ -1,4 +1,4 @@
-"""The names that plugins import on the machine that submits.
+"""The public names for plugins on the machine that submits.
 
 Names are only added within a version of the plugin API; docs/stability.md says what a new version means.
 """

@@ -1,4 +1,4 @@
-"""The names that container plugins import: what acts where the job runs. Standard library only.
+"""The public names for container plugins, which run where the job runs. Standard library only.
 
 Names are only added within a version of the plugin API.
 """

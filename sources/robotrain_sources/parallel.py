@@ -1,4 +1,4 @@
-"""Work in daemon threads: many items in parallel, or one question within a deadline."""
+"""Calls in daemon threads: many items in parallel, or one call with a deadline."""
 
 import queue
 import threading
@@ -73,7 +73,7 @@ def _wait_for_threads(
 def run_with_deadline(
     seconds: float, question: Callable[[], Answer], service: str, timeout_error: type[SourceError] = SourceError
 ) -> Answer:
-    """Return the answer to `question`. Raise what it raises, and `timeout_error` after `seconds`.
+    """Return what `question` returns. Raise what it raises, and `timeout_error` after `seconds`.
 
     Unlike the timeout of a request, this one does not start again with every byte. `service` names who is asked.
     """

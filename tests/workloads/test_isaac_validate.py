@@ -14,7 +14,7 @@ from robotrain_workloads.evaluation.rollout_result import RolloutEpisode, Rollou
 from robotrain_workloads.isaac import checkpoint_file, installation
 from robotrain_workloads.isaac_validate import results
 from robotrain_workloads.isaac_validate.results import ValidationResult, ValidationSetup
-from robotrain_workloads.isaac_validate.subject import Subject
+from robotrain_workloads.isaac_validate.validated_checkpoint import ValidatedCheckpoint
 
 Lab = Callable[..., Path]
 SETUP = ValidationSetup(
@@ -101,9 +101,9 @@ def test_reports_read_the_documents_of_a_validation(tmp_path: Path) -> None:
 
 def test_the_threshold_is_the_flags_then_the_models_then_the_default() -> None:
     facts = checkpoint_file.CheckpointFacts(success_threshold=0.4)
-    known = Subject(file=Path("agent_1.pt"), facts=facts, found={})
+    known = ValidatedCheckpoint(file=Path("agent_1.pt"), facts=facts, found={})
     assert (known.choose_threshold(0.9), known.choose_threshold(0.0), known.choose_threshold(None)) == (0.9, 0.0, 0.4)
-    unknown = Subject(file=Path("agent_1.pt"), facts=checkpoint_file.CheckpointFacts(), found={})
+    unknown = ValidatedCheckpoint(file=Path("agent_1.pt"), facts=checkpoint_file.CheckpointFacts(), found={})
     assert unknown.choose_threshold(None) == 0.7
 
 

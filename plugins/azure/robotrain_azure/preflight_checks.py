@@ -1,4 +1,4 @@
-"""Preflight checks that platforms on Azure share: the workspace, roles, the data as seen from here.
+"""Preflight checks that platforms on Azure share: workspace, roles, and the data that this machine can read.
 
 What Azure does not show is reported as unchecked, never as missing.
 """

@@ -1,4 +1,4 @@
-"""What an identity may do with blobs, secrets, models and tracking, by Azure's roles."""
+"""Permissions of an identity by Azure's roles: for blobs, secrets, models and tracking."""
 
 import fnmatch
 import os

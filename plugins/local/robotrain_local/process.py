@@ -1,4 +1,4 @@
-"""Processes and hosts: which processes belong to a run, whether they live, and on which machine.
+"""Processes and hosts: which processes belong to a run, whether they are alive, and on which machine.
 
 Two machines may share the run's folder. So may two containers of one machine, which share a kernel but have separate
 process ids.

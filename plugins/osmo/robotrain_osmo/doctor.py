@@ -1,4 +1,4 @@
-"""What is set up of OSMO here: health checks (command, sign-in, versions, pool, retries), and settings for `init`."""
+"""OSMO's setup on this machine: health checks (command, sign-in, versions, pool, retries), settings for `init`."""
 
 import os
 import shutil
@@ -131,7 +131,7 @@ def suggest_settings() -> dict[str, PlatformDefault]:
 
 
 def _query_pool(cli: str) -> dict[str, PlatformDefault]:
-    """Return what the service says of the user's pool; an empty value where it does not answer or several would do."""
+    """Return the user's pool from the service; empty values if it does not answer or several pools are possible."""
     from robotrain_osmo.client import service
     from robotrain_osmo.client.failures import CommandFailed
 

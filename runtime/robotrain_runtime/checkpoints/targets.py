@@ -1,4 +1,4 @@
-"""Where checkpoints and results go: publish targets, and the folder that the platform keeps."""
+"""Destinations of checkpoints and results: publish targets, and the folder that the platform keeps."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -23,7 +23,7 @@ TARGET_PREFIX = "target."
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InspectedTarget:
-    """A publish target with an address, and what was found there."""
+    """A publish target with an address, and the content found there."""
 
     target: ArtifactTarget
     kind: str

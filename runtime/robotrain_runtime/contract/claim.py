@@ -1,4 +1,4 @@
-"""The claim of a run folder: of all processes that an engine starts for a run, one works on it.
+"""The claim on a run folder: only one of the processes that an engine starts for a run works on it.
 
 The claim is a symbolic link to `NAME:TOKEN:PROCESS`. A job that its engine starts again takes it over with a new token.
 Its earlier process may still run, on a machine that the engine lost: it reads the token before each save, and ends.
@@ -26,7 +26,7 @@ class RunOwner(NamedTuple):
 
 
 def find_owner(folder: Path) -> RunOwner | None:
-    """Return the job that works on the run; None before one began. Raise OSError."""
+    """Return the job that works on the run; None before any has begun. Raise OSError."""
     try:
         name, token, process = os.readlink(folder / CLAIM_LINK).rsplit(":", 2)
     except FileNotFoundError:

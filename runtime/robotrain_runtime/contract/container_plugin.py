@@ -335,7 +335,7 @@ class WorkloadContainerPlugin:
         """
 
     def gpus(self, document: JobDocument) -> GpuRequirement | None:
-        """Return what the job needs of GPUs; None when it also runs without."""
+        """Return the GPUs that the job requires; None if it also runs without."""
         return None
 
     def prepare(
@@ -371,11 +371,11 @@ class WorkloadContainerPlugin:
         return None
 
     def tracked(self, document: JobDocument) -> TrackingSpec:
-        """Return what the tracking run starts with."""
+        """Return the initial experiment, name, parameters and tags of the tracking run."""
         raise NotImplementedError
 
     def publishing(self, document: JobDocument, data: Mapping[JobSource, Path]) -> PublishingSpec:
-        """Return what becomes of the checkpoints; called once, when the data is there."""
+        """Return how checkpoints are published; called once, when the data is available."""
         return PublishingSpec()
 
     def targets(self, document: JobDocument, data: Mapping[JobSource, Path]) -> Iterable[ArtifactTarget]:

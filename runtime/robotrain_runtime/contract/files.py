@@ -1,4 +1,4 @@
-"""Files and folders: replaced in one step, complete or absent, locked, and their sizes, and durations, in words.
+"""Files and folders: atomic writes, locks, sizes; and the format of sizes and durations.
 
 All packages use these functions.
 """

@@ -1,4 +1,4 @@
-"""Dataclasses that are cheap to declare: making the methods of all takes a quarter of the start of a command."""
+"""Dataclasses that are cheap to declare: generating all methods takes a quarter of a command's start-up."""
 
 import dataclasses
 import functools

@@ -1,4 +1,4 @@
-"""What a step of a pipeline hands over to later ones: `step.json`, with the policy and the results beside it."""
+"""The output of a pipeline's step for later steps: `step.json`, with the policy and the results beside it."""
 
 import dataclasses
 import json

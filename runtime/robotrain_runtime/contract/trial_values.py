@@ -1,4 +1,4 @@
-"""The values of a trial: what the engine of a sweep chose, as arguments `NAME=VALUE` of the runtime."""
+"""The values of a trial that the engine of a sweep chose, as arguments `NAME=VALUE` of the runtime."""
 
 import dataclasses
 import math

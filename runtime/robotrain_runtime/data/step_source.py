@@ -1,4 +1,4 @@
-"""The container plugin of what an earlier step of the same pipeline made, which the platform mounts."""
+"""The container plugin for outputs of an earlier step of the same pipeline, which the platform mounts."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The environment of one run: built in the background, and the variables its programs start with."""
+"""The environment of one run: its build in the background, and the environment variables of its programs."""
 
 import json
 import os

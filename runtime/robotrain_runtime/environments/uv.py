@@ -1,4 +1,4 @@
-"""uv, which builds environments: found, fetched with pip, run, and its failures classified.
+"""uv, which builds environments: finding, fetching and running it, and classifying its failures.
 
 The image may hold a folder of the same layout as the cache. Runs never write to it.
 """

@@ -1,4 +1,4 @@
-"""Child processes: their output as clean lines, events through a pipe, a gentle stop."""
+"""Child processes: their output as clean lines, events through a pipe, SIGTERM with a grace period, then SIGKILL."""
 
 import os
 import re

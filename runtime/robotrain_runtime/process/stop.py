@@ -1,4 +1,4 @@
-"""Stop signals, which interrupt a wait."""
+"""Stop signals of this process, such as SIGTERM, which interrupt a wait."""
 
 import signal
 import threading
@@ -14,7 +14,7 @@ GRACE_VARIABLE = "ROBOTRAIN_GRACE_SECONDS"
 
 
 class StopRequested(Exception):
-    """Someone asked the run to stop."""
+    """The run was asked to stop."""
 
 
 class StopSignal:

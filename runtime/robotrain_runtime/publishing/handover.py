@@ -1,4 +1,4 @@
-"""What a step of a pipeline hands over when it has succeeded, and the step that registers the policy of another one."""
+"""The handover of a pipeline step's output to later steps, and the step that registers a policy."""
 
 import dataclasses
 from pathlib import Path

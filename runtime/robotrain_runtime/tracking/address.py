@@ -1,4 +1,4 @@
-"""Tracking addresses: the container plugin of each, its preflight, and what MLflow needs before it is imported.
+"""Tracking addresses: the container plugin of each, its preflight, and the setup of MLflow's import.
 
 `python -m robotrain_runtime.tracking.address MODULE ADDRESS` prints the findings of a plugin's preflight.
 """

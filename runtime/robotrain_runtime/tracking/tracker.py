@@ -1,4 +1,4 @@
-"""The runtime's end of tracking: a process in the training environment that never delays training."""
+"""The runtime's side of tracking: it starts the tracking process, which never delays training."""
 
 import threading
 import time

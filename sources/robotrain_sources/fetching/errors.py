@@ -1,4 +1,4 @@
-"""Errors of fetching: FetchError with its fault, what an error means for a retry, error text without secrets."""
+"""Errors of fetching: FetchError with its fault, which errors are transient, error text without secrets."""
 
 import difflib
 import errno

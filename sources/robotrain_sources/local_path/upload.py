@@ -1,4 +1,4 @@
-"""Uploads of local folders by platforms: which files are sent, what prevents it, and what is there already."""
+"""Uploads of local folders by platforms: the files to send, problems, and files that are uploaded already."""
 
 import contextlib
 import shlex
@@ -82,7 +82,7 @@ def select_uploaded_part(plan: Plan, path: str) -> Path:
 
 
 def find_upload_problems(plan: Plan, upload: LocalUpload, platform: str) -> list[Problem]:
-    """Return what prevents the upload of a folder, or how it differs from its pin."""
+    """Return the problems that prevent the upload of a folder, or how it differs from its pin."""
     return [*check_upload(plan, upload, Stage.SUBMIT, platform)] or [*find_changes(plan, upload, "since it was pinned")]
 
 

@@ -1,4 +1,4 @@
-"""What both fetch programs share: their command line, cache folders, local artifacts, policy lineage from tags."""
+"""Shared code of both fetch programs: command line, cache folders, local artifacts, policy lineage from tags."""
 
 import argparse
 import contextlib

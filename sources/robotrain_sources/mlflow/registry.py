@@ -1,4 +1,4 @@
-"""The latest version of a model in MLflow's registry, looked up when a job is submitted: without MLflow itself."""
+"""The latest version of a model in MLflow's registry, looked up at submission without importing MLflow."""
 
 import base64
 import json

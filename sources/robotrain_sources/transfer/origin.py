@@ -1,4 +1,4 @@
-"""The contracts of the transfer: what a source kind provides to it, and its requests and answers, JSON lines.
+"""Interfaces of the transfer: the origin that a source kind provides, and its requests and answers, JSON lines.
 
 A container plugin opens its sources itself, or names the module that does: `ORIGIN = "package.module"`.
 """

@@ -1,4 +1,4 @@
-"""Requests for files: their number at a time, stalls, retries and progress."""
+"""Requests for files: concurrency, stalls, retries and progress."""
 
 import asyncio
 import importlib

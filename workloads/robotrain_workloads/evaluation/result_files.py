@@ -1,4 +1,4 @@
-"""Files of results: JSON without numbers that are not finite, in folders that are complete whenever they exist.
+"""Files of results: JSON with finite numbers only, in folders that are written atomically.
 
 An interrupted attempt leaves only hidden files; the next one starts again.
 """

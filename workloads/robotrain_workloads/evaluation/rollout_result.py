@@ -1,4 +1,4 @@
-"""Episodes that a policy was rolled out for, and their success rate. Standard library only."""
+"""Rolled-out episodes of a policy, and their success rate with its confidence interval. Standard library only."""
 
 import dataclasses
 import math
@@ -44,7 +44,7 @@ class RolloutResult:
 
     @property
     def is_judged(self) -> bool:
-        """Whether the environment tells of every episode if it succeeded."""
+        """Whether the environment reports for every episode if it succeeded."""
         return all(episode.success is not None for episode in self.episodes)
 
     @property
@@ -86,7 +86,7 @@ class RolloutResult:
         }
 
     def list_failures(self) -> Iterator[dict[str, Any]]:
-        """Yield what helps to repeat each failed episode: its seed starts the same one."""
+        """Yield a line for each failed episode, with the seed that repeats it."""
         for episode in self.episodes:
             if episode.success is False:
                 yield {"episode": episode.index, **{name: getattr(episode, name) for name in FAILURE_FIELDS}}

@@ -1,4 +1,4 @@
-"""A checkpoint of rsl_rl or skrl: its file, that file's SHA-256, and what the file itself does not say.
+"""A checkpoint of rsl_rl or skrl: its file, the file's SHA-256, and facts that are not in the file.
 
 That is its task, its framework, and the success rate that its model asks for: isaac-train writes it beside the
 parameters; for a registered model the lineage file and the version's tags have it.

@@ -1,4 +1,4 @@
-"""The Isaac Lab of this machine: where it is, its versions, what a checkpoint holds; asked before anything starts."""
+"""The installation of Isaac Lab on this machine: its folder, its versions, and what it reads of a checkpoint."""
 
 import functools
 import json

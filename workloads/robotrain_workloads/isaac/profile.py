@@ -1,4 +1,4 @@
-"""What all workloads of Isaac Lab usually want: image, resources, option hints. Imports nothing heavy."""
+"""Defaults of all workloads of Isaac Lab: image, resources, option hints. Imports nothing heavy."""
 
 from robotrain.model import workload
 from robotrain.model.workload import Container, Resources

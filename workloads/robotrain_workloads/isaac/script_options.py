@@ -1,4 +1,4 @@
-"""What Isaac Lab's scripts take after `--`: their options by version, and Hydra's overrides.
+"""Options of Isaac Lab's scripts after `--`, by version, and Hydra's overrides.
 
 The scripts check both only after the simulator has started, and some mistakes not at all. Standard library only: the
 submit side and the container check with it.
@@ -108,7 +108,7 @@ class Script(NamedTuple):
 
 
 def find_option_problems(arguments: Sequence[str], script: Script, version: str | None) -> Iterator[OptionProblem]:
-    """Yield what a script would not take. `version` is one of VERSIONS; None for any of them."""
+    """Yield the problems of options that a script would reject. `version` is one of VERSIONS; None for any of them."""
     known = {one: script.list_options(one) for one in ([version] if version else VERSIONS)}
     remaining = list(arguments)
     while remaining:

@@ -15,7 +15,7 @@ from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
 
 from robotrain_workloads import publish_url
 from robotrain_workloads.isaac import checkpoint_file, installation, script_options
-from robotrain_workloads.isaac_export import parameters, subject
+from robotrain_workloads.isaac_export import exported_checkpoint, parameters
 
 EXPORTER = "robotrain_workloads.isaac_export.exporter"
 RESULTS_FOLDER = "export_results"
@@ -46,17 +46,17 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[s
         folder = installation.find_installation(values["isaaclab_path"])
         if source is None:
             return
-        files = subject.find_files(data[source])
-        problems = list(subject.find_file_problems(files, str(values["sha256"] or "")))
+        files = exported_checkpoint.find_files(data[source])
+        problems = list(exported_checkpoint.find_file_problems(files, str(values["sha256"] or "")))
         yield from problems
         if problems:
             return
-        answer = subject.ask_isaac_lab(folder, files)
+        answer = exported_checkpoint.ask_isaac_lab(folder, files)
     except OSError as error:
         yield str(error)
         return
     expected_backend = None if values["backend"] is None else str(values["backend"])
-    problems = list(subject.find_content_problems(files, answer.checkpoint, expected_backend))
+    problems = list(exported_checkpoint.find_content_problems(files, answer.checkpoint, expected_backend))
     yield from problems
     if problems:
         return
@@ -128,6 +128,6 @@ def _get_results_folder(work: Path) -> Path:
 def _find_step(path: Path) -> int:
     """Return the number in the name of the checkpoint's file; 0 if there is none."""
     try:
-        return subject.find_files(path).step
+        return exported_checkpoint.find_files(path).step
     except OSError:  # `inspect` reported it
         return 0

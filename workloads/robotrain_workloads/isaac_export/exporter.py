@@ -22,9 +22,9 @@ from robotrain_runtime.contract.event import Evaluated, Metrics, Note, Track, em
 from robotrain_workloads.evaluation import result_files
 from robotrain_workloads.isaac import installation
 from robotrain_workloads.isaac.process_group import POLL_SECONDS, STOPPED_STATUS, ProcessGroup, ReportReader
-from robotrain_workloads.isaac_export import onnx_worker, subject
+from robotrain_workloads.isaac_export import exported_checkpoint, onnx_worker
+from robotrain_workloads.isaac_export.exported_checkpoint import CheckpointFiles
 from robotrain_workloads.isaac_export.image import convert
-from robotrain_workloads.isaac_export.subject import CheckpointFiles
 
 PLAYER = Path(__file__).parent / "image" / "play.py"
 SCRATCH_FOLDER = "isaac"
@@ -49,8 +49,8 @@ class Exporter:
         self._own, self._arguments = own, arguments
         self._formats: list[str] = own.formats.split(",")
         self._folder = installation.find_installation(own.isaaclab_path)
-        source = subject.find_files(own.checkpoint)
-        self._task = subject.choose_task(own.task, source, own.checkpoint, own.cache)
+        source = exported_checkpoint.find_files(own.checkpoint)
+        self._task = exported_checkpoint.choose_task(own.task, source, own.checkpoint, own.cache)
         self._scratch = own.work / SCRATCH_FOLDER
         self._files = self._copy_checkpoint(source)
         self._group: ProcessGroup | None = None
@@ -79,7 +79,7 @@ class Exporter:
     def _copy_checkpoint(self, source: CheckpointFiles) -> CheckpointFiles:
         """Copy the checkpoint to where the play script may write beside it."""
         if source.agent is None:
-            raise FileNotFoundError(next(subject.find_file_problems(source, None)))
+            raise FileNotFoundError(next(exported_checkpoint.find_file_problems(source, None)))
         folder = self._scratch / "policy"
         shutil.rmtree(folder, ignore_errors=True)
         (folder / "params").mkdir(parents=True)
@@ -91,14 +91,14 @@ class Exporter:
         began = time.monotonic()
         answer = installation.ask_program(
             self._folder,
-            subject.CONVERTER,
+            exported_checkpoint.CONVERTER,
             str(self._files.weights),
             str(self._files.agent),
             str(folder),
             *self._formats,
         )
         found: dict[str, Any] = answer["checkpoint"]
-        for problem in subject.find_content_problems(self._files, found, self._own.backend):
+        for problem in exported_checkpoint.find_content_problems(self._files, found, self._own.backend):
             raise OSError(problem)
         if "onnx" in self._formats:
             found["onnx"] = compare_onnx(folder / FILES["onnx"], folder / SAMPLES_FILE)

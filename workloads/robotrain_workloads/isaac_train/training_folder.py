@@ -1,4 +1,4 @@
-"""The user's own training folder: what its program is called with, and the program that starts it where the job runs.
+"""The user's own training folder: the arguments of its program, and the launcher that starts it in the job.
 
 `python -m robotrain_workloads.isaac_train.training_folder --folder FOLDER --entry FILE --work FOLDER -- ARGUMENTS`
 """

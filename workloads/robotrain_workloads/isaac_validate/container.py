@@ -11,7 +11,7 @@ from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
 from robotrain_workloads import publish_url
 from robotrain_workloads.isaac import checkpoint_file, installation, script_options
 from robotrain_workloads.isaac.installation import ENVIRONMENT as ENVIRONMENT  # part of the plugin
-from robotrain_workloads.isaac_validate import parameters, subject
+from robotrain_workloads.isaac_validate import parameters, validated_checkpoint
 
 SUPERVISOR = "robotrain_workloads.isaac_validate.supervisor"
 RESULTS_FOLDER = "eval_results"
@@ -45,12 +45,12 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[s
         folder = installation.find_installation(values["isaaclab_path"])
         if source is None:
             return
-        found, probe = subject.load_subject(folder, data[source], Path(document.placement.cache))
+        found, probe = validated_checkpoint.load_checkpoint(folder, data[source], Path(document.placement.cache))
     except OSError as error:
         yield str(error)
         return
     expected = {name: str(values[name] or "") for name in ("task", "backend", "sha256")}
-    problems = list(subject.find_subject_problems(found, **expected))
+    problems = list(validated_checkpoint.find_checkpoint_problems(found, **expected))
     yield from problems
     if problems:
         return

@@ -18,7 +18,8 @@ from robotrain_workloads.evaluation import result_files
 from robotrain_workloads.evaluation.rollout_result import RolloutEpisode, RolloutResult
 from robotrain_workloads.isaac import checkpoint_file, installation
 from robotrain_workloads.isaac.process_group import STOPPED_STATUS, GroupFollower, ProcessGroup, ReportReader
-from robotrain_workloads.isaac_validate import results, subject
+from robotrain_workloads.isaac_validate import results, validated_checkpoint
+from robotrain_workloads.isaac_validate.validated_checkpoint import ValidatedCheckpoint
 
 VALIDATOR = Path(__file__).parent / "image" / "validator.py"
 SCRATCH_FOLDER = "isaac"
@@ -78,7 +79,7 @@ class EpisodeFollower:
         emit_event(Metrics(values=values, step=len(self.episodes), total=self._total, unit="episode"))
 
 
-def make_command(own: argparse.Namespace, found: subject.Subject, folder: Path, report: Path) -> Iterator[str]:
+def make_command(own: argparse.Namespace, found: ValidatedCheckpoint, folder: Path, report: Path) -> Iterator[str]:
     """Yield the words that start Isaac Lab's play script, wrapped by the validator."""
     yield from ("bash", str(folder / installation.SCRIPT), "-p", str(VALIDATOR))
     yield from (f"--report={report}", f"--episodes={own.episodes}", f"--video-length={own.video_length}")
@@ -162,10 +163,12 @@ def main(arguments: Sequence[str]) -> None:
     report.unlink(missing_ok=True)
     try:
         folder = installation.find_installation(own.isaaclab_path)
-        found, _ = subject.load_subject(folder, own.checkpoint, own.cache)
+        found, _ = validated_checkpoint.load_checkpoint(folder, own.checkpoint, own.cache)
     except OSError as error:
         raise SystemExit(f"error: {error}") from error
-    problems = subject.find_subject_problems(found, task=own.task or "", backend=own.backend, sha256=own.sha256)
+    problems = validated_checkpoint.find_checkpoint_problems(
+        found, task=own.task or "", backend=own.backend, sha256=own.sha256
+    )
     if problem := next(problems, ""):
         raise SystemExit(f"error: {problem}")
     task = found.choose_task(own.task)

@@ -1,4 +1,4 @@
-"""One dataset of one or several: views with rewritten files and links to the others, merged by LeRobot.
+"""The merge of one or several datasets into one: views of rewritten and linked files, which LeRobot merges.
 
 In the training environment: `python -m robotrain_workloads.lerobot.dataset_merge --dataset FOLDER NAME … OUT`.
 """

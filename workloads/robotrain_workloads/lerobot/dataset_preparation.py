@@ -1,4 +1,4 @@
-"""Datasets of a job: problems of each, conflicts between them, and the one dataset that is made of them.
+"""Datasets of a job: problems of each, conflicts between them, and the merged dataset.
 
 LeRobot merges datasets only if their features are described identically, including details without effect: its
 converter from v2.1 adds a frame rate to each, and each version describes videos differently. Only the details that all

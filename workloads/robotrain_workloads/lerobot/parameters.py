@@ -1,4 +1,4 @@
-"""What workloads around LeRobot declare: its version, parameter types and defaults, devices that cannot run."""
+"""Declarations that LeRobot's workloads share: LeRobot's version, parameter types and defaults, unsupported devices."""
 
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal

@@ -1,4 +1,4 @@
-"""What a run of LeRobot starts with: Python environment, output folder, environment variables."""
+"""Setup of a run of LeRobot: Python environment, output folder, environment variables."""
 
 import os
 import re

@@ -75,7 +75,7 @@ def compare(document: JobDocument, described: Mapping[JobSource, Path]) -> Itera
 
 
 def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:
-    """Yield problems that small files show: what LeRobot would fail on."""
+    """Yield problems in small files that LeRobot would fail on."""
     output = run_setup.resolve_output_folder(document, Path(document.placement.work))
     yield from dataset_preparation.find_data_problems(document, data)
     yield from _find_policy_problems(document, data)
@@ -183,7 +183,7 @@ def _make_model_tags(document: JobDocument, data: Mapping[JobSource, Path]) -> d
 
 
 def _make_evaluation_tags(document: JobDocument) -> dict[str, str]:
-    """Return what the scores depend on, as tags."""
+    """Return the conditions that the scores depend on, as tags."""
     env, has_dataset = str(document.parameters["env"] or ""), bool(lineage.list_dataset_sources(document))
     return (lineage.make_dataset_tags(document) if has_dataset else {}) | ({"env": env} if env else {})
 

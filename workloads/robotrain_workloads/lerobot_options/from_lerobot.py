@@ -1,4 +1,4 @@
-"""`robotrain from-lerobot`: the robotrain line that does what a line of LeRobot's own programs does."""
+"""`robotrain from-lerobot`: translate a command line of LeRobot's programs to one of robotrain."""
 
 from __future__ import annotations
 

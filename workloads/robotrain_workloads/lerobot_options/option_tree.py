@@ -52,7 +52,7 @@ def load_option_tree() -> OptionTree:
 def find_option_problems(
     arguments: Sequence[str], chosen: Mapping[str, str], owned: Mapping[str, str]
 ) -> Iterator[OptionProblem]:
-    """Yield what LeRobot would not take.
+    """Yield the problems of options that LeRobot would reject.
 
     :param chosen: what robotrain chooses, as `policy: act`; without it the options of every policy count.
     :param owned: options that robotrain sets itself, which are reported elsewhere, each with robotrain's own.

@@ -60,7 +60,7 @@ def describe_output(document: JobDocument, described: Mapping[JobSource, Path], 
 
 
 def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:
-    """Yield problems that small files show: what LeRobot would fail on."""
+    """Yield problems in small files that LeRobot would fail on."""
     data_problems = list(dataset_preparation.find_data_problems(document, data))
     yield from data_problems
     yield from map("\n".join, parameters.find_device_problems(document.parameters))

@@ -1,4 +1,4 @@
-"""`robotrain from-script`: the robotrain line that does what a line of a reference script does, by `scripts.toml`."""
+"""`robotrain from-script`: translate a command line of a reference script to one of robotrain, by `scripts.toml`."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ def inspect(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Show what ROS 2 bags hold, what would train, and why a bag would not.
+    """Show the topics of ROS 2 bags, the episodes to train on, and why a bag cannot be used.
 
     Topics are guessed from names and types where no option names them. The exit code is 4 if
     a bag would be refused, or if nothing would train.
@@ -173,7 +173,7 @@ def convert(
 
 
 def _read_given(config: Path | None, folder: Path | None, options: dict[str, Any]) -> BagConfig:
-    """Return what a config file and options, which win, say of bags: a folder at least."""
+    """Return the settings of bags from a config file and from options, which win: a folder at least."""
     from robotrain_workloads.rosbag_act_train import config_file
     from robotrain_workloads.rosbag_act_train.parameters import parse_cameras
 

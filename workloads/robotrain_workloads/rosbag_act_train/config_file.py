@@ -73,7 +73,7 @@ class _Entry(NamedTuple):
 
 
 class BagConfig(NamedTuple):
-    """What a file says of bags."""
+    """The settings of bags in a file."""
 
     folder: Path | None
     settings: Mapping[str, Any]
@@ -92,7 +92,7 @@ def read_config(file: Path) -> Iterator[ConfigValue | Problem]:
 
 
 def read_bag_settings(file: Path) -> BagConfig:
-    """Return what a file says of bags.
+    """Return the settings of bags in a file.
 
     Raises:
         Rejected: it cannot be read, or has keys or values that are not known; all problems at once.

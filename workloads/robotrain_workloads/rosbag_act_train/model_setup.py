@@ -1,4 +1,4 @@
-"""What a training makes of its data and its start: configuration, statistics, the cameras' weights and AdamW."""
+"""Setup of a model before training: configuration, statistics, the cameras' weights and AdamW."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `robotrain render --to` adds to a plan for OSMO: the workflow, its settings as config.yaml, and a README."""
+"""Files that `robotrain render --to` adds to a plan for OSMO: the workflow, its settings as config.yaml, a README."""
 
 from __future__ import annotations
 

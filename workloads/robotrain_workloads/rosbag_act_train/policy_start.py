@@ -1,4 +1,4 @@
-"""A policy that a training starts from: what it decides, and what of the job does not fit it. Standard library only."""
+"""A policy that a training starts from: the settings it fixes, and mismatches with the job. Standard library only."""
 
 from __future__ import annotations
 

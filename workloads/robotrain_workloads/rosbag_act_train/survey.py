@@ -1,4 +1,4 @@
-"""What a folder of bags holds and what would train: the data behind `robotrain bags inspect`."""
+"""Survey of a folder of bags: their content, and the episodes to train on, for `robotrain bags inspect`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class TopicFacts:
 
 @dataclass
 class BagFacts:
-    """A bag, what it holds, and what would train."""
+    """A bag, its content, and the episodes to train on."""
 
     bag: Bag
     topics: Mapping[str, TopicFacts] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""The models of an Azure ML workspace: their versions, registering a run's output, tags."""
+"""The models of an Azure ML workspace: listing, registering and tagging their versions."""
 
 from collections.abc import Iterator, Mapping
 

@@ -1,4 +1,4 @@
-"""A job as Azure ML describes it: queried, parsed, asked to end."""
+"""A job as Azure ML describes it: queries, parsing, and the request to cancel it."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -158,7 +158,7 @@ def query_job(reference: Reference) -> tuple[AzureMLJob, str]:
 
 
 def query_job_region(reference: Reference) -> AzureMLJob:
-    """Return what the region knows: the state and the logs. Raises RunGone, Rejected."""
+    """Return the state and the logs from the region's service. Raises RunGone, Rejected."""
     workspace, name = jobs.get_run_workspace(reference), reference.get("job", "")
     with errors.reject_errors(workspace, f"ask the workspace's region for the job {name}"):
         details = jobs.fetch_run_details(workspace, name)

@@ -28,7 +28,7 @@ from robotrain_azureml.service.datastore import DatastoreBlob, DatastoreBlobs
 
 
 def read_run_log(reference: Reference) -> RunLog:
-    """Return what the log of a run says so far; nothing if it cannot be read."""
+    """Return the run's log, parsed so far; an empty one if it cannot be read."""
 
     def read_lines() -> Iterator[str]:
         with contextlib.suppress(Rejected):

@@ -30,7 +30,7 @@ from robotrain_azureml.service import jobs
 
 
 def make_job_status(reference: Reference, job: AzureMLJob, region_error: str) -> Status:
-    """Return the status of a job that was asked for. `region_error`: why its region gave no details."""
+    """Return the status of a queried job. `region_error`: why its region gave no details."""
     hint = f"the workspace's region gave no details: {region_error}" if region_error else ""
     return _make_status(job, "; ".join(part for part in (_explain_state(reference, job), hint) if part))
 
@@ -57,7 +57,7 @@ def list_statuses(references: Sequence[Reference]) -> list[Status | None]:
 
 
 def make_listed_status(workspace: Workspace, run: Mapping[str, Any] | None) -> Status | None:
-    """Return the status of a job as a list tells it, without why it failed; None if that tells nothing."""
+    """Return the status of a job from a list, without why it failed; None if the list does not show it."""
     if not run or not run.get("status"):
         return None
     resource = {"name": run.get("runId"), "properties": {"computeId": run.get("target")}}

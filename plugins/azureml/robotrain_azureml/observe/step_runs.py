@@ -15,7 +15,7 @@ from robotrain_azureml.spec.pipeline_spec import STEP_TAG, STEPS_KEY, is_sweep_r
 
 
 def fetch_step_runs(reference: Reference) -> dict[str, dict[str, Any]]:
-    """Return what the region knows of the steps that could begin, by name; the last attempt of each. Raises Rejected.
+    """Return the region's details of the steps that could begin, by name; the last attempt of each. Raises Rejected.
 
     Without tags, as for a step of a copied job, the name that Azure ML shows tells which step it is.
     """

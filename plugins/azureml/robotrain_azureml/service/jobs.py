@@ -62,7 +62,7 @@ region_hosts: dict[Workspace, str] = {}
 
 
 def fetch_run_details(workspace: Workspace, name: str, job: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Return what the region knows of a job; empty if it does not know it. Raises ArmError.
+    """Return the region's details of a job; empty if it does not know the job. Raises ArmError.
 
     `job`: the resource manager's answer if it is known; it names the region.
     """
@@ -76,7 +76,7 @@ def fetch_run_details(workspace: Workspace, name: str, job: Mapping[str, Any] | 
 
 
 def fetch_children(workspace: Workspace, name: str) -> list[dict[str, Any]]:
-    """Return what the region knows of the steps of a pipeline job that could begin, in any order. Raises ArmError."""
+    """Return the region's details of the steps of a pipeline job that could begin, in any order. Raises ArmError."""
     region = get_client(_find_region_host(workspace, None))
     path = f"/history/v1.0{workspace.resource}/runs/{name}/children"
     return [*region.list_all(path, HISTORY_API_VERSION)]
@@ -87,7 +87,7 @@ MAX_BATCH = 200
 
 
 def fetch_runs(workspace: Workspace, names: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Return what the region knows of jobs by one request for many, by name, without logs. Raises ArmError.
+    """Return the region's details of jobs by name, without logs, with one request for many. Raises ArmError.
 
     Jobs that it does not know are missing.
     """

@@ -1,4 +1,4 @@
-"""From the steps of a pipeline to the plan of one pipeline job, and back to the plan of each step. Pure.
+"""Rendering of a pipeline's steps to the plan of one pipeline job, and back to the plan of each step. Pure.
 
 A step has the plan that its job would have alone, below `steps/NAME`, but for its job file: that is the step's entry of
 the pipeline job, so that each value is written once. What a later step reads is an output of its own.
@@ -156,7 +156,7 @@ def _make_input(other: str, output: str, finished: Mapping[str, Reference]) -> d
 
 
 def make_node(body: Mapping[str, Any], code: str, name: str) -> dict[str, Any]:
-    """Return a command job as a step of a pipeline job: a component, and what it is given.
+    """Return a command job as a step of a pipeline job: a component and its inputs.
 
     A component of its own is the only form that the SDK takes `is_deterministic` in; otherwise Azure ML may answer
     with what an equal step made before.
@@ -270,7 +270,7 @@ def make_job_plan(
 
 
 def describe_steps(plan: Plan, stage: Stage) -> dict[str, StepFacts]:
-    """Return what the reference of a pipeline says of each step. Raise Rejected."""
+    """Return the description of each step for the reference of a pipeline. Raise Rejected."""
     return {
         step.name: StepFacts(
             key=step.key,

@@ -1,4 +1,4 @@
-"""From a job to the plan of a command job. Pure: no clock, randomness, network or disk.
+"""Rendering of a job to the plan of a command job. Pure: no clock, randomness, network or disk.
 
 The start program is the same for every job. Free text of the user is only in the job document.
 """

@@ -1,4 +1,4 @@
-"""From a sweep to the plan of one sweep job, and back to the plan of its trial. Pure.
+"""Rendering of a sweep to the plan of one sweep job, and back to the plan of its trial. Pure.
 
 The plan has the files of the trial's job, whose job file is a part of the sweep job. What Azure ML chooses is text in
 the trial's command: arguments of the start program, which the runtime checks.

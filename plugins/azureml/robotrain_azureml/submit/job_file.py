@@ -178,7 +178,7 @@ def find_edit_problems(plan: Plan, spec: AzureMLSubmissionSpec, stage: Stage) ->
 
 
 def make_reference(spec: AzureMLSubmissionSpec, name: str, code: str = "") -> Reference:
-    """Return what finds a job again. `code`: the id of its code in the resource manager; empty if it is not known."""
+    """Return the reference of a job. `code`: the id of its code in the resource manager; empty if it is not known."""
     return {
         "job": name,
         "run": spec.run,

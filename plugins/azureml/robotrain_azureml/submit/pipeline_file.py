@@ -35,7 +35,7 @@ def list_parts(plan: Plan, stage: Stage) -> list[PlanPart]:
 
 
 def make_files(plan: Plan, name: str) -> dict[str, bytes]:
-    """Return what the SDK reads: the job file under the job's own name, first, and the code. Raise Rejected."""
+    """Return the files for the SDK: the job file under the job's own name, first, and the code. Raise Rejected."""
     code = {path: content for path, content in plan.files.items() if path.endswith(submission_spec.CODE_FILES)}
     return {plan.spec: _make_job_file(plan, name), **code}
 
@@ -79,7 +79,7 @@ def _make_node(part: StepPlan, name: str) -> dict[str, Any]:
 
 
 def make_reference(plan: Plan, name: str, code: str = "") -> Reference:
-    """Return what finds the job of a plan again. Raise Rejected if the plan is damaged.
+    """Return the reference of a plan's job. Raise Rejected if the plan is damaged.
 
     :param code: the id of a single job's code in the resource manager; empty if it is not known.
     """

@@ -49,7 +49,7 @@ def read_job_name(plan: Plan) -> str:
 
 
 def is_job_requested(plan: Plan) -> bool:
-    """Return whether the workspace was asked for the job, which may exist now or soon. Raises Rejected."""
+    """Return whether the job was requested from the workspace, so that it may exist now or soon. Raises Rejected."""
     return bool((NOTE.read(plan) or {}).get("asked"))
 
 

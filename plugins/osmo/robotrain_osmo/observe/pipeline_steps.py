@@ -1,4 +1,4 @@
-"""Pipelines, whose steps are tasks of one workflow: their references, and what OSMO answers about one task."""
+"""Steps of a pipeline, which are tasks of one workflow: their references, and OSMO's answers about one task."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -16,7 +16,7 @@ def get_publish_key(step: str) -> str:
 
 
 def make_reference(published: Mapping[str, str]) -> dict[str, str]:
-    """Return what the reference of a pipeline has of its steps. `published`: the URL of each step, or ""."""
+    """Return the part of a pipeline's reference about its steps. `published`: the URL of each step, or ""."""
     urls = {get_publish_key(name): url for name, url in published.items() if url}
     return {STEPS_KEY: ",".join(published), **urls}
 

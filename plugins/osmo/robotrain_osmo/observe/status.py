@@ -49,7 +49,7 @@ def list_statuses(references: Sequence[Reference]) -> list[Status | None]:
 
 
 def _make_listed_status(reference: Reference, workflow: WorkflowState | None) -> Status | None:
-    """Return the status as a list tells it. Between two steps of a pipeline, OSMO says PENDING again: ask for those."""
+    """Return the status from a list. Between two steps of a pipeline, OSMO lists PENDING again: query those."""
     if workflow is None or (pipeline_steps.list_step_names(reference) and workflow.state != "succeeded"):
         return None
     reason = ""

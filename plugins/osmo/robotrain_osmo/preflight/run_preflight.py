@@ -1,4 +1,4 @@
-"""Preflight checks of a plan; those of inputs, uploads, datasets and Azure roles."""
+"""The preflight checks of a plan, and those of inputs, uploads, datasets and Azure roles."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace

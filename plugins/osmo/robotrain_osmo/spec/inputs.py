@@ -161,7 +161,7 @@ class CheckpointCopy:
 
 
 def find_checkpoint_copy(job: Job, work: str, submission: str) -> CheckpointCopy | None:
-    """Return what OSMO copies, or None if the run publishes by itself or nothing.
+    """Return the copy that OSMO makes; None if the run publishes by itself or nothing.
 
     :param work: the run's folder.
     :param submission: the name of the copy, which is that of no other submission.

@@ -104,7 +104,7 @@ def _make_name_problem(step: PipelineStep, why: str) -> Problem:
 
 @lazy_dataclass(frozen=True)
 class _StepTask:
-    """A step with what its task is built from."""
+    """A step with the parts of its task."""
 
     step: PipelineStep
     builder: TaskBuilder

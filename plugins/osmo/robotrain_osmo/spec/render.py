@@ -172,7 +172,7 @@ def find_inline_code(job: Job, settings: OsmoSettings) -> JobSource | None:
 
 @lazy_dataclass(frozen=True)
 class TaskBuilder:
-    """Builds what a job needs of a plan: its document, its inputs, and the files of a plan of one task."""
+    """Builder of the parts of a plan for one job: its document, its inputs, and the files of a plan of one task."""
 
     job: Job
     settings: OsmoSettings
@@ -321,5 +321,5 @@ class TaskBuilder:
 
 
 def compute_digest(*parts: bytes) -> str:
-    """Return the mark of a plan: a digest of what is sent."""
+    """Return the mark of a plan: a digest of everything that is sent."""
     return hashlib.sha256(b"".join(parts)).hexdigest()[:32]

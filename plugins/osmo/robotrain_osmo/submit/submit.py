@@ -1,4 +1,4 @@
-"""Submit a workflow exactly once, after its inputs are uploaded, and find that of an interrupted submit.
+"""Submit a workflow exactly once, after its inputs are uploaded, and find the workflow of an interrupted submit.
 
 A lock tells whether a command may still submit the run, and a note says which workflows were there before: name and
 text do not identify a submit, as an equal job of another state folder has the same ones.

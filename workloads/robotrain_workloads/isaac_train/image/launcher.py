@@ -1,7 +1,7 @@
-"""Run a training script of Isaac Lab as it is, with what it lacks.
+"""Run a training script of Isaac Lab unchanged, with additions for starts, stops and reports.
 
-That is: a start from a checkpoint, a total number of iterations over several attempts, a last checkpoint when it is
-stopped or ends, and reports of complete checkpoints. Isaac Lab's Python runs it:
+It adds a start from a checkpoint, a total number of iterations over several attempts, a last checkpoint when the
+training is stopped or ends, and reports of complete checkpoints. Isaac Lab's Python runs it:
 
 `isaaclab.sh -p launcher.py --report FILE [--checkpoint FILE --mode MODE --first N] -- SCRIPT ARGUMENTS`
 
@@ -27,7 +27,7 @@ IMPORT_HOOK = os.path.join(os.path.dirname(__file__), "..", "..", "isaac", "imag
 
 
 class Reporter:
-    """Tells the process that started this one what happened, a line of JSON each."""
+    """Reports events to the parent process, as lines of JSON."""
 
     def __init__(self, path: str) -> None:
         self._path = path

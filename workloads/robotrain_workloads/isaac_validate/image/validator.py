@@ -1,4 +1,4 @@
-"""Roll out a policy in Isaac Lab's play script as it is, and report each episode.
+"""Roll out a policy in Isaac Lab's unchanged play script, and report each episode.
 
 `isaaclab.sh -p validator.py --report FILE --episodes N [--params FILE] -- SCRIPT ARGUMENTS`, by Isaac Lab's Python. The
 script makes the environment and the backend's own runner; as soon as that has loaded the checkpoint, the episodes
@@ -129,7 +129,7 @@ class Validation:
         self.options = options
 
     def append_report(self, event: str, **facts: object) -> None:
-        """Tell the process that started this one what happened: a line of JSON."""
+        """Report an event to the parent process, as a line of JSON."""
         with open(self.options.report, "a", encoding="utf-8") as file:
             file.write(json.dumps({"event": event, **facts}) + "\n")
 

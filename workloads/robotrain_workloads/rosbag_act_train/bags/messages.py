@@ -143,5 +143,5 @@ def _is_depth(message: Any) -> bool:
 
 
 def describe_size(shape: Sequence[int]) -> str:
-    """Return a picture's size as people say it, such as `640 x 480`."""
+    """Return a picture's size as text, such as `640 x 480`."""
     return f"{shape[1]} x {shape[0]}"

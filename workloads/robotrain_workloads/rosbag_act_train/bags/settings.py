@@ -1,4 +1,4 @@
-"""Which topics of a bag become what, and how time is read. Keys and defaults: contract, section G."""
+"""Settings of bags: the use of each topic, and how time is read. Keys and defaults: contract, section G."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The checkpoint that is exported: its files, its digest, and what Isaac Lab's Python found in it."""
+"""The checkpoint to export: its files, its digest, and what Isaac Lab's Python found in it."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -34,7 +34,7 @@ def choose_task(given: str | None, files: CheckpointFiles, source: Path, cache: 
 
 
 def find_file_problems(files: CheckpointFiles, sha256: str | None) -> Iterator[str]:
-    """Yield what is wrong with the files themselves; the remedy on a second line."""
+    """Yield the problems of the files, each with the remedy on a second line."""
     if problem := checkpoint_file.find_digest_problem(files.weights, sha256):
         yield problem
     if files.agent is None:
