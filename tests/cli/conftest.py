@@ -12,7 +12,9 @@ from scripted import Scripted
 @pytest.fixture
 def scripted(tmp_path, install):
     """Make runs on scripted platforms: `scripted.run("train-1", "a line", Metrics(…), state="failed")`."""
-    return Scripted(tmp_path / "pluto", install)
+    made = Scripted(tmp_path / "pluto", install)
+    yield made
+    made.end()
 
 
 @pytest.fixture

@@ -29,6 +29,13 @@ class Scripted:
         self._install = install
         self._platforms: dict[str, Path] = {}
 
+    def end(self) -> None:
+        """End every run: a command that stopped to follow one still reads its log, as long as this process lives."""
+        for one in self.folder.glob("*/status.json"):
+            for what in ("hangs", "dawdles"):
+                (one.parent / what).unlink(missing_ok=True)
+            one.write_text('{"state": "cancelled"}')
+
     def platform(self, name: str, features: str = "{}") -> Path:
         """Install one of that name; where its plugin lies."""
         if name not in self._platforms:

@@ -12,8 +12,8 @@ from robotrain_osmo.spec import render
 from robotrain_runtime.contract import document
 from robotrain_runtime.contract.document import JobDocument
 
-STREAM = b"BZh91AY&SY"
-"""What each stream of an archive begins with."""
+SEPARATOR = '"'
+"""Between the parts of an archive: the payload, which many jobs have in common, and what is the job's own."""
 
 
 class Arrived(NamedTuple):
@@ -41,16 +41,16 @@ def _on_osmo(texts: Mapping[str, str]) -> str:
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the quick one, where it is built
     (task,) = yaml.load(texts["workflow.yaml"], Loader=loader)["workflow"]["tasks"]
     (packed,) = task["files"]
-    inside = _of_archive(render.decode_archive(packed["contents"]))
+    payload, own = packed["contents"].rsplit(SEPARATOR, 1)
+    _read_through(payload)
+    inside = _of_archive(render.decode_archive(own))
     assert inside == texts["job.json"]
     return inside
 
 
 def _of_archive(packed: bytes) -> str:
-    """Its last stream holds the document, those before it the payload, which many jobs have in common."""
-    start = packed.rindex(STREAM)
-    _read_through(packed[:start])
-    with tarfile.open(fileobj=io.BytesIO(bz2.decompress(packed[start:]))) as archive:
+    """The document, which comes first in the last part."""
+    with tarfile.open(fileobj=io.BytesIO(bz2.decompress(packed))) as archive:
         entry = next(iter(archive))  # after it comes the code that is sent along
         file = archive.extractfile(entry)
         assert (entry.name, file is not None) == ("job.json", True)
@@ -58,9 +58,9 @@ def _of_archive(packed: bytes) -> str:
 
 
 @functools.cache
-def _read_through(packed: bytes) -> None:
+def _read_through(payload: str) -> None:
     """What unpacks the whole goes on from here to the document: no end of an archive lies between."""
-    content = bz2.decompress(packed)
+    content = bz2.decompress(render.decode_archive(payload))
     with tarfile.open(fileobj=io.BytesIO(content), ignore_zeros=False) as archive:
         paths = archive.getnames()
         assert "payload/robotrain_runtime/__main__.py" in paths

@@ -71,7 +71,7 @@ def _listed(below: str) -> Iterator[dict[str, object]]:
 def artifacts() -> Iterator[ThreadingHTTPServer]:
     handler = type("Artifacts", (_Artifacts,), {"asked": []})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         server.asked = handler.asked
         yield server
         server.shutdown()

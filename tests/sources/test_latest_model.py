@@ -90,7 +90,7 @@ class _Mlflow(BaseHTTPRequestHandler):
 def server() -> Iterator[Any]:
     handler = type("Mlflow", (_Mlflow,), {"credentials": [], "status": 200})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as there:
-        threading.Thread(target=there.serve_forever, daemon=True).start()
+        threading.Thread(target=there.serve_forever, args=(0.01,), daemon=True).start()
         handler.address = f"http://127.0.0.1:{there.server_address[1]}/base"
         yield handler
         there.shutdown()
