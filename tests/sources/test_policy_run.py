@@ -233,6 +233,37 @@ def test_a_path_is_no_name_of_a_run(left: Left, text: str) -> None:
     assert "S3CRET" not in refusal.why + refusal.suggestion
 
 
+@pytest.mark.parametrize("text", [RUN, "latest", f"{RUN}@400"])
+def test_an_evaluation_on_nothing_is_answered_with_the_data_of_the_run(left: Left, robotrain: Any, text: str) -> None:
+    left(checkpoint(400))
+    plan = records.get_run_folder(RUN) / "plan"
+    plan.mkdir()
+    sources = [
+        {"role": "dataset", "kind": "local_path", "uri": "/data/old pick"},
+        {"role": "dataset", "kind": "huggingface", "uri": "lerobot/pusht"},
+        {"role": "init_policy", "kind": "local_path", "uri": "/policy"},
+    ]
+    (plan / "robotrain-plan.json").write_text(json.dumps({"job": {"sources": sources}}))
+    answer = robotrain("submit", "lerobot-eval", "--policy-run", text, "--platform", "local", "--json")
+    assert answer.exit_code == 2
+    (problem,) = (one for one in answer.json["problems"] if one["code"] == "nothing-to-evaluate-on")
+    way, other = problem["instead"][:2]
+    assert way["text"] == "--dataset-path '/data/old pick' --dataset-repo-id lerobot/pusht"
+    assert way["remark"] == f"the dataset of {text}"
+    assert other["text"] == "--dataset-repo-id OWNER/NAME"
+
+
+def test_data_that_the_platform_cannot_read_is_not_suggested(left: Left, robotrain: Any) -> None:
+    left(checkpoint(400))
+    plan = records.get_run_folder(RUN) / "plan"
+    plan.mkdir()
+    sources = [{"role": "dataset", "kind": "data_asset", "uri": "azureml:pick:3"}]
+    (plan / "robotrain-plan.json").write_text(json.dumps({"job": {"sources": sources}}))
+    answer = robotrain("submit", "lerobot-eval", "--policy-run", RUN, "--platform", "local")
+    assert answer.exit_code == 2
+    assert "azureml:pick:3" not in answer.stderr
+
+
 def test_what_latest_stood_for_is_told_and_its_names_are_offered(left: Left) -> None:
     left(checkpoint(200), checkpoint(400))
     assert KIND.describe_meaning("latest", parsed("latest")) == f"{RUN}, step 400"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -21,7 +22,7 @@ from robotrain.model.capabilities import FEATURES, Capabilities, ListPlatforms, 
 from robotrain.model.platform import Platform
 from robotrain.model.source import SourceKind
 from robotrain.model.workload import Workload
-from robotrain.redaction import redact
+from robotrain.redaction import redact, redact_if_secret
 
 if TYPE_CHECKING:
     from robotrain.model.job import Job
@@ -264,8 +265,34 @@ def check_job(
     for problem in workload.check(_drop_misplaced_options(resolution, workload)):
         # how to correct a value does not help if its feature is missing
         if problem.where not in unsupported and resolution.unread.isdisjoint(problem.absent):
-            yield problem
+            yield _suggest_related_sources(problem, chosen, platform, kinds)
     yield from platform.check(resolution.job, resolution.settings)
+
+
+def _suggest_related_sources(
+    problem: Problem, chosen: Sequence[Input], platform: Platform, kinds: Mapping[str, SourceKind]
+) -> Problem:
+    """Return a problem about a missing source with the sources that belong to those of other roles suggested first."""
+    ways = [
+        Suggestion(" ".join(options), f"the {role} of {redact(item.text.text)}")
+        for item in chosen
+        if item.text
+        for role in problem.absent
+        for name in item.text.kinds
+        if (options := _list_related_options(item.text.text, role, kinds[name], platform, kinds))
+    ]
+    return dataclasses.replace(problem, suggestions=(*ways, *problem.suggestions)) if ways else problem
+
+
+def _list_related_options(
+    text: str, role: str, kind: SourceKind, platform: Platform, kinds: Mapping[str, SourceKind]
+) -> list[str]:
+    """Return the options for the sources of a role that belong to a text; none if the platform does not accept all."""
+    related = kind.find_related(text, role)
+    found = [kinds[name] for name, _ in related if name in kinds and role in kinds[name].roles]
+    if len(found) < len(related) or not all(platform.capabilities.source(role, one) for one in found):
+        return []
+    return [f"{kinds[name].roles[role].flag} {shlex.quote(redact_if_secret(uri))}" for name, uri in related]
 
 
 def _drop_misplaced_options(resolution: Resolution, workload: Workload) -> Job:

@@ -46,6 +46,8 @@ class Input:
     role: str
     source: Source
     origin: Origin
+    text: SourceText | None = None
+    """What it was parsed from; None for a source of a stored plan."""
 
     @property
     def job_source(self) -> JobSource:
@@ -99,7 +101,7 @@ def collect_sources(
                 problems.append(parsed)
                 unread.add(role)
             else:
-                chosen.append(Input(role=role, source=parsed, origin=text.origin))
+                chosen.append(Input(role=role, source=parsed, origin=text.origin, text=text))
                 problems += _describe_meanings(text, parsed, kinds)
     problems += _find_warnings(chosen, kinds)
     return JobInputs(chosen=tuple(chosen), overrode=tuple(overrode), problems=tuple(problems), unread=frozenset(unread))

@@ -126,6 +126,10 @@ class SourceKind:
     """Whether the platform itself copies checkpoints to such a place, so that the container does not know it."""
     describe_meaning: Callable[[str, Source], str] = field(default=lambda text, source: "")
     """(text, source) → what a looked-up text stands for, for the user; empty where the source shows it."""
+    find_related: Callable[[str, str], Sequence[tuple[str, str]]] = field(default=lambda text, role: ())
+    """(text, role) → the kinds and addresses of the sources of another role that belong to a looked-up text, such as
+    the data that a run was trained on. A problem about a missing source of that role suggests them.
+    """
     requires: str = ""
     """A feature of the platform that `container_plugin` needs, such as `tracking`."""
     unsupported: Mapping[str, Support] = field(default_factory=dict)

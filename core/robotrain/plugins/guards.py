@@ -147,6 +147,7 @@ SOURCE_FALL_BACKS: Mapping[str, Callable[[PluginFailure], Any]] = {
     "parse": _raise_source_error,
     "warn": lambda failure: [str(failure)],
     "describe_meaning": lambda failure: "",
+    "find_related": lambda failure: (),
 }
 """By function of a source kind, what a failure means; a failing pinning rejects."""
 

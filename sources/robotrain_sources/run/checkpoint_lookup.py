@@ -62,6 +62,8 @@ FOLDER_KINDS = ("local_path", "blob_url", "datastore_path")
 NAME_PATTERN = r"(?a)[\w.-]+"
 MAX_STEPS_SHOWN = 8
 _descriptions: dict[tuple[str, str], str] = {}
+_runs: dict[str, str] = {}
+"""The run that a text meant when it was parsed."""
 
 
 def find_checkpoint_source(text: str) -> Source:
@@ -80,6 +82,7 @@ def find_checkpoint_source(text: str) -> Source:
     model = f"/{checkpoint.model}" if checkpoint.model and checkpoint.source in FOLDER_KINDS else ""
     source = kind.parse(f"{checkpoint.uri}{model}", Path("/"))
     choice = name_index.describe_choice(name, record.run)
+    _runs[text] = record.run
     _descriptions[text, str(source)] = ", ".join(filter(None, (record.run, choice, f"step {checkpoint.step}")))
     return source
 
@@ -87,6 +90,12 @@ def find_checkpoint_source(text: str) -> Source:
 def describe_checkpoint(text: str, source: Source) -> str:
     """Return the run and step that a text meant when it was parsed; empty if it was not parsed here."""
     return _descriptions.get((text, str(source)), "")
+
+
+def find_related_sources(text: str, role: str) -> Sequence[tuple[str, str]]:
+    """Return the kinds and addresses of the sources of a role that the run had whose checkpoint a text meant."""
+    sources = plans.read_stored_sources(_runs[text]) if text in _runs else ()
+    return [(source.kind, source.uri) for source in sources if source.role == role]
 
 
 def _split_reference(text: str) -> tuple[str, int | None]:

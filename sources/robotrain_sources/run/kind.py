@@ -1,7 +1,7 @@
 """The source kind `run`: the policy that an earlier run trained."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from robotrain.model.source import RoleFlag, Source, SourceKind
@@ -24,6 +24,13 @@ def describe_meaning(text: str, source: Source) -> str:
     from robotrain_sources.run import checkpoint_lookup
 
     return checkpoint_lookup.describe_checkpoint(text, source)
+
+
+def find_related(text: str, role: str) -> Sequence[tuple[str, str]]:
+    """Return the kinds and addresses of the sources of a role that the run had."""
+    from robotrain_sources.run import checkpoint_lookup
+
+    return checkpoint_lookup.find_related_sources(text, role)
 
 
 def complete_run_name(incomplete: str) -> list[str]:
@@ -51,6 +58,7 @@ KIND = SourceKind(
     recognizes=lambda text: bool(re.match(_HINT, text)),
     parse=parse_source,
     describe_meaning=describe_meaning,
+    find_related=find_related,
 )
 
 
