@@ -6,6 +6,7 @@ import re
 import pytest
 from azure_stand_in import Fault
 from robotrain_runtime.contract.failure import JobFailed
+from robotrain_sources.fetching.errors import format_error
 from transfers import cache, deliver, shelves, tree
 
 __all__ = ["cache", "deliver", "shelves"]
@@ -110,3 +111,8 @@ def test_a_survey_asks_twice_at_most(shelves, shelf, deliver):
     (found,) = deliver(shelf, described=["meta/info.json"]).survey()
     assert found.fault == "network"
     assert shelves.asked == ["/pusht", "/pusht/meta/info.json", "/pusht/meta/info.json"]
+
+
+def test_an_error_is_told_without_the_secrets_of_an_address():
+    text = "GET https://me:s3c/ret@127.0.0.1:9/x?sig=5ig failed at //me:s3c@host with Bearer t0ken"
+    assert format_error(OSError(text)) == "OSError: GET https://127.0.0.1:9/x… failed at //host with …"

@@ -17,7 +17,14 @@ from small_training import SMALL, Trained
 KEY = "0123456789" * 4
 NAMES = ("WANDB_API_KEY", "WANDB_MODE", "WANDB_BASE_URL", "WANDB_CONFIG_DIR", "WANDB_IDENTITY_TOKEN_FILE", "NETRC")
 
-ADDRESSES = ("http://user:secret@127.0.0.1:9", "http://u:secret@:x", "nonsense")
+ADDRESSES = (
+    *("http://user:secret@127.0.0.1:9", "http://u:secret@:x", "nonsense"),
+    *(
+        "http://user:secret/more@127.0.0.1:9",
+        "http://user:more/secret@127.0.0.1:9",
+        "http://user:12?secret@127.0.0.1:9",
+    ),
+)
 
 
 class Answering(http.server.BaseHTTPRequestHandler):

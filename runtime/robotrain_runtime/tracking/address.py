@@ -8,7 +8,6 @@ import gc
 import importlib
 import json
 import os
-import re
 import sqlite3
 import sys
 from collections.abc import Iterator
@@ -100,13 +99,6 @@ def has_mlflow_tables(database: Path) -> bool:
             return connection.execute("SELECT 1 FROM experiments LIMIT 1").fetchone() is not None
     except sqlite3.Error:
         return False
-
-
-def redact_address(uri: str) -> str:
-    """Return an address without user, password, query and fragment. A password may contain `/`, `?`, `#` and `@`."""
-    if not re.match(r"[\w+.-]+:///|/(?!/)", uri):  # the path of a file has no user
-        uri = re.sub(r"^(([\w+.-]+:)?//)?.*@", r"\1", uri, flags=re.DOTALL)
-    return re.split(r"[?#]", uri)[0]
 
 
 FINDINGS_PREFIX = "found: "

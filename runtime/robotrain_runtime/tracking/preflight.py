@@ -5,13 +5,13 @@ import json
 import os
 import subprocess
 import urllib.error
-import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from robotrain_runtime.contract import failure, plugin_loader
+from robotrain_runtime.contract.address import make_page_address, redact_address
 from robotrain_runtime.contract.container_plugin import PythonEnvironment
 from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture
 from robotrain_runtime.contract.document import JobDocument
@@ -30,7 +30,7 @@ SUGGESTIONS = (
 
 def find_address_problems(uri: str) -> Iterator[Finding]:
     """Yield the findings about an address; none for kinds that only their own library can reach."""
-    scheme = urllib.parse.urlsplit(uri).scheme
+    scheme = uri.partition(":")[0].lower()
     if scheme in ("http", "https"):
         yield from _check_server(uri)
     elif scheme == "sqlite":
@@ -43,10 +43,9 @@ def make_silent_finding(uri: str, seconds: float = ADDRESS_SECONDS) -> Finding:
 
 
 def _check_server(uri: str) -> Iterator[Finding]:
-    server = urllib.parse.urlsplit(uri)
-    page = f"{server.scheme}://{server.netloc.rpartition('@')[2]}{server.path.rstrip('/')}/health"
-    request = urllib.request.Request(page, headers={"User-Agent": "robotrain"})
     try:
+        page = make_page_address(uri, "/health")
+        request = urllib.request.Request(page, headers={"User-Agent": "robotrain"})
         with urllib.request.urlopen(request, timeout=ADDRESS_SECONDS):
             return
     except urllib.error.HTTPError as answer:
@@ -77,7 +76,7 @@ def _make_unreachable_finding(uri: str, why: str, fault: Fault) -> Finding:
         code="tracking-unreachable",
         title="the tracking address cannot be reached",
         where="--tracking-uri",
-        given=address.redact_address(uri),
+        given=redact_address(uri),
         why=why,
         ways=SUGGESTIONS,
         fault=fault,

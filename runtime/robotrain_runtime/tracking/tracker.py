@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import IO
 
 from robotrain_runtime.contract import event, failure
+from robotrain_runtime.contract.address import redact_address
 from robotrain_runtime.contract.event import EventRecord, Metrics, Note, Outcome, Tracking
 from robotrain_runtime.contract.failure import Cancelled, PermanentError
 from robotrain_runtime.process import child
 from robotrain_runtime.process.helper_process import POLL_SECONDS, HelperProcess
-from robotrain_runtime.tracking.address import redact_address
 
 ARTIFACT_REQUEST = "artifact"
 REGISTER_REQUEST = "register"

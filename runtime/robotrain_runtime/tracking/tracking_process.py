@@ -17,6 +17,7 @@ from typing import Any
 
 from robotrain_runtime.checkpoints import model_lineage
 from robotrain_runtime.contract import event
+from robotrain_runtime.contract.address import redact_address
 from robotrain_runtime.contract.container_plugin import ModelRegistry
 from robotrain_runtime.contract.event import EventRecord, Metrics, Note, Outcome, Track, Tracking, emit_event
 from robotrain_runtime.contract.failure import describe_error
@@ -292,7 +293,7 @@ class TrackingRun:
         if values:
             steps = {value.step for value in values}
             missing.insert(0, f"{len(values)} values of metrics (steps {min(steps)} to {max(steps)})")
-        where = f"tracking at {address.redact_address(self._store.uri)}"
+        where = f"tracking at {redact_address(self._store.uri)}"
         text = f"{where} did not record everything in time: {' and '.join(missing)}; events.jsonl has them"
         emit_event(Note(level="warning", text=text))
         os._exit(0)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from robotrain_runtime.contract import failure
+from robotrain_runtime.contract.address import remove_user
 from robotrain_runtime.contract.event import Fault
 
 UNREACHABLE_PATTERN = r"Failed to (?:resolve '[\w.-]+'|establish a new connection)|Unable to connect to proxy|timed out"
@@ -17,7 +18,7 @@ UNREACHABLE_PATTERN = r"Failed to (?:resolve '[\w.-]+'|establish a new connectio
 MAX_SUGGESTIONS = 5
 
 _TRANSPORT_ERROR = r".*HTTP error: (.+)"
-_SECRET = r"\?\S+|\bhf_\w{8,}|(?i:\bbearer )\S+|\beyJ[\w.-]+|//[^/@\s]+@"
+_SECRET = r"\?\S+|\bhf_\w{8,}|(?i:\bbearer )\S+|\beyJ[\w.-]+"
 
 
 class FetchError(Exception):
@@ -67,6 +68,7 @@ def iter_causes(error: BaseException | None) -> Iterator[BaseException]:
 def format_error(error: BaseException) -> str:
     """Return type and first line of an error without anything that could be a secret: addresses lose their query."""
     first = next(iter(str(error).splitlines()), "")
+    first = re.sub(r"(?:[\w+.-]+:)?//\S+", lambda match: remove_user(match[0]), first)
     return f"{type(error).__name__}: {re.sub(_SECRET, '…', first)}"
 
 

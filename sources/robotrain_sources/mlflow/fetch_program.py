@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from robotrain_runtime.checkpoints import model_lineage
 from robotrain_runtime.contract import files
+from robotrain_runtime.contract.address import redact_address
 from robotrain_runtime.tracking import address as tracking_address
 
 from robotrain_sources.fetching import errors, program
@@ -110,7 +111,7 @@ def _fetch_or_explain(fetch: FetchPolicy, cache: Path, address: str, subject: st
     except ModuleNotFoundError as error:
         raise errors.FetchError(f"the run's environment lacks {error.name}, needed to reach {service}") from error
     except Exception as error:
-        why = f"{subject} cannot be fetched from {service} at {tracking_address.redact_address(address)}"
+        why = f"{subject} cannot be fetched from {service} at {redact_address(address)}"
         raise errors.FetchError(f"{why} ({errors.format_error(error)})") from error
 
 

@@ -13,8 +13,9 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from robotrain.model.source import SourceError, SourceNotFound, SourceUnreachable
+from robotrain_runtime.contract.address import redact_address
 from robotrain_runtime.contract.document import JobSource
-from robotrain_runtime.tracking.address import SQLITE, redact_address
+from robotrain_runtime.tracking.address import SQLITE
 
 from robotrain_sources.fetching.errors import find_similar_names
 from robotrain_sources.mlflow.reference import parse_latest_model

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from robotrain_runtime.contract.address import redact_address
 from robotrain_runtime.tracking import address as tracking_address
 
 from robotrain_sources.fetching import errors
@@ -220,7 +221,7 @@ def main() -> None:
             address = tracking_address.resolve_address(uri)
         except tracking_address.AddressUnavailable as error:
             raise errors.FetchError(str(error)) from error
-        fetcher = RunArtifactFetcher(mlflow, address, options.run, tracking_address.redact_address(uri), options.role)
+        fetcher = RunArtifactFetcher(mlflow, address, options.run, redact_address(uri), options.role)
         return fetcher.fetch_into(options.path, options.to)
 
     fetch_program.fetch_with_mlflow(fetch, options.cache, f"{options.path} of the run {options.run}", "MLflow")

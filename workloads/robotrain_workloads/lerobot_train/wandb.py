@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from robotrain_runtime.contract.address import make_page_address, redact_address
 from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture
 
 from robotrain_workloads.lerobot.options import list_option_names
@@ -96,11 +97,6 @@ def find_server_address(environ: Mapping[str, str]) -> str:
     return settings.get("default", "base_url", fallback=DEFAULT_ADDRESS)
 
 
-def redact_address(address: str) -> str:
-    """Return an address without user name and password."""
-    return re.sub(r"//[^/]*@", "//", address)
-
-
 def is_signed_in(environ: Mapping[str, str]) -> bool:
     """Return whether `wandb login` saved a key, in the netrc file."""
     netrc_file, home = environ.get("NETRC"), _get_home(environ)
@@ -134,9 +130,8 @@ def _probe_server(address: str, seconds: float) -> str:
     import urllib.request
 
     try:
-        request = urllib.request.Request(
-            redact_address(address).rstrip("/") + "/healthz", headers={"User-Agent": "robotrain"}
-        )
+        page = make_page_address(address, "/healthz")
+        request = urllib.request.Request(page, headers={"User-Agent": "robotrain"})
         with urllib.request.urlopen(request, timeout=seconds):
             return ""
     except urllib.error.HTTPError as answer:

@@ -1,0 +1,51 @@
+"""Addresses of servers: shown without secrets, and asked without them."""
+
+import re
+from urllib.parse import urlsplit
+
+HIDDEN = "<redacted>"
+
+_SCHEME = r"(?:[\w+.-]+:)?//"
+_FILE = r"[\w+.-]+:///|(?:\.{0,2}|~)/(?!/)"
+"""The start of the path of a file, in which an `@` ends no user."""
+_END = r"[/?#\\]"
+"""What ends the host of an address."""
+_HOST = r"[\w-]+(?:\.[\w-]+)+|(?:localhost|\d{1,3}(?:\.\d{1,3}){3}|\[[0-9A-Fa-f:.]+\])(?::\d*)?"
+"""What is certainly a host: with a port, a name with dots could be a user with a password."""
+
+
+def redact_address(address: str) -> str:
+    """Return an address without user, password, query and fragment.
+
+    A password may contain `/`, `?`, `#` and `@`. Where it cannot be told from what follows the host, all but the scheme
+    is hidden.
+    """
+    return re.split(r"[?#]", remove_user(address))[0]
+
+
+def remove_user(address: str) -> str:
+    """Return an address without user and password; if their end is not certain, with nothing after the scheme."""
+    if re.match(_FILE, address):
+        return address
+    scheme = match[0] if (match := re.match(_SCHEME, address)) else ""
+    text = address[len(scheme) :]
+    user, at, rest = text.rpartition("@")
+    authority = re.split(_END, text)[0]
+    if not at or re.fullmatch(_HOST, authority):  # an `@` behind the host
+        return address
+    if len(user) < len(authority):
+        return scheme + rest
+    # an `@` behind the host, or a password with `/`, `?` or `#`: the latter if it cannot be a port
+    is_password = "@" not in authority and re.search(r":(?!\d*$)", authority)
+    return scheme + (rest if is_password and not re.search(_END, user[text.index("@") :]) else HIDDEN)
+
+
+def make_page_address(address: str, page: str) -> str:
+    """Return the address of a page below that of a server, without user, password and query. Raise ValueError."""
+    try:
+        parts = urlsplit(address)
+        _ = parts.port  # the message of each error repeats the address, perhaps with a password
+    except ValueError:
+        why = "the address is not valid: in its user and password, `/`, `?`, `#` and `@` must be percent-encoded"
+        raise ValueError(why) from None
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}{page}"
