@@ -1,0 +1,119 @@
+"""Calls of a tracking plugin in the container: of a fake one, and of Azure's as it is packed."""
+
+import io
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from azure_tracked import tracked_job
+from robotrain.submission.packing import pack_modules
+from robotrain_azure.workspace import CONTAINER_PLUGINS
+from robotrain_runtime.contract.event import Outcome
+from robotrain_runtime.environments import run_environment
+from robotrain_runtime.tracking import preflight
+from robotrain_runtime.tracking.preflight import TrackingCheck
+from robotrain_runtime.tracking.tracker import Tracker
+
+PRETENDED = """
+import time
+from pathlib import Path
+from robotrain_runtime.contract.failure import Finding
+from robotrain_runtime.contract.container_plugin import PythonEnvironment
+ENVIRONMENT = PythonEnvironment(lock=Path("pretended.txt"), python="3.10-3.14", gib=0.1)
+def accepts(uri):
+    return uri.startswith("pretended://")
+def preflight_address(uri):
+    {look}
+"""
+FOUND = 'yield Finding(code="tracking-refused", title=f"nobody may track at {uri}", ways=("ask", "wait"), fault="data")'
+
+
+@pytest.fixture
+def question(tmp_path, monkeypatch):
+    """Ask a half whose look is `look`: what it found, and what asked for an environment."""
+
+    def ask(look: str, uri: str = "pretended://x"):
+        (tmp_path / "pretended_tracking.py").write_text(PRETENDED.format(look=look))
+        monkeypatch.syspath_prepend(tmp_path)
+        monkeypatch.delitem(sys.modules, "pretended_tracking", raising=False)
+        wanted: list[str] = []
+        asked = TrackingCheck(
+            tracked_job({"tracking.pretended": "pretended_tracking"}, tracking_uri=uri),
+            lambda one: wanted.append(one.lock.name) or Path(sys.executable),
+        )
+        return asked.wait_for_findings(), wanted
+
+    return ask
+
+
+def test_what_a_half_finds_is_found_in_its_own_environment(question):
+    (found,), wanted = question(FOUND)
+    assert (found.title, found.ways, found.fault) == ("nobody may track at pretended://x", ("ask", "wait"), "data")
+    assert wanted == ["pretended.txt"]
+
+
+def test_a_half_that_finds_nothing_stops_nothing(question):
+    assert question("return ()") == ([], ["pretended.txt"])
+
+
+def test_a_half_that_hangs_is_not_waited_for_and_ended(question, monkeypatch, tmp_path):
+    monkeypatch.setattr(preflight, "PLUGIN_SECONDS", 1.0)
+    (found,), _ = question(f"import os; Path({str(tmp_path / 'pid')!r}).write_text(str(os.getpid())); time.sleep(60)")
+    assert (found.code, found.fault, found.why) == ("tracking-unreachable", "network", "It did not answer within 1 s.")
+    assert not Path("/proc", (tmp_path / "pid").read_text()).exists()
+
+
+def test_a_half_that_breaks_is_told_with_its_error(question):
+    (found,), _ = question("raise ValueError('torn')")
+    assert found.why == "The check failed: ValueError: torn."
+
+
+def test_an_address_that_no_half_takes_is_asked_by_ourselves(question, tmp_path):
+    (tmp_path / "mlflow.db").write_text("no database at all")
+    (found,), wanted = question(FOUND, f"sqlite:///{tmp_path}/mlflow.db")
+    assert (found.why, wanted) == (f"{tmp_path}/mlflow.db is not an SQLite database.", [])
+
+
+def test_the_tracking_process_is_told_its_halves():
+    assert (
+        run_environment.make_program_environ(tracked_job(tracking_uri="x"))["ROBOTRAIN_TRACKING_HALVES"]
+        == "robotrain_azure.tracking"
+    )
+    assert "ROBOTRAIN_TRACKING_HALVES" not in run_environment.make_program_environ(tracked_job({}, tracking_uri="x"))
+
+
+def test_what_the_environment_says_about_patience_wins(tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "61")
+    python = tmp_path / "python"
+    python.write_text(
+        '#!/bin/sh\necho "error: $MLFLOW_HTTP_REQUEST_TIMEOUT $MLFLOW_HTTP_REQUEST_MAX_RETRIES"; exit 3\n'
+    )
+    python.chmod(0o755)
+    told: list[str] = []
+    environ = run_environment.make_program_environ(tracked_job({}, tracking_uri="x"))
+    tracker = Tracker(
+        python, "x", system_metrics=False, environ=environ, on_event=lambda record: told.append(record.event.text)
+    )
+    tracker.close(Outcome(state="succeeded", exit_code=0))
+    for reader in tracker._readers:
+        reader.join(60)
+    assert told == ["the run is not tracked, or only partly: 61 3"]
+
+
+def test_the_payload_of_the_half_is_whole(tmp_path):
+    with zipfile.ZipFile(io.BytesIO(pack_modules(CONTAINER_PLUGINS.values()).archive)) as archive:
+        archive.extractall(tmp_path)
+        names = archive.namelist()
+    code = (
+        "import sys; from robotrain_azure import tracking as half; from robotrain_azure import arm;"
+        "assert half.accepts('azureml-workspace://a/b/c') and half.ENVIRONMENT.lock.is_file();"
+        "half.ui('azureml-workspace://a/b/c', '1', '2'); half.registry('azureml-workspace://a/b/c');"
+        "assert not {'azure', 'requests', 'mlflow'} & sys.modules.keys()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", code], env={"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert not [name for name in names if name.endswith(("azure/preflight_checks.py", "azure/settings.py"))]

@@ -1,0 +1,389 @@
+"""Errors of a submission: Azure refuses or does not answer at each call, and no unknown state is left."""
+
+import os
+import time
+import types
+
+import pytest
+from azure.core.exceptions import ClientAuthenticationError, HttpResponseError, ServiceRequestError
+from azure.core.pipeline.transport import RequestsTransport
+from azureml_looked import refused, sendable
+from robotrain import errors
+from robotrain.errors import NotSubmitted, Rejected, Unanswered, format_problem
+from robotrain.store import records
+from robotrain_azure.arm import ArmError
+from robotrain_azure.storage import StorageError
+from robotrain_azureml.platform import AzureMLPlatform
+from robotrain_azureml.spec import submission_spec
+from robotrain_azureml.submit import errors as submit_errors
+from robotrain_azureml.submit import submit
+
+ARM = ("GET .*/environments/", "PUT .*/environments/", "GET .*/codes/", "POST .*/startPendingUpload", "PUT .*/codes/")
+BLOBS = ("HEAD .*/code/job.json", "PUT .*/code/payload.zip", "PUT .*comp=metadata")
+JOB = "PUT .*/jobs/"
+MADE_THEN = ((ARM[0], 404), (BLOBS[0], 404), (JOB, 409))
+"""What is not there is made: no refusal. A conflict is with a job that is there."""
+REFUSALS = [
+    (call, status) for call in (*ARM, *BLOBS, JOB) for status in (401, 403, 404, 409) if (call, status) not in MADE_THEN
+]
+
+
+@pytest.fixture
+def order(azureml):
+    return submission_spec.SUBMISSION.load(sendable(azureml), errors.Stage.SUBMIT)
+
+
+def told(error, order, asked=None) -> str:
+    [problem] = submit_errors.make_submit_rejection(error, order, asked).problems
+    assert problem.stage.exit_code == 1
+    return format_problem(problem)
+
+
+NO_TOKEN = (
+    "DefaultAzureCredential failed to retrieve a token from the included credentials.\nAttempted credentials:\n"
+    "\tEnvironmentCredential: EnvironmentCredential authentication unavailable. No variables are set.\n"
+    "\tAzureCliCredential: ERROR: AADSTS70043: The refresh token has expired or is invalid due to sign-in frequency"
+    " checks by conditional access. Trace ID: 1\nTo mitigate this issue, please refer to the guidelines."
+)
+
+
+def test_an_expired_sign_in_is_told_with_what_was_tried_and_what_to_type(order):
+    said = told(ClientAuthenticationError(NO_TOKEN), order)
+    assert "your sign-in to Azure has expired" in said
+    assert "AADSTS70043: The refresh token has expired" in said
+    assert "Tried: EnvironmentCredential, AzureCliCredential." in said
+    assert f"(then `az account set --subscription {order.subscription}`)" in said
+    assert "Trace ID" not in said
+
+
+def test_before_anything_is_sent_the_same_is_said(azureml, monkeypatch):
+    class Nobody:
+        def get_token_info(self, *scopes: str, **options: object) -> None:
+            raise ClientAuthenticationError(NO_TOKEN)
+
+        get_token = get_token_info
+
+    monkeypatch.setattr("robotrain_azure.credential.get_shared_credential", Nobody)
+    wanted = sendable(azureml)
+    [problem] = AzureMLPlatform().preflight(wanted)
+    sent = refused(wanted)
+    assert (problem.code, problem.title, problem.why) == (sent.code, sent.title, sent.why)
+    assert problem.why.endswith("Tried: EnvironmentCredential, AzureCliCredential.")
+    assert azureml.calls == []
+
+
+def test_nobody_who_is_signed_in_is_told(order):
+    said = told(ClientAuthenticationError("Please run 'az login' to set up an account"), order)
+    assert "you are not signed in to Azure" in said
+
+
+def test_a_network_that_is_gone_is_told(order):
+    said = told(ServiceRequestError("<urllib3…>: Failed to resolve 'management.azure.com' ([Errno -2])"), order)
+    assert "[azureml-unreachable]" in said
+    assert "Failed to resolve 'management.azure.com'" in said
+    assert "the same command" in said
+
+
+@pytest.mark.parametrize(
+    ("sentence", "flag", "title"),
+    [
+        ("The Compute k8s-robot-dev-00 was not found", "--compute", "has no compute k8s-robot-dev-00"),
+        ("Data version 3 of the data asset episodes not found", "--dataset-asset", "has no data asset"),
+        ("Model version 2 of pusher not found", "", "has no model of that name"),
+        ("Datastore workspaceblobstore was not found", "--datastore", "has no datastore workspaceblobstore"),
+        ("Environment lerobot-training-env not found", "--environment-name", "has no environment lerobot-training-env"),
+    ],
+)
+def test_what_a_job_names_and_the_workspace_lacks_is_told_by_its_flag(order, sentence, flag, title):
+    said = told(ArmError(f"{sentence} (HTTP 404 UserError)", 404, "UserError"), order)
+    assert title in said
+    assert "[azureml-missing]" in said
+    assert not flag or f"\n  {flag} " in said or f"\n  {flag}\n" in said
+    assert f"az ml {title.split()[2]} list" in said
+
+
+def test_a_workspace_that_is_not_there_is_told(order):
+    named = "The Resource 'Microsoft.MachineLearningServices/workspaces/robots-ml' under resource group 'robots'"
+    said = told(ArmError(f"{named} was not found (HTTP 404 ResourceNotFound)", 404, "ResourceNotFound"), order)
+    assert "no Azure ML workspace robots-ml in the resource group robots" in said
+
+
+def test_keys_that_storage_refuses_are_told_with_the_command(order):
+    denied = StorageError(
+        "the storage account acc refused (HTTP 403)", 403, "KeyBasedAuthenticationNotPermitted", "acc"
+    )
+    said = told(denied, order)
+    assert "--system-datastores-auth-mode identity" in said
+
+
+def test_a_sentence_of_the_sdk_about_a_role_is_told_by_the_answer_behind_it(order):
+    class Answer:
+        status_code, reason, headers = 403, "Forbidden", {"x-ms-error-code": "AuthorizationPermissionMismatch"}
+
+        class request:
+            url = "https://acc.blob.core.windows.net/c/b"
+
+    error = ValueError("You don't have permission to alter this storage account. Ensure that you have been assigned")
+    behind = HttpResponseError("x")
+    behind.status_code, behind.response, behind.error = 403, Answer, None
+    error.__cause__ = behind
+    said = told(error, order)
+    assert "the storage account acc denies you access" in said
+    assert '--role "Storage Blob Data Contributor"' in said
+
+
+@pytest.mark.parametrize("code", ["ExpiredAuthenticationToken", "InvalidAuthenticationToken"])
+def test_a_token_that_ended_is_no_missing_role(order, code):
+    said = told(ArmError(f"The access token expiry UTC time is earlier (HTTP 401 {code})", 401, code), order)
+    assert "your sign-in to Azure has expired" in said
+    assert "az login" in said
+    assert "--tenant" not in said
+
+
+def test_what_the_sdk_says_of_a_job_that_it_does_not_take_is_told(order):
+    class ValidationException(Exception):
+        __module__ = "azure.ai.ml.exceptions"
+        message = "Invalid distribution https://a.blob/?sig=c2VjcmV0c2VjcmV0. And much more."
+
+    said = told(ValidationException("x"), order)
+    assert "Invalid distribution" in said
+    assert "may have been changed" in said
+    assert "c2VjcmV0" not in said
+    assert "much more" not in said
+
+
+def test_the_whole_reason_of_azure_is_told_with_what_it_means(azureml):
+    said = format_problem(refused(sendable(azureml, instance_type="gpux")))
+    assert "AML Kubernetes Compute job failed. 9: Invalid instance type. There is no 'gpux' (HTTP 400" in said
+    assert "This means: the compute has no instance type gpux, or no node" in said
+    assert "`az ml compute show --name k8s-robot-dev-00`" in said
+    assert "\n  --instance-type\n" in said
+
+
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        ("No.\n9: Look at https://a.blob/?sig=c2VjcmV0c2VjcmV0.", "No. 9: Look at https://a.blob/?<redacted>"),
+        (f"No. {'And more. ' * 100}", f"No. {'And more. ' * 100}"[:388]),
+    ],
+)
+def test_a_reason_is_told_up_to_some_length_and_without_secrets(order, message, shown):
+    error = HttpResponseError("x")
+    error.status_code, error.error = 400, types.SimpleNamespace(code="UserError", message=message)
+    why = submit_errors.make_submit_rejection(error, order, None).problems[0].why
+    assert why.startswith(shown)
+    assert why.endswith(" (HTTP 400 UserError).")
+    assert len(why) < 430
+
+
+def test_an_error_that_names_nothing_of_azure_is_told_without_its_text(order):
+    said = told(KeyError("secret-looking text"), order)
+    assert "Azure ML's SDK failed (KeyError)" in said
+    assert "secret-looking" not in said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("call", "status"), REFUSALS)
+def test_a_refusal_at_any_call_is_told_and_leaves_nothing(azureml, call, status):
+    wanted = sendable(azureml)
+    azureml.fault(call, status=status, code={403: "AuthorizationFailed"}.get(status, "UserError"))
+    problem = refused(wanted)
+    assert problem.code.startswith(("azureml-", "azure-"))
+    assert len(problem.title) < 160
+    assert "Traceback" not in format_problem(problem)
+    assert not azureml.jobs
+    assert submit.read_job_name(wanted) == ""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("status", [429, 500, 503])
+@pytest.mark.parametrize("call", ARM)
+def test_a_service_that_is_down_before_the_job_is_told(azureml, call, status):
+    wanted = sendable(azureml)
+    azureml.fault(call, status=status, code="ServiceUnavailable")
+    problem = refused(wanted)
+    assert problem.code in ("azureml-busy", "azureml-unreachable", "azureml-refused")
+    assert any("the same command" in way.text for way in problem.suggestions)
+    assert not azureml.jobs
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("call", [*ARM, JOB])
+@pytest.mark.parametrize("how", [{"status": 429, "retry_after": 1}, {"status": 503}, {"gone": True}])
+def test_one_bad_moment_is_sat_out(azureml, call, how):
+    azureml.fault(call, times=1, **how)
+    assert AzureMLPlatform().submit(sendable(azureml))["job"] in azureml.jobs
+
+
+@pytest.mark.slow
+def test_a_storage_account_that_cannot_be_reached_is_told_by_its_name_in_seconds(azureml):
+    host, before = f"{azureml.account}.blob.core.windows.net", time.monotonic()
+    with azureml.tenant.unreachable(host):
+        told = format_problem(refused(sendable(azureml)))
+    assert "could not submit the code of the job" in told
+    assert f"{host} cannot be reached (Unable to connect to proxy)" in told
+    assert time.monotonic() - before < 20
+
+
+def test_a_pause_that_azure_asks_for_is_made_and_announced(azureml, monkeypatch, capsys):
+    pauses = []
+    monkeypatch.setattr(RequestsTransport, "sleep", lambda self, duration: pauses.append(duration))
+    azureml.fault("GET .*/codes/", status=429, retry_after=120, code="TooManyRequests", times=1)
+    assert AzureMLPlatform().submit(sendable(azureml))["job"] in azureml.jobs
+    assert pauses == [120]
+    assert "120 s" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_long_wait_that_azure_asks_for_is_not_waited(azureml, monkeypatch):
+    monkeypatch.setattr("robotrain_azureml.submit.sdk.LONGEST_PAUSE", 0.2)
+    azureml.fault("GET .*/codes/", status=429, retry_after=3600, code="TooManyRequests")
+    before = time.monotonic()
+    problem = refused(sendable(azureml))
+    assert problem.code == "azureml-busy"
+    assert time.monotonic() - before < 20
+
+
+def unanswered(azureml, monkeypatch):
+    """A plan that the workspace was asked for, and did not answer."""
+    wanted = sendable(azureml)
+    azureml.fault(JOB, gone=True)
+    monkeypatch.setattr("robotrain_azureml.submit.sdk.RETRIES", 0)
+    with pytest.raises(Unanswered):
+        AzureMLPlatform().submit(wanted)
+    azureml.manager.faults.clear()
+    assert AzureMLPlatform().find(wanted) is None
+    return wanted, submit.read_job_name(wanted)
+
+
+@pytest.mark.parametrize(("call", "status"), [("GET .*/environments/", 403), (JOB, 400), (JOB, 409)])
+def test_a_job_that_was_asked_for_keeps_its_name_whatever_refuses_the_next_attempt(azureml, monkeypatch, call, status):
+    """The first request may still be done: another name would be another job."""
+    wanted, name = unanswered(azureml, monkeypatch)
+    azureml.fault(call, status=status, code="AuthorizationFailed")
+    with pytest.raises(Unanswered) as raised:
+        AzureMLPlatform().submit(wanted)
+    assert raised.value.problems[0].suggestions
+    assert submit.read_job_name(wanted) == name
+    azureml.manager.faults.clear()
+    assert AzureMLPlatform().submit(wanted)["job"] == name
+
+
+def test_a_conflict_at_the_first_attempt_is_with_a_job_that_is_there(azureml):
+    wanted = sendable(azureml)
+    azureml.fault(JOB, status=409, code="Conflict")
+    with pytest.raises(Unanswered, match="rejects the job"):
+        AzureMLPlatform().submit(wanted)
+    assert submit.read_job_name(wanted)
+
+
+def test_a_name_that_nobody_was_asked_for_is_forgotten_when_something_else_is_refused(azureml):
+    wanted = sendable(azureml)
+    drawn = submit.draw_job_name(wanted)  # by a submit that was killed a moment later
+    azureml.deny("GET /environments/")
+    assert AzureMLPlatform().find(wanted) is None
+    refused(wanted)
+    assert submit.read_job_name(wanted) == ""
+    assert drawn
+
+
+def test_ctrl_c_before_the_job_was_asked_for_has_sent_nothing(azureml, monkeypatch, capsys):
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("robotrain_azureml.submit.upload.upload_folders", interrupted)
+    wanted = sendable(azureml)
+    with pytest.raises(NotSubmitted):
+        AzureMLPlatform().submit(wanted)
+    assert submit.read_job_name(wanted) == ""
+
+
+@pytest.mark.parametrize("content", [b"", b'{"plan": "', b"[]", b"{}", b"\xff"])
+def test_a_note_that_is_torn_is_named_with_the_way_on(azureml, content):
+    wanted = sendable(azureml)
+    submit.draw_job_name(wanted)
+    file = records.get_run_folder(wanted.run) / submit.NOTE.file
+    file.write_bytes(content)
+    with pytest.raises(Rejected) as raised:
+        AzureMLPlatform().find(wanted)
+    said = format_problem(raised.value.problems[0])
+    assert str(file) in said
+    assert "--new" in said
+    with pytest.raises(Unanswered, match="note of an earlier submit"):
+        AzureMLPlatform().submit(wanted)
+    assert azureml.calls == []
+
+
+def test_a_token_that_ended_is_asked_for_anew_once(azureml):
+    wanted = sendable(azureml)
+    azureml.fault("GET .*/environments/", status=401, code="ExpiredAuthenticationToken", times=1)
+    assert AzureMLPlatform().submit(wanted)["job"] in azureml.jobs
+    azureml.fault("GET .*/environments/", status=401, code="ExpiredAuthenticationToken")
+    with pytest.raises(Unanswered, match="has expired"):
+        AzureMLPlatform().submit(wanted)
+
+
+def test_a_service_that_is_silent_is_told_of_while_it_is_waited_for(azureml, monkeypatch, capsys):
+    monkeypatch.setattr("robotrain_azureml.submit.sdk.SILENCE_SECONDS", 0.1)
+    azureml.fault("GET .*/environments/", latency=0.3, times=1)
+    AzureMLPlatform().submit(sendable(azureml))
+    assert "management.azure.com has not answered for 0.1 s; still waiting\n" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_service_that_stays_silent_is_given_up_soon_and_a_job_is_waited_for_longer(azureml, monkeypatch):
+    monkeypatch.setattr("robotrain_azureml.submit.sdk.TIMEOUTS", {"connection_timeout": 5, "read_timeout": 0.2})
+    azureml.fault(JOB, latency=0.6, times=1)
+    AzureMLPlatform().submit(sendable(azureml))
+    azureml.fault("GET .*/environments/", latency=0.6)
+    azureml.calls.clear()
+    with pytest.raises(Unanswered, match="timed out"):
+        AzureMLPlatform().submit(sendable(azureml))
+    assert len(azureml.calls) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("status", [500, 503])
+def test_a_job_that_the_service_broke_off_at_is_not_known(azureml, status):
+    wanted = sendable(azureml)
+    azureml.fault(JOB, status=status, code="InternalServerError")
+    with pytest.raises(Unanswered):
+        AzureMLPlatform().submit(wanted)
+    assert submit.read_job_name(wanted)
+    azureml.manager.faults.clear()
+    assert AzureMLPlatform().find(wanted) is None
+    assert AzureMLPlatform().submit(wanted)["job"] in azureml.jobs
+
+
+@pytest.mark.slow
+def test_an_answer_that_was_lost_is_asked_for_by_its_name(azureml, capsys):
+    wanted = sendable(azureml)
+    azureml.fault(JOB, times=1, lost=True)
+    azureml.fault(JOB, times=None, status=503)
+    reference = AzureMLPlatform().submit(wanted)
+    assert list(azureml.jobs) == [reference["job"]]
+    assert f"the workspace has the job {reference['job']}" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_job_that_is_there_and_would_be_another_is_adopted(azureml):
+    """An earlier submit was killed while its request was on the way."""
+    wanted = sendable(azureml)
+    reference = AzureMLPlatform().submit(wanted)
+    azureml.fault(JOB, status=409, code="UserError")
+    assert AzureMLPlatform().submit(wanted) == reference
+
+
+def test_a_subscription_that_is_not_seen_is_told(azureml):
+    other = "bbbbbbbb-0000-0000-0000-0000000000ff"
+    assert other in refused(sendable(azureml, subscription_id=other)).title
+
+
+@pytest.mark.slow
+def test_another_cloud_is_asked_where_its_sign_in_is_named(azureml, monkeypatch):
+    monkeypatch.setenv("AZUREML_CURRENT_CLOUD", "AzureCloud")  # the SDK writes it
+    monkeypatch.setenv("AZURE_AUTHORITY_HOST", "https://login.microsoftonline.us")
+    problem = refused(sendable(azureml))
+    assert problem.code == "azureml-unreachable"
+    assert set(azureml.proxy.refused) == {"login.microsoftonline.us"}
+    assert os.environ["AZUREML_CURRENT_CLOUD"] == "AzureUSGovernment"

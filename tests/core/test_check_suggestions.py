@@ -1,0 +1,43 @@
+"""Rejections suggest alternatives that the platform accepts."""
+
+import json
+
+from robotrain.errors import Problem, Stage, Suggestion, format_problem
+from robotrain.store import plans
+
+
+def test_a_kind_that_the_platform_refuses_is_no_way_out(robotrain, venus):
+    job = ("-d", "u/d", "--no-pin", "--dry-run", "--policy-path", "https://acc.blob.core.windows.net/c/p")
+    answer = robotrain("submit", "--platform", "venus", *job)
+    assert answer.exit_code == 2
+    assert "use   --policy-url https://acc.blob.core.windows.net/c/p" in answer.stderr
+
+
+def test_nor_is_one_that_it_will_take_some_day(robotrain, mars):
+    job = ("-d", "u/d", "--no-pin", "--dry-run", "--policy-path", "https://acc.blob.core.windows.net/c/p")
+    answer = robotrain("submit", "--platform", "mars", *job)
+    assert answer.exit_code == 2
+    assert "--policy-url" not in answer.stderr
+    assert "use   --policy-path FOLDER" in answer.stderr
+
+
+def test_resume_of_a_run_that_reached_its_steps_is_refused_at_once(robotrain, venus):
+    run = robotrain("submit", "--platform", "venus", "-d", "u/d", "--no-pin", "--training-steps", "4").stdout.strip()
+    (venus / f"{run}.json").write_text(json.dumps({"state": "succeeded", "checkpoints": [2, 4]}))
+    answer = robotrain("resume", run, "--no-pin")
+    assert answer.exit_code == 3
+    assert "use   --training-steps 8" in answer.stderr
+    assert len(list((venus / "jobs").iterdir())) == 1
+    more = robotrain("resume", run, "--no-pin", "--training-steps", "8")
+    assert more.exit_code == 0
+    assert dict(plans.read_stored_plan(more.stdout.strip()).plan.job.parameters)["training_steps"] == 8
+
+
+def test_remarks_stand_below_each_other_but_not_behind_a_line_that_is_very_long():
+    ways = (Suggestion("az " + "x" * 200, "long"), Suggestion("--a", "short"), Suggestion("--longer", "other"))
+    problem = Problem(code="c", stage=Stage.CHECK, title="t", suggestions=ways)
+    assert format_problem(problem).splitlines()[1:] == [
+        f"  use   az {'x' * 200} (long)",
+        "  or    --a      (short)",
+        "  or    --longer (other)",
+    ]

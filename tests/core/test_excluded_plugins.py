@@ -1,0 +1,121 @@
+"""`--without NAME`: an excluded plugin has no effect."""
+
+import pytest
+from robotrain import api, errors
+from robotrain.plugins import claims, manager
+
+JOB = ("--dataset-path", "x")
+GO = """
+import robotrain, typer
+app = typer.Typer()
+
+@app.command()
+def go():
+    for act in (robotrain.explain, robotrain.render, robotrain.submit):
+        try:
+            act(platform="mars", dataset_path="x")
+            print(act.__name__)
+        except robotrain.Rejected as rejected:
+            last = rejected
+    raise last
+"""
+
+
+@pytest.fixture
+def acme(install):
+    """A distribution with two names, both broken."""
+    install("acme_slurm", {"platform.slurm": "acme_slurm", "source.pet": "acme_slurm"}, acme_slurm="1/0")
+
+
+@pytest.mark.parametrize("name", ["acme_slurm", "acme-slurm", "Acme.Slurm"])
+def test_a_whole_distribution_however_it_is_spelt(robotrain, acme, name):
+    shown = robotrain("--without", name, "plugins").stdout
+    assert "slurm" not in shown
+    assert "source.pet" not in shown
+
+
+def test_one_of_its_names_alone(robotrain, acme):
+    shown = robotrain("--without", "platform.slurm", "plugins").stdout
+    assert "platform.slurm" not in shown
+    assert "source.pet" in shown
+
+
+def test_several_by_flag_and_by_environment(robotrain, acme, monkeypatch):
+    monkeypatch.setenv("ROBOTRAIN_WITHOUT", "source.pet, source.run")
+    shown = robotrain("--without", "platform.slurm", "--without", "platform.local", "plugins").stdout
+    assert not [name for name in ("slurm", "source.pet", "source.run", "platform.local") if name in shown]
+    monkeypatch.setenv("ROBOTRAIN_WITHOUT", "robotrain-local")
+    with pytest.raises(errors.Rejected, match="switched off"):
+        api.render(platform="local", dataset_path="x")
+
+
+def test_what_is_asked_for_and_switched_off_is_told_as_that(robotrain, mars):
+    answer = robotrain("--without", "robotrain-mars", "render", "--platform", "mars", *JOB)
+    assert answer.exit_code == 2
+    assert "platform 'mars' is switched off by --without robotrain-mars" in answer.stderr
+
+
+@pytest.mark.parametrize("name", ["source.huggingface", "robotrain-sources"])
+def test_an_option_of_a_source_kind_that_is_switched_off_says_so(robotrain, name):
+    answer = robotrain("--without", name, "render", "--platform", "local", "-d", "lerobot/pusht")
+    assert answer.exit_code == 2
+    said = " ".join(answer.stderr.split())
+    assert "there is no option -d" in said
+    assert "source.huggingface" in said
+    assert f"are switched off by --without {name}." in said
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [("acme-slum", "acme_slurm"), ("platform.slrum", "platform.slurm"), ("slrm", "platform.slurm"), ("qqq", "")],
+)
+def test_a_name_that_switches_nothing_off_is_refused_with_the_nearest(robotrain, acme, name, nearest):
+    answer = robotrain("--without", name, "render", "--platform", "local", *JOB)
+    assert answer.exit_code == 2
+    assert f"--without {name} switches nothing off" in answer.stderr
+    assert f"use   --without {nearest}\n" in answer.stderr if nearest else "robotrain plugins" in answer.stderr
+
+
+def test_each_such_name_is_told(robotrain, acme):
+    answer = robotrain("--without", "aaa", "--without", "bbb", "--json", "plugins")
+    assert answer.exit_code == 2
+    both = robotrain("--without", "aaa", "--without", "bbb", "plugins").stderr
+    assert "aaa" in both
+    assert "bbb" in both
+
+
+def test_a_switch_behind_the_command_says_where_it_stands(robotrain, acme):
+    answer = robotrain("render", "--platform", "local", *JOB, "--without", "acme-slurm")
+    assert answer.exit_code == 2
+    assert "use   robotrain --without" in answer.stderr
+
+
+def test_beside_a_plugin_alone_what_robotrain_comes_with_is_offered(robotrain, mars, monkeypatch):
+    """A plugin requires robotrain-core, which is the command without any workload."""
+    alone = [claim for claim in claims.read_claims() if claim.package == "robotrain-mars"]
+    monkeypatch.setattr(manager, "read_claims", lambda: alone)
+    monkeypatch.setattr(claims, "list_built_in_distributions", set)
+    answer = robotrain("submit", "--platform", "mars", *JOB)
+    assert answer.exit_code == 2
+    assert "no workload was chosen, and no installed one is the default" in answer.stderr
+    assert "use   uv pip install robotrain " in answer.stderr
+
+
+@pytest.fixture
+def go(install, mars):
+    """A plugin's command that goes on whatever is refused, and says what was not."""
+    install("acme-go", {"command.go": "acme_go:app"}, acme_go=GO)
+
+
+def test_what_a_command_of_a_plugin_does_from_python_does_without_it_too(robotrain, go):
+    answer = robotrain("--without", "robotrain-mars", "go")
+    assert (answer.exit_code, answer.stdout) == (2, "")
+    assert "platform 'mars' is switched off by --without robotrain-mars" in answer.stderr
+    assert api.explain(platform="mars", dataset_path="x")  # and its switches end with it
+
+
+def test_what_a_command_of_a_plugin_does_from_python_is_as_strict(robotrain, go, install):
+    install("acme", {"acme": "acme_rule"}, acme_rule="1/0")
+    answer = robotrain("--strict-plugins", "go")
+    assert (answer.exit_code, answer.stdout) == (2, "")
+    assert "acme (acme 1.0) failed to load" in answer.stderr

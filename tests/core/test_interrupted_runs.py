@@ -1,0 +1,134 @@
+"""Commands about a run whose submit was interrupted: it is looked up in its engine first."""
+
+import json
+import pickle
+from pathlib import Path
+
+import pytest
+from robotrain import api
+from robotrain.errors import Problem, Rejected, Stage
+from robotrain.store import name_lock, plans, records
+
+
+@pytest.fixture
+def submit(robotrain, venus, pusht):
+    def submit(mood: str, *more: object) -> str:
+        """What was cut off in that mood; the engine is well again afterwards."""
+        (venus / "mood").write_text(mood)
+        robotrain("submit", "--platform", "venus", "--dataset-path", pusht, "--no-pin", *more)
+        (venus / "mood").unlink()
+        (run, *_) = records.list_runs()
+        return run
+
+    return submit
+
+
+def becomes(venus: Path, run: str, state: str, **more: object) -> None:
+    (venus / f"{run}.json").write_text(json.dumps({"state": state, **more}))
+
+
+TAKEN = "takes it and hangs up"
+
+
+def test_a_job_that_runs_after_all_is_seen(submit, robotrain):
+    run = submit(TAKEN)
+    answer = robotrain("status", run)
+    assert answer.exit_code == 0
+    assert f"{run}  running  on venus" in answer.stdout
+    assert "an earlier submit of this job was interrupted; venus has the run" in answer.stderr
+    record = records.read_record(run)
+    assert (record.phase, record.reference) == ("sent", {"id": run})
+    assert "adopted" in record.notes[0]
+    assert "cut off" not in robotrain("status", run).stderr
+
+
+def test_it_is_stopped_too(submit, robotrain, venus):
+    run = submit(TAKEN)
+    assert robotrain("cancel", run).stdout.startswith(f"{run} cancelled")
+    assert json.loads((venus / f"{run}.json").read_text()) == {"state": "cancelled"}
+
+
+@pytest.mark.parametrize("command", [("logs",), ("logs", "-f"), ("wait",), ("watch",), ("outputs",)])
+def test_every_command_that_watches_finds_it(submit, robotrain, venus, command):
+    run = submit(TAKEN)
+    becomes(venus, run, "succeeded", log=["hello"], checkpoints=[1])
+    assert robotrain(*command, run).exit_code == 0
+    assert records.read_record(run).phase == "sent"
+
+
+def test_a_program_finds_it_too(submit, venus):
+    run = submit(TAKEN)
+    assert api.Run(run).status().state == "running"
+    assert records.read_record(run).phase == "sent"
+
+
+@pytest.mark.parametrize("command", ["status", "cancel"])
+def test_what_the_engine_never_took_is_said_with_what_to_type(submit, robotrain, command):
+    run = submit("hangs up")
+    answer = robotrain(command, run, "--json")
+    assert answer.exit_code == 1
+    (problem,) = answer.json["problems"]
+    assert problem["code"] == "run-not-sent"
+    assert problem["title"] == f"the submit of {run} was interrupted, and venus does not have it"
+    ways = [way["text"] for way in problem["instead"]]
+    assert ways[1:] == [f"robotrain resubmit {run}", "robotrain runs --prune --state interrupted --keep 0"]
+    assert records.read_record(run).phase == "sending"
+
+
+def test_what_was_never_taken_goes_when_that_is_asked_for_and_what_runs_stays(submit, robotrain):
+    left = submit("hangs up")
+    taken = submit(TAKEN, "--new")
+    answer = robotrain("runs", "--prune", "--state", "interrupted", "--keep", "0", "--yes")
+    assert answer.exit_code == 0
+    assert f"removed {left}" in answer.stderr
+    assert f"{taken} stays: its submit was interrupted" in answer.stderr
+    assert records.list_runs() == [taken]
+
+
+@pytest.mark.parametrize(
+    ("memory", "why"),
+    [("away", "ConnectionResetError: no answer"), ("refuses", "venus sleeps"), ("fades", "Venus is dim. It dawns.")],
+)
+def test_an_engine_that_cannot_be_asked_leaves_everything_as_it_is(submit, robotrain, venus, memory, why):
+    run = submit(TAKEN)
+    (venus / "memory").write_text(memory)
+    answer = robotrain("status", run)
+    assert answer.exit_code == 1
+    assert f"the submit of {run} was interrupted, and it is unknown whether venus has it" in answer.stderr
+    assert why in answer.stderr
+    assert "c2VjcmV0" not in answer.stderr
+    robotrain("runs", "--prune", "--keep", "0", "--yes")
+    assert records.read_record(run).phase == "sending"
+
+
+def test_of_another_machine_it_is_said_what_cannot_be_seen(submit, robotrain):
+    run = submit("hangs up")
+    path = records.get_run_folder(run) / "record.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"host": "another"}))
+    said = robotrain("status", run).stderr
+    assert "Runs that work on another itself are not visible here." in said
+    robotrain("runs", "--prune", "--keep", "0", "--yes")
+    assert records.list_runs() == [run]
+
+
+def test_one_that_is_being_sent_is_left_to_whoever_sends_it(submit, robotrain):
+    run = submit(TAKEN)
+    held = name_lock.acquire_name_lock(records.get_run_folder(run))
+    answer = robotrain("status", run)
+    assert answer.exit_code == 1
+    assert f"{run} is being submitted to venus by another process" in answer.stderr
+    held.release()
+    assert robotrain("status", run).exit_code == 0
+
+
+def test_a_damaged_plan_cannot_be_asked_for(submit, robotrain):
+    run = submit(TAKEN)
+    path = plans.get_plan_folder(run) / "job.json"
+    path.write_text(path.read_text()[:-40])
+    assert "its stored plan is damaged" in robotrain("status", run).stderr
+
+
+@pytest.mark.parametrize("passing", [True, False])
+def test_what_may_pass_is_known_in_another_process_too(passing):
+    rejected = Rejected([Problem(code="x", stage=Stage.SUBMIT, title="no")], transient=passing)
+    assert pickle.loads(pickle.dumps(rejected)).transient is passing

@@ -1,0 +1,160 @@
+"""The kits of source kinds and workloads: correct plugins pass, and each defect fails the right test."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from robotrain.testing import SourceKit, WorkloadKit
+
+pytestmark = pytest.mark.slow
+
+BITES = Path(__file__).with_name("kit_bites")
+DROPPING = "dropping_bites.py"
+SOURCES = {
+    "Untold": ["test_good_texts_are_sources", "test_bad_text_is_rejected"],
+    "Changing": ["test_good_texts_are_sources"],
+    "Shortened": ["test_good_texts_are_sources", "test_flags_and_saved_job_agree"],
+    "Careless": [
+        "test_any_text_parses_or_is_rejected",
+        "test_no_secret_is_repeated",
+    ],
+    "Taking": ["test_bad_text_is_rejected", "test_no_secret_is_repeated"],
+    "Asking": ["test_recognizing_and_parsing_are_pure"],
+    "Looking": ["test_good_texts_are_sources"],
+    "Muttering": ["test_good_texts_are_sources"],
+    "Unnamed": ["test_declaration_is_complete"],
+    "Stealing": ["test_flags_clash_with_no_others"],
+    "Ruling": ["test_flags_clash_with_no_others"],
+    "Twin": [
+        "test_shared_flag_is_resolved_by_text",
+    ],
+    "Heavy": ["test_container_plugin_is_complete"],
+    "Absent": ["test_container_plugin_is_complete"],
+    "Silent": ["test_container_plugin_is_complete"],
+    "Greedy": ["test_target_is_complete"],
+    "Torn": [
+        "test_all_files_are_fetched_unchanged",
+        "test_missing_source_is_reported",
+        "test_interrupted_fetch_is_not_taken_as_complete",
+        "test_pin_identifies_the_content",
+    ],
+    "Unpinned": ["test_pin_identifies_the_content"],
+    "Misnamed": ["test_declaration_is_complete"],
+    "Peeking": ["test_imports_only_public_names"],
+}
+WORKLOADS = {
+    "Loose": ["test_parameters_are_well_declared"],
+    "Mistaken": ["test_parameters_are_well_declared"],
+    "Taking": ["test_flags_clash_on_no_platform"],
+    "Boundless": ["test_parameters_are_well_declared"],
+    "Idle": [
+        "test_each_parameter_has_an_effect",
+        "test_trainer_arguments_are_used_or_rejected",
+        "test_small_job_runs_to_its_end",
+    ],
+    "Boasting": ["test_small_job_runs_to_its_end"],
+    "Heavy": ["test_workload_container_plugin_is_complete"],
+    "Silent": ["test_workload_container_plugin_is_complete"],
+    "Unlocked": ["test_workload_container_plugin_is_complete"],
+    "Seeing": ["test_parameters_are_well_declared"],
+    "Greedy": ["test_missing_input_is_rejected"],
+    "Picky": ["test_supporting_platforms_render_it"],
+    "Absent": ["test_workload_container_plugin_is_complete"],
+    "Misnamed": ["test_parameters_are_well_declared"],
+    "Unread": ["test_parameters_are_well_declared"],
+    "Peeking": ["test_imports_only_public_names"],
+}
+"""By the class in kit_bites, the standard tests that it must fail."""
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory) -> str:
+    """What pytest says of the tests of kit_bites; run once."""
+    folder = tmp_path_factory.mktemp("bites")
+    for family, own in (("source", "shelf"), ("workload", "hello")):
+        claim(folder, family, f"{own}_{family}")
+        claim(folder, family, f"peeking_{family}")
+    asked = [
+        *chosen("source_bites.py", SOURCES),
+        *chosen("workload_bites.py", WORKLOADS),
+        f"{BITES / DROPPING}",
+    ]
+    options = ("-q", "-rA", "--tb=short", "-o", "addopts=", "-o", "filterwarnings=error", "-p", "no:cacheprovider")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *options, "--rootdir", str(BITES), *asked],
+        env={**os.environ, "KIT_SITES": str(folder), "PYTHONPATH": str(BITES)},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+    )
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def ended(told) -> dict[str, set[str]]:
+    """How each test ended, by file, class and name: passed, failed, error."""
+    found: dict[str, set[str]] = {}
+    for how, name in re.findall(r"^(PASSED|FAILED|ERROR) .*?(\w+\.py::\w+::\w+)", told, re.MULTILINE):
+        found.setdefault(name, set()).add(how)
+    assert found, told
+    return found
+
+
+def claim(folder: Path, family: str, module: str) -> None:
+    """Make a folder for the path for each thing that a module brings."""
+    for name in re.findall(r"^(\w+) = (?:wrong|Plugin)\(", (BITES / f"{module}.py").read_text(), re.MULTILINE):
+        information = folder / family / name / f"kit_{name}-1.dist-info"
+        information.mkdir(parents=True)
+        (information / "METADATA").write_text(f"Metadata-Version: 2.1\nName: kit-{name}\nVersion: 1\n")
+        (information / "entry_points.txt").write_text(f"[robotrain]\n{family}.{name} = {module}:{name}\n")
+
+
+def chosen(file: str, expected: dict[str, list[str]]) -> list[str]:
+    """All of what is right, and of each wrong thing what it must fail."""
+    return [f"{BITES / file}::TestGood"] + [
+        f"{BITES / file}::Test{name}::{test}" for name, tests in expected.items() for test in tests
+    ]
+
+
+@pytest.mark.parametrize(("file", "kit"), [("source_bites.py", SourceKit), ("workload_bites.py", WorkloadKit)])
+def test_what_is_right_passes_every_standard_test(ended, file, kit):
+    good = {name: how for name, how in ended.items() if name.startswith(f"{file}::TestGood::")}
+    assert {name.rpartition("::")[2] for name in good} == {name for name in dir(kit) if name.startswith("test_")}
+    assert {name for name, how in good.items() if how != {"PASSED"}} == set()
+
+
+@pytest.mark.parametrize(("file", "expected"), [("source_bites.py", SOURCES), ("workload_bites.py", WORKLOADS)])
+def test_each_wrong_thing_fails_the_standard_test_that_is_for_it(ended, file, expected):
+    asked = [f"{file}::Test{name}::{test}" for name, tests in expected.items() for test in tests]
+    assert [name for name in asked if not ended.get(name, set()) & {"FAILED", "ERROR"}] == []
+
+
+def test_each_failure_is_a_sentence(told):
+    assert re.findall(r"^E +assert .*", told, re.MULTILINE) == []
+
+
+def test_what_a_plugin_has_of_robotrain_by_another_name_is_told(told):
+    assert "peeking_source.py:3: robotrain.plugin._MODULES" in told
+    assert "peeking_workload.py:4: robotrain.store" in told
+
+
+@pytest.mark.parametrize(("kit", "expected"), [(SourceKit, SOURCES), (WorkloadKit, WORKLOADS)])
+def test_there_is_something_wrong_for_every_standard_test(kit, expected):
+    bitten = {test for tests in expected.values() for test in tests}
+    assert {name for name in dir(kit) if name.startswith("test_")} - bitten == set()
+
+
+def test_a_server_that_is_not_there_skips_what_needs_it_alone(told, ended):
+    assert f"{DROPPING}::TestWithoutAServer::test_all_files_are_fetched_unchanged" not in ended
+    assert "no server on this machine" in told
+
+
+def test_a_test_that_is_excused_is_told_with_its_reason(told):
+    assert re.search(
+        rf"^XFAIL .*{DROPPING}::TestExcused::test_good_texts_are_sources - it is still a draft",
+        told,
+        re.MULTILINE,
+    )

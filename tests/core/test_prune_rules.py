@@ -1,0 +1,104 @@
+"""The rules by which old runs may be removed."""
+
+import json
+
+import pytest
+from robotrain.errors import Rejected
+from robotrain.model.run import RunRecord, RunState, Status
+from robotrain.store import plans, prune, records
+from robotrain.store.prune import PruneCandidate
+from robotrain.submission import reconcile
+
+NOW = 1_000_000.0
+
+
+def known(run: str, *, ended: float | None = 0.0, outputs: tuple[str, ...] = ()) -> PruneCandidate:
+    return PruneCandidate(run=run, created=0.0, status=Status(state="succeeded", ended=ended), outputs=outputs)
+
+
+def going(
+    *runs: PruneCandidate, started_from: dict[str, list[str]] | None = None, before: float | None = None
+) -> list[str]:
+    return [one.run for one in prune.plan_pruning(runs, started_from or {}, before=before).removed]
+
+
+def record(run: str, **changes: object) -> RunRecord:
+    fields: dict = {"run": run, "platform": "mars", "phase": "sent", "job": "0" * 64, "plan": "0" * 64}
+    fields |= {"created": 1.0, "workload": "lerobot-train", "settings": {}, "reference": {"id": run}}
+    written = RunRecord(**(fields | changes))
+    records.get_run_folder(run).mkdir(parents=True)
+    (records.get_run_folder(run) / "claimed").touch()
+    records.write_record(written)
+    return written
+
+
+class Platform:
+    """One that remembers what it was asked to forget."""
+
+    def __init__(self, state: RunState = "succeeded") -> None:
+        self.state, self.forgot = state, list[str]()
+
+    def status(self, reference):
+        return Status(state=self.state)
+
+    def remove_outputs(self, reference, dry_run=False):
+        if not dry_run:
+            self.forgot.append(reference["id"])
+        return 7
+
+
+def test_what_counts_is_when_a_run_ended_not_when_it_was_sent():
+    runs = [known("long-1", ended=NOW - 10), known("short-1", ended=NOW - 100), known("unseen-1", ended=None)]
+    assert going(*runs, before=NOW - 50) == ["short-1", "unseen-1"]
+
+
+def test_a_whole_line_of_descent_stays_with_its_last():
+    line = [known(f"run-{number}", outputs=(f"/runs/{number}",)) for number in (1, 2, 3)]
+    started_from = {"run-2": ["/runs/1"], "run-3": ["/runs/2"], "run-4": ["/runs/3/model"]}
+    plan = prune.plan_pruning(line, started_from, before=None)
+    assert plan.removed == ()
+    assert plan.kept_reasons["run-1"] == "run-2 was started from it"
+
+
+def test_a_folder_whose_name_only_begins_alike_is_another():
+    assert going(known("a-1", outputs=("/runs/a-1",)), started_from={"b-1": ["/runs/a-10/checkpoint"]}) == ["a-1"]
+
+
+def test_what_a_run_was_started_from_is_read_from_its_kept_plan():
+    record("a-1")
+    assert plans.read_stored_sources("a-1") == ()
+    plan = records.get_run_folder("a-1") / "plan"
+    plan.mkdir()
+    body = {"job": {"sources": [{"role": "policy", "kind": "local_path", "uri": "/runs/b-1"}]}}
+    (plan / "robotrain-plan.json").write_text(json.dumps(body))
+    assert [source.uri for source in plans.read_stored_sources("a-1")] == ["/runs/b-1"]
+    (plan / "robotrain-plan.json").write_text("{")
+    assert plans.read_stored_sources("a-1") == ()
+
+
+def test_removing_takes_what_the_platform_keeps_and_then_the_record():
+    one, platform = record("a-1"), Platform()
+    (records.get_run_folder("a-1") / "plan").mkdir()
+    assert reconcile.remove_run(one, platform) == 7
+    assert platform.forgot == ["a-1"]
+    assert records.list_runs() == []
+    assert sorted(path.name for path in records.get_run_folder("a-1").iterdir()) == ["claimed", "forgotten"]
+
+
+def test_a_run_that_went_on_meanwhile_is_left_alone():
+    one, platform = record("a-1"), Platform("running")
+    with pytest.raises(Rejected, match="a-1 is running and is not removed"):
+        reconcile.remove_run(one, platform)
+    assert platform.forgot == []
+    assert records.list_runs() == ["a-1"]
+
+
+def test_a_run_that_is_being_sent_is_not_forgotten():
+    import fcntl
+
+    record("a-1")
+    with (records.get_run_folder("a-1") / "claimed").open("r+") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(Rejected, match="a-1 is being submitted by another process"):
+            prune.remove_record("a-1")
+    assert records.list_runs() == ["a-1"]

@@ -1,0 +1,169 @@
+"""Publish targets by their address: platforms that accept or reject them, and their plugins in the payload."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from robotrain.store import plans
+from robotrain_runtime.contract import checkpoint
+
+URL = "https://acc.blob.core.windows.net/models/act"
+JOB = ("--platform", "mars", "-d", "lerobot/pusht", "--no-pin")
+
+
+@pytest.fixture
+def submit(robotrain, mars):
+    return lambda *args: robotrain("submit", *JOB, "--dry-run", *args)
+
+
+def test_a_platform_must_say_that_it_can_publish_there(submit):
+    answer = submit("--publish-url", URL)
+    assert answer.exit_code == 3
+    assert "mars does not declare that it can publish to blob URLs" in answer.stderr
+    assert "--platform local" in answer.stderr
+    assert "copy what a run leaves to a folder" not in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("said", "why", "way"),
+    [
+        ("http://acc.blob.core.windows.net/models/act", "not http://", URL),
+        ("https://acc.blob.core.windows.net/models", "the prefix is missing", f"{URL[:-3]}PREFIX"),
+    ],
+)
+def test_an_address_is_read_as_strictly_as_one_to_read_from(submit, said, why, way):
+    answer = submit("--publish-url", said)
+    assert answer.exit_code == 2
+    assert why in answer.stderr.lower()
+    assert f"--publish-url {way}" in answer.stderr
+
+
+def test_a_signature_is_refused_and_not_repeated(submit):
+    answer = submit("--publish-url", f"{URL}?sv=1&sig=SECRET")
+    assert answer.exit_code == 2
+    assert "--publish-url contains what looks like a secret" in answer.stderr
+    assert "SECRET" not in answer.stderr
+
+
+def test_an_address_that_no_kind_writes_to_is_refused_with_those_that_do(submit):
+    answer = submit("--publish-url", "ftp://bucket/prefix")
+    assert answer.exit_code == 2
+    assert "nothing that is installed can write to the address" in answer.stderr
+    assert "--publish-url https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX" in answer.stderr
+    answer = submit("--publish-url", "ftp://bucket/prefix?token=SECRET")
+    assert (answer.exit_code, "secret-in-job" in answer.stderr, "SECRET" in answer.stderr) == (2, True, False)
+
+
+@pytest.mark.parametrize("said", ["./x", "/x/checkpoints"])
+def test_where_no_folder_is_copied_to_nobody_is_told_how_to_write_one(submit, said):
+    answer = submit("--publish-url", said)
+    assert answer.exit_code == 3
+    assert "mars cannot copy what a run leaves to a folder" in answer.stderr
+    assert "/FOLDER" not in answer.stderr
+
+
+def test_an_address_that_nobody_takes_is_no_folder(submit):
+    answer = submit("--publish-url", "http://x/y")
+    assert answer.exit_code == 2
+    assert "copy what a run leaves to a folder" not in answer.stderr
+    assert "Supported: blob URLs, OSMO storage." in answer.stderr
+    assert "/FOLDER" not in answer.stderr
+
+
+def test_the_places_a_platform_writes_to_are_told(robotrain):
+    answer = robotrain(
+        "submit", "--platform", "local", "-d", "u/d", "--no-pin", "--dry-run", "--publish-url", "http://x/y"
+    )
+    assert "--publish-url /FOLDER" in answer.stderr
+    relative = robotrain("submit", "--platform", "local", "-d", "u/d", "--no-pin", "--dry-run", "--publish-url", "./x")
+    assert "--publish-url /FOLDER/checkpoints" in relative.stderr
+
+
+def test_what_writes_there_travels_with_the_job(robotrain, tmp_path):
+    plan = tmp_path / "plan"
+    job = ("--platform", "local", "--dataset-path", "/data", "--publish-url", f"{URL}/", "--keep", "3")
+    answer = robotrain("render", *job, "--to", plan)
+    assert answer.exit_code == 0, answer.stderr
+    document = json.loads(next(plan.rglob("job.json")).read_text())
+    assert document["halves"]["target.blob_url"] == "robotrain_sources.blob_url.target"
+    assert (document["parameters"]["publish_url"], document["parameters"]["keep"]) == (f"{URL}/", 3)
+
+
+@pytest.fixture
+def published(robotrain, venus, tmp_path):
+    """A run that published to a folder, and is not known to its platform any more: its name."""
+
+    def make(to) -> str:
+        answer = robotrain(
+            "submit", "--platform", "venus", "-d", "lerobot/pusht", "--no-pin", "--publish-url", to, "--steps", "7"
+        )
+        assert answer.exit_code == 0, answer.stderr
+        shutil.rmtree(venus / "jobs")
+        return answer.stdout.strip()
+
+    return make
+
+
+def seal(folder, step: int, run: str):
+    at = folder / f"{step:06}"
+    at.mkdir(parents=True)
+    (at / "weights").write_text(str(step))
+    checkpoint.seal_checkpoint(at, step=step, run=run, job="0" * 64)
+
+
+@pytest.mark.parametrize("form", ["{}", "file://{}"])
+def test_a_run_whose_folder_is_gone_is_resumed_from_what_it_published(robotrain, published, tmp_path, form):
+    run = published(form.format(tmp_path / "mirror"))
+    assert robotrain("resume", run).exit_code == 2
+    for step, whose in ((2, run), (4, run), (6, run), (8, "another-1")):
+        seal(tmp_path / "mirror", step, whose)
+    (tmp_path / "mirror/000006/weights").write_text("torn")
+    answer = robotrain("resume", run, "--steps", "20", "--no-pin")
+    assert answer.exit_code == 0, answer.stderr
+    assert f"venus knows no {run}: resuming from a published copy" in answer.stderr
+    (source,) = [one for one in plans.read_stored_plan(answer.stdout.strip()).plan.job.sources if one.role == "resume"]
+    assert source.uri == str(tmp_path / "mirror/000004")
+
+
+def test_a_checkpoint_to_go_on_from_is_named_as_any_source(robotrain, tmp_path):
+    job = ("--platform", "local", "--dataset-path", "/data", "--resume-from", f"{URL}/000200/")
+    answer = robotrain("render", *job, "--to", tmp_path / "plan")
+    assert answer.exit_code == 0, answer.stderr
+    document = json.loads(next((tmp_path / "plan").rglob("job.json")).read_text())
+    assert {"role": "resume", "kind": "blob_url", "uri": f"{URL}/000200", "pin": ""} in document["sources"]
+    answer = robotrain("render", *job, "--policy-path", "/p")
+    assert "--resume-from" in answer.stderr
+
+
+def test_resume_goes_on_from_a_checkpoint_that_is_named(robotrain, published, tmp_path):
+    run = published(tmp_path / "mirror")
+    answer = robotrain("resume", run, "--resume-from", tmp_path / "mirror/000004/", "--no-pin")
+    assert answer.exit_code == 0, answer.stderr
+    (source,) = [one for one in plans.read_stored_plan(answer.stdout.strip()).plan.job.sources if one.role == "resume"]
+    assert source.uri == str(tmp_path / "mirror/000004")
+    wrong = robotrain("resume", run, "--resume-from", f"{URL}/000004?sig=SECRET")
+    assert wrong.exit_code == 2
+    assert f"--resume-from {URL}/000004" in wrong.stderr
+    assert "SECRET" not in wrong.stderr
+    missing = robotrain("resume", run, "--resume-from", "outputs/nowhere/000004")
+    assert (missing.exit_code, "no such folder" in missing.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(("platform", "foreign"), [("local", "azure"), ("osmo", "azureml:"), ("azureml", "azure://")])
+def test_a_checkpoint_folder_that_does_not_exist_is_named_as_such(robotrain, platform, foreign):
+    folder = "outputs/nowhere/checkpoints/last"
+    answer = robotrain("explain", "--platform", platform, "--json", "-d", "lab/cups", "--resume-from", folder)
+    (problem,) = (one for one in answer.json["problems"] if one["where"] == "--resume-from")
+    assert (problem["code"], problem["given"]) == ("local-path-invalid", folder)
+    assert "no such folder" in problem["title"]
+    ways = [way["text"].removeprefix("--resume-from ") for way in problem["instead"]]
+    assert ways[0] == "FOLDER"
+    assert not any(way.startswith(foreign) for way in ways), ways
+
+
+def test_a_misspelt_checkpoint_folder_is_answered_with_the_one_that_exists(robotrain):
+    Path("outputs/first/checkpoints/last").mkdir(parents=True)
+    job = ("explain", "--platform", "local", "--dataset-repo-id", "lab/cups", "--resume-from")
+    answer = robotrain(*job, "outputs/frist/checkpoints/last")
+    assert (answer.exit_code, "  use   --resume-from outputs/first/checkpoints/last" in answer.stderr) == (2, True)

@@ -1,0 +1,309 @@
+"""The Python API: submit, `Run`, and exceptions for runs that did not succeed."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from robotrain import api, errors
+from robotrain.model import run
+from robotrain.store import records
+from robotrain_runtime.contract import event
+from robotrain_runtime.contract.event import Metrics
+
+
+@pytest.fixture
+def submit(venus, pusht):
+    def submit(**values):
+        return api.submit(platform="venus", dataset_path=pusht, pin=False, **values)
+
+    return submit
+
+
+def becomes(venus, run, **state):
+    (venus / f"{run.name}.json").write_text(json.dumps(state))
+
+
+def test_a_submitted_run_is_the_one_of_the_command_line(submit, venus, robotrain):
+    run = submit(training_steps=7, altitude=60)
+    assert robotrain("status", run.name, "--json").json["run"] == run.name
+    assert run.record.settings == {"altitude": 60}
+    assert api.runs() == [run] == [api.Run(run.name)]
+    assert {run} == {api.Run(run.name)}
+
+
+def test_the_call_and_the_command_line_name_the_same_job(submit, venus, pusht, robotrain):
+    by_call = submit(learning_rate=3e-5, system_metrics=False, training_steps=7)
+    typed = ("--learning-rate", "3e-5", "--no-system-metrics", "--training-steps", 7, "--no-pin")
+    by_hand = robotrain("submit", "--platform", "venus", "--dataset-path", pusht, *typed)
+    assert by_hand.stdout.strip() == by_call.name[:-1] + "2"
+
+
+@pytest.mark.parametrize(
+    ("state", "error"),
+    [("failed", api.RunFailed), ("cancelled", api.RunCancelled), ("lost", api.RunLost)],
+)
+def test_wait_raises_what_became_of_the_run(submit, venus, state, error):
+    run = submit()
+    becomes(venus, run, state=state)
+    with pytest.raises(error, match=f"{run.name} {state}") as raised:
+        run.wait()
+    assert isinstance(raised.value, api.RunEnded)
+    assert raised.value.status.state == state
+
+
+def test_wait_gives_up_after_a_time_and_the_run_goes_on(submit, venus):
+    run = submit()
+    with pytest.raises(TimeoutError, match="still running"):
+        run.wait(timeout=0.01)
+    run.cancel()
+    assert run.status().state == "cancelled"
+
+
+TOLD = """
+from robotrain.plugin import hook
+
+@hook
+def robotrain_run_changed(run, change, status):
+    with open("told", "a") as file:
+        print(run.run[-1], change, status and status.state, file=file)
+    1 / (status is None or status.state != "failed")
+"""
+
+
+def test_the_plugins_of_a_site_are_told_once_of_what_a_program_does_and_sees(submit, venus, install):
+    install("acme", {"acme": "acme_told"}, acme_told=TOLD)
+    one, two, seen = submit(), submit(), submit()
+    becomes(venus, one, state="failed")
+    for _ in range(2):
+        with pytest.raises(api.RunFailed):
+            one.wait()
+    assert "it was not told that" in str(one.warnings), "and the end is told all the same"
+    two.cancel()
+    two.cancel()
+    with pytest.raises(api.RunCancelled):
+        two.wait()
+    seen = api.Run(seen.name)
+    with pytest.raises(TimeoutError):
+        seen.wait(timeout=0.01)
+    becomes(venus, seen, state="succeeded")
+    seen.wait()
+    api.Run(seen.name).wait()  # it had ended when it was first asked
+    told = Path("told").read_text().splitlines()
+    assert told[:3] == ["1 sent None", "2 sent None", "3 sent None"]
+    assert told[3:] == ["1 ended failed", "2 cancelled cancelled", "3 ended succeeded"]
+    assert records.read_final_status(one.name).state == "failed"
+
+
+def test_everything_wrong_is_raised_at_once(venus, pusht):
+    with pytest.raises(errors.Rejected) as raised:
+        api.submit(platform="venus", dataset_path=pusht, training_steps=0, trainig_steps=5, altitude="high")
+    assert {problem.code for problem in raised.value.problems} == {"value-unknown", "value-invalid"}
+    assert "training_steps" in raised.value.problems[0].suggestions[0].text
+    assert records.list_runs() == []
+
+
+def test_a_problem_is_shown_as_the_command_line_shows_it(submit, robotrain, pusht):
+    Path("job.yaml").write_text("platforms: {venuss: {altitude: 3}}\n")
+    (remark,) = submit(job="job.yaml").warnings
+    typed = ("submit", "job.yaml", "--platform", "venus", "--dataset-path", pusht, "--no-pin")
+    assert str(remark) in robotrain(*typed).stderr
+    assert "use   venus" in str(remark)
+
+
+def test_explain_and_render_send_nothing(venus, pusht):
+    values = api.explain(platform="venus", dataset_path=pusht, batch_size=4)
+    (batch_size,) = [value for value in values if value["name"] == "batch_size"]
+    assert (batch_size["value"], batch_size["origin"]) == (4, "call batch_size")
+    plan = api.render(job=None, platform="venus", dataset_path=pusht, attempt=3)
+    assert plan.run.endswith("-3")
+    assert records.list_runs() == []
+
+
+def test_without_a_platform_the_installed_ones_are_offered(venus, pusht):
+    with pytest.raises(errors.Rejected, match="no platform was chosen") as raised:
+        api.submit(dataset_path=pusht)
+    assert "platform='venus'" in [way.text for way in raised.value.problems[0].suggestions]
+
+
+class Float(float):
+    """As numpy's: its repr is no number."""
+
+    def __repr__(self):
+        return f"np.float64({float(self)})"
+
+
+def test_a_number_of_another_library_is_a_number(venus, pusht):
+    values = api.explain(platform="venus", dataset_path=pusht, learning_rate=Float(3e-5))
+    assert [value["value"] for value in values if value["name"] == "learning_rate"] == [3e-5]
+
+
+def test_several_sources_may_come_from_anywhere_in_their_order(venus, pusht):
+    several = [pusht, pusht.parent]
+    plan = api.render(platform="venus", dataset_path=(path for path in several))
+    assert [source.uri for source in plan.job.sources] == [str(path) for path in several]
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"trainer_args": "--policy.chunk_size=16"}, "trainer_args takes a list of texts"),
+        ({"attempt": 0}, "attempt takes"),
+    ],
+)
+def test_a_call_with_an_impossible_argument_is_refused(venus, pusht, values, said):
+    with pytest.raises(errors.Rejected, match=said):
+        api.render(platform="venus", dataset_path=pusht, **values)
+
+
+def test_render_pins_when_asked(venus, pusht):
+    pins = [
+        api.render(platform="venus", dataset_path=pusht, pin=pin).job.sources[0].pin.partition(":")[0]
+        for pin in (False, True)
+    ]
+    assert pins == ["", "folder"]
+
+
+def test_an_outcome_survives_the_way_between_processes():
+    import pickle
+
+    ended = api.RunFailed("a-1", run.Status(state="failed", reason="no room"))
+    again = pickle.loads(pickle.dumps(ended))
+    assert (type(again), str(again), again.status) == (api.RunFailed, "a-1 failed: no room", ended.status)
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    from robotrain import api
+
+    monkeypatch.setattr(api, "MIN_POLL_SECONDS", 0.001)
+    return api
+
+
+def falls_silent(monkeypatch, times):
+    """Venus does not say how a run is, so many times."""
+    import venus_plugin
+
+    status, asked = venus_plugin.Venus.status, []
+
+    def silent(self, reference):
+        asked.append(reference)
+        if len(asked) <= times:
+            raise ConnectionResetError("the line went dead")
+        return status(self, reference)
+
+    monkeypatch.setattr(venus_plugin.Venus, "status", silent)
+
+
+def test_a_platform_that_is_silent_for_a_while_is_asked_again(submit, venus, impatient, monkeypatch):
+    run = submit()
+    becomes(venus, run, state="succeeded")
+    falls_silent(monkeypatch, 3)
+    assert run.wait().state == "succeeded"
+
+
+def test_a_platform_that_stays_silent_is_given_up(submit, venus, impatient, monkeypatch):
+    run = submit()
+    falls_silent(monkeypatch, 1000)
+    monkeypatch.setattr(impatient, "PATIENCE_SECONDS", 0.01)
+    with pytest.raises(ConnectionResetError):
+        run.wait()
+
+
+def test_a_run_that_its_platform_knows_no_more_is_told_at_once(submit, venus):
+    run = submit()
+    (venus / "jobs" / run.name).unlink()
+    with pytest.raises(errors.Rejected, match="venus knows no"):
+        run.wait()
+
+
+def test_events_come_while_a_wait_with_a_timeout_goes_on(submit, venus, impatient):
+    run = submit()
+    lines = [event.format_event(Metrics(values={"train/loss": 0.5}, step=step)) for step in (1, 2)]
+    becomes(venus, run, state="running", log=lines[:1])
+    told = []
+
+    def hear(record):
+        told.append(record.event.step)
+        becomes(venus, run, state="succeeded", log=lines)
+
+    assert run.wait(timeout=60, on_event=hear).state == "succeeded"
+    assert told == [1, 2]
+    assert run.progress().losses == [(1, 0.5), (2, 0.5)]
+
+
+def test_events_are_told_once_when_the_log_breaks_off(submit, venus, impatient, monkeypatch):
+    import venus_plugin
+
+    run = submit()
+    lines = [event.format_event(Metrics(values={"train/loss": 0.5}, step=step)) for step in (1, 2, 3)]
+    becomes(venus, run, state="running", log=lines)
+    whole, asked = venus_plugin.Venus.logs, []
+
+    def broken(self, reference, follow, tail=None):
+        asked.append(follow)
+        for at, line in enumerate(whole(self, reference, follow, tail)):
+            if len(asked) == 1 and at == 1:
+                becomes(venus, run, state="succeeded", log=lines)
+                raise ConnectionResetError("the line went dead")
+            yield line
+
+    monkeypatch.setattr(venus_plugin.Venus, "logs", broken)
+    told = []
+    run.wait(on_event=told.append)
+    assert [record.event.step for record in told] == [1, 2, 3]
+
+
+def test_what_the_listener_raises_is_raised(submit, venus):
+    run = submit()
+    becomes(venus, run, state="running", log=[event.format_event(Metrics(values={}, step=1))])
+
+    def enough(record):
+        raise StopAsyncIteration
+
+    with pytest.raises(StopAsyncIteration):
+        run.wait(on_event=enough)
+
+
+def test_the_program_of_the_docs_runs(venus, pusht, monkeypatch, capsys):
+    import venus_plugin
+
+    text = (Path(__file__).parents[2] / "docs/runs.md").read_text()
+    (program,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    Path("job.yaml").write_text(f"sources:\n  dataset:\n    - local_path: {pusht}\n")
+    ended = {"state": "failed", "checkpoints": [4]}
+    monkeypatch.setattr(venus_plugin.Venus, "_state", lambda self, reference: ended)
+    exec(program.replace("local", "venus"), {})
+    (run,) = api.runs()
+    assert capsys.readouterr().out == f"\ncheckpoints/000004 /venus/{run.name}/checkpoints/000004\n"
+
+
+CHECKED = """
+import robotrain
+
+run: robotrain.Run = robotrain.submit("job.yaml", platform="local", training_steps=2000, new=True)
+try:
+    status: robotrain.Status = run.wait(timeout=5.0, on_event=print)
+except robotrain.RunFailed as failed:
+    print(failed.run, failed.status.reason)
+except robotrain.Rejected as rejected:
+    problems: tuple[robotrain.Problem, ...] = rejected.problems
+outputs: list[robotrain.Output] = run.outputs()
+plan: robotrain.Plan = robotrain.render(platform="local", pin=True, trainer_args=["--a=b"])
+names: list[str] = [one.name for one in robotrain.runs(limit=3)]
+robotrain.submit(platfrom=3, job="x")
+robotrain.submit(platform=3)
+"""
+
+
+@pytest.mark.slow
+def test_a_program_that_uses_it_is_checked_by_mypy(tmp_path):
+    import subprocess
+    import sys
+
+    (tmp_path / "program.py").write_text(CHECKED)
+    checked = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "program.py"], cwd=tmp_path, capture_output=True, text=True
+    )
+    (wrong,) = [line for line in checked.stdout.splitlines() if "error:" in line]
+    assert 'Argument "platform" to "submit" has incompatible type "int"; expected "str"' in wrong

@@ -1,0 +1,154 @@
+"""Settings that are tables of names and values: one text on the command line, a table in files."""
+
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+from robotrain.config import coerce
+
+SOURCES = "sources: {dataset: {local_path: x}}\n"
+
+
+@pytest.fixture
+def labels(robotrain, saturn):
+    """The value of `labels` and where it came from."""
+
+    def run(*args):
+        answer = robotrain("explain", "--platform", "saturn", "--json", *args)
+        assert answer.exit_code == 0, answer.stderr
+        row = next(row for row in answer.json["values"] if row["name"] == "labels")
+        return row["value"], row["origin"]
+
+    return run
+
+
+@pytest.fixture
+def refused(robotrain, saturn):
+    def run(*args):
+        answer = robotrain("explain", "--platform", "saturn", *args)
+        assert answer.exit_code == 2
+        return answer.stderr
+
+    return run
+
+
+def test_a_flag_says_it_as_text(labels):
+    text = "team=arm,cost=4=2,empty="
+    assert labels("--dataset-path", "x", "--labels", text) == (text, "flag --labels")
+    assert labels("--dataset-path", "x", "--set", f"labels={text}") == (text, "flag --set labels")
+
+
+def test_a_job_file_says_it_as_text_or_as_a_table_in_its_order(labels):
+    Path("job.yaml").write_text(
+        SOURCES + "platforms:\n  saturn:\n    labels: {zeta: 1e3, team: arm=1, not: null, no: ''}\n"
+    )
+    assert labels("job.yaml") == ("zeta=1e3,team=arm=1", "job file job.yaml:4")
+    Path("job.yaml").write_text(SOURCES + "platforms:\n  saturn:\n    labels: b=1,a=2\n")
+    assert labels("job.yaml") == ("b=1,a=2", "job file job.yaml:4")
+
+
+def test_robotrain_toml_and_its_profiles_say_it_as_a_table(labels):
+    Path("robotrain.toml").write_text(
+        '[platforms.saturn.labels]\nzeta = 3\nteam = "arm"\n[profiles.big.platforms.saturn]\nlabels = {big = true}\n'
+    )
+    assert labels("--dataset-path", "x") == ("zeta=3,team=arm", "robotrain.toml [platforms.saturn]")
+    value, origin = labels("--dataset-path", "x", "--profile", "big")
+    assert (value, origin) == ("big=true", "robotrain.toml [profiles.big.platforms.saturn]")
+
+
+def test_two_layers_are_not_merged(labels):
+    Path("robotrain.toml").write_text('[platforms.saturn.labels]\nzeta = "1"\n')
+    Path("job.yaml").write_text(SOURCES + "platforms: {saturn: {labels: {team: arm}}}\n")
+    assert labels("job.yaml")[0] == "team=arm"
+    Path("job.yaml").write_text(SOURCES + "platforms: {saturn: {labels: {}}}\n")
+    assert labels("job.yaml")[0] == "zeta=1"
+
+
+def test_a_call_from_python_says_it_as_a_mapping(saturn):
+    import robotrain.api
+
+    rows = robotrain.api.explain(platform="saturn", dataset_path="x", labels={"team": "arm", "n": 3})
+    assert next(row["value"] for row in rows if row["name"] == "labels") == "team=arm,n=3"
+    with pytest.raises(Exception, match="orbit takes a single value"):
+        robotrain.api.explain(platform="saturn", dataset_path="x", orbit={"a": 1})
+
+
+def test_saving_a_job_keeps_it(labels, robotrain):
+    Path("robotrain.toml").write_text('[platforms.saturn.labels]\nteam = "arm"\ncost = 3\n')
+    labels("--dataset-path", "x", "--save-as", "saved.yaml")
+    Path("robotrain.toml").unlink()
+    assert labels("saved.yaml")[0] == "team=arm,cost=3"
+
+
+@pytest.mark.parametrize("text", ["team", " =arm", "team=arm,", "team=arm,team=leg"])
+def test_a_text_that_is_no_table_is_refused(refused, text):
+    said = refused("--dataset-path", "x", "--labels", text)
+    assert "--labels takes NAME=VALUE,NAME=VALUE, each name once" in said
+
+
+@pytest.mark.parametrize(
+    ("table", "says"),
+    [
+        ("'a,b': x", "a name of --labels is empty or contains `,` or `=`"),
+        ("' ': x", "a name of --labels is empty or contains `,` or `=`"),
+        ("a: x,y", "a value of --labels contains `,`"),
+        ("a: {b: c}", "platforms.saturn.labels.a must be a single value, not a mapping"),
+        ("a: [b]", "platforms.saturn.labels.a must be a single value, not a sequence"),
+        ("team: x", "is repeated"),
+    ],
+)
+def test_what_the_text_could_not_say_is_named_with_its_line(refused, table, says):
+    Path("job.yaml").write_text(SOURCES + f"platforms:\n  saturn:\n    labels:\n      team: arm\n      {table}\n")
+    said = refused("job.yaml")
+    assert says in said
+    assert "job.yaml:6" in said
+
+
+@pytest.mark.parametrize("toml", ['"a,b" = "x"', 'a = "x,y"', "a = [1]", "a = {b = 1}"])
+def test_the_same_of_robotrain_toml(refused, toml):
+    Path("robotrain.toml").write_text(f"[platforms.saturn.labels]\n{toml}\n")
+    assert "robotrain.toml [platforms.saturn.labels]" in refused("--dataset-path", "x")
+
+
+def test_a_table_for_any_other_setting_is_refused_as_ever(refused):
+    Path("job.yaml").write_text(SOURCES + "platforms:\n  saturn:\n    orbit:\n      a: b\nparameters: {seed: {a: 1}}\n")
+    said = refused("job.yaml")
+    assert "platforms.saturn.orbit must be a single value, not a mapping" in said
+    assert "job.yaml:5" in said
+    assert "parameters.seed must be a single value, not a mapping" in said
+
+
+def test_a_table_for_another_platform_is_its_own_business(robotrain, saturn):
+    Path("job.yaml").write_text(SOURCES + "platforms: {saturn: {labels: {team: arm}}}\n")
+    assert robotrain("render", "--platform", "local", "job.yaml").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("value", "fits"),
+    [
+        ("a=1,b=2", True),
+        ({"a": "1", "b": 2, "c": None}, True),
+        ({}, True),
+        ("", True),
+        ("team", False),
+        ({"a=b": "1"}, False),
+        ({"a": "x,y"}, False),
+        ({"a": {"b": "c"}}, False),
+    ],
+)
+def test_the_schema_takes_what_the_reader_takes(robotrain, saturn, value, fits):
+    schema = robotrain("schema", "lerobot-train", "--platform", "saturn").json
+    job = {"sources": {"dataset": {"local_path": "x"}}, "platforms": {"saturn": {"labels": value}}}
+    assert jsonschema.Draft202012Validator(schema).is_valid(job) == fits
+    Path("job.yaml").write_text(yaml.safe_dump(job))
+    assert (robotrain("render", "--platform", "saturn", "job.yaml").exit_code == 0) == fits
+
+
+def test_a_plugin_reads_the_text_with_the_function_for_it():
+    assert coerce.parse_pairs(" b = 1 ,a=2=3,c=") == {"b": "1", "a": "2=3", "c": ""}
+    assert list(coerce.parse_pairs("b=1,a=2")) == ["b", "a"]
+    assert coerce.parse_pairs(None) == coerce.parse_pairs("") == {}
+    with pytest.raises(ValueError) as raised:
+        coerce.parse_pairs("hunter2")
+    assert "hunter2" not in str(raised.value)

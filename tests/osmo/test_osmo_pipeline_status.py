@@ -1,0 +1,133 @@
+"""Status and logs of a pipeline's workflow and of its steps, also after an interrupted submit."""
+
+import pytest
+from osmo_stand_in.cut_short import CutShort, cut_short
+from piped import RUN, plan, steps
+from robotrain.errors import Rejected
+from robotrain_osmo.platform import OsmoPlatform
+from robotrain_runtime.contract import event
+from robotrain_runtime.contract.event import Outcome, Published
+
+OSMO = OsmoPlatform()
+THRESHOLD = "the success rate is 0.50, below the threshold of 0.70"
+
+
+@pytest.fixture
+def reference(osmo) -> dict[str, str]:
+    """A pipeline that waits, as it was submitted."""
+    return dict(OSMO.submit(plan(steps(settings={"pool": "default"}))))
+
+
+def states(reference) -> dict[str, str]:
+    return {one.name: one.state for one in OSMO.list_steps(reference)}
+
+
+def of(reference, step: str) -> dict[str, str]:
+    return {**reference, "step": step}
+
+
+def complete(osmo, reference, *names: str) -> None:
+    for name in names:
+        osmo.set_state(reference["workflow"], task=name, task_status="RUNNING")
+        osmo.set_state(reference["workflow"], task=name, task_status="COMPLETED", exit_code=0)
+
+
+def test_the_steps_are_told_in_the_order_of_the_plan_whatever_changed_last(osmo, reference):
+    assert states(reference) == {"train": "pending", "evaluate": "waiting", "register": "waiting"}
+    assert OSMO.status(reference).state == "pending"
+    osmo.set_state(reference["workflow"], task="train", task_status="RUNNING")
+    assert OSMO.status(reference).state == OSMO.status(of(reference, "train")).state == "running"
+    complete(osmo, reference, "train")
+    assert states(reference) == {"train": "succeeded", "evaluate": "pending", "register": "waiting"}
+    whole = OSMO.status(reference)
+    assert [whole.state, whole.exit_code] == ["running", None]  # although OSMO says PENDING again
+    assert OSMO.list_statuses([reference]) == [None]
+    assert "step evaluate: OSMO is preparing it" in whole.reason
+    complete(osmo, reference, "evaluate", "register")
+    assert [OSMO.status(reference).state, *states(reference)] == ["succeeded", "train", "evaluate", "register"]
+
+
+def test_the_whole_and_its_steps_are_one_question(osmo, reference):
+    osmo.forget()
+    whole, steps = OSMO.query_pipeline(reference)
+    assert len(osmo.calls) == 1
+    assert (whole, steps) == (OSMO.status(reference), OSMO.list_steps(reference))
+
+
+def test_the_reason_is_that_of_the_first_step_that_failed_in_its_own_words(osmo, reference):
+    complete(osmo, reference, "train")
+    osmo.set_state(reference["workflow"], task="evaluate", task_status="RUNNING")
+    told = event.format_event(Outcome(state="failed", exit_code=5, reason=THRESHOLD))
+    osmo.say(reference["workflow"], told, task="evaluate")
+    osmo.set_state(reference["workflow"], task="evaluate", task_status="FAILED", exit_code=5)
+    assert states(reference) == {"train": "succeeded", "evaluate": "failed", "register": "skipped"}
+    whole = OSMO.status(reference)
+    assert [whole.state, whole.exit_code] == ["failed", 5]
+    assert whole.reason == f"step evaluate failed: {THRESHOLD}"
+    assert OSMO.status(of(reference, "evaluate")).reason == THRESHOLD
+    assert OSMO.status(of(reference, "train")).state == "succeeded"
+
+
+def test_a_step_whose_own_limit_is_over_says_so(osmo, reference):
+    osmo.set_state(reference["workflow"], task="train", task_status="RUNNING")
+    osmo.set_state(reference["workflow"], task="train", task_status="FAILED", exit_code=124)
+    assert "step train failed: it reached its time limit (exit code 124)" in OSMO.status(reference).reason
+
+
+def test_the_log_of_a_step_has_no_line_of_another(osmo, reference):
+    for step, text in (("train", "loss 1"), ("evaluate", "rollout 1"), ("train", "loss 2")):
+        osmo.set_state(reference["workflow"], task=step, task_status="RUNNING")
+        osmo.say(reference["workflow"], text, task=step)
+    assert list(OSMO.logs(of(reference, "train"), False)) == ["loss 1", "loss 2"]
+    assert list(OSMO.logs(of(reference, "evaluate"), False)) == ["rollout 1"]
+    assert list(OSMO.logs(of(reference, "train"), False, 1)) == ["loss 2"]
+    complete(osmo, reference, "train", "evaluate", "register")
+    assert list(OSMO.logs(of(reference, "train"), False)) == ["loss 1", "loss 2"]
+    assert list(OSMO.logs(of(reference, "train"), True)) == ["loss 1", "loss 2"]
+
+
+def test_a_step_is_followed_to_its_own_end_while_others_go_on(osmo, reference, monkeypatch):
+    monkeypatch.setattr("robotrain_osmo.observe.logs.STEP_SILENCE_SECONDS", 0.1)
+    osmo.set_state(reference["workflow"], task="train", task_status="RUNNING")
+    osmo.say(reference["workflow"], "loss 1", task="train")
+    complete(osmo, reference, "train")
+    osmo.set_state(reference["workflow"], task="evaluate", task_status="RUNNING")
+    assert list(OSMO.logs(of(reference, "train"), True)) == ["loss 1"]
+
+
+def test_a_cancel_ends_the_whole(osmo, reference):
+    complete(osmo, reference, "train")
+    osmo.set_state(reference["workflow"], task="evaluate", task_status="RUNNING")
+    OSMO.cancel(reference)
+    assert osmo.cancels == [reference["workflow"]]
+    assert states(reference) == {"train": "succeeded", "evaluate": "cancelled", "register": "cancelled"}
+    assert OSMO.status(reference).state == "cancelled"
+
+
+def test_an_interrupted_submit_is_found_once(osmo):
+    made = plan(steps(settings={"pool": "default"}))
+    with cut_short("workflow", "submit", answered=True), pytest.raises(CutShort):
+        OSMO.submit(made)
+    found = OSMO.find(made)
+    assert found["workflow"] == f"{RUN}-1"
+    assert found["steps"] == "train,evaluate,register"
+    assert len(osmo.workflows) == 1
+
+
+def test_a_step_whose_earlier_workflow_is_gone_is_refused_in_words(osmo):
+    finished = {"train": {"workflow": "gone-1", "run": "gone", "steps": "train", "step": "train"}}
+    with pytest.raises(Rejected) as rejected:
+        OSMO.submit(plan(steps(settings={"pool": "default"})[1:], finished))
+    (problem,) = rejected.value.problems
+    assert problem.code == "osmo-step-gone"
+    assert "task train of the workflow gone-1" in problem.title
+
+
+def test_outputs_of_a_step_are_what_it_published(osmo, reference):
+    to = "https://account1.blob.core.windows.net/runs/x/000002"
+    osmo.set_state(reference["workflow"], task="train", task_status="RUNNING")
+    published = event.format_event(Published(step=2, to=to))
+    osmo.say(reference["workflow"], published, task="train")
+    complete(osmo, reference, "train")
+    assert [one.uri for one in OSMO.outputs(of(reference, "train"))] == [to]
+    assert list(OSMO.outputs(of(reference, "evaluate"))) == []

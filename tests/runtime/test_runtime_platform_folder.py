@@ -1,0 +1,88 @@
+"""The folder that a platform keeps when a run ends: complete checkpoints are copied there, and resumed from."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from robotrain_runtime.contract import checkpoint
+from robotrain_runtime.contract.event import Checkpoint, Published
+from robotrain_runtime.preflight import run_preflight
+
+TRAIN = "from pretend_training import *\ntrain({}, 20)"
+OUTPUT = "${AZURE_ML_OUTPUT_checkpoints}"
+CALLED = "azureml://datastores/store/paths/azureml/${THIS_ONE}/checkpoints/"
+
+
+@pytest.fixture
+def output(tmp_path, monkeypatch) -> Path:
+    """The folder that the platform names, in upper case."""
+    there = tmp_path / "wd" / "checkpoints"
+    there.mkdir(parents=True)
+    monkeypatch.setenv("AZURE_ML_OUTPUT_CHECKPOINTS", f"{there}/")
+    return there
+
+
+def published(ran) -> list[tuple[int, str]]:
+    return [(one.step, one.to) for one in ran.of_kind(Published)]
+
+
+def codes(made) -> list[tuple[str, str]]:
+    return [(one.code, one.title) for one in run_preflight(made)]
+
+
+def test_a_name_that_is_not_set_is_told_before_the_work(halves_here, job):
+    title = (
+        "AZURE_ML_OUTPUT_checkpoints is not set: it should name the folder in which the platform keeps the checkpoints"
+    )
+    assert codes(job(kept=OUTPUT)) == [("kept-missing", title)]
+
+
+@pytest.mark.parametrize("name", ["AZURE_ML_OUTPUT_checkpoints", "AZURE_ML_OUTPUT_CHECKPOINTS"])
+def test_either_spelling_of_the_name_does(halves_here, job, tmp_path, monkeypatch, name):
+    monkeypatch.setenv(name, str(tmp_path / "wd"))
+    assert codes(job(kept=OUTPUT)) == []
+
+
+@pytest.mark.parametrize(
+    ("there", "why"),
+    [("file", "it is a file"), ("no/where", "{}/no does not exist"), ("", "it is not an absolute path")],
+)
+def test_a_folder_that_takes_nothing_is_told_before_the_work(halves_here, job, tmp_path, there, why):
+    (tmp_path / "file").touch()
+    to = str(tmp_path / there) if there else "relative"
+    title = f"checkpoints cannot be copied to {to}, which the platform keeps: {why.format(tmp_path)}"
+    assert codes(job(kept=to)) == [("publish-unwritable", title)]
+
+
+@pytest.mark.slow
+def test_each_complete_checkpoint_is_copied_there_beside_where_it_is_published(run, job, output, tmp_path):
+    made = job(TRAIN.format(40), publish={"to": str(tmp_path / "mirror")}, kept=OUTPUT)
+    ran = run(made)
+    assert ran.exit_code == 0, ran.lines
+    assert [
+        step for step, folder in checkpoint.list_checkpoints(output) if checkpoint.validate_checkpoint(folder) == ""
+    ] == [40, 20]
+    assert sorted(os.listdir(output)) == ["000020", "000040"]
+    assert sorted(published(ran)) == sorted(
+        (step, f"{to}/{step:06}") for step in (20, 40) for to in (output, tmp_path / "mirror")
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("called", ["", CALLED])
+def test_a_machine_that_is_lost_goes_on_from_it_in_the_same_submission(run, job, output, tmp_path, called):
+    placed = {"kept": OUTPUT, "kept_as": called, "left": OUTPUT, "submission": "THIS_ONE"}
+    run(job(TRAIN.format(40), **placed), THIS_ONE="job-1")
+    shutil.rmtree(tmp_path / "work")
+    ran = run(job(TRAIN.format(60), **placed), THIS_ONE="job-1")
+    assert ran.exit_code == 0, ran.lines
+    assert "from step 41" in ran.ordinary
+    assert [one.step for one in ran.of_kind(Checkpoint)] == [40, 60]
+    to = called.replace("${THIS_ONE}", "job-1").rstrip("/") or output
+    assert published(ran) == [(40, f"{to}/000040"), (60, f"{to}/000060")]
+    assert f"resuming from step 40 of an earlier attempt, restored from {output}/000040" in ran.notes("info")
+    assert (output / "000040/model/weights").stat().st_nlink == 1  # it shares no file with what is gone on from
+    shutil.rmtree(tmp_path / "work")
+    other = run(job(TRAIN.format(60), **placed), THIS_ONE="job-2")
+    assert "from step 1" in other.ordinary

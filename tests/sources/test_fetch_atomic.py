@@ -1,0 +1,113 @@
+"""Fetched folders are complete or absent, with concurrent fetches and interrupted ones."""
+
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from robotrain_runtime.contract.files import find_complete_files
+from robotrain_sources.mlflow.fetch_program import MANIFEST, fill_cache_folder
+
+WRITER = """
+import os, sys, time
+from pathlib import Path
+from robotrain_sources.mlflow.fetch_program import fill_cache_folder
+
+def fill(folder):
+    (folder / "first").write_text("1")
+    Path(sys.argv[2]).touch()
+    while not Path(sys.argv[3]).exists():
+        time.sleep(0.01)
+    (folder / "second").write_text("22")
+    print("filled", flush=True)
+
+print(fill_cache_folder(Path(sys.argv[1]), fill), flush=True)
+"""
+
+
+def fill(folder: Path) -> None:
+    (folder / "sub").mkdir()
+    (folder / "sub/weights").write_bytes(b"123")
+
+
+def never(folder: Path) -> None:
+    pytest.fail("it was fetched again")
+
+
+@pytest.fixture
+def writer(tmp_path):
+    """A process that lands a folder: it stops half way until it may go on."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start() -> subprocess.Popen[str]:
+        command = [sys.executable, "-c", WRITER, tmp_path / "data", tmp_path / "half", tmp_path / "go"]
+        started.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def wait_for(path: Path) -> None:
+    while not path.exists():
+        time.sleep(0.01)
+
+
+def test_a_fetch_that_fails_leaves_nothing_to_be_found(tmp_path):
+    def fails(folder: Path) -> None:
+        fill(folder)
+        raise ConnectionError("gone")
+
+    with pytest.raises(ConnectionError):
+        fill_cache_folder(tmp_path / "data", fails)
+    assert find_complete_files(tmp_path / "data", MANIFEST) is None
+    assert [path.name for path in tmp_path.glob("data*")] == ["data.lock"]  # a full disk is not left full
+    assert fill_cache_folder(tmp_path / "data", fill) == find_complete_files(tmp_path / "data", MANIFEST)
+
+
+def test_a_fetch_that_is_killed_is_done_again_from_its_beginning(tmp_path, writer):
+    first = writer()
+    wait_for(tmp_path / "half")
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    assert find_complete_files(tmp_path / "data", MANIFEST) is None
+    files = fill_cache_folder(tmp_path / "data", fill)
+    assert sorted(path.name for path in files.iterdir()) == ["sub"]  # nothing of the one that was killed
+
+
+def test_of_two_that_ask_at_once_one_fetches_and_the_other_waits(tmp_path, writer):
+    first = writer()
+    wait_for(tmp_path / "half")
+    second = writer()
+    assert "waiting" in second.stdout.readline()
+    (tmp_path / "go").touch()
+    files = str(tmp_path / "data/files")
+    assert first.communicate()[0].split() == ["filled", files]
+    assert second.communicate()[0].split() == [files]
+
+
+def test_one_that_is_complete_is_found_without_waiting(tmp_path):
+    files = fill_cache_folder(tmp_path / "a/data", fill)
+    assert (files / "sub/weights").read_bytes() == b"123"
+    with (tmp_path / "a/data.lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)  # as a run that uses it does
+        assert fill_cache_folder(tmp_path / "a/data", never) == files
+
+
+@pytest.mark.parametrize("harm", ["shorter", "missing", "no manifest"])
+def test_a_folder_that_was_damaged_is_fetched_again(tmp_path, capfd, harm):
+    files = fill_cache_folder(tmp_path / "data", fill)
+    if harm == "shorter":
+        os.truncate(files / "sub/weights", 1)
+    else:
+        (files / "sub/weights" if harm == "missing" else tmp_path / "data" / MANIFEST).unlink()
+    assert find_complete_files(tmp_path / "data", MANIFEST) is None
+    assert (fill_cache_folder(tmp_path / "data", fill) / "sub/weights").read_bytes() == b"123"
+    assert "was changed or damaged" in capfd.readouterr().out

@@ -1,0 +1,367 @@
+"""Episodes from ROS 2 bags: encodings, joints by name, time, gaps, clock jumps, and damaged bags."""
+
+import json
+import re
+import sqlite3
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from recorded_bags import SECOND, START, Recording, compress, floats, image, joint_state, make_picture
+from robotrain_workloads.rosbag_act_train.bags import pictures
+from robotrain_workloads.rosbag_act_train.bags.bag_files import BagError, find_bags
+from robotrain_workloads.rosbag_act_train.bags.episodes import read_bag
+from robotrain_workloads.rosbag_act_train.bags.pictures import read_pictures
+from robotrain_workloads.rosbag_act_train.bags.settings import DataSettings
+
+SETTINGS = DataSettings(
+    image_topics={"/camera/top/compressed": "top", "/camera/top": "top"},
+    state_topic="/joint_states",
+    action_topic="/action",
+    fps=10,
+)
+
+
+def read(folder, settings=SETTINGS, **given):
+    (bag,) = find_bags(folder)
+    return read_bag(bag, settings, **given)
+
+
+def decode(folder, cache, settings=SETTINGS, **given):
+    """The pictures of a bag's only episode, step by step."""
+    reading = read(folder, settings)
+    (episode,) = reading.episodes
+    ((topic, camera),) = reading.image_topics.items()
+    wanted = sorted(set(episode.pictures[camera].tolist()))
+    found = read_pictures(reading.bag, {topic: wanted}, cache, **given)[topic]
+    return found[np.searchsorted(wanted, episode.pictures[camera])]
+
+
+@pytest.mark.parametrize("storage", ["sqlite3", "mcap"])
+def test_one_bag_is_one_episode_at_the_rate(tmp_path, storage):
+    episode = read(Recording().write(tmp_path / "ep", storage)).episodes[0]
+    assert (episode.name, episode.steps, episode.filled) == ("ep", 40, 0)
+    assert np.allclose(episode.values["observation.state"], [[step, 100 + step] for step in range(40)])
+    assert np.allclose(episode.values["action"], [[step + 0.5, step - 0.5] for step in range(40)])
+    assert np.diff(episode.times).tolist() == [SECOND // 10] * 39
+
+
+@pytest.mark.parametrize(("encoding", "padding"), [("rgb8", 0), ("bgr8", 5), ("mono8", 5), ("jpeg", 0), ("png", 0)])
+def test_every_encoding_gives_the_same_colors(tmp_path, encoding, padding):
+    found = decode(Recording(encoding=encoding, padding=padding).write(tmp_path / "ep"), tmp_path / "cache")
+    expected = np.stack([make_picture(step, (12, 16)) for step in range(40)])
+    if encoding == "mono8":
+        expected = np.repeat(expected[..., :1], 3, axis=3)
+    assert found.shape == (40, 12, 16, 3)
+    assert np.abs(found.astype(int) - expected).max() <= (6 if encoding == "jpeg" else 0)
+
+
+def test_pictures_are_decoded_once_at_the_size_of_training(tmp_path, monkeypatch):
+    folder = Recording(encoding="jpeg").write(tmp_path / "ep", "mcap")
+    first = decode(folder, tmp_path / "cache", size=(6, 8))
+    assert first.shape == (40, 6, 8, 3)
+    monkeypatch.setattr(pictures, "decode_picture", None)
+    assert np.array_equal(decode(folder, tmp_path / "cache", size=(6, 8)), first)
+    moved = (tmp_path / "ep").rename(tmp_path / "moved")
+    assert np.array_equal(decode(moved, tmp_path / "cache", size=(6, 8)), first), "the cache is keyed by content"
+
+
+def test_joints_are_taken_by_name(tmp_path):
+    first = Recording().write(tmp_path / "a")
+    other = Recording(joints=("pusher_z", "pusher_y", "pusher_x")).write(tmp_path / "b")
+    names = read(first).joints
+    assert names == {"/joint_states": ("pusher_x", "pusher_y")}
+    same = read(other, joints=names).episodes[0].values["observation.state"]
+    assert np.array_equal(same, read(first).episodes[0].values["observation.state"])
+    chosen = replace(SETTINGS, joint_names=("pusher_y",))
+    assert read(other, chosen).episodes[0].values["observation.state"].shape == (40, 1)
+
+
+def test_without_actions_the_next_state_is_the_action(tmp_path):
+    episode = read(Recording().write(tmp_path / "ep"), replace(SETTINGS, action_topic=None)).episodes[0]
+    assert episode.steps == 39
+    state, action = episode.values["observation.state"], episode.values["action"]
+    assert np.array_equal(action[:-1], state[1:])
+
+
+def test_header_stamps_count_when_all_are_set(tmp_path):
+    late = 3 * SECOND // 100
+    episode = read(Recording(offset=lambda step: -late if step else 0).write(tmp_path / "ep")).episodes[0]
+    assert episode.times[0] == START + 2000, "the action has no header: its log time counts"
+    unset = Recording(stamped=False, offset=lambda step: -late).write(tmp_path / "unset")
+    assert not read(unset).topics["/joint_states"].uses_stamps
+
+
+def test_a_long_gap_splits_and_short_pieces_are_counted(tmp_path):
+    folder = Recording(lost=range(10, 16)).write(tmp_path / "ep")
+    reading = read(folder)
+    assert [(one.name, one.steps) for one in reading.episodes] == [("ep#1", 10), ("ep#2", 24)]
+    reading = read(folder, min_steps=20)
+    assert ([one.steps for one in reading.episodes], reading.dropped) == ([24], [10])
+    reading = read(folder, replace(SETTINGS, max_gap_s=1))
+    assert [(one.steps, one.filled) for one in reading.episodes] == [(40, 6)]
+
+
+def test_a_clock_jump_is_refused_or_splits(tmp_path):
+    folder = Recording(offset=lambda step: 0 if step < 20 else -30 * SECOND).write(tmp_path / "ep")
+    own = replace(SETTINGS, action_topic=None)
+    with pytest.raises(BagError, match=r"goes back by more than 1 s.*--on-clock-jump split") as caught:
+        read(folder, own)
+    assert caught.value.time_ns == START + 2 * SECOND - 30 * SECOND
+    assert [one.steps for one in read(folder, replace(own, on_clock_jump="split")).episodes] == [19, 19]
+
+
+def test_jitter_is_no_clock_jump(tmp_path):
+    folder = Recording(offset=lambda step: -(step % 2) * 12 * SECOND // 100).write(tmp_path / "ep")
+    assert read(folder, replace(SETTINGS, action_topic=None)).jumps == 0
+
+
+def test_a_slow_camera_is_named_with_the_rate_that_fits(tmp_path):
+    recording = Recording()
+    slow = [step for step in range(40) if step % 4]
+    folder = replace(recording, lost=slow).write(tmp_path / "ep")
+    with pytest.raises(BagError, match=r"/camera/top 2\.5; --fps 2\.5 .*--sync previous"):
+        read(folder)
+    held = read(folder, replace(SETTINGS, sync="previous")).episodes[0]
+    assert held.pictures["top"].tolist()[:9] == [0, 0, 0, 0, 1, 1, 1, 1, 2]
+
+
+def test_a_compressed_topic_and_its_raw_one_are_one_camera(tmp_path):
+    folder = Recording(camera="/camera/top/compressed", encoding="jpeg").write(tmp_path / "ep")
+    assert read(folder).image_topics == {"/camera/top/compressed": "top"}
+
+
+def cut_short(bag):
+    (file,) = bag.glob("*.mcap")
+    file.write_bytes(file.read_bytes()[: int(file.stat().st_size * 0.6)])
+
+
+def cut_database(bag):
+    (file,) = bag.glob("*.db3")
+    file.write_bytes(file.read_bytes()[: int(file.stat().st_size * 0.6)])
+
+
+def overwrite_page(bag):
+    (file,) = bag.glob("*.db3")
+    content = bytearray(file.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 4096] = bytes(4096)
+    file.write_bytes(content)
+
+
+def empty_database(bag):
+    (file,) = bag.glob("*.db3")
+    with sqlite3.connect(file) as database:
+        database.execute("DELETE FROM messages")
+    (bag / "metadata.yaml").unlink()
+
+
+def change_counts(bag):
+    text = (bag / "metadata.yaml").read_text()
+    (bag / "metadata.yaml").write_text(text.replace("message_count: 40", "message_count: 41"))
+
+
+def remove_storage(bag):
+    for file in bag.glob("*.db3"):
+        file.unlink()
+
+
+def break_metadata(bag):
+    (bag / "metadata.yaml").write_text("{ not yaml")
+
+
+DAMAGES = {
+    cut_short: ("mcap", "ends too early.*--salvage"),
+    cut_database: ("sqlite3", "cut off or damaged"),
+    overwrite_page: ("sqlite3", "damaged after this time"),
+    empty_database: ("sqlite3", "holds no message.*stopped before it closed"),
+    change_counts: ("sqlite3", "40 messages, and its metadata says 41"),
+    remove_storage: ("sqlite3", "no file that ends in"),
+    break_metadata: ("sqlite3", "metadata.yaml is damaged"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
+def test_damage_is_named_with_its_file(tmp_path, damage):
+    storage, why = DAMAGES[damage]
+    folder = Recording(size=(96, 128)).write(tmp_path / "ep", storage)
+    damage(folder)
+    with pytest.raises(BagError, match=why) as caught:
+        decode(folder, tmp_path / "cache")
+    assert str(folder) in str(caught.value)
+    assert not list((tmp_path / "cache").glob("*")), "nothing is half-written"
+
+
+def test_salvage_reads_whole_chunks(tmp_path):
+    folder = Recording(size=(240, 320)).write(tmp_path / "ep", "mcap")
+    cut_short(folder)
+    reading = read(folder, salvage=True)
+    assert 10 < reading.episodes[0].steps < 40
+    assert re.fullmatch(r"\d+ messages, until 2023-11-14T22:13:2\d\.\d{3}Z", reading.salvaged)
+
+
+MESSAGES = {
+    "a joint is missing": (("/joint_states", joint_state(START, {"pusher_x": 1.0})), "no joint pusher_y"),
+    "NaN": (("/action", floats([np.nan, 1])), "NaN or infinite"),
+    "another length": (("/action", floats([1, 2, 3])), "3 values, after messages of 2"),
+    "depth": (("/camera/top", image(START, make_picture(0, (12, 16)), "16UC1")), "16UC1 is a depth picture"),
+    "bayer": (("/camera/top", image(START, make_picture(0, (12, 16)), "bayer_rggb8")), "bayer_rggb8 is not supported"),
+}
+
+
+@pytest.mark.parametrize("case", MESSAGES)
+def test_a_message_that_does_not_fit_is_named_with_its_time(tmp_path, case):
+    (topic, message), why = MESSAGES[case]
+    at = START + 4 * SECOND
+    folder = Recording(messages=[(topic, message.__msgtype__, at, message)]).write(tmp_path / "ep")
+    with pytest.raises(BagError, match=why) as caught:
+        read(folder)
+    assert caught.value.time_ns == at
+    assert topic in str(caught.value)
+    assert "2023-11-14T22:13:24.000Z" in str(caught.value)
+
+
+PICTURES = {
+    "jpeg cut": compress(make_picture(0, (48, 64)), "jpeg")[:-200],
+    "jpeg overwritten": None,
+    "neither": b"BM" + bytes(100),
+}
+
+
+@pytest.mark.parametrize("case", PICTURES)
+def test_a_damaged_picture_is_an_error_with_its_time(tmp_path, case):
+    data = PICTURES[case]
+    if data is None:
+        whole = bytearray(compress(np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8), "jpeg"))
+        whole[-600:-400] = b"\xff\xd3" * 100
+        data = bytes(whole)
+    at = START + 4 * SECOND
+    message = image(at, make_picture(0, (48, 64)), "jpeg")
+    message = replace(message, data=np.frombuffer(data, np.uint8))
+    messages = make_step(at, "/camera/top/compressed", message)
+    folder = Recording(camera="/camera/top/compressed", encoding="jpeg", size=(48, 64), messages=messages).write(
+        tmp_path / "ep"
+    )
+    with pytest.raises(BagError, match=r"/camera/top/compressed: the (picture is damaged|format)") as caught:
+        decode(folder, tmp_path / "cache")
+    assert caught.value.time_ns == at
+    assert not list((tmp_path / "cache").glob("*")), "nothing is half-written"
+
+
+def make_step(at, camera, picture):
+    """The messages of one more step."""
+    joints, action = joint_state(at, {"pusher_x": 1.0, "pusher_y": 1.0}), floats([1, 2])
+    topics = ((camera, picture), ("/joint_states", joints), ("/action", action))
+    return [(topic, message.__msgtype__, at, message) for topic, message in topics]
+
+
+def test_pictures_of_two_sizes_are_named(tmp_path):
+    at = START + 4 * SECOND
+    other = image(at, make_picture(0, (24, 32)), "rgb8")
+    messages = make_step(at, "/camera/top", other)
+    folder = Recording(messages=messages).write(tmp_path / "ep")
+    with pytest.raises(BagError, match="32 x 24 after pictures of 16 x 12; --image-size scales"):
+        decode(folder, tmp_path / "cache")
+    assert decode(folder, tmp_path / "cache", size=(6, 8)).shape == (41, 6, 8, 3)
+
+
+def test_inspect_guesses_the_topics_and_says_what_would_train(tmp_path, robotrain):
+    bags = tmp_path / "bags"
+    Recording().write(bags / "ep000")
+    Recording(joints=("pusher_y", "pusher_x"), camera="/camera/top/compressed", encoding="jpeg").write(
+        bags / "ep001", "mcap"
+    )
+    cut_short(Recording(size=(48, 64)).write(bags / "ep002", "mcap"))
+    answer = robotrain("bags", "inspect", bags, "--chunk-size", 20, "--json")
+    assert answer.exit_code == 4
+    found = answer.json
+    assert found["settings"]["image_topics"] == {"/camera/top/compressed": "top", "/camera/top": "top"}
+    assert (found["settings"]["state_topic"], found["settings"]["action_topic"]) == ("/joint_states", "/action")
+    assert (found["settings"]["fps"], found["settings"]["joint_names"]) == (10, ["pusher_x", "pusher_y"])
+    first, second, third = found["bags"]
+    assert (first["episodes"], first["steps"], second["steps"]) == (1, 40, 40)
+    assert first["topics"]["/camera/top"]["rate"] == pytest.approx(10)
+    assert "ends too early" in third["problem"]
+
+
+def test_inspect_writes_a_config_and_a_page(tmp_path, robotrain):
+    Recording().write(tmp_path / "bags" / "ep000")
+    config, page = tmp_path / "config.yaml", tmp_path / "bags.html"
+    answer = robotrain(
+        "bags", "inspect", tmp_path / "bags", "--chunk-size", 20, "--write-config", config, "--html", page
+    )
+    assert answer.exit_code == 0
+    assert "1 episodes of 1 bags, 40 steps at 10 per second" in answer.stderr
+    text = page.read_text()
+    assert text.count("data:image/jpeg;base64,") == 6
+    assert "http" not in text.replace("http-equiv", "")
+    assert "prefers-color-scheme: dark" in text  # the page of `report`, with its style
+    again = robotrain("bags", "inspect", "--config", config, "--chunk-size", 20, "--json")
+    assert again.exit_code == 0
+    assert again.json["settings"] == robotrain("bags", "inspect", tmp_path / "bags", "--json").json["settings"]
+    other = robotrain("bags", "inspect", "--config", config, "--fps", 5, "--chunk-size", 20, "--json")
+    assert (other.json["settings"]["fps"], other.json["bags"][0]["steps"]) == (5, 20)
+
+
+def test_a_config_is_checked_whole(tmp_path, robotrain):
+    config = tmp_path / "config.yaml"
+    config.write_text("data:\n  bag_dir: .\n  fsp: 30\n  sync: sometimes\n  image_size: 3\nmodle: {}\n")
+    answer = robotrain("bags", "inspect", "--config", config)
+    assert answer.exit_code == 2
+    for part in (
+        "unknown key data.fsp",
+        "fps",
+        "data.sync is invalid",
+        "data.image_size is invalid",
+        "unknown key modle",
+    ):
+        assert part in answer.stderr
+
+
+def test_inspect_without_bags_says_so(tmp_path, robotrain):
+    answer = robotrain("bags", "inspect", tmp_path)
+    assert answer.exit_code == 4
+    assert "holds no ROS 2 bag" in answer.stderr
+
+
+def test_convert_refuses_before_it_writes(tmp_path, robotrain):
+    Recording().write(tmp_path / "bags" / "ep000")
+    cut_short(Recording(size=(48, 64)).write(tmp_path / "bags" / "ep001", "mcap"))
+    answer = robotrain("bags", "convert", tmp_path / "bags", "--to", tmp_path / "dataset")
+    assert answer.exit_code == 4
+    assert "ep001" in answer.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bags", "here"]
+    answer = robotrain("bags", "convert", tmp_path / "bags", "--to", tmp_path / "bags")
+    assert answer.exit_code == 2
+
+
+@pytest.mark.slow
+def test_convert_writes_a_dataset_that_lerobot_reads(tmp_path, robotrain, training_environment):
+    import subprocess
+
+    bags = tmp_path / "bags"
+    Recording(encoding="png", camera="/camera/top/compressed").write(bags / "ep000")
+    Recording(joints=("pusher_y", "pusher_x"), lost=range(10, 16)).write(bags / "ep001", "mcap")
+    target = tmp_path / "dataset"
+    answer = robotrain("bags", "convert", bags, "--to", target, "--images", "--task", "push")
+    assert answer.exit_code == 0, answer.stderr
+    assert answer.stdout.strip() == str(target)
+    code = (
+        "import json, sys; from lerobot.datasets.lerobot_dataset import LeRobotDataset;"
+        f"d = LeRobotDataset('local/bags', root={str(target)!r}); one = d[45];"
+        "print(json.dumps({'frames': len(d), 'episodes': d.num_episodes, 'fps': d.fps, 'task': one['task'],"
+        " 'state': one['observation.state'].tolist(), 'action': one['action'].tolist(),"
+        " 'red': (one['observation.images.top'][0] * 255).round().max().item()}))"
+    )
+    python = f"{training_environment}/bin/python"
+    told = subprocess.run([python, "-c", code], stdout=subprocess.PIPE, text=True, check=True)
+    facts = json.loads(told.stdout.splitlines()[-1])
+    assert facts == {
+        "frames": 74,
+        "episodes": 3,
+        "fps": 10,
+        "task": "push",
+        "state": [5.0, 105.0],
+        "action": [5.5, 4.5],
+        "red": 20.0,
+    }
