@@ -550,6 +550,15 @@ def test_all_unknown_names_are_reported_at_once(robotrain):
     assert [one["where"] for one in answer.json["problems"]] == ["--since", "--set", "--platform", "--set"]
 
 
+def test_for_several_unknown_names_each_record_is_read_once(robotrain, scripted, monkeypatch):
+    for run in ("train-1", "train-2"):
+        scripted.run(run)
+    read, original = [], records.read_record
+    monkeypatch.setattr(records, "read_record", lambda run: read.append(run) or original(run))
+    answer = robotrain("runs", "--set", "a=1", "--set", "b=2", "--platform", "locl", "--workload", "lerobot-trian")
+    assert (answer.exit_code, sorted(read)) == (2, ["train-1", "train-2"]), answer.stderr
+
+
 def test_names_of_plugins_that_are_gone_are_known_from_their_runs(scripted, submit, robotrain):
     scripted.run("train-1", platform="nibiru")
     assert [one["run"] for one in robotrain("runs", "--platform", "nibiru", "--json").json["runs"]] == ["train-1"]

@@ -8,8 +8,8 @@ import math
 import re
 import shlex
 import time
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from robotrain.cli import arguments
 from robotrain.errors import (
@@ -39,6 +39,7 @@ STATE_WORDS = {
     "interrupted": "unsent",
 }
 """What people call the states of runs."""
+ReadRecords: TypeAlias = "Callable[[], Sequence[RunRecord]]"
 PATTERN_CHARACTERS = re.compile(r"[*?[]")
 
 
@@ -81,8 +82,9 @@ class RunFilter(NamedTuple):
         for text in self.values:
             with collect_problems(problems):
                 given.append(_parse_value(text))
-        problems += find_unknown_names(plugins, self.platform, self.workload)
-        names = _find_value_names(plugins, [key for key, _ in given], problems)
+        read_records = functools.cache(_read_records)  # at most once, and only for a name that no plugin has
+        problems += find_unknown_names(plugins, self.platform, self.workload, read_records)
+        names = _find_value_names(plugins, [key for key, _ in given], read_records, problems)
         raise_if_any(problems)
         values = [(names[key], wanted) for key, wanted in given]
         if not any(self._replace(state="")):
@@ -196,13 +198,26 @@ def _parse_value(text: str) -> tuple[str, str]:
     return key.strip(), wanted
 
 
-def find_unknown_names(plugins: Plugins, platform: str, workload: str = "") -> Iterator[Problem]:
+def _read_records() -> list[RunRecord]:
+    """Return the records of all runs, without those that cannot be read."""
+    from robotrain.store import records
+
+    found: list[RunRecord] = []
+    for run in records.iterate_runs():
+        with contextlib.suppress(Rejected):
+            found.append(records.read_record(run))
+    return found
+
+
+def find_unknown_names(
+    plugins: Plugins, platform: str, workload: str = "", read_records: ReadRecords = _read_records
+) -> Iterator[Problem]:
     """Yield the problem of a platform or workload that is not installed and that no run has."""
     for family, name in (("platform", platform), ("workload", workload)):
         known = plugins.list_names(family)
         if not name or name in known:
             continue
-        used = {getattr(record, family) for record in _read_records()}
+        used = {getattr(record, family) for record in read_records()}
         if name not in used:
             every = sorted({*known, *used})
             title, why = f"there is no {family} {redact(name)!r}", f"{family.capitalize()}s: {', '.join(every)}."
@@ -210,15 +225,9 @@ def find_unknown_names(plugins: Plugins, platform: str, workload: str = "") -> I
             yield make_usage_problem(f"{family}-not-loaded", title, f"--{family}", why, suggestions=near)
 
 
-def _read_records() -> Iterator[RunRecord]:
-    from robotrain.store import records
-
-    for run in records.iterate_runs():
-        with contextlib.suppress(Rejected):
-            yield records.read_record(run)
-
-
-def _find_value_names(plugins: Plugins, keys: Sequence[str], problems: list[Problem]) -> dict[str, tuple[str, ...]]:
+def _find_value_names(
+    plugins: Plugins, keys: Sequence[str], read_records: ReadRecords, problems: list[Problem]
+) -> dict[str, tuple[str, ...]]:
     """Return the names of values that each key of `--set` means; unknown keys are added to `problems`."""
     declared = _list_declared_names(plugins) if keys else {}
     found: dict[str, tuple[str, ...]] = {}
@@ -229,7 +238,7 @@ def _find_value_names(plugins: Plugins, keys: Sequence[str], problems: list[Prob
         option = _find_trainer_option(plugins, key)
         if name in declared or key in declared or option == key:
             continue
-        recorded = _list_recorded_names() if recorded is None else recorded
+        recorded = _list_recorded_names(read_records()) if recorded is None else recorded
         if name not in recorded:
             near = option or find_nearest_name(name, {*declared, *recorded})
             title = f"no run has a value {redact(key)!r}, and no plugin declares it"
@@ -267,11 +276,11 @@ def _find_trainer_option(plugins: Plugins, key: str) -> str:
     return ""
 
 
-def _list_recorded_names() -> set[str]:
+def _list_recorded_names(records: Iterable[RunRecord]) -> set[str]:
     """Return the names of all values that runs have, those of defaults included."""
     from robotrain.store import plans
 
     found = set[str]()
-    for record in _read_records():
+    for record in records:
         found |= {*record.values, *(str(row["name"]) for row in plans.read_stored_values(record.run))}
     return found
