@@ -1,10 +1,12 @@
 """Plugins that go wrong: the user sees which, what it did, and how to go on without it; others' work goes on."""
 
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 from badly import MARS, hook, kind, mars
+from robotrain.plugins import calls
 
 JOB = ("--dataset-path", "x")
 ON_MARS = ("--platform", "mars", *JOB)
@@ -469,3 +471,21 @@ def test_a_setting_whose_flag_is_one_of_robotrain(robotrain, bad):
     assert "platform mars comes from acme-mars 0.3." in answer.stderr
     assert WAY_OUT in answer.stderr
     assert robotrain(*LOCAL).exit_code == 0
+
+
+def test_a_call_that_was_given_up_prints_no_result_later(capsys, monkeypatch):
+    monkeypatch.setattr(sys, "stdout", sys.stdout)
+    go_on, printed = threading.Event(), threading.Event()
+
+    def call() -> None:
+        go_on.wait(60)
+        print("noise")
+        printed.set()
+
+    with calls.redirect_output():
+        [(_, error)] = calls.call_all_with_timeout([call], 0.01)
+    assert isinstance(error, calls.PluginTimeout)
+    go_on.set()
+    assert printed.wait(60)
+    print("result")
+    assert capsys.readouterr() == ("result\n", "noise\n")

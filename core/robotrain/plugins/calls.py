@@ -4,8 +4,8 @@ import contextlib
 import os
 import sys
 import threading
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO, TypeVar, cast
 
 from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture
 
@@ -36,13 +36,36 @@ class PluginTimeout(Exception):
         self.setting = setting
 
 
-def redirect_output() -> contextlib.AbstractContextManager[object]:
-    """Return a block in which what plugins print goes to stderr: stdout holds results.
+class ResultStream:
+    """Standard output after calls were given up: what they still print, in threads of their own, goes to stderr."""
 
-    Only in the main thread: in others, commands print results meanwhile.
+    def __init__(self, results: TextIO) -> None:
+        self._results = results
+
+    def write(self, text: str) -> int:
+        """Write a text of a result, or of such a call."""
+        is_call = any(call.is_current_thread() for call in _calls)
+        return (sys.stderr if is_call else self._results).write(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._results, name)
+
+
+@contextlib.contextmanager
+def redirect_output() -> Iterator[None]:
+    """Send what plugins print in this block to stderr: stdout holds results.
+
+    Only in the main thread: in others, commands print results meanwhile. Calls that outlast the block stay redirected.
     """
-    is_main = threading.current_thread() is threading.main_thread()
-    return contextlib.redirect_stdout(sys.stderr) if is_main else contextlib.nullcontext()
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    results, sys.stdout = sys.stdout, sys.stderr
+    try:
+        yield
+    finally:
+        is_separate = results is None or isinstance(results, ResultStream) or not has_abandoned_calls()
+        sys.stdout = results if is_separate else cast(TextIO, ResultStream(results))
 
 
 def get_time_limit(setting: str = HOOK_SECONDS_VARIABLE) -> float:
