@@ -10,6 +10,7 @@ from robotrain.errors import format_problem
 from robotrain_azure.arm import ArmClient
 from robotrain_azureml.preflight import access
 from robotrain_azureml.preflight.context import PreflightContext
+from robotrain_azureml.service import datastore
 
 
 @pytest.fixture
@@ -162,9 +163,9 @@ def test_the_job_s_identity_must_write_the_output_where_the_workspace_keeps_no_s
 
 
 def test_accounts_are_those_of_blobs_and_of_what_is_written():
-    assert access.get_account_name("https://one.blob.core.windows.net/c/p") == "one"
-    assert access.get_account_name("https://two.dfs.core.windows.net/c") == "two"
-    assert access.get_account_name("lerobot/pusht") == ""
+    assert datastore.get_account_name("https://one.blob.core.windows.net/c/p") == "one"
+    assert datastore.get_account_name("https://two.dfs.core.windows.net/c") == "two"
+    assert datastore.get_account_name("lerobot/pusht") == ""
 
 
 @pytest.mark.slow

@@ -5,7 +5,6 @@ Requests use the same library as uploads, with its proxies and certificates.
 
 import contextlib
 import importlib
-import re
 from collections.abc import Iterator, Mapping
 from functools import partial
 from urllib.parse import urlsplit
@@ -32,7 +31,6 @@ AUTH_MODE = "systemDatastoresAuthMode"
 KEY_MODES = ("", "accesskey")
 KNOWN_MODES = (*KEY_MODES, "identity", "userdelegationsas")
 """Modes in which a workspace signs in to its datastores; the last two need no key."""
-_BLOB_ADDRESS = r"https?://([a-z0-9]+)\.(?:blob|dfs)\..*"
 
 
 def check_storage(preflight: PreflightContext, document: JobDocument) -> Iterator[Problem]:
@@ -67,16 +65,10 @@ def _list_accessed_accounts(
     preflight: PreflightContext, document: JobDocument, datastore: Datastore
 ) -> dict[str, bool]:
     """Return the storage accounts that the job uses with its identity, and whether it writes to each."""
-    blobs = (get_account_name(source.uri) for source in document.sources if source.kind == "blob_url")
+    blobs = (service.get_account_name(source.uri) for source in document.sources if source.kind == "blob_url")
     read = [*blobs, *assets.list_mounted_accounts(preflight, document)]
-    written = [get_account_name(preflight.spec.publishes), "" if datastore.keyed else datastore.account]
+    written = [service.get_account_name(preflight.spec.publishes), "" if datastore.keyed else datastore.account]
     return {**{name: False for name in read if name}, **{name: True for name in written if name}}
-
-
-def get_account_name(url: str) -> str:
-    """Return the storage account of a blob URL; empty for other URLs."""
-    match = re.fullmatch(_BLOB_ADDRESS, url)
-    return match[1] if match else ""
 
 
 def _check_accounts(preflight: PreflightContext, datastore: Datastore) -> Iterator[Problem]:

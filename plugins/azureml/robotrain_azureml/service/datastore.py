@@ -8,12 +8,12 @@ import contextlib
 import functools
 import hashlib
 import importlib
+import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import urlsplit
 
 from robotrain_azure import arm as azure_arm
 from robotrain_azure.arm import ArmClient
@@ -257,7 +257,7 @@ def send_signed_request(method: str, url: str, headers: Mapping[str, str] | None
         return answer
     answer.close()
     code = str(answer.headers.get("x-ms-error-code") or "")
-    raise make_refused_error(_get_account(url), answer.status_code, code, signed=True)
+    raise make_refused_error(get_account_name(url), answer.status_code, code, signed=True)
 
 
 @functools.cache
@@ -268,10 +268,12 @@ def get_pipeline() -> Any:
 
 def make_connection_error(error: Exception, url: str) -> StorageError:
     """Return the error for a request that got no answer, or only a part of it. The message does not name the URL."""
-    account = _get_account(url)
+    account = get_account_name(url)
     reason = f"the storage account {account} cannot be reached ({type(error).__name__})"
     return StorageError(reason, code=azure_arm.UNREACHABLE, account=account, signed=True)
 
 
-def _get_account(url: str) -> str:
-    return (urlsplit(url).hostname or "").partition(".")[0]
+def get_account_name(url: str) -> str:
+    """Return the storage account of a blob URL; empty for other URLs."""
+    match = re.match(r"https?://([a-z0-9]+)(?:\.z\d+)?\.(?:blob|dfs)\.", url)
+    return match[1] if match else ""

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from robotrain.cluster import checks
 from robotrain.cluster.checks import QuantityError, TemplateGuard
+from robotrain.config.coerce import parse_pairs
 from robotrain.errors import Problem, Stage, Suggestion, make_problem
 from robotrain.model.job import Job
 from robotrain.redaction import redact
@@ -98,7 +99,7 @@ def _check_instance_type(settings: AzureMLSettings) -> Iterator[Problem]:
     flag, instance_type = "--instance-type", settings.instance_type
     if instance_type is None:
         return
-    if job_settings.is_managed(settings):
+    if settings.compute_kind == "managed":
         title = "a managed compute has no instance types"
         why = "All of its machines are alike; only a Kubernetes compute has instance types."
         fixes = (f"omit {flag}", Suggestion("--compute NAME", "a Kubernetes compute"))
@@ -111,7 +112,7 @@ def _check_instance_type(settings: AzureMLSettings) -> Iterator[Problem]:
 
 def _check_gpus(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
     gpus, instance_type = job.training_gpus, settings.instance_type
-    if not gpus or job_settings.is_managed(settings):
+    if not gpus or settings.compute_kind == "managed":
         return
     need, defaults = f"the job trains on {gpus} GPU{'' if gpus == 1 else 's'}", job_settings.DEFAULT_INSTANCE_TYPES
     if instance_type is None:
@@ -235,7 +236,7 @@ def _check_display_name(settings: AzureMLSettings) -> Iterator[Problem]:
 
 
 def _check_labels(settings: AzureMLSettings) -> Iterator[Problem]:
-    labels = job_settings.parse_labels(settings)
+    labels = parse_pairs(settings.labels)
     if len(labels) > MAX_LABELS:
         why = f"A job may have {MAX_LABELS} labels; these are {len(labels)}."
         yield _make_invalid_problem("--labels", "", "a valid list of tags", why)

@@ -4,7 +4,6 @@ import re
 from collections.abc import Mapping
 
 from robotrain.cluster import checks
-from robotrain.config.coerce import parse_pairs
 from robotrain.model.job import Job
 from robotrain.model.platform import PlatformDefault
 from robotrain.model.workload import WorkloadProfile
@@ -37,14 +36,9 @@ INSTANCE_TYPE_GPUS: Mapping[str, int] = {"gpuspot": 1, "gpuspot2": 2, "gpuspot4"
 DEFAULT_INSTANCE_TYPES: Mapping[int, str] = {1: "gpuspot", 2: "gpuspot2", 4: "gpuspot4"}
 
 
-def is_managed(settings: AzureMLSettings) -> bool:
-    """Return whether the compute is Azure ML's own, whose machines are all alike."""
-    return settings.compute_kind == "managed"
-
-
 def choose_instance_type(job: Job, settings: AzureMLSettings) -> str:
     """Return the instance type: as set, else by the GPUs; empty on a managed compute or if none fits."""
-    if is_managed(settings):
+    if settings.compute_kind == "managed":
         return ""
     return settings.instance_type or DEFAULT_INSTANCE_TYPES.get(job.training_gpus or 1, "")
 
@@ -88,11 +82,6 @@ def parse_timeout(settings: AzureMLSettings) -> int | None:
     if seconds != int(seconds):
         raise checks.QuantityError("It is not a whole number of seconds.", f"{int(seconds)}s")
     return int(seconds)
-
-
-def parse_labels(settings: AzureMLSettings) -> dict[str, str]:
-    """Return the labels by name."""
-    return parse_pairs(settings.labels)
 
 
 SECRET_FORM = "https://VAULT.vault.azure.net/secrets/NAME"

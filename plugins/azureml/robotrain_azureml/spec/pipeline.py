@@ -12,10 +12,10 @@ from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem
 from robotrain.model.amounts import format_size
 from robotrain.model.job import Job
 from robotrain.model.pipeline import PipelineStep
-from robotrain.model.plan import Plan, make_job_document
+from robotrain.model.plan import Plan
 from robotrain.model.run import Reference
 from robotrain.model.workload import OutputProfile
-from robotrain_runtime.contract.document import format_document, parse_document
+from robotrain_runtime.contract.document import parse_document
 
 from robotrain_azureml.spec import inputs as spec_inputs
 from robotrain_azureml.spec import job_settings, render, submission_spec
@@ -101,8 +101,7 @@ def _render_step(
 ) -> _RenderedStep:
     """Return a step. `outputs_of`: by step of this pipeline, the output that it always has."""
     name = f"{run}-{step.name}"
-    own = tuple(spec_inputs.list_inputs(step.job, step.settings, name))
-    body = render.make_command_job(step.job, step.settings, name, own)
+    body, placement, submission = render.render_job(step.job, step.settings, name)
     read = {other: f"step_{make_key(other)}" for other in step.takes}
     ports = {read[other]: _make_input(other, HANDOVER, finished) for other in read}
     for other in step.needs:  # Azure ML knows no other order than that of what is read
@@ -112,8 +111,6 @@ def _render_step(
     uri = spec_inputs.make_output_uri(step.settings.datastore, name, HANDOVER)
     if step.hands_over:
         body["outputs"] = {**body["outputs"], HANDOVER: {"type": "uri_folder", "mode": "upload", "path": uri}}
-    secret = job_settings.find_hub_token_address(step.job, step.settings)
-    placement = render.make_placement(step.job, step.settings, name, own, secret)
     folders = {other: f"${{AZURE_ML_INPUT_{read[other]}}}" for other in read}
     mounts = [dataclasses.replace(one, origin=f"step {one.uri}") for one in step.list_mounts(folders)]
     placement = dataclasses.replace(
@@ -122,17 +119,8 @@ def _render_step(
         kept_as=f"the output {step.job.profile.outputs.folder} of the step {step.name}",
         handover=f"${{AZURE_ML_OUTPUT_{HANDOVER}}}" if step.hands_over else "",
     )
-    document = make_job_document(
-        step.job, run=name, platform="azureml", container_plugins=step.container_plugins, placement=placement
-    )
     folder = make_step_folder(step.name)
-    files = {
-        submission_spec.START_FILE: render.START_PROGRAM.encode(),
-        submission_spec.DOCUMENT_FILE: format_document(
-            dataclasses.replace(document, registers=step.registers)
-        ).encode(),
-        submission_spec.PAYLOAD_FILE: step.payload.archive,
-    }
+    files = render.make_code(step.job, name, step.payload, step.container_plugins, placement, registers=step.registers)
     outputs = step.job.profile.outputs
     spec = StepSpec(
         name=step.name,
@@ -140,7 +128,7 @@ def _render_step(
         needs=step.needs,
         results=bool(outputs.complete_file),
         resumable=outputs.resumable,
-        submission=render.make_submission_spec(step.job, step.settings, name, own, secret),
+        submission=submission,
     )
     node = make_node(body, f"{folder}/{CODE_FOLDER}", step.name)
     return _RenderedStep(spec, node, {f"{folder}/{path}": content for path, content in files.items()})

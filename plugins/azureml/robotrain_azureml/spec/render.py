@@ -6,13 +6,14 @@ The start program is the same for every job. Free text of the user is only in th
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 from robotrain.cluster import spec as cluster_spec
 from robotrain.cluster.spec import drop_empty, make_start_program
-from robotrain.model import plan
+from robotrain.config.coerce import parse_pairs
 from robotrain.model.job import Job
-from robotrain.model.plan import Payload
+from robotrain.model.plan import Payload, Plan, make_job_document
 from robotrain_azure import workspace
 from robotrain_azure.workspace import CONTAINER_PLUGINS
 from robotrain_runtime.contract.document import Placement, format_document
@@ -22,6 +23,7 @@ from robotrain_azureml.spec import inputs as spec_inputs
 from robotrain_azureml.spec import job_settings, submission_spec
 from robotrain_azureml.spec.inputs import JobInput
 from robotrain_azureml.spec.job_settings import get_experiment_name
+from robotrain_azureml.spec.submission_spec import AzureMLSubmissionSpec
 
 QUOTED_KEY = "environment_variables"
 """Values below this key are always quoted."""
@@ -120,7 +122,7 @@ def make_command_job(job: Job, settings: AzureMLSettings, run: str, inputs: Iter
             "name": run,
             "display_name": settings.display_name or run,
             "experiment_name": get_experiment_name(job),
-            "tags": {**own_tags, **job_settings.parse_labels(settings), **own_tags},
+            "tags": {**own_tags, **parse_pairs(settings.labels), **own_tags},
             "code": submission_spec.CODE_FOLDER,
             "command": START_COMMAND,
             "environment": f"azureml:{environment.name}:{environment.version}",
@@ -156,28 +158,54 @@ def find_container_plugins(job: Job, settings: AzureMLSettings) -> Mapping[str, 
     return CONTAINER_PLUGINS
 
 
-def render_plan(
-    job: Job, settings: AzureMLSettings, run: str, payload: Payload, container_plugins: Mapping[str, str]
-) -> plan.Plan:
-    """Return the plan: the job, its code, its readable document, and the submission spec."""
+class RenderedJob(NamedTuple):
+    """A job as Azure ML, its container and its submit need it."""
+
+    body: dict[str, Any]
+    """The command job."""
+    placement: Placement
+    submission: AzureMLSubmissionSpec
+
+
+def render_job(job: Job, settings: AzureMLSettings, run: str) -> RenderedJob:
+    """Return what a plan holds of a job beside its code."""
     inputs = tuple(spec_inputs.list_inputs(job, settings, run))
     secret = job_settings.find_hub_token_address(job, settings)
-    placement = make_placement(job, settings, run, inputs, secret)
-    document = plan.make_job_document(
+    return RenderedJob(
+        make_command_job(job, settings, run, inputs),
+        make_placement(job, settings, run, inputs, secret),
+        make_submission_spec(job, settings, run, inputs, secret),
+    )
+
+
+def make_code(
+    job: Job, run: str, payload: Payload, container_plugins: Mapping[str, str], placement: Placement, **more: Any
+) -> dict[str, bytes]:
+    """Return the files of the job's code. `more`: further values of the job document."""
+    document = make_job_document(
         job, run=run, platform="azureml", container_plugins=container_plugins, placement=placement
     )
-    spec = make_submission_spec(job, settings, run, inputs, secret)
-    return plan.Plan(
+    return {
+        submission_spec.START_FILE: START_PROGRAM.encode(),
+        submission_spec.DOCUMENT_FILE: format_document(replace(document, **more)).encode(),
+        submission_spec.PAYLOAD_FILE: payload.archive,
+    }
+
+
+def render_plan(
+    job: Job, settings: AzureMLSettings, run: str, payload: Payload, container_plugins: Mapping[str, str]
+) -> Plan:
+    """Return the plan: the job, its code, its readable document, and the submission spec."""
+    rendered = render_job(job, settings, run)
+    return Plan(
         platform="azureml",
         run=run,
         job=job,
         spec=submission_spec.JOB_FILE,
         files={
-            submission_spec.JOB_FILE: dump_yaml(make_command_job(job, settings, run, inputs)).encode(),
-            submission_spec.SUBMISSION_FILE: submission_spec.SUBMISSION.dump(spec),
-            submission_spec.START_FILE: START_PROGRAM.encode(),
-            submission_spec.DOCUMENT_FILE: format_document(document).encode(),
-            submission_spec.PAYLOAD_FILE: payload.archive,
+            submission_spec.JOB_FILE: dump_yaml(rendered.body).encode(),
+            submission_spec.SUBMISSION_FILE: submission_spec.SUBMISSION.dump(rendered.submission),
+            **make_code(job, run, payload, container_plugins, rendered.placement),
         },
         shown=(submission_spec.JOB_FILE, submission_spec.DOCUMENT_FILE),
     )
@@ -185,11 +213,11 @@ def render_plan(
 
 def make_submission_spec(
     job: Job, settings: AzureMLSettings, run: str, inputs: Sequence[JobInput], secret: str
-) -> submission_spec.AzureMLSubmissionSpec:
+) -> AzureMLSubmissionSpec:
     """Return the submission spec; duplicate uploads and assets are listed once. `secret`: its URL, empty for none."""
     token = submission_spec.KeyVaultSecret(uri=secret, flag=HUB_CREDENTIAL_FLAG, what="your Hugging Face token")
     at = job_settings.get_job_workspace(settings)
-    return submission_spec.AzureMLSubmissionSpec(
+    return AzureMLSubmissionSpec(
         run=run,
         subscription=at.subscription,
         group=at.group,

@@ -4,7 +4,6 @@ The plan has the files of the trial's job, whose job file is a part of the sweep
 the trial's command: arguments of the start program, which the runtime checks.
 """
 
-import dataclasses
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -13,13 +12,13 @@ from robotrain.cluster.spec import SubmissionSpecFile
 from robotrain.errors import Rejected, Stage, make_problem
 from robotrain.model.job import Job
 from robotrain.model.pipeline import SweepSpec
-from robotrain.model.plan import Plan, make_job_document
-from robotrain_runtime.contract.document import Dimension, format_document
+from robotrain.model.plan import Plan
+from robotrain_runtime.contract.document import Dimension
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain_azureml.settings import AzureMLSettings
 from robotrain_azureml.spec import inputs as spec_inputs
-from robotrain_azureml.spec import job_settings, render, submission_spec
+from robotrain_azureml.spec import render, submission_spec
 from robotrain_azureml.spec.pipeline import make_job_plan
 from robotrain_azureml.spec.render import Expression
 from robotrain_azureml.spec.submission_spec import AzureMLSubmissionSpec
@@ -78,23 +77,14 @@ def render_sweep(sweep: SweepSpec, job: Job, run: str) -> Plan:
         title = "Azure ML cannot run this sweep on its own"
         raise Rejected([make_problem("sweep-not-native", title, "", "", f"{obstacle}.", stage=Stage.CHECK)])
     trial, settings = sweep.jobs[0], sweep.settings
-    inputs = tuple(spec_inputs.list_inputs(trial, settings, run))
-    secret = job_settings.find_hub_token_address(trial, settings)
-    body = render.make_command_job(trial, settings, run, inputs)
+    body, placement, submission = render.render_job(trial, settings, run)
     body["tags"] = {**body["tags"], render.DIGEST_TAG: job.digest}
-    document = make_job_document(
-        trial,
-        run=run,
-        platform="azureml",
-        container_plugins=sweep.container_plugins,
-        placement=render.make_placement(trial, settings, run, inputs, secret),
-    )
     outputs = trial.profile.outputs
     spec = AzureMLSweepSpec(
         trials=sweep.trials,
         results=bool(outputs.complete_file),
         resumable=outputs.resumable,
-        trial=render.make_submission_spec(trial, settings, run, inputs, secret),
+        trial=submission,
     )
     count = len(sweep.trials)
     limits = {"max_total_trials": count, "max_concurrent_trials": min(sweep.at_most or count, count)}
@@ -112,9 +102,7 @@ def render_sweep(sweep: SweepSpec, job: Job, run: str) -> Plan:
         files={
             SWEEP_FILE: render.dump_yaml(make_sweep(body, search)).encode(),
             SWEEP_SPEC.name: SWEEP_SPEC.dump(spec),
-            submission_spec.START_FILE: render.START_PROGRAM.encode(),
-            submission_spec.DOCUMENT_FILE: format_document(dataclasses.replace(document, space=sweep.space)).encode(),
-            submission_spec.PAYLOAD_FILE: sweep.payload.archive,
+            **render.make_code(trial, run, sweep.payload, sweep.container_plugins, placement, space=sweep.space),
         },
         shown=(SWEEP_FILE, submission_spec.DOCUMENT_FILE),
     )

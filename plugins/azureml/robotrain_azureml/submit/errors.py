@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 MAX_MESSAGE_LENGTH = 400
 NO_ANSWER_KINDS = {arm.SIGN_IN_ERROR, *arm.NO_ANSWER_ERRORS}
-_BLOB_HOST = r"https://([a-z0-9]+)\.(?:blob|dfs)\."
 
 
 def find_azure_error(error: BaseException, host: str = "") -> ServiceError | None:
@@ -57,8 +56,8 @@ def _parse_answer(error: BaseException) -> ServiceError | None:
         return None
     code = str(getattr(body, "code", None) or datastore.get_error_code(error))
     url = str(getattr(getattr(getattr(error, "response", None), "request", None), "url", ""))
-    if match := re.match(_BLOB_HOST, url):
-        return datastore.make_refused_error(match[1], status, code, signed="sig=" in url)
+    if account := datastore.get_account_name(url):
+        return datastore.make_refused_error(account, status, code, signed="sig=" in url)
     if message := getattr(body, "message", None):
         message = redact(arm.shorten_message(message, status), max_length=MAX_MESSAGE_LENGTH)
     else:

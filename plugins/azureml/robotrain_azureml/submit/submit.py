@@ -9,7 +9,6 @@ without an answer may succeed late, so a refusal of the next one proves nothing 
 import contextlib
 import dataclasses
 import functools
-import itertools
 import secrets
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -48,15 +47,10 @@ def read_job_name(plan: Plan) -> str:
     return str((NOTE.read(plan) or {}).get("job", ""))
 
 
-def is_job_requested(plan: Plan) -> bool:
-    """Return whether the job was requested from the workspace, so that it may exist now or soon. Raises Rejected."""
-    return bool((NOTE.read(plan) or {}).get("asked"))
-
-
 def find_run(plan: Plan) -> Reference | None:
     """Return the job of an earlier submit of this plan; None if there is none. Raises Rejected."""
-    parts = list_parts(plan, Stage.SUBMIT)
-    return find_submitted_job(plan, parts[0].spec, read_job_name(plan)) if is_job_requested(plan) else None
+    parts, note = list_parts(plan, Stage.SUBMIT), NOTE.read(plan)
+    return find_submitted_job(plan, parts[0].spec, note["job"]) if note and note["asked"] else None
 
 
 def find_submitted_job(plan: Plan, spec: AzureMLSubmissionSpec, name: str) -> Reference | None:
@@ -93,8 +87,9 @@ def submit_plan(plan: Plan) -> Reference:
 
 
 def _is_job_possible(plan: Plan) -> bool:
+    """Return whether the job was requested from the workspace, so that it may exist now or soon. Raises Unanswered."""
     try:
-        return is_job_requested(plan)
+        return bool((NOTE.read(plan) or {}).get("asked"))
     except Rejected as rejected:
         raise Unanswered(rejected.problems) from rejected
 
@@ -120,7 +115,7 @@ def _submit_staged(plan: Plan, parts: Sequence[PlanPart], name: str) -> Referenc
         except Exception as error:
             raise Rejected([errors.make_unreadable_job_problem(error)]) from error
         named = [part._replace(spec=job_file.rename_upload_folders(part.spec, name + part.suffix)) for part in parts]
-        for prepared in _prepare_parts(sdk, named):
+        for prepared in prepare_workspace(sdk, named):
             if prepared.new:
                 print(prepared.line, file=sys.stderr, flush=True)
         sdk.calls.before_job = functools.partial(NOTE.write, plan, {"job": name, "asked": True})
@@ -162,14 +157,10 @@ def prepare_plan(plan: Plan) -> Iterator[str]:
         parts[number] = part._replace(spec=dataclasses.replace(part.spec, uploads=uploads))
         upload.require_uploadable(part.plan, parts[number].spec)
     lines = set[str]()
-    for prepared in _prepare_parts(make_sdk_client(parts[0].spec), parts):
+    for prepared in prepare_workspace(make_sdk_client(parts[0].spec), parts):
         if prepared.line not in lines:  # steps have much in common
             lines.add(prepared.line)
             yield prepared.line
-
-
-def _prepare_parts(sdk: SdkClient, parts: Iterable[PlanPart]) -> Iterator[PreparedPart]:
-    return itertools.chain.from_iterable(prepare_workspace(sdk, part.plan, part.spec) for part in parts)
 
 
 def make_sdk_client(spec: AzureMLSubmissionSpec) -> SdkClient:
@@ -180,18 +171,19 @@ def make_sdk_client(spec: AzureMLSubmissionSpec) -> SdkClient:
         raise errors.make_submit_rejection(error, spec, None) from error
 
 
-def prepare_workspace(sdk: SdkClient, plan: Plan, spec: AzureMLSubmissionSpec) -> Iterator[PreparedPart]:
-    """Prepare the workspace for a plan. The environment comes first: a different one stops the submit."""
-    environment = spec.environment
-    label = f"environment {environment.name}:{environment.version}"
-    try:
-        new = ensure_environment(sdk, environment)
-        yield PreparedPart(f"{label} was registered with {environment.image}" if new else f"{label} exists", new)
-        yield from upload.upload_folders(plan, spec)
-    except Rejected:
-        raise
-    except Exception as error:
-        raise errors.make_submit_rejection(error, spec, sdk.calls.last) from error
+def prepare_workspace(sdk: SdkClient, parts: Iterable[PlanPart]) -> Iterator[PreparedPart]:
+    """Prepare the workspace for parts of a plan. The environment comes first: a different one stops the submit."""
+    for plan, spec, _ in parts:
+        environment = spec.environment
+        label = f"environment {environment.name}:{environment.version}"
+        try:
+            new = ensure_environment(sdk, environment)
+            yield PreparedPart(f"{label} was registered with {environment.image}" if new else f"{label} exists", new)
+            yield from upload.upload_folders(plan, spec)
+        except Rejected:
+            raise
+        except Exception as error:
+            raise errors.make_submit_rejection(error, spec, sdk.calls.last) from error
 
 
 CONFLICT_STATUSES = (400, 409, 412)
