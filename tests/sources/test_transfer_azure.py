@@ -1,8 +1,9 @@
 """Folders of blobs, from the account to the cache, with the real clients: names, TLS and the proxy are Azure's own."""
 
+import itertools
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -32,11 +33,14 @@ def deliver(azure, data_python, tmp_path, monkeypatch) -> Iterator[Callable[...,
     for name, value in azure.environ.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(container, "TIMEOUTS", QUICK)
-    place = ContainerContext(cache=tmp_path / "cache", python=data_python, log_line=lambda line: None)
     begun: list[BatchFetch] = []
 
-    def deliver(*uris: str) -> BatchFetch:
-        sources = [JobSource(role="dataset", kind="blob_url", uri=uri) for uri in uris]
+    def deliver(
+        *uris: str, pins: Sequence[str] = (), log_line: Callable[[str], None] = lambda line: None
+    ) -> BatchFetch:
+        pinned = itertools.zip_longest(uris, pins, fillvalue="")
+        sources = [JobSource(role="dataset", kind="blob_url", uri=uri, pin=pin) for uri, pin in pinned]
+        place = ContainerContext(cache=tmp_path / "cache", python=data_python, log_line=log_line)
         begun.append(container.deliver(sources, {"blob_url": half}, place, {"dataset": ["meta/info.json"]}))
         return begun[-1]
 
@@ -70,6 +74,19 @@ def test_two_prefixes_come_as_they_are_through_a_bad_day(azure, deliver, box):
     azure.front.requests.clear()
     assert len(folders(deliver(*uris))) == 2
     assert [request.partition("?")[2][:4] for request in azure.front.requests] == ["rest"] * 2  # the listings alone
+
+
+def test_pinned_data_in_the_cache_needs_no_sign_in(azure, deliver, box, monkeypatch):
+    uris = [azure.url(box, f"sets/{folder}") for folder in ("one", "two")]
+    pins = [found.digest for found in deliver(*uris).survey()]
+    arrived = folders(deliver(*uris, pins=pins))
+    azure.front.requests.clear()
+    monkeypatch.setenv("PYTHONPROFILEIMPORTTIME", "1")  # its lines are logged
+    imported: list[str] = []
+    assert folders(deliver(*uris, pins=pins, log_line=imported.append)) == arrived
+    assert any("robotrain_sources.blob_url.identity" in line for line in imported)
+    assert not [line for line in imported if "azure." in line]
+    assert azure.front.requests == []
 
 
 @pytest.mark.parametrize("code", ["AuthorizationPermissionMismatch", "AuthorizationFailure"])

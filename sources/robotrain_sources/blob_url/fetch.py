@@ -1,5 +1,6 @@
 """Blob folders in the data environment: their listing, and the checkpoint to resume from."""
 
+import functools
 import importlib
 import re
 from collections.abc import Iterable, Iterator
@@ -68,7 +69,11 @@ class BlobLister:
         self.prefix = BlobPrefix(prefix.account, prefix.container, folder) if self._file else prefix
         self._prefix = prefix
         self._identity = identity
-        self._client = blob_client.open_container(prefix, identity, short_timeouts=True)
+
+    @functools.cached_property
+    def _client(self) -> Any:
+        """The SDK's client, whose import takes longer than reading cached data."""
+        return blob_client.open_container(self._prefix, self._identity, short_timeouts=True)
 
     def list_blobs(self) -> Iterator[ListedBlob]:
         """Yield every blob below the prefix, page by page."""

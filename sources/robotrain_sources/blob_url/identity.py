@@ -141,11 +141,17 @@ RENEWAL_SECONDS = 300
 
 
 class MachineIdentity:
-    """The identity of Azure's default credential; its token for storage is requested once."""
+    """The identity of Azure's default credential; its token for storage is requested once.
+
+    Azure's library is imported when a token is needed: cached data needs none.
+    """
 
     def __init__(self) -> None:
-        self._chain = credential.make_azure_credential()
         self._token = credential.ExpiringAnswer()
+
+    @functools.cached_property
+    def _chain(self) -> Any:
+        return credential.make_azure_credential()
 
     def get_sdk_credential(self, account: str) -> Any:
         """Return itself: the SDK calls `get_token`."""

@@ -53,6 +53,8 @@ def _list_and_digest(prefix: BlobPrefix, role: str, pin: str) -> str:
     blob_identity = identity.load_identity("")
     try:
         blob_identity.get_obstore_credential()
+    except ModuleNotFoundError:
+        raise
     except Exception as error:  # the message names no source: it is the same for all
         raise SourceUnreachable(
             _format_sentence(str(errors.explain_no_identity(error, THIS_MACHINE, remedy=SIGN_IN_HINT)))
