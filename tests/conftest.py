@@ -1,9 +1,11 @@
 """What every test stands on: folders of its own, and the command line in this process."""
 
+import importlib.util
 import itertools
 import json
 import os
 import re
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -201,11 +203,27 @@ def install(tmp_path, monkeypatch):
         (info / "entry_points.txt").write_text(f"[robotrain]\n{points}")
         for name, source in modules.items():
             (folder / f"{name}.py").write_text(source)
+            take_over_bytecode(folder / f"{name}.py", source)
             monkeypatch.delitem(sys.modules, name, raising=False)
         monkeypatch.syspath_prepend(folder)
         return folder
 
     return install
+
+
+INSTALLED: dict[tuple[str, str], Path] = {}
+
+
+def take_over_bytecode(file: Path, source: str) -> None:
+    """A module that an earlier test of this worker installed and imported is not compiled again."""
+    earlier = INSTALLED.setdefault((file.name, source), file)
+    compiled = Path(importlib.util.cache_from_source(str(earlier)))
+    if earlier == file or not compiled.exists() or earlier.read_text() != source:
+        return
+    shutil.copystat(earlier, file)  # bytecode counts for a file of that time and size
+    to = Path(importlib.util.cache_from_source(str(file)))
+    to.parent.mkdir(exist_ok=True)
+    shutil.copyfile(compiled, to)
 
 
 @pytest.fixture
@@ -242,7 +260,6 @@ def made_once(tmp_path_factory):
     change what lies in it. `ROBOTRAIN_TEST_MADE`: where it lies, for several sessions of pytest.
     """
     import fcntl
-    import shutil
 
     own = tmp_path_factory.getbasetemp()
     shared = own.parent if os.environ.get("PYTEST_XDIST_WORKER") else own
@@ -299,7 +316,6 @@ def tracking_database(mlflow_tables):
     """The address of a database that is there, empty: MLflow takes 1.5 s of CPU time to make its tables. They are made
     where trainings are run as a user runs them, and in some tests of tracking.
     """
-    import shutil
 
     def make(path: Path) -> str:
         if not path.exists():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 import types
 import typing
@@ -61,8 +62,14 @@ def validate_declaration(family: str, thing: Any) -> None:
 
 
 def _validate_fields(declared: type, thing: Any, where: str = "") -> None:
-    for name, kind in typing.get_type_hints(declared, localns={"Job": Any, "Problem": Any}).items():
+    for name, kind in _get_types(declared).items():
         _validate_value(f"{where}{name}", getattr(thing, name), kind)
+
+
+@functools.cache
+def _get_types(declared: type) -> dict[str, Any]:
+    """Return the type of each attribute of what a plugin declares."""
+    return typing.get_type_hints(declared, localns={"Job": Any, "Problem": Any})
 
 
 def _validate_value(where: str, value: Any, kind: Any) -> None:

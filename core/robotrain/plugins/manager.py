@@ -164,19 +164,26 @@ class Plugins:
         self._reported.update(failed)
         return [self.failures[claim] for claim in failed]
 
-    def list_implementations(self, hook: str) -> list[tuple[list[Claim], Any]]:
-        """Return a hook's loaded implementations, each with the claims of its module; built-in ones first."""
+    def list_implementations(self, hook: str, module: Any = None) -> list[tuple[list[Claim], Any]]:
+        """Return a hook's loaded implementations, each with the claims of its module; built-in ones first.
+
+        :param module: the only module that counts, instead of all.
+        """
         found = [
             ([claim for claim, loaded in self.loaded.items() if loaded is implementation.plugin], implementation)
             for implementation in getattr(self._manager.hook, hook).get_hookimpls()
+            if module is None or implementation.plugin is module
         ]
         return sorted((one for one in found if one[0]), key=lambda one: not one[0][0].built_in)
 
-    def list_provided(self, family: str) -> Iterator[tuple[list[Claim], Any]]:
-        """Yield what each loaded plugin provides, validated and guarded, with the claims of its module."""
+    def list_provided(self, family: str, module: Any = None) -> Iterator[tuple[list[Claim], Any]]:
+        """Yield what each loaded plugin provides, validated and guarded, with the claims of its module.
+
+        :param module: the only module that counts, instead of all.
+        """
         from robotrain.plugins import guards
 
-        for owners, implementation in self.list_implementations(HOOKS[family]):
+        for owners, implementation in self.list_implementations(HOOKS[family], module):
             if implementation not in self._provided:
                 self._provided[implementation] = []
                 failing = [owner for owner in owners if owner.family == family] or owners[:1]
@@ -255,7 +262,7 @@ class Plugins:
             return None
         if claim.family in ("", "command"):
             return self.loaded[claim]
-        for owners, thing in self.list_provided(claim.family):
+        for owners, thing in self.list_provided(claim.family, self.loaded[claim]):
             if thing.name == claim.name and claim in owners:
                 return self._found.setdefault(claim, thing)
         if claim not in self.failures:  # else its hook failed
