@@ -115,6 +115,9 @@ def test_a_run_that_a_newer_one_was_started_from_stays(prune, sent):
     sent("tuned-1", days=2, sources=(base.folder / "left/checkpoint",))
     assert "base-1 stays: tuned-1 was started from it" in prune("--older-than", "30d", "--yes").stderr
     assert base.folder.exists()
+    plan = records.get_run_folder("tuned-1") / "plan/robotrain-plan.json"
+    plan.write_text(json.dumps(json.loads(plan.read_text()) | {"schema": 99}))  # of a newer robotrain
+    assert "base-1 stays" in prune("--older-than", "30d", "--yes").stderr
     prune("--older-than", "1d", "--yes")  # both together
     assert records.list_runs() == []
 

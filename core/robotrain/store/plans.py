@@ -281,9 +281,12 @@ def find_stored_plan(run: str) -> RenderedPlan | None:
 
 
 def read_stored_sources(run: str) -> tuple[JobSource, ...]:
-    """Return the sources of a run's job without reading the rest of the plan; none if it is missing."""
+    """Return the sources of a run's job without reading the rest of the plan; none if it is missing.
+
+    They are read in any format, also a later one: what a run was started from is not removed.
+    """
     try:
-        entries = _read_manifest(get_plan_folder(run))["job"]["sources"]
+        entries = files.read_json(get_plan_folder(run) / MANIFEST_FILE)["job"]["sources"]
         return tuple(
             JobSource(role=one["role"], kind=str(one["kind"]), uri=str(one["uri"]), pin=str(one.get("pin", "")))
             for one in entries
