@@ -45,7 +45,7 @@ def main() -> None:
 def running(there: object, lines: int) -> str:
     """The name of a run whose job prints a metric a line."""
     sys.path.insert(0, str(Path(__file__).parents[1] / "tests/azureml"))
-    from azureml_observed import Observed
+    from azureml_observed_run import Observed
     from robotrain_runtime.contract.event import Metrics
 
     run = Observed(there).set_native_state("Running")  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""What every test stands on: folders of its own, and the command line in this process."""
+"""Fixtures of all tests: folders of their own, platforms to install, and the command line in this process."""
 
 import importlib.util
 import itertools
@@ -8,17 +8,17 @@ import re
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import hypothesis
 import pytest
-from read_once import read_once
+from session_caches import cache_discovery
 from typer.testing import CliRunner
 
-__all__ = ["read_once"]
+__all__ = ["cache_discovery"]
 
 # Without bytecode, every worker compiles all tests anew, and every process that a test starts all that it imports.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -40,8 +40,8 @@ MEMORY = Path("/dev/shm")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """The quick ones write their thousands of small files to memory: on a disk each costs six times as much. Those
-    that train or install need more room, and caches beside them.
+    """Write the files of fast tests to memory, which takes a sixth of the time of a disk. Tests that train or install
+    need more room, and caches beside them.
     """
     if config.option.markexpr == "not slow" and os.access(MEMORY, os.W_OK):
         room = os.statvfs(MEMORY)
@@ -51,39 +51,37 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Tests wait as much as they compute: workers more than there are cores, one where they train."""
+    """Start more workers than there are cores, because tests also wait; only one more for tests that train."""
     return (os.cpu_count() or 1) + (2 if config.option.markexpr == "not slow" else 1)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Of the slow ones, files that train between those that wait, or all workers would train and then all wait;
-    xdist's `--no-loadscope-reorder` leaves it so.
+    """Spread the slow files that train among those that wait, so that the workers do not all train at the same time.
+    xdist keeps this order with `--no-loadscope-reorder`.
     """
     if config.option.markexpr.startswith(("slow", "long")):
-        items[:] = evenly(items)
+        items[:] = spread_trainings(items)
 
 
-def evenly(items: list[pytest.Item]) -> list[pytest.Item]:
-    """The same tests, file by file: before so many of the others one of the files that train, until none is left."""
+def spread_trainings(items: list[pytest.Item]) -> list[pytest.Item]:
+    """Return the tests, file by file, with the files that train at equal distances among the others."""
     files: dict[Path, list[pytest.Item]] = {}
     for item in items:
         files.setdefault(item.path, []).append(item)
-    train = [path for path, within in files.items() if any("training_environment" in names(one) for one in within)]
+    train = [path for path, tests in files.items() if any(is_training(test) for test in tests)]
     others = [path for path in files if path not in set(train)]
     each = len(others) // (len(train) or 1)
     order = [path for at, first in enumerate(train) for path in (first, *others[at * each : (at + 1) * each])]
     return [one for path in (*order, *others[len(train) * each :]) for one in files[path]]
 
 
-def names(item: pytest.Item) -> Sequence[str]:
-    """The fixtures that a test stands on, directly or not."""
-    return getattr(item, "fixturenames", ())
+def is_training(item: pytest.Item) -> bool:
+    """Return whether a test uses the training environment, directly or by another fixture."""
+    return "training_environment" in getattr(item, "fixturenames", ())
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """What was collected stays to the end: no collection of garbage needs to look through it again and again, nor
-    through what tests import after every 700 new objects.
-    """
+    """Exclude the collected tests from garbage collection, and collect less often than after 700 new objects."""
     import gc
 
     gc.collect()
@@ -100,7 +98,7 @@ def pytest_unconfigure() -> Iterator[None]:
     gc.freeze()
 
 
-AS_A_PROCESS = """
+ROBOTRAIN_PROGRAM = """
 import runpy, signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job inherits that it is ignored
 sys.argv[0] = "robotrain"
@@ -110,8 +108,8 @@ runpy.run_module("robotrain", run_name="__main__")
 
 @pytest.fixture
 def command():
-    """The words that start `robotrain` as a process of its own, which hears Ctrl-C."""
-    return [sys.executable, "-c", AS_A_PROCESS]
+    """Return the command that starts `robotrain` in a process of its own, where Ctrl-C is not ignored."""
+    return [sys.executable, "-c", ROBOTRAIN_PROGRAM]
 
 
 FOLDER_NUMBERS = itertools.count()
@@ -131,7 +129,7 @@ class Answer:
 
 @pytest.fixture
 def tmp_path(request, tmp_path_factory) -> Path:
-    """A folder of the test's own; pytest looks through all that are there for the next number, 8,000 times."""
+    """Return a folder of the test's own, numbered without a search through all existing ones, as pytest does."""
     name = re.sub(r"\W", "_", request.node.name)[:30]
     folder = tmp_path_factory.getbasetemp() / f"{name}-{next(FOLDER_NUMBERS)}"
     folder.mkdir(mode=0o700)
@@ -140,8 +138,8 @@ def tmp_path(request, tmp_path_factory) -> Path:
 
 @pytest.fixture(autouse=True)
 def own_folders(tmp_path, monkeypatch):
-    """No test sees the state, the `.env` or the environment names of whoever runs it, nor a plugin file; none leaves
-    what it does on Ctrl-C to the next.
+    """Isolate each test from the user's state, `.env`, environment variables and plugin file, and restore the handlers
+    of signals afterwards.
     """
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     sys.modules.pop("robotrain_plugin", None)
@@ -161,7 +159,7 @@ def own_folders(tmp_path, monkeypatch):
 
 @pytest.fixture
 def uncounted_cache(monkeypatch) -> None:
-    """`doctor` does not count the files of the cache: environments have 100,000."""
+    """Let `doctor` skip the files of the cache: environments have 100,000."""
     from robotrain.doctor import checks
 
     monkeypatch.setattr(checks, "COUNT_SECONDS", 0.0)

@@ -1,4 +1,4 @@
-"""What holds of the program that a container starts with, on every platform that has one."""
+"""Tests of the program that a container starts with, for every platform that has one."""
 
 import ast
 import io

@@ -1,4 +1,4 @@
-"""A small policy for PushT that nobody trained, as files: an evaluation can load it within a second."""
+"""A small untrained policy for PushT, as files that an evaluation loads within a second."""
 
 import functools
 import os

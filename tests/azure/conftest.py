@@ -3,8 +3,8 @@
 import pytest
 from azure_stand_in.fixtures import azure, azure_session, nobody, outputs, tenant_session, workspace, workspace_session
 from azure_stand_in.tenant import Tenant
-from azure_tracked import tracked_job
 from robotrain_runtime.contract.document import JobDocument
+from tracked_document import tracked_job
 
 __all__ = ["azure", "azure_session", "nobody", "outputs", "tenant_session", "workspace", "workspace_session"]
 

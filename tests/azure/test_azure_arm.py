@@ -3,8 +3,8 @@
 import contextlib
 
 import pytest
+from azure_stand_in.http_server import Fault
 from azure_stand_in.manager import SUBSCRIPTION
-from azure_stand_in.serving import Fault
 from robotrain_azure.arm import ArmClient, ArmError
 
 

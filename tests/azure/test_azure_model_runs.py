@@ -6,12 +6,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from azure_tracked import HERE
 from robotrain_runtime.contract import plugin_loader
 from robotrain_runtime.contract.container_plugin import ContainerContext
 from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.environments import run_environment
 from robotrain_sources.mlflow import container
+from tracked_document import HERE
 
 pytestmark = pytest.mark.slow
 

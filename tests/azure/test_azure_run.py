@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 from azure_stand_in import Fault
-from azure_tracked import HALVES, HERE, tracked_job
 from robotrain_runtime.contract import document, event
 from robotrain_runtime.contract.event import Event, Registered, Tracking
+from tracked_document import HALVES, HERE, tracked_job
 
 pytestmark = pytest.mark.slow
 

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 from azure_stand_in import Fault
-from azure_tracked import HERE
 from robotrain_runtime.contract import event, plugin_loader
 from robotrain_runtime.contract.document import JobDocument
 from robotrain_runtime.contract.event import Metrics, Note, Outcome, Track, Tracking
 from robotrain_runtime.environments import run_environment
 from robotrain_runtime.tracking.preflight import TrackingCheck
 from robotrain_runtime.tracking.tracker import ARTIFACT_REQUEST, REGISTER_REQUEST, RESULTS_REQUEST, Tracker
+from tracked_document import HERE
 
 pytestmark = pytest.mark.slow
 

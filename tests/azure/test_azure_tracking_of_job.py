@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 from azure_stand_in.sign_in import token
-from azure_tracked import HERE, tracked_job
 from robotrain_azure import tracking as container
 from robotrain_runtime.contract import document, event
 from robotrain_runtime.contract.container_plugin import PLATFORM_TRACKING_VARIABLE
@@ -16,6 +15,7 @@ from robotrain_runtime.contract.document import JobDocument
 from robotrain_runtime.contract.event import Metrics, Outcome, Track, Tracking
 from robotrain_runtime.environments import run_environment
 from robotrain_runtime.tracking.tracker import ARTIFACT_REQUEST, REGISTER_REQUEST, Tracker
+from tracked_document import HERE, tracked_job
 
 HOST = "azureml://westeurope.api.azureml.ms"
 GIVEN = f"{HOST}/mlflow/v1.0{HERE.resource}"

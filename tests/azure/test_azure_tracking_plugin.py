@@ -7,7 +7,6 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from azure_tracked import tracked_job
 from robotrain.submission.packing import pack_modules
 from robotrain_azure.workspace import CONTAINER_PLUGINS
 from robotrain_runtime.contract.event import Outcome
@@ -15,6 +14,7 @@ from robotrain_runtime.environments import run_environment
 from robotrain_runtime.tracking import preflight
 from robotrain_runtime.tracking.preflight import TrackingCheck
 from robotrain_runtime.tracking.tracker import Tracker
+from tracked_document import tracked_job
 
 PRETENDED = """
 import time

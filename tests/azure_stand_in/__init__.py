@@ -12,8 +12,8 @@ from pathlib import Path
 from azure_stand_in import azurite, keys
 from azure_stand_in.blobs import Blobs
 from azure_stand_in.front import Front
-from azure_stand_in.many import Many
-from azure_stand_in.serving import Fault
+from azure_stand_in.http_server import Fault
+from azure_stand_in.large_account import Many
 from azure_stand_in.sign_in import Managed
 from azure_stand_in.tenant import CLIENT, Tenant, tenant
 

@@ -1,4 +1,4 @@
-"""Azurite, Microsoft's own stand-in for blob storage: installed once by npm, outside of the repository, and started."""
+"""Azurite, Microsoft's emulator of blob storage: installed once by npm outside of the repository, and started."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""The blobs of a storage account, past whatever stands in front of it."""
+"""The blobs of a storage account, accessed directly, without the faults of `front.py`."""
 
 import base64
 import contextlib

@@ -7,7 +7,7 @@ import http.client
 import ssl
 
 from azure_stand_in.certificates import Certificates
-from azure_stand_in.serving import Handler, Server
+from azure_stand_in.http_server import Handler, Server
 
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"}
 MESSAGE = (

@@ -1,4 +1,4 @@
-"""What reaches the account without an identity: its key, and signatures made with it, as Azure documents them."""
+"""Access to the account without an identity: its key, and signatures made with it, as Azure documents them."""
 
 import base64
 import hashlib

@@ -13,10 +13,10 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 
 from azure_stand_in.certificates import Certificates
+from azure_stand_in.http_server import Handler, Server
 from azure_stand_in.ml import computes, service
-from azure_stand_in.ml.asked import Asked, Refused
 from azure_stand_in.ml.contents import Here, Ml, made
-from azure_stand_in.serving import Handler, Server
+from azure_stand_in.ml.request import Asked, Refused
 from azure_stand_in.sign_in import OBJECT, TENANT, audience_of
 
 AUDIENCES = ("https://management.azure.com", "https://management.core.windows.net")

@@ -8,7 +8,7 @@ from contextlib import suppress
 from queue import SimpleQueue
 from types import TracebackType
 
-from azure_stand_in.serving import ABORT
+from azure_stand_in.http_server import ABORT
 
 REFUSED = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n"
 CONNECTED = b"HTTP/1.1 200 Connection established\r\n\r\n"

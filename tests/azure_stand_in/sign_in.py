@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from azure_stand_in.certificates import Certificates
-from azure_stand_in.serving import Handler, Server
+from azure_stand_in.http_server import Handler, Server
 
 TENANT = "11111111-1111-1111-1111-111111111111"
 OBJECT = "22222222-2222-2222-2222-222222222222"

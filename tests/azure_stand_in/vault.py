@@ -1,4 +1,4 @@
-"""A key vault at `NAME.vault.azure.net`: secrets, for whom it lets read them."""
+"""A key vault at `NAME.vault.azure.net`: secrets, and the identities that may read them."""
 
 import base64
 import json
@@ -9,8 +9,8 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from azure_stand_in.certificates import Certificates
-from azure_stand_in.ml.asked import Refused
-from azure_stand_in.serving import Handler, Server
+from azure_stand_in.http_server import Handler, Server
+from azure_stand_in.ml.request import Refused
 from azure_stand_in.sign_in import LOGIN, audience_of
 
 AUDIENCE = "https://vault.azure.net"

@@ -12,12 +12,12 @@ from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit
 from azure_stand_in import keys
 from azure_stand_in.blobs import signed_blob
 from azure_stand_in.certificates import Certificates
+from azure_stand_in.http_server import Handler, Server
 from azure_stand_in.manager import Manager
-from azure_stand_in.ml.asked import Answer, Asked, Refused, missing
 from azure_stand_in.ml.contents import Here, Ml
 from azure_stand_in.ml.job import LOGS, Job
+from azure_stand_in.ml.request import Answer, Asked, Refused, missing
 from azure_stand_in.mlflow_server import ROOT, Runs
-from azure_stand_in.serving import Handler, Server
 from azure_stand_in.sign_in import audience_of
 
 CONTAINER = "azureml"

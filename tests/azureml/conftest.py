@@ -4,7 +4,7 @@ import pytest
 from azure_stand_in.fixtures import azure, azure_session, tenant_session, workspace_session
 from azure_stand_in.ml.azureml import AzureML
 from azure_stand_in.ml.fixtures import azureml, azureml_session, azureml_stored, nobody
-from azureml_observed import observing, run
+from azureml_observed_run import observing, run
 
 __all__ = [
     "azure",

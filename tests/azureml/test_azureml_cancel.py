@@ -4,7 +4,7 @@ import threading
 import time
 
 import pytest
-from azureml_observed import JOB
+from azureml_observed_run import JOB
 from robotrain.errors import Rejected
 from robotrain_azureml.platform import AzureMLPlatform
 

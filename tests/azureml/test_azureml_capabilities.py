@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from azureml_planned import ONE, TWO, read
+from azureml_plans import ONE, TWO, read
 from robotrain_azureml.platform import CAPABILITIES, OPTION_HINTS
 from robotrain_azureml.settings import AzureMLSettings
 from robotrain_runtime.contract.parameter import get_parameters

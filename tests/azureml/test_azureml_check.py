@@ -3,11 +3,11 @@
 import subprocess
 from typing import Any
 
-import azureml_planned
+import azureml_plans
 import pytest
 from azure_stand_in.ml.contents import Ml
-from azure_stand_in.ml.judged import RULES, Sent
-from azureml_planned import ONE, blobs, codes, job, model, problems, settings, source, spec
+from azure_stand_in.ml.job_rules import RULES, Sent
+from azureml_plans import ONE, blobs, codes, job, model, problems, settings, source, spec
 from robotrain.errors import Problem, Stage, format_problem
 from robotrain.model.job import Job
 from robotrain_azureml.spec import job_settings, render
@@ -96,11 +96,11 @@ class TestTheCompute:
         ],
     )
     def test_it_is_that_of_the_cluster(self, cluster: str, compute: str) -> None:
-        made = spec(azureml_planned.plan(job(), aks_cluster=cluster))
+        made = spec(azureml_plans.plan(job(), aks_cluster=cluster))
         assert (codes(job(), aks_cluster=cluster), made["compute"]) == (set(), f"azureml:{compute}")
 
     def test_one_that_is_said_counts_more(self) -> None:
-        assert spec(azureml_planned.plan(job(), compute="mine"))["compute"] == "azureml:mine"
+        assert spec(azureml_plans.plan(job(), compute="mine"))["compute"] == "azureml:mine"
 
     def test_one_that_nobody_names_is_asked_for(self) -> None:
         found = one("azureml-compute-missing", job(), aks_cluster=None)
@@ -125,7 +125,7 @@ class TestMachines:
 
     @pytest.mark.parametrize(("gpus", "kind"), [(1, "gpuspot"), (4, "gpuspot4")])
     def test_the_kind_follows_the_gpus(self, gpus: int, kind: str) -> None:
-        assert spec(azureml_planned.plan(job(num_gpus=gpus)))["resources"]["instance_type"] == kind
+        assert spec(azureml_plans.plan(job(num_gpus=gpus)))["resources"]["instance_type"] == kind
 
     @pytest.mark.parametrize(("gpus", "offered"), [(3, ["--num-gpus 2", "--num-gpus 4"]), (8, ["--num-gpus 4"])])
     def test_where_none_has_so_many_somebody_has_to_say(self, gpus: int, offered: list[str]) -> None:
@@ -157,12 +157,12 @@ class TestMachines:
     def test_a_workload_that_says_nothing_of_gpus_gets_one(self) -> None:
         of = Job(workload="somebodys-own", parameters=(), sources=tuple(blobs()))
         assert problems(of) == problems(of, instance_type="gpu4") == []
-        assert spec(azureml_planned.plan(of))["resources"]["instance_type"] == "gpuspot"
+        assert spec(azureml_plans.plan(of))["resources"]["instance_type"] == "gpuspot"
 
     def test_a_managed_compute_has_but_one_kind(self) -> None:
         found = one("azureml-instance-type-managed", job(), instance_type="gpu", compute_kind="managed")
         assert (found.stage, found.given) == (Stage.CHECK, "gpu")
-        assert "instance_type" not in spec(azureml_planned.plan(job(), compute_kind="managed"))["resources"]
+        assert "instance_type" not in spec(azureml_plans.plan(job(), compute_kind="managed"))["resources"]
 
     @pytest.mark.parametrize("name", ["-a", "a/b", "x" * 64, "", "${{x}}"])
     def test_what_is_no_name_of_a_kind_is_refused(self, name: str) -> None:
@@ -182,7 +182,7 @@ class TestImages:
     )
     def test_the_version_is_that_of_the_image(self, image: str, version: str) -> None:
         assert codes(job(), image=image) == set()
-        made = spec(azureml_planned.plan(job(), image=image))
+        made = spec(azureml_plans.plan(job(), image=image))
         assert made["environment"] == f"azureml:lerobot-training-env:{version}"
 
     def test_one_whose_tag_may_move_is_told(self) -> None:
@@ -197,7 +197,7 @@ class TestImages:
         assert ways(unfit(image=f"x/y{digest}"))[0] == f"--image x/y:TAG{digest}"
         assert ways(unfit(image="ubuntu")) == ["--image ubuntu:TAG", "--environment-version VERSION"]
         assert codes(job(), image=f"x/y{digest}", environment_version="7") == set()
-        made = spec(azureml_planned.plan(job(), image=f"x/y{digest}", environment_version="7"))
+        made = spec(azureml_plans.plan(job(), image=f"x/y{digest}", environment_version="7"))
         assert made["environment"] == "azureml:lerobot-training-env:7"
 
     @pytest.mark.parametrize("image", ["A:1", "x:1\n", "https://x/y:1", "x:${{y}}", ""])
@@ -248,7 +248,7 @@ class TestSizesAndTimes:
     @pytest.mark.parametrize(("time", "seconds"), [("12h", 43200), ("2d", 172800)])
     def test_times(self, time: str, seconds: int) -> None:
         assert codes(job(), exec_timeout=time) == set()
-        assert spec(azureml_planned.plan(job(), exec_timeout=time))["limits"] == {"timeout": seconds}
+        assert spec(azureml_plans.plan(job(), exec_timeout=time))["limits"] == {"timeout": seconds}
 
     @pytest.mark.parametrize(
         ("time", "way"),
@@ -265,7 +265,7 @@ class TestSizesAndTimes:
         assert ways(unfit(exec_timeout=time)) == ([f"--exec-timeout {way}"] if way else [])
 
     def test_nothing_said_is_no_limit(self) -> None:
-        assert "limits" not in spec(azureml_planned.plan(job()))
+        assert "limits" not in spec(azureml_plans.plan(job()))
 
 
 class TestNames:
@@ -289,7 +289,7 @@ class TestNames:
 
     def test_that_of_the_contract_is_taken(self) -> None:
         assert codes(job(experiment_name="lerobot-act-v2_1")) == set()
-        assert spec(azureml_planned.plan(job()))["experiment_name"] == "lerobot-training"
+        assert spec(azureml_plans.plan(job()))["experiment_name"] == "lerobot-training"
 
     @pytest.mark.parametrize("name", [" ", "a\nb", "x" * 257, "the ${{ name }}", "a\u2028b", "a\udc80"])
     def test_a_display_name_is_one_line(self, name: str) -> None:
@@ -298,7 +298,7 @@ class TestNames:
     @pytest.mark.parametrize("name", ["LeRobot: Training (ACT) – Müller", "true", "$HOME {x}", "x" * 256])
     def test_it_may_say_anything_else(self, name: str) -> None:
         assert codes(job(), display_name=name) == set()
-        assert spec(azureml_planned.plan(job(), display_name=name))["display_name"] == name
+        assert spec(azureml_plans.plan(job(), display_name=name))["display_name"] == name
 
 
 class TestLabels:
@@ -307,7 +307,7 @@ class TestLabels:
     def test_they_are_the_jobs_tags(self) -> None:
         labels = f"team=arms,cost centre=4711,stage=yes,{'a' * 100}={'b' * 1000}"
         assert codes(job(), labels=labels) == set()
-        tags = spec(azureml_planned.plan(job(), labels=labels))["tags"]
+        tags = spec(azureml_plans.plan(job(), labels=labels))["tags"]
         assert {"team": "arms", "cost centre": "4711", "stage": "yes"}.items() <= tags.items()
 
     @pytest.mark.parametrize(
@@ -348,7 +348,7 @@ class TestAgainstTheJudge:
 
     def test_labels_and_names_that_just_fit(self) -> None:
         labels = ",".join(f"{'x' * 98}{number}={'v' * 1000}" for number in range(10, 34))
-        made = spec(azureml_planned.plan(job(), labels=labels, display_name="x" * 256))
+        made = spec(azureml_plans.plan(job(), labels=labels, display_name="x" * 256))
         assert codes(job(), labels=labels, display_name="x" * 256) == set()
         assert self.taken("limits", tags=made["tags"], displayName=made["display_name"])
 

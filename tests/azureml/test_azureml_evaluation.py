@@ -5,8 +5,8 @@ import json
 from pathlib import Path
 
 import pytest
-from azureml_observed import JOB, RUN, Observed
-from azureml_planned import evaluation, job, order_of, placement, plan, settings, spec
+from azureml_observed_run import JOB, RUN, Observed
+from azureml_plans import evaluation, job, order_of, placement, plan, settings, spec
 from robotrain.errors import Rejected
 from robotrain_azureml.platform import AzureMLPlatform
 from robotrain_runtime.contract import checkpoint

@@ -7,8 +7,8 @@ import subprocess
 import time
 
 import pytest
-from azureml_forked import forking
-from azureml_looked import asked, dataset
+from azureml_fork_server import forking
+from azureml_workspace_plans import asked, dataset
 from robotrain.store import files, records
 
 pytestmark = pytest.mark.slow  # real processes, killed

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import azureml_planned as planned
+import azureml_plans
 import pytest
 import yaml
-from azureml_planned import blobs, job, read, source
+from azureml_plans import blobs, job, read, source
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -74,7 +74,9 @@ DATASETS = st.one_of(
     full("data_asset", "data", "dataset"),
     st.sampled_from(BLOB_TAILS).map(lambda tail: blobs(f"https://account1.blob.core.windows.net/train/{tail}")[0]),
     st.builds(
-        lambda name, pin: source("local_path", f"/data/{name}", pin=pin), TEXT, st.sampled_from(["", planned.PINNED])
+        lambda name, pin: source("local_path", f"/data/{name}", pin=pin),
+        TEXT,
+        st.sampled_from(["", azureml_plans.PINNED]),
     ),
     st.just(source("huggingface", "lerobot/pusht")),
 )
@@ -98,7 +100,7 @@ def jobs(draw: st.DrawFn) -> tuple[Job, AzureMLSettings]:
         "job_name": draw(TEXT),
         "experiment_name": draw(st.none() | st.sampled_from(["mine", "on", "15"]) | TEXT),
         "output_dir": draw(st.none() | TEXT),
-        "publish_url": draw(st.none() | st.just(planned.ONE)),
+        "publish_url": draw(st.none() | st.just(azureml_plans.ONE)),
         "num_gpus": draw(st.sampled_from([1, 1, 2, 4])),
     }
     good = {name: draw(st.sampled_from(values)) for name, values in GOOD.items() if draw(st.booleans())}
@@ -109,14 +111,14 @@ def jobs(draw: st.DrawFn) -> tuple[Job, AzureMLSettings]:
     of = job(
         *sources, *([policy] if policy else []), trainer_args=tuple(draw(st.lists(TEXT, max_size=2))), **parameters
     )
-    return of, planned.settings(**good | wild)
+    return of, azureml_plans.settings(**good | wild)
 
 
 def holds(of: Job, settings: AzureMLSettings) -> bool:
     """Whether anything is made of the job: it is not refused."""
     if select_errors(AzureMLPlatform().check(of, settings)):
         return False
-    made = AzureMLPlatform().render(of, settings, of.run_name(1), planned.payload(), planned.HALVES)
+    made = AzureMLPlatform().render(of, settings, of.run_name(1), azureml_plans.payload(), azureml_plans.HALVES)
     content = made.files["job.yaml"].decode()
     said = read(content)
     assert {name: said[name] for name in COMMAND} == COMMAND
@@ -129,7 +131,7 @@ def holds(of: Job, settings: AzureMLSettings) -> bool:
 
 def unchanged(of: Job, settings: AzureMLSettings, made: Plan, said: Mapping[str, Any]) -> None:
     """The container reads the job that was meant, and nothing that a person typed is a value of another kind."""
-    document = planned.told(made)
+    document = azureml_plans.told(made)
     assert (document.parameters, document.sources, document.trainer_args) == (
         dict(of.parameters),
         of.sources,
@@ -205,9 +207,9 @@ def test_the_sdk_reads_some_hundred_of_them_as_we_do(tmp_path: Path) -> None:
         of, settings = given
         if select_errors(AzureMLPlatform().check(of, settings)):
             return
-        made = AzureMLPlatform().render(of, settings, of.run_name(1), planned.payload(), planned.HALVES)
+        made = AzureMLPlatform().render(of, settings, of.run_name(1), azureml_plans.payload(), azureml_plans.HALVES)
         (tmp_path / "job.yaml").write_bytes(made.files["job.yaml"])
-        said = planned.spec(made)
+        said = azureml_plans.spec(made)
         sent = load_job(tmp_path / "job.yaml")._to_job()._to_rest_object().as_dict()["properties"]
         assert sent["command"] == COMMAND["command"]
         assert (sent["environmentVariables"], sent["tags"]) == (said["environment_variables"], said["tags"])

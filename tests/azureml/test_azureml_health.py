@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from azure_stand_in.manager import LOOKING
-from azureml_looked import well
+from azureml_workspace_plans import well
 from robotrain_azureml import doctor
 
 

@@ -1,8 +1,8 @@
 """What a job reads, as the workspace is told of it: folders of datastores, of this machine, and assets from afar."""
 
 import pytest
-from azureml_looked import refused, sendable
-from azureml_planned import blobs, job, placement, plan, source, spec
+from azureml_plans import blobs, job, placement, plan, source, spec
+from azureml_workspace_plans import refused, sendable
 from robotrain.model.source import SourceError
 from robotrain_azure.workspace import Workspace
 from robotrain_azureml import datastore_path

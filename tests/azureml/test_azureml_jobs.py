@@ -4,7 +4,7 @@ and with an exit code.
 
 import pytest
 from azure_stand_in.sign_in import OBJECT
-from azureml_observed import JOB
+from azureml_observed_run import JOB
 from robotrain.errors import Rejected
 from robotrain.model.run import RunGone
 from robotrain_azureml.platform import AzureMLPlatform

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 import pytest
-from azureml_observed import EVENTS, JOB
+from azureml_observed_run import EVENTS, JOB
 from robotrain.errors import Rejected
 from robotrain_azureml.observe import logs
 from robotrain_azureml.platform import AzureMLPlatform

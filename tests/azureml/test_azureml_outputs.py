@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 from azure_stand_in.ml.azureml import AzureML as Workspace
-from azureml_observed import JOB, OUTPUT, RUN, Observed, sealed
+from azureml_observed_run import JOB, OUTPUT, RUN, Observed, sealed
 from robotrain.errors import Rejected
 from robotrain_azureml.platform import AzureMLPlatform
 from robotrain_azureml.service import jobs

@@ -4,10 +4,10 @@ import re
 
 import pytest
 import yaml
+from azure_stand_in.http_server import cut_short
 from azure_stand_in.ml.azureml import AzureML
-from azure_stand_in.serving import cut_short
-from azureml_looked import dataset
-from azureml_observed import sealed
+from azureml_observed_run import sealed
+from azureml_workspace_plans import dataset
 from robotrain.store import plans, records
 from robotrain_azureml.platform import AzureMLPlatform
 from robotrain_runtime.contract import event

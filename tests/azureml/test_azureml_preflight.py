@@ -8,8 +8,8 @@ from azure_stand_in.ml.azureml import PRINCIPAL
 from azure_stand_in.sign_in import OBJECT
 from azure_stand_in.tenant import CLIENT
 from azure_stand_in.vault import Vault
-from azureml_looked import COMPUTE, codes, dataset, found, planned, well
-from azureml_planned import assets, model, source
+from azureml_plans import assets, model, source
+from azureml_workspace_plans import COMPUTE, codes, dataset, found, planned, well
 from robotrain.errors import format_problem
 from robotrain_azureml.preflight import access
 from robotrain_azureml.submit import sdk

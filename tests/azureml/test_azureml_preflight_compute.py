@@ -3,7 +3,7 @@
 import dataclasses
 
 import pytest
-from azureml_planned import job, order_of, plan
+from azureml_plans import job, order_of, plan
 from robotrain.errors import format_problem
 from robotrain_azureml.preflight import compute, machines
 from robotrain_azureml.preflight.context import PreflightContext

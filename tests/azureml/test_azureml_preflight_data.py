@@ -3,8 +3,8 @@
 import pytest
 from azure_stand_in.manager import READER
 from azure_stand_in.ml.azureml import PRINCIPAL
-from azureml_looked import HUB, codes, dataset, found, planned, well
-from azureml_planned import assets, model, source
+from azureml_plans import assets, model, source
+from azureml_workspace_plans import HUB, codes, dataset, found, planned, well
 from robotrain.errors import format_problem
 
 

@@ -4,8 +4,8 @@ import pytest
 from azure_stand_in.manager import CONTRIBUTOR, READER
 from azure_stand_in.ml.azureml import PRINCIPAL
 from azure_stand_in.sign_in import OBJECT
-from azureml_looked import COMPUTE, codes, order, planned, well
-from azureml_planned import blobs, source, told
+from azureml_plans import blobs, source, told
+from azureml_workspace_plans import COMPUTE, codes, order, planned, well
 from robotrain.errors import format_problem
 from robotrain_azure.arm import ArmClient
 from robotrain_azureml.preflight import access

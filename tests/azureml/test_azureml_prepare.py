@@ -1,7 +1,7 @@
 """What `submit --assets-only` brings to a workspace: a line for each thing, and no job."""
 
 import pytest
-from azureml_looked import AT, ENVIRONMENT, IMAGE, VERSION, asked, sendable
+from azureml_workspace_plans import AT, ENVIRONMENT, IMAGE, VERSION, asked, sendable
 from robotrain.errors import Rejected
 from robotrain_azureml.platform import AzureMLPlatform
 from robotrain_runtime.contract.document import JobSource

@@ -5,8 +5,8 @@ import dataclasses
 import pytest
 from azure_stand_in.sign_in import OBJECT
 from azure_stand_in.tenant import CLIENT
-from azureml_looked import COMPUTE
-from azureml_planned import settings
+from azureml_plans import settings
+from azureml_workspace_plans import COMPUTE
 from robotrain.errors import Rejected
 from robotrain.model.platform import PlatformDefault
 from robotrain_azureml.preflight import compute

@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from azureml_looked import dataset
-from azureml_observed import JOB, RUN, sealed
+from azureml_observed_run import JOB, RUN, sealed
+from azureml_workspace_plans import dataset
 from robotrain.errors import Rejected
 from robotrain.store import records
 from robotrain_azureml.platform import AzureMLPlatform

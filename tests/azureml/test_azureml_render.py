@@ -6,9 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import azureml_planned as planned
+import azureml_plans
 import pytest
-from azureml_planned import ONE, PINNED, TWO, assets, blobs, job, model, order_of, placement, plan, source, spec
+from azureml_plans import ONE, PINNED, TWO, assets, blobs, job, model, order_of, placement, plan, source, spec
 from robotrain.model.plan import Payload, write_plan_files
 from robotrain_azureml.spec import render, submission_spec
 from robotrain_runtime.contract import document as contract_document
@@ -17,7 +17,7 @@ from start_program import StartProgramTests, pack_runtime, start_python
 
 RENDER = """
 import sys; sys.path[:0] = [sys.argv[1], sys.argv[1] + "/.."]
-import azureml_planned as planned; print(planned.plan(planned.job(trainer_args=("--x=1",))).digest)
+import azureml_plans; print(azureml_plans.plan(azureml_plans.job(trainer_args=("--x=1",))).digest)
 """
 WITHOUT_LIBRARIES = """
 import sys
@@ -102,7 +102,7 @@ def test_the_job_lies_beside_its_code_and_names_it() -> None:
     assert set(made.files) == {"job.yaml", "azureml.json", "code/start.py", "code/payload.zip", "code/job.json"}
     assert (made.spec, spec(made)["code"]) == ("job.yaml", "code")
     assert made.shown == ("job.yaml", "code/job.json")
-    assert made.files["code/payload.zip"] == planned.payload().archive
+    assert made.files["code/payload.zip"] == azureml_plans.payload().archive
     assert made.files["code/start.py"].decode() == render.START_PROGRAM
 
 
@@ -111,11 +111,11 @@ def test_the_command_is_the_same_for_every_job() -> None:
     assert {spec(plan(of))["command"] for of in (job(), odd)} == {"python3 start.py"}
     assert plan(odd).files["code/start.py"] == plan(job()).files["code/start.py"]
     assert "rm -rf" not in plan(odd).files["job.yaml"].decode()
-    assert planned.told(plan(odd)).trainer_args == odd.trainer_args
+    assert azureml_plans.told(plan(odd)).trainer_args == odd.trainer_args
 
 
 def test_equal_jobs_are_equal_bytes_in_every_process() -> None:
-    command = [sys.executable, "-c", RENDER, str(Path(planned.__file__).parent)]
+    command = [sys.executable, "-c", RENDER, str(Path(azureml_plans.__file__).parent)]
     found = {subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() for _ in range(2)}
     assert found == {plan(job(trainer_args=("--x=1",))).digest}
 
@@ -146,11 +146,11 @@ class TestDatasets:
         assert json.loads(said["DATASET_ASSETS"]) == ["azureml:b:1", "azureml:a:2"]
         assert said["DATASET_ASSET_COUNT"] == "2"
         assert json.loads(said["BLOB_URLS"]) == [TWO, ONE]
-        assert planned.told(made).sources == tuple(sources)
+        assert azureml_plans.told(made).sources == tuple(sources)
 
     def test_the_runtime_finds_each_by_its_role_and_name_and_fetches_the_rest(self) -> None:
         sources = [*assets("azureml:b:1"), *blobs(), model("azureml:m:1"), source("local_path", "/d", pin=PINNED)]
-        document = planned.told(plan(job(*sources)))
+        document = azureml_plans.told(plan(job(*sources)))
         folders = [
             found.folder if (found := contract_document.find_mount(document, one)) else "" for one in document.sources
         ]
@@ -325,7 +325,7 @@ class TestContainer:
     def test_checkpoints_are_published_beside_the_output_where_that_was_asked_for(self) -> None:
         made = plan(job(publish_url=TWO))
         assert order_of(made).publishes == TWO
-        assert planned.told(made).parameters["publish_url"] == TWO
+        assert azureml_plans.told(made).parameters["publish_url"] == TWO
 
 
 def test_an_order_reads_back_as_it_was_written() -> None:

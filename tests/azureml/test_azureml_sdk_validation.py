@@ -8,10 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import azureml_planned as planned
+import azureml_plans
 import pytest
 import yaml
-from azureml_planned import PINNED, assets, blobs, job, model, placement, plan, source, spec
+from azureml_plans import PINNED, assets, blobs, job, model, placement, plan, source, spec
 from robotrain.model.plan import Plan, write_plan_files
 from robotrain_azureml.spec import inputs, render
 
@@ -37,18 +37,24 @@ def plans() -> list[Plan]:
     several = [*assets("azureml:a:3", FULL, LOCATED, "azureml:a:3"), *blobs(), *folders, model(REGISTRY)]
     client = "11111111-2222-3333-4444-555555555555"
     return [
-        planned.plan(job()),
-        planned.plan(job(*several), workload_identity=client, exec_timeout="12h", labels="team=arms,on=true,a b=1.0"),
-        planned.plan(job(*blobs(), model("azureml:m:7", "policy")), compute_kind="managed", display_name="1e3: #"),
-        planned.plan(job(*blobs(), source("local_path", "/c", "resume")), output_mode="rw_mount", instance_type="mine"),
-        planned.plan(job(source("huggingface", "a/b"), num_gpus=4), hf_credential="hf", key_vault="robots"),
-        planned.plan(job(workload="rosbag-act-train"), datastore="mine", environment_version="7", compute="c-1"),
+        azureml_plans.plan(job()),
+        azureml_plans.plan(
+            job(*several), workload_identity=client, exec_timeout="12h", labels="team=arms,on=true,a b=1.0"
+        ),
+        azureml_plans.plan(
+            job(*blobs(), model("azureml:m:7", "policy")), compute_kind="managed", display_name="1e3: #"
+        ),
+        azureml_plans.plan(
+            job(*blobs(), source("local_path", "/c", "resume")), output_mode="rw_mount", instance_type="mine"
+        ),
+        azureml_plans.plan(job(source("huggingface", "a/b"), num_gpus=4), hf_credential="hf", key_vault="robots"),
+        azureml_plans.plan(job(workload="rosbag-act-train"), datastore="mine", environment_version="7", compute="c-1"),
     ]
 
 
 def wrong(**changed: Any) -> dict[str, Any]:
     """A job with something else in it."""
-    return {**spec(planned.plan(job(*assets("azureml:a:3")))), **changed}
+    return {**spec(azureml_plans.plan(job(*assets("azureml:a:3")))), **changed}
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +103,7 @@ class TestOfTheSdk:
 
     def test_it_reads_times_and_ways_of_bringing_as_they_were_meant(self, load: Load) -> None:
         of = job(*assets("azureml:a:3"), model("azureml:m:7"))
-        sent = load(planned.plan(of, exec_timeout="90m", output_mode="rw_mount"))["properties"]
+        sent = load(azureml_plans.plan(of, exec_timeout="90m", output_mode="rw_mount"))["properties"]
         assert sent["limits"]["timeout"] == "PT1H30M"
         assert [(one["jobInputType"], one["mode"]) for one in sent["inputs"].values()] == [
             ("uri_folder", "ReadOnlyMount"),
@@ -121,7 +127,7 @@ def test_short_and_full_names_reach_the_same_versions_in_a_workspace(azureml, tm
     scope = f"azureml://subscriptions/{subscription}/resourcegroups/{group}/workspaces/{workspace}"
     of = job(*assets("azureml:a:3", f"{scope}/data/a/versions/3"), model(f"{scope}/models/m/versions/7"))
     names = {"subscription_id": subscription, "resource_group": group, "workspace_name": workspace}
-    made = planned.plan(of, image="registry.example/image:1.0", **names)
+    made = azureml_plans.plan(of, image="registry.example/image:1.0", **names)
     write_plan_files(made, tmp_path)
     command = [sys.executable, "-c", SENT, json.dumps(azureml.names), str(tmp_path / "job.yaml")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
@@ -199,7 +205,7 @@ class TestText:
     def test_what_was_read_is_written_the_same(self) -> None:
         for of in (job(), job(*assets("azureml:a:3"), model("azureml:m:1"))):
             content = plan(of, display_name="a: b", labels="on=off,é=1").files["job.yaml"].decode()
-            assert render.dump_yaml(planned.read(content)) == content
+            assert render.dump_yaml(azureml_plans.read(content)) == content
 
     @pytest.mark.parametrize("where", [{"display_name": "${{ x }}"}, {"labels": "a=${{x}}"}, {"labels": "${{x}}=a"}])
     def test_a_value_that_is_a_template_is_never_written(self, where: dict[str, str]) -> None:

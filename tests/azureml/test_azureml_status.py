@@ -7,7 +7,7 @@ import time
 import pytest
 from azure_stand_in.sign_in import OBJECT
 from azure_stand_in.tenant import CLIENT
-from azureml_observed import EVENTS, JOB, RUN
+from azureml_observed_run import EVENTS, JOB, RUN
 from robotrain.store import records
 from robotrain_azure.workspace import Workspace
 from robotrain_azureml.observe import job_state, status

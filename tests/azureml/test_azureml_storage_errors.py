@@ -2,7 +2,7 @@
 
 import pytest
 from azure_stand_in.sign_in import OBJECT
-from azureml_looked import refused, sendable
+from azureml_workspace_plans import refused, sendable
 from robotrain_azure.credential import UNKNOWN_OBJECT_ID
 from robotrain_azure.storage import NETWORK_HINT, StorageError
 from robotrain_azure.workspace import Workspace

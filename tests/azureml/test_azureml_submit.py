@@ -7,8 +7,8 @@ import tempfile
 
 import pytest
 import yaml
-from azureml_looked import AT, ENVIRONMENT, IMAGE, VERSION, asked, refused, sendable
-from azureml_planned import assets, blobs, payload, settings, source
+from azureml_plans import assets, blobs, payload, settings, source
+from azureml_workspace_plans import AT, ENVIRONMENT, IMAGE, VERSION, asked, refused, sendable
 from robotrain.errors import Rejected, format_problem
 from robotrain.model.job import Job
 from robotrain.model.workload import Container, OutputProfile, WorkloadProfile

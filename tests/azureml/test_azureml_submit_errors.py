@@ -7,7 +7,7 @@ import types
 import pytest
 from azure.core.exceptions import ClientAuthenticationError, HttpResponseError, ServiceRequestError
 from azure.core.pipeline.transport import RequestsTransport
-from azureml_looked import refused, sendable
+from azureml_workspace_plans import refused, sendable
 from robotrain import errors
 from robotrain.errors import NotSubmitted, Rejected, Unanswered, format_problem
 from robotrain.store import records

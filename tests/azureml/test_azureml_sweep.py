@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import pytest
 import yaml
+from azure_stand_in.http_server import cut_short
 from azure_stand_in.ml.azureml import AzureML
-from azure_stand_in.serving import cut_short
-from azureml_looked import dataset
-from azureml_observed import sealed
-from azureml_planned import HALVES, assets, job, payload, settings, told
-from azureml_planned import plan as render_job
+from azureml_observed_run import sealed
+from azureml_plans import HALVES, assets, job, payload, settings, told
+from azureml_plans import plan as render_job
+from azureml_workspace_plans import dataset
 from robotrain.cluster.outputs import parse_run_log
 from robotrain.errors import Rejected
 from robotrain.model.pipeline import SweepSpec

@@ -9,7 +9,7 @@ import threading
 import time
 
 import pytest
-from azureml_looked import sendable
+from azureml_workspace_plans import sendable
 from robotrain import errors
 from robotrain.errors import Rejected, format_problem
 from robotrain_azure import storage

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
-from azure_stand_in.ml.judged import RULES
+from azure_stand_in.ml.job_rules import RULES
 
 STORED = "azureml://datastores/workspaceblobstore/paths/azureml/a-job/checkpoints/"
 LONG = "azureml://subscriptions/{}/resourcegroups/{}/workspaces/{}/{}"

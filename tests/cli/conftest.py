@@ -1,4 +1,4 @@
-"""Runs that do what a test says."""
+"""Fixtures of the command-line tests: scripted runs, delayed actions, cache entries."""
 
 import os
 import threading
@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from scripted import Scripted
+from scripted_runs import Scripted
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ import time
 from pathlib import Path
 
 import pytest
-from glass import Glass
 from robotrain.model.run import RunRecord
 from robotrain.plugins import calls
 from robotrain.store import records
+from virtual_terminal import Glass
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("cache", "hub")]  # each looks at the whole machine
 

@@ -10,7 +10,7 @@ from robotrain.store import ended_runs, records
 from robotrain_local import observe
 from robotrain_runtime.contract import event
 from robotrain_runtime.contract.event import Evaluated, Metrics, Outcome
-from scripted import record
+from scripted_runs import record
 from test_start_up import imported
 
 STEPS = [Metrics(step=step, total=200, values={"train/loss": 1 / step}) for step in range(1, 60)]

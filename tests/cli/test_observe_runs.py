@@ -8,7 +8,7 @@ import time
 import pytest
 from robotrain.store import name_lock, records
 from robotrain_runtime.contract.event import Metrics, Outcome
-from scripted import record
+from scripted_runs import record
 
 LOSSES = [Metrics(step=step, total=200, values={"train/loss": 1 / step}) for step in range(1, 60)]
 

@@ -17,7 +17,7 @@ from robotrain_runtime.contract.event import (
     StageEvent,
     Tracking,
 )
-from scripted import record
+from scripted_runs import record
 
 FAILED = {"state": "failed", "reason": "RuntimeError: out of paint", "exit_code": 1, "started": 1e9, "ended": 1e9 + 65}
 TRACEBACK = """\

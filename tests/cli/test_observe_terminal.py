@@ -4,7 +4,6 @@ import os
 import re
 
 import pytest
-from glass import Glass
 from robotrain_runtime.contract.event import (
     Checkpoint,
     Metrics,
@@ -14,6 +13,7 @@ from robotrain_runtime.contract.event import (
     StageEvent,
     format_event,
 )
+from virtual_terminal import Glass
 
 DONE = Outcome(state="succeeded", exit_code=0)
 NAME = "lerobot-train-fab69e8c-1"

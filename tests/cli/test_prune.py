@@ -8,7 +8,7 @@ import time
 import pytest
 from robotrain.cli import arguments
 from robotrain.store import records
-from scripted import record
+from scripted_runs import record
 
 DAY = 24 * 3600
 

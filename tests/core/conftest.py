@@ -1,4 +1,4 @@
-"""A platform whose settings Terraform and this machine may know, and a `terraform` command that does as it is told."""
+"""Fixtures of the core tests: a platform whose settings are looked up, and a fake `terraform` command."""
 
 import json
 from pathlib import Path

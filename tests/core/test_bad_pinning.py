@@ -1,7 +1,7 @@
 """Pinning of a plugin's source kind that goes wrong: told by name, and nothing is sent that a run would refuse."""
 
 import pytest
-from badly import indented, kind, mars
+from broken_plugins import indented, kind, mars
 
 PET = """
 

@@ -5,7 +5,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from badly import MARS, hook, kind, mars
+from broken_plugins import MARS, hook, kind, mars
 from robotrain.plugins import calls
 
 JOB = ("--dataset-path", "x")

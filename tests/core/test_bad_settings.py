@@ -1,7 +1,7 @@
 """Settings of a plugin that refuse, fail or print while they are made: told as a problem, and stdout holds results."""
 
 import pytest
-from badly import indented, mars
+from broken_plugins import indented, mars
 from robotrain.plugins.declarations import validate_declaration
 from robotrain.plugins.manager import Plugins
 

@@ -6,7 +6,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from badly import MARS, kind
+from broken_plugins import MARS, kind
 
 JOB = ("--dataset-path", "x")
 SITE = """

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from badly import mars
+from broken_plugins import mars
 
 pytestmark = pytest.mark.slow
 ON_MARS = ("submit", "--platform", "mars", "--dataset-path", "x")

@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
-from azure_stand_in.serving import NONE, Fault, Server, meeting, send
+from azure_stand_in.http_server import NONE, Fault, Server, meeting, send
 
 from hub_stand_in.repository import Repository, described, git_digest, large
 

@@ -3,7 +3,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from machine import Runs
+from local_runs import Runs
 from robotrain_local import process
 
 

@@ -1,4 +1,4 @@
-"""Processes that are killed at a chosen step, and a run that leaves a line for each time it ran."""
+"""Processes that are killed at a chosen step, and a run that writes a line each time it runs."""
 
 import io
 import itertools
@@ -12,7 +12,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from machine import Runs
+from local_runs import Runs
 from robotrain.model.plan import Plan
 from robotrain_local import spec, submit
 from robotrain_local import spec as files

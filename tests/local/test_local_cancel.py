@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from crash import counted, put_in_place
-from machine import SLEEP, Runs, until
+from local_runs import SLEEP, Runs, until
 from robotrain_local import process, spec, submit
 
 pytestmark = pytest.mark.slow  # real processes and their patience
@@ -195,7 +195,7 @@ def test_a_run_that_was_started_from_within_a_run_is_its_own(runs: Runs, tmp_pat
     program = f"""
 import os, sys; sys.path[:0] = [{str(Path(__file__).parent)!r}, {str(Path(__file__).with_name("halves"))!r}]
 from crash import counted, put_in_place
-from machine import SLEEP, Runs; from pathlib import Path
+from local_runs import SLEEP, Runs; from pathlib import Path
 os.close(int(os.environ["ROBOTRAIN_EVENTS_FD"]))  # else the inner run keeps it open, and it is waited for
 Runs(Path({str(runs.folder)!r})).submit(SLEEP, run="tiny-2")
 print("ready", flush=True)

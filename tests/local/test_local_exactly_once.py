@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from crash import counted, folder_of, killed_at_each_step, put_in_place
-from machine import Runs, until
+from local_runs import Runs, until
 from robotrain.errors import Rejected, format_problem
 from robotrain.model.plan import Plan
 from robotrain.model.run import Reference

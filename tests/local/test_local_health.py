@@ -5,7 +5,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from machine import Runs
+from local_runs import Runs
 from robotrain.model.health import HealthResult
 from robotrain.store import files
 from robotrain_local import doctor

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from machine import SLEEP, Runs, until
+from local_runs import SLEEP, Runs, until
 from robotrain.errors import Rejected, format_problem
 from robotrain.model.run import Reference
 from robotrain_local import process
@@ -32,7 +32,7 @@ print(json.dumps([status.state, status.reason, refused]))
 SUBMIT = """
 import sys, time
 sys.path[:0] = [sys.argv[1], sys.argv[1] + "/halves"]
-from machine import SLEEP, Runs; from pathlib import Path
+from local_runs import SLEEP, Runs; from pathlib import Path
 Runs(Path(sys.argv[2])).submit(SLEEP)
 time.sleep(600)
 """

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from machine import Runs, until
+from local_runs import Runs, until
 from robotrain.run_folder import log
 from robotrain_local import process
 from robotrain_runtime.contract import event

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from machine import SAVES, Runs
+from local_runs import SAVES, Runs
 from robotrain.errors import Rejected, format_problem
 from robotrain.model.run import Output, Reference, RunGone
 from robotrain_runtime.contract import checkpoint

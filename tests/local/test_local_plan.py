@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from machine import HALVES, Runs
+from local_runs import HALVES, Runs
 from robotrain.errors import Stage, format_problem
 from robotrain.model.plan import Plan
 from robotrain.submission.packing import pack_modules
@@ -18,7 +18,7 @@ from robotrain_runtime.contract import document
 
 RENDER = """
 import sys; sys.path.insert(0, sys.argv[1])
-from machine import Runs; from pathlib import Path
+from local_runs import Runs; from pathlib import Path
 sys.path.insert(0, sys.argv[1] + "/halves")
 print(Runs(Path("/somewhere")).plan("pass", colour="blue", size="2").digest)
 """

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from machine import Runs
+from local_runs import Runs
 from robotrain.errors import Stage, format_problem
 from robotrain.model.health import convert_finding
 from robotrain_local.settings import LocalSettings

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from machine import SAVES, Runs
+from local_runs import SAVES, Runs
 from robotrain.errors import Rejected, format_problem
 from robotrain.model.run import Reference
 from robotrain_runtime.contract import document

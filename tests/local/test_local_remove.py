@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from machine import Runs
+from local_runs import Runs
 from robotrain.errors import Rejected
 from robotrain_local import outputs
 

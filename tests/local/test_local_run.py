@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from machine import SAVES, SLEEP, Runs, until
+from local_runs import SAVES, SLEEP, Runs, until
 from robotrain.errors import Rejected, format_problem
 from robotrain.model.run import RunGone
 from robotrain_local import process
@@ -71,7 +71,7 @@ def test_a_run_whose_document_is_not_one_says_so(runs: Runs) -> None:
 def test_a_run_outlives_the_process_that_submitted_it(runs: Runs, tmp_path: Path) -> None:
     code = (
         "import sys, os, signal; sys.path[:0] = [sys.argv[1], sys.argv[1] + '/halves'];"
-        "from machine import Runs; from pathlib import Path;"
+        "from local_runs import Runs; from pathlib import Path;"
         "Runs(Path(sys.argv[2])).submit('import time; time.sleep(1); print(\"still here\")'); os.kill(0, signal.SIGHUP)"
     )
     command = [sys.executable, "-c", code, str(Path(__file__).parent), str(runs.folder)]

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from osmo_plans import unpacked
 from osmo_stand_in.service.redaction import redacted
-from planned import unpacked
 from robotrain.model.plan import Payload
 from robotrain_osmo.spec import render, submission_spec, workflow
 from start_program import StartProgramTests, pack_runtime, start_python, zip_files

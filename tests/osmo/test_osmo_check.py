@@ -1,8 +1,8 @@
 """All problems of a job are reported at once, before anything is sent."""
 
-import planned
+import osmo_plans
 import pytest
-from planned import ONE, PINNED, blobs, codes, job, problems, source
+from osmo_plans import ONE, PINNED, blobs, codes, job, problems, source
 from robotrain.errors import Problem, Stage, format_problem
 from robotrain.model.job import Job
 
@@ -342,7 +342,7 @@ def test_check_looks_at_nothing_but_what_it_is_given(monkeypatch: pytest.MonkeyP
 
     for name in ("builtins.open", "socket.socket.connect", "subprocess.Popen.__init__"):
         monkeypatch.setattr(name, refuse)
-    assert planned.codes(job(*blobs(), source("local_path", "/data", "policy")), storage_account="acc") == set()
+    assert osmo_plans.codes(job(*blobs(), source("local_path", "/data", "policy")), storage_account="acc") == set()
 
 
 @pytest.mark.parametrize("wrong", [("--gpus", "x"), ("--publish-url", "https://a.blob.core.windows.net/c/p?sig=abc")])

@@ -1,8 +1,8 @@
 """Evaluations on OSMO: their workflows, problems and results."""
 
 import pytest
-from observed import Observed
-from planned import ONE, codes, evaluation, job, placement, plan, problems, source, task, workflow
+from osmo_observed_run import Observed
+from osmo_plans import ONE, codes, evaluation, job, placement, plan, problems, source, task, workflow
 from robotrain.errors import Rejected
 from robotrain_osmo.platform import OsmoPlatform
 from robotrain_osmo.settings import OsmoSettings

@@ -4,7 +4,7 @@ import os
 import threading
 
 import pytest
-from handed_over import RUN, plan, take
+from osmo_small_plans import RUN, plan, take
 from robotrain.errors import Rejected, Unanswered, format_problem
 from robotrain.store import records
 from robotrain_osmo.platform import OsmoPlatform

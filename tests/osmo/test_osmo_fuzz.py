@@ -4,14 +4,14 @@ import functools
 import os
 from typing import Any
 
-import planned
+import osmo_plans
 import pytest
 import yaml
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from osmo_plans import blobs, job, plan, read, source
 from osmo_stand_in.service import raw, spec, template
-from planned import blobs, job, plan, read, source
 from robotrain.config.coerce import has_pairs
 from robotrain.errors import select_errors
 from robotrain.model.job import Job
@@ -62,7 +62,7 @@ def jobs(draw: st.DrawFn) -> tuple[Job, OsmoSettings]:
         "job_name": draw(TEXT),
         "experiment_name": draw(st.none() | TEXT),
         "output_dir": draw(st.sampled_from([None, None, "/outputs", "mine"]) | TEXT),
-        "publish_url": draw(st.none() | st.sampled_from(["s3://robots/runs", planned.ONE, "azure://acc/runs/x"])),
+        "publish_url": draw(st.none() | st.sampled_from(["s3://robots/runs", osmo_plans.ONE, "azure://acc/runs/x"])),
     }
     of = draw(st.one_of(trainings(parameters), trainings(parameters), evaluations(parameters)))
     good = {name: draw(st.sampled_from(values)) for name, values in GOOD.items() if draw(st.booleans())}
@@ -70,7 +70,7 @@ def jobs(draw: st.DrawFn) -> tuple[Job, OsmoSettings]:
     if draw(st.integers(0, 2)) == 0:
         wild[draw(st.sampled_from(SETTINGS))] = draw(TEXT.filter(lambda text: "\x00" not in text))
         wild |= draw(st.dictionaries(st.sampled_from(["labels", "buckets"]), TEXT.filter(has_pairs), max_size=1))
-    return of, planned.settings(**{"storage_account": "acc"} | good | wild)
+    return of, osmo_plans.settings(**{"storage_account": "acc"} | good | wild)
 
 
 @st.composite
@@ -83,7 +83,7 @@ def trainings(draw: st.DrawFn, parameters: dict[str, Any]) -> Job:
 @st.composite
 def evaluations(draw: st.DrawFn, parameters: dict[str, Any]) -> Job:
     own = {"starts": draw(st.none() | TEXT), "register_model": draw(st.none() | st.just("pusht") | TEXT)}
-    return planned.evaluation(
+    return osmo_plans.evaluation(
         draw(POLICIES),
         *draw(st.lists(sources_of.filter(lambda one: one.role == "dataset"), max_size=2)),
         **parameters,
@@ -94,10 +94,10 @@ def evaluations(draw: st.DrawFn, parameters: dict[str, Any]) -> Job:
 POLICIES = st.sampled_from(
     [
         source("huggingface", "lerobot/act_pusht", "policy"),
-        source("blob_url", planned.ONE, "policy"),
+        source("blob_url", osmo_plans.ONE, "policy"),
         source("model_asset", "azureml:pusht:7", "policy"),
         source("registered_model", "pusht:7", "policy"),
-        source("local_path", "/data/$(policy) {{x}}", "policy", planned.PINNED),
+        source("local_path", "/data/$(policy) {{x}}", "policy", osmo_plans.PINNED),
     ]
 )
 sources_of = st.one_of(
@@ -107,7 +107,7 @@ sources_of = st.one_of(
         st.sampled_from(["a", "a b", "é", "$(x)", "$$(x)$$", "a%b", "#!", "[x]", "a,b", "a: b", "- a", "☃😀"]),
     ),
     st.builds(
-        lambda name, pin: source("local_path", f"/data/{name}", pin=pin), TEXT, st.sampled_from(["", planned.PINNED])
+        lambda name, pin: source("local_path", f"/data/{name}", pin=pin), TEXT, st.sampled_from(["", osmo_plans.PINNED])
     ),
     st.builds(
         functools.partial(source, "osmo_storage", role="resume"), st.just("s3://robots/runs/a-1/checkpoints/000400")
@@ -127,7 +127,7 @@ def holds(of: Job, settings: OsmoSettings) -> bool:
     """Whether the job can be rendered."""
     if select_errors(OsmoPlatform().check(of, settings)):
         return False
-    made = OsmoPlatform().render(of, settings, of.run_name(1), planned.payload(), planned.HALVES)
+    made = OsmoPlatform().render(of, settings, of.run_name(1), osmo_plans.payload(), osmo_plans.HALVES)
     text = made.files["workflow.yaml"].decode()
     meant = read(text)
     for _ in range(4):  # the command's, the service's, and those of a restart; it writes the YAML anew in between
@@ -142,7 +142,7 @@ def holds(of: Job, settings: OsmoSettings) -> bool:
 def unchanged(of: Job, settings: OsmoSettings, made: Plan, task: dict[str, Any]) -> None:
     """Require that the container reads the same job, and that no text becomes a value of another type."""
     (file,) = task["files"]
-    told = document.parse_document(planned.unpacked(file["contents"])["job.json"].decode())
+    told = document.parse_document(osmo_plans.unpacked(file["contents"])["job.json"].decode())
     expected = dict(of.parameters) | ({"publish_url": None} if "checkpoint" in task else {})
     assert (told.parameters, told.sources, told.trainer_args) == (expected, of.sources, of.trainer_args)
     assert told.run == made.run
@@ -178,7 +178,7 @@ def test_thousands_of_jobs_are_refused_or_read_the_same() -> None:
 
 
 def test_a_workflow_of_the_largest_size_is_read_in_the_time_that_osmo_has() -> None:
-    made = plan(job(), packed=planned.payload(700 << 10))
+    made = plan(job(), packed=osmo_plans.payload(700 << 10))
     text = made.files["workflow.yaml"].decode()
     assert workflow.LARGE_WORKFLOW_BYTES < len(text) < workflow.MAX_WORKFLOW_BYTES
     assert read(renders(text)) == read(text)

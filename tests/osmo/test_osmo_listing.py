@@ -5,7 +5,7 @@ import time
 from collections import Counter
 
 import pytest
-from observed import EVENTS, Observed
+from osmo_observed_run import EVENTS, Observed
 from robotrain.model.run import RunRecord
 from robotrain.store import records
 from robotrain_osmo.platform import OsmoPlatform

@@ -7,7 +7,7 @@ import threading
 import time
 
 import pytest
-from observed import EVENTS, TASK
+from osmo_observed_run import EVENTS, TASK
 from robotrain_osmo.observe import logs
 from robotrain_osmo.platform import OsmoPlatform
 from robotrain_runtime.contract.event import Checkpoint

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 from azure_stand_in.fixtures import azure, azure_session  # noqa: F401
-from observed import Observed, sealed
+from osmo_observed_run import Observed, sealed
 from robotrain.errors import Rejected
 from robotrain_osmo.platform import OsmoPlatform
 from robotrain_runtime.contract import checkpoint

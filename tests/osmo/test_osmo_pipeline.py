@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from piped import RUN, plan, step, steps
-from planned import job, payload, read, unpacked
+from osmo_pipelines import RUN, plan, step, steps
+from osmo_plans import job, payload, read, unpacked
 from robotrain.errors import Rejected
 from robotrain_osmo.platform import OsmoPlatform
 from robotrain_osmo.spec import workflow

@@ -1,8 +1,8 @@
 """Status and logs of a pipeline's workflow and of its steps, also after an interrupted submit."""
 
 import pytest
-from osmo_stand_in.cut_short import CutShort, cut_short
-from piped import RUN, plan, steps
+from osmo_pipelines import RUN, plan, steps
+from osmo_stand_in.interrupted_submit import CutShort, cut_short
 from robotrain.errors import Rejected
 from robotrain_osmo.platform import OsmoPlatform
 from robotrain_runtime.contract import event

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import planned
+import osmo_plans
 import pytest
 from osmo_stand_in import OsmoStandIn
 from robotrain.model.job import Job
@@ -48,8 +48,8 @@ def send(osmo: OsmoStandIn, scratch: Path, **given: str) -> str:
     """The id of a workflow. given: settings."""
     osmo.limits(max_retry_per_task=1)
     parameters = (("program", WORKS), ("publish_url", "s3://robots/runs"))
-    job = Job(workload="goes-on", parameters=parameters, sources=(planned.source("osmo_dataset", "pusht"),))
-    run, settings = job.run_name(1), planned.settings(storage_account="account1", pool="default", **given)
+    job = Job(workload="goes-on", parameters=parameters, sources=(osmo_plans.source("osmo_dataset", "pusht"),))
+    run, settings = job.run_name(1), osmo_plans.settings(storage_account="account1", pool="default", **given)
     made = OsmoPlatform().render(job, settings, run, pack_modules(HALVES.values()), HALVES)
     (scratch / "workflow.yaml").write_bytes(made.files["workflow.yaml"])
     command("workflow", "submit", str(scratch / "workflow.yaml"), "-p", "default")

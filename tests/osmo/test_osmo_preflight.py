@@ -2,9 +2,9 @@
 
 import dataclasses
 
-import planned
+import osmo_plans
 import pytest
-from handed_over import ORDER, plan
+from osmo_small_plans import ORDER, plan
 from osmo_stand_in import platform, pool
 from osmo_stand_in.datasets import Datasets
 from robotrain.errors import Stage, format_problem, select_errors
@@ -161,11 +161,11 @@ def test_an_osmo_dataset_that_was_kept_by_hash_is_told_how_to_bring(osmo):
 
 def test_a_dataset_of_an_older_osmo_is_asked_for(osmo, tmp_path):
     osmo.versions(client="6.3.1", service="6.3.1")
-    wanted = planned.plan(
-        planned.job(source("dataset", "osmo_dataset", "mine/pusht:1", "")), server="6.3", pool="default"
+    wanted = osmo_plans.plan(
+        osmo_plans.job(source("dataset", "osmo_dataset", "mine/pusht:1", "")), server="6.3", pool="default"
     )
     order = submission_spec.SUBMISSION.load(wanted, Stage.PREFLIGHT)
-    job_document = planned.document_of(wanted)
+    job_document = osmo_plans.document_of(wanted)
     [problem] = run_preflight.check_datasets(job_document, order)
     assert (problem.code, problem.where, problem.given) == ("osmo-dataset-unknown", "--dataset-name", "mine/pusht:1")
     (tmp_path / "data").mkdir()
@@ -369,7 +369,7 @@ def test_the_identity_is_asked_about_every_account_that_the_job_reaches():
 
 def test_an_identity_is_not_looked_up_in_silence_where_no_subscription_is_known():
     order = dataclasses.replace(ORDER, publishes="azure://acc/c/out", identity="1111")
-    job_document = planned.document_of(plan())
+    job_document = osmo_plans.document_of(plan())
     [problem] = run_preflight.check_azure_access(job_document, order)
     assert (problem.code, problem.severity, problem.where) == ("azure-unchecked", "warning", "--workload-identity")
     assert [way.text for way in problem.suggestions] == ["--subscription-id ID"]

@@ -1,7 +1,7 @@
 """`submit --assets-only` on OSMO: folders are uploaded, and nothing is submitted."""
 
 import pytest
-from handed_over import plan
+from osmo_small_plans import plan
 from robotrain.errors import Rejected
 from robotrain_osmo.platform import OsmoPlatform
 from robotrain_osmo.spec.submission_spec import OsmoUpload

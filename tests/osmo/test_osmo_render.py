@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import planned
+import osmo_plans
 import pytest
 import robotrain.api
 import yaml
-from planned import ONE, PINNED, TWO, blobs, job, placement, plan, source, task, workflow
+from osmo_plans import ONE, PINNED, TWO, blobs, job, placement, plan, source, task, workflow
 from robotrain.errors import Rejected
 from robotrain.model.job import Job
 from robotrain.model.plan import Plan
@@ -22,7 +22,7 @@ from robotrain_runtime.contract import document
 
 RENDER = """
 import sys; sys.path[:0] = [sys.argv[1], sys.argv[1] + "/.."]
-import planned; print(planned.plan(planned.job(trainer_args=("--x=1",))).digest)
+import osmo_plans; print(osmo_plans.plan(osmo_plans.job(trainer_args=("--x=1",))).digest)
 """
 
 
@@ -41,7 +41,7 @@ def order_of(of: Plan) -> OsmoSubmissionSpec:
 def test_what_is_in_the_archive_is_the_payload_and_the_document_that_is_shown() -> None:
     made = plan(job())
     (file,) = task(made)["files"]
-    files = planned.unpacked(file["contents"])
+    files = osmo_plans.unpacked(file["contents"])
     assert files["job.json"] == made.files["job.json"]
     assert "payload/robotrain_runtime/__main__.py" in files
     assert set(made.shown) == {"workflow.yaml", "job.json"}
@@ -297,9 +297,9 @@ class TestTracking:
     def test_the_half_that_finds_a_workspace_travels_only_where_it_is_needed(self) -> None:
         from robotrain_osmo.platform import OsmoPlatform
 
-        with_one = planned.settings(tracking_uri=None, **WORKSPACE)
+        with_one = osmo_plans.settings(tracking_uri=None, **WORKSPACE)
         assert set(OsmoPlatform().container_plugins(job(), with_one)) == {"tracking.azureml"}
-        assert OsmoPlatform().container_plugins(job(), planned.settings()) == {}
+        assert OsmoPlatform().container_plugins(job(), osmo_plans.settings()) == {}
 
 
 class TestSharedMemory:
@@ -337,20 +337,20 @@ class TestSize:
         assert len(made.files["workflow.yaml"]) < 0.8 * spec_workflow.LARGE_WORKFLOW_BYTES
 
     def test_a_large_one_is_warned_about_with_the_way_out(self) -> None:
-        large = planned.payload(320 << 10)
+        large = osmo_plans.payload(320 << 10)
         (problem,) = spec_workflow.check_workflow_size(plan(job(), packed=large))
         assert (problem.severity, problem.suggestions[0].text) == ("warning", "--storage-account NAME")
         assert list(spec_workflow.check_workflow_size(plan(job(), packed=large, storage_account="acc"))) == []
 
     def test_one_that_osmo_would_not_take_is_refused_with_the_way_out(self) -> None:
         with pytest.raises(Rejected) as rejected:
-            plan(job(), packed=planned.payload(900 << 10))
+            plan(job(), packed=osmo_plans.payload(900 << 10))
         (problem,) = rejected.value.problems
         assert problem.code == "osmo-workflow-too-large"
         assert "--storage-account" in problem.suggestions[0].text
 
     def test_with_a_storage_account_the_archive_is_uploaded_and_is_the_last_input(self) -> None:
-        made = plan(job(publish_url="s3://robots/runs"), packed=planned.payload(800 << 10), storage_account="acc")
+        made = plan(job(publish_url="s3://robots/runs"), packed=osmo_plans.payload(800 << 10), storage_account="acc")
         assert "files" not in task(made)
         packed = made.files["payload.tar.bz2"]
         (upload,) = order_of(made).uploads
@@ -358,7 +358,7 @@ class TestSize:
         assert upload.url.startswith("azure://acc/osmo/robotrain/jobs/")
         assert task(made)["inputs"][-1] == {"url": upload.url}
         assert task(made)["command"][3] == "${ROBOTRAIN_INPUT_1}/payload.tar.bz2"
-        assert planned.unpacked(packed)["job.json"] == made.files["job.json"]
+        assert osmo_plans.unpacked(packed)["job.json"] == made.files["job.json"]
         assert list(spec_workflow.check_workflow_size(made)) == []
 
 

@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from observed import Observed, sealed
+from osmo_observed_run import Observed, sealed
 from robotrain.errors import Rejected
 from robotrain.model.run import RunGone
 from robotrain_osmo.observe import status, workflow_state

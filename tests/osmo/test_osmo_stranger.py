@@ -1,7 +1,7 @@
 """A third party's workload on OSMO: its resources are requested, and its outputs are found."""
 
 import pytest
-from planned import blobs, payload, settings
+from osmo_plans import blobs, payload, settings
 from robotrain.model.job import Job
 from robotrain.model.workload import Container, OutputProfile, Resources, WorkloadProfile
 from robotrain_osmo.platform import OsmoPlatform

@@ -3,9 +3,9 @@
 import tempfile
 from types import SimpleNamespace
 
-import handed_over
+import osmo_small_plans
 import pytest
-from handed_over import MARK, RUN, plan, take, workflow
+from osmo_small_plans import MARK, RUN, plan, take, workflow
 from osmo_stand_in import platform, pool
 from robotrain.errors import Rejected, Unanswered, format_problem
 from robotrain_osmo.client import service
@@ -48,7 +48,7 @@ def test_a_workflow_is_handed_over_once_with_its_pool_and_its_priority(osmo, tmp
     assert reference == {
         "workflow": f"{RUN}-1",
         "cli": "osmo",
-        "task": handed_over.TASK,
+        "task": osmo_small_plans.TASK,
         "server": "6.4",
         "publishes": f"azure://acc/c/x/{RUN}-1",
         "run": RUN,

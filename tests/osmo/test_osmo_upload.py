@@ -4,7 +4,7 @@ import os
 import shutil
 
 import pytest
-from handed_over import plan
+from osmo_small_plans import plan
 from robotrain.errors import Rejected
 from robotrain_azure import preflight_checks
 from robotrain_osmo.platform import OsmoPlatform

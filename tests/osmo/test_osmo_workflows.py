@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 
 import pytest
+from osmo_plans import ONE, PINNED, TWO, blobs, job, plan, source, workflow
 from osmo_stand_in.service import spec
-from planned import ONE, PINNED, TWO, blobs, job, plan, source, workflow
 from robotrain.model.plan import Plan
 
 FOLDER = Path(__file__).parent / "workflows"

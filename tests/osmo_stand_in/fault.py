@@ -1,4 +1,4 @@
-"""The bad days of the command and of its service: which calls meet one, and what it does to them."""
+"""Faults of the command and of its service: which calls fail, and how."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass

@@ -1,4 +1,4 @@
-"""What the service answers when it does not do what it was asked."""
+"""The answer of the service to a request that it refuses."""
 
 
 class Refusal(Exception):

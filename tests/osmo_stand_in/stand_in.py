@@ -1,4 +1,4 @@
-"""The stand-in as a test sees it."""
+"""The stand-in for OSMO, as tests use it."""
 
 import contextlib
 import datetime

@@ -1,4 +1,4 @@
-"""OSMO as the conformance kit tries its platform: what a pod is given, what the service has, what it says of it."""
+"""OSMO as a world of the conformance kit."""
 
 import contextlib
 import io
@@ -20,7 +20,7 @@ from robotrain_runtime.plugin import JobDocument
 
 from osmo_stand_in import config, fault, quick_command
 from osmo_stand_in.cli.main import main
-from osmo_stand_in.cut_short import cut_short
+from osmo_stand_in.interrupted_submit import cut_short
 from osmo_stand_in.pod import tokens
 from osmo_stand_in.pod.room import Room
 from osmo_stand_in.service import rows

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from parity_arrived import Arrived, arrived
 from parity_cells import names_read
 from parity_command import on
+from parity_document import Arrived, arrived
 
 Given = Mapping[str, str | None] | None
 OUTSIDE = (

@@ -1,4 +1,4 @@
-"""For each parameter of a workload one value that nobody has by default, as options of a command line."""
+"""One value other than the default for each parameter of a workload, as options of a command line."""
 
 import itertools
 from collections.abc import Iterator, Mapping

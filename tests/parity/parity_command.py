@@ -1,4 +1,4 @@
-"""Command lines of the parity tests: the platforms of this repository, and what each needs beside a job."""
+"""Command lines of the parity tests: the platforms of this repository, and the options that each requires."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""For each setting of each platform a value that is not the usual one, and what beside it has to be said."""
+"""A value other than the default for each setting of each platform, with the options that it requires."""
 
 from collections.abc import Mapping
 from pathlib import Path

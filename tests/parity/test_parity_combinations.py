@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from parity_cells import Cell, cells, kinds
 from parity_command import BAGS, PLATFORMS
-from parity_executed import prepared, recorded
+from parity_runtime import prepared, recorded
 from robotrain_runtime.contract import plugin_loader
 
 Typed = list[tuple[str, str]]

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 import yaml
-from parity_arrived import Arrived
 from parity_command import DATASET, ON, PLATFORMS, on
+from parity_document import Arrived
 from robotrain_runtime.contract.document import JobDocument
 
 A_PLATFORMS_OWN = ("platform", "placement")

@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
-from parity_arrived import Arrived
 from parity_cells import workloads
 from parity_changes import BESIDE, COMMAND, JUDGED, WHAT, changed, changed_together, parameters
 from parity_command import DATASET, LEAST, PLATFORMS
-from parity_executed import executed, recorded, trained
+from parity_document import Arrived
+from parity_runtime import executed, recorded, trained
 from robotrain_runtime.contract.document import JobDocument
 from robotrain_runtime.contract.parameter import Parameter, get_parameters
 

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from parity_arrived import Arrived
 from parity_cells import settings_of
 from parity_command import DATASET, PLATFORMS, on
+from parity_document import Arrived
 from parity_settings import CHANGES
 
 SETTINGS = [pytest.param(at, name, id=f"{at}-{name}") for at in PLATFORMS for name in CHANGES[at]]

@@ -1,4 +1,4 @@
-"""What sources are fetched with: the real environments, and services of this machine in place of the real ones."""
+"""Fixtures of the source tests: the real environments, and local services in place of the real ones."""
 
 from collections.abc import Iterator
 

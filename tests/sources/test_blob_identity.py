@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from azure_stand_in import CLIENT
 from azure_stand_in.sign_in import token
-from reading_origins import digests, read
+from origin_files import digests, read
 
 pytestmark = pytest.mark.slow
 

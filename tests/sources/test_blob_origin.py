@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from azure_stand_in import CLIENT, Fault
-from reading_origins import STRANGE, digests, read
+from origin_files import STRANGE, digests, read
 from robotrain_sources.blob_url import blob_client, fetch
 from robotrain_sources.fetching.errors import FetchError
 

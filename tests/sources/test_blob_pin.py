@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from azure_stand_in import Fault
-from reading_origins import read
+from origin_files import read
 from robotrain.model.job import Job
 from robotrain.model.source import SourceError, SourceNotFound
 from robotrain.submission import pin as core_pin

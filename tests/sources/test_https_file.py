@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from azure_stand_in import Fault
-from reading_origins import digests, read
+from origin_files import digests, read
 from robotrain_sources.fetching.errors import FetchError
 from robotrain_sources.https_file import fetch
 from robotrain_sources.https_file.kind import KIND as HTTPS_KIND

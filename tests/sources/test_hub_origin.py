@@ -6,7 +6,7 @@ import json
 
 import pytest
 from azure_stand_in import Fault
-from reading_origins import STRANGE, digests, read
+from origin_files import STRANGE, digests, read
 from robotrain_sources.fetching import errors
 from robotrain_sources.fetching.errors import FetchError
 from robotrain_sources.huggingface import fetch

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 
 import pytest
 from azure_stand_in.fixtures import tenant_session
-from azure_stand_in.serving import Fault
+from azure_stand_in.http_server import Fault
 from azure_stand_in.tenant import CLIENT
 from azure_stand_in.vault import VERSION, Vault
 from hub_stand_in import Repository
-from reading_origins import digests, read
+from origin_files import digests, read
 from robotrain_runtime.contract import document
 from robotrain_runtime.contract.document import JobDocument, JobSource, Placement
 from robotrain_sources.blob_url import identity

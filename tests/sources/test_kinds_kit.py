@@ -11,7 +11,7 @@ import pytest
 from azure_stand_in import Fault
 from robotrain.testing import Served, SourceKit, kit_base
 from robotrain_sources.transfer import container
-from transfers import QUICK
+from transfer_fixtures import QUICK
 
 SAS = "?sv=2024-01-01&sig=S3CRETzz9kq"
 FILES = {"meta/info.json": b"{}", "data/a b.bin": bytes(range(256)) * 400}

@@ -13,7 +13,7 @@ from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.contract.failure import JobFailed
 from robotrain_sources.blob_url import fetch as half
 from robotrain_sources.transfer import container
-from transfers import QUICK, tree
+from transfer_fixtures import QUICK, tree
 
 pytestmark = [
     pytest.mark.slow,

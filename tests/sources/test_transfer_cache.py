@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from azure_stand_in import Fault
 from robotrain_runtime.contract.failure import JobFailed
-from transfers import HALVES, cache, deliver, shelves, tree
+from transfer_fixtures import HALVES, cache, deliver, shelves, tree
 
 __all__ = ["cache", "deliver", "shelves"]
 

@@ -7,7 +7,7 @@ import pytest
 from azure_stand_in import Fault
 from robotrain_runtime.contract.failure import JobFailed
 from robotrain_sources.fetching.errors import format_error
-from transfers import cache, deliver, shelves, tree
+from transfer_fixtures import cache, deliver, shelves, tree
 
 __all__ = ["cache", "deliver", "shelves"]
 

@@ -13,7 +13,7 @@ from robotrain_runtime.machine import disk_cache
 from robotrain_sources.fetching import errors
 from robotrain_sources.transfer import container
 from robotrain_sources.transfer.container import ScratchFolder
-from transfers import cache, deliver, shelves, tree
+from transfer_fixtures import cache, deliver, shelves, tree
 
 __all__ = ["cache", "deliver", "shelves"]
 

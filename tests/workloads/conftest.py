@@ -1,4 +1,4 @@
-"""A LeRobot training as a document, and a small dataset to break."""
+"""Fixtures of the workload tests: a LeRobot training as a document, and a small dataset to damage."""
 
 import dataclasses
 import json

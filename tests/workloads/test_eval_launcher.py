@@ -3,7 +3,7 @@
 import signal
 
 import pytest
-from launching import PUSHT, events, launch, strict_json
+from eval_launcher import PUSHT, events, launch, strict_json
 from robotrain_runtime.contract.event import Evaluated, Metrics, Note, Track
 from small_training import lines_until
 

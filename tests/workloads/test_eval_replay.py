@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from launching import python
+from eval_launcher import python
 
 pytestmark = pytest.mark.slow
 

@@ -5,9 +5,9 @@ import math
 from dataclasses import replace
 
 import pytest
+from eval_launcher import strict_json
 from hypothesis import given
 from hypothesis import strategies as st
-from launching import strict_json
 from robotrain_workloads.evaluation import result_files
 from robotrain_workloads.evaluation.rollout_result import RolloutEpisode, RolloutResult, compute_wilson_interval
 from robotrain_workloads.lerobot_eval import replay

@@ -5,7 +5,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from launching import PUSHT, events, python
+from eval_launcher import PUSHT, events, python
 from robotrain_runtime.contract.event import Note
 from small_training import lines_until
 

@@ -9,7 +9,7 @@ import types
 
 import pytest
 from eval_documents import evaluation
-from launching import ALWAYS_OURS
+from eval_launcher import ALWAYS_OURS
 from robotrain_runtime.contract.failure import EXIT_PREFLIGHT
 from robotrain_workloads.lerobot import warm_up
 from robotrain_workloads.lerobot.options import ConfigurationRefused, explain_parser_errors

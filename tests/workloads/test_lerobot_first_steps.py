@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from launching import PUSHT, arrays, strict_json
+from eval_launcher import PUSHT, arrays, strict_json
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]
 EVALUATE = (

@@ -161,7 +161,7 @@ def test_lerobots_own_parser_agrees_and_the_options_kept_here_are_its_own(traini
     refused += [["--policy.type=diffusion", *words] for words, _, _ in BROKEN_DIFFUSION]
     lists = refused + [[*act, *words] for words in TAKEN]
     python = Path(training_environment) / "bin/python"
-    program = Path(__file__).with_name("tried_options.py")
+    program = Path(__file__).with_name("lerobot_parser.py")
     done = subprocess.run([python, program], input=json.dumps(lists), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])

@@ -4,7 +4,7 @@ import json
 import shutil
 
 import pytest
-from azure_stand_in.serving import Fault
+from azure_stand_in.http_server import Fault
 from hub_stand_in import HubStandIn
 
 CLOUD = ("--platform", "osmo", "--pool", "p", "--storage-account", "acct", "--tracking-uri", "none", "--dry-run")

@@ -4,8 +4,8 @@ import re
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from azure_stand_in.ml.asked import user_error
 from azure_stand_in.ml.contents import Ml
+from azure_stand_in.ml.request import user_error
 
 _WORKSPACE = r"/subscriptions/[^/]+/resourcegroups/[^/]+/providers/Microsoft\.MachineLearningServices/workspaces/[^/]+"
 _ASSET = rf"(?:azureml:)?(?P<at>{_WORKSPACE})/(?P<kind>\w+)/(?P<name>[^/]+)/versions/(?P<version>[^/]+)"

@@ -1,4 +1,4 @@
-"""What a workspace keeps in versions that stay what they are: data assets and models, environments, code of jobs."""
+"""Versioned assets of a workspace: data assets, models, environments, and code of jobs."""
 
 import re
 import uuid
@@ -6,8 +6,8 @@ from typing import Any
 
 from azure_stand_in.blobs import signed
 from azure_stand_in.ml import addresses
-from azure_stand_in.ml.asked import Answer, Asked, Refused, missing, user_error
 from azure_stand_in.ml.contents import CONTAINER, Here, Ml, Versions
+from azure_stand_in.ml.request import Answer, Asked, Refused, missing, user_error
 
 WHAT = {"data": ("dataType", "dataUri", "uri_folder"), "models": ("modelType", "modelUri", "custom_model")}
 """Of a kind: what its type and its address are called, and the usual type."""

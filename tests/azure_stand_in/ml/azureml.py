@@ -1,4 +1,4 @@
-"""The workspace as a test sees it."""
+"""The workspace of the stand-in, as tests use it."""
 
 import contextlib
 import dataclasses
@@ -11,6 +11,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from azure_stand_in.blobs import Store
+from azure_stand_in.http_server import Fault, Server
 from azure_stand_in.manager import SUBSCRIPTION, Manager
 from azure_stand_in.ml import computes, datastores
 from azure_stand_in.ml.assets import DEFAULT
@@ -18,7 +19,6 @@ from azure_stand_in.ml.contents import CONTAINER, Here, Ml
 from azure_stand_in.ml.job import LOGS, Job
 from azure_stand_in.mlflow_server import Runs
 from azure_stand_in.proxy import Proxy
-from azure_stand_in.serving import Fault, Server
 from azure_stand_in.sign_in import SignIn, token
 from azure_stand_in.tenant import CLIENT, Tenant
 

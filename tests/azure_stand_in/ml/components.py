@@ -1,12 +1,12 @@
-"""The components of a workspace: what the steps of pipelines are made of. A version stays what it is."""
+"""The components of a workspace, which are the steps of pipelines. A version never changes."""
 
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from azure_stand_in.ml import addresses, fields
-from azure_stand_in.ml.asked import Answer, Asked, missing, user_error
 from azure_stand_in.ml.contents import Here, Ml
+from azure_stand_in.ml.request import Answer, Asked, missing, user_error
 
 ANONYMOUS = "azureml_anonymous"
 MODES = {

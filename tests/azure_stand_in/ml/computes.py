@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from azure_stand_in.ml.asked import Answer, Asked, Refused
 from azure_stand_in.ml.contents import KIND, Here, Ml
+from azure_stand_in.ml.request import Answer, Asked, Refused
 
 
 def kubernetes(ml: Ml, instance_types: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:

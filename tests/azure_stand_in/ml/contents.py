@@ -1,4 +1,4 @@
-"""What one workspace holds."""
+"""The content of one workspace."""
 
 import uuid
 from dataclasses import dataclass, field

@@ -1,10 +1,10 @@
-"""The datastores of a workspace: where they lie, and what opens them."""
+"""The datastores of a workspace: their locations and credentials."""
 
 from typing import Any
 
 from azure_stand_in import keys
-from azure_stand_in.ml.asked import Answer, Asked, missing, user_error
 from azure_stand_in.ml.contents import Here, Ml
+from azure_stand_in.ml.request import Answer, Asked, missing, user_error
 
 
 def properties(ml: Ml, container: str, credentials: str, kind: str = "AzureBlob", account: str = "") -> dict[str, Any]:

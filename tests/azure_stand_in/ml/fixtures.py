@@ -7,8 +7,8 @@ from osmo_stand_in.pod.room import isolates
 
 from azure_stand_in.fixtures import nobody
 from azure_stand_in.ml.azureml import AzureML
+from azure_stand_in.ml.job_execution import Machine
 from azure_stand_in.ml.memory import Memory
-from azure_stand_in.ml.running import Machine
 from azure_stand_in.vault import Vault
 from azure_stand_in.workspace import Workspace
 

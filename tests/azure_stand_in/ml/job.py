@@ -1,4 +1,4 @@
-"""A job as its compute sees it: what it was given, and what it says of itself."""
+"""A job as its compute sees it: its inputs, and its reports."""
 
 import datetime
 import threading

@@ -1,4 +1,4 @@
-"""The jobs of a workspace: what is sent is looked at, made, and handed to who runs it."""
+"""The jobs of a workspace: validated, created, and passed to a compute."""
 
 import contextlib
 import copy
@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from azure_stand_in.ml import addresses, assets, pipelines, sweeps
-from azure_stand_in.ml.asked import Answer, Asked, missing, user_error
 from azure_stand_in.ml.contents import Here, Ml, made
 from azure_stand_in.ml.job import Bound, Job
-from azure_stand_in.ml.judged import judge
+from azure_stand_in.ml.job_rules import judge
 from azure_stand_in.ml.pipelines import Pipeline
+from azure_stand_in.ml.request import Answer, Asked, missing, user_error
 from azure_stand_in.ml.sweeps import Sweep
 
 CHANGEABLE = ("description", "tags", "displayName", "properties", "isArchived")

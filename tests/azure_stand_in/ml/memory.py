@@ -16,8 +16,8 @@ from xml.sax.saxutils import escape
 
 from azure_stand_in import keys
 from azure_stand_in.certificates import Certificates
+from azure_stand_in.http_server import Handler, Server
 from azure_stand_in.keys import shared_key
-from azure_stand_in.serving import Handler, Server
 from azure_stand_in.sign_in import audience_of
 
 NEEDS = {"GET": "r", "HEAD": "r", "PUT": "wc", "DELETE": "d"}

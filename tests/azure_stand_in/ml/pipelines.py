@@ -7,10 +7,10 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from azure_stand_in.ml import components, fields, judged
-from azure_stand_in.ml.asked import Refused, user_error
+from azure_stand_in.ml import components, fields, job_rules
 from azure_stand_in.ml.contents import Here, Ml
 from azure_stand_in.ml.job import Job
+from azure_stand_in.ml.request import Refused, user_error
 
 Make = Callable[[str, dict[str, Any]], Job]
 """Makes a child: its name, its properties."""
@@ -64,8 +64,8 @@ READ = {long: short for short, long in components.MODES.items()}
 def judge(name: str, sent: Mapping[str, Any], ml: Ml) -> None:
     """Raise Refused with what is wrong: of the job, of its graph, and of each step as of a command job."""
     for rule in ("name", "limits", "experiment"):
-        if found := list(judged.RULES[rule].finds(judged.Sent(name, sent, ml))):
-            raise user_error(" ".join(found), judged.RULES[rule].inner)
+        if found := list(job_rules.RULES[rule].finds(job_rules.Sent(name, sent, ml))):
+            raise user_error(" ".join(found), job_rules.RULES[rule].inner)
     body = sent["properties"]
     if found := [*fields.wrong(body, PIPELINE)]:
         raise user_error(" ".join(found), "InvalidField")
@@ -73,7 +73,7 @@ def judge(name: str, sent: Mapping[str, Any], ml: Ml) -> None:
         raise user_error(" ".join(found), "InvalidPipeline")
     for step in body["jobs"]:
         try:
-            judged.judge(str(uuid.uuid4()), {"properties": _child(body, step, ml, {})}, ml)
+            job_rules.judge(str(uuid.uuid4()), {"properties": _child(body, step, ml, {})}, ml)
         except Refused as no:
             raise user_error(f"The step {step}: {no.message}", no.inner) from no
 

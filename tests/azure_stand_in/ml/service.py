@@ -1,4 +1,4 @@
-"""The part of Azure's resource manager that lies below a workspace: who answers for what."""
+"""Azure's resource manager below a workspace: the handler of each request."""
 
 import re
 from collections.abc import Callable
@@ -6,8 +6,8 @@ from typing import Any
 from urllib.parse import urlencode
 
 from azure_stand_in.ml import assets, components, computes, datastores, jobs
-from azure_stand_in.ml.asked import Answer, Asked, Refused
 from azure_stand_in.ml.contents import Here, Ml
+from azure_stand_in.ml.request import Answer, Asked, Refused
 from azure_stand_in.sign_in import OBJECT
 
 Route = tuple[str, str, Callable[..., Answer]]

@@ -14,10 +14,10 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from azure_stand_in.ml import fields, judged
-from azure_stand_in.ml.asked import Refused, user_error
+from azure_stand_in.ml import fields, job_rules
 from azure_stand_in.ml.contents import Here, Ml
 from azure_stand_in.ml.job import Job
+from azure_stand_in.ml.request import Refused, user_error
 
 Make = Callable[[str, dict[str, Any]], Job]
 """Makes a trial: its name, its properties."""
@@ -53,15 +53,15 @@ _PLACE = r"\$\{\{search_space\.([^}]*)\}\}"
 def judge(name: str, sent: Mapping[str, Any], ml: Ml) -> None:
     """Raise Refused with what is wrong: of the job, of what it searches, and of a trial as of a command job."""
     for rule in ("name", "limits", "experiment"):
-        if found := list(judged.RULES[rule].finds(judged.Sent(name, sent, ml))):
-            raise user_error(" ".join(found), judged.RULES[rule].inner)
+        if found := list(job_rules.RULES[rule].finds(job_rules.Sent(name, sent, ml))):
+            raise user_error(" ".join(found), job_rules.RULES[rule].inner)
     body = sent["properties"]
     if found := [*fields.wrong(body, SWEEP)]:
         raise user_error(" ".join(found), "InvalidField")
     if found := [*_search(body), *_limits(body), *_shared(body)]:
         raise user_error(" ".join(found), "InvalidSweep")
     try:
-        judged.judge(f"{name}_0", {"properties": make_trial(body, f"{name}_0", next(draw(body)))}, ml)
+        job_rules.judge(f"{name}_0", {"properties": make_trial(body, f"{name}_0", next(draw(body)))}, ml)
     except Refused as no:
         raise user_error(f"The trial: {no.message}", no.inner) from no
 

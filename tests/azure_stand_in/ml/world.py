@@ -1,4 +1,4 @@
-"""Azure ML as the conformance kit tries its platform: what a compute is given, what the workspace has, what it says."""
+"""Azure ML as a world of the conformance kit."""
 
 import contextlib
 import importlib
@@ -16,9 +16,9 @@ from robotrain.testing import World
 from robotrain_runtime.contract import document
 from robotrain_runtime.plugin import JobDocument
 
+from azure_stand_in.http_server import cut_short
 from azure_stand_in.ml.azureml import AzureML
 from azure_stand_in.ml.job import ENDS, now
-from azure_stand_in.serving import cut_short
 
 ENDED: Mapping[str, RunState] = {"Completed": "succeeded", "Failed": "failed", "Canceled": "cancelled"}
 BEGUN = ("Running", "Finalizing", "CancelRequested", "NotResponding", "Unknown")

@@ -1,4 +1,4 @@
-"""The command's way to the service: there is no network, but everything that can go wrong on one."""
+"""The client of the command: requests to the service, with every network fault but no network."""
 
 import json
 import sys

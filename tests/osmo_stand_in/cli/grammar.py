@@ -1,4 +1,4 @@
-"""What the command takes, by its version."""
+"""The options of the command, by its version."""
 
 import argparse
 import os
@@ -25,10 +25,10 @@ def parser(version: Version) -> argparse.ArgumentParser:
     top.add_argument("--log-level", type=str, default="INFO")
     modules = top.add_subparsers(dest="module")
     _login(modules.add_parser("login"), version)
-    modules.add_parser("logout").set_defaults(run="others.logout")
+    modules.add_parser("logout").set_defaults(run="account.logout")
     told = modules.add_parser("version")
     _format(told)
-    told.set_defaults(run="others.version")
+    told.set_defaults(run="account.version")
     _workflow(_commands(modules.add_parser("workflow")), version)
     _data(_commands(modules.add_parser("data")))
     if version < (6, 4, 0):
@@ -41,7 +41,7 @@ def parser(version: Version) -> argparse.ArgumentParser:
     _resource(_commands(modules.add_parser("resource")))
     _config(_commands(modules.add_parser("config")))
     for name in (*UNDONE, *(("bucket",) if version < (6, 4, 0) else ())):
-        modules.add_parser(name).set_defaults(run="others.undone")
+        modules.add_parser(name).set_defaults(run="account.undone")
     return top
 
 
@@ -64,7 +64,7 @@ def _login(login: argparse.ArgumentParser, version: Version) -> None:
     for secret in ("password", "token"):
         login.add_argument(f"--{secret}")
         login.add_argument(f"--{secret}-file")
-    login.set_defaults(run="others.login")
+    login.set_defaults(run="account.login")
 
 
 def _workflow(commands: Any, version: Version) -> None:
@@ -77,12 +77,12 @@ def _workflow(commands: Any, version: Version) -> None:
     submit.add_argument("--pool", "-p")
     submit.add_argument("--rsync")
     submit.add_argument("--priority", type=str.upper, choices=PRIORITIES)
-    submit.set_defaults(run="submitting.submit", labels=[])
+    submit.set_defaults(run="submit.submit", labels=[])
     validate = commands.add_parser("validate")
     validate.add_argument("workflow_file")
     _variables(validate, main)
     validate.add_argument("--pool", "-p")
-    validate.set_defaults(run="submitting.validate", labels=[])
+    validate.set_defaults(run="submit.validate", labels=[])
     if main:
         for one in (submit, validate):
             one.add_argument("--label", action="append", dest="labels", metavar="KEY=VALUE")
@@ -90,7 +90,7 @@ def _workflow(commands: Any, version: Version) -> None:
     restart.add_argument("workflow_id")
     _format(restart)
     restart.add_argument("--pool", "-p")
-    restart.set_defaults(run="submitting.restart")
+    restart.set_defaults(run="submit.restart")
     _watching(commands, version)
 
 
@@ -108,23 +108,23 @@ def _watching(commands: Any, version: Version) -> None:
         one.add_argument("--retry-id", "-r", type=int)
     logs.add_argument("--error", action="store_true")
     logs.add_argument("-n", dest="last_n_lines", type=int)
-    logs.set_defaults(run="watching.logs")
-    streams[-1].set_defaults(run="watching.events" if len(streams) > 1 else "watching.logs")
+    logs.set_defaults(run="observe.logs")
+    streams[-1].set_defaults(run="observe.events" if len(streams) > 1 else "observe.logs")
     cancel = commands.add_parser("cancel")
     cancel.add_argument("workflow_ids", nargs="+")
     cancel.add_argument("--message", "-m")
     cancel.add_argument("--force", "-f", action="store_true")
     _format(cancel)
-    cancel.set_defaults(run="watching.cancel")
+    cancel.set_defaults(run="observe.cancel")
     query = commands.add_parser("query")
     query.add_argument("workflow_id")
     query.add_argument("--verbose", "-v", action="store_true")
     _format(query)
-    query.set_defaults(run="watching.query")
+    query.set_defaults(run="observe.query")
     spec = commands.add_parser("spec")
     spec.add_argument("workflow_id")
     spec.add_argument("--template", action="store_true")
-    spec.set_defaults(run="watching.spec")
+    spec.set_defaults(run="observe.spec")
     _list(commands.add_parser("list"), version)
 
 
@@ -140,7 +140,7 @@ def _list(many: argparse.ArgumentParser, version: Version) -> None:
     many.add_argument("--submitted-before", type=_date)
     many.add_argument("--tags", nargs="+")
     many.add_argument("--priority", type=str.upper, nargs="+", choices=PRIORITIES)
-    many.set_defaults(run="watching.many", labels=[], no_labels=[], offset=0)
+    many.set_defaults(run="observe.many", labels=[], no_labels=[], offset=0)
     if version >= (6, 4, 0):
         many.add_argument("--label", action="append", dest="labels", metavar="KEY=SELECTOR")
         many.add_argument("--no-label", action="append", dest="no_labels", metavar="KEY")
@@ -212,10 +212,10 @@ def _credential(commands: Any) -> None:
 def _profile(commands: Any) -> None:
     shown, put = commands.add_parser("list"), commands.add_parser("set")
     _format(shown)
-    shown.set_defaults(run="others.profile")
+    shown.set_defaults(run="account.profile")
     put.add_argument("setting", choices=("notifications", "pool"))
     put.add_argument("value")
-    put.set_defaults(run="others.set_profile")
+    put.set_defaults(run="account.set_profile")
 
 
 def _pool(commands: Any) -> None:
@@ -223,7 +223,7 @@ def _pool(commands: Any) -> None:
     shown.add_argument("--pool", "-p", nargs="+", default=[])
     _format(shown)
     shown.add_argument("--mode", "-m", choices=("free", "used"), default="used")
-    shown.set_defaults(run="others.pools")
+    shown.set_defaults(run="account.pools")
 
 
 def _resource(commands: Any) -> None:
@@ -233,8 +233,8 @@ def _resource(commands: Any) -> None:
     shown.add_argument("--all", "-a", action="store_true")
     _format(shown)
     shown.add_argument("--mode", "-m", choices=("free", "used"), default="used")
-    shown.set_defaults(run="others.resources")
-    commands.add_parser("info").set_defaults(run="others.undone")
+    shown.set_defaults(run="account.resources")
+    commands.add_parser("info").set_defaults(run="account.undone")
 
 
 def _config(commands: Any) -> None:
@@ -243,7 +243,7 @@ def _config(commands: Any) -> None:
     shown.add_argument("names", nargs="*")
     shown.set_defaults(run="configs.show")
     for name in ("list", "update", "delete", "history", "rollback", "set", "tag", "diff"):
-        commands.add_parser(name).set_defaults(run="others.undone")
+        commands.add_parser(name).set_defaults(run="account.undone")
 
 
 def _positive(given: str) -> int:

@@ -1,4 +1,4 @@
-"""Whether a workflow that is well formed may run here: pools, machines, mounts, secrets, places of data."""
+"""Admission of a well-formed workflow: pools, machines, mounts, secrets, places of data."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""What tasks printed, line by line, as OSMO keeps it."""
+"""The log lines of tasks, as OSMO stores them."""
 
 import datetime
 import re

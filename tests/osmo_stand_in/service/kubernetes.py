@@ -1,4 +1,4 @@
-"""What Kubernetes does not take, after OSMO took it: the workflow was submitted, and its pod is never made."""
+"""Refusals by Kubernetes after OSMO accepted a workflow: its pod is never created."""
 
 import base64
 import binascii

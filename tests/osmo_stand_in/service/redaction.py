@@ -1,4 +1,4 @@
-"""What OSMO takes out of the text that it keeps of a workflow: whatever looks like a secret, base64 included."""
+"""OSMO's redaction of stored workflows: everything that looks like a secret, base64 included."""
 
 import base64
 import re

@@ -1,10 +1,10 @@
-"""What is asked under which address."""
+"""The routes of the service."""
 
 import re
 from typing import Any
 
 from osmo_stand_in import config, refusal
-from osmo_stand_in.service import Handler, Service, Unprocessable, nodes, rows, submitting, views
+from osmo_stand_in.service import Handler, Service, Unprocessable, nodes, rows, submission, views
 
 PRIORITIES = ("HIGH", "NORMAL", "LOW")
 BODY = ("file", "set_variables", "set_string_variables", "uploaded_templated_spec")
@@ -73,15 +73,15 @@ def submit(service: Service, params: Params, body: Any, pool: str) -> dict[str, 
     }
     if name := params.get("workflow_id"):
         row = rows.fetch(service.state, name)
-        text = submitting.saved(service.state, row)
-        return submitting.post(service.state, submitting.Asked(pool, text, **given, own_labels=row["labels"] or None))
+        text = submission.saved(service.state, row)
+        return submission.post(service.state, submission.Asked(pool, text, **given, own_labels=row["labels"] or None))
     if not body:
         raise refusal.usage("Need to provide either file contents or workflow ID.")
     for key in body.keys() - BODY:
         raise Unprocessable(
             type="extra_forbidden", loc=["body", key], msg="Extra inputs are not permitted", input=body[key]
         )
-    asked = submitting.Asked(
+    asked = submission.Asked(
         pool,
         body["file"],
         body.get("set_variables", ()),
@@ -91,11 +91,11 @@ def submit(service: Service, params: Params, body: Any, pool: str) -> dict[str, 
         validate=bool(params.get("validation_only")),
         **given,
     )
-    return submitting.post(service.state, asked)
+    return submission.post(service.state, asked)
 
 
 def restart(service: Service, params: Params, body: Any, pool: str, name: str) -> dict[str, Any]:
-    return submitting.again(service.state, name, pool, service.hurried)
+    return submission.again(service.state, name, pool, service.hurried)
 
 
 def query(service: Service, params: Params, body: Any, name: str) -> dict[str, Any]:
@@ -160,7 +160,7 @@ def _cancelled(row: rows.Row, message: str | None) -> None:
 
 def spec(service: Service, params: Params, body: Any, name: str) -> str:
     row = rows.fetch(service.state, name)
-    return submitting.saved(service.state, row, original=bool(params.get("use_template")))
+    return submission.saved(service.state, row, original=bool(params.get("use_template")))
 
 
 def stream(service: Service, params: Params, body: Any, name: str, kind: str) -> dict[str, Any]:

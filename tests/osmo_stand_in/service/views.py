@@ -1,4 +1,4 @@
-"""Rows as the service tells them: of one workflow, and of many."""
+"""The service's answers about stored workflows: about one, and as a list."""
 
 import datetime
 from collections.abc import Mapping

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from planned import HALVES, evaluation, job, payload, settings, source
+from osmo_plans import HALVES, evaluation, job, payload, settings, source
 from robotrain.model.job import Job
 from robotrain.model.pipeline import PipelineStep
 from robotrain.model.plan import Payload, Plan

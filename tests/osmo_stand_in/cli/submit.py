@@ -1,4 +1,4 @@
-"""`workflow submit`, `validate` and `restart`: what the command does with a file before the service has it."""
+"""`workflow submit`, `validate` and `restart`: the client side, before the service has the workflow."""
 
 import argparse
 import json
@@ -10,7 +10,7 @@ from typing import Any
 from osmo_stand_in.cli.client import Client
 from osmo_stand_in.cli.errors import CredentialError, OsmoError, SubmissionError
 from osmo_stand_in.service import raw, rules
-from osmo_stand_in.service import submitting as service
+from osmo_stand_in.service import submission as service
 
 NO_POOL = (
     'No default pool set. Set a default pool using "osmo profile set pool <profile_name>" '

@@ -1,4 +1,4 @@
-"""`robotrain` in processes of its own that find the SDK loaded, which takes a second: forked from one that has it."""
+"""`robotrain` in child processes that have the SDK loaded already, forked from one that imported it."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Jobs and plans for OSMO without a command line, and what a container and OSMO find in a plan."""
+"""Jobs and plans for OSMO, made without a command line, and readers of their parts."""
 
 import functools
 import io

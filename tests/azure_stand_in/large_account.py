@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
 
 from azure_stand_in.certificates import Certificates
-from azure_stand_in.serving import Handler, Server
+from azure_stand_in.http_server import Handler, Server
 
 PAGE = 5000
 WHEN = "Fri, 01 Mar 2024 00:00:00 GMT"

@@ -1,4 +1,4 @@
-"""A job of a few lines of Python on this machine, for real: the real runtime in a real background process."""
+"""Local runs of a few lines of Python, with the real runtime in a real background process."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""Program for the training environment: print LeRobot's options, and what its own parser says of each list given."""
+"""Program for the training environment: print LeRobot's options, and its parser's answer for each given list."""
 
 import contextlib
 import io

@@ -1,4 +1,4 @@
-"""A small HTTP server in this process, on a free port, until its block ends; and the bad days that a test gives it."""
+"""A small HTTP server in this process, on a free port, with faults that a test requests."""
 
 import contextlib
 import http.client

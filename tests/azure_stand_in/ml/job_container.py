@@ -1,6 +1,6 @@
 """Runs in a job's container: shuts what is mounted to be read alone, and becomes the command, in its folder.
 
-`running_enclosed.py FOLDER SHUT COMMAND…`. Alone: it imports nothing of the stand-in.
+`job_container.py FOLDER SHUT COMMAND…`. Alone: it imports nothing of the stand-in.
 """
 
 import ctypes

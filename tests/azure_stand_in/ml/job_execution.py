@@ -1,4 +1,4 @@
-"""Executing a job for real, as a compute of the workspace would: in threads of this process."""
+"""Execution of a job as a compute of the workspace would, in threads of this process."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING
 from osmo_stand_in.pod.namespace import Namespace
 from osmo_stand_in.pod.room import Room
 
-from azure_stand_in.ml.running_room import DataError, Laid, Mounted, Uploaded, check_identity, lay
+from azure_stand_in.ml.job_folders import DataError, Laid, Mounted, Uploaded, check_identity, lay
 from azure_stand_in.sign_in import Managed
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from azure_stand_in.ml.azureml import AzureML
     from azure_stand_in.ml.job import Job
-    from azure_stand_in.ml.running_room import Laid
+    from azure_stand_in.ml.job_folders import Laid
 
 
 TICK = 0.05

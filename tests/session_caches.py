@@ -1,6 +1,4 @@
-"""What this environment and this checkout hold is looked through, packed, loaded and composed once: each command line
-in this process would do so again, as only a new process has to.
-"""
+"""Caches for the whole test session: what is installed here is discovered, packed, loaded and composed only once."""
 
 import copy
 import functools
@@ -25,7 +23,7 @@ OURS |= {f"robotrain_{name}" for name in ("local", "azure", "osmo", "azureml")}
 
 
 @pytest.fixture(autouse=True, scope="session")
-def read_once() -> Iterator[None]:
+def cache_discovery() -> Iterator[None]:
     """Nothing of this checkout changes while tests run; what a test installs is read each time."""
     import typer.testing
 

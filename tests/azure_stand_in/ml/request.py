@@ -1,4 +1,4 @@
-"""One request below a workspace, and the refusal of one."""
+"""A request below a workspace, its answer, and its refusal."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What a compute lays out for a job before it starts: its code, and inputs and outputs as folders."""
+"""The folders that a compute prepares for a job: its code, inputs and outputs."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class Laid:
 
     def words(self, command: str) -> list[str]:
         """What starts a command where it belongs, with bash."""
-        enclosed = Path(__file__).with_name("running_enclosed.py")
+        enclosed = Path(__file__).with_name("job_container.py")
         return [sys.executable, "-IS", str(enclosed), self.work, json.dumps(self.shut), "/bin/bash", "-c", command]
 
     def names(self, spelled: str) -> dict[str, str]:

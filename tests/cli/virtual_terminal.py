@@ -1,4 +1,4 @@
-"""A terminal that a program runs on, as a person sees it: a pty, and a screen that knows the few codes we use."""
+"""A virtual terminal for programs: a pty, and a screen that interprets the few escape codes we use."""
 
 import fcntl
 import os

@@ -1,4 +1,4 @@
-"""Documents of jobs that are tracked in the workspace of the stand-in."""
+"""Job documents that are tracked in the workspace of the stand-in."""
 
 from collections.abc import Mapping
 from types import MappingProxyType

@@ -1,4 +1,4 @@
-"""Plugins that do something wrong, as sources to install: a good platform, with one thing changed."""
+"""Sources of broken plugins to install: a good platform with one thing changed."""
 
 from pathlib import Path
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from azure_stand_in.ml import addresses, assets, fields
-from azure_stand_in.ml.asked import Refused, user_error
 from azure_stand_in.ml.contents import Ml
+from azure_stand_in.ml.request import Refused, user_error
 
 INPUTS = ("literal", "uri_file", "uri_folder", "mltable", "custom_model", "mlflow_model", "triton_model")
 READING = ("ReadOnlyMount", "ReadWriteMount", "Download", "Direct", "EvalMount", "EvalDownload")

@@ -1,4 +1,4 @@
-"""Runs to observe: jobs that the stand-in has, each with its record, and what their runtime would print."""
+"""Runs to observe: jobs of the stand-in, each with its record, and the lines of their runtime."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""A server of files with the bad days of `azure_stand_in.serving`, for the transfer alone: no account, no sign-in.
+"""A server of files with the bad days of `azure_stand_in.http_server`, for the transfer alone: no account, no sign-in.
 
 `http://HOST:PORT/SHELF` lists a shelf, a line of JSON for each file. The shelf `nN` has N files that it makes up.
 """
@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler
 from urllib.parse import unquote
 
-from azure_stand_in.serving import Fault, Server, meeting, send
+from azure_stand_in.http_server import Fault, Server, meeting, send
 
 MADE_UP = 64
 

@@ -1,4 +1,4 @@
-"""What the runtime makes of a document that arrived: asked of the workload's half, as the runtime asks it."""
+"""The runtime's calls of a workload's container plugin for a document."""
 
 import json
 from pathlib import Path

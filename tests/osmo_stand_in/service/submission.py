@@ -1,4 +1,4 @@
-"""A workflow on its way in: rendered, read, judged, kept."""
+"""Submission of a workflow: rendered, parsed, checked, stored."""
 
 import contextlib
 import dataclasses

@@ -1,4 +1,4 @@
-"""A workspace in which everything is as a job wants it, plans for it, and what is said before and at a submit."""
+"""A workspace that has everything a job needs, plans for it, and the problems of preflight and submit."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import pytest
 from azure_stand_in.manager import CONTRIBUTOR
 from azure_stand_in.ml.azureml import PRINCIPAL, AzureML
 from azure_stand_in.tenant import CLIENT
-from azureml_planned import job, order_of, plan, source
+from azureml_plans import job, order_of, plan, source
 from robotrain.errors import Problem, Rejected
 from robotrain.model.plan import Plan
 from robotrain_azureml import platform

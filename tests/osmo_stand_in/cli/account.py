@@ -1,4 +1,4 @@
-"""Signing in and out, versions, pools, the profile."""
+"""The commands `login`, `logout`, `version`, `pool`, `resource` and `profile`."""
 
 import argparse
 import json
@@ -56,7 +56,7 @@ def pools(client: Client, args: argparse.Namespace) -> None:
 
 def resources(client: Client, args: argparse.Namespace) -> None:
     """The machines of pools, which must exist."""
-    from osmo_stand_in.cli.submitting import default_pool
+    from osmo_stand_in.cli.submit import default_pool
 
     pools = args.pool or [default_pool(client)]
     there = client.request("GET", "api/pool", {"all_pools": True})["pools"]

@@ -1,4 +1,4 @@
-"""Runs on the platform of pluto.py, as a test wants them: recorded here, and saying what they are told to say."""
+"""Scripted runs on the platform of pluto.py: recorded here, with the states and logs that a test sets."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What comes of a source in the data environment: opened, listed and got as the transfer does it, one by one."""
+"""Files of a source, read in the data environment as the transfer reads them."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Jobs and plans for Azure ML, made without a command line, and what people and the service read in a plan."""
+"""Jobs and plans for Azure ML, made without a command line, and readers of their parts."""
 
 import functools
 import io

@@ -1,4 +1,4 @@
-"""A submit that ends in the middle of its calls of `osmo`, as if it were killed there."""
+"""A submit that is interrupted at one of its calls of `osmo`, as if it were killed there."""
 
 import contextlib
 import subprocess

@@ -1,4 +1,4 @@
-"""What the runtime on a platform is started with, read out of the plan that the command line shows."""
+"""The job document that the runtime starts with, read from the plan that the command line shows."""
 
 import bz2
 import functools

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from file_server import Shelves
 from robotrain_runtime.contract.container_plugin import BatchFetch, ContainerContext, SurveyedSource
 from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.contract.event import Download
 from robotrain_sources.transfer import container
 from robotrain_sources.transfer.origin import TransferTimeouts
-from shelves import Shelves
 
 HALVES = Path(__file__).parent / "transfer_halves"
 QUICK = TransferTimeouts(asking=5.0, stall=1.0, giving_up=4.0, first=0.01, longest=0.1)
