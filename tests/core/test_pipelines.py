@@ -101,6 +101,35 @@ def test_a_value_of_a_step_is_set(rendered, problems):
     assert unknown["instead"][0]["text"] == "--set train.batch_size"
 
 
+def test_options_after_the_dashes_are_for_the_step_that_trains(rendered, robotrain, pipeline):
+    train, evaluate, _ = rendered(THREE, "--", "--policy.dropout", "0.1")["steps"]
+    assert train["trainer_args"][-2:] == ["--policy.dropout", "0.1"]
+    assert "--policy.dropout=0.0" not in train["trainer_args"]
+    assert "--policy.n_heads=4" in train["trainer_args"], "the other options of its job file stay"
+    assert "trainer_args" not in evaluate
+    table = robotrain("pipeline", "explain", pipeline(), "--platform", "local", "--", "--policy.dropout", "0.1").stdout
+    assert len([line for line in table.splitlines() if "--policy.dropout 0.1  " in line]) == 1
+    answer = robotrain("pipeline", "submit", "pipeline.yaml", "--platform", "local", "--policy.dropout=0.1")
+    assert "use   robotrain pipeline submit pipeline.yaml -- --policy.dropout=0.1" in answer.stderr
+    answer = robotrain("pipeline", "submit", "pipeline.yaml", "--platform", "local", "--training-steps", "30")
+    assert "use   robotrain pipeline submit pipeline.yaml --set STEP.training_steps=30" in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "steps"),
+    [
+        (THREE + "  again: {job: EXAMPLE/job.yaml}", ["train", "again"]),
+        (THREE.replace("from: train", "local_path: /policy").partition("  train:")[0], ["evaluate"]),
+    ],
+)
+def test_options_after_the_dashes_of_no_single_step_are_answered_with_a_line_for_each(problems, text, steps):
+    found = problems(text, "--", "--policy.dropout=0.1", "--wandb.api_key=S3CRET")["step-ambiguous"]
+    ways = [way["text"] for way in found["instead"]]
+    assert [way.partition(".")[0] for way in ways] == [f"--set '{step}" for step in steps]
+    assert ways[0].startswith(f"""--set '{steps[0]}.trainer_args=["--policy.dropout=0.1", """)
+    assert "S3CRET" not in json.dumps(found)
+
+
 def test_a_training_registers_nothing(robotrain, pipeline, rendered):
     text = THREE.replace("training_steps: 20", "register_checkpoint: early")
     assert rendered(text)["steps"][0]["parameters"]["register_checkpoint"] is None

@@ -98,6 +98,11 @@ AFTER_DASHES_KEY, WORDS_KEY = "robotrain.after-dashes", "robotrain.words"
 class TrainerArgsCommand(OwnCommand):
     """A command that takes options for the trainer after `--`, which it finds under AFTER_DASHES_KEY."""
 
+    group = ""
+    """The command that it belongs to, with a space."""
+    argument, key_prefix = "RUN", ""
+    """Its argument, and what stands before a key of `--set`, in lines to type."""
+
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse what stands before the `--`."""
         args, ctx.meta[AFTER_DASHES_KEY] = split_at_dashes(args)
@@ -112,7 +117,7 @@ class TrainerArgsCommand(OwnCommand):
         from robotrain.config.overrides import list_flag_keys
 
         run, value = self._read_run_and_value(flag, ctx)
-        line = f"robotrain {self.name} {run}"
+        line = f"robotrain {self.group}{self.name} {run}"
         if "." in flag:
             return (Suggestion(f"{line} -- {flag}={value}"),)
         plugins = get_plugins(ctx)
@@ -121,14 +126,14 @@ class TrainerArgsCommand(OwnCommand):
         flag = flag.replace("_", "-")
         if not near and flag not in keys:
             flag = find_nearest_name(flag, keys) or flag
-        return (Suggestion(f"{line} --set {keys[flag]}={value}"),) if flag in keys else near
+        return (Suggestion(f"{line} --set {self.key_prefix}{keys[flag]}={value}"),) if flag in keys else near
 
     def _read_run_and_value(self, flag: str, ctx: Any) -> tuple[str, str]:
         """Return the run and the value of an unknown option as they were typed, or what stands for them."""
         from robotrain.redaction import find_secret_arguments
 
         with_value = {name for one in self.params if not getattr(one, "is_flag", True) for name in one.opts}
-        found = {"run": "RUN", flag: "VALUE"}
+        found = {"run": self.argument, flag: "VALUE"}
         name = ""
         for word in ctx.meta.get(WORDS_KEY, ()):
             option, equals, value = word.partition("=")

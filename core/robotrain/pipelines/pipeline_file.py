@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import json
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,9 +17,9 @@ from robotrain.config import overrides, project_file
 from robotrain.config.job_file import JOB_KEYS, JobFile, JobReader, find_unknown_platforms, read_job_file
 from robotrain.config.request import Request
 from robotrain.config.terraform import TerraformLayer
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, suggest_name
+from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_usage_problem, suggest_name
 from robotrain.pipelines.steps import PipelineRequest, StepRequest
-from robotrain.redaction import redact
+from robotrain.redaction import hide_secret_arguments, redact
 
 if TYPE_CHECKING:
     from robotrain.config.env_files import VariableLayer
@@ -51,15 +53,58 @@ class RequestContext:
         return TerraformLayer(self.variables, self.project, Path.cwd())
 
 
-def request_from_file(path: Path, context: RequestContext, sets: Sequence[str] = ()) -> PipelineRequest:
-    """Return the pipeline of a file with its problems; `sets` are changes of its steps, as STEP.KEY=VALUE."""
+def request_from_file(
+    path: Path, context: RequestContext, sets: Sequence[str] = (), trainer_args: Sequence[str] = ()
+) -> PipelineRequest:
+    """Return the pipeline of a file with its problems.
+
+    :param sets: changes of its steps, as STEP.KEY=VALUE.
+    :param trainer_args: options for the program of its training step.
+    """
     request = _PipelineReader(path, context).read_pipeline()
     problems = list(request.problems)
     if context.project:
         problems += project_file.find_unknown_tables(context.project, context.plugins)
     changes = _group_changes(sets, [step.name for step in request.steps], problems)
     steps = [_change_step(step, changes.get(step.name, ()), context, problems) for step in request.steps]
+    steps = _add_trainer_args(steps, trainer_args, context, problems) if trainer_args else steps
     return replace(request, steps=tuple(steps), problems=tuple(problems))
+
+
+def _add_trainer_args(
+    steps: Sequence[StepRequest], trainer_args: Sequence[str], context: RequestContext, problems: list[Problem]
+) -> list[StepRequest]:
+    """Return the steps with options for the trainer in the one that trains; none or several are a problem."""
+    training = [step.name for step in steps if step.request and _trains(step.workload, context.plugins)]
+    if len(training) == 1:
+        return [
+            replace(step, request=replace(step.request, trainer_args=tuple(trainer_args)))
+            if step.request and step.name in training
+            else step
+            for step in steps
+        ]
+    title = "options after `--` are for the step that trains, and no step of the pipeline does"
+    if training:
+        title = f"options after `--` are for the step that trains, and several do: {', '.join(map(redact, training))}"
+    texts = json.dumps([redact(text) for text in hide_secret_arguments(list(trainer_args))])
+    named = training or [step.name for step in steps if step.request]
+    ways = [
+        Suggestion(
+            f"{overrides.SET_FLAG} {shlex.quote(f'{redact(name)}.{overrides.TRAINER_ARGS}={texts}')}",
+            "in place of those in its job file",
+        )
+        for name in named
+    ]
+    problems.append(make_usage_problem("step-ambiguous", title, "--", suggestions=ways))
+    return list(steps)
+
+
+def _trains(name: str, plugins: Plugins) -> bool:
+    """Return whether a workload trains; an unknown one is reported with its step."""
+    try:
+        return plugins.workload(name).produces == "checkpoints"
+    except Rejected:
+        return False
 
 
 class _PipelineReader(JobReader):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,19 +10,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from robotrain.cli.arguments import (
+    AFTER_DASHES_KEY,
     DryRunOption,
     JsonOption,
     NameOption,
     NewOption,
     NoteOption,
     RunArgument,
+    TrainerArgsCommand,
     WaitOption,
     argument,
     complete_platforms,
     open_run,
     option,
 )
-from robotrain.cli.command_factory import format_help, get_plugins, make_app, make_plain_app
+from robotrain.cli.command_factory import OwnCommand, format_help, get_plugins, make_plain_app
 from robotrain.cli.commands.train_eval import HELP as TRAIN_EVAL_HELP
 from robotrain.cli.commands.train_eval import TrainEvalCommand
 from robotrain.cli.job_command import CONTEXT_SETTINGS
@@ -45,6 +48,12 @@ NativeOption = Annotated[
     bool, typer.Option("--native-only", help="Refuse a platform that needs this machine to start the steps.")
 ]
 ToOption = Annotated[str, option("--to", "DIR", "Write all files of the plan to this folder.")]
+
+
+class PipelineCommand(TrainerArgsCommand):
+    """A command with a pipeline file; options after `--` are for the step that trains."""
+
+    group, argument, key_prefix = "pipeline ", "PIPELINE.yaml", "STEP."
 
 
 def render(
@@ -89,6 +98,7 @@ def explain(
     robotrain pipeline explain pipeline.yaml --platform PLATFORM
     """
     from robotrain.cli.commands import explain
+    from robotrain.store import run_values
 
     prepared = prepare_file(ctx, file, platform, profile, set or [])
     print_problems(prepared.warnings)
@@ -96,7 +106,8 @@ def explain(
     if json:
         print_json({"pipeline": prepared.job.workload, "job": prepared.job.digest, "values": rows})
     else:
-        print_result(format_table([("NAME", "VALUE", "FROM", "OVERRODE"), *map(explain.format_row, rows)]))
+        merged = map(explain.format_row, run_values.merge_option_rows(rows))
+        print_result(format_table([("NAME", "VALUE", "FROM", "OVERRODE"), *merged]))
 
 
 def submit(
@@ -118,6 +129,10 @@ def submit(
     robotrain pipeline submit pipeline.yaml --platform PLATFORM
 
     robotrain pipeline submit pipeline.yaml --platform PLATFORM --set train.training_steps=2000 --wait
+
+    robotrain pipeline submit pipeline.yaml --platform PLATFORM -- --policy.n_action_steps=8
+
+    Options after -- are for the program of the step that trains; each replaces the same option of its job file.
     """
     from robotrain.pipelines.prepare import pin_pipeline
 
@@ -202,7 +217,8 @@ def prepare_file(ctx: typer.Context, file: Path, platform: str, profile: str, se
         raise Rejected([*problems, make_platform_missing_problem(plugins)])
     chosen = load_named_plugin(plugins, "platform", choice.platform, choice.origins[1])
     context = RequestContext(platform=chosen, plugins=plugins, variables=read_name_layers(ctx), project=choice.project)
-    return prepare_pipeline(request_from_file(file, context, sets), chosen, plugins)
+    trainer_args = ctx.meta.get(AFTER_DASHES_KEY) or []
+    return prepare_pipeline(request_from_file(file, context, sets, trainer_args), chosen, plugins)
 
 
 def submit_pinned(
@@ -268,7 +284,10 @@ HELP = """Submit several jobs that depend on each other, such as a training and 
 
 robotrain pipeline submit pipeline.yaml --platform PLATFORM
 """
-group = make_app(submit, resume, render, explain, schema)
+group = make_plain_app()
+for command in (submit, resume, render, explain, schema):
+    cls = PipelineCommand if command in (submit, render, explain) else OwnCommand
+    group.command(cls=cls, help=format_help(inspect.getdoc(command) or ""))(command)
 group.command("train-eval", cls=TrainEvalCommand, help=format_help(TRAIN_EVAL_HELP), context_settings=CONTEXT_SETTINGS)(
     lambda: None
 )
