@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from robotrain.cli.commands import pipeline, train_eval
+from robotrain.cli.commands import submit, train_eval
 from robotrain.config.sources import list_source_variables
 from robotrain.pipelines import prepare
 from robotrain.plugins.manager import Plugins
@@ -120,7 +120,7 @@ def test_a_line_of_a_script_becomes_a_robotrain_line_that_is_taken(
         monkeypatch.setenv(name, value)
     if expected[0] == "pipeline":
         monkeypatch.setattr(prepare, "pin_pipeline", lambda prepared: (prepared, ()))
-        monkeypatch.setattr(pipeline, "submit_pinned", lambda ctx, ready, *rest: taken.append(ready))
+        monkeypatch.setattr(submit, "submit_job", lambda ctx, ready, *rest: taken.append(ready))
         answer = robotrain(*expected)
         assert (answer.exit_code, len(taken)) == (0, 1), answer.stderr
     else:

@@ -21,9 +21,10 @@ from robotrain.errors import Problem, Rejected, Stage, Suggestion
 from robotrain.model.health import convert_finding
 from robotrain.model.plan import make_job_document
 from robotrain.model.workload import FoundInput
-from robotrain.submission.pin import explain_error, parse_source
+from robotrain.submission.pin import NO_DESCRIBING_FILES, DescribingFiles, explain_error, parse_source
 
 if TYPE_CHECKING:
+    from robotrain.model.capabilities import Capabilities
     from robotrain.submission.prepare import PreparedJob
 
 
@@ -34,6 +35,14 @@ def load_workload_container(container_plugins: Mapping[str, str]) -> WorkloadCon
         return load_container_plugin(module, WorkloadContainerPlugin) if module else None
     except Exception:
         return None
+
+
+def find_describing_files(can: Capabilities, container_plugins: Mapping[str, str]) -> DescribingFiles:
+    """Return the describing files that the workload declares; none on a platform that runs here and sees the data."""
+    if can.feature("runs_here"):
+        return NO_DESCRIBING_FILES
+    plugin = load_workload_container(container_plugins)
+    return dict(plugin.DESCRIBED) if plugin else NO_DESCRIBING_FILES
 
 
 class InputCheck:

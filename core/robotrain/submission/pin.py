@@ -23,7 +23,6 @@ from robotrain.plugins import calls
 from robotrain.redaction import holds_secret, redact
 
 if TYPE_CHECKING:
-    from robotrain.model.capabilities import Capabilities
     from robotrain.model.platform import PlatformDefault
     from robotrain.submission.prepare import PreparedJob
 
@@ -67,16 +66,6 @@ def pin_job_strictly(prepared: PreparedJob) -> PreparedJob:
     )
     raise_if_any(dataclasses.replace(problem, severity="error") for problem in merge_failures(problems))
     return prepared.with_job(pinned)
-
-
-def find_describing_files(can: Capabilities, container_plugins: Mapping[str, str]) -> DescribingFiles:
-    """Return the describing files that the workload declares; none on a platform that runs here and sees the data."""
-    if can.feature("runs_here"):
-        return NO_DESCRIBING_FILES
-    from robotrain.submission.input_check import load_workload_container
-
-    plugin = load_workload_container(container_plugins)
-    return dict(plugin.DESCRIBED) if plugin else NO_DESCRIBING_FILES
 
 
 def find_lost_pins(

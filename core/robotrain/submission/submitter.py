@@ -198,8 +198,10 @@ def _list_uploaded(prepared: PreparedJob, attempt: int) -> Collection[JobSource]
 
 def query_network(prepared: PreparedJob) -> tuple[PreparedJob, list[Problem]]:
     """Return the job with its pins and the settings that its platform looks up, queried in parallel; and problems."""
+    from robotrain.submission.input_check import find_describing_files  # costs start-up
+
     query = DeadlineFuture(partial(pin.query_platform_settings, prepared))
-    described = pin.find_describing_files(prepared.platform.capabilities, prepared.container_plugins)
+    described = find_describing_files(prepared.platform.capabilities, prepared.container_plugins)
     job, pin_problems = pin.pin_job(prepared.job, prepared.kinds, described, prepared.pin_source, prepared.read_tags)
     completed, query_problems = query.result()
     return completed.with_job(job), [*pin_problems, *query_problems]

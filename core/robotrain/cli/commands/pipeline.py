@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from robotrain.cli import pipeline_preview
 from robotrain.cli.arguments import (
     AFTER_DASHES_KEY,
     DryRunOption,
@@ -29,13 +29,11 @@ from robotrain.cli.commands.train_eval import HELP as TRAIN_EVAL_HELP
 from robotrain.cli.commands.train_eval import TrainEvalCommand
 from robotrain.cli.job_command import CONTEXT_SETTINGS
 from robotrain.cli.output import format_table, print_json, print_message, print_problems, print_result
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_usage_problem, raise_if_any
+from robotrain.errors import Rejected, Suggestion, make_usage_problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from robotrain.model.run import RunRecord
-    from robotrain.pipelines.prepare import PreparedPipeline, PreparedStep
+    from robotrain.pipelines.prepare import PreparedPipeline
 
 FileArgument = Annotated[Path, argument("PIPELINE.yaml", "The pipeline file.")]
 PlatformOption = Annotated[str, option("--platform", "NAME", "The platform to run on.", complete_platforms)]
@@ -73,7 +71,7 @@ def render(
     from robotrain.store import plans
 
     prepared = prepare_file(ctx, file, platform, profile, set or [])
-    print_problems([*prepared.warnings, *describe_driver(prepared)])
+    print_problems([*prepared.warnings, *pipeline_preview.describe_driver(prepared)])
     rendered = prepared.render(1)
     if to:
         render.check_folder_is_free(Path(to))
@@ -134,10 +132,12 @@ def submit(
 
     Options after -- are for the program of the step that trains; each replaces the same option of its job file.
     """
+    from robotrain.cli.commands.submit import submit_job
     from robotrain.pipelines.prepare import pin_pipeline
 
     prepared = prepare_file(ctx, file, platform, profile, set or [])
-    submit_pinned(ctx, *pin_pipeline(prepared), ctx.params, native_only)
+    ready = pipeline_preview.preview_pipeline(*pin_pipeline(prepared), native_only)
+    submit_job(ctx, ready, {**ctx.params, "no_pin": True})
 
 
 def resume(
@@ -219,65 +219,6 @@ def prepare_file(ctx: typer.Context, file: Path, platform: str, profile: str, se
     context = RequestContext(platform=chosen, plugins=plugins, variables=read_name_layers(ctx), project=choice.project)
     trainer_args = ctx.meta.get(AFTER_DASHES_KEY) or []
     return prepare_pipeline(request_from_file(file, context, sets, trainer_args), chosen, plugins)
-
-
-def submit_pinned(
-    ctx: typer.Context,
-    pinned: PreparedPipeline,
-    problems: Iterable[Problem],
-    options: dict[str, Any],
-    native_only: bool,
-) -> None:
-    """Submit a pipeline, or show what would be submitted. Raise Rejected if pinning found an error."""
-    from robotrain.cli.commands import submit
-
-    found = list(problems)
-    if native_only:
-        require_native(pinned)
-    print_problems(describe_driver(pinned))
-    print_message(format_steps(pinned))
-    raise_if_any(found)
-    ready = replace(pinned, warnings=(*pinned.warnings, *found))
-    submit.submit_job(ctx, ready, {**options, "no_pin": True})
-
-
-def require_native(prepared: PreparedPipeline) -> None:
-    """Raise Rejected if the platform does not run the pipeline on its own."""
-    from robotrain.model.capabilities import make_feature_error
-
-    if not prepared.platform.capabilities.feature("native_dag"):
-        raise make_feature_error(prepared.platform, "native_dag")
-    if not prepared.is_native:
-        title = "no engine limits how many steps run at once: --native-only and at_most do not go together"
-        raise Rejected(
-            [make_usage_problem("usage", title, "--native-only", suggestions=[Suggestion("leave out at_most")])]
-        )
-
-
-def describe_driver(prepared: PreparedPipeline) -> list[Problem]:
-    """Return a note that this machine must stay on, if the platform does not run the pipeline on its own."""
-    if prepared.is_native or prepared.platform.capabilities.feature("runs_here"):
-        return []
-    title = f"{prepared.platform.name} does not run the pipeline on its own: this machine starts each step"
-    if prepared.platform.capabilities.feature("native_dag"):
-        title = f"{prepared.platform.name} does not limit how many steps run at once: this machine starts each step"
-    why = "It must stay on until the last step has begun; the terminal may be closed."
-    return [Problem(code="pipeline-driven-here", stage=Stage.CHECK, severity="note", title=title, why=why)]
-
-
-def format_steps(prepared: PreparedPipeline) -> str:
-    """Return the steps in their order, as a table."""
-    rows = [("STEP", "DOES", "NEEDS")]
-    rows += [(step.name, _describe_step(step), ", ".join(step.needs)) for step in prepared.steps]
-    return format_table(rows)
-
-
-def _describe_step(step: PreparedStep) -> str:
-    if step.job is None:
-        return f"register the policy of {step.policy_from} as {step.model}"
-    taken = [f"{one.role} from {one.step}" for one in step.inputs]
-    named = [f"{one.role} {one.uri}" for one in step.job.job.sources if one.kind != "step"]
-    return f"{step.job.job.workload}: {', '.join([*taken, *named])}".rstrip(": ")
 
 
 HELP = """Submit several jobs that depend on each other, such as a training and the evaluation of its policy.

@@ -94,8 +94,9 @@ class TrainEvalCommand(JobCommand):
     def execute(self, ctx: typer.Context, choice: Choice, values: dict[str, Any]) -> None:
         """Submit the pipeline, and follow it."""
         from robotrain.cli import usage
-        from robotrain.cli.commands import pipeline
+        from robotrain.cli.commands.submit import submit_job
         from robotrain.cli.commands.watch import parse_timeout
+        from robotrain.cli.pipeline_preview import preview_pipeline
         from robotrain.errors import Rejected
         from robotrain.pipelines import train_eval
         from robotrain.pipelines.prepare import pin_pipeline, prepare_pipeline
@@ -140,7 +141,8 @@ class TrainEvalCommand(JobCommand):
         options = {**values, "wait": follow, "stream": follow and values.get("stream")}
         options |= {"timeout": timeout, "poll_seconds": poll_seconds}
         ready = replace(pinned, warnings=(*prepared.warnings, *notes))
-        pipeline.submit_pinned(ctx, ready, map(explain, found), options, bool(values.get("native_only")))
+        ready = preview_pipeline(ready, map(explain, found), bool(values.get("native_only")))
+        submit_job(ctx, ready, {**options, "no_pin": True})
 
 
 def _make_foreign_option_problem(word: str) -> Problem:

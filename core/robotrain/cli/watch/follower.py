@@ -10,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from robotrain_runtime.contract import event
 
@@ -24,7 +24,6 @@ from robotrain.run_folder import log
 from robotrain.store import progress_cache, records
 
 if TYPE_CHECKING:
-    from robotrain.cli.watch.renderer import Renderer
     from robotrain.model.platform import Platform
     from robotrain.model.run import RunRecord, StepStatus
     from robotrain.plugins.manager import Plugins
@@ -39,6 +38,26 @@ PATIENCE_SECONDS = 600.0
 """How long to bear a platform that returns neither state nor log."""
 
 
+class RunObserver(Protocol):
+    """What a follower reports to, from the threads of its runs."""
+
+    @property
+    def shows_past(self) -> bool:
+        """Whether lines of before it began are wanted."""
+
+    def on_line(self, followed: FollowedRun, text: str, record: event.EventRecord | None) -> None:
+        """Take a line of the log."""
+
+    def on_state(self, followed: FollowedRun) -> None:
+        """Take a new state, or the end."""
+
+    def on_trouble(self, followed: FollowedRun, text: str) -> None:
+        """Take what does not work."""
+
+    def on_tick(self) -> None:
+        """Do what is due; called in the main thread."""
+
+
 class FollowedRun:
     """A run that is followed in two threads, one for its log and one for its state."""
 
@@ -46,7 +65,7 @@ class FollowedRun:
         self,
         record: RunRecord,
         platform: Platform,
-        renderer: Renderer,
+        observer: RunObserver,
         run_ended: threading.Event,
         tail: int | None,
         poll_seconds: float,
@@ -65,7 +84,7 @@ class FollowedRun:
         self.failure: Rejected | None = None
         """Why the run could not be followed to its end."""
         self.lock = threading.Lock()
-        self._renderer, self._run_ended, self._tail_count = renderer, run_ended, tail
+        self._observer, self._run_ended, self._tail_count = observer, run_ended, tail
         self._lines_read, self._last_line_at, self._last_poll = 0, 0.0, 0.0
         self._log_trouble, self._status_trouble = "", ""
         self._reported_troubles: set[str] = set()
@@ -105,7 +124,7 @@ class FollowedRun:
         """Read the log to its end. A log that is read again begins from its start: known lines are skipped."""
         known = self._lines_read if self._tail_count is None else 0
         try:
-            if events := None if self._renderer.shows_past else self.platform.events_file(self.record.reference):
+            if events := None if self._observer.shows_past else self.platform.events_file(self.record.reference):
                 lines, known = self._follow_events(events), 0
             else:
                 lines = self.platform.logs(self.record.reference, follow=True, tail=self._tail_count)
@@ -146,7 +165,7 @@ class FollowedRun:
                     self.get_step_progress(found.pipeline_step).add_event(found)
             elif not is_platform_line(line, self.record):
                 self.tail.append(line)
-        self._renderer.on_line(self, line, found)
+        self._observer.on_line(self, line, found)
 
     def _poll_status(self) -> None:
         has_polled = False
@@ -230,7 +249,7 @@ class FollowedRun:
         """Report each trouble once."""
         if trouble not in self._reported_troubles:
             self._reported_troubles.add(trouble)
-            self._renderer.on_trouble(self, trouble)
+            self._observer.on_trouble(self, trouble)
 
     def _set_status(self, status: Status, notify: bool) -> None:
         """Keep a status and report a change; without notify a pending run is not reported."""
@@ -238,13 +257,13 @@ class FollowedRun:
         reported = (status.state, status.reason)
         if (notify or status.state != "pending") and self._last_reported != reported:
             self._last_reported = reported
-            self._renderer.on_state(self)
+            self._observer.on_state(self)
 
     def _finish(self, status: Status) -> None:
         records.save_final_status(self.record.run, status)
         self.status, self.has_status, self.is_over = status, True, True
         if not self._stopped.is_set():
-            self._renderer.on_state(self)
+            self._observer.on_state(self)
         self._run_ended.set()
 
 
@@ -252,7 +271,7 @@ TICK_SECONDS = 0.2
 
 
 class RunFollower:
-    """A context that follows several runs and reports to a renderer.
+    """A context that follows several runs and reports to an observer.
 
     :param plugins: the plugins to notify of runs that ended while they were followed.
     :param just_sent: the runs were submitted by this command: their end is new even if they were never seen running.
@@ -261,7 +280,7 @@ class RunFollower:
     def __init__(
         self,
         runs: Sequence[tuple[RunRecord, Any]],
-        renderer: Renderer,
+        observer: RunObserver,
         plugins: Plugins | None = None,
         just_sent: bool = False,
         tail: int | None = None,
@@ -269,9 +288,9 @@ class RunFollower:
     ) -> None:
         poll = POLL_SECONDS if poll_seconds is None else poll_seconds
         self._run_ended = threading.Event()
-        self._renderer, self._plugins, self._just_sent = renderer, plugins, just_sent
+        self._observer, self._plugins, self._just_sent = observer, plugins, just_sent
         self._notified = set[str]()
-        self.runs = [FollowedRun(record, platform, renderer, self._run_ended, tail, poll) for record, platform in runs]
+        self.runs = [FollowedRun(record, platform, observer, self._run_ended, tail, poll) for record, platform in runs]
         self.problems: list[Problem] = []
         """Failures of plugins, to be printed when nothing is drawn any more."""
 
@@ -303,7 +322,7 @@ class RunFollower:
                 return False
             self._run_ended.wait(remaining)
             self._run_ended.clear()
-            self._renderer.on_tick()
+            self._observer.on_tick()
             self._notify_ended()
         self._notify_ended()
         return True

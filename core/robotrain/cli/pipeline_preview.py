@@ -1,0 +1,67 @@
+"""Preview of a pipeline before it is submitted: its steps, and what starts them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from robotrain.cli.output import format_table, print_message, print_problems
+from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_usage_problem, raise_if_any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from robotrain.pipelines.prepare import PreparedPipeline, PreparedStep
+
+
+def preview_pipeline(pinned: PreparedPipeline, problems: Iterable[Problem], native_only: bool) -> PreparedPipeline:
+    """Print the steps of a pipeline, and return it with the problems of pinning as warnings.
+
+    Raise Rejected if one of them is an error, or if `native_only` forbids that this machine starts the steps.
+    """
+    found = list(problems)
+    if native_only:
+        require_native(pinned)
+    print_problems(describe_driver(pinned))
+    print_message(format_steps(pinned))
+    raise_if_any(found)
+    return replace(pinned, warnings=(*pinned.warnings, *found))
+
+
+def require_native(prepared: PreparedPipeline) -> None:
+    """Raise Rejected if the platform does not run the pipeline on its own."""
+    from robotrain.model.capabilities import make_feature_error
+
+    if not prepared.platform.capabilities.feature("native_dag"):
+        raise make_feature_error(prepared.platform, "native_dag")
+    if not prepared.is_native:
+        title = "no engine limits how many steps run at once: --native-only and at_most do not go together"
+        raise Rejected(
+            [make_usage_problem("usage", title, "--native-only", suggestions=[Suggestion("leave out at_most")])]
+        )
+
+
+def describe_driver(prepared: PreparedPipeline) -> list[Problem]:
+    """Return a note that this machine must stay on, if the platform does not run the pipeline on its own."""
+    if prepared.is_native or prepared.platform.capabilities.feature("runs_here"):
+        return []
+    title = f"{prepared.platform.name} does not run the pipeline on its own: this machine starts each step"
+    if prepared.platform.capabilities.feature("native_dag"):
+        title = f"{prepared.platform.name} does not limit how many steps run at once: this machine starts each step"
+    why = "It must stay on until the last step has begun; the terminal may be closed."
+    return [Problem(code="pipeline-driven-here", stage=Stage.CHECK, severity="note", title=title, why=why)]
+
+
+def format_steps(prepared: PreparedPipeline) -> str:
+    """Return the steps in their order, as a table."""
+    rows = [("STEP", "DOES", "NEEDS")]
+    rows += [(step.name, _describe_step(step), ", ".join(step.needs)) for step in prepared.steps]
+    return format_table(rows)
+
+
+def _describe_step(step: PreparedStep) -> str:
+    if step.job is None:
+        return f"register the policy of {step.policy_from} as {step.model}"
+    taken = [f"{one.role} from {one.step}" for one in step.inputs]
+    named = [f"{one.role} {one.uri}" for one in step.job.job.sources if one.kind != "step"]
+    return f"{step.job.job.workload}: {', '.join([*taken, *named])}".rstrip(": ")
