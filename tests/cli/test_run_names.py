@@ -494,6 +494,19 @@ def test_runs_shows_what_differs_from_the_run_that_is_continued(robotrain, venus
     assert [one["name"] for one in newest["changed"]] == ["resume", "training_steps"]
 
 
+def test_a_checkpoint_below_the_outputs_of_a_run_continues_that_run(robotrain, venus, pusht, tmp_path):
+    words = ("submit", "--platform", "venus", "--json", "--no-pin", "--dataset-path", pusht, "--training-steps")
+    first = robotrain(*words, "4").json["run"]
+    robotrain(*words, "4", "--batch-size", "16", "--seed", "7")
+    folder = tmp_path / first / "checkpoints/000004"
+    robotrain(*words, "8", "--resume-from", folder)
+    (changed, *_) = (one["changed"] for one in robotrain("runs", "--json").json["runs"])
+    assert [one["name"] for one in changed] == ["resume", "training_steps"]
+    robotrain(*words, "9", "--resume-from", tmp_path / "elsewhere/000004")
+    (changed, *_) = (one["changed"] for one in robotrain("runs", "--json").json["runs"])
+    assert [(one["name"], one["before"]) for one in changed][1:] == [("training_steps", "8")], "of the run before"
+
+
 def test_on_a_terminal_what_differs_has_a_line_of_its_own(submit, robotrain, monkeypatch):
     submit("--batch-size", "8")
     run = submit("--batch-size", "16", "--", "--policy.chunk_size=16", "--policy.n_action_steps=4")

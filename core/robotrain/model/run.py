@@ -1,5 +1,6 @@
 """A run: its record, status and outputs."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import field
 from typing import Literal, get_args
@@ -28,6 +29,12 @@ Reference = Mapping[str, str]
 """What `Platform.submit` returned: the platform finds the run again by it."""
 STEP_KEY = "step"
 """The key of the reference of a pipeline that is about one of its steps."""
+RUN_PATTERN = re.compile(r"[a-z][a-z0-9-]*-[0-9a-f]{8}-[0-9]+")
+
+
+def list_run_parts(address: str) -> list[str]:
+    """Return the parts of an address that have the form of a run, the last one first."""
+    return [part for part in reversed(re.split(r"[/:\s]", address)) if RUN_PATTERN.fullmatch(part)]
 
 
 @lazy_dataclass(frozen=True, kw_only=True)

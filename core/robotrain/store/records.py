@@ -17,7 +17,7 @@ from robotrain_runtime.contract.document import convert_json
 
 from robotrain import __version__
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem
-from robotrain.model.run import RunRecord, Status
+from robotrain.model.run import RunRecord, Status, list_run_parts
 from robotrain.model.workload import Metric, OutputProfile
 from robotrain.redaction import redact
 from robotrain.store import files
@@ -171,6 +171,15 @@ def find_record(run: str) -> RunRecord | None:
         return read_record(run) if run else None
     except UnknownRun:
         return None
+
+
+def find_record_of_outputs(address: str) -> RunRecord | None:
+    """Return the record of the run whose outputs an address is in; None for any other address."""
+    for run in list_run_parts(address):
+        with contextlib.suppress(Rejected):
+            if record := find_record(run):
+                return record
+    return None
 
 
 def get_output_profile(run: str) -> OutputProfile:

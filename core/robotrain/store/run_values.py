@@ -92,13 +92,19 @@ def _format_value(value: Any) -> str:
 
 
 def find_resumed_run(record: RunRecord) -> str:
-    """Return the run whose checkpoint a run continues from; empty if it is none, or unknown."""
+    """Return the run whose checkpoint a run continues from; empty if it is none, or unknown.
+
+    `resume` names that run; the address of a checkpoint that a user gave may be below its outputs.
+    """
     if RESUME_ROLE not in record.values:
         return ""
-    from robotrain.store import plans  # costs start-up
+    from robotrain.store import plans, records  # costs start-up
 
-    origins = [str(row.get("origin")) for row in plans.read_stored_values(record.run) if row["name"] == RESUME_ROLE]
-    return next((origin.removeprefix("run ") for origin in origins if origin.startswith("run ")), "")
+    row = next((row for row in plans.read_stored_values(record.run) if row["name"] == RESUME_ROLE), {})
+    if (origin := str(row.get("origin"))).startswith("run "):
+        return origin.removeprefix("run ")
+    resumed = records.find_record_of_outputs(str(row.get("value", "")))
+    return resumed.run if resumed and resumed.run != record.run else ""
 
 
 def find_changes(before: Mapping[str, Sequence[str]], after: Mapping[str, Sequence[str]]) -> list[Change]:

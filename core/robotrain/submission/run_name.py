@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from robotrain.config.provenance import DEFAULT_LAYERS
-from robotrain.errors import Problem, Rejected, Suggestion, make_usage_problem, raise_if_any
+from robotrain.errors import Problem, Suggestion, make_usage_problem, raise_if_any
+from robotrain.model.run import list_run_parts
 
 if TYPE_CHECKING:
     from robotrain.config.provenance import Value
@@ -80,7 +80,6 @@ REPOSITORY_REVISION = re.compile(r"^([\w.-]+/[\w.-]+)@.*")
 """A repository at a revision, which may contain `/`; elsewhere, an `@` may be part of a folder's name."""
 LONG_ID = re.compile(r"[0-9a-f]{32,}")
 SHORT_ID_LENGTH = 8
-RUN_PATTERN = re.compile(r"[a-z][a-z0-9-]*-[0-9a-f]{8}-[0-9]+")
 
 
 def make_default_name(job: Job, workload: Workload, given: Mapping[str, Value]) -> str:
@@ -114,14 +113,12 @@ def _list_words(job: Job, workload: Workload) -> Iterator[str]:
 
 def _find_run_name(address: str) -> str:
     """Return the name of the recorded run whose outputs an address is in; empty for any other address."""
-    for part in reversed(re.split("[/:]", address)):
-        if RUN_PATTERN.fullmatch(part):
-            from robotrain.store import records  # costs start-up
+    if not list_run_parts(address):
+        return ""
+    from robotrain.store import records  # costs start-up
 
-            with contextlib.suppress(Rejected):
-                if record := records.find_record(part):
-                    return record.name or part
-    return ""
+    record = records.find_record_of_outputs(address)
+    return record.name or record.run if record else ""
 
 
 def _find_short_name(address: str) -> str:
