@@ -155,7 +155,7 @@ def plugin(folder: Path) -> str:
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-tiny\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[robotrain]\nworkload.tiny = acme_tiny\n")
     (folder / "site" / "acme_tiny.py").write_text(WORKLOAD)
-    return os.pathsep.join([str(folder / "site"), str(ROOT / "tests/local/halves")])
+    return os.pathsep.join([str(folder / "site"), str(ROOT / "tests/local/container_plugins")])
 
 
 def watched(command: list[str], environ: dict[str, str], seconds: float) -> float:

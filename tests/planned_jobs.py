@@ -11,7 +11,7 @@ from robotrain_workloads.lerobot_eval.workload import LEROBOT_EVAL
 from robotrain_workloads.lerobot_train.parameters import TrainParameters
 from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
 
-HALVES = {"workload.lerobot-train": "robotrain_workloads.lerobot_train.container"}
+PLUGIN_MODULES = {"workload.lerobot-train": "robotrain_workloads.lerobot_train.container"}
 ONE = "https://account1.blob.core.windows.net/train/set1"
 TWO = "https://account2.blob.core.windows.net/train/set2"
 PINNED = f"folder:{'ab' * 32}:{'cd' * 16}:12:3456"

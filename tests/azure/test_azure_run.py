@@ -10,11 +10,11 @@ import pytest
 from azure_stand_in import Fault
 from robotrain_runtime.contract import document, event
 from robotrain_runtime.contract.event import Event, Registered, Tracking
-from tracked_document import HALVES, HERE, tracked_job
+from tracked_document import HERE, PLUGIN_MODULES, tracked_job
 
 pytestmark = pytest.mark.slow
 
-PRETENDED = Path(__file__).parents[1] / "runtime/halves"
+PRETENDED = Path(__file__).parents[1] / "runtime/container_plugins"
 PROGRAM = "from pretend_training import *\ntrain(40, 20)"
 
 
@@ -22,7 +22,7 @@ PROGRAM = "from pretend_training import *\ntrain(40, 20)"
 def run(tmp_path, azure, workspace, nobody, training_python, data_python):
     """Run the document, or do something else with it: the exit code, and the events or the output."""
     made = tracked_job(
-        {"workload.pretend": "pretend_work", **HALVES},
+        {"workload.pretend": "pretend_work", **PLUGIN_MODULES},
         parameters={"program": PROGRAM, "register": "pusher"},
         work=str(tmp_path / "work"),
         cache=str(data_python.parents[3]),

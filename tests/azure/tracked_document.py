@@ -9,11 +9,11 @@ from robotrain_runtime.contract import document
 from robotrain_runtime.contract.document import JobDocument, Placement
 
 HERE = Workspace(SUBSCRIPTION, GROUP, "robots-ml")
-HALVES = MappingProxyType({"source.huggingface": "robotrain_sources.huggingface.fetch", **CONTAINER_PLUGINS})
+PLUGIN_MODULES = MappingProxyType({"source.huggingface": "robotrain_sources.huggingface.fetch", **CONTAINER_PLUGINS})
 
 
 def tracked_job(
-    halves: Mapping[str, str] = HALVES, platform: str = "here", parameters=MappingProxyType({}), **more: str
+    halves: Mapping[str, str] = PLUGIN_MODULES, platform: str = "here", parameters=MappingProxyType({}), **more: str
 ) -> JobDocument:
     """A job with these container plugins. more: of its placement."""
     placed = {"work": "/nowhere", "cache": "/nowhere", "tracking_uri": HERE.tracking_uri}

@@ -6,7 +6,7 @@ import zipfile
 from typing import Any
 
 import yaml
-from planned_jobs import HALVES, ONE, PINNED, TWO, blobs, evaluation, job, source
+from planned_jobs import ONE, PINNED, PLUGIN_MODULES, TWO, blobs, evaluation, job, source
 from robotrain.errors import Problem
 from robotrain.model.job import Job
 from robotrain.model.plan import Payload, Plan
@@ -17,7 +17,7 @@ from robotrain_azureml.spec.submission_spec import AzureMLSubmissionSpec
 from robotrain_runtime.contract import document
 from robotrain_runtime.contract.document import JobSource
 
-__all__ = ["HALVES", "ONE", "PINNED", "TWO", "blobs", "evaluation", "job", "source"]
+__all__ = ["ONE", "PINNED", "PLUGIN_MODULES", "TWO", "blobs", "evaluation", "job", "source"]
 
 WORKSPACE = {"subscription_id": "SUB-AZ", "resource_group": "rg-tf", "workspace_name": "ws-tf"}
 
@@ -44,7 +44,7 @@ def settings(**given: Any) -> AzureMLSettings:
 
 
 def plan(of: Job, attempt: int = 1, packed: Payload | None = None, **given: Any) -> Plan:
-    return AzureMLPlatform().render(of, settings(**given), of.run_name(attempt), packed or payload(), HALVES)
+    return AzureMLPlatform().render(of, settings(**given), of.run_name(attempt), packed or payload(), PLUGIN_MODULES)
 
 
 def problems(of: Job, **given: Any) -> list[Problem]:

@@ -118,7 +118,7 @@ def holds(of: Job, settings: AzureMLSettings) -> bool:
     """Whether anything is made of the job: it is not refused."""
     if select_errors(AzureMLPlatform().check(of, settings)):
         return False
-    made = AzureMLPlatform().render(of, settings, of.run_name(1), azureml_plans.payload(), azureml_plans.HALVES)
+    made = AzureMLPlatform().render(of, settings, of.run_name(1), azureml_plans.payload(), azureml_plans.PLUGIN_MODULES)
     content = made.files["job.yaml"].decode()
     said = read(content)
     assert {name: said[name] for name in COMMAND} == COMMAND
@@ -207,7 +207,9 @@ def test_the_sdk_reads_some_hundred_of_them_as_we_do(tmp_path: Path) -> None:
         of, settings = given
         if select_errors(AzureMLPlatform().check(of, settings)):
             return
-        made = AzureMLPlatform().render(of, settings, of.run_name(1), azureml_plans.payload(), azureml_plans.HALVES)
+        made = AzureMLPlatform().render(
+            of, settings, of.run_name(1), azureml_plans.payload(), azureml_plans.PLUGIN_MODULES
+        )
         (tmp_path / "job.yaml").write_bytes(made.files["job.yaml"])
         said = azureml_plans.spec(made)
         sent = load_job(tmp_path / "job.yaml")._to_job()._to_rest_object().as_dict()["properties"]

@@ -8,7 +8,7 @@ import yaml
 from azure_stand_in.http_server import cut_short
 from azure_stand_in.ml.azureml import AzureML
 from azureml_observed_run import sealed
-from azureml_plans import HALVES, assets, job, payload, settings, told
+from azureml_plans import PLUGIN_MODULES, assets, job, payload, settings, told
 from azureml_plans import plan as render_job
 from azureml_workspace_plans import dataset
 from robotrain.cluster.outputs import parse_run_log
@@ -262,7 +262,7 @@ def plan(there, monkeypatch) -> Plan:
         jobs=jobs,
         settings=settings(compute=COMPUTE),
         payload=payload(),
-        container_plugins=HALVES,
+        container_plugins=PLUGIN_MODULES,
         trials=("trial-1", "trial-2"),
         space={"seed": Dimension(choices=(1, 2))},
         sampler="grid",
@@ -294,7 +294,7 @@ def test_an_edited_plan_is_checked_as_that_of_its_trial(plan, file, before, afte
 
 def test_truth_values_and_texts_are_choices_of_text(there):
     space = {"amp": Dimension(choices=(True, False)), "name": Dimension(choices=("act", "true", "1e5"))}
-    parts = {"payload": payload(), "container_plugins": HALVES, "trials": ("a", "b"), "sampler": "grid"}
+    parts = {"payload": payload(), "container_plugins": PLUGIN_MODULES, "trials": ("a", "b"), "sampler": "grid"}
     spec = SweepSpec(jobs=(job(),), settings=settings(), space=space, metric="val/loss", better="lower", **parts)
     rendered = AzureMLPlatform().render_sweep(spec, job(), "sweep-1")
     document = yaml.safe_load(rendered.files["sweep-job.yaml"])
@@ -306,7 +306,7 @@ def test_truth_values_and_texts_are_choices_of_text(there):
 
 def test_a_sweep_that_azure_ml_cannot_run_is_not_rendered(there):
     jobs = tuple(job(seed=1, num_gpus=gpus) for gpus in (1, 2))
-    parts = {"payload": payload(), "container_plugins": HALVES, "trials": ("a", "b"), "sampler": "grid"}
+    parts = {"payload": payload(), "container_plugins": PLUGIN_MODULES, "trials": ("a", "b"), "sampler": "grid"}
     spec = SweepSpec(jobs=jobs, settings=settings(), space={}, metric="val/loss", better="lower", **parts)
     with pytest.raises(Rejected) as refused:
         AzureMLPlatform().render_sweep(spec, jobs[0], "sweep-1")

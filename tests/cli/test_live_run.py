@@ -13,7 +13,7 @@ import pytest
 
 pytestmark = pytest.mark.slow  # real processes and their patience
 
-HALVES = Path(__file__).parents[1] / "local/halves"
+PLUGIN_FOLDER = Path(__file__).parents[1] / "local/container_plugins"
 WORKLOAD = """
 from dataclasses import dataclass
 from typing import Annotated
@@ -50,7 +50,7 @@ WAIT = "import time; print('ready', flush=True); time.sleep(60)"
 def run(install, tmp_path, command):
     """Start `robotrain` as a process of its own; whatever it leaves running is ended with the test."""
     site = install("acme-tiny", {"workload.tiny": "acme_tiny"}, acme_tiny=WORKLOAD)
-    environ = os.environ | {"PYTHONPATH": os.pathsep.join([str(site), str(HALVES)])}
+    environ = os.environ | {"PYTHONPATH": os.pathsep.join([str(site), str(PLUGIN_FOLDER)])}
 
     def start(*args: str) -> "subprocess.Popen[str]":
         pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}

@@ -9,14 +9,14 @@ from robotrain.store import records
 from robotrain_runtime.contract import event
 from robotrain_runtime.contract.event import Checkpoint, Evaluated, Metrics, Outcome, StageEvent
 
-HALVES = Path(__file__).parents[1] / "parity/halves"
+PLUGIN_FOLDER = Path(__file__).parents[1] / "parity/container_plugins"
 
 
 @pytest.fixture(autouse=True)
 def stranger(install: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The plugin of the parity tests, installed."""
     install("robotrain-stranger", {"workload.sing": "parity_stranger.work"})
-    monkeypatch.syspath_prepend(HALVES)
+    monkeypatch.syspath_prepend(PLUGIN_FOLDER)
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from robotrain.testing import SourceKit, WorkloadKit
 
 pytestmark = pytest.mark.slow
 
-BITES = Path(__file__).with_name("kit_bites")
-DROPPING = "dropping_bites.py"
+DEFECTS = Path(__file__).with_name("kit_defects")
+DROPPING = "omitted_tests.py"
 SOURCES = {
     "Untold": ["test_good_texts_are_sources", "test_bad_text_is_rejected"],
     "Changing": ["test_good_texts_are_sources"],
@@ -67,25 +67,25 @@ WORKLOADS = {
     "Unread": ["test_parameters_are_well_declared"],
     "Peeking": ["test_imports_only_public_names"],
 }
-"""By the class in kit_bites, the standard tests that it must fail."""
+"""By the class in kit_defects, the standard tests that it must fail."""
 
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory) -> str:
-    """What pytest says of the tests of kit_bites; run once."""
-    folder = tmp_path_factory.mktemp("bites")
+    """What pytest says of the tests of kit_defects; run once."""
+    folder = tmp_path_factory.mktemp("defects")
     for family, own in (("source", "shelf"), ("workload", "hello")):
         claim(folder, family, f"{own}_{family}")
         claim(folder, family, f"peeking_{family}")
     asked = [
-        *chosen("source_bites.py", SOURCES),
-        *chosen("workload_bites.py", WORKLOADS),
-        f"{BITES / DROPPING}",
+        *chosen("source_defects.py", SOURCES),
+        *chosen("workload_defects.py", WORKLOADS),
+        f"{DEFECTS / DROPPING}",
     ]
     options = ("-q", "-rA", "--tb=short", "-o", "addopts=", "-o", "filterwarnings=error", "-p", "no:cacheprovider")
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", *options, "--rootdir", str(BITES), *asked],
-        env={**os.environ, "KIT_SITES": str(folder), "PYTHONPATH": str(BITES)},
+        [sys.executable, "-m", "pytest", *options, "--rootdir", str(DEFECTS), *asked],
+        env={**os.environ, "KIT_SITES": str(folder), "PYTHONPATH": str(DEFECTS)},
         cwd=folder,
         capture_output=True,
         text=True,
@@ -105,7 +105,7 @@ def ended(told) -> dict[str, set[str]]:
 
 def claim(folder: Path, family: str, module: str) -> None:
     """Make a folder for the path for each thing that a module brings."""
-    for name in re.findall(r"^(\w+) = (?:wrong|Plugin)\(", (BITES / f"{module}.py").read_text(), re.MULTILINE):
+    for name in re.findall(r"^(\w+) = (?:wrong|Plugin)\(", (DEFECTS / f"{module}.py").read_text(), re.MULTILINE):
         information = folder / family / name / f"kit_{name}-1.dist-info"
         information.mkdir(parents=True)
         (information / "METADATA").write_text(f"Metadata-Version: 2.1\nName: kit-{name}\nVersion: 1\n")
@@ -114,19 +114,19 @@ def claim(folder: Path, family: str, module: str) -> None:
 
 def chosen(file: str, expected: dict[str, list[str]]) -> list[str]:
     """All of what is right, and of each wrong thing what it must fail."""
-    return [f"{BITES / file}::TestGood"] + [
-        f"{BITES / file}::Test{name}::{test}" for name, tests in expected.items() for test in tests
+    return [f"{DEFECTS / file}::TestGood"] + [
+        f"{DEFECTS / file}::Test{name}::{test}" for name, tests in expected.items() for test in tests
     ]
 
 
-@pytest.mark.parametrize(("file", "kit"), [("source_bites.py", SourceKit), ("workload_bites.py", WorkloadKit)])
+@pytest.mark.parametrize(("file", "kit"), [("source_defects.py", SourceKit), ("workload_defects.py", WorkloadKit)])
 def test_what_is_right_passes_every_standard_test(ended, file, kit):
     good = {name: how for name, how in ended.items() if name.startswith(f"{file}::TestGood::")}
     assert {name.rpartition("::")[2] for name in good} == {name for name in dir(kit) if name.startswith("test_")}
     assert {name for name, how in good.items() if how != {"PASSED"}} == set()
 
 
-@pytest.mark.parametrize(("file", "expected"), [("source_bites.py", SOURCES), ("workload_bites.py", WORKLOADS)])
+@pytest.mark.parametrize(("file", "expected"), [("source_defects.py", SOURCES), ("workload_defects.py", WORKLOADS)])
 def test_each_wrong_thing_fails_the_standard_test_that_is_for_it(ended, file, expected):
     asked = [f"{file}::Test{name}::{test}" for name, tests in expected.items() for test in tests]
     assert [name for name in asked if not ended.get(name, set()) & {"FAILED", "ERROR"}] == []

@@ -11,7 +11,7 @@ from robotrain_local import process
 def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runs]:
     monkeypatch.setenv("ROBOTRAIN_STATE", str(tmp_path / "machine" / "state"))
     monkeypatch.setenv("ROBOTRAIN_CACHE", str(tmp_path / "machine" / "cache"))
-    monkeypatch.syspath_prepend(Path(__file__).with_name("halves"))
+    monkeypatch.syspath_prepend(Path(__file__).with_name("container_plugins"))
     started = Runs(tmp_path / "machine")
     yield started
     for facts in (started.folder / "runs").glob("*/supervisor.json"):

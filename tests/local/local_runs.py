@@ -17,7 +17,7 @@ from robotrain_local.platform import LocalPlatform
 from robotrain_local.settings import LocalSettings
 from robotrain_runtime.contract import checkpoint
 
-HALVES = {"workload.tiny": "tiny_work.container"}
+PLUGIN_MODULES = {"workload.tiny": "tiny_work.container"}
 PATIENCE = 30.0
 SLEEP = "import time; print('ready', flush=True); time.sleep(600)"
 SAVES = """
@@ -57,7 +57,7 @@ class Runs:
 
     def plan(self, program: str, *, run: str = "tiny-1", grace: float | None = None, **parameters: str) -> Plan:
         job = Job(workload="tiny", parameters=(("program", program), *parameters.items()))
-        plan = self.local.render(job, self.settings, run, pack_modules(HALVES.values()), HALVES)
+        plan = self.local.render(job, self.settings, run, pack_modules(PLUGIN_MODULES.values()), PLUGIN_MODULES)
         if grace is None:
             return plan
         wanted = spec.parse_spec(plan.files[plan.spec])

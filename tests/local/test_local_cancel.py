@@ -193,7 +193,7 @@ time.sleep(600)
 
 def test_a_run_that_was_started_from_within_a_run_is_its_own(runs: Runs, tmp_path: Path) -> None:
     program = f"""
-import os, sys; sys.path[:0] = [{str(Path(__file__).parent)!r}, {str(Path(__file__).with_name("halves"))!r}]
+import os, sys; sys.path[:0] = [{str(Path(__file__).parent)!r}, {str(Path(__file__).with_name("container_plugins"))!r}]
 from crash import counted, put_in_place
 from local_runs import SLEEP, Runs; from pathlib import Path
 os.close(int(os.environ["ROBOTRAIN_EVENTS_FD"]))  # else the inner run keeps it open, and it is waited for

@@ -31,7 +31,7 @@ print(json.dumps([status.state, status.reason, refused]))
 """
 SUBMIT = """
 import sys, time
-sys.path[:0] = [sys.argv[1], sys.argv[1] + "/halves"]
+sys.path[:0] = [sys.argv[1], sys.argv[1] + "/container_plugins"]
 from local_runs import SLEEP, Runs; from pathlib import Path
 Runs(Path(sys.argv[2])).submit(SLEEP)
 time.sleep(600)

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from local_runs import HALVES, Runs
+from local_runs import PLUGIN_MODULES, Runs
 from robotrain.errors import Stage, format_problem
 from robotrain.model.plan import Plan
 from robotrain.submission.packing import pack_modules
@@ -19,7 +19,7 @@ from robotrain_runtime.contract import document
 RENDER = """
 import sys; sys.path.insert(0, sys.argv[1])
 from local_runs import Runs; from pathlib import Path
-sys.path.insert(0, sys.argv[1] + "/halves")
+sys.path.insert(0, sys.argv[1] + "/container_plugins")
 print(Runs(Path("/somewhere")).plan("pass", colour="blue", size="2").digest)
 """
 
@@ -51,7 +51,7 @@ def test_the_plan_says_what_runs_and_where_but_not_under_which_python(runs: Runs
     process = json.loads(plan.files[plan.spec])
     assert (process["module"], process["arguments"]) == ("robotrain_runtime", ["run", "job.json"])
     assert process["folder"] == placed(plan).work == str(runs.folder / "runs" / "tiny-1")
-    assert process["payload"] == pack_modules(HALVES.values()).digest
+    assert process["payload"] == pack_modules(PLUGIN_MODULES.values()).digest
     assert sys.executable not in plan.files[plan.spec].decode()
     assert set(plan.shown) == {"process.json", "job.json"}
 

@@ -70,7 +70,7 @@ def test_a_run_whose_document_is_not_one_says_so(runs: Runs) -> None:
 
 def test_a_run_outlives_the_process_that_submitted_it(runs: Runs, tmp_path: Path) -> None:
     code = (
-        "import sys, os, signal; sys.path[:0] = [sys.argv[1], sys.argv[1] + '/halves'];"
+        "import sys, os, signal; sys.path[:0] = [sys.argv[1], sys.argv[1] + '/container_plugins'];"
         "from local_runs import Runs; from pathlib import Path;"
         "Runs(Path(sys.argv[2])).submit('import time; time.sleep(1); print(\"still here\")'); os.kill(0, signal.SIGHUP)"
     )

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from osmo_plans import HALVES, evaluation, job, payload, settings, source
+from osmo_plans import PLUGIN_MODULES, evaluation, job, payload, settings, source
 from robotrain.model.job import Job
 from robotrain.model.pipeline import PipelineStep
 from robotrain.model.plan import Payload, Plan
@@ -22,7 +22,7 @@ def step(name: str, of: Job, *needs: str, packed: Payload | None = None, **more:
         job=of,
         settings=settings(**given),
         payload=packed or payload(),
-        container_plugins=HALVES,
+        container_plugins=PLUGIN_MODULES,
         takes=takes,
         **more,
     )

@@ -9,7 +9,7 @@ from typing import Any
 
 import planned_jobs
 import yaml
-from planned_jobs import HALVES, ONE, PINNED, TWO, blobs, evaluation, source
+from planned_jobs import ONE, PINNED, PLUGIN_MODULES, TWO, blobs, evaluation, source
 from robotrain.errors import Problem
 from robotrain.model.job import Job
 from robotrain.model.plan import Payload, Plan
@@ -19,7 +19,7 @@ from robotrain_osmo.spec import render
 from robotrain_runtime.contract import document
 from robotrain_runtime.contract.document import JobSource
 
-__all__ = ["HALVES", "ONE", "PINNED", "TWO", "blobs", "evaluation", "source"]
+__all__ = ["ONE", "PINNED", "PLUGIN_MODULES", "TWO", "blobs", "evaluation", "source"]
 
 
 @functools.cache
@@ -42,7 +42,7 @@ def settings(**given: Any) -> OsmoSettings:
 
 
 def plan(of: Job, attempt: int = 1, packed: Payload | None = None, **given: Any) -> Plan:
-    return OsmoPlatform().render(of, settings(**given), of.run_name(attempt), packed or payload(), HALVES)
+    return OsmoPlatform().render(of, settings(**given), of.run_name(attempt), packed or payload(), PLUGIN_MODULES)
 
 
 def problems(of: Job, **given: Any) -> list[Problem]:

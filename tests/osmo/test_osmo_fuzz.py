@@ -127,7 +127,7 @@ def holds(of: Job, settings: OsmoSettings) -> bool:
     """Whether the job can be rendered."""
     if select_errors(OsmoPlatform().check(of, settings)):
         return False
-    made = OsmoPlatform().render(of, settings, of.run_name(1), osmo_plans.payload(), osmo_plans.HALVES)
+    made = OsmoPlatform().render(of, settings, of.run_name(1), osmo_plans.payload(), osmo_plans.PLUGIN_MODULES)
     text = made.files["workflow.yaml"].decode()
     meant = read(text)
     for _ in range(4):  # the command's, the service's, and those of a restart; it writes the YAML anew in between

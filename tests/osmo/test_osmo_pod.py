@@ -15,8 +15,8 @@ from robotrain_osmo.platform import OsmoPlatform
 
 pytestmark = pytest.mark.slow
 
-OWN = Path(__file__).with_name("halves")
-HALVES = {"workload.goes-on": "goes_on.container"}
+OWN = Path(__file__).with_name("container_plugins")
+PLUGIN_MODULES = {"workload.goes-on": "goes_on.container"}
 WORKS = """
 import os, pathlib, sys
 from robotrain_runtime.contract.event import emit_event
@@ -50,7 +50,7 @@ def send(osmo: OsmoStandIn, scratch: Path, **given: str) -> str:
     parameters = (("program", WORKS), ("publish_url", "s3://robots/runs"))
     job = Job(workload="goes-on", parameters=parameters, sources=(osmo_plans.source("osmo_dataset", "pusht"),))
     run, settings = job.run_name(1), osmo_plans.settings(storage_account="account1", pool="default", **given)
-    made = OsmoPlatform().render(job, settings, run, pack_modules(HALVES.values()), HALVES)
+    made = OsmoPlatform().render(job, settings, run, pack_modules(PLUGIN_MODULES.values()), PLUGIN_MODULES)
     (scratch / "workflow.yaml").write_bytes(made.files["workflow.yaml"])
     command("workflow", "submit", str(scratch / "workflow.yaml"), "-p", "default")
     return f"{run}-1"

@@ -15,8 +15,8 @@ class Change(NamedTuple):
 IDENTITY = "11111111-2222-4333-8444-555555555555"
 IMAGE = "registry.example/robots/train:2"
 STORED = {"-d": None, "--dataset-name": "pusht"}
-HALVES = Path(__file__).with_name("halves")
-CODE = {"-d": None, "isaac-train": "", "--training-path": str(HALVES), "--entry": "parity_stranger/kinds.py"}
+PLUGIN_FOLDER = Path(__file__).with_name("container_plugins")
+CODE = {"-d": None, "isaac-train": "", "--training-path": str(PLUGIN_FOLDER), "--entry": "parity_stranger/kinds.py"}
 """A small folder of this machine, in place of the usual job."""
 FOLDER = {"--policy-path": "/data/policy"}
 SECRET = {"--hf-credential": "hf-token", "--key-vault": "vault-1"}

@@ -20,7 +20,7 @@ def stranger(install: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The plugin in `halves`, installed."""
     kinds, work = "parity_stranger.kinds", "parity_stranger.work"
     install("robotrain-stranger", {"source.shelf": kinds, "source.attic": kinds, "workload.sing": work})
-    monkeypatch.syspath_prepend(Path(__file__).with_name("halves"))
+    monkeypatch.syspath_prepend(Path(__file__).with_name("container_plugins"))
 
 
 @pytest.fixture

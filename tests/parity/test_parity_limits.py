@@ -10,7 +10,7 @@ from parity_command import on
 from robotrain.config.sources import MAX_SOURCES
 
 BLOB = "https://account1.blob.core.windows.net/train/set"
-STRANGER = Path(__file__).with_name("halves") / "parity_stranger"
+STRANGER = Path(__file__).with_name("container_plugins") / "parity_stranger"
 
 
 def numbers(name: str) -> list[Any]:

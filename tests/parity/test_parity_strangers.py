@@ -24,7 +24,7 @@ def stranger(install, monkeypatch: pytest.MonkeyPatch) -> None:
     """The plugin in `halves`, installed."""
     claims = {"source.shelf": "parity_stranger.kinds", "workload.sing": "parity_stranger.work"}
     install("robotrain-stranger", claims)
-    monkeypatch.syspath_prepend(Path(__file__).with_name("halves"))
+    monkeypatch.syspath_prepend(Path(__file__).with_name("container_plugins"))
 
 
 @pytest.fixture

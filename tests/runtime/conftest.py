@@ -19,7 +19,7 @@ from robotrain_runtime.contract.document import JobDocument, JobSource, Placemen
 from robotrain_runtime.contract.event import Event, Note
 from robotrain_runtime.environments import environment
 
-HALVES = Path(__file__).parent / "halves"
+PLUGIN_FOLDER = Path(__file__).parent / "container_plugins"
 PATIENCE = 60.0
 
 
@@ -74,7 +74,7 @@ def job(tmp_path, small_environment):
         program: str = "pass", sources=(), carried=(), publish=MappingProxyType({}), ready=True, **placement
     ) -> JobDocument:
         if carried and ready:
-            made_ready(environment.get_environment_folder(HALVES / "carrying.txt", tmp_path / "cache"))
+            made_ready(environment.get_environment_folder(PLUGIN_FOLDER / "carrying.txt", tmp_path / "cache"))
         placed = {
             "work": str(tmp_path / "work"),
             "cache": str(tmp_path / "cache"),
@@ -120,7 +120,7 @@ def start(tmp_path):
         (tmp_path / "job.json").write_text(document.format_document(made))
         process = subprocess.Popen(
             [sys.executable, "-m", "robotrain_runtime", "run", str(tmp_path / "job.json")],
-            env={**os.environ, "PYTHONPATH": str(HALVES), **environ},
+            env={**os.environ, "PYTHONPATH": str(PLUGIN_FOLDER), **environ},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -217,7 +217,9 @@ def register(tmp_path):
     def run(made: JobDocument, *arguments: str) -> subprocess.CompletedProcess[str]:
         (tmp_path / "later.json").write_text(document.format_document(made))
         command = [sys.executable, "-m", "robotrain_runtime", "register", str(tmp_path / "later.json"), *arguments]
-        return subprocess.run(command, env={**os.environ, "PYTHONPATH": str(HALVES)}, capture_output=True, text=True)
+        return subprocess.run(
+            command, env={**os.environ, "PYTHONPATH": str(PLUGIN_FOLDER)}, capture_output=True, text=True
+        )
 
     return run
 
@@ -225,7 +227,7 @@ def register(tmp_path):
 @pytest.fixture
 def halves_here(monkeypatch):
     """The pretend halves importable in this process too, for what runs on the submit side."""
-    monkeypatch.syspath_prepend(str(HALVES))
+    monkeypatch.syspath_prepend(str(PLUGIN_FOLDER))
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from robotrain_runtime.contract.failure import JobFailed
 from robotrain_runtime.contract.files import hold_lock
 from robotrain_runtime.environments import environment, run_environment, uv
 
-HALVES = Path(__file__).parent / "halves"
+PLUGIN_FOLDER = Path(__file__).parent / "container_plugins"
 needs_uv = pytest.mark.skipif(uv.find_uv(Path("/nowhere")) is None, reason="no uv on this machine")
 
 EMIT = """
@@ -296,14 +296,14 @@ def measured(job, tmp_path):
 
 
 def test_it_is_as_the_half_says_of_the_job_and_otherwise_the_one_it_declares(halves_here, job, measured):
-    assert plugin_loader.get_job_environment(job()).lock == HALVES / "nothing.txt"
-    assert plugin_loader.get_job_environment(measured()).lock == HALVES / "nothing.txt"
-    assert plugin_loader.get_job_environment(measured("carrying.txt")).lock == HALVES / "carrying.txt"
+    assert plugin_loader.get_job_environment(job()).lock == PLUGIN_FOLDER / "nothing.txt"
+    assert plugin_loader.get_job_environment(measured()).lock == PLUGIN_FOLDER / "nothing.txt"
+    assert plugin_loader.get_job_environment(measured("carrying.txt")).lock == PLUGIN_FOLDER / "carrying.txt"
 
 
 @pytest.mark.slow
 def test_the_work_runs_in_it(run, measured, tmp_path):
     ran = run(measured("carrying.txt", carried=["a"], environment=None))  # which the carrier has made ready
     assert ran.exit_code == 0, ran.lines
-    built = environment.get_environment_folder(HALVES / "carrying.txt", tmp_path / "cache")
+    built = environment.get_environment_folder(PLUGIN_FOLDER / "carrying.txt", tmp_path / "cache")
     assert str(environment.get_python(built)) in ran.ordinary

@@ -222,7 +222,7 @@ def test_registering_later_says_what_is_missing(run, job, register, tmp_path):
 
 def test_registering_without_the_environment_of_the_run_names_it(run, job, tmp_path, monkeypatch):
     monkeypatch.setattr(registration, "RETRY_PAUSES", (0.0,))
-    monkeypatch.syspath_prepend(str(Path(__file__).parent / "halves"))
+    monkeypatch.syspath_prepend(str(Path(__file__).parent / "container_plugins"))
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     ran = run(job(trained()))
     told = event.format_event(Tracking(uri=uri, experiment_id="1", run_id="x"))

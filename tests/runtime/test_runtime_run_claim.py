@@ -13,7 +13,7 @@ import pytest
 from robotrain_runtime.contract import claim, document, event
 from robotrain_runtime.contract.event import Metrics
 
-HALVES = Path(__file__).parent / "halves"
+PLUGIN_FOLDER = Path(__file__).parent / "container_plugins"
 RUNTIME = (sys.executable, "-m", "robotrain_runtime", "run", "job.json")
 
 
@@ -53,7 +53,7 @@ def training(job, tmp_path):
     started = []
 
     def start():
-        environ = os.environ | {"PYTHONPATH": str(HALVES), "ROBOTRAIN_GRACE_SECONDS": "2"}
+        environ = os.environ | {"PYTHONPATH": str(PLUGIN_FOLDER), "ROBOTRAIN_GRACE_SECONDS": "2"}
         options = ("--once", "7", "--log", "log.txt")
         started.append(subprocess.Popen([*RUNTIME, *options], cwd=tmp_path, env=environ, start_new_session=True))
         return started[-1]

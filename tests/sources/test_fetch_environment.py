@@ -16,7 +16,7 @@ from robotrain_runtime.contract.document import JobDocument, JobSource, Placemen
 from robotrain_runtime.environments import environment
 from robotrain_runtime.preflight import run_preflight
 
-HALVES = Path(__file__).parent / "fetch_halves"
+PLUGIN_FOLDER = Path(__file__).parent / "fetch_plugins"
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def run(tmp_path):
     def run(made: JobDocument) -> str:
         (tmp_path / "job.json").write_text(document.format_document(made))
         command = [sys.executable, "-m", "robotrain_runtime", "run", str(tmp_path / "job.json")]
-        environ = {**os.environ, "PYTHONPATH": str(HALVES)}
+        environ = {**os.environ, "PYTHONPATH": str(PLUGIN_FOLDER)}
         done = subprocess.run(command, env=environ, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
@@ -71,7 +71,7 @@ def test_a_source_is_fetched_in_the_environment_it_declares_which_is_built_once(
     told = run(job("far_source"))
     assert "building the environment" in told
     (marker,) = built(tmp_path)
-    assert marker.parent == environment.get_environment_folder(HALVES / "far.txt", tmp_path / "cache")
+    assert marker.parent == environment.get_environment_folder(PLUGIN_FOLDER / "far.txt", tmp_path / "cache")
     assert f"brought {marker.parent}/bin/python" in told.splitlines()
     assert "fetching far://away" in told.splitlines()
     assert "building the environment" not in run(job("far_source", work=str(tmp_path / "again")))
@@ -84,7 +84,7 @@ def test_a_source_that_declares_none_gets_the_runs_own_and_nothing_is_built(job,
 
 @pytest.fixture
 def no_python(monkeypatch):
-    monkeypatch.syspath_prepend(str(HALVES))
+    monkeypatch.syspath_prepend(str(PLUGIN_FOLDER))
     monkeypatch.setenv("ROBOTRAIN_PYTHON", "/no/such/python")
 
 

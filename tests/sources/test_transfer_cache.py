@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from azure_stand_in import Fault
 from robotrain_runtime.contract.failure import JobFailed
-from transfer_fixtures import HALVES, cache, deliver, shelves, tree
+from transfer_fixtures import PLUGIN_FOLDER, cache, deliver, shelves, tree
 
 __all__ = ["cache", "deliver", "shelves"]
 
@@ -52,7 +52,7 @@ def process(data_python, cache):
 
     def start(*uris: str) -> "subprocess.Popen[str]":
         command = [sys.executable, "-c", PROCESS, data_python, cache, *uris]
-        environ = {**os.environ, "PYTHONPATH": str(HALVES)}
+        environ = {**os.environ, "PYTHONPATH": str(PLUGIN_FOLDER)}
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
         started.append(subprocess.Popen(command, env=environ, text=True, **pipes))
         return started[-1]

@@ -14,7 +14,7 @@ from robotrain_runtime.contract.event import Download
 from robotrain_sources.transfer import container
 from robotrain_sources.transfer.origin import TransferTimeouts
 
-HALVES = Path(__file__).parent / "transfer_halves"
+PLUGIN_FOLDER = Path(__file__).parent / "transfer_plugins"
 QUICK = TransferTimeouts(asking=5.0, stall=1.0, giving_up=4.0, first=0.01, longest=0.1)
 
 
@@ -59,7 +59,7 @@ def cache(tmp_path) -> Path:
 def deliver(data_python, cache, monkeypatch) -> Iterator[Callable[..., Delivering]]:
     """`deliver(ADDRESS, …)` begins nothing yet; described: what every source is described by."""
     monkeypatch.setattr(container, "TIMEOUTS", QUICK)
-    monkeypatch.syspath_prepend(HALVES)
+    monkeypatch.syspath_prepend(PLUGIN_FOLDER)
     begun: list[BatchFetch] = []
 
     def deliver(*uris: str, described: Sequence[str] = (), pin: str = "", **more: object) -> Delivering:

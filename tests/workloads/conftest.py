@@ -17,7 +17,7 @@ from robotrain_runtime.contract.document import JobDocument, JobSource, Placemen
 from robotrain_workloads.lerobot_train.parameters import TrainParameters
 from small_training import SMALL, STEPS, Small, Trained, lines_until, record
 
-HALVES = {
+PLUGIN_MODULES = {
     "workload.lerobot-train": "robotrain_workloads.lerobot_train.container",
     "source.local_path": "robotrain_sources.local_path.container",
 }
@@ -48,7 +48,7 @@ def job_document(dataset, args, place, starts, parameters) -> JobDocument:
         job="0" * 64,
         workload="lerobot-train",
         platform="here",
-        halves=HALVES,
+        halves=PLUGIN_MODULES,
         parameters=dataclasses.asdict(TrainParameters(**parameters)),
         placement=Placement(**place),
         sources=(*map(dataset_source, dataset if isinstance(dataset, list) else [dataset]), *begun),

@@ -6,7 +6,7 @@ from pathlib import Path
 from robotrain_runtime.contract.document import JobDocument, JobSource, Placement
 from robotrain_workloads.lerobot_eval.parameters import EvalParameters
 
-HALVES = {
+PLUGIN_MODULES = {
     "workload.lerobot-eval": "robotrain_workloads.lerobot_eval.container",
     "source.local_path": "robotrain_sources.local_path.container",
 }
@@ -21,7 +21,7 @@ def evaluation(work, policy=None, dataset=None, args=(), platform="here", **para
         job="0" * 64,
         workload="lerobot-eval",
         platform=platform,
-        halves=HALVES,
+        halves=PLUGIN_MODULES,
         parameters=dataclasses.asdict(EvalParameters(**parameters)),
         placement=Placement(work=str(work), cache=str(work)),
         sources=tuple(

@@ -1,5 +1,5 @@
 """Looks, and cannot fetch."""
 
-from shelf_halves.whole import preflight
+from shelf_container.whole import preflight
 
 __all__ = ["preflight"]

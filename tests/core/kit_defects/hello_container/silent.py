@@ -1,5 +1,5 @@
 """Says nothing of its data, nor of tracking."""
 
-from hello_halves.whole import ENVIRONMENT, work
+from hello_container.whole import ENVIRONMENT, work
 
 __all__ = ["ENVIRONMENT", "work"]

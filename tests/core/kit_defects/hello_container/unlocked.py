@@ -4,7 +4,7 @@ from pathlib import Path
 
 from robotrain_runtime.plugin import PythonEnvironment
 
-from hello_halves.whole import inspect, tracked, work
+from hello_container.whole import inspect, tracked, work
 
 __all__ = ["ENVIRONMENT", "inspect", "tracked", "work"]
 

@@ -51,7 +51,7 @@ GOOD = Workload(
     summary="says hello",
     parameters=Hello,
     roles={"dataset": Role(required=True)},
-    container_plugin="hello_halves.whole",
+    container_plugin="hello_container.whole",
     produces="files",
 )
 
@@ -86,14 +86,14 @@ loose = wrong("loose", parameters=Loose)
 mistaken = wrong("mistaken", parameters=Mistaken)
 taking = wrong("taking", parameters=Taking)
 boundless = wrong("boundless", parameters=Boundless)
-idle = wrong("idle", container_plugin="hello_halves.idle")
-heavy = wrong("heavy", container_plugin="hello_halves.heavy")
-silent = wrong("silent", container_plugin="hello_halves.silent")
-unlocked = wrong("unlocked", container_plugin="hello_halves.unlocked")
+idle = wrong("idle", container_plugin="hello_container.idle")
+heavy = wrong("heavy", container_plugin="hello_container.heavy")
+silent = wrong("silent", container_plugin="hello_container.silent")
+unlocked = wrong("unlocked", container_plugin="hello_container.unlocked")
 seeing = wrong("seeing", roles={"camera": Role()})
 greedy_one = wrong("greedy_one", check=greedy)
 picky = wrong("picky", check=choosing)
-absent = wrong("absent", container_plugin="hello_halves.nowhere")
+absent = wrong("absent", container_plugin="hello_container.nowhere")
 boasting = wrong("boasting", produces="results")
-unread = wrong("unread", config_reader="hello_halves.whole")
+unread = wrong("unread", config_reader="hello_container.whole")
 misnamed = Plugin(GOOD)

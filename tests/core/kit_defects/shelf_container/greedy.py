@@ -1,6 +1,6 @@
 """Takes every address for one of its own."""
 
-from shelf_halves.placed import ENVIRONMENT, inspect, open
+from shelf_container.placed import ENVIRONMENT, inspect, open
 
 __all__ = ["ENVIRONMENT", "inspect", "normalize", "open"]
 

@@ -2,6 +2,6 @@
 
 import yaml
 
-from shelf_halves.whole import fetch, preflight
+from shelf_container.whole import fetch, preflight
 
 __all__ = ["fetch", "preflight", "yaml"]

@@ -53,8 +53,8 @@ GOOD = SourceKind(
     roles={"dataset": RoleFlag("--shelf", env=("SHELF",)), "resume": RoleFlag("--resume-shelf", repeatable=False)},
     recognizes=recognizes,
     parse=parse,
-    container_plugin="shelf_halves.whole",
-    target="shelf_halves.placed",
+    container_plugin="shelf_container.whole",
+    target="shelf_container.placed",
     pinning=Pinning(resolve=digest, explain_lost_pin=lambda source, role, pin: ""),
 )
 
@@ -143,13 +143,13 @@ unnamed = wrong("unnamed", title="", roles={"camera": RoleFlag("--Camera")})
 stealing = wrong("stealing", roles={"dataset": RoleFlag("--training-steps")})
 ruling = wrong("ruling", roles={"dataset": RoleFlag("--platform")})
 twin = wrong("twin", roles={"dataset": RoleFlag("--shelf", env=("SHELF",))})
-heavy = wrong("heavy", container_plugin="shelf_halves.heavy")
-absent = wrong("absent", container_plugin="shelf_halves.nowhere")
-silent = wrong("silent", container_plugin="shelf_halves.silent")
-greedy = wrong("greedy", target="shelf_halves.greedy")
+heavy = wrong("heavy", container_plugin="shelf_container.heavy")
+absent = wrong("absent", container_plugin="shelf_container.nowhere")
+silent = wrong("silent", container_plugin="shelf_container.silent")
+greedy = wrong("greedy", target="shelf_container.greedy")
 torn = wrong(
     "torn",
-    container_plugin="shelf_halves.torn",
+    container_plugin="shelf_container.torn",
     pinning=Pinning(resolve=moment, explain_lost_pin=lambda source, role, pin: ""),
 )
 unpinned = wrong(

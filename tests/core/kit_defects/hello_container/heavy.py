@@ -2,6 +2,6 @@
 
 import yaml
 
-from hello_halves.whole import ENVIRONMENT, inspect, tracked, work
+from hello_container.whole import ENVIRONMENT, inspect, tracked, work
 
 __all__ = ["ENVIRONMENT", "inspect", "tracked", "work", "yaml"]

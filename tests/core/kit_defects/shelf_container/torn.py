@@ -5,7 +5,7 @@ from pathlib import Path
 
 from robotrain_runtime.plugin import ContainerContext, JobSource
 
-from shelf_halves.whole import copy
+from shelf_container.whole import copy
 
 
 def preflight(source: JobSource, place: ContainerContext) -> Iterator[str]:

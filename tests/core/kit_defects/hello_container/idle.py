@@ -5,7 +5,7 @@ from pathlib import Path
 
 from robotrain_runtime.plugin import JobDocument, JobSource, TrackingSpec, WorkCommand
 
-from hello_halves.whole import ENVIRONMENT, inspect
+from hello_container.whole import ENVIRONMENT, inspect
 
 __all__ = ["ENVIRONMENT", "inspect", "tracked", "work"]
 
