@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 from robotrain.model.source import SourceError, SourceNotFound
-from robotrain_sources.huggingface import pin
+from robotrain_sources.fetching.errors import FetchError
+from robotrain_sources.huggingface import fetch, pin
 from robotrain_sources.huggingface.kind import KIND
 
 MAIN = "0123456789abcdef0123456789abcdef01234567"
@@ -179,7 +180,7 @@ def test_who_is_not_logged_in_hears_that_it_may_be_private(hub: Hub) -> None:
 
 def test_who_is_logged_in_hears_that_the_account_sees_none(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", TOKEN)
-    assert "no dataset u/private for your account" in why_not("u/private").why
+    assert "your token has no access" in why_not("u/private").why
 
 
 def test_a_model_given_as_a_dataset_is_named_as_one(hub: Hub) -> None:
@@ -210,7 +211,7 @@ def test_an_account_that_was_not_let_in_hears_where_to_ask(hub: Hub, monkeypatch
     hub.answers["/api/models/u/p"] = info("model", "u/p", MAIN, gated="auto")
     hub.answers["/api/models/u/p/auth-check"] = refused(403, "GatedRepo", "Access to model u/p is restricted.")
     refusal = why_not("u/p", "policy")
-    assert f"your account has no access: request access at {hub.endpoint}/u/p." in refusal.why
+    assert f"your token has no access: request access at {hub.endpoint}/u/p;" in refusal.why
 
 
 def test_a_gated_repository_that_lets_the_account_in_is_pinned(hub: Hub) -> None:
@@ -221,18 +222,27 @@ def test_a_gated_repository_that_lets_the_account_in_is_pinned(hub: Hub) -> None
 
 def test_a_token_that_is_wrong_or_old_is_named_as_that(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", OTHER)
-    assert "does not accept your token" in why_not("u/d").why
+    why = why_not("u/d").why
+    assert ("does not accept your token" in why, "`hf auth login`" in why) == (True, True), why
+
+
+def test_a_token_without_the_right_to_read_is_named_as_that(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    hub.answers["/api/datasets/u/d"] = refused(403, message="Forbidden: pass a token that may read")
+    why = why_not("u/d").why
+    assert why.startswith("Your token may not read the dataset u/d")
+    assert f"{hub.endpoint}/settings/tokens" in why
 
 
 @pytest.mark.parametrize(
     ("answer", "told"),
     [
-        (refused(403, message="Forbidden: pass a token that may read"), "Your token may not read the dataset u/d"),
+        (refused(403, message="Forbidden: pass a token that may read"), "requires a token for u/d (HTTP 403): log in"),
         (refused(403, message="Access to this resource is disabled."), "has disabled the dataset u/d"),
         (refused(404), "no public dataset u/d"),
         (refused(429), "too many requests"),
-        (refused(500), "failed (HTTP 500)"),
-        (refused(503), "failed (HTTP 503)"),
+        (refused(500), "answered HTTP 500"),
+        (refused(503), "answered HTTP 503"),
         ((200, {}, b"<html>A proxy says hello</html>"), "is not a Hugging Face Hub: check HF_ENDPOINT"),
         ((200, {}, {"hello": "world"}), "is not a Hugging Face Hub: check HF_ENDPOINT"),
         ((200, {}, ["hello"]), "is not a Hugging Face Hub: check HF_ENDPOINT"),
@@ -250,6 +260,18 @@ def test_a_hub_that_is_not_there_is_named_without_its_password(monkeypatch: pyte
         port = free.getsockname()[1]
     monkeypatch.setenv("HF_ENDPOINT", f"http://me:S3CRET@127.0.0.1:{port}")
     assert why_not("u/d").why == f"The Hub at 127.0.0.1:{port} cannot be reached: Connection refused."
+
+
+@pytest.mark.parametrize("password", ["S3CRET/more", "more?S3CRET", "S3CRET#more"])
+def test_nothing_of_a_password_is_in_what_is_wrong_with_the_address(
+    monkeypatch: pytest.MonkeyPatch, password: str
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", f"http://me:{password}@127.0.0.1:9")
+    why = why_not("u/d").why
+    assert why.startswith("HF_ENDPOINT cannot be used: the address is not valid")
+    with pytest.raises(FetchError) as raised:
+        fetch.open("u/d", "", "dataset", "")
+    assert "S3CRET" not in f"{why} {raised.value}"
 
 
 def test_a_hub_that_says_nothing_is_not_waited_for(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -352,7 +374,7 @@ def test_a_pin_that_is_gone_is_a_sentence(hub: Hub) -> None:
 
 def test_a_hub_that_cannot_be_asked_says_nothing_of_a_pin(hub: Hub) -> None:
     hub.answers[f"/api/datasets/u/d/revision/{MAIN}"] = refused(503)
-    with pytest.raises(SourceError, match="failed"):
+    with pytest.raises(SourceError, match="answered HTTP 503"):
         gone("u/d", MAIN)
 
 

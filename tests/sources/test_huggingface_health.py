@@ -88,3 +88,9 @@ def test_that_the_library_was_told_to_stay_offline_is_said(look):
     state, text = look(HF_HUB_OFFLINE="1")[0][1:]
     assert state == "warn"
     assert "HF_HUB_OFFLINE is set" in text
+
+
+def test_an_address_that_is_not_valid_is_a_warning_without_its_password(look):
+    ((online, state, text),) = look(HF_TOKEN=GOOD, HF_ENDPOINT="http://me:S3CRET/more@127.0.0.1:9")
+    assert (online, state, text.startswith("HF_ENDPOINT cannot be used")) == (False, "warn", True)
+    assert "S3CRET" not in text

@@ -30,9 +30,9 @@ def refused(way: str) -> str:
     ("shut", "token", "told"),
     [
         ("gated", "", f"and {WAY}"),
-        ("private", "", f"it is private and the job has no token: {WAY}"),
-        ("", "hf_s3cretWRONG", f"(HTTP 401); to give the job another: {WAY}"),
-        ("none", "right", f"your token (HF_TOKEN) has no access to it; to give the job another: {WAY}"),
+        ("private", "", f"if it is private, a token is needed: {WAY}"),
+        ("", "hf_s3cretWRONG", f"(HTTP 401); to use another token: {WAY}"),
+        ("none", "right", f"your token (HF_TOKEN) has no access to it; to use another token: {WAY}"),
     ],
 )
 def test_what_the_hub_does_not_show_names_the_platforms_way(hub, monkeypatch, shut, token, told):

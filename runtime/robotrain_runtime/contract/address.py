@@ -46,6 +46,6 @@ def make_page_address(address: str, page: str) -> str:
         parts = urlsplit(address)
         _ = parts.port  # the message of each error repeats the address, perhaps with a password
     except ValueError:
-        why = "the address is not valid: in its user and password, `/`, `?`, `#` and `@` must be percent-encoded"
+        why = "the address is not valid; in its user and password, `/`, `?`, `#` and `@` must be percent-encoded"
         raise ValueError(why) from None
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}{page}"

@@ -7,7 +7,6 @@ import contextlib
 import importlib
 import os
 import re
-import ssl
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from http import HTTPStatus
@@ -19,14 +18,18 @@ from robotrain.model.health import HealthCheck, HealthResult, report_ok, report_
 from robotrain.model.source import Source, SourceError, SourceNotFound
 
 from robotrain_sources import parallel
-from robotrain_sources.fetching.errors import iter_causes
+from robotrain_sources.huggingface.errors import (
+    HubRequest,
+    explain_hub_error,
+    explain_other_server,
+    find_endpoint_problem,
+)
 from robotrain_sources.huggingface.reference import COMMIT_PATTERN, Repository, parse_repository
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
 LOG_IN_HINT = "log in with `hf auth login`, or set HF_TOKEN"
-WRONG_TOKEN_MESSAGE = "Invalid credentials"
 HINT_SECONDS = 3.0
 MAX_REVISIONS_SHOWN = 8
 
@@ -39,73 +42,41 @@ class RepositoryNotFound(RepositoryInaccessible, SourceNotFound):
     """The repository or revision does not exist, with any token."""
 
 
-def explain_hub_error(error: Exception, repository: Repository, kind: str, hub: "HfApi") -> SourceError:
+ERROR_CLASSES = {
+    **dict.fromkeys(("gated", "missing", "denied"), RepositoryInaccessible),
+    "disabled": RepositoryNotFound,
+}
+"""The errors of refusals that a pin can be lost by, by their reason."""
+
+
+def make_source_error(error: Exception, repository: Repository, kind: str, hub: "HfApi") -> SourceError:
     """Return an error of the library as a SourceError; `kind` is `dataset` or `model`."""
-    from huggingface_hub import errors
-
-    if isinstance(error, errors.GatedRepoError):
-        return _explain_gated(repository, kind, hub)
-    if isinstance(error, errors.RepositoryNotFoundError):
-        return _explain_not_found(repository, kind, hub)
-    if isinstance(error, errors.RevisionNotFoundError):
+    request = HubRequest(
+        repository=repository.id,
+        kind=kind,
+        revision=repository.revision,
+        token="your token" if _is_logged_in() else "",
+        remedy=LOG_IN_HINT,
+    )
+    failure = explain_hub_error(error, request, is_answer=True)
+    if failure.reason == "missing":
+        other = "model" if kind == "dataset" else "dataset"
+        if _repository_exists(repository, other, hub):
+            return RepositoryNotFound(f"On the Hub {repository.id} is a {other}, not a {kind}.")
+    if failure.reason == "no-revision":
         return _explain_missing_revision(repository, kind, hub)
-    if isinstance(error, errors.OfflineModeIsEnabled):
-        return SourceError(
-            f"HF_HUB_OFFLINE is set, so the commit of {repository} cannot be resolved: unset it, or name a commit.",
-            f"{repository.id}@COMMIT",
-        )
-    if isinstance(error, errors.HfHubHTTPError):
-        return _explain_status(error, repository, kind, hub)
-    if isinstance(error, ValueError | LookupError | TypeError | AttributeError):  # the library cannot parse the answer
-        return make_not_a_hub_error(hub)
-    if any("Timeout" in type(cause).__name__ for cause in iter_causes(error)):
-        return SourceError(f"The Hub at {_format_host(hub)} did not answer in time.")
-    return SourceError(f"The Hub at {_format_host(hub)} cannot be reached: {_describe_cause(error)}.")
+    if failure.reason == "offline":
+        why = f"HF_HUB_OFFLINE is set, so the commit of {repository} cannot be resolved: unset it, or name a commit."
+        return SourceError(why, f"{repository.id}@COMMIT")
+    return ERROR_CLASSES.get(failure.reason, SourceError)(_format_sentence(failure.why))
 
 
-def make_not_a_hub_error(hub: "HfApi") -> SourceError:
-    """Return the error for a server that is not a Hub."""
-    return SourceError(f"The server at {_format_host(hub)} is not a Hugging Face Hub: check HF_ENDPOINT.")
+def _make_other_server_error() -> SourceError:
+    return SourceError(_format_sentence(explain_other_server().why))
 
 
-def _explain_status(error: Exception, repository: Repository, kind: str, hub: "HfApi") -> SourceError:
-    """Return the error for an HTTP status without an exception class of its own."""
-    response = getattr(error, "response", None)
-    status = getattr(response, "status_code", 0)
-    message = response.headers.get("X-Error-Message", "") if response is not None else ""
-    if status == 401 and WRONG_TOKEN_MESSAGE in message:
-        return SourceError(f"The Hub does not accept your token, it is wrong or has expired: {LOG_IN_HINT}.")
-    if status in (401, 404):  # without a token, the Hub answers both for a missing repository
-        return _explain_not_found(repository, kind, hub)
-    if status == 403 and "disabled" in message:
-        return RepositoryNotFound(f"The Hub has disabled the {kind} {repository.id}.")
-    if status == 403:
-        why = f"Your token may not read the {kind} {repository.id}"
-        return RepositoryInaccessible(f"{why}: grant it that right at {_format_site(hub)}/settings/tokens.")
-    if status == 429:
-        return SourceError("The Hub has received too many requests from you: wait a few minutes.")
-    return SourceError(f"The Hub at {_format_host(hub)} failed (HTTP {status}): try again later.")
-
-
-def _explain_gated(repository: Repository, kind: str, hub: "HfApi") -> SourceError:
-    page = f"{_format_site(hub)}/{'datasets/' if kind == 'dataset' else ''}{repository.id}"
-    if _is_logged_in():
-        return RepositoryInaccessible(
-            f"The {kind} {repository.id} is gated and your account has no access: request access at {page}."
-        )
-    return RepositoryInaccessible(f"The {kind} {repository.id} is gated: request access at {page}, then {LOG_IN_HINT}.")
-
-
-def _explain_not_found(repository: Repository, kind: str, hub: "HfApi") -> SourceError:
-    other = "model" if kind == "dataset" else "dataset"
-    if _repository_exists(repository, other, hub):
-        return RepositoryNotFound(f"On the Hub {repository.id} is a {other}, not a {kind}.")
-    if _is_logged_in():
-        return RepositoryInaccessible(
-            f"The Hub has no {kind} {repository.id} for your account: it is misspelt, deleted, or private."
-        )
-    why = f"The Hub has no public {kind} {repository.id}"
-    return RepositoryInaccessible(f"{why}: check the spelling; if it is private, {LOG_IN_HINT}.")
+def _format_sentence(why: str) -> str:
+    return f"{why[:1].upper()}{why[1:]}."
 
 
 def _explain_missing_revision(repository: Repository, kind: str, hub: "HfApi") -> SourceError:
@@ -141,25 +112,6 @@ def _is_logged_in() -> bool:
         return bool(get_token())
     except Exception:
         return False
-
-
-def _describe_cause(error: Exception) -> str:
-    """Return the system's message if there is one, else the type of the error."""
-    for cause in iter_causes(error):
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return f"its certificate is not trusted ({cause.verify_message})"
-        if isinstance(cause, OSError) and cause.strerror:
-            return cause.strerror
-    return type(error).__name__
-
-
-def _format_site(hub: "HfApi") -> str:
-    return f"{urlsplit(hub.endpoint).scheme}://{_format_host(hub)}"
-
-
-def _format_host(hub: "HfApi") -> str:
-    """Return the Hub's host without user name and password."""
-    return urlsplit(hub.endpoint).netloc.rpartition("@")[2]
 
 
 REQUEST_SECONDS = 5.0
@@ -243,6 +195,9 @@ def _get_repository_kind(role: str) -> str:
 
 
 def _make_hub_client() -> "HfApi":
+    """Return the library's client. Raise SourceError."""
+    if problem := find_endpoint_problem():
+        raise SourceError(_format_sentence(problem))
     from huggingface_hub import HfApi  # 0.3 s
 
     return HfApi(endpoint=os.environ.get("HF_ENDPOINT") or None, library_name="robotrain")
@@ -257,9 +212,9 @@ def _query_commit(repository: Repository, role: str) -> str:
         if getattr(info, "gated", False):  # everybody may list a gated repository, not download it
             hub.auth_check(repository.id, repo_type=kind)
     except Exception as error:
-        raise explain_hub_error(error, repository, kind, hub) from None
+        raise make_source_error(error, repository, kind, hub) from None
     if not re.fullmatch(COMMIT_PATTERN, str(info.sha)):
-        raise make_not_a_hub_error(hub)
+        raise _make_other_server_error()
     return str(info.sha)
 
 
@@ -273,6 +228,9 @@ def list_health_checks() -> Iterable[HealthCheck]:
 
 def check_token() -> Iterator[HealthResult]:
     """Report whether there is a token, without asking the Hub."""
+    if problem := find_endpoint_problem():
+        yield report_warning(problem, Suggestion("unset HF_ENDPOINT", "or correct it"))
+        return
     from huggingface_hub import constants, get_token
 
     if constants.HF_HUB_OFFLINE:
@@ -290,11 +248,13 @@ def check_token() -> Iterator[HealthResult]:
 
 def check_sign_in() -> Iterator[HealthResult]:
     """Report whether the Hub accepts the token."""
-    from huggingface_hub import HfApi, get_token
+    if find_endpoint_problem():  # which `check_token` reports
+        return
+    from huggingface_hub import get_token
 
     if not get_token():
         return
-    hub = HfApi(library_name="robotrain")
+    hub = _make_hub_client()
     host = urlsplit(hub.endpoint).hostname or "the Hub"
     try:
         yield report_ok(f"{host}: signed in as {hub.whoami()['name']}")

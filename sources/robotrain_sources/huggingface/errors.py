@@ -1,0 +1,189 @@
+"""Errors of the Hugging Face Hub as sentences: where a revision is pinned, and where data is fetched.
+
+Standard library only: errors are known by the names of their classes. Only texts of the system are repeated: those of
+the library could contain an address with a password, or a token.
+"""
+
+import os
+import ssl
+from typing import Literal, NamedTuple
+from urllib.parse import urlsplit
+
+from robotrain_runtime.contract.address import make_page_address, remove_user
+from robotrain_runtime.contract.event import Fault
+from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
+
+from robotrain_sources.fetching import errors
+from robotrain_sources.fetching.errors import blame_error, blame_no_answer, format_error, get_class_names, iter_causes
+
+HUB = "https://huggingface.co"
+WRONG_TOKEN_MESSAGE = "Invalid credentials"
+"""Part of the Hub's message about a token that it does not know."""
+UNPARSED = {"ValueError", "LookupError", "TypeError", "AttributeError"}
+"""Errors of the library about an answer that it cannot parse."""
+
+Reason = Literal["gated", "missing", "no-revision", "denied", "disabled", "offline", "other"]
+
+
+class HubFailure(NamedTuple):
+    """Why the Hub did not give what it was asked for."""
+
+    reason: Reason
+    why: str
+    """A sentence without its period."""
+    fault: Fault = "configuration"
+
+
+@lazy_dataclass(frozen=True, kw_only=True)
+class HubRequest:
+    """A request to the Hub."""
+
+    repository: str
+    kind: str
+    """`model` or `dataset`."""
+    revision: str
+    token: str
+    """The token in words; empty for none."""
+    remedy: str = ""
+    """How to give the request a token, or another one."""
+
+    @property
+    def subject(self) -> str:
+        """The repository in a sentence."""
+        return f"{self.kind} {self.repository}"
+
+    @property
+    def other_token_hint(self) -> str:
+        """End of a sentence about a token without access."""
+        return f"; to use another token: {self.remedy}" if self.remedy else ""
+
+
+def explain_hub_error(error: Exception, request: HubRequest, *, is_answer: bool = False) -> HubFailure:
+    """Return why the Hub failed.
+
+    :param is_answer: the error is one of asking the Hub, so that one of parsing is about its answer.
+    """
+    causes = list(iter_causes(error))
+    class_names = get_class_names(*causes)
+    if failure := _explain_refusal(class_names, request):
+        return failure
+    if status := next((code for cause in causes if (code := errors.parse_http_status(cause))), 0):
+        return _explain_status(status, _read_message(causes), "HfHubHTTPError" in class_names, request)
+    if "JSONDecodeError" in class_names or (is_answer and not UNPARSED.isdisjoint(get_class_names(error))):
+        return explain_other_server()
+    hub = format_hub()
+    if any("Timeout" in name for name in class_names):
+        return HubFailure("other", f"{hub} did not answer in time for {request.repository}: try again later", "network")
+    transport_error = errors.describe_transport_error(error)
+    if is_answer or "TransportError" in class_names or transport_error:
+        why = f"{hub} cannot be reached: {transport_error or _describe_cause(causes)}"
+        return HubFailure("other", why, blame_no_answer(*causes))
+    fault = "network" if errors.is_transient(error) else blame_error(error)
+    return HubFailure("other", f"{request.repository}: {format_error(error)}", fault)
+
+
+def explain_other_server() -> HubFailure:
+    """Return the failure of a server that is not a Hub."""
+    return HubFailure("other", f"the server at {_get_host()} is not a Hugging Face Hub: check HF_ENDPOINT")
+
+
+def _explain_refusal(class_names: set[str], request: HubRequest) -> HubFailure | None:
+    """Return the failure that an exception class of the library means; None for others."""
+    if "GatedRepoError" in class_names:
+        page = f"{format_site()}/{'datasets/' if request.kind == 'dataset' else ''}{request.repository}"
+        if request.token:
+            why = f"and {request.token} has no access: request access at {page}{request.other_token_hint}"
+            return HubFailure("gated", f"the {request.subject} is gated {why}")
+        remedy = request.remedy or "set HF_TOKEN to a token of your account"
+        return HubFailure("gated", f"the {request.subject} is gated: request access at {page} and {remedy}")
+    if "RepositoryNotFoundError" in class_names:
+        return _explain_missing(request)
+    if "RevisionNotFoundError" in class_names:
+        why = f"the {request.subject} has no revision {request.revision or 'main'} on {format_hub()}"
+        return HubFailure("no-revision", why)
+    if "OfflineModeIsEnabled" in class_names:
+        why = f"{request.repository} is not in the cache, and HF_HUB_OFFLINE is set: unset it, or use a local folder"
+        return HubFailure("offline", why)
+    return None
+
+
+def _explain_missing(request: HubRequest) -> HubFailure:
+    if request.token:
+        private = f"{request.token} has no access to it{request.other_token_hint}"
+        why = f"{format_hub()} has no {request.subject}"
+    else:
+        private = f"a token is needed: {request.remedy or 'set HF_TOKEN'}"
+        why = f"{format_hub()} has no public {request.subject}"
+    return HubFailure("missing", f"{why}: check the spelling; if it is private, {private}")
+
+
+def _explain_status(status: int, message: str, is_library: bool, request: HubRequest) -> HubFailure:
+    """Return the failure of an HTTP status that has no exception class of its own.
+
+    :param is_library: the library asked for the repository; otherwise a file of it was asked for.
+    """
+    hub, name = format_hub(), request.repository
+    if status == 403 and "disabled" in message:
+        return HubFailure("disabled", f"{hub} has disabled the {request.subject}")
+    # without a token, the Hub answers 401 and 404 for a missing repository
+    if is_library and (status == 404 or (status == 401 and not request.token and WRONG_TOKEN_MESSAGE not in message)):
+        return _explain_missing(request)
+    if status in (401, 403) and not request.token:
+        why = f"{hub} requires a token for {name} (HTTP {status}): {request.remedy or 'set HF_TOKEN'}"
+        return HubFailure("denied" if status == 403 else "other", why)
+    if status == 401:
+        why = f"{hub} does not accept {request.token} for {name}, it is wrong or has expired (HTTP 401)"
+        return HubFailure("other", f"{why}{request.other_token_hint}")
+    if status == 403:
+        why = f"{request.token} may not read the {request.subject} (HTTP 403)"
+        right = f"grant it that right at {format_site()}/settings/tokens"
+        return HubFailure("denied", f"{why}: {right}{request.other_token_hint}")
+    if status in (404, 416):
+        why = f"a file of {name} was changed or deleted on {hub} (HTTP {status}): start the run again"
+        return HubFailure("other", why, "data")
+    if status == 429:
+        return HubFailure("other", f"{hub} has received too many requests (HTTP 429): wait a few minutes", "network")
+    if status in errors.TRANSIENT_STATUS or status >= 500:
+        return HubFailure("other", f"{hub} answered HTTP {status} for {name}: try again later", "network")
+    return HubFailure("other", f"{hub} answered HTTP {status} for {name}")
+
+
+def _read_message(causes: list[BaseException]) -> str:
+    """Return the Hub's message of an answer; empty for none. It is compared, never shown."""
+    answers = (getattr(cause, "response", None) for cause in causes)
+    headers = (getattr(answer, "headers", {}) for answer in answers if answer is not None)
+    return next((str(found["X-Error-Message"]) for found in headers if "X-Error-Message" in found), "")
+
+
+def _describe_cause(causes: list[BaseException]) -> str:
+    """Return the system's message if there is one, else the type of the error."""
+    for cause in causes:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"its certificate is not trusted ({cause.verify_message})"
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror
+    return type(causes[0]).__name__
+
+
+def find_endpoint_problem() -> str:
+    """Return why HF_ENDPOINT is not valid; empty if it is. The library repeats a part of it, perhaps a password."""
+    try:
+        make_page_address(os.environ.get("HF_ENDPOINT") or HUB, "")
+    except ValueError as error:
+        return f"HF_ENDPOINT cannot be used: {error}"
+    return ""
+
+
+def format_hub() -> str:
+    """Return the Hub in a sentence, by its host."""
+    return f"the Hub at {_get_host()}"
+
+
+def format_site() -> str:
+    """Return the Hub's address without user and password."""
+    address = urlsplit(remove_user(os.environ.get("HF_ENDPOINT") or HUB))
+    return f"{address.scheme}://{address.netloc}"
+
+
+def _get_host() -> str:
+    return format_site().partition("//")[2]
