@@ -1,6 +1,7 @@
 """The options of the command, by its version."""
 
 import argparse
+import functools
 import os
 import re
 from collections.abc import Callable
@@ -19,6 +20,7 @@ UNDONE = ("app", "task", "token", "user")
 """Modules that exist and that nobody here needs: they take anything, and answer nothing."""
 
 
+@functools.cache
 def parser(version: Version) -> argparse.ArgumentParser:
     """The parser of that version; `args.run` names what to do."""
     top = argparse.ArgumentParser(prog="osmo", description="OSMO is a cloud based platform.")
