@@ -3,7 +3,7 @@
     ./uvw run python bench/data_plane.py [--quick] [--only fetch look start] [--pairs 3]
 
 All of it runs on this machine: Azurite stands for blob storage, and a line of 15 ms for the way there. Ratios are of
-runs that took turns, in medians. Needs Node.js with npm, and OpenSSL.
+runs that took turns: the least time of each; of a start to the first step the median turn. Needs Node.js and OpenSSL.
 """
 
 import argparse

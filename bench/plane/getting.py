@@ -3,7 +3,6 @@
 import itertools
 import os
 import shutil
-import statistics
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -59,6 +58,7 @@ def _turn(machine: Machine, amount: Amount, latency: float) -> dict[str, float]:
     _compare(amount, machine.folder / "reference", machine.folder / "ours")
     told = {"reference": reference["whole"], "its start": start["reference"], "ours": ours["whole"]}
     told |= {"our start": start["ours"], "our fetch": ours["fetch"], "floor": floor["seconds"]}
+    told |= {"our CPU": ours["cpu"], "floor's CPU": floor["cpu"], "reference's CPU": reference["cpu"]}
     shown = "   ".join(f"{name} {value:.2f}" for name, value in told.items())
     rows.log(f"  {latency * 1000:2.0f} ms   {shown}")
     return {**told, "reference MiB": reference["mib"], "our MiB": ours["mib"]}
@@ -79,14 +79,14 @@ def _compared(turns: list[dict[str, float]], latency: float) -> Iterator[Row]:
     most, least = (1.25, 1 / 8) if latency else (1.3, None)
 
     def compare(name: str, ours: str, floor: str, floor_name: str, ceiling: float | None) -> Row:
-        median = statistics.median_low(turn[ours] / turn[floor] for turn in turns)
-        turn = next(turn for turn in turns if turn[ours] / turn[floor] == median)
-        values = {"ours": turn[ours], "floor": turn[floor]}
+        values = {"ours": min(turn[ours] for turn in turns), "floor": min(turn[floor] for turn in turns)}
         return Row(name=f"fetch, {far}: {name}", unit="s", floor_name=floor_name, ceiling=ceiling, **values)
 
     yield compare("whole program", "ours", "floor", "raw GETs, unverified", most)
     yield compare("without its start", "our fetch", "floor", "raw GETs, unverified", None)
     yield compare("against the SDK's loop", "ours", "reference", "SDK, one by one", least)
+    yield compare("processor time", "our CPU", "floor's CPU", "raw GETs, unverified", None)
+    yield compare("processor time against the SDK's loop", "our CPU", "reference's CPU", "SDK, one by one", None)
     peak, theirs = (max(turn[name] for turn in turns) for name in ("our MiB", "reference MiB"))
     yield Row(name=f"fetch, {far}: memory", ours=peak, unit="MiB", ceiling=300, peers={"SDK, one by one": theirs})
 

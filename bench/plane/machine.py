@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -24,15 +25,24 @@ class Machine:
     folder: Path
 
     def measure(self, program: str, *arguments: object, python: Path | None = None) -> dict[str, float]:
-        """What a program of `programs/` says of itself in its last line; and `whole`, its seconds from outside."""
+        """What a program of `programs/` says of itself in its last line; `whole`, its seconds from outside; `cpu`, its
+        processor time and that of the programs it started.
+        """
         command = [str(python or self.data_python), str(PROGRAMS / program), *map(str, arguments)]
-        began = time.perf_counter()
+        began, before = time.perf_counter(), _get_child_seconds()
         done = subprocess.run(command, env=self.environ(), stdout=subprocess.PIPE, text=True, check=True)
-        return {"whole": time.perf_counter() - began, **json.loads(done.stdout.splitlines()[-1])}
+        whole, cpu = time.perf_counter() - began, _get_child_seconds() - before
+        return {"whole": whole, "cpu": cpu, **json.loads(done.stdout.splitlines()[-1])}
 
     def environ(self, **more: str) -> Mapping[str, str]:
         """The environment of a program with an identity."""
         return {**os.environ, **self.azure.environ, "OMP_NUM_THREADS": "1", **more}
+
+
+def _get_child_seconds() -> float:
+    """Return the processor time of all programs that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 @contextlib.contextmanager
