@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+import webbrowser
 from dataclasses import replace
 
 import pytest
@@ -25,6 +26,13 @@ if "sqlite:///broken" in words:
 host, port = (words[words.index(flag) + 1] for flag in ("--host", "--port"))
 HTTPServer((host, int(port)), SimpleHTTPRequestHandler).serve_forever()
 """
+
+
+@pytest.fixture(autouse=True)
+def unknown_browsers(monkeypatch):
+    """The standard library looks for browsers once, in the variables of the first test that wants one."""
+    monkeypatch.setattr(webbrowser, "_tryorder", None)
+    monkeypatch.setattr(webbrowser, "_browsers", {})
 
 
 @pytest.fixture
