@@ -186,6 +186,7 @@ def test_data_of_another_type_and_data_that_was_archived_is_told(there):
     there.data("old", 1, dataset(there), archived=True)
     problems = found(planned(there, *assets("azureml:table:1", "azureml:old:1")))
     assert codes(problems) == [("azureml-asset-type", "error"), ("azureml-asset-archived", "warning")]
+    assert problems[1].suggestions[0].text.startswith("az ml data restore --name old --version 1 --workspace-name")
     assert "mltable" in problems[0].title
 
 

@@ -70,6 +70,7 @@ def test_a_compute_that_is_not_well_is_told_with_azure_s_reason(state, severity)
 def test_a_compute_that_runs_no_command_jobs_is_told():
     [problem] = told(kubernetes(computeType="Databricks"))
     assert problem.title == f"the compute {NAME} has the type Databricks and runs no command jobs"
+    assert ways(problem)[0].startswith("az ml compute list --workspace-name")
 
 
 @pytest.mark.parametrize(
@@ -176,6 +177,7 @@ def test_what_a_cluster_says_of_its_nodes_is_passed_on():
     errors = [{"error": {"code": "ClusterCoreQuotaReached", "message": "Operation results in exceeding quota limits."}}]
     [problem] = told(managed(errors=errors))
     assert (problem.code, problem.severity) == ("azureml-compute-errors", "warning")
+    assert ways(problem)[0].startswith("az ml compute show --name")
     assert "exceeding quota" in problem.why
 
 

@@ -133,6 +133,7 @@ def test_a_job_that_the_sdk_does_not_take_is_told_in_our_words_with_the_keys(azu
 
     told = format_problem(refused(with_spec(sendable(azureml), change)))
     assert "[azureml-job-not-read]" in told
+    assert "az ml job create -f FOLDER/job.yaml" in told
     assert "job.yaml: colour, job.yaml: inputs.mine, job.yaml: limits.timeout, job.yaml: resources.nonsense" in told
     assert "colour is not a known key. inputs.mine has an invalid value." in told
     assert "limits.timeout" in told

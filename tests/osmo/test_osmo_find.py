@@ -189,5 +189,6 @@ def test_long_after_an_interruption_nothing_is_waited_for(osmo, monkeypatch):
 
 
 def test_two_commands_never_send_the_same_run_at_once():
-    with submit.hold_lock(RUN), pytest.raises(Unanswered), submit.hold_lock(RUN):
+    with submit.hold_lock(RUN), pytest.raises(Unanswered) as raised, submit.hold_lock(RUN):
         pass
+    assert "pgrep" in format_problem(raised.value.problems[0])

@@ -95,6 +95,7 @@ def test_what_osmo_would_refuse_is_told_at_once():
     with pytest.raises(Rejected) as rejected:
         plan(wrong)
     assert codes(rejected) == ["osmo-step-name"] * 3 + ["osmo-steps-differ"]
+    assert all(problem.suggestions for problem in rejected.value.problems)
 
 
 def test_a_registration_needs_a_registry():

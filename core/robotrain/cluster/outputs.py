@@ -160,7 +160,8 @@ def download_verified(
         if (sealed or (folder / MANIFEST).exists()) and (damage := checkpoint.validate_checkpoint(folder)):
             title = f"{output.name} was damaged in the download"
             why = f"{damage.replace(str(folder), output.uri)}."
-            raise Rejected([make_problem("output-not-copied", title, "", output.uri, why)])
+            again = Suggestion("the same command", "downloads it again")
+            raise Rejected([make_problem("output-not-copied", title, "", output.uri, why, again)])
         if (manifest := checkpoint.read_manifest(folder)) and is_foreign_checkpoint(manifest, submission, run):
             title = f"{output.name} belongs to another run"
             owner = f"{manifest.run} ({manifest.submission})" if manifest.submission else manifest.run

@@ -101,7 +101,8 @@ def _check_account(preflight: PreflightContext, resource: str, keyed: bool) -> I
     if closed or str(properties.get("publicNetworkAccess") or "") == "Disabled":
         title = f"{account} allows only some networks"
         why = "The job's code is uploaded from this machine, which may be in another network."
-        yield make_preflight_problem("azureml-storage-closed", title, *where, why, severity="warning")
+        fix = "if the upload is denied, use a network that the account's firewall allows"
+        yield make_preflight_problem("azureml-storage-closed", title, *where, why, fix, severity="warning")
 
 
 def _make_keys_problem(preflight: PreflightContext, resource: str) -> Problem:

@@ -54,7 +54,8 @@ def fetch_environment_image(preflight: PreflightContext) -> str | None:
 WORKSPACE_SCOPE = r"subscriptions/([^/]+)/resourcegroups/([^/]+)(?:/providers/[^/]+)?/workspaces/([^/]+)"
 LOCATION_SCOPE = r"locations/[^/]+/workspaces/([^/]+)"
 ASSET_TYPES = {"data": ("dataType", "uri_folder"), "models": ("modelType", "custom_model")}
-LIST_COMMANDS = {"data": "data list", "models": "model list"}
+COMMANDS = {"data": "data", "models": "model"}
+"""Groups of commands of the Azure CLI."""
 
 
 def check_asset(
@@ -80,7 +81,10 @@ def check_asset(
         yield from _check_dataset_asset(preflight, asset, properties, describing_files)
     if properties.get("isArchived"):
         title = f"the {asset.label} is archived"
-        yield make_preflight_problem("azureml-asset-archived", title, flag, given, severity="warning")
+        command = f"{COMMANDS[asset.kind]} restore --name {asset.name} --version {asset.version}"
+        fix = Suggestion(preflight.spec.make_az_command(command), "restores it")
+        fixes = () if asset.scope else (fix,)  # of another workspace
+        yield make_preflight_problem("azureml-asset-archived", title, flag, given, "", *fixes, severity="warning")
 
 
 def _make_asset_path(asset: WorkspaceAsset, workspace: Workspace) -> str:
@@ -123,7 +127,7 @@ def _make_missing_asset_problem(preflight: PreflightContext, asset: WorkspaceAss
     else:
         title = f"{where} has no {asset.noun} {asset.name}"
         option = f"{asset.flag} {asset.format_value(name='{}', version='VERSION')}"
-        command = preflight.spec.make_az_command(LIST_COMMANDS[asset.kind])
+        command = preflight.spec.make_az_command(f"{COMMANDS[asset.kind]} list")
         fixes = context.suggest_existing(preflight.arm, listed, option, asset.name, command)
     return make_preflight_problem("azureml-asset-missing", title, asset.flag, asset.format_value(), "", *fixes)
 

@@ -50,7 +50,11 @@ def check_fetched_compute(preflight: PreflightContext, compute: Compute) -> Iter
     code, title = "azureml-compute-kind", f"the compute {compute.name} has the type {compute.type or 'unknown'}"
     if not compute.kind:
         why = "Command jobs run on a Kubernetes compute, a compute cluster or a compute instance."
-        yield make_preflight_problem(code, f"{title} and runs no command jobs", "--compute", compute.name, why)
+        title, fix = (
+            f"{title} and runs no command jobs",
+            Suggestion(spec.make_az_command("compute list"), "lists others"),
+        )
+        yield make_preflight_problem(code, title, "--compute", compute.name, why, fix)
         return
     if (spec.compute_kind or "kubernetes") != compute.kind:
         why = "A job for Kubernetes has an instance type; one for a managed compute has none."
@@ -74,7 +78,7 @@ def _check_state(preflight: PreflightContext, compute: Compute) -> Iterator[Prob
     if compute.state in READY_STATES:
         return
     name, why = compute.name, compute.error
-    fix = Suggestion(preflight.spec.make_az_command(f"compute show --name {name}"), "shows details")
+    fix = machines.suggest_details(preflight.spec)
     title = f"the compute {name} is not ready: its state is {compute.state}"
     severity: Severity = "warning" if compute.state in PENDING_STATES else "error"
     yield make_preflight_problem("azureml-compute-state", title, "--compute", name, why, fix, severity=severity)

@@ -76,6 +76,11 @@ def parse_compute(body: Mapping[str, Any]) -> Compute:
     )
 
 
+def suggest_details(spec: AzureMLSubmissionSpec) -> Suggestion:
+    """Suggest the command that shows the compute of a job."""
+    return Suggestion(spec.make_az_command(f"compute show --name {spec.compute}"), "shows details")
+
+
 def get_first_message(errors: object) -> str:
     """Return the message of the first of Azure's errors, without secrets; empty for none."""
     for item in as_mappings(errors):
@@ -213,7 +218,8 @@ def _check_instance(preflight: PreflightContext, compute: Compute) -> Iterator[P
         yield make_preflight_problem("azureml-compute-stopped", title, "--compute", name, why, fix)
     elif state in BROKEN_STATES:
         why = get_first_message(compute.details.get("errors"))
-        yield make_preflight_problem("azureml-compute-state", title, "--compute", name, why)
+        details = suggest_details(preflight.spec)
+        yield make_preflight_problem("azureml-compute-state", title, "--compute", name, why, details)
 
 
 def _check_cluster(preflight: PreflightContext, compute: Compute) -> Iterator[Problem]:
@@ -223,7 +229,10 @@ def _check_cluster(preflight: PreflightContext, compute: Compute) -> Iterator[Pr
     name = compute.name
     if why := get_first_message(compute.details.get("errors")):
         title = f"the compute {name} reports an error of its nodes"
-        yield make_preflight_problem("azureml-compute-errors", title, "--compute", name, why, severity="warning")
+        details = suggest_details(preflight.spec)
+        yield make_preflight_problem(
+            "azureml-compute-errors", title, "--compute", name, why, details, severity="warning"
+        )
     if most == 0:
         title = f"the compute {name} has a maximum of 0 nodes: the job would wait forever"
         fix = preflight.spec.make_az_command(f"compute update --name {name} --max-instances 1")

@@ -213,7 +213,8 @@ def _check_workload_name(job: Job) -> Iterator[Problem]:
     if not re.fullmatch(JOB_NAME_PATTERN, job.workload) or len(job.workload) > longest:
         title = "the workload's name is not valid in Azure ML"
         why = f"It is a part of the job's name: at most {longest} letters, digits, `-` and `_`."
-        yield make_problem("azureml-workload-name", title, "", job.workload, why, stage=Stage.CHECK)
+        fix = "rename the workload in its plugin"
+        yield make_problem("azureml-workload-name", title, "", job.workload, why, fix, stage=Stage.CHECK)
 
 
 def _check_experiment(job: Job) -> Iterator[Problem]:

@@ -184,15 +184,18 @@ def _check_steps(spec: AzureMLPipelineSpec) -> Iterator[Problem]:
     for step in spec.steps:
         if step.submission.target_workspace != first:
             title = f"the steps {spec.steps[0].name} and {step.name} belong to different workspaces"
-            why = "A pipeline job runs in one workspace."
-            yield make_problem("azureml-pipeline-workspaces", title, "", "", why, stage=Stage.CHECK)
+            why, fix = "A pipeline job runs in one workspace.", "the same workspace for all steps"
+            code, given = "azureml-pipeline-workspaces", f"{first.name}, {step.submission.workspace}"
+            yield make_problem(code, title, "--workspace-name", given, why, fix, stage=Stage.CHECK)
+
+
+_DRIVEN = Suggestion("at_most: 2", "in the pipeline's file: this machine starts each step as a job of its own")
 
 
 def _make_size_problem(size: int, count: int) -> Problem:
     title = f"the pipeline is too large for Azure ML: about {count * MAX_BYTES // size} of its {count} steps fit"
     why = f"The pipeline job has {format_size(size)}; a request to Azure has at most {format_size(MAX_BYTES)}."
-    way = Suggestion("at_most: 2", "in the pipeline's file: this machine starts each step as a job of its own")
-    return make_problem("steps-over-limit", title, "", "", why, way, stage=Stage.CHECK)
+    return make_problem("steps-over-limit", title, "", "", why, _DRIVEN, stage=Stage.CHECK)
 
 
 class StepPlan(NamedTuple):

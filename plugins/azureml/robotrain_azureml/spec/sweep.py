@@ -74,8 +74,8 @@ def find_sweep_obstacle(sweep: SweepSpec) -> str:
 def render_sweep(sweep: SweepSpec, job: Job, run: str) -> Plan:
     """Return the plan of one sweep job. Raise Rejected for a sweep that Azure ML cannot run."""
     if obstacle := find_sweep_obstacle(sweep):
-        title = "Azure ML cannot run this sweep on its own"
-        raise Rejected([make_problem("sweep-not-native", title, "", "", f"{obstacle}.", stage=Stage.CHECK)])
+        title, fix = f"Azure ML cannot run this sweep on its own: {obstacle}", "omit --native-only"
+        raise Rejected([make_problem("sweep-not-native", title, "--native-only", "", "", fix, stage=Stage.CHECK)])
     trial, settings = sweep.jobs[0], sweep.settings
     body, placement, submission = render.render_job(trial, settings, run)
     body["tags"] = {**body["tags"], render.DIGEST_TAG: job.digest}

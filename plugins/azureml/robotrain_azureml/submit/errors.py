@@ -196,7 +196,7 @@ def make_unreadable_job_problem(error: BaseException) -> Problem:
         "",
         redact(" ".join(errors), max_length=MAX_SENTENCE) or cause,
         Suggestion("robotrain render … --to FOLDER", remark),
-        Suggestion("job create -f FOLDER/job.yaml", "shows what is wrong with it"),
+        Suggestion("az ml job create -f FOLDER/job.yaml", "shows what is wrong with it"),
     )
 
 

@@ -143,7 +143,7 @@ def upload_folders(plan: Plan, spec: AzureMLSubmissionSpec) -> Iterator[Prepared
                 raise
             except OSError as error:
                 why = f"{error.filename}: {error.strerror}." if error.filename else f"{error}."
-                title = "the upload cannot be read"
+                title = "the folder to upload cannot be read"
                 raise Rejected([make_problem("upload-unreadable", title, upload.flag, upload.path, why)]) from error
             if content is not None:
                 if changed := list(local_upload.find_changes(plan, upload, "while it was uploaded")):

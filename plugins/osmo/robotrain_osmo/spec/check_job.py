@@ -70,7 +70,8 @@ def check_task_name(job: Job) -> Iterator[Problem]:
     else:
         return
     title = "OSMO does not accept the workload's name"
-    yield make_unsupported_problem("osmo-workload-name", title, "", job.workload, why)
+    fix = "rename the workload in its plugin"
+    yield make_unsupported_problem("osmo-workload-name", title, "", job.workload, why, fix)
 
 
 def check_labels(settings: OsmoSettings) -> Iterator[Problem]:
@@ -82,7 +83,7 @@ def check_labels(settings: OsmoSettings) -> Iterator[Problem]:
         yield make_unsupported_problem("osmo-server-without", title, "--labels", "", why, "--server 6.4")
     if len(labels) > MAX_LABELS:
         why = f"OSMO accepts at most {MAX_LABELS} labels, not {len(labels)}."
-        yield make_invalid_value_problem("--labels", "", "labels", why)
+        yield make_invalid_value_problem("--labels", "", "a list of labels for OSMO", why)
     for name, value in labels.items():
         parts = ((name, "name", name, _LABEL_KEY), (value, "value", f"{name}={value}", _LABEL))
         for text, part, given, pattern in parts:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from robotrain.cluster.checks import make_missing_value_problem
+from robotrain.cluster.checks import make_missing_value_problem, make_unsupported_problem
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any
 from robotrain.model import plan
 from robotrain.model.amounts import format_size
@@ -89,9 +89,8 @@ def _check_steps(steps: Sequence[PipelineStep]) -> Iterator[Problem]:
             (one, first), (other, second), *_ = values.items()
             title = f"the steps {first} and {second} have different values of {flag}"
             why = "The steps run as one workflow, which has it once."
-            yield Problem(
-                code="osmo-steps-differ", stage=Stage.CHECK, title=title, where=flag, given=f"{one}, {other}", why=why
-            )
+            fix, given = "the same value for all steps", f"{one}, {other}"
+            yield make_unsupported_problem("osmo-steps-differ", title, flag, given, why, fix, _DRIVEN)
 
 
 _DRIVEN = Suggestion("at_most: 2", "in the pipeline's file: this machine starts each step as a workflow of its own")
@@ -99,7 +98,8 @@ _DRIVEN = Suggestion("at_most: 2", "in the pipeline's file: this machine starts 
 
 def _make_name_problem(step: PipelineStep, why: str) -> Problem:
     title = "OSMO does not accept the name of a step"
-    return Problem(code="osmo-step-name", stage=Stage.CHECK, title=title, given=step.name, why=why)
+    fix = Suggestion("another name", "in the pipeline's file")
+    return make_unsupported_problem("osmo-step-name", title, "", step.name, why, fix)
 
 
 @lazy_dataclass(frozen=True)

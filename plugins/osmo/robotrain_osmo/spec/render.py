@@ -24,6 +24,7 @@ from robotrain.model.plan import Payload
 from robotrain.store.files import load_or_compute
 from robotrain_runtime.contract.document import JobSource, Mount, Placement, format_document
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
+from robotrain_sources.role_flags import CODE
 
 from robotrain_osmo.settings import OsmoSettings
 from robotrain_osmo.spec import environment, resources, submission_spec, workflow
@@ -195,7 +196,8 @@ class TaskBuilder:
             return {f"{CODE_MEMBER}/{path}": Path(real).read_bytes() for path, real in content.files.items()}
         except OSError as error:
             why = f"{error.filename}: {error.strerror}."
-            raise Rejected([make_problem("upload-unreadable", "the folder cannot be read", "", "", why)]) from None
+            title, given = "the folder cannot be read", self.code.uri
+            raise Rejected([make_problem("upload-unreadable", title, CODE.flag, given, why)]) from None
 
     @property
     def work(self) -> str:

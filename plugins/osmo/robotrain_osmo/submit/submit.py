@@ -89,7 +89,8 @@ def hold_lock(run: str) -> Iterator[tuple[int, ...]]:
             path.parent.mkdir(parents=True, exist_ok=True)
             file = stack.enter_context(path.open("ab"))
             if not lock_file(file.fileno()):
-                raise Unanswered([make_problem(LOCK_CODE, "an `osmo` command of an earlier submit is still running")])
+                title = "an `osmo` command of an earlier submit is still running"
+                raise Unanswered([_make_lock_problem(title, run)])
             handles = (file.fileno(),)
         with contextlib.suppress(OSError):
             path.write_text("")
@@ -109,10 +110,14 @@ def wait_for_lock(run: str) -> None:
     with path.open("rb") as file:
         if lock_file(file.fileno(), fcntl.LOCK_SH, PATIENCE_SECONDS):
             return
-    title, why = "an `osmo` command of an earlier submit does not end", "While it runs, it may still submit the run."
+    raise Rejected([_make_lock_problem("an `osmo` command of an earlier submit does not end", run)])
+
+
+def _make_lock_problem(title: str, run: str) -> Problem:
+    why = "While it runs, it may still submit the run."
     search = Suggestion("pgrep -af 'workflow submit'", "shows the command; end it if it hangs")
     retry = Suggestion("the same command", "after its end; it finds out what was accepted")
-    raise Rejected([make_problem(LOCK_CODE, title, "", run, why, search, retry)])
+    return make_problem(LOCK_CODE, title, "", run, why, search, retry)
 
 
 def _may_list_late(run: str) -> bool:
