@@ -43,35 +43,35 @@ def settings(**given: Any) -> AzureMLSettings:
     return AzureMLSettings(**WORKSPACE | {"aks_cluster": "aks-robot-dev-001"} | given)
 
 
-def plan(of: Job, attempt: int = 1, packed: Payload | None = None, **given: Any) -> Plan:
+def render_plan(of: Job, attempt: int = 1, packed: Payload | None = None, **given: Any) -> Plan:
     return AzureMLPlatform().render(of, settings(**given), of.run_name(attempt), packed or payload(), PLUGIN_MODULES)
 
 
-def problems(of: Job, **given: Any) -> list[Problem]:
+def find_problems(of: Job, **given: Any) -> list[Problem]:
     return list(AzureMLPlatform().check(of, settings(**given)))
 
 
-def codes(of: Job, **given: Any) -> set[str]:
+def find_codes(of: Job, **given: Any) -> set[str]:
     """Of what is wrong; remarks do not count."""
-    return {problem.code for problem in problems(of, **given) if problem.severity == "error"}
+    return {problem.code for problem in find_problems(of, **given) if problem.severity == "error"}
 
 
-def read(text: str | bytes) -> Any:
+def read_yaml(text: str | bytes) -> Any:
     """YAML, by the quick reader where it is built."""
     return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
-def spec(of: Plan) -> dict[str, Any]:
-    return dict(read(of.files["job.yaml"]))
+def read_spec(of: Plan) -> dict[str, Any]:
+    return dict(read_yaml(of.files["job.yaml"]))
 
 
-def told(of: Plan) -> document.JobDocument:
+def read_document(of: Plan) -> document.JobDocument:
     return document.parse_document(of.files["code/job.json"].decode())
 
 
-def placement(of: Plan) -> document.Placement:
-    return told(of).placement
+def read_placement(of: Plan) -> document.Placement:
+    return read_document(of).placement
 
 
-def order_of(of: Plan) -> AzureMLSubmissionSpec:
+def read_submission_spec(of: Plan) -> AzureMLSubmissionSpec:
     return submission_spec.SUBMISSION.parse(of.files["azureml.json"])

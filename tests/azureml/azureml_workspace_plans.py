@@ -6,7 +6,7 @@ import pytest
 from azure_stand_in.manager import CONTRIBUTOR
 from azure_stand_in.ml.azureml import PRINCIPAL, AzureML
 from azure_stand_in.tenant import CLIENT
-from azureml_plans import job, order_of, plan, source
+from azureml_plans import job, read_submission_spec, render_plan, source
 from robotrain.errors import Problem, Rejected
 from robotrain.model.plan import Plan
 from robotrain_azureml import platform
@@ -19,37 +19,37 @@ COMPUTE = "k8s-robot-dev-00"
 HUB = source("huggingface", "lerobot/pusht", pin="a" * 40)
 
 
-def well(azureml: AzureML) -> AzureML:
+def prepare_workspace(azureml: AzureML) -> AzureML:
     """Let it have the compute, the environment and the roles of a job."""
     azureml.kubernetes(COMPUTE)
-    wanted = order_of(planned(azureml)).environment
+    wanted = read_submission_spec(make_plan(azureml)).environment
     azureml.environment(wanted.name, wanted.version, wanted.image)
     account = azureml.manager.account(azureml.account)
     azureml.manager.assign(PRINCIPAL, CONTRIBUTOR, account)
     return azureml
 
 
-def dataset(azureml: AzureML, folder: str = "pusht") -> str:
+def add_dataset(azureml: AzureML, folder: str = "pusht") -> str:
     """Let storage hold the file that a dataset is told by: the folder."""
     azureml.store.put(azureml.container, {f"{folder}/meta/info.json": b"{}"})
     return folder
 
 
-def planned(azureml: AzureML, *sources: object, parameters: Any = None, **settings: object) -> Plan:
+def make_plan(azureml: AzureML, *sources: object, parameters: Any = None, **settings: object) -> Plan:
     """A plan for the workspace: of a dataset of the Hub, unless other sources are given."""
     said = {"workload_identity": CLIENT, "compute_kind": "kubernetes", **azureml.settings, **settings}
-    return plan(job(*(sources or (HUB,)), **(parameters or {})), **said)  # type: ignore[arg-type]
+    return render_plan(job(*(sources or (HUB,)), **(parameters or {})), **said)  # type: ignore[arg-type]
 
 
-def order(azureml: AzureML, *sources: object, **said: Any) -> AzureMLSubmissionSpec:
-    return order_of(planned(azureml, *sources, **said))
+def make_submission_spec(azureml: AzureML, *sources: object, **said: Any) -> AzureMLSubmissionSpec:
+    return read_submission_spec(make_plan(azureml, *sources, **said))
 
 
-def found(wanted: Plan) -> list[Problem]:
+def run_preflight(wanted: Plan) -> list[Problem]:
     return list(platform.AzureMLPlatform().preflight(wanted))
 
 
-def codes(problems: list[Problem]) -> list[tuple[str, str]]:
+def list_codes(problems: list[Problem]) -> list[tuple[str, str]]:
     return [(problem.code, problem.severity) for problem in problems]
 
 
@@ -60,20 +60,20 @@ VERSION = "2.11.0-cuda12.8-cudnn9-runtime-sha256-eee11b3b3872a8c838e35ef48f08b2d
 AT = f"/environments/{ENVIRONMENT}/versions/{VERSION}"
 
 
-def sendable(there: AzureML, *sources: JobSource, **settings: Any) -> Plan:
+def make_submittable_plan(there: AzureML, *sources: JobSource, **settings: Any) -> Plan:
     """A plan for a workspace that has all it needs but its environment."""
     if not there.ml.computes:
         there.kubernetes()
-    return plan(job(*sources), **there.settings | settings)
+    return render_plan(job(*sources), **there.settings | settings)
 
 
-def asked(there: AzureML, what: str = "") -> list[str]:
+def list_requests(there: AzureML, what: str = "") -> list[str]:
     """The calls so far, each as its method and its path below the workspace, or its whole address."""
     told = [line.partition("?")[0].replace(f"https://management.azure.com{there.at}", "") for line in there.calls]
     return [line for line in told if what in line]
 
 
-def refused(wanted: Plan) -> Problem:
+def submit_rejected(wanted: Plan) -> Problem:
     """What is told of the one problem of a submit."""
     with pytest.raises(Rejected) as raised:
         AzureMLPlatform().submit(wanted)

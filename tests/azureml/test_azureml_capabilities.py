@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from azureml_plans import ONE, TWO, read
+from azureml_plans import ONE, TWO, read_yaml
 from robotrain_azureml.platform import CAPABILITIES, OPTION_HINTS
 from robotrain_azureml.settings import AzureMLSettings
 from robotrain_runtime.contract.parameter import get_parameters
@@ -41,7 +41,7 @@ def rendered(robotrain, nobody):
     def run(*words: str) -> dict:
         answer = robotrain("render", *ON_AZUREML, *words, "--json")
         assert answer.exit_code == 0, answer.stderr
-        return dict(read(answer.json["files"]["job.yaml"]["text"]))
+        return dict(read_yaml(answer.json["files"]["job.yaml"]["text"]))
 
     return run
 

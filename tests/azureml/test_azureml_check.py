@@ -7,7 +7,7 @@ import azureml_plans
 import pytest
 from azure_stand_in.ml.contents import Ml
 from azure_stand_in.ml.job_rules import RULES, Sent
-from azureml_plans import ONE, blobs, codes, job, model, problems, settings, source, spec
+from azureml_plans import ONE, blobs, find_codes, find_problems, job, model, read_spec, settings, source
 from robotrain.errors import Problem, Stage, format_problem
 from robotrain.model.job import Job
 from robotrain_azureml.spec import job_settings, render
@@ -16,7 +16,7 @@ HUB = source("huggingface", "lerobot/pusht@main")
 
 
 def one(code: str, of: Job, **given: object) -> Problem:
-    (found,) = [problem for problem in problems(of, **given) if problem.code == code]
+    (found,) = [problem for problem in find_problems(of, **given) if problem.code == code]
     return found
 
 
@@ -32,7 +32,7 @@ def unfit(**given: object) -> Problem:
 
 
 def test_an_ordinary_job_is_well() -> None:
-    assert codes(job()) == set()
+    assert find_codes(job()) == set()
 
 
 def test_everything_is_told_at_once() -> None:
@@ -49,7 +49,7 @@ def test_everything_is_told_at_once() -> None:
         "hf_credential": "a b",
         "instance_type": "gpu4",
     }
-    found = [problem for problem in problems(job(experiment_name="a/b"), **wrong) if problem.severity == "error"]
+    found = [problem for problem in find_problems(job(experiment_name="a/b"), **wrong) if problem.severity == "error"]
     assert {problem.where for problem in found} == {
         *("--resource-group", "--compute", "--image", "--environment-name", "--shm-size", "--exec-timeout"),
         *("--display-name", "--labels", "--datastore", "--hf-credential", "--instance-type", "--experiment-name"),
@@ -74,13 +74,13 @@ class TestTheWorkspace:
 
     @pytest.mark.parametrize("field", ["resource_group", "workload_identity"])
     def test_a_name_that_azure_could_not_have_is_refused(self, field: str) -> None:
-        assert codes(job(), **{field: "a/b"}) == {"azureml-value-invalid"}
+        assert find_codes(job(), **{field: "a/b"}) == {"azureml-value-invalid"}
         assert "expression" in unfit(**{field: "${{inputs.a}}"}).why
 
     def test_an_identity_is_named_by_its_client_id(self) -> None:
         found = unfit(workload_identity="not-a-guid")
         assert (found.where, found.severity) == ("--workload-identity", "error")
-        assert codes(job(), workload_identity="11111111-2222-3333-4444-555555555555") == set()
+        assert find_codes(job(), workload_identity="11111111-2222-3333-4444-555555555555") == set()
 
 
 class TestTheCompute:
@@ -96,11 +96,11 @@ class TestTheCompute:
         ],
     )
     def test_it_is_that_of_the_cluster(self, cluster: str, compute: str) -> None:
-        made = spec(azureml_plans.plan(job(), aks_cluster=cluster))
-        assert (codes(job(), aks_cluster=cluster), made["compute"]) == (set(), f"azureml:{compute}")
+        made = read_spec(azureml_plans.render_plan(job(), aks_cluster=cluster))
+        assert (find_codes(job(), aks_cluster=cluster), made["compute"]) == (set(), f"azureml:{compute}")
 
     def test_one_that_is_said_counts_more(self) -> None:
-        assert spec(azureml_plans.plan(job(), compute="mine"))["compute"] == "azureml:mine"
+        assert read_spec(azureml_plans.render_plan(job(), compute="mine"))["compute"] == "azureml:mine"
 
     def test_one_that_nobody_names_is_asked_for(self) -> None:
         found = one("azureml-compute-missing", job(), aks_cluster=None)
@@ -115,8 +115,12 @@ class TestTheCompute:
         assert ways(unfit(compute="azureml:a_b")) == ways(unfit(compute="x" * 33)) == []
 
     def test_how_long_a_name_may_be_depends_on_its_kind(self) -> None:
-        assert codes(job(), compute="x" * 32) == codes(job(), compute="x" * 32, compute_kind="managed") == set()
-        assert codes(job(), compute="x" * 16, compute_kind="kubernetes") == codes(job(), compute="xx") == set()
+        assert (
+            find_codes(job(), compute="x" * 32) == find_codes(job(), compute="x" * 32, compute_kind="managed") == set()
+        )
+        assert (
+            find_codes(job(), compute="x" * 16, compute_kind="kubernetes") == find_codes(job(), compute="xx") == set()
+        )
         assert unfit(compute="x" * 17, compute_kind="kubernetes").why.startswith("It has 2 to 16 ")
 
 
@@ -125,7 +129,7 @@ class TestMachines:
 
     @pytest.mark.parametrize(("gpus", "kind"), [(1, "gpuspot"), (4, "gpuspot4")])
     def test_the_kind_follows_the_gpus(self, gpus: int, kind: str) -> None:
-        assert spec(azureml_plans.plan(job(num_gpus=gpus)))["resources"]["instance_type"] == kind
+        assert read_spec(azureml_plans.render_plan(job(num_gpus=gpus)))["resources"]["instance_type"] == kind
 
     @pytest.mark.parametrize(("gpus", "offered"), [(3, ["--num-gpus 2", "--num-gpus 4"]), (8, ["--num-gpus 4"])])
     def test_where_none_has_so_many_somebody_has_to_say(self, gpus: int, offered: list[str]) -> None:
@@ -133,8 +137,8 @@ class TestMachines:
         assert (found.stage, ways(found)[0]) == (Stage.RESOLVE, "--instance-type NAME")
         assert ways(found)[1:] == ["--compute-kind managed", *offered]
         assert ways(one("azureml-instance-type-missing", job(num_gpus=gpus), compute_kind="kubernetes"))[1:] == offered
-        assert codes(job(num_gpus=gpus), instance_type="our-8x") == set()
-        assert codes(job(num_gpus=gpus), compute_kind="managed") == set()
+        assert find_codes(job(num_gpus=gpus), instance_type="our-8x") == set()
+        assert find_codes(job(num_gpus=gpus), compute_kind="managed") == set()
 
     @pytest.mark.parametrize(
         ("gpus", "named", "offered"),
@@ -152,17 +156,17 @@ class TestMachines:
 
     @pytest.mark.parametrize(("gpus", "named"), [(2, "gpu2"), (4, "defaultinstancetype")])
     def test_one_that_fits_or_that_nobody_knows_is_taken(self, gpus: int, named: str) -> None:
-        assert codes(job(num_gpus=gpus), instance_type=named) == set()
+        assert find_codes(job(num_gpus=gpus), instance_type=named) == set()
 
     def test_a_workload_that_says_nothing_of_gpus_gets_one(self) -> None:
         of = Job(workload="somebodys-own", parameters=(), sources=tuple(blobs()))
-        assert problems(of) == problems(of, instance_type="gpu4") == []
-        assert spec(azureml_plans.plan(of))["resources"]["instance_type"] == "gpuspot"
+        assert find_problems(of) == find_problems(of, instance_type="gpu4") == []
+        assert read_spec(azureml_plans.render_plan(of))["resources"]["instance_type"] == "gpuspot"
 
     def test_a_managed_compute_has_but_one_kind(self) -> None:
         found = one("azureml-instance-type-managed", job(), instance_type="gpu", compute_kind="managed")
         assert (found.stage, found.given) == (Stage.CHECK, "gpu")
-        assert "instance_type" not in spec(azureml_plans.plan(job(), compute_kind="managed"))["resources"]
+        assert "instance_type" not in read_spec(azureml_plans.render_plan(job(), compute_kind="managed"))["resources"]
 
     @pytest.mark.parametrize("name", ["-a", "a/b", "x" * 64, "", "${{x}}"])
     def test_what_is_no_name_of_a_kind_is_refused(self, name: str) -> None:
@@ -181,8 +185,8 @@ class TestImages:
         ],
     )
     def test_the_version_is_that_of_the_image(self, image: str, version: str) -> None:
-        assert codes(job(), image=image) == set()
-        made = spec(azureml_plans.plan(job(), image=image))
+        assert find_codes(job(), image=image) == set()
+        made = read_spec(azureml_plans.render_plan(job(), image=image))
         assert made["environment"] == f"azureml:lerobot-training-env:{version}"
 
     def test_one_whose_tag_may_move_is_told(self) -> None:
@@ -190,14 +194,14 @@ class TestImages:
         assert found.severity == "warning"
         assert "foo:latest" in found.title
         for said in ({}, {"image": f"foo:latest@sha256:{'a' * 64}"}, {"image": "foo:1", "environment_version": "7"}):
-            assert "azureml-image-moves" not in {problem.code for problem in problems(job(), **said)}
+            assert "azureml-image-moves" not in {problem.code for problem in find_problems(job(), **said)}
 
     def test_one_without_a_tag_needs_a_version(self) -> None:
         digest = f"@sha256:{'a' * 64}"
         assert ways(unfit(image=f"x/y{digest}"))[0] == f"--image x/y:TAG{digest}"
         assert ways(unfit(image="ubuntu")) == ["--image ubuntu:TAG", "--environment-version VERSION"]
-        assert codes(job(), image=f"x/y{digest}", environment_version="7") == set()
-        made = spec(azureml_plans.plan(job(), image=f"x/y{digest}", environment_version="7"))
+        assert find_codes(job(), image=f"x/y{digest}", environment_version="7") == set()
+        made = read_spec(azureml_plans.render_plan(job(), image=f"x/y{digest}", environment_version="7"))
         assert made["environment"] == "azureml:lerobot-training-env:7"
 
     @pytest.mark.parametrize("image", ["A:1", "x:1\n", "https://x/y:1", "x:${{y}}", ""])
@@ -228,7 +232,7 @@ class TestSizesAndTimes:
 
     @pytest.mark.parametrize("size", ["8g", "8589934592b"])
     def test_sizes(self, size: str) -> None:
-        assert codes(job(), shm_size=size) == set()
+        assert find_codes(job(), shm_size=size) == set()
 
     @pytest.mark.parametrize(
         ("size", "way"),
@@ -247,8 +251,8 @@ class TestSizesAndTimes:
 
     @pytest.mark.parametrize(("time", "seconds"), [("12h", 43200), ("2d", 172800)])
     def test_times(self, time: str, seconds: int) -> None:
-        assert codes(job(), exec_timeout=time) == set()
-        assert spec(azureml_plans.plan(job(), exec_timeout=time))["limits"] == {"timeout": seconds}
+        assert find_codes(job(), exec_timeout=time) == set()
+        assert read_spec(azureml_plans.render_plan(job(), exec_timeout=time))["limits"] == {"timeout": seconds}
 
     @pytest.mark.parametrize(
         ("time", "way"),
@@ -265,7 +269,7 @@ class TestSizesAndTimes:
         assert ways(unfit(exec_timeout=time)) == ([f"--exec-timeout {way}"] if way else [])
 
     def test_nothing_said_is_no_limit(self) -> None:
-        assert "limits" not in spec(azureml_plans.plan(job()))
+        assert "limits" not in read_spec(azureml_plans.render_plan(job()))
 
 
 class TestNames:
@@ -273,11 +277,11 @@ class TestNames:
 
     @pytest.mark.parametrize("name", ["a.b", "_a", "x" * 240])
     def test_a_workload_that_no_job_can_be_named_for_is_refused(self, name: str) -> None:
-        assert "azureml-workload-name" in codes(job(workload=name))
+        assert "azureml-workload-name" in find_codes(job(workload=name))
 
     def test_one_that_just_fits_is_taken(self) -> None:
-        assert codes(job(workload="x" * 235)) == set()
-        assert codes(job(workload="x" * 236)) == {"azureml-workload-name"}
+        assert find_codes(job(workload="x" * 235)) == set()
+        assert find_codes(job(workload="x" * 236)) == {"azureml-workload-name"}
         assert len(job(workload="x" * 235).run_name(999) + "-a1b2c3") == 255
 
     @pytest.mark.parametrize(
@@ -288,8 +292,8 @@ class TestNames:
         assert ways(one("azureml-value-invalid", job(experiment_name=name))) == ways_out
 
     def test_that_of_the_contract_is_taken(self) -> None:
-        assert codes(job(experiment_name="lerobot-act-v2_1")) == set()
-        assert spec(azureml_plans.plan(job()))["experiment_name"] == "lerobot-training"
+        assert find_codes(job(experiment_name="lerobot-act-v2_1")) == set()
+        assert read_spec(azureml_plans.render_plan(job()))["experiment_name"] == "lerobot-training"
 
     @pytest.mark.parametrize("name", [" ", "a\nb", "x" * 257, "the ${{ name }}", "a\u2028b", "a\udc80"])
     def test_a_display_name_is_one_line(self, name: str) -> None:
@@ -297,8 +301,8 @@ class TestNames:
 
     @pytest.mark.parametrize("name", ["LeRobot: Training (ACT) – Müller", "true", "$HOME {x}", "x" * 256])
     def test_it_may_say_anything_else(self, name: str) -> None:
-        assert codes(job(), display_name=name) == set()
-        assert spec(azureml_plans.plan(job(), display_name=name))["display_name"] == name
+        assert find_codes(job(), display_name=name) == set()
+        assert read_spec(azureml_plans.render_plan(job(), display_name=name))["display_name"] == name
 
 
 class TestLabels:
@@ -306,8 +310,8 @@ class TestLabels:
 
     def test_they_are_the_jobs_tags(self) -> None:
         labels = f"team=arms,cost centre=4711,stage=yes,{'a' * 100}={'b' * 1000}"
-        assert codes(job(), labels=labels) == set()
-        tags = spec(azureml_plans.plan(job(), labels=labels))["tags"]
+        assert find_codes(job(), labels=labels) == set()
+        tags = read_spec(azureml_plans.render_plan(job(), labels=labels))["tags"]
         assert {"team": "arms", "cost centre": "4711", "stage": "yes"}.items() <= tags.items()
 
     @pytest.mark.parametrize(
@@ -321,7 +325,7 @@ class TestLabels:
         assert unfit(labels=labels).where == "--labels"
 
     def test_there_are_as_many_as_a_job_has_room_for(self) -> None:
-        assert codes(job(), labels=",".join(f"a{number}=b" for number in range(24))) == set()
+        assert find_codes(job(), labels=",".join(f"a{number}=b" for number in range(24))) == set()
         assert "24" in unfit(labels=",".join(f"a{number}=b" for number in range(25))).why
 
 
@@ -334,22 +338,22 @@ class TestAgainstTheJudge:
 
     @pytest.mark.parametrize("name", ["a_b-c", "a.b", "x" * 256, "x" * 257, "_a", "a b", "a\n"])
     def test_the_name_of_an_experiment(self, name: str) -> None:
-        found = problems(job(experiment_name=name))
+        found = find_problems(job(experiment_name=name))
         assert (not found) == self.taken("experiment", experimentName=name)
         for way in (way for problem in found for way in ways(problem)):
             assert self.taken("experiment", experimentName=way.removeprefix("--experiment-name "))
 
     @pytest.mark.parametrize("size", ["1b", "08g", "0g", "8Gi", "８g", "512 MiB"])
     def test_a_size_of_shared_memory(self, size: str) -> None:
-        found = problems(job(), shm_size=size)
+        found = find_problems(job(), shm_size=size)
         assert found or self.taken("shared", resources={"shmSize": size})
         for way in (way for problem in found for way in ways(problem)):
             assert self.taken("shared", resources={"shmSize": way.removeprefix("--shm-size ")})
 
     def test_labels_and_names_that_just_fit(self) -> None:
         labels = ",".join(f"{'x' * 98}{number}={'v' * 1000}" for number in range(10, 34))
-        made = spec(azureml_plans.plan(job(), labels=labels, display_name="x" * 256))
-        assert codes(job(), labels=labels, display_name="x" * 256) == set()
+        made = read_spec(azureml_plans.render_plan(job(), labels=labels, display_name="x" * 256))
+        assert find_codes(job(), labels=labels, display_name="x" * 256) == set()
         assert self.taken("limits", tags=made["tags"], displayName=made["display_name"])
 
 
@@ -384,7 +388,7 @@ class TestSecrets:
         ],
     )
     def test_a_name_in_a_vault_or_a_whole_address_is_where_it_lies(self, text: str, vault, address) -> None:
-        assert codes(job(HUB), hf_credential=text, key_vault=vault) == set()
+        assert find_codes(job(HUB), hf_credential=text, key_vault=vault) == set()
         found = job_settings.find_hub_token_address(job(HUB), settings(hf_credential=text, key_vault=vault))
         assert found == (address or text)
 
@@ -412,12 +416,12 @@ class TestSecrets:
         ],
     )
     def test_what_names_none_is_refused(self, text: str) -> None:
-        assert codes(job(HUB), hf_credential=text, key_vault="kv-robots") == {"azureml-secret-invalid"}
+        assert find_codes(job(HUB), hf_credential=text, key_vault="kv-robots") == {"azureml-secret-invalid"}
 
     def test_a_name_alone_needs_its_vault_where_the_job_reads_the_hub(self) -> None:
         found = one("azureml-vault-missing", job(HUB), hf_credential="hf-token")
         assert (found.stage, ways(found)[0]) == (Stage.RESOLVE, "--key-vault NAME")
-        assert codes(job(), hf_credential="hf-token") == set()
+        assert find_codes(job(), hf_credential="hf-token") == set()
 
     @pytest.mark.parametrize("vault", ["kv", "1kv", "\u212av-robots", "k--v", "k" * 25])
     def test_a_vault_has_a_name(self, vault: str) -> None:
@@ -453,7 +457,7 @@ class TestPlaces:
 
     def test_a_compute_that_may_be_a_managed_one_is_told_nothing_of_machines_it_may_not_have(self) -> None:
         for kind in (None, "managed"):
-            assert "azureml-nothing-survives" not in {found.code for found in problems(job(), compute_kind=kind)}
+            assert "azureml-nothing-survives" not in {found.code for found in find_problems(job(), compute_kind=kind)}
 
     @pytest.mark.parametrize(
         ("of", "given"),
@@ -465,7 +469,7 @@ class TestPlaces:
         ],
     )
     def test_where_nothing_is_lost_nothing_is_said(self, of: Job, given: dict) -> None:
-        assert problems(of, **given) == []
+        assert find_problems(of, **given) == []
 
 
 class TestVariables:
@@ -480,7 +484,7 @@ class TestVariables:
         assert (found.where, found.stage) == ("--blob-url", Stage.CHECK)
         assert "131072" in found.title
         assert ways(found) == ["use fewer or shorter --blob-url values", "--dataset-asset azureml:NAME:VERSION"]
-        assert codes(self.addresses("e", 40)) == set()
+        assert find_codes(self.addresses("e", 40)) == set()
 
     def test_the_limit_is_that_of_the_kernel(self) -> None:
         name, room = "INIT_FROM_POLICY_MODEL_SOURCE", 131_072 - len("INIT_FROM_POLICY_MODEL_SOURCE=\0")
@@ -489,10 +493,10 @@ class TestVariables:
             held = {name: render.make_compat_variables(of)[name]}
             assert len(held[name]) == size
             if size == room:
-                assert codes(of) == set()
+                assert find_codes(of) == set()
                 subprocess.run(["/bin/true"], env=held, check=True)
             else:
-                assert codes(of) == {"azureml-variable-too-long"}
+                assert find_codes(of) == {"azureml-variable-too-long"}
                 with pytest.raises(OSError, match="too long"):
                     subprocess.run(["/bin/true"], env=held, check=True)
 
@@ -503,7 +507,7 @@ def test_check_looks_at_nothing_but_what_it_is_given(monkeypatch: pytest.MonkeyP
 
     of = job(*blobs(), HUB, model("azureml:m:7"), source("local_path", "/data", "policy"))
     given = {"hf_credential": "hf-token", "key_vault": "kv-robots", "labels": "a=b"}
-    assert codes(of, **given) == set()
+    assert find_codes(of, **given) == set()
     for name in ("builtins.open", "socket.socket.connect", "subprocess.Popen.__init__"):
         monkeypatch.setattr(name, refuse)
-    assert codes(of, **given) == set()
+    assert find_codes(of, **given) == set()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from azureml_observed_run import JOB, RUN, Observed
-from azureml_plans import evaluation, job, order_of, placement, plan, settings, spec
+from azureml_plans import evaluation, job, read_placement, read_spec, read_submission_spec, render_plan, settings
 from robotrain.errors import Rejected
 from robotrain_azureml.platform import AzureMLPlatform
 from robotrain_runtime.contract import checkpoint
@@ -36,22 +36,22 @@ def run(observing) -> Observed:
 
 
 def test_the_job_has_the_environment_the_image_and_the_output_of_evaluations() -> None:
-    made = plan(evaluation(), output_mode="rw_mount")
-    said, wanted = spec(made), order_of(made)
+    made = render_plan(evaluation(), output_mode="rw_mount")
+    said, wanted = read_spec(made), read_submission_spec(made)
     assert said["environment"].startswith("azureml:lerobot-inference-env:2.4.1-")
     assert (wanted.environment.image, wanted.output) == (EVAL_IMAGE, "eval_results")
     assert said["experiment_name"] == "lerobot-evaluation"
     ((name, output),) = said["outputs"].items()
     assert (name, output["path"].split("/")[-2]) == ("eval_results", "eval_results")
-    assert placement(made).kept == "${AZURE_ML_OUTPUT_eval_results}"
-    assert placement(made).kept_as.endswith("/eval_results/")
-    assert placement(made).left == ""
-    assert placement(plan(job(), output_mode="rw_mount")).left == "${AZURE_ML_OUTPUT_checkpoints}"
+    assert read_placement(made).kept == "${AZURE_ML_OUTPUT_eval_results}"
+    assert read_placement(made).kept_as.endswith("/eval_results/")
+    assert read_placement(made).left == ""
+    assert read_placement(render_plan(job(), output_mode="rw_mount")).left == "${AZURE_ML_OUTPUT_checkpoints}"
 
 
 def test_what_is_said_wins_and_explain_tells_the_rest() -> None:
-    made = plan(evaluation(), image="robots:1@sha256:" + "a" * 64, environment_name="arms")
-    assert spec(made)["environment"] == "azureml:arms:1-sha256-" + "a" * 64
+    made = render_plan(evaluation(), image="robots:1@sha256:" + "a" * 64, environment_name="arms")
+    assert read_spec(made)["environment"] == "azureml:arms:1-sha256-" + "a" * 64
     told = AzureMLPlatform().derive_defaults(evaluation(), settings(environment_version="7"))
     assert (told["image"].value, told["environment_name"].value) == (
         EVAL_IMAGE,

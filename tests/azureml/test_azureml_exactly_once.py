@@ -8,7 +8,7 @@ import time
 
 import pytest
 from azureml_fork_server import forking
-from azureml_workspace_plans import asked, dataset
+from azureml_workspace_plans import add_dataset, list_requests
 from robotrain.store import files, records
 
 pytestmark = pytest.mark.slow  # real processes, killed
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow  # real processes, killed
 def words(azureml):
     """A job whose data the workspace holds, and its workspace; with all it needs but its environment."""
     azureml.kubernetes()
-    azureml.data("episodes", 3, dataset(azureml, "episodes/3"))
+    azureml.data("episodes", 3, add_dataset(azureml, "episodes/3"))
     job = ("submit", "--platform", "azureml", "--dataset-asset", "azureml:episodes:3", "--training-steps", "10")
     return (*job, "--compute", "k8s-robot-dev-00", *azureml.options)
 
@@ -44,7 +44,7 @@ def fresh(azureml, tmp_path, monkeypatch):
             kind.clear()
         azureml.servers["blobs"].empty()
         azureml.store.put(azureml.container, {})
-        dataset(azureml, "episodes/3")
+        add_dataset(azureml, "episodes/3")
 
     return begin
 
@@ -99,7 +99,7 @@ def test_an_interrupted_submit_says_that_the_job_may_exist_and_is_taken_up_again
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     azureml.fault("PUT .*/jobs/", times=1, latency=30)
     with started() as process:
-        while not asked(azureml, "PUT /jobs/"):
+        while not list_requests(azureml, "PUT /jobs/"):
             assert process.poll() is None
             time.sleep(0.02)
         assert list(tmp_path.glob("robotrain-*"))
@@ -107,7 +107,7 @@ def test_an_interrupted_submit_says_that_the_job_may_exist_and_is_taken_up_again
         said = process.communicate(timeout=30)[1].decode()
     assert process.returncode == 130
     assert not list(tmp_path.glob("robotrain-*"))
-    [call] = asked(azureml, "PUT /jobs/")
+    [call] = list_requests(azureml, "PUT /jobs/")
     name = call.rpartition("/")[2]
     assert f"the job {name} may exist: https://ml.azure.com/runs/{name}?wsid=" in said
     assert "[submit-unsure]" in said
@@ -134,7 +134,7 @@ def test_an_answer_that_was_lost_is_asked_for_by_the_same_command(azureml, robot
 def test_ctrl_c_during_an_upload_ends_at_once_and_nothing_was_sent(azureml, started, pusht):
     azureml.fault("PUT .*/robotrain/data/", latency=60)
     with started("--dataset-path", str(pusht)) as process:
-        while not asked(azureml, "/robotrain/data/"):
+        while not list_requests(azureml, "/robotrain/data/"):
             assert process.poll() is None
             time.sleep(0.02)
         while not [call for call in azureml.calls if call.startswith("PUT") and "/robotrain/data/" in call]:

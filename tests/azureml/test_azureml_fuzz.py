@@ -8,7 +8,7 @@ from typing import Any
 import azureml_plans
 import pytest
 import yaml
-from azureml_plans import blobs, job, read, source
+from azureml_plans import blobs, job, read_yaml, source
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -120,18 +120,18 @@ def holds(of: Job, settings: AzureMLSettings) -> bool:
         return False
     made = AzureMLPlatform().render(of, settings, of.run_name(1), azureml_plans.payload(), azureml_plans.PLUGIN_MODULES)
     content = made.files["job.yaml"].decode()
-    said = read(content)
+    said = read_yaml(content)
     assert {name: said[name] for name in COMMAND} == COMMAND
     assert "${{" not in content
     assert render.dump_yaml(said) == content
-    assert read(yaml.dump(said, Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper))) == said
+    assert read_yaml(yaml.dump(said, Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper))) == said
     unchanged(of, settings, made, said)
     return True
 
 
 def unchanged(of: Job, settings: AzureMLSettings, made: Plan, said: Mapping[str, Any]) -> None:
     """The container reads the job that was meant, and nothing that a person typed is a value of another kind."""
-    document = azureml_plans.told(made)
+    document = azureml_plans.read_document(made)
     assert (document.parameters, document.sources, document.trainer_args) == (
         dict(of.parameters),
         of.sources,
@@ -172,7 +172,7 @@ def test_any_text_is_read_back_or_is_never_written(values: dict[str, str]) -> No
         except render.ExpressionError:
             assert "${{" in json.dumps(spec)
         else:
-            assert read(written) == spec
+            assert read_yaml(written) == spec
             assert written.isascii()
 
 
@@ -211,7 +211,7 @@ def test_the_sdk_reads_some_hundred_of_them_as_we_do(tmp_path: Path) -> None:
             of, settings, of.run_name(1), azureml_plans.payload(), azureml_plans.PLUGIN_MODULES
         )
         (tmp_path / "job.yaml").write_bytes(made.files["job.yaml"])
-        said = azureml_plans.spec(made)
+        said = azureml_plans.read_spec(made)
         sent = load_job(tmp_path / "job.yaml")._to_job()._to_rest_object().as_dict()["properties"]
         assert sent["command"] == COMMAND["command"]
         assert (sent["environmentVariables"], sent["tags"]) == (said["environment_variables"], said["tags"])

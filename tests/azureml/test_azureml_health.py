@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from azure_stand_in.manager import LOOKING
-from azureml_workspace_plans import well
+from azureml_workspace_plans import prepare_workspace
 from robotrain_azureml import doctor
 
 
@@ -20,7 +20,7 @@ def found(name: str) -> list[tuple[str, str]]:
 def there(azureml, name_workspace):
     """A workspace that is well, and named in the environment."""
     name_workspace(azureml, "k8s-robot-dev-00")
-    return well(azureml)
+    return prepare_workspace(azureml)
 
 
 def test_libraries_that_are_not_installed_are_named(monkeypatch):

@@ -1,8 +1,8 @@
 """What a job reads, as the workspace is told of it: folders of datastores, of this machine, and assets from afar."""
 
 import pytest
-from azureml_plans import blobs, job, placement, plan, source, spec
-from azureml_workspace_plans import refused, sendable
+from azureml_plans import blobs, job, read_placement, read_spec, render_plan, source
+from azureml_workspace_plans import make_submittable_plan, submit_rejected
 from robotrain.model.source import SourceError
 from robotrain_azure.workspace import Workspace
 from robotrain_azureml import datastore_path
@@ -24,10 +24,10 @@ OTHER = "azureml://subscriptions/S/resourcegroups/g/workspaces/w/" + FOLDER
 )
 @pytest.mark.parametrize("role", ["resume", "policy"])
 def test_a_folder_of_a_datastore_is_mounted_by_the_workspace_and_nothing_is_fetched(role, uri, path):
-    made = plan(job(*blobs(), source("datastore_path", uri, role)))
-    [(name, entry)] = spec(made)["inputs"].items()
+    made = render_plan(job(*blobs(), source("datastore_path", uri, role)))
+    [(name, entry)] = read_spec(made)["inputs"].items()
     assert entry == {"type": "uri_folder", "mode": "ro_mount", "path": path}
-    [mount] = placement(made).mounts
+    [mount] = read_placement(made).mounts
     assert (mount.role, mount.uri, mount.folder) == (role, uri, f"${{AZURE_ML_INPUT_{name}}}")
 
 
@@ -78,7 +78,7 @@ def test_other_platforms_say_how_to_bring_it(robotrain, platform, more, flag):
 def test_folders_that_are_not_pinned_are_never_written_over_by_an_equal_job(azureml, tmp_path, monkeypatch):
     folder, seen = tmp_path / "recorded", {}
     folder.mkdir()
-    wanted = sendable(azureml, source("local_path", str(folder)))
+    wanted = make_submittable_plan(azureml, source("local_path", str(folder)))
     for number in ("1", "2"):
         monkeypatch.setenv("ROBOTRAIN_STATE", str(tmp_path / "state" / number))
         (folder / "a").write_text(number)
@@ -93,10 +93,12 @@ def test_data_of_a_registry_and_of_a_workspace_named_by_its_place_reaches_the_jo
     azureml.data("own", 1, "own/1")
     located = f"azureml://locations/westeurope/workspaces/{azureml.ml.identifier}/data/own/versions/1"
     uris = ("azureml://registries/robots/data/shared/versions/3", located)
-    name = AzureMLPlatform().submit(sendable(azureml, *(source("data_asset", uri) for uri in uris)))["job"]
+    name = AzureMLPlatform().submit(make_submittable_plan(azureml, *(source("data_asset", uri) for uri in uris)))["job"]
     assert [one.prefix for one in azureml.jobs[name].inputs.values()] == ["shared/3", "own/1"]
 
 
 def test_an_input_that_is_not_taken_is_named_as_it_was_typed(azureml):
-    told = refused(sendable(azureml, source("data_asset", "azureml://locations/mars/workspaces/w/data/a/versions/1")))
+    told = submit_rejected(
+        make_submittable_plan(azureml, source("data_asset", "azureml://locations/mars/workspaces/w/data/a/versions/1"))
+    )
     assert (told.code, told.where) == ("azureml-refused", "--dataset-asset")

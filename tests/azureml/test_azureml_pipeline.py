@@ -7,7 +7,7 @@ import yaml
 from azure_stand_in.http_server import cut_short
 from azure_stand_in.ml.azureml import AzureML
 from azureml_observed_run import sealed
-from azureml_workspace_plans import dataset
+from azureml_workspace_plans import add_dataset
 from robotrain.store import plans, records
 from robotrain_azureml.platform import AzureMLPlatform
 from robotrain_runtime.contract import event
@@ -38,7 +38,7 @@ def there(observing) -> AzureML:
     """The workspace, with two computes and a dataset."""
     observing.kubernetes(COMPUTE)
     observing.kubernetes("k8s-eval")
-    observing.data("episodes", 3, dataset(observing, "episodes/3"))
+    observing.data("episodes", 3, add_dataset(observing, "episodes/3"))
     return observing
 
 

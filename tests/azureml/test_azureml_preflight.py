@@ -9,7 +9,7 @@ from azure_stand_in.sign_in import OBJECT
 from azure_stand_in.tenant import CLIENT
 from azure_stand_in.vault import Vault
 from azureml_plans import assets, model, source
-from azureml_workspace_plans import COMPUTE, codes, dataset, found, planned, well
+from azureml_workspace_plans import COMPUTE, add_dataset, list_codes, make_plan, prepare_workspace, run_preflight
 from robotrain.errors import format_problem
 from robotrain_azureml.preflight import access
 from robotrain_azureml.submit import sdk
@@ -20,16 +20,16 @@ DATA_SCIENTIST = "f6c7c914-8db3-469d-8ca1-694a8f32e121"
 @pytest.fixture
 def there(azureml):
     """The workspace with everything that the job needs."""
-    return well(azureml)
+    return prepare_workspace(azureml)
 
 
 def told(wanted) -> str:
-    return "\n".join(map(format_problem, found(wanted)))
+    return "\n".join(map(format_problem, run_preflight(wanted)))
 
 
 def the(code: str, wanted):
     """The one problem with a code."""
-    [one] = [problem for problem in found(wanted) if problem.code == code]
+    [one] = [problem for problem in run_preflight(wanted) if problem.code == code]
     return one
 
 
@@ -38,7 +38,7 @@ def ways(problem) -> list[str]:
 
 
 def test_a_job_that_lacks_nothing_is_let_pass_and_nothing_is_changed(there):
-    assert found(planned(there)) == []
+    assert run_preflight(make_plan(there)) == []
     assert {call.partition(" ")[0] for call in there.calls} == {"GET"}
     asked = [call.partition("?")[0] for call in there.calls if "/workspaces/" in call]
     assert sorted(asked) == sorted(set(asked))  # nothing twice
@@ -48,26 +48,26 @@ def test_a_job_that_lacks_nothing_is_let_pass_and_nothing_is_changed(there):
 def test_it_signs_in_once_for_all_looks(there):
     there.sign_in.requests.clear()
     there.manager.there.granted = [LOOKING]  # who it is, is asked as well
-    found(planned(there))
+    run_preflight(make_plan(there))
     assert sum(request.startswith("POST") for request in there.sign_in.requests) <= 1
 
 
 def test_everything_that_is_wrong_is_told_at_once(azureml):
     azureml.kubernetes(COMPUTE, {"cpu": {"cpu": "2"}})
     azureml.manager.there.granted = [LOOKING]
-    wanted = planned(azureml, *assets("azureml:a:3", "azureml:b:1"), datastore="other")
-    assert {code for code, severity in codes(found(wanted)) if severity == "error"} == {
+    wanted = make_plan(azureml, *assets("azureml:a:3", "azureml:b:1"), datastore="other")
+    assert {code for code, severity in list_codes(run_preflight(wanted)) if severity == "error"} == {
         "azureml-instance-type",
         "azureml-not-allowed",
         "azureml-datastore-missing",
         "azureml-asset-missing",
     }
-    assert sum(code == "azureml-asset-missing" for code, _ in codes(found(wanted))) == 2
+    assert sum(code == "azureml-asset-missing" for code, _ in list_codes(run_preflight(wanted))) == 2
 
 
 def test_a_wrong_secret_is_told_by_the_name_of_its_variable(there, monkeypatch):
     monkeypatch.setenv("AZURE_CLIENT_SECRET", "not-the-right-one")
-    [problem] = found(planned(there))
+    [problem] = run_preflight(make_plan(there))
     assert (problem.code, ways(problem)[0].split(",")[0]) == ("azureml-signed-out", "set a valid AZURE_CLIENT_SECRET")
     assert "AZURE_CLIENT_SECRET" in problem.title
     assert "AADSTS7000215" in problem.why
@@ -75,15 +75,15 @@ def test_a_wrong_secret_is_told_by_the_name_of_its_variable(there, monkeypatch):
 
 
 def test_a_damaged_plan_is_told(azureml):
-    whole = planned(azureml)
+    whole = make_plan(azureml)
     del whole.files["azureml.json"]
-    assert codes(found(whole)) == [("plan-damaged", "error")]
+    assert list_codes(run_preflight(whole)) == [("plan-damaged", "error")]
 
 
 def test_whoever_is_not_signed_in_is_told_once(there, monkeypatch):
     monkeypatch.delenv("AZURE_CLIENT_SECRET")
     blob = source("blob_url", "https://one.blob.core.windows.net/c/p")
-    [problem] = found(planned(there, blob, *assets("azureml:a:3")))
+    [problem] = run_preflight(make_plan(there, blob, *assets("azureml:a:3")))
     assert (problem.code, problem.severity, ways(problem)) == ("azureml-signed-out", "error", ["az login"])
 
 
@@ -91,20 +91,20 @@ def test_whoever_is_not_signed_in_is_told_once(there, monkeypatch):
 def test_a_network_that_is_away_is_told_once_and_soon(there):
     begin = time.monotonic()
     with there.tenant.unreachable("management.azure.com"):
-        assert codes(found(planned(there))) == [("azureml-unreachable", "error")]
+        assert list_codes(run_preflight(make_plan(there))) == [("azureml-unreachable", "error")]
     assert time.monotonic() - begin < 4
 
 
 @pytest.mark.parametrize("name", ["workspace_name", pytest.param("resource_group", marks=pytest.mark.slow)])
 def test_a_workspace_that_is_not_there_is_the_one_thing_told(there, name):
-    problem = the("azureml-missing", planned(there, **{name: "typo"}))
+    problem = the("azureml-missing", make_plan(there, **{name: "typo"}))
     assert (problem.where, problem.given) == (f"--{name.replace('_', '-')}", "typo")
     assert "az resource list" in format_problem(problem)
-    assert len(found(planned(there, **{name: "typo"}))) == 1
+    assert len(run_preflight(make_plan(there, **{name: "typo"}))) == 1
 
 
 def test_a_subscription_that_nobody_sees_is_told_by_its_own_flag(there):
-    [problem] = found(planned(there, subscription_id="aaaa"))
+    [problem] = run_preflight(make_plan(there, subscription_id="aaaa"))
     assert (problem.where, problem.given, problem.severity) == ("--subscription-id", "aaaa", "error")
     assert ways(problem)[0] == "az account list --output table"
 
@@ -112,7 +112,7 @@ def test_a_subscription_that_nobody_sees_is_told_by_its_own_flag(there):
 @pytest.mark.slow
 def test_a_workspace_that_one_is_not_let_into_is_told_with_the_role(there):
     there.fault("GET .*/workspaces/robots-ml\\?", status=403, code="AuthorizationFailed")
-    problem = the("azureml-not-allowed", planned(there))
+    problem = the("azureml-not-allowed", make_plan(there))
     assert f'--assignee {OBJECT} --role "AzureML Data Scientist" --scope "{there.at}"' in format_problem(problem)
 
 
@@ -126,7 +126,7 @@ def test_a_workspace_that_one_is_not_let_into_is_told_with_the_role(there):
 )
 def test_what_azure_does_not_tell_is_not_missing(there, status, code):
     there.fault("GET .*/(computes|environments|datastores|permissions|data)", status=status, code=code)
-    [problem] = found(planned(there, *assets("azureml:a:3")))
+    [problem] = run_preflight(make_plan(there, *assets("azureml:a:3")))
     assert (problem.code, problem.severity) == ("azureml-unchecked", "warning")
     for what in (COMPUTE, "lerobot-training-env", "workspaceblobstore", "a:3", "your roles"):
         assert what in problem.title
@@ -137,21 +137,21 @@ def test_what_azure_does_not_tell_is_not_missing(there, status, code):
 @pytest.mark.slow
 def test_a_workspace_that_has_a_bad_moment_does_not_keep_the_rest_from_being_looked_at(there):
     there.fault("GET .*/workspaces/robots-ml\\?", status=503, code="ServerBusy")
-    wanted = planned(there, compute="typo")
-    assert codes(found(wanted)) == [("azureml-unchecked", "warning"), ("azureml-compute-missing", "error")]
+    wanted = make_plan(there, compute="typo")
+    assert list_codes(run_preflight(wanted)) == [("azureml-unchecked", "warning"), ("azureml-compute-missing", "error")]
 
 
 def test_a_compute_that_is_not_there_is_offered_those_that_are(there):
     there.kubernetes("k8s-other")
-    problem = the("azureml-compute-missing", planned(there, compute="k8s-robot-dev-01"))
+    problem = the("azureml-compute-missing", make_plan(there, compute="k8s-robot-dev-01"))
     assert problem.suggestions[0] == (f"--compute {COMPUTE}", f"existing: {COMPUTE}, k8s-other")
 
 
 @pytest.mark.slow
 def test_an_environment_that_is_not_there_is_noted_and_one_of_another_image_stops(there):
-    assert codes(found(planned(there, environment_version="9"))) == [("azureml-environment-new", "note")]
+    assert list_codes(run_preflight(make_plan(there, environment_version="9"))) == [("azureml-environment-new", "note")]
     there.environment("lerobot-training-env", "9", "ubuntu:24.04")
-    problem = the("azureml-environment-differs", planned(there, environment_version="9"))
+    problem = the("azureml-environment-differs", make_plan(there, environment_version="9"))
     assert "ubuntu:24.04" in problem.why
     assert ways(problem)[0] == "--environment-version VERSION"
 
@@ -164,28 +164,28 @@ def test_an_environment_that_is_not_there_is_noted_and_one_of_another_image_stop
     ],
 )
 def test_a_data_asset_that_is_not_there_is_offered_the_nearest(there, uri, way):
-    there.data("pusht", 3, dataset(there))
-    problem = the("azureml-asset-missing", planned(there, *assets(uri)))
+    there.data("pusht", 3, add_dataset(there))
+    problem = the("azureml-asset-missing", make_plan(there, *assets(uri)))
     assert (problem.where, problem.given, ways(problem)[0]) == ("--dataset-asset", uri, way)
-    assert found(planned(there, *assets("azureml:pusht:3"))) == []
+    assert run_preflight(make_plan(there, *assets("azureml:pusht:3"))) == []
 
 
 @pytest.mark.slow
 def test_a_model_that_is_not_there_is_told_by_its_flag(there):
-    there.data("pusht", 3, dataset(there))
-    wanted = planned(there, *assets("azureml:pusht:3"), model("azureml:act:7"))
+    there.data("pusht", 3, add_dataset(there))
+    wanted = make_plan(there, *assets("azureml:pusht:3"), model("azureml:act:7"))
     problem = the("azureml-asset-missing", wanted)
     assert (problem.where, problem.title) == ("--init-from-policy-model", "the workspace robots-ml has no model act")
     there.model("act", 7, "act", kind="mlflow_model")
-    assert codes(found(wanted)) == [("azureml-asset-type", "warning")]
+    assert list_codes(run_preflight(wanted)) == [("azureml-asset-type", "warning")]
 
 
 @pytest.mark.slow
 def test_data_of_another_type_and_data_that_was_archived_is_told(there):
     there.data("table", 1, "table", kind="mltable")
-    there.data("old", 1, dataset(there), archived=True)
-    problems = found(planned(there, *assets("azureml:table:1", "azureml:old:1")))
-    assert codes(problems) == [("azureml-asset-type", "error"), ("azureml-asset-archived", "warning")]
+    there.data("old", 1, add_dataset(there), archived=True)
+    problems = run_preflight(make_plan(there, *assets("azureml:table:1", "azureml:old:1")))
+    assert list_codes(problems) == [("azureml-asset-type", "error"), ("azureml-asset-archived", "warning")]
     assert problems[1].suggestions[0].text.startswith("az ml data restore --name old --version 1 --workspace-name")
     assert "mltable" in problems[0].title
 
@@ -193,25 +193,25 @@ def test_data_of_another_type_and_data_that_was_archived_is_told(there):
 @pytest.mark.slow
 def test_sixty_four_assets_are_looked_at(there):
     for number in range(63):
-        there.data(f"set{number}", 1, dataset(there))
-    wanted = planned(there, *assets(*(f"azureml:set{number}:1" for number in range(64))))
+        there.data(f"set{number}", 1, add_dataset(there))
+    wanted = make_plan(there, *assets(*(f"azureml:set{number}:1" for number in range(64))))
     assert the("azureml-asset-missing", wanted).given == "azureml:set63:1"
 
 
 @pytest.mark.slow
 def test_assets_of_registries_are_not_looked_at_and_are_not_missing(there):
-    wanted = planned(there, *assets("azureml://registries/r/data/n/versions/1"))
-    assert codes(found(wanted)) == [("azureml-asset-unseen", "note")]
+    wanted = make_plan(there, *assets("azureml://registries/r/data/n/versions/1"))
+    assert list_codes(run_preflight(wanted)) == [("azureml-asset-unseen", "note")]
 
 
 @pytest.mark.parametrize("name", ["ID", pytest.param("NAME", marks=pytest.mark.slow)])
 def test_assets_that_are_named_by_the_region_of_the_workspace_are_looked_at(there, name):
     own = {"NAME": there.names[2], "ID": there.ml.identifier}[name]  # Azure itself prints the id
     uri = f"azureml://locations/westeurope/workspaces/{own}/data/pusht/versions/4"
-    there.data("pusht", 3, dataset(there))
-    problem = the("azureml-asset-missing", planned(there, *assets(uri)))
+    there.data("pusht", 3, add_dataset(there))
+    problem = the("azureml-asset-missing", make_plan(there, *assets(uri)))
     assert ways(problem)[0] == f"--dataset-asset {uri.replace('/4', '/3')}"
-    assert found(planned(there, *assets(uri.replace("/4", "/3")))) == []
+    assert run_preflight(make_plan(there, *assets(uri.replace("/4", "/3")))) == []
 
 
 def other_workspace(there, uri_name="shared"):
@@ -226,9 +226,9 @@ def other_workspace(there, uri_name="shared"):
 @pytest.mark.slow
 def test_assets_of_another_workspace_are_looked_at_there(there):
     _, uri = other_workspace(there)
-    problem = the("azureml-asset-missing", planned(there, *assets(uri)))
+    problem = the("azureml-asset-missing", make_plan(there, *assets(uri)))
     assert "the workspace team-ml has no data asset shared" in problem.title
-    gone = the("azureml-missing", planned(there, *assets(uri.replace("team-ml", "gone-ml"))))
+    gone = the("azureml-missing", make_plan(there, *assets(uri.replace("team-ml", "gone-ml"))))
     assert gone.where == "--dataset-asset"
 
 
@@ -236,18 +236,18 @@ def test_assets_of_another_workspace_are_looked_at_there(there):
 def test_another_workspace_that_one_may_not_look_at_is_not_missing(there):
     at, uri = other_workspace(there)
     there.fault("/team-ml/data/", status=403, code="AuthorizationFailed")
-    problem = the("azureml-unchecked", planned(there, *assets(uri)))
+    problem = the("azureml-unchecked", make_plan(there, *assets(uri)))
     assert "shared:1 of team-ml" in problem.title
     assert f'--scope "{at}"' in format_problem(problem)
 
 
 def test_who_may_not_submit_is_told_with_the_role(there):
     there.manager.there.granted = [LOOKING]
-    problem = the("azureml-not-allowed", planned(there))
+    problem = the("azureml-not-allowed", make_plan(there))
     assert "may not create a job or upload its code in the workspace" in problem.title
     assert "environment" not in problem.title  # it is there already
     assert f'--assignee {OBJECT} --role "AzureML Data Scientist" --scope "{there.at}"' in format_problem(problem)
-    assert "register its environment" in the("azureml-not-allowed", planned(there, environment_version="9")).title
+    assert "register its environment" in the("azureml-not-allowed", make_plan(there, environment_version="9")).title
 
 
 def test_who_uploads_folders_must_see_the_secret_of_the_datastore(there, tmp_path):
@@ -255,16 +255,16 @@ def test_who_uploads_folders_must_see_the_secret_of_the_datastore(there, tmp_pat
     there.manager.there.granted = [{"actions": ["*/read", f"{kind}/jobs/write", f"{kind}/codes/versions/write"]}]
     there.datastore("keyed", there.container, credentials="Sas")
     folder = source("local_path", str(tmp_path), pin=f"folder:{'ab' * 32}:{'cd' * 16}:12:3456")
-    problem = the("azureml-not-allowed", planned(there, folder, datastore="keyed"))
+    problem = the("azureml-not-allowed", make_plan(there, folder, datastore="keyed"))
     assert "may not read the secret of the datastore keyed" in problem.title
-    assert "azureml-not-allowed" not in told_codes(planned(there, folder))  # it keeps none
-    assert "azureml-not-allowed" not in told_codes(planned(there, datastore="keyed"))  # nothing is uploaded
+    assert "azureml-not-allowed" not in told_codes(make_plan(there, folder))  # it keeps none
+    assert "azureml-not-allowed" not in told_codes(make_plan(there, datastore="keyed"))  # nothing is uploaded
     there.manager.there.granted[0]["actions"].append(f"{kind}/datastores/listSecrets/action")
-    assert "azureml-not-allowed" not in told_codes(planned(there, folder, datastore="keyed"))
+    assert "azureml-not-allowed" not in told_codes(make_plan(there, folder, datastore="keyed"))
 
 
 def test_a_job_that_registers_a_model_needs_a_role_in_the_workspace(there):
-    wanted = planned(there, parameters={"register_checkpoint": "act"})
+    wanted = make_plan(there, parameters={"register_checkpoint": "act"})
     problem = the("azure-role-missing", wanted)
     assert problem.severity == "warning"
     assert "may not register models in the workspace robots-ml" in problem.title
@@ -272,7 +272,7 @@ def test_a_job_that_registers_a_model_needs_a_role_in_the_workspace(there):
         f'az role assignment create --assignee {PRINCIPAL} --role "AzureML Data Scientist" --scope "{there.at}"'
     ]
     there.manager.assign(PRINCIPAL, DATA_SCIENTIST, there.at.partition("/providers/")[0])
-    assert found(wanted) == []
+    assert run_preflight(wanted) == []
 
 
 @pytest.mark.parametrize(("action", "missing"), [("models/*", False), ("models/versions/read", True)])
@@ -280,7 +280,7 @@ def test_a_role_of_somebody_s_own_making_may_register_models(there, action, miss
     kind = "Microsoft.MachineLearningServices/workspaces"
     there.manager.there.definitions["own"] = {"permissions": [{"actions": [f"{kind}/{action}"]}]}
     there.manager.assign(PRINCIPAL, "own", there.at)
-    wanted = planned(there, parameters={"register_checkpoint": "act"})
+    wanted = make_plan(there, parameters={"register_checkpoint": "act"})
     assert ("azure-role-missing" in told_codes(wanted)) == missing
 
 
@@ -293,7 +293,7 @@ def rehearsed(robotrain, there, name_workspace):
         data = ("--dataset-asset", "azureml:pusht:3")
         return robotrain("submit", "--platform", "azureml", *data, "--dry-run", "--json", *words)
 
-    there.data("pusht", 3, dataset(there))
+    there.data("pusht", 3, add_dataset(there))
     return rehearsed
 
 
@@ -339,34 +339,34 @@ def test_a_cluster_is_looked_at_for_its_machines_and_for_the_quota_of_more(there
     there.usage("standardDSv5Family", 0, 0)
     there.usage("standardNCSv3Family", 0, 5)
     words = {"compute": "gpus", "compute_kind": "managed"}
-    assert codes(found(planned(there, **words))) == [("azureml-quota", "error")]
-    assert "azureml-too-few-gpus" in told_codes(planned(there, parameters={"num_gpus": 2}, **words))
+    assert list_codes(run_preflight(make_plan(there, **words))) == [("azureml-quota", "error")]
+    assert "azureml-too-few-gpus" in told_codes(make_plan(there, parameters={"num_gpus": 2}, **words))
     inner = there.ml.computes["gpus"]["properties"]["properties"]
     inner["currentNodeCount"] = inner["nodeStateCounts"]["idleNodeCount"] = 1
-    assert found(planned(there, **words)) == []
+    assert run_preflight(make_plan(there, **words)) == []
 
 
 def test_a_machine_of_low_priority_is_said_to_take_checkpoints_with_it(there):
     there.managed_compute("low", priority="LowPriority")
     words = {"compute": "low", "compute_kind": "managed"}
-    problem = the("azureml-nothing-survives", planned(there, **words))
+    problem = the("azureml-nothing-survives", make_plan(there, **words))
     assert problem.severity == "note"
     assert problem.title.startswith("a machine of the compute low may be preempted")
     blob = {"publish_url": f"https://{there.account}.blob.core.windows.net/c/p"}
-    kept = (planned(there, **words, output_mode="rw_mount"), planned(there, **words, parameters=blob))
+    kept = (make_plan(there, **words, output_mode="rw_mount"), make_plan(there, **words, parameters=blob))
     assert all("azureml-nothing-survives" not in told_codes(one) for one in kept)
 
 
 def told_codes(wanted) -> set[str]:
-    return {code for code, _ in codes(found(wanted))}
+    return {code for code, _ in list_codes(run_preflight(wanted))}
 
 
 @pytest.mark.slow
 def test_a_key_vault_that_does_not_answer_is_a_warning_and_one_that_asks_for_a_sign_in_is_there(there, azureml_vault):
     words = {"hf_credential": "hub", "key_vault": "robots"}
-    assert found(planned(there, **words)) == []
+    assert run_preflight(make_plan(there, **words)) == []
     assert azureml_vault.requests == ["GET /secrets?api-version=7.4"]
-    problem = the("azureml-vault-silent", planned(there, hf_credential="hub", key_vault="typo"))
+    problem = the("azureml-vault-silent", make_plan(there, hf_credential="hub", key_vault="typo"))
     assert (problem.where, problem.severity) == ("--hf-credential", "warning")
     assert problem.given == "https://typo.vault.azure.net/secrets/hub"
 
@@ -374,18 +374,18 @@ def test_a_key_vault_that_does_not_answer_is_a_warning_and_one_that_asks_for_a_s
 def test_the_job_s_identity_needs_a_role_to_read_the_secret_that_the_job_names(there, monkeypatch):
     monkeypatch.setattr(access, "is_reachable", lambda url: True)
     words = {"hf_credential": "hub", "key_vault": "robots"}
-    assert found(planned(there, **words)) == []  # the vault is of another subscription
+    assert run_preflight(make_plan(there, **words)) == []  # the vault is of another subscription
     vault = there.manager.vault("Robots")
-    problem = the("azure-role-missing", planned(there, **words))
+    problem = the("azure-role-missing", make_plan(there, **words))
     assert problem.severity == "warning"
     assert ways(problem) == [
         f'az role assignment create --assignee {PRINCIPAL} --role "Key Vault Secrets User" --scope "{vault}"'
     ]
     there.manager.assign(PRINCIPAL, "4633458b-17de-408a-b874-0445c86b69e6", f"{vault}/secrets/hub")
-    assert found(planned(there, **words)) == []
+    assert run_preflight(make_plan(there, **words)) == []
     there.manager.there.assignments.pop()
     there.manager.vault("Robots", by_roles=False)
-    assert found(planned(there, **words)) == []
+    assert run_preflight(make_plan(there, **words)) == []
 
 
 @pytest.fixture
@@ -400,5 +400,5 @@ def azureml_vault(azureml):
 def test_the_sdk_begins_to_be_imported_before_azure_is_asked(there, monkeypatch):
     begun: list[int] = []
     monkeypatch.setattr(sdk, "start_import", lambda: begun.append(len(there.calls)))
-    found(planned(there))
+    run_preflight(make_plan(there))
     assert begun == [0]

@@ -3,7 +3,7 @@
 import dataclasses
 
 import pytest
-from azureml_plans import job, order_of, plan
+from azureml_plans import job, read_submission_spec, render_plan
 from robotrain.errors import format_problem
 from robotrain_azureml.preflight import compute, machines
 from robotrain_azureml.preflight.context import PreflightContext
@@ -11,7 +11,7 @@ from robotrain_azureml.preflight.machines import MachineSize
 
 CLIENT, PRINCIPAL = "c1000000-0000-0000-0000-000000000001", "d1000000-0000-0000-0000-000000000001"
 NAME = "k8s-robot-dev-00"
-ORDER = order_of(plan(job(), workload_identity=CLIENT, compute_kind="kubernetes"))
+ORDER = read_submission_spec(render_plan(job(), workload_identity=CLIENT, compute_kind="kubernetes"))
 ONE = {"/s/userAssignedIdentities/id-train": {"clientId": CLIENT, "principalId": PRINCIPAL}}
 TYPES = {
     "cpu": {"resources": {"requests": {"cpu": "4"}, "limits": {"cpu": "4"}}},

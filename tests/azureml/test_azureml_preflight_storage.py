@@ -4,8 +4,8 @@ import pytest
 from azure_stand_in.manager import CONTRIBUTOR, READER
 from azure_stand_in.ml.azureml import PRINCIPAL
 from azure_stand_in.sign_in import OBJECT
-from azureml_plans import blobs, source, told
-from azureml_workspace_plans import COMPUTE, codes, order, planned, well
+from azureml_plans import blobs, read_document, source
+from azureml_workspace_plans import COMPUTE, list_codes, make_plan, make_submission_spec, prepare_workspace
 from robotrain.errors import format_problem
 from robotrain_azure.arm import ArmClient
 from robotrain_azureml.preflight import access
@@ -16,14 +16,14 @@ from robotrain_azureml.service import datastore
 @pytest.fixture
 def there(azureml):
     """The workspace with everything that the job needs."""
-    return well(azureml)
+    return prepare_workspace(azureml)
 
 
 def look(azureml, *sources, parameters=None, **settings):
     """What is said of the storage of a plan."""
-    wanted, arm = planned(azureml, *sources, parameters=parameters, **settings), ArmClient()
-    made = order(azureml, *sources, parameters=parameters, **settings)
-    return list(access.check_storage(PreflightContext(arm, made, arm.get(azureml.at)), told(wanted)))
+    wanted, arm = make_plan(azureml, *sources, parameters=parameters, **settings), ArmClient()
+    made = make_submission_spec(azureml, *sources, parameters=parameters, **settings)
+    return list(access.check_storage(PreflightContext(arm, made, arm.get(azureml.at)), read_document(wanted)))
 
 
 def account(azureml, name: str = "") -> dict:
@@ -62,7 +62,7 @@ def test_an_account_that_takes_no_keys_is_told_where_the_workspace_signs_in_with
 def test_whoever_may_not_see_identities_is_told_of_keys_all_the_same(there):
     account(there)["allowSharedKeyAccess"] = False
     there.fault("userAssignedIdentities", status=403, code="AuthorizationFailed")
-    assert ("azureml-keys-refused", "error") in codes(look(there))
+    assert ("azureml-keys-refused", "error") in list_codes(look(there))
 
 
 def test_signatures_of_an_identity_need_no_key_and_a_mode_of_tomorrow_is_a_note(there):
@@ -79,7 +79,7 @@ def test_how_the_workspace_signs_in_to_its_own_account_is_no_news_of_another_one
     account(there, "other1")["allowSharedKeyAccess"] = False
     there.datastore("other", "c", account="other1")
     there.manager.there.resources[there.at.lower()].properties["systemDatastoresAuthMode"] = "QuantumKeys"
-    assert "azureml-unchecked" not in [code for code, _ in codes(look(there, datastore="other"))]
+    assert "azureml-unchecked" not in [code for code, _ in list_codes(look(there, datastore="other"))]
 
 
 @pytest.mark.slow
@@ -95,7 +95,7 @@ def test_a_datastore_with_a_key_to_such_an_account_is_told_too(there):
 @pytest.mark.parametrize("closed", [{"publicNetworkAccess": "Disabled"}, {"networkAcls": {"defaultAction": "Deny"}}])
 def test_an_account_that_is_closed_to_other_networks_is_a_warning(there, closed):
     account(there).update(closed)
-    assert codes(look(there)) == [("azureml-storage-closed", "warning")]
+    assert list_codes(look(there)) == [("azureml-storage-closed", "warning")]
 
 
 def test_who_uploads_needs_a_role_where_the_workspace_keeps_no_secret(there, tmp_path):
@@ -172,4 +172,4 @@ def test_accounts_are_those_of_blobs_and_of_what_is_written():
 def test_an_account_that_one_may_not_look_at_is_a_note_and_the_roles_are_looked_at_all_the_same(there):
     there.manager.there.assignments.clear()
     there.fault(f"/storageAccounts/{there.account}\\?", status=403, code="AuthorizationFailed")
-    assert codes(look(there)) == [("azureml-unchecked", "note"), ("azure-role-missing", "warning")]
+    assert list_codes(look(there)) == [("azureml-unchecked", "note"), ("azure-role-missing", "warning")]

@@ -1,7 +1,7 @@
 """What `submit --assets-only` brings to a workspace: a line for each thing, and no job."""
 
 import pytest
-from azureml_workspace_plans import AT, ENVIRONMENT, IMAGE, VERSION, asked, sendable
+from azureml_workspace_plans import AT, ENVIRONMENT, IMAGE, VERSION, list_requests, make_submittable_plan
 from robotrain.errors import Rejected
 from robotrain_azureml.platform import AzureMLPlatform
 from robotrain_runtime.contract.document import JobSource
@@ -16,13 +16,13 @@ def folder(tmp_path):
 
 
 def test_the_environment_comes_first_then_folders_and_no_job(azureml, folder):
-    wanted = sendable(
+    wanted = make_submittable_plan(
         azureml,
         JobSource(role="dataset", kind="local_path", uri=str(folder), pin=pin.compute_folder_digest(folder).pin),
     )
     lines = AzureMLPlatform().prepare(wanted)
     assert next(lines) == f"environment {ENVIRONMENT}:{VERSION} was registered with {IMAGE}"
-    assert asked(azureml, "blob.core") == []
+    assert list_requests(azureml, "blob.core") == []
     [line] = lines
     assert line.startswith(f"{folder} was uploaded: azureml://datastores/workspaceblobstore/paths/robotrain/data/")
     assert azureml.jobs == {}
@@ -30,14 +30,14 @@ def test_the_environment_comes_first_then_folders_and_no_job(azureml, folder):
 
 
 def test_a_folder_without_a_digest_is_left_to_the_submit(azureml, folder):
-    wanted = sendable(azureml, JobSource(role="dataset", kind="local_path", uri=str(folder)))
+    wanted = make_submittable_plan(azureml, JobSource(role="dataset", kind="local_path", uri=str(folder)))
     assert len(list(AzureMLPlatform().prepare(wanted))) == 1
-    assert asked(azureml, "blob.core") == []
+    assert list_requests(azureml, "blob.core") == []
 
 
 def test_an_environment_of_another_image_stops_it(azureml, folder):
     azureml.environment(ENVIRONMENT, VERSION, "pytorch/pytorch:2.4.1")
-    wanted = sendable(
+    wanted = make_submittable_plan(
         azureml,
         JobSource(role="dataset", kind="local_path", uri=str(folder), pin=pin.compute_folder_digest(folder).pin),
     )
@@ -45,11 +45,11 @@ def test_an_environment_of_another_image_stops_it(azureml, folder):
         list(AzureMLPlatform().prepare(wanted))
     [problem] = raised.value.problems
     assert problem.code == "azureml-environment-differs"
-    assert asked(azureml) == [f"GET {AT}"]
+    assert list_requests(azureml) == [f"GET {AT}"]
 
 
 def test_a_folder_with_a_link_is_told_before_anything_is_brought(azureml, folder):
-    wanted = sendable(
+    wanted = make_submittable_plan(
         azureml,
         JobSource(role="dataset", kind="local_path", uri=str(folder), pin=pin.compute_folder_digest(folder).pin),
     )

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from azureml_observed_run import JOB, RUN, sealed
-from azureml_workspace_plans import dataset
+from azureml_workspace_plans import add_dataset
 from robotrain.errors import Rejected
 from robotrain.store import records
 from robotrain_azureml.platform import AzureMLPlatform
@@ -113,7 +113,7 @@ def test_on_the_command_line_the_version_is_told(run, robotrain):
 def sent(observing, robotrain):
     """The name of a run that succeeded, and left a checkpoint in its output; and its job."""
     observing.kubernetes()
-    observing.data("episodes", 3, dataset(observing, "episodes/3"))
+    observing.data("episodes", 3, add_dataset(observing, "episodes/3"))
     reads = ("--dataset-asset", "azureml:episodes:3", "--compute", "k8s-robot-dev-00")
     answer = robotrain(
         "submit", "--platform", "azureml", *observing.options, *reads, "--training-steps", "1000", "--json"

@@ -8,7 +8,20 @@ from pathlib import Path
 
 import azureml_plans
 import pytest
-from azureml_plans import ONE, PINNED, TWO, assets, blobs, job, model, order_of, placement, plan, source, spec
+from azureml_plans import (
+    ONE,
+    PINNED,
+    TWO,
+    assets,
+    blobs,
+    job,
+    model,
+    read_placement,
+    read_spec,
+    read_submission_spec,
+    render_plan,
+    source,
+)
 from robotrain.model.plan import Payload, write_plan_files
 from robotrain_azureml.spec import render, submission_spec
 from robotrain_runtime.contract import document as contract_document
@@ -17,7 +30,7 @@ from start_program import StartProgramTests, pack_runtime, start_python
 
 RENDER = """
 import sys; sys.path[:0] = [sys.argv[1], sys.argv[1] + "/.."]
-import azureml_plans; print(azureml_plans.plan(azureml_plans.job(trainer_args=("--x=1",))).digest)
+import azureml_plans; print(azureml_plans.render_plan(azureml_plans.job(trainer_args=("--x=1",))).digest)
 """
 WITHOUT_LIBRARIES = """
 import sys
@@ -85,11 +98,11 @@ outputs:
 
 def test_the_job_of_the_reference_is_this_one() -> None:
     of = job(*assets("azureml:a:3"), *blobs(), model("azureml:m:7"), register_checkpoint="m", training_steps=10)
-    made = plan(of, workload_identity="the-client")
+    made = render_plan(of, workload_identity="the-client")
     image = LEROBOT_TRAIN.profile.container.image.rpartition(":")[2]
     text = made.files["job.yaml"].decode().replace(f"'{of.digest}'", of.digest)  # quoted if it looks like a number
     assert text == GOLDEN.format(run=made.run, digest=of.digest, image=image)
-    assert placement(made).promised == {
+    assert read_placement(made).promised == {
         "DATASET_ASSETS": '["azureml:a:3"]',
         "DATASET_ASSET_COUNT": "1",
         "BLOB_URLS": f'["{ONE}"]',
@@ -98,9 +111,9 @@ def test_the_job_of_the_reference_is_this_one() -> None:
 
 
 def test_the_job_lies_beside_its_code_and_names_it() -> None:
-    made = plan(job())
+    made = render_plan(job())
     assert set(made.files) == {"job.yaml", "azureml.json", "code/start.py", "code/payload.zip", "code/job.json"}
-    assert (made.spec, spec(made)["code"]) == ("job.yaml", "code")
+    assert (made.spec, read_spec(made)["code"]) == ("job.yaml", "code")
     assert made.shown == ("job.yaml", "code/job.json")
     assert made.files["code/payload.zip"] == azureml_plans.payload().archive
     assert made.files["code/start.py"].decode() == render.START_PROGRAM
@@ -108,16 +121,16 @@ def test_the_job_lies_beside_its_code_and_names_it() -> None:
 
 def test_the_command_is_the_same_for_every_job() -> None:
     odd = job(job_name="$(id) `id` ${{inputs.x}}", trainer_args=("; rm -rf /", "{{x}}"))
-    assert {spec(plan(of))["command"] for of in (job(), odd)} == {"python3 start.py"}
-    assert plan(odd).files["code/start.py"] == plan(job()).files["code/start.py"]
-    assert "rm -rf" not in plan(odd).files["job.yaml"].decode()
-    assert azureml_plans.told(plan(odd)).trainer_args == odd.trainer_args
+    assert {read_spec(render_plan(of))["command"] for of in (job(), odd)} == {"python3 start.py"}
+    assert render_plan(odd).files["code/start.py"] == render_plan(job()).files["code/start.py"]
+    assert "rm -rf" not in render_plan(odd).files["job.yaml"].decode()
+    assert azureml_plans.read_document(render_plan(odd)).trainer_args == odd.trainer_args
 
 
 def test_equal_jobs_are_equal_bytes_in_every_process() -> None:
     command = [sys.executable, "-c", RENDER, str(Path(azureml_plans.__file__).parent)]
     found = {subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() for _ in range(2)}
-    assert found == {plan(job(trainer_args=("--x=1",))).digest}
+    assert found == {render_plan(job(trainer_args=("--x=1",))).digest}
 
 
 def test_nothing_of_azure_is_imported_to_render() -> None:
@@ -126,9 +139,9 @@ def test_nothing_of_azure_is_imported_to_render() -> None:
 
 
 def test_another_job_is_another_name_and_another_folder_of_the_datastore() -> None:
-    one, two = plan(job()), plan(job(), attempt=2)
-    assert (spec(one)["name"], spec(two)["name"]) == (one.run, two.run)
-    paths = [spec(made)["outputs"]["checkpoints"]["path"] for made in (one, two)]
+    one, two = render_plan(job()), render_plan(job(), attempt=2)
+    assert (read_spec(one)["name"], read_spec(two)["name"]) == (one.run, two.run)
+    paths = [read_spec(made)["outputs"]["checkpoints"]["path"] for made in (one, two)]
     assert [path.split("/")[-3] for path in paths] == [one.run, two.run]
 
 
@@ -137,20 +150,20 @@ class TestDatasets:
 
     def test_assets_are_numbered_as_they_were_typed_among_whatever_else(self) -> None:
         sources = [*assets("azureml:b:1"), *blobs(TWO), *assets("azureml:a:2"), *blobs(ONE)]
-        made = plan(job(*sources))
-        assert {name: entry["path"] for name, entry in spec(made)["inputs"].items()} == {
+        made = render_plan(job(*sources))
+        assert {name: entry["path"] for name, entry in read_spec(made)["inputs"].items()} == {
             "dataset_asset_0": "azureml:b:1",
             "dataset_asset_1": "azureml:a:2",
         }
-        said = spec(made)["environment_variables"]
+        said = read_spec(made)["environment_variables"]
         assert json.loads(said["DATASET_ASSETS"]) == ["azureml:b:1", "azureml:a:2"]
         assert said["DATASET_ASSET_COUNT"] == "2"
         assert json.loads(said["BLOB_URLS"]) == [TWO, ONE]
-        assert azureml_plans.told(made).sources == tuple(sources)
+        assert azureml_plans.read_document(made).sources == tuple(sources)
 
     def test_the_runtime_finds_each_by_its_role_and_name_and_fetches_the_rest(self) -> None:
         sources = [*assets("azureml:b:1"), *blobs(), model("azureml:m:1"), source("local_path", "/d", pin=PINNED)]
-        document = azureml_plans.told(plan(job(*sources)))
+        document = azureml_plans.read_document(render_plan(job(*sources)))
         folders = [
             found.folder if (found := contract_document.find_mount(document, one)) else "" for one in document.sources
         ]
@@ -163,18 +176,18 @@ class TestDatasets:
         assert contract_document.list_fetched_sources(document) == (sources[1],)
 
     def test_one_that_is_given_twice_is_mounted_for_each_and_looked_for_once(self) -> None:
-        made = plan(job(*assets("azureml:a:3", "azureml:a:3")))
-        assert set(spec(made)["inputs"]) == {"dataset_asset_0", "dataset_asset_1"}
-        assert spec(made)["environment_variables"]["DATASET_ASSET_COUNT"] == "2"
-        (needed,) = order_of(made).assets
+        made = render_plan(job(*assets("azureml:a:3", "azureml:a:3")))
+        assert set(read_spec(made)["inputs"]) == {"dataset_asset_0", "dataset_asset_1"}
+        assert read_spec(made)["environment_variables"]["DATASET_ASSET_COUNT"] == "2"
+        (needed,) = read_submission_spec(made).assets
         assert (needed.kind, needed.name, needed.version, needed.flag) == ("data", "a", 3, "--dataset-asset")
 
     def test_those_of_the_hub_and_of_blobs_need_no_input(self) -> None:
-        made = plan(job(source("huggingface", "lerobot/pusht@main")))
-        assert "inputs" not in spec(made)
-        assert placement(made).mounts == ()
-        assert placement(made).promised == {}
-        assert not {"BLOB_URLS", "DATASET_ASSETS"} & set(spec(made)["environment_variables"])
+        made = render_plan(job(source("huggingface", "lerobot/pusht@main")))
+        assert "inputs" not in read_spec(made)
+        assert read_placement(made).mounts == ()
+        assert read_placement(made).promised == {}
+        assert not {"BLOB_URLS", "DATASET_ASSETS"} & set(read_spec(made)["environment_variables"])
 
 
 @pytest.mark.parametrize(
@@ -200,68 +213,68 @@ class TestDatasets:
     ],
 )
 def test_a_full_name_becomes_what_the_service_takes(typed: str, path: str) -> None:
-    made = plan(job(*assets(typed)))
-    assert spec(made)["inputs"]["dataset_asset_0"]["path"] == path
-    assert json.loads(spec(made)["environment_variables"]["DATASET_ASSETS"]) == [typed]
-    assert placement(made).mounts[0].uri == typed
+    made = render_plan(job(*assets(typed)))
+    assert read_spec(made)["inputs"]["dataset_asset_0"]["path"] == path
+    assert json.loads(read_spec(made)["environment_variables"]["DATASET_ASSETS"]) == [typed]
+    assert read_placement(made).mounts[0].uri == typed
 
 
 class TestPolicies:
     """A model to go on from, whole or by its weights alone."""
 
     def test_models_of_the_workspace_are_downloaded(self) -> None:
-        made = plan(job(*blobs(), model("azureml:m:7", "policy")))
+        made = render_plan(job(*blobs(), model("azureml:m:7", "policy")))
         entry = {"type": "custom_model", "mode": "download", "path": "azureml:m:7"}
-        assert spec(made)["inputs"] == {"policy_model": entry}
-        assert "INIT_FROM_POLICY_MODEL_SOURCE" not in spec(made)["environment_variables"]
-        assert [(one.kind, one.flag) for one in order_of(made).assets] == [("models", "--policy-model")]
+        assert read_spec(made)["inputs"] == {"policy_model": entry}
+        assert "INIT_FROM_POLICY_MODEL_SOURCE" not in read_spec(made)["environment_variables"]
+        assert [(one.kind, one.flag) for one in read_submission_spec(made).assets] == [("models", "--policy-model")]
 
     def test_weights_of_a_blob_folder_are_fetched_by_the_run_and_named_for_its_readers(self) -> None:
-        made = plan(job(*blobs(), source("blob_url", TWO, "init_policy")))
-        assert "inputs" not in spec(made)
-        assert spec(made)["environment_variables"]["INIT_FROM_POLICY_MODEL_SOURCE"] == TWO
-        assert json.loads(spec(made)["environment_variables"]["BLOB_URLS"]) == [ONE]
+        made = render_plan(job(*blobs(), source("blob_url", TWO, "init_policy")))
+        assert "inputs" not in read_spec(made)
+        assert read_spec(made)["environment_variables"]["INIT_FROM_POLICY_MODEL_SOURCE"] == TWO
+        assert json.loads(read_spec(made)["environment_variables"]["BLOB_URLS"]) == [ONE]
 
 
 class TestFolders:
     """Those of this machine: uploaded by content, mounted like everything else."""
 
     def test_a_pinned_folder_goes_to_where_its_content_says(self) -> None:
-        made = plan(job(source("local_path", "/data/d", pin=PINNED)), datastore="mine")
-        (upload,) = order_of(made).uploads
+        made = render_plan(job(source("local_path", "/data/d", pin=PINNED)), datastore="mine")
+        (upload,) = read_submission_spec(made).uploads
         assert upload == submission_spec.DatastoreUpload(
             path="/data/d", to=f"robotrain/data/{'ab' * 32}", files=12, size=3456, flag="--dataset-path"
         )
-        assert spec(made)["inputs"]["dataset_path_0"] == {
+        assert read_spec(made)["inputs"]["dataset_path_0"] == {
             "type": "uri_folder",
             "mode": "ro_mount",
             "path": f"azureml://datastores/mine/paths/robotrain/data/{'ab' * 32}/",
         }
 
     def test_one_that_is_not_pinned_has_a_place_of_this_run_alone(self) -> None:
-        made = plan(job(*blobs(), source("local_path", "/data/d")))
-        (upload,) = order_of(made).uploads
+        made = render_plan(job(*blobs(), source("local_path", "/data/d")))
+        (upload,) = read_submission_spec(made).uploads
         assert (upload.to, upload.files, upload.size) == (f"azureml/{made.run}/inputs/1", None, None)
 
     def test_policies_and_checkpoints_are_brought_the_same_way(self) -> None:
         sources = [source("local_path", "/p", "policy", PINNED), source("local_path", "/c", "resume")]
-        made = plan(job(*blobs(), *sources))
-        assert list(spec(made)["inputs"]) == ["policy_path", "resume_path"]
-        assert [(one.path, one.flag) for one in order_of(made).uploads] == [
+        made = render_plan(job(*blobs(), *sources))
+        assert list(read_spec(made)["inputs"]) == ["policy_path", "resume_path"]
+        assert [(one.path, one.flag) for one in read_submission_spec(made).uploads] == [
             ("/p", "--policy-path"),
             ("/c", "--resume-from"),
         ]
 
     def test_what_is_typed_stays_out_of_the_job(self) -> None:
         folder = "/data/${{inputs.x}}/$(id)"
-        made = plan(job(source("local_path", folder)))
+        made = render_plan(job(source("local_path", folder)))
         assert "inputs.x" not in made.files["job.yaml"].decode()
-        assert order_of(made).uploads[0].path == folder
+        assert read_submission_spec(made).uploads[0].path == folder
 
     def test_one_that_is_given_twice_is_uploaded_once(self) -> None:
-        made = plan(job(*[source("local_path", "/d", pin=PINNED)] * 2))
-        assert set(spec(made)["inputs"]) == {"dataset_path_0", "dataset_path_1"}
-        assert len(order_of(made).uploads) == 1
+        made = render_plan(job(*[source("local_path", "/d", pin=PINNED)] * 2))
+        assert set(read_spec(made)["inputs"]) == {"dataset_path_0", "dataset_path_1"}
+        assert len(read_submission_spec(made).uploads) == 1
 
 
 class TestMachine:
@@ -270,68 +283,68 @@ class TestMachine:
     @pytest.mark.parametrize(("gpus", "kind"), [(1, "gpuspot"), (4, "gpuspot4")])
     def test_a_kubernetes_compute_is_asked_for_a_machine_with_the_gpus(self, gpus: int, kind: str) -> None:
         for known in (None, "kubernetes"):
-            made = plan(job(num_gpus=gpus), compute_kind=known)
-            assert spec(made)["resources"]["instance_type"] == kind
-            assert (order_of(made).instance_type, order_of(made).gpus) == (kind, gpus)
+            made = render_plan(job(num_gpus=gpus), compute_kind=known)
+            assert read_spec(made)["resources"]["instance_type"] == kind
+            assert (read_submission_spec(made).instance_type, read_submission_spec(made).gpus) == (kind, gpus)
 
     def test_a_managed_compute_is_asked_for_none(self) -> None:
-        made = plan(job(), compute_kind="managed", instance_type="gpu4")
-        assert spec(made)["resources"] == {"instance_count": 1, "shm_size": "8g"}
-        assert (order_of(made).compute_kind, order_of(made).instance_type) == ("managed", "")
+        made = render_plan(job(), compute_kind="managed", instance_type="gpu4")
+        assert read_spec(made)["resources"] == {"instance_count": 1, "shm_size": "8g"}
+        assert (read_submission_spec(made).compute_kind, read_submission_spec(made).instance_type) == ("managed", "")
 
     def test_it_ends_after_the_time_that_was_said_or_never(self) -> None:
-        assert spec(plan(job(), exec_timeout="12h"))["limits"] == {"timeout": 43200}
-        assert "limits" not in spec(plan(job()))
+        assert read_spec(render_plan(job(), exec_timeout="12h"))["limits"] == {"timeout": 43200}
+        assert "limits" not in read_spec(render_plan(job()))
 
     def test_the_environment_is_named_and_said_with_its_image(self) -> None:
-        made = plan(job(), image="registry.example/a/b:1.0", environment_name="mine")
-        assert spec(made)["environment"] == "azureml:mine:1.0"
-        assert order_of(made).environment == submission_spec.WorkspaceEnvironment(
+        made = render_plan(job(), image="registry.example/a/b:1.0", environment_name="mine")
+        assert read_spec(made)["environment"] == "azureml:mine:1.0"
+        assert read_submission_spec(made).environment == submission_spec.WorkspaceEnvironment(
             name="mine", version="1.0", image="registry.example/a/b:1.0"
         )
-        assert spec(plan(job(), environment_version="7"))["environment"] == "azureml:lerobot-training-env:7"
+        assert read_spec(render_plan(job(), environment_version="7"))["environment"] == "azureml:lerobot-training-env:7"
 
 
 class TestContainer:
     """What the runtime is told beside the sources."""
 
     def test_it_writes_to_the_run_and_the_output_that_azure_ml_made(self) -> None:
-        told = placement(plan(job()))
+        told = read_placement(render_plan(job()))
         assert told.tracking_uri == "azureml-workspace://SUB-AZ/rg-tf/ws-tf"
         assert (told.tracking_run, told.submission) == ("MLFLOW_RUN_ID", "AZUREML_RUN_ID")
         assert (told.kept, told.left) == ("${AZURE_ML_OUTPUT_checkpoints}", "")
         assert told.kept_as == "azureml://datastores/workspaceblobstore/paths/azureml/${AZUREML_RUN_ID}/checkpoints/"
 
     def test_an_output_that_is_mounted_holds_what_an_earlier_attempt_left(self) -> None:
-        made = plan(job(), output_mode="rw_mount")
-        assert spec(made)["outputs"]["checkpoints"]["mode"] == "rw_mount"
-        assert placement(made).left == placement(made).kept
+        made = render_plan(job(), output_mode="rw_mount")
+        assert read_spec(made)["outputs"]["checkpoints"]["mode"] == "rw_mount"
+        assert read_placement(made).left == read_placement(made).kept
 
     def test_it_works_in_a_folder_of_its_own_with_a_cache_beside_it(self) -> None:
-        made = plan(job(), work_dir="/mnt/work", cache_gib=40.0, download_mib=512)
-        told = placement(made)
+        made = render_plan(job(), work_dir="/mnt/work", cache_gib=40.0, download_mib=512)
+        told = read_placement(made)
         assert (told.work, told.cache) == (f"/mnt/work/{made.run}", "/mnt/work/cache")
         assert (told.cache_gib, told.download_mib) == (40.0, 512)
 
     def test_a_secret_is_named_where_the_hub_is_read_and_nowhere_else(self) -> None:
         address = "https://robots.vault.azure.net/secrets/hf"
-        made = plan(job(source("huggingface", "a/b")), hf_credential="hf", key_vault="robots")
-        assert placement(made).credentials == {"huggingface": address}
-        assert [(one.uri, one.flag) for one in order_of(made).secrets] == [(address, "--hf-credential")]
-        without = plan(job(), hf_credential="hf", key_vault="robots")
-        assert placement(without).credentials == {}
-        assert order_of(without).secrets == ()
+        made = render_plan(job(source("huggingface", "a/b")), hf_credential="hf", key_vault="robots")
+        assert read_placement(made).credentials == {"huggingface": address}
+        assert [(one.uri, one.flag) for one in read_submission_spec(made).secrets] == [(address, "--hf-credential")]
+        without = render_plan(job(), hf_credential="hf", key_vault="robots")
+        assert read_placement(without).credentials == {}
+        assert read_submission_spec(without).secrets == ()
 
     def test_checkpoints_are_published_beside_the_output_where_that_was_asked_for(self) -> None:
-        made = plan(job(publish_url=TWO))
-        assert order_of(made).publishes == TWO
-        assert azureml_plans.told(made).parameters["publish_url"] == TWO
+        made = render_plan(job(publish_url=TWO))
+        assert read_submission_spec(made).publishes == TWO
+        assert azureml_plans.read_document(made).parameters["publish_url"] == TWO
 
 
 def test_an_order_reads_back_as_it_was_written() -> None:
     of = job(source("local_path", "/d", pin=PINNED), *assets("azureml:a:3"), source("huggingface", "a/b"))
-    made = plan(of, workload_identity="id", hf_credential="hf", key_vault="robots", compute_kind="kubernetes")
-    kept = order_of(made)
+    made = render_plan(of, workload_identity="id", hf_credential="hf", key_vault="robots", compute_kind="kubernetes")
+    kept = read_submission_spec(made)
     assert submission_spec.SUBMISSION.dump(kept) == made.files["azureml.json"]
     assert dataclasses.replace(kept) == kept
     assert (kept.identity, kept.run, kept.target_workspace.name) == ("id", made.run, "ws-tf")
@@ -341,7 +354,9 @@ def test_an_order_reads_back_as_it_was_written() -> None:
 def code(tmp_path: Path) -> Path:
     """The code of a job, which works in `tmp_path`."""
     packed = Payload(pack_runtime())
-    write_plan_files(plan(job(job_name="é ☃"), packed=packed, work_dir=str(tmp_path / "a folder")), tmp_path / "plan")
+    write_plan_files(
+        render_plan(job(job_name="é ☃"), packed=packed, work_dir=str(tmp_path / "a folder")), tmp_path / "plan"
+    )
     return tmp_path / "plan" / "code"
 
 

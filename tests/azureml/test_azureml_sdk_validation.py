@@ -11,7 +11,7 @@ from typing import Any
 import azureml_plans
 import pytest
 import yaml
-from azureml_plans import PINNED, assets, blobs, job, model, placement, plan, source, spec
+from azureml_plans import PINNED, assets, blobs, job, model, read_placement, read_spec, render_plan, source
 from robotrain.model.plan import Plan, write_plan_files
 from robotrain_azureml.spec import inputs, render
 
@@ -37,24 +37,28 @@ def plans() -> list[Plan]:
     several = [*assets("azureml:a:3", FULL, LOCATED, "azureml:a:3"), *blobs(), *folders, model(REGISTRY)]
     client = "11111111-2222-3333-4444-555555555555"
     return [
-        azureml_plans.plan(job()),
-        azureml_plans.plan(
+        azureml_plans.render_plan(job()),
+        azureml_plans.render_plan(
             job(*several), workload_identity=client, exec_timeout="12h", labels="team=arms,on=true,a b=1.0"
         ),
-        azureml_plans.plan(
+        azureml_plans.render_plan(
             job(*blobs(), model("azureml:m:7", "policy")), compute_kind="managed", display_name="1e3: #"
         ),
-        azureml_plans.plan(
+        azureml_plans.render_plan(
             job(*blobs(), source("local_path", "/c", "resume")), output_mode="rw_mount", instance_type="mine"
         ),
-        azureml_plans.plan(job(source("huggingface", "a/b"), num_gpus=4), hf_credential="hf", key_vault="robots"),
-        azureml_plans.plan(job(workload="rosbag-act-train"), datastore="mine", environment_version="7", compute="c-1"),
+        azureml_plans.render_plan(
+            job(source("huggingface", "a/b"), num_gpus=4), hf_credential="hf", key_vault="robots"
+        ),
+        azureml_plans.render_plan(
+            job(workload="rosbag-act-train"), datastore="mine", environment_version="7", compute="c-1"
+        ),
     ]
 
 
 def wrong(**changed: Any) -> dict[str, Any]:
     """A job with something else in it."""
-    return {**spec(azureml_plans.plan(job(*assets("azureml:a:3")))), **changed}
+    return {**read_spec(azureml_plans.render_plan(job(*assets("azureml:a:3")))), **changed}
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +87,7 @@ class TestOfTheSdk:
 
     def test_it_takes_every_job_and_sends_what_it_says(self, load: Load) -> None:
         for made in plans():
-            body, said = load(made), spec(made)
+            body, said = load(made), read_spec(made)
             sent = body["properties"]
             assert (body["name"], sent["command"], sent["codeId"]) == (made.run, said["command"], "code")
             assert (sent["experimentName"], sent.get("displayName")) == (
@@ -103,7 +107,7 @@ class TestOfTheSdk:
 
     def test_it_reads_times_and_ways_of_bringing_as_they_were_meant(self, load: Load) -> None:
         of = job(*assets("azureml:a:3"), model("azureml:m:7"))
-        sent = load(azureml_plans.plan(of, exec_timeout="90m", output_mode="rw_mount"))["properties"]
+        sent = load(azureml_plans.render_plan(of, exec_timeout="90m", output_mode="rw_mount"))["properties"]
         assert sent["limits"]["timeout"] == "PT1H30M"
         assert [(one["jobInputType"], one["mode"]) for one in sent["inputs"].values()] == [
             ("uri_folder", "ReadOnlyMount"),
@@ -127,7 +131,7 @@ def test_short_and_full_names_reach_the_same_versions_in_a_workspace(azureml, tm
     scope = f"azureml://subscriptions/{subscription}/resourcegroups/{group}/workspaces/{workspace}"
     of = job(*assets("azureml:a:3", f"{scope}/data/a/versions/3"), model(f"{scope}/models/m/versions/7"))
     names = {"subscription_id": subscription, "resource_group": group, "workspace_name": workspace}
-    made = azureml_plans.plan(of, image="registry.example/image:1.0", **names)
+    made = azureml_plans.render_plan(of, image="registry.example/image:1.0", **names)
     write_plan_files(made, tmp_path)
     command = [sys.executable, "-c", SENT, json.dumps(azureml.names), str(tmp_path / "job.yaml")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
@@ -138,7 +142,7 @@ def test_short_and_full_names_reach_the_same_versions_in_a_workspace(azureml, tm
         "dataset_asset_1": "episodes/3",
         "init_from_policy_model": "models/7",
     }
-    assert job_there.environ == spec(made)["environment_variables"]
+    assert job_there.environ == read_spec(made)["environment_variables"]
     assert job_there.outputs["checkpoints"].prefix == inputs.make_output_folder(made.run, "checkpoints")
 
 
@@ -146,13 +150,13 @@ class TestNames:
     """What people find it by."""
 
     def test_the_experiment_is_the_one_that_was_said_else_that_of_the_workload(self) -> None:
-        assert spec(plan(job(experiment_name="mine")))["experiment_name"] == "mine"
-        assert spec(plan(job(workload="rosbag-act-train")))["experiment_name"] == "rosbag-act-train"
+        assert read_spec(render_plan(job(experiment_name="mine")))["experiment_name"] == "mine"
+        assert read_spec(render_plan(job(workload="rosbag-act-train")))["experiment_name"] == "rosbag-act-train"
 
     def test_a_display_name_and_tags_are_texts_whatever_they_look_like(self) -> None:
-        made = plan(job(), display_name="1e3", labels="team=arms,on=true,v=1.10,day=2026-01-01")
-        assert spec(made)["display_name"] == "1e3"
-        tags = spec(made)["tags"]
+        made = render_plan(job(), display_name="1e3", labels="team=arms,on=true,v=1.10,day=2026-01-01")
+        assert read_spec(made)["display_name"] == "1e3"
+        tags = read_spec(made)["tags"]
         assert {name: tags[name] for name in ("team", "on", "v", "day")} == {
             "team": "arms",
             "on": "true",
@@ -161,56 +165,58 @@ class TestNames:
         }
 
     def test_no_tag_takes_the_place_of_our_own(self) -> None:
-        made = plan(job(), labels="robotrain.run=other")
-        assert spec(made)["tags"]["robotrain.run"] == made.run
+        made = render_plan(job(), labels="robotrain.run=other")
+        assert read_spec(made)["tags"]["robotrain.run"] == made.run
 
 
 class TestVariables:
     """Names of the environment: texts that nothing on the way reads."""
 
     def test_every_one_is_a_quoted_text(self) -> None:
-        lines = plan(job(*assets("azureml:a:3"))).files["job.yaml"].decode().split("\n")
+        lines = render_plan(job(*assets("azureml:a:3"))).files["job.yaml"].decode().split("\n")
         begin, end = lines.index("environment_variables:"), lines.index("inputs:")
         assert all(line.partition(": ")[2][0] == "'" for line in lines[begin + 1 : end])
 
     def test_without_an_identity_the_compute_has_the_say(self) -> None:
-        assert "AZURE_CLIENT_ID" not in spec(plan(job()))["environment_variables"]
+        assert "AZURE_CLIENT_ID" not in read_spec(render_plan(job()))["environment_variables"]
 
     def test_a_job_in_another_cloud_is_told_where_to_sign_in(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("AZURE_AUTHORITY_HOST", "https://login.microsoftonline.us")
-        said = spec(plan(job()))["environment_variables"]
+        said = read_spec(render_plan(job()))["environment_variables"]
         assert said["AZURE_AUTHORITY_HOST"] == "https://login.microsoftonline.us"
 
     @pytest.mark.parametrize("tail", ["$(HOME)", "$$x", "${{inputs.x}}"])
     def test_a_dollar_that_would_be_read_is_the_same_url_written_otherwise(self, tail: str) -> None:
         odd = f"https://account1.blob.core.windows.net/train/a{tail}b"
-        made = plan(job(*blobs(odd), source("blob_url", odd, "init_policy")))
-        said = spec(made)["environment_variables"]
+        made = render_plan(job(*blobs(odd), source("blob_url", odd, "init_policy")))
+        said = read_spec(made)["environment_variables"]
         assert json.loads(said["BLOB_URLS"]) == [odd]
         assert tail[:2] not in said["BLOB_URLS"]
         assert "INIT_FROM_POLICY_MODEL_SOURCE" not in said  # there it cannot be written otherwise
-        assert placement(made).promised["BLOB_URLS"] == said["BLOB_URLS"]
+        assert read_placement(made).promised["BLOB_URLS"] == said["BLOB_URLS"]
 
 
 class TestText:
     """The one writer of the file."""
 
     def test_it_is_one_document_of_plain_yaml(self) -> None:
-        made = plan(job(*blobs("https://account1.blob.core.windows.net/train/é — ☃😀")), display_name="größe: 1 #\n'x'")
+        made = render_plan(
+            job(*blobs("https://account1.blob.core.windows.net/train/é — ☃😀")), display_name="größe: 1 #\n'x'"
+        )
         content = made.files["job.yaml"]
         assert content.isascii()
         assert len(list(yaml.safe_load_all(content))) == 1
-        assert spec(made)["display_name"] == "größe: 1 #\n'x'"
+        assert read_spec(made)["display_name"] == "größe: 1 #\n'x'"
 
     def test_what_was_read_is_written_the_same(self) -> None:
         for of in (job(), job(*assets("azureml:a:3"), model("azureml:m:1"))):
-            content = plan(of, display_name="a: b", labels="on=off,é=1").files["job.yaml"].decode()
-            assert render.dump_yaml(azureml_plans.read(content)) == content
+            content = render_plan(of, display_name="a: b", labels="on=off,é=1").files["job.yaml"].decode()
+            assert render.dump_yaml(azureml_plans.read_yaml(content)) == content
 
     @pytest.mark.parametrize("where", [{"display_name": "${{ x }}"}, {"labels": "a=${{x}}"}, {"labels": "${{x}}=a"}])
     def test_a_value_that_is_a_template_is_never_written(self, where: dict[str, str]) -> None:
         with pytest.raises(render.ExpressionError):
-            plan(job(), **where)
+            render_plan(job(), **where)
 
     def test_a_long_name_is_read_again(self) -> None:
-        assert spec(plan(job(), labels=f"{'x' * 1001}=1"))["tags"]["x" * 1001] == "1"
+        assert read_spec(render_plan(job(), labels=f"{'x' * 1001}=1"))["tags"]["x" * 1001] == "1"

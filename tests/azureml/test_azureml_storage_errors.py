@@ -2,7 +2,7 @@
 
 import pytest
 from azure_stand_in.sign_in import OBJECT
-from azureml_workspace_plans import refused, sendable
+from azureml_workspace_plans import make_submittable_plan, submit_rejected
 from robotrain_azure.credential import UNKNOWN_OBJECT_ID
 from robotrain_azure.storage import NETWORK_HINT, StorageError
 from robotrain_azure.workspace import Workspace
@@ -35,7 +35,7 @@ def test_no_role_is_named_where_a_signature_was_not_let_in():
 @pytest.mark.slow
 def test_nor_where_the_job_s_code_was_not_let_in_which_goes_by_one(azureml):
     azureml.fault("PUT .*sig=", where="blobs", status=403, code="AuthorizationFailure")
-    problem = refused(sendable(azureml))
+    problem = submit_rejected(make_submittable_plan(azureml))
     assert [way.text for way in problem.suggestions] == [NETWORK_HINT]
 
 

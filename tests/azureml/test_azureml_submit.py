@@ -8,7 +8,15 @@ import tempfile
 import pytest
 import yaml
 from azureml_plans import assets, blobs, payload, settings, source
-from azureml_workspace_plans import AT, ENVIRONMENT, IMAGE, VERSION, asked, refused, sendable
+from azureml_workspace_plans import (
+    AT,
+    ENVIRONMENT,
+    IMAGE,
+    VERSION,
+    list_requests,
+    make_submittable_plan,
+    submit_rejected,
+)
 from robotrain.errors import Rejected, format_problem
 from robotrain.model.job import Job
 from robotrain.model.workload import Container, OutputProfile, WorkloadProfile
@@ -28,7 +36,7 @@ def with_spec(wanted, change):
 
 def test_a_job_is_made_with_its_code_and_its_environment(azureml, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    wanted = sendable(azureml)
+    wanted = make_submittable_plan(azureml)
     reference = AzureMLPlatform().submit(wanted)
     [job] = azureml.jobs.values()
     assert job.name == reference["job"] == submit.read_job_name(wanted)
@@ -51,7 +59,7 @@ def test_a_job_is_made_with_its_code_and_its_environment(azureml, tmp_path, monk
 
 
 def test_the_same_plan_is_the_same_job(azureml):
-    wanted = sendable(azureml)
+    wanted = make_submittable_plan(azureml)
     first = AzureMLPlatform().submit(wanted)
     azureml.calls.clear()
     assert AzureMLPlatform().submit(wanted) == first
@@ -61,7 +69,7 @@ def test_the_same_plan_is_the_same_job(azureml):
 
 @pytest.mark.slow
 def test_an_equal_job_of_a_colleague_is_another_one(azureml, tmp_path, monkeypatch):
-    wanted = sendable(azureml)
+    wanted = make_submittable_plan(azureml)
     names = set()
     for number in range(2):
         monkeypatch.setenv("ROBOTRAIN_STATE", str(tmp_path / str(number)))
@@ -71,14 +79,14 @@ def test_an_equal_job_of_a_colleague_is_another_one(azureml, tmp_path, monkeypat
 
 
 def test_the_name_is_written_down_before_anything_is_asked(azureml):
-    wanted, seen = sendable(azureml), []
+    wanted, seen = make_submittable_plan(azureml), []
     azureml.at_call(1, act=lambda: seen.append(submit.read_job_name(wanted)))
     reference = AzureMLPlatform().submit(wanted)
     assert seen == [reference["job"]]
 
 
 def test_the_spec_that_is_kept_names_the_job_and_its_code(azureml):
-    wanted = sendable(azureml)
+    wanted = make_submittable_plan(azureml)
     reference = AzureMLPlatform().submit(wanted)
     kept = yaml.safe_load(AzureMLPlatform().read_submitted_spec(wanted, reference))
     said = yaml.safe_load(wanted.files["job.yaml"])
@@ -95,33 +103,33 @@ def test_the_repository_that_a_person_stands_in_is_not_told(azureml, tmp_path, m
     for words in (["init", "-q"], ["remote", "add", "origin", "https://example.com/private.git"]):
         subprocess.run(["git", *words], cwd=tmp_path, check=True)
     monkeypatch.chdir(tmp_path)
-    AzureMLPlatform().submit(sendable(azureml))
+    AzureMLPlatform().submit(make_submittable_plan(azureml))
     [job] = azureml.jobs.values()
     assert "private" not in str(job.body)
 
 
 def test_an_environment_of_the_same_image_is_used(azureml, capsys):
     azureml.environment(ENVIRONMENT, VERSION, IMAGE)
-    AzureMLPlatform().submit(sendable(azureml))
-    assert asked(azureml, AT) == [f"GET {AT}"]
+    AzureMLPlatform().submit(make_submittable_plan(azureml))
+    assert list_requests(azureml, AT) == [f"GET {AT}"]
     assert capsys.readouterr().err == ""
 
 
 def test_an_environment_of_another_image_stops_everything_before_it_is_sent(azureml):
     azureml.environment(ENVIRONMENT, VERSION, "pytorch/pytorch:2.4.1")
-    told = format_problem(refused(sendable(azureml)))
+    told = format_problem(submit_rejected(make_submittable_plan(azureml)))
     assert "azureml-environment-differs" in told
     assert "pytorch/pytorch:2.4.1" in told
     assert IMAGE in told
     assert "--environment-version VERSION" in told
-    assert asked(azureml) == [f"GET {AT}"]
+    assert list_requests(azureml) == [f"GET {AT}"]
 
 
 def test_an_environment_that_a_colleague_registers_meanwhile_is_used(azureml):
     azureml.fault(
         f"PUT .*{AT}", act=lambda: azureml.environment(ENVIRONMENT, VERSION, IMAGE), status=409, code="Conflict"
     )
-    AzureMLPlatform().submit(sendable(azureml))
+    AzureMLPlatform().submit(make_submittable_plan(azureml))
     assert len(azureml.jobs) == 1
 
 
@@ -131,7 +139,7 @@ def test_a_job_that_the_sdk_does_not_take_is_told_in_our_words_with_the_keys(azu
         spec["resources"]["nonsense"] = 1
         spec["inputs"] = {"mine": {"type": "uri_folder", "mode": "rw", "path": "azureml:a:1"}}
 
-    told = format_problem(refused(with_spec(sendable(azureml), change)))
+    told = format_problem(submit_rejected(with_spec(make_submittable_plan(azureml), change)))
     assert "[azureml-job-not-read]" in told
     assert "az ml job create -f FOLDER/job.yaml" in told
     assert "job.yaml: colour, job.yaml: inputs.mine, job.yaml: limits.timeout, job.yaml: resources.nonsense" in told
@@ -144,9 +152,9 @@ def test_a_job_that_the_sdk_does_not_take_is_told_in_our_words_with_the_keys(azu
 
 @pytest.mark.parametrize("path", [submission_spec.SUBMISSION_FILE, submission_spec.START_FILE])
 def test_a_plan_that_lacks_a_part_is_told(azureml, path):
-    wanted = sendable(azureml)
+    wanted = make_submittable_plan(azureml)
     files = {name: content for name, content in wanted.files.items() if name != path}
-    problem = refused(dataclasses.replace(wanted, files=files))
+    problem = submit_rejected(dataclasses.replace(wanted, files=files))
     assert (problem.code, problem.why) == ("plan-damaged", f"It lacks {path}.")
 
 
@@ -154,7 +162,7 @@ def test_a_plan_that_lacks_a_part_is_told(azureml, path):
     "change", [{"outputs": {}}, {"code": "../.."}, {"code": "azureml:x:1"}, {"name": ""}, {"type": "sweep"}]
 )
 def test_a_plan_of_another_code_or_without_its_output_is_told(azureml, change):
-    problem = refused(with_spec(sendable(azureml), lambda spec: spec.update(change)))
+    problem = submit_rejected(with_spec(make_submittable_plan(azureml), lambda spec: spec.update(change)))
     assert problem.code == "plan-damaged"
     assert azureml.calls == []
 
@@ -194,8 +202,8 @@ def test_a_job_that_was_changed_to_another_or_to_none_is_refused_by_the_key(azur
 
     (tmp_path / "a").write_bytes(b"a")
     folders = [source("local_path", str(tmp_path), pin=pin) for pin in (pin.compute_folder_digest(tmp_path).pin, "")]
-    wanted = with_spec(sendable(azureml, *assets("azureml:episodes:3"), *folders), change)
-    problem = refused(wanted)
+    wanted = with_spec(make_submittable_plan(azureml, *assets("azureml:episodes:3"), *folders), change)
+    problem = submit_rejected(wanted)
     assert (problem.code, problem.where) == (code, f"job.yaml: {key}")
     assert [one.where for one in AzureMLPlatform().preflight(wanted)] == [problem.where]
     assert azureml.calls == []
@@ -203,17 +211,17 @@ def test_a_job_that_was_changed_to_another_or_to_none_is_refused_by_the_key(azur
 
 
 def test_an_order_and_a_document_that_differ_are_refused(azureml):
-    wanted = sendable(azureml, *assets("azureml:episodes:3"))
+    wanted = make_submittable_plan(azureml, *assets("azureml:episodes:3"))
     for file, key in (
         (submission_spec.SUBMISSION_FILE, "inputs"),
         (submission_spec.DOCUMENT_FILE, "inputs.dataset_asset_0.path"),
     ):
         text = wanted.files[file].replace(b'"version": 3', b'"version": 4').replace(b"episodes:3", b"episodes:4")
         assert text != wanted.files[file]
-        problem = refused(dataclasses.replace(wanted, files={**wanted.files, file: text}))
+        problem = submit_rejected(dataclasses.replace(wanted, files={**wanted.files, file: text}))
         assert (problem.code, problem.where) == ("plan-changed-in-part", f"job.yaml: {key}")
     damaged = dataclasses.replace(wanted, files={**wanted.files, submission_spec.DOCUMENT_FILE: b"{}"})
-    assert "code/job.json" in refused(damaged).why
+    assert "code/job.json" in submit_rejected(damaged).why
     assert [one.code for one in AzureMLPlatform().preflight(damaged)] == ["plan-damaged"]
 
 
@@ -223,7 +231,7 @@ def test_what_a_person_wrote_into_a_rendered_job_is_sent_as_it_is(azureml):
         spec |= {"description": "a: b # c", "services": {"shell": {"type": "ssh", "ssh_public_keys": "k"}}}
         spec["command"] = "python3 start.py ${{outputs.checkpoints}}"
 
-    AzureMLPlatform().submit(with_spec(sendable(azureml), change))
+    AzureMLPlatform().submit(with_spec(make_submittable_plan(azureml), change))
     [job] = azureml.jobs.values()
     assert job.body["description"] == "a: b # c"
     assert job.command == "python3 start.py ${{outputs.checkpoints}}"
@@ -232,8 +240,8 @@ def test_what_a_person_wrote_into_a_rendered_job_is_sent_as_it_is(azureml):
 
 def test_a_refused_job_is_forgotten(azureml):
     azureml.deny("PUT /jobs/")
-    wanted = sendable(azureml)
-    told = format_problem(refused(wanted))
+    wanted = make_submittable_plan(azureml)
+    told = format_problem(submit_rejected(wanted))
     assert "[azureml-not-allowed]" in told
     assert "az role assignment create --assignee" in told
     assert '--role "AzureML Data Scientist"' in told
@@ -242,7 +250,7 @@ def test_a_refused_job_is_forgotten(azureml):
 
 
 def test_a_workspace_that_cannot_be_asked_for_a_job_is_told(azureml):
-    wanted = sendable(azureml)
+    wanted = make_submittable_plan(azureml)
     AzureMLPlatform().submit(wanted)
     azureml.deny("GET /jobs/")
     with pytest.raises(Rejected):
@@ -250,7 +258,7 @@ def test_a_workspace_that_cannot_be_asked_for_a_job_is_told(azureml):
 
 
 def test_nothing_is_asked_of_a_plan_that_was_never_handed_over(azureml):
-    assert AzureMLPlatform().find(sendable(azureml)) is None
+    assert AzureMLPlatform().find(make_submittable_plan(azureml)) is None
     assert azureml.calls == []
 
 

@@ -7,7 +7,7 @@ import types
 import pytest
 from azure.core.exceptions import ClientAuthenticationError, HttpResponseError, ServiceRequestError
 from azure.core.pipeline.transport import RequestsTransport
-from azureml_workspace_plans import refused, sendable
+from azureml_workspace_plans import make_submittable_plan, submit_rejected
 from robotrain import errors
 from robotrain.errors import NotSubmitted, Rejected, Unanswered, format_problem
 from robotrain.store import records
@@ -30,7 +30,7 @@ REFUSALS = [
 
 @pytest.fixture
 def order(azureml):
-    return submission_spec.SUBMISSION.load(sendable(azureml), errors.Stage.SUBMIT)
+    return submission_spec.SUBMISSION.load(make_submittable_plan(azureml), errors.Stage.SUBMIT)
 
 
 def told(error, order, asked=None) -> str:
@@ -64,9 +64,9 @@ def test_before_anything_is_sent_the_same_is_said(azureml, monkeypatch):
         get_token = get_token_info
 
     monkeypatch.setattr("robotrain_azure.credential.get_shared_credential", Nobody)
-    wanted = sendable(azureml)
+    wanted = make_submittable_plan(azureml)
     [problem] = AzureMLPlatform().preflight(wanted)
-    sent = refused(wanted)
+    sent = submit_rejected(wanted)
     assert (problem.code, problem.title, problem.why) == (sent.code, sent.title, sent.why)
     assert problem.why.endswith("Tried: EnvironmentCredential, AzureCliCredential.")
     assert azureml.calls == []
@@ -153,7 +153,7 @@ def test_what_the_sdk_says_of_a_job_that_it_does_not_take_is_told(order):
 
 
 def test_the_whole_reason_of_azure_is_told_with_what_it_means(azureml):
-    said = format_problem(refused(sendable(azureml, instance_type="gpux")))
+    said = format_problem(submit_rejected(make_submittable_plan(azureml, instance_type="gpux")))
     assert "AML Kubernetes Compute job failed. 9: Invalid instance type. There is no 'gpux' (HTTP 400" in said
     assert "This means: the compute has no instance type gpux, or no node" in said
     assert "`az ml compute show --name k8s-robot-dev-00`" in said
@@ -185,9 +185,9 @@ def test_an_error_that_names_nothing_of_azure_is_told_without_its_text(order):
 @pytest.mark.slow
 @pytest.mark.parametrize(("call", "status"), REFUSALS)
 def test_a_refusal_at_any_call_is_told_and_leaves_nothing(azureml, call, status):
-    wanted = sendable(azureml)
+    wanted = make_submittable_plan(azureml)
     azureml.fault(call, status=status, code={403: "AuthorizationFailed"}.get(status, "UserError"))
-    problem = refused(wanted)
+    problem = submit_rejected(wanted)
     assert problem.code.startswith(("azureml-", "azure-"))
     assert len(problem.title) < 160
     assert "Traceback" not in format_problem(problem)
@@ -199,9 +199,9 @@ def test_a_refusal_at_any_call_is_told_and_leaves_nothing(azureml, call, status)
 @pytest.mark.parametrize("status", [429, 500, 503])
 @pytest.mark.parametrize("call", ARM)
 def test_a_service_that_is_down_before_the_job_is_told(azureml, call, status):
-    wanted = sendable(azureml)
+    wanted = make_submittable_plan(azureml)
     azureml.fault(call, status=status, code="ServiceUnavailable")
-    problem = refused(wanted)
+    problem = submit_rejected(wanted)
     assert problem.code in ("azureml-busy", "azureml-unreachable", "azureml-refused")
     assert any("the same command" in way.text for way in problem.suggestions)
     assert not azureml.jobs
@@ -212,14 +212,14 @@ def test_a_service_that_is_down_before_the_job_is_told(azureml, call, status):
 @pytest.mark.parametrize("how", [{"status": 429, "retry_after": 1}, {"status": 503}, {"gone": True}])
 def test_one_bad_moment_is_sat_out(azureml, call, how):
     azureml.fault(call, times=1, **how)
-    assert AzureMLPlatform().submit(sendable(azureml))["job"] in azureml.jobs
+    assert AzureMLPlatform().submit(make_submittable_plan(azureml))["job"] in azureml.jobs
 
 
 @pytest.mark.slow
 def test_a_storage_account_that_cannot_be_reached_is_told_by_its_name_in_seconds(azureml):
     host, before = f"{azureml.account}.blob.core.windows.net", time.monotonic()
     with azureml.tenant.unreachable(host):
-        told = format_problem(refused(sendable(azureml)))
+        told = format_problem(submit_rejected(make_submittable_plan(azureml)))
     assert "could not submit the code of the job" in told
     assert f"{host} cannot be reached (Unable to connect to proxy)" in told
     assert time.monotonic() - before < 20
@@ -229,7 +229,7 @@ def test_a_pause_that_azure_asks_for_is_made_and_announced(azureml, monkeypatch,
     pauses = []
     monkeypatch.setattr(RequestsTransport, "sleep", lambda self, duration: pauses.append(duration))
     azureml.fault("GET .*/codes/", status=429, retry_after=120, code="TooManyRequests", times=1)
-    assert AzureMLPlatform().submit(sendable(azureml))["job"] in azureml.jobs
+    assert AzureMLPlatform().submit(make_submittable_plan(azureml))["job"] in azureml.jobs
     assert pauses == [120]
     assert "120 s" in capsys.readouterr().err
 
@@ -239,14 +239,14 @@ def test_a_long_wait_that_azure_asks_for_is_not_waited(azureml, monkeypatch):
     monkeypatch.setattr("robotrain_azureml.submit.sdk.LONGEST_PAUSE", 0.2)
     azureml.fault("GET .*/codes/", status=429, retry_after=3600, code="TooManyRequests")
     before = time.monotonic()
-    problem = refused(sendable(azureml))
+    problem = submit_rejected(make_submittable_plan(azureml))
     assert problem.code == "azureml-busy"
     assert time.monotonic() - before < 20
 
 
 def unanswered(azureml, monkeypatch):
     """A plan that the workspace was asked for, and did not answer."""
-    wanted = sendable(azureml)
+    wanted = make_submittable_plan(azureml)
     azureml.fault(JOB, gone=True)
     monkeypatch.setattr("robotrain_azureml.submit.sdk.RETRIES", 0)
     with pytest.raises(Unanswered):
@@ -270,7 +270,7 @@ def test_a_job_that_was_asked_for_keeps_its_name_whatever_refuses_the_next_attem
 
 
 def test_a_conflict_at_the_first_attempt_is_with_a_job_that_is_there(azureml):
-    wanted = sendable(azureml)
+    wanted = make_submittable_plan(azureml)
     azureml.fault(JOB, status=409, code="Conflict")
     with pytest.raises(Unanswered, match="rejects the job"):
         AzureMLPlatform().submit(wanted)
@@ -278,11 +278,11 @@ def test_a_conflict_at_the_first_attempt_is_with_a_job_that_is_there(azureml):
 
 
 def test_a_name_that_nobody_was_asked_for_is_forgotten_when_something_else_is_refused(azureml):
-    wanted = sendable(azureml)
+    wanted = make_submittable_plan(azureml)
     drawn = submit.draw_job_name(wanted)  # by a submit that was killed a moment later
     azureml.deny("GET /environments/")
     assert AzureMLPlatform().find(wanted) is None
-    refused(wanted)
+    submit_rejected(wanted)
     assert submit.read_job_name(wanted) == ""
     assert drawn
 
@@ -292,7 +292,7 @@ def test_ctrl_c_before_the_job_was_asked_for_has_sent_nothing(azureml, monkeypat
         raise KeyboardInterrupt
 
     monkeypatch.setattr("robotrain_azureml.submit.upload.upload_folders", interrupted)
-    wanted = sendable(azureml)
+    wanted = make_submittable_plan(azureml)
     with pytest.raises(NotSubmitted):
         AzureMLPlatform().submit(wanted)
     assert submit.read_job_name(wanted) == ""
@@ -300,7 +300,7 @@ def test_ctrl_c_before_the_job_was_asked_for_has_sent_nothing(azureml, monkeypat
 
 @pytest.mark.parametrize("content", [b"", b'{"plan": "', b"[]", b"{}", b"\xff"])
 def test_a_note_that_is_torn_is_named_with_the_way_on(azureml, content):
-    wanted = sendable(azureml)
+    wanted = make_submittable_plan(azureml)
     submit.draw_job_name(wanted)
     file = records.get_run_folder(wanted.run) / submit.NOTE.file
     file.write_bytes(content)
@@ -315,7 +315,7 @@ def test_a_note_that_is_torn_is_named_with_the_way_on(azureml, content):
 
 
 def test_a_token_that_ended_is_asked_for_anew_once(azureml):
-    wanted = sendable(azureml)
+    wanted = make_submittable_plan(azureml)
     azureml.fault("GET .*/environments/", status=401, code="ExpiredAuthenticationToken", times=1)
     assert AzureMLPlatform().submit(wanted)["job"] in azureml.jobs
     azureml.fault("GET .*/environments/", status=401, code="ExpiredAuthenticationToken")
@@ -326,7 +326,7 @@ def test_a_token_that_ended_is_asked_for_anew_once(azureml):
 def test_a_service_that_is_silent_is_told_of_while_it_is_waited_for(azureml, monkeypatch, capsys):
     monkeypatch.setattr("robotrain_azureml.submit.sdk.SILENCE_SECONDS", 0.1)
     azureml.fault("GET .*/environments/", latency=0.3, times=1)
-    AzureMLPlatform().submit(sendable(azureml))
+    AzureMLPlatform().submit(make_submittable_plan(azureml))
     assert "management.azure.com has not answered for 0.1 s; still waiting\n" in capsys.readouterr().err
 
 
@@ -334,18 +334,18 @@ def test_a_service_that_is_silent_is_told_of_while_it_is_waited_for(azureml, mon
 def test_a_service_that_stays_silent_is_given_up_soon_and_a_job_is_waited_for_longer(azureml, monkeypatch):
     monkeypatch.setattr("robotrain_azureml.submit.sdk.TIMEOUTS", {"connection_timeout": 5, "read_timeout": 0.2})
     azureml.fault(JOB, latency=0.6, times=1)
-    AzureMLPlatform().submit(sendable(azureml))
+    AzureMLPlatform().submit(make_submittable_plan(azureml))
     azureml.fault("GET .*/environments/", latency=0.6)
     azureml.calls.clear()
     with pytest.raises(Unanswered, match="timed out"):
-        AzureMLPlatform().submit(sendable(azureml))
+        AzureMLPlatform().submit(make_submittable_plan(azureml))
     assert len(azureml.calls) == 2
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("status", [500, 503])
 def test_a_job_that_the_service_broke_off_at_is_not_known(azureml, status):
-    wanted = sendable(azureml)
+    wanted = make_submittable_plan(azureml)
     azureml.fault(JOB, status=status, code="InternalServerError")
     with pytest.raises(Unanswered):
         AzureMLPlatform().submit(wanted)
@@ -357,7 +357,7 @@ def test_a_job_that_the_service_broke_off_at_is_not_known(azureml, status):
 
 @pytest.mark.slow
 def test_an_answer_that_was_lost_is_asked_for_by_its_name(azureml, capsys):
-    wanted = sendable(azureml)
+    wanted = make_submittable_plan(azureml)
     azureml.fault(JOB, times=1, lost=True)
     azureml.fault(JOB, times=None, status=503)
     reference = AzureMLPlatform().submit(wanted)
@@ -368,7 +368,7 @@ def test_an_answer_that_was_lost_is_asked_for_by_its_name(azureml, capsys):
 @pytest.mark.slow
 def test_a_job_that_is_there_and_would_be_another_is_adopted(azureml):
     """An earlier submit was killed while its request was on the way."""
-    wanted = sendable(azureml)
+    wanted = make_submittable_plan(azureml)
     reference = AzureMLPlatform().submit(wanted)
     azureml.fault(JOB, status=409, code="UserError")
     assert AzureMLPlatform().submit(wanted) == reference
@@ -376,14 +376,14 @@ def test_a_job_that_is_there_and_would_be_another_is_adopted(azureml):
 
 def test_a_subscription_that_is_not_seen_is_told(azureml):
     other = "bbbbbbbb-0000-0000-0000-0000000000ff"
-    assert other in refused(sendable(azureml, subscription_id=other)).title
+    assert other in submit_rejected(make_submittable_plan(azureml, subscription_id=other)).title
 
 
 @pytest.mark.slow
 def test_another_cloud_is_asked_where_its_sign_in_is_named(azureml, monkeypatch):
     monkeypatch.setenv("AZUREML_CURRENT_CLOUD", "AzureCloud")  # the SDK writes it
     monkeypatch.setenv("AZURE_AUTHORITY_HOST", "https://login.microsoftonline.us")
-    problem = refused(sendable(azureml))
+    problem = submit_rejected(make_submittable_plan(azureml))
     assert problem.code == "azureml-unreachable"
     assert set(azureml.proxy.refused) == {"login.microsoftonline.us"}
     assert os.environ["AZUREML_CURRENT_CLOUD"] == "AzureUSGovernment"

@@ -8,9 +8,9 @@ import yaml
 from azure_stand_in.http_server import cut_short
 from azure_stand_in.ml.azureml import AzureML
 from azureml_observed_run import sealed
-from azureml_plans import PLUGIN_MODULES, assets, job, payload, settings, told
-from azureml_plans import plan as render_job
-from azureml_workspace_plans import dataset
+from azureml_plans import PLUGIN_MODULES, assets, job, payload, read_document, settings
+from azureml_plans import render_plan as render_job
+from azureml_workspace_plans import add_dataset
 from robotrain.cluster.outputs import parse_run_log
 from robotrain.errors import Rejected
 from robotrain.model.pipeline import SweepSpec
@@ -32,7 +32,7 @@ RANDOM = (*RANDOM, "--sampler", "random", "--samples", "12", "--sampler-seed", "
 def there(observing, name_workspace) -> AzureML:
     """The workspace, with a compute and a dataset."""
     observing.kubernetes(COMPUTE)
-    observing.data("episodes", 3, dataset(observing, "episodes/3"))
+    observing.data("episodes", 3, add_dataset(observing, "episodes/3"))
     name_workspace(observing, COMPUTE)
     return observing
 
@@ -314,7 +314,9 @@ def test_a_sweep_that_azure_ml_cannot_run_is_not_rendered(there):
 
 
 def test_a_registered_trial_is_described_by_its_own_values():
-    document = replace(told(render_job(job(training_steps=5))), space={"training_steps": Dimension(choices=(5, 6))})
+    document = replace(
+        read_document(render_job(job(training_steps=5))), space={"training_steps": Dimension(choices=(5, 6))}
+    )
     log = parse_run_log([event.format_event(Track(params={"training_steps": 6}))])
     metadata = outputs.make_model_metadata("sweep-1", "azureml", 6, document, log, {})
     assert metadata.tags["training_steps"] == "6"

@@ -9,7 +9,7 @@ import threading
 import time
 
 import pytest
-from azureml_workspace_plans import sendable
+from azureml_workspace_plans import make_submittable_plan
 from robotrain import errors
 from robotrain.errors import Rejected, format_problem
 from robotrain_azure import storage
@@ -36,7 +36,7 @@ def folder(tmp_path):
 
 def wanted(azureml, folder, pinned=True):
     pin = local_path_pin.compute_folder_digest(folder).pin if pinned else ""
-    return sendable(azureml, JobSource(role="dataset", kind="local_path", uri=str(folder), pin=pin))
+    return make_submittable_plan(azureml, JobSource(role="dataset", kind="local_path", uri=str(folder), pin=pin))
 
 
 def bring(plan) -> list[str]:
@@ -234,7 +234,7 @@ def test_links_and_empty_folders_are_refused_together(azureml, folder, tmp_path)
     empty = tmp_path / "empty"
     empty.mkdir()
     sources = [JobSource(role="dataset", kind="local_path", uri=str(one)) for one in (folder, empty)]
-    found = refused(sendable(azureml, *sources))
+    found = refused(make_submittable_plan(azureml, *sources))
     assert [problem.code for problem in found] == ["upload-links", "upload-empty"]
     assert "link." in found[0].why
 
@@ -269,7 +269,7 @@ def test_a_datastore_of_another_kind_is_told(azureml, folder):
 def blobs(azureml):
     """Those of the workspace's datastore."""
     arm = ArmClient()
-    order = submission_spec.SUBMISSION.load(sendable(azureml), errors.Stage.SUBMIT)
+    order = submission_spec.SUBMISSION.load(make_submittable_plan(azureml), errors.Stage.SUBMIT)
     with datastore.open_datastore(
         arm, storage.get_datastore(arm, order.target_workspace, "workspaceblobstore")
     ) as opened:

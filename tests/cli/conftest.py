@@ -6,13 +6,13 @@ import time
 from pathlib import Path
 
 import pytest
-from scripted_runs import Scripted
+from scripted_runs import ScriptedPlatform
 
 
 @pytest.fixture
 def scripted(tmp_path, install):
     """Make runs on scripted platforms: `scripted.run("train-1", "a line", Metrics(…), state="failed")`."""
-    made = Scripted(tmp_path / "pluto", install)
+    made = ScriptedPlatform(tmp_path / "pluto", install)
     yield made
     made.end()
 

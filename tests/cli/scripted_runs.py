@@ -21,7 +21,7 @@ EVALUATION = {"workload": "lerobot-eval", "makes": "results"}
 """What the record of a run says that is named eval-…."""
 
 
-class Scripted:
+class ScriptedPlatform:
     """Makes runs; the newest is the one that was made last."""
 
     def __init__(self, folder: Path, install: Any) -> None:

@@ -11,7 +11,7 @@ import pytest
 from robotrain.model.run import RunRecord
 from robotrain.plugins import calls
 from robotrain.store import records
-from virtual_terminal import Glass
+from virtual_terminal import VirtualTerminal
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("cache", "hub")]  # each looks at the whole machine
 
@@ -416,7 +416,9 @@ def test_what_a_hung_check_left_behind_spoils_no_json(command, install, tmp_path
 
 
 def test_on_a_narrow_terminal_sentences_go_on_below_themselves(command):
-    terminal = Glass([*command, "doctor", "--platform", "local"], os.environ | {"TERM": "xterm", "NO_COLOR": "1"}, 70)
+    terminal = VirtualTerminal(
+        [*command, "doctor", "--platform", "local"], os.environ | {"TERM": "xterm", "NO_COLOR": "1"}, 70
+    )
     assert terminal.end() == 0
     terminal.close()
     lines = terminal.raw.partition("found nothing")[0].splitlines()

@@ -13,7 +13,7 @@ from robotrain_runtime.contract.event import (
     StageEvent,
     format_event,
 )
-from virtual_terminal import Glass
+from virtual_terminal import VirtualTerminal
 
 DONE = Outcome(state="succeeded", exit_code=0)
 NAME = "lerobot-train-fab69e8c-1"
@@ -42,7 +42,7 @@ def glass(scripted, command, tmp_path):
     def start(*args, columns=80, rows=24, **environ):
         site = os.pathsep.join(str(path) for path in tmp_path.glob("site-*"))
         names = {"PYTHONPATH": site, "TERM": "xterm-256color", "LC_ALL": "C.UTF-8", "PYTHONUTF8": "1"}
-        opened.append(Glass([*command, *args], os.environ | names | environ, columns, rows))
+        opened.append(VirtualTerminal([*command, *args], os.environ | names | environ, columns, rows))
         return opened[-1]
 
     yield start

@@ -85,7 +85,7 @@ class Screen:
             self.column += 1
 
 
-class Glass:
+class VirtualTerminal:
     """A command on a terminal."""
 
     def __init__(self, command: list[str], environ: dict[str, str], columns: int = 80, rows: int = 24) -> None:

@@ -41,43 +41,43 @@ def settings(**given: Any) -> OsmoSettings:
     return OsmoSettings(**{"pool": "gpu-pool", "tracking_uri": "none"} | given)
 
 
-def plan(of: Job, attempt: int = 1, packed: Payload | None = None, **given: Any) -> Plan:
+def render_plan(of: Job, attempt: int = 1, packed: Payload | None = None, **given: Any) -> Plan:
     return OsmoPlatform().render(of, settings(**given), of.run_name(attempt), packed or payload(), PLUGIN_MODULES)
 
 
-def problems(of: Job, **given: Any) -> list[Problem]:
+def find_problems(of: Job, **given: Any) -> list[Problem]:
     return list(OsmoPlatform().check(of, settings(**given)))
 
 
-def codes(of: Job, **given: Any) -> set[str]:
+def find_codes(of: Job, **given: Any) -> set[str]:
     """The problems that are errors."""
-    return {problem.code for problem in problems(of, **given) if problem.severity == "error"}
+    return {problem.code for problem in find_problems(of, **given) if problem.severity == "error"}
 
 
-def read(text: str | bytes) -> Any:
+def read_yaml(text: str | bytes) -> Any:
     """Parse YAML, with the fast parser if it is available."""
     return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
-def workflow(of: Plan) -> dict[str, Any]:
-    return dict(read(of.files["workflow.yaml"])["workflow"])
+def read_workflow(of: Plan) -> dict[str, Any]:
+    return dict(read_yaml(of.files["workflow.yaml"])["workflow"])
 
 
-def task(of: Plan) -> dict[str, Any]:
-    (found,) = workflow(of)["tasks"]
+def read_task(of: Plan) -> dict[str, Any]:
+    (found,) = read_workflow(of)["tasks"]
     return dict(found)
 
 
-def unpacked(archive: bytes | str) -> dict[str, bytes]:
+def unpack_archive(archive: bytes | str) -> dict[str, bytes]:
     """The files of an archive, by path; as text it is that of a workflow."""
     archive = render.decode_archive(archive) if isinstance(archive, str) else archive
     with tarfile.open(fileobj=io.BytesIO(archive), mode="r:bz2") as packed:
         return {member.name: packed.extractfile(member).read() for member in packed}  # type: ignore[union-attr]
 
 
-def document_of(of: Plan) -> document.JobDocument:
+def read_document(of: Plan) -> document.JobDocument:
     return document.parse_document(of.files["job.json"].decode())
 
 
-def placement(of: Plan) -> document.Placement:
-    return document_of(of).placement
+def read_placement(of: Plan) -> document.Placement:
+    return read_document(of).placement

@@ -14,10 +14,12 @@ RUN = "lerobot-train-fab69e8c-1"
 TASK = "lerobot-train"
 RESOURCES = {"cpu": 1, "gpu": 0, "memory": "1Gi", "storage": "1Gi", "platform": "gpu_platform"}
 MARK = "5e" * 32
-ORDER = OsmoSubmissionSpec(run=RUN, cli="osmo", pool="default", server="6.4", task=TASK, gpu_platform="gpu_platform")
+SUBMISSION_SPEC = OsmoSubmissionSpec(
+    run=RUN, cli="osmo", pool="default", server="6.4", task=TASK, gpu_platform="gpu_platform"
+)
 
 
-def workflow(mark: str = MARK, run: str = RUN, credentials=(), **task) -> str:
+def make_workflow(mark: str = MARK, run: str = RUN, credentials=(), **task) -> str:
     """The text of a workflow with one task."""
     named = {one.name: {one.key.upper(): one.key} for one in credentials}
     said = {"name": TASK, "image": "ubuntu:24.04", "command": ["true"], "environment": {"ROBOTRAIN_PLAN": mark}}
@@ -25,9 +27,9 @@ def workflow(mark: str = MARK, run: str = RUN, credentials=(), **task) -> str:
     return yaml.safe_dump({"workflow": body}, sort_keys=False)
 
 
-def plan(mark: str = MARK, sources=(), text: str = "", files=(), placement=None, **order) -> Plan:
+def make_plan(mark: str = MARK, sources=(), text: str = "", files=(), placement=None, **order) -> Plan:
     """A plan whose `osmo.json` has the values of `order`."""
-    wanted = dataclasses.replace(ORDER, **order)
+    wanted = dataclasses.replace(SUBMISSION_SPEC, **order)
     told = JobDocument(
         schema=document.SCHEMA,
         run=RUN,
@@ -40,7 +42,7 @@ def plan(mark: str = MARK, sources=(), text: str = "", files=(), placement=None,
         sources=tuple(sources),
     )
     own = {
-        orders.WORKFLOW_FILE: (text or workflow(mark, credentials=wanted.credentials)).encode(),
+        orders.WORKFLOW_FILE: (text or make_workflow(mark, credentials=wanted.credentials)).encode(),
         orders.SUBMISSION_FILE: orders.SUBMISSION.dump(wanted),
         orders.DOCUMENT_FILE: document.format_document(told).encode(),
     }
@@ -48,9 +50,9 @@ def plan(mark: str = MARK, sources=(), text: str = "", files=(), placement=None,
     return Plan(platform="osmo", run=RUN, job=job, spec=orders.WORKFLOW_FILE, files={**own, **dict(files)})
 
 
-def take(osmo, mark: str = MARK, run: str = RUN) -> str:
+def add_workflow(osmo, mark: str = MARK, run: str = RUN) -> str:
     """Add such a workflow to the service; return its id."""
-    body = {"file": workflow(mark, run), "set_variables": [], "set_string_variables": []}
+    body = {"file": make_workflow(mark, run), "set_variables": [], "set_string_variables": []}
     answer = osmo.ask("POST", "api/pool/default/workflow", {}, body)
     assert answer.status == 200, answer.body
     return answer.body["name"]

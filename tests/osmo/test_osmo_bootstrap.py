@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from osmo_plans import unpacked
+from osmo_plans import unpack_archive
 from osmo_stand_in.service.redaction import redacted
 from robotrain.model.plan import Payload
 from robotrain_osmo.spec import render, submission_spec, workflow
@@ -70,7 +70,7 @@ def test_an_archive_reads_back_and_no_engine_reads_it(seed: int) -> None:
     assert not {*text} & {*"{'\\=>:,| \n"}
     assert redacted(text) == text
     assert yaml.safe_load(f"'{text}'") == text
-    assert unpacked(text)["noise"] == noise
+    assert unpack_archive(text)["noise"] == noise
 
 
 def test_equal_payloads_are_equal_archives() -> None:

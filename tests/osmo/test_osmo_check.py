@@ -2,7 +2,7 @@
 
 import osmo_plans
 import pytest
-from osmo_plans import ONE, PINNED, blobs, codes, job, problems, source
+from osmo_plans import ONE, PINNED, blobs, find_codes, find_problems, job, source
 from robotrain.errors import Problem, Stage, format_problem
 from robotrain.model.job import Job
 
@@ -10,7 +10,7 @@ TRACKED = {"tracking_uri": None, "subscription_id": "S", "resource_group": "rg",
 
 
 def one(code: str, of: Job, **given: object) -> Problem:
-    (found,) = [problem for problem in problems(of, **given) if problem.code == code]
+    (found,) = [problem for problem in find_problems(of, **given) if problem.code == code]
     return found
 
 
@@ -19,12 +19,12 @@ def ways(problem: Problem) -> list[str]:
 
 
 def test_an_ordinary_job_is_well() -> None:
-    assert codes(job(), **TRACKED) == set()
+    assert find_codes(job(), **TRACKED) == set()
 
 
 def test_everything_is_told_at_once() -> None:
     wrong = {"pool": None, "image": "a b", "memory": "48GB", "exec_timeout": "1h30m", "gpus": 0, "labels": "a=b c"}
-    found = [problem for problem in problems(job(), **wrong) if problem.severity == "error"]
+    found = [problem for problem in find_problems(job(), **wrong) if problem.severity == "error"]
     assert {problem.where for problem in found} == {
         *("--pool", "--image", "--memory", "--exec-timeout", "--gpus", "--labels")
     }
@@ -44,7 +44,7 @@ def test_a_missing_pool_is_asked_for() -> None:
 
 @pytest.mark.parametrize("pool", ["-p", "a b", "a;b", "{{x}}", ""])
 def test_a_pools_name_is_never_an_option_or_a_template(pool: str) -> None:
-    assert "osmo-value-invalid" in codes(job(), pool=pool)
+    assert "osmo-value-invalid" in find_codes(job(), pool=pool)
 
 
 class TestImages:
@@ -62,14 +62,14 @@ class TestImages:
         ],
     )
     def test_what_docker_takes_is_taken(self, image: str) -> None:
-        assert codes(job(), image=image) == set()
+        assert find_codes(job(), image=image) == set()
 
     @pytest.mark.parametrize(
         "image",
         ["ubuntu", "Ubuntu:1", "a b:1", "x:1\n", "x:{{tag}}", "x:$(TAG)", "https://x/y:1", "x@sha256:12", "x:é"],
     )
     def test_what_is_none_or_moves_is_refused(self, image: str) -> None:
-        assert codes(job(), image=image) == {"osmo-value-invalid"}
+        assert find_codes(job(), image=image) == {"osmo-value-invalid"}
 
     def test_one_without_a_tag_is_told_to_have_one(self) -> None:
         assert ways(one("osmo-value-invalid", job(), image="ubuntu"))[0] == "--image ubuntu:TAG"
@@ -83,7 +83,7 @@ class TestSizesAndTimes:
 
     @pytest.mark.parametrize("size", ["48Gi", "1.5Ti", "512Mi", "48G", "48GiB"])
     def test_sizes(self, size: str) -> None:
-        assert codes(job(), memory=size, storage=size) == set()
+        assert find_codes(job(), memory=size, storage=size) == set()
 
     @pytest.mark.parametrize(
         ("size", "way"),
@@ -95,7 +95,7 @@ class TestSizesAndTimes:
 
     @pytest.mark.parametrize("time", ["12h", "60d", "90m", "3600s"])
     def test_times(self, time: str) -> None:
-        assert codes(job(), exec_timeout=time, queue_timeout=time) == set()
+        assert find_codes(job(), exec_timeout=time, queue_timeout=time) == set()
 
     @pytest.mark.parametrize(
         ("time", "way"),
@@ -132,13 +132,13 @@ class TestGpus:
 
     @pytest.mark.parametrize(("have", "device"), [(0, "cpu"), (4, "auto"), (None, "cuda")])
     def test_enough_are_enough(self, have: int | None, device: str) -> None:
-        assert codes(job(device=device), gpus=have) == set()
+        assert find_codes(job(device=device), gpus=have) == set()
 
     def test_processes_without_shared_memory_are_warned_about(self) -> None:
         assert one("osmo-no-shared-memory", job(num_workers=4)).severity == "warning"
         assert one("osmo-no-shared-memory", job(num_workers=4), shared_memory="none").severity == "warning"
         assert "osmo-no-shared-memory" not in {
-            found.code for found in problems(job(num_workers=4), shared_memory="mount")
+            found.code for found in find_problems(job(num_workers=4), shared_memory="mount")
         }
 
 
@@ -147,21 +147,21 @@ class TestNames:
 
     @pytest.mark.parametrize("name", ["a.b", "1st", "a_", "x" * 60, "osmo-ctrl"])
     def test_a_workload_that_osmo_cannot_name_a_task_for_is_refused(self, name: str) -> None:
-        assert codes(job(workload=name)) == {"osmo-workload-name"}
+        assert find_codes(job(workload=name)) == {"osmo-workload-name"}
 
     def test_labels_as_kubernetes_has_them(self) -> None:
-        assert codes(job(), labels="team=arms,example.com/stage=dev-1") == set()
+        assert find_codes(job(), labels="team=arms,example.com/stage=dev-1") == set()
 
     @pytest.mark.parametrize("labels", ["a=", "a=b c", "a/b/c=d", "-a=b", "a={{b}}", f"a={'x' * 64}", "ä=b"])
     def test_others_are_refused(self, labels: str) -> None:
-        assert "osmo-value-invalid" in codes(job(), labels=labels)
+        assert "osmo-value-invalid" in find_codes(job(), labels=labels)
 
     def test_there_are_sixteen_at_most(self) -> None:
         labels = ",".join(f"a{number}=b" for number in range(17))
-        assert codes(job(), labels=labels) == {"osmo-value-invalid"}
+        assert find_codes(job(), labels=labels) == {"osmo-value-invalid"}
 
     def test_versions_before_6_4_have_none(self) -> None:
-        assert codes(job(), labels="a=b", server="6.3") == {"osmo-server-without"}
+        assert find_codes(job(), labels="a=b", server="6.3") == {"osmo-server-without"}
 
 
 class TestCredentials:
@@ -174,7 +174,7 @@ class TestCredentials:
             found = one("osmo-credential-invalid", job(), **{flag: self.TOKEN})
             assert "secret" in found.why
             assert self.TOKEN not in format_problem(found)
-        assert codes(job(wandb=True), wandb_credential=f"key:{self.TOKEN}") == {"osmo-credential-invalid"}
+        assert find_codes(job(wandb=True), wandb_credential=f"key:{self.TOKEN}") == {"osmo-credential-invalid"}
 
     @pytest.mark.parametrize(
         "secret",
@@ -192,18 +192,18 @@ class TestCredentials:
 
     @pytest.mark.parametrize("name", ["hf_token", "wandb_v2", "our-team-robots-hugging-face-token-for-training-1"])
     def test_a_name_is_no_token_though_it_begins_like_one(self, name: str) -> None:
-        assert codes(job(), hf_credential=name) == set()
+        assert find_codes(job(), hf_credential=name) == set()
 
     @pytest.mark.parametrize("name", ["a b", "1a", "a.b", "{{a}}", "a:", "a:b c", "-a", "a:{{b}}"])
     def test_what_osmo_takes_as_no_name_is_refused(self, name: str) -> None:
-        assert codes(job(), hf_credential=name) == {"osmo-credential-invalid"}
+        assert find_codes(job(), hf_credential=name) == {"osmo-credential-invalid"}
 
     def test_one_cannot_be_names_and_files(self) -> None:
         of_hub = job(source("huggingface", "lerobot/pusht@main"))
-        assert codes(of_hub, hf_credential="mine", blob_credential="mine:key") == {"osmo-credential-twice"}
+        assert find_codes(of_hub, hf_credential="mine", blob_credential="mine:key") == {"osmo-credential-twice"}
 
     def test_that_of_wandb_does_not_count_unless_it_is_used(self) -> None:
-        assert codes(job(), wandb_credential="a b") == set()
+        assert find_codes(job(), wandb_credential="a b") == set()
 
 
 class TestPlaces:
@@ -224,13 +224,13 @@ class TestPlaces:
         assert ways(found)[0] == "--buckets training=azure://ACCOUNT/CONTAINER"
 
     def test_where_osmo_has_datasets_nothing_has_to_be_placed(self) -> None:
-        assert codes(job(source("osmo_dataset", "mine/pusht:3")), server="6.3") == set()
+        assert find_codes(job(source("osmo_dataset", "mine/pusht:3")), server="6.3") == set()
 
     @pytest.mark.parametrize(
         "given", [{"storage_account": "acc"}, {"buckets": "lerobot-datasets=gs://robots/data", "storage_account": None}]
     )
     def test_a_bucket_with_a_place_is_well(self, given: dict) -> None:
-        assert codes(job(source("osmo_dataset", "pusht")), **given) == set()
+        assert find_codes(job(source("osmo_dataset", "pusht")), **given) == set()
 
     def test_a_bucket_whose_name_is_no_containers_has_to_be_placed(self) -> None:
         found = one("osmo-bucket-unknown", job(source("osmo_dataset", "My_Bucket/pusht")), storage_account="acc")
@@ -242,34 +242,34 @@ class TestPlaces:
 
     @pytest.mark.parametrize("buckets", ["a=https://x", "a=s3://b/{{c}}", "a b=s3://bucket", "a=s3://b?sig=x"])
     def test_an_address_that_is_none_is_refused(self, buckets: str) -> None:
-        assert codes(job(), buckets=buckets) == {"osmo-value-invalid"}
+        assert find_codes(job(), buckets=buckets) == {"osmo-value-invalid"}
 
     def test_a_folder_needs_a_place_to_be_uploaded_to(self) -> None:
         found = one("osmo-no-storage", job(source("local_path", "/data", pin=PINNED)))
         assert (found.where, ways(found)[0]) == ("--dataset-path", "--storage-account NAME")
-        assert codes(job(source("local_path", "/data")), storage_account="acc") == set()
+        assert find_codes(job(source("local_path", "/data")), storage_account="acc") == set()
 
     @pytest.mark.parametrize("container", ["A", "ab", "a--b", "{{x}}", "a/b"])
     def test_a_container_is_one(self, container: str) -> None:
-        assert codes(job(), storage_container=container) == {"osmo-value-invalid"}
+        assert find_codes(job(), storage_container=container) == {"osmo-value-invalid"}
 
     def test_a_checkpoint_to_go_on_from_is_named_by_its_step(self) -> None:
         found = one("osmo-checkpoint-unnamed", job(*blobs(), source("osmo_storage", "s3://robots/runs", "resume")))
         assert ways(found)[0] == "--resume-from s3://robots/runs/STEP"
-        assert codes(job(*blobs(), source("osmo_storage", "s3://robots/runs/000400", "resume"))) == set()
+        assert find_codes(job(*blobs(), source("osmo_storage", "s3://robots/runs/000400", "resume"))) == set()
 
     def test_osmo_removes_no_copies(self) -> None:
-        assert codes(job(publish_url="s3://robots/runs", keep=3)) == {"osmo-keeps-all"}
-        assert codes(job(publish_url=ONE, keep=3)) == set()
+        assert find_codes(job(publish_url="s3://robots/runs", keep=3)) == {"osmo-keeps-all"}
+        assert find_codes(job(publish_url=ONE, keep=3)) == set()
 
     def test_the_folder_that_osmo_copies_is_no_template(self) -> None:
-        assert codes(job(publish_url="s3://robots/runs", output_dir="/a{{b}}")) == {"osmo-value-invalid"}
-        assert codes(job(output_dir="/a{{b}}")) == set()
+        assert find_codes(job(publish_url="s3://robots/runs", output_dir="/a{{b}}")) == {"osmo-value-invalid"}
+        assert find_codes(job(output_dir="/a{{b}}")) == set()
 
     def test_a_training_that_leaves_nothing_is_warned_about(self) -> None:
         assert one("osmo-nothing-kept", job()).severity == "warning"
         assert one("osmo-nothing-kept", job(register_checkpoint="m"), **TRACKED).severity == "note"
-        assert "osmo-nothing-kept" not in {found.code for found in problems(job(publish_url=ONE))}
+        assert "osmo-nothing-kept" not in {found.code for found in find_problems(job(publish_url=ONE))}
 
 
 class TestTracking:
@@ -283,9 +283,9 @@ class TestTracking:
         assert one("osmo-untracked", job(), tracking_uri=None, subscription_id="S").severity == "warning"
 
     def test_without_tracking_there_is_nowhere_to_register(self) -> None:
-        assert codes(job(register_checkpoint="m"), tracking_uri=None) == {"osmo-no-registry"}
-        assert codes(job(register_checkpoint="m"), tracking_uri="none") == {"osmo-no-registry"}
-        assert codes(job(register_checkpoint="m"), tracking_uri="https://mlflow.example") == set()
+        assert find_codes(job(register_checkpoint="m"), tracking_uri=None) == {"osmo-no-registry"}
+        assert find_codes(job(register_checkpoint="m"), tracking_uri="none") == {"osmo-no-registry"}
+        assert find_codes(job(register_checkpoint="m"), tracking_uri="https://mlflow.example") == set()
 
     def test_tracking_that_is_switched_off_is_not_mended_by_naming_the_workspace_again(self) -> None:
         found = one("osmo-no-registry", job(register_checkpoint="m"), **TRACKED | {"tracking_uri": "none"})
@@ -293,11 +293,11 @@ class TestTracking:
         (way, other) = ways(found)
         assert (way, other) == ("--tracking-uri azureml-workspace://S/rg/ws", "--tracking-uri https://HOST")
         uri = way.split()[1]
-        assert codes(job(register_checkpoint="m"), **TRACKED | {"tracking_uri": uri}) == set()
+        assert find_codes(job(register_checkpoint="m"), **TRACKED | {"tracking_uri": uri}) == set()
 
     def test_half_a_workspace_is_no_registry_either_where_tracking_is_switched_off(self) -> None:
         given = {"tracking_uri": "none", "resource_group": "rg"}
-        assert codes(job(register_checkpoint="m"), **given) == {"osmo-no-registry"}
+        assert find_codes(job(register_checkpoint="m"), **given) == {"osmo-no-registry"}
 
     def test_a_workspace_that_is_named_and_not_used_is_told(self) -> None:
         found = one("osmo-workspace-unused", job(), **TRACKED | {"tracking_uri": "none"})
@@ -306,14 +306,14 @@ class TestTracking:
 
     @pytest.mark.parametrize("name", ["a{{b}}", "a b", "a$(b)"])
     def test_the_address_of_a_workspace_holds_names_alone(self, name: str) -> None:
-        assert codes(job(), tracking_uri=f"azureml-workspace://S/rg/{name}") == {"osmo-value-invalid"}
+        assert find_codes(job(), tracking_uri=f"azureml-workspace://S/rg/{name}") == {"osmo-value-invalid"}
 
     def test_none_is_no_reason_to_warn(self) -> None:
-        assert "osmo-untracked" not in {found.code for found in problems(job(), tracking_uri="none")}
+        assert "osmo-untracked" not in {found.code for found in find_problems(job(), tracking_uri="none")}
 
     @pytest.mark.parametrize("uri", ["sqlite:///x.db", "/mlruns", "file:///x", "databricks", "https://", "http://[::1"])
     def test_what_a_pod_cannot_reach_or_keep_is_refused(self, uri: str) -> None:
-        assert codes(job(), tracking_uri=uri) == {"osmo-value-invalid"}
+        assert find_codes(job(), tracking_uri=uri) == {"osmo-value-invalid"}
 
     def test_a_password_is_refused_and_not_repeated(self) -> None:
         found = one("osmo-value-invalid", job(), tracking_uri="https://me:hunter2@mlflow.example/x?token=abcdef")
@@ -332,8 +332,8 @@ class TestTracking:
 
     @pytest.mark.parametrize("field", ["subscription_id", "resource_group", "workspace_name", "workload_identity"])
     def test_a_name_of_azure_is_no_template(self, field: str) -> None:
-        assert "osmo-value-invalid" in codes(job(), **TRACKED | {field: "a{{b}}"})
-        assert "osmo-value-invalid" in codes(job(), **TRACKED | {field: "a/b"})
+        assert "osmo-value-invalid" in find_codes(job(), **TRACKED | {field: "a{{b}}"})
+        assert "osmo-value-invalid" in find_codes(job(), **TRACKED | {field: "a/b"})
 
 
 def test_check_looks_at_nothing_but_what_it_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -342,7 +342,7 @@ def test_check_looks_at_nothing_but_what_it_is_given(monkeypatch: pytest.MonkeyP
 
     for name in ("builtins.open", "socket.socket.connect", "subprocess.Popen.__init__"):
         monkeypatch.setattr(name, refuse)
-    assert osmo_plans.codes(job(*blobs(), source("local_path", "/data", "policy")), storage_account="acc") == set()
+    assert osmo_plans.find_codes(job(*blobs(), source("local_path", "/data", "policy")), storage_account="acc") == set()
 
 
 @pytest.mark.parametrize("wrong", [("--gpus", "x"), ("--publish-url", "https://a.blob.core.windows.net/c/p?sig=abc")])

@@ -2,7 +2,18 @@
 
 import pytest
 from osmo_observed_run import Observed
-from osmo_plans import ONE, codes, evaluation, job, placement, plan, problems, source, task, workflow
+from osmo_plans import (
+    ONE,
+    evaluation,
+    find_codes,
+    find_problems,
+    job,
+    read_placement,
+    read_task,
+    read_workflow,
+    render_plan,
+    source,
+)
 from robotrain.errors import Rejected
 from robotrain_osmo.platform import OsmoPlatform
 from robotrain_osmo.settings import OsmoSettings
@@ -28,18 +39,23 @@ def of_workspace(uri: str) -> object:
 
 class TestWhatIsAskedFor:
     def test_it_runs_in_the_image_and_on_the_machine_of_evaluations(self) -> None:
-        made = plan(evaluation())
-        asked = workflow(made)["resources"]["default"]
-        assert task(made)["name"] == "lerobot-eval"
-        assert task(made)["image"] == EVAL_IMAGE
+        made = render_plan(evaluation())
+        asked = read_workflow(made)["resources"]["default"]
+        assert read_task(made)["name"] == "lerobot-eval"
+        assert read_task(made)["image"] == EVAL_IMAGE
         assert (asked["gpu"], asked["cpu"], asked["memory"], asked["storage"]) == (1, 4, "32Gi", "40Gi")
-        assert workflow(made)["timeout"] == {"exec_timeout": "2h"}
-        assert task(plan(job()))["image"] == TRAIN_IMAGE
+        assert read_workflow(made)["timeout"] == {"exec_timeout": "2h"}
+        assert read_task(render_plan(job()))["image"] == TRAIN_IMAGE
 
     def test_what_is_said_wins(self) -> None:
-        made = plan(evaluation(), image="robots:1", cpu=16, memory="8Gi", exec_timeout="6h")
-        asked = workflow(made)["resources"]["default"]
-        assert (task(made)["image"], asked["cpu"], asked["memory"], asked["storage"]) == ("robots:1", 16, "8Gi", "40Gi")
+        made = render_plan(evaluation(), image="robots:1", cpu=16, memory="8Gi", exec_timeout="6h")
+        asked = read_workflow(made)["resources"]["default"]
+        assert (read_task(made)["image"], asked["cpu"], asked["memory"], asked["storage"]) == (
+            "robots:1",
+            16,
+            "8Gi",
+            "40Gi",
+        )
         assert submission_spec.SUBMISSION.parse(made.files["osmo.json"]).exec_timeout == "6h"
 
     def test_explain_tells_what_nobody_said(self) -> None:
@@ -52,43 +68,43 @@ class TestWhatIsAskedFor:
         assert told["image"].why == "for lerobot-eval"
 
     def test_osmo_copies_the_results_and_brings_none_back(self) -> None:
-        made = plan(evaluation(publish_url="azure://robots/evaluations"))
-        (copied,) = task(made)["checkpoint"]
+        made = render_plan(evaluation(publish_url="azure://robots/evaluations"))
+        (copied,) = read_task(made)["checkpoint"]
         assert copied["path"] == SEEN.format(run=made.run)
         assert copied["url"] == "azure://robots/evaluations/{{workflow_id}}"
-        assert "inputs" not in task(made)
-        assert placement(made).left == ""
+        assert "inputs" not in read_task(made)
+        assert read_placement(made).left == ""
         assert document.parse_document(made.files["job.json"].decode()).parameters["publish_url"] is None
         assert submission_spec.SUBMISSION.parse(made.files["osmo.json"]).get_publish_url("w-1") == STORAGE
 
 
 class TestWhatIsWrong:
     def test_results_that_are_kept_nowhere_are_told(self) -> None:
-        said = {one.code for one in problems(evaluation())}
+        said = {one.code for one in find_problems(evaluation())}
         assert "osmo-nothing-kept" in said
-        for kept in (problems(evaluation(publish_url=ONE)), problems(evaluation(), **TRACKED)):
+        for kept in (find_problems(evaluation(publish_url=ONE)), find_problems(evaluation(), **TRACKED)):
             assert "osmo-nothing-kept" not in {one.code for one in kept}
 
     def test_a_policy_is_registered_where_runs_are_tracked(self) -> None:
-        (found,) = [one for one in problems(evaluation(register_model="arm")) if one.code == "osmo-no-registry"]
+        (found,) = [one for one in find_problems(evaluation(register_model="arm")) if one.code == "osmo-no-registry"]
         assert found.where == "--register-model"
-        assert codes(evaluation(register_model="arm"), **TRACKED) == set()
+        assert find_codes(evaluation(register_model="arm"), **TRACKED) == set()
 
     def test_a_model_of_a_workspace_is_one_of_the_runs_own_or_named_in_full(self) -> None:
-        assert codes(of_workspace("azureml:arm:3"), **TRACKED) == set()
+        assert find_codes(of_workspace("azureml:arm:3"), **TRACKED) == set()
         full = "azureml://subscriptions/s/resourcegroups/g/workspaces/w/models/arm/versions/3"
-        assert codes(of_workspace(full)) == set()
-        assert codes(of_workspace("azureml:arm:3")) == {"osmo-model-unnamed"}
+        assert find_codes(of_workspace(full)) == set()
+        assert find_codes(of_workspace("azureml:arm:3")) == {"osmo-model-unnamed"}
 
     def test_a_model_of_mlflow_is_looked_up_where_there_is_such_a_registry(self) -> None:
         of = evaluation(source("registered_model", "models:/arm/3", "policy"))
-        assert codes(of, tracking_uri="https://mlflow.example") == set()
-        assert codes(of) == {"osmo-nowhere-to-look"}
+        assert find_codes(of, tracking_uri="https://mlflow.example") == set()
+        assert find_codes(of) == {"osmo-nowhere-to-look"}
         for code, of_it in (("osmo-nowhere-to-look", of), ("osmo-nothing-kept", evaluation())):
-            off = next(one for one in problems(of_it, **TRACKED | {"tracking_uri": "none"}) if one.code == code)
+            off = next(one for one in find_problems(of_it, **TRACKED | {"tracking_uri": "none"}) if one.code == code)
             typed = next(way.text for way in off.suggestions if way.text.startswith("--tracking-uri")).split()[1]
-            assert code not in {one.code for one in problems(of_it, **TRACKED | {"tracking_uri": typed})}
-        (found,) = [one for one in problems(of, **TRACKED) if one.code == "osmo-model-elsewhere"]
+            assert code not in {one.code for one in find_problems(of_it, **TRACKED | {"tracking_uri": typed})}
+        (found,) = [one for one in find_problems(of, **TRACKED) if one.code == "osmo-model-elsewhere"]
         assert found.suggestions[0].text == "--policy-model azureml:arm:3"
 
 

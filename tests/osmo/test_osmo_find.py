@@ -4,7 +4,7 @@ import os
 import threading
 
 import pytest
-from osmo_small_plans import RUN, plan, take
+from osmo_small_plans import RUN, add_workflow, make_plan
 from robotrain.errors import Rejected, Unanswered, format_problem
 from robotrain.store import records
 from robotrain_osmo.platform import OsmoPlatform
@@ -16,8 +16,8 @@ OTHER = "0d" * 32
 
 def cut_off(*before: str, workflow: str = ""):
     """A plan with a note of a submit, before which these workflows existed."""
-    submit.NOTE.write(plan(), {"before": before, "workflow": workflow})
-    return plan()
+    submit.NOTE.write(make_plan(), {"before": before, "workflow": workflow})
+    return make_plan()
 
 
 def lock_of(end: str):
@@ -33,8 +33,8 @@ def test_nothing_is_found_where_nothing_was_taken(osmo):
 
 
 def test_what_was_never_handed_over_from_here_is_not_looked_for(osmo):
-    take(osmo)
-    assert OsmoPlatform().find(plan()) is None
+    add_workflow(osmo)
+    assert OsmoPlatform().find(make_plan()) is None
     assert osmo.calls == []
 
 
@@ -58,22 +58,22 @@ def test_what_is_remembered_and_torn_is_named_with_the_way_on(osmo, content):
 
 
 def test_what_is_remembered_of_another_plan_counts_for_nothing(osmo):
-    submit.NOTE.write(plan(OTHER), {"before": (), "workflow": f"{RUN}-7"})
-    assert OsmoPlatform().find(plan()) is None
+    submit.NOTE.write(make_plan(OTHER), {"before": (), "workflow": f"{RUN}-7"})
+    assert OsmoPlatform().find(make_plan()) is None
 
 
 def test_one_that_was_there_before_is_not_this_one_though_its_text_cannot_be_seen(osmo, monkeypatch):
     monkeypatch.setattr(submit, "SPEC_SECONDS", (0.0,))
-    before = take(osmo)
+    before = add_workflow(osmo)
     osmo.fail("workflow spec", "answer", times=None, stdout="environment: [MASKED]")
     assert OsmoPlatform().find(cut_off(before)) is None
 
 
 def test_a_workflow_of_this_plan_is_found_among_others(osmo):
-    take(osmo, run=f"{RUN}-1")
-    take(osmo, run=f"{RUN}1")
-    take(osmo, OTHER)
-    ours = take(osmo)
+    add_workflow(osmo, run=f"{RUN}-1")
+    add_workflow(osmo, run=f"{RUN}1")
+    add_workflow(osmo, OTHER)
+    ours = add_workflow(osmo)
     found = OsmoPlatform().find(cut_off())
     assert found is not None
     assert (found["workflow"], found["run"], found["cli"]) == (ours, RUN, "osmo")
@@ -81,19 +81,19 @@ def test_a_workflow_of_this_plan_is_found_among_others(osmo):
 
 @pytest.mark.slow
 def test_a_workflow_of_another_plan_is_not_this_one(osmo):
-    take(osmo, OTHER)
+    add_workflow(osmo, OTHER)
     assert OsmoPlatform().find(cut_off()) is None
 
 
 @pytest.mark.slow
 def test_what_osmo_refused_is_not_there(osmo):
-    osmo.set_state(take(osmo), status="FAILED_SUBMISSION")
+    osmo.set_state(add_workflow(osmo), status="FAILED_SUBMISSION")
     assert OsmoPlatform().find(cut_off()) is None
 
 
 @pytest.mark.slow
 def test_a_run_that_ended_meanwhile_is_found(osmo):
-    ours = take(osmo)
+    ours = add_workflow(osmo)
     osmo.set_state(ours, task_status="COMPLETED")
     found = OsmoPlatform().find(cut_off())
     assert found is not None
@@ -103,7 +103,7 @@ def test_a_run_that_ended_meanwhile_is_found(osmo):
 @pytest.mark.slow
 def test_the_only_one_of_the_name_is_taken_when_its_text_cannot_be_seen(osmo, monkeypatch):
     monkeypatch.setattr(submit, "SPEC_SECONDS", (0.0,))
-    ours = take(osmo)
+    ours = add_workflow(osmo)
     osmo.fail(
         "workflow spec", "answer", times=None, code=2, stdout="Error message: The file is not there\nError code: 400"
     )
@@ -115,8 +115,8 @@ def test_the_only_one_of_the_name_is_taken_when_its_text_cannot_be_seen(osmo, mo
 @pytest.mark.slow
 def test_several_that_cannot_be_told_apart_are_named(osmo, monkeypatch):
     monkeypatch.setattr(submit, "SPEC_SECONDS", (0.0,))
-    take(osmo)
-    take(osmo)
+    add_workflow(osmo)
+    add_workflow(osmo)
     osmo.fail("workflow spec", "answer", times=None, stdout="environment: [MASKED]")
     with pytest.raises(Rejected) as raised:
         OsmoPlatform().find(cut_off())
@@ -127,9 +127,9 @@ def test_several_that_cannot_be_told_apart_are_named(osmo, monkeypatch):
 @pytest.mark.slow
 def test_a_long_list_is_read_to_its_end(osmo, monkeypatch):
     monkeypatch.setattr(submit, "PAGE_SIZE", 1)
-    ours = take(osmo)
+    ours = add_workflow(osmo)
     for _ in range(3):
-        take(osmo, run=f"{RUN}-1")
+        add_workflow(osmo, run=f"{RUN}-1")
     found = OsmoPlatform().find(cut_off())
     assert found is not None
     assert found["workflow"] == ours
@@ -139,7 +139,7 @@ def test_a_long_list_is_read_to_its_end(osmo, monkeypatch):
 @pytest.mark.slow
 @pytest.mark.parametrize("form", ["refused", "server_error", "html"])
 def test_a_service_that_cannot_be_asked_is_not_taken_for_an_empty_one(osmo, form):
-    take(osmo)
+    add_workflow(osmo)
     osmo.fail("workflow list", form, times=None)
     with pytest.raises(Rejected):
         OsmoPlatform().find(cut_off())
@@ -147,7 +147,7 @@ def test_a_service_that_cannot_be_asked_is_not_taken_for_an_empty_one(osmo, form
 
 @pytest.mark.slow
 def test_a_service_that_goes_away_in_between_is_not_taken_for_an_empty_one(osmo):
-    take(osmo)
+    add_workflow(osmo)
     osmo.fail("workflow spec", "refused", times=None)
     with pytest.raises(Rejected):
         OsmoPlatform().find(cut_off())
@@ -164,7 +164,7 @@ def test_an_answer_of_another_form_is_not_taken_for_an_empty_one(osmo, stdout):
 @pytest.mark.slow
 @pytest.mark.parametrize("end", ["seen", "waited for", "unseen"])
 def test_what_arrives_late_is_waited_for(osmo, monkeypatch, end):
-    take(osmo, OTHER)
+    add_workflow(osmo, OTHER)
     wanted = cut_off()
     if end == "seen":
         with submit.hold_lock(RUN):
@@ -174,7 +174,7 @@ def test_what_arrives_late_is_waited_for(osmo, monkeypatch, end):
         assert lock_file(file.fileno())
         threading.Timer(0.2, file.close).start() if end == "waited for" else file.close()
     monkeypatch.setattr(submit, "SETTLE_SECONDS", 2.0)
-    threading.Timer(0.8, take, [osmo]).start()
+    threading.Timer(0.8, add_workflow, [osmo]).start()
     found = OsmoPlatform().find(wanted)
     assert found is not None
     assert found["workflow"] == f"{RUN}-2"

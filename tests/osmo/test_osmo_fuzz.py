@@ -10,7 +10,7 @@ import yaml
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from osmo_plans import blobs, job, plan, read, source
+from osmo_plans import blobs, job, read_yaml, render_plan, source
 from osmo_stand_in.service import raw, spec, template
 from robotrain.config.coerce import has_pairs
 from robotrain.errors import select_errors
@@ -129,10 +129,10 @@ def holds(of: Job, settings: OsmoSettings) -> bool:
         return False
     made = OsmoPlatform().render(of, settings, of.run_name(1), osmo_plans.payload(), osmo_plans.PLUGIN_MODULES)
     text = made.files["workflow.yaml"].decode()
-    meant = read(text)
+    meant = read_yaml(text)
     for _ in range(4):  # the command's, the service's, and those of a restart; it writes the YAML anew in between
-        text = yaml.dump(read(renders(text)), Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper))
-        assert read(text) == meant
+        text = yaml.dump(read_yaml(renders(text)), Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper))
+        assert read_yaml(text) == meant
     version = tuple(int(part) for part in f"{settings.server}.0".split("."))
     assert spec.read(meant, version).name == made.run  # type: ignore[arg-type]
     unchanged(of, settings, made, meant["workflow"]["tasks"][0])
@@ -142,7 +142,7 @@ def holds(of: Job, settings: OsmoSettings) -> bool:
 def unchanged(of: Job, settings: OsmoSettings, made: Plan, task: dict[str, Any]) -> None:
     """Require that the container reads the same job, and that no text becomes a value of another type."""
     (file,) = task["files"]
-    told = document.parse_document(osmo_plans.unpacked(file["contents"])["job.json"].decode())
+    told = document.parse_document(osmo_plans.unpack_archive(file["contents"])["job.json"].decode())
     expected = dict(of.parameters) | ({"publish_url": None} if "checkpoint" in task else {})
     assert (told.parameters, told.sources, told.trainer_args) == (expected, of.sources, of.trainer_args)
     assert told.run == made.run
@@ -178,7 +178,7 @@ def test_thousands_of_jobs_are_refused_or_read_the_same() -> None:
 
 
 def test_a_workflow_of_the_largest_size_is_read_in_the_time_that_osmo_has() -> None:
-    made = plan(job(), packed=osmo_plans.payload(700 << 10))
+    made = render_plan(job(), packed=osmo_plans.payload(700 << 10))
     text = made.files["workflow.yaml"].decode()
     assert workflow.LARGE_WORKFLOW_BYTES < len(text) < workflow.MAX_WORKFLOW_BYTES
-    assert read(renders(text)) == read(text)
+    assert read_yaml(renders(text)) == read_yaml(text)

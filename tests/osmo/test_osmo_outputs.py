@@ -131,7 +131,7 @@ def test_one_that_another_submission_wrote_over_meanwhile_is_not_brought(copied,
 
 @pytest.mark.slow
 def test_two_submissions_of_a_run_leave_their_checkpoints_in_folders_of_their_own(osmo):
-    made = osmo_small_plans.plan(publishes="azure://acc/c/x/{{workflow_id}}/checkpoints")
+    made = osmo_small_plans.make_plan(publishes="azure://acc/c/x/{{workflow_id}}/checkpoints")
     places = [OsmoPlatform().submit(made)["publishes"] for _ in range(2)]
     assert places == [f"azure://acc/c/x/{workflow}/checkpoints" for workflow in osmo.workflows]
     assert len(set(places)) == 2

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from osmo_pipelines import RUN, plan, step, steps
-from osmo_plans import job, payload, read, unpacked
+from osmo_plans import job, payload, read_yaml, unpack_archive
 from robotrain.errors import Rejected
 from robotrain_osmo.platform import OsmoPlatform
 from robotrain_osmo.spec import workflow
@@ -12,7 +12,7 @@ from robotrain_runtime.contract import document
 
 
 def tasks(of) -> dict[str, dict[str, object]]:
-    return {task["name"]: task for task in read(of.files["workflow.yaml"])["workflow"]["tasks"]}
+    return {task["name"]: task for task in read_yaml(of.files["workflow.yaml"])["workflow"]["tasks"]}
 
 
 def document_of(of, name: str) -> document.JobDocument:
@@ -41,7 +41,7 @@ def test_all_tasks_carry_the_same_files_which_are_written_once(osmo):
     text = made.files["workflow.yaml"].decode()
     assert [text.count("files: &files"), text.count("files: *files"), text.count("contents:")] == [1, 2, 1]
     (archive,) = {one["files"][0]["contents"] for one in tasks(made).values()}
-    found = unpacked(archive)
+    found = unpack_archive(archive)
     assert {"job-train.json", "job-evaluate.json", "job-register.json"} < found.keys()
     for name, task in tasks(made).items():
         assert found[f"job-{name}.json"] == made.files[f"steps/{name}/job.json"]
@@ -59,7 +59,7 @@ def test_a_registration_has_few_resources_and_the_longest_limit_is_osmos():
         for one in steps()
         for given in [{"exec_timeout": limits[one.name]} if one.name in limits else {"exec_timeout": "1h"}]
     ]
-    found = read(plan(made).files["workflow.yaml"])["workflow"]
+    found = read_yaml(plan(made).files["workflow.yaml"])["workflow"]
     assert found["timeout"]["exec_timeout"] == "12h"
     commands = {task["name"]: task["command"] for task in found["tasks"]}
     assert commands["train"][0] == "python3"

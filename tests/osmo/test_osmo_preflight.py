@@ -4,7 +4,7 @@ import dataclasses
 
 import osmo_plans
 import pytest
-from osmo_small_plans import ORDER, plan
+from osmo_small_plans import SUBMISSION_SPEC, make_plan
 from osmo_stand_in import platform, pool
 from osmo_stand_in.datasets import Datasets
 from robotrain.errors import Stage, format_problem, select_errors
@@ -38,12 +38,12 @@ def codes(problems):
 def in_pool(*, order=None, **said):
     """The problems of a pool."""
     there = Pool(**{"name": "default", "status": "ONLINE", "platforms": {"gpu_platform": PoolPlatform()}, **said})
-    return list(service.find_pool_problems(dataclasses.replace(ORDER, **(order or {})), [there]))
+    return list(service.find_pool_problems(dataclasses.replace(SUBMISSION_SPEC, **(order or {})), [there]))
 
 
 def test_a_plan_that_osmo_takes_is_let_pass_and_nothing_is_changed(osmo):
     osmo.credentials["hf_token"] = {"hf_token": "x"}
-    assert found(plan(credentials=(HF,))) == []
+    assert found(make_plan(credentials=(HF,))) == []
     assert {tuple(call[:2]) for call in osmo.calls} == {
         ("version", "-t"),
         ("pool", "list"),
@@ -56,14 +56,14 @@ def test_a_platform_without_the_gpus_is_told_with_those_that_have_them(osmo):
     node = {"cpu": 8, "memory": "64Gi", "storage": "99Gi"}
     kinds = {"gpu_platform": platform(node=node), "h100": platform(node={**node, "gpu": 8}), "empty": platform()}
     osmo.pools["default"] = pool(kinds)
-    assert codes(found(plan(gpus=0))) == []
-    (problem,) = found(plan(gpus=8))
+    assert codes(found(make_plan(gpus=0))) == []
+    (problem,) = found(make_plan(gpus=8))
     assert (problem.code, problem.severity, problem.where) == ("osmo-gpus-missing", "warning", "--gpu-platform")
     assert [fix.text for fix in problem.suggestions] == ["--gpu-platform h100"]
-    assert codes(found(plan(gpus=8, gpu_platform="h100"))) == []
-    (problem,) = found(plan(gpus=16, gpu_platform="h100"))
+    assert codes(found(make_plan(gpus=8, gpu_platform="h100"))) == []
+    (problem,) = found(make_plan(gpus=16, gpu_platform="h100"))
     assert [fix.text for fix in problem.suggestions] == ["--gpus 8"]
-    assert codes(found(plan(gpus=8, gpu_platform="empty"))) == []
+    assert codes(found(make_plan(gpus=8, gpu_platform="empty"))) == []
 
 
 def test_everything_that_is_wrong_is_told_at_once(osmo, tmp_path):
@@ -71,7 +71,7 @@ def test_everything_that_is_wrong_is_told_at_once(osmo, tmp_path):
     osmo.pools["default"] = pool(platforms={"a100": platform()})
     (tmp_path / "empty").mkdir()
     problems = found(
-        plan(
+        make_plan(
             server="6.2",
             credentials=(HF,),
             inputs=(
@@ -95,7 +95,7 @@ def test_everything_that_is_wrong_is_told_at_once(osmo, tmp_path):
 @pytest.mark.slow
 def test_whoever_is_not_signed_in_is_told_once(osmo):
     osmo.logout()
-    problems = found(plan(credentials=(HF,)))
+    problems = found(make_plan(credentials=(HF,)))
     assert codes(problems) == [("osmo-signed-out", "error")]
     assert "osmo login URL" in format_problem(problems[0])
 
@@ -105,14 +105,14 @@ def test_a_missing_command_is_told_once(osmo, tmp_path):
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "x").write_text("x")
     upload = OsmoUpload(path=str(tmp_path / "data"), url="azure://acc/osmo/x", flag="--dataset-path")
-    problems = found(plan(cli="/nowhere/osmo", credentials=(HF,), uploads=(upload,)))
+    problems = found(make_plan(cli="/nowhere/osmo", credentials=(HF,), uploads=(upload,)))
     assert codes(problems) == [("osmo-command-missing", "error")]
 
 
 @pytest.mark.slow
 def test_storage_that_this_machine_may_not_read_is_no_reason_to_stop(osmo):
     osmo.data_access(False)
-    [problem] = found(plan(inputs=(OsmoInput(url="azure://acc/data/x", flag="--dataset-name"),)))
+    [problem] = found(make_plan(inputs=(OsmoInput(url="azure://acc/data/x", flag="--dataset-name"),)))
     assert (problem.code, problem.severity) == ("osmo-input-unchecked", "warning")
     assert "az login" in format_problem(problem)
 
@@ -121,14 +121,16 @@ def test_storage_that_this_machine_may_not_read_is_no_reason_to_stop(osmo):
 def test_what_will_be_uploaded_is_told(osmo, tmp_path):
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "a").write_bytes(b"x" * 2000)
-    [problem] = found(plan(uploads=(OsmoUpload(path=str(tmp_path / "data"), url="azure://acc/osmo/x", flag="-d"),)))
+    [problem] = found(
+        make_plan(uploads=(OsmoUpload(path=str(tmp_path / "data"), url="azure://acc/osmo/x", flag="-d"),))
+    )
     assert (problem.title, problem.severity) == ("1 file, 2.0 kB, will be uploaded", "note")
     assert osmo.objects("azure://acc/osmo/x") == {}
 
 
 @pytest.mark.slow
 def test_a_workflow_that_is_too_large_is_told(osmo):
-    large = plan()
+    large = make_plan()
     files = {**large.files, large.spec: large.files[large.spec] + b"#" * (2 << 20)}
     assert ("osmo-workflow-too-large", "error") in codes(found(dataclasses.replace(large, files=files)))
 
@@ -140,7 +142,7 @@ def test_a_list_that_takes_its_time_does_not_stop_a_submit(osmo, tmp_path, monke
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "a").write_bytes(b"x")
     upload = OsmoUpload(path=str(tmp_path / "data"), url="azure://acc/osmo/x", flag="--dataset-path")
-    [problem] = found(plan(uploads=(upload,)))
+    [problem] = found(make_plan(uploads=(upload,)))
     assert (problem.code, problem.severity, problem.where) == ("osmo-upload-unchecked", "warning", "--dataset-path")
 
 
@@ -149,23 +151,23 @@ def test_storage_that_this_machine_may_not_write_stops_a_submit(osmo, tmp_path):
     osmo.data_access(False)
     (tmp_path / "a").write_bytes(b"x")
     upload = OsmoUpload(path=str(tmp_path), url="azure://acc/osmo/x", flag="--dataset-path")
-    [problem] = found(plan(uploads=(upload,)))
+    [problem] = found(make_plan(uploads=(upload,)))
     assert (problem.code, problem.severity) == ("osmo-storage-signed-out", "error")
 
 
 def test_an_osmo_dataset_that_was_kept_by_hash_is_told_how_to_bring(osmo):
-    [problem] = found(plan(inputs=(OsmoInput(url="azure://acc/data/typo", flag="--dataset-name"),)))
+    [problem] = found(make_plan(inputs=(OsmoInput(url="azure://acc/data/typo", flag="--dataset-name"),)))
     assert "by their hashes" in problem.why
     assert "osmo dataset download NAME FOLDER" in [way.text for way in problem.suggestions]
 
 
 def test_a_dataset_of_an_older_osmo_is_asked_for(osmo, tmp_path):
     osmo.versions(client="6.3.1", service="6.3.1")
-    wanted = osmo_plans.plan(
+    wanted = osmo_plans.render_plan(
         osmo_plans.job(source("dataset", "osmo_dataset", "mine/pusht:1", "")), server="6.3", pool="default"
     )
     order = submission_spec.SUBMISSION.load(wanted, Stage.PREFLIGHT)
-    job_document = osmo_plans.document_of(wanted)
+    job_document = osmo_plans.read_document(wanted)
     [problem] = run_preflight.check_datasets(job_document, order)
     assert (problem.code, problem.where, problem.given) == ("osmo-dataset-unknown", "--dataset-name", "mine/pusht:1")
     (tmp_path / "data").mkdir()
@@ -175,13 +177,13 @@ def test_a_dataset_of_an_older_osmo_is_asked_for(osmo, tmp_path):
 
 
 def test_that_no_task_is_started_again_is_told_to_who_may_know_it(osmo):
-    assert found(plan()) == []
+    assert found(make_plan()) == []
     osmo.administrator()
-    [problem] = found(plan())
+    [problem] = found(make_plan())
     assert (problem.code, problem.severity) == ("osmo-no-retries", "warning")
     assert "max_retry_per_task of at least 1" in format_problem(problem)
     osmo.limits(max_retry_per_task=1)
-    assert found(plan()) == []
+    assert found(make_plan()) == []
 
 
 BLOB = "https://one.blob.core.windows.net/c/p"
@@ -199,13 +201,13 @@ MINE = Placement(work="/w", cache="/c", credentials={"blob_url": "/opt/key"})
     ],
 )
 def test_what_was_not_seen_yet_is_looked_at_from_here(sources, seen):
-    told = document.parse_document(plan(sources=[source(*one) for one in sources]).files["job.json"].decode())
+    told = document.parse_document(make_plan(sources=[source(*one) for one in sources]).files["job.json"].decode())
     assert [one.uri for one in preflight_checks.select_checkable_sources(told)] == seen
 
 
 def test_what_the_job_has_a_secret_for_is_not_looked_at_from_here():
     told = document.parse_document(
-        plan(sources=[source("dataset", "blob_url", BLOB, "")], placement=MINE).files["job.json"]
+        make_plan(sources=[source("dataset", "blob_url", BLOB, "")], placement=MINE).files["job.json"]
     )
     told = dataclasses.replace(told, parameters={"publish_url": BLOB})
     assert (preflight_checks.select_checkable_sources(told), preflight_checks.is_published_to_blobs(told)) == (
@@ -220,13 +222,13 @@ def test_what_the_job_has_a_secret_for_is_not_looked_at_from_here():
 
 
 def test_a_damaged_plan_is_told(osmo):
-    whole = plan()
+    whole = make_plan()
     assert codes(found(dataclasses.replace(whole, files={whole.spec: b""}))) == [("plan-damaged", "error")]
 
 
 def test_a_misspelt_pool_is_offered_its_name():
     [problem] = service.find_pool_problems(
-        dataclasses.replace(ORDER, pool="trainin"), [Pool(name="a"), Pool(name="training")]
+        dataclasses.replace(SUBMISSION_SPEC, pool="trainin"), [Pool(name="a"), Pool(name="training")]
     )
     assert problem.suggestions[0].text == "--pool training"
     assert problem.suggestions[0].remark == "existing: training, a"
@@ -338,7 +340,7 @@ def test_versions_that_differ_are_told_by_what_comes_of_it(server, there, told):
 
 
 def test_a_credential_of_another_type_is_none(monkeypatch):
-    order = dataclasses.replace(ORDER, credentials=(HF,))
+    order = dataclasses.replace(SUBMISSION_SPEC, credentials=(HF,))
     monkeypatch.setattr(service, "list_credentials", lambda cli, seconds: {"hf_token": "DATA", "other": "GENERIC"})
     [problem] = service.check_credentials(order, 1.0)
     assert (problem.code, problem.where) == ("osmo-credential-type", "--hf-credential")
@@ -352,13 +354,15 @@ def test_the_identity_is_asked_about_every_account_that_the_job_reaches():
         JobSource(role="dataset", kind="blob_url", uri="https://one.blob.core.windows.net/c/p"),
         JobSource(role="dataset", kind="huggingface", uri="a/b"),
     ]
-    wanted = plan(
+    wanted = make_plan(
         sources=sources,
         inputs=(OsmoInput(url="azure://two/c/x"),),
         publishes="https://three.blob.core.windows.net/c/out",
     )
     order = dataclasses.replace(
-        ORDER, inputs=(OsmoInput(url="azure://two/c/x"),), publishes="https://three.blob.core.windows.net/c/out"
+        SUBMISSION_SPEC,
+        inputs=(OsmoInput(url="azure://two/c/x"),),
+        publishes="https://three.blob.core.windows.net/c/out",
     )
     told = document.parse_document(wanted.files["job.json"].decode())
     assert run_preflight.find_storage_accounts(told, order) == {"one": False, "two": False, "three": True}
@@ -368,9 +372,11 @@ def test_the_identity_is_asked_about_every_account_that_the_job_reaches():
 
 
 def test_an_identity_is_not_looked_up_in_silence_where_no_subscription_is_known():
-    order = dataclasses.replace(ORDER, publishes="azure://acc/c/out", identity="1111")
-    job_document = osmo_plans.document_of(plan())
+    order = dataclasses.replace(SUBMISSION_SPEC, publishes="azure://acc/c/out", identity="1111")
+    job_document = osmo_plans.read_document(make_plan())
     [problem] = run_preflight.check_azure_access(job_document, order)
     assert (problem.code, problem.severity, problem.where) == ("azure-unchecked", "warning", "--workload-identity")
     assert [way.text for way in problem.suggestions] == ["--subscription-id ID"]
-    assert not list(run_preflight.check_azure_access(job_document, dataclasses.replace(ORDER, identity="1111")))
+    assert not list(
+        run_preflight.check_azure_access(job_document, dataclasses.replace(SUBMISSION_SPEC, identity="1111"))
+    )

@@ -1,7 +1,7 @@
 """`submit --assets-only` on OSMO: folders are uploaded, and nothing is submitted."""
 
 import pytest
-from osmo_small_plans import plan
+from osmo_small_plans import make_plan
 from robotrain.errors import Rejected
 from robotrain_osmo.platform import OsmoPlatform
 from robotrain_osmo.spec.submission_spec import OsmoUpload
@@ -24,7 +24,7 @@ def words(osmo) -> list[tuple[str, ...]]:
 
 
 def test_folders_are_there_before_anything_is_submitted(osmo, folder):
-    wanted = plan(uploads=(OsmoUpload(path=str(folder), url=URL, flag="--dataset-path"),))
+    wanted = make_plan(uploads=(OsmoUpload(path=str(folder), url=URL, flag="--dataset-path"),))
     assert list(OsmoPlatform().prepare(wanted)) == [f"{folder} {URL}"]
     assert osmo.objects(URL) == {"a": b"x", ".robotrain-complete-1": b"1 file\n"}
     assert ("workflow", "submit") not in words(osmo)
@@ -35,7 +35,7 @@ def test_what_has_no_digest_is_left_to_the_submit_which_uploads_it_anew(osmo, fo
         OsmoUpload(path=str(folder), url=OF_ONE_RUN),
         OsmoUpload(path="", url="azure://acc/osmo/robotrain/jobs/00bb"),
     )
-    assert list(OsmoPlatform().prepare(plan(uploads=uploads))) == []
+    assert list(OsmoPlatform().prepare(make_plan(uploads=uploads))) == []
     assert words(osmo) == []
 
 
@@ -43,7 +43,7 @@ def test_one_folder_that_cannot_be_uploaded_keeps_the_others_here(osmo, folder, 
     (tmp_path / "empty").mkdir()
     uploads = (OsmoUpload(path=str(folder), url=URL), OsmoUpload(path=str(tmp_path / "empty"), url=f"{URL}b"))
     with pytest.raises(Rejected) as raised:
-        list(OsmoPlatform().prepare(plan(uploads=uploads)))
+        list(OsmoPlatform().prepare(make_plan(uploads=uploads)))
     assert [problem.code for problem in raised.value.problems] == ["upload-empty"]
     assert words(osmo) == []
 

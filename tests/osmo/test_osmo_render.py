@@ -11,7 +11,7 @@ import osmo_plans
 import pytest
 import robotrain.api
 import yaml
-from osmo_plans import ONE, PINNED, TWO, blobs, job, placement, plan, source, task, workflow
+from osmo_plans import ONE, PINNED, TWO, blobs, job, read_placement, read_task, read_workflow, render_plan, source
 from robotrain.errors import Rejected
 from robotrain.model.job import Job
 from robotrain.model.plan import Plan
@@ -22,7 +22,7 @@ from robotrain_runtime.contract import document
 
 RENDER = """
 import sys; sys.path[:0] = [sys.argv[1], sys.argv[1] + "/.."]
-import osmo_plans; print(osmo_plans.plan(osmo_plans.job(trainer_args=("--x=1",))).digest)
+import osmo_plans; print(osmo_plans.render_plan(osmo_plans.job(trainer_args=("--x=1",))).digest)
 """
 
 
@@ -39,9 +39,9 @@ def order_of(of: Plan) -> OsmoSubmissionSpec:
 
 
 def test_what_is_in_the_archive_is_the_payload_and_the_document_that_is_shown() -> None:
-    made = plan(job())
-    (file,) = task(made)["files"]
-    files = osmo_plans.unpacked(file["contents"])
+    made = render_plan(job())
+    (file,) = read_task(made)["files"]
+    files = osmo_plans.unpack_archive(file["contents"])
     assert files["job.json"] == made.files["job.json"]
     assert "payload/robotrain_runtime/__main__.py" in files
     assert set(made.shown) == {"workflow.yaml", "job.json"}
@@ -53,131 +53,142 @@ def test_two_renders_are_the_same_bytes_whatever_the_hash_seed() -> None:
         environ = {"PYTHONHASHSEED": seed, "PATH": "/usr/bin:/bin"}
         return subprocess.run(command, env=environ, capture_output=True, text=True, check=True).stdout.strip()
 
-    assert digest("1") == plan(job(trainer_args=("--x=1",))).digest
+    assert digest("1") == render_plan(job(trainer_args=("--x=1",))).digest
 
 
 def test_another_attempt_is_another_workflow() -> None:
-    one, two = plan(job()), plan(job(), attempt=2)
-    assert (workflow(one)["name"], workflow(two)["name"]) == (one.run, two.run)
-    assert task(one)["environment"]["ROBOTRAIN_PLAN"] != task(two)["environment"]["ROBOTRAIN_PLAN"]
+    one, two = render_plan(job()), render_plan(job(), attempt=2)
+    assert (read_workflow(one)["name"], read_workflow(two)["name"]) == (one.run, two.run)
+    assert read_task(one)["environment"]["ROBOTRAIN_PLAN"] != read_task(two)["environment"]["ROBOTRAIN_PLAN"]
 
 
 def test_every_value_of_the_environment_is_a_quoted_text() -> None:
-    made = plan(job(*blobs(ONE, TWO)), storage_account="acc")
+    made = render_plan(job(*blobs(ONE, TWO)), storage_account="acc")
     lines = made.files["workflow.yaml"].decode().split("\n")
     start, end = lines.index("      environment:"), lines.index("      exitActions:")
     assert all(line.partition(": ")[2][0] in "'\"" for line in lines[start + 1 : end])
-    assert all(isinstance(value, str) for value in task(made)["environment"].values())
+    assert all(isinstance(value, str) for value in read_task(made)["environment"].values())
 
 
 def test_a_template_knows_no_values_but_the_two_of_osmo_itself() -> None:
-    made = plan(job(source("local_path", "/d", pin=PINNED)), storage_account="acc")
-    values = [one for one in task(made)["environment"].values() if "{" in one]
+    made = render_plan(job(source("local_path", "/d", pin=PINNED)), storage_account="acc")
+    values = [one for one in read_task(made)["environment"].values() if "{" in one]
     assert set(values) == {"{{workflow_id}}", "{{input:0}}"}
 
 
 def test_blob_urls_are_promised_in_their_order_and_the_document_says_so_too() -> None:
-    made = plan(job(*blobs(TWO, ONE)))
-    said = task(made)["environment"]["BLOB_URLS"]
+    made = render_plan(job(*blobs(TWO, ONE)))
+    said = read_task(made)["environment"]["BLOB_URLS"]
     assert json.loads(said) == [TWO, ONE]
-    assert placement(made).promised == {"BLOB_URLS": said}
+    assert read_placement(made).promised == {"BLOB_URLS": said}
 
 
 def test_a_dollar_that_kubernetes_would_read_is_the_same_url_written_otherwise() -> None:
     odd = "https://account1.blob.core.windows.net/train/a$(HOME)$$b"
-    said = task(plan(job(*blobs(odd))))["environment"]["BLOB_URLS"]
+    said = read_task(render_plan(job(*blobs(odd))))["environment"]["BLOB_URLS"]
     assert json.loads(said) == [odd]
     assert "$(" not in said
     assert "$$" not in said
 
 
 def test_without_blob_datasets_nothing_is_promised() -> None:
-    made = plan(job(source("huggingface", "lerobot/pusht")))
-    assert "BLOB_URLS" not in task(made)["environment"]
-    assert placement(made).promised == {}
-    assert "inputs" not in task(made)
+    made = render_plan(job(source("huggingface", "lerobot/pusht")))
+    assert "BLOB_URLS" not in read_task(made)["environment"]
+    assert read_placement(made).promised == {}
+    assert "inputs" not in read_task(made)
 
 
 def test_all_four_resources_are_always_said() -> None:
-    assert set(workflow(plan(job()))["resources"]["default"]) == {"gpu", "cpu", "memory", "storage", "platform"}
+    assert set(read_workflow(render_plan(job()))["resources"]["default"]) == {
+        "gpu",
+        "cpu",
+        "memory",
+        "storage",
+        "platform",
+    }
 
 
 @pytest.mark.parametrize(("given", "asked", "meant"), [({}, {}, 1), ({"num_gpus": 2}, {}, 2), ({}, {"gpus": 0}, 0)])
 def test_the_task_has_the_gpus_that_the_job_trains_on(given: dict, asked: dict, meant: int) -> None:
-    assert workflow(plan(job(**given), **asked))["resources"]["default"]["gpu"] == meant
+    assert read_workflow(render_plan(job(**given), **asked))["resources"]["default"]["gpu"] == meant
 
 
 def test_times_labels_and_priority_go_where_osmo_wants_them() -> None:
-    made = plan(job(), exec_timeout="2d", queue_timeout="4h", labels="team=arms, stage = dev", priority="HIGH")
-    assert workflow(made)["timeout"] == {"exec_timeout": "2d", "queue_timeout": "4h"}
-    assert workflow(made)["labels"] == {"team": "arms", "stage": "dev"}
+    made = render_plan(job(), exec_timeout="2d", queue_timeout="4h", labels="team=arms, stage = dev", priority="HIGH")
+    assert read_workflow(made)["timeout"] == {"exec_timeout": "2d", "queue_timeout": "4h"}
+    assert read_workflow(made)["labels"] == {"team": "arms", "stage": "dev"}
     assert (order_of(made).priority, order_of(made).pool) == ("HIGH", "gpu-pool")
-    assert "pool" not in workflow(made)
+    assert "pool" not in read_workflow(made)
 
 
 def test_a_failure_that_may_pass_and_a_preemption_are_tried_again_by_osmo() -> None:
-    assert task(plan(job()))["exitActions"] == {"RESCHEDULE": "75,3001,3004,3006"}
-    assert placement(plan(job())).submission == "ROBOTRAIN_SUBMISSION"
-    assert task(plan(job()))["environment"]["ROBOTRAIN_SUBMISSION"] == "{{workflow_id}}"
+    assert read_task(render_plan(job()))["exitActions"] == {"RESCHEDULE": "75,3001,3004,3006"}
+    assert read_placement(render_plan(job())).submission == "ROBOTRAIN_SUBMISSION"
+    assert read_task(render_plan(job()))["environment"]["ROBOTRAIN_SUBMISSION"] == "{{workflow_id}}"
 
 
 class TestDatasetsOfOsmo:
     """`--dataset-name` on versions with datasets and on versions with URLs only."""
 
     def test_where_osmo_has_datasets_they_are_its_own(self) -> None:
-        made = plan(job(source("osmo_dataset", "pusht:3")), server="6.3")
-        assert task(made)["inputs"] == [{"dataset": {"name": "lerobot-datasets/pusht:3"}}]
-        (mount,) = placement(made).mounts
+        made = render_plan(job(source("osmo_dataset", "pusht:3")), server="6.3")
+        assert read_task(made)["inputs"] == [{"dataset": {"name": "lerobot-datasets/pusht:3"}}]
+        (mount,) = read_placement(made).mounts
         assert (mount.folder, mount.uri) == ("${ROBOTRAIN_INPUT_0}", "pusht:3")
         assert order_of(made).inputs == ()
 
     def test_where_it_has_none_the_container_of_the_buckets_name_is_read(self) -> None:
-        made = plan(job(source("osmo_dataset", "train/pusht")), storage_account="acc")
-        assert task(made)["inputs"] == [{"url": "azure://acc/train/pusht"}]
-        (mount,) = placement(made).mounts
+        made = render_plan(job(source("osmo_dataset", "train/pusht")), storage_account="acc")
+        assert read_task(made)["inputs"] == [{"url": "azure://acc/train/pusht"}]
+        (mount,) = read_placement(made).mounts
         assert (mount.folder, mount.origin) == ("${ROBOTRAIN_INPUT_0}", "azure://acc/train/pusht")
         assert [one.url for one in order_of(made).inputs] == ["azure://acc/train/pusht"]
 
     def test_a_bucket_may_lie_anywhere(self) -> None:
-        made = plan(job(source("osmo_dataset", "Mine/pusht")), buckets="Mine=s3://robots/data")
-        assert task(made)["inputs"] == [{"url": "s3://robots/data/pusht"}]
+        made = render_plan(job(source("osmo_dataset", "Mine/pusht")), buckets="Mine=s3://robots/data")
+        assert read_task(made)["inputs"] == [{"url": "s3://robots/data/pusht"}]
 
     def test_the_bucket_of_the_settings_is_the_default(self) -> None:
-        made = plan(job(source("osmo_dataset", "pusht")), dataset_bucket="mine", storage_account="acc")
-        assert task(made)["inputs"] == [{"url": "azure://acc/mine/pusht"}]
+        made = render_plan(job(source("osmo_dataset", "pusht")), dataset_bucket="mine", storage_account="acc")
+        assert read_task(made)["inputs"] == [{"url": "azure://acc/mine/pusht"}]
 
 
 class TestFoldersOfThisMachine:
     """Folders are uploaded to a URL with the content's digest."""
 
     def test_a_folder_is_uploaded_by_its_content(self) -> None:
-        made = plan(job(source("local_path", "/data/pusht", pin=PINNED)), storage_account="acc")
+        made = render_plan(job(source("local_path", "/data/pusht", pin=PINNED)), storage_account="acc")
         (upload,) = order_of(made).uploads
         assert upload.url == f"azure://acc/osmo/robotrain/data/{'ab' * 32}"
         assert (upload.path, upload.files, upload.size) == ("/data/pusht", 12, 3456)
         assert upload.flag == "--dataset-path"
-        assert task(made)["inputs"] == [{"url": upload.url}]
-        (mount,) = placement(made).mounts
+        assert read_task(made)["inputs"] == [{"url": upload.url}]
+        (mount,) = read_placement(made).mounts
         assert (mount.uri, mount.folder) == ("/data/pusht", "${ROBOTRAIN_INPUT_0}")
 
     def test_without_a_pin_it_goes_under_the_runs_own_name(self) -> None:
-        made = plan(job(source("local_path", "/data/pusht")), storage_account="acc", storage_container="mine")
+        made = render_plan(job(source("local_path", "/data/pusht")), storage_account="acc", storage_container="mine")
         (upload,) = order_of(made).uploads
         assert upload.url == f"azure://acc/mine/robotrain/runs/{made.run}/0"
         assert upload.files is None
 
     def test_a_policy_and_a_checkpoint_go_the_same_way(self) -> None:
         sources = [*blobs(), source("local_path", "/p", "policy", PINNED)]
-        made = plan(job(*sources), storage_account="acc")
-        assert [(mount.role, mount.folder) for mount in placement(made).mounts] == [("policy", "${ROBOTRAIN_INPUT_0}")]
+        made = render_plan(job(*sources), storage_account="acc")
+        assert [(mount.role, mount.folder) for mount in read_placement(made).mounts] == [
+            ("policy", "${ROBOTRAIN_INPUT_0}")
+        ]
         assert order_of(made).uploads[0].flag == "--policy-path"
 
     def test_inputs_are_numbered_in_the_order_of_the_job(self) -> None:
         sources = [source("osmo_dataset", "one"), *blobs(), source("local_path", "/two", pin=PINNED)]
-        made = plan(job(*sources, publish_url="s3://robots/runs"), storage_account="acc")
-        environment = task(made)["environment"]
-        assert [mount.folder for mount in placement(made).mounts] == ["${ROBOTRAIN_INPUT_0}", "${ROBOTRAIN_INPUT_1}"]
-        assert placement(made).left == "${ROBOTRAIN_INPUT_2}"
+        made = render_plan(job(*sources, publish_url="s3://robots/runs"), storage_account="acc")
+        environment = read_task(made)["environment"]
+        assert [mount.folder for mount in read_placement(made).mounts] == [
+            "${ROBOTRAIN_INPUT_0}",
+            "${ROBOTRAIN_INPUT_1}",
+        ]
+        assert read_placement(made).left == "${ROBOTRAIN_INPUT_2}"
         assert [environment[f"ROBOTRAIN_INPUT_{index}"] for index in range(3)] == [
             f"{{{{input:{index}}}}}" for index in range(3)
         ]
@@ -189,31 +200,31 @@ class TestCheckpoints:
     """The target of checkpoints, and what a restarted task finds."""
 
     def test_osmo_copies_them_to_its_storage_and_brings_them_back(self) -> None:
-        made = plan(job(publish_url="s3://robots/runs/"))
+        made = render_plan(job(publish_url="s3://robots/runs/"))
         url = "s3://robots/runs/{{workflow_id}}"
-        (entry,) = task(made)["checkpoint"]
+        (entry,) = read_task(made)["checkpoint"]
         assert entry["path"] == f"/tmp/robotrain/{made.run}/outputs/checkpoints"
         assert entry["url"] == url
-        assert task(made)["inputs"] == [{"url": url}]
-        assert placement(made).left == "${ROBOTRAIN_INPUT_0}"
+        assert read_task(made)["inputs"] == [{"url": url}]
+        assert read_placement(made).left == "${ROBOTRAIN_INPUT_0}"
         assert order_of(made).publishes == f"{url}/checkpoints"
         assert order_of(made).inputs == ()
 
     def test_each_submission_has_a_folder_of_its_own(self) -> None:
-        made = plan(job(publish_url="s3://robots/runs/"))
+        made = render_plan(job(publish_url="s3://robots/runs/"))
         places = [order_of(made).get_publish_url(f"{made.run}-{number}") for number in (1, 2)]
         assert places == [f"s3://robots/runs/{made.run}-{number}/checkpoints" for number in (1, 2)]
 
     def test_a_checkpoint_that_osmo_copied_is_brought_to_go_on_from(self) -> None:
         one = "s3://robots/runs/before-1/checkpoints/000400"
-        made = plan(job(*blobs(), source("osmo_storage", one, "resume"), publish_url="s3://robots/runs"))
-        assert [entry["url"] for entry in task(made)["inputs"]] == [one, "s3://robots/runs/{{workflow_id}}"]
-        (mount,) = placement(made).mounts
+        made = render_plan(job(*blobs(), source("osmo_storage", one, "resume"), publish_url="s3://robots/runs"))
+        assert [entry["url"] for entry in read_task(made)["inputs"]] == [one, "s3://robots/runs/{{workflow_id}}"]
+        (mount,) = read_placement(made).mounts
         assert (mount.role, mount.uri, mount.folder) == ("resume", one, "${ROBOTRAIN_INPUT_0}")
         assert [(needed.url, needed.flag) for needed in order_of(made).inputs] == [(one, "--resume-from")]
 
     def test_the_container_is_not_told_of_what_osmo_sees_to(self) -> None:
-        made = plan(job(publish_url="gs://robots/runs"))
+        made = render_plan(job(publish_url="gs://robots/runs"))
         told = document.parse_document(made.files["job.json"].decode())
         assert told.parameters["publish_url"] is None
         assert made.job["publish_url"] == "gs://robots/runs"
@@ -222,14 +233,14 @@ class TestCheckpoints:
         ("said", "meant"), [("mine", "/tmp/robotrain/{run}/mine"), ("/workspace/o/../outputs", "/workspace/outputs")]
     )
     def test_a_folder_of_ones_own_is_where_they_lie(self, said: str, meant: str) -> None:
-        made = plan(job(publish_url="s3://robots/runs", output_dir=said))
-        (entry,) = task(made)["checkpoint"]
+        made = render_plan(job(publish_url="s3://robots/runs", output_dir=said))
+        (entry,) = read_task(made)["checkpoint"]
         assert entry["path"] == f"{meant.format(run=made.run)}/checkpoints"
 
     def test_to_a_blob_url_the_run_publishes_itself(self) -> None:
-        made = plan(job(publish_url=ONE))
-        assert "checkpoint" not in task(made)
-        assert placement(made).left == ""
+        made = render_plan(job(publish_url=ONE))
+        assert "checkpoint" not in read_task(made)
+        assert read_placement(made).left == ""
         assert order_of(made).publishes == ONE
         assert document.parse_document(made.files["job.json"].decode()).parameters["publish_url"] == ONE
 
@@ -241,19 +252,21 @@ class TestCredentials:
         return job(source("huggingface", "lerobot/pusht@main"), **given)
 
     def test_the_token_of_the_hub_goes_only_where_the_hub_is_read(self) -> None:
-        made = plan(job(), hf_credential="hf_token")
-        assert "credentials" not in task(made)
+        made = render_plan(job(), hf_credential="hf_token")
+        assert "credentials" not in read_task(made)
         assert order_of(made).credentials == ()
         policy = job(*blobs(), source("huggingface", "me/policy@main", "policy"))
-        assert task(plan(policy, hf_credential="hf_token"))["credentials"] == {"hf_token": {"HF_TOKEN": "hf_token"}}
+        assert read_task(render_plan(policy, hf_credential="hf_token"))["credentials"] == {
+            "hf_token": {"HF_TOKEN": "hf_token"}
+        }
 
     def test_none_is_named_unasked(self) -> None:
-        assert "credentials" not in task(plan(job()))
-        assert order_of(plan(job())).credentials == ()
+        assert "credentials" not in read_task(render_plan(job()))
+        assert order_of(render_plan(job())).credentials == ()
 
     def test_the_token_of_the_hub_and_the_key_of_wandb_become_names_of_the_environment(self) -> None:
-        made = plan(self.of_hub(wandb=True), hf_credential="hf_token", wandb_credential="keys:wandb")
-        assert task(made)["credentials"] == {
+        made = render_plan(self.of_hub(wandb=True), hf_credential="hf_token", wandb_credential="keys:wandb")
+        assert read_task(made)["credentials"] == {
             "hf_token": {"HF_TOKEN": "hf_token"},
             "keys": {"WANDB_API_KEY": "wandb"},
         }
@@ -263,36 +276,36 @@ class TestCredentials:
         ]
 
     def test_one_credential_may_hold_both(self) -> None:
-        made = plan(self.of_hub(wandb=True), hf_credential="mine:hf", wandb_credential="mine:wandb")
-        assert task(made)["credentials"] == {"mine": {"HF_TOKEN": "hf", "WANDB_API_KEY": "wandb"}}
+        made = render_plan(self.of_hub(wandb=True), hf_credential="mine:hf", wandb_credential="mine:wandb")
+        assert read_task(made)["credentials"] == {"mine": {"HF_TOKEN": "hf", "WANDB_API_KEY": "wandb"}}
 
     def test_that_of_the_storage_becomes_a_file(self) -> None:
-        made = plan(job(), blob_credential="store:account")
-        assert task(made)["credentials"] == {"store": "/opt/robotrain/credentials"}
-        assert placement(made).credentials == {"blob_url": "/opt/robotrain/credentials/account"}
+        made = render_plan(job(), blob_credential="store:account")
+        assert read_task(made)["credentials"] == {"store": "/opt/robotrain/credentials"}
+        assert read_placement(made).credentials == {"blob_url": "/opt/robotrain/credentials/account"}
 
     def test_the_container_says_how_a_token_is_given_here(self) -> None:
-        assert placement(plan(job())).ways["huggingface"] == "--hf-credential NAME"
+        assert read_placement(render_plan(job())).ways["huggingface"] == "--hf-credential NAME"
 
 
 class TestTracking:
     """Tracking in the workspace, on another server, or off."""
 
     def test_a_whole_workspace_is_where_runs_are_tracked(self) -> None:
-        made = plan(job(), tracking_uri=None, **WORKSPACE)
-        assert placement(made).tracking_uri == "azureml-workspace://SUB-AZ/rg-tf/ws-tf"
+        made = render_plan(job(), tracking_uri=None, **WORKSPACE)
+        assert read_placement(made).tracking_uri == "azureml-workspace://SUB-AZ/rg-tf/ws-tf"
         assert order_of(made).subscription == "SUB-AZ"
 
     def test_another_address_takes_its_place(self) -> None:
-        made = plan(job(), **WORKSPACE | {"tracking_uri": "https://mlflow.example"})
-        assert placement(made).tracking_uri == "https://mlflow.example"
-        assert "AZUREML_WORKSPACE_NAME" not in task(made)["environment"]
-        assert task(made)["environment"]["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "60"
+        made = render_plan(job(), **WORKSPACE | {"tracking_uri": "https://mlflow.example"})
+        assert read_placement(made).tracking_uri == "https://mlflow.example"
+        assert "AZUREML_WORKSPACE_NAME" not in read_task(made)["environment"]
+        assert read_task(made)["environment"]["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "60"
 
     def test_none_is_none(self) -> None:
-        made = plan(job(), **WORKSPACE | {"tracking_uri": "none"})
-        assert placement(made).tracking_uri == ""
-        assert "MLFLOW_HTTP_REQUEST_TIMEOUT" not in task(made)["environment"]
+        made = render_plan(job(), **WORKSPACE | {"tracking_uri": "none"})
+        assert read_placement(made).tracking_uri == ""
+        assert "MLFLOW_HTTP_REQUEST_TIMEOUT" not in read_task(made)["environment"]
 
     def test_the_half_that_finds_a_workspace_travels_only_where_it_is_needed(self) -> None:
         from robotrain_osmo.platform import OsmoPlatform
@@ -306,8 +319,8 @@ class TestSharedMemory:
     """Shared memory is mounted on request; otherwise data is loaded in one process."""
 
     def test_it_is_mounted_when_that_is_said(self) -> None:
-        made = plan(job(), shared_memory="mount")
-        assert task(made)["volumeMounts"] == ["/dev/shm"]
+        made = render_plan(job(), shared_memory="mount")
+        assert read_task(made)["volumeMounts"] == ["/dev/shm"]
         assert order_of(made).shared_memory == "mount"
 
     def test_without_it_one_process_loads_data_and_explain_says_why(self, robotrain) -> None:
@@ -317,7 +330,7 @@ class TestSharedMemory:
         assert "no shared memory" in line
 
     def test_the_order_knows_whether_none_was_said(self) -> None:
-        said = [order_of(plan(job(), shared_memory=value)).shared_memory for value in (None, "none", "mount")]
+        said = [order_of(render_plan(job(), shared_memory=value)).shared_memory for value in (None, "none", "mount")]
         assert said == ["", "none", "mount"]
 
 
@@ -338,32 +351,36 @@ class TestSize:
 
     def test_a_large_one_is_warned_about_with_the_way_out(self) -> None:
         large = osmo_plans.payload(320 << 10)
-        (problem,) = spec_workflow.check_workflow_size(plan(job(), packed=large))
+        (problem,) = spec_workflow.check_workflow_size(render_plan(job(), packed=large))
         assert (problem.severity, problem.suggestions[0].text) == ("warning", "--storage-account NAME")
-        assert list(spec_workflow.check_workflow_size(plan(job(), packed=large, storage_account="acc"))) == []
+        assert list(spec_workflow.check_workflow_size(render_plan(job(), packed=large, storage_account="acc"))) == []
 
     def test_one_that_osmo_would_not_take_is_refused_with_the_way_out(self) -> None:
         with pytest.raises(Rejected) as rejected:
-            plan(job(), packed=osmo_plans.payload(900 << 10))
+            render_plan(job(), packed=osmo_plans.payload(900 << 10))
         (problem,) = rejected.value.problems
         assert problem.code == "osmo-workflow-too-large"
         assert "--storage-account" in problem.suggestions[0].text
 
     def test_with_a_storage_account_the_archive_is_uploaded_and_is_the_last_input(self) -> None:
-        made = plan(job(publish_url="s3://robots/runs"), packed=osmo_plans.payload(800 << 10), storage_account="acc")
-        assert "files" not in task(made)
+        made = render_plan(
+            job(publish_url="s3://robots/runs"), packed=osmo_plans.payload(800 << 10), storage_account="acc"
+        )
+        assert "files" not in read_task(made)
         packed = made.files["payload.tar.bz2"]
         (upload,) = order_of(made).uploads
         assert (upload.path, upload.size) == ("", len(packed))
         assert upload.url.startswith("azure://acc/osmo/robotrain/jobs/")
-        assert task(made)["inputs"][-1] == {"url": upload.url}
-        assert task(made)["command"][3] == "${ROBOTRAIN_INPUT_1}/payload.tar.bz2"
-        assert osmo_plans.unpacked(packed)["job.json"] == made.files["job.json"]
+        assert read_task(made)["inputs"][-1] == {"url": upload.url}
+        assert read_task(made)["command"][3] == "${ROBOTRAIN_INPUT_1}/payload.tar.bz2"
+        assert osmo_plans.unpack_archive(packed)["job.json"] == made.files["job.json"]
         assert list(spec_workflow.check_workflow_size(made)) == []
 
 
 def test_an_order_reads_back_as_it_was_written() -> None:
-    made = plan(job(source("local_path", "/d", pin=PINNED), wandb=True), storage_account="acc", workload_identity="id")
+    made = render_plan(
+        job(source("local_path", "/d", pin=PINNED), wandb=True), storage_account="acc", workload_identity="id"
+    )
     kept = order_of(made)
     assert submission_spec.SUBMISSION.dump(kept) == made.files["osmo.json"]
     assert dataclasses.replace(kept) == kept
@@ -372,16 +389,16 @@ def test_an_order_reads_back_as_it_was_written() -> None:
 
 def test_a_value_that_is_a_template_is_never_written() -> None:
     with pytest.raises(ValueError, match="a value of the workflow contains"):
-        plan(job(), gpu_platform="{{ config }}")
+        render_plan(job(), gpu_platform="{{ config }}")
     with pytest.raises(ValueError, match="a value of the workflow contains"):
-        plan(job(), image="$(HOSTNAME)")
+        render_plan(job(), image="$(HOSTNAME)")
 
 
 def test_the_workflow_is_one_document_of_plain_yaml() -> None:
     named = WORKSPACE | {"resource_group": "größe", "tracking_uri": None}
-    made = plan(job(*blobs("https://account1.blob.core.windows.net/train/é — ☃")), **named)
+    made = render_plan(job(*blobs("https://account1.blob.core.windows.net/train/é — ☃")), **named)
     content = made.files["workflow.yaml"]
     assert content.startswith(b"workflow:\n")
     assert content.isascii()
     assert len(list(yaml.safe_load_all(content))) == 1
-    assert task(made)["environment"]["AZURE_RESOURCE_GROUP"] == "größe"
+    assert read_task(made)["environment"]["AZURE_RESOURCE_GROUP"] == "größe"

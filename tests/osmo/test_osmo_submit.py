@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import osmo_small_plans
 import pytest
-from osmo_small_plans import MARK, RUN, plan, take, workflow
+from osmo_small_plans import MARK, RUN, add_workflow, make_plan, make_workflow
 from osmo_stand_in import platform, pool
 from robotrain.errors import Rejected, Unanswered, format_problem
 from robotrain_osmo.client import service
@@ -43,7 +43,7 @@ def refused(wanted) -> str:
 
 def test_a_workflow_is_handed_over_once_with_its_pool_and_its_priority(osmo, tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    wanted = plan(priority="LOW", publishes="azure://acc/c/x/{{workflow_id}}")
+    wanted = make_plan(priority="LOW", publishes="azure://acc/c/x/{{workflow_id}}")
     reference = OsmoPlatform().submit(wanted)
     assert reference == {
         "workflow": f"{RUN}-1",
@@ -67,7 +67,7 @@ def test_a_workflow_is_handed_over_once_with_its_pool_and_its_priority(osmo, tmp
 
 def test_an_unknown_pool_is_told_with_those_that_there_are(osmo):
     osmo.pools["training"] = pool()
-    told = refused(plan(pool="trainin"))
+    told = refused(make_plan(pool="trainin"))
     assert "there is no pool trainin" in told
     assert "--pool training (existing: training, default)" in told
     assert not osmo.workflows
@@ -76,7 +76,7 @@ def test_an_unknown_pool_is_told_with_those_that_there_are(osmo):
 @pytest.mark.slow
 def test_a_platform_that_the_pool_lacks_is_told_with_those_it_has(osmo):
     osmo.pools["default"] = pool(platforms={"a100": platform(), "h100": platform()})
-    assert "(existing: a100, h100)" in refused(plan())
+    assert "(existing: a100, h100)" in refused(make_plan())
 
 
 @pytest.mark.parametrize(
@@ -95,13 +95,13 @@ def test_a_platform_that_the_pool_lacks_is_told_with_those_it_has(osmo):
 def test_a_refusal_is_told_with_its_reason(osmo, limits, cpu, code, facts):
     osmo.pools["default"] = pool({"gpu_platform": platform(node={"cpu": 2, "memory": "9Gi", "storage": "99Gi"})})
     osmo.limits(**limits)
-    told = refused(plan(text=workflow(image="nowhere.example/a:1").replace("cpu: 1", f"cpu: {cpu}")))
+    told = refused(make_plan(text=make_workflow(image="nowhere.example/a:1").replace("cpu: 1", f"cpu: {cpu}")))
     assert f"[{code}]" in told
     assert all(fact in told for fact in facts)
 
 
 def test_a_missing_credential_is_told_with_its_flag_and_the_line_that_makes_it(osmo):
-    told = refused(plan(credentials=(HF,)))
+    told = refused(make_plan(credentials=(HF,)))
     assert "--hf-credential hf_token" in told
     assert "osmo credential set hf_token --type GENERIC --payload-file hf_token=/path/to/file" in told
 
@@ -109,28 +109,28 @@ def test_a_missing_credential_is_told_with_its_flag_and_the_line_that_makes_it(o
 @pytest.mark.slow
 def test_a_credential_without_the_key_is_told_with_the_keys_it_has(osmo):
     osmo.credentials["hf_token"] = {"token": "x"}
-    told = refused(plan(credentials=(HF,)))
+    told = refused(make_plan(credentials=(HF,)))
     assert "It has 'token'." in told
     assert "--hf-credential hf_token:KEY" in told
 
 
 def test_a_moment_s_hurry_of_the_service_costs_one_more_try(osmo):
     osmo.fail("workflow submit", "sandbox", times=1)
-    assert OsmoPlatform().submit(plan())["workflow"] == f"{RUN}-1"
+    assert OsmoPlatform().submit(make_plan())["workflow"] == f"{RUN}-1"
     assert len(submits(osmo)) == 2
 
 
 @pytest.mark.slow
 def test_a_service_that_is_always_in_a_hurry_is_told(osmo):
     osmo.fail("workflow submit", "sandbox", times=None)
-    assert "[osmo-render-time]" in refused(plan())
+    assert "[osmo-render-time]" in refused(make_plan())
     assert len(submits(osmo)) == 2
 
 
 @pytest.mark.slow
 def test_a_submit_whose_answer_was_lost_is_found_again(osmo, capsys):
     osmo.fail("workflow submit", "lost")
-    assert OsmoPlatform().submit(plan())["workflow"] == f"{RUN}-1"
+    assert OsmoPlatform().submit(make_plan())["workflow"] == f"{RUN}-1"
     assert len(osmo.workflows) == 1
     assert f"accepted {RUN}-1" in capsys.readouterr().err
 
@@ -139,15 +139,15 @@ def test_a_submit_whose_answer_was_lost_is_found_again(osmo, capsys):
 def test_a_service_that_failed_has_perhaps_taken_it(osmo):
     osmo.fail("workflow submit", "server_error")
     with pytest.raises(Unanswered, match="HTTP 500"):
-        OsmoPlatform().submit(plan())
+        OsmoPlatform().submit(make_plan())
 
 
 def test_what_was_there_before_is_never_taken_for_this_one(osmo):
     """Of an equal job that another state folder sent: the same name, the same text."""
     for _ in range(2):
-        osmo.set_state(take(osmo), task_status="FAILED")
+        osmo.set_state(add_workflow(osmo), task_status="FAILED")
     osmo.fail("workflow submit", "server_error")
-    wanted = plan()
+    wanted = make_plan()
     with pytest.raises(Unanswered, match="HTTP 500"):
         OsmoPlatform().submit(wanted)
     assert OsmoPlatform().find(wanted) is None
@@ -157,15 +157,15 @@ def test_what_was_there_before_is_never_taken_for_this_one(osmo):
 
 @pytest.mark.slow
 def test_of_several_of_the_name_the_one_that_was_taken_just_now_is_found(osmo):
-    osmo.set_state(take(osmo), task_status="FAILED")
+    osmo.set_state(add_workflow(osmo), task_status="FAILED")
     osmo.fail("workflow submit", "lost")
-    assert OsmoPlatform().submit(plan())["workflow"] == f"{RUN}-2"
+    assert OsmoPlatform().submit(make_plan())["workflow"] == f"{RUN}-2"
 
 
 @pytest.mark.slow
 def test_where_nobody_tells_what_is_there_nothing_is_sent(osmo):
     osmo.fail("workflow list", "server_error", times=None)
-    assert "[osmo-service-down]" in refused(plan())
+    assert "[osmo-service-down]" in refused(make_plan())
     assert not submits(osmo)
 
 
@@ -174,30 +174,30 @@ def test_a_busy_service_is_asked_as_often_for_an_answer_as_to_take_a_workflow(os
     monkeypatch.setattr(service, "time", SimpleNamespace(sleep=pauses.append))
     osmo.fail("workflow list", "answer", code=75, times=3)
     osmo.fail("workflow submit", "answer", code=75, times=3)
-    assert OsmoPlatform().submit(plan())["workflow"] == f"{RUN}-1"
+    assert OsmoPlatform().submit(make_plan())["workflow"] == f"{RUN}-1"
     assert pauses == [0.5, 1.0, 2.0] * 2
 
 
 @pytest.mark.parametrize("stdout", ["", "Workflow submit successful.", '{"overview": "x"}', '{"name": null}', "[]"])
 def test_a_success_without_a_name_is_no_answer(says, stdout):
     with pytest.raises(Unanswered, match="no workflow"):
-        OsmoPlatform().submit(plan(cli=says(stdout)))
+        OsmoPlatform().submit(make_plan(cli=says(stdout)))
 
 
 def test_warnings_of_the_service_are_passed_on(says, capsys):
     answer = f'noise\n{{"name": "{RUN}-1", "warnings": ["label team is missing"]}}'
-    assert OsmoPlatform().submit(plan(cli=says(answer)))["workflow"] == f"{RUN}-1"
+    assert OsmoPlatform().submit(make_plan(cli=says(answer)))["workflow"] == f"{RUN}-1"
     assert "OSMO warns: label team is missing" in capsys.readouterr().err
 
 
 def test_warnings_in_another_form_are_left_out(says, capsys):
     answer = f'{{"name": "{RUN}-1", "warnings": "deprecated"}}'
-    assert OsmoPlatform().submit(plan(cli=says(answer)))["workflow"] == f"{RUN}-1"
+    assert OsmoPlatform().submit(make_plan(cli=says(answer)))["workflow"] == f"{RUN}-1"
     assert "OSMO warns" not in capsys.readouterr().err
 
 
 def test_a_plan_that_was_tampered_with_is_not_sent(osmo):
-    whole = plan()
+    whole = make_plan()
     for path in whole.files:
         files = {name: content for name, content in whole.files.items() if name != path}
         if path not in ("job.json", whole.spec):  # a plan without its spec cannot be made
@@ -215,7 +215,7 @@ def test_every_version_of_the_command_and_the_service_is_spoken_to(osmo, tmp_pat
     for name in ("a", ".cache/b"):
         (tmp_path / "data" / name).write_text(name)
     upload = OsmoUpload(path=str(tmp_path / "data"), url="azure://acc/osmo/x", flag="--dataset-path")
-    wanted = plan(server=version.rpartition(".")[0], credentials=(HF,), uploads=(upload,), priority="HIGH")
+    wanted = make_plan(server=version.rpartition(".")[0], credentials=(HF,), uploads=(upload,), priority="HIGH")
     assert [problem.code for problem in OsmoPlatform().preflight(wanted)] == ["osmo-upload"]
     reference = OsmoPlatform().submit(wanted)
     assert osmo.objects("azure://acc/osmo/x") == {"a": b"a", ".robotrain-complete-1": b"1 file\n"}

@@ -4,7 +4,7 @@ import os
 import shutil
 
 import pytest
-from osmo_small_plans import plan
+from osmo_small_plans import make_plan
 from robotrain.errors import Rejected
 from robotrain_azure import preflight_checks
 from robotrain_osmo.platform import OsmoPlatform
@@ -34,7 +34,7 @@ def of(folder, url: str = URL, pin: str = "", **order):
     """A plan that uploads a folder."""
     upload = OsmoUpload(path=str(folder), url=url, flag="--dataset-path")
     source = JobSource(role="dataset", kind="local_path", uri=str(folder), pin=pin)
-    return plan(sources=(source,), uploads=(upload,), **order)
+    return make_plan(sources=(source,), uploads=(upload,), **order)
 
 
 def refused(wanted):
@@ -172,7 +172,7 @@ def test_a_path_is_taken_as_it_is(osmo, tmp_path, folder):
 @pytest.mark.slow
 def test_the_payload_of_a_large_job_is_uploaded_too(osmo):
     url = "azure://acc/osmo/robotrain/jobs/00bb"
-    OsmoPlatform().submit(plan(uploads=(OsmoUpload(path="", url=url),), files={orders.PAYLOAD_FILE: b"archive"}))
+    OsmoPlatform().submit(make_plan(uploads=(OsmoUpload(path="", url=url),), files={orders.PAYLOAD_FILE: b"archive"}))
     assert osmo.objects(url) == {orders.PAYLOAD_FILE: b"archive"}
 
 
@@ -184,7 +184,7 @@ def test_what_osmo_would_leave_out_or_read_for_ever_is_refused_before_anything_i
     os.mkfifo(linked / "pipe")
     folders = {"a": empty, "b": linked, "c": tmp_path / "nowhere", "d": folder}
     all_of_them = tuple(OsmoUpload(path=str(path), url=f"{URL}{name}") for name, path in folders.items())
-    problems = refused(plan(uploads=all_of_them))
+    problems = refused(make_plan(uploads=all_of_them))
     assert [problem.code for problem in problems] == ["upload-empty", "upload-links", "upload-unreadable"]
     assert "info.json, pipe" in problems[1].why
     assert not osmo.calls
@@ -206,7 +206,7 @@ def test_of_a_policy_the_model_alone_is_sent(osmo, tmp_path):
         (policy / name).write_text(name)
     source = JobSource(role="policy", kind="local_path", uri=str(policy))
     OsmoPlatform().submit(
-        plan(sources=(source,), uploads=(OsmoUpload(path=str(policy), url=URL, flag="--policy-path"),))
+        make_plan(sources=(source,), uploads=(OsmoUpload(path=str(policy), url=URL, flag="--policy-path"),))
     )
     assert set(osmo.objects(URL)) == {"config.json", "model.safetensors", ".robotrain-complete-2"}
 
@@ -218,7 +218,7 @@ def test_a_folder_that_was_uploaded_and_is_gone_is_not_compared_with_others_from
     )
     mounts = tuple(Mount(role="dataset", uri=one.uri, folder="${X}", origin=URL) for one in sources)
     placement = Placement(work="/w", cache="/c", mounts=mounts)
-    told = document.parse_document(plan(sources=sources, placement=placement).files["job.json"].decode())
+    told = document.parse_document(make_plan(sources=sources, placement=placement).files["job.json"].decode())
     assert preflight_checks.select_checkable_sources(told) == sources[:1]
 
 

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from osmo_plans import ONE, PINNED, TWO, blobs, job, plan, source, workflow
+from osmo_plans import ONE, PINNED, TWO, blobs, job, read_workflow, render_plan, source
 from osmo_stand_in.service import spec
 from robotrain.model.plan import Plan
 
@@ -13,18 +13,18 @@ TRACKED = {"tracking_uri": None, "subscription_id": "SUB-AZ", "resource_group": 
 STORED = {"storage_account": "sttf"}
 
 MADE = {
-    "two-blob-urls": lambda: plan(job(*blobs(ONE, TWO), register_checkpoint="my_model", val_split=0), **TRACKED),
-    "hub": lambda: plan(job(source("huggingface", "lerobot/pusht@v3.0"), wandb=True), hf_credential="hf_token"),
-    "osmo-dataset-6.3": lambda: plan(
+    "two-blob-urls": lambda: render_plan(job(*blobs(ONE, TWO), register_checkpoint="my_model", val_split=0), **TRACKED),
+    "hub": lambda: render_plan(job(source("huggingface", "lerobot/pusht@v3.0"), wandb=True), hf_credential="hf_token"),
+    "osmo-dataset-6.3": lambda: render_plan(
         job(source("osmo_dataset", "my-data:7")), server="6.3", dataset_bucket="my-bucket"
     ),
-    "osmo-dataset-6.4": lambda: plan(
+    "osmo-dataset-6.4": lambda: render_plan(
         job(source("osmo_dataset", "my-data")), dataset_bucket="my-bucket", labels="team=arms", **STORED
     ),
-    "uploaded-folder": lambda: plan(
+    "uploaded-folder": lambda: render_plan(
         job(source("local_path", "/home/me/pusht", pin=PINNED), num_gpus=2), shared_memory="mount", **STORED
     ),
-    "checkpoints-to-s3": lambda: plan(job(publish_url="s3://robots/runs"), blob_credential="store"),
+    "checkpoints-to-s3": lambda: render_plan(job(publish_url="s3://robots/runs"), blob_credential="store"),
 }
 
 
@@ -50,4 +50,4 @@ def test_every_workflow_that_is_kept_is_one_of_a_job() -> None:
 def test_a_service_of_its_version_takes_it(name: str) -> None:
     made = MADE[name]()
     version = (6, 3, 1) if name.endswith("6.3") else (6, 4, 0)
-    assert spec.read({"workflow": workflow(made)}, version).name == made.run
+    assert spec.read({"workflow": read_workflow(made)}, version).name == made.run

@@ -11,7 +11,7 @@ from robotrain_runtime.contract.document import JobDocument
 FEATURES = {"observation.state": {"dtype": "float32", "shape": [2]}, "action": {"dtype": "float32", "shape": [2]}}
 
 
-def recorded(folder: Path, version: str = "v3.0") -> Path:
+def record_dataset(folder: Path, version: str = "v3.0") -> Path:
     """As much of a dataset as is read before a training begins."""
     (folder / "meta").mkdir(parents=True)
     told = {"codebase_version": version, "total_episodes": 2, "total_frames": 20, "total_tasks": 1, "fps": 10}
@@ -19,7 +19,7 @@ def recorded(folder: Path, version: str = "v3.0") -> Path:
     return folder
 
 
-def trained(folder: Path) -> Path:
+def write_policy(folder: Path) -> Path:
     """As much of a policy as is read before it is evaluated."""
     folder.mkdir(parents=True)
     (folder / "config.json").write_text(json.dumps({"type": "act"}))
@@ -32,7 +32,7 @@ def alike(arrived: JobDocument) -> JobDocument:
     return document.parse_document(text)
 
 
-def executed(arrived: JobDocument, data: Path, old: Path, policy: Path) -> dict[str, Any]:
+def execute(arrived: JobDocument, data: Path, old: Path, policy: Path) -> dict[str, Any]:
     """By what it is: the command, what is tracked, what a registered model is told, where checkpoints go, the GPUs that
     are asked for, and what is said of an old dataset.
     """
@@ -51,7 +51,7 @@ def executed(arrived: JobDocument, data: Path, old: Path, policy: Path) -> dict[
     }
 
 
-def prepared(arrived: JobDocument, data: Path) -> DataPreparation | None:
+def prepare_data(arrived: JobDocument, data: Path) -> DataPreparation | None:
     """What is made of its datasets before the training begins."""
     made: DataPreparation | None = plugin_loader.load_workload_plugin(arrived).prepare(
         arrived, dict.fromkeys(arrived.sources, data), {}

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from parity_cells import Cell, cells, kinds
 from parity_command import BAGS, PLATFORMS
-from parity_runtime import prepared, recorded
+from parity_runtime import prepare_data, record_dataset
 from robotrain_runtime.contract import plugin_loader
 
 Typed = list[tuple[str, str]]
@@ -36,7 +36,7 @@ def test_datasets_that_go_together_are_merged_in_the_order_typed(rendered, tmp_p
     uris = [str(kinds()[kind].parse(text, tmp_path)) for kind, text in said]
     assert [source.kind for source in document.sources] == [kind for kind, _ in said]
     assert [source.uri for source in document.sources] == uris
-    made = prepared(document, recorded(tmp_path / "data"))
+    made = prepare_data(document, record_dataset(tmp_path / "data"))
     assert made is not None
     assert [word for word in made.arguments if word in uris] == uris
 

@@ -8,7 +8,7 @@ from parity_cells import workloads
 from parity_changes import BESIDE, COMMAND, JUDGED, WHAT, changed, changed_together, parameters
 from parity_command import DATASET, LEAST, PLATFORMS
 from parity_document import Arrived
-from parity_runtime import executed, recorded, trained
+from parity_runtime import execute, record_dataset, write_policy
 from robotrain_runtime.contract.document import JobDocument
 from robotrain_runtime.contract.parameter import Parameter, get_parameters
 
@@ -18,9 +18,9 @@ Made = Callable[[JobDocument], dict[str, Any]]
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     """What is executed of a document, on a small dataset and on an old one."""
-    data, old = recorded(tmp_path_factory.mktemp("now")), recorded(tmp_path_factory.mktemp("old"), "v2.1")
-    policy = trained(tmp_path_factory.mktemp("policy") / "act")
-    return lambda document: executed(document, data, old, policy)
+    data, old = record_dataset(tmp_path_factory.mktemp("now")), record_dataset(tmp_path_factory.mktemp("old"), "v2.1")
+    policy = write_policy(tmp_path_factory.mktemp("policy") / "act")
+    return lambda document: execute(document, data, old, policy)
 
 
 @pytest.fixture

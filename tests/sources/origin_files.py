@@ -9,7 +9,7 @@ from typing import Any
 
 from robotrain_sources.fetching.program import make_process_env
 
-STRANGE = (
+STRANGE_NAMES = (
     "a b",
     "a#b",
     "a%b",
@@ -30,13 +30,13 @@ STRANGE = (
 READER = Path(__file__).with_name("origin_reader.py")
 
 
-def read(python: Path, module: str, *arguments: str) -> Any:
+def read_origin(python: Path, module: str, *arguments: str) -> Any:
     """Its files, by their SHA-256, or why there are none."""
     command = [str(python), str(READER), module, *arguments]
     done = subprocess.run(command, env=make_process_env(), stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(done.stdout)
 
 
-def digests(files: Mapping[str, bytes]) -> dict[str, str]:
+def compute_digests(files: Mapping[str, bytes]) -> dict[str, str]:
     """The SHA-256 of what files hold."""
     return {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}

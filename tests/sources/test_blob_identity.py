@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from azure_stand_in import CLIENT
 from azure_stand_in.sign_in import token
-from origin_files import digests, read
+from origin_files import compute_digests, read_origin
 
 pytestmark = pytest.mark.slow
 
@@ -26,7 +26,7 @@ def job(azure, data_python, monkeypatch, tmp_path):
             monkeypatch.setenv(name, value)
         if secret is not None:
             (tmp_path / "secret").write_text(f"{secret}\n")
-        told = read(
+        told = read_origin(
             data_python,
             "robotrain_sources.blob_url.fetch",
             azure.url(BOX, "p"),
@@ -49,15 +49,15 @@ def no_programs(monkeypatch, tmp_path):
 
 
 def test_a_secret_in_the_environment(azure, job):
-    assert job(azure.environ)["files"] == digests(FILES)
+    assert job(azure.environ)["files"] == compute_digests(FILES)
 
 
 def test_a_workload_identity(azure, job):
-    assert job(azure.workload_identity)["files"] == digests(FILES)
+    assert job(azure.workload_identity)["files"] == compute_digests(FILES)
 
 
 def test_a_managed_identity_by_its_client_id(azure, job):
-    assert job(azure.managed_identity)["files"] == digests(FILES)
+    assert job(azure.managed_identity)["files"] == compute_digests(FILES)
     assert f"client_id={CLIENT}" in "".join(azure.managed.requests)
 
 
@@ -65,19 +65,19 @@ def test_the_sign_in_of_a_developer(azure, job, no_programs):
     told = f'{{"accessToken": "{token()}", "expiresOn": "2999-01-01 00:00:00.000000", "expires_on": 32472144000}}'
     (no_programs / "az").write_text(f"#!/bin/sh\necho '{told}'\n")
     (no_programs / "az").chmod(0o755)
-    assert job(azure.way)["files"] == digests(FILES)
+    assert job(azure.way)["files"] == compute_digests(FILES)
 
 
 def test_an_account_key_in_a_file(azure, job):
-    assert job(azure.way, azure.key)["files"] == digests(FILES)
+    assert job(azure.way, azure.key)["files"] == compute_digests(FILES)
 
 
 def test_a_sas_in_a_file(azure, job):
-    assert job(azure.way, f"?{azure.sas(BOX)}")["files"] == digests(FILES)
+    assert job(azure.way, f"?{azure.sas(BOX)}")["files"] == compute_digests(FILES)
 
 
 def test_a_token_in_a_file(azure, job):
-    assert job(azure.way, token())["files"] == digests(FILES)
+    assert job(azure.way, token())["files"] == compute_digests(FILES)
 
 
 def test_a_credential_file_comes_before_what_the_machine_has(azure, job):

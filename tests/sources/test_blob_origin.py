@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from azure_stand_in import CLIENT, Fault
-from origin_files import STRANGE, digests, read
+from origin_files import STRANGE_NAMES, compute_digests, read_origin
 from robotrain_sources.blob_url import blob_client, fetch
 from robotrain_sources.fetching.errors import FetchError
 
@@ -63,13 +63,13 @@ def refused(uri: str) -> tuple[str, str]:
 
 
 def got(python: Path, uri: str) -> Any:
-    return read(python, "robotrain_sources.blob_url.fetch", uri)
+    return read_origin(python, "robotrain_sources.blob_url.fetch", uri)
 
 
 def test_every_file_comes_as_it_was_written_whatever_its_name(azure, data_python, box):
-    files = {f"{name}/{name}.txt": f"content of {name}".encode() for name in STRANGE}
+    files = {f"{name}/{name}.txt": f"content of {name}".encode() for name in STRANGE_NAMES}
     azure.blobs.put(box, {f"strange ü/{name}": content for name, content in files.items()})
-    assert got(data_python, azure.url(box, "strange ü"))["files"] == digests(files)
+    assert got(data_python, azure.url(box, "strange ü"))["files"] == compute_digests(files)
 
 
 def test_a_file_is_known_by_its_size_tag_and_digest(azure, policy):
@@ -211,4 +211,4 @@ def test_what_the_environment_says_to_obstore_changes_nothing(azure, policy, dat
     monkeypatch.setenv("AZURE_STORAGE_USE_EMULATOR", "true")
     monkeypatch.setenv("AZURE_SKIP_SIGNATURE", "true")
     monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_KEY", "bm9uZQ==")
-    assert got(data_python, policy)["files"] == digests(POLICY)
+    assert got(data_python, policy)["files"] == compute_digests(POLICY)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from azure_stand_in import Fault
-from origin_files import read
+from origin_files import read_origin
 from robotrain.model.job import Job
 from robotrain.model.source import SourceError, SourceNotFound
 from robotrain.submission import pin as core_pin
@@ -38,7 +38,7 @@ def gone(uri: str, pin: str) -> str:
 
 
 def test_the_pin_is_the_digest_that_the_job_itself_finds(azure, box, data_python):
-    found = read(data_python, "robotrain_sources.blob_url.fetch", azure.url(box, "p"))
+    found = read_origin(data_python, "robotrain_sources.blob_url.fetch", azure.url(box, "p"))
     assert pinned(azure.url(box, "p")) == found["digest"]
 
 

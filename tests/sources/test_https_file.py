@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from azure_stand_in import Fault
-from origin_files import digests, read
+from origin_files import compute_digests, read_origin
 from robotrain_sources.fetching.errors import FetchError
 from robotrain_sources.https_file import fetch
 from robotrain_sources.https_file.kind import KIND as HTTPS_KIND
@@ -67,4 +67,6 @@ def test_an_unknown_host_is_a_mistake_in_the_job() -> None:
 
 @pytest.mark.slow
 def test_a_file_arrives_through_a_redirection(hub: Any, data_python: Path) -> None:
-    assert read(data_python, FETCH, address(hub, "model_19.pt"))["files"] == digests({"model_19.pt": LARGE})
+    assert read_origin(data_python, FETCH, address(hub, "model_19.pt"))["files"] == compute_digests(
+        {"model_19.pt": LARGE}
+    )

@@ -6,7 +6,7 @@ import json
 
 import pytest
 from azure_stand_in import Fault
-from origin_files import STRANGE, digests, read
+from origin_files import STRANGE_NAMES, compute_digests, read_origin
 from robotrain_sources.fetching import errors
 from robotrain_sources.fetching.errors import FetchError
 from robotrain_sources.huggingface import fetch
@@ -107,7 +107,7 @@ def test_what_the_hub_does_not_give_is_one_sentence_without_a_secret(
     hub.repositories[f"models/{NAME}"].shut = shut
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
-    told = read(data_python, fetch.__name__, NAME)
+    told = read_origin(data_python, fetch.__name__, NAME)
     assert why in told["refused"]
     assert told["fault"] == whose
     assert "s3cret" not in str(told)
@@ -155,11 +155,11 @@ def test_a_name_that_is_none_is_refused_without_asking_anybody(hub, uri, pin, wh
 
 @pytest.mark.slow
 def test_every_file_comes_as_it_was_written_whatever_its_name(hub, data_python):
-    small = {f"{name}/{name}.txt": f"content of {name}".encode() for name in STRANGE}
+    small = {f"{name}/{name}.txt": f"content of {name}".encode() for name in STRANGE_NAMES}
     large = {f"large/{name}": content * 500 for name, content in small.items() if not set(name) & set("[]|^")}
     hub.repository(NAME, small | large, kind="dataset")
-    came = read(data_python, fetch.__name__, NAME, "", "dataset")
-    assert came["files"] == digests(small | large)
+    came = read_origin(data_python, fetch.__name__, NAME, "", "dataset")
+    assert came["files"] == compute_digests(small | large)
 
 
 @pytest.mark.parametrize("name", ["a[1].safetensors", "a|b", "a^b"])
@@ -174,8 +174,8 @@ def test_a_large_file_that_obstore_would_not_find_is_refused_by_its_name(hub, na
 def test_a_token_goes_to_the_hub_and_never_to_where_it_sends_on_to(hub, data_python, secret):
     hub.repository(NAME, POLICY)
     hub.repositories[f"models/{NAME}"].shut = "gated"
-    came = read(data_python, fetch.__name__, NAME, "", "policy", secret(hub.token))
-    assert came["files"] == digests(POLICY)
+    came = read_origin(data_python, fetch.__name__, NAME, "", "policy", secret(hub.token))
+    assert came["files"] == compute_digests(POLICY)
     assert hub.arrived_elsewhere
     assert not [arrived for arrived in hub.arrived_elsewhere if "authorization" in arrived.headers]
 
@@ -192,7 +192,7 @@ def test_a_token_goes_to_the_hub_and_never_to_where_it_sends_on_to(hub, data_pyt
 def test_what_the_store_is_told_of_one_file_is_one_sentence(hub, data_python, status, why, whose):
     hub.repository(NAME, POLICY)
     hub.faults.append(Fault("GET .*/resolve/.*config.json", status=status))
-    told = read(data_python, fetch.__name__, NAME)
+    told = read_origin(data_python, fetch.__name__, NAME)
     assert why in told["refused"]
     assert told["fault"] == whose
 
@@ -201,7 +201,7 @@ def test_what_the_store_is_told_of_one_file_is_one_sentence(hub, data_python, st
 def test_a_hub_that_may_not_be_asked_is_told_of(hub, data_python, monkeypatch):
     hub.repository(NAME, POLICY)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    told = read(data_python, fetch.__name__, NAME)
+    told = read_origin(data_python, fetch.__name__, NAME)
     assert "HF_HUB_OFFLINE is set" in told["refused"]
     assert told["fault"] == "configuration"
 

@@ -14,7 +14,7 @@ from azure_stand_in.http_server import Fault
 from azure_stand_in.tenant import CLIENT
 from azure_stand_in.vault import VERSION, Vault
 from hub_stand_in import Repository
-from origin_files import digests, read
+from origin_files import compute_digests, read_origin
 from robotrain_runtime.contract import document
 from robotrain_runtime.contract.document import JobDocument, JobSource, Placement
 from robotrain_sources.blob_url import identity
@@ -215,8 +215,8 @@ def test_a_private_repository_is_read_with_the_token_of_a_vault(robots, hub, dat
     hub.repositories["datasets/u/d"] = shut = Repository(shut="private")
     shut.commit({"meta/info.json": b"{}"})
     address = robots.put("hf-token", hub.token)
-    told = read(data_python, "robotrain_sources.huggingface.fetch", "u/d", "", "dataset", address)
-    assert told["files"] == digests({"meta/info.json": b"{}"})
+    told = read_origin(data_python, "robotrain_sources.huggingface.fetch", "u/d", "", "dataset", address)
+    assert told["files"] == compute_digests({"meta/info.json": b"{}"})
 
 
 @pytest.mark.slow

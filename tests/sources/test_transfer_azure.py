@@ -13,7 +13,7 @@ from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.contract.failure import JobFailed
 from robotrain_sources.blob_url import fetch as half
 from robotrain_sources.transfer import container
-from transfer_fixtures import QUICK, tree
+from transfer_fixtures import QUICK, read_tree
 
 pytestmark = [
     pytest.mark.slow,
@@ -70,7 +70,7 @@ def test_two_prefixes_come_as_they_are_through_a_bad_day(azure, deliver, box):
         Fault("GET .*/data/", reset=True, times=5),
     ]
     uris = [azure.url(box, f"sets/{folder}") for folder in ("one", "two")]
-    assert [tree(files) for files in folders(deliver(*uris))] == [ONE, TWO]
+    assert [read_tree(files) for files in folders(deliver(*uris))] == [ONE, TWO]
     azure.front.requests.clear()
     assert len(folders(deliver(*uris))) == 2
     assert [request.partition("?")[2][:4] for request in azure.front.requests] == ["rest"] * 2  # the listings alone
@@ -117,7 +117,7 @@ def test_what_one_blob_meets_midway_is_told_and_the_next_try_goes_on(azure, deli
     assert failed.value.fault == fault
     azure.front.faults.clear()
     again = deliver(*(azure.url(box, f"sets/{folder}") for folder in ("one", "two")))
-    assert [tree(files) for files in folders(again)] == [ONE, TWO]
+    assert [read_tree(files) for files in folders(again)] == [ONE, TWO]
 
 
 def test_a_blob_that_is_written_again_midway_is_noticed(azure, deliver, box):

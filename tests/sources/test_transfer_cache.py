@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from azure_stand_in import Fault
 from robotrain_runtime.contract.failure import JobFailed
-from transfer_fixtures import PLUGIN_FOLDER, cache, deliver, shelves, tree
+from transfer_fixtures import PLUGIN_FOLDER, cache, deliver, read_tree, shelves
 
 __all__ = ["cache", "deliver", "shelves"]
 
@@ -91,17 +91,17 @@ def test_the_same_data_is_fetched_once_wherever_it_is_named(shelves, deliver, ca
     found = first.survey()
     assert [(one.files, one.size) for one in found] == [(2, sum(map(len, SMALL.values())))] * 2
     assert found[0].missing > 0
-    assert tree(found[0].description_folder) == {"meta/info.json": SMALL["meta/info.json"]}
+    assert read_tree(found[0].description_folder) == {"meta/info.json": SMALL["meta/info.json"]}
     files, again = first.fetch()
     assert files == again
-    assert tree(files) == SMALL
+    assert read_tree(files) == SMALL
     first.made.close()
     assert not found[0].description_folder.exists()
     shelves.asked.clear()
     second = deliver(uri, described=["meta/info.json"])
     (there,) = second.survey()
     assert (there.missing, there.digest) == (0, found[0].digest)
-    assert tree(there.description_folder) == {"meta/info.json": SMALL["meta/info.json"]}
+    assert read_tree(there.description_folder) == {"meta/info.json": SMALL["meta/info.json"]}
     assert second.fetch() == [files]
     assert shelves.asked == ["/pusht"]
     assert files == cache / "data/shelf/pusht" / there.digest / "files"
@@ -120,7 +120,7 @@ def test_all_sources_are_fetched_together_and_told_as_they_come(shelves, deliver
     shelves.faults.append(Fault("large", latency=0.2))
     uris = [shelves.put(f"s{number}", {**FILES, "which": bytes([number])}) for number in range(3)]
     delivering = deliver(*uris)
-    assert [tree(files)["which"] for files in delivering.folders()] == [b"\0", b"\1", b"\2"]
+    assert [read_tree(files)["which"] for files in delivering.folders()] == [b"\0", b"\1", b"\2"]
     total = 3 * (sum(map(len, FILES.values())) + 1)
     assert {far.total for far in delivering.far} == {total}
     done = [far.done for far in delivering.far]
@@ -143,7 +143,7 @@ def test_data_that_was_damaged_is_mended(shelves, deliver, harm):
     else:
         (files / "data/1.bin" if harm == "missing" else manifest).unlink()
     delivering = deliver(uri)
-    assert list(map(tree, delivering.folders())) == [SMALL]
+    assert list(map(read_tree, delivering.folders())) == [SMALL]
     assert "was changed or damaged" in delivering.said[0]
 
 
@@ -167,8 +167,8 @@ def test_what_a_power_cut_took_is_fetched_again_though_the_file_is_as_long_as_it
     (files.parent / "boot").write_text("another-start\n")
     delivering = deliver(uri, described=["meta/info.json"])
     (found,) = delivering.survey()
-    assert tree(found.description_folder) == {"meta/info.json": SMALL["meta/info.json"]}
-    assert list(map(tree, delivering.fetch())) == [SMALL]
+    assert read_tree(found.description_folder) == {"meta/info.json": SMALL["meta/info.json"]}
+    assert list(map(read_tree, delivering.fetch())) == [SMALL]
 
 
 @pytest.mark.slow
@@ -199,7 +199,7 @@ def test_when_whoever_asked_is_killed_the_program_ends_and_the_next_goes_on(shel
     shelves.faults.clear()
     shelves.asked.clear()
     delivering = deliver(uri)
-    assert list(map(tree, delivering.folders())) == [FILES]
+    assert list(map(read_tree, delivering.folders())) == [FILES]
     assert any("from an earlier try" in line for line in delivering.said)
     assert len(shelves.asked) < 40
 
@@ -223,7 +223,7 @@ def test_killed_at_random_moments_the_right_bytes_come_in_the_end(shelves, proce
             if found := re.search(r"^folder (.*)$", said, re.MULTILINE):
                 break
             assert "ended with -9" in said
-        assert tree(Path(found[1])) == content
+        assert read_tree(Path(found[1])) == content
     assert len(list(cache.rglob("manifest.jsonl"))) == 8
     assert not list(cache.rglob("*.part"))
 
@@ -243,7 +243,7 @@ def test_what_an_earlier_try_left_is_believed_only_when_it_is_still_so(shelves, 
         path.write_bytes(b"\0" * 50_000)  # the size is right
     (part / "files/large.bin").write_bytes(b"\0" * 20 * MIB)
     shelves.faults.clear()
-    assert list(map(tree, deliver(uri).folders())) == [FILES]
+    assert list(map(read_tree, deliver(uri).folders())) == [FILES]
 
 
 @pytest.mark.slow
@@ -257,7 +257,7 @@ def test_a_machine_that_lost_power_fetches_again_what_it_cannot_tell(shelves, de
     (catalog,) = cache.rglob("catalog.sqlite")
     os.truncate(catalog, catalog.stat().st_size // 2)
     shelves.faults.clear()
-    assert list(map(tree, deliver(uri).folders())) == [FILES]
+    assert list(map(read_tree, deliver(uri).folders())) == [FILES]
 
 
 @pytest.mark.slow

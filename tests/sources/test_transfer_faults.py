@@ -7,7 +7,7 @@ import pytest
 from azure_stand_in import Fault
 from robotrain_runtime.contract.failure import JobFailed
 from robotrain_sources.fetching.errors import format_error
-from transfer_fixtures import cache, deliver, shelves, tree
+from transfer_fixtures import cache, deliver, read_tree, shelves
 
 __all__ = ["cache", "deliver", "shelves"]
 
@@ -39,7 +39,7 @@ def shelf(shelves) -> str:
 def test_what_passes_is_waited_for(shelves, shelf, deliver, fault):
     shelves.faults.append(fault)
     (files,) = deliver(shelf).folders()
-    assert tree(files) == FILES
+    assert read_tree(files) == FILES
     assert fault.times == 0
 
 
@@ -72,7 +72,7 @@ def test_what_does_not_pass_is_told_and_the_next_try_goes_on(shelves, shelf, del
     assert not list(cache.rglob("manifest.jsonl"))
     shelves.faults.clear()
     (files,) = deliver(shelf).folders()
-    assert tree(files) == FILES
+    assert read_tree(files) == FILES
 
 
 @pytest.mark.slow
@@ -84,7 +84,7 @@ def test_a_file_that_is_written_again_meanwhile_is_never_mixed(shelves, shelf, d
     with pytest.raises(JobFailed, match=r"large.bin of .* was changed while it was fetched: start the run again"):
         delivering.fetch()
     (files,) = deliver(shelf).folders()
-    assert tree(files) == changed
+    assert read_tree(files) == changed
 
 
 @pytest.mark.slow

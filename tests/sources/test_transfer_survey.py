@@ -13,7 +13,7 @@ from robotrain_runtime.machine import disk_cache
 from robotrain_sources.fetching import errors
 from robotrain_sources.transfer import container
 from robotrain_sources.transfer.container import ScratchFolder
-from transfer_fixtures import cache, deliver, shelves, tree
+from transfer_fixtures import cache, deliver, read_tree, shelves
 
 __all__ = ["cache", "deliver", "shelves"]
 
@@ -68,7 +68,7 @@ def test_what_is_pinned_and_lies_here_needs_no_network(shelves, deliver):
     delivering = deliver(uri, pin=found.digest, described=["meta/info.json"])
     (here,) = delivering.survey()
     assert (here.files, here.size, here.missing, here.digest) == (2, 5002, 0, found.digest)
-    assert tree(here.description_folder) == {"meta/info.json": b"{}"}
+    assert read_tree(here.description_folder) == {"meta/info.json": b"{}"}
     assert delivering.fetch() == [files]
     assert shelves.asked == []
 
@@ -81,7 +81,7 @@ def test_what_lay_here_and_is_gone_when_it_is_wanted_is_fetched(shelves, deliver
     delivering = deliver(uri, pin=found.digest)
     assert delivering.survey()[0].missing == 0
     files.parent.rename(files.parent.with_name("evicted"))
-    assert list(map(tree, delivering.fetch())) == [FILES]
+    assert list(map(read_tree, delivering.fetch())) == [FILES]
 
 
 @pytest.mark.slow

@@ -76,6 +76,6 @@ def deliver(data_python, cache, monkeypatch) -> Iterator[Callable[..., Deliverin
     sys.modules.pop("shelf_half", None)
 
 
-def tree(folder: Path) -> dict[str, bytes]:
+def read_tree(folder: Path) -> dict[str, bytes]:
     """The files below a folder."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}

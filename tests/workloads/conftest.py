@@ -15,7 +15,7 @@ import pytest
 from robotrain_runtime.contract import checkpoint, document
 from robotrain_runtime.contract.document import JobDocument, JobSource, Placement
 from robotrain_workloads.lerobot_train.parameters import TrainParameters
-from small_training import SMALL, STEPS, Small, Trained, lines_until, record
+from small_training import SMALL, STEPS, Small, Trained, read_lines_until, record_dataset
 
 PLUGIN_MODULES = {
     "workload.lerobot-train": "robotrain_workloads.lerobot_train.container",
@@ -184,7 +184,7 @@ def stopped(start, tmp_path):
         stopper = threading.Timer(300, process.kill)
         stopper.daemon = True
         stopper.start()
-        lines = [*lines_until(process, "train/loss"), *lines_until(process, "train/loss")]
+        lines = [*read_lines_until(process, "train/loss"), *read_lines_until(process, "train/loss")]
         os.killpg(process.pid, signal.SIGTERM)
         lines += process.communicate(timeout=60)[0].splitlines()
         stopper.cancel()
@@ -208,7 +208,7 @@ def train(start, tmp_path):
 @pytest.fixture(scope="session")
 def recorded(training_environment, made_once) -> Path:
     """The folder with a dataset for each name of `RECORDINGS`."""
-    return made_once("recorded", lambda folder: record(training_environment, folder))
+    return made_once("recorded", lambda folder: record_dataset(training_environment, folder))
 
 
 @pytest.fixture(scope="session")

@@ -15,8 +15,8 @@ import robotrain_workloads
 from robotrain_runtime.contract import event
 
 LAUNCHER = "robotrain_workloads.lerobot_eval.launcher"
-USUAL = {"job_name": "lerobot-eval", "episodes": 2, "batch": 10, "seed": 1000, "device": "cpu"}
-ALWAYS_OURS = [str(Path(package.__file__).parents[1]) for package in (robotrain_runtime, robotrain_workloads)]
+DEFAULTS = {"job_name": "lerobot-eval", "episodes": 2, "batch": 10, "seed": 1000, "device": "cpu"}
+IMPORT_PATHS = [str(Path(package.__file__).parents[1]) for package in (robotrain_runtime, robotrain_workloads)]
 PUSHT = Path(__file__).parents[2] / "examples/pusht-mini"
 LOCK = Path(robotrain_workloads.__file__).parent / "lerobot_eval/locks/eval.txt"
 
@@ -28,10 +28,10 @@ def environment() -> str:
     return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
 
 
-def python(arguments, **more) -> subprocess.Popen[str]:
+def start_python(arguments, **more) -> subprocess.Popen[str]:
     """Start the environment's python; nothing from the network."""
     environ = os.environ | {
-        "PYTHONPATH": os.pathsep.join(ALWAYS_OURS),
+        "PYTHONPATH": os.pathsep.join(IMPORT_PATHS),
         "HF_HUB_OFFLINE": "1",
         "HF_DATASETS_OFFLINE": "1",
         "OMP_NUM_THREADS": "1",
@@ -41,21 +41,21 @@ def python(arguments, **more) -> subprocess.Popen[str]:
     return subprocess.Popen(command, env=environ, stdout=pipe, stderr=subprocess.STDOUT, text=True, **more)
 
 
-def launch(output: Path, options=(), **given) -> subprocess.Popen[str]:
+def start_launcher(output: Path, options=(), **given) -> subprocess.Popen[str]:
     """Start an evaluation that writes below `output`; a parameter that is True is a switch."""
-    named = {**USUAL, "results": output / "eval_results", **given}
+    named = {**DEFAULTS, "results": output / "eval_results", **given}
     own = [
         f"--{name.replace('_', '-')}" + ("" if value is True else f"={value}") for name, value in named.items() if value
     ]
-    return python(["-m", LAUNCHER, *own, "--", *options])
+    return start_python(["-m", LAUNCHER, *own, "--", *options])
 
 
-def events(lines, kind):
+def list_events(lines, kind):
     records = [event.parse_event(line) for line in lines]
     return [record.event for record in records if record and isinstance(record.event, kind)]
 
 
-def strict_json(path: Path):
+def read_strict_json(path: Path):
     """What every reader takes: no NaN, no Infinity."""
 
     def refuse(name):
@@ -64,7 +64,7 @@ def strict_json(path: Path):
     return json.loads(path.read_text(), parse_constant=refuse)
 
 
-def arrays(path: Path) -> dict[str, list]:
+def read_arrays(path: Path) -> dict[str, list]:
     """Each array of an .npz: a list, or a list of rows."""
     with zipfile.ZipFile(path) as file:
         return {name.removesuffix(".npy"): _array(file.read(name)) for name in file.namelist()}

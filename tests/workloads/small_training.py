@@ -86,13 +86,13 @@ class Small:
     checkpoint: Path
 
 
-def record(environment: str, to: Path) -> None:
+def record_dataset(environment: str, to: Path) -> None:
     """All of `RECORDINGS` below a folder."""
     command = [Path(environment) / "bin/python", "-c", RECORD, to, json.dumps(RECORDINGS)]
     subprocess.run(command, check=True, capture_output=True)
 
 
-def lines_until(process, sign: str) -> Iterator[str]:
+def read_lines_until(process, sign: str) -> Iterator[str]:
     for line in process.stdout:
         yield line.rstrip("\n")
         if sign in line:
@@ -107,7 +107,7 @@ def numbers(checkpoint: Path) -> set[str]:
     return {one["dtype"] for name, one in header.items() if name != "__metadata__"}
 
 
-def tensors(path: Path) -> dict[str, bytes]:
+def read_tensors(path: Path) -> dict[str, bytes]:
     """The bytes of each tensor of a safetensors file."""
     content = path.read_bytes()
     start = 8 + int.from_bytes(content[:8], "little")

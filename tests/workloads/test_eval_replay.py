@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from eval_launcher import python
+from eval_launcher import start_python
 
 pytestmark = pytest.mark.slow
 
@@ -14,7 +14,7 @@ def seen(made_once):
     """What `recorded_two_cameras.py` saw."""
 
     def fill(folder: Path) -> None:
-        process = python([Path(__file__).with_name("recorded_two_cameras.py"), folder])
+        process = start_python([Path(__file__).with_name("recorded_two_cameras.py"), folder])
         output, _ = process.communicate(timeout=300)
         assert process.returncode == 0, output
 

@@ -5,7 +5,7 @@ import math
 from dataclasses import replace
 
 import pytest
-from eval_launcher import strict_json
+from eval_launcher import read_strict_json
 from hypothesis import given
 from hypothesis import strategies as st
 from robotrain_workloads.evaluation import result_files
@@ -103,7 +103,7 @@ def test_the_interval_holds_the_rate_and_stays_between_0_and_1(counted):
 
 def test_a_rollout_says_rate_interval_seeds_and_which_episodes_failed(tmp_path):
     result_store.write_results(EvaluationResult(about=ABOUT, rolled=rolled(True, False, True, True)), tmp_path)
-    told = strict_json(tmp_path / "eval_results.json")
+    told = read_strict_json(tmp_path / "eval_results.json")
     assert told["rollout"] | {"per_episode": []} == {
         "env": "pusht",
         "starts": None,
@@ -171,18 +171,18 @@ def test_tracked_names_are_those_of_the_contract():
 def test_what_is_no_number_is_null_in_every_file(tmp_path, wrong):
     spoilt = RolloutResult(episodes=[replace(one, sum_reward=wrong) for one in rolled(False, True).episodes])
     result_store.write_results(EvaluationResult(about=ABOUT, rolled=spoilt), tmp_path)
-    assert strict_json(tmp_path / "eval_results.json")["rollout"]["avg_sum_reward"] is None
-    named = {one["name"]: one["value"] for one in strict_json(tmp_path / "metrics.json")["metrics"]}
+    assert read_strict_json(tmp_path / "eval_results.json")["rollout"]["avg_sum_reward"] is None
+    named = {one["name"]: one["value"] for one in read_strict_json(tmp_path / "metrics.json")["metrics"]}
     assert named["avg_sum_reward"] is None
     assert named["success_rate"] == 0.5
-    assert strict_json(tmp_path / "failure_cases.jsonl")["sum_reward"] is None
+    assert read_strict_json(tmp_path / "failure_cases.jsonl")["sum_reward"] is None
 
 
 @pytest.mark.parametrize(("threshold", "verdict"), [(None, "pass"), (0.51, "fail")])
 def test_the_verdict_is_that_of_the_threshold(tmp_path, threshold, verdict):
     found = EvaluationResult(about=ABOUT, rolled=rolled(True, False), threshold=threshold)
     result_store.write_results(found, tmp_path)
-    told = strict_json(tmp_path / "metrics.json")
+    told = read_strict_json(tmp_path / "metrics.json")
     rate = next(one for one in told["metrics"] if one["name"] == "success_rate")
     assert (told["evaluation_schema_version"], told["baseline_model_version"]) == (1, "none")
     assert told["aggregate_verdict"] == rate["absolute_verdict"] == verdict

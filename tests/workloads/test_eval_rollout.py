@@ -5,9 +5,9 @@ import signal
 from pathlib import Path
 
 import pytest
-from eval_launcher import PUSHT, events, python
+from eval_launcher import PUSHT, list_events, start_python
 from robotrain_runtime.contract.event import Note
-from small_training import lines_until
+from small_training import read_lines_until
 
 pytestmark = pytest.mark.slow
 PROGRAM = Path(__file__).with_name("rollout_program.py")
@@ -24,7 +24,7 @@ def folder(made_once) -> Path:
     """Where the scenes were played, once."""
 
     def play(folder):
-        process = python([PROGRAM, folder, *SCENES, EXAMPLE])
+        process = start_python([PROGRAM, folder, *SCENES, EXAMPLE])
         (folder / "told.txt").write_text(process.communicate(timeout=600)[0])
 
     return made_once("rollouts", play)
@@ -69,7 +69,7 @@ def test_the_numbers_are_those_of_lerobot_eval_for_the_same_seeds(scenes, folder
         "--eval.use_async_envs=false",
         "--seed=1000",
     ]
-    process = python([*arguments, *world, *episodes, f"--output_dir={tmp_path / 'theirs'}"])
+    process = start_python([*arguments, *world, *episodes, f"--output_dir={tmp_path / 'theirs'}"])
     said = process.communicate(timeout=600)[0]
     assert process.returncode == 0, said
     theirs = json.loads((tmp_path / "theirs/eval_info.json").read_text())["per_task"][0]["metrics"]
@@ -98,7 +98,8 @@ def test_a_policy_that_draws_at_random_draws_the_same_on_any_number_of_processes
 
 def test_it_is_said_when_a_policy_that_draws_at_random_leaves_processes_without_work(scenes, lines):
     assert any(
-        "each batch of 10 episodes" in note.text and "1 of 2 processes" in note.text for note in events(lines, Note)
+        "each batch of 10 episodes" in note.text and "1 of 2 processes" in note.text
+        for note in list_events(lines, Note)
     )
 
 
@@ -108,7 +109,7 @@ def test_never_more_episodes_at_once_than_a_batch(scenes):
 
 def test_it_is_said_when_not_every_episode_is_filmed(scenes, lines):
     assert scenes["many_films"][49:] == ["many/episode_049.mp4", None]
-    texts = [note.text for note in events(lines, Note)]
+    texts = [note.text for note in list_events(lines, Note)]
     assert texts.count("videos are recorded of the first 50 of 51 episodes") == 1
 
 
@@ -121,24 +122,24 @@ def test_films_play_in_a_browser_and_show_each_step(scenes):
 
 def test_key_points_are_scaled_for_a_policy_that_learned_them_so(scenes, lines):
     assert rewards(scenes["scaled"]) == pytest.approx(rewards(scenes["by_itself"]), abs=1e-3)
-    assert sum("scaled (" in note.text for note in events(lines, Note)) == 1
+    assert sum("scaled (" in note.text for note in list_events(lines, Note)) == 1
 
 
 def test_one_camera_is_found_by_whatever_name(scenes, lines):
     assert [one["steps"] for one in scenes["through_a_camera"]] == [3, 3]
-    assert any("is used as the policy's observation.images.top" in note.text for note in events(lines, Note))
+    assert any("is used as the policy's observation.images.top" in note.text for note in list_events(lines, Note))
 
 
 def test_pictures_are_those_of_lerobot_unless_another_size_is_asked_for(scenes, lines):
     own, asked = scenes["pictures"]
     assert rewards(own) != rewards(asked)
-    texts = [note.text for note in events(lines, Note)]
+    texts = [note.text for note in list_events(lines, Note)]
     assert sum("96x96, the default" in text and "64x64" in text for text in texts) == 1
 
 
 def test_a_policy_that_reads_one_size_only_gets_it(scenes, lines):
     assert [one["steps"] for one in scenes["one_size_only"]] == [1]
-    assert any("32x48, the policy's size" in note.text for note in events(lines, Note))
+    assert any("32x48, the policy's size" in note.text for note in list_events(lines, Note))
 
 
 def test_an_action_that_is_not_finite_ends_the_rollout(scenes):
@@ -176,8 +177,8 @@ def test_what_does_not_fit_is_said_in_full(scenes):
 
 
 def test_a_stop_ends_all_processes(tmp_path):
-    process = python([PROGRAM, tmp_path, "without_end"])
-    assert "rolling" in list(lines_until(process, "rolling"))[-1]
+    process = start_python([PROGRAM, tmp_path, "without_end"])
+    assert "rolling" in list(read_lines_until(process, "rolling"))[-1]
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=60)  # its output ends when the last process that has it ended
     assert process.returncode == -signal.SIGTERM

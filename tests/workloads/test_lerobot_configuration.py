@@ -9,7 +9,7 @@ import types
 
 import pytest
 from eval_documents import evaluation
-from eval_launcher import ALWAYS_OURS
+from eval_launcher import IMPORT_PATHS
 from robotrain_runtime.contract.failure import EXIT_PREFLIGHT
 from robotrain_workloads.lerobot import warm_up
 from robotrain_workloads.lerobot.options import ConfigurationRefused, explain_parser_errors
@@ -180,7 +180,7 @@ def test_lerobot_itself_refuses_options_that_do_not_go_together(training_python,
         ["--dataset.episodes=[0"],
     )
     train = [options(container.warm_up(training(args=args), {}, tmp_path)) for args in several]
-    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(ALWAYS_OURS), "HF_HUB_OFFLINE": "1"}
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(IMPORT_PATHS), "HF_HUB_OFFLINE": "1"}
     given = json.dumps([[["act", "--policy.n_action_steps=5"], ["act", "--policy.n_action_steps=400"]], train])
     command = [training_python, "-c", CHECKS]
     done = subprocess.run(command, env=environ, input=given, capture_output=True, text=True)

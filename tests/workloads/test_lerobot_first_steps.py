@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from eval_launcher import PUSHT, arrays, strict_json
+from eval_launcher import PUSHT, read_arrays, read_strict_json
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]
 EVALUATE = (
@@ -25,12 +25,12 @@ def test_a_trained_run_is_evaluated_filmed_and_registered_with_its_scores(robotr
     assert told.exit_code == 0, told.stderr
     run = told.stdout.splitlines()[0]
     results = Path("../state/local") / run / "outputs/eval_results"
-    found = strict_json(results / "eval_results.json")
+    found = read_strict_json(results / "eval_results.json")
     assert_real_rollout(found, results)
     assert found["held_out"] is True
     assert [one["episode"] for one in found["per_episode"]] == [45, 46, 47]
     for one in found["per_episode"]:
-        assert_as_predicted(one, arrays(results / f"predictions/ep{one['episode']:03d}_predictions.npz"))
+        assert_as_predicted(one, read_arrays(results / f"predictions/ep{one['episode']:03d}_predictions.npz"))
     assert found["aggregate_mse"] == pytest.approx(sum(one["mse"] for one in found["per_episode"]) / 3)
     plots = {path.name for path in (results / "plots/episode_045").iterdir()}
     assert plots == {"action_deltas.png", "cumulative_positions.png", "error_heatmap.png", "summary_panel.png"}

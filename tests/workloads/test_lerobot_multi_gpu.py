@@ -13,7 +13,7 @@ from robotrain_runtime.contract.event import Checkpoint, Metrics, Note, Outcome
 from robotrain_workloads.lerobot import device, run_setup
 from robotrain_workloads.lerobot.process_group import GroupStop, ProcessAgreement
 from robotrain_workloads.lerobot_train import container, multi_gpu_launcher
-from small_training import SMALL, Trained, lines_until, numbers
+from small_training import SMALL, Trained, numbers, read_lines_until
 
 EXACT = ("--policy.use_vae=false", "--policy.dropout=0", "--policy.chunk_size=1", "--policy.n_action_steps=1")
 """Without noise, and without padding, by which a loss is weighed on each process alone."""
@@ -72,7 +72,7 @@ def training_in_two(start, pusht, tmp_path):
         stopper.daemon = True
         stopper.start()
         stoppers.append(stopper)
-        return process, [*lines_until(process, "train/loss"), *lines_until(process, "train/loss")]
+        return process, [*read_lines_until(process, "train/loss"), *read_lines_until(process, "train/loss")]
 
     yield run
     for stopper in stoppers:

@@ -13,7 +13,7 @@ import pytest
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.event import Checkpoint, Metrics, Note, Outcome, Track
 from robotrain_workloads.lerobot import training_history
-from small_training import SMALL, Trained, lines_until, tensors
+from small_training import SMALL, Trained, read_lines_until, read_tensors
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]
 
@@ -27,7 +27,7 @@ def losses(ran: Trained, name: str = "train/loss") -> dict[int, float]:
 def mean(folder: Path, feature: str) -> list[float]:
     """What a policy subtracts from a feature."""
     (file,) = (folder / MODEL).glob("policy_preprocessor_step_*_normalizer_processor.safetensors")
-    return [value for (value,) in struct.iter_unpack("<f", tensors(file)[f"{feature}.mean"])]
+    return [value for (value,) in struct.iter_unpack("<f", read_tensors(file)[f"{feature}.mean"])]
 
 
 @contextmanager
@@ -41,7 +41,7 @@ def kill_after_timeout(process):
 
 def compute_largest_difference(one: Path, other: Path) -> float:
     """How far apart the weights of two policies are at most, by the first of each tensor."""
-    before, after = (tensors(folder / MODEL / "model.safetensors") for folder in (one, other))
+    before, after = (read_tensors(folder / MODEL / "model.safetensors") for folder in (one, other))
     assert before.keys() == after.keys()
     assert len(before) > 100
     pairs = ((before[name][:256], after[name][:256]) for name in before)
@@ -79,7 +79,9 @@ def test_weights_alone_need_nothing_else_of_the_policy(train, small, tmp_path):
     begun = train(small.dataset, (), {"init_policy": bare}, training_steps=1, learning_rate=1e-30, seed=2)
     assert begun.exit_code == 0, "\n".join(begun.lines)
     made = begun.work / "outputs/checkpoints/000001"
-    assert tensors(made / MODEL / "model.safetensors") == tensors(small.checkpoint / MODEL / "model.safetensors")
+    assert read_tensors(made / MODEL / "model.safetensors") == read_tensors(
+        small.checkpoint / MODEL / "model.safetensors"
+    )
     assert mean(made, "observation.state") == mean(small.checkpoint, "observation.state")
 
 
@@ -94,7 +96,7 @@ def test_a_run_that_was_killed_goes_on_when_it_is_started_again(start, train, pu
     parent = tmp_path / "work/outputs/checkpoints"
     process = start(pusht, SMALL["act"], **given)
     with kill_after_timeout(process):
-        list(lines_until(process, '"event": "checkpoint"'))
+        list(read_lines_until(process, '"event": "checkpoint"'))
         while not checkpoint.read_manifest(parent / "000060"):
             time.sleep(0.05)
         os.killpg(process.pid, signal.SIGKILL)
@@ -120,7 +122,7 @@ def test_a_run_that_was_stopped_goes_on_in_a_run_of_its_own(start, train, pusht,
     given = {"save_freq": 50_000, "eval_freq": 0, "learning_rate": 3e-4}
     process = start(pusht, SMALL["act"], training_steps=100_000, log_freq=1, **given)
     with kill_after_timeout(process):
-        list(lines_until(process, "train/loss"))
+        list(read_lines_until(process, "train/loss"))
         os.killpg(process.pid, signal.SIGTERM)
         process.communicate()
     assert process.returncode == 143

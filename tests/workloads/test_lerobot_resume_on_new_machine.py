@@ -16,7 +16,7 @@ from azure_stand_in.fixtures import azure, azure_session
 from robotrain_runtime.contract import checkpoint, document
 from robotrain_runtime.contract.event import Metrics, Note, Outcome, Published, Tracking
 from robotrain_sources.data_environment import ENVIRONMENT as DATA
-from small_training import SMALL, STEPS, Trained, lines_until
+from small_training import SMALL, STEPS, Trained, read_lines_until
 
 __all__ = ["azure", "azure_session"]
 
@@ -82,8 +82,8 @@ def ended(process, tmp_path: Path) -> Trained:
 
 def test_it_goes_on_from_what_it_published_as_the_same_tracking_run(machine, tmp_path):
     process = machine("wf-7")
-    before = list(lines_until(process, f'"to": "{machine.url}/'))
-    before += lines_until(process, '"event": "metrics"')
+    before = list(read_lines_until(process, f'"to": "{machine.url}/'))
+    before += read_lines_until(process, '"event": "metrics"')
     kill_machine(process)
     shutil.rmtree(tmp_path / "work")
     shutil.rmtree(tmp_path / "cache/data", ignore_errors=True)  # its environments are built from PyPI, far from here

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from robotrain_runtime.contract import claim
 from robotrain_runtime.contract.event import Checkpoint, Metrics, Note, Outcome, Tracking
-from small_training import SMALL, Trained, lines_until
+from small_training import SMALL, Trained, read_lines_until
 
 pytestmark = pytest.mark.slow
 
@@ -141,7 +141,7 @@ def test_a_trainer_whose_run_was_started_again_elsewhere_ends_before_it_saves(st
     monkeypatch.setenv(claim.CLAIM_VARIABLE, f"first:{tmp_path}/{claim.CLAIM_LINK}")
     (tmp_path / claim.CLAIM_LINK).symlink_to("7:first:4711")
     process = start(pusht, SMALL["act"], training_steps=400, save_freq=60, log_freq=1, eval_freq=0)
-    assert list(lines_until(process, "train/loss"))
+    assert list(read_lines_until(process, "train/loss"))
     process.send_signal(signal.SIGSTOP)  # the trainer has to notice by itself
     (tmp_path / "new").symlink_to("7:second:4712")
     (tmp_path / "new").rename(tmp_path / claim.CLAIM_LINK)
@@ -154,7 +154,7 @@ def test_a_training_that_fails_beside_its_data_workers_ends_and_says_why(start, 
     stopper = threading.Timer(300, process.kill)
     stopper.daemon = True
     stopper.start()
-    lines = list(lines_until(process, "train/loss"))
+    lines = list(read_lines_until(process, "train/loss"))
     (tmp_path / "work/outputs").write_text("a file where the checkpoints should go")
     lines += process.communicate(timeout=240)[0].splitlines()
     stopper.cancel()
