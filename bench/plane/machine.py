@@ -35,8 +35,9 @@ class Machine:
         return {"whole": whole, "cpu": cpu, **json.loads(done.stdout.splitlines()[-1])}
 
     def environ(self, **more: str) -> Mapping[str, str]:
-        """The environment of a program with an identity."""
-        return {**os.environ, **self.azure.environ, "OMP_NUM_THREADS": "1", **more}
+        """The environment of a program with an identity; compiled modules are kept, as Python does by itself."""
+        inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        return {**inherited, **self.azure.environ, "OMP_NUM_THREADS": "1", **more}
 
 
 def _get_child_seconds() -> float:
