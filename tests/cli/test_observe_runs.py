@@ -62,6 +62,7 @@ def test_no_run_at_all_is_said_and_no_failure(robotrain):
     assert (answer.exit_code, answer.stdout) == (0, "")
     assert "no run has been submitted" in answer.stderr
     assert robotrain("runs", "--json").json == {"runs": [], "more": False}
+    assert "use   robotrain submit job.yaml" in robotrain("status").stderr
 
 
 def test_only_runs_in_a_state_or_on_a_platform(scripted, robotrain):

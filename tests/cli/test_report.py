@@ -115,6 +115,7 @@ def test_pages_of_runs_with_the_same_name_are_different_files(robotrain, scripte
     robotrain("rename", "train-2", "pick-v3")
     names = [robotrain("report", run).stdout.strip() for run in ("train-1", "train-2", "train-3")]
     assert names == ["pick-v3.train-1.html", "pick-v3.train-2.html", "train-3.html"]
+    assert "pick-v3 is train-2, the newest of 2 runs of this name" in robotrain("report", "pick-v3").stderr
 
 
 @pytest.mark.parametrize(("low", "high"), [(-3, 5), (1e-5, 1e-4), (0, 123456), (2.0, 2.0)])

@@ -133,8 +133,8 @@ NEWEST_NAMES = ("", "last", "latest")
 class UnknownRun(Rejected):
     """No run of that name is recorded here."""
 
-    def __init__(self, title: str) -> None:
-        super().__init__([Problem(code="run-unknown", stage=Stage.USAGE, title=title)])
+    def __init__(self, title: str, *suggestions: Suggestion) -> None:
+        super().__init__([Problem(code="run-unknown", stage=Stage.USAGE, title=title, suggestions=suggestions)])
 
 
 def get_run_folder(run: str) -> Path:
@@ -243,7 +243,8 @@ def find_run(text: str = "") -> str:
         raise UnknownRun(f"{len(matches)} runs match {text!r}: {shown}; give more of the name")
     known = list_runs()
     if not known:
-        raise UnknownRun(f"no run has been submitted yet ({get_runs_folder()} has no records)")
+        way = Suggestion("robotrain submit job.yaml --platform PLATFORM", "starts one")
+        raise UnknownRun(f"no run has been submitted yet ({get_runs_folder()} has no records)", way)
     raise UnknownRun(f"there is no run {redact(text)!r}; {_suggest_runs(text, known, names)}")
 
 

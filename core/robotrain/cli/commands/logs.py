@@ -95,7 +95,9 @@ def _follow_log(record: Any, platform: "Platform", tail: int | None, line_format
         with renderer, follower:
             follower.wait_until_over(should_stop=renderer.reader_gone.is_set)
     except KeyboardInterrupt:
-        print_message(f"\nstopped following; {record.run} continues\n  robotrain cancel {record.run}    stop it")
+        print_message(f"\nstopped following; {record.run} continues")
+        print_message(f"  robotrain logs -f {record.run}   follow again")
+        print_message(f"  robotrain cancel {record.run}    stop it")
         raise typer.Exit(EXIT_INTERRUPTED) from None
     (followed,) = follower.runs
     if followed.failure:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from robotrain.cli.arguments import JsonOption, RunsArgument, option
+from robotrain.cli.arguments import JsonOption, RunsArgument, find_run, option
 from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.output import print_json, print_message, print_result
 
@@ -35,6 +35,8 @@ def report(
     from robotrain.store import files, name_index
 
     reported = collect_all_facts(runs or [""], get_plugins(ctx), print_message)
+    for text in runs or ():
+        find_run(text)
     file_names = name_index.list_file_names()
     if to == "-":
         print_result(_render_page(reported, Path(), file_names).rstrip("\n"))
