@@ -7,6 +7,8 @@ import time
 
 import pytest
 from robotrain.store import files, records
+from robotrain_osmo.submit import submit
+from robotrain_runtime.contract.files import is_locked
 
 pytestmark = pytest.mark.slow  # real processes, killed
 
@@ -48,10 +50,11 @@ def test_a_command_whose_end_nobody_saw_is_not_repeated_though_osmo_lists_its_wo
         while not any(call[:2] == ["workflow", "submit"] for call in osmo.calls):
             time.sleep(0.02)
         process.kill()
-    while not taken(osmo):
+    [lock] = (files.get_state_folder() / "runs").glob(f"*/{submit.LOCK_FILE}")
+    while is_locked(lock):
         time.sleep(0.02)
-    time.sleep(0.3)  # the command has ended
-    monkeypatch.setattr("robotrain_osmo.submit.submit.SETTLE_SECONDS", 1.0)
+    assert len(taken(osmo)) == 1
+    monkeypatch.setattr(submit, "SETTLE_SECONDS", 1.0)
     osmo.fail("workflow list", "answer", stdout='{"workflows": []}')
     answer = robotrain(*JOB)
     assert "waiting for an `osmo` command" not in answer.stderr
