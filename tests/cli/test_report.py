@@ -189,6 +189,16 @@ def test_every_field_of_a_log_is_escaped_and_redacted(robotrain, venus, run):
     assert "hf_abc" not in robotrain("report", run, "--to", "-").stdout
 
 
+@pytest.mark.parametrize(("command", "below"), [("report", ["page.html", ""]), ("outputs", ["policy", ""])])
+def test_a_file_in_place_of_a_folder_is_named(robotrain, venus, run, tmp_path, command, below):
+    (tmp_path / "note.txt").write_text("mine")
+    for part in below:
+        (problem,) = robotrain(command, run, "--to", f"{tmp_path}/note.txt/{part}", "--json").json["problems"]
+        assert (problem["code"], problem["where"]) == ("value-invalid", "--to")
+        assert "note.txt is not a folder" in problem["title"]
+    assert (tmp_path / "note.txt").read_text() == "mine"
+
+
 def test_a_full_disk_keeps_the_earlier_page(robotrain, venus, run, tmp_path, monkeypatch):
     import os
 

@@ -27,6 +27,8 @@ from robotrain.errors import (
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from robotrain.model.run import RunRecord
 
 
@@ -293,6 +295,17 @@ def parse_count(text: str | None, flag: str, least: int = 1, most: int | None = 
     title = f"{flag} needs a whole number {' and '.join(bounds)}".rstrip()
     ways = [Suggestion(f"{flag} {max(least, 4)}")]
     raise Rejected([make_usage_problem("value-invalid", title, flag, given=redact(text), suggestions=ways)])
+
+
+def check_is_folder(folder: Path, flag: str) -> None:
+    """Raise Rejected if a folder that an option names cannot be made, because a file has its name or one above it."""
+    from robotrain.redaction import redact
+
+    found = next((one for one in (folder, *folder.parents) if one.exists()), None)
+    if found and not found.is_dir():
+        given, ways = redact(str(folder)), [Suggestion(f"{flag} FOLDER")]
+        title = f"{flag}: {redact(str(found))} is not a folder"
+        raise Rejected([make_usage_problem("value-invalid", title, flag, given=given, suggestions=ways)])
 
 
 def make_usage_error(title: str, why: str, *suggestions: tuple[str, str]) -> Rejected:

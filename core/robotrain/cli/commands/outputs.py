@@ -16,7 +16,7 @@ from robotrain_runtime.contract.files import make_atomically
 from robotrain_runtime.machine import disk_cache
 
 from robotrain.cli import output
-from robotrain.cli.arguments import JsonOption, RunArgument, StepOption, open_step, option
+from robotrain.cli.arguments import JsonOption, RunArgument, StepOption, check_is_folder, open_step, option
 from robotrain.cli.command_factory import make_app
 from robotrain.cli.output import format_table, print_json, print_message, print_result
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_usage_problem, raise_if_any
@@ -44,6 +44,8 @@ def outputs(
 
     robotrain outputs --checkpoint last --to ./policy last
     """
+    if to:
+        check_is_folder(to, "--to")
     record, platform = open_step(ctx, run, step)
     available = list(platform.outputs(record.reference))
     if not available:

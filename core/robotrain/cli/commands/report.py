@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from robotrain.cli.arguments import JsonOption, RunsArgument, find_run, option
+from robotrain.cli.arguments import JsonOption, RunsArgument, check_is_folder, find_run, option
 from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.output import print_json, print_message, print_result
 
@@ -34,6 +34,8 @@ def report(
     from robotrain.report.collect import collect_all_facts
     from robotrain.store import files, name_index
 
+    if to not in ("", "-"):
+        check_is_folder(Path(to) if to.endswith("/") else Path(to).parent, "--to")
     reported = collect_all_facts(runs or [""], get_plugins(ctx), print_message)
     for text in runs or ():
         find_run(text)
