@@ -1,4 +1,4 @@
-"""Keep in a hashed lock only what a machine that it is for can install: `trim_hashes.py LOCK.in LOCK.txt PYLOCK.toml`.
+"""Remove from a hashed lock the wheels that its machines cannot install: `trim_hashes.py LOCK.in LOCK.txt PYLOCK.toml`.
 
 The .in says which machines: `# for: CPython 3.12 on manylinux_2_28_x86_64`. PYLOCK.toml is uv's list of the same
 packages, which names their wheels; a hash alone does not say whose it is.
@@ -19,23 +19,23 @@ PLATFORM = re.compile(r"(manylinux|macosx)_(\d+)_(\d+)_(\w+)")
 PINNED = re.compile(r"(\S+)==(\S+)(?: ; .*)? \\")
 HASH = "    --hash=sha256:"
 LEGACY = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
-"""The older names of a glibc's second number."""
+"""The older names of platforms by the minor version of glibc."""
 
 Tags = frozenset[tags.Tag]
 Wheels = Mapping[str, Tags]
-"""What each wheel of a package fits, by its hash."""
+"""The tags of each wheel of a package, by its hash."""
 
 
 def main(source: Path, lock: Path, listed: Path) -> None:
     """Rewrite LOCK.txt. Raises SystemExit when the .in names no machines, or a package would be left with nothing."""
-    machines = list(_machines(source))
-    packages = _packages(listed)
-    kept = [_trimmed(block, packages, machines) for block in _blocks(lock.read_text(encoding="utf-8"))]
+    machines = list(_read_machines(source))
+    packages = _read_packages(listed)
+    kept = [_trim_package(block, packages, machines) for block in _split_packages(lock.read_text(encoding="utf-8"))]
     lock.write_text("".join(kept), encoding="utf-8")
 
 
-def chosen(wheels: Wheels, machines: list[Tags], had: set[str]) -> set[str]:
-    """The hashes of the wheels that fit a machine: those that the lock had, as long as they serve whom the rest serves.
+def choose_hashes(wheels: Wheels, machines: list[Tags], had: set[str]) -> set[str]:
+    """Return the hashes of the wheels that fit a machine: only those in the lock, if every machine has one of them.
 
     So a wheel that is added to an old version later does not make the lock stale; a machine added to the .in does.
     """
@@ -45,8 +45,8 @@ def chosen(wheels: Wheels, machines: list[Tags], had: set[str]) -> set[str]:
     return fitting & had if enough else fitting
 
 
-def _trimmed(block: str, packages: Mapping[tuple[str, str], Wheels], machines: list[Tags]) -> str:
-    """One package of the lock, with its comments; what is no package stays as it is."""
+def _trim_package(block: str, packages: Mapping[tuple[str, str], Wheels], machines: list[Tags]) -> str:
+    """Return a package of the lock, with its comments and without needless hashes; any other text unchanged."""
     found = PINNED.match(block)
     if not found:
         return block
@@ -55,50 +55,50 @@ def _trimmed(block: str, packages: Mapping[tuple[str, str], Wheels], machines: l
     name, version = found.groups()
     if (name, version) not in packages:
         raise SystemExit(f"{name}=={version} is in the lock, and not in uv's list of wheels")
-    left = sorted(chosen(packages[name, version], machines, set(hashes)))
+    left = sorted(choose_hashes(packages[name, version], machines, set(hashes)))
     if not left:
         raise SystemExit(f"{name}=={version} has no wheel for the machines that the lock is for")
     rest = [line for line in lines[1:] if not line.startswith(HASH)]
     return "".join([lines[0], " \\\n".join(HASH + digest for digest in left), "\n", *rest])
 
 
-def _blocks(text: str) -> Iterator[str]:
-    """The lock, cut before each line that is neither indented nor a comment."""
+def _split_packages(text: str) -> Iterator[str]:
+    """Yield the parts of the lock, each beginning with a line that is neither indented nor a comment."""
     yield from re.split(r"^(?=[^\s#])", text, flags=re.MULTILINE)
 
 
-def _packages(listed: Path) -> dict[tuple[str, str], Wheels]:
+def _read_packages(listed: Path) -> dict[tuple[str, str], Wheels]:
     found: dict[tuple[str, str], Wheels] = {}
     for package in tomllib.loads(listed.read_text(encoding="utf-8"))["packages"]:
-        wheels = {_digest(wheel): parse_wheel_filename(_name(wheel))[3] for wheel in package.get("wheels", ())}
+        wheels = {_get_digest(wheel): parse_wheel_filename(_get_name(wheel))[3] for wheel in package.get("wheels", ())}
         found[package["name"], package["version"]] = wheels
     return found
 
 
-def _digest(wheel: Mapping[str, Mapping[str, str]]) -> str:
+def _get_digest(wheel: Mapping[str, Mapping[str, str]]) -> str:
     return wheel["hashes"]["sha256"]
 
 
-def _name(wheel: Mapping[str, str]) -> str:
+def _get_name(wheel: Mapping[str, str]) -> str:
     return wheel.get("name") or unquote((wheel.get("url") or wheel["path"]).rpartition("/")[2])
 
 
-def _machines(source: Path) -> Iterator[Tags]:
-    """What each machine takes: every Python on every platform."""
+def _read_machines(source: Path) -> Iterator[Tags]:
+    """Yield the tags of wheels that each machine can install: every Python on every platform."""
     found = FOR.search(source.read_text(encoding="utf-8"))
     if not found:
         raise SystemExit(f"{source} names no machines, as in: # for: CPython 3.12 on manylinux_2_28_x86_64")
     for version in found[1].split():
         python = tuple(map(int, version.split(".")))
         for platform in found[2].split():
-            platforms, interpreter = list(_platforms(platform)), "cp" + version.replace(".", "")
+            platforms, interpreter = list(_list_platform_tags(platform)), "cp" + version.replace(".", "")
             yield frozenset(
                 (*tags.cpython_tags(python, platforms=platforms), *tags.compatible_tags(python, interpreter, platforms))
             )
 
 
-def _platforms(platform: str) -> Iterator[str]:
-    """Every tag that a machine takes whose newest is this one."""
+def _list_platform_tags(platform: str) -> Iterator[str]:
+    """Yield the platform tags that a machine supports whose newest tag is this one."""
     found = PLATFORM.fullmatch(platform)
     if not found:
         raise SystemExit(f"{platform} is neither manylinux_…_… nor macosx_…_…")

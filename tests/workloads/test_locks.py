@@ -84,7 +84,7 @@ SETS = some.sets(some.sampled_from("abcde"))
 def test_who_could_install_a_package_still_can(tool, index, machines, data):
     wheels = {name: frozenset(fits) for name, fits in index.items()}
     had = data.draw(some.sets(some.sampled_from(sorted(wheels)))) if wheels else set()
-    kept = tool.chosen(wheels, [frozenset(machine) for machine in machines], had)
+    kept = tool.choose_hashes(wheels, [frozenset(machine) for machine in machines], had)
     for machine in machines:
         assert any(fits & machine for fits in wheels.values()) == any(wheels[name] & machine for name in kept)
     assert all(any(wheels[name] & machine for machine in machines) for name in kept)

@@ -62,9 +62,9 @@ def parse(text: str) -> S3Prefix:
             "A query can contain a signature, which a job must not carry.", _suggest(_start(scheme) + plain)
         )
     if scheme is None:
-        return S3Prefix(*_bucket_and_prefix(_start(scheme), address))
-    endpoint, path = _endpoint(scheme, address)
-    return S3Prefix(*_bucket_and_prefix(f"s3+{endpoint}/", path), endpoint)
+        return S3Prefix(*_split_bucket(_start(scheme), address))
+    endpoint, path = _split_endpoint(scheme, address)
+    return S3Prefix(*_split_bucket(f"s3+{endpoint}/", path), endpoint)
 
 
 def _start(scheme: str | None) -> str:
@@ -103,7 +103,7 @@ def _raise_wrong_form(text: str) -> NoReturn:
     )
 
 
-def _endpoint(scheme: str, address: str) -> tuple[str, str]:
+def _split_endpoint(scheme: str, address: str) -> tuple[str, str]:
     """Return the endpoint of an address, and the rest of it."""
     host, _, path = address.partition("/")
     if "@" in host:
@@ -114,7 +114,7 @@ def _endpoint(scheme: str, address: str) -> tuple[str, str]:
     return f"{scheme}://{host.lower()}", path
 
 
-def _bucket_and_prefix(start: str, path: str) -> tuple[str, str]:
+def _split_bucket(start: str, path: str) -> tuple[str, str]:
     bucket, _, prefix = path.partition("/")
     if not bucket:
         raise AddressError("The bucket is missing.", f"{start}BUCKET/PREFIX")

@@ -33,13 +33,15 @@ def find_files(folder: Path) -> Path | None:
 
 def list_missing(folder: Path, entries: Sequence[Entry]) -> list[Entry]:
     """Return the objects that still have to be fetched; a file gets its name once it is complete."""
-    scratch = _scratch(folder) / FILES
-    return [] if find_files(folder) else [entry for entry in entries if _size(scratch / entry.name) != entry.size]
+    scratch = _get_scratch_folder(folder) / FILES
+    return (
+        [] if find_files(folder) else [entry for entry in entries if _measure_file(scratch / entry.name) != entry.size]
+    )
 
 
 def seal(folder: Path, entries: Sequence[Entry]) -> Path:
     """Move the files to their final name, and return it. Raise S3Error if one of them is not as it was listed."""
-    scratch = _scratch(folder)
+    scratch = _get_scratch_folder(folder)
     if missing := list_missing(folder, entries):
         raise S3Error(f"{missing[0].name} changed after it was fetched: start the run again", "data")
     shutil.rmtree(scratch / INCOMING, ignore_errors=True)
@@ -62,14 +64,14 @@ def lock_folder(folder: Path) -> Iterator[tuple[Path, Path]]:
         except BlockingIOError:
             print(f"another run is fetching {folder}: waiting", flush=True)
             fcntl.flock(lock, fcntl.LOCK_EX)
-        yield _scratch(folder) / FILES, _scratch(folder) / INCOMING
+        yield _get_scratch_folder(folder) / FILES, _get_scratch_folder(folder) / INCOMING
 
 
-def _scratch(folder: Path) -> Path:
+def _get_scratch_folder(folder: Path) -> Path:
     return folder.with_name(f"{folder.name}.part")
 
 
-def _size(path: Path) -> int:
+def _measure_file(path: Path) -> int:
     try:
         return path.stat().st_size
     except OSError:

@@ -45,7 +45,7 @@ def make_read_error(error: Exception, at: S3Prefix) -> S3Error:
     if isinstance(error, S3Error):
         return error
     if isinstance(error, _NO_CREDENTIALS):
-        why = "" if isinstance(error, exceptions.NoCredentialsError) else f" ({_first_line(error)})"
+        why = "" if isinstance(error, exceptions.NoCredentialsError) else f" ({_get_first_line(error)})"
         return S3Error(f"there are no AWS credentials to read {at} with{why}\n{SET_KEYS}", "configuration")
     if isinstance(error, exceptions.ClientError):
         return _make_response_error(error, at, store)
@@ -54,7 +54,7 @@ def make_read_error(error: Exception, at: S3Prefix) -> S3Error:
     if isinstance(error, TimeoutError):
         return S3Error(str(error), "network")
     if isinstance(error, exceptions.BotoCoreError):
-        return S3Error(f"{at} could not be read ({type(error).__name__}: {_first_line(error)})", "configuration")
+        return S3Error(f"{at} could not be read ({type(error).__name__}: {_get_first_line(error)})", "configuration")
     raise error
 
 
@@ -89,6 +89,6 @@ def _make_response_error(error: exceptions.ClientError, at: S3Prefix, store: str
     return S3Error(f"{at} could not be read ({status} {code})", "configuration")
 
 
-def _first_line(error: Exception) -> str:
+def _get_first_line(error: Exception) -> str:
     """Return the first line of boto3's message, which contains names and profiles, never keys."""
     return str(error).partition("\n")[0].rstrip(".")

@@ -72,7 +72,7 @@ class Store:
     def list_entries(self, seconds: float = float("inf")) -> list[Entry]:
         """Return the objects below the prefix, without the markers of folders. Raise TimeoutError after `seconds`."""
         until, below, found = time.monotonic() + seconds, f"{self._at.prefix}/", []
-        for page in self._pages(below):
+        for page in self._list_pages(below):
             if time.monotonic() > until:
                 raise TimeoutError(f"listing {self._at} took longer than {seconds:g} seconds")
             found += [Entry.from_listing(one, below) for one in page]
@@ -92,7 +92,7 @@ class Store:
 
     def has(self, name: str) -> bool:
         """Return whether an object of that name is below the prefix."""
-        key = self._key(name)
+        key = self._make_key(name)
         found = self._client.list_objects_v2(Bucket=self._at.bucket, Prefix=key, MaxKeys=1)
         return any(one["Key"] == key for one in found.get("Contents", ()))
 
@@ -101,7 +101,7 @@ class Store:
 
         :param incoming: a folder for incomplete files, outside the folder of the objects.
         """
-        key = self._key(entry.name)
+        key = self._make_key(entry.name)
         answer = self._client.get_object(Bucket=self._at.bucket, Key=key, IfMatch=entry.etag)
         for folder in (to.parent, incoming):
             folder.mkdir(parents=True, exist_ok=True)
@@ -119,9 +119,9 @@ class Store:
             raise S3Error(f"the downloaded {entry.name} differs from what {self._at} lists", "network")
         os.replace(scratch, to)
 
-    def _key(self, name: str) -> str:
+    def _make_key(self, name: str) -> str:
         return f"{self._at.prefix}/{name}"
 
-    def _pages(self, below: str) -> Iterable[list[dict[str, Any]]]:
+    def _list_pages(self, below: str) -> Iterable[list[dict[str, Any]]]:
         pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._at.bucket, Prefix=below)
         return (page.get("Contents", []) for page in pages)

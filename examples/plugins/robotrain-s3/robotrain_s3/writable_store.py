@@ -19,18 +19,18 @@ class WritableStore(Store):
 
     def list_folder(self, name: str) -> dict[str, Entry]:
         """Return the objects below a folder of the prefix, by their names there."""
-        start = self._key(f"{name}/" if name else "")
-        entries = (Entry.from_listing(one, start) for page in self._pages(start) for one in page)
+        start = self._make_key(f"{name}/" if name else "")
+        entries = (Entry.from_listing(one, start) for page in self._list_pages(start) for one in page)
         return {one.name: one for one in entries if one.name and not one.name.endswith("/")}
 
     def read(self, name: str) -> bytes:
         """Return the content of a small object."""
-        content: bytes = self._client.get_object(Bucket=self._at.bucket, Key=self._key(name))["Body"].read()
+        content: bytes = self._client.get_object(Bucket=self._at.bucket, Key=self._make_key(name))["Body"].read()
         return content
 
     def read_owner(self, name: str) -> str:
         """Return the run that wrote an object; empty if robotrain did not."""
-        found = self._client.head_object(Bucket=self._at.bucket, Key=self._key(name))
+        found = self._client.head_object(Bucket=self._at.bucket, Key=self._make_key(name))
         return str(found.get("Metadata", {}).get(RUN_METADATA, ""))
 
     def upload_files(self, files: Mapping[str, tuple[Path, str]], run: str) -> None:
@@ -52,7 +52,7 @@ class WritableStore(Store):
     def delete(self, names: Iterable[str]) -> None:
         """Delete objects; those that do not exist are ignored."""
         for name in names:
-            self._client.delete_object(Bucket=self._at.bucket, Key=self._key(name))
+            self._client.delete_object(Bucket=self._at.bucket, Key=self._make_key(name))
 
     def check_access(self) -> None:
         """Write a tiny object, and delete it."""
@@ -63,5 +63,5 @@ class WritableStore(Store):
     def _put(self, name: str, body: object, md5: str, run: str) -> None:
         metadata = {RUN_METADATA: run} if run else {}
         self._client.put_object(
-            Bucket=self._at.bucket, Key=self._key(name), Body=body, ContentMD5=md5, Metadata=metadata
+            Bucket=self._at.bucket, Key=self._make_key(name), Body=body, ContentMD5=md5, Metadata=metadata
         )
