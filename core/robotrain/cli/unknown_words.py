@@ -197,7 +197,7 @@ def make_other_workload_problem(name: str, flags: Sequence[str], choice: Choice)
 
 def is_other_workload_meant(problems: Iterable[Problem], choice: Choice) -> bool:
     """Whether the workload is the default and the user seems to mean another; then only that is reported."""
-    codes = ("workload-elsewhere", "workload-misspelt", "job-file-unreadable")
+    codes = ("workload-elsewhere", "workload-misspelt", "standard-input")
     return choice.origins[0] == DEFAULT_ORIGIN and any(problem.code in codes for problem in problems)
 
 
@@ -205,7 +205,7 @@ def explain_unknown_word(word: str, choice: Choice, plugins: "Plugins") -> Probl
     """Return the problem of a word that is neither a workload nor a job file."""
     if word == "-" or word.startswith(("/dev/stdin", "/dev/fd/")):
         title = "a job is read from a file, not from standard input"
-        return make_usage_problem("job-file-unreadable", title, suggestions=[Suggestion("robotrain submit job.yaml")])
+        return make_usage_problem("standard-input", title, suggestions=[Suggestion("robotrain submit job.yaml")])
     workloads = plugins.list_names("workload")
     of_kind = [name for name in workloads if name.endswith(f"-{word}")]
     meanings = tuple(_suggest_meanings(word, choice, plugins))
