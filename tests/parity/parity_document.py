@@ -12,6 +12,8 @@ from robotrain_osmo.spec import render
 from robotrain_runtime.contract import document
 from robotrain_runtime.contract.document import JobDocument
 
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""The fast loader, where PyYAML has it."""
 SEPARATOR = '"'
 """Between the parts of an archive: the payload, which many jobs have in common, and what is the job's own."""
 
@@ -38,8 +40,7 @@ def _on_local(texts: Mapping[str, str]) -> str:
 
 def _on_osmo(texts: Mapping[str, str]) -> str:
     """The one in the archive that is part of the workflow; what people read beside it says the same."""
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the quick one, where it is built
-    (task,) = yaml.load(texts["workflow.yaml"], Loader=loader)["workflow"]["tasks"]
+    (task,) = yaml.load(texts["workflow.yaml"], Loader=LOADER)["workflow"]["tasks"]
     (packed,) = task["files"]
     payload, own = packed["contents"].rsplit(SEPARATOR, 1)
     _read_through(payload)
@@ -69,7 +70,7 @@ def _read_through(payload: str) -> None:
 
 def _on_azureml(texts: Mapping[str, str]) -> str:
     """The one in the folder that the job names as its code."""
-    code = yaml.safe_load(texts["job.yaml"])["code"]
+    code = yaml.load(texts["job.yaml"], Loader=LOADER)["code"]
     return texts[f"{code.removeprefix('./').rstrip('/')}/job.json"]
 
 
