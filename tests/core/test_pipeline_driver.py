@@ -191,6 +191,28 @@ def test_the_log_of_a_step_that_has_not_begun_is_waited_for(ended, robotrain, mo
     assert (answer.exit_code, "loading" in answer.stdout) == (0, True)
 
 
+def test_a_pipeline_that_ends_while_it_is_asked_is_not_lost(ended, robotrain, monkeypatch):
+    last, known = progress.read_progress(ended), progress.read_progress(ended)
+    known.steps["evaluate"] = progress.StepState(state="running", run=known.steps["train"].run)
+    progress.write_progress(ended, known)
+
+    def end(run: str) -> bool:  # its driver writes the last state and exits
+        progress.write_progress(run, last)
+        return False
+
+    monkeypatch.setattr(progress, "is_driven", end)
+    assert robotrain("status", ended, "--json").json["state"] == "failed"
+
+
+def test_a_pipeline_whose_driver_is_about_to_exit_has_ended(ended, robotrain):
+    known = progress.read_progress(ended)
+    known.steps = {name: progress.StepState(state="succeeded") for name in known.steps}
+    progress.write_progress(ended, known)
+    with driver.lock_pipeline(ended):
+        answer = robotrain("pipeline", "resume", ended, "--json")
+    assert [one["code"] for one in answer.json["problems"]] == ["pipeline-complete"]
+
+
 def test_the_names_of_steps_are_completed(ended, monkeypatch, capsys):
     def complete(words: str) -> str:
         monkeypatch.setenv("_ROBOTRAIN_COMPLETE", "complete_zsh")

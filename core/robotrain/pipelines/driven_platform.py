@@ -66,9 +66,11 @@ class DrivenPlatform(PipelinePlatform):
 
     def query_pipeline(self, reference: Reference) -> tuple[Status, list[StepStatus]]:
         """Return the status of the whole, and the steps. Raise RunGone if its files are gone."""
+        run = reference.get(REFERENCE_KEY, "")
+        has_driver = progress.is_driven(run)
         found = self.read_progress(reference)
         steps = [progress.make_step_status(*pair) for pair in found.steps.items()]
-        return found.compute_status(reference[REFERENCE_KEY]), steps
+        return found.compute_status(run, has_driver), steps
 
     def read_progress(self, reference: Reference) -> PipelineProgress:
         """Return the state of each step. Raise RunGone if it cannot be read."""

@@ -59,16 +59,18 @@ class PipelineProgress:
         """Whether every step has ended."""
         return all(step.finished for step in self.steps.values())
 
-    def compute_status(self, run: str) -> Status:
+    def compute_status(self, run: str, has_driver: bool) -> Status:
         """Return the status of the pipeline: the reason is that of the first step that failed, never of a skipped one.
 
         A pipeline that has not ended and has no driver is lost.
+
+        :param has_driver: `is_driven`, asked before the progress was read: a driver writes the end before it exits.
         """
         own = [step for step in self.steps.values() if not step.by_earlier_run]
         started = min((step.started for step in own if step.started), default=None)
         ended = max((step.ended for step in own if step.ended), default=None)
         if not self.finished:
-            if not is_driven(run):
+            if not has_driver:
                 return Status(state="lost", reason=LOST_REASON.format(run), started=started)
             reasons = [f"step {name}: {step.reason}" for name, step in self._list_unfinished() if step.reason]
             return Status(state="running" if started else "pending", reason="; ".join(reasons), started=started)

@@ -73,8 +73,9 @@ def continue_pipeline(record: RunRecord, plugins: Plugins, dry_run: bool = False
     """
     if record.native:
         return _continue_native(record, plugins)
+    has_driver = progress.is_driven(record.run)  # asked first: a driver writes the end before it exits
     found = progress.read_progress(record.run)
-    if progress.is_driven(record.run):
+    if has_driver and not (found and found.finished):
         raise _make_running_error(record.run)
     if found is not None and not found.finished:
         if dry_run:
