@@ -59,10 +59,11 @@ def test_of_a_running_job_there_is_what_it_printed(run):
     assert run.set_native_state("Running").say("hello", "world").logs() == ["hello", "world"]
 
 
-def test_a_job_that_waits_has_no_log_and_that_is_known_at_once(run):
+def test_a_job_that_waits_has_no_log_and_that_is_known_at_once(run, monkeypatch):
+    monkeypatch.setattr(logs, "BEGIN_SECONDS", 60.0)
     began = time.monotonic()
     assert run.set_native_state("Queued").logs() == []
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < 30
 
 
 def test_events_are_read_out_of_it(run):

@@ -165,7 +165,7 @@ def test_ctrl_c_ends_an_upload_while_storage_is_silent(azureml, blobs, tmp_path,
             datastore.upload_files(blobs, {"model": tmp_path / "model"}, "out", bool, bool)
     finally:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    assert time.monotonic() - before < 5
+    assert time.monotonic() - before < 15  # of the 20 s of storage's silence
     ours = [one for one in set(threading.enumerate()) - there if one.name.endswith("(process_items)")]
     assert ours
     assert all(one.daemon for one in ours)

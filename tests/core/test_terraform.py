@@ -202,7 +202,7 @@ def test_the_time_limit_stops_it_and_all_that_it_started(explained, terraform, m
     terraform.does(f"(sleep 1; touch '{late}') & sleep 30")
     started = time.monotonic()
     explained()
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 20  # of its 30 s
     assert "It did not answer within 0.3 s and was stopped." in explained.said
     time.sleep(1)
     assert not late.exists()

@@ -17,7 +17,7 @@ def test_of_a_running_workflow_there_is_what_it_printed_within_seconds(run):
     run.set_status("RUNNING").say("hello", "world")
     began = time.monotonic()
     assert run.logs() == ["hello", "world"]
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 10  # it would be read for 15 s
 
 
 def test_its_one_task_may_be_named_and_no_other(run, robotrain):
@@ -40,7 +40,7 @@ def test_nothing_that_was_started_for_it_goes_on(run):
 def test_a_workflow_that_waits_has_no_log_and_that_is_known_at_once(run):
     began = time.monotonic()
     assert run.set_status("SCHEDULING").logs() == []
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < 10  # its first line would be waited for, 15 s
 
 
 def test_events_are_read_out_of_it_and_osmo_speaks_under_its_own_mark(run):

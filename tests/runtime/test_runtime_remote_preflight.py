@@ -130,4 +130,4 @@ def test_a_service_that_never_answers_is_given_up(halves_here, sent, monkeypatch
     began = time.monotonic()
     (found,) = preflight_remotely(made, cache, seconds=0.2)
     assert (found.code, found.why) == ("look-impossible", "There was no answer within 0.2 s.")
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20  # of its 30 s
