@@ -19,6 +19,13 @@ def mars(method: str = "", body: str = "", state: str = "succeeded") -> str:
     return f"import sys, time\n{source[:begin]}{indented(body, 8)}{source[end:]}"
 
 
+LITTLE_TIME = """
+import os
+os.environ["ROBOTRAIN_PLUGIN_SECONDS"] = "0.2"
+"""
+"""At the end of a module: loading it may take longer, as on a busy machine; what it does then may not."""
+
+
 def hook(name: str, body: str, arguments: str = "") -> str:
     """A module with one hook."""
     head = "import sys, time\nfrom robotrain.plugin import hook\n\n"

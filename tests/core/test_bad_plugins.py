@@ -5,7 +5,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from broken_plugins import MARS, hook, kind, mars
+from broken_plugins import LITTLE_TIME, MARS, hook, kind, mars
 from robotrain.plugins import calls
 
 JOB = ("--dataset-path", "x")
@@ -114,8 +114,8 @@ HANG = "time.sleep(600)\nreturn ()"
 
 
 def test_a_preflight_that_hangs_is_given_up(robotrain, bad, monkeypatch):
-    monkeypatch.setenv("ROBOTRAIN_PLUGIN_SECONDS", "0.2")
-    bad(mars("preflight", HANG))
+    monkeypatch.setenv("ROBOTRAIN_PLUGIN_SECONDS", "60")
+    bad(mars("preflight", HANG) + LITTLE_TIME)
     answer = robotrain("submit", *ON_MARS)
     told(answer, "failed in preflight: it gave no answer in 0.2 s", "ROBOTRAIN_PLUGIN_SECONDS=900 robotrain …")
     assert robotrain("runs").stdout == ""  # nothing was sent
