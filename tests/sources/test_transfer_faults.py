@@ -116,3 +116,7 @@ def test_a_survey_asks_twice_at_most(shelves, shelf, deliver):
 def test_an_error_is_told_without_the_secrets_of_an_address():
     text = "GET https://me:s3c/ret@127.0.0.1:9/x?sig=5ig failed at //me:s3c@host with Bearer t0ken"
     assert format_error(OSError(text)) == "OSError: GET https://127.0.0.1:9/x… failed at //host with …"
+    text = (
+        '{"upstream":"http://127.0.0.1:5000/api","via":"http://me:s3c@proxy.example:3128"}, file:///x,http://me:s3c@h'
+    )
+    assert "s3c" not in format_error(OSError(text))

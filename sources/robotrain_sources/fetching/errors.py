@@ -18,7 +18,7 @@ UNREACHABLE_PATTERN = r"Failed to (?:resolve '[\w.-]+'|establish a new connectio
 MAX_SUGGESTIONS = 5
 
 _TRANSPORT_ERROR = r".*HTTP error: (.+)"
-_SECRET = r"\?\S+|\bhf_\w{8,}|(?i:\bbearer )\S+|\beyJ[\w.-]+"
+_SECRET = r"\?\S+|\bhf_\w{8,}|(?i:\bbearer )\S+|\beyJ[\w.-]+|//[^/@\s]+@"
 
 
 class FetchError(Exception):
@@ -68,7 +68,7 @@ def iter_causes(error: BaseException | None) -> Iterator[BaseException]:
 def format_error(error: BaseException) -> str:
     """Return type and first line of an error without anything that could be a secret: addresses lose their query."""
     first = next(iter(str(error).splitlines()), "")
-    first = re.sub(r"(?:[\w+.-]+:)?//\S+", lambda match: remove_user(match[0]), first)
+    first = re.sub(r"(?:[\w+.-]+:)?//\S+", lambda match: remove_user(match[0]), first)  # a match may be several
     return f"{type(error).__name__}: {re.sub(_SECRET, '…', first)}"
 
 
