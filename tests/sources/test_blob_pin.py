@@ -102,6 +102,12 @@ def test_one_sign_in_that_failed_stands_for_every_source(azure, box, monkeypatch
     assert "set a valid AZURE_CLIENT_SECRET" in problem.why
 
 
+def test_a_setting_that_the_library_refuses_is_no_missing_sign_in(box, azure, monkeypatch):
+    monkeypatch.setenv("AZURE_TOKEN_CREDENTIALS", "bogus")
+    with pytest.raises(ValueError, match="AZURE_TOKEN_CREDENTIALS"):
+        pinned(azure.url(box, "p"))
+
+
 def test_a_service_that_takes_too_long_is_not_waited_for(azure, box, monkeypatch):
     monkeypatch.setattr(pin, "DEADLINE_SECONDS", 0.5)
     azure.front.faults.append(Fault("comp=list", latency=5))

@@ -53,7 +53,7 @@ def _list_and_digest(prefix: BlobPrefix, role: str, pin: str) -> str:
     blob_identity = identity.load_identity("")
     try:
         blob_identity.get_obstore_credential()
-    except ModuleNotFoundError:
+    except (ModuleNotFoundError, ValueError):  # Azure's library is missing, or refuses the environment
         raise
     except Exception as error:  # the message names no source: it is the same for all
         raise SourceUnreachable(
