@@ -54,3 +54,31 @@ def test_an_address_is_shown_without_user_password_and_query(uri, shown):
 def test_a_page_is_asked_for_without_user_and_password():
     page = make_page_address("https://me%40corp.example:p%2Fw@host:5000/base/?token=t", "/health")
     assert page == "https://host:5000/base/health"
+    assert make_page_address("https://me:p@host/?user=a@b", "/health") == "https://host/health"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://h:80oo",
+        "http://h:70000",
+        "http://[::1",
+        "host:5000",
+        "tracking.example",
+        "ftp://h",
+        "http://",
+        "http://a b",
+    ],
+)
+def test_an_address_without_a_user_is_refused_for_its_scheme_host_or_port(address):
+    with pytest.raises(ValueError, match="begins with http:// or https://"):
+        make_page_address(address, "/health")
+
+
+@pytest.mark.parametrize(
+    "address", ["http://me:s3c/ret@h", "http://me:12/s3c ret@h", "http://me:12/s3cret@h", "http://me:s3c@h:port/"]
+)
+def test_no_part_of_a_password_is_sent_to_another_host(address):
+    with pytest.raises(ValueError, match="percent-encoded") as refused:
+        make_page_address(address, "/health")
+    assert "s3c" not in str(refused.value)

@@ -1,4 +1,4 @@
-"""Addresses of servers: shown without secrets, and asked without them."""
+"""Addresses of servers, shown and requested without user, password and query."""
 
 import re
 from urllib.parse import urlsplit
@@ -41,11 +41,24 @@ def remove_user(address: str) -> str:
 
 
 def make_page_address(address: str, page: str) -> str:
-    """Return the address of a page below that of a server, without user, password and query. Raise ValueError."""
+    """Return the address of a page below that of a server, without user, password and query.
+
+    Raise ValueError for an invalid address; the message does not repeat it.
+    """
     try:
         parts = urlsplit(address)
         _ = parts.port  # the message of each error repeats the address, perhaps with a password
+        is_valid = (
+            parts.scheme in ("http", "https") and bool(parts.hostname) and not re.search(r"[\s\x00-\x1f]", address)
+        )
+        has_split_user = "@" in parts.path and HIDDEN in remove_user(address)
     except ValueError:
-        why = "the address is not valid; in its user and password, `/`, `?`, `#` and `@` must be percent-encoded"
-        raise ValueError(why) from None
+        is_valid = has_split_user = False
+    if has_split_user or (not is_valid and "@" in address):
+        why = (
+            "the address is not valid; in its user and password, `/`, `?`, `#`, `@` and blanks must be percent-encoded"
+        )
+        raise ValueError(why)
+    if not is_valid:
+        raise ValueError("the address is not valid; it begins with http:// or https://, a host and perhaps a port")
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}{page}"
