@@ -162,7 +162,7 @@ def test_an_answer_of_another_form_is_not_taken_for_an_empty_one(osmo, stdout):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("end", ["seen", "waited for", "unseen"])
+@pytest.mark.parametrize("end", ["seen", "waited for", "waited for again", "unseen"])
 def test_what_arrives_late_is_waited_for(osmo, monkeypatch, end):
     add_workflow(osmo, OTHER)
     wanted = cut_off()
@@ -170,9 +170,9 @@ def test_what_arrives_late_is_waited_for(osmo, monkeypatch, end):
         with submit.hold_lock(RUN):
             pass
     else:
-        file = lock_of("").open("rb")
+        file = lock_of("1.5" if end == "waited for again" else "").open("rb")  # a noted end, but the command goes on
         assert lock_file(file.fileno())
-        threading.Timer(0.2, file.close).start() if end == "waited for" else file.close()
+        threading.Timer(0.2, file.close).start() if end.startswith("waited for") else file.close()
     monkeypatch.setattr(submit, "SETTLE_SECONDS", 2.0)
     threading.Timer(0.8, add_workflow, [osmo]).start()
     found = OsmoPlatform().find(wanted)
@@ -186,6 +186,17 @@ def test_long_after_an_interruption_nothing_is_waited_for(osmo, monkeypatch):
     lock_of("1.5")
     assert OsmoPlatform().find(wanted) is None
     assert len(osmo.calls) == 1
+
+
+def test_an_end_that_nobody_saw_is_waited_for_once(osmo, monkeypatch):
+    monkeypatch.setattr(submit, "SETTLE_SECONDS", 0.2)
+    wanted = cut_off()
+    lock_of("")
+    looks = []
+    for _ in range(2):
+        assert OsmoPlatform().find(wanted) is None
+        looks.append(len(osmo.calls))
+    assert looks == [2, 3]
 
 
 def test_two_commands_never_send_the_same_run_at_once():

@@ -69,7 +69,7 @@ def submit_plan(plan: Plan) -> Reference:
 LOCK_FILE = "osmo.sending"
 """The file in a run's state folder that the command of its submit locks, and inherits: it may outlive robotrain.
 
-It contains the time of the command's end; it is empty until robotrain has seen the end.
+It contains the time at which robotrain saw the command's end; it is empty until then.
 """
 LOCK_CODE = "osmo-still-sending"
 PATIENCE_SECONDS = 330.0
@@ -102,15 +102,22 @@ def hold_lock(run: str) -> Iterator[tuple[int, ...]]:
 
 
 def wait_for_lock(run: str) -> None:
-    """Wait until no command can submit the run any more. Raise Rejected after PATIENCE_SECONDS."""
+    """Wait until no command can submit the run any more, and note an end that was not seen before.
+
+    Raise Rejected after PATIENCE_SECONDS.
+    """
     path = records.get_run_folder(run) / LOCK_FILE
-    if not is_locked(path):
+    must_wait = is_locked(path)
+    if must_wait is None:
         return
-    print("waiting for an `osmo` command of an earlier submit", file=sys.stderr)
+    if must_wait:
+        print("waiting for an `osmo` command of an earlier submit", file=sys.stderr)
     with path.open("rb") as file:
-        if lock_file(file.fileno(), fcntl.LOCK_SH, PATIENCE_SECONDS):
-            return
-    raise Rejected([_make_lock_problem("an `osmo` command of an earlier submit does not end", run)])
+        if not lock_file(file.fileno(), fcntl.LOCK_SH, PATIENCE_SECONDS):
+            raise Rejected([_make_lock_problem("an `osmo` command of an earlier submit does not end", run)])
+        with contextlib.suppress(OSError):  # a noted end may be that of robotrain, which the command outlived
+            if must_wait or not file.read():
+                path.write_text(str(time.time()))
 
 
 def _make_lock_problem(title: str, run: str) -> Problem:
