@@ -1,5 +1,6 @@
 """Repositories of the Hub as the transfer sees them: listed by its own library, from a Hub of this machine."""
 
+import errno
 import hashlib
 import itertools
 import json
@@ -95,6 +96,13 @@ REFUSALS = [
     ("gated", {}, "/me/act_pusht and set HF_TOKEN to a token of your account", "configuration"),
     ("", {"HF_TOKEN": "hf_s3cretWRONG"}, "does not accept your token (HF_TOKEN) for me/act_pusht", "configuration"),
     ("", {"HF_ENDPOINT": "http://me:s3cret@127.0.0.1:9"}, "the Hub at 127.0.0.1:9 cannot be reached", "network"),
+    (
+        "",
+        {"HF_ENDPOINT": "https://h.example", "HTTPS_PROXY": "socks5://127.0.0.1:9"},
+        "ImportError: Using SOCKS",
+        "code",
+    ),
+    ("", {"SSL_CERT_FILE": "/nonexistent"}, "me/act_pusht: FileNotFoundError", ""),
 ]
 
 
@@ -178,6 +186,60 @@ def test_a_token_goes_to_the_hub_and_never_to_where_it_sends_on_to(hub, data_pyt
     assert came["files"] == compute_digests(POLICY)
     assert hub.arrived_elsewhere
     assert not [arrived for arrived in hub.arrived_elsewhere if "authorization" in arrived.headers]
+
+
+@pytest.mark.parametrize(
+    ("error", "why", "fault"),
+    [
+        (MemoryError(), "me/act_pusht: MemoryError: ", "out_of_memory"),
+        (OSError(errno.ENOSPC, "No space left on device"), "No space left on device", "disk_full"),
+        (PermissionError(errno.EACCES, "Permission denied"), "PermissionError: [Errno 13]", ""),
+        (UnicodeEncodeError("ascii", "\u00e9", 0, 1, "ordinal not in range(128)"), "UnicodeEncodeError: ", "code"),
+    ],
+    ids=repr,
+)
+def test_an_error_of_this_machine_is_not_blamed_on_the_hub(hub, monkeypatch, error, why, fault):
+    def fail(*arguments, **options):
+        raise error
+
+    monkeypatch.setattr("huggingface_hub.HfApi.repo_info", fail)
+    told = refused()
+    assert (why in told[0], told[1]) == (True, fault), told
+    assert "the Hub" not in told[0]
+
+
+def test_a_connection_that_ends_is_told_in_the_words_of_the_library(hub, monkeypatch):
+    monkeypatch.setattr(errors, "RETRY_PAUSE_SECONDS", 0.0)
+    hub.repository(NAME, POLICY)
+    hub.faults.append(Fault("GET /api/", gone=True))
+    why = "RemoteProtocolError: Server disconnected without sending a response"
+    assert refused() == (f"the Hub at 127.0.0.1:{hub.port} cannot be reached: {why}", "network")
+
+
+def test_a_listing_that_the_hub_no_longer_has_is_a_change_of_the_data(hub):
+    hub.repository(NAME, POLICY)
+    hub.faults.append(Fault("GET /api/", status=404))
+    why, fault = refused()
+    assert ("was changed or deleted" in why, fault) == (True, "data"), why
+
+
+@pytest.mark.slow
+def test_a_token_that_may_not_read_a_file_is_told_where_access_is_requested(hub, data_python, secret):
+    hub.repository(NAME, POLICY)
+    hub.faults.append(Fault("GET .*/resolve/.*config.json", status=403))
+    told = read_origin(data_python, fetch.__name__, NAME, "", "policy", secret(hub.token))
+    assert f"request access at {hub.address}/{NAME};" in told["refused"]
+    assert f"{hub.address}/settings/tokens" in told["refused"]
+    assert told["fault"] == "configuration"
+
+
+@pytest.mark.slow
+def test_a_download_that_breaks_is_told_apart_from_a_hub_that_is_not_there(hub, data_python):
+    hub.repository(NAME, POLICY)
+    hub.faults.append(Fault("GET .*model.safetensors", cut=True))
+    told = read_origin(data_python, fetch.__name__, NAME)
+    assert told["refused"].startswith(f"the connection to the Hub at 127.0.0.1:{hub.port} broke (")
+    assert told["fault"] == "network"
 
 
 @pytest.mark.slow

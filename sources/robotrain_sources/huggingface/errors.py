@@ -1,7 +1,7 @@
 """Errors of the Hugging Face Hub as sentences: where a revision is pinned, and where data is fetched.
 
-Standard library only: errors are known by the names of their classes. Only texts of the system are repeated: those of
-the library could contain an address with a password, or a token.
+Standard library only: errors are known by the names of their classes. A text of the library is repeated without
+addresses' passwords and without tokens, as `format_error` does.
 """
 
 import os
@@ -46,6 +46,13 @@ class HubRequest:
     """The token in words; empty for none."""
     remedy: str = ""
     """How to give the request a token, or another one."""
+    is_pin: bool = False
+    """Whether a commit is looked up at submit; otherwise files are fetched."""
+
+    @property
+    def page(self) -> str:
+        """The address of the repository's page."""
+        return f"{format_site()}/{'datasets/' if self.kind == 'dataset' else ''}{self.repository}"
 
     @property
     def subject(self) -> str:
@@ -61,23 +68,29 @@ class HubRequest:
 def explain_hub_error(error: Exception, request: HubRequest, *, is_answer: bool = False) -> HubFailure:
     """Return why the Hub failed.
 
-    :param is_answer: the error is one of asking the Hub, so that one of parsing is about its answer.
+    :param is_answer: the query of the repository raised the error; a parsing error then means that the answer is
+        not that of a Hub.
     """
     causes = list(iter_causes(error))
     class_names = get_class_names(*causes)
     if failure := _explain_refusal(class_names, request):
         return failure
     if status := next((code for cause in causes if (code := errors.parse_http_status(cause))), 0):
-        return _explain_status(status, _read_message(causes), "HfHubHTTPError" in class_names, request)
-    if "JSONDecodeError" in class_names or (is_answer and not UNPARSED.isdisjoint(get_class_names(error))):
+        return _explain_status(status, _read_message(causes), request)
+    is_unparsed = not UNPARSED.isdisjoint(get_class_names(error)) and not isinstance(error, UnicodeEncodeError)
+    if "JSONDecodeError" in class_names or (is_answer and is_unparsed):
         return explain_other_server()
     hub = format_hub()
     if any("Timeout" in name for name in class_names):
         return HubFailure("other", f"{hub} did not answer in time for {request.repository}: try again later", "network")
     transport_error = errors.describe_transport_error(error)
-    if is_answer or "TransportError" in class_names or transport_error:
-        why = f"{hub} cannot be reached: {transport_error or _describe_cause(causes)}"
-        return HubFailure("other", why, blame_no_answer(*causes))
+    if transport_error or "TransportError" in class_names:
+        cause = transport_error or _get_system_message(causes) or format_error(causes[-1]).rstrip(".")
+        if "response body" in cause or "message body" in cause:
+            return HubFailure("other", f"the connection to {hub} broke ({cause})", "network")
+        return HubFailure("other", f"{hub} cannot be reached: {cause}", blame_no_answer(*causes))
+    if request.is_pin:
+        return HubFailure("other", f"{hub} cannot be reached: {_get_system_message(causes) or type(error).__name__}")
     fault = "network" if errors.is_transient(error) else blame_error(error)
     return HubFailure("other", f"{request.repository}: {format_error(error)}", fault)
 
@@ -90,12 +103,11 @@ def explain_other_server() -> HubFailure:
 def _explain_refusal(class_names: set[str], request: HubRequest) -> HubFailure | None:
     """Return the failure that an exception class of the library means; None for others."""
     if "GatedRepoError" in class_names:
-        page = f"{format_site()}/{'datasets/' if request.kind == 'dataset' else ''}{request.repository}"
         if request.token:
-            why = f"and {request.token} has no access: request access at {page}{request.other_token_hint}"
+            why = f"and {request.token} has no access: request access at {request.page}{request.other_token_hint}"
             return HubFailure("gated", f"the {request.subject} is gated {why}")
         remedy = request.remedy or "set HF_TOKEN to a token of your account"
-        return HubFailure("gated", f"the {request.subject} is gated: request access at {page} and {remedy}")
+        return HubFailure("gated", f"the {request.subject} is gated: request access at {request.page} and {remedy}")
     if "RepositoryNotFoundError" in class_names:
         return _explain_missing(request)
     if "RevisionNotFoundError" in class_names:
@@ -117,16 +129,15 @@ def _explain_missing(request: HubRequest) -> HubFailure:
     return HubFailure("missing", f"{why}: check the spelling; if it is private, {private}")
 
 
-def _explain_status(status: int, message: str, is_library: bool, request: HubRequest) -> HubFailure:
-    """Return the failure of an HTTP status that has no exception class of its own.
-
-    :param is_library: the library asked for the repository; otherwise a file of it was asked for.
-    """
+def _explain_status(status: int, message: str, request: HubRequest) -> HubFailure:
+    """Return the failure of an HTTP status that has no exception class of its own."""
     hub, name = format_hub(), request.repository
     if status == 403 and "disabled" in message:
         return HubFailure("disabled", f"{hub} has disabled the {request.subject}")
     # without a token, the Hub answers 401 and 404 for a missing repository
-    if is_library and (status == 404 or (status == 401 and not request.token and WRONG_TOKEN_MESSAGE not in message)):
+    if request.is_pin and (
+        status == 404 or (status == 401 and not request.token and WRONG_TOKEN_MESSAGE not in message)
+    ):
         return _explain_missing(request)
     if status in (401, 403) and not request.token:
         why = f"{hub} requires a token for {name} (HTTP {status}): {request.remedy or 'set HF_TOKEN'}"
@@ -137,6 +148,8 @@ def _explain_status(status: int, message: str, is_library: bool, request: HubReq
     if status == 403:
         why = f"{request.token} may not read the {request.subject} (HTTP 403)"
         right = f"grant it that right at {format_site()}/settings/tokens"
+        if not request.is_pin:  # the store does not tell that a repository is gated
+            right = f"if it is gated, request access at {request.page}; else {right}"
         return HubFailure("denied", f"{why}: {right}{request.other_token_hint}")
     if status in (404, 416):
         why = f"a file of {name} was changed or deleted on {hub} (HTTP {status}): start the run again"
@@ -155,14 +168,14 @@ def _read_message(causes: list[BaseException]) -> str:
     return next((str(found["X-Error-Message"]) for found in headers if "X-Error-Message" in found), "")
 
 
-def _describe_cause(causes: list[BaseException]) -> str:
-    """Return the system's message if there is one, else the type of the error."""
+def _get_system_message(causes: list[BaseException]) -> str:
+    """Return the first message of the system; empty for none."""
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return f"its certificate is not trusted ({cause.verify_message})"
         if isinstance(cause, OSError) and cause.strerror:
             return cause.strerror
-    return type(causes[0]).__name__
+    return ""
 
 
 def find_endpoint_problem() -> str:

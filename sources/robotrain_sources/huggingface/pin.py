@@ -1,6 +1,6 @@
 """The Hub on the submit side: the commit of a revision, and checks for `robotrain doctor`.
 
-Messages name only the type of an error: its text could contain an address with a password, or a token.
+Messages contain the text of an error only without passwords and tokens.
 """
 
 import contextlib
@@ -46,7 +46,7 @@ ERROR_CLASSES = {
     **dict.fromkeys(("gated", "missing", "denied"), RepositoryInaccessible),
     "disabled": RepositoryNotFound,
 }
-"""The errors of refusals that a pin can be lost by, by their reason."""
+"""The exceptions of failures for which a pin is not available, by the reason of the failure."""
 
 
 def make_source_error(error: Exception, repository: Repository, kind: str, hub: "HfApi") -> SourceError:
@@ -57,6 +57,7 @@ def make_source_error(error: Exception, repository: Repository, kind: str, hub: 
         revision=repository.revision,
         token="your token" if _is_logged_in() else "",
         remedy=LOG_IN_HINT,
+        is_pin=True,
     )
     failure = explain_hub_error(error, request, is_answer=True)
     if failure.reason == "missing":
