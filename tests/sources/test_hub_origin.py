@@ -96,6 +96,7 @@ REFUSALS = [
     ("gated", {}, "/me/act_pusht and set HF_TOKEN to a token of your account", "configuration"),
     ("", {"HF_TOKEN": "hf_s3cretWRONG"}, "does not accept your token (HF_TOKEN) for me/act_pusht", "configuration"),
     ("", {"HF_ENDPOINT": "http://me:s3cret@127.0.0.1:9"}, "the Hub at 127.0.0.1:9 cannot be reached", "network"),
+    ("", {"HF_TOKEN": "hf_s3cret\u00e9"}, "HF_TOKEN, or that of `hf auth login`) has characters", "configuration"),
     (
         "",
         {"HF_ENDPOINT": "https://h.example", "HTTPS_PROXY": "socks5://127.0.0.1:9"},

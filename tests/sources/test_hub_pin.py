@@ -274,6 +274,27 @@ def test_nothing_of_a_password_is_in_what_is_wrong_with_the_address(
     assert "S3CRET" not in f"{why} {raised.value}"
 
 
+@pytest.mark.parametrize("address", ["hub.example", "ftp://hub.example", "http://", "https://me:S3CRET@"])
+def test_an_address_needs_a_scheme_of_the_web_and_a_host(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", address)
+    why = why_not("u/d").why
+    assert why == "HF_ENDPOINT cannot be used: it must begin with https:// or http:// and a host."
+    with pytest.raises(FetchError) as raised:
+        fetch.open("u/d", "", "dataset", "")
+    assert (f"{raised.value}.", raised.value.fault) == (why, "configuration")
+
+
+@pytest.mark.parametrize("character", ["\u00e9", "\u2026", " ", "\x01"])
+def test_a_token_of_characters_that_none_has_is_refused_without_asking(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch, character: str
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", f"{TOKEN}{character}{OTHER}")
+    assert why_not("u/d").why.startswith("The token (HF_TOKEN, or that of `hf auth login`) has characters")
+    with pytest.raises(FetchError, match="HF_TOKEN") as raised:
+        fetch.open("u/d", "", "dataset", "")
+    assert (TOKEN in str(raised.value), raised.value.fault, hub.asked) == (False, "configuration", [])
+
+
 def test_a_hub_that_says_nothing_is_not_waited_for(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pin, "REQUEST_SECONDS", 0.1)
     held = threading.Event()

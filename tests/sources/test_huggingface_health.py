@@ -78,6 +78,12 @@ def test_a_token_that_the_hub_does_not_take_is_named_and_not_shown(look, hub):
     assert (online, state, says) == (True, "warn", "127.0.0.1 does not accept the token: it is wrong or has expired")
 
 
+def test_a_token_of_characters_that_none_has_is_a_warning(look, hub):
+    ((online, state, text),) = look(HF_TOKEN=f"{GOOD}\u00e9", HF_ENDPOINT=hub)
+    assert (online, state, "has characters that no token has" in text) == (False, "warn", True)
+    assert GOOD not in text
+
+
 def test_a_hub_that_cannot_be_reached_is_named(look):
     *_, (_, state, says) = look(HF_TOKEN=GOOD, HF_ENDPOINT="http://127.0.0.1:9")
     assert state == "warn"

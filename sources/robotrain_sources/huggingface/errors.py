@@ -5,6 +5,7 @@ addresses' passwords and without tokens, as `format_error` does.
 """
 
 import os
+import re
 import ssl
 from typing import Literal, NamedTuple
 from urllib.parse import urlsplit
@@ -180,11 +181,21 @@ def _get_system_message(causes: list[BaseException]) -> str:
 
 def find_endpoint_problem() -> str:
     """Return why HF_ENDPOINT is not valid; empty if it is. The library repeats a part of it, perhaps a password."""
+    address = os.environ.get("HF_ENDPOINT") or HUB
     try:
-        make_page_address(os.environ.get("HF_ENDPOINT") or HUB, "")
+        make_page_address(address, "")
     except ValueError as error:
         return f"HF_ENDPOINT cannot be used: {error}"
+    if urlsplit(address).scheme not in ("http", "https") or not urlsplit(address).hostname:
+        return "HF_ENDPOINT cannot be used: it must begin with https:// or http:// and a host"
     return ""
+
+
+def find_token_problem(token: str) -> str:
+    """Return why the token of this machine is not valid; empty if it is, or if there is none."""
+    if not token or re.fullmatch(r"[!-~]+", token):
+        return ""
+    return "the token (HF_TOKEN, or that of `hf auth login`) has characters that no token has: copy it again"
 
 
 def format_hub() -> str:

@@ -14,7 +14,12 @@ from robotrain_sources.fetching import credential as fetching_credential
 from robotrain_sources.fetching import errors
 from robotrain_sources.fetching.errors import FetchError
 from robotrain_sources.huggingface import reference
-from robotrain_sources.huggingface.errors import HubRequest, explain_hub_error, find_endpoint_problem
+from robotrain_sources.huggingface.errors import (
+    HubRequest,
+    explain_hub_error,
+    find_endpoint_problem,
+    find_token_problem,
+)
 from robotrain_sources.huggingface.reference import COMMIT_PATTERN, Repository
 from robotrain_sources.transfer import origin
 from robotrain_sources.transfer.origin import DataOrigin, SourceFile, is_debris
@@ -77,6 +82,8 @@ def load_hub_token(credential: str) -> HubToken:
             raise fetching_credential.make_content_error(credential, TOKEN_FORM)
         return HubToken(text, f"the token in {fetching_credential.describe_location(credential)}")
     text = importlib.import_module("huggingface_hub").get_token() or ""
+    if problem := find_token_problem(text):
+        raise FetchError(problem, "configuration")
     return HubToken(text, "your token (HF_TOKEN)" if text else "")
 
 

@@ -23,6 +23,7 @@ from robotrain_sources.huggingface.errors import (
     explain_hub_error,
     explain_other_server,
     find_endpoint_problem,
+    find_token_problem,
 )
 from robotrain_sources.huggingface.reference import COMMIT_PATTERN, Repository, parse_repository
 
@@ -55,7 +56,7 @@ def make_source_error(error: Exception, repository: Repository, kind: str, hub: 
         repository=repository.id,
         kind=kind,
         revision=repository.revision,
-        token="your token" if _is_logged_in() else "",
+        token="your token" if _read_token() else "",
         remedy=LOG_IN_HINT,
         is_pin=True,
     )
@@ -106,13 +107,14 @@ def _list_revisions(repository: Repository, kind: str, hub: "HfApi") -> Iterator
         yield from (ref.name for ref in (*refs.branches, *refs.tags))
 
 
-def _is_logged_in() -> bool:
+def _read_token() -> str:
+    """Return the token of this machine; empty for none, or if it cannot be read."""
     from huggingface_hub import get_token
 
     try:
-        return bool(get_token())
+        return get_token() or ""
     except Exception:
-        return False
+        return ""
 
 
 REQUEST_SECONDS = 5.0
@@ -197,7 +199,7 @@ def _get_repository_kind(role: str) -> str:
 
 def _make_hub_client() -> "HfApi":
     """Return the library's client. Raise SourceError."""
-    if problem := find_endpoint_problem():
+    if problem := find_endpoint_problem() or find_token_problem(_read_token()):
         raise SourceError(_format_sentence(problem))
     from huggingface_hub import HfApi  # 0.3 s
 
@@ -239,7 +241,10 @@ def check_token() -> Iterator[HealthResult]:
             "HF_HUB_OFFLINE is set: branches and tags cannot be resolved to commits",
             Suggestion("unset HF_HUB_OFFLINE"),
         )
-    if not get_token():
+    token = get_token()
+    if problem := find_token_problem(token or ""):
+        yield report_warning(problem, Suggestion("hf auth login", "or set HF_TOKEN"))
+    elif not token:
         yield report_ok("no token: public repositories only; use `hf auth login` or HF_TOKEN for private ones")
     elif os.environ.get("HF_TOKEN") or os.environ.get("HUGGING_FACE_HUB_TOKEN"):
         yield report_ok("a token is set (HF_TOKEN)")
@@ -253,7 +258,8 @@ def check_sign_in() -> Iterator[HealthResult]:
         return
     from huggingface_hub import get_token
 
-    if not get_token():
+    token = get_token()
+    if not token or find_token_problem(token):
         return
     hub = _make_hub_client()
     host = urlsplit(hub.endpoint).hostname or "the Hub"
