@@ -118,6 +118,48 @@ def test_pages_of_runs_with_the_same_name_are_different_files(robotrain, scripte
     assert "pick-v3 is train-2, the newest of 2 runs of this name" in robotrain("report", "pick-v3").stderr
 
 
+@pytest.mark.parametrize("content", ["<title>a page of mine</title>", "<title>train-2</title>", "", None])
+def test_a_page_replaces_only_an_earlier_page_of_its_run(robotrain, scripted, tmp_path, content):
+    scripted.run("train-1", state="succeeded")
+    robotrain("rename", "train-1", "index")
+    other = tmp_path / "pages/index.html"
+    other.parent.mkdir()
+    if content is not None:
+        other.write_text(content)
+    wanted = "index.html" if content is None else "index.train-1.html"
+    for _ in range(2):
+        assert robotrain("report", "train-1", "--to", other.parent).stdout.strip() == str(other.parent / wanted)
+    assert content is None or other.read_text() == content
+
+
+def test_a_run_does_not_take_the_name_of_the_page_of_comparisons(robotrain, scripted):
+    scripted.run("train-1", state="succeeded")
+    robotrain("rename", "train-1", "comparison")
+    assert robotrain("report", "train-1").stdout.strip() == "comparison.train-1.html"
+
+
+def test_a_page_is_written_to_a_pipe_and_through_a_link(robotrain, venus, run, tmp_path):
+    import os
+    import stat
+    import threading
+
+    (tmp_path / "shelf").mkdir()
+    pipe, link, target = tmp_path / "pipe", tmp_path / "link.html", tmp_path / "shelf/page.html"
+    os.mkfifo(pipe)
+    read = list[str]()
+    reader = threading.Thread(target=lambda: read.append(pipe.read_text()), daemon=True)
+    reader.start()
+    assert robotrain("report", run, "--to", pipe).exit_code == 0
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    reader.join(10)
+    assert f"<title>{run}</title>" in read[0]
+    target.write_text("an earlier one")
+    link.symlink_to(target)
+    assert robotrain("report", run, "--to", link).exit_code == 0
+    assert link.is_symlink()
+    assert f"<title>{run}</title>" in target.read_text()
+
+
 @pytest.mark.parametrize(("low", "high"), [(-3, 5), (1e-5, 1e-4), (0, 123456), (2.0, 2.0)])
 def test_ticks_are_round_few_and_inside(low, high):
     found = compute_ticks(low, high)

@@ -180,3 +180,20 @@ def test_between_workloads_only_given_settings_differ(robotrain, train, venus, t
     assert told["env"] == [None, "pusht"]
     assert told["training_steps"] == ["40", None]
     assert not {"job_name", "altitude", "save_freq", "eval_episodes"} & set(told)
+
+
+def test_only_pages_of_the_runs_are_linked(robotrain, scripted, tmp_path):
+    (tmp_path / "pages").mkdir()
+    for name, called in (("train-1", "first"), ("train-2", "second")):
+        scripted.run(name, state="succeeded")
+        robotrain("rename", name, called)
+        robotrain("report", name, "--to", tmp_path / "pages")
+    robotrain("rename", "train-1", "third")
+    robotrain("rename", "train-2", "first")
+    robotrain("report", "train-1", "train-2", "--to", tmp_path / "pages/comparison.html")
+    assert Page((tmp_path / "pages/comparison.html").read_text()).addresses == []
+    robotrain("report", "train-1", "--to", tmp_path / "pages")
+    robotrain("report", "train-2", "--to", tmp_path / "pages")
+    robotrain("report", "train-1", "train-2", "--to", tmp_path / "pages/comparison.html")
+    addresses = Page((tmp_path / "pages/comparison.html").read_text()).addresses
+    assert addresses == ["third.html", "first.train-2.html"]

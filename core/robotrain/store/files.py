@@ -14,6 +14,7 @@ from typing import Any
 
 from robotrain_runtime.contract.files import sync_folder as sync_folder
 from robotrain_runtime.contract.files import write_atomically as write_atomically
+from robotrain_runtime.contract.files import write_given_file as write_given_file
 from robotrain_runtime.contract.files import write_new_file as write_new_file
 
 DOTENV_FILES = (".env.local", ".env")

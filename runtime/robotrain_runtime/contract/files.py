@@ -26,6 +26,17 @@ def write_atomically(path: Path, content: bytes, mode: int = 0o666) -> None:
     sync_folder(path.parent)
 
 
+def write_given_file(path: Path, content: bytes) -> None:
+    """Replace the content of a file that a person named: a link stays, and a device or a pipe is written to.
+
+    Raise OSError.
+    """
+    if path.exists() and not path.is_file():
+        path.write_bytes(content)
+    else:
+        write_atomically(Path(os.path.realpath(path)), content)
+
+
 @contextmanager
 def make_atomically(path: Path, *, replace: bool = False, key: str = "") -> Iterator[Path]:
     """Yield a free path beside `path`; the file or folder made there takes its name when the block ends.

@@ -98,11 +98,11 @@ def inspect(
     survey = _survey(given, chunk, salvage)
     rows = _make_rows(survey)
     if html:
-        from robotrain_runtime.contract.files import write_atomically
+        from robotrain_runtime.contract.files import write_given_file
 
         from robotrain_workloads.rosbag_act_train.contact_sheet import render_page
 
-        write_atomically(html, render_page(survey, rows, salvage=salvage).encode())
+        write_given_file(html, render_page(survey, rows, salvage=salvage).encode())
     if save_config:
         from robotrain_workloads.rosbag_act_train.config_file import write_config
 

@@ -14,7 +14,7 @@ from robotrain.config.provenance import read_limited
 from robotrain.config.yaml_nodes import MalformedYaml, YamlNode, parse_yaml
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, suggest_name
 from robotrain.model.workload import ConfigValue
-from robotrain_runtime.contract.files import write_atomically
+from robotrain_runtime.contract.files import write_given_file
 
 from robotrain_workloads.rosbag_act_train import parameters
 
@@ -137,7 +137,7 @@ def write_config(file: Path, folder: Path, settings: DataSettings, *, chunk_size
     data = {FOLDER: target, **settings.dump(), **({"salvage": True} if salvage else {})}
     content = {"data": data, "model": {"chunk_size": chunk_size}}
     text = HEADER.format(name=file.name) + yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
-    write_atomically(file, text.encode())
+    write_given_file(file, text.encode())
 
 
 def make_positive(value: Any) -> float:

@@ -1,5 +1,6 @@
 """`robotrain report`: write an HTML page about one run or several."""
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from robotrain.report.collect import RunFacts
 
 COMPARISON_NAME = "comparison"
+TITLE, MAX_HEAD = re.compile(rb"<title>([^<]*)</title>"), 1024
 TO_HELP = "A file, a folder, or - for stdout; default: NAME.html or comparison.html in this folder."
 
 
@@ -46,9 +48,9 @@ def report(
     target = Path(to or ".")
     if target.is_dir() or to.endswith("/"):
         run = reported[0].record.run
-        target /= f"{file_names.get(run, run) if len(reported) == 1 else COMPARISON_NAME}.html"
+        target /= f"{_choose_file_name(run, target, file_names) if len(reported) == 1 else COMPARISON_NAME}.html"
     target.parent.mkdir(parents=True, exist_ok=True)
-    files.write_atomically(target, _render_page(reported, target.parent, file_names).encode(errors="backslashreplace"))
+    files.write_given_file(target, _render_page(reported, target.parent, file_names).encode(errors="backslashreplace"))
     if json:
         print_json(_dump_report(reported, target))
     else:
@@ -57,14 +59,37 @@ def report(
         print_result(str(target))
 
 
+def _choose_file_name(run: str, folder: Path, file_names: "Mapping[str, str]") -> str:
+    """Return the name of a run's page, with the run behind it if the file of the name is of something else."""
+    name = file_names.get(run, run)
+    if run in (name, name.rpartition(".")[2]):
+        return name
+    file = folder / f"{name}.html"
+    is_taken = name == COMPARISON_NAME or (file.exists() and _read_run(file) != run)
+    return f"{name}.{run}" if is_taken else name
+
+
+def _read_run(file: Path) -> str:
+    """Return the run that a page is about, which is its title; empty if it is no such page."""
+    try:
+        with file.open("rb") as page:
+            found = TITLE.search(page.read(MAX_HEAD))
+    except OSError:
+        return ""
+    return found[1].decode(errors="replace") if found else ""
+
+
 def _render_page(runs: "Sequence[RunFacts]", folder: Path, file_names: "Mapping[str, str]") -> str:
     """Return the page, with links to the pages of other runs that are in its folder."""
     from robotrain.report.comparison import render_comparison_page
     from robotrain.report.run_page import render_run_page
 
-    stems = {path.stem for path in folder.glob("*.html")}
-    pages = {stem: stem for stem in stems} | {run: stem for run, stem in file_names.items() if stem in stems}
-    run_pages = {run: f"{stem}.html" for run, stem in pages.items()}
+    pages = {path.stem: _read_run(path) for path in sorted(folder.glob("*.html")) if path.is_file()}
+    run_pages = {
+        run: f"{stem}.html"
+        for stem, run in pages.items()
+        if stem in (run, name := file_names.get(run, run), f"{name}.{run}")
+    }
     return render_run_page(runs[0], run_pages) if len(runs) == 1 else render_comparison_page(runs, run_pages)
 
 
