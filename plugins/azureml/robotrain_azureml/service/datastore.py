@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import urlsplit
 
 from robotrain_azure import arm as azure_arm
 from robotrain_azure.arm import ArmClient
@@ -257,7 +258,7 @@ def send_signed_request(method: str, url: str, headers: Mapping[str, str] | None
         return answer
     answer.close()
     code = str(answer.headers.get("x-ms-error-code") or "")
-    raise make_refused_error(get_account_name(url), answer.status_code, code, signed=True)
+    raise make_refused_error(_get_account_or_host(url), answer.status_code, code, signed=True)
 
 
 @functools.cache
@@ -268,12 +269,16 @@ def get_pipeline() -> Any:
 
 def make_connection_error(error: Exception, url: str) -> StorageError:
     """Return the error for a request that got no answer, or only a part of it. The message does not name the URL."""
-    account = get_account_name(url)
+    account = _get_account_or_host(url)
     reason = f"the storage account {account} cannot be reached ({type(error).__name__})"
     return StorageError(reason, code=azure_arm.UNREACHABLE, account=account, signed=True)
 
 
 def get_account_name(url: str) -> str:
     """Return the storage account of a blob URL; empty for other URLs."""
-    match = re.match(r"https?://([a-z0-9]+)(?:\.z\d+)?\.(?:blob|dfs)\.", url)
-    return match[1] if match else ""
+    match = re.match(r"https?://([a-z0-9-]+)(?:\.z\d+)?\.(?:blob|dfs)\.", url, re.IGNORECASE)
+    return match[1].lower().removesuffix("-secondary") if match else ""
+
+
+def _get_account_or_host(url: str) -> str:
+    return get_account_name(url) or urlsplit(url).hostname or ""
