@@ -473,13 +473,21 @@ def test_a_setting_whose_flag_is_one_of_robotrain(robotrain, bad):
     assert robotrain(*LOCAL).exit_code == 0
 
 
-def test_a_call_that_was_given_up_prints_no_result_later(capsys, monkeypatch):
+@pytest.mark.parametrize(
+    "say",
+    [
+        lambda: print("noise"),
+        lambda: sys.stdout.writelines(["noise\n"]),
+        lambda: sys.stdout.buffer.write(b"noise\n"),
+    ],
+)
+def test_a_call_that_was_given_up_prints_no_result_later(capsys, monkeypatch, say):
     monkeypatch.setattr(sys, "stdout", sys.stdout)
     go_on, printed = threading.Event(), threading.Event()
 
     def call() -> None:
         go_on.wait(60)
-        print("noise")
+        say()
         printed.set()
 
     with calls.redirect_output():

@@ -44,11 +44,13 @@ class ResultStream:
 
     def write(self, text: str) -> int:
         """Write a text of a result, or of such a call."""
-        is_call = any(call.is_current_thread() for call in _calls)
-        return (sys.stderr if is_call else self._results).write(text)
+        return self._choose_stream().write(text)
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._results, name)
+        return getattr(self._choose_stream(), name)
+
+    def _choose_stream(self) -> TextIO:
+        return sys.stderr if any(call.is_current_thread() for call in _calls) else self._results
 
 
 @contextlib.contextmanager
