@@ -278,7 +278,8 @@ def test_nothing_of_a_password_is_in_what_is_wrong_with_the_address(
 def test_an_address_needs_a_scheme_of_the_web_and_a_host(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
     monkeypatch.setenv("HF_ENDPOINT", address)
     why = why_not("u/d").why
-    assert why == "HF_ENDPOINT cannot be used: it must begin with https:// or http:// and a host."
+    assert why.startswith("HF_ENDPOINT cannot be used: ")
+    assert "S3CRET" not in why
     with pytest.raises(FetchError) as raised:
         fetch.open("u/d", "", "dataset", "")
     assert (f"{raised.value}.", raised.value.fault) == (why, "configuration")
