@@ -200,6 +200,19 @@ def test_every_option_of_other_tools_is_answered_with_ours(refused) -> None:
     assert [flag for flag, said in given.items() if said not in told] == []
 
 
+@pytest.mark.parametrize(
+    ("flag", "facts"),
+    [
+        ("--mlflow-enable", ("its own workspace", "--tracking-uri none")),
+        ("--mlflow-tracking-uri", ("its own workspace", "--tracking-uri none")),
+        ("--storage-account", ("a datastore of the workspace", "--datastore NAME")),
+    ],
+)
+def test_the_answer_is_that_of_azure_ml(refused, flag: str, facts: tuple[str, ...]) -> None:
+    told = refused(*HUB, flag, "x")
+    assert [fact for fact in facts if fact not in told] == []
+
+
 @pytest.mark.parametrize("command", ["submit", "render", "explain"])
 def test_no_option_is_declined_that_there_is(robotrain, command: str) -> None:
     listed = re.findall(

@@ -69,6 +69,12 @@ def test_an_option_of_other_tools_is_answered_with_ours(robotrain, flag: str) ->
     assert OPTION_HINTS[flag].split(":")[0].split("`")[0].strip() in told
 
 
+def test_no_data_is_said_to_be_mounted(robotrain) -> None:
+    told = refused(robotrain, "-d", "a/b", "--dataset-root", "x")
+    assert "--work-dir" in told
+    assert "mounted" not in told
+
+
 def test_no_option_is_declined_that_there_is() -> None:
     own = {
         flag for declared in (OsmoSettings, TrainParameters) for one in get_parameters(declared) for flag in one.flags

@@ -67,8 +67,10 @@ OPTION_HINTS: Mapping[str, str] = make_option_hints(
         "--priority": "not supported; priorities are set where a Kubernetes compute is attached",
         "--queue-timeout": "a job waits for a free machine until `robotrain cancel RUN`",
         "--buckets --dataset-bucket": f"buckets exist only in OSMO: use --blob-url {BLOB}",
-        "--storage-account --storage-container": "folders are uploaded to a datastore: --datastore NAME",
-        "--mlflow-tracking-uri": "not needed: a job is tracked in its own workspace",
+        "--storage-account --storage-container": "folders go to a datastore of the workspace: --datastore NAME",
+        "--mlflow-enable --mlflow-tracking-uri MLFLOW_ENABLE": (
+            "not needed: a job is tracked in its own workspace; turn this off with --tracking-uri none"
+        ),
         "--hf-token --hub-token-file": "jobs contain no tokens: --hf-credential NAME names a key vault's secret",
         "--blob-credential --blob-credential-file": (
             "the job reads blobs with the compute's managed identity: --workload-identity ID selects one"

@@ -54,6 +54,7 @@ OPTION_HINTS: Mapping[str, str] = make_option_hints(
         "--set-env": "not needed: robotrain sets the job's variables; secrets: --hf-credential, --wandb-credential",
         "--use-local-osmo": "name the command with --osmo-cli PATH",
         "--gpu": "use --gpus N for the task, --num-gpus N to train on several",
+        "--dataset-root DATASET_ROOT": "not needed: data is downloaded to the container's cache in --work-dir",
         "OSMO_CONFIG_DIR": "the `osmo` command reads OSMO_CONFIG_FILE_DIR",
         "--mlflow-tracking-uri": "use --tracking-uri URI",
         "--compute --instance-type --node": "only for Azure ML: on OSMO use --pool and --gpu-platform",
