@@ -110,10 +110,22 @@ def test_a_step_waits_for_one_that_it_reads_nothing_of(words, robotrain, tmp_pat
     }
 
 
-def test_steps_of_two_workspaces_are_refused(words, robotrain):
-    words[0].write_text(STEPS.replace("{compute: k8s-eval}", "{compute: k8s-eval, workspace_name: other}"))
+OTHER_SUBSCRIPTION = "0d0d0d0d-0d0d-4d0d-8d0d-0d0d0d0d0d0d"
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "flag", "position"),
+    [
+        ("subscription_id", OTHER_SUBSCRIPTION, "--subscription-id", 0),
+        ("resource_group", "other", "--resource-group", 1),
+        ("workspace_name", "other", "--workspace-name", 2),
+    ],
+)
+def test_steps_of_two_workspaces_are_refused(words, robotrain, there, setting, value, flag, position):
+    words[0].write_text(STEPS.replace("{compute: k8s-eval}", f"{{compute: k8s-eval, {setting}: {value}}}"))
     answer = robotrain("pipeline", "render", *words)
     assert (answer.exit_code, "azureml-pipeline-workspaces" in answer.stderr) == (3, True)
+    assert f"{flag} {there.names[position]}, {value}" in answer.stderr
 
 
 def test_a_pipeline_that_is_too_large_is_refused_with_how_many_steps_fit(words, robotrain, monkeypatch):

@@ -190,6 +190,14 @@ def test_data_of_another_type_and_data_that_was_archived_is_told(there):
     assert "mltable" in problems[0].title
 
 
+def test_archived_data_of_its_own_workspace_can_be_restored_however_it_is_named(there):
+    there.data("old", 1, add_dataset(there), archived=True)
+    subscription, group, workspace = there.names
+    scope = f"subscriptions/{subscription}/resourcegroups/{group}/workspaces/{workspace}"
+    problem = the("azureml-asset-archived", make_plan(there, *assets(f"azureml://{scope}/data/old/versions/1")))
+    assert ways(problem)[0].startswith("az ml data restore --name old --version 1 ")
+
+
 @pytest.mark.slow
 def test_sixty_four_assets_are_looked_at(there):
     for number in range(63):

@@ -83,7 +83,7 @@ def check_asset(
         title = f"the {asset.label} is archived"
         command = f"{COMMANDS[asset.kind]} restore --name {asset.name} --version {asset.version}"
         fix = Suggestion(preflight.spec.make_az_command(command), "restores it")
-        fixes = () if asset.scope else (fix,)  # of another workspace
+        fixes = (fix,) if workspace == preflight.spec.target_workspace else ()
         yield make_preflight_problem("azureml-asset-archived", title, flag, given, "", *fixes, severity="warning")
 
 

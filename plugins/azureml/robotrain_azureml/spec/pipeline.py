@@ -178,15 +178,20 @@ def make_body(node: Mapping[str, Any], run: str) -> dict[str, Any]:
     return {**body, **{key: node[key] for key in _NODE_KEYS if key in node}}
 
 
+_WORKSPACE_FLAGS = ("--subscription-id", "--resource-group", "--workspace-name")
+
+
 def _check_steps(spec: AzureMLPipelineSpec) -> Iterator[Problem]:
     """Yield that the steps belong to different workspaces."""
     first = spec.steps[0].submission.target_workspace
     for step in spec.steps:
-        if step.submission.target_workspace != first:
+        if (other := step.submission.target_workspace) != first:
+            names = zip(_WORKSPACE_FLAGS, first, other, strict=True)
+            flag, expected, found = next(one for one in names if one[1] != one[2])
             title = f"the steps {spec.steps[0].name} and {step.name} belong to different workspaces"
             why, fix = "A pipeline job runs in one workspace.", "the same workspace for all steps"
-            code, given = "azureml-pipeline-workspaces", f"{first.name}, {step.submission.workspace}"
-            yield make_problem(code, title, "--workspace-name", given, why, fix, stage=Stage.CHECK)
+            code, given = "azureml-pipeline-workspaces", f"{expected}, {found}"
+            yield make_problem(code, title, flag, given, why, fix, stage=Stage.CHECK)
 
 
 _DRIVEN = Suggestion("at_most: 2", "in the pipeline's file: this machine starts each step as a job of its own")
