@@ -1,5 +1,5 @@
 """A platform whose runs are scripted: each is a folder, and what lies in it is what the platform says. Read as text by
-the tests, like mars.py; `scripted.py` in tests/cli writes the folders.
+the tests, like mars.py; `scripted_runs.py` in tests/cli writes the folders.
 
 `status.json`: the fields of Status. `log.txt`: the log, followed until the status is an end. `hangs`, `raises`, `gone`,
 `denies`, `talks`: for every question. `breaks`: after how many lines the log breaks off, the first time. `refuses`:

@@ -310,7 +310,8 @@ def test_a_sweep_that_azure_ml_cannot_run_is_not_rendered(there):
     spec = SweepSpec(jobs=jobs, settings=settings(), space={}, metric="val/loss", better="lower", **parts)
     with pytest.raises(Rejected) as refused:
         AzureMLPlatform().render_sweep(spec, jobs[0], "sweep-1")
-    assert "resources of the job changes" in refused.value.problems[0].title
+    [problem] = refused.value.problems
+    assert (problem.code, "resources" in problem.title) == ("sweep-not-native", True)
 
 
 def test_a_registered_trial_is_described_by_its_own_values():

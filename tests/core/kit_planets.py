@@ -75,7 +75,7 @@ WRONG = {
     "leaves": {"test_new_run_has_no_outputs": "checkpoints/000001"},
     "empties": {"test_checkpoint_is_downloaded": "steps [], not [40]"},
     "idles": {"test_checkpoint_is_downloaded": "weights"},
-    "halves": {"test_every_source_reaches_the_document": "nor does the platform mount it"},
+    "sourceless": {"test_every_source_reaches_the_document": "nor does the platform mount it"},
     "untracked": {"test_every_source_reaches_the_document": "the document has no tracking_uri"},
     "lightens": {"test_render_uses_its_arguments_unchanged": "missing or changed"},
     "formats": {

@@ -256,11 +256,11 @@ class Idles(Planet):
         return None
 
 
-class Halves(Planet):
-    name = "halves"
+class Sourceless(Planet):
+    name = "sourceless"
 
-    def render(self, job: Any, settings: Settings, run: str, payload: Any, halves: Mapping[str, str]) -> Plan:
-        work = {name: half for name, half in halves.items() if not name.startswith("source.")}
+    def render(self, job: Any, settings: Settings, run: str, payload: Any, plugins: Mapping[str, str]) -> Plan:
+        work = {name: plugin for name, plugin in plugins.items() if not name.startswith("source.")}
         return super().render(job, settings, run, payload, work)
 
 

@@ -226,7 +226,7 @@ def register(tmp_path):
 
 @pytest.fixture
 def halves_here(monkeypatch):
-    """The pretend halves importable in this process too, for what runs on the submit side."""
+    """The pretend container plugins, importable in this process too, for what runs on the submit side."""
     monkeypatch.syspath_prepend(str(PLUGIN_FOLDER))
 
 

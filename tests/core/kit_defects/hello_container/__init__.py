@@ -1,1 +1,1 @@
-"""Halves that say hello: one that is whole, others each wrong in one way."""
+"""Container plugins that say hello: one that is whole, others each wrong in one way."""

@@ -1,1 +1,1 @@
-"""Halves of shelves: one that is whole, others each wrong in one way."""
+"""Container plugins of shelves: one that is whole, others each wrong in one way."""

@@ -1,6 +1,6 @@
 """The network of ACT (Zhao et al., 2023, https://arxiv.org/abs/2304.13705), with LeRobot 0.6.1's names of weights.
 
-Same weights, data and random state give LeRobot's outputs and loss: `tests/workloads/test_rosbag_act_model.py`.
+Same weights, data and random state give LeRobot's outputs and loss: `tests/workloads/act_parity.py`.
 Tensors inside are (tokens, batch, dim), as LeRobot's are, so that dropout draws the same numbers.
 """
 
