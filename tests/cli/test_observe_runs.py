@@ -41,6 +41,18 @@ def test_in_a_pipe_a_run_is_one_line_with_every_column_and_long_reasons_are_cut(
     assert robotrain("runs", "--json").json["runs"][0]["reason"] == reason
 
 
+@pytest.mark.parametrize("state", ["lost", "unknown"])
+def test_in_a_pipe_a_command_at_the_end_of_a_reason_stays_whole(scripted, robotrain, state):
+    reason = "its driver was stopped, as by a restart of the machine; `robotrain pipeline resume train-1` goes on"
+    if state == "lost":
+        scripted.run("train-1", state="lost", reason=reason)
+    else:
+        scripted.run("train-1").does("raises", reason)
+    _, row = lines(robotrain("runs"))
+    assert row.split()[:2] == ["train-1", state]
+    assert row.endswith(reason)
+
+
 def test_a_run_that_succeeded_did_all_its_steps(scripted, robotrain):
     scripted.run("train-1", *LOSSES, Outcome(state="succeeded", exit_code=0), state="succeeded")
     assert robotrain("runs", "--json").json["runs"][0]["step"] == 200

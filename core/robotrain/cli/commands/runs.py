@@ -45,7 +45,7 @@ OTHER_OPTIONS = {
     "": "sort sort-by order order-by reverse",
 }
 """What people call options of this command; below "" what it does not do."""
-STATES_WITH_COMMAND = ("broken", "interrupted")
+STATES_WITH_COMMAND = ("broken", "interrupted", "lost", "unknown")
 """States whose reason ends in a command to paste, which stays whole."""
 MIN_REASON_WIDTH = 40
 """The fewest terminal columns of reasons beside the other columns; with less, each has a line of its own."""
