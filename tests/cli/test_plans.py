@@ -281,6 +281,17 @@ def test_a_plan_of_an_earlier_version_does_not_name_the_options_of_its_arguments
     assert {row["run"] for row in found} == {first, again}
 
 
+def test_the_options_that_an_earlier_version_named_stay(robotrain, venus, job):
+    run = robotrain("submit", *job, "--no-pin", "--", "--tolerance_s=5").stdout.strip()
+    path = plans.get_plan_folder(run) / plans.MANIFEST_FILE
+    manifest = json.loads(path.read_text())
+    for row in manifest["values"]:
+        if row["name"] == "trainer_args":
+            row["option"] = "--named_then"
+    path.write_text(json.dumps(manifest | {"schema": 1}))
+    assert "--named_then" in {row.get("option") for row in plans.read_stored_plan(run).values}
+
+
 def test_resubmit_packs_the_modules_of_today_where_the_plan_names_others(robotrain, venus, job, monkeypatch):
     from robotrain.model.plan import Payload
     from robotrain.submission import prepare

@@ -193,8 +193,10 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
 def _name_options(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Return the values of a plan in format 1, whose arguments do not name the trainer's options that they begin.
 
-    The value of an option is behind its `=`, or the next argument.
+    The value of an option is behind its `=`, or the next argument. Some plans in format 1 name the options: they stay.
     """
+    if any("option" in row for row in rows):
+        return list(rows)
     named: list[Mapping[str, Any]] = []
     needs_value = False
     for row in rows:
