@@ -115,6 +115,35 @@ def test_options_after_the_dashes_are_for_the_step_that_trains(rendered, robotra
     assert "use   robotrain pipeline submit pipeline.yaml --set STEP.training_steps=30" in answer.stderr
 
 
+@pytest.mark.parametrize("words", [("-p", "local"), ("--out", "x"), ("--bogus", "pipeline.yaml")])
+def test_an_unknown_option_of_a_pipeline_is_no_value_of_a_step(robotrain, pipeline, words):
+    pipeline()
+    for command in ("submit", "render", "explain"):
+        answer = robotrain("pipeline", command, *words, "pipeline.yaml", "--platform", "local")
+        assert (answer.exit_code, "STEP." in answer.stderr) == (2, False), answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("--training-steps", "training_steps=8"), ("--seed", "seed=8"), ("--steps", "training_steps=8")],
+)
+def test_a_value_of_robotrain_after_the_dashes_is_set_in_its_step(robotrain, pipeline, option, value):
+    path = pipeline()
+    answer = robotrain("pipeline", "submit", path, "--platform", "local", "--dry-run", "--", f"{option}=8")
+    assert answer.exit_code == 2
+    assert f"--set train.{value}" in answer.stderr
+    assert "before --" not in answer.stderr
+
+
+def test_what_cannot_be_read_is_no_pipeline_without_training(problems, robotrain, tmp_path):
+    arguments = ("--platform", "local", "--json", "--", "--policy.dropout=0.1")
+    missing = robotrain("pipeline", "render", tmp_path / "missing.yaml", *arguments).json["problems"]
+    unknown = problems(THREE.replace("{job: EXAMPLE/job.yaml,", "{workload: lerobot-trian,"), "--", arguments[-1])
+    for codes in ([one["code"] for one in missing], list(unknown)):
+        assert codes
+        assert "step-ambiguous" not in codes
+
+
 @pytest.mark.parametrize(
     ("text", "steps"),
     [

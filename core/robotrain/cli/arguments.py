@@ -126,7 +126,9 @@ class TrainerArgsCommand(OwnCommand):
         platforms = plugins.platforms()
         keys = dict(list_flag_keys(plugins.workloads().values(), platforms.values(), plugins.source_kinds()))
         flag = flag.replace("_", "-")
-        if not near and flag not in keys:
+        if self.key_prefix and not flag.startswith("--"):
+            return near
+        if not near and flag not in keys and not self.key_prefix:  # a step may be of any workload: too many are near
             flag = find_nearest_name(flag, keys) or flag
         return (Suggestion(f"{line} --set {self.key_prefix}{keys[flag]}={value}"),) if flag in keys else near
 

@@ -57,6 +57,8 @@ class Request:
     """Every option that belongs before `--`."""
     complete: bool = False
     """Whether omitted values have their declared defaults and nothing is looked up, as in `resubmit`."""
+    step: str = ""
+    """The step of a pipeline that it is for: its values are changed by `--set STEP.KEY=VALUE`, not by options."""
     defaults: Mapping[str, Value] = field(default_factory=dict)
     """Values that win over the declared defaults only, not over the platform's: the name of the run, or, of a
     resubmitted job with other platform settings, its earlier defaults.

@@ -207,7 +207,7 @@ def _find_misplaced_args(
             ways = list[Suggestion]()
             for hint in texts:
                 flag, _, filled = hint.partition(" ")
-                way = _suggest_override(flag, filled, workload) if request.complete and " or --" not in hint else None
+                way = _suggest_override(flag, filled, request, workload, platform) if " or --" not in hint else None
                 ways.append(way or Suggestion(hint))
             yield _make_argument_problem("owned", f"robotrain sets {name} itself", argument, *ways, why=why)
         elif name in hints and name not in own:
@@ -216,13 +216,20 @@ def _find_misplaced_args(
             yield _make_argument_problem("misplaced", title, argument, why=hints[name])
         elif name in own:
             title = f"{name} is an option of {own[name]}, not of {workload.program}"
-            way = _suggest_override(name, value, workload) if request.complete else None
-            yield _make_argument_problem("misplaced", title, argument, way or Suggestion(name, "before --"))
+            way = _suggest_override(name, value, request, workload, platform) or Suggestion(name, "before --")
+            yield _make_argument_problem("misplaced", title, argument, way)
 
 
-def _suggest_override(flag: str, value: str, workload: Workload) -> Suggestion | None:
-    """Return how a job that is repeated gets a parameter's value; None if the flag is of no parameter."""
-    field = find_field(flag, workload.parameters) if flag.startswith("--") else None
+def _suggest_override(
+    flag: str, value: str, request: Request, workload: Workload, platform: Platform
+) -> Suggestion | None:
+    """Return how a job that is repeated, or a step of a pipeline, gets a value; None if an option gives it."""
+    if not (request.complete or request.step) or not flag.startswith("--"):
+        return None
+    field = find_field(flag, workload.parameters)
+    if request.step:
+        field = field or find_field(flag, platform.settings)
+        field = field and f"{redact(request.step)}.{field}"
     is_shown = value and not holds_secret(value) and value.isprintable() and len(value) <= MAX_FILLED_IN
     return Suggestion(f"--set {field}={value if is_shown else 'VALUE'}") if field else None
 

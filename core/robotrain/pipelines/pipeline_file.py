@@ -17,7 +17,7 @@ from robotrain.config import overrides, project_file
 from robotrain.config.job_file import JOB_KEYS, JobFile, JobReader, find_unknown_platforms, read_job_file
 from robotrain.config.request import Request
 from robotrain.config.terraform import TerraformLayer
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_usage_problem, suggest_name
+from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_usage_problem, select_errors, suggest_name
 from robotrain.pipelines.steps import PipelineRequest, StepRequest
 from robotrain.redaction import hide_secret_arguments, redact
 
@@ -67,13 +67,15 @@ def request_from_file(
         problems += project_file.find_unknown_tables(context.project, context.plugins)
     changes = _group_changes(sets, [step.name for step in request.steps], problems)
     steps = [_change_step(step, changes.get(step.name, ()), context, problems) for step in request.steps]
-    steps = _add_trainer_args(steps, trainer_args, context, problems) if trainer_args else steps
+    if trainer_args:
+        steps, mistakes = _add_trainer_args(steps, trainer_args, context)
+        problems += [] if _has_errors(request, context.plugins) else mistakes
     return replace(request, steps=tuple(steps), problems=tuple(problems))
 
 
 def _add_trainer_args(
-    steps: Sequence[StepRequest], trainer_args: Sequence[str], context: RequestContext, problems: list[Problem]
-) -> list[StepRequest]:
+    steps: Sequence[StepRequest], trainer_args: Sequence[str], context: RequestContext
+) -> tuple[list[StepRequest], list[Problem]]:
     """Return the steps with options for the trainer in the one that trains; none or several are a problem."""
     training = [step.name for step in steps if step.request and _trains(step.workload, context.plugins)]
     if len(training) == 1:
@@ -82,7 +84,7 @@ def _add_trainer_args(
             if step.request and step.name in training
             else step
             for step in steps
-        ]
+        ], []
     title = "options after `--` are for the step that trains, and no step of the pipeline does"
     if training:
         title = f"options after `--` are for the step that trains, and several do: {', '.join(map(redact, training))}"
@@ -95,8 +97,15 @@ def _add_trainer_args(
         )
         for name in named
     ]
-    problems.append(make_usage_problem("step-ambiguous", title, "--", suggestions=ways))
-    return list(steps)
+    return list(steps), [make_usage_problem("step-ambiguous", title, "--", suggestions=ways)]
+
+
+def _has_errors(request: PipelineRequest, plugins: Plugins) -> bool:
+    """Return whether what the steps are is not known: a file or a workload is missing or cannot be read."""
+    files = [step.request.file for step in request.steps if step.request and step.request.file]
+    workloads = {step.workload for step in request.steps if step.request}
+    found = [*request.problems, *(problem for file in files for problem in file.problems)]
+    return bool(select_errors(found)) or not workloads <= {*plugins.list_names("workload")}
 
 
 def _trains(name: str, plugins: Plugins) -> bool:
@@ -176,6 +185,7 @@ class _PipelineReader(JobReader):
                 project=context.project,
                 terraform=context.terraform,
                 lookups=context.lookups,
+                step=name,
             ),
             workload=job.workload or (str(usual.value) if usual else "") or context.plugins.default_workload(),
             after=after,
