@@ -306,9 +306,9 @@ def test_without_any_job_file_init_is_what_to_type(robotrain):
     assert [way["text"] for way in problem["instead"]] == ["robotrain init"]
 
 
-@pytest.mark.parametrize("word", ["-", "/dev/stdin", "/dev/fd/63"])
-def test_standard_input_is_no_job_file_and_that_is_all_that_is_said(robotrain, word):
-    (problem,) = robotrain("submit", word, *MARS, "--json").json["problems"]
+@pytest.mark.parametrize("words", [("-",), ("/dev/stdin",), ("/dev/fd/63",), ("lerobot-train", "-")])
+def test_standard_input_is_no_job_file_and_that_is_all_that_is_said(robotrain, words):
+    (problem,) = robotrain("submit", *words, *MARS, "--json").json["problems"]
     assert (problem["code"], "standard input" in problem["title"]) == ("standard-input", True)
     assert [way["text"] for way in problem["instead"]] == ["robotrain submit job.yaml"]
 

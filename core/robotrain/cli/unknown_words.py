@@ -196,9 +196,10 @@ def make_other_workload_problem(name: str, flags: Sequence[str], choice: Choice)
 
 
 def is_other_workload_meant(problems: Iterable[Problem], choice: Choice) -> bool:
-    """Whether the workload is the default and the user seems to mean another; then only that is reported."""
-    codes = ("workload-elsewhere", "workload-misspelt", "standard-input")
-    return choice.origins[0] == DEFAULT_ORIGIN and any(problem.code in codes for problem in problems)
+    """Whether the user seems to mean another workload than the default, or a job on stdin: only that is reported."""
+    codes = {problem.code for problem in problems}
+    is_other = choice.origins[0] == DEFAULT_ORIGIN and not codes.isdisjoint(("workload-elsewhere", "workload-misspelt"))
+    return is_other or "standard-input" in codes
 
 
 def explain_unknown_word(word: str, choice: Choice, plugins: "Plugins") -> Problem:
