@@ -249,7 +249,7 @@ def test_an_evaluation_on_nothing_is_answered_with_the_data_of_the_run(left: Lef
     (problem,) = (one for one in answer.json["problems"] if one["code"] == "nothing-to-evaluate-on")
     way, other = problem["instead"][:2]
     assert way["text"] == "--dataset-path '/data/old pick' --dataset-repo-id lerobot/pusht"
-    assert way["remark"] == f"the dataset of {text}"
+    assert way["remark"] == f"the dataset of {RUN}, step 400"
     assert other["text"] == "--dataset-repo-id OWNER/NAME"
 
 

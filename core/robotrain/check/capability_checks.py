@@ -274,7 +274,7 @@ def _suggest_related_sources(
 ) -> Problem:
     """Return a problem about a missing source with the sources that belong to those of other roles suggested first."""
     ways = [
-        Suggestion(" ".join(options), f"the {role} of {redact(item.text.text)}")
+        Suggestion(" ".join(options), f"the {role} of {redact(_describe_meaning(item.text.text, item, kinds))}")
         for item in chosen
         if item.text
         for role in problem.absent
@@ -282,6 +282,12 @@ def _suggest_related_sources(
         if (options := _list_related_options(item.text.text, role, kinds[name], platform, kinds))
     ]
     return dataclasses.replace(problem, suggestions=(*ways, *problem.suggestions)) if ways else problem
+
+
+def _describe_meaning(text: str, item: Input, kinds: Mapping[str, SourceKind]) -> str:
+    """Return what a text such as `latest` means; the text itself if its kind does not say."""
+    names = item.text.kinds if item.text else ()
+    return next(filter(None, (kinds[name].describe_meaning(text, item.source) for name in names)), text)
 
 
 def _list_related_options(
