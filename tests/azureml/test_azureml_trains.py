@@ -84,7 +84,7 @@ def ended(machine):
     """Wait for a job's end: its log."""
 
     def ended(job, status: str = "Completed") -> str:
-        assert machine.wait(job.name) == status, "\n".join(job.said())
+        assert machine.wait(job.name) == status, "\n".join([*job.said(), str(job.error)])
         return "\n".join(job.said())
 
     return ended
